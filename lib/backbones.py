@@ -1,0 +1,124 @@
+"""A pretrained backbone, its own preprocessing, its cached features."""
+
+import hashlib
+import inspect
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+FEATURE_BATCH = 32
+
+
+class Backbone(NamedTuple):
+    """A frozen backbone and what belongs to it.
+
+    Attributes:
+        model: keras.Model without top, not trainable; maps preprocessed pictures to feature maps.
+        preprocess: the backbone's own preprocess_input, for RGB pictures of 0-255.
+        weights: `imagenet`, the name of a weights file, or `untrained`.
+    """
+
+    model: keras.Model
+    preprocess: callable
+    weights: str
+
+
+def load(name: str, weights: str | None, image_size: int, options: dict, ws) -> Backbone:
+    """Load a backbone of keras.applications without its top, frozen.
+
+    Args:
+        name: a model of keras.applications, say ResNet50.
+        weights: "imagenet", the path of a weights file, or None for untrained weights.
+        image_size: side of the pictures, in pixels.
+        options: further arguments of the model, say {"alpha": 0.25}.
+        ws: the workspace; on demo pictures, ImageNet weights that can't be downloaded are done
+            without.
+
+    Raises:
+        ValueError: no such model, an option that it does not have, or weights of another model.
+        FileNotFoundError: the weights file does not exist.
+        ConnectionError: ImageNet weights can't be downloaded.
+    """
+    build, preprocess = find_application(name)
+    unknown = set(options) - set(inspect.signature(build).parameters)
+    if unknown:
+        raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {sorted(unknown)[0]!r}.")
+    if weights not in (None, "imagenet") and not Path(weights).is_file():
+        raise FileNotFoundError(
+            f'WEIGHTS: {Path(weights).resolve()} is not a file. Give "imagenet", the path of '
+            f"{name}'s no-top weights, or None."
+        )
+    shape = {"include_top": False, "input_shape": (image_size, image_size, 3)}
+    label = {None: "untrained", "imagenet": "imagenet"}.get(weights) or Path(weights).name
+    try:
+        model = build(weights=weights, **shape, **options)
+    except Exception as error:
+        if weights != "imagenet":
+            raise ValueError(
+                f"WEIGHTS: {weights} does not fit {name} with options {options}: {error}"
+            ) from error
+        if not ws.is_demo:
+            raise ConnectionError(
+                f"The ImageNet weights of {name} can't be downloaded ({error}). Connect to the "
+                "internet, or download the no-top weights elsewhere and name the file in WEIGHTS."
+            ) from error
+        model, label = build(weights=None, **shape, **options), "untrained"
+    model.trainable = False
+    return Backbone(model, preprocess, label)
+
+
+def find_application(name: str):
+    """Return the constructor of a keras.applications model and its preprocess_input.
+
+    Raises:
+        ValueError: keras.applications has no such model.
+    """
+    modules = [m for m in vars(keras.applications).values() if hasattr(m, "preprocess_input")]
+    for module in modules:
+        if inspect.isfunction(getattr(module, name, None)) and name[0].isupper():
+            return getattr(module, name), module.preprocess_input
+    names = sorted({n for m in modules for n in vars(m) if n[0].isupper()})
+    raise ValueError(f"BACKBONE: keras.applications has no {name!r}. It has: {', '.join(names)}.")
+
+
+def fingerprint(model: keras.Model) -> str:
+    """Hash the architecture and the weights of a model: equal exactly when nothing moved."""
+    digest = hashlib.blake2b(repr((model.name, model.input_shape)).encode(), digest_size=16)
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()
+
+
+def cached_features(extractor: keras.Model, images, scratch: Path) -> np.ndarray:
+    """Run every picture through a frozen extractor once, or read what an earlier run computed.
+
+    The cache is named by the extractor's weights and the pictures' content. It grows batch by
+    batch, so a killed run goes on where it stopped.
+
+    Args:
+        extractor: maps uint8 pictures to features.
+        images: `Pixels` (n, size, size, 3).
+        scratch: folder of the cache.
+
+    Returns:
+        float32 memory map (n, *features).
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    key = hashlib.blake2b((fingerprint(extractor) + images.key).encode(), digest_size=16)
+    path = scratch / f"features_{key.hexdigest()}.f32"
+    shape = (len(images), *extractor.output_shape[1:])
+    row_bytes = 4 * int(np.prod(shape[1:]))
+    with path.open("ab") as store:
+        done = min(store.tell() // row_bytes, len(images))
+        store.truncate(done * row_bytes)
+        with tqdm(total=len(images), initial=done, desc="features", unit="picture") as progress:
+            for start in range(done, len(images), FEATURE_BATCH):
+                batch = images[start : start + FEATURE_BATCH]
+                features = np.asarray(extractor.predict_on_batch(batch), dtype=np.float32)
+                store.write(np.ascontiguousarray(features).data)
+                store.flush()
+                progress.update(len(batch))
+    return np.memmap(path, np.float32, mode="r", shape=shape)

@@ -1,0 +1,192 @@
+"""Run the notebooks one after the other with papermill, and make one report of what they show.
+
+python -m lib.chain                                  the drawn demo pictures
+python -m lib.chain --paths drive_paths.json         your pictures
+python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other parameters
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from lib import report, workspace
+
+NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = parse_arguments(arguments)
+    try:
+        names = choose_notebooks(options.only)
+        parameters = read_parameters(options.parameter, names)
+        ws = workspace.open(options.paths)
+        if options.results:
+            ws = replace(ws, results=options.results.resolve())
+        if not options.resume:
+            shutil.rmtree(ws.results / "checkpoints", ignore_errors=True)
+        # What was finished from other pictures is not finished for these.
+        record = ws.results / "drive_paths.json"
+        before = record.read_bytes() if record.exists() else b""
+        os.environ["DRIVE_PATHS"] = str(ws.save_paths())
+        resume = options.resume and before == record.read_bytes()
+        failure = run_notebooks(ws, names, parameters, resume)
+    except (OSError, ValueError) as error:
+        failure = str(error)
+    if failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    written = report.write_report(ws)
+    if written:
+        print(f"report: {written}")
+    return 0
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.chain",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
+    add("--results", type=Path, help="folder of the results, instead of that of the paths file")
+    add("--only", nargs="+", default=[], metavar="NN", help="notebooks to run, say 02 05")
+    add(
+        "-p",
+        dest="parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter of the notebooks; the value is read as YAML",
+    )
+    add(
+        "--resume", action="store_true", help="skip what is finished, go on with what was cut short"
+    )
+    return parser.parse_args(arguments)
+
+
+def choose_notebooks(only: list[str]) -> list[str]:
+    """Return the names of all notebooks, or of those that begin as `only` says, in order.
+
+    Raises:
+        ValueError: there is no such notebook.
+    """
+    names = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    for start in only:
+        if not any(name.startswith(start) for name in names):
+            raise ValueError(f"--only {start}: no such notebook. There are: {', '.join(names)}.")
+    return [name for name in names if not only or name.startswith(tuple(only))]
+
+
+def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
+    """Read -p pairs as YAML and give each notebook those that it has.
+
+    Raises:
+        ValueError: no chosen notebook has a parameter, or a value is not YAML.
+    """
+    known = {
+        name: set(papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))) for name in names
+    }
+    values = {}
+    for key, text in pairs:
+        if not any(key in parameters for parameters in known.values()):
+            every = ", ".join(sorted(set().union(*known.values())))
+            raise ValueError(
+                f"-p {key}: no chosen notebook has this parameter. They have: {every}."
+            )
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"-p {key}: {text!r} is not YAML: {error}")
+    return {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
+
+
+def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
+    """Execute notebooks in order, one line each; stop at the first error.
+
+    Args:
+        ws: the workspace.
+        names: of the notebooks.
+        parameters: for each name, {parameter: value}.
+        resume: leave out the first ones, as far as they are finished with the same parameters.
+
+    Returns:
+        What failed: notebook, cell and error; "" when every notebook ran.
+    """
+    # A bar that redraws itself would fill an executed notebook with lines.
+    os.environ.setdefault("TQDM_MININTERVAL", "30")
+    for name in names:
+        resume = resume and is_finished(ws, name, parameters[name])
+        if resume:
+            print(f"{name:<22} finished before, skipped", flush=True)
+            continue
+        print(f"{name:<22} …", end=" ", flush=True)
+        started = time.perf_counter()
+        failure = run_notebook(ws, name, parameters[name])
+        print(
+            "failed after" if failure else "done in",
+            describe_seconds(time.perf_counter() - started),
+        )
+        if failure:
+            return failure
+    return ""
+
+
+def run_notebook(ws, name: str, parameters: dict) -> str:
+    """Execute one notebook into the results folder; return what failed, or ""."""
+    with workspace.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part:
+        try:
+            papermill.execute_notebook(
+                str(NOTEBOOKS / f"{name}.ipynb"),
+                str(part),
+                parameters,
+                kernel_name="python3",
+                progress_bar=False,
+            )
+        except PapermillExecutionError as error:
+            return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+        except DeadKernelError:
+            return f"{name}: its kernel died, most likely for want of memory."
+    return ""
+
+
+def is_finished(ws, name: str, parameters: dict) -> bool:
+    """Tell whether a notebook, as it stands now, ran to its end with these parameters."""
+    try:
+        executed = nbformat.read(ws.results / "notebooks" / f"{name}.ipynb", as_version=4)
+    except (OSError, ValueError):
+        return False
+    record = executed.metadata.get("papermill", {})
+    cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    return (
+        record.get("exception") is False
+        and record.get("parameters") == parameters
+        and [c.source for c in cells] == [c.source for c in written]
+    )
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a duration for people: "42 s", "3.1 min", "2 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

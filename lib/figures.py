@@ -1,0 +1,218 @@
+"""Pictures of what `metrics` returns, and of pictures; every function returns a matplotlib Figure."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+# Up to this many classes, cells carry numbers and every class its name.
+MOST_NUMBERED, MOST_NAMED = 20, 60
+TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
+
+sns.set_theme(style="whitegrid", context="notebook")
+
+
+def class_balance(split: pd.DataFrame) -> Figure:
+    """Draw how many pictures each class has in each part.
+
+    Args:
+        split: columns label, part.
+    """
+    counts = pd.crosstab(split.label, split.part)[["train", "validation"]]
+    figure, axes = plt.subplots(figsize=(9, _height(len(counts))), layout="constrained")
+    left = np.zeros(len(counts))
+    for part, colour in (("train", TRAINING), ("validation", VALIDATION)):
+        bars = axes.barh(counts.index, counts[part], left=left, color=colour, label=part)
+        if len(counts) <= MOST_NUMBERED:
+            axes.bar_label(bars, label_type="center", color="white", fontsize=9)
+        left += counts[part].to_numpy()
+    axes.set(xlabel="pictures", title=f"{len(split):,} usable pictures in {len(counts)} classes")
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    _thin_labels(axes.yaxis, list(counts.index))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def picture_grid(rows: dict[str, np.ndarray], title: str, width: float = 1.25) -> Figure:
+    """Draw one labelled row of pictures a key.
+
+    Args:
+        rows: text to uint8 pictures (n, height, width, 3); n may differ.
+        title: of the figure.
+        width: of a picture, in inches.
+    """
+    columns = max(len(pictures) for pictures in rows.values())
+    size = (columns * width + 1.4, len(rows) * width + 0.5)
+    figure, grid = plt.subplots(
+        len(rows), columns, figsize=size, layout="constrained", squeeze=False
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for line, (name, pictures) in zip(grid, rows.items()):
+        line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
+        for axes, picture in zip(line, pictures):
+            axes.imshow(picture)
+    figure.suptitle(title)
+    return figure
+
+
+def picture_sizes(pictures: pd.DataFrame) -> Figure:
+    """Draw the distribution of picture sizes.
+
+    Args:
+        pictures: columns width, height, in pixels.
+    """
+    sizes = pictures.groupby(["width", "height"]).size().reset_index(name="count")
+    ratio = pictures.width / pictures.height
+    figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    scatter.scatter(
+        sizes.width, sizes.height, s=20 + 600 * sizes["count"] / len(pictures), alpha=0.5
+    )
+    scatter.set(xlabel="width, pixels", ylabel="height, pixels", xlim=(0, None), ylim=(0, None))
+    scatter.set_title(f"{len(sizes)} different sizes (area: number of pictures)")
+    histogram.hist(np.log2(ratio), bins=31, color=TRAINING)
+    marks = [mark for mark in (1 / 4, 1 / 2, 3 / 4, 1, 4 / 3, 2, 4) if ratio.min() <= mark * 1.2]
+    marks = [mark for mark in marks if mark <= ratio.max() * 1.2]
+    names = {1 / 4: "1:4", 1 / 2: "1:2", 3 / 4: "3:4", 1: "1:1", 4 / 3: "4:3", 2: "2:1", 4: "4:1"}
+    histogram.set_xticks(np.log2(marks), [names[mark] for mark in marks])
+    histogram.set(xlabel="width : height", ylabel="pictures", title="Shapes, before squaring")
+    return figure
+
+
+def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
+    """Draw accuracy and loss over the epochs, one row a model.
+
+    Args:
+        histories: model label to its history.
+    """
+    size = (11, 3.4 * len(histories) + 0.4)
+    figure, grid = plt.subplots(
+        len(histories), 2, figsize=size, layout="constrained", squeeze=False, sharey="col"
+    )
+    for line, (label, history) in zip(grid, histories.items()):
+        for axes, metric in zip(line, ("accuracy", "loss")):
+            axes.plot(history.epoch, history[metric], "o-", ms=3, color=TRAINING, label="training")
+            axes.plot(
+                history.epoch,
+                history[f"val_{metric}"],
+                "o-",
+                ms=3,
+                color=VALIDATION,
+                label="validation",
+            )
+            axes.set(title=f"{label}: {metric}", xlabel="epoch", ylabel=metric)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        line[0].set_ylim(0, 1)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
+    """Draw a confusion matrix as counts and as shares of the true class.
+
+    Args:
+        matrix: int (classes, classes), rows are true classes.
+        class_names: text (classes,).
+        label: of the model.
+    """
+    numbered = len(class_names) <= MOST_NUMBERED
+    side = 6.4 if numbered else 8
+    figure, panels = plt.subplots(1, 2, figsize=(2 * side, side * 0.95), layout="constrained")
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    content = ((matrix, "d", "counts", None), (shares, ".2f", "share of the true class", 1))
+    for axes, (values, form, what, top) in zip(panels, content):
+        sns.heatmap(
+            values,
+            annot=numbered,
+            fmt=form,
+            annot_kws={"fontsize": 9},
+            cmap="Blues",
+            vmin=0,
+            vmax=top,
+            square=True,
+            cbar=not numbered,
+            cbar_kws={"shrink": 0.7},
+            ax=axes,
+            xticklabels=False,
+            yticklabels=False,
+        )
+        axes.set(xlabel="predicted class", ylabel="true class", title=what)
+        places = np.arange(len(class_names)) + 0.5
+        axes.set_xticks(places, class_names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(places, class_names, rotation=0)
+        for axis in (axes.xaxis, axes.yaxis):
+            _thin_labels(axis, class_names)
+    figure.suptitle(f"{label}: confusion matrix, n = {matrix.sum():,}")
+    return figure
+
+
+def recall_by_class(scores: dict[str, dict]) -> Figure:
+    """Draw recall by class and model, with Wilson 95 % intervals.
+
+    Args:
+        scores: model label to what `metrics.evaluate` returns.
+    """
+    class_names = list(next(iter(scores.values()))["per_class"])
+    height = max(4.0, len(class_names) * (0.16 * len(scores) + 0.14))
+    figure, axes = plt.subplots(figsize=(10, height), layout="constrained")
+    thickness = 0.8 / len(scores)
+    for position, (label, score) in enumerate(scores.items()):
+        recall = np.array([score["per_class"][name] for name in class_names])
+        bounds = np.array([score["per_class_interval"][name] for name in class_names])
+        axes.barh(
+            np.arange(len(class_names)) + (position + 0.5) * thickness - 0.4,
+            recall,
+            thickness,
+            # Rounding may put a bound of a recall of 0 or 1 a hair on the wrong side.
+            xerr=np.maximum([recall - bounds[:, 0], bounds[:, 1] - recall], 0),
+            error_kw={"lw": 1, "alpha": 0.6},
+            label=label,
+        )
+    axes.axvline(1 / len(class_names), color="grey", ls="--", lw=1, label="guessing")
+    axes.set_yticks(range(len(class_names)), class_names)
+    _thin_labels(axes.yaxis, class_names)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set(xlim=(0, 1), xlabel="recall, with 95 % interval", title="Recall by class and model")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
+    """Draw one row a picture, its lines of text beside it.
+
+    Args:
+        pictures: uint8 (height, width, 3) each.
+        captions: for each picture, lines of (text, colour).
+    """
+    lines = max(len(caption) for caption in captions)
+    height = max(2.2, 0.3 * lines + 0.3)
+    figure, grid = plt.subplots(
+        len(pictures),
+        2,
+        figsize=(10, height * len(pictures)),
+        width_ratios=[1, 2.6],
+        layout="constrained",
+        squeeze=False,
+    )
+    for (left, right), picture, caption in zip(grid, pictures, captions):
+        left.imshow(picture)
+        left.set_axis_off()
+        right.set_axis_off()
+        for line, (text, colour) in enumerate(caption):
+            place = 0.5 + (len(caption) / 2 - line - 0.5) / max(lines, 6)
+            right.text(0, place, text, color=colour, va="center", transform=right.transAxes)
+    return figure
+
+
+def _height(classes: int) -> float:
+    return float(np.clip(0.32 * classes + 1.4, 3.5, 14))
+
+
+def _thin_labels(axis, names: list[str]) -> None:
+    step = -(-len(names) // MOST_NAMED)
+    axis.set_ticks(axis.get_ticklocs()[::step], names[::step])
+    axis.set_tick_params(labelsize=9 if len(names) <= MOST_NUMBERED else 6)

@@ -1,0 +1,132 @@
+"""Batches for a model, in an order that a seed decides; augmentation."""
+
+import math
+
+import keras
+import numpy as np
+
+from lib import dataset, pixels
+
+ROTATION_DEGREES, ZOOM = 20, 0.2
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of inputs and one-hot labels; the next one is prepared while a model trains.
+
+    Batch `i` of epoch `e` depends on the seed, `e` and `i` alone, so that training which was
+    interrupted goes on with the batches that it would have seen.
+
+    Attributes:
+        epoch: number of the epoch that is drawn now, from 0; only shuffled batches change with it.
+        y_true: int64 (n,), the labels in the order of the inputs.
+    """
+
+    def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
+        """Take the inputs in order, or shuffled anew each epoch.
+
+        Args:
+            inputs: anything that takes an index array: `Pixels`, or float32 features (n, ...).
+            y_true: int (n,), positions of the classes.
+            num_classes: width of the one-hot labels.
+            batch_size: pictures a batch; the last one may be smaller.
+            seed: shuffles with this seed; None keeps the order.
+            augment: change each picture at random; needs a seed.
+        """
+        super().__init__()
+        self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
+        self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.y_true) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self._order()[index * self.batch_size : (index + 1) * self.batch_size]
+        batch = self.inputs[chosen]
+        if self.augment:
+            batch = augment(batch, np.random.default_rng([self.seed, self.epoch, index]))
+        return batch, np.eye(self.num_classes, dtype=np.float32)[self.y_true[chosen]]
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+
+    def _order(self) -> np.ndarray:
+        if self.seed is None:
+            return np.arange(len(self.y_true))
+        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.y_true))
+
+
+def pair(
+    ws, image_size: int, batch_size: int, seed: int, augment: bool = False
+) -> tuple[Batches, Batches]:
+    """Make the batches of both parts of the split: uint8 pictures and one-hot labels.
+
+    Args:
+        ws: the workspace.
+        image_size: side of the pictures, in pixels.
+        batch_size: pictures a batch.
+        seed: shuffles and augments the training part.
+        augment: whether the training part is augmented; the validation part never is.
+
+    Returns:
+        train: shuffled anew each epoch.
+        validation: in the order of split.csv.
+    """
+    table = dataset.read_split(ws)
+    class_names = sorted(set(table.label))
+    parts = []
+    for part, shuffle in (("train", seed), ("validation", None)):
+        rows = table[table.part == part]
+        images = pixels.open_pixels(ws, rows.file, image_size)
+        y_true = np.searchsorted(class_names, rows.label.to_numpy(str))
+        augmented = augment and part == "train"
+        parts.append(Batches(images, y_true, len(class_names), batch_size, shuffle, augmented))
+    return tuple(parts)
+
+
+def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mirror, turn and zoom each picture at random, in one affine transform with nearest edges.
+
+    The ranges are those of Keras' ImageDataGenerator with `horizontal_flip=True,
+    rotation_range=20, zoom_range=0.2`: mirrored with probability 1/2, turned by a uniform angle in
+    ±20°, and scaled by uniform factors in 0.8-1.2, for height and width apart.
+
+    Args:
+        images: uint8 (n, height, width, 3).
+        rng: decides the parameters.
+
+    Returns:
+        uint8, as `images`.
+    """
+    count, height, width = images.shape[:3]
+    angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
+    zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
+    flip = rng.choice([-1, 1], count)
+    transforms = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
+    moved = keras.ops.image.affine_transform(
+        images.astype(np.float32), transforms, interpolation="bilinear", fill_mode="nearest"
+    )
+    return np.rint(keras.ops.convert_to_numpy(moved)).astype(np.uint8)
+
+
+def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.ndarray:
+    """Compose zoom and rotation about the centre into the affine maps that Keras takes.
+
+    A map leads from a pixel of the new picture to the place in the old one whose colour it gets:
+    first the zoom (above 1 shows more of the surroundings, a negative one mirrors), then the
+    rotation.
+
+    Args:
+        angle: radians (n,).
+        zoom_x, zoom_y: factors (n,).
+        height, width: of the pictures, in pixels.
+
+    Returns:
+        float32 (n, 8): rows a0, a1, a2, b0, b1, b2, 0, 0 with x' = a0 x + a1 y + a2.
+    """
+    cos, sin = np.cos(angle), np.sin(angle)
+    a0, a1, b0, b1 = cos * zoom_x, -sin * zoom_y, sin * zoom_x, cos * zoom_y
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    a2 = centre_x - a0 * centre_x - a1 * centre_y
+    b2 = centre_y - b0 * centre_x - b1 * centre_y
+    zero = np.zeros_like(a0)
+    return np.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1).astype(np.float32)

@@ -1,0 +1,200 @@
+"""Fit with resume and progress, save, load, predict."""
+
+import hashlib
+import json
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from lib import dataset
+from lib.workspace import describe_environment, find_versions, whole_file
+
+HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Shows progress and, after each epoch, keeps all that is needed to go on from there.
+
+    A checkpoint is one .npz file: every variable of model and optimizer, the states of the random
+    layers among them, and the history so far. It is written whole, so a run killed at any moment
+    loses at most the epoch it was in.
+    """
+
+    def __init__(self, path, epochs: int, train, name: str):
+        super().__init__()
+        self.path, self.epochs, self.train, self.name = path, epochs, train, name
+        self.rows = []
+
+    def restore(self) -> int:
+        """Bring model, optimizer and history back to the last kept epoch; return its number."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        if self.path.exists():
+            with np.load(self.path, allow_pickle=False) as kept:
+                self.rows = kept["history"].tolist()
+                for position, variable in enumerate(self._variables()):
+                    variable.assign(kept[f"variable_{position}"])
+        return len(self.rows)
+
+    def on_train_begin(self, logs=None):
+        self.progress = tqdm(
+            total=self.epochs * len(self.train),
+            initial=len(self.rows) * len(self.train),
+            desc=self.name,
+            unit="batch",
+        )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.progress.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.started
+        self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
+        shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
+        self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **shown)
+        arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(self._variables())}
+        with whole_file(self.path) as part:
+            np.savez(part, history=np.array(self.rows), **arrays)
+
+    def on_train_end(self, logs=None):
+        self.progress.close()
+
+    def _variables(self) -> list:
+        model = self.model
+        return [
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *model.optimizer.variables,
+        ]
+
+
+def fit(model, train, validation, ws, name: str, epochs: int, settings: dict) -> pd.DataFrame:
+    """Train a compiled model, going on from its last kept epoch when a run was cut short.
+
+    A run goes on only when the split, the settings and the shapes of the weights are the same;
+    else it starts anew. `save` removes what was kept.
+
+    Args:
+        model: compiled keras.Model.
+        train, validation: `Batches`.
+        ws: the workspace.
+        name: of the model.
+        epochs: passes over the training part.
+        settings: every parameter that decides the outcome, as text or numbers.
+
+    Returns:
+        One row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
+    """
+    shapes = [weight.shape for weight in model.weights]
+    state = json.dumps([dataset.read_split(ws).attrs["hash"], settings, shapes], default=str)
+    key = hashlib.sha256(state.encode()).hexdigest()[:16]
+    log = EpochLog(ws.file("checkpoints", f"{name}-{key}.npz"), epochs, train, name)
+    log.set_model(model)
+    train.epoch = done = log.restore()
+    if done:
+        print(f"{name} goes on after epoch {done} of {epochs}, which an earlier run kept.")
+    # The batches shuffle themselves: the order must depend on seed and epoch alone.
+    model.fit(
+        train,
+        validation_data=validation,
+        epochs=epochs,
+        initial_epoch=done,
+        shuffle=False,
+        verbose=0,
+        callbacks=[log],
+    )
+    history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS)
+    return history.astype({"epoch": int})
+
+
+def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
+    """Save a model with its history and its JSON; the JSON, written last, makes it complete.
+
+    Args:
+        model: keras.Model that takes RGB pictures of 0-255 and gives probabilities.
+        history: as `fit` returns it.
+        ws: the workspace.
+        name: of the files.
+        about: what the JSON tells besides counts, versions and the split's hash.
+    """
+    split = dataset.read_split(ws)
+    description = ws.file("models", f"{name}.json")
+    description.unlink(missing_ok=True)
+    ws.save_table(history, f"history/{name}.csv")
+    # A copy that was never compiled leaves the optimizer's state, twice the weights, out.
+    plain = keras.models.clone_model(model)
+    plain.set_weights(model.get_weights())
+    with whole_file(ws.file("models", f"{name}.keras")) as part:
+        plain.save(part)
+    counts = {
+        "parameters_total": model.count_params(),
+        "parameters_trainable": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+    }
+    made = {
+        "split_hash": split.attrs["hash"],
+        "demo": ws.is_demo,
+        "backend": keras.backend.backend(),
+        "versions": find_versions(PACKAGES),
+        "hardware": describe_environment().splitlines()[-1],
+        "seconds": round(float(history.seconds.sum()), 1),
+    }
+    class_names = {"class_names": sorted(set(split.label))}
+    ws.save_json({"name": name} | about | class_names | counts | made, f"models/{name}.json")
+    for kept in ws.results.glob(f"checkpoints/{name}-*.npz"):
+        kept.unlink()
+
+
+def list_models(ws) -> list[dict]:
+    """Read the JSON of every model of the current split, in the order of the notebooks.
+
+    A model of another split can't be compared with the others: it is named and left out. Each
+    entry gets a `label` for tables and figures, which says so when a backbone is untrained.
+
+    Raises:
+        FileNotFoundError: no model of this split was trained.
+    """
+    split_hash = dataset.read_split(ws).attrs["hash"]
+    models = []
+    for path in sorted(ws.results.glob("models/*.json")):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["split_hash"] != split_hash:
+            print(f"{about['name']} is left out: it was trained on another split; train it again.")
+            continue
+        untrained = about["weights"] == "untrained"
+        models.append(about | {"label": about["name"] + " (untrained backbone)" * untrained})
+    if not models:
+        raise FileNotFoundError(
+            f"{ws.results / 'models'} has no model of the current split. "
+            "Run 02_baseline_cnn, 03_augmented_cnn or 04_resnet50_transfer first."
+        )
+    return sorted(models, key=lambda about: (about["notebook"], about["name"]))
+
+
+def load(ws, name: str) -> keras.Model:
+    """Load a saved model: RGB pictures (n, size, size, 3) of 0-255 in, probabilities out."""
+    return keras.saving.load_model(ws.results / "models" / f"{name}.keras", safe_mode=True)
+
+
+def predict(model, batches) -> tuple[np.ndarray, np.ndarray]:
+    """Gather labels and probabilities in one pass, so that they belong together.
+
+    Args:
+        model: keras.Model.
+        batches: `Batches` in fixed order; the last may be smaller.
+
+    Returns:
+        y_true: int64 (n,), positions of the classes.
+        y_prob: float32 (n, classes), rows sum to 1.
+    """
+    y_true, y_prob = [], []
+    for index in tqdm(range(len(batches)), desc=f"predicting with {model.name}", unit="batch"):
+        images, one_hot = batches[index]
+        y_true.append(one_hot.argmax(axis=1))
+        y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
+    return np.concatenate(y_true), np.concatenate(y_prob)

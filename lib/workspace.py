@@ -1,0 +1,213 @@
+"""Where things lie: drive_paths.json, Colab and Drive, the demo fallback, result file names."""
+
+import contextlib
+import difflib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DEMO = REPOSITORY / "demo"
+DRIVE = Path("/content/drive")
+REQUIRED, OPTIONAL = ("train", "results", "scratch"), ("test", "test_labels")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one run, all absolute.
+
+    Attributes:
+        train: folder of class folders.
+        results: what is kept: models, histories, predictions, tables, figures, report.
+        scratch: what can be made again: pixel arrays and cached features.
+        test: folder of new pictures, or None.
+        test_labels: CSV file with columns file,label for the new pictures, or None.
+    """
+
+    train: Path
+    results: Path
+    scratch: Path
+    test: Path | None = None
+    test_labels: Path | None = None
+
+    @property
+    def is_demo(self) -> bool:
+        """Tell whether the pictures are the drawn ones."""
+        return self.train == DEMO / "pictures" / "train"
+
+    @property
+    def data_note(self) -> str:
+        """Return one line of Markdown that says which pictures a result comes from."""
+        if self.is_demo:
+            return "**Demo result**: made from drawn pictures; it says nothing about photographs."
+        return f"Pictures: `{self.train}`"
+
+    def file(self, *parts: str) -> Path:
+        """Return the path of a results file; its folder is made when missing."""
+        path = self.results.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def existing(self, name: str, made_by: str) -> Path:
+        """Return the path of a results file that an earlier notebook wrote.
+
+        Raises:
+            FileNotFoundError: the file is not there; names the notebook that writes it.
+        """
+        path = self.results / name
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{name} is not in {self.results}. The notebook {made_by} writes it: run that first."
+            )
+        return path
+
+    def save_table(self, table, name: str) -> None:
+        """Write a DataFrame, without its index, as the CSV file `name` of the results."""
+        with whole_file(self.file(name)) as part:
+            table.to_csv(part, index=False, lineterminator="\n")
+
+    def save_json(self, content, name: str) -> None:
+        """Write `content` as the JSON file `name` of the results."""
+        with whole_file(self.file(name)) as part:
+            part.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+
+    def save_figure(self, figure, name: str) -> None:
+        """Write a matplotlib figure as `figures/<name>.png` of the results."""
+        with whole_file(self.file("figures", f"{name}.png")) as part:
+            figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
+
+    def save_paths(self) -> Path:
+        """Write these paths into the results folder, as a drive_paths.json that opens them again."""
+        paths = {key: str(value) for key, value in asdict(self).items() if value is not None}
+        self.save_json(paths, "drive_paths.json")
+        return self.results / "drive_paths.json"
+
+
+@contextlib.contextmanager
+def whole_file(path: Path):
+    """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
+
+    Whoever reads `path` sees the old file or the new one, never half of one.
+    """
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
+    """Open the workspace of a paths file, or that of the demo when there is none.
+
+    Args:
+        paths_file: a drive_paths.json, or "demo"; None takes the environment variable DRIVE_PATHS,
+            then drive_paths.json in the repository, then (in Colab) the one at the top of My Drive.
+
+    Raises:
+        FileNotFoundError: the file, or a folder that it names, does not exist.
+        ValueError: the file is not valid JSON, or a key is missing, unknown or no text.
+    """
+    named = paths_file or os.environ.get("DRIVE_PATHS")
+    if not named:
+        mount_drive()
+    usual = (REPOSITORY / "drive_paths.json", DRIVE / "MyDrive" / "drive_paths.json")
+    found = Path(named) if named else next((path for path in usual if path.exists()), None)
+    if found is None or str(named) == "demo":
+        pictures = DEMO / "pictures"
+        return Workspace(
+            train=pictures / "train",
+            results=DEMO / "results",
+            scratch=DEMO / "scratch",
+            test=pictures / "test",
+            test_labels=pictures / "test_labels.csv",
+        )
+    return _check_folders(_resolve_paths(_read_paths(found), found), found)
+
+
+def mount_drive() -> None:
+    """Mount Google Drive when a person works in Colab; do nothing elsewhere.
+
+    Mounting asks for permission through the browser, which only an interactive front end can
+    show. A headless run names its paths file, and finds Drive mounted or says what is missing.
+    """
+    if "google.colab" in sys.modules and not (DRIVE / "MyDrive").exists():
+        from google.colab import drive
+
+        drive.mount(str(DRIVE))
+
+
+def describe_environment() -> str:
+    """Return one line with the versions in use and the accelerator, without importing either."""
+    packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
+    versions = ", ".join(f"{name} {version}" for name, version in find_versions(packages).items())
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        names = subprocess.run(query, capture_output=True, text=True).stdout.split("\n")
+        accelerator = f"GPU: {', '.join(filter(None, names)) or 'none answers'}"
+    else:
+        accelerator = f"no GPU, {os.cpu_count()} CPU cores"
+        if "google.colab" in sys.modules:
+            accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
+    return f"Python {platform.python_version()}, {versions}\n{accelerator}"
+
+
+def find_versions(packages) -> dict[str, str]:
+    """Return the installed version of each of the packages that is installed."""
+    versions = {}
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _read_paths(path: Path) -> dict[str, str]:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist. It should be a copy of drive_paths.example.json "
+            "with your own folders."
+        )
+    try:
+        paths = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}. Compare drive_paths.example.json.")
+    if not isinstance(paths, dict):
+        raise ValueError(f"{path} must hold one {{…}} object, as drive_paths.example.json does.")
+    known = REQUIRED + OPTIONAL
+    for key, value in paths.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else f". Keys are: {', '.join(known)}."
+            raise ValueError(f'{path}: unknown key "{key}"{hint}')
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f'{path}: "{key}" must be the path of a folder or file, in quotes.')
+    for key in REQUIRED:
+        if key not in paths:
+            raise ValueError(f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.')
+    return paths
+
+
+def _resolve_paths(paths: dict[str, str], found: Path) -> Workspace:
+    base = found.resolve().parent
+    return Workspace(**{k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()})
+
+
+def _check_folders(ws: Workspace, found: Path) -> Workspace:
+    for key in ("train", "test", "test_labels"):
+        path = getattr(ws, key)
+        # The demo pictures are drawn by the first notebook, after the workspace was opened.
+        if path is None or ws.is_demo or path.exists():
+            continue
+        parent = next(folder for folder in path.parents if folder.is_dir())
+        beside = ", ".join(sorted(entry.name for entry in parent.iterdir())[:12]) or "nothing"
+        raise FileNotFoundError(
+            f'{found.name}: "{key}" is "{path}", which does not exist; {parent} holds: {beside}. '
+            f"Correct the path in {found}."
+        )
+    return ws
