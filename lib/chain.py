@@ -6,6 +6,7 @@ python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other param
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -107,11 +108,26 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
             raise ValueError(
                 f"-p {key}: no chosen notebook has this parameter. They have: {every}."
             )
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"-p {key}: {text!r} is not YAML: {error}")
+        values[key] = parse_value(key, text)
     return {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
+
+
+def parse_value(key: str, text: str):
+    """Parse a parameter's value as YAML; None and 1e-4, which YAML takes for text, are as in Python.
+
+    Raises:
+        ValueError: the text is not YAML.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"-p {key}: {text!r} is not YAML: {error}")
+    if value == "None":
+        return None
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
@@ -147,7 +163,8 @@ def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
 
 def run_notebook(ws, name: str, parameters: dict) -> str:
     """Execute one notebook into the results folder; return what failed, or ""."""
-    with workspace.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part:
+    log = ws.scratch / "kernel.log"
+    with workspace.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{name}.ipynb"),
@@ -159,8 +176,25 @@ def run_notebook(ws, name: str, parameters: dict) -> str:
         except PapermillExecutionError as error:
             return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            return f"{name}: its kernel died, most likely for want of memory."
+            return f"{name}: its kernel died, often for want of memory; its last words: {log}"
     return ""
+
+
+@contextlib.contextmanager
+def stderr_to(path: Path):
+    """Send what this process and the kernels that it starts write to stderr into a file.
+
+    TensorFlow and IPython greet at every start; a chain shows one line a notebook.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    with path.open("a") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def is_finished(ws, name: str, parameters: dict) -> bool:

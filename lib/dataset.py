@@ -86,7 +86,8 @@ def drop_unusable(
             f'There is one class only, "{support.index[0]}"; a classifier needs two or more: add '
             "a second class folder. (Is train the folder above the class folders?)"
         )
-    return usable, pd.concat([checks, unusable], ignore_index=True).sort_values("file")
+    checks = pd.concat([checks, unusable]).sort_values("file", ignore_index=True)
+    return usable, checks
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:

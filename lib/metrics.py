@@ -149,6 +149,22 @@ def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
     return f"{' and '.join(right)} {verb} right."
 
 
+def describe_extremes(per_class: dict[str, float], count: int = 3) -> str:
+    """Say which classes a model recognises best and worst, ties together.
+
+    Args:
+        per_class: {class: recall}.
+        count: how many of tied classes are named.
+    """
+    recall = pd.Series(per_class)
+    parts = []
+    for side, value in (("best", recall.max()), ("worst", recall.min())):
+        names = list(recall.index[recall == value])
+        more = f" and {len(names) - count} more" if len(names) > count else ""
+        parts.append(f"{side} {', '.join(names[:count])}{more} ({value:.2f})")
+    return "; ".join(parts) + "."
+
+
 def describe_gap(history: pd.DataFrame) -> str:
     """Say in words how far training and validation accuracy are apart after the last epoch.
 

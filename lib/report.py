@@ -22,9 +22,9 @@ pre { font-size: .85rem; overflow-x: auto; background: #f6f7f9; padding: .7rem .
 code { background: #f6f7f9; padding: 0 .2em; }
 blockquote { margin: 1rem 0; padding: .5rem 1rem; border-left: 4px solid #e07b00; background: #fdf4e8; }
 div:has(> table), .rendered_html { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
-th { background: #f6f7f9; } td.text, th.text, tbody th { text-align: left; }
+table { border: 0; border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
+th, td { border: 0; padding: .3rem .7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
+th { background: #f6f7f9; } tbody th { text-align: left; }
 @media print { body { max-width: none; font-size: 11px; } img, table { break-inside: avoid; } }
 """
 PAGE = """<!DOCTYPE html>
