@@ -26,7 +26,7 @@ class Backbone(NamedTuple):
     weights: str
 
 
-def load(name: str, weights: str | None, image_size: int, options: dict, ws) -> Backbone:
+def load_backbone(name: str, weights: str | None, image_size: int, options: dict, ws) -> Backbone:
     """Load a backbone of keras.applications without its top, frozen.
 
     Args:
@@ -46,28 +46,38 @@ def load(name: str, weights: str | None, image_size: int, options: dict, ws) -> 
     unknown = set(options) - set(inspect.signature(build).parameters)
     if unknown:
         raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {sorted(unknown)[0]!r}.")
-    if weights not in (None, "imagenet") and not Path(weights).is_file():
-        raise FileNotFoundError(
-            f'WEIGHTS: {Path(weights).resolve()} is not a file. Give "imagenet", the path of '
-            f"{name}'s no-top weights, or None."
-        )
-    shape = {"include_top": False, "input_shape": (image_size, image_size, 3)}
-    label = {None: "untrained", "imagenet": "imagenet"}.get(weights) or Path(weights).name
+    options = options | {"include_top": False, "input_shape": (image_size, image_size, 3)}
     try:
-        model = build(weights=weights, **shape, **options)
-    except Exception as error:
-        if weights != "imagenet":
-            raise ValueError(
-                f"WEIGHTS: {weights} does not fit {name} with options {options}: {error}"
-            ) from error
-        if not ws.is_demo:
-            raise ConnectionError(
-                f"The ImageNet weights of {name} can't be downloaded ({error}). Connect to the "
-                "internet, or download the no-top weights elsewhere and name the file in WEIGHTS."
-            ) from error
-        model, label = build(weights=None, **shape, **options), "untrained"
+        model = build(weights=None, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} can't be built of IMAGE_SIZE and BACKBONE_OPTIONS: {error}")
+    label = "untrained"
+    if weights == "imagenet":
+        try:
+            model, label = build(weights="imagenet", **options), "imagenet"
+        except Exception as error:
+            if not ws.is_demo:
+                raise ConnectionError(
+                    f"The ImageNet weights of {name} can't be downloaded ({error}). Connect to the "
+                    "internet, or download the no-top weights elsewhere and name the file in WEIGHTS."
+                ) from error
+    elif weights is not None:
+        label = _load_file(model, Path(weights))
     model.trainable = False
     return Backbone(model, preprocess, label)
+
+
+def _load_file(model: keras.Model, path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'WEIGHTS: {path.resolve()} is not a file. Give "imagenet", the path of no-top weights '
+            f"of {model.name}, or None."
+        )
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise ValueError(f"WEIGHTS: {path} does not fit {model.name}: {error}") from error
+    return path.name
 
 
 def find_application(name: str):
@@ -76,12 +86,11 @@ def find_application(name: str):
     Raises:
         ValueError: keras.applications has no such model.
     """
-    modules = [m for m in vars(keras.applications).values() if hasattr(m, "preprocess_input")]
-    for module in modules:
-        if inspect.isfunction(getattr(module, name, None)) and name[0].isupper():
-            return getattr(module, name), module.preprocess_input
-    names = sorted({n for m in modules for n in vars(m) if n[0].isupper()})
-    raise ValueError(f"BACKBONE: keras.applications has no {name!r}. It has: {', '.join(names)}.")
+    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
+    if name not in models:
+        known = ", ".join(sorted(models))
+        raise ValueError(f"BACKBONE: keras.applications has no {name!r}. It has: {known}.")
+    return models[name], inspect.getmodule(models[name]).preprocess_input
 
 
 def fingerprint(model: keras.Model) -> str:

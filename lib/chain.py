@@ -207,7 +207,8 @@ def is_finished(ws, name: str, parameters: dict) -> bool:
     cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
     return (
-        record.get("exception") is False
+        not record.get("exception")
+        and all(cell.execution_count for cell in cells if cell.cell_type == "code")
         and record.get("parameters") == parameters
         and [c.source for c in cells] == [c.source for c in written]
     )

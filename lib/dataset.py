@@ -94,17 +94,18 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Divide the pictures 80/20, the classes in equal proportion in both parts.
 
     Args:
-        pictures: columns file, label.
+        pictures: columns file, label, in any order.
         seed: the same seed and pictures give the same split.
 
     Returns:
         columns file, label, part (`train` or `validation`), sorted by file.
     """
+    pictures = pictures.sort_values("file", ignore_index=True)
     _, validation = train_test_split(
         pictures.file, test_size=VALIDATION_SHARE, stratify=pictures.label, random_state=seed
     )
     part = pictures.file.isin(validation).map({True: "validation", False: "train"})
-    return pictures.assign(part=part).sort_values("file", ignore_index=True)
+    return pictures.assign(part=part)
 
 
 def read_split(ws) -> pd.DataFrame:

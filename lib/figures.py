@@ -35,26 +35,31 @@ def class_balance(split: pd.DataFrame) -> Figure:
     return figure
 
 
-def picture_grid(rows: dict[str, np.ndarray], title: str, width: float = 1.25) -> Figure:
+def picture_grid(rows: dict[str, np.ndarray], title: str) -> Figure:
     """Draw one labelled row of pictures a key.
 
     Args:
-        rows: text to uint8 pictures (n, height, width, 3); n may differ.
+        rows: text to uint8 pictures (n, height, width, 3), all of one size; n may differ.
         title: of the figure.
-        width: of a picture, in inches.
     """
     columns = max(len(pictures) for pictures in rows.values())
-    size = (columns * width + 1.4, len(rows) * width + 0.5)
-    figure, grid = plt.subplots(
-        len(rows), columns, figsize=size, layout="constrained", squeeze=False
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for line, (name, pictures) in zip(grid, rows.items()):
-        line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
-        for axes, picture in zip(line, pictures):
-            axes.imshow(picture)
-    figure.suptitle(title)
+    height, width = next(iter(rows.values())).shape[1:3]
+    # One picture of all pictures: axes for each would take minutes for many classes.
+    cell_height, cell_width = height + height // 12, width + width // 12
+    mosaic = np.full((len(rows) * cell_height, columns * cell_width, 3), 255, np.uint8)
+    for line, pictures in enumerate(rows.values()):
+        for column, picture in enumerate(pictures):
+            top, left = line * cell_height, column * cell_width
+            mosaic[top : top + height, left : left + width] = picture
+    size = (1.2 * columns + 1.4, 1.2 * len(rows) * cell_height / cell_width + 0.5)
+    figure, axes = plt.subplots(figsize=_limit(size), layout="constrained")
+    axes.imshow(mosaic)
+    axes.set_yticks(np.arange(len(rows)) * cell_height + height / 2, rows)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    sns.despine(ax=axes, left=True, bottom=True)
+    axes.set_title(title)
     return figure
 
 
@@ -157,7 +162,7 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
     """
     class_names = list(next(iter(scores.values()))["per_class"])
     height = max(4.0, len(class_names) * (0.16 * len(scores) + 0.14))
-    figure, axes = plt.subplots(figsize=(10, height), layout="constrained")
+    figure, axes = plt.subplots(figsize=_limit((10, height)), layout="constrained")
     thickness = 0.8 / len(scores)
     for position, (label, score) in enumerate(scores.items()):
         recall = np.array([score["per_class"][name] for name in class_names])
@@ -206,6 +211,11 @@ def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
             place = 0.5 + (len(caption) / 2 - line - 0.5) / max(lines, 6)
             right.text(0, place, text, color=colour, va="center", transform=right.transAxes)
     return figure
+
+
+def _limit(size: tuple[float, float]) -> tuple[float, float]:
+    # Larger pictures than this, in inches, neither print nor open well.
+    return min(size[0], 60), min(size[1], 60)
 
 
 def _height(classes: int) -> float:

@@ -128,7 +128,7 @@ def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
     description.unlink(missing_ok=True)
     ws.save_table(history, f"history/{name}.csv")
     # A copy that was never compiled leaves the optimizer's state, twice the weights, out.
-    plain = keras.models.clone_model(model)
+    plain = type(model).from_config(model.get_config())
     plain.set_weights(model.get_weights())
     with whole_file(ws.file("models", f"{name}.keras")) as part:
         plain.save(part)
@@ -176,7 +176,7 @@ def list_models(ws) -> list[dict]:
     return sorted(models, key=lambda about: (about["notebook"], about["name"]))
 
 
-def load(ws, name: str) -> keras.Model:
+def load_model(ws, name: str) -> keras.Model:
     """Load a saved model: RGB pictures (n, size, size, 3) of 0-255 in, probabilities out."""
     return keras.saving.load_model(ws.results / "models" / f"{name}.keras", safe_mode=True)
 

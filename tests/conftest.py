@@ -1,0 +1,64 @@
+"""What the tests share: small drawn pictures, and a workspace of them as 01_data_prep leaves it."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib import dataset, pixels, workspace
+
+matplotlib.use("Agg")
+# Names that a careless reader of CSV files would turn into a number and a missing value.
+COLOURS = {"007": (40, 60, 220), "NA": (40, 190, 60), "red": (220, 50, 40)}
+
+
+@pytest.fixture(autouse=True)
+def no_paths_file_is_named(monkeypatch):
+    monkeypatch.delenv("DRIVE_PATHS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def draw_classes():
+    """Return a function that draws noisy pictures into class folders told apart by colour."""
+
+    def draw(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):
+        rng = np.random.default_rng(seed)
+        for name in classes:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for number in range(per_class):
+                noise = rng.normal(COLOURS[name], 25, (size[1], size[0], 3))
+                picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
+                picture.save(folder / name / f"{number:03d}.png")
+
+    return draw
+
+
+@pytest.fixture
+def ws(tmp_path):
+    """A workspace whose train folder is still to be filled."""
+    (tmp_path / "train").mkdir()
+    return workspace.Workspace(tmp_path / "train", tmp_path / "results", tmp_path / "scratch")
+
+
+@pytest.fixture
+def prepared(ws, draw_classes):
+    """A workspace of three classes of ten pictures, prepared and split as 01_data_prep does it."""
+    draw_classes(ws.train, 10)
+    listed, _ = dataset.scan(ws.train)
+    ws.save_table(pixels.prepare(ws.train, listed.file, [8], ws.scratch), "pictures.csv")
+    ws.save_table(dataset.split(listed, 0), "split.csv")
+    return ws
+
+
+@pytest.fixture(scope="session")
+def read_all():
+    """Return a function that reads every file below a folder: relative path to bytes."""
+
+    def read(folder):
+        return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    return read

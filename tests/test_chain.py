@@ -1,0 +1,182 @@
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import chain, dataset, workspace
+
+MODELS = ["augmented_cnn", "baseline_cnn", "mobilenet_transfer"]
+SMALL = (
+    """-p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet -p WEIGHTS null
+-p LEARNING_RATE 0.001""".split()
+    + ["-p", "BACKBONE_OPTIONS", "{alpha: 0.25}"]
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def restored_environment():
+    """`main` names the paths file to the kernels through the environment: undo that."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL"):
+            patch.setenv(name, "")
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, draw_classes, restored_environment, read_all):
+    """The whole chain at small size, on three classes with a stray and a truncated file."""
+    root = tmp_path_factory.mktemp("chain")
+    draw_classes(root / "train", 10)
+    draw_classes(root / "test", 2, seed=1)
+    picture = (root / "train/red/000.png").read_bytes()
+    (root / "train/red/cut.png").write_bytes(picture[: len(picture) // 2])
+    (root / "train/notes.txt").write_text("mine")
+    paths = root / "paths.json"
+    paths.write_text('{"train": "train", "test": "test", "results": "r", "scratch": "s"}')
+    before, arguments = read_all(root / "train"), ["--paths", str(paths), *SMALL]
+    status = chain.main(arguments)
+    ws = workspace.open(paths)
+    return SimpleNamespace(ws=ws, status=status, arguments=arguments, before=before)
+
+
+def read(run, name):
+    return dataset.read_table(run.ws.results / name)
+
+
+def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
+    assert run.status == 0
+    names = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
+    report.html drive_paths.json figures/learning_curves.png figures/recall_by_class.png
+    figures/random_images.png figures/class_balance.png figures/augmentation.png""".split()
+    for model in MODELS:
+        names += [f"models/{model}.keras", f"models/{model}.json", f"history/{model}.csv"]
+        names += [f"predictions/{model}.csv", f"figures/confusion_{model}.png"]
+    names += [f"notebooks/{name}.ipynb" for name in chain.choose_notebooks([])]
+    assert [name for name in names if not (run.ws.results / name).is_file()] == []
+    assert not [path for path in run.ws.results.rglob("*") if ".part" in path.name]
+
+
+def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_all):
+    assert read_all(run.ws.train) == run.before
+    checks = read(run, "checks.csv")
+    found = dict(zip(checks.file, checks.problem))
+    assert found == {"red/cut.png": "truncated", "notes.txt": "outside_class_folder"}
+    split = read(run, "split.csv")
+    assert len(split) == 30 and len(split) + len(checks) == len(run.before)
+    assert dict(split[split.part == "validation"].label.value_counts()) == dict.fromkeys(
+        ["007", "NA", "red"], 2
+    )
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_metrics_are_those_of_the_predictions(run, model):
+    table, split = read(run, f"predictions/{model}.csv"), read(run, "split.csv")
+    about = json.loads((run.ws.results / f"models/{model}.json").read_text())
+    validation = split[split.part == "validation"]
+    assert list(table.columns) == ["file", "label", "predicted", *about["class_names"]]
+    assert np.array_equal(table[["file", "label"]], validation[["file", "label"]])
+    y_prob = table[about["class_names"]].to_numpy(float)
+    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-4)
+    assert list(np.array(about["class_names"])[y_prob.argmax(axis=1)]) == list(table.predicted)
+    score = json.loads((run.ws.results / "metrics.json").read_text())[model]
+    right = table.label == table.predicted
+    recall = right.groupby(table.label).mean()
+    assert score["top1"] == pytest.approx(right.mean()) and score["n"] == len(table)
+    assert score["per_class"] == pytest.approx(recall.to_dict())
+    assert score["average_per_class"] == pytest.approx(recall.mean())
+    history = pd.read_csv(run.ws.results / f"history/{model}.csv")
+    assert list(history.epoch) == [1, 2] and about["parameters"]["epochs"] == 2
+
+
+def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):
+    comparison = read(run, "comparison.csv").set_index("model")
+    label = "mobilenet_transfer (untrained backbone)"
+    assert comparison.weights[label] == "untrained" and len(comparison) == 3
+    assert set(comparison.demo) == {"False"}
+    content = json.loads((run.ws.results / "metrics.json").read_text())
+    assert content["mobilenet_transfer"]["weights"] == "untrained"
+    assert label in read(run, "random_images.csv").columns
+    html = (run.ws.results / "report.html").read_text(encoding="utf-8")
+    assert html.count(label) >= 3
+
+
+def test_random_images_know_their_truth_and_every_models_answer(run):
+    table = read(run, "random_images.csv")
+    assert len(table) == 5 and table.file.is_unique
+    assert list(table.truth) == [file.split("/")[0] for file in table.file]
+    answers = [name for name in table.columns if f"{name} probability" in table.columns]
+    assert len(answers) == 3
+    for _, row in table.iterrows():
+        right = [name for name in answers if row[name] == row.truth]
+        expected = {0: "No model is right.", 3: "Every model is right."}.get(len(right))
+        assert row.verdict == expected if expected else all(n in row.verdict for n in right)
+        assert all(1 / 3 <= float(row[f"{name} probability"]) <= 1 for name in answers)
+
+
+def test_report_opens_without_network_and_shows_figures_but_no_code(run):
+    html = (run.ws.results / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'>\s]{1,60})""", html)
+    assert [link for link in links if not link.startswith(("data:", "#"))] == []
+    assert not re.search(r"@import|url\(\s*[\"']?(?!data:)", html)
+    assert html.count("data:image/png;base64") >= 6
+    assert "ws.save_figure" not in html and "import numpy" not in html
+
+
+def test_resumed_chain_skips_what_is_finished(run, capsys):
+    model = run.ws.results / "models/baseline_cnn.keras"
+    before = model.stat().st_mtime_ns
+    assert chain.main([*run.arguments, "--resume"]) == 0
+    assert capsys.readouterr().out.count("finished before, skipped") == 6
+    assert model.stat().st_mtime_ns == before
+    names = chain.choose_notebooks(["02"])
+    pairs = [run.arguments[i + 1 : i + 3] for i, a in enumerate(run.arguments) if a == "-p"]
+    used = chain.read_parameters(pairs, chain.choose_notebooks([]))[names[0]]
+    assert chain.is_finished(run.ws, names[0], used)
+    assert not chain.is_finished(run.ws, names[0], used | {"EPOCHS": 3})
+
+
+def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, capsys):
+    paths = run.arguments[:2]
+    assert chain.main([*paths, "--results", str(tmp_path / "none"), "--only", "02"]) == 1
+    message = capsys.readouterr().err
+    assert re.search(r"02_baseline_cnn, cell \d+: FileNotFoundError: split.csv", message)
+    assert "01_data_prep" in message and "Traceback" not in message
+    assert not (tmp_path / "none/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-p", "EPOCH", "3"], ["-p EPOCH", "EPOCHS"]),
+        (["--only", "05", "-p", "EPOCHS", "3"], ["-p EPOCHS", "CONFUSED_PAIRS"]),
+        (["-p", "SEED", "[1"], ["-p SEED", "YAML"]),
+        (["--only", "07"], ["--only 07", "06_random_images"]),
+        (["--paths", "nowhere.json"], ["nowhere.json", "does not exist"]),
+    ],
+)
+def test_wrong_argument_is_an_error_that_names_it(arguments, words, tmp_path, capsys):
+    assert chain.main(["--results", str(tmp_path / "r"), *arguments]) == 1
+    message = capsys.readouterr().err
+    assert all(word in message for word in words), message
+    assert not (tmp_path / "r").exists()
+
+
+def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
+    names = chain.choose_notebooks(["03", "01"])
+    assert names == ["01_data_prep", "03_augmented_cnn"]
+    pairs = [["AUGMENT", "false"], ["SEED", "7"], ["IMAGE_SIZES", "[32, 64]"]]
+    values = chain.read_parameters(pairs, names)
+    assert values["03_augmented_cnn"] == {"AUGMENT": False, "SEED": 7}
+    assert values["03_augmented_cnn"]["AUGMENT"] is False
+    assert values["01_data_prep"] == {"SEED": 7, "IMAGE_SIZES": [32, 64]}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(42, "42 s"), (186, "3.1 min"), (7500, "2 h 05 min")]
+)
+def test_duration_is_told_for_people(seconds, text):
+    assert chain.describe_seconds(seconds) == text

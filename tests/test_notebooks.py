@@ -1,0 +1,166 @@
+"""Form of the notebooks and of the rooms; parameter counts of the models built in them."""
+
+import ast
+import re
+from collections import defaultdict
+from types import SimpleNamespace
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+
+from lib import backbones, workspace
+
+ROOT = workspace.REPOSITORY
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
+ROOMS = """demo workspace dataset pixels generators backbones training metrics figures report
+chain""".split()
+WITHOUT_TENSORFLOW = set(ROOMS) - {"generators", "backbones", "training"}
+TREES = {
+    room: ast.parse((ROOT / "lib" / f"{room}.py").read_text(encoding="utf-8")) for room in ROOMS
+}
+each_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+
+
+def has_tag(cell, tag):
+    return tag in cell.metadata.get("tags", [])
+
+
+def list_code(name):
+    return [cell for cell in NOTEBOOKS[name].cells if cell.cell_type == "code"]
+
+
+def find_parameters(name):
+    return [cell for cell in list_code(name) if has_tag(cell, "parameters")]
+
+
+def test_there_are_the_six_notebooks_and_the_known_rooms():
+    assert list(NOTEBOOKS) == [
+        "01_data_prep",
+        "02_baseline_cnn",
+        "03_augmented_cnn",
+        "04_resnet50_transfer",
+        "05_evaluation",
+        "06_random_images",
+    ]
+    found = {path.stem for path in (ROOT / "lib").glob("*.py")} - {"__init__"}
+    assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
+
+
+@each_notebook
+def test_notebook_is_valid_and_begins_with_its_title(name):
+    nbformat.validate(NOTEBOOKS[name])
+    first = NOTEBOOKS[name].cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# "), "begin with an H1"
+    text = "\n".join(cell.source for cell in NOTEBOOKS[name].cells)
+    assert not re.search(r"@[A-Z]+\d*@", text), "fill in what is still a placeholder"
+    assert not re.search(r"^\s*[!%]", text, re.M), (
+        "no shell or magic lines: pip is for the Makefile"
+    )
+
+
+@each_notebook
+def test_parameters_are_typed_and_each_has_a_reason(name):
+    cells = find_parameters(name)
+    assert len(cells) == 1, "tag exactly one cell `parameters`"
+    for line in cells[0].source.splitlines():
+        (knob,) = ast.parse(line).body
+        assert isinstance(knob, ast.AnnAssign), f"write `NAME: type = value`: {line}"
+        assert knob.target.id.isupper() and re.search(r"  # \w.{8,}$", line), f"say why: {line}"
+        ast.literal_eval(knob.value)
+
+
+def test_bootstrap_cell_is_the_same_in_every_notebook():
+    found = set()
+    for name, notebook in NOTEBOOKS.items():
+        (cell,) = [c for c in notebook.cells[1:3] if "REPOSITORY = " in c.source]
+        assert list_code(name)[0] is cell, f"{name}: the bootstrap comes before all other code"
+        found.add(cell.source)
+    assert len(found) == 1, "copy the bootstrap cell of 01 into the others"
+
+
+@each_notebook
+def test_only_cells_that_nbval_compares_carry_output(name):
+    for number, cell in enumerate(list_code(name)):
+        place = f"{name}, code cell {number}"
+        assert len(cell.source.splitlines()) <= 25, f"{place}: split it, 25 lines at most"
+        assert cell.execution_count is None, f"{place}: clear its execution_count"
+        if has_tag(cell, "nbval-check-output"):
+            assert cell.outputs, f"{place}: store the output that nbval compares"
+        else:
+            assert not cell.outputs, f"{place}: clear its output"
+
+
+def test_no_function_is_defined_in_two_places():
+    named, written = defaultdict(set), defaultdict(set)
+    sources = {path: path.read_text() for f in ("lib", "tests") for path in (ROOT / f).glob("*.py")}
+    sources |= {path: "\n".join(c.source for c in list_code(path.stem)) for path in PATHS}
+    for path, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[ast.get_docstring(node) is not None :]
+                text = ast.dump(node.args) + "".join(ast.dump(part) for part in body)
+                written[text].add(f"{path.name}: {node.name}")
+                if path.parent.name != "tests" and not node.name.startswith("__"):
+                    named[node.name].add(path.name)
+    again = [places for found in (written, named) for places in found.values() if len(places) > 1]
+    assert not again, "keep one and import it"
+
+
+def test_functions_of_the_rooms_have_at_most_40_lines():
+    for room, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= 40, f"lib/{room}.py, {node.name}: {lines} lines, split it"
+
+
+def list_imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            joined = node.module == "lib"
+            yield from (f"lib.{alias.name}" for alias in node.names) if joined else [node.module]
+
+
+def test_rooms_import_only_rooms_above_them_and_tensorflow_only_where_it_belongs():
+    reached = {}
+    for position, room in enumerate(ROOMS):
+        imported = set(list_imports(TREES[room]))
+        rooms = {module.split(".")[1] for module in imported if module.startswith("lib.")}
+        assert rooms <= set(ROOMS[:position]), f"{room} imports a room that is not above it"
+        reached[room] = {module.split(".")[0] for module in imported}
+        reached[room] |= {module for above in rooms for module in reached[above]}
+        if room in WITHOUT_TENSORFLOW:
+            assert not reached[room] & {"tensorflow", "keras", "jax"}, f"{room} imports Keras"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "total", "trainable", "dropout"),
+    [
+        ("02_baseline_cnn", {}, 11_850_058, 11_850_058, []),
+        ("02_baseline_cnn", {"IMAGE_SIZE": 128}, 7_393_610, 7_393_610, []),
+        ("03_augmented_cnn", {}, 23_680_714, 23_680_714, [0.3, 0.5]),
+        ("04_resnet50_transfer", {"WEIGHTS": None}, 23_851_274, 263_562, [0.5, 0.3]),
+    ],
+)
+def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
+    name, changes, total, trainable, dropout, ws
+):
+    space = {"keras": keras, "layers": keras.layers, "backbones": backbones, "ws": ws}
+    exec(find_parameters(name)[0].source, space)
+    space |= changes | {"train": SimpleNamespace(num_classes=10)}
+    for cell in list_code(name):
+        if re.search(r"backbones\.load\(|= keras\.(Sequential|Model)\(", cell.source):
+            exec(cell.source, space)
+    model = space.get("model") or space["cnn"]
+    assert model.count_params() == total
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trainable
+    layers = space.get("head", model).layers
+    assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == dropout
+    stored = [c.outputs for c in list_code(name) if has_tag(c, "nbval-check-output")]
+    if "IMAGE_SIZE" not in changes:
+        assert f"{total:,}" in str(stored), "store the output of summary()"

@@ -1,0 +1,145 @@
+import json
+import multiprocessing
+import os
+import signal
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import dataset, generators, training
+
+ABOUT = {
+    "notebook": "02_baseline_cnn",
+    "characteristics": "tiny",
+    "purpose": "a test",
+    "weights": "from scratch",
+    "image_size": 8,
+    "seed": 3,
+    "parameters": {"epochs": 4},
+}
+
+
+class Death(keras.callbacks.Callback):
+    """Kills its own process, by kill -9, in the third epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 2 * 5 + 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_tiny(ws, epochs=4, die=False, **settings):
+    """Train a tiny model with dropout on augmented pictures; five batches an epoch."""
+    keras.utils.set_random_seed(3)
+    train, validation = generators.pair(ws, 8, 5, seed=3, augment=True)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(train.num_classes, activation="softmax"),
+        ],
+        name="tiny",
+    )
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    if die:
+        fit = model.fit
+        model.fit = lambda *args, callbacks, **options: fit(
+            *args, callbacks=[*callbacks, Death()], **options
+        )
+    return model, training.fit(model, train, validation, ws, "tiny", epochs, settings)
+
+
+def test_history_has_a_row_an_epoch_and_pictures_told_apart_by_colour_are_learned(prepared):
+    _, history = train_tiny(prepared, epochs=30)
+    assert list(history.columns) == training.HISTORY_COLUMNS
+    assert list(history.epoch) == list(range(1, 31)) and history.epoch.dtype == int
+    assert (history.seconds > 0).all() and history.val_accuracy.between(0, 1).all()
+    assert history.loss.iloc[-1] < history.loss.iloc[0] and history.val_accuracy.iloc[-1] > 0.6
+
+
+def test_resumed_training_equals_uninterrupted_training(prepared, capsys):
+    process = multiprocessing.get_context("spawn").Process(
+        target=train_tiny, args=(prepared,), kwargs={"die": True}
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    resumed, history = train_tiny(prepared)
+    assert "goes on after epoch 2 of 4" in capsys.readouterr().out
+    (kept,) = (prepared.results / "checkpoints").iterdir()
+    kept.unlink()
+    whole, expected = train_tiny(prepared)
+    assert "goes on" not in capsys.readouterr().out
+    for weight, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        assert np.allclose(weight, other, rtol=1e-5, atol=1e-6)
+    columns = training.HISTORY_COLUMNS[:-1]
+    pd.testing.assert_frame_equal(history[columns], expected[columns], rtol=1e-5)
+
+
+def test_only_the_same_settings_and_split_go_on(prepared, capsys):
+    _, first = train_tiny(prepared, epochs=1, rate=1)
+    _, again = train_tiny(prepared, epochs=1, rate=1)
+    assert "goes on after epoch 1" in capsys.readouterr().out and again.equals(first)
+    _, other = train_tiny(prepared, epochs=1, rate=2)
+    assert "goes on" not in capsys.readouterr().out and len(other) == 1
+    prepared.save_table(dataset.split(dataset.scan(prepared.train)[0], 9), "split.csv")
+    train_tiny(prepared, epochs=1, rate=1)
+    assert "goes on" not in capsys.readouterr().out
+
+
+def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(prepared):
+    model, history = train_tiny(prepared, epochs=1)
+    training.save(model, history, prepared, "tiny", ABOUT)
+    saved = training.load_model(prepared, "tiny")
+    _, validation = generators.pair(prepared, 8, 4, seed=0)
+    raw = validation.inputs[np.arange(len(validation.inputs))]
+    assert raw.dtype == np.uint8 and raw.max() > 200
+    expected = np.asarray(model.predict_on_batch(raw))
+    assert np.allclose(saved.predict_on_batch(raw), expected, atol=1e-6)
+    about = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
+    assert ABOUT.items() <= about.items() and about["name"] == "tiny"
+    assert about["class_names"] == ["007", "NA", "red"]
+    assert about["split_hash"] == dataset.read_split(prepared).attrs["hash"]
+    assert about["versions"]["keras"] == keras.__version__ and about["demo"] is False
+    counted = sum(int(np.prod(weight.shape)) for weight in model.get_weights())
+    assert about["parameters_total"] >= about["parameters_trainable"] == 4 * 28 + 3 * 145
+    assert about["parameters_total"] == model.count_params() <= counted
+    table = pd.read_csv(prepared.results / "history/tiny.csv")
+    assert list(table.columns) == training.HISTORY_COLUMNS and len(table) == 1
+    assert not list(prepared.results.glob("checkpoints/*"))
+    # The optimizer's state would make the file three times as large.
+    assert getattr(saved, "optimizer", None) is None
+
+
+def test_model_of_another_split_is_named_and_left_out(prepared, capsys):
+    split_hash = dataset.read_split(prepared).attrs["hash"]
+    for name, made_for, notebook, weights in (
+        ("z_cnn", split_hash, "02", "from scratch"),
+        ("a_transfer", split_hash, "04", "untrained"),
+        ("old_cnn", "another", "03", "from scratch"),
+    ):
+        about = ABOUT | {"name": name, "notebook": notebook, "weights": weights}
+        prepared.save_json(about | {"split_hash": made_for}, f"models/{name}.json")
+    models = training.list_models(prepared)
+    assert [about["name"] for about in models] == ["z_cnn", "a_transfer"]
+    assert [about["label"] for about in models] == ["z_cnn", "a_transfer (untrained backbone)"]
+    assert "old_cnn is left out" in capsys.readouterr().out
+    for name in ("z_cnn", "a_transfer"):
+        (prepared.results / f"models/{name}.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no model of the current split.*02_baseline_cnn"):
+        training.list_models(prepared)
+
+
+def test_predict_keeps_the_order_and_the_ragged_last_batch():
+    rng = np.random.default_rng(0)
+    images, y_true = rng.integers(0, 256, (7, 4, 4, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
+    layers = [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    model = keras.Sequential(layers)
+    labels, y_prob = training.predict(model, generators.Batches(images, y_true, 3, batch_size=3))
+    assert list(labels) == y_true and y_prob.shape == (7, 3)
+    assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
+    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)

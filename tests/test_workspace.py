@@ -1,0 +1,103 @@
+import json
+
+import pytest
+
+from lib import workspace
+
+
+@pytest.fixture
+def paths_file(tmp_path):
+    """Return a function that writes a paths file beside the folders train and test."""
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+
+    def write(**changes):
+        paths = {"train": "train", "results": "out/results", "scratch": "out/scratch"} | changes
+        path = tmp_path / "paths.json"
+        kept = {key: value for key, value in paths.items() if value is not None}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monkeypatch):
+    path = paths_file(test="./test")
+    monkeypatch.chdir("/")
+    ws = workspace.open(path)
+    assert (ws.train, ws.test) == (tmp_path / "train", tmp_path / "test")
+    assert (ws.results, ws.scratch) == (tmp_path / "out/results", tmp_path / "out/scratch")
+    assert ws.test_labels is None and not ws.is_demo
+    assert str(ws.train) in ws.data_note
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"results": None}, ValueError, ['"results"', "missing"]),
+        ({"trian": "train"}, ValueError, ['"trian"', 'did you mean "train"']),
+        ({"colour": "x"}, ValueError, ['"colour"', "test_labels"]),
+        ({"train": "pictures"}, FileNotFoundError, ['"train"', "pictures", "holds", "test, train"]),
+        ({"test": "tset"}, FileNotFoundError, ['"test"', "tset", "paths.json"]),
+        ({"test_labels": "labels.csv"}, FileNotFoundError, ['"test_labels"', "labels.csv"]),
+        ({"scratch": 5}, ValueError, ['"scratch"', "in quotes"]),
+        ({"train": " "}, ValueError, ['"train"', "in quotes"]),
+    ],
+)
+def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, error, words):
+    with pytest.raises(error) as caught:
+        workspace.open(paths_file(**changes))
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("content", ['{"train": "train",}', "", '["train"]'])
+def test_file_that_is_no_json_object_is_an_error_that_names_the_example(tmp_path, content):
+    path = tmp_path / "paths.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="paths.json.*drive_paths.example.json"):
+        workspace.open(path)
+    with pytest.raises(FileNotFoundError, match="nowhere.json.*drive_paths.example.json"):
+        workspace.open(tmp_path / "nowhere.json")
+
+
+def test_environment_names_the_paths_file_and_an_argument_goes_before_it(paths_file, monkeypatch):
+    path = paths_file()
+    monkeypatch.setenv("DRIVE_PATHS", str(path))
+    assert workspace.open() == workspace.open(path)
+    assert workspace.open("demo").is_demo
+
+
+def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(workspace, "DRIVE", tmp_path / "drive")
+    demo = workspace.open()
+    assert demo.is_demo and demo == workspace.open("demo")
+    assert demo.test_labels.name == "test_labels.csv" and "drawn" in demo.data_note
+    paths_file().rename(tmp_path / "drive_paths.json")
+    assert workspace.open().train == tmp_path / "train"
+
+
+def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "DEMO", tmp_path / "demo")
+    for ws in (workspace.open(paths_file(test="test")), workspace.open("demo")):
+        again = workspace.open(ws.save_paths())
+        assert again == ws and again.is_demo == ws.is_demo
+
+
+def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), workspace.whole_file(path) as part:
+        part.write_text("half of the n")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    with workspace.whole_file(path) as part:
+        part.write_text("new")
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_results_file_names_the_notebook_to_run(ws):
+    with pytest.raises(FileNotFoundError, match="split.csv.*01_data_prep"):
+        ws.existing("split.csv", made_by="01_data_prep")
+    ws.file("split.csv").write_text("")
+    assert ws.existing("split.csv", made_by="01_data_prep") == ws.results / "split.csv"
