@@ -154,7 +154,7 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     exec(find_parameters(name)[0].source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10)}
     for cell in list_code(name):
-        if re.search(r"backbones\.load\(|= keras\.(Sequential|Model)\(", cell.source):
+        if re.search(r"load_backbone\(|= keras\.(Sequential|Model)\(", cell.source):
             exec(cell.source, space)
     model = space.get("model") or space["cnn"]
     assert model.count_params() == total
