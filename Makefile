@@ -5,7 +5,7 @@ BIN = .venv/bin
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test format clean
+.PHONY: demo run test bench format
 
 demo: .venv/installed  ## the whole chain on the drawn pictures
 	$(BIN)/python -m lib.chain --paths demo
@@ -18,6 +18,9 @@ test: .venv/installed-tests  ## every test, then the notebooks on the demo
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest
 	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
+
+bench: .venv/installed  ## the report's way and ours, side by side
+	PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
 
 format: .venv/installed-tests
 	$(BIN)/ruff check --fix

@@ -43,15 +43,17 @@ def picture_grid(rows: dict[str, np.ndarray], title: str) -> Figure:
         title: of the figure.
     """
     columns = max(len(pictures) for pictures in rows.values())
+    # One picture of all pictures, smaller for many rows: axes for each would take minutes.
+    step, inches = (1, 1.2) if len(rows) <= MOST_NUMBERED else (2, 0.6)
+    rows = {name: pictures[:, ::step, ::step] for name, pictures in rows.items()}
     height, width = next(iter(rows.values())).shape[1:3]
-    # One picture of all pictures: axes for each would take minutes for many classes.
     cell_height, cell_width = height + height // 12, width + width // 12
     mosaic = np.full((len(rows) * cell_height, columns * cell_width, 3), 255, np.uint8)
     for line, pictures in enumerate(rows.values()):
         for column, picture in enumerate(pictures):
             top, left = line * cell_height, column * cell_width
             mosaic[top : top + height, left : left + width] = picture
-    size = (1.2 * columns + 1.4, 1.2 * len(rows) * cell_height / cell_width + 0.5)
+    size = (inches * columns + 1.4, inches * len(rows) * cell_height / cell_width + 0.5)
     figure, axes = plt.subplots(figsize=_limit(size), layout="constrained")
     axes.imshow(mosaic)
     axes.set_yticks(np.arange(len(rows)) * cell_height + height / 2, rows)
@@ -214,8 +216,8 @@ def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
 
 
 def _limit(size: tuple[float, float]) -> tuple[float, float]:
-    # Larger pictures than this, in inches, neither print nor open well.
-    return min(size[0], 60), min(size[1], 60)
+    # A picture of more than 65,536 pixels a side can't be drawn.
+    return min(size[0], 200), min(size[1], 200)
 
 
 def _height(classes: int) -> float:

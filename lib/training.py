@@ -1,8 +1,10 @@
 """Fit with resume and progress, save, load, predict."""
 
+import contextlib
 import hashlib
 import json
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,10 +12,50 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import dataset
-from lib.workspace import describe_environment, find_versions, whole_file
+from lib.workspace import describe_environment, find_versions, query_gpus, whole_file
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+CPU_FLAGS = Path("/proc/cpuinfo")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+
+
+def set_precision(precision: str) -> str:
+    """Choose what the layers that are built from now on compute in; weights stay float32.
+
+    Args:
+        precision: "float32"; or "auto": float16 on a GPU with tensor cores, bfloat16 on a CPU that
+            has it, else float32.
+
+    Returns:
+        The name of the Keras policy that was set.
+
+    Raises:
+        ValueError: precision is neither.
+    """
+    if precision not in ("float32", "auto"):
+        raise ValueError(f'PRECISION is {precision!r}; it is "float32" or "auto".')
+    policy = "float32"
+    if precision == "auto":
+        gpus = query_gpus("compute_cap")
+        if gpus:
+            # Tensor cores came with compute capability 7.0.
+            policy = "mixed_float16" if min(map(float, gpus)) >= 7 else policy
+        elif CPU_FLAGS.exists() and "bf16" in CPU_FLAGS.read_text():
+            policy = "mixed_bfloat16"
+    keras.config.set_dtype_policy(policy)
+    return policy
+
+
+def use_all_gpus():
+    """Return the scope to build and compile a model in: all GPUs where there are several.
+
+    Each step's batch is divided among the GPUs, so its size and the result stay the same.
+    """
+    if len(query_gpus("name")) < 2 or keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy().scope()
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -31,12 +73,14 @@ class EpochLog(keras.callbacks.Callback):
 
     def restore(self) -> int:
         """Bring model, optimizer and history back to the last kept epoch; return its number."""
-        self.model.optimizer.build(self.model.trainable_variables)
-        if self.path.exists():
-            with np.load(self.path, allow_pickle=False) as kept:
-                self.rows = kept["history"].tolist()
-                for position, variable in enumerate(self._variables()):
-                    variable.assign(kept[f"variable_{position}"])
+        strategy = getattr(self.model, "distribute_strategy", None)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            self.model.optimizer.build(self.model.trainable_variables)
+            if self.path.exists():
+                with np.load(self.path, allow_pickle=False) as kept:
+                    self.rows = kept["history"].tolist()
+                    for position, variable in enumerate(self._variables()):
+                        variable.assign(kept[f"variable_{position}"])
         return len(self.rows)
 
     def on_train_begin(self, logs=None):
@@ -127,8 +171,10 @@ def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
     description = ws.file("models", f"{name}.json")
     description.unlink(missing_ok=True)
     ws.save_table(history, f"history/{name}.csv")
-    # A copy that was never compiled leaves the optimizer's state, twice the weights, out.
-    plain = type(model).from_config(model.get_config())
+    # A copy that was never compiled leaves the optimizer's state, twice the weights, out, and one
+    # that computes in float32 runs anywhere.
+    config = json.dumps(model.get_config()).replace(keras.config.dtype_policy().name, "float32")
+    plain = type(model).from_config(json.loads(config))
     plain.set_weights(model.get_weights())
     with whole_file(ws.file("models", f"{name}.keras")) as part:
         plain.save(part)

@@ -147,15 +147,23 @@ def describe_environment() -> str:
     """Return one line with the versions in use and the accelerator, without importing either."""
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
     versions = ", ".join(f"{name} {version}" for name, version in find_versions(packages).items())
-    if shutil.which("nvidia-smi"):
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        names = subprocess.run(query, capture_output=True, text=True).stdout.split("\n")
-        accelerator = f"GPU: {', '.join(filter(None, names)) or 'none answers'}"
+    names = query_gpus("name")
+    if names:
+        accelerator = f"GPU: {', '.join(names)}"
     else:
         accelerator = f"no GPU, {os.cpu_count()} CPU cores"
         if "google.colab" in sys.modules:
             accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
+
+
+def query_gpus(field: str) -> list[str]:
+    """Return one property of each NVIDIA GPU, say its `name` or `compute_cap`."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    query = ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True)
+    return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
 
 
 def find_versions(packages) -> dict[str, str]:

@@ -1,0 +1,466 @@
+"""The report's way and ours, side by side on the same files.
+
+    make bench                                   all rows, about 50 minutes on two cores
+    make bench ARGUMENTS=--quick                 the rows that take 2 minutes
+    make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
+
+Both sides of a pair run one after the other in one process, so that a busy machine slows both. A
+ratio is the median over the pairs, with the smallest and the largest. "Extrapolated" says that a
+side ran a part of its work and was multiplied up.
+"""
+
+import argparse
+import contextlib
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import nbformat
+import numpy as np
+import psutil
+import tensorflow as tf
+from keras import layers
+from PIL import Image
+
+from lib import backbones, dataset, generators, metrics, pixels, training, workspace
+
+EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
+AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
+FLOPS_PER_MULTIPLY_ADD = 2
+MEMORY_PARAMETERS = {
+    "EPOCHS": "1",
+    "BACKBONE": "MobileNet",
+    "BACKBONE_OPTIONS": "{alpha: 0.25}",
+    "WEIGHTS": "null",
+}
+
+
+def draw_photographs(folder: Path, count: int, size=(800, 600), classes: int = 10) -> Path:
+    """Draw JPEGs as large as photographs; each class has colours of its own."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        coarse = rng.normal(64 + 128 * (number % classes) / classes, 60, (15, 20, 3))
+        picture = Image.fromarray(coarse.clip(0, 255).astype(np.uint8))
+        fine = np.asarray(picture.resize(size, Image.Resampling.BICUBIC)) + rng.normal(
+            0, 8, (size[1], size[0], 3)
+        )
+        path = folder / f"class_{number % classes:03d}" / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(fine.clip(0, 255).astype(np.uint8)).save(path, quality=85)
+    return folder
+
+
+def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Workspace:
+    """Do what 01_data_prep does."""
+    ws = workspace.Workspace(train, root / "results", root / "scratch")
+    listed, checks = dataset.scan(ws.train)
+    table = pixels.prepare(ws.train, listed.file, image_sizes, ws.scratch)
+    usable, _ = dataset.drop_unusable(listed, checks, table.problem)
+    ws.save_table(table, "pictures.csv")
+    ws.save_table(dataset.split(usable, SEED), "split.csv")
+    return ws
+
+
+def read_cells(name: str) -> list[str]:
+    """Return the source of each code cell of a notebook."""
+    path = workspace.REPOSITORY / "notebooks" / f"{name}.ipynb"
+    return [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+
+
+def build_cnn(name: str, num_classes: int, precision: str = "float32") -> keras.Model:
+    """Build and compile a CNN from its notebook's own cell."""
+    space = {"keras": keras, "layers": layers, "training": training, "IMAGE_SIZE": 160}
+    space |= {"train": SimpleNamespace(num_classes=num_classes), "PRECISION": precision}
+    exec(next(source for source in read_cells(name) if "keras.Sequential(" in source), space)
+    return space["cnn"]
+
+
+def build_report_transfer(num_classes: int) -> keras.Model:
+    """Build the report's model 3: backbone and head in one, every step through both."""
+    backbone = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(224, 224, 3)
+    )
+    backbone.trainable = False
+    model = keras.Sequential(
+        [
+            backbone,
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.5),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(num_classes, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def feed_as_reported(ws, part: str, image_size: int, augment=False, preprocess=None):
+    """Make the report's ImageDataGenerator over one part of the split."""
+    options = {"preprocessing_function": preprocess} if preprocess else {"rescale": 1 / 255}
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(
+        **options, **(AUGMENTATION if augment else {})
+    )
+    table = dataset.read_split(ws)
+    return generator.flow_from_dataframe(
+        table[table.part == part],
+        directory=str(ws.train),
+        x_col="file",
+        y_col="label",
+        target_size=(image_size, image_size),
+        batch_size=BATCH_SIZE,
+        class_mode="categorical",
+        shuffle=part == "train",
+        seed=SEED,
+    )
+
+
+def count_rate(batches, count: int) -> float:
+    """Return pictures a second of reading `count` batches."""
+    started = time.perf_counter()
+    pictures = sum(len(batches[index % len(batches)][1]) for index in range(count))
+    return pictures / (time.perf_counter() - started)
+
+
+def time_call(function) -> float:
+    """Return the seconds that a call takes."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def make_row(what: str, reported, ours, unit: str, more_is_better=True, **further) -> dict:
+    """Make a row of the table from paired measurements."""
+    ratios = [o / r if more_is_better else r / o for r, o in zip(reported, ours)]
+    return {
+        "what": what,
+        "report's way": statistics.median(reported),
+        "ours": statistics.median(ours),
+        "unit": unit,
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "pairs": len(ratios),
+        **further,
+    }
+
+
+def measure_feed(ws, pairs: int, augment: bool) -> dict:
+    """Compare pictures a second at 160 pixels that a model would be fed with."""
+    reported = feed_as_reported(ws, "train", 160, augment)
+    ours, _ = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+    rates = [(count_rate(reported, 4), count_rate(ours, 30)) for _ in range(pairs)]
+    what = "feed with augmentation" if augment else "feed without augmentation"
+    return make_row(what, *zip(*rates), "pictures/s")
+
+
+def decode_in_full(path: Path) -> list[np.ndarray]:
+    """Decode a picture on one thread without help from the decoder's down-scaling."""
+    with Image.open(path) as picture:
+        full = picture.convert("RGB")
+    return [np.asarray(full.resize((s, s), Image.Resampling.BILINEAR)) for s in (160, 224)]
+
+
+def measure_preparation(ws, pairs: int) -> dict:
+    """Compare decoding every picture to both sizes, ours with writing the stores."""
+    files = dataset.read_split(ws).file.tolist()
+    rates = []
+    for _ in range(pairs):
+        reported = time_call(lambda: [decode_in_full(ws.train / name) for name in files])
+        with tempfile.TemporaryDirectory() as scratch:
+            ours = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
+        rates.append((len(files) / reported, len(files) / ours))
+    return make_row("preparation", *zip(*rates), "pictures/s")
+
+
+def time_reported_epoch(model, batches, validation, steps: int) -> float:
+    """Return the seconds of one epoch of the report's way, multiplied up from some batches."""
+    seconds = 0.0
+    for part, run in ((batches, model.train_on_batch), (validation, model.test_on_batch)):
+        run(*part[0])
+        taken = min(steps, len(part))
+        started = time.perf_counter()
+        for index in range(taken):
+            run(*part[index])
+        spent = time.perf_counter() - started
+        seconds += spent * len(part) / taken
+    return seconds
+
+
+def time_our_epoch(model, train, validation) -> float:
+    """Return the seconds of one epoch of `fit`, once everything is traced."""
+    return time_call(lambda: model.fit(train, validation_data=validation, shuffle=False, verbose=0))
+
+
+def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
+    """Compare 20 epochs of model 3; ours is measured whole, the report's way extrapolated."""
+    preprocess = keras.applications.resnet50.preprocess_input
+    parts = [feed_as_reported(ws, p, 224, preprocess=preprocess) for p in ("train", "validation")]
+    train, validation = generators.pair(ws, 224, BATCH_SIZE, SEED)
+    reported_model = build_report_transfer(train.num_classes)
+    reported, ours, difference = [], [], 0.0
+    for pair in range(pairs):
+        reported.append(EPOCHS * time_reported_epoch(reported_model, *parts, steps=2))
+        started = time.perf_counter()
+        extractor, head, model = build_our_transfer(ws, train.num_classes)
+        kept = [
+            backbones.cached_features(extractor, part.inputs, root / str(pair))
+            for part in (train, validation)
+        ]
+        batches = [
+            generators.Batches(features, part.y_true, part.num_classes, BATCH_SIZE, part.seed)
+            for features, part in zip(kept, (train, validation))
+        ]
+        head.fit(batches[0], validation_data=batches[1], epochs=EPOCHS, shuffle=False, verbose=0)
+        ours.append(time.perf_counter() - started)
+        _, from_pixels = training.predict(model, validation)
+        _, from_features = training.predict(head, batches[1])
+        difference = max(difference, float(abs(from_pixels - from_features).max()))
+    row = make_row(
+        "transfer, 20 epochs", reported, ours, "s", more_is_better=False,
+        note=f"report's way extrapolated; largest difference of a probability {difference:.1e}",
+    )  # fmt: skip
+    return row, reported, ours
+
+
+def build_our_transfer(ws, num_classes: int):
+    """Build extractor, head and assembled model from the cells of notebook 04."""
+    space = {"keras": keras, "layers": layers, "name": "transfer", "IMAGE_SIZE": 224}
+    space["backbone"] = backbones.load_backbone("ResNet50", None, 224, {}, ws)
+    space["train"] = SimpleNamespace(num_classes=num_classes)
+    for source in read_cells("04_resnet50_transfer"):
+        if re.search(r"= keras\.(Sequential|Model)\(", source):
+            exec(source, space)
+    head = space["head"]
+    head.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"])
+    return space["extractor"], head, space["model"]
+
+
+def measure_fit(ws, pairs: int) -> dict:
+    """Compare `fit` on tensors that lie in memory with `fit` on our generator."""
+    train, _ = generators.pair(ws, 160, BATCH_SIZE, SEED)
+    images = tf.constant(train.inputs[np.arange(len(train.inputs))])
+    labels = tf.one_hot(train.y_true, train.num_classes)
+    model = build_cnn("02_baseline_cnn", train.num_classes)
+    for data in ((images, labels), (train,)):
+        model.fit(*data, batch_size=BATCH_SIZE if len(data) > 1 else None, verbose=0)
+    rates = []
+    for _ in range(pairs):
+        memory = time_call(lambda: model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0))
+        generator = time_call(lambda: model.fit(train, shuffle=False, verbose=0))
+        rates.append((len(images) / memory, len(images) / generator))
+    return make_row("fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s")
+
+
+def measure_precision(ws, pairs: int) -> dict:
+    """Compare training the baseline in float32 (left) with PRECISION="auto"."""
+    train, validation = generators.pair(ws, 160, BATCH_SIZE, SEED)
+    models, right = {}, {}
+    for precision in ("float32", "auto"):
+        keras.utils.set_random_seed(SEED)
+        policy = training.set_precision(precision)
+        models[precision] = build_cnn("02_baseline_cnn", train.num_classes, precision)
+        train.epoch = 0
+        models[precision].fit(train, epochs=8, shuffle=False, verbose=0)
+        y_true, y_prob = training.predict(models[precision], validation)
+        right[precision] = y_prob.argmax(axis=1) == y_true
+    rates = []
+    for _ in range(pairs):
+        spent = [time_our_epoch(model, train, None) for model in models.values()]
+        rates.append([len(train.y_true) / seconds for seconds in spent])
+    training.set_precision("float32")
+    difference, p_value = metrics.compare_pair(right["auto"], right["float32"])
+    note = f"{policy}; validation accuracy {difference:+.3f} (exact McNemar p = {p_value:.2f})"
+    return make_row("baseline CNN training; left: float32", *zip(*rates), "pictures/s", note=note)
+
+
+def count_flops(model: keras.Model) -> int:
+    """Count the floating-point operations of the convolutions for one picture."""
+    flops = 0
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            per_place = int(np.prod(layer.kernel.shape))
+            flops += FLOPS_PER_MULTIPLY_ADD * per_place * int(np.prod(layer.output.shape[1:3]))
+    return flops
+
+
+def measure_features(ws, pairs: int) -> dict:
+    """Compare ResNet50 features with what a matrix product of the same run would allow."""
+    backbone = backbones.load_backbone("ResNet50", None, 224, {}, ws).model
+    extractor = keras.Model(backbone.input, layers.GlobalAveragePooling2D()(backbone.output))
+    pictures = tf.random.uniform((BATCH_SIZE, 224, 224, 3))
+    square = tf.random.normal((2048, 2048))
+    extractor.predict_on_batch(pictures)
+    rates = []
+    for _ in range(max(pairs, 5)):
+        product = time_call(lambda: [tf.matmul(square, square).numpy() for _ in range(10)]) / 10
+        limit = FLOPS_PER_MULTIPLY_ADD * 2048**3 / product / count_flops(backbone)
+        spent = time_call(lambda: [extractor.predict_on_batch(pictures) for _ in range(3)])
+        rates.append((limit, 3 * BATCH_SIZE / spent))
+    return make_row("ResNet50 features; left: matrix-product limit", *zip(*rates), "pictures/s")
+
+
+def measure_chain(ws, pairs: int, transfer: tuple[list, list]) -> dict:
+    """Compare the training of all three models; CNN epochs are multiplied up on both sides."""
+    reported, ours = list(transfer[0]), list(transfer[1])
+    with tempfile.TemporaryDirectory() as scratch:
+        files = dataset.read_split(ws).file
+        preparation = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
+    ours = [seconds + preparation for seconds in ours]
+    for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):
+        parts = [
+            feed_as_reported(ws, "train", 160, augment),
+            feed_as_reported(ws, "validation", 160),
+        ]
+        train, validation = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+        model = build_cnn(name, train.num_classes)
+        time_our_epoch(model, *parts), time_our_epoch(model, train, validation)
+        for pair in range(pairs):
+            reported[pair] += EPOCHS * time_our_epoch(model, *parts)
+            ours[pair] += EPOCHS * time_our_epoch(model, train, validation)
+    note = "CNN epochs of both, transfer of the report's way extrapolated"
+    return make_row("three models, 20 epochs", reported, ours, "s", False, note=note)
+
+
+def measure_devices() -> dict:
+    """Compare the losses on one device with those on two logical devices (own process)."""
+    run = subprocess.run([sys.executable, __file__, "--devices"], capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(run.stderr[-2000:])
+    difference = float(run.stdout.split()[-1])
+    return {"what": "MirroredStrategy on two logical devices against one", "unit": "",
+            "note": f"largest difference of a loss over 3 epochs: {difference:.1e}"}  # fmt: skip
+
+
+def compare_devices() -> float:
+    """Train one small CNN on one device and on two; return the largest difference of a loss."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    rng, losses = np.random.default_rng(0), []
+    images = rng.integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)
+    y_true = rng.integers(0, 3, 200)
+    scopes = (contextlib.nullcontext(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope())
+    for scope in scopes:
+        keras.utils.set_random_seed(SEED)
+        with scope:
+            model = keras.Sequential(
+                [
+                    keras.Input((32, 32, 3)),
+                    layers.Rescaling(1 / 255),
+                    layers.Conv2D(8, 3, activation="relu"),
+                    layers.Flatten(),
+                    layers.Dense(3, activation="softmax"),
+                ]
+            )
+            model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        train = generators.Batches(images[:150], y_true[:150], 3, BATCH_SIZE, SEED)
+        validation = generators.Batches(images[150:], y_true[150:], 3, BATCH_SIZE)
+        history = model.fit(train, validation_data=validation, epochs=3, shuffle=False, verbose=0)
+        losses.append(history.history["loss"] + history.history["val_loss"])
+    return float(np.abs(np.subtract(*losses)).max())
+
+
+def measure_memory(root: Path, counts=(2_000, 50_000), classes: int = 200) -> list[dict]:
+    """Compare the peak anonymous memory of each notebook's kernel at two sizes of a data set."""
+    peaks, seconds = [], []
+    for count in counts:
+        folder = root / str(count)
+        draw_photographs(folder / "train", count, (120, 90), classes)
+        paths = {"train": "train", "results": "results", "scratch": "scratch"}
+        (folder / "paths.json").write_text(json.dumps(paths))
+        command = [sys.executable, "-m", "lib.chain", "--paths", str(folder / "paths.json")]
+        for name, value in MEMORY_PARAMETERS.items():
+            command += ["-p", name, value]
+        started = time.perf_counter()
+        peaks.append(watch_kernels(command))
+        seconds.append(time.perf_counter() - started)
+        print(f"{count:,} pictures: {seconds[-1] / 60:.1f} min", flush=True)
+        shutil.rmtree(folder)
+    rows = []
+    names = sorted(path.stem for path in (workspace.REPOSITORY / "notebooks").glob("*.ipynb"))
+    for name, small, large in zip(names, *peaks, strict=True):
+        rows.append({"what": f"peak RssAnon of {name}, {counts[1]:,} pictures; left: {counts[0]:,}",
+                     "report's way": small, "ours": large, "ratio": large / small, "unit": "GB"})  # fmt: skip
+    return rows
+
+
+def watch_kernels(command: list[str]) -> list[float]:
+    """Run a chain; return the peak RssAnon of each of its kernels, in GB, in order."""
+    peaks = {}
+    with subprocess.Popen(command, cwd=workspace.REPOSITORY) as chain:
+        while chain.poll() is None:
+            for child in psutil.Process(chain.pid).children():
+                with contextlib.suppress(OSError, StopIteration):
+                    lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+                    used = int(next(line for line in lines if "RssAnon" in line).split()[1]) / 1e6
+                    if "ipykernel_launcher" in " ".join(child.cmdline()):
+                        peaks[child.pid] = max(used, peaks.get(child.pid, 0))
+            time.sleep(0.2)
+        if chain.returncode:
+            raise RuntimeError("the chain failed")
+    return list(peaks.values())
+
+
+def print_table(rows: list[dict]) -> None:
+    """Print the rows as a Markdown table, as the README shows it."""
+    print("\n| what | report's way | ours | | ratio (lowest – highest) |\n|---|---|---|---|---|")
+    for row in rows:
+        values = [f"{row[side]:,.2f}" if side in row else "" for side in ("report's way", "ours")]
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
+        if "lowest" in row:
+            ratio += f" ({row['lowest']:.2f} – {row['highest']:.2f}, {row['pairs']} pairs)"
+        note = f"; {row['note']}" if "note" in row else ""
+        print(f"| {row['what']}{note} | {values[0]} | {values[1]} | {row['unit']} | {ratio} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="the rows that take 2 minutes")
+    parser.add_argument("--photos", type=Path, help="a folder of class folders")
+    parser.add_argument("--memory", action="store_true", help="only the memory rows")
+    parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
+    parser.add_argument("--devices", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.devices:
+        print(compare_devices())
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        rows = list(measure_all(options, Path(folder)))
+    with workspace.whole_file(options.json) as part:
+        part.write_text(json.dumps(rows, indent=2))
+    print_table(rows)
+
+
+def measure_all(options, root: Path):
+    """Yield the rows, as the options choose them."""
+    if not options.memory:
+        count, pairs = (320, 3) if options.quick else (1000, 3)
+        train = options.photos or draw_photographs(root / "train", count)
+        ws = prepare(train, root)
+        for augment in (False, True):
+            yield measure_feed(ws, pairs, augment)
+        yield measure_preparation(ws, pairs)
+        yield measure_devices()
+        yield measure_features(ws, pairs)
+        if not options.quick:
+            yield measure_fit(ws, pairs)
+            yield measure_precision(ws, pairs)
+            row, *transfer = measure_transfer(ws, pairs, root)
+            yield row
+            yield measure_chain(ws, pairs, transfer)
+    if options.memory:
+        yield from measure_memory(root)
+
+
+if __name__ == "__main__":
+    main()
