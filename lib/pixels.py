@@ -63,8 +63,7 @@ def load(source, image_size: int) -> np.ndarray:
     Raises:
         PictureError: as `open_upright`.
     """
-    picture = open_upright(source, image_size)
-    return np.asarray(picture.resize((image_size, image_size), Image.Resampling.BILINEAR))
+    return _square(open_upright(source, _find_decoding_side(image_size)), image_size)
 
 
 def open_upright(source, least_side: int) -> Image.Image:
@@ -91,6 +90,15 @@ def open_upright(source, least_side: int) -> Image.Image:
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, source), source) from error
+
+
+def _find_decoding_side(image_size: int) -> int:
+    # The next power of two: sizes such as 160 and 224 then come from one decoding.
+    return 1 << (image_size - 1).bit_length()
+
+
+def _square(picture: Image.Image, image_size: int) -> np.ndarray:
+    return np.asarray(picture.resize((image_size, image_size), Image.Resampling.BILINEAR))
 
 
 def _convert_to_rgb(picture: Image.Image) -> Image.Image:
@@ -161,8 +169,11 @@ def _read_picture(folder: Path, name: str, known: dict) -> tuple[dict, dict]:
     try:
         data = (folder / name).read_bytes()
         row["digest"] = hashlib.blake2b(data, digest_size=16, person=LOADER_VERSION).hexdigest()
-        missing = [size for size, digests in known.items() if row["digest"] not in digests]
-        pixels = {size: load(io.BytesIO(data), size) for size in missing}
+        pixels, decoded = {}, {}
+        for size in (size for size, digests in known.items() if row["digest"] not in digests):
+            side = _find_decoding_side(size)
+            decoded[side] = decoded.get(side) or open_upright(io.BytesIO(data), side)
+            pixels[size] = _square(decoded[side], size)
         row["width"], row["height"] = _read_size(io.BytesIO(data))
         return row, pixels
     except OSError:

@@ -163,11 +163,11 @@ def test_equal_files_share_one_row_of_the_store(ws, draw_classes, monkeypatch):
 def test_added_pictures_extend_the_store_and_known_ones_are_not_decoded_again(
     prepared, draw_classes, monkeypatch
 ):
-    store, decoded, load = prepared.scratch / "pixels_8.u8", [], pixels.load
+    store, decoded, decode = prepared.scratch / "pixels_8.u8", [], pixels.open_upright
     before = store.read_bytes()
     with store.open("ab") as killed:  # what a killed run may leave after its last listed row
         killed.write(b"half a picture")
-    monkeypatch.setattr(pixels, "load", lambda *args: decoded.append(args) or load(*args))
+    monkeypatch.setattr(pixels, "open_upright", lambda *a: decoded.append(a) or decode(*a))
     draw_classes(prepared.train, 13)
     files = dataset.scan(prepared.train)[0].file
     prepared.save_table(
@@ -177,7 +177,9 @@ def test_added_pictures_extend_the_store_and_known_ones_are_not_decoded_again(
     assert after.startswith(before) and len(after) == len(before) + len(decoded) * 8 * 8 * 3
     assert 9 <= len(decoded) < len(files)
     opened = pixels.open_pixels(prepared, files, 8)[np.arange(len(files))]
-    assert np.array_equal(opened, np.stack([load(prepared.train / file, 8) for file in files]))
+    assert np.array_equal(
+        opened, np.stack([pixels.load(prepared.train / file, 8) for file in files])
+    )
 
 
 def prepare_and_die(folder, files, scratch, doomed, call):
@@ -195,7 +197,15 @@ def prepare_and_die(folder, files, scratch, doomed, call):
     pixels.prepare(folder, files, [8, 12], scratch)
 
 
-@pytest.mark.parametrize(("doomed", "call"), [("load", 300), ("whole_file", 8)])
+def test_sizes_below_one_power_of_two_share_a_decoding(ws, draw_classes, monkeypatch):
+    draw_classes(ws.train, 1)
+    files, decoded, decode = dataset.scan(ws.train)[0].file, [], pixels.open_upright
+    monkeypatch.setattr(pixels, "open_upright", lambda *a: decoded.append(a) or decode(*a))
+    pixels.prepare(ws.train, files, [10, 14, 17], ws.scratch)
+    assert len(decoded) == 2 * len(files)
+
+
+@pytest.mark.parametrize(("doomed", "call"), [("open_upright", 300), ("whole_file", 8)])
 def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     ws, draw_classes, doomed, call
 ):
