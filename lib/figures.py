@@ -28,9 +28,7 @@ def class_balance(split: pd.DataFrame) -> Figure:
             axes.bar_label(bars, label_type="center", color="white", fontsize=9)
         left += counts[part].to_numpy()
     axes.set(xlabel="pictures", title=f"{len(split):,} usable pictures in {len(counts)} classes")
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    _thin_labels(axes.yaxis, list(counts.index))
+    _name_rows(axes, list(counts.index))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -54,7 +52,7 @@ def picture_grid(rows: dict[str, np.ndarray], title: str) -> Figure:
             top, left = line * cell_height, column * cell_width
             mosaic[top : top + height, left : left + width] = picture
     size = (inches * columns + 1.4, inches * len(rows) * cell_height / cell_width + 0.5)
-    figure, axes = plt.subplots(figsize=_limit(size), layout="constrained")
+    figure, axes = plt.subplots(figsize=np.minimum(size, 200), layout="constrained")
     axes.imshow(mosaic)
     axes.set_yticks(np.arange(len(rows)) * cell_height + height / 2, rows)
     axes.set_xticks([])
@@ -157,33 +155,31 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
 
 
 def recall_by_class(scores: dict[str, dict]) -> Figure:
-    """Draw recall by class and model, with Wilson 95 % intervals.
+    """Draw recall by class and model, with Wilson 95 % intervals; dots alone for many classes.
 
     Args:
         scores: model label to what `metrics.evaluate` returns.
     """
     class_names = list(next(iter(scores.values()))["per_class"])
-    height = max(4.0, len(class_names) * (0.16 * len(scores) + 0.14))
-    figure, axes = plt.subplots(figsize=_limit((10, height)), layout="constrained")
+    figure, axes = plt.subplots(
+        figsize=(10, _height(len(class_names), 0.16 * len(scores) + 0.14)), layout="constrained"
+    )
     thickness = 0.8 / len(scores)
     for position, (label, score) in enumerate(scores.items()):
         recall = np.array([score["per_class"][name] for name in class_names])
         bounds = np.array([score["per_class_interval"][name] for name in class_names])
-        axes.barh(
-            np.arange(len(class_names)) + (position + 0.5) * thickness - 0.4,
-            recall,
-            thickness,
-            # Rounding may put a bound of a recall of 0 or 1 a hair on the wrong side.
-            xerr=np.maximum([recall - bounds[:, 0], bounds[:, 1] - recall], 0),
-            error_kw={"lw": 1, "alpha": 0.6},
-            label=label,
-        )
+        places = np.arange(len(class_names)) + (position + 0.5) * thickness - 0.4
+        if len(class_names) > MOST_NAMED:
+            axes.plot(recall, places, "o", ms=3, label=label)
+            continue
+        # Rounding may put a bound of a recall of 0 or 1 a hair on the wrong side.
+        reach = np.maximum([recall - bounds[:, 0], bounds[:, 1] - recall], 0)
+        error_kw = {"lw": 1, "alpha": 0.6}
+        axes.barh(places, recall, thickness, xerr=reach, error_kw=error_kw, label=label)
     axes.axvline(1 / len(class_names), color="grey", ls="--", lw=1, label="guessing")
-    axes.set_yticks(range(len(class_names)), class_names)
-    _thin_labels(axes.yaxis, class_names)
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    axes.set(xlim=(0, 1), xlabel="recall, with 95 % interval", title="Recall by class and model")
+    _name_rows(axes, class_names)
+    interval = ", with 95 % interval" if len(class_names) <= MOST_NAMED else ""
+    axes.set(xlim=(0, 1), xlabel=f"recall{interval}", title="Recall by class and model")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -215,13 +211,17 @@ def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
     return figure
 
 
-def _limit(size: tuple[float, float]) -> tuple[float, float]:
+def _height(classes: int, inches: float = 0.32) -> float:
+    if classes > MOST_NAMED:
+        inches = 0.13
     # A picture of more than 65,536 pixels a side can't be drawn.
-    return min(size[0], 200), min(size[1], 200)
+    return float(np.clip(inches * classes + 1.4, 3.5, 200))
 
 
-def _height(classes: int) -> float:
-    return float(np.clip(0.32 * classes + 1.4, 3.5, 14))
+def _name_rows(axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names, fontsize=9 if len(names) <= MOST_NAMED else 6)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
 
 
 def _thin_labels(axis, names: list[str]) -> None:

@@ -102,7 +102,9 @@ class EpochLog(keras.callbacks.Callback):
         self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
         shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
         self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **shown)
-        arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(self._variables())}
+        arrays = {
+            f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())
+        }
         with whole_file(self.path) as part:
             np.savez(part, history=np.array(self.rows), **arrays)
 
@@ -134,7 +136,16 @@ def fit(model, train, validation, ws, name: str, epochs: int, settings: dict) ->
 
     Returns:
         One row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
+
+    Raises:
+        ValueError: the batches can't be divided evenly among several GPUs.
     """
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy and train.batch_size % strategy.num_replicas_in_sync:
+        raise ValueError(
+            f"BATCH_SIZE = {train.batch_size} can't be divided evenly among "
+            f"{strategy.num_replicas_in_sync} GPUs: give a multiple of that."
+        )
     shapes = [weight.shape for weight in model.weights]
     state = json.dumps([dataset.read_split(ws).attrs["hash"], settings, shapes], default=str)
     key = hashlib.sha256(state.encode()).hexdigest()[:16]

@@ -33,10 +33,12 @@ from PIL import Image
 from lib import backbones, dataset, generators, metrics, pixels, training, workspace
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
+PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
 MEMORY_PARAMETERS = {
     "EPOCHS": "1",
+    "PRECISION": "auto",
     "BACKBONE": "MobileNet",
     "BACKBONE_OPTIONS": "{alpha: 0.25}",
     "WEIGHTS": "null",
@@ -181,54 +183,50 @@ def measure_preparation(ws, pairs: int) -> dict:
     return make_row("preparation", *zip(*rates), "pictures/s")
 
 
-def time_reported_epoch(model, batches, validation, steps: int) -> float:
+def time_reported_epoch(model, train, validation, steps: int) -> float:
     """Return the seconds of one epoch of the report's way, multiplied up from some batches."""
-    seconds = 0.0
-    for part, run in ((batches, model.train_on_batch), (validation, model.test_on_batch)):
-        run(*part[0])
-        taken = min(steps, len(part))
-        started = time.perf_counter()
-        for index in range(taken):
-            run(*part[index])
-        spent = time.perf_counter() - started
-        seconds += spent * len(part) / taken
-    return seconds
+    fit = time_call(lambda: model.fit(train, steps_per_epoch=steps, verbose=0))
+    evaluate = time_call(lambda: model.evaluate(validation, steps=steps, verbose=0))
+    return (fit * len(train) + evaluate * len(validation)) / steps
 
 
-def time_our_epoch(model, train, validation) -> float:
-    """Return the seconds of one epoch of `fit`, once everything is traced."""
+def time_epoch(model, train, validation) -> float:
+    """Return the seconds of one whole epoch of `fit`."""
     return time_call(lambda: model.fit(train, validation_data=validation, shuffle=False, verbose=0))
 
 
 def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
-    """Compare 20 epochs of model 3; ours is measured whole, the report's way extrapolated."""
+    """Compare 20 epochs of model 3, once either side is built and traced."""
     preprocess = keras.applications.resnet50.preprocess_input
-    parts = [feed_as_reported(ws, p, 224, preprocess=preprocess) for p in ("train", "validation")]
-    train, validation = generators.pair(ws, 224, BATCH_SIZE, SEED)
-    reported_model = build_report_transfer(train.num_classes)
-    reported, ours, difference = [], [], 0.0
+    parts = [feed_as_reported(ws, p, 224, preprocess=preprocess) for p in PARTS]
+    ours = generators.pair(ws, 224, BATCH_SIZE, SEED)
+    reported_model = build_report_transfer(ours[0].num_classes)
+    time_reported_epoch(reported_model, *parts, steps=1)
+    extractor, head, model = build_our_transfer(ws, ours[0].num_classes)
+    train_transfer(extractor, head, ours, root / "traced", epochs=1)
+    seconds = []
     for pair in range(pairs):
-        reported.append(EPOCHS * time_reported_epoch(reported_model, *parts, steps=2))
+        reported = EPOCHS * time_reported_epoch(reported_model, *parts, steps=3)
         started = time.perf_counter()
-        extractor, head, model = build_our_transfer(ws, train.num_classes)
-        kept = [
-            backbones.cached_features(extractor, part.inputs, root / str(pair))
-            for part in (train, validation)
-        ]
-        batches = [
-            generators.Batches(features, part.y_true, part.num_classes, BATCH_SIZE, part.seed)
-            for features, part in zip(kept, (train, validation))
-        ]
-        head.fit(batches[0], validation_data=batches[1], epochs=EPOCHS, shuffle=False, verbose=0)
-        ours.append(time.perf_counter() - started)
-        _, from_pixels = training.predict(model, validation)
-        _, from_features = training.predict(head, batches[1])
-        difference = max(difference, float(abs(from_pixels - from_features).max()))
-    row = make_row(
-        "transfer, 20 epochs", reported, ours, "s", more_is_better=False,
-        note=f"report's way extrapolated; largest difference of a probability {difference:.1e}",
-    )  # fmt: skip
-    return row, reported, ours
+        batches = train_transfer(extractor, head, ours, root / str(pair), EPOCHS)
+        seconds.append((reported, time.perf_counter() - started))
+    _, from_pixels = training.predict(model, ours[1])
+    _, from_features = training.predict(head, batches[1])
+    difference = abs(from_pixels - from_features).max()
+    note = f"report's way extrapolated; largest difference of a probability {difference:.1e}"
+    row = make_row("transfer, 20 epochs", *zip(*seconds), "s", more_is_better=False, note=note)
+    return row, *zip(*seconds)
+
+
+def train_transfer(extractor, head, parts, scratch: Path, epochs: int) -> list:
+    """Do what notebook 04 does: features of both parts once, then the head on them."""
+    batches = []
+    for part in parts:
+        features = backbones.cached_features(extractor, part.inputs, scratch)
+        further = (part.y_true, part.num_classes, BATCH_SIZE, part.seed)
+        batches.append(generators.Batches(features, *further))
+    head.fit(batches[0], validation_data=batches[1], epochs=epochs, shuffle=False, verbose=0)
+    return batches
 
 
 def build_our_transfer(ws, num_classes: int):
@@ -274,7 +272,7 @@ def measure_precision(ws, pairs: int) -> dict:
         right[precision] = y_prob.argmax(axis=1) == y_true
     rates = []
     for _ in range(pairs):
-        spent = [time_our_epoch(model, train, None) for model in models.values()]
+        spent = [time_epoch(model, train, None) for model in models.values()]
         rates.append([len(train.y_true) / seconds for seconds in spent])
     training.set_precision("float32")
     difference, p_value = metrics.compare_pair(right["auto"], right["float32"])
@@ -308,26 +306,39 @@ def measure_features(ws, pairs: int) -> dict:
     return make_row("ResNet50 features; left: matrix-product limit", *zip(*rates), "pictures/s")
 
 
-def measure_chain(ws, pairs: int, transfer: tuple[list, list]) -> dict:
-    """Compare the training of all three models; CNN epochs are multiplied up on both sides."""
-    reported, ours = list(transfer[0]), list(transfer[1])
+def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
+    """Compare preparing the pictures and training all three models, with either PRECISION."""
+    sides = {"reported": list(transfer[0]), "float32": list(transfer[1])}
     with tempfile.TemporaryDirectory() as scratch:
         files = dataset.read_split(ws).file
         preparation = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
-    ours = [seconds + preparation for seconds in ours]
+    sides["float32"] = [seconds + preparation for seconds in sides["float32"]]
+    sides["auto"] = list(sides["float32"])
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):
-        parts = [
-            feed_as_reported(ws, "train", 160, augment),
-            feed_as_reported(ws, "validation", 160),
-        ]
-        train, validation = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
-        model = build_cnn(name, train.num_classes)
-        time_our_epoch(model, *parts), time_our_epoch(model, train, validation)
+        fed = [feed_as_reported(ws, p, 160, augment and p == "train") for p in PARTS]
+        ours = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+        feeds = {"reported": fed, "float32": ours, "auto": ours}
+        models = {}
+        for side in feeds:
+            precision = "auto" if side == "auto" else "float32"
+            models[side] = build_cnn(name, ours[0].num_classes, precision)
+            time_epoch(models[side], *feeds[side])
         for pair in range(pairs):
-            reported[pair] += EPOCHS * time_our_epoch(model, *parts)
-            ours[pair] += EPOCHS * time_our_epoch(model, train, validation)
+            for side, feed in feeds.items():
+                sides[side][pair] += EPOCHS * time_epoch(models[side], *feed)
+    training.set_precision("float32")
     note = "CNN epochs of both, transfer of the report's way extrapolated"
-    return make_row("three models, 20 epochs", reported, ours, "s", False, note=note)
+    return [
+        make_row(
+            f'three models, 20 epochs, PRECISION = "{side}"',
+            sides["reported"],
+            sides[side],
+            "s",
+            more_is_better=False,
+            note=note,
+        )
+        for side in ("float32", "auto")
+    ]
 
 
 def measure_devices() -> dict:
@@ -457,7 +468,7 @@ def measure_all(options, root: Path):
             yield measure_precision(ws, pairs)
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
-            yield measure_chain(ws, pairs, transfer)
+            yield from measure_chain(ws, pairs, transfer)
     if options.memory:
         yield from measure_memory(root)
 

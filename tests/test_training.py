@@ -2,13 +2,16 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
-from lib import dataset, generators, training
+from lib import dataset, generators, training, workspace
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -29,22 +32,23 @@ class Death(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_tiny(ws, epochs=4, die=False, **settings):
-    """Train a tiny model with dropout on augmented pictures; five batches an epoch."""
+def train_tiny(ws, epochs=4, die=False, batch_size=5, **settings):
+    """Train a tiny model with dropout on 24 augmented pictures."""
     keras.utils.set_random_seed(3)
-    train, validation = generators.pair(ws, 8, 5, seed=3, augment=True)
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(4, 3, activation="relu"),
-            keras.layers.Flatten(),
-            keras.layers.Dropout(0.5),
-            keras.layers.Dense(train.num_classes, activation="softmax"),
-        ],
-        name="tiny",
-    )
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    train, validation = generators.pair(ws, 8, batch_size, seed=3, augment=True)
+    with training.use_all_gpus():
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                keras.layers.Rescaling(1 / 255),
+                keras.layers.Conv2D(4, 3, activation="relu"),
+                keras.layers.Flatten(),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(train.num_classes, activation="softmax"),
+            ],
+            name="tiny",
+        )
+        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     if die:
         fit = model.fit
         model.fit = lambda *args, callbacks, **options: fit(
@@ -78,6 +82,80 @@ def test_resumed_training_equals_uninterrupted_training(prepared, capsys):
         assert np.allclose(weight, other, rtol=1e-5, atol=1e-6)
     columns = training.HISTORY_COLUMNS[:-1]
     pd.testing.assert_frame_equal(history[columns], expected[columns], rtol=1e-5)
+
+
+def train_on_two_devices(ws, die):
+    """Train as on two GPUs, on two logical devices of the CPU."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    training.use_all_gpus = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
+    with pytest.raises(ValueError, match="BATCH_SIZE = 5.* 2 GPUs"):
+        train_tiny(ws)
+    _, history = train_tiny(ws, die=die, batch_size=6)
+    ws.save_table(history, "two_devices.csv")
+
+
+def test_training_on_two_devices_is_resumed(prepared):
+    for die in (True, False):
+        process = multiprocessing.get_context("spawn").Process(
+            target=train_on_two_devices, args=(prepared, die)
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == (-signal.SIGKILL if die else 0)
+        if die:
+            (kept,) = (prepared.results / "checkpoints").iterdir()
+            with np.load(kept) as arrays:
+                before = arrays["history"]
+    history = pd.read_csv(prepared.results / "two_devices.csv").to_numpy()
+    assert len(before) == 2 and len(history) == 4 and np.allclose(history[:2], before)
+
+
+def test_two_devices_give_the_losses_of_one():
+    benchmark = workspace.REPOSITORY / "tests" / "benchmark.py"
+    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
+    run = subprocess.run(
+        [sys.executable, str(benchmark), "--devices"],
+        capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert float(run.stdout.split()[-1]) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("precision", "gpus", "flags", "policy"),
+    [
+        ("float32", ["7.5"], "avx512_bf16", "float32"),
+        ("auto", ["7.5", "8.0"], "", "mixed_float16"),
+        ("auto", ["6.1", "8.0"], "avx512_bf16", "float32"),
+        ("auto", [], "avx512_bf16", "mixed_bfloat16"),
+        ("auto", [], "avx2", "float32"),
+    ],
+)
+def test_precision_follows_what_the_machine_has(
+    precision, gpus, flags, policy, tmp_path, monkeypatch
+):
+    (tmp_path / "cpuinfo").write_text(f"flags: sse {flags}")
+    monkeypatch.setattr(training, "CPU_FLAGS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(training, "query_gpus", lambda field: gpus)
+    assert training.set_precision(precision) == keras.config.dtype_policy().name == policy
+    training.set_precision("float32")
+
+
+def test_unknown_precision_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match="PRECISION.*half"):
+        training.set_precision("half")
+
+
+def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model, history = train_tiny(prepared, epochs=1)
+    training.save(model, history, prepared, "tiny", ABOUT)
+    keras.config.set_dtype_policy("float32")
+    saved = training.load_model(prepared, "tiny")
+    assert {layer.compute_dtype for layer in model.layers} == {"bfloat16"}
+    assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
+    for weight, other in zip(model.get_weights(), saved.get_weights(), strict=True):
+        assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
 
 
 def test_only_the_same_settings_and_split_go_on(prepared, capsys):
