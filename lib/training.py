@@ -74,6 +74,11 @@ class EpochLog(keras.callbacks.Callback):
     def restore(self) -> int:
         """Bring model, optimizer and history back to the last kept epoch; return its number."""
         strategy = getattr(self.model, "distribute_strategy", None)
+        if strategy and self.train.batch_size % strategy.num_replicas_in_sync:
+            raise ValueError(
+                f"BATCH_SIZE = {self.train.batch_size} can't be divided evenly among "
+                f"{strategy.num_replicas_in_sync} GPUs: give a multiple of that."
+            )
         with strategy.scope() if strategy else contextlib.nullcontext():
             self.model.optimizer.build(self.model.trainable_variables)
             if self.path.exists():
@@ -140,12 +145,6 @@ def fit(model, train, validation, ws, name: str, epochs: int, settings: dict) ->
     Raises:
         ValueError: the batches can't be divided evenly among several GPUs.
     """
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy and train.batch_size % strategy.num_replicas_in_sync:
-        raise ValueError(
-            f"BATCH_SIZE = {train.batch_size} can't be divided evenly among "
-            f"{strategy.num_replicas_in_sync} GPUs: give a multiple of that."
-        )
     shapes = [weight.shape for weight in model.weights]
     state = json.dumps([dataset.read_split(ws).attrs["hash"], settings, shapes], default=str)
     key = hashlib.sha256(state.encode()).hexdigest()[:16]
