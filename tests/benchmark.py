@@ -1,6 +1,7 @@
 """The report's way and ours, side by side on the same files.
 
-    make bench                                   all rows, about 50 minutes on two cores
+    make bench                                   all rows, about 35 minutes on two cores
+    make bench ARGUMENTS=--memory                the rows about memory alone
     make bench ARGUMENTS=--quick                 the rows that take 2 minutes
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
 
@@ -469,7 +470,7 @@ def measure_all(options, root: Path):
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
             yield from measure_chain(ws, pairs, transfer)
-    if options.memory:
+    if options.memory or not options.quick:
         yield from measure_memory(root)
 
 
