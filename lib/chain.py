@@ -172,6 +172,8 @@ def run_notebook(ws, name: str, parameters: dict) -> str:
                 parameters,
                 kernel_name="python3",
                 progress_bar=False,
+                # Every file is whole by now, and a kernel with TensorFlow takes its time to leave.
+                shutdown_kernel="immediate",
             )
         except PapermillExecutionError as error:
             return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"

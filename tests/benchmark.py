@@ -1,17 +1,19 @@
 """The report's way and ours, side by side on the same files.
 
-    make bench                                   all rows, about 35 minutes on two cores
-    make bench ARGUMENTS=--memory                the rows about memory alone
+    make bench                                   all rows, about an hour on two cores
+    make bench ARGUMENTS=--scale                 the rows about 1,000 to 50,000 pictures alone
     make bench ARGUMENTS=--quick                 the rows that take 2 minutes
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
 
 Both sides of a pair run one after the other in one process, so that a busy machine slows both. A
 ratio is the median over the pairs, with the smallest and the largest. "Extrapolated" says that a
-side ran a part of its work and was multiplied up.
+side ran a part of its work and was multiplied up. A limit is what the same run's memory or matrix
+product would allow, were nothing else to do.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import re
 import shutil
@@ -37,7 +39,9 @@ EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
-MEMORY_PARAMETERS = {
+# Pictures and classes of the runs that show how memory and time grow.
+SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
+SCALE_PARAMETERS = {
     "EPOCHS": "1",
     "PRECISION": "auto",
     "BACKBONE": "MobileNet",
@@ -156,13 +160,24 @@ def make_row(what: str, reported, ours, unit: str, more_is_better=True, **furthe
     }
 
 
+def measure_matrix_product() -> float:
+    """Return the floating-point operations a second of a float32 matrix product."""
+    square = tf.random.normal((2048, 2048))
+    seconds = time_call(lambda: [tf.matmul(square, square).numpy() for _ in range(10)]) / 10
+    return FLOPS_PER_MULTIPLY_ADD * 2048**3 / seconds
+
+
 def measure_feed(ws, pairs: int, augment: bool) -> dict:
     """Compare pictures a second at 160 pixels that a model would be fed with."""
     reported = feed_as_reported(ws, "train", 160, augment)
     ours, _ = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
     rates = [(count_rate(reported, 4), count_rate(ours, 30)) for _ in range(pairs)]
-    what = "feed with augmentation" if augment else "feed without augmentation"
-    return make_row(what, *zip(*rates), "pictures/s")
+    if augment:
+        return make_row("feed with augmentation", *zip(*rates), "pictures/s")
+    batch = ours[0][0]
+    target = np.empty_like(batch)
+    limit = 1000 * len(batch) / time_call(lambda: [np.copyto(target, batch) for _ in range(1000)])
+    return make_row("feed without augmentation", *zip(*rates), "pictures/s", limit=limit)
 
 
 def decode_in_full(path: Path) -> list[np.ndarray]:
@@ -278,16 +293,20 @@ def measure_precision(ws, pairs: int) -> dict:
     training.set_precision("float32")
     difference, p_value = metrics.compare_pair(right["auto"], right["float32"])
     note = f"{policy}; validation accuracy {difference:+.3f} (exact McNemar p = {p_value:.2f})"
-    return make_row("baseline CNN training; left: float32", *zip(*rates), "pictures/s", note=note)
+    # A step goes forward once and backward twice as far, for inputs and for weights.
+    limit = measure_matrix_product() / (3 * count_flops(models["float32"]))
+    note += "; the limit is that of float32"
+    what = "baseline CNN training; left: float32"
+    return make_row(what, *zip(*rates), "pictures/s", note=note, limit=limit)
 
 
 def count_flops(model: keras.Model) -> int:
-    """Count the floating-point operations of the convolutions for one picture."""
+    """Count the floating-point operations of convolutions and dense layers for one picture."""
     flops = 0
     for layer in model.layers:
-        if isinstance(layer, layers.Conv2D):
-            per_place = int(np.prod(layer.kernel.shape))
-            flops += FLOPS_PER_MULTIPLY_ADD * per_place * int(np.prod(layer.output.shape[1:3]))
+        if isinstance(layer, (layers.Conv2D, layers.Dense)):
+            places = int(np.prod(layer.output.shape[1:-1]))
+            flops += FLOPS_PER_MULTIPLY_ADD * int(np.prod(layer.kernel.shape)) * places
     return flops
 
 
@@ -296,15 +315,17 @@ def measure_features(ws, pairs: int) -> dict:
     backbone = backbones.load_backbone("ResNet50", None, 224, {}, ws).model
     extractor = keras.Model(backbone.input, layers.GlobalAveragePooling2D()(backbone.output))
     pictures = tf.random.uniform((BATCH_SIZE, 224, 224, 3))
-    square = tf.random.normal((2048, 2048))
     extractor.predict_on_batch(pictures)
     rates = []
     for _ in range(max(pairs, 5)):
-        product = time_call(lambda: [tf.matmul(square, square).numpy() for _ in range(10)]) / 10
-        limit = FLOPS_PER_MULTIPLY_ADD * 2048**3 / product / count_flops(backbone)
+        limit = measure_matrix_product() / count_flops(backbone)
         spent = time_call(lambda: [extractor.predict_on_batch(pictures) for _ in range(3)])
         rates.append((limit, 3 * BATCH_SIZE / spent))
-    return make_row("ResNet50 features; left: matrix-product limit", *zip(*rates), "pictures/s")
+    limit = statistics.median(limit for limit, _ in rates)
+    what = "ResNet50 features; ratio: to the limit"
+    row = make_row(what, *zip(*rates), "pictures/s", limit=limit)
+    del row["report's way"]
+    return row
 
 
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
@@ -380,57 +401,99 @@ def compare_devices() -> float:
     return float(np.abs(np.subtract(*losses)).max())
 
 
-def measure_memory(root: Path, counts=(2_000, 50_000), classes: int = 200) -> list[dict]:
-    """Compare the peak anonymous memory of each notebook's kernel at two sizes of a data set."""
-    peaks, seconds = [], []
-    for count in counts:
+def measure_overhead(root: Path) -> dict:
+    """Take apart the seconds of a chain that are not the notebooks' own work."""
+    draw_photographs(root / "train", 60, (80, 60), 3)
+    started = time.perf_counter()
+    run_chain(root)
+    total = time.perf_counter() - started
+    kernels = imports = work = 0
+    for path in sorted((root / "results" / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        seconds = [(c.source, c.metadata.papermill.duration or 0) for c in notebook.cells]
+        imports += sum(spent for source, spent in seconds if source.startswith("import "))
+        work += sum(spent for source, spent in seconds if not source.startswith("import "))
+        kernels += notebook.metadata.papermill.duration - sum(spent for _, spent in seconds)
+    rest = total - kernels - imports - work
+    note = f"kernels {kernels:.1f}, imports {imports:.1f}, papermill and report {rest:.1f}"
+    return {
+        "what": "chain overhead, six notebooks",
+        "ours": total - work,
+        "unit": "s",
+        "note": note,
+    }
+
+
+def measure_scale(root: Path) -> list[dict]:
+    """Compare peak memory and work of each notebook's kernel from 1,000 to 50,000 pictures."""
+    runs = []
+    for count, classes in SCALE:
         folder = root / str(count)
         draw_photographs(folder / "train", count, (120, 90), classes)
-        paths = {"train": "train", "results": "results", "scratch": "scratch"}
-        (folder / "paths.json").write_text(json.dumps(paths))
-        command = [sys.executable, "-m", "lib.chain", "--paths", str(folder / "paths.json")]
-        for name, value in MEMORY_PARAMETERS.items():
-            command += ["-p", name, value]
-        started = time.perf_counter()
-        peaks.append(watch_kernels(command))
-        seconds.append(time.perf_counter() - started)
-        print(f"{count:,} pictures: {seconds[-1] / 60:.1f} min", flush=True)
+        runs.append(run_chain(folder))
+        print(f"{count:,} pictures in {classes} classes: done", flush=True)
         shutil.rmtree(folder)
     rows = []
     names = sorted(path.stem for path in (workspace.REPOSITORY / "notebooks").glob("*.ipynb"))
-    for name, small, large in zip(names, *peaks, strict=True):
-        rows.append({"what": f"peak RssAnon of {name}, {counts[1]:,} pictures; left: {counts[0]:,}",
-                     "report's way": small, "ours": large, "ratio": large / small, "unit": "GB"})  # fmt: skip
+    for name, *kernels in zip(names, *runs, strict=True):
+        peaks, seconds = zip(*kernels)
+        note = " → ".join(f"{peak:.2f}" for peak in peaks)
+        rows.append({"what": f"{name}: peak RssAnon, {SCALE[3][0]:,} pictures; left: {SCALE[1][0]:,}",
+                     "report's way": peaks[1], "ours": peaks[3], "ratio": peaks[3] / peaks[1],
+                     "unit": "GB", "note": note})  # fmt: skip
+        steps = [
+            1000 * (spent[1] - spent[0]) / (counts[1] - counts[0])
+            for spent, counts in zip(
+                itertools.pairwise(seconds[1:]), itertools.pairwise(c for c, _ in SCALE[1:])
+            )
+        ]
+        note = " → ".join(f"{spent:.0f}" for spent in seconds)
+        rows.append({"what": f"{name}: CPU seconds of each further 1,000 pictures, up to "
+                     f"{SCALE[3][0]:,}; left: up to {SCALE[2][0]:,}", "report's way": steps[0],
+                     "ours": steps[1], "ratio": steps[1] / steps[0], "unit": "s", "note": note})  # fmt: skip
     return rows
 
 
-def watch_kernels(command: list[str]) -> list[float]:
-    """Run a chain; return the peak RssAnon of each of its kernels, in GB, in order."""
-    peaks = {}
+def run_chain(folder: Path) -> list[tuple[float, float]]:
+    """Run a chain on `train` in `folder`; return peak RssAnon in GB and CPU seconds a kernel."""
+    paths = {"train": "train", "results": "results", "scratch": "scratch"}
+    (folder / "paths.json").write_text(json.dumps(paths))
+    command = [sys.executable, "-m", "lib.chain", "--paths", str(folder / "paths.json")]
+    for name, value in SCALE_PARAMETERS.items():
+        command += ["-p", name, value]
+    kernels = {}
     with subprocess.Popen(command, cwd=workspace.REPOSITORY) as chain:
         while chain.poll() is None:
             for child in psutil.Process(chain.pid).children():
-                with contextlib.suppress(OSError, StopIteration):
-                    lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
-                    used = int(next(line for line in lines if "RssAnon" in line).split()[1]) / 1e6
+                with contextlib.suppress(OSError, StopIteration, psutil.Error):
                     if "ipykernel_launcher" in " ".join(child.cmdline()):
-                        peaks[child.pid] = max(used, peaks.get(child.pid, 0))
+                        lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
+                        used = (
+                            int(next(line for line in lines if "RssAnon" in line).split()[1]) / 1e6
+                        )
+                        peak = max(used, kernels.get(child.pid, (0, 0))[0])
+                        kernels[child.pid] = (peak, sum(child.cpu_times()[:2]))
             time.sleep(0.2)
         if chain.returncode:
             raise RuntimeError("the chain failed")
-    return list(peaks.values())
+    return list(kernels.values())
 
 
 def print_table(rows: list[dict]) -> None:
     """Print the rows as a Markdown table, as the README shows it."""
-    print("\n| what | report's way | ours | | ratio (lowest – highest) |\n|---|---|---|---|---|")
+    print("\n| what | report's way | ours | | ratio (lowest – highest) | limit |")
+    print("|---|---|---|---|---|---|")
     for row in rows:
-        values = [f"{row[side]:,.2f}" if side in row else "" for side in ("report's way", "ours")]
+        values = [
+            f"{row[side]:,.2f}" if side in row else "" for side in ("report's way", "ours", "limit")
+        ]
         ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
         if "lowest" in row:
             ratio += f" ({row['lowest']:.2f} – {row['highest']:.2f}, {row['pairs']} pairs)"
         note = f"; {row['note']}" if "note" in row else ""
-        print(f"| {row['what']}{note} | {values[0]} | {values[1]} | {row['unit']} | {ratio} |")
+        print(
+            f"| {row['what']}{note} | {values[0]} | {values[1]} | {row['unit']} | {ratio} | {values[2]} |"
+        )
 
 
 def main() -> None:
@@ -439,7 +502,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="the rows that take 2 minutes")
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
-    parser.add_argument("--memory", action="store_true", help="only the memory rows")
+    parser.add_argument("--scale", action="store_true", help="only the rows about many pictures")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
     parser.add_argument("--devices", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -455,7 +518,7 @@ def main() -> None:
 
 def measure_all(options, root: Path):
     """Yield the rows, as the options choose them."""
-    if not options.memory:
+    if not options.scale:
         count, pairs = (320, 3) if options.quick else (1000, 3)
         train = options.photos or draw_photographs(root / "train", count)
         ws = prepare(train, root)
@@ -464,14 +527,15 @@ def measure_all(options, root: Path):
         yield measure_preparation(ws, pairs)
         yield measure_devices()
         yield measure_features(ws, pairs)
+        yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)
             yield measure_precision(ws, pairs)
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
             yield from measure_chain(ws, pairs, transfer)
-    if options.memory or not options.quick:
-        yield from measure_memory(root)
+    if options.scale or not options.quick:
+        yield from measure_scale(root)
 
 
 if __name__ == "__main__":
