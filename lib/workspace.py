@@ -9,12 +9,14 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO = REPOSITORY / "demo"
 DRIVE = Path("/content/drive")
+KAGGLE = "kaggle:"
 REQUIRED, OPTIONAL = ("train", "results", "scratch"), ("test", "test_labels")
 
 
@@ -23,10 +25,10 @@ class Workspace:
     """The folders of one run, all absolute.
 
     Attributes:
-        train: folder of class folders.
+        train: folder of class folders; or an archive, or kaggle:…, that holds one.
         results: what is kept: models, histories, predictions, tables, figures, report.
         scratch: what can be made again: pixel arrays and cached features.
-        test: folder of new pictures, or None.
+        test: folder (or archive, or kaggle:…) of new pictures, or None.
         test_labels: CSV file with columns file,label for the new pictures, or None.
     """
 
@@ -93,14 +95,67 @@ class Workspace:
 def whole_file(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
-    Whoever reads `path` sees the old file or the new one, never half of one.
+    Whoever reads `path` sees the old file or the new one, never half of one. What goes to Google
+    Drive is written on the local disk and copied whole: Drive is slow at many small writes.
     """
     part = path.with_name(f"{path.stem}.part{path.suffix}")
+    written = Path(tempfile.mkdtemp(), part.name) if is_on_drive(path) else part
+    with explain_failed_writing(path):
+        try:
+            yield written
+            if written != part:
+                shutil.copyfile(written, part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+            if written != part:
+                shutil.rmtree(written.parent)
+
+
+def is_on_drive(path: Path) -> bool:
+    """Tell whether a path lies on the mounted Google Drive."""
+    return DRIVE in path.parents
+
+
+@contextlib.contextmanager
+def explain_failed_writing(path: Path):
+    """Name the file, and the room that is left, when the block fails to write it.
+
+    Raises:
+        OSError: the block raised one.
+    """
     try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise OSError(
+            f"{path} could not be written: {error}. {free:,.1f} MB are free there. What was written "
+            "before is whole: make room, or choose another folder, and run again."
+        ) from error
+
+
+def require_room(folder: Path, needed: int, purpose: str) -> None:
+    """Make a folder and check, before long work, that its results can be written there.
+
+    Args:
+        folder: where they go.
+        needed: bytes.
+        purpose: what needs them, in words.
+
+    Raises:
+        OSError: the folder can't be written, or has less room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OSError(f"{folder} can't be written ({error}): choose another folder.") from error
+    if free < needed:
+        raise OSError(
+            f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need "
+            f"{needed / 1e6:,.1f} MB: make room there, or choose another folder."
+        )
 
 
 def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
@@ -143,6 +198,22 @@ def mount_drive() -> None:
         drive.mount(str(DRIVE))
 
 
+def flush_drive(ws: Workspace) -> None:
+    """Wait until all that was written has reached Google Drive, and unmount it.
+
+    Colab may take its machine back as soon as a run is over, with what was not yet sent.
+    """
+    if not is_on_drive(ws.results):
+        return
+    try:
+        from google.colab import drive
+
+        drive.flush_and_unmount()
+        print("Everything is on Google Drive, which is unmounted now.")
+    except Exception as error:
+        print(f"Google Drive could not be flushed ({error}): leave this session open a while.")
+
+
 def describe_environment() -> str:
     """Return one line with the versions in use and the accelerator, without importing either."""
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
@@ -177,13 +248,14 @@ def find_versions(packages) -> dict[str, str]:
 
 def _read_paths(path: Path) -> dict[str, str]:
     if not path.exists():
+        _check_mount(path)
         raise FileNotFoundError(
             f"{path} does not exist. It should be a copy of drive_paths.example.json "
             "with your own folders."
         )
     try:
-        paths = json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
+        paths = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_refuse_twins)
+    except ValueError as error:
         raise ValueError(f"{path} is not valid JSON: {error}. Compare drive_paths.example.json.")
     if not isinstance(paths, dict):
         raise ValueError(f"{path} must hold one {{…}} object, as drive_paths.example.json does.")
@@ -201,17 +273,38 @@ def _read_paths(path: Path) -> dict[str, str]:
     return paths
 
 
+def _refuse_twins(pairs: list[tuple]) -> dict:
+    keys = [key for key, _ in pairs]
+    twins = [key for key in keys if keys.count(key) > 1]
+    if twins:
+        raise ValueError(f'the key "{twins[0]}" stands there twice')
+    return dict(pairs)
+
+
 def _resolve_paths(paths: dict[str, str], found: Path) -> Workspace:
     base = found.resolve().parent
-    return Workspace(**{k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()})
+    folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
+    # What lies on Kaggle has no local path before it is downloaded.
+    kaggle = {k: Path(v) for k, v in paths.items() if v.startswith(KAGGLE)}
+    return Workspace(**folders | kaggle)
+
+
+def _check_mount(path: Path) -> None:
+    if is_on_drive(path) and not (DRIVE / "MyDrive").exists():
+        raise FileNotFoundError(
+            f"{path} is on Google Drive, which is not mounted. Run in a cell of the notebook: "
+            f'from google.colab import drive; drive.mount("{DRIVE}")'
+        )
 
 
 def _check_folders(ws: Workspace, found: Path) -> Workspace:
+    check_apart(ws)
     for key in ("train", "test", "test_labels"):
         path = getattr(ws, key)
         # The demo pictures are drawn by the first notebook, after the workspace was opened.
-        if path is None or ws.is_demo or path.exists():
+        if path is None or ws.is_demo or path.exists() or str(path).startswith(KAGGLE):
             continue
+        _check_mount(path)
         parent = next(folder for folder in path.parents if folder.is_dir())
         beside = ", ".join(sorted(entry.name for entry in parent.iterdir())[:12]) or "nothing"
         raise FileNotFoundError(
@@ -219,3 +312,19 @@ def _check_folders(ws: Workspace, found: Path) -> Workspace:
             f"Correct the path in {found}."
         )
     return ws
+
+
+def check_apart(ws: Workspace) -> None:
+    """Check that nothing will ever be written among the user's pictures.
+
+    Raises:
+        ValueError: results or scratch lies in train or test.
+    """
+    for written in ("results", "scratch"):
+        for key in ("train", "test"):
+            pictures, folder = getattr(ws, key), getattr(ws, written)
+            if pictures and folder.is_relative_to(pictures):
+                raise ValueError(
+                    f'"{written}" is "{folder}", inside "{key}". Nothing is ever written among the '
+                    "pictures: give another folder."
+                )

@@ -42,6 +42,9 @@ def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monk
         ({"test_labels": "labels.csv"}, FileNotFoundError, ['"test_labels"', "labels.csv"]),
         ({"scratch": 5}, ValueError, ['"scratch"', "in quotes"]),
         ({"train": " "}, ValueError, ['"train"', "in quotes"]),
+        ({"results": "train"}, ValueError, ['"results"', 'inside "train"', "another folder"]),
+        ({"scratch": "train/red"}, ValueError, ['"scratch"', 'inside "train"']),
+        ({"test": "test", "results": "test/r"}, ValueError, ['"results"', 'inside "test"']),
     ],
 )
 def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, error, words):
@@ -50,12 +53,23 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, er
     assert all(word in str(caught.value) for word in words), caught.value
 
 
-@pytest.mark.parametrize("content", ['{"train": "train",}', "", '["train"]'])
+TWICE = '{"train": "train", "results": "r", "scratch": "s", "train": "other"}'
+
+
+def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch):
+    path = paths_file(scratch="~/scratch")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert str(workspace.open(path).scratch) == "/home/somebody/scratch"
+
+
+@pytest.mark.parametrize("content", ['{"train": "train",}', "", '["train"]', TWICE, "\xff"])
 def test_file_that_is_no_json_object_is_an_error_that_names_the_example(tmp_path, content):
     path = tmp_path / "paths.json"
-    path.write_text(content)
-    with pytest.raises(ValueError, match="paths.json.*drive_paths.example.json"):
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match="paths.json.*drive_paths.example.json") as caught:
         workspace.open(path)
+    assert content != TWICE or 'the key "train" stands there twice' in str(caught.value)
     with pytest.raises(FileNotFoundError, match="nowhere.json.*drive_paths.example.json"):
         workspace.open(tmp_path / "nowhere.json")
 

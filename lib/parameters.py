@@ -1,0 +1,55 @@
+"""What each parameter of the notebooks may be, as JSON schemas."""
+
+import jsonschema
+
+FLAG = {"type": "boolean"}
+COUNT = {"type": "integer", "minimum": 1, "maximum": 1000}
+SHOWN = {"type": "integer", "minimum": 1, "maximum": 50}
+# Two 3x3 convolutions, each pooled by 2, leave nothing of a smaller square.
+SIDE = {"type": "integer", "minimum": 10, "maximum": 2048}
+TEXT = {"type": "string", "pattern": r"\S"}
+ALLOWED = {
+    "AUGMENT": FLAG,
+    "BACKBONE": TEXT,
+    "BACKBONE_OPTIONS": {"type": "object"},
+    "BATCH_SIZE": {"type": "integer", "minimum": 1, "maximum": 8192},
+    "CONFUSED_PAIRS": COUNT,
+    "COUNT": COUNT,
+    "DETERMINISTIC": FLAG,
+    "DUPLICATES": {"enum": ["together", "drop"]},
+    "EPOCHS": {"type": "integer", "minimum": 1, "maximum": 100_000},
+    "EXAMPLES": SHOWN,
+    "EXPORT": FLAG,
+    "IMAGES": {"type": ["string", "array"], "pattern": r"\S", "items": TEXT},
+    "IMAGE_SIZE": SIDE,
+    "IMAGE_SIZES": {"type": "array", "minItems": 1, "items": SIDE},
+    "LAUNCH_DEMO": FLAG,
+    "LEARNING_RATE": {"type": "number", "minimum": 1e-12, "maximum": 10},
+    "MODEL": {"type": "string"},
+    "NEAR_BITS": {"type": "integer", "minimum": 0, "maximum": 64},
+    "PRECISION": {"enum": ["float32", "auto"]},
+    "SAMPLES": SHOWN,
+    "SEED": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+    "SUBMISSION": FLAG,
+    "TENSORBOARD": FLAG,
+    "UPLOAD": FLAG,
+    "WEIGHTS": {"type": ["string", "null"], "pattern": r"\S"},
+}
+
+
+def check_parameters(values: dict) -> None:
+    """Check every parameter among some names and values, say a notebook's `globals()`.
+
+    Args:
+        values: {name: value}; what is no parameter is passed over.
+
+    Raises:
+        ValueError: a value is of the wrong type or out of range; says what is allowed.
+    """
+    for name, schema in ALLOWED.items():
+        value = values.get(name)
+        # In draft 4, as in Python, 2.0 is no integer; and what is unequal to itself is no number.
+        valid = jsonschema.Draft4Validator(schema).is_valid(value) and value == value
+        if name in values and not valid:
+            allowed = ", ".join(f"{key} {what}" for key, what in schema.items())
+            raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")

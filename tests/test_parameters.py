@@ -1,0 +1,52 @@
+import ast
+
+import nbformat
+import pytest
+
+from lib import parameters
+from lib.workspace import REPOSITORY
+
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_parameter_of_a_notebook_is_known_and_checked_in_the_next_cell(path):
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    (place,) = [i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])]
+    knobs = ast.parse(cells[place].source).body
+    names = {knob.target.id: ast.literal_eval(knob.value) for knob in knobs}
+    assert set(names) <= set(parameters.ALLOWED), "say in ALLOWED what a new parameter may be"
+    parameters.check_parameters(names)
+    assert "check_parameters(globals())" in cells[place + 1].source
+
+
+WRONG = {
+    "AUGMENT": [1, "true", None],
+    "BACKBONE": ["", None, 50],
+    "BACKBONE_OPTIONS": [None, "alpha", ["alpha"]],
+    "BATCH_SIZE": [0, -1, 2.5, 32.0, "abc", True, 10**9, 1e9],
+    "EPOCHS": [0, -1, "abc", 2.5, True, None, 10**9],
+    "IMAGES": [None, 5, "", [1], [""]],
+    "IMAGE_SIZE": [3, 9, 0, -160, "160", 10**6, [160]],
+    "IMAGE_SIZES": [[], 160, [3], [160, "224"], None],
+    "LEARNING_RATE": [0, -0.1, 11, "fast", float("nan"), float("inf"), True],
+    "PRECISION": ["half", None, 32],
+    "SEED": [-1, 2**32, 0.5, "42", None],
+    "WEIGHTS": ["", 0, False],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in WRONG.items() for value in values],
+    ids=str,
+)
+def test_wrong_parameter_is_an_error_that_says_what_is_allowed(name, value):
+    with pytest.raises(ValueError) as caught:
+        parameters.check_parameters({"other": 1, name: value})
+    assert str(caught.value).startswith(f"{name} is {value!r}. Allowed is: ")
+
+
+def test_allowed_parameters_pass_and_other_names_are_passed_over():
+    allowed = {"WEIGHTS": None, "IMAGES": "folder", "LEARNING_RATE": 1, "IMAGE_SIZE": 10}
+    parameters.check_parameters(allowed | {"__name__": "__main__", "pixels": object()})
