@@ -1,10 +1,12 @@
+import io
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from lib import dataset
+from lib import chain, dataset
 
 NO_CHECKS = pd.DataFrame(columns=dataset.CHECK_COLUMNS)
 
@@ -120,6 +122,123 @@ def test_same_seed_gives_the_same_file_whatever_the_order_of_the_rows(ws, insect
     assert a == shuffled
 
 
+def give_digests(pictures, **same_as):
+    """Give each picture a content of its own, and some (named by row) that of an earlier row."""
+    rows = pictures.index.map(lambda row: same_as.get(f"row{row}", row))
+    return pictures.assign(digest=[f"content {row}" for row in rows])
+
+
+def test_added_picture_moves_at_most_two_others(insects):
+    few = insects.groupby("label").head(57).reset_index(drop=True)
+    for seed in range(60):
+        fewer = few.sample(300, random_state=seed)  # the sizes of the classes differ each time
+        more = pd.concat([fewer, insects[insects.label == f"class{seed % 10}"].tail(1)])
+        before, after = (dataset.split(t, seed).set_index("file").part for t in (fewer, more))
+        assert len(after) == len(before) + 1
+        assert (before != after[before.index]).sum() <= 2
+
+
+def test_equal_contents_share_a_part_also_across_classes_and_the_classes_keep_their_fifths():
+    listed = list_pictures(a=40, b=60)
+    copies = {f"row{row + 1}": row for row in range(0, 30, 2)} | {f"row{90 + k}": k for k in (2, 4)}
+    listed, parts = give_digests(listed, **copies), set()
+    for seed in range(20):
+        table = dataset.split(listed.sample(frac=1, random_state=seed), seed)
+        part = table.merge(listed, on=["file", "label"]).groupby("digest").part
+        assert (part.nunique() == 1).all()
+        parts |= {part.first()["content 2"]}
+        counts = table[table.part == "validation"].label.value_counts()
+        assert counts.to_dict() == {"a": 8, "b": 12}
+    assert parts == {"train", "validation"}
+
+
+def test_class_of_copies_of_one_picture_is_an_error_that_names_it():
+    listed = give_digests(list_pictures(a=6, b=9), **{f"row{row}": 0 for row in range(6)})
+    with pytest.raises(ValueError, match='"a" can.t be divided'):
+        dataset.split(listed, 0)
+
+
+def test_copies_are_kept_together_or_left_out_and_contradictory_ones_are_named():
+    listed = give_digests(list_pictures(a=9, b=9), row1=0, row2=0, row5=4, row12=4)
+    kept, checks = dataset.settle_copies(listed, NO_CHECKS, "together")
+    assert len(kept) == 18 and set(checks.action) == {"kept, same part"}
+    same, other = "duplicate", "duplicate_other_class"
+    expected = {"a/0000.jpg": same, "a/0001.jpg": same, "a/0002.jpg": same}
+    contradictory = {"a/0004.jpg": other, "a/0005.jpg": other, "b/0003.jpg": other}
+    assert dict(zip(checks.file, checks.problem)) == expected | contradictory
+    kept, checks = dataset.settle_copies(listed, NO_CHECKS, "drop")
+    del expected["a/0000.jpg"]
+    assert dict(zip(checks.file, checks.problem)) == expected | contradictory
+    assert set(checks.action) == {"left out"} and not set(kept.file) & set(checks.file)
+    assert len(kept) + len(checks) == 18 and kept.digest.is_unique
+    with pytest.raises(ValueError, match='"a" has 3'):
+        dataset.settle_copies(listed.drop([3, 8]), NO_CHECKS, "drop")
+    with pytest.raises(ValueError, match="DUPLICATES.*'none'"):
+        dataset.settle_copies(listed, NO_CHECKS, "none")
+
+
+def draw_patterns(count, size=96):
+    """Draw random patterns, the coarser the stronger, as in photographs."""
+    rng, images = np.random.default_rng(0), np.zeros((count, size, size, 3))
+    for octave in (2, 4, 8, 16):
+        coarse = rng.integers(0, 256, (count, octave, octave, 3), dtype=np.uint8)
+        for image, one in zip(images, coarse):
+            image += np.asarray(Image.fromarray(one).resize((size, size))) / octave
+    return images.clip(0, 255).astype(np.uint8)
+
+
+def alter(picture, kind):
+    """Return a picture as it comes back from the web."""
+    picture, size = Image.fromarray(picture), picture.shape[1::-1]
+    if kind == "compressed":
+        file = io.BytesIO()
+        picture.save(file, "jpeg", quality=30)
+        return np.asarray(Image.open(file))
+    if kind == "brightened":
+        return np.asarray(picture.point(lambda level: level * 0.8 + 30))
+    box = {"scaled": None, "cropped": (1, 1, size[0] - 1, size[1] - 1)}[kind]
+    return np.asarray(picture.resize((size[0] // 2, size[1] // 2), box=box).resize(size))
+
+
+@pytest.mark.parametrize("kind", ["compressed", "brightened", "scaled", "cropped"])
+def test_altered_copies_across_the_parts_are_found_and_nothing_else(kind):
+    images = draw_patterns(40)
+    images[33], images[17] = alter(images[2], kind), alter(images[5], kind)
+    images[20:24] = np.arange(100, 104, dtype=np.uint8)[:, None, None, None]  # of one colour
+    listed = give_digests(list_pictures(a=20, b=20), row39=38)
+    images[39] = images[38]
+    near, checks = dataset.find_near_duplicates(listed, NO_CHECKS, images, 6)
+    assert set(zip(near.file, near.other)) == {
+        ("a/0002.jpg", "b/0013.jpg"),
+        ("a/0005.jpg", "a/0017.jpg"),
+    }
+    assert near.bits.is_monotonic_increasing and near.bits.max() <= 6
+    assert dict(zip(checks.file, checks.problem)) == {
+        "a/0002.jpg": "near_duplicate_other_class",
+        "a/0005.jpg": "near_duplicate",
+        "a/0017.jpg": "near_duplicate",
+        "b/0013.jpg": "near_duplicate_other_class",
+    }
+    assert set(checks.action) == {"kept"}
+
+
+def test_every_pair_of_near_hashes_is_found_up_to_the_limit(monkeypatch):
+    hashes = np.random.default_rng(0).integers(0, 2**10, 100, dtype=np.uint64)
+    patterned = np.ones(100, bool)
+    monkeypatch.setattr(dataset, "hash_pictures", lambda images, rows: (hashes, patterned))
+    listed = give_digests(list_pictures(a=50, b=50))
+    near, _ = dataset.find_near_duplicates(listed, NO_CHECKS, None, 2)
+    distance = {
+        (listed.file[i], listed.file[j]): (int(hashes[i]) ^ int(hashes[j])).bit_count()
+        for i in range(100)
+        for j in range(i + 1, 100)
+    }
+    found = dict(zip(zip(near.file, near.other), near.bits))
+    assert found == {pair: bits for pair, bits in distance.items() if bits <= 2}
+    monkeypatch.setattr(dataset, "MOST_PAIRS", 7)
+    assert len(dataset.find_near_duplicates(listed, NO_CHECKS, None, 2)[0]) == 7
+
+
 def test_split_file_keeps_class_names_and_its_hash_follows_its_content(prepared):
     table = dataset.read_split(prepared)
     assert set(table.label) == {"007", "NA", "red"}
@@ -168,3 +287,29 @@ def test_own_pictures_are_a_list_or_a_folder_and_missing_ones_an_error(ws, tmp_p
     ):
         with pytest.raises(error, match="nowhere|bare"):
             dataset.list_new_pictures(ws, ["frogs"], images)
+
+
+def test_notebook_01_lists_planted_copies_and_shows_the_pair_across_the_parts(ws, monkeypatch):
+    images = draw_patterns(41)
+    for number, image in enumerate(images):
+        (ws.train / "ab"[number % 2]).mkdir(exist_ok=True)
+        Image.fromarray(image).save(ws.train / "ab"[number % 2] / f"{number:02d}.png")
+    (ws.train / "a" / "copy.png").write_bytes((ws.train / "b" / "01.png").read_bytes())
+    numbers = range(2, 40, 2)
+    for number in numbers:
+        near = Image.fromarray(alter(images[number], "scaled"))
+        near.save(ws.train / "b" / f"near$_{number}$.png")
+    monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
+    parameters = {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1}
+    assert not chain.run_notebook(ws, "01_data_prep", parameters)
+    checks = dataset.read_table(ws.results / "checks.csv").groupby("problem").file.apply(set)
+    assert checks["duplicate_other_class"] == {"a/copy.png", "b/01.png"}
+    expected = {f"a/{n:02d}.png" for n in numbers} | {f"b/near$_{n}$.png" for n in numbers}
+    assert checks["near_duplicate_other_class"] == expected and len(checks) == 2
+    part = dataset.read_split(ws).set_index("file").part
+    assert part["a/copy.png"] == part["b/01.png"]
+    across = sum(part[f"a/{n:02d}.png"] != part[f"b/near$_{n}$.png"] for n in numbers)
+    assert across
+    executed = (ws.results / "notebooks" / "01_data_prep.ipynb").read_text(encoding="utf-8")
+    assert f"{across} of 19 pairs that look alike stand across the parts, {across} of" in executed
+    assert (ws.results / "figures" / "near_duplicates.png").exists()

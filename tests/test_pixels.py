@@ -116,8 +116,8 @@ def test_unusable_file_is_named_with_its_problem(tmp_path, problem):
 def test_picture_slightly_too_large_and_missing_file_are_refused_too(tmp_path):
     with pytest.raises(pixels.PictureError, match="too_large"):
         pixels.load(io.BytesIO(claim_png(10_000)), 8)
-    for path in (tmp_path, tmp_path / "missing.jpg"):
-        with pytest.raises(pixels.PictureError, match="unreadable"):
+    for path, problem in ((tmp_path, "not_a_file"), (tmp_path / "missing.jpg", "unreadable")):
+        with pytest.raises(pixels.PictureError, match=problem):
             pixels.load(path, 8)
 
 
