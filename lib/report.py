@@ -21,16 +21,20 @@ img { max-width: 100%; height: auto; }
 pre { font-size: .85rem; overflow-x: auto; background: #f6f7f9; padding: .7rem .9rem; border-radius: 6px; }
 code { background: #f6f7f9; padding: 0 .2em; }
 blockquote { margin: 1rem 0; padding: .5rem 1rem; border-left: 4px solid #e07b00; background: #fdf4e8; }
-div:has(> table), .rendered_html { overflow-x: auto; }
+div:has(> table), .rendered_html, .output_png { overflow-x: auto; }
 table { border: 0; border-collapse: collapse; font-size: .88rem; margin: .6rem 0; }
 th, td { border: 0; padding: .3rem .7rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
 th { background: #f6f7f9; } tbody th { text-align: left; }
-@media print { body { max-width: none; font-size: 11px; } img, table { break-inside: avoid; } }
+@media screen { pre { max-height: 32rem; overflow-y: auto; } .dataframe td { white-space: nowrap; } }
+@media screen and (max-width: 40rem) { .output_png img { max-width: none; width: 44rem; } }
+@media print { html { font-size: 11px; } body { font-size: 1rem; max-width: none; padding: 0; }
+  img, tr { break-inside: avoid; } th, td { padding: .2rem .4rem; overflow-wrap: anywhere; } }
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>{style}</style>

@@ -1,0 +1,160 @@
+"""05 on hostile names and untrained models, and the report that a real browser shows of it."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import keras
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+from PIL import Image
+
+from lib import chain, dataset, metrics, pixels, report, training, workspace
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+CLASSES = [HOSTILE, "$x_1$ **b**"]
+FILE = 'a,"b\n$\\frac.jpg'
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def find_browser():
+    for path in filter(None, map(shutil.which, BROWSERS)):
+        # Ubuntu's chromium-browser can be a stub that only tells what to install.
+        if subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+            return path
+
+
+def save_model(ws, name, weights):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(3, 1, use_bias=False),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ],
+        name=name,
+    )
+    same = np.eye(3).reshape(1, 1, 3, 3)
+    model.set_weights([same, np.array(weights), np.zeros(2)])
+    history = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS)
+    text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
+    about = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
+    training.save(model, history, ws, name, about | text)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """A workspace of two classes, one always recognised by one model only, and 05 run on it."""
+    root = tmp_path_factory.mktemp("report")
+    rng = np.random.default_rng(0)
+    for name, colour in zip(CLASSES, [(200, 60, 60), (60, 60, 200)]):
+        (root / "train" / name).mkdir(parents=True)
+        for file in [FILE, *(f"{k}.png" for k in range(14))]:
+            noise = rng.normal(colour, 30, (16, 16, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(noise).save(root / "train" / name / file)
+    ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
+    listed, _ = dataset.scan(ws.train)
+    ws.save_table(pixels.prepare(ws.train, listed.file, [16], ws.scratch), "pictures.csv")
+    # The file with the hostile name is a validation picture, so galleries show it.
+    part = listed.file.str.contains("a,|/[0-4].png").map({True: "validation", False: "train"})
+    ws.save_table(listed.assign(part=part), "split.csv")
+    # Classes are in the order of names: "$…" before "<…".
+    save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
+    save_model(ws, "one_class", [[-9, 9], [-9, 9], [-9, 9]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
+        papermill.execute_notebook(
+            chain.NOTEBOOKS / "05_evaluation.ipynb",
+            ws.file("notebooks", "05_evaluation.ipynb"),
+            kernel_name="python3",
+            progress_bar=False,
+        )
+    report.write_report(ws)
+    return ws
+
+
+def test_everything_judged_stands_in_the_results_folder(judged):
+    content = json.loads(
+        (judged.results / "metrics.json").read_text(encoding="utf-8"),
+        parse_constant=lambda word: pytest.fail(f"{word} is not valid JSON"),
+    )
+    assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
+    comparison = dataset.read_table(judged.results / "comparison.csv").set_index("model")
+    names = """top1 top1_low top1_high average_per_class average_per_class_low
+    average_per_class_high top3 macro_f1 weighted_f1 balanced_accuracy kappa nll brier ece
+    temperature ece_before ece_after parameters file_megabytes training_seconds
+    pictures_per_second n""".split()
+    assert np.isfinite(comparison[names].astype(float).to_numpy()).all()
+    assert (comparison.pictures_per_second.astype(float) > 0).all()
+    pairs = dataset.read_table(judged.results / "pairs.csv")
+    assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
+    for name in ("mistakes", "confused", "suspects", "reliability", "cost", "recall_by_class"):
+        assert (judged.results / f"figures/{name}.png").stat().st_size > 5000
+
+
+def test_suspects_are_the_pictures_that_no_model_recognises(judged):
+    suspects = dataset.read_table(judged.results / "suspects.csv")
+    wrong = dataset.read_table(judged.results / "predictions/wrong.csv")
+    other = dataset.read_table(judged.results / "predictions/one_class.csv")
+    missed = (wrong.predicted != wrong.label) & (other.predicted != other.label)
+    assert sorted(suspects.file) == sorted(wrong.file[missed]) and len(suspects) == 6
+    assert f"{CLASSES[1]}/{FILE}" in set(suspects.file)
+    assert set(suspects.label) == {CLASSES[1]} == {suspects.label[0]}
+    probability = suspects.label_probability.astype(float)
+    assert list(probability) == sorted(probability) and probability.between(0, 0.5).all()
+    for model, table in (("wrong", wrong), ("one_class", other)):
+        answers = dict(zip(table.file, table.predicted))
+        assert list(suspects[model]) == [answers[file] for file in suspects.file]
+
+
+def test_report_begins_with_the_verdict_and_carries_names_only_as_text(judged):
+    page = (judged.results / "report.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h2[^>]*>([^<]*)", page)
+    assert headings[0] == "Verdict" and headings[-1] == "How this was made"
+    assert "one_class is better than wrong" in page and "<img src=x" not in page
+    assert metrics.escape_text(HOSTILE) in page or "&lt;img src=x" in page
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium is installed; .ci/run installs one")
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_report_in_a_real_browser(judged, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    faults, requests = [], []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((judged.results / "report.html").as_uri(), wait_until="load")
+    assert faults == []
+    assert [url for url in requests[1:] if not url.startswith("data:")] == []
+    pictures = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt])")
+    assert len(pictures) >= 9 and all(side > 0 for side, _ in pictures)
+    assert not [alt for _, alt in pictures if "No description" in alt or not alt]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    overflow = """[...document.querySelectorAll("table, img")].filter(part => {
+        const box = part.closest(".output_html, .output_png, div:has(> table)") || document.body;
+        return part.getBoundingClientRect().right > innerWidth
+            && getComputedStyle(box).overflowX != "auto"; }).length"""
+    assert page.evaluate(overflow) == 0
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})
+    ends = "[...document.querySelectorAll('table, img')].map(p => p.getBoundingClientRect().right)"
+    assert max(page.evaluate(ends)) <= 718, "a printed page can't be scrolled"
+    assert HOSTILE in page.inner_text("body") and page.locator("h2").first.inner_text() == "Verdict"
+    page.close()
