@@ -1,15 +1,22 @@
 """A pretrained backbone, its own preprocessing, its cached features."""
 
+import contextlib
 import hashlib
 import inspect
+import os
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import keras
 import numpy as np
 from tqdm import tqdm
 
+from lib.workspace import explain_failed_writing, require_room
+
 FEATURE_BATCH = 32
+# Where Keras keeps what it downloads.
+DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 
 
 class Backbone(NamedTuple):
@@ -38,7 +45,8 @@ def load_backbone(name: str, weights: str | None, image_size: int, options: dict
             without.
 
     Raises:
-        ValueError: no such model, an option that it does not have, or weights of another model.
+        ValueError: no such model, an option that it does not have, or weights of another model
+            or damaged ones.
         FileNotFoundError: the weights file does not exist.
         ConnectionError: ImageNet weights can't be downloaded.
     """
@@ -53,18 +61,33 @@ def load_backbone(name: str, weights: str | None, image_size: int, options: dict
         raise ValueError(f"{name} can't be built of IMAGE_SIZE and BACKBONE_OPTIONS: {error}")
     label = "untrained"
     if weights == "imagenet":
-        try:
-            model, label = build(weights="imagenet", **options), "imagenet"
-        except Exception as error:
-            if not ws.is_demo:
-                raise ConnectionError(
-                    f"The ImageNet weights of {name} can't be downloaded ({error}). Connect to the "
-                    "internet, or download the no-top weights elsewhere and name the file in WEIGHTS."
-                ) from error
+        # The demo does without, and says so.
+        with contextlib.suppress(*[ConnectionError] * ws.is_demo):
+            model, label = _download(name, options), "imagenet"
     elif weights is not None:
         label = _load_file(model, Path(weights))
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise ValueError(
+            f"WEIGHTS: {weights} holds numbers that are not finite: download it again."
+        )
     model.trainable = False
     return Backbone(model, preprocess, label)
+
+
+def _download(name: str, options: dict) -> keras.Model:
+    # Keras takes what lies there for whole, unless it knows the hash; a killed run leaves a part.
+    for path in DOWNLOADS.glob("*top*.h5"):
+        try:
+            h5py.File(path, "r").close()
+        except OSError:
+            path.unlink()
+    try:
+        return find_application(name)[0](weights="imagenet", **options)
+    except Exception as error:
+        raise ConnectionError(
+            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
+            "to the internet, or download the no-top weights elsewhere and name the file in WEIGHTS."
+        ) from error
 
 
 def _load_file(model: keras.Model, path: Path) -> str:
@@ -76,7 +99,12 @@ def _load_file(model: keras.Model, path: Path) -> str:
     try:
         model.load_weights(path)
     except Exception as error:
-        raise ValueError(f"WEIGHTS: {path} does not fit {model.name}: {error}") from error
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        raise ValueError(
+            f"WEIGHTS: {path} does not fit {model.name}: {error} Its SHA-256 is {digest}. Needed are "
+            f"no-top weights of {model.count_params():,} numbers: download the file again, or "
+            "correct BACKBONE and BACKBONE_OPTIONS."
+        ) from error
     return path.name
 
 
@@ -114,13 +142,16 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> np.ndarray
 
     Returns:
         float32 memory map (n, *features).
+
+    Raises:
+        OSError: the features would find no room, or could not be written.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
     key = hashlib.blake2b((fingerprint(extractor) + images.key).encode(), digest_size=16)
     path = scratch / f"features_{key.hexdigest()}.f32"
     shape = (len(images), *extractor.output_shape[1:])
     row_bytes = 4 * int(np.prod(shape[1:]))
-    with path.open("ab") as store:
+    require_room(scratch, len(images) * row_bytes, "the features")
+    with explain_failed_writing(path), path.open("ab") as store:
         done = min(store.tell() // row_bytes, len(images))
         store.truncate(done * row_bytes)
         with tqdm(total=len(images), initial=done, desc="features", unit="picture") as progress:

@@ -6,22 +6,37 @@ python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other param
 """
 
 import argparse
+import ast
 import contextlib
+import fcntl
+import json
 import os
+import platform
+import re
 import shutil
+import signal
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib import report, workspace
+from lib.parameters import check_parameters
 
+LOAD_BACKBONE = (
+    "import json, sys; from lib import backbones, workspace;"
+    "backbones.load_backbone(*json.loads(sys.argv[1]), workspace.open())"
+)
+BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 
 
@@ -30,27 +45,112 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         names = choose_notebooks(options.only)
-        parameters = read_parameters(options.parameter, names)
+        values = read_parameters(options.parameter, names)
         ws = workspace.open(options.paths)
         if options.results:
             ws = replace(ws, results=options.results.resolve())
-        if not options.resume:
-            shutil.rmtree(ws.results / "checkpoints", ignore_errors=True)
-        # What was finished from other pictures is not finished for these.
-        record = ws.results / "drive_paths.json"
-        before = record.read_bytes() if record.exists() else b""
-        os.environ["DRIVE_PATHS"] = str(ws.save_paths())
-        resume = options.resume and before == record.read_bytes()
-        failure = run_notebooks(ws, names, parameters, resume)
+            workspace.check_apart(ws)
+        with signals_raise(), lock_results(ws):
+            failure = run_chain(ws, names, values, options.resume)
     except (OSError, ValueError) as error:
         failure = str(error)
+    except SystemExit as stopped:
+        print("\nstopped; --resume goes on from here", file=sys.stderr)
+        return stopped.code
     if failure:
         print(f"\n{failure}", file=sys.stderr)
-        return 1
-    written = report.write_report(ws)
-    if written:
-        print(f"report: {written}")
-    return 0
+    return 1 if failure else 0
+
+
+def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
+    """Run notebooks and make the report; return what failed, or ""."""
+    record = ws.results / "drive_paths.json"
+    before = record.read_bytes() if record.exists() else b""
+    os.environ["DRIVE_PATHS"] = str(ws.save_paths())
+    # What was finished from other pictures is not finished for these.
+    resume = resume and before == record.read_bytes()
+    if not resume:
+        shutil.rmtree(ws.results / "checkpoints", ignore_errors=True)
+        # Else a later --resume would take what an earlier run finished for finished by this one.
+        ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
+    (ws.scratch / "kernel.log").unlink(missing_ok=True)
+    check_backbone(ws, values)
+    failure = run_notebooks(ws, names, values, resume)
+    if not failure:
+        if written := report.write_report(ws):
+            print(f"report: {written}")
+        workspace.flush_drive(ws)
+    return failure
+
+
+@contextlib.contextmanager
+def signals_raise():
+    """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
+
+    def stop(number, frame):
+        # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def lock_results(ws):
+    """Keep other chains out of the results folder; the system frees it when this process ends.
+
+    Raises:
+        OSError: another chain is at work there; or the folder can't be written.
+    """
+    workspace.require_room(ws.results, 0, "")
+    with (ws.results / ".lock").open("a+") as lock:
+        lock.seek(0)
+        holder = lock.read()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(f"{ws.results} is in use by another chain: {holder}. Wait for its end.")
+        except OSError:
+            pass  # Not every mounted drive has locks.
+        if holder:
+            # The kernel of a killed chain looks once a second whether its parent still lives.
+            time.sleep(2)
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}")
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+
+
+def check_backbone(ws, values: dict) -> None:
+    """Load the backbone that -p asks for, before the notebooks that don't need it take their time.
+
+    In a process of its own, so that this one never holds Keras.
+
+    Raises:
+        ValueError: as `load_backbone`, whose error it tells.
+    """
+    name = "04_resnet50_transfer"
+    chosen = values.get(name, {})
+    if name == next(iter(values)) or not set(BACKBONE_PARAMETERS) & set(chosen):
+        return
+    known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
+    asked = {key: ast.literal_eval(known[key]["default"]) for key in known} | chosen
+    command = [sys.executable, "-c", LOAD_BACKBONE]
+    command.append(json.dumps([asked[key] for key in BACKBONE_PARAMETERS], default=str))
+    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if run.returncode:
+        raise ValueError(re.split(r"^\w+Error: ", run.stderr, flags=re.M)[-1].strip())
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -96,7 +196,7 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
     """Read -p pairs as YAML and give each notebook those that it has.
 
     Raises:
-        ValueError: no chosen notebook has a parameter, or a value is not YAML.
+        ValueError: no chosen notebook has a parameter, or a value is not YAML or not allowed.
     """
     known = {
         name: set(papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))) for name in names
@@ -109,6 +209,7 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
                 f"-p {key}: no chosen notebook has this parameter. They have: {every}."
             )
         values[key] = parse_value(key, text)
+    check_parameters(values)
     return {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
 
 
@@ -166,15 +267,18 @@ def run_notebook(ws, name: str, parameters: dict) -> str:
     log = ws.scratch / "kernel.log"
     with workspace.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
         try:
-            papermill.execute_notebook(
-                str(NOTEBOOKS / f"{name}.ipynb"),
-                str(part),
-                parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                # Every file is whole by now, and a kernel with TensorFlow takes its time to leave.
-                shutdown_kernel="immediate",
-            )
+            # Outside the main thread nbclient leaves signals to `signals_raise`.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(
+                    papermill.execute_notebook,
+                    str(NOTEBOOKS / f"{name}.ipynb"),
+                    str(part),
+                    parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    # Every file is whole by then, and TensorFlow takes its time to leave.
+                    shutdown_kernel="immediate",
+                ).result()
         except PapermillExecutionError as error:
             return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
@@ -200,11 +304,18 @@ def stderr_to(path: Path):
 
 
 def is_finished(ws, name: str, parameters: dict) -> bool:
-    """Tell whether a notebook, as it stands now, ran to its end with these parameters."""
+    """Tell whether a notebook, as it stands now, ran to its end with these parameters.
+
+    One that ran before one of its predecessors did is not: it would show what they made before.
+    """
+    path = ws.results / "notebooks" / f"{name}.ipynb"
     try:
-        executed = nbformat.read(ws.results / "notebooks" / f"{name}.ipynb", as_version=4)
+        executed = nbformat.read(path, as_version=4)
     except (OSError, ValueError):
         return False
+    for other in path.parent.glob("*.ipynb"):
+        if other.name < path.name and other.stat().st_mtime > path.stat().st_mtime:
+            return False
     record = executed.metadata.get("papermill", {})
     cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells

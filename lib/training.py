@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import json
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -12,11 +14,32 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import dataset
-from lib.workspace import describe_environment, find_versions, query_gpus, whole_file
+from lib.workspace import (
+    describe_environment,
+    find_versions,
+    query_gpus,
+    require_room,
+    whole_file,
+)
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 CPU_FLAGS = Path("/proc/cpuinfo")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+
+
+def set_seed(seed: int, deterministic: bool) -> None:
+    """Seed Python, numpy and Keras; leave nothing to the order of threads where asked.
+
+    Args:
+        seed: the same seed gives the same initial weights and dropout.
+        deterministic: use only operations that give the same bits in every run on one kind of
+            machine, which may be slower. It can't be undone in a running kernel.
+    """
+    keras.utils.set_random_seed(seed)
+    if deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def set_precision(precision: str) -> str:
@@ -86,6 +109,12 @@ class EpochLog(keras.callbacks.Callback):
                     self.rows = kept["history"].tolist()
                     for position, variable in enumerate(self._variables()):
                         variable.assign(kept[f"variable_{position}"])
+                print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
+        # For two checkpoints, an old one and its follower, and the model.
+        count = (
+            2 * sum(int(np.prod(v.shape)) for v in self._variables()) + self.model.count_params()
+        )
+        require_room(self.path.parent, 4 * count, f"the training of {self.name}")
         return len(self.rows)
 
     def on_train_begin(self, logs=None):
@@ -125,34 +154,33 @@ class EpochLog(keras.callbacks.Callback):
         ]
 
 
-def fit(model, train, validation, ws, name: str, epochs: int, settings: dict) -> pd.DataFrame:
+def fit(model, train, validation, ws, name, epochs: int, settings: dict, tensorboard=False):
     """Train a compiled model, going on from its last kept epoch when a run was cut short.
 
-    A run goes on only when the split, the settings and the shapes of the weights are the same;
-    else it starts anew. `save` removes what was kept.
+    A run goes on, and a finished one is taken from its files, only when the split, the settings
+    and the layers are the same; else it starts anew. `save` removes what was kept.
 
     Args:
         model: compiled keras.Model.
         train, validation: `Batches`.
-        ws: the workspace.
-        name: of the model.
+        ws, name: the workspace, and the name of the model in it.
         epochs: passes over the training part.
         settings: every parameter that decides the outcome, as text or numbers.
+        tensorboard: whether the epochs are logged to tensorboard/<name> of the results too.
 
     Returns:
         One row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
 
     Raises:
         ValueError: the batches can't be divided evenly among several GPUs.
+        OSError: checkpoints and model would find no room.
     """
-    shapes = [weight.shape for weight in model.weights]
-    state = json.dumps([dataset.read_split(ws).attrs["hash"], settings, shapes], default=str)
-    key = hashlib.sha256(state.encode()).hexdigest()[:16]
-    log = EpochLog(ws.file("checkpoints", f"{name}-{key}.npz"), epochs, train, name)
+    kept = ws.file("checkpoints", f"{name}-{_identify(model, ws, settings)}.npz")
+    if kept.with_suffix(".finished").exists() and (ws.results / f"models/{name}.json").exists():
+        return _take_finished(model, ws, name)
+    log = EpochLog(kept, epochs, train, name)
     log.set_model(model)
     train.epoch = done = log.restore()
-    if done:
-        print(f"{name} goes on after epoch {done} of {epochs}, which an earlier run kept.")
     # The batches shuffle themselves: the order must depend on seed and epoch alone.
     model.fit(
         train,
@@ -161,14 +189,48 @@ def fit(model, train, validation, ws, name: str, epochs: int, settings: dict) ->
         initial_epoch=done,
         shuffle=False,
         verbose=0,
-        callbacks=[log],
+        callbacks=[log, *_log_to_tensorboard(ws, name, done)] if tensorboard else [log],
     )
-    history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS)
-    return history.astype({"epoch": int})
+    history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
+    history.attrs["kept"] = kept.name
+    return history
+
+
+def _identify(model, ws, settings: dict) -> str:
+    # Keras numbers the layers of a process; that a cell ran twice makes no other model.
+    layers = re.sub(r"_\d+", "", json.dumps(model.get_config()))
+    state = [dataset.read_split(ws).attrs["hash"], settings, layers]
+    return hashlib.sha256(json.dumps(state, default=str).encode()).hexdigest()[:16]
+
+
+def _take_finished(model, ws, name: str) -> pd.DataFrame:
+    print(
+        f"{name} was trained before with the same pictures and settings, and is taken from there."
+    )
+    saved = load_model(ws, name)
+    # 04 trains the head alone and saves it with its backbone.
+    saved = saved if saved.name == model.name else saved.get_layer(model.name)
+    model.set_weights(saved.get_weights())
+    # Read as text, since a CSV reader may round.
+    history = dataset.read_table(ws.results / f"history/{name}.csv").astype(float)
+    history = history.astype({"epoch": int})
+    history.attrs["taken"] = True
+    return history
+
+
+def _log_to_tensorboard(ws, name: str, done: int) -> list:
+    if not find_versions(["tensorboard"]):
+        raise ModuleNotFoundError("TENSORBOARD = True needs: pip install tensorboard")
+    folder = ws.file("tensorboard", name)
+    if not done:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
 def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
     """Save a model with its history and its JSON; the JSON, written last, makes it complete.
+
+    A training that `fit` took from its files is left there as it is.
 
     Args:
         model: keras.Model that takes RGB pictures of 0-255 and gives probabilities.
@@ -177,33 +239,45 @@ def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
         name: of the files.
         about: what the JSON tells besides counts, versions and the split's hash.
     """
+    if "taken" in history.attrs:
+        # The files tell of the machine that the training ran on.
+        return
     split = dataset.read_split(ws)
     description = ws.file("models", f"{name}.json")
     description.unlink(missing_ok=True)
+    # Of the model that this one replaces.
+    (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
     ws.save_table(history, f"history/{name}.csv")
-    # A copy that was never compiled leaves the optimizer's state, twice the weights, out, and one
-    # that computes in float32 runs anywhere.
-    config = json.dumps(model.get_config()).replace(keras.config.dtype_policy().name, "float32")
-    plain = type(model).from_config(json.loads(config))
-    plain.set_weights(model.get_weights())
-    with whole_file(ws.file("models", f"{name}.keras")) as part:
-        plain.save(part)
-    counts = {
+    with whole_file(path := ws.file("models", f"{name}.keras")) as part:
+        _copy_plain(model).save(part)
+    made = {"name": name} | about | _describe_making(model, history, path)
+    made |= {"class_names": sorted(set(split.label)), "demo": ws.is_demo}
+    ws.save_json(made | {"split_hash": split.attrs["hash"]}, f"models/{name}.json")
+    for kept in ws.results.glob(f"checkpoints/{name}-*"):
+        kept.unlink()
+    if "kept" in history.attrs:
+        ws.file("checkpoints", history.attrs["kept"]).with_suffix(".finished").touch()
+
+
+def _describe_making(model, history: pd.DataFrame, path: Path) -> dict:
+    return {
         "parameters_total": model.count_params(),
         "parameters_trainable": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-    }
-    made = {
-        "split_hash": split.attrs["hash"],
-        "demo": ws.is_demo,
+        "file_hash": _hash_file(path),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
         "hardware": describe_environment().splitlines()[-1],
         "seconds": round(float(history.seconds.sum()), 1),
     }
-    class_names = {"class_names": sorted(set(split.label))}
-    ws.save_json({"name": name} | about | class_names | counts | made, f"models/{name}.json")
-    for kept in ws.results.glob(f"checkpoints/{name}-*.npz"):
-        kept.unlink()
+
+
+def _copy_plain(model) -> keras.Model:
+    # A copy that was never compiled leaves the optimizer's state, twice the weights, out, and one
+    # that computes in float32 runs anywhere.
+    config = json.dumps(model.get_config()).replace(keras.config.dtype_policy().name, "float32")
+    plain = type(model).from_config(json.loads(config))
+    plain.set_weights(model.get_weights())
+    return plain
 
 
 def list_models(ws) -> list[dict]:
@@ -233,8 +307,24 @@ def list_models(ws) -> list[dict]:
 
 
 def load_model(ws, name: str) -> keras.Model:
-    """Load a saved model: RGB pictures (n, size, size, 3) of 0-255 in, probabilities out."""
-    return keras.saving.load_model(ws.results / "models" / f"{name}.keras", safe_mode=True)
+    """Load a saved model: RGB pictures (n, size, size, 3) of 0-255 in, probabilities out.
+
+    Raises:
+        ValueError: the file is not the one that the model's JSON tells of.
+    """
+    path = ws.results / "models" / f"{name}.keras"
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if about.get("file_hash", "") not in ("", found := _hash_file(path)):
+        raise ValueError(
+            f"{path} has the hash {found}, and {path.with_suffix('.json').name} tells of "
+            f"{about['file_hash']}: it was changed or replaced. Run {about['notebook']} again."
+        )
+    return keras.saving.load_model(path, safe_mode=True)
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def predict(model, batches) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from lib import dataset, generators, training, workspace
+from lib import dataset, generators, litert, training, workspace
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -32,7 +32,9 @@ class Death(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_tiny(ws, epochs=4, die=False, batch_size=5, **settings):
+def train_tiny(
+    ws, epochs=4, die=False, batch_size=5, activation="relu", tensorboard=False, **settings
+):
     """Train a tiny model with dropout on 24 augmented pictures."""
     keras.utils.set_random_seed(3)
     train, validation = generators.pair(ws, 8, batch_size, seed=3, augment=True)
@@ -41,7 +43,7 @@ def train_tiny(ws, epochs=4, die=False, batch_size=5, **settings):
             [
                 keras.Input((8, 8, 3)),
                 keras.layers.Rescaling(1 / 255),
-                keras.layers.Conv2D(4, 3, activation="relu"),
+                keras.layers.Conv2D(4, 3, activation=activation),
                 keras.layers.Flatten(),
                 keras.layers.Dropout(0.5),
                 keras.layers.Dense(train.num_classes, activation="softmax"),
@@ -54,7 +56,8 @@ def train_tiny(ws, epochs=4, die=False, batch_size=5, **settings):
         model.fit = lambda *args, callbacks, **options: fit(
             *args, callbacks=[*callbacks, Death()], **options
         )
-    return model, training.fit(model, train, validation, ws, "tiny", epochs, settings)
+    history = training.fit(model, train, validation, ws, "tiny", epochs, settings, tensorboard)
+    return model, history
 
 
 def test_history_has_a_row_an_epoch_and_pictures_told_apart_by_colour_are_learned(prepared):
@@ -188,7 +191,7 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     assert about["parameters_total"] == model.count_params() <= counted
     table = pd.read_csv(prepared.results / "history/tiny.csv")
     assert list(table.columns) == training.HISTORY_COLUMNS and len(table) == 1
-    assert not list(prepared.results.glob("checkpoints/*"))
+    assert [p.suffix for p in prepared.results.glob("checkpoints/*")] == [".finished"]
     # The optimizer's state would make the file three times as large.
     assert getattr(saved, "optimizer", None) is None
 
@@ -221,3 +224,93 @@ def test_predict_keeps_the_order_and_the_ragged_last_batch():
     assert list(labels) == y_true and y_prob.shape == (7, 3)
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
+
+
+def test_finished_training_is_taken_from_its_files_until_something_changes(
+    prepared, read_all, capsys
+):
+    model, history = train_tiny(prepared, 2, rate=1)
+    training.save(model, history, prepared, "tiny", ABOUT)
+    again, taken = train_tiny(prepared, 2, rate=1)
+    assert "was trained before" in capsys.readouterr().out
+    assert taken.equals(history) and again.optimizer.iterations == 0
+    before = read_all(prepared.results)
+    weights = zip(again.get_weights(), model.get_weights(), strict=True)
+    assert all((one == other).all() for one, other in weights)
+    training.save(again, taken, prepared, "tiny", ABOUT | {"seed": 4})
+    assert read_all(prepared.results) == before
+    train_tiny(prepared, 2, rate=1)
+    assert "was trained before" in capsys.readouterr().out
+    for changed in (dict(rate=2), dict(rate=1, activation="sigmoid")):
+        train_tiny(prepared, 2, **changed)
+        assert "was trained before" not in capsys.readouterr().out
+
+
+def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
+    train, validation = generators.pair(prepared, 8, 5, seed=3)
+
+    def build():
+        keras.utils.set_random_seed(3)
+        head = keras.Sequential(
+            [keras.Input((192,)), keras.layers.Dense(3, "softmax")], name="head"
+        )
+        pictures = keras.Input((8, 8, 3))
+        whole = keras.Model(pictures, head(keras.layers.Flatten()(pictures)), name="tiny")
+        head.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        return head, whole
+
+    parts = []
+    for batches in (train, validation):
+        features = batches.inputs[np.arange(len(batches.inputs))].reshape(-1, 192) / np.float32(255)
+        parts.append(generators.Batches(features, batches.y_true, 3, 5, 1))
+    head, whole = build()
+    history = training.fit(head, *parts, prepared, "tiny", 2, {})
+    training.save(whole, history, prepared, "tiny", ABOUT)
+    again, _ = build()
+    assert training.fit(again, *parts, prepared, "tiny", 2, {}).equals(history)
+    assert (again.get_weights()[0] == head.get_weights()[0]).all()
+
+
+def test_tensorboard_gets_every_epoch_also_of_a_resumed_training(prepared):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    train_tiny(prepared, epochs=1, tensorboard=True)
+    (kept,) = prepared.results.glob("checkpoints/*.npz")
+    train_tiny(prepared, epochs=2, tensorboard=True)
+    found = {}
+    for path in sorted((prepared.results / "tensorboard/tiny/validation").iterdir()):
+        for record in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in record.summary.value:
+                found.setdefault(value.tag, []).append(record.step)
+    assert found["epoch_accuracy"] == [0, 1]
+
+
+def test_missing_tensorboard_is_said_before_the_training(prepared, monkeypatch):
+    monkeypatch.setattr(training, "find_versions", lambda packages: {})
+    with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
+        train_tiny(prepared, epochs=1, tensorboard=True)
+
+
+@pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
+def test_exported_file_answers_like_the_model_on_bytes_and_holds_half_precision(tmp_path):
+    keras.utils.set_random_seed(0)
+    parts = [keras.layers.Conv2D(64, 3), keras.layers.BatchNormalization(momentum=0)]
+    parts += [keras.layers.DepthwiseConv2D(3, activation="relu"), keras.layers.Flatten()]
+    backbone = keras.Sequential([keras.Input((12, 12, 3)), *parts])
+    rng = np.random.default_rng(0)
+    images, y_true = rng.integers(0, 256, (7, 12, 12, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
+    backbone(
+        images / np.float32(127.5) - 1, training=True
+    )  # gives the normalisation its statistics
+    pixels_in = keras.Input((12, 12, 3))
+    scaled = keras.applications.mobilenet.preprocess_input(pixels_in)
+    head = keras.layers.Dense(3, activation="softmax")
+    model = keras.Model(pixels_in, head(backbone(scaled, training=False)))
+    litert.export_litert(model, tmp_path / "model.tflite")
+    assert (tmp_path / "model.tflite").stat().st_size < 3 * model.count_params()
+    batches = generators.Batches(images, y_true, 3, batch_size=3)
+    labels, y_prob = training.predict(litert.open_litert(tmp_path / "model.tflite"), batches)
+    expected = np.asarray(model.predict_on_batch(images))
+    assert list(labels) == y_true and expected.std() > 0.01
+    assert np.allclose(y_prob, expected, atol=0.005) and np.allclose(
+        y_prob.sum(axis=1), 1, atol=1e-5
+    )
