@@ -21,20 +21,21 @@ def no_paths_file_is_named(monkeypatch):
     monkeypatch.delenv("DRIVE_PATHS", raising=False)
 
 
+def draw_noisy_classes(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):
+    """Draw noisy pictures into class folders told apart by colour."""
+    rng = np.random.default_rng(seed)
+    for name in classes:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(per_class):
+            noise = rng.normal(COLOURS[name], 25, (size[1], size[0], 3))
+            picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
+            picture.save(folder / name / f"{number:03d}.png")
+
+
 @pytest.fixture(scope="session")
 def draw_classes():
-    """Return a function that draws noisy pictures into class folders told apart by colour."""
-
-    def draw(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):
-        rng = np.random.default_rng(seed)
-        for name in classes:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            for number in range(per_class):
-                noise = rng.normal(COLOURS[name], 25, (size[1], size[0], 3))
-                picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
-                picture.save(folder / name / f"{number:03d}.png")
-
-    return draw
+    """Return the function that draws small class folders."""
+    return draw_noisy_classes
 
 
 @pytest.fixture
