@@ -1,36 +1,46 @@
 PYTHON ?= python3
 PATHS ?= drive_paths.json
-BIN = .venv/bin
+# A file of exact versions, say tests/colab.txt; its environment lies beside the usual one.
+CONSTRAINTS ?=
+VENV = .venv$(if $(CONSTRAINTS),-$(basename $(notdir $(CONSTRAINTS))))
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --requirement
 
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test bench format
+.PHONY: demo run test faults bench colab format
 
-demo: .venv/installed  ## the whole chain on the drawn pictures
+demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(BIN)/python -m lib.chain --paths demo
 
-run: .venv/installed  ## the whole chain on your pictures: make run PATHS=drive_paths.json
+run: $(VENV)/installed  ## the whole chain on your pictures: make run PATHS=drive_paths.json
 	$(BIN)/python -m lib.chain --paths $(PATHS)
 
-test: .venv/installed-tests  ## every test, then the notebooks on the demo
+test: $(VENV)/installed-tests  ## every test, then the notebooks on the demo
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest
 	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
 
-bench: .venv/installed  ## the report's way and ours, side by side
+faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
+	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)
+
+bench: $(VENV)/installed  ## the report's way and ours, side by side
 	PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
 
-format: .venv/installed-tests
+colab: $(VENV)/installed  ## your copy's address into bootstrap cells and badges: REPO=owner/name
+	$(BIN)/python -m lib.badges $(REPO)
+
+format: $(VENV)/installed-tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-.venv/installed: requirements.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) requirements.txt
 	touch $@
 
-.venv/installed-tests: .venv/installed tests/requirements.txt
-	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
+$(VENV)/installed-tests: $(VENV)/installed tests/requirements.txt
+	$(INSTALL) tests/requirements.txt
 	touch $@

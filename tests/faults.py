@@ -1,0 +1,436 @@
+"""Inject faults and count what survives: the long versions of what tests/test_faults.py tests.
+
+PYTHONPATH=. python tests/faults.py                    all rows of the table
+PYTHONPATH=. python tests/faults.py kills --count 5    one row, with another number of faults
+PYTHONPATH=. python tests/faults.py fuzz --photos P    mutates the pictures of a folder, too
+"""
+
+import argparse
+import gc
+import io
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+from conftest import draw_noisy_classes
+from PIL import Image
+
+from lib import chain, demo, pixels, workspace
+
+SMALL = (
+    """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet -p WEIGHTS null
+-p LEARNING_RATE 0.001 -p DETERMINISTIC true""".split()
+    + ["-p", "BACKBONE_OPTIONS", "{alpha: 0.25}"]
+)
+SHORT = """--only 01 02 -p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p DETERMINISTIC true""".split()
+KINDS = {
+    "jpeg": {},
+    "jpeg, progressive": {"progressive": True},
+    "png": {},
+    "gif": {},
+    "webp": {},
+    "webp, lossless": {"lossless": True},
+    "bmp": {},
+    "tiff": {},
+    "tiff, lzw": {"compression": "tiff_lzw"},
+    "tiff, jpeg": {"compression": "jpeg"},
+}
+MOST_SECONDS, MOST_BYTES = 2, 1 << 30
+DISKS = (100, 200, 300, 400, 500, 700, 1000, 10_000)  # kilobytes
+
+
+def make_paths(root: Path, results="r", scratch="s") -> Path:
+    """Draw a tiny data set and return its paths file."""
+    draw_noisy_classes(root / "train", 10)
+    draw_noisy_classes(root / "test", 2, seed=1)
+    paths = {"train": "train", "test": "test", "results": str(results), "scratch": str(scratch)}
+    (root / "paths.json").write_text(json.dumps(paths))
+    return root / "paths.json"
+
+
+def start_chain(paths: Path, arguments: list, before: tuple = ()) -> subprocess.Popen:
+    """Start a chain in a process of its own, behind a command `before` it."""
+    return subprocess.Popen(
+        [*before, sys.executable, "-m", "lib.chain", "--paths", str(paths), *arguments],
+        cwd=workspace.REPOSITORY, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen) -> str:
+    """Wait for a chain that must end well; return what it said."""
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return output
+
+
+def read_numbers(results: Path) -> dict:
+    """Read what a run must give again: every file's name, every number but seconds and dates."""
+    found = {}
+    for path in (p for p in results.rglob("*") if p.is_file() and p.name != ".lock"):
+        content = b""
+        if path.suffix == ".csv":
+            table = pd.read_csv(path, dtype=str)
+            content = table.drop(columns="seconds", errors="ignore").to_csv().encode()
+        elif path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                content = archive.read("model.weights.h5") + archive.read("config.json")
+        elif path.name == "metrics.json":
+            content = path.read_bytes()
+        found[str(path.relative_to(results))] = content
+    return found
+
+
+def list_differences(found: dict, expected: dict) -> list[str]:
+    """List the files that only one run has, or that say something else."""
+    return sorted(k for k in found | expected if found.get(k) != expected.get(k))
+
+
+def kill(process: subprocess.Popen, with_kernel: bool) -> None:
+    """Kill a chain by kill -9, with all its kernels or alone."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    for victim in [process, *(children if with_kernel else [])]:
+        victim.kill()
+    process.communicate()
+
+
+def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int:
+    """Kill chains at random moments, several times each, with --resume after each kill.
+
+    Every second kill spares the kernel, which has to notice by itself.
+
+    Returns:
+        Kills after whose chain all files and numbers equal those of an uninterrupted run.
+    """
+    started = time.perf_counter()
+    finish(start_chain(make_paths(root / "whole"), arguments))
+    seconds, expected = time.perf_counter() - started, read_numbers(root / "whole/r")
+    rng, survived, done = random.Random(seed), 0, 0
+    for number in itertools.count():
+        if done == count:
+            return survived
+        folder, kills = root / str(number), 0
+        # Every second chain begins anew where an older one has finished.
+        if number % 2:
+            shutil.copytree(root / "whole", folder)
+        paths = make_paths(folder)
+        process = start_chain(paths, arguments)
+        while kills < min(3, count - done):
+            try:
+                process.communicate(timeout=rng.uniform(1, seconds))
+                break
+            except subprocess.TimeoutExpired:
+                kill(process, with_kernel=(done + kills) % 2 == 0)
+                kills += 1
+                process = start_chain(paths, [*arguments, "--resume"])
+        output, _ = process.communicate()
+        different = list_differences(read_numbers(paths.parent / "r"), expected)
+        survived += 0 if process.returncode or different else kills
+        done += kills
+        print(f"{survived} of {done} {paths.parent} {output} {different}", file=sys.stderr)
+
+
+def survive_signals(count: int, root: Path, most: float = 40, seed: int = 0) -> int:
+    """Ask chains to stop by SIGINT and SIGTERM at random moments.
+
+    Returns:
+        Signals after which the chain was gone within 5 seconds, with its kernels, with one line
+        that says how to go on and the exit status of the signal.
+    """
+    rng, survived, paths = random.Random(seed), 0, make_paths(root)
+    for number in range(count):
+        process = start_chain(paths, SMALL)
+        time.sleep(rng.uniform(2, most))
+        asked = (signal.SIGINT, signal.SIGTERM)[number % 2]
+        children = psutil.Process(process.pid).children(recursive=True)
+        started = time.perf_counter()
+        process.send_signal(asked)
+        output, _ = process.communicate()
+        _, alive = psutil.wait_procs(children, timeout=max(0, started + 5 - time.perf_counter()))
+        seconds = time.perf_counter() - started
+        parts = list(paths.parent.rglob("*.part.*"))
+        line = "stopped; --resume goes on from here\n"
+        if process.returncode == 128 + asked and output.endswith(line) and seconds <= 5:
+            survived += not alive and not parts and "Traceback" not in output
+        else:
+            print(f"{asked} {process.returncode} {seconds:.1f} s {output}", file=sys.stderr)
+    return survived
+
+
+def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> int:
+    """Run chains whose results go to a small disk, which fills up at some moment.
+
+    Returns:
+        Chains that named the full folder, left only whole files, and went on after room was made.
+    """
+    survived = 0
+    for size in sizes[:count]:
+        disk, kept = root / f"{size}/disk", root / f"{size}/kept"
+        disk.mkdir(parents=True)
+        paths = make_paths(root / str(size), results=disk / "r")
+        # In a name space of its own any user may mount; what was written there is copied out.
+        script = (
+            f"mount -t tmpfs -o size={size}k disk '{disk}' && \"$@\"; "
+            f"status=$?; cp -r '{disk}/r' '{kept}'; exit $status"
+        )
+        process = start_chain(paths, arguments, before=("unshare", "-rm", "sh", "-c", script, "sh"))
+        output, _ = process.communicate()
+        named = process.returncode == 1 and str(disk / "r") in output and "MB" in output
+        broken = [path for path in kept.rglob("*") if not is_whole(path)]
+        shutil.copytree(kept, disk / "r")
+        resumed, _ = (again := start_chain(paths, [*arguments, "--resume"])).communicate()
+        survived += named and not broken and again.returncode == 0
+        print(f"{size} kB: {output} {broken} {resumed}", file=sys.stderr)
+    return survived
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a file of the results folder can be read to its end."""
+    if path.is_dir() or path.name == ".lock":
+        return True
+    try:
+        if path.suffix in (".json", ".ipynb"):
+            json.loads(path.read_text())
+        elif path.suffix == ".csv":
+            return path.read_text().endswith("\n")
+        elif path.suffix == ".png":
+            Image.open(path).load()
+        else:
+            return zipfile.ZipFile(path).testzip() is None
+    except Exception:
+        return False
+    return ".part" not in path.name
+
+
+def draw_seeds(photos: Path | None) -> list[bytes]:
+    """Save drawn pictures, and those of a folder, in every format; return the files' bytes."""
+    rng, seeds = np.random.default_rng(0), []
+    pictures = [demo.draw_picture(demo.CLASS_NAMES[i], rng) for i in range(2)]
+    pictures.append(pictures[0].resize((40, 30)).convert("RGBA"))
+    pictures[-1].putalpha(128)
+    files = sorted(p for p in photos.rglob("*.jpg"))[:40] if photos else []
+    for picture in pictures:
+        for kind, options in KINDS.items():
+            buffer, name = io.BytesIO(), kind.split(",")[0]
+            plain = picture.convert("RGB") if name in ("jpeg", "bmp") or "jpeg" in kind else picture
+            plain.save(buffer, name, **options)
+            seeds.append(buffer.getvalue())
+    return seeds + [file.read_bytes() for file in files]
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """Flip, cut, insert and swap bytes of a file, once to eight times."""
+    data = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        # Half of all changes meet the first 200 bytes, where the sizes stand.
+        at = rng.randrange(max(1, min(len(data), rng.choice((200, len(data))))))
+        length = rng.choice((1, 2, 4, 50))
+        match rng.randrange(5):
+            case 0:
+                data[at : at + 1] = bytes([data[at] ^ 1 << rng.randrange(8)]) if data else b""
+            case 1:
+                data[at : at + 1] = rng.choice((b"\xff", b"\x00", b"\x7f"))
+            case 2:
+                del data[at : at + length]
+            case 3:
+                data[at:at] = rng.randbytes(length)
+            case 4:
+                other = rng.randrange(len(data) + 1)
+                data[at : at + 8], data[other : other + 8] = (
+                    data[other : other + 8],
+                    data[at : at + 8],
+                )
+    return bytes(data if rng.random() < 0.9 else data[: rng.randrange(len(data) + 1)])
+
+
+def read_peak() -> int:
+    """Return the most memory that this process has held, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+
+
+def survive_mutations(count: int, photos: Path | None = None, seed: int = 0) -> int:
+    """Load mutated pictures twice each.
+
+    Returns:
+        Pictures that gave the same verdict twice, a picture or a word, each within 2 seconds of
+        computing, while the process grew by less than a gigabyte.
+    """
+    seeds, rng, survived, slowest = draw_seeds(photos), random.Random(seed), 0, 0.0
+    verdicts = {}
+    before = read_peak()
+    for number in range(count):
+        data, answers = mutate(seeds[number % len(seeds)], rng), []
+        for _ in range(2):
+            started = time.thread_time()
+            try:
+                answers.append(pixels.load(io.BytesIO(data), 32).tobytes())
+            except pixels.PictureError as error:
+                answers.append(error.problem)
+            slowest = max(slowest, time.thread_time() - started)
+        word = answers[0] if isinstance(answers[0], str) else "used"
+        verdicts[word] = verdicts.get(word, 0) + 1
+        grown = read_peak() - before
+        if answers[0] == answers[1] and slowest <= MOST_SECONDS and grown <= MOST_BYTES:
+            survived += 1
+        else:
+            Path(tempfile.gettempdir(), f"survived_not_{number}.bin").write_bytes(data)
+    print(f"{verdicts}, slowest {slowest:.2f} s, grown by {grown / 1e6:.0f} MB", file=sys.stderr)
+    return survived
+
+
+def count_held(root: Path) -> dict:
+    """Count what a process and its chains may hold on to, in bytes and pieces."""
+    process = psutil.Process()
+    gc.collect()
+    return {
+        "memory": process.memory_info().rss,
+        "descriptors": process.num_fds(),
+        "children": len(process.children()),
+        "files": sum(1 for path in root.rglob("*")),
+        "temporary": len(list(Path(tempfile.gettempdir()).iterdir())),
+    }
+
+
+def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
+    """Run chains in a row in this process and folder; return those that left nothing behind."""
+    paths, held, survived = make_paths(root), [], 0
+    for _ in range(count):
+        survived += chain.main(["--paths", str(paths), *arguments]) == 0
+        held.append(count_held(root))
+    first, last = held[min(1, count - 1)], held[-1]
+    print(held, file=sys.stderr)
+    grown = {key: last[key] - first[key] for key in first}
+    # Python keeps a little for the next time; 2 MB a chain would still show after ten.
+    return survived if grown.pop("memory") < 2e6 * count and max(grown.values()) <= 0 else 0
+
+
+def pass_tests(words: str) -> tuple[int, int]:
+    """Run the tests whose names have one of some words; return how many ran and how many passed."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-k", words, str(Path(__file__).parent)],
+        cwd=workspace.REPOSITORY, capture_output=True, text=True,
+    )  # fmt: skip
+    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", run.stdout)}
+    if run.returncode:
+        print(run.stdout, file=sys.stderr)
+    return sum(counts.values()), counts.get("passed", 0)
+
+
+# Promises of which every fault is a test, and words of the names of those tests.
+TESTED = {
+    "pictures": (
+        "a file is used as a picture, or listed with one word of reason",
+        "one file of every kind, from CMYK to a pipe named like a picture; ten formats cut short",
+        "file_of_this_kind or cut_short_anywhere or vanishes or folder_that_cannot_be_read",
+    ),
+    "room": (
+        "too little room, a full disk or a folder in use is an error before the work",
+        "simulated room, a limit on file sizes, a second chain",
+        "too_little_room or find_no_room or cannot_be_written or second_chain",
+    ),
+    "seeds": (
+        "the same seed gives the same bits in every process and order of files",
+        "split, pixels, batches, weights, predictions",
+        "deterministic or same_seed or order_depends_on_seed",
+    ),
+    "trust": (
+        "names and files are data, and the user's folders are only read",
+        "a model and a checkpoint with code inside, markup and line ends in names",
+        "malicious or untouched or names_with_markup or among_the_pictures",
+    ),
+    "weights": (
+        "wrong weights are an error that names file, shape and remedy",
+        "of another model or width, cut, not finite, a web page, no network",
+        "wrong_weights or without_network_damaged or file_without_weights or cannot_be_downloaded",
+    ),
+    "parameters": (
+        "a wrong parameter or paths file is an error before the work",
+        "out of range, of another type, twins, unknown, no JSON",
+        "wrong_parameter or wrong_paths_file or no_json or wrong_argument or wrong_backbone",
+    ),
+    "stale": (
+        "what was made from something else is recognised",
+        "models, checkpoints, pixels and runs of other pictures or settings",
+        "replaced or stale or another_split or changed_since or fresh_chain or same_settings",
+    ),
+}
+# Promises whose faults are counted: how many, and what injects them.
+COUNTED = {
+    "fuzz": (
+        "no picture crashes, hangs or eats memory; the verdict is the same twice",
+        "bytes flipped, cut, inserted and swapped in ten formats",
+        10_000,
+        survive_mutations,
+    ),
+    "kills": (
+        "a killed chain resumes to the same files and numbers",
+        "`kill -9` at random moments, every second one spares the kernel; then `--resume`",
+        30,
+        survive_kills,
+    ),
+    "signals": (
+        "Ctrl-C and SIGTERM stop the chain within 5 seconds, with one line",
+        "at random moments",
+        10,
+        survive_signals,
+    ),
+    "disks": (
+        "a disk that fills up is named, files stay whole, the chain goes on later",
+        "results on disks of 0.1 to 10 MB",
+        8,
+        survive_full_disks,
+    ),
+    "repetition": (
+        "chains in a row leave nothing behind",
+        "memory, descriptors, processes, files, temporary folders",
+        10,
+        survive_repetition,
+    ),
+}
+
+
+def main() -> int:
+    """Run the rows asked for; print the table; return 1 unless everything survived."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    rows = [*TESTED, *COUNTED]
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join(rows)}")
+    parser.add_argument("--count", type=int, help="faults, in place of the usual number")
+    parser.add_argument("--photos", type=Path, help="folder of pictures to mutate")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    lines, missed = ["| promise | tested by | faults | survived |", "|---|---|---|---|"], 0
+    for name in options.rows or rows:
+        started = time.perf_counter()
+        if name in TESTED:
+            promise, how, words = TESTED[name]
+            faults, survived = pass_tests(words)
+        else:
+            promise, how, faults, inject = COUNTED[name]
+            faults = options.count or faults
+            with tempfile.TemporaryDirectory() as root:
+                place = options.photos if name == "fuzz" else Path(root)
+                survived = inject(faults, place)
+        print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+        lines.append(f"| {promise} | {how} | {faults:,} | {survived:,} |")
+        missed += faults - survived
+    print("\n".join(lines))
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

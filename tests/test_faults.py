@@ -1,0 +1,396 @@
+"""What happens to odd files, killed runs, full disks, wrong weights and stale results."""
+
+import io
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import faults
+import h5py
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from test_pixels import ODD, UNUSABLE, encode
+from test_training import ABOUT, train_tiny
+
+from lib import backbones, chain, dataset, generators, pixels, training, workspace
+
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
+GOOD = encode(PICTURE)
+
+
+def write(data=GOOD, name="x.jpg"):
+    """Return a maker of one file."""
+    return lambda folder: (folder / name).write_bytes(data)
+
+
+def link_to(target):
+    return lambda folder: (folder / "x.jpg").symlink_to(target)
+
+
+def write_bytes_name(folder):
+    with open(os.fsencode(folder) + b"/\xff.jpg", "wb") as file:
+        file.write(GOOD)
+
+
+def write_sparse(folder):
+    with (folder / "x.jpg").open("wb") as file:
+        file.truncate(pixels.LARGEST_FILE + 1)
+
+
+def save_mpo():
+    return encode(PICTURE, "mpo", save_all=True, append_images=[PICTURE])
+
+
+# What is put beside good pictures, and its problem; "" is a picture that is used.
+FILES = {name: (write(data), "") for name, (data, _) in ODD.items()}
+FILES |= {name: (write(data), name) for name, data in UNUSABLE.items()}
+FILES |= {
+    "mpo": (write(save_mpo()), ""),
+    "1 x 1": (write(encode(Image.new("RGB", (1, 1)))), ""),
+    "4000 x 3": (write(encode(Image.new("RGB", (4000, 3)), "jpeg")), ""),
+    "picture with another ending": (write(GOOD, "x.gif"), ""),
+    "name of commas, quotes and lines": (write(name='a,"b\n.jpg'), ""),
+    "name of markup": (write(name="<img src=x onerror=alert(1)>.jpg".replace("/", "")), ""),
+    "name of other letters": (write(name="żółw 🐢 %s {0} $x$.JPG"), ""),
+    "name of 250 letters": (write(name="x" * 246 + ".jpg"), ""),
+    "link to a picture": (link_to("000.png"), ""),
+    "link to nothing": (link_to("gone.jpg"), "unreadable"),
+    "link to itself": (link_to("x.jpg"), "unreadable"),
+    "endless device": (link_to("/dev/zero"), "not_a_file"),
+    "pipe": (lambda folder: os.mkfifo(folder / "x.jpg"), "not_a_file"),
+    "file of 256 MB": (write_sparse, "too_large"),
+    "program that draws": (write(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not_a_picture"),
+    "name that is no text": (write_bytes_name, "odd_name"),
+    "name with a return": (write(name="Icon\r.jpg"), "odd_name"),
+    "folder in a class": (lambda folder: (folder / "x.jpg").mkdir(), "folder_in_class_folder"),
+    "stray text": (write(b"mine", "x.txt"), "not_a_picture_name"),
+    "hidden file": (write(b"mine", ".DS_Store"), "not_a_picture_name"),
+    "file beside the classes": (lambda folder: write()(folder.parent), "outside_class_folder"),
+    "link in a circle": (lambda folder: (folder.parent / "x").symlink_to("x"), "outside_class_folder"),
+    "empty class": (lambda folder: (folder.parent / "x").mkdir(), "empty_class"),
+}  # fmt: skip
+
+
+def check_all(ws):
+    """Scan and prepare as 01_data_prep does; return every entry found, with its problem."""
+    listed, checks = dataset.scan(ws.train)
+    table = pixels.prepare(ws.train, listed.file, [8], ws.scratch)
+    ws.save_table(checks, "checks.csv")
+    ws.save_table(table, "pictures.csv")
+    rows = [dataset.read_table(ws.results / name) for name in ("checks.csv", "pictures.csv")]
+    return {row.file: row.problem for table in rows for row in table.itertuples()}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_file_of_this_kind_is_used_or_listed_with_one_word(kind, ws, draw_classes):
+    draw_classes(ws.train, 2)
+    make, expected = FILES[kind]
+    before = set(check_all(ws))
+    make(ws.train / "red")
+    found = check_all(ws)
+    (new,) = set(found) - before
+    assert found[new] == expected and set(found.values()) <= {"", expected}
+    entries = sum(len(os.listdir(f)) if f.is_dir() else 1 for f in ws.train.iterdir())
+    assert len(found) == entries + (kind == "empty class")
+
+
+def test_picture_that_vanishes_after_the_scan_is_listed(ws, draw_classes):
+    draw_classes(ws.train, 2, ["red"])
+    listed, _ = dataset.scan(ws.train)
+    (ws.train / "red/001.png").unlink()
+    table = pixels.prepare(ws.train, listed.file, [8], ws.scratch)
+    assert list(table.problem) == ["", "unreadable"]
+
+
+def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatch):
+    draw_classes(ws.train, 2)
+    real = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("NA"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    listed, checks = dataset.scan(ws.train)
+    assert checks.to_numpy().tolist() == [["NA", "unreadable", "left out"]] and len(listed) == 4
+
+
+@pytest.mark.parametrize("kind", faults.KINDS)
+def test_picture_cut_short_anywhere_is_refused_or_complete(kind):
+    data = encode(PICTURE, kind.split(",")[0], **faults.KINDS[kind])
+    whole = pixels.load(io.BytesIO(data), 8)
+    used = []
+    for length in range(0, len(data), max(1, len(data) // 300)):
+        try:
+            assert np.array_equal(pixels.load(io.BytesIO(data[:length]), 8), whole)
+            used.append(length)
+        except pixels.PictureError:
+            continue
+    # A few bytes behind the last pixel say only that this was all.
+    assert all(length >= len(data) - 20 for length in used)
+
+
+def test_mutated_pictures_never_crash_hang_or_change_their_verdict():
+    assert faults.survive_mutations(300) == 300
+
+
+def test_killed_chain_resumes_to_the_same_files_and_numbers(tmp_path):
+    assert faults.survive_kills(2, tmp_path, faults.SHORT) == 2
+
+
+def test_chain_asked_to_stop_is_gone_in_five_seconds_with_one_line(tmp_path):
+    assert faults.survive_signals(2, tmp_path, most=8) == 2
+
+
+needs_mounts = pytest.mark.skipif(
+    shutil.which("unshare") is None or bool(subprocess.run(["unshare", "-rm", "true"]).returncode),
+    reason="this machine lets no ordinary user mount a small disk",
+)
+
+
+@needs_mounts
+def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
+    arguments = ["--only", "01", "-p", "IMAGE_SIZES", "[32]"]
+    assert faults.survive_full_disks(1, tmp_path, arguments, sizes=[300]) == 1
+
+
+def test_chains_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
+    for name in ("DRIVE_PATHS", "TQDM_MININTERVAL"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    arguments = ["--only", "01", "-p", "IMAGE_SIZES", "[32]"]
+    assert faults.survive_repetition(3, tmp_path, arguments) == 3
+
+
+def test_second_chain_refuses_and_names_the_first(tmp_path, capsys):
+    paths = faults.make_paths(tmp_path)
+    with chain.lock_results(workspace.open(paths)):
+        assert chain.main(["--paths", str(paths)]) == 1
+    message = capsys.readouterr().err
+    assert f"in use by another chain: process {os.getpid()} on" in message
+    assert not (tmp_path / "r/notebooks").exists()
+    with chain.lock_results(workspace.open(paths)):
+        pass
+
+
+def test_fresh_chain_that_dies_at_once_is_not_taken_for_finished(tmp_path, monkeypatch):
+    paths = faults.make_paths(tmp_path)
+    ws = workspace.open(paths)
+    finished = ws.file("notebooks", "01_data_prep.ipynb")
+    monkeypatch.setattr(chain, "run_notebooks", lambda *arguments: "died")
+    for more, is_kept in ((["--resume"], False), ([], False)):
+        finished.write_text("{}")
+        assert chain.main(["--paths", str(paths), *more]) == 1
+        assert finished.exists() == is_kept
+    finished.write_text("{}")
+    chain.main(["--paths", str(paths), "--resume"])
+    assert finished.exists()
+
+
+def test_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path, capsys):
+    paths = faults.make_paths(tmp_path)
+    (tmp_path / "r").write_text("a file in the place of the folder")
+    assert chain.main(["--paths", str(paths)]) == 1
+    assert f"{tmp_path / 'r'} can't be written" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+@needs_mounts
+def test_read_only_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path):
+    paths = faults.make_paths(tmp_path)
+    (tmp_path / "r").mkdir()
+    script = f"mount -t tmpfs -o ro tmpfs '{tmp_path / 'r'}' && \"$@\""
+    process = faults.start_chain(paths, faults.SHORT, ("unshare", "-rm", "sh", "-c", script, "sh"))
+    output, _ = process.communicate()
+    assert process.returncode == 1 and f"{tmp_path / 'r'} can't be written" in output
+    assert "Read-only" in output and not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("purpose", ["decoded pixels", "features", "training of tiny"])
+def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purpose):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    work = {
+        "decoded pixels": lambda: pixels.open_pixels(
+            prepared, dataset.read_split(prepared).file, 64
+        ),
+        "features": lambda: backbones.cached_features(
+            keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
+            pixels.open_pixels(prepared, dataset.read_split(prepared).file, 8),
+            prepared.scratch,
+        ),
+        "training of tiny": lambda: train_tiny(prepared),
+    }
+    before = sorted(prepared.scratch.iterdir())
+    with pytest.raises(OSError, match=f"0.0 MB free.*{purpose} will need.*make room"):
+        work[purpose]()
+    assert sorted(prepared.scratch.iterdir()) == before
+
+
+def test_pixels_that_find_no_room_leave_a_store_that_goes_on(prepared, draw_classes):
+    draw_classes(prepared.train, 30)
+    files = list(dataset.scan(prepared.train)[0].file)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limit[1]))
+    try:
+        with pytest.raises(OSError, match="pixels_8.u8 could not be written.*free there"):
+            pixels.prepare(prepared.train, files, [8], prepared.scratch)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    prepared.save_table(
+        pixels.prepare(prepared.train, files, [8], prepared.scratch), "pictures.csv"
+    )
+    expected = np.stack([pixels.load(prepared.train / file, 8) for file in files])
+    opened = pixels.open_pixels(prepared, files, 8)
+    assert np.array_equal(opened[np.arange(len(files))], expected)
+
+
+def train_deterministically(ws, seed, reverse, cores):
+    """Prepare, split and train from a folder listed forwards or backwards; keep the outcome."""
+    real = os.scandir
+    os.scandir = lambda path: sorted(real(path), key=lambda e: e.name, reverse=reverse)
+    os.cpu_count = lambda: cores
+    training.set_seed(seed, deterministic=True)
+    listed, _ = dataset.scan(ws.train)
+    ws.save_table(pixels.prepare(ws.train, listed.file, [8], ws.scratch), "pictures.csv")
+    ws.save_table(dataset.split(listed, seed), "split.csv")
+    model, _ = train_tiny(ws, epochs=2)
+    _, validation = generators.pair(ws, 8, 5, seed=0)
+    _, y_prob = training.predict(model, validation)
+    with workspace.whole_file(ws.file("outcome.npz")) as part:
+        np.savez(part, *model.get_weights(), y_prob)
+
+
+def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_order(
+    tmp_path, draw_classes
+):
+    draw_classes(tmp_path / "train", 10)
+    outcomes = []
+    for number, options in enumerate([(3, False, 1), (3, True, 7)]):
+        root = tmp_path / str(number)
+        ws = workspace.Workspace(tmp_path / "train", root / "r", root / "s")
+        process = multiprocessing.get_context("spawn").Process(
+            target=train_deterministically, args=(ws, *options)
+        )
+        process.start()
+        process.join()
+        with np.load(ws.results / "outcome.npz", allow_pickle=False) as arrays:
+            kept = b"".join(arrays[name].tobytes() for name in sorted(arrays))
+        files = [ws.results / "split.csv", ws.results / "pictures.csv", ws.scratch / "pixels_8.u8"]
+        outcomes.append([kept, *(path.read_bytes() for path in files)])
+    assert outcomes[0] == outcomes[1]
+    ws.save_table(dataset.split(dataset.scan(ws.train)[0], 4), "split.csv")
+    assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], "another seed, another split"
+
+
+def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path):
+    ran = tmp_path / "ran"
+    model, history = train_tiny(prepared, epochs=1)
+    training.save(model, history, prepared, "tiny", ABOUT)
+    layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
+    path = prepared.results / "models/tiny.keras"
+    keras.Sequential(layers).save(path)
+    about = json.loads(path.with_suffix(".json").read_text())
+    prepared.save_json(about | {"file_hash": ""}, "models/tiny.json")
+    with pytest.raises(ValueError, match="(?i)lambda"):
+        training.load_model(prepared, "tiny")
+
+    class Program:
+        def __reduce__(self):
+            return os.mkdir, (str(ran),)
+
+    shutil.rmtree(prepared.results / "checkpoints")
+    train_tiny(prepared, epochs=1)
+    (kept,) = (prepared.results / "checkpoints").iterdir()
+    np.savez(kept, history=np.array([Program()], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        train_tiny(prepared, epochs=1)
+    assert not ran.exists()
+
+
+def test_replaced_model_file_is_an_error_that_names_both_hashes(prepared):
+    for name in ("one", "other"):
+        model, history = train_tiny(prepared, epochs=1)
+        training.save(model, history, prepared, name, ABOUT)
+    prepared.file("predictions", "one.csv").write_text("stale")
+    models = prepared.results / "models"
+    shutil.copy(models / "other.keras", models / "one.keras")
+    with pytest.raises(ValueError, match="one.keras has the hash.*replaced.*02_baseline_cnn"):
+        training.load_model(prepared, "one")
+    training.save(model, history, prepared, "one", ABOUT)
+    training.load_model(prepared, "one")
+    assert not (prepared.results / "predictions/one.csv").exists(), "predicted by the model before"
+
+
+def test_stale_pixels_of_another_loader_are_made_anew(prepared, monkeypatch):
+    files = dataset.read_split(prepared).file
+    monkeypatch.setattr(pixels, "LOADER_VERSION", b"next")
+    table = pixels.prepare(prepared.train, files, [8], prepared.scratch)
+    prepared.save_table(table, "pictures.csv")
+    assert (prepared.scratch / "pixels_8.u8").stat().st_size == 2 * 30 * 8 * 8 * 3
+    assert pixels.open_pixels(prepared, files, 8).rows.min() == 30
+
+
+def make_small_mobilenet(alpha):
+    return keras.applications.MobileNet((32, 32, 3), alpha, include_top=False, weights=None)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+@pytest.mark.parametrize("fault", ["another alpha", "another model", "cut", "not finite"])
+def test_wrong_weights_file_is_an_error_that_names_it_and_the_remedy(fault, ws, tmp_path):
+    path = tmp_path / "mine.weights.h5"
+    if fault == "another model":
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
+    else:
+        model = make_small_mobilenet(alpha=0.5 if fault == "another alpha" else 0.25)
+        if fault == "not finite":
+            model.weights[3].assign(model.weights[3] * float("nan"))
+        model.save_weights(path)
+    if fault == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError) as caught:
+        backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.25}, ws)
+    message = str(caught.value)
+    words = ["mine.weights.h5", "download"]
+    words += ["finite"] if fault == "not finite" else ["SHA-256", "218,544 numbers"]
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "file"),
+    [
+        ("MobileNet", 128, "mobilenet_2_5_128_tf_no_top.h5"),
+        ("ResNet50", 32, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+    ],
+)
+def test_without_network_damaged_weights_are_removed_and_the_remedy_is_named(
+    model, size, file, tmp_path
+):
+    kept = tmp_path / "models" / file
+    kept.parent.mkdir()
+    with h5py.File(kept, "w") as whole:
+        whole["altered"] = np.zeros(1000)
+    if model == "MobileNet":  # of which Keras knows no hash
+        kept.write_bytes(kept.read_bytes()[:1500])
+    options = {"alpha": 0.25} if model == "MobileNet" else {}
+    script = (
+        f"from lib import backbones, workspace; backbones.load_backbone({model!r}, 'imagenet', "
+        f"{size}, {options}, workspace.Workspace('t', 'r', 's'))"
+    )
+    environment = {
+        "KERAS_HOME": str(tmp_path),
+        "https_proxy": "http://127.0.0.1:9",
+        "PYTHONPATH": str(workspace.REPOSITORY),
+    }
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+    assert f"ConnectionError: The ImageNet weights of {model} can't be downloaded" in run.stderr
+    assert "name the file in WEIGHTS" in run.stderr and str(kept.parent) in run.stderr
+    assert not list(kept.parent.iterdir())
