@@ -27,7 +27,7 @@ faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; pr
 	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)
 
 bench: $(VENV)/installed  ## the report's way and ours, side by side
-	PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
+	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
 
 colab: $(VENV)/installed  ## your copy's address into bootstrap cells and badges: REPO=owner/name
 	$(BIN)/python -m lib.badges $(REPO)

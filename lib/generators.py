@@ -8,16 +8,18 @@ import numpy as np
 from lib import dataset, pixels
 
 ROTATION_DEGREES, ZOOM = 20, 0.2
+BATCHES_AHEAD = 2
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of inputs and one-hot labels; the next one is prepared while a model trains.
+    """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
     Batch `i` of epoch `e` depends on the seed, `e` and `i` alone, so that training which was
     interrupted goes on with the batches that it would have seen.
 
     Attributes:
-        epoch: number of the epoch that is drawn now, from 0; only shuffled batches change with it.
+        epoch: number of the epoch that is drawn now, from 0, set by whoever trains; only shuffled
+            batches change with it.
         y_true: int64 (n,), the labels in the order of the inputs.
     """
 
@@ -46,13 +48,33 @@ class Batches(keras.utils.PyDataset):
             batch = augment(batch, np.random.default_rng([self.seed, self.epoch, index]))
         return batch, np.eye(self.num_classes, dtype=np.float32)[self.y_true[chosen]]
 
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-
     def _order(self) -> np.ndarray:
         if self.seed is None:
             return np.arange(len(self.y_true))
         return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.y_true))
+
+
+def stream(batches: Batches):
+    """Make of batches what `fit` takes; the next ones are prepared while a model trains.
+
+    On TensorFlow that is a tf.data.Dataset without autotuning. Keras would make one with it, and
+    the thread that tunes sleeps twice as long each time; the end of an epoch may have to wait for
+    it to wake, in TensorFlow 2.21 for up to as long as the epoch took.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    def draw():
+        for index in range(len(batches)):
+            yield batches[index]
+
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0])
+    dataset = tf.data.Dataset.from_generator(draw, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
 def pair(

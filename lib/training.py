@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import dataset
+from lib import dataset, generators
 from lib.workspace import (
     describe_environment,
     find_versions,
@@ -126,6 +126,7 @@ class EpochLog(keras.callbacks.Callback):
         )
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.train.epoch = epoch
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -180,11 +181,11 @@ def fit(model, train, validation, ws, name, epochs: int, settings: dict, tensorb
         return _take_finished(model, ws, name)
     log = EpochLog(kept, epochs, train, name)
     log.set_model(model)
-    train.epoch = done = log.restore()
+    done = log.restore()
     # The batches shuffle themselves: the order must depend on seed and epoch alone.
     model.fit(
-        train,
-        validation_data=validation,
+        generators.stream(train),
+        validation_data=generators.stream(validation),
         epochs=epochs,
         initial_epoch=done,
         shuffle=False,

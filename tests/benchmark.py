@@ -241,7 +241,8 @@ def train_transfer(extractor, head, parts, scratch: Path, epochs: int) -> list:
         features = backbones.cached_features(extractor, part.inputs, scratch)
         further = (part.y_true, part.num_classes, BATCH_SIZE, part.seed)
         batches.append(generators.Batches(features, *further))
-    head.fit(batches[0], validation_data=batches[1], epochs=epochs, shuffle=False, verbose=0)
+    fed, validation = map(generators.stream, batches)
+    head.fit(fed, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
     return batches
 
 
@@ -264,12 +265,13 @@ def measure_fit(ws, pairs: int) -> dict:
     images = tf.constant(train.inputs[np.arange(len(train.inputs))])
     labels = tf.one_hot(train.y_true, train.num_classes)
     model = build_cnn("02_baseline_cnn", train.num_classes)
-    for data in ((images, labels), (train,)):
+    fed = generators.stream(train)
+    for data in ((images, labels), (fed,)):
         model.fit(*data, batch_size=BATCH_SIZE if len(data) > 1 else None, verbose=0)
     rates = []
     for _ in range(pairs):
         memory = time_call(lambda: model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0))
-        generator = time_call(lambda: model.fit(train, shuffle=False, verbose=0))
+        generator = time_call(lambda: model.fit(fed, shuffle=False, verbose=0))
         rates.append((len(images) / memory, len(images) / generator))
     return make_row("fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s")
 
@@ -277,18 +279,18 @@ def measure_fit(ws, pairs: int) -> dict:
 def measure_precision(ws, pairs: int) -> dict:
     """Compare training the baseline in float32 (left) with PRECISION="auto"."""
     train, validation = generators.pair(ws, 160, BATCH_SIZE, SEED)
-    models, right = {}, {}
+    fed, models, right = generators.stream(train), {}, {}
     for precision in ("float32", "auto"):
         keras.utils.set_random_seed(SEED)
         policy = training.set_precision(precision)
         models[precision] = build_cnn("02_baseline_cnn", train.num_classes, precision)
-        train.epoch = 0
-        models[precision].fit(train, epochs=8, shuffle=False, verbose=0)
+        for train.epoch in range(8):
+            models[precision].fit(fed, shuffle=False, verbose=0)
         y_true, y_prob = training.predict(models[precision], validation)
         right[precision] = y_prob.argmax(axis=1) == y_true
     rates = []
     for _ in range(pairs):
-        spent = [time_epoch(model, train, None) for model in models.values()]
+        spent = [time_epoch(model, fed, None) for model in models.values()]
         rates.append([len(train.y_true) / seconds for seconds in spent])
     training.set_precision("float32")
     difference, p_value = metrics.compare_pair(right["auto"], right["float32"])
@@ -338,12 +340,13 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     sides["auto"] = list(sides["float32"])
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):
         fed = [feed_as_reported(ws, p, 160, augment and p == "train") for p in PARTS]
-        ours = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+        parts = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+        ours = [generators.stream(part) for part in parts]
         feeds = {"reported": fed, "float32": ours, "auto": ours}
         models = {}
         for side in feeds:
             precision = "auto" if side == "auto" else "float32"
-            models[side] = build_cnn(name, ours[0].num_classes, precision)
+            models[side] = build_cnn(name, parts[0].num_classes, precision)
             time_epoch(models[side], *feeds[side])
         for pair in range(pairs):
             for side, feed in feeds.items():
@@ -396,7 +399,8 @@ def compare_devices() -> float:
             model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
         train = generators.Batches(images[:150], y_true[:150], 3, BATCH_SIZE, SEED)
         validation = generators.Batches(images[150:], y_true[150:], 3, BATCH_SIZE)
-        history = model.fit(train, validation_data=validation, epochs=3, shuffle=False, verbose=0)
+        fed, validation = generators.stream(train), generators.stream(validation)
+        history = model.fit(fed, validation_data=validation, epochs=3, shuffle=False, verbose=0)
         losses.append(history.history["loss"] + history.history["val_loss"])
     return float(np.abs(np.subtract(*losses)).max())
 
@@ -468,10 +472,8 @@ def run_chain(folder: Path) -> list[tuple[float, float]]:
                 with contextlib.suppress(OSError, StopIteration, psutil.Error):
                     if "ipykernel_launcher" in " ".join(child.cmdline()):
                         lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
-                        used = (
-                            int(next(line for line in lines if "RssAnon" in line).split()[1]) / 1e6
-                        )
-                        peak = max(used, kernels.get(child.pid, (0, 0))[0])
+                        used = next(line for line in lines if "RssAnon" in line).split()[1]
+                        peak = max(int(used) / 1e6, kernels.get(child.pid, (0, 0))[0])
                         kernels[child.pid] = (peak, sum(child.cpu_times()[:2]))
             time.sleep(0.2)
         if chain.returncode:
@@ -479,21 +481,17 @@ def run_chain(folder: Path) -> list[tuple[float, float]]:
     return list(kernels.values())
 
 
-def print_table(rows: list[dict]) -> None:
-    """Print the rows as a Markdown table, as the README shows it."""
-    print("\n| what | report's way | ours | | ratio (lowest – highest) | limit |")
-    print("|---|---|---|---|---|---|")
-    for row in rows:
-        values = [
-            f"{row[side]:,.2f}" if side in row else "" for side in ("report's way", "ours", "limit")
-        ]
-        ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
-        if "lowest" in row:
-            ratio += f" ({row['lowest']:.2f} – {row['highest']:.2f}, {row['pairs']} pairs)"
-        note = f"; {row['note']}" if "note" in row else ""
-        print(
-            f"| {row['what']}{note} | {values[0]} | {values[1]} | {row['unit']} | {ratio} | {values[2]} |"
-        )
+def print_row(row: dict) -> None:
+    """Print a row of the table in Markdown, as the README shows it."""
+    values = [
+        f"{row[side]:,.2f}" if side in row else "" for side in ("report's way", "ours", "limit")
+    ]
+    ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
+    if "lowest" in row:
+        ratio += f" ({row['lowest']:.2f} – {row['highest']:.2f}, {row['pairs']} pairs)"
+    what = "; ".join([row["what"], *[row["note"]] * ("note" in row)])
+    cells = [what, values[0], values[1], row["unit"], ratio, values[2]]
+    print(f"| {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -509,11 +507,17 @@ def main() -> None:
     if options.devices:
         print(compare_devices())
         return
+    rows, started = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        rows = list(measure_all(options, Path(folder)))
+        for row in measure_all(options, Path(folder)):
+            print(f"{(time.perf_counter() - started) / 60:.1f} min: {row['what']}", flush=True)
+            rows.append(row)
     with workspace.whole_file(options.json) as part:
         part.write_text(json.dumps(rows, indent=2))
-    print_table(rows)
+    print("\n| what | report's way | ours | | ratio (lowest – highest) | limit |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print_row(row)
 
 
 def measure_all(options, root: Path):

@@ -16,7 +16,7 @@ def make_numbered(count=11, **options):
 
 def read_epoch(batches):
     drawn = [batches[index] for index in range(len(batches))]
-    batches.on_epoch_end()
+    batches.epoch += 1
     return drawn
 
 
@@ -42,6 +42,17 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert list(fixed[:, 0, 0, 0]) == list(range(11))
 
 
+def test_fit_is_fed_the_batches_of_the_epoch_that_is_set_without_autotuning():
+    batches = make_numbered(seed=5)
+    fed = generators.stream(batches)
+    for batches.epoch in (0, 0, 3):
+        drawn = [batches[index] for index in range(len(batches))]
+        for (images, labels), (fed_images, fed_labels) in zip(drawn, fed, strict=True):
+            assert fed_images.dtype == np.uint8
+            assert np.array_equal(images, fed_images) and np.array_equal(labels, fed_labels)
+    assert len(fed) == len(batches) and not fed.options().autotune.enabled
+
+
 def test_only_the_training_part_is_shuffled_and_augmented(prepared):
     table = dataset.read_split(prepared)
     for augment in (False, True):
@@ -60,7 +71,7 @@ def test_only_the_training_part_is_shuffled_and_augmented(prepared):
     again, _ = generators.pair(prepared, 8, 5, seed=1, augment=True)
     first = again[0][0]
     assert first.dtype == np.uint8 and np.array_equal(first, again[0][0])
-    again.on_epoch_end()
+    again.epoch += 1
     assert not np.array_equal(first, again[0][0])
 
 
