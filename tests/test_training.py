@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -125,23 +126,35 @@ def test_two_devices_give_the_losses_of_one():
 
 
 @pytest.mark.parametrize(
-    ("precision", "gpus", "flags", "policy"),
+    ("precision", "gpus", "flags", "is_faster", "policy"),
     [
-        ("float32", ["7.5"], "avx512_bf16", "float32"),
-        ("auto", ["7.5", "8.0"], "", "mixed_float16"),
-        ("auto", ["6.1", "8.0"], "avx512_bf16", "float32"),
-        ("auto", [], "avx512_bf16", "mixed_bfloat16"),
-        ("auto", [], "avx2", "float32"),
+        ("float32", ["7.5"], "avx512_bf16", True, "float32"),
+        ("auto", ["7.5", "8.0"], "", False, "mixed_float16"),
+        ("auto", ["6.1", "8.0"], "avx512_bf16", True, "float32"),
+        ("auto", [], "avx512_bf16", True, "mixed_bfloat16"),
+        ("auto", [], "avx512_bf16", False, "float32"),
+        ("auto", [], "avx2", True, "float32"),
     ],
 )
 def test_precision_follows_what_the_machine_has(
-    precision, gpus, flags, policy, tmp_path, monkeypatch
+    precision, gpus, flags, is_faster, policy, tmp_path, monkeypatch
 ):
     (tmp_path / "cpuinfo").write_text(f"flags: sse {flags}")
     monkeypatch.setattr(training, "CPU_FLAGS", tmp_path / "cpuinfo")
     monkeypatch.setattr(training, "query_gpus", lambda field: gpus)
+    monkeypatch.setattr(training, "is_bfloat16_faster", lambda: is_faster)
     assert training.set_precision(precision) == keras.config.dtype_policy().name == policy
     training.set_precision("float32")
+
+
+@pytest.mark.parametrize("slow", ["float32", "bfloat16"])
+def test_bfloat16_is_faster_where_a_product_of_matrices_is(slow, monkeypatch):
+    def multiply(one, other):
+        time.sleep(0.02 * (keras.backend.standardize_dtype(one.dtype) == slow))
+        return one
+
+    monkeypatch.setattr(keras.ops, "matmul", multiply)
+    assert training.is_bfloat16_faster() == (slow == "float32")
 
 
 def test_unknown_precision_is_an_error_that_names_it():
