@@ -490,7 +490,7 @@ def run_chain(folder: Path) -> list[tuple[float, float]]:
                         used = next(line for line in lines if "RssAnon" in line).split()[1]
                         peak = max(int(used) / 1e6, kernels.get(child.pid, (0, 0))[0])
                         kernels[child.pid] = (peak, sum(child.cpu_times()[:2]))
-            time.sleep(0.2)
+            time.sleep(0.02)
         if chain.returncode:
             raise RuntimeError("the chain failed")
     return list(kernels.values())
@@ -504,7 +504,7 @@ def print_row(row: dict) -> None:
     ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
     if "lowest" in row:
         ratio += f" ({row['lowest']:.2f} – {row['highest']:.2f}, {row['pairs']} pairs)"
-    what = "; ".join([row["what"], *[row["note"]] * ("note" in row)])
+    what = "; ".join(row[key] for key in ("what", "note") if key in row)
     cells = [what, values[0], values[1], row["unit"], ratio, values[2]]
     print(f"| {' | '.join(cells)} |")
 
@@ -527,8 +527,8 @@ def main() -> None:
         for row in measure_all(options, Path(folder)):
             print(f"{(time.perf_counter() - started) / 60:.1f} min: {row['what']}", flush=True)
             rows.append(row)
-    with workspace.whole_file(options.json) as part:
-        part.write_text(json.dumps(rows, indent=2))
+            with workspace.whole_file(options.json) as part:
+                part.write_text(json.dumps(rows, indent=2))
     print("\n| what | report's way | ours | | ratio (lowest – highest) | limit |")
     print("|---|---|---|---|---|---|")
     for row in rows:

@@ -48,6 +48,8 @@ KINDS = {
     "tiff, lzw": {"compression": "tiff_lzw"},
     "tiff, jpeg": {"compression": "jpeg"},
 }
+# Columns that tell how long something took.
+TIMED = ["seconds", "training_seconds", "pictures_per_second"]
 MOST_SECONDS, MOST_BYTES = 2, 1 << 30
 DISKS = (100, 200, 300, 400, 500, 700, 1000, 10_000)  # kilobytes
 
@@ -83,7 +85,7 @@ def read_numbers(results: Path) -> dict:
         content = b""
         if path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str)
-            content = table.drop(columns="seconds", errors="ignore").to_csv().encode()
+            content = table.drop(columns=TIMED, errors="ignore").to_csv().encode()
         elif path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
                 content = archive.read("model.weights.h5") + archive.read("config.json")
@@ -198,7 +200,8 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
 
 def is_whole(path: Path) -> bool:
     """Tell whether a file of the results folder can be read to its end."""
-    if path.is_dir() or path.name == ".lock":
+    # The lock and the marks of finished trainings are empty.
+    if path.is_dir() or path.name == ".lock" or path.suffix == ".finished":
         return True
     try:
         if path.suffix in (".json", ".ipynb"):
