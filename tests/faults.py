@@ -21,6 +21,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -310,9 +311,12 @@ def count_held(root: Path) -> dict:
 def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
     """Run chains in a row in this process and folder; return those that left nothing behind."""
     paths, held, survived = make_paths(root), [], 0
-    for _ in range(count):
-        survived += chain.main(["--paths", str(paths), *arguments]) == 0
-        held.append(count_held(root))
+    # One of their own: other programs come and go in the usual temporary folder.
+    (own := root / "temporary").mkdir()
+    with mock.patch.dict(os.environ, TMPDIR=str(own)), mock.patch.object(tempfile, "tempdir", own):
+        for _ in range(count):
+            survived += chain.main(["--paths", str(paths), *arguments]) == 0
+            held.append(count_held(root))
     first, last = held[min(1, count - 1)], held[-1]
     print(held, file=sys.stderr)
     grown = {key: last[key] - first[key] for key in first}
