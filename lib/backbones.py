@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from lib.workspace import explain_failed_writing, require_room
+from lib.data.store import Selection, open_store
+from lib.storage import lock, require_room
 
 FEATURE_BATCH = 32
 # Where Keras keeps what it downloads.
@@ -129,36 +130,36 @@ def fingerprint(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def cached_features(extractor: keras.Model, images, scratch: Path) -> np.ndarray:
+def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
     """Run every picture through a frozen extractor once, or read what an earlier run computed.
 
-    The cache is named by the extractor's weights and the pictures' content. It grows batch by
-    batch, so a killed run goes on where it stopped.
+    They lie in the store of the extractor's weights, found by the pictures' content: a killed run
+    goes on where it stopped, and any number of processes share them.
 
     Args:
         extractor: maps uint8 pictures to features.
-        images: `Pixels` (n, size, size, 3).
-        scratch: folder of the cache.
+        images: a `Selection` of pictures, uint8 (n, size, size, 3).
+        scratch: folder of the stores.
 
     Returns:
-        float32 memory map (n, *features).
+        float32 (n, *features), indexed like an array.
 
     Raises:
         OSError: the features would find no room, or could not be written.
     """
-    key = hashlib.blake2b((fingerprint(extractor) + images.key).encode(), digest_size=16)
-    path = scratch / f"features_{key.hexdigest()}.f32"
-    shape = (len(images), *extractor.output_shape[1:])
-    row_bytes = 4 * int(np.prod(shape[1:]))
-    require_room(scratch, len(images) * row_bytes, "the features")
-    with explain_failed_writing(path), path.open("ab") as store:
-        done = min(store.tell() // row_bytes, len(images))
-        store.truncate(done * row_bytes)
-        with tqdm(total=len(images), initial=done, desc="features", unit="picture") as progress:
-            for start in range(done, len(images), FEATURE_BATCH):
-                batch = images[start : start + FEATURE_BATCH]
-                features = np.asarray(extractor.predict_on_batch(batch), dtype=np.float32)
-                store.write(np.ascontiguousarray(features).data)
-                store.flush()
-                progress.update(len(batch))
-    return np.memmap(path, np.float32, mode="r", shape=shape)
+    name = f"features_{fingerprint(extractor)}"
+    store = open_store(scratch, name, np.float32, extractor.output_shape[1:])
+    first = np.unique(images.digests, return_index=True)[1]
+    missing = np.sort(first[store.find(images.digests[first]) < 0])
+    require_room(scratch, len(missing) * store.row_bytes, "the features")
+    with tqdm(total=len(missing), desc="features", unit="picture") as progress:
+        for start in range(0, len(missing), FEATURE_BATCH):
+            with lock(store.rows.with_suffix(".computing")):
+                block = missing[start : start + FEATURE_BATCH]
+                # Another process may have computed them meanwhile.
+                todo = block[store.find(images.digests[block]) < 0]
+                if len(todo):
+                    features = np.asarray(extractor.predict_on_batch(images[todo]), np.float32)
+                    store.append(dict(zip(images.digests[todo], features)))
+            progress.update(len(block))
+    return store.select(images.digests)

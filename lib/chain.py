@@ -8,7 +8,6 @@ python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other param
 import argparse
 import ast
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -22,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import filelock
 import nbformat
 import papermill
 import psutil
@@ -29,7 +29,7 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib import report, workspace
+from lib import report, storage, workspace
 from lib.parameters import check_parameters
 
 LOAD_BACKBONE = (
@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             workspace.check_apart(ws)
         with signals_raise(), lock_results(ws):
             failure = run_chain(ws, names, values, options.resume)
+        if not failure:
+            storage.flush_drive(ws)
     except (OSError, ValueError) as error:
         failure = str(error)
     except SystemExit as stopped:
@@ -79,7 +81,6 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
     if not failure:
         if written := report.write_report(ws):
             print(f"report: {written}")
-        workspace.flush_drive(ws)
     return failure
 
 
@@ -109,26 +110,22 @@ def lock_results(ws):
     Raises:
         OSError: another chain is at work there; or the folder can't be written.
     """
-    workspace.require_room(ws.results, 0, "")
-    with (ws.results / ".lock").open("a+") as lock:
-        lock.seek(0)
-        holder = lock.read()
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"{ws.results} is in use by another chain: {holder}. Wait for its end.")
-        except OSError:
-            pass  # Not every mounted drive has locks.
-        if holder:
-            # The kernel of a killed chain looks once a second whether its parent still lives.
-            time.sleep(2)
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}")
-        lock.flush()
-        try:
-            yield
-        finally:
-            lock.truncate(0)
+    for folder in (ws.results, ws.scratch):
+        storage.require_room(folder, 0, "")
+    holder = ws.results / ".chain"
+    try:
+        with storage.lock(ws.results / ".lock", timeout=0):
+            if holder.exists():
+                # The kernel of a killed chain looks once a second whether its parent still lives.
+                time.sleep(2)
+            holder.write_text(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}")
+            try:
+                yield
+            finally:
+                holder.unlink(missing_ok=True)
+    except filelock.Timeout:
+        about = holder.read_text() if holder.exists() else "just begun"
+        raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
 
 
 def check_backbone(ws, values: dict) -> None:
@@ -265,7 +262,7 @@ def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
 def run_notebook(ws, name: str, parameters: dict) -> str:
     """Execute one notebook into the results folder; return what failed, or ""."""
     log = ws.scratch / "kernel.log"
-    with workspace.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
+    with storage.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
             with ThreadPoolExecutor(1) as thread:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import keras
 
-from lib.workspace import whole_file
+from lib.storage import whole_file
 
 
 def export_litert(model, path: Path) -> None:

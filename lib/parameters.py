@@ -26,7 +26,7 @@ ALLOWED = {
     "LAUNCH_DEMO": FLAG,
     "LEARNING_RATE": {"type": "number", "minimum": 1e-12, "maximum": 10},
     "MODEL": {"type": "string"},
-    "NEAR_BITS": {"type": "integer", "minimum": 0, "maximum": 64},
+    "NEAR_BITS": {"type": "integer", "minimum": 0, "maximum": 12},
     "PRECISION": {"enum": ["float32", "auto"]},
     "SAMPLES": SHOWN,
     "SEED": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},

@@ -6,7 +6,6 @@ python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answer
 
 import argparse
 import json
-import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +14,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import dataset, pixels
-from lib.workspace import whole_file
+from lib.data import labels, pictures
+from lib.machine import count_cores
+from lib.storage import whole_file
 
 BATCH = 32
 
@@ -67,7 +67,7 @@ def list_files(places: list[Path]) -> list[str]:
     """
     files = []
     for place in places:
-        inside = dataset.list_folder(place, []).file if place.is_dir() else [""]
+        inside = labels.list_new_pictures(place, []).file if place.is_dir() else [""]
         files += [str(place / name) for name in inside]
     return files
 
@@ -110,12 +110,12 @@ def classify(model, about: dict, folder: Path, files) -> pd.DataFrame:
 
     Returns:
         One row a file, in order: file, label, index (of the class, from 0), probability, problem.
-        Where there is a problem, the word of `pixels.PictureError`, there is no answer.
+        Where there is a problem, the word of `pictures.PictureError`, there is no answer.
     """
     files, names, rows = list(files), np.array(about["class_names"]), []
     images = np.zeros((BATCH, about["image_size"], about["image_size"], 3), np.uint8)
     progress = tqdm(total=len(files), desc=f"predicting with {model.name}", unit="picture")
-    with progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with progress, ThreadPoolExecutor(count_cores()) as pool:
         for start in range(0, len(files), BATCH):
             block = files[start : start + BATCH]
             problems = list(
@@ -135,8 +135,8 @@ def classify(model, about: dict, folder: Path, files) -> pd.DataFrame:
 
 def _fill(place: np.ndarray, path: Path) -> str:
     try:
-        place[:] = pixels.load(path, len(place))
-    except pixels.PictureError as error:
+        place[:] = pictures.load(path, len(place))
+    except pictures.PictureError as error:
         place[:] = 0
         return error.problem
     return ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
-from lib.workspace import whole_file
+from lib.storage import whole_file
 
 NOTEBOOKS = ("05_evaluation", "06_random_images")
 # Cells that serve whoever runs a notebook and tell a reader of the report nothing.

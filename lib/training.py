@@ -13,14 +13,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib import dataset, generators
-from lib.workspace import (
-    describe_environment,
-    find_versions,
-    query_gpus,
-    require_room,
-    whole_file,
-)
+from lib.data import generators
+from lib.data.split import identify_set, read_split
+from lib.machine import describe_environment, find_versions, query_gpus
+from lib.storage import read_table, require_room, whole_file
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 CPU_FLAGS = Path("/proc/cpuinfo")
@@ -217,7 +213,7 @@ def fit(model, train, validation, ws, name, epochs: int, settings: dict, tensorb
 def _identify(model, ws, settings: dict) -> str:
     # Keras numbers the layers of a process; that a cell ran twice makes no other model.
     layers = re.sub(r"_\d+", "", json.dumps(model.get_config()))
-    state = [dataset.read_split(ws).attrs["hash"], settings, layers]
+    state = [identify_set(ws), settings, layers]
     return hashlib.sha256(json.dumps(state, default=str).encode()).hexdigest()[:16]
 
 
@@ -230,7 +226,7 @@ def _take_finished(model, ws, name: str) -> pd.DataFrame:
     saved = saved if saved.name == model.name else saved.get_layer(model.name)
     model.set_weights(saved.get_weights())
     # Read as text, since a CSV reader may round.
-    history = dataset.read_table(ws.results / f"history/{name}.csv").astype(float)
+    history = read_table(ws.results / f"history/{name}.csv").astype(float)
     history = history.astype({"epoch": int})
     history.attrs["taken"] = True
     return history
@@ -260,7 +256,6 @@ def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
     if "taken" in history.attrs:
         # The files tell of the machine that the training ran on.
         return
-    split = dataset.read_split(ws)
     description = ws.file("models", f"{name}.json")
     description.unlink(missing_ok=True)
     # Of the model that this one replaces.
@@ -269,8 +264,8 @@ def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
     with whole_file(path := ws.file("models", f"{name}.keras")) as part:
         _copy_plain(model).save(part)
     made = {"name": name} | about | _describe_making(model, history, path)
-    made |= {"class_names": sorted(set(split.label)), "demo": ws.is_demo}
-    ws.save_json(made | {"split_hash": split.attrs["hash"]}, f"models/{name}.json")
+    made |= {"class_names": sorted(set(read_split(ws).label)), "demo": ws.is_demo}
+    ws.save_json(made | {"split_hash": identify_set(ws)}, f"models/{name}.json")
     for kept in ws.results.glob(f"checkpoints/{name}-*"):
         kept.unlink()
     if "kept" in history.attrs:
@@ -307,12 +302,14 @@ def list_models(ws) -> list[dict]:
     Raises:
         FileNotFoundError: no model of this split was trained.
     """
-    split_hash = dataset.read_split(ws).attrs["hash"]
+    split_hash = identify_set(ws)
     models = []
     for path in sorted(ws.results.glob("models/*.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["split_hash"] != split_hash:
-            print(f"{about['name']} is left out: it was trained on another split; train it again.")
+            print(
+                f"{about['name']} is left out: it was trained on other pictures or another split; train it again."
+            )
             continue
         untrained = about["weights"] == "untrained"
         models.append(about | {"label": about["name"] + " (untrained backbone)" * untrained})

@@ -1,23 +1,19 @@
-"""Where things lie: drive_paths.json, Colab and Drive, the demo fallback, result file names."""
+"""Where things lie: drive_paths.json, the demo fallback, the names of result files."""
 
-import contextlib
 import difflib
-import importlib.metadata
 import json
 import os
-import platform
-import shutil
-import subprocess
-import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lib import storage
+from lib.storage import is_on_drive, whole_file
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO = REPOSITORY / "demo"
-DRIVE = Path("/content/drive")
 KAGGLE = "kaggle:"
-REQUIRED, OPTIONAL = ("train", "results", "scratch"), ("test", "test_labels")
+REQUIRED = ("train", "results", "scratch")
+OPTIONAL = ("train_labels", "validation", "test", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -28,6 +24,8 @@ class Workspace:
         train: folder of class folders; or an archive, or kaggle:…, that holds one.
         results: what is kept: models, histories, predictions, tables, figures, report.
         scratch: what can be made again: pixel arrays and cached features.
+        train_labels: CSV file with columns file,label and, if you like, part and group; or None.
+        validation: folder (or archive, or kaggle:…) of class folders to validate on, or None.
         test: folder (or archive, or kaggle:…) of new pictures, or None.
         test_labels: CSV file with columns file,label for the new pictures, or None.
     """
@@ -35,6 +33,8 @@ class Workspace:
     train: Path
     results: Path
     scratch: Path
+    train_labels: Path | None = None
+    validation: Path | None = None
     test: Path | None = None
     test_labels: Path | None = None
 
@@ -91,73 +91,6 @@ class Workspace:
         return self.results / "drive_paths.json"
 
 
-@contextlib.contextmanager
-def whole_file(path: Path):
-    """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
-
-    Whoever reads `path` sees the old file or the new one, never half of one. What goes to Google
-    Drive is written on the local disk and copied whole: Drive is slow at many small writes.
-    """
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    written = Path(tempfile.mkdtemp(), part.name) if is_on_drive(path) else part
-    with explain_failed_writing(path):
-        try:
-            yield written
-            if written != part:
-                shutil.copyfile(written, part)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-            if written != part:
-                shutil.rmtree(written.parent)
-
-
-def is_on_drive(path: Path) -> bool:
-    """Tell whether a path lies on the mounted Google Drive."""
-    return DRIVE in path.parents
-
-
-@contextlib.contextmanager
-def explain_failed_writing(path: Path):
-    """Name the file, and the room that is left, when the block fails to write it.
-
-    Raises:
-        OSError: the block raised one.
-    """
-    try:
-        yield
-    except OSError as error:
-        free = shutil.disk_usage(path.parent).free / 1e6
-        raise OSError(
-            f"{path} could not be written: {error}. {free:,.1f} MB are free there. What was written "
-            "before is whole: make room, or choose another folder, and run again."
-        ) from error
-
-
-def require_room(folder: Path, needed: int, purpose: str) -> None:
-    """Make a folder and check, before long work, that its results can be written there.
-
-    Args:
-        folder: where they go.
-        needed: bytes.
-        purpose: what needs them, in words.
-
-    Raises:
-        OSError: the folder can't be written, or has less room.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise OSError(f"{folder} can't be written ({error}): choose another folder.") from error
-    if free < needed:
-        raise OSError(
-            f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need "
-            f"{needed / 1e6:,.1f} MB: make room there, or choose another folder."
-        )
-
-
 def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
     """Open the workspace of a paths file, or that of the demo when there is none.
 
@@ -171,8 +104,8 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
     if not named:
-        mount_drive()
-    usual = (REPOSITORY / "drive_paths.json", DRIVE / "MyDrive" / "drive_paths.json")
+        storage.mount_drive()
+    usual = (REPOSITORY / "drive_paths.json", storage.DRIVE / "MyDrive" / "drive_paths.json")
     found = Path(named) if named else next((path for path in usual if path.exists()), None)
     if found is None or str(named) == "demo":
         pictures = DEMO / "pictures"
@@ -186,66 +119,6 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     return _check_folders(_resolve_paths(_read_paths(found), found), found)
 
 
-def mount_drive() -> None:
-    """Mount Google Drive when a person works in Colab; do nothing elsewhere.
-
-    Mounting asks for permission through the browser, which only an interactive front end can
-    show. A headless run names its paths file, and finds Drive mounted or says what is missing.
-    """
-    if "google.colab" in sys.modules and not (DRIVE / "MyDrive").exists():
-        from google.colab import drive
-
-        drive.mount(str(DRIVE))
-
-
-def flush_drive(ws: Workspace) -> None:
-    """Wait until all that was written has reached Google Drive, and unmount it.
-
-    Colab may take its machine back as soon as a run is over, with what was not yet sent.
-    """
-    if not is_on_drive(ws.results):
-        return
-    try:
-        from google.colab import drive
-
-        drive.flush_and_unmount()
-        print("Everything is on Google Drive, which is unmounted now.")
-    except Exception as error:
-        print(f"Google Drive could not be flushed ({error}): leave this session open a while.")
-
-
-def describe_environment() -> str:
-    """Return one line with the versions in use and the accelerator, without importing either."""
-    packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
-    versions = ", ".join(f"{name} {version}" for name, version in find_versions(packages).items())
-    names = query_gpus("name")
-    if names:
-        accelerator = f"GPU: {', '.join(names)}"
-    else:
-        accelerator = f"no GPU, {os.cpu_count()} CPU cores"
-        if "google.colab" in sys.modules:
-            accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
-    return f"Python {platform.python_version()}, {versions}\n{accelerator}"
-
-
-def query_gpus(field: str) -> list[str]:
-    """Return one property of each NVIDIA GPU, say its `name` or `compute_cap`."""
-    if not shutil.which("nvidia-smi"):
-        return []
-    query = ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True)
-    return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
-
-
-def find_versions(packages) -> dict[str, str]:
-    """Return the installed version of each of the packages that is installed."""
-    versions = {}
-    for name in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
-
-
 def _read_paths(path: Path) -> dict[str, str]:
     if not path.exists():
         _check_mount(path)
@@ -256,7 +129,10 @@ def _read_paths(path: Path) -> dict[str, str]:
     try:
         paths = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_refuse_twins)
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}. Compare drive_paths.example.json.")
+        hint = " Write / or \\\\ between folders, not \\." if "escape" in str(error) else ""
+        raise ValueError(
+            f"{path} is not valid JSON: {error}.{hint} Compare drive_paths.example.json."
+        )
     if not isinstance(paths, dict):
         raise ValueError(f"{path} must hold one {{…}} object, as drive_paths.example.json does.")
     known = REQUIRED + OPTIONAL
@@ -290,16 +166,16 @@ def _resolve_paths(paths: dict[str, str], found: Path) -> Workspace:
 
 
 def _check_mount(path: Path) -> None:
-    if is_on_drive(path) and not (DRIVE / "MyDrive").exists():
+    if is_on_drive(path) and not (storage.DRIVE / "MyDrive").exists():
         raise FileNotFoundError(
             f"{path} is on Google Drive, which is not mounted. Run in a cell of the notebook: "
-            f'from google.colab import drive; drive.mount("{DRIVE}")'
+            f'from google.colab import drive; drive.mount("{storage.DRIVE}")'
         )
 
 
 def _check_folders(ws: Workspace, found: Path) -> Workspace:
     check_apart(ws)
-    for key in ("train", "test", "test_labels"):
+    for key in ("train", *OPTIONAL):
         path = getattr(ws, key)
         # The demo pictures are drawn by the first notebook, after the workspace was opened.
         if path is None or ws.is_demo or path.exists() or str(path).startswith(KAGGLE):
@@ -318,10 +194,10 @@ def check_apart(ws: Workspace) -> None:
     """Check that nothing will ever be written among the user's pictures.
 
     Raises:
-        ValueError: results or scratch lies in train or test.
+        ValueError: results or scratch lies in train, validation or test.
     """
     for written in ("results", "scratch"):
-        for key in ("train", "test"):
+        for key in ("train", "validation", "test"):
             pictures, folder = getattr(ws, key), getattr(ws, written)
             if pictures and folder.is_relative_to(pictures):
                 raise ValueError(

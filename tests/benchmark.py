@@ -32,9 +32,11 @@ import psutil
 import tensorflow as tf
 from keras import layers
 from PIL import Image
-from scipy import stats
+from scipy import fft, stats
 
-from lib import backbones, dataset, generators, pixels, training, workspace
+from lib import backbones, storage, training, workspace
+from lib.data import generators, pixels, split
+from lib.data.labels import list_pictures
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
@@ -70,11 +72,13 @@ def draw_photographs(folder: Path, count: int, size=(800, 600), classes: int = 1
 def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Workspace:
     """Do what 01_data_prep does."""
     ws = workspace.Workspace(train, root / "results", root / "scratch")
-    listed, checks = dataset.scan(ws.train)
-    table = pixels.prepare(ws.train, listed.file, image_sizes, ws.scratch)
-    usable, _ = dataset.drop_unusable(listed, checks, table.problem)
+    listed = list_pictures(ws.train)
+    candidates = listed[listed.problem == ""]
+    table = pixels.prepare(ws.train, candidates.file, image_sizes, ws.scratch)
+    usable = candidates.merge(table[table.problem == ""][["file", "digest"]], on="file")
+    usable["family"] = split.find_families(usable)
     ws.save_table(table, "pictures.csv")
-    ws.save_table(dataset.split(usable, SEED), "split.csv")
+    ws.save_table(split.split(usable, SEED), "split.csv")
     return ws
 
 
@@ -118,7 +122,7 @@ def feed_as_reported(ws, part: str, image_size: int, augment=False, preprocess=N
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         **options, **(AUGMENTATION if augment else {})
     )
-    table = dataset.read_split(ws)
+    table = split.read_split(ws)
     return generator.flow_from_dataframe(
         table[table.part == part],
         directory=str(ws.train),
@@ -191,7 +195,7 @@ def decode_in_full(path: Path) -> list[np.ndarray]:
 
 def measure_preparation(ws, pairs: int) -> dict:
     """Compare decoding every picture to both sizes, ours with writing the stores."""
-    files = dataset.read_split(ws).file.tolist()
+    files = split.read_split(ws).file.tolist()
     rates = []
     for _ in range(pairs):
         reported = time_call(lambda: [decode_in_full(ws.train / name) for name in files])
@@ -199,6 +203,126 @@ def measure_preparation(ws, pairs: int) -> dict:
             ours = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
         rates.append((len(files) / reported, len(files) / ours))
     return make_row("preparation", *zip(*rates), "pictures/s")
+
+
+def measure_repetition(ws, pairs: int) -> dict:
+    """Compare preparing every picture (left) with doing it again, when all is there."""
+    files = split.read_split(ws).file.tolist()
+    seconds = []
+    for _ in range(pairs):
+        with tempfile.TemporaryDirectory() as scratch:
+            again = [
+                time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
+                for _ in range(2)
+            ]
+        seconds.append(again)
+    what = "preparation of what is prepared; left: the first time"
+    return make_row(what, *zip(*seconds), "s", more_is_better=False)
+
+
+def measure_batches() -> dict:
+    """Measure what a batch costs beyond its gather, with a million rows and 10,000 classes."""
+    rows = np.zeros((1_000_000, 8), np.uint8)
+    batches = generators.Batches(rows, np.arange(len(rows)) % 10_000, 10_000, BATCH_SIZE, SEED)
+    batches[0]  # draws the order
+    chosen = np.random.default_rng(0).integers(0, len(rows), BATCH_SIZE)
+    gather = time_call(lambda: [rows[chosen] for _ in range(1000)])
+    whole = time_call(lambda: [batches[index] for index in range(1000)])
+    return {
+        "what": "a batch of 32 from a million rows and 10,000 classes, beyond the gather",
+        "ours": whole - gather,
+        "unit": "ms",
+    }
+
+
+def measure_memory(root: Path) -> dict:
+    """Measure the memory of preparing large pictures at side 1024, in a process of its own."""
+    folder = root / "large"
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    large = Image.fromarray(noise).resize((8000, 6000), Image.Resampling.BICUBIC)
+    for number in range(24):
+        large.crop((0, 0, 8000 - number, 6000)).save(folder / f"{number}.jpg")
+    huge = Image.new("RGB", (15_470, 11_600), "green")
+    for number in range(4):
+        huge.save(folder / f"179 million {number}.jpg", progressive=bool(number % 2))
+    script = (
+        "import sys; from pathlib import Path; from lib.data import pixels\n"
+        "folder = Path(sys.argv[1]); files = sorted(p.name for p in folder.iterdir())\n"
+        "table = pixels.prepare(folder, files, [1024], Path(sys.argv[2]))\n"
+        "print(table.problem.value_counts().to_dict())\n"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+    )
+    command = [sys.executable, "-c", script, str(folder), str(root / "large_scratch")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    *found, peak = run.stdout.splitlines()
+    return {
+        "what": "peak memory of preparing 24 JPEGs of 48 and 4 of 179 million pixels at side 1024",
+        "ours": int(peak) / 1e6,
+        "unit": "GB",
+        "note": found[-1].replace("''", "used"),
+    }
+
+
+def draw_thumbnails(path: Path, count: int, planted: int) -> np.ndarray:
+    """Draw patterns that fade with frequency, a lit middle in many, as in photographs.
+
+    The last `planted` are altered copies of the first (darker, noisy), every other one mirrored.
+    """
+    rng, block = np.random.default_rng(0), 10_000
+    thumbnails = np.memmap(path, np.uint8, "w+", shape=(count, 16, 16, 3))
+    frequency = np.hypot(*np.mgrid[:16, :16]).clip(1)[..., None]
+    for start in range(0, count, block):
+        size = min(block, count - start)
+        waves = rng.standard_normal((size, 16, 16, 1), np.float32)
+        waves = (waves + 0.4 * rng.standard_normal((size, 16, 16, 3), np.float32)) / frequency
+        pattern = fft.idctn(waves, axes=(1, 2), norm="ortho") * rng.uniform(
+            40, 300, (size, 1, 1, 1)
+        )
+        # What stands in the middle of most photographs makes their hashes uneven.
+        width = rng.uniform(2, 6, (size, 2, 1))
+        high, wide = np.moveaxis(np.exp(-(((np.arange(16) - 7.5) / width) ** 2)), 1, 0)
+        middle = (high[:, :, None] * wide[:, None])[..., None]
+        pattern += rng.normal(30, 90, (size, 1, 1, 1)) * middle
+        thumbnails[start : start + size] = (pattern + 128).clip(0, 255)
+    copied = 0.85 * thumbnails[:planted] + rng.normal(10, 3, (planted, 16, 16, 3))
+    copied[1::2] = copied[1::2, :, ::-1]
+    thumbnails[count - planted :] = copied.clip(0, 255)
+    return thumbnails
+
+
+def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) -> dict:
+    """Measure the search for pictures that look alike among a million, in a process of its own."""
+    root.mkdir(exist_ok=True, parents=True)
+    draw_thumbnails(root / "thumbnails", count, planted)
+    script = (
+        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import copies\n"
+        f"thumbnails = np.memmap(sys.argv[1], np.uint8, 'r', shape=({count}, 16, 16, 3))\n"
+        "started = time.perf_counter(); pairs = copies.find_alike(thumbnails)\n"
+        "seconds = time.perf_counter() - started\n"
+        f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
+        "print(seconds, right.sum(), (~right).sum())"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(root / "thumbnails")], stdout=subprocess.PIPE, text=True
+    ) as search:
+        peak = 0.0
+        while search.poll() is None:
+            with contextlib.suppress(OSError, StopIteration):
+                peak = max(peak, read_anonymous(search.pid))
+            time.sleep(0.05)
+        seconds, right, others = map(float, search.stdout.read().split())
+    note = (
+        f"peak anonymous memory {peak:.2f} GB; {right:,.0f} of {planted:,} planted copies found, "
+        f"{others:.0f} other pairs"
+    )
+    return {"what": f"look-alikes among {count:,}", "ours": seconds, "unit": "s", "note": note}
+
+
+def read_anonymous(process: int) -> float:
+    """Return the anonymous memory of a process, in GB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if "RssAnon" in line).split()[1]) / 1e6
 
 
 def time_reported_epoch(model, train, validation, steps: int) -> float:
@@ -349,7 +473,7 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     """Compare preparing the pictures and training all three models, with either PRECISION."""
     sides = {"reported": list(transfer[0]), "float32": list(transfer[1])}
     with tempfile.TemporaryDirectory() as scratch:
-        files = dataset.read_split(ws).file
+        files = split.read_split(ws).file
         preparation = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
     sides["float32"] = [seconds + preparation for seconds in sides["float32"]]
     sides["auto"] = list(sides["float32"])
@@ -486,9 +610,7 @@ def run_chain(folder: Path) -> list[tuple[float, float]]:
             for child in psutil.Process(chain.pid).children():
                 with contextlib.suppress(OSError, StopIteration, psutil.Error):
                     if "ipykernel_launcher" in " ".join(child.cmdline()):
-                        lines = Path(f"/proc/{child.pid}/status").read_text().splitlines()
-                        used = next(line for line in lines if "RssAnon" in line).split()[1]
-                        peak = max(int(used) / 1e6, kernels.get(child.pid, (0, 0))[0])
+                        peak = max(read_anonymous(child.pid), kernels.get(child.pid, (0, 0))[0])
                         kernels[child.pid] = (peak, sum(child.cpu_times()[:2]))
             time.sleep(0.02)
         if chain.returncode:
@@ -527,7 +649,7 @@ def main() -> None:
         for row in measure_all(options, Path(folder)):
             print(f"{(time.perf_counter() - started) / 60:.1f} min: {row['what']}", flush=True)
             rows.append(row)
-            with workspace.whole_file(options.json) as part:
+            with storage.whole_file(options.json) as part:
                 part.write_text(json.dumps(rows, indent=2))
     print("\n| what | report's way | ours | | ratio (lowest – highest) | limit |")
     print("|---|---|---|---|---|---|")
@@ -544,6 +666,8 @@ def measure_all(options, root: Path):
         for augment in (False, True):
             yield measure_feed(ws, pairs, augment)
         yield measure_preparation(ws, pairs)
+        yield measure_repetition(ws, pairs)
+        yield measure_batches()
         yield measure_devices()
         yield measure_features(ws, pairs)
         yield measure_overhead(root / "overhead")
@@ -554,6 +678,8 @@ def measure_all(options, root: Path):
             yield row
             yield from measure_chain(ws, pairs, transfer)
     if options.scale or not options.quick:
+        yield measure_memory(root)
+        yield measure_copies(root / "copies")
         yield from measure_scale(root)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib import dataset, pixels, workspace
+from lib import storage, workspace
+from lib.data import labels, pixels, split
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
@@ -45,14 +46,38 @@ def ws(tmp_path):
     return workspace.Workspace(tmp_path / "train", tmp_path / "results", tmp_path / "scratch")
 
 
+def prepare_and_split(ws, image_sizes=(8,), seed=0):
+    """Do the work of 01_data_prep on pictures without copies; return the table of pictures."""
+    listed = labels.list_pictures(ws.train)
+    candidates = listed[listed.problem == ""]
+    table = pixels.prepare(ws.train, candidates.file, image_sizes, ws.scratch)
+    ws.save_table(table, "pictures.csv")
+    usable = candidates.merge(table[table.problem == ""][["file", "digest"]], on="file")
+    usable["family"] = split.find_families(usable)
+    ws.save_table(split.split(usable, seed), "split.csv")
+    return table
+
+
+@pytest.fixture(scope="session")
+def prepare_set():
+    """Return the function that prepares and splits the pictures of a workspace."""
+    return prepare_and_split
+
+
 @pytest.fixture
 def prepared(ws, draw_classes):
     """A workspace of three classes of ten pictures, prepared and split as 01_data_prep does it."""
     draw_classes(ws.train, 10)
-    listed, _ = dataset.scan(ws.train)
-    ws.save_table(pixels.prepare(ws.train, listed.file, [8], ws.scratch), "pictures.csv")
-    ws.save_table(dataset.split(listed, 0), "split.csv")
+    prepare_and_split(ws)
     return ws
+
+
+@pytest.fixture
+def drive(tmp_path, monkeypatch):
+    """A mounted Google Drive."""
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    (tmp_path / "drive/MyDrive").mkdir(parents=True)
+    return tmp_path / "drive/MyDrive"
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ import psutil
 from conftest import draw_noisy_classes
 from PIL import Image
 
-from lib import chain, demo, pixels, workspace
+from lib import chain, workspace
+from lib.data import demo, pictures
 
 SMALL = (
     """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet -p WEIGHTS null
@@ -280,8 +281,8 @@ def survive_mutations(count: int, photos: Path | None = None, seed: int = 0) -> 
         for _ in range(2):
             started = time.thread_time()
             try:
-                answers.append(pixels.load(io.BytesIO(data), 32).tobytes())
-            except pixels.PictureError as error:
+                answers.append(pictures.load(data, 32).tobytes())
+            except pictures.PictureError as error:
                 answers.append(error.problem)
             slowest = max(slowest, time.thread_time() - started)
         word = answers[0] if isinstance(answers[0], str) else "used"

@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from lib import backbones, pixels, workspace
+from lib import backbones, workspace
+from lib.data.store import Selection
 
 SMALL = {"alpha": 0.25}
 
@@ -120,7 +121,7 @@ def extractor():
 @pytest.fixture
 def images():
     store = np.random.default_rng(0).integers(0, 256, (75, 8, 8, 3), dtype=np.uint8)
-    return pixels.Pixels(store, np.arange(70)[::-1], "seventy")
+    return Selection(store, np.arange(70)[::-1], np.array([f"{k:032x}" for k in range(70)]))
 
 
 def test_cached_features_equal_the_extractor_and_are_computed_once(
@@ -128,28 +129,52 @@ def test_cached_features_equal_the_extractor_and_are_computed_once(
 ):
     expected = extractor.predict(images[np.arange(70)], verbose=0)
     features = backbones.cached_features(extractor, images, tmp_path)
-    assert features.dtype == np.float32 and np.allclose(features, expected, rtol=1e-5, atol=1e-3)
+    assert features.shape == (70, 180) and features[:].dtype == np.float32
+    assert np.allclose(features[:], expected, rtol=1e-5, atol=1e-3)
     monkeypatch.setattr(extractor, "predict_on_batch", None)  # a call would fail
-    assert np.array_equal(backbones.cached_features(extractor, images, tmp_path), features)
+    assert np.array_equal(backbones.cached_features(extractor, images, tmp_path)[:], features[:])
 
 
-def test_cache_cut_short_is_continued_where_it_stopped(extractor, images, tmp_path, monkeypatch):
-    whole = np.array(backbones.cached_features(extractor, images, tmp_path))
-    (path,) = tmp_path.iterdir()
-    with path.open("r+b") as cut:
-        cut.truncate(int(40.5 * whole[0].nbytes))
+def count_predictions(extractor, monkeypatch):
+    """Return a list that grows with every picture that passes the extractor."""
     seen, predict = [], extractor.predict_on_batch
     monkeypatch.setattr(
         extractor, "predict_on_batch", lambda batch: seen.extend(batch) or predict(batch)
     )
+    return seen
+
+
+def test_features_cut_short_are_continued_where_they_stopped(
+    extractor, images, tmp_path, monkeypatch
+):
+    whole = np.array(backbones.cached_features(extractor, images, tmp_path)[:])
+    (path,) = tmp_path.glob("*/features_*.rows")
+    with path.open("r+b") as cut:
+        cut.truncate(int(40.5 * whole[0].nbytes))
+    seen = count_predictions(extractor, monkeypatch)
     again = backbones.cached_features(extractor, images, tmp_path)
-    assert len(seen) == 30 and np.allclose(again, whole, rtol=1e-5, atol=1e-3)
+    assert len(seen) == 30 and np.allclose(again[:], whole, rtol=1e-5, atol=1e-3)
 
 
-def test_other_pictures_or_weights_do_not_share_a_cache(extractor, images, tmp_path):
-    backbones.cached_features(extractor, images, tmp_path)
-    backbones.cached_features(extractor, pixels.Pixels(images.store, images.rows, "b"), tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+def test_features_are_shared_by_sets_that_share_pictures(extractor, images, tmp_path, monkeypatch):
+    half = Selection(images.array, images.rows[:40], images.digests[:40])
+    backbones.cached_features(extractor, half, tmp_path)
+    seen = count_predictions(extractor, monkeypatch)
+    twice = Selection(
+        images.array, np.append(images.rows, images.rows), np.append(images.digests, images.digests)
+    )
+    features = backbones.cached_features(extractor, twice, tmp_path)
+    assert len(seen) == 30 and features.shape == (140, 180)
+    assert np.array_equal(features[:70], features[70:])
+
+
+def test_other_pictures_or_weights_do_not_share_features(extractor, images, tmp_path):
+    first = backbones.cached_features(extractor, images, tmp_path)[:]
+    other = Selection(images.array, images.rows[::-1], np.array([f"b{k:031x}" for k in range(70)]))
+    assert np.allclose(
+        backbones.cached_features(extractor, other, tmp_path)[::-1], first, rtol=1e-4
+    )
+    assert len(backbones.cached_features(extractor, images, tmp_path).array) == 140
     before = backbones.fingerprint(extractor)
     assert backbones.fingerprint(extractor) == before
     extractor.layers[0].bias.assign(np.full(5, 1e-6, np.float32))

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import chain, dataset, workspace
+from lib import chain, workspace
+from lib.storage import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
 HOSTILE_CLASS, HOSTILE_FILE = "<img src=x onerror=alert(1)>", 'a,"b\n.jpg'
@@ -52,7 +53,7 @@ def run(tmp_path_factory, draw_classes, restored_environment, read_all):
 
 
 def read(run, name):
-    return dataset.read_table(run.ws.results / name)
+    return read_table(run.ws.results / name)
 
 
 def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
@@ -73,10 +74,13 @@ def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_a
     folder = run.ws.train.parent
     assert {path: path.stat().st_mtime_ns for path in folder.glob("t*/**/*")} == run.times
     checks = read(run, "checks.csv")
-    found = dict(zip(checks.file, checks.problem))
+    left_out = checks[checks.action == "left out"]
+    found = dict(zip(left_out.file, left_out.problem))
     assert found == {"red/cut.png": "truncated", "notes.txt": "outside_class_folder"}
     split = read(run, "split.csv")
-    assert len(split) == 40 and len(split) + len(checks) == len(run.before)
+    assert len(split) == 40 and len(split) + len(left_out) == len(run.before)
+    # Of 30 x 24 pixels, as these pictures are.
+    assert set(checks.problem[checks.action == "kept"]) == {"tiny"}
     assert f"{HOSTILE_CLASS}/{HOSTILE_FILE}" in set(split.file)
     validation = split[split.part == "validation"]
     assert dict(validation.label.value_counts()) == dict.fromkeys(CLASSES, 2)

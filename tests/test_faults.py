@@ -1,6 +1,5 @@
 """What happens to odd files, killed runs, full disks, wrong weights and stale results."""
 
-import io
 import json
 import multiprocessing
 import os
@@ -15,11 +14,15 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from conftest import prepare_and_split
 from PIL import Image
-from test_pixels import ODD, UNUSABLE, encode
+from test_pictures import ODD, UNUSABLE, encode
 from test_training import ABOUT, train_tiny
 
-from lib import backbones, chain, dataset, generators, pixels, training, workspace
+from lib import backbones, chain, storage, training, workspace
+from lib.data import generators, labels, listing, pictures, pixels
+from lib.data.split import read_split
+from lib.storage import read_table
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
 GOOD = encode(PICTURE)
@@ -41,13 +44,14 @@ def write_bytes_name(folder):
 
 def write_sparse(folder):
     with (folder / "x.jpg").open("wb") as file:
-        file.truncate(pixels.LARGEST_FILE + 1)
+        file.truncate(pictures.LARGEST_FILE + 1)
 
 
 def save_mpo():
     return encode(PICTURE, "mpo", save_all=True, append_images=[PICTURE])
 
 
+HEIC_PROBLEM = "corrupt" if pictures.HAS_HEIF else "needs_pillow_heif"
 # What is put beside good pictures, and its problem; "" is a picture that is used.
 FILES = {name: (write(data), "") for name, (data, _) in ODD.items()}
 FILES |= {name: (write(data), name) for name, data in UNUSABLE.items()}
@@ -69,9 +73,13 @@ FILES |= {
     "program that draws": (write(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not_a_picture"),
     "name that is no text": (write_bytes_name, "odd_name"),
     "name with a return": (write(name="Icon\r.jpg"), "odd_name"),
-    "folder in a class": (lambda folder: (folder / "x.jpg").mkdir(), "folder_in_class_folder"),
-    "stray text": (write(b"mine", "x.txt"), "not_a_picture_name"),
-    "hidden file": (write(b"mine", ".DS_Store"), "not_a_picture_name"),
+    "folder in a class": (lambda folder: (folder / "2019").mkdir() or write()(folder / "2019"), ""),
+    "stray text": (write(b"mine", "x.txt"), "not_a_picture"),
+    "hidden file": (write(b"mine", ".DS_Store"), "junk"),
+    "file of another system": (write(b"mine", "Thumbs.db"), "junk"),
+    "picture without ending": (write(GOOD, "x"), ""),
+    "phone's picture": (write(b"\0\0\0\x18ftypheic" + bytes(99), "x.heic"), HEIC_PROBLEM),
+    "circle of folders": (lambda folder: (folder / "x").symlink_to(folder), "circular_link"),
     "file beside the classes": (lambda folder: write()(folder.parent), "outside_class_folder"),
     "link in a circle": (lambda folder: (folder.parent / "x").symlink_to("x"), "outside_class_folder"),
     "empty class": (lambda folder: (folder.parent / "x").mkdir(), "empty_class"),
@@ -79,12 +87,12 @@ FILES |= {
 
 
 def check_all(ws):
-    """Scan and prepare as 01_data_prep does; return every entry found, with its problem."""
-    listed, checks = dataset.scan(ws.train)
-    table = pixels.prepare(ws.train, listed.file, [8], ws.scratch)
-    ws.save_table(checks, "checks.csv")
-    ws.save_table(table, "pictures.csv")
-    rows = [dataset.read_table(ws.results / name) for name in ("checks.csv", "pictures.csv")]
+    """List and prepare as 01_data_prep does; return every entry found, with its problem."""
+    listed = labels.list_pictures(ws.train)
+    ws.save_table(listing.list_checks(listed), "checks.csv")
+    candidates = listed.file[listed.problem == ""]
+    ws.save_table(pixels.prepare(ws.train, candidates, [8], ws.scratch), "pictures.csv")
+    rows = [read_table(ws.results / name) for name in ("checks.csv", "pictures.csv")]
     return {row.file: row.problem for table in rows for row in table.itertuples()}
 
 
@@ -97,13 +105,12 @@ def test_file_of_this_kind_is_used_or_listed_with_one_word(kind, ws, draw_classe
     found = check_all(ws)
     (new,) = set(found) - before
     assert found[new] == expected and set(found.values()) <= {"", expected}
-    entries = sum(len(os.listdir(f)) if f.is_dir() else 1 for f in ws.train.iterdir())
-    assert len(found) == entries + (kind == "empty class")
+    assert len(found) == 7
 
 
 def test_picture_that_vanishes_after_the_scan_is_listed(ws, draw_classes):
     draw_classes(ws.train, 2, ["red"])
-    listed, _ = dataset.scan(ws.train)
+    listed = labels.list_pictures(ws.train)
     (ws.train / "red/001.png").unlink()
     table = pixels.prepare(ws.train, listed.file, [8], ws.scratch)
     assert list(table.problem) == ["", "unreadable"]
@@ -119,20 +126,22 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
         return real(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    listed, checks = dataset.scan(ws.train)
-    assert checks.to_numpy().tolist() == [["NA", "unreadable", "left out"]] and len(listed) == 4
+    listed = labels.list_pictures(ws.train)
+    assert dict(listed.problem[listed.problem != ""]) == {2: "unreadable"} and len(listed) == 5
+    with pytest.raises(ValueError, match='"NA" has 0 usable pictures, 1 unreadable'):
+        listing.check_classes(listed)
 
 
 @pytest.mark.parametrize("kind", faults.KINDS)
 def test_picture_cut_short_anywhere_is_refused_or_complete(kind):
     data = encode(PICTURE, kind.split(",")[0], **faults.KINDS[kind])
-    whole = pixels.load(io.BytesIO(data), 8)
+    whole = pictures.load(data, 8)
     used = []
     for length in range(0, len(data), max(1, len(data) // 300)):
         try:
-            assert np.array_equal(pixels.load(io.BytesIO(data[:length]), 8), whole)
+            assert np.array_equal(pictures.load(data[:length], 8), whole)
             used.append(length)
-        except pixels.PictureError:
+        except pictures.PictureError:
             continue
     # A few bytes behind the last pixel say only that this was all.
     assert all(length >= len(data) - 20 for length in used)
@@ -218,12 +227,10 @@ def test_read_only_folder_that_cannot_be_written_is_an_error_before_any_work(tmp
 def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purpose):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     work = {
-        "decoded pixels": lambda: pixels.open_pixels(
-            prepared, dataset.read_split(prepared).file, 64
-        ),
+        "decoded pixels": lambda: pixels.open_pixels(prepared, read_split(prepared).file, 64),
         "features": lambda: backbones.cached_features(
             keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
-            pixels.open_pixels(prepared, dataset.read_split(prepared).file, 8),
+            pixels.open_pixels(prepared, read_split(prepared).file, 8),
             prepared.scratch,
         ),
         "training of tiny": lambda: train_tiny(prepared),
@@ -236,18 +243,18 @@ def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purp
 
 def test_pixels_that_find_no_room_leave_a_store_that_goes_on(prepared, draw_classes):
     draw_classes(prepared.train, 30)
-    files = list(dataset.scan(prepared.train)[0].file)
+    files = list(labels.list_pictures(prepared.train).file)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limit[1]))
     try:
-        with pytest.raises(OSError, match="pixels_8.u8 could not be written.*free there"):
+        with pytest.raises(OSError, match=r"\.rows could not be written.*free there"):
             pixels.prepare(prepared.train, files, [8], prepared.scratch)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     prepared.save_table(
         pixels.prepare(prepared.train, files, [8], prepared.scratch), "pictures.csv"
     )
-    expected = np.stack([pixels.load(prepared.train / file, 8) for file in files])
+    expected = np.stack([pictures.load(prepared.train / file, 8) for file in files])
     opened = pixels.open_pixels(prepared, files, 8)
     assert np.array_equal(opened[np.arange(len(files))], expected)
 
@@ -255,16 +262,18 @@ def test_pixels_that_find_no_room_leave_a_store_that_goes_on(prepared, draw_clas
 def train_deterministically(ws, seed, reverse, cores):
     """Prepare, split and train from a folder listed forwards or backwards; keep the outcome."""
     real = os.scandir
-    os.scandir = lambda path: sorted(real(path), key=lambda e: e.name, reverse=reverse)
+
+    class Sorted(list):
+        __enter__, __exit__ = list.__iter__, lambda *further: None
+
+    os.scandir = lambda path: Sorted(sorted(real(path), key=lambda e: e.name, reverse=reverse))
     os.cpu_count = lambda: cores
     training.set_seed(seed, deterministic=True)
-    listed, _ = dataset.scan(ws.train)
-    ws.save_table(pixels.prepare(ws.train, listed.file, [8], ws.scratch), "pictures.csv")
-    ws.save_table(dataset.split(listed, seed), "split.csv")
+    prepare_and_split(ws, seed=seed)
     model, _ = train_tiny(ws, epochs=2)
     _, validation = generators.pair(ws, 8, 5, seed=0)
     _, y_prob = training.predict(model, validation)
-    with workspace.whole_file(ws.file("outcome.npz")) as part:
+    with storage.whole_file(ws.file("outcome.npz")) as part:
         np.savez(part, *model.get_weights(), y_prob)
 
 
@@ -283,10 +292,14 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
         process.join()
         with np.load(ws.results / "outcome.npz", allow_pickle=False) as arrays:
             kept = b"".join(arrays[name].tobytes() for name in sorted(arrays))
-        files = [ws.results / "split.csv", ws.results / "pictures.csv", ws.scratch / "pixels_8.u8"]
+        files = [
+            ws.results / "split.csv",
+            ws.results / "pictures.csv",
+            ws.scratch / "loader_2/pixels_8.rows",
+        ]
         outcomes.append([kept, *(path.read_bytes() for path in files)])
     assert outcomes[0] == outcomes[1]
-    ws.save_table(dataset.split(dataset.scan(ws.train)[0], 4), "split.csv")
+    prepare_and_split(ws, seed=4)
     assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], "another seed, another split"
 
 
@@ -327,15 +340,6 @@ def test_replaced_model_file_is_an_error_that_names_both_hashes(prepared):
     training.save(model, history, prepared, "one", ABOUT)
     training.load_model(prepared, "one")
     assert not (prepared.results / "predictions/one.csv").exists(), "predicted by the model before"
-
-
-def test_stale_pixels_of_another_loader_are_made_anew(prepared, monkeypatch):
-    files = dataset.read_split(prepared).file
-    monkeypatch.setattr(pixels, "LOADER_VERSION", b"next")
-    table = pixels.prepare(prepared.train, files, [8], prepared.scratch)
-    prepared.save_table(table, "pictures.csv")
-    assert (prepared.scratch / "pixels_8.u8").stat().st_size == 2 * 30 * 8 * 8 * 3
-    assert pixels.open_pixels(prepared, files, 8).rows.min() == 30
 
 
 def make_small_mobilenet(alpha):

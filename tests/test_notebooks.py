@@ -15,10 +15,12 @@ from lib import backbones, training, workspace
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """demo parameters workspace badges sources dataset pixels generators backbones training litert explain
-predict metrics figures report chain""".split()
+ROOMS = """storage machine parameters workspace badges
+data.demo data.colours data.pictures data.quality data.listing data.labels data.sources data.store data.pixels
+data.copies data.split data.generators
+backbones training litert explain predict metrics figures report chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
-    "generators",
+    "data.generators",
     "backbones",
     "training",
     "litert",
@@ -28,7 +30,8 @@ WITHOUT_TENSORFLOW = set(ROOMS) - {
 # Colab makes a form field of it, papermill a line of help, and a reader sees why.
 FORM = r"  # @param [\[{].*[\]}]  # \w.{8,}$"
 TREES = {
-    room: ast.parse((ROOT / "lib" / f"{room}.py").read_text(encoding="utf-8")) for room in ROOMS
+    room: ast.parse((ROOT / "lib" / f"{room.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    for room in ROOMS
 }
 each_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
 
@@ -54,8 +57,15 @@ def test_there_are_the_six_notebooks_and_the_known_rooms():
         "05_evaluation",
         "06_random_images",
     ]
-    found = {path.stem for path in (ROOT / "lib").glob("*.py")} - {"__init__"}
+    paths = [p.relative_to(ROOT / "lib").with_suffix("") for p in (ROOT / "lib").rglob("*.py")]
+    found = {".".join(path.parts) for path in paths if path.name != "__init__"}
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
+
+
+def test_rooms_of_the_data_wing_have_at_most_200_lines():
+    for path in (ROOT / "lib/data").glob("*.py"):
+        count = len(path.read_text(encoding="utf-8").splitlines())
+        assert count <= 200, f"{path.name} has {count} lines: a room with two topics?"
 
 
 @each_notebook
@@ -105,7 +115,8 @@ def test_only_cells_that_nbval_compares_carry_output(name):
 
 def test_no_function_is_defined_in_two_places():
     named, written = defaultdict(set), defaultdict(set)
-    sources = {path: path.read_text() for f in ("lib", "tests") for path in (ROOT / f).glob("*.py")}
+    paths = [path for folder in ("lib", "tests") for path in (ROOT / folder).rglob("*.py")]
+    sources = {path: path.read_text() for path in paths}
     sources |= {path: "\n".join(c.source for c in list_code(path.stem)) for path in PATHS}
     for path, source in sources.items():
         for node in ast.walk(ast.parse(source)):
@@ -114,7 +125,7 @@ def test_no_function_is_defined_in_two_places():
                 text = ast.dump(node.args) + "".join(ast.dump(part) for part in body)
                 written[text].add(f"{path.name}: {node.name}")
                 # Names with __ are Python's, and on_epoch_end and its like are Keras'.
-                if path.parent.name != "tests" and not node.name.startswith(("__", "on_")):
+                if "tests" not in path.parts and not node.name.startswith(("__", "on_")):
                     named[node.name].add(path.name)
     again = [places for found in (written, named) for places in found.values() if len(places) > 1]
     assert not again, "keep one and import it"
@@ -133,15 +144,17 @@ def list_imports(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            joined = node.module == "lib"
-            yield from (f"lib.{alias.name}" for alias in node.names) if joined else [node.module]
+            # `from lib.data import pixels` names a room, `from lib.data.store import Store` a part.
+            joined = node.module in ("lib", "lib.data")
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from names if joined else [node.module]
 
 
 def test_rooms_import_only_rooms_above_them_and_tensorflow_only_where_it_belongs():
     reached = {}
     for position, room in enumerate(ROOMS):
         imported = set(list_imports(TREES[room]))
-        rooms = {module.split(".")[1] for module in imported if module.startswith("lib.")}
+        rooms = {module.removeprefix("lib.") for module in imported if module.startswith("lib.")}
         assert rooms <= set(ROOMS[:position]), f"{room} imports a room that is not above it"
         reached[room] = {module.split(".")[0] for module in imported}
         reached[room] |= {module for above in rooms for module in reached[above]}

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from lib import dataset, pixels, predict, workspace
+from lib import predict, workspace
+from lib.data.labels import list_new_pictures
+from lib.data.pictures import load
+from lib.storage import read_table
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
 
@@ -41,7 +44,7 @@ ODD_NAME = 'a,"b\\n$x$\n.png'
 
 def predict_to_csv(saved, places, file):
     status = predict.predict_pictures([str(saved), *map(str, places), "--csv", str(file)])
-    return status, dataset.read_table(file)
+    return status, read_table(file)
 
 
 def test_one_picture_gets_the_answer_that_it_gets_among_many(saved, pictures, tmp_path):
@@ -57,9 +60,9 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(saved, pictures, tm
 
 def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(saved, pictures):
     model, about = predict.load_classifier(saved)
-    files = dataset.list_folder(pictures, []).file
+    files = list_new_pictures(pictures, []).file
     table = predict.classify(model, about, pictures, files)
-    images = np.stack([pixels.load(pictures / file, 8) for file in files])
+    images = np.stack([load(pictures / file, 8) for file in files])
     y_prob = model.predict_on_batch(images)
     assert np.allclose(table.probability, y_prob.max(axis=1), atol=1e-6)
     assert list(table.file) == list(files) and (table["index"] == y_prob.argmax(axis=1)).all()

@@ -12,7 +12,8 @@ import papermill
 import pytest
 from PIL import Image
 
-from lib import chain, dataset, metrics, pixels, report, training, workspace
+from lib import chain, metrics, report, training, workspace
+from lib.storage import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]
@@ -47,7 +48,7 @@ def save_model(ws, name, weights):
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
+def judged(tmp_path_factory, prepare_set):
     """A workspace of two classes, one always recognised by one model only, and 05 run on it."""
     root = tmp_path_factory.mktemp("report")
     rng = np.random.default_rng(0)
@@ -57,8 +58,9 @@ def judged(tmp_path_factory):
             noise = rng.normal(colour, 30, (16, 16, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(noise).save(root / "train" / name / file)
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
-    listed, _ = dataset.scan(ws.train)
-    ws.save_table(pixels.prepare(ws.train, listed.file, [16], ws.scratch), "pictures.csv")
+    listed = prepare_set(ws, [16])[["file"]].assign(
+        label=lambda table: table.file.str.split("/").str[0]
+    )
     # The file with the hostile name is a validation picture, so galleries show it.
     part = listed.file.str.contains("a,|/[0-4].png").map({True: "validation", False: "train"})
     ws.save_table(listed.assign(part=part), "split.csv")
@@ -83,23 +85,23 @@ def test_everything_judged_stands_in_the_results_folder(judged):
         parse_constant=lambda word: pytest.fail(f"{word} is not valid JSON"),
     )
     assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
-    comparison = dataset.read_table(judged.results / "comparison.csv").set_index("model")
+    comparison = read_table(judged.results / "comparison.csv").set_index("model")
     names = """top1 top1_low top1_high average_per_class average_per_class_low
     average_per_class_high top3 macro_f1 weighted_f1 balanced_accuracy kappa nll brier ece
     temperature ece_before ece_after parameters file_megabytes training_seconds
     pictures_per_second n""".split()
     assert np.isfinite(comparison[names].astype(float).to_numpy()).all()
     assert (comparison.pictures_per_second.astype(float) > 0).all()
-    pairs = dataset.read_table(judged.results / "pairs.csv")
+    pairs = read_table(judged.results / "pairs.csv")
     assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
     for name in ("mistakes", "confused", "suspects", "reliability", "cost", "recall_by_class"):
         assert (judged.results / f"figures/{name}.png").stat().st_size > 5000
 
 
 def test_suspects_are_the_pictures_that_no_model_recognises(judged):
-    suspects = dataset.read_table(judged.results / "suspects.csv")
-    wrong = dataset.read_table(judged.results / "predictions/wrong.csv")
-    other = dataset.read_table(judged.results / "predictions/one_class.csv")
+    suspects = read_table(judged.results / "suspects.csv")
+    wrong = read_table(judged.results / "predictions/wrong.csv")
+    other = read_table(judged.results / "predictions/one_class.csv")
     missed = (wrong.predicted != wrong.label) & (other.predicted != other.label)
     assert sorted(suspects.file) == sorted(wrong.file[missed]) and len(suspects) == 6
     assert f"{CLASSES[1]}/{FILE}" in set(suspects.file)

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from lib import dataset, generators, litert, training, workspace
+from lib import litert, training, workspace
+from lib.data import generators
+from lib.data.split import identify_set
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -174,13 +176,13 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
         assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
 
 
-def test_only_the_same_settings_and_split_go_on(prepared, capsys):
+def test_only_the_same_settings_and_split_go_on(prepared, prepare_set, capsys):
     _, first = train_tiny(prepared, epochs=1, rate=1)
     _, again = train_tiny(prepared, epochs=1, rate=1)
     assert "goes on after epoch 1" in capsys.readouterr().out and again.equals(first)
     _, other = train_tiny(prepared, epochs=1, rate=2)
     assert "goes on" not in capsys.readouterr().out and len(other) == 1
-    prepared.save_table(dataset.split(dataset.scan(prepared.train)[0], 9), "split.csv")
+    prepare_set(prepared, seed=9)
     train_tiny(prepared, epochs=1, rate=1)
     assert "goes on" not in capsys.readouterr().out
 
@@ -197,7 +199,7 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     about = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
     assert ABOUT.items() <= about.items() and about["name"] == "tiny"
     assert about["class_names"] == ["007", "NA", "red"]
-    assert about["split_hash"] == dataset.read_split(prepared).attrs["hash"]
+    assert about["split_hash"] == identify_set(prepared)
     assert about["versions"]["keras"] == keras.__version__ and about["demo"] is False
     counted = sum(int(np.prod(weight.shape)) for weight in model.get_weights())
     assert about["parameters_total"] >= about["parameters_trainable"] == 4 * 28 + 3 * 145
@@ -210,7 +212,7 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
 
 
 def test_model_of_another_split_is_named_and_left_out(prepared, capsys):
-    split_hash = dataset.read_split(prepared).attrs["hash"]
+    split_hash = identify_set(prepared)
     for name, made_for, notebook, weights in (
         ("z_cnn", split_hash, "02", "from scratch"),
         ("a_transfer", split_hash, "04", "untrained"),

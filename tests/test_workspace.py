@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lib import workspace
+from lib import storage, workspace
 
 
 @pytest.fixture
@@ -45,12 +45,22 @@ def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monk
         ({"results": "train"}, ValueError, ['"results"', 'inside "train"', "another folder"]),
         ({"scratch": "train/red"}, ValueError, ['"scratch"', 'inside "train"']),
         ({"test": "test", "results": "test/r"}, ValueError, ['"results"', 'inside "test"']),
+        ({"validation": "val"}, FileNotFoundError, ['"validation"', "paths.json"]),
+        ({"train_labels": "x.csv"}, FileNotFoundError, ['"train_labels"', "x.csv"]),
+        ({"validation": "test", "scratch": "test/s"}, ValueError, ['inside "validation"']),
     ],
 )
 def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, error, words):
     with pytest.raises(error) as caught:
         workspace.open(paths_file(**changes))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_backslash_in_a_paths_file_is_an_error_with_advice(tmp_path):
+    path = tmp_path / "paths.json"
+    path.write_text(r'{"train": "C:\pictures\train", "results": "r", "scratch": "s"}')
+    with pytest.raises(ValueError, match=r"Invalid .escape.*Write / or \\\\ between folders, not"):
+        workspace.open(path)
 
 
 TWICE = '{"train": "train", "results": "r", "scratch": "s", "train": "other"}'
@@ -83,7 +93,7 @@ def test_environment_names_the_paths_file_and_an_argument_goes_before_it(paths_f
 
 def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(workspace, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
     demo = workspace.open()
     assert demo.is_demo and demo == workspace.open("demo")
     assert demo.test_labels.name == "test_labels.csv" and "drawn" in demo.data_note
@@ -101,11 +111,11 @@ def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):
 def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), workspace.whole_file(path) as part:
+    with pytest.raises(KeyboardInterrupt), storage.whole_file(path) as part:
         part.write_text("half of the n")
         raise KeyboardInterrupt
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-    with workspace.whole_file(path) as part:
+    with storage.whole_file(path) as part:
         part.write_text("new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 

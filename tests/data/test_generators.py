@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
-from lib import dataset, generators, pixels
+from lib.data import generators, pixels
+from lib.data.demo import draw_picture
+from lib.data.split import read_split
 
 SIDE, REACH = 64, 16
 
@@ -54,7 +56,7 @@ def test_fit_is_fed_the_batches_of_the_epoch_that_is_set_without_autotuning():
 
 
 def test_only_the_training_part_is_shuffled_and_augmented(prepared):
-    table = dataset.read_split(prepared)
+    table = read_split(prepared)
     for augment in (False, True):
         train, validation = generators.pair(prepared, 8, 5, seed=1, augment=augment)
         for batches, part in ((train, "train"), (validation, "validation")):
@@ -134,10 +136,9 @@ def test_transform_leads_to_the_place_computed_by_hand(angle, zoom_x, zoom_y, ne
     transform = generators.compose_transforms(
         np.array([angle]), np.array([zoom_x]), np.array([zoom_y]), 7, 9
     )
-    a0, a1, a2, b0, b1, b2, c0, c1 = transform[0]
+    (a0, a1, a2), (b0, b1, b2) = transform[0]
     x, y = new
     assert (a0 * x + a1 * y + a2, b0 * x + b1 * y + b2) == pytest.approx(old, abs=1e-5)
-    assert c0 == c1 == 0
 
 
 def test_augmentation_equals_the_same_map_in_scipy(monkeypatch):
@@ -146,9 +147,10 @@ def test_augmentation_equals_the_same_map_in_scipy(monkeypatch):
         generators, "compose_transforms", lambda *args: seen.append(compose(*args)) or seen[0]
     )
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (12, 20, 26, 3), dtype=np.uint8)
+    images = np.stack([draw_picture("Aves", rng).resize((52, 40)) for _ in range(12)])
     moved = generators.augment(images, np.random.default_rng(1)).astype(float)
-    for image, result, (a0, a1, a2, b0, b1, b2, _, _) in zip(images, moved, seen[0]):
+    differences = []
+    for image, result, ((a0, a1, a2), (b0, b1, b2)) in zip(images, moved, seen[0]):
         for channel in range(3):
             expected = affine_transform(
                 image[..., channel].astype(float),
@@ -157,7 +159,33 @@ def test_augmentation_equals_the_same_map_in_scipy(monkeypatch):
                 order=1,
                 mode="nearest",
             )
-            assert abs(result[..., channel] - expected).max() < 1.5
+            differences.append(abs(result[..., channel] - expected))
+    # OpenCV places a pixel to a 32nd.
+    assert np.mean(differences) < 1 and np.mean([d.max() for d in differences]) < 8
+
+
+def test_order_and_augmentation_of_an_epoch_share_no_stream(monkeypatch):
+    drawn, real = [], np.random.default_rng
+    monkeypatch.setattr(
+        np.random, "default_rng", lambda seed: drawn.append(real(seed).random(4)) or real(seed)
+    )
+    pictures = np.zeros((8, 4, 4, 3), np.uint8)
+    batches = generators.Batches(pictures, np.zeros(8, int), 2, 4, seed=0, augment=True)
+    for batches.epoch in (0, 1, 2):
+        for index in range(len(batches)):
+            batches[index]
+    # An order and two batches for each of three epochs, no two alike.
+    assert len({tuple(stream) for stream in drawn}) == len(drawn) == 9
+
+
+def test_order_of_an_epoch_is_drawn_once(monkeypatch):
+    batches, real, calls = make_numbered(seed=5), np.random.default_rng, []
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: calls.append(seed) or real(seed))
+    first = [read_epoch(batches) for _ in range(2)]
+    batches.epoch = 0
+    again = read_epoch(batches)
+    assert len(calls) == 3
+    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first[0], again))
 
 
 def test_edges_are_filled_with_the_nearest_pixel_and_the_same_rng_repeats_itself():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import demo
+from lib.data import demo
 
 
 @pytest.fixture(scope="module")

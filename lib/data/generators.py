@@ -1,14 +1,24 @@
 """Batches for a model, in an order that a seed decides; augmentation."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import keras
 import numpy as np
 
-from lib import dataset, pixels
+from lib.data import pixels
+from lib.data.split import read_split
+from lib.machine import count_cores
 
 ROTATION_DEGREES, ZOOM = 20, 0.2
 BATCHES_AHEAD = 2
+# Random streams of one seed that never meet: (stream, epoch), (stream, epoch, batch).
+ORDER, AUGMENTATION = 0, 1
+CORES = count_cores()
+pool = ThreadPoolExecutor(CORES)
+# A thread a core turns whole pictures; OpenCV dividing each of them too would only cost time.
+cv2.setNumThreads(0)
 
 
 class Batches(keras.utils.PyDataset):
@@ -27,7 +37,7 @@ class Batches(keras.utils.PyDataset):
         """Take the inputs in order, or shuffled anew each epoch.
 
         Args:
-            inputs: anything that takes an index array: `Pixels`, or float32 features (n, ...).
+            inputs: anything that takes an index array: a `Selection` of pixels or features (n, ...).
             y_true: int (n,), positions of the classes.
             num_classes: width of the one-hot labels.
             batch_size: pictures a batch; the last one may be smaller.
@@ -37,6 +47,7 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
         self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
+        self._drawn = (None, np.arange(len(self.y_true)))
 
     def __len__(self) -> int:
         return math.ceil(len(self.y_true) / self.batch_size)
@@ -45,13 +56,17 @@ class Batches(keras.utils.PyDataset):
         chosen = self._order()[index * self.batch_size : (index + 1) * self.batch_size]
         batch = self.inputs[chosen]
         if self.augment:
-            batch = augment(batch, np.random.default_rng([self.seed, self.epoch, index]))
-        return batch, np.eye(self.num_classes, dtype=np.float32)[self.y_true[chosen]]
+            batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
+        return batch, keras.utils.to_categorical(self.y_true[chosen], self.num_classes)
 
     def _order(self) -> np.ndarray:
-        if self.seed is None:
-            return np.arange(len(self.y_true))
-        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.y_true))
+        if self.seed is not None and self._drawn[0] != self.epoch:
+            rng = self._rng(ORDER, self.epoch)
+            self._drawn = (self.epoch, rng.permutation(len(self.y_true)))
+        return self._drawn[1]
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=stream))
 
 
 def stream(batches: Batches):
@@ -93,7 +108,7 @@ def pair(
         train: shuffled anew each epoch.
         validation: in the order of split.csv.
     """
-    table = dataset.read_split(ws)
+    table = read_split(ws)
     class_names = sorted(set(table.label))
     parts = []
     for part, shuffle in (("train", seed), ("validation", None)):
@@ -123,15 +138,28 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
     zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
     flip = rng.choice([-1, 1], count)
-    transforms = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
-    moved = keras.ops.image.affine_transform(
-        images.astype(np.float32), transforms, interpolation="bilinear", fill_mode="nearest"
-    )
-    return np.rint(keras.ops.convert_to_numpy(moved)).astype(np.uint8)
+    maps = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
+    moved = np.empty(images.shape, np.uint8)
+
+    def move(core: int) -> None:
+        for picture, target, matrix in zip(
+            images[core::CORES], moved[core::CORES], maps[core::CORES]
+        ):
+            cv2.warpAffine(
+                picture,
+                matrix,
+                (width, height),
+                dst=target,
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+
+    list(pool.map(move, range(CORES)))
+    return moved
 
 
 def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.ndarray:
-    """Compose zoom and rotation about the centre into the affine maps that Keras takes.
+    """Compose zoom and rotation about the centre into affine maps.
 
     A map leads from a pixel of the new picture to the place in the old one whose colour it gets:
     first the zoom (above 1 shows more of the surroundings, a negative one mirrors), then the
@@ -143,12 +171,11 @@ def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.nda
         height, width: of the pictures, in pixels.
 
     Returns:
-        float32 (n, 8): rows a0, a1, a2, b0, b1, b2, 0, 0 with x' = a0 x + a1 y + a2.
+        float64 (n, 2, 3): x' = a0 x + a1 y + a2 and y' = b0 x + b1 y + b2.
     """
     cos, sin = np.cos(angle), np.sin(angle)
     a0, a1, b0, b1 = cos * zoom_x, -sin * zoom_y, sin * zoom_x, cos * zoom_y
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     a2 = centre_x - a0 * centre_x - a1 * centre_y
     b2 = centre_y - b0 * centre_x - b1 * centre_y
-    zero = np.zeros_like(a0)
-    return np.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1).astype(np.float32)
+    return np.stack([a0, a1, a2, b0, b1, b2], axis=1).reshape(-1, 2, 3)

@@ -1,0 +1,107 @@
+"""Colours: samples of any depth, palette or profile become bytes in sRGB."""
+
+import io
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+USUAL_WHITES = (1, 255, 1023, 4095, 16383, 65535)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
+    """Decode what has more than 8 bits a sample, with OpenCV, which keeps them.
+
+    Args:
+        picture: as Pillow opens it.
+        data: its file.
+        tags: those of a TIFF.
+    """
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        picture.load()  # Tells what is wrong.
+        raise NotImplementedError("samples that OpenCV can't read")
+    if samples.ndim == 3:
+        samples = samples[..., [2, 1, 0, 3][: samples.shape[2]]]
+    if tags.get(284) == 2 and samples.ndim == 3:
+        samples = _read_planes(samples, data, tags)
+    levels = scale_to_bytes(samples)
+    if tags.get(262) == 0:  # white is zero
+        levels = 255 - levels
+    if levels.ndim == 2 and "transparency" in picture.info:
+        levels[samples == picture.info["transparency"]] = 255
+    return Image.fromarray(levels)
+
+
+def _read_planes(samples: np.ndarray, data: bytes, tags) -> np.ndarray:
+    # Pillow and OpenCV mix up colours that lie one after the other, each a plane of its own.
+    if tags.get(259, 1) != 1:
+        raise NotImplementedError("compressed planes")
+    strips = b"".join(data[start : start + size] for start, size in zip(tags[273], tags[279]))
+    dtype = samples.dtype.newbyteorder(">" if data[:2] == b"MM" else "<")
+    planes = np.frombuffer(strips, dtype).reshape(samples.shape[2], *samples.shape[:2])
+    return np.moveaxis(planes, 0, 2).astype(samples.dtype)
+
+
+def scale_to_bytes(samples: np.ndarray) -> np.ndarray:
+    """Scale samples of any depth to bytes: 0 stays black, and one rule finds the white.
+
+    TIFF 6.0 (sections 8 and 19) and PNG say what a sample could hold, not what is white: cameras
+    store 12 bits in 16, programs 0-1 or 0-65535 in floats. White is the least of the usual levels
+    1, 255, 1023, 4095, 16383, 65535 and the type's own that is not below the largest sample; of
+    floats, where single ones exceed it, not below 99 % of them.
+
+    Returns:
+        uint8, as `samples`; what is no number is black.
+    """
+    if samples.dtype.kind == "f":
+        samples = np.nan_to_num(samples, posinf=0, neginf=0)
+        largest, own = np.percentile(samples, 99), np.finfo(np.float32).max
+    else:
+        largest, own = samples.max(), np.iinfo(samples.dtype).max
+    white = min(level for level in (*USUAL_WHITES, own) if level >= largest)
+    return np.rint(np.clip(samples / np.float32(white), 0, 1) * 255).astype(np.uint8)
+
+
+def convert_to_rgb(picture: Image.Image | np.ndarray, profile: bytes | None) -> np.ndarray:
+    """Convert a picture by its colour profile (ICC.1:2022) to sRGB, on white where transparent.
+
+    Args:
+        picture: of any mode; an array is RGB.
+        profile: as embedded in its file.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    if isinstance(picture, np.ndarray):
+        if not profile:
+            return picture
+        picture = Image.fromarray(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode not in ("L", "RGB", "CMYK"):
+        picture = picture.convert("RGB")
+    if transform := _make_transform(profile, picture.mode):
+        picture = ImageCms.applyTransform(picture, transform)
+    if picture.mode == "RGBA":
+        white = Image.new("RGBA", picture.size, "white")
+        white.alpha_composite(picture)
+        picture = white
+    return np.asarray(picture.convert("RGB"))
+
+
+@lru_cache(64)
+def _make_transform(profile: bytes | None, mode: str):
+    if not profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return None
+        shown = "RGBA" if mode == "RGBA" else "RGB"
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, shown)
+    # A damaged profile, or one of another kind of picture, is none.
+    except (ImageCms.PyCMSError, OSError):
+        return None

@@ -1,0 +1,150 @@
+"""Equal and alike pictures: knows which files show the same, by content, pattern and colour."""
+
+from itertools import combinations, count
+
+import numpy as np
+import pandas as pd
+from scipy.fft import dct
+
+# Limits of being alike: 95 % of photographs cut by 2 % on each side pass both; no two others did.
+MOST_BITS, MOST_DISTANCE = 8, 0.03
+FLAT = 2  # standard deviation, in grey levels, below which a picture has no pattern to compare
+NOISE = 0.005  # share of the pattern below which a wave, say of a symmetrical picture, is chance
+BLOCK = 4096
+SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, for Fibonacci hashing
+
+
+def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decide what becomes of files with equal content.
+
+    Args:
+        pictures: columns file, label, digest (of the content), perhaps others; sorted by file.
+        rule: "together": all stay, to be given one part. "drop": the first file of each content
+            stays; where copies contradict each other, being in different classes, none.
+
+    Returns:
+        kept: the rows that stay.
+        checks: columns file, problem (`duplicate`, `duplicate_other_class`), action.
+
+    Raises:
+        ValueError: the rule is neither.
+    """
+    if rule not in ("together", "drop"):
+        raise ValueError(f'DUPLICATES is {rule!r}; it is "together" or "drop".')
+    labels = pictures.groupby("digest").label
+    conflict = labels.transform("nunique") > 1
+    found, action, kept = labels.transform("size") > 1, "kept, same part", pictures
+    if rule == "drop":
+        found, action = conflict | pictures.duplicated("digest"), "left out"
+        kept = pictures[~found].reset_index(drop=True)
+    problem = conflict.map({True: "duplicate_other_class", False: "duplicate"})
+    checks = pictures[["file"]].assign(problem=problem, action=action)[found]
+    return kept, checks.reset_index(drop=True)
+
+
+def list_alike(pictures: pd.DataFrame, alike: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Name the pictures that look alike.
+
+    Args:
+        pictures: columns file, label; one row a content, in the order of the thumbnails.
+        alike: as `find_alike` returns it.
+
+    Returns:
+        near: columns file, other, distance, mirrored.
+        checks: columns file (sorted), problem (`near_duplicate`; `near_duplicate_other_class`
+            where any partner is in another class), action.
+    """
+    file, label = pictures.file.to_numpy(), pictures.label.to_numpy()
+    near = alike.assign(file=file[alike.a], other=file[alike.b])
+    across = pd.Series(label[alike.a] != label[alike.b], dtype=bool)
+    across = pd.concat([across, across]).groupby([*near.file, *near.other]).any()
+    problem = across.map({True: "near_duplicate_other_class", False: "near_duplicate"})
+    checks = pd.DataFrame({"file": across.index, "problem": problem.array, "action": "kept"})
+    return near[["file", "other", "distance", "mirrored"]], checks
+
+
+def find_alike(thumbnails, most_bits: int = MOST_BITS) -> pd.DataFrame:
+    """Find every pair of pictures that look alike, one of them perhaps mirrored.
+
+    Args:
+        thumbnails: uint8 (n, 16, 16, 3), RGB, whole pictures squeezed; read block by block.
+        most_bits: number of bits, of 63, in which the hashes of their patterns may differ.
+
+    Returns:
+        columns a, b (positions, a < b), distance (1 - correlation), mirrored; most alike first.
+    """
+    hashes, places = _hash_patterns(thumbnails)
+    a, b, turned = _pair_hashes(hashes, most_bits)
+    a, b = places[a], places[b]
+    distance = _measure_distances(thumbnails, a, b, turned)
+    pairs = pd.DataFrame({"a": a, "b": b, "distance": distance, "mirrored": turned})
+    pairs = pairs[distance <= MOST_DISTANCE].sort_values(["distance", "a", "b", "mirrored"])
+    return pairs.drop_duplicates(["a", "b"], ignore_index=True)  # symmetry pairs both ways
+
+
+def _hash_patterns(thumbnails):
+    # A bit is the sign of one of the lowest waves of the grey picture, its mean left out (after
+    # Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions", 3.2.1).
+    waves, grey = dct(np.eye(16), axis=0, norm="ortho")[:8], [0.299, 0.587, 0.114]
+    transform = np.einsum("vy,ux,c->yxcvu", waves, waves, grey).reshape(768, 64)
+    transform[:, 0] = 0
+    hashes, patterned = np.empty((2, len(thumbnails)), np.uint64), np.empty(len(thumbnails), bool)
+    for start in range(0, len(thumbnails), BLOCK):
+        block = slice(start, start + BLOCK)
+        strengths = thumbnails[block].reshape(-1, 768) @ transform.astype(np.float32)
+        total = np.linalg.norm(strengths, axis=1, keepdims=True)
+        patterned[block] = total[:, 0] / 16 >= FLAT  # 16 is the root of the number of pixels
+        for row in hashes:
+            row[block] = np.packbits(strengths > NOISE * total, axis=1).view(np.uint64)[:, 0]
+            strengths[:, 1::2] *= -1  # a mirror turns the waves that are odd from left to right
+    return hashes[:, patterned], np.flatnonzero(patterned)
+
+
+def _measure_distances(thumbnails, a, b, mirrored):
+    distances = np.empty(len(a))
+    for start in range(0, len(a), BLOCK):
+        block = slice(start, start + BLOCK)
+        others, turned = thumbnails[b[block]], mirrored[block]
+        others[turned] = others[turned, :, ::-1]
+        pair = np.stack([thumbnails[a[block]], others]).reshape(2, -1, 8, 2, 8, 2, 3)
+        # Coarser, so that a cut tells less; standardised over all channels, so that a hue tells.
+        colours = pair.mean(axis=(3, 5)).reshape(2, -1, 192)
+        colours -= colours.mean(axis=2, keepdims=True)
+        colours /= np.linalg.norm(colours, axis=2, keepdims=True)
+        distances[block] = 1 - (colours[0] * colours[1]).sum(axis=1)
+    return distances.round(4)
+
+
+def _pair_hashes(hashes, most_bits):
+    # All bits are dealt to most_bits + k bands; k of them are equal in any pair to be found, so
+    # sorting by every choice of k bands brings it together. With this k few are so by chance.
+    n, joined = hashes.shape[1], hashes.ravel()
+    k = next(k for k in count(1) if 2 ** (64 * k / (most_bits + k)) >= n)
+    bands = range(most_bits + k)
+    masks = [np.uint64(sum(1 << bit for bit in range(band, 64, len(bands)))) for band in bands]
+    found = [np.empty((2, 0), int)]
+    for chosen in combinations(bands, k):
+        skipped = [masks[band] for band in range(chosen[-1]) if band not in chosen]
+        for a, b in _match(joined, sum(masks[band] for band in chosen)):
+            near = np.bitwise_count(joined[a] ^ joined[b]) <= most_bits
+            pairs = np.stack([a[near], b[near]])
+            for mask in skipped:  # a pair equal here too was found by an earlier choice
+                pairs = pairs[:, np.bitwise_xor(*joined[pairs]) & mask != 0]
+            found.append(pairs[:, pairs[0] < pairs[1] % n])
+    a, b = np.concatenate(found, axis=1)
+    return a, np.where(b < n, b, b - n), b >= n
+
+
+def _match(hashes, mask):
+    # Pairs positions of hashes that are equal under the mask (rarely others too). A key is the
+    # masked hash, scrambled, with the position as its last bits: sorting one array is quickest.
+    last = np.uint64((1 << len(hashes).bit_length()) - 1)
+    keys = (hashes & mask) * SCRAMBLE & ~last | np.arange(len(hashes), dtype=np.uint64)
+    keys.sort()
+    positions, keys = (keys & last).view(int), keys & ~last
+    rows, shift = np.flatnonzero(keys[1:] == keys[:-1]), 1
+    while len(rows):
+        yield positions[rows], positions[rows + shift]
+        shift += 1
+        rows = rows[rows + shift < len(keys)]
+        rows = rows[keys[rows] == keys[rows + shift]]

@@ -1,0 +1,139 @@
+"""Labels, parts and groups as people have them: CSV files, and folders to try the models on."""
+
+import os
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from lib.data.listing import FORMS, PART_NAMES, label_by_folder, walk
+from lib.storage import read_table
+
+
+def list_pictures(
+    train: Path, labels: Path | None = None, validation: Path | None = None
+) -> pd.DataFrame:
+    """List every file of the training folder, with its label and, where known, part and group.
+
+    Args:
+        train: folder whose sub-folders are the classes, unless there are labels.
+        labels: CSV file with the columns file, label and, if you like, part (`train` or
+            `validation`) and group: what belongs together, say the pictures of one animal.
+        validation: folder of class folders that is the validation part.
+
+    Returns:
+        columns file (relative to `train`), label, part, group ("" where not given), problem (""
+        where it may be a picture, else one word), sorted by file.
+
+    Raises:
+        ValueError: the labels file can't be used, or fits no picture.
+    """
+    table = walk(train)
+    table = label_by_folder(table, train) if labels is None else _label_by_file(table, labels)
+    if validation is not None:
+        further = label_by_folder(walk(validation), validation)
+        further["file"] = os.path.relpath(validation, train) + "/" + further.file
+        table = pd.concat([table.assign(part="train"), further.assign(part="validation")])
+    table = table.reindex(columns=["file", "label", "part", "group", "problem"]).fillna("")
+    return table.sort_values("file", ignore_index=True)
+
+
+def read_labels(path: Path) -> pd.DataFrame:
+    """Read a CSV file of labels: columns file, label and, if you like, part and group.
+
+    Raises:
+        ValueError: it lacks file or label, says two things of one file, or has an unknown part.
+    """
+    labels = read_table(path).drop_duplicates()
+    if not {"file", "label"} <= set(labels.columns):
+        raise ValueError(f"{path} needs the columns file and label, named in its first row.")
+    if (twice := labels.file[labels.file.duplicated()]).size:
+        raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}.")
+    if "part" in labels:
+        known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
+        if (others := labels.part[~labels.part.str.lower().isin(known)]).size:
+            raise ValueError(f"{path}: part {others.iloc[0]!r}; write train or validation.")
+        labels["part"] = labels.part.str.lower().map(known)
+    return labels
+
+
+def match_files(names, files) -> dict[str, str]:
+    """Find the file that each name of a labels file means; what fits none is absent.
+
+    A name may lack the ending, or name other folders, where one file alone fits; letters compare
+    in Unicode's composed form (NFC), as Macs and others write them differently.
+    """
+    found, forms = (
+        {},
+        (lambda p: p, lambda p: p.with_suffix(""), lambda p: p.name, lambda p: p.stem),
+    )
+    for form in forms:
+        fitting = {}
+        for file in files:
+            fitting.setdefault(str(form(_compose(file))), []).append(file)
+        for name in names:
+            path = _compose(name)
+            fits = fitting.get(str(path)) or fitting.get(str(form(path))) or []
+            if name not in found and len(fits) == 1:
+                found[name] = fits[0]
+    return found
+
+
+def _compose(name: str) -> PurePosixPath:
+    return PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+
+
+def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    labels = read_labels(path)
+    candidates = table.file[table.problem == ""]
+    labels["found"] = labels.file.map(match_files(labels.file, candidates))
+    if labels.found.isna().all():
+        raise ValueError(
+            f"{path}: none of its {len(labels)} rows names a picture of the folder. Its first row "
+            f"has {labels.file.iloc[0]!r}, and a file there is {next(iter(candidates), None)!r}."
+        )
+    missing = labels[labels.found.isna()][["file"]].assign(problem="missing_file")
+    known = labels.dropna(subset="found").drop_duplicates("found").set_index("found")
+    for column in ("label", "part", "group"):
+        table[column] = table.file.map(known[column]).fillna("") if column in known else ""
+    table.loc[(table.problem == "") & (table.label == ""), "problem"] = "no_label"
+    return pd.concat([table, missing], ignore_index=True).fillna("")
+
+
+def list_new_pictures(
+    folder: Path, class_names: list[str], labels: Path | None = None
+) -> pd.DataFrame:
+    """List pictures to try the models on: columns file (relative to `folder`) and label.
+
+    The label is that of the labels file, else the class folder a picture lies in, else "".
+
+    Raises:
+        FileNotFoundError: it is no folder.
+        ValueError: it holds no picture, or the labels file can't be used.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
+    table = walk(folder)
+    passed = table.problem[~table.problem.isin(["", "junk"])].value_counts()
+    if len(passed):
+        print("passed over:", ", ".join(f"{count} {word}" for word, count in passed.items()))
+    pictures = table.loc[table.problem == "", ["file"]].reset_index(drop=True)
+    if not len(pictures):
+        raise ValueError(f"{folder} holds no picture ({FORMS}).")
+    # Pictures that lie in class folders tell their own label.
+    top = pictures.file.str.split("/").str[0]
+    pictures["label"] = top.where(top.isin(class_names), "")
+    if labels is None:
+        return pictures
+    known = read_labels(labels)
+    unknown = sorted(set(known.label) - {*class_names, ""})
+    if unknown:
+        raise ValueError(
+            f'{labels}: the class "{unknown[0]}" is not one of the trained classes '
+            f"({', '.join(class_names[:20])}). Correct the labels file."
+        )
+    found = match_files(known.file, pictures.file)
+    if lost := [name for name in known.file if name not in found]:
+        print(f"{labels.name}: {len(lost)} rows name no picture, say {lost[0]!r}")
+    by_file = dict(zip(known.file.map(found), known.label))
+    return pictures.assign(label=pictures.file.map(by_file).fillna(pictures.label))

@@ -1,0 +1,192 @@
+"""One loader: a file becomes an upright RGB picture in sRGB."""
+
+import importlib.util
+import io
+import re
+import stat
+import threading
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lib.data import colours
+
+# Raise it when `load` changes what it returns: stores of older loaders are removed.
+LOADER_VERSION = 2
+ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
+# Whatever a file is called. Pillow knows further formats, which run other programs.
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
+BEGINNINGS = re.compile(rb"\xff\xd8|\x89PNG|RIFF|BM|GIF8|II\*\0|MM\0\*|.{4}ftypavi[fs]", re.S)
+HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
+if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    FORMATS.append("HEIF")
+    ENDINGS |= {".heic", ".heif"}
+LARGEST_FILE, LARGEST_PICTURE, LARGE_PICTURE = 1 << 28, 89_478_485, 1 << 24  # bytes, pixels, pixels
+# No picture is decoded below this side, so that usual sizes and the facts share a decoding.
+LEAST_SIDE = 224
+ORIENTATION = 0x0112
+# What a decoder has to say becomes a recorded word.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+one_large_at_a_time = threading.Lock()
+
+
+class PictureError(ValueError):
+    """A file that can't be used as a picture; `problem` says why in one word."""
+
+    def __init__(self, problem: str, source=""):
+        super().__init__(f"{source}: {problem}")
+        self.problem = problem
+
+
+def load(source: Path | bytes, image_size: int) -> np.ndarray:
+    """Decode one picture, of a path or of bytes, and squeeze it to a square, antialiased.
+
+    Returns:
+        uint8 (image_size, image_size, 3), sRGB, 0-255.
+
+    Raises:
+        PictureError: as `open_upright`.
+    """
+    return square(open_upright(source, find_decoding_side(image_size)), image_size)
+
+
+def find_decoding_side(image_size: int) -> int:
+    """Return the least side to decode to: 224, or a power of two, which many sizes share."""
+    return LEAST_SIDE if image_size <= LEAST_SIDE else 1 << (image_size - 1).bit_length()
+
+
+def square(picture: np.ndarray, image_size: int) -> np.ndarray:
+    """Squeeze a picture to a square, averaging areas: uint8 (image_size, image_size, 3)."""
+    height, width = (min(side, image_size) for side in picture.shape[:2])
+    shrunk = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
+
+
+def open_upright(source: Path | bytes, least_side: int) -> np.ndarray:
+    """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
+    data = source if isinstance(source, bytes) else read_file(Path(source))
+    try:
+        return decode(data, least_side)[0]
+    except PictureError as error:
+        raise PictureError(error.problem, "" if data is source else source) from error
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that may hold a picture.
+
+    Raises:
+        PictureError: with the problem unreadable, not_a_file or too_large (over 256 MiB).
+    """
+    try:
+        found = path.stat()
+        # A pipe or a device would never end.
+        if not stat.S_ISREG(found.st_mode):
+            raise PictureError("not_a_file", path)
+        if found.st_size > LARGEST_FILE:
+            raise PictureError("too_large", path)
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError("unreadable", path) from error
+
+
+def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Decode the first picture of a file, turned as Exif says, on white where transparent.
+
+    An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
+    decoder, never below `least_side`; what the decoder calls damaged is refused.
+
+    Returns:
+        picture: uint8 (height, width, 3), sRGB.
+        size: its full width and height in pixels, as shown.
+
+    Raises:
+        PictureError: with the problem empty, not_a_picture, git_lfs_pointer, needs_pillow_heif,
+            truncated, corrupt, unsupported or too_large (over 89 million pixels).
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            size, pixels = picture.size, picture.width * picture.height
+            if pixels > LARGEST_PICTURE:
+                raise Image.DecompressionBombError
+            with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
+                samples = _read_samples(picture, data, least_side)
+                shown = colours.convert_to_rgb(samples, picture.info.get("icc_profile"))
+            orientation = _read_orientation(picture)
+        if orientation > 1:
+            turned = Image.fromarray(shown)
+            turned.getexif()[ORIENTATION] = orientation
+            shown = np.asarray(ImageOps.exif_transpose(turned))
+        return shown, size[::-1] if orientation > 4 else size
+    # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
+    except Exception as error:
+        raise PictureError(_name_problem(error, data)) from error
+
+
+def _read_orientation(picture: Image.Image) -> int:
+    if picture.format == "TIFF":
+        return 1  # Its decoder has turned it.
+    try:
+        orientation = picture.getexif().get(ORIENTATION)
+    # Exif that nobody can read tells nothing, and the pixels are as good.
+    except Exception:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _read_samples(picture: Image.Image, data: bytes, least_side: int):
+    if picture.format in ("JPEG", "MPO"):
+        return _read_jpeg(picture, data, least_side)
+    tags = picture.tag_v2 if picture.format == "TIFF" else {}
+    if max(tags.get(258, (1,))) > 8 or (picture.format == "PNG" and data[24] == 16):
+        return colours.read_deep(picture, data, tags)
+    picture.load()
+    # Some write the colours of a palette as bytes into fields of two.
+    if 320 in tags and max(tags[320]) < 256:
+        picture.putpalette(np.reshape(tags[320], (3, -1)).T.astype(np.uint8).tobytes())
+    return picture
+
+
+def _read_jpeg(picture: Image.Image, data: bytes, least_side: int):
+    colours = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
+    try:
+        samples = simplejpeg.decode_jpeg(data, colours, min_height=least_side, min_width=least_side)
+    except ValueError as error:
+        extra = re.search(r"(\d+) extraneous bytes", str(error))
+        # Cameras leave a byte or two before a marker; other warnings of damage are true.
+        if re.search("Corrupt|Premature", str(error)) and not (extra and int(extra[1]) <= 2):
+            raise
+        picture.load()  # What simplejpeg doesn't know, a rare subsampling say.
+        return picture
+    if colours == "CMYK":  # Adobe's way: 0 is full ink
+        return Image.frombytes("CMYK", samples.shape[1::-1], (255 - samples).tobytes())
+    return samples if colours == "RGB" else Image.fromarray(samples.squeeze(axis=2))
+
+
+def _name_problem(error: Exception, data: bytes) -> str:
+    if isinstance(error, (Image.DecompressionBombError, MemoryError)):
+        return "too_large"
+    if isinstance(error, NotImplementedError):
+        return "unsupported"
+    if isinstance(error, UnidentifiedImageError):
+        is_tiff = data[:4] in (b"II*\0", b"MM\0*")
+        return sniff(data[:64]) or ("unsupported" if is_tiff else "corrupt")
+    return "truncated" if re.search("truncated|Premature end of JPEG", str(error)) else "corrupt"
+
+
+def sniff(beginning: bytes) -> str:
+    """Tell from the first 64 bytes of a file why it is no picture; "" where it may be one."""
+    if not beginning:
+        return "empty"
+    if beginning.startswith(b"version https://git-lfs"):
+        return "git_lfs_pointer"
+    if HEIF_BEGINNINGS.match(beginning):
+        return "" if HAS_HEIF else "needs_pillow_heif"
+    return "" if BEGINNINGS.match(beginning) else "not_a_picture"

@@ -1,0 +1,160 @@
+"""Pixels: every picture is decoded once, by any process, and kept in stores."""
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from lib.data import pictures, quality, sources
+from lib.data.store import Selection, Store, open_store
+from lib.machine import count_cores
+from lib.storage import is_on_drive, lock, read_table, require_room
+
+TURN_BYTES = 1 << 28  # of pixels, decoded in one turn at the lock
+TASKS_A_TURN = 32
+# Lets other processes have their turn at the lock.
+PAUSE = 0.002  # seconds
+
+
+def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
+    """Open the stores of the facts, as size 0, and of the pixels of each size."""
+    sized = {s: open_store(scratch, f"pixels_{s}", np.uint8, (s, s, 3)) for s in image_sizes}
+    return {0: open_store(scratch, "facts", quality.FACTS)} | sized
+
+
+def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.DataFrame:
+    """Decode every file once, and keep its pixels of each size and the facts about it.
+
+    What any process has finished with these contents is not decoded again.
+
+    Args:
+        folder: what `files` are relative to.
+        files: file names.
+        image_sizes: sides of the squares, in pixels.
+        scratch: folder of the stores.
+        check: whether what is there is read, to see that it is undamaged; `open_pixels` does that.
+
+    Returns:
+        One row a file, in order: file, digest, width, height (as shown, 0 where unknown),
+        brightness, contrast, sharpness (see `quality`), problem ("" where usable).
+
+    Raises:
+        OSError: the pixels would find no room, or could not be written.
+    """
+    files, stores, read = list(files), open_stores(scratch, image_sizes), []
+    needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
+    require_room(scratch, needed, "the decoded pixels")
+    turn = TURN_BYTES // sum(store.row_bytes for store in stores.values())
+    turn = max(TASKS_A_TURN, min(1024, turn))
+    progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
+    with progress, ThreadPoolExecutor(count_cores()) as pool, ThreadPoolExecutor(1) as writer:
+        for start in range(0, len(files), turn):
+            paths = [folder / name for name in files[start : start + turn]]
+            with lock(stores[0].rows.with_name("preparing.lock")):
+                for found in _take_turn(paths, stores, check, pool, writer):
+                    read += [(digest, problem) for digest, problem, _ in found]
+                    progress.update(len(found))
+            time.sleep(PAUSE)
+    table = pd.DataFrame(read, columns=["digest", "problem"]).assign(file=files)
+    usable = (table.problem == "").to_numpy()
+    facts = stores[0].select(table.digest[usable])[:]
+    for name in quality.FACTS.names[:-1]:
+        table[name] = np.zeros(len(table), quality.FACTS[name])
+        table.loc[usable, name] = facts[name]
+    return table[["file", "digest", *quality.FACTS.names[:-1], "problem"]]
+
+
+def _take_turn(paths: list, stores: dict, check: bool, pool, writer):
+    """Read pictures, and write what the stores lack while more are read; yield task by task."""
+    for store in stores.values():
+        store.refresh()
+    size, writing = -(-len(paths) // TASKS_A_TURN), []
+    tasks = [paths[start : start + size] for start in range(0, len(paths), size)]
+    for found in pool.map(lambda task: [_read_picture(p, stores, check) for p in task], tasks):
+        writing.append(writer.submit(_append, stores, found))
+        yield found
+    for written in writing:
+        written.result()
+
+
+def _append(stores: dict, found: list) -> None:
+    for size, store in stores.items():
+        if new := {digest: made[size] for digest, _, made in found if size in made}:
+            store.append(new)
+
+
+def _read_picture(path: Path, stores: dict, check: bool) -> tuple[str, str, dict]:
+    """Return digest and problem of a file, and the arrays that its stores lack, by size."""
+    digest, made, decoded, squares = "", {}, {}, {}
+    try:
+        data = pictures.read_file(path)
+        digest = hashlib.sha256(data).hexdigest()[:32]
+        for size, store in stores.items():
+            if store.holds(digest) if check else store.lists(digest):
+                continue
+            shown_size = size or quality.SIDE
+            side = pictures.find_decoding_side(shown_size)
+            if side not in decoded:
+                decoded[side] = pictures.decode(data, side)
+            if shown_size not in squares:
+                squares[shown_size] = pictures.square(decoded[side][0], shown_size)
+            made[size] = squares[shown_size]
+        if 0 in made:
+            made[0] = quality.gather_facts(made[0], decoded[pictures.LEAST_SIDE][1])
+        return digest, "", made
+    except pictures.PictureError as error:
+        return digest, error.problem, {}
+
+
+def keep_copies(ws, image_sizes) -> None:
+    """Keep each store beside results that lie on Google Drive; do nothing elsewhere."""
+    if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
+        stores, copies = _open_both(ws, image_sizes)
+        for size, store in stores.items():
+            store.copy_to(copies[size])
+
+
+def restore_copies(ws, image_sizes) -> None:
+    """Bring what scratch lacks back from Google Drive."""
+    stores, copies = _open_both(ws, image_sizes)
+    for size, store in stores.items():
+        store.take_from(copies[size])
+
+
+def _open_both(ws, image_sizes) -> tuple[dict, dict]:
+    kept = ws.results.with_name(f"{ws.results.name}_pixels")
+    return open_stores(ws.scratch, image_sizes), open_stores(kept, image_sizes)
+
+
+def open_pixels(ws, files, image_size: int) -> Selection:
+    """Open the decoded pixels of some files of the split; what was not prepared is prepared now.
+
+    Raises:
+        FileNotFoundError: 01_data_prep has not been run.
+        ValueError: a file is not what it was when 01_data_prep read it.
+    """
+    table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
+    digests = table.set_index("file").digest[list(files)]
+    restore_copies(ws, [image_size])
+    store = open_stores(ws.scratch, [image_size])[image_size]
+    missing = digests[store.find(digests) < 0]
+    if len(missing):
+        train = sources.open_folder(ws, "train")
+        table = prepare(train, missing.index, [image_size], ws.scratch, check=True)
+        changed = table.file[table.digest != missing.to_numpy()]
+        if len(changed):
+            raise ValueError(
+                f"{ws.train / changed.iloc[0]} has changed since 01_data_prep read it "
+                f"({len(changed)} such files): run 01_data_prep again."
+            )
+        keep_copies(ws, [image_size])
+    return store.select(digests)
+
+
+def open_thumbnails(scratch: Path, digests) -> np.ndarray:
+    """Return the thumbnail of each content, uint8 (n, 16, 16, 3), as `prepare` has kept it."""
+    return open_stores(scratch, [])[0].select(digests)[:]["thumbnail"]

@@ -1,0 +1,212 @@
+"""Where pictures come from: folders, archives and Kaggle, and which folder in them is meant."""
+
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lib.data.listing import PART_NAMES, holds_pictures, is_junk
+from lib.data.pictures import ENDINGS
+from lib.storage import is_on_drive, lock
+from lib.workspace import KAGGLE
+
+# Bounds for archives made to fill a disk: pictures hardly shrink.
+LARGEST_RATIO, MOST_FILES = 200, 5_000_000
+ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
+REMEDIES = {
+    401: "Kaggle does not know you. Make an API token in your settings there, and store it as "
+    "KAGGLE_API_TOKEN: in the environment, or in Colab's secrets (the key symbol). The older "
+    "KAGGLE_USERNAME and KAGGLE_KEY are read from the environment alone.",
+    403: "Kaggle refuses. Join there, accept the rules, then run this again.",
+    404: "There is no such page: compare its address in the browser.",
+    None: "Kaggle can't be reached, or the data did not arrive whole. Try again with network.",
+}
+
+
+def open_folder(ws, key: str) -> Path:
+    """Return the local folder of class folders, or of pictures, that a key of the paths means.
+
+    Archives are unpacked into scratch, Kaggle's data downloaded into kagglehub's cache, each once.
+
+    Args:
+        ws: the workspace.
+        key: "train", "validation" or "test": also the part that is looked for inside.
+
+    Raises:
+        ValueError: there are parts, but not that one; or as `unpack` and `download`.
+        ConnectionError: as `download`.
+    """
+    return _trace(getattr(ws, key), key, ws.scratch)[-1]
+
+
+def find_validation(ws, train: Path) -> Path | None:
+    """Return the configured folder of validation pictures, else one that lies beside train.
+
+    Args:
+        ws: the workspace.
+        train: folder as `open_folder` returns it.
+    """
+    if getattr(ws, "validation", None):
+        return open_folder(ws, "validation")
+    trail = [*_trace(ws.train, "train", ws.scratch), train]
+    parents = dict.fromkeys(path.parent for path in trail if _name_part(path) == "train")
+    for path in [path for parent in parents for path in _list(parent)]:
+        if _name_part(path) == "validation":
+            folder = _trace(path, "validation", ws.scratch)[-1]
+            if any(map(holds_pictures, _list(folder))):
+                return folder
+            print(f"{path} has no class folders and is not used.")
+    return None
+
+
+def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
+    """List the folders and archives gone through, from the named one to the folder meant."""
+    if str(path).startswith(KAGGLE):
+        path = download(str(path).removeprefix(KAGGLE))
+    trail = []
+    while path:
+        trail.append(path)
+        path = unpack(path, scratch) if path.is_file() else _find_step(path, key)
+    return trail
+
+
+def _find_step(folder: Path, key: str) -> Path | None:
+    """Return the folder or archive in a folder that leads to the pictures; None at the goal."""
+    inside = _list(folder)
+    archives = [path for path in inside if path.is_file()]
+    folders = [path for path in inside if path.is_dir() and holds_pictures(path)]
+    if key == "test" and any(Path(n).suffix.lower() in ENDINGS for n in os.listdir(folder)):
+        return None
+    if not folders and not archives:
+        folders = [path for path in inside if _list(path)]
+    others = [path for path in folders if not _name_part(path)]
+    found = folders if others else archives + folders
+    # Of train.zip and train/ the folder stays: it was unpacked already.
+    parts = {_name_part(path): path for path in found if _name_part(path)}
+    if key in parts and not others:
+        return parts[key]
+    if len(parts) > 1:
+        raise ValueError(
+            f"{folder} holds the parts {', '.join(path.name for path in parts.values())}, not "
+            f'classes: point "{key}" in drive_paths.json at a folder of class folders.'
+        )
+    # A folder without folders is a class, also when it is the only one.
+    return found[0] if len(found) == 1 and (found[0].is_file() or _list(found[0])) else None
+
+
+def _list(folder: Path) -> list[Path]:
+    """List the folders and archives in a folder."""
+    inside = [entry for entry in os.scandir(folder) if not is_junk(entry.name)]
+    return sorted(Path(e) for e in inside if e.is_dir() or ARCHIVE.search(e.name))
+
+
+def _name_part(path: Path) -> str | None:
+    """Tell the part by the name of a folder or archive; `Training_set.zip` is train."""
+    name = re.sub("[ _-]?(set|data|images)$", "", ARCHIVE.sub("", path.name).lower())
+    return next((part for part, names in PART_NAMES.items() if name in names), None)
+
+
+def unpack(archive: Path, scratch: Path) -> Path:
+    """Unpack a .zip or .tar file, compressed or not, into scratch, once.
+
+    Args:
+        archive: the file; from Google Drive it is first copied, as many small reads are slow there.
+        scratch: folder for what can be made again.
+
+    Returns:
+        The folder of its files, named by the archive's place, size and time of change.
+
+    Raises:
+        ValueError: the archive is damaged, too large, or would write outside its folder.
+    """
+    state = f"{archive} {archive.stat().st_size} {archive.stat().st_mtime_ns}".encode()
+    key = hashlib.blake2b(state, digest_size=6).hexdigest()
+    folder = scratch / f"{archive.name.split('.')[0]}_{key}"
+    # The folder gets its name when all is in it, so after a kill the work is done anew.
+    part, copy = folder.with_suffix(".part"), folder.with_suffix(".copy")
+    with lock(folder.with_suffix(".lock")):
+        if folder.is_dir():
+            return folder
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            source = shutil.copyfile(archive, copy) if is_on_drive(archive) else archive
+            _extract(source, part, f"unpacking {archive.name}")
+            os.replace(part, folder)
+        # Damage shows itself in many ways, a full disk and a missing password in others.
+        except Exception as error:
+            raise ValueError(f"{archive} can't be unpacked: {str(error) or type(error).__name__}.")
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+            copy.unlink(missing_ok=True)
+    return folder
+
+
+def _extract(archive: Path, folder: Path, text: str) -> None:
+    # tar first: one whose last member is a zip file would pass for that.
+    is_tar = tarfile.is_tarfile(archive)
+    if not is_tar and not zipfile.is_zipfile(archive):
+        raise ValueError("it is neither a folder nor a whole .zip or .tar file")
+    members, total = [], 0
+    room = min(shutil.disk_usage(folder).free, LARGEST_RATIO * archive.stat().st_size)
+    with tarfile.open(archive) if is_tar else zipfile.ZipFile(archive) as opened:
+        for member in opened if is_tar else opened.infolist():
+            members.append(member)
+            total += member.size if is_tar else member.file_size
+            # By chains of such links the filter of older Pythons is led outside.
+            if is_tar and member.issym() and ".." in member.linkname:
+                raise ValueError(f"{member.name!r} is a link that leads up, to {member.linkname!r}")
+            if total > room or len(members) > MOST_FILES:
+                found = f"over {total:,} bytes in {len(members):,} files; {room:,} bytes"
+                raise ValueError(f"it holds {found} are free, or likely for pictures of its size")
+        bar = tqdm(members, text, unit=" files")
+        if is_tar:
+            # tarfile takes a damaged header for the end; beyond the true end are zeros.
+            opened.fileobj.seek(opened.offset)
+            rest = opened.fileobj.read(1 << 24)
+            if any(rest) or len(rest) < tarfile.BLOCKSIZE:
+                raise ValueError("its end is missing, or its middle damaged")
+            return opened.extractall(folder, bar, filter="data")
+        for member in bar:
+            member.filename = member.filename.replace("\\", "/")  # as some write on Windows
+            opened.extract(member, folder)
+
+
+def download(name: str) -> Path:
+    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
+
+    Args:
+        name: as above; what follows is a folder or an archive in the data.
+
+    Raises:
+        ValueError: the name has another form, or the data has no such folder.
+        ConnectionError: kagglehub is missing or Kaggle gives no data; says why and what to do.
+    """
+    form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
+    if not form:
+        raise ValueError(
+            f'"kaggle:{name}" is neither kaggle:competitions/NAME nor kaggle:datasets/OWNER/NAME.'
+        )
+    page, inside = form.groups()
+    try:
+        import kagglehub
+
+        is_contest = page.startswith("competitions")
+        fetch = kagglehub.competition_download if is_contest else kagglehub.dataset_download
+        path = Path(fetch(page.split("/", 1)[1]), inside)
+    except ImportError as error:
+        raise ConnectionError(f"kaggle:{name} needs kagglehub: pip install kagglehub") from error
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if type(error).__name__ in ("UnauthenticatedError", "CredentialError"):
+            status = 401
+        remedy = REMEDIES.get(status, "Kaggle answers with an error: try again later.")
+        raise ConnectionError(f"https://www.kaggle.com/{page}: {remedy} ({error})")
+    if not path.exists():
+        raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
+    return path

@@ -1,0 +1,131 @@
+"""Training and validation: who goes where, and the identity of a set by its content."""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from lib.data.pictures import LOADER_VERSION
+from lib.storage import read_table
+
+ONE_IN = 5  # pictures of which one is for validation
+
+
+def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
+    """Number the families of pictures: equal contents, one group, and what looks alike.
+
+    Args:
+        pictures: columns digest and, if known, group ("" for none).
+        alike: pairs (k, 2) of digests of pictures that look alike.
+
+    Returns:
+        int (n,): equal for two pictures exactly if such bonds connect them.
+    """
+    digest, digests = pd.factorize(pictures.digest)
+    group, groups = pd.factorize(pictures.get("group", pd.Series("", pictures.index)))
+    # Contents and groups are the places of a graph, pictures and pairs its bonds.
+    bonds = [np.stack([digest, len(digests) + group])[:, [bool(groups[g]) for g in group]]]
+    bonds += [np.reshape([digests.get_indexer(pair) for pair in alike], (-1, 2)).T.astype(int)]
+    first, second = np.concatenate(bonds, axis=1)
+    size = len(digests) + len(groups)
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(size, size))
+    return connected_components(graph, directed=False)[1][digest]
+
+
+def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Divide the pictures 80/20, the classes in equal proportion, each family in one part.
+
+    Seed and content give every family its rank, by a hash. In the order of the ranks, families
+    become validation until each class has its fifth there; one that no longer fits is passed over.
+    So an added picture moves few others: in a set without families, at most two.
+
+    Args:
+        pictures: columns file, label, digest and family, in any order.
+        seed: the same seed and pictures give the same split.
+
+    Returns:
+        columns file, label, part (`train` or `validation`), sorted by file.
+
+    Raises:
+        ValueError: a class consists of too few families to be divided.
+    """
+    pictures = pictures.sort_values("file", ignore_index=True)
+    ranks = [hashlib.blake2b(f"{seed} {d}".encode()).hexdigest() for d in pictures.digest]
+    rank = pd.Series(ranks).groupby(pictures.family.to_numpy()).transform("min")
+    room, chosen = _count_validation(Counter(pictures.label)), set()
+    for name, labels in pictures.label.groupby(rank):
+        counts = Counter(labels)
+        if all(room[label] >= count for label, count in counts.items()):
+            room.subtract(counts)
+            chosen.add(name)
+    part = rank.isin(chosen).map({True: "validation", False: "train"})
+    table = pictures[["file", "label"]].assign(part=part)
+    check_parts(table)
+    return table
+
+
+def _count_validation(support: Counter) -> Counter:
+    # A fifth of all, rounded up; of each class its whole part, then one more where most is missing.
+    counts = Counter({name: count // ONE_IN for name, count in support.items()})
+    rest = -(-support.total() // ONE_IN) - counts.total()
+    counts.update(sorted(support, key=lambda name: (-(support[name] % ONE_IN), name))[:rest])
+    return counts
+
+
+def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take the parts that were given; a family of both parts stays in validation alone.
+
+    Args:
+        pictures: columns file, label, part and family.
+
+    Returns:
+        table: columns file, label, part, sorted by file.
+        checks: columns file, problem, action: training pictures that are left out.
+
+    Raises:
+        ValueError: a class is missing in one part.
+    """
+    tested = set(pictures.family[pictures.part == "validation"])
+    twice = (pictures.part == "train") & pictures.family.isin(tested)
+    table = pictures[~twice][["file", "label", "part"]].sort_values("file", ignore_index=True)
+    check_parts(table)
+    return table, pictures[twice][["file"]].assign(problem="in_both_parts", action="left out")
+
+
+def check_parts(table: pd.DataFrame) -> None:
+    """Check that every class stands in both parts.
+
+    Raises:
+        ValueError: names the classes that don't, and what to do.
+    """
+    parts = table.groupby("label").part.agg(set)
+    if (undivided := parts.index[parts.map(len) < 2]).size:
+        raise ValueError(
+            f"These classes can't be divided, or are missing in one part: {', '.join(undivided)}. "
+            "Their files are copies, groups or look-alikes of too few pictures: add pictures, or "
+            'take DUPLICATES = "drop"; where parts were given, correct them.'
+        )
+
+
+def read_split(ws) -> pd.DataFrame:
+    """Read split.csv: columns file, label, part.
+
+    Raises:
+        FileNotFoundError: 01_data_prep has not been run.
+    """
+    return read_table(ws.existing("split.csv", made_by="01_data_prep"))
+
+
+def identify_set(ws) -> str:
+    """Hash contents, labels and parts of all pictures of the split, and the loader's version.
+
+    Names and places of files don't count, so a folder may be moved.
+    """
+    pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
+    table = read_split(ws).merge(pictures[["file", "digest"]], on="file", how="left")
+    rows = table[["digest", "label", "part"]].astype(str).sort_values(["digest", "label", "part"])
+    content = f"{LOADER_VERSION}\n{rows.to_csv(index=False)}"
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,0 +1,148 @@
+"""The Store: arrays kept on disk, each found by the digest of what it was made from."""
+
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.data.pictures import LOADER_VERSION
+from lib.storage import explain_failed_writing, lock, whole_file
+
+INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of a store in the order asked for, indexed like one array.
+
+    Attributes:
+        array: memory map of the store, (any, *shape).
+        rows: int64 (n,), where in `array` each lies.
+        digests: str (n,), of what each was made from.
+    """
+
+    array: np.ndarray
+    rows: np.ndarray
+    digests: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> tuple:
+        """Return the shape of all rows together."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __getitem__(self, index) -> np.ndarray:
+        return self.array[self.rows[index]]
+
+
+class Store:
+    """Arrays of one shape and dtype; any number of processes share a store.
+
+    NAME.rows holds the arrays one after the other, NAME.index the digest and the CRC-32 of each.
+    Rows are only ever appended, under a lock, and listed once they are written, so a killed process
+    leaves the store whole. A row with another CRC counts as missing: who needs it makes it again,
+    and of two rows of one digest the last is found.
+
+    Attributes:
+        array: memory map (n, *shape) of all rows.
+    """
+
+    def __init__(self, folder: Path, name: str, dtype, shape: tuple = ()):
+        self.rows, self.index = folder / f"{name}.rows", folder / f"{name}.index"
+        self.dtype, self.shape = np.dtype(dtype), shape
+        self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
+        self.array, self.row_of, self.crcs, self.whole = np.empty((0, *shape), dtype), {}, [], set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what any process has appended since."""
+        if not (self.rows.exists() and self.index.exists()):
+            return
+        start = len(self.crcs)
+        new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
+        digests = new["digest"].astype(str).tolist()
+        self.row_of |= {digest: row for row, digest in enumerate(digests, start)}
+        self.crcs += new["crc"].tolist()
+        # A file that was cut short holds only its first rows, whatever the index says.
+        count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
+        if count != len(self.array):
+            self.array = np.memmap(self.rows, self.dtype, "r", shape=(count, *self.shape))
+
+    def lists(self, digest: str) -> bool:
+        """Tell whether a digest's array is there, damaged or not, as of the last `refresh`."""
+        return self.row_of.get(digest, len(self.array)) < len(self.array)
+
+    def holds(self, digest: str) -> bool:
+        """Tell whether a digest's array is there and undamaged, as of the last `refresh`."""
+        if not self.lists(digest):
+            return False
+        row = self.row_of[digest]
+        if row not in self.whole and zlib.crc32(self.array[row]) == self.crcs[row]:
+            self.whole.add(row)
+        return row in self.whole
+
+    def find(self, digests) -> np.ndarray:
+        """Return the row of each digest, -1 where it is missing or damaged: int64 (n,)."""
+        self.refresh()
+        rows = [self.row_of[digest] if self.holds(digest) else -1 for digest in digests]
+        return np.array(rows, np.int64)
+
+    def select(self, digests) -> Selection:
+        """Return the rows of these digests, which have to be there."""
+        rows = self.find(digests)
+        if (rows < 0).any():
+            raise KeyError(f"{self.rows} lacks {np.asarray(digests)[rows < 0][0]}.")
+        return Selection(self.array, rows, np.asarray(digests))
+
+    def append(self, arrays: dict[str, np.ndarray]) -> None:
+        """Append the arrays, by digest, that no other process has appended meanwhile.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        with lock(self.rows.with_suffix(".lock")), explain_failed_writing(self.rows):
+            missing = [digest for digest, row in zip(arrays, self.find(arrays)) if row < 0]
+            records = [(digest, zlib.crc32(arrays[digest])) for digest in missing]
+            # What a killed process wrote after its last listed row is cut off first.
+            with self.rows.open("ab") as file:
+                file.truncate(len(self.crcs) * self.row_bytes)
+                for digest in missing:
+                    file.write(arrays[digest])
+            with self.index.open("ab") as file:
+                file.truncate(len(self.crcs) * INDEX.itemsize)
+                file.write(np.array(records, INDEX))
+        self.refresh()
+
+    def copy_to(self, kept: "Store") -> None:
+        """Make another store a copy of this one, unless it holds the same already."""
+        if self.row_of.keys() <= kept.row_of.keys():
+            return
+        kept.rows.parent.mkdir(parents=True, exist_ok=True)
+        # In this order, for rows that no index lists do no harm.
+        for path, copy in ((self.rows, kept.rows), (self.index, kept.index)):
+            with whole_file(copy) as part:
+                shutil.copyfile(path, part)
+
+    def take_from(self, kept: "Store") -> None:
+        """Append what this store lacks of a copy; one that is damaged is deleted after that."""
+        lacking = [digest for digest in kept.row_of if digest not in self.row_of]
+        whole = [digest for digest in lacking if kept.holds(digest)]
+        self.append({digest: kept.array[kept.row_of[digest]] for digest in whole})
+        if len(whole) < len(lacking):
+            print(f"{kept.rows} is damaged: what it lacks is made anew, and then the copy too.")
+            kept.index.unlink()
+
+
+def open_store(folder: Path, name: str, dtype, shape: tuple = ()) -> Store:
+    """Open a store of what this version of the loader gives, and remove those of older ones."""
+    for version in range(LOADER_VERSION):
+        shutil.rmtree(folder / f"loader_{version}", ignore_errors=True)
+    # The first version had no folder of its own.
+    for pattern in ("pixels_*.u8", "pixels_*.csv", "pixels_*.zip", "features_*.f32"):
+        for file in folder.glob(pattern):
+            file.unlink(missing_ok=True)
+    return Store(folder / f"loader_{LOADER_VERSION}", name, dtype, shape)

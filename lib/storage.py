@@ -1,0 +1,135 @@
+"""How files are written: whole or not at all, with room, under a lock, on Google Drive."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import filelock
+import pandas as pd
+
+DRIVE = Path("/content/drive")
+
+
+@contextlib.contextmanager
+def whole_file(path: Path):
+    """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
+
+    Whoever reads `path` sees the old file or the new one, never half of one. What goes to Google
+    Drive is written on the local disk and copied whole: Drive is slow at many small writes.
+    """
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    written = Path(tempfile.mkdtemp(), part.name) if is_on_drive(path) else part
+    with explain_failed_writing(path):
+        try:
+            yield written
+            if written != part:
+                shutil.copyfile(written, part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+            if written != part:
+                shutil.rmtree(written.parent)
+
+
+def is_on_drive(path: Path) -> bool:
+    """Tell whether a path lies on the mounted Google Drive."""
+    return DRIVE in path.parents
+
+
+@contextlib.contextmanager
+def explain_failed_writing(path: Path):
+    """Name the file, and the room that is left, when the block fails to write it.
+
+    Raises:
+        OSError: the block raised one.
+    """
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise OSError(
+            f"{path} could not be written: {error}. {free:,.1f} MB are free there. What was written "
+            "before is whole: make room, or choose another folder, and run again."
+        ) from error
+
+
+def require_room(folder: Path, needed: int, purpose: str) -> None:
+    """Make a folder and check, before long work, that its results can be written there.
+
+    Args:
+        folder: where they go.
+        needed: bytes.
+        purpose: what needs them, in words.
+
+    Raises:
+        OSError: the folder can't be written, or has less room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OSError(f"{folder} can't be written ({error}): choose another folder.") from error
+    if free < needed:
+        raise OSError(
+            f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need "
+            f"{needed / 1e6:,.1f} MB: make room there, or choose another folder."
+        )
+
+
+def mount_drive() -> None:
+    """Mount Google Drive when a person works in Colab; do nothing elsewhere.
+
+    Mounting asks for permission through the browser, which only an interactive front end can
+    show. A headless run names its paths file, and finds Drive mounted or says what is missing.
+    """
+    if "google.colab" in sys.modules and not (DRIVE / "MyDrive").exists():
+        from google.colab import drive
+
+        drive.mount(str(DRIVE))
+
+
+def flush_drive(ws) -> None:
+    """Wait until all that was written has reached Google Drive, and unmount it.
+
+    Colab may take its machine back as soon as a run is over, with what was not yet sent.
+    """
+    if not is_on_drive(ws.results):
+        return
+    try:
+        from google.colab import drive
+
+        drive.flush_and_unmount()
+        print("Everything is on Google Drive, which is unmounted now.")
+    except Exception as error:
+        print(f"Google Drive could not be flushed ({error}): leave this session open a while.")
+
+
+@contextlib.contextmanager
+def lock(path: Path, timeout: float = -1):
+    """Hold a lock file while the block runs; the system frees it when this process dies.
+
+    Args:
+        path: of the lock file; its folder is made when missing.
+        timeout: seconds to wait for another holder; -1 waits without end.
+
+    Raises:
+        filelock.Timeout: another process held it for all of that time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(path, timeout=timeout)
+    # Not every mounted drive has locks; there, as before there were any, one works at a time.
+    with contextlib.suppress(NotImplementedError):
+        held.acquire(poll_interval=0.01)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

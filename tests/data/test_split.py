@@ -1,0 +1,155 @@
+import shutil
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.data import split
+from lib.data.split import identify_set, read_split
+
+
+def list_pictures(**support):
+    rows = [(f"{name}/{i:04d}.jpg", name) for name, count in support.items() for i in range(count)]
+    listed = pd.DataFrame(rows, columns=["file", "label"])
+    return listed.assign(
+        digest=[f"content {row}" for row in range(len(rows))], family=range(len(rows))
+    )
+
+
+def give_copies(pictures, **same_as):
+    """Give some pictures, named by row, the content of an earlier row, and all their families."""
+    rows = [same_as.get(f"row{row}", row) for row in pictures.index]
+    pictures = pictures.assign(digest=[f"content {row}" for row in rows])
+    return pictures.assign(family=split.find_families(pictures))
+
+
+@pytest.fixture(scope="module")
+def insects():
+    """Ten classes of unequal size, 10,010 pictures."""
+    return list_pictures(**{f"class{k}": 956 + 10 * k for k in range(10)})
+
+
+def test_split_of_10010_pictures_is_8008_and_2002_stratified_and_disjoint(insects):
+    assert len(insects) == 10_010
+    table = split.split(insects, 42)
+    parts = {part: rows for part, rows in table.groupby("part")}
+    assert {part: len(rows) for part, rows in parts.items()} == {"train": 8008, "validation": 2002}
+    assert not set(parts["train"].file) & set(parts["validation"].file)
+    assert set(table.file) == set(insects.file)
+    shares = parts["validation"].label.value_counts() - insects.label.value_counts() / 5
+    assert shares.abs().max() < 1
+    assert list(table.label) == list(table.file.str.split("/").str[0])
+
+
+def test_same_seed_gives_the_same_file_whatever_the_order_of_the_rows(ws, insects):
+    for name, table, seed in (
+        ("a", insects, 1),
+        ("b", insects, 1),
+        ("shuffled", insects.sample(frac=1, random_state=0), 1),
+        ("other", insects, 2),
+    ):
+        ws.save_table(split.split(table, seed), f"{name}.csv")
+    a, b, shuffled, other = (
+        ws.file(f"{name}.csv").read_bytes() for name in ("a", "b", "shuffled", "other")
+    )
+    assert a == b and a != other
+    assert a == shuffled
+
+
+def test_added_picture_moves_at_most_two_others(insects):
+    few = insects.groupby("label").head(57).reset_index(drop=True)
+    for seed in range(60):
+        fewer = few.sample(300, random_state=seed)  # the sizes of the classes differ each time
+        more = pd.concat([fewer, insects[insects.label == f"class{seed % 10}"].tail(1)])
+        before, after = (split.split(t, seed).set_index("file").part for t in (fewer, more))
+        assert len(after) == len(before) + 1
+        assert (before != after[before.index]).sum() <= 2
+
+
+def test_version_of_the_loader_moves_no_picture(insects, monkeypatch):
+    before = split.split(insects, 1)
+    monkeypatch.setattr(split, "LOADER_VERSION", split.LOADER_VERSION + 1)
+    assert split.split(insects, 1).equals(before)
+
+
+def test_equal_contents_share_a_part_also_across_classes_and_the_classes_keep_their_fifths():
+    listed = list_pictures(a=40, b=60)
+    copies = {f"row{row + 1}": row for row in range(0, 30, 2)} | {f"row{90 + k}": k for k in (2, 4)}
+    listed, parts = give_copies(listed, **copies), set()
+    for seed in range(20):
+        table = split.split(listed.sample(frac=1, random_state=seed), seed)
+        part = table.merge(listed, on=["file", "label"]).groupby("digest").part
+        assert (part.nunique() == 1).all()
+        parts |= {part.first()["content 2"]}
+        counts = table[table.part == "validation"].label.value_counts()
+        assert counts.to_dict() == {"a": 8, "b": 12}
+    assert parts == {"train", "validation"}
+
+
+def test_family_is_what_contents_groups_and_likeness_connect():
+    listed = list_pictures(a=8)
+    listed["digest"] = list("ppqrstuv")
+    listed["group"] = ["", "g", "g", "", "h", "", "h", ""]
+    # 0 and 1 are equal, 1 and 2 of one group, 2 looks like 3; 4 and 6 are of one group.
+    family = split.find_families(listed, np.array([["q", "r"], ["u", "t"]]))
+    connected = {frozenset(np.flatnonzero(family == one).tolist()) for one in family}
+    assert connected == {frozenset(f) for f in ({0, 1, 2, 3}, {4, 5, 6}, {7})}
+    assert len(set(split.find_families(listed.drop(columns="group")))) == 7
+
+
+def test_families_never_stand_on_both_sides_and_classes_keep_their_fifths(insects):
+    rng = np.random.default_rng(0)
+    few = insects.groupby("label").head(100).reset_index(drop=True)
+    groups = [f"animal {number}" if number < 150 else "" for number in rng.integers(0, 300, 1000)]
+    few = few.assign(group=groups)
+    few["family"] = split.find_families(few)
+    table = split.split(few, 3).merge(few, on=["file", "label"])
+    assert (table.groupby("family").part.nunique() == 1).all()
+    held = table[table.part == "validation"].groupby("label").size()
+    assert (held - 20).abs().max() <= 1 and held.sum() == 200
+
+
+def test_class_of_copies_of_one_picture_is_an_error_that_names_it():
+    listed = give_copies(list_pictures(a=6, b=9), **{f"row{row}": 0 for row in range(6)})
+    with pytest.raises(ValueError, match="can't be divided.*: a\\. "):
+        split.split(listed, 0)
+
+
+def test_given_parts_are_kept_and_a_family_of_both_stays_in_validation_alone():
+    listed = give_copies(list_pictures(a=6, b=6), row7=2)
+    listed["part"] = ["train", "train", "train", "train", "validation", "train"] + [
+        "train", "validation", "train", "train", "train", "validation",
+    ]  # fmt: skip
+    table, checks = split.keep_parts(listed)
+    assert checks.to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
+    assert Counter(table.part) == {"train": 8, "validation": 3} and len(table) == 11
+    with pytest.raises(ValueError, match="missing in one part: b\\. "):
+        split.keep_parts(listed[(listed.label == "a") | (listed.part == "train")])
+
+
+def test_identity_follows_contents_labels_and_parts_and_nothing_else(
+    prepared, prepare_set, draw_classes
+):
+    before = identify_set(prepared)
+    table = read_split(prepared)
+    prepared.save_table(table[::-1], "split.csv")
+    assert identify_set(prepared) == before
+    # Another folder, another name of a file: the same set.
+    (prepared.train / "red/000.png").rename(prepared.train / "red/zzz.png")
+    prepare_set(prepared)
+    assert identify_set(prepared) == before
+    seen = {before}
+    for column, value in (("label", "NA"), ("part", "validation")):
+        changed = table.copy()
+        changed.loc[changed[column] != value, column] = value
+        prepared.save_table(changed, "split.csv")
+        seen.add(identify_set(prepared))
+    shutil.rmtree(prepared.train)
+    draw_classes(prepared.train, 10)
+    prepare_set(prepared)
+    assert identify_set(prepared) == before
+    file = prepared.train / "red/003.png"
+    file.write_bytes((prepared.train / "red/004.png").read_bytes() + b"\0")
+    prepare_set(prepared)
+    assert identify_set(prepared) not in seen, "one picture has another content, and the same name"
