@@ -25,19 +25,15 @@ class Batches(keras.utils.PyDataset):
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
     Batch `i` of epoch `e` depends on the seed, `e` and `i` alone, so that training which was
-    interrupted goes on with the batches that it would have seen.
-
-    Attributes:
-        epoch: number of the epoch that is drawn now, from 0, set by whoever trains; only shuffled
-            batches change with it.
-        y_true: int64 (n,), the labels in the order of the inputs.
+    interrupted goes on with the batches that it would have seen. Whoever trains sets the attribute
+    `epoch`, from 0.
     """
 
     def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
         """Take the inputs in order, or shuffled anew each epoch.
 
         Args:
-            inputs: anything that takes an index array: a `Selection` of pixels or features (n, ...).
+            inputs: what takes an index array: a `Selection` of pixels or features (n, ...).
             y_true: int (n,), positions of the classes.
             num_classes: width of the one-hot labels.
             batch_size: pictures a batch; the last one may be smaller.
@@ -92,20 +88,11 @@ def stream(batches: Batches):
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def pair(
-    ws, image_size: int, batch_size: int, seed: int, augment: bool = False
-) -> tuple[Batches, Batches]:
-    """Make the batches of both parts of the split: uint8 pictures and one-hot labels.
-
-    Args:
-        ws: the workspace.
-        image_size: side of the pictures, in pixels.
-        batch_size: pictures a batch.
-        seed: shuffles and augments the training part.
-        augment: whether the training part is augmented; the validation part never is.
+def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tuple:
+    """Make the `Batches` of both parts of the split: uint8 pictures and one-hot labels.
 
     Returns:
-        train: shuffled anew each epoch.
+        train: shuffled anew each epoch and, where asked for, augmented.
         validation: in the order of split.csv.
     """
     table = read_split(ws)
@@ -141,18 +128,11 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     maps = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)
 
+    options = dict(flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+
     def move(core: int) -> None:
-        for picture, target, matrix in zip(
-            images[core::CORES], moved[core::CORES], maps[core::CORES]
-        ):
-            cv2.warpAffine(
-                picture,
-                matrix,
-                (width, height),
-                dst=target,
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+        for index in range(core, count, CORES):
+            cv2.warpAffine(images[index], maps[index], (width, height), moved[index], **options)
 
     list(pool.map(move, range(CORES)))
     return moved
@@ -166,16 +146,13 @@ def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.nda
     rotation.
 
     Args:
-        angle: radians (n,).
-        zoom_x, zoom_y: factors (n,).
+        angle, zoom_x, zoom_y: radians and factors (n,).
         height, width: of the pictures, in pixels.
 
     Returns:
-        float64 (n, 2, 3): x' = a0 x + a1 y + a2 and y' = b0 x + b1 y + b2.
+        float64 (n, 2, 3): what leads from (x, y, 1) to the place (x', y').
     """
     cos, sin = np.cos(angle), np.sin(angle)
-    a0, a1, b0, b1 = cos * zoom_x, -sin * zoom_y, sin * zoom_x, cos * zoom_y
-    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    a2 = centre_x - a0 * centre_x - a1 * centre_y
-    b2 = centre_y - b0 * centre_x - b1 * centre_y
-    return np.stack([a0, a1, a2, b0, b1, b2], axis=1).reshape(-1, 2, 3)
+    turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])
+    turn, centre = np.moveaxis(turn, 2, 0), np.array([width - 1, height - 1]) / 2
+    return np.concatenate([turn, (centre - turn @ centre)[:, :, np.newaxis]], axis=2)

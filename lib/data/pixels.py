@@ -3,6 +3,7 @@
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib.data import pictures, quality, sources
-from lib.data.store import Selection, Store, open_store
+from lib.data.store import Selection, Store, open_store, remove_older_stores
 from lib.machine import count_cores
 from lib.storage import is_on_drive, lock, read_table, require_room
 
@@ -45,6 +46,7 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.
     Raises:
         OSError: the pixels would find no room, or could not be written.
     """
+    remove_older_stores(scratch)
     files, stores, read = list(files), open_stores(scratch, image_sizes), []
     needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
@@ -89,22 +91,21 @@ def _append(stores: dict, found: list) -> None:
 
 def _read_picture(path: Path, stores: dict, check: bool) -> tuple[str, str, dict]:
     """Return digest and problem of a file, and the arrays that its stores lack, by size."""
-    digest, made, decoded, squares = "", {}, {}, {}
+    digest = ""
     try:
         data = pictures.read_file(path)
         digest = hashlib.sha256(data).hexdigest()[:32]
+        decode = cache(lambda side: pictures.decode(data, side))
+        square = cache(
+            lambda size: pictures.square(decode(pictures.find_decoding_side(size))[0], size)
+        )
+        made = {}
         for size, store in stores.items():
-            if store.holds(digest) if check else store.lists(digest):
-                continue
-            shown_size = size or quality.SIDE
-            side = pictures.find_decoding_side(shown_size)
-            if side not in decoded:
-                decoded[side] = pictures.decode(data, side)
-            if shown_size not in squares:
-                squares[shown_size] = pictures.square(decoded[side][0], shown_size)
-            made[size] = squares[shown_size]
+            # The facts are few bytes, and are read at once.
+            if not (store.holds(digest) if check or size == 0 else store.lists(digest)):
+                made[size] = square(size or quality.SIDE)
         if 0 in made:
-            made[0] = quality.gather_facts(made[0], decoded[pictures.LEAST_SIDE][1])
+            made[0] = quality.gather_facts(made[0], decode(pictures.LEAST_SIDE)[1])
         return digest, "", made
     except pictures.PictureError as error:
         return digest, error.problem, {}
@@ -116,6 +117,7 @@ def keep_copies(ws, image_sizes) -> None:
         stores, copies = _open_both(ws, image_sizes)
         for size, store in stores.items():
             store.copy_to(copies[size])
+        remove_older_stores(_find_copies(ws))
 
 
 def restore_copies(ws, image_sizes) -> None:
@@ -126,8 +128,11 @@ def restore_copies(ws, image_sizes) -> None:
 
 
 def _open_both(ws, image_sizes) -> tuple[dict, dict]:
-    kept = ws.results.with_name(f"{ws.results.name}_pixels")
-    return open_stores(ws.scratch, image_sizes), open_stores(kept, image_sizes)
+    return open_stores(ws.scratch, image_sizes), open_stores(_find_copies(ws), image_sizes)
+
+
+def _find_copies(ws) -> Path:
+    return ws.results.with_name(f"{ws.results.name}_pixels")
 
 
 def open_pixels(ws, files, image_size: int) -> Selection:
@@ -139,8 +144,9 @@ def open_pixels(ws, files, image_size: int) -> Selection:
     """
     table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     digests = table.set_index("file").digest[list(files)]
-    restore_copies(ws, [image_size])
     store = open_stores(ws.scratch, [image_size])[image_size]
+    if (store.find(digests) < 0).any():
+        restore_copies(ws, [image_size])
     missing = digests[store.find(digests) < 0]
     if len(missing):
         train = sources.open_folder(ws, "train")

@@ -29,13 +29,10 @@ REMEDIES = {
 
 
 def open_folder(ws, key: str) -> Path:
-    """Return the local folder of class folders, or of pictures, that a key of the paths means.
+    """Return the local folder that a key of the paths means: train, validation or test.
 
-    Archives are unpacked into scratch, Kaggle's data downloaded into kagglehub's cache, each once.
-
-    Args:
-        ws: the workspace.
-        key: "train", "validation" or "test": also the part that is looked for inside.
+    Archives are unpacked into scratch, Kaggle's data downloaded into kagglehub's cache, each once;
+    inside, the part of that name is looked for.
 
     Raises:
         ValueError: there are parts, but not that one; or as `unpack` and `download`.
@@ -45,13 +42,8 @@ def open_folder(ws, key: str) -> Path:
 
 
 def find_validation(ws, train: Path) -> Path | None:
-    """Return the configured folder of validation pictures, else one that lies beside train.
-
-    Args:
-        ws: the workspace.
-        train: folder as `open_folder` returns it.
-    """
-    if getattr(ws, "validation", None):
+    """Return the configured folder of validation pictures, else one beside train, if any."""
+    if ws.validation:
         return open_folder(ws, "validation")
     trail = [*_trace(ws.train, "train", ws.scratch), train]
     parents = dict.fromkeys(path.parent for path in trail if _name_part(path) == "train")
@@ -65,7 +57,7 @@ def find_validation(ws, train: Path) -> Path | None:
 
 
 def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
-    """List the folders and archives gone through, from the named one to the folder meant."""
+    # The folders and archives gone through, from the named one to the folder meant.
     if str(path).startswith(KAGGLE):
         path = download(str(path).removeprefix(KAGGLE))
     trail = []
@@ -76,7 +68,7 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
 
 
 def _find_step(folder: Path, key: str) -> Path | None:
-    """Return the folder or archive in a folder that leads to the pictures; None at the goal."""
+    # The folder or archive in a folder that leads to the pictures; None at the goal.
     inside = _list(folder)
     archives = [path for path in inside if path.is_file()]
     folders = [path for path in inside if path.is_dir() and holds_pictures(path)]
@@ -100,13 +92,12 @@ def _find_step(folder: Path, key: str) -> Path | None:
 
 
 def _list(folder: Path) -> list[Path]:
-    """List the folders and archives in a folder."""
     inside = [entry for entry in os.scandir(folder) if not is_junk(entry.name)]
     return sorted(Path(e) for e in inside if e.is_dir() or ARCHIVE.search(e.name))
 
 
 def _name_part(path: Path) -> str | None:
-    """Tell the part by the name of a folder or archive; `Training_set.zip` is train."""
+    # `Training_set.zip` is train.
     name = re.sub("[ _-]?(set|data|images)$", "", ARCHIVE.sub("", path.name).lower())
     return next((part for part, names in PART_NAMES.items() if name in names), None)
 
@@ -114,9 +105,7 @@ def _name_part(path: Path) -> str | None:
 def unpack(archive: Path, scratch: Path) -> Path:
     """Unpack a .zip or .tar file, compressed or not, into scratch, once.
 
-    Args:
-        archive: the file; from Google Drive it is first copied, as many small reads are slow there.
-        scratch: folder for what can be made again.
+    From Google Drive it is first copied, as many small reads are slow there.
 
     Returns:
         The folder of its files, named by the archive's place, size and time of change.

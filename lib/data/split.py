@@ -1,7 +1,8 @@
 """Training and validation: who goes where, and the identity of a set by its content."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -19,20 +20,18 @@ def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
 
     Args:
         pictures: columns digest and, if known, group ("" for none).
-        alike: pairs (k, 2) of digests of pictures that look alike.
+        alike: pairs (k, 2) of digests.
 
     Returns:
         int (n,): equal for two pictures exactly if such bonds connect them.
     """
-    digest, digests = pd.factorize(pictures.digest)
-    group, groups = pd.factorize(pictures.get("group", pd.Series("", pictures.index)))
-    # Contents and groups are the places of a graph, pictures and pairs its bonds.
-    bonds = [np.stack([digest, len(digests) + group])[:, [bool(groups[g]) for g in group]]]
-    bonds += [np.reshape([digests.get_indexer(pair) for pair in alike], (-1, 2)).T.astype(int)]
-    first, second = np.concatenate(bonds, axis=1)
-    size = len(digests) + len(groups)
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(size, size))
-    return connected_components(graph, directed=False)[1][digest]
+    bonds = pictures.reindex(columns=["digest", "group"]).fillna("").query("group != ''")
+    pairs = [*zip(bonds.digest, "group " + bonds.group), *map(tuple, alike)]
+    # Contents and groups are the places of a graph.
+    places = pd.Index([*pictures.digest, *chain.from_iterable(pairs)]).unique()
+    first, second = (places.get_indexer([pair[side] for pair in pairs]) for side in (0, 1))
+    graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(len(places),) * 2)
+    return connected_components(graph, directed=False)[1][places.get_indexer(pictures.digest)]
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -50,17 +49,20 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
         columns file, label, part (`train` or `validation`), sorted by file.
 
     Raises:
-        ValueError: a class consists of too few families to be divided.
+        ValueError: as `check_parts`.
     """
     pictures = pictures.sort_values("file", ignore_index=True)
-    ranks = [hashlib.blake2b(f"{seed} {d}".encode()).hexdigest() for d in pictures.digest]
+    hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
+    ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
     rank = pd.Series(ranks).groupby(pictures.family.to_numpy()).transform("min")
+    members = defaultdict(Counter)
+    for one, label in zip(rank, pictures.label):
+        members[one][label] += 1
     room, chosen = _count_validation(Counter(pictures.label)), set()
-    for name, labels in pictures.label.groupby(rank):
-        counts = Counter(labels)
-        if all(room[label] >= count for label, count in counts.items()):
-            room.subtract(counts)
-            chosen.add(name)
+    for one in sorted(members):
+        if all(room[label] >= count for label, count in members[one].items()):
+            room.subtract(members[one])
+            chosen.add(one)
     part = rank.isin(chosen).map({True: "validation", False: "train"})
     table = pictures[["file", "label"]].assign(part=part)
     check_parts(table)

@@ -138,11 +138,14 @@ class Store:
 
 
 def open_store(folder: Path, name: str, dtype, shape: tuple = ()) -> Store:
-    """Open a store of what this version of the loader gives, and remove those of older ones."""
+    """Open a store of what this version of the loader gives."""
+    return Store(folder / f"loader_{LOADER_VERSION}", name, dtype, shape)
+
+
+def remove_older_stores(folder: Path) -> None:
+    """Remove what older versions of the loader have kept; the first had no folder of its own."""
     for version in range(LOADER_VERSION):
         shutil.rmtree(folder / f"loader_{version}", ignore_errors=True)
-    # The first version had no folder of its own.
     for pattern in ("pixels_*.u8", "pixels_*.csv", "pixels_*.zip", "features_*.f32"):
         for file in folder.glob(pattern):
             file.unlink(missing_ok=True)
-    return Store(folder / f"loader_{LOADER_VERSION}", name, dtype, shape)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.data import store as stores
-from lib.data.store import Store, open_store
+from lib.data.store import Store, open_store, remove_older_stores
 
 SHAPE = (16, 16, 3)
 
@@ -135,10 +135,12 @@ def test_stores_of_older_loaders_are_removed_and_no_others(tmp_path, monkeypatch
         (tmp_path / name).touch()
     store = open_store(tmp_path, "pixels", np.uint8, SHAPE)
     store.append({digest: make_array(digest) for digest in make_digests([1])})
+    remove_older_stores(tmp_path)
     assert not any((tmp_path / name).exists() for name in old)
     assert all((tmp_path / name).exists() for name in mine)
     monkeypatch.setattr(stores, "LOADER_VERSION", stores.LOADER_VERSION + 1)
     assert list(open_store(tmp_path, "pixels", np.uint8, SHAPE).find(make_digests([1]))) == [-1]
+    remove_older_stores(tmp_path)
     assert not store.rows.exists()
 
 
