@@ -34,10 +34,9 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.
 
     Args:
         folder: what `files` are relative to.
-        files: file names.
-        image_sizes: sides of the squares, in pixels.
+        files, image_sizes: names, and sides of the squares in pixels.
         scratch: folder of the stores.
-        check: whether what is there is read, to see that it is undamaged; `open_pixels` does that.
+        check: whether known pixels are read, to see that they are undamaged, as `open_pixels` does.
 
     Returns:
         One row a file, in order: file, digest, width, height (as shown, 0 where unknown),

@@ -169,8 +169,7 @@ def _extract(archive: Path, folder: Path, text: str) -> None:
 def download(name: str) -> Path:
     """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
 
-    Args:
-        name: as above; what follows is a folder or an archive in the data.
+    What follows the name is a folder or an archive in the data.
 
     Raises:
         ValueError: the name has another form, or the data has no such folder.
