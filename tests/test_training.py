@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from lib import litert, training, workspace
-from lib.data import generators
+from lib.data import generators, split
 from lib.data.split import identify_set
 
 ABOUT = {
@@ -185,6 +186,24 @@ def test_only_the_same_settings_and_split_go_on(prepared, prepare_set, capsys):
     prepare_set(prepared, seed=9)
     train_tiny(prepared, epochs=1, rate=1)
     assert "goes on" not in capsys.readouterr().out
+
+
+def test_pictures_changed_under_the_same_names_are_trained_anew(
+    prepared, prepare_set, draw_classes, capsys
+):
+    names = split.read_split(prepared)
+    model, history = train_tiny(prepared, epochs=1)
+    training.save(model, history, prepared, "tiny", ABOUT)
+    shutil.rmtree(prepared.train)
+    draw_classes(prepared.train, 10, seed=9)
+    # The parts as they were, so that only the contents are others.
+    prepare_set(prepared)
+    prepared.save_table(names, "split.csv")
+    with pytest.raises(FileNotFoundError, match="no model of the current split"):
+        training.list_models(prepared)
+    assert "trained on other pictures" in capsys.readouterr().out
+    _, again = train_tiny(prepared, epochs=1)
+    assert "trained before" not in capsys.readouterr().out and not again.equals(history)
 
 
 def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(prepared):

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image, ImageCms
 
 USUAL_WHITES = (1, 255, 1023, 4095, 16383, 65535)
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:

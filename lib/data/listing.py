@@ -134,7 +134,7 @@ def check_classes(listed: pd.DataFrame) -> None:
     Raises:
         ValueError: names every class that has too few, with its files and why they can't be used.
     """
-    classes = listed[listed.label != ""]
+    classes = listed[(listed.label != "") & (listed.problem != "junk")]
     support = (classes.problem == "").groupby(classes.label).sum()
     lines = []
     for name, count in support[support < FEWEST_PER_CLASS].items():

@@ -40,7 +40,7 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.
 
     Returns:
         One row a file, in order: file, digest, width, height (as shown, 0 where unknown),
-        brightness, contrast, sharpness (see `quality`), problem ("" where usable).
+        darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable).
 
     Raises:
         OSError: the pixels would find no room, or could not be written.

@@ -30,7 +30,7 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(t
     touch(tmp_path, ".ipynb_checkpoints/1.jpg", "desktop.ini")
     (tmp_path / "birds/notes.txt").write_text("mine")
     (tmp_path / "birds/no_ending").write_bytes(b"\xff\xd8\xff\xe0 a JPEG begins like this")
-    (tmp_path / "empty").mkdir()
+    touch(tmp_path, "empty/.gitkeep")
     listed = labels.list_pictures(tmp_path)
     pictures = listed[listed.problem == ""]
     assert set(pictures.file[pictures.label == "frogs"]) == {
@@ -45,6 +45,7 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(t
         "birds/Thumbs.db": "junk",
         "birds/._1.jpg": "junk",
         "empty": "empty_class",
+        "empty/.gitkeep": "junk",
         "readme.md": "outside_class_folder",
         "__MACOSX": "junk",
         ".Trash-0": "junk",
@@ -149,6 +150,14 @@ def test_class_of_other_files_is_an_error_before_any_decoding(tmp_path):
             listing.check_classes(listed)
     (tmp_path / "phones/0.heic").rename(tmp_path / "phones/0.txt")
     assert len(labels.list_pictures(tmp_path)) == 15
+
+
+def test_folder_that_holds_nothing_is_listed_and_no_error(tmp_path):
+    touch(tmp_path, *(f"{name}/{i}.jpg" for name in ("a", "b") for i in range(5)), "c/.gitkeep")
+    (tmp_path / "d").mkdir()
+    listed = labels.list_pictures(tmp_path)
+    listing.check_classes(listed)
+    assert set(listed.file[listed.problem == "empty_class"]) == {"c", "d"}
 
 
 def test_files_that_are_left_out_get_their_reason_and_all_are_accounted_for():
