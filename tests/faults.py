@@ -342,7 +342,18 @@ TESTED = {
     "pictures": (
         "a file is used as a picture, or listed with one word of reason",
         "one file of every kind, from CMYK to a pipe named like a picture; ten formats cut short",
-        "file_of_this_kind or cut_short_anywhere or vanishes or folder_that_cannot_be_read",
+        "file_of_this_kind or cut_short_anywhere or vanishes or folder_that_cannot_be_read or "
+        "samples_of_every_depth or damaged_jpegs or each_orientation or half_written",
+    ),
+    "folders": (
+        "labels, parts and archives as people have them are used, or an error that says what to do",
+        "depths, links, names, parts, ZIP in ZIP, labels files, classes in which nothing can be used",
+        "test_listing or test_sources or test_data_prep",
+    ),
+    "shared": (
+        "any number of processes share a scratch folder, and damage there is seen and mended",
+        "eight writers at once, kills, flipped and zeroed bytes, files cut short",
+        "test_store or share_a_scratch or killed_preparation or damaged",
     ),
     "room": (
         "too little room, a full disk or a folder in use is an error before the work",
@@ -372,7 +383,7 @@ TESTED = {
     "stale": (
         "what was made from something else is recognised",
         "models, checkpoints, pixels and runs of other pictures or settings",
-        "replaced or stale or another_split or changed_since or fresh_chain or same_settings",
+        "replaced or older_loader or identity or another_split or changed_ or fresh_chain or same_settings",
     ),
 }
 # Promises whose faults are counted: how many, and what injects them.
