@@ -5,6 +5,7 @@ python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answer
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +68,9 @@ def list_files(places: list[Path]) -> list[str]:
     """
     files = []
     for place in places:
-        inside = labels.list_new_pictures(place, []).file if place.is_dir() else [""]
+        # Standard output is for the answers.
+        with contextlib.redirect_stdout(sys.stderr):
+            inside = labels.list_new_pictures(place, []).file if place.is_dir() else [""]
         files += [str(place / name) for name in inside]
     return files
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
+from lib.storage import lock
+
 # A sketch lists shapes from back to front: kind, ink, numbers in hundredths with y down. Kinds:
 # oval (centre, radii, degrees) and limb (path, after the radii along it); *2 adds the mirror
 # image, *5 or so turns copies about the origin. Inks: coat, trim or names that Pillow knows.
@@ -162,8 +164,12 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
         seed: integer of at least 0; the same seed gives the same files.
     """
     folder = Path(folder)
-    if folder.exists():
-        return
+    with lock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            _draw_all(folder, per_class, test_count, seed)
+
+
+def _draw_all(folder, per_class, test_count, seed):
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     order = np.random.default_rng([seed, 10]).permutation(test_count) % 10
