@@ -1,6 +1,7 @@
 """What this machine is: its versions, GPUs and cores."""
 
 import contextlib
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -30,6 +31,7 @@ def install_what_colab_lacks() -> None:
         print("Installing simplejpeg, which decodes JPEGs: 0.4 MB.")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "simplejpeg"]
         subprocess.run(command, check=True)
+        importlib.invalidate_caches()
 
 
 def query_gpus(field: str) -> list[str]:

@@ -120,7 +120,11 @@ def lock(path: Path, timeout: float = -1):
         filelock.Timeout: another process held it for all of that time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(path, timeout=timeout)
+    try:
+        # A lock that is a mere file would outlive a killed process; older versions have none.
+        held = filelock.FileLock(path, timeout=timeout, fallback_to_soft=False)
+    except TypeError:
+        held = filelock.FileLock(path, timeout=timeout)
     # Not every mounted drive has locks; there, as before there were any, one works at a time.
     with contextlib.suppress(NotImplementedError):
         held.acquire(poll_interval=0.01)

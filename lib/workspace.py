@@ -196,6 +196,10 @@ def check_apart(ws: Workspace) -> None:
     Raises:
         ValueError: results or scratch lies in train, validation or test.
     """
+    if ws.validation and ws.validation.is_relative_to(ws.train):
+        raise ValueError(
+            f'"validation" is "{ws.validation}", inside "train": take it out of there.'
+        )
     for written in ("results", "scratch"):
         for key in ("train", "validation", "test"):
             pictures, folder = getattr(ws, key), getattr(ws, written)

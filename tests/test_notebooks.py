@@ -16,8 +16,8 @@ ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges
-data.demo data.colours data.pictures data.quality data.listing data.labels data.sources data.store data.pixels
-data.copies data.split data.generators
+data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.sources data.store
+data.pixels data.copies data.generators
 backbones training litert explain predict metrics figures report chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",

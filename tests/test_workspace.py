@@ -48,6 +48,7 @@ def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monk
         ({"validation": "val"}, FileNotFoundError, ['"validation"', "paths.json"]),
         ({"train_labels": "x.csv"}, FileNotFoundError, ['"train_labels"', "x.csv"]),
         ({"validation": "test", "scratch": "test/s"}, ValueError, ['inside "validation"']),
+        ({"validation": "train"}, ValueError, ['"validation"', 'inside "train"']),
     ],
 )
 def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, error, words):

@@ -24,6 +24,8 @@ def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
         raise NotImplementedError("samples that OpenCV can't read")
     if samples.ndim == 3:
         samples = samples[..., [2, 1, 0, 3][: samples.shape[2]]]
+    if tags.get(338) == (0,):  # a fourth sample that means nothing
+        samples = samples[..., :3]
     if tags.get(284) == 2 and samples.ndim == 3:
         samples = _read_planes(samples, data, tags)
     levels = scale_to_bytes(samples)
@@ -36,8 +38,8 @@ def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
 
 def _read_planes(samples: np.ndarray, data: bytes, tags) -> np.ndarray:
     # Pillow and OpenCV mix up colours that lie one after the other, each a plane of its own.
-    if tags.get(259, 1) != 1:
-        raise NotImplementedError("compressed planes")
+    if tags.get(259, 1) != 1 or tags.get(274, 1) != 1 or 273 not in tags:
+        raise NotImplementedError("planes that are compressed, turned or in tiles")
     strips = b"".join(data[start : start + size] for start, size in zip(tags[273], tags[279]))
     dtype = samples.dtype.newbyteorder(">" if data[:2] == b"MM" else "<")
     planes = np.frombuffer(strips, dtype).reshape(samples.shape[2], *samples.shape[:2])
@@ -55,12 +57,14 @@ def scale_to_bytes(samples: np.ndarray) -> np.ndarray:
     Returns:
         uint8, as `samples`; what is no number is black.
     """
+    colours = samples[..., :3] if samples.ndim == 3 else samples  # alpha is full, whatever is white
     if samples.dtype.kind == "f":
-        samples = np.nan_to_num(samples, posinf=0, neginf=0)
-        largest, own = np.percentile(samples, 99), np.finfo(np.float32).max
+        samples, colours = (np.nan_to_num(a, posinf=0, neginf=0) for a in (samples, colours))
+        largest, own = np.percentile(colours, 99), np.finfo(np.float32).max
     else:
-        largest, own = samples.max(), np.iinfo(samples.dtype).max
-    white = min(level for level in (*USUAL_WHITES, own) if level >= largest)
+        largest, own = colours.max(), np.iinfo(samples.dtype).max
+    # Sharpened edges and hot pixels exceed white by a little.
+    white = min(level for level in (*USUAL_WHITES, own) if level >= largest / 1.1)
     return np.rint(np.clip(samples / np.float32(white), 0, 1) * 255).astype(np.uint8)
 
 
@@ -97,7 +101,8 @@ def _make_transform(profile: bytes | None, mode: str):
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
+        name = ImageCms.getProfileDescription(source)
+        if "sRGB" in name and "linear" not in name.lower():
             return None
         shown = "RGBA" if mode == "RGBA" else "RGB"
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, shown)

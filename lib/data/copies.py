@@ -35,7 +35,13 @@ def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.D
     conflict = labels.transform("nunique") > 1
     found, action, kept = labels.transform("size") > 1, "kept, same part", pictures
     if rule == "drop":
-        found, action = conflict | pictures.duplicated("digest"), "left out"
+        # Where parts were given, the copy that is validated on stays.
+        order = (
+            pictures.sort_values("part", ascending=False, kind="stable")
+            if "part" in pictures
+            else pictures
+        )
+        found, action = conflict | order.duplicated("digest"), "left out"
         kept = pictures[~found].reset_index(drop=True)
     problem = conflict.map({True: "duplicate_other_class", False: "duplicate"})
     checks = pictures[["file"]].assign(problem=problem, action=action)[found]
@@ -101,17 +107,21 @@ def _hash_patterns(thumbnails):
 
 
 def _measure_distances(thumbnails, a, b, mirrored):
+    # Coarser, so that a cut tells less; standardised over all channels, so that a hue tells.
+    places = np.union1d(a, b)
+    colours = np.empty((len(places), 8, 8, 3), np.float32)
+    for start in range(0, len(places), BLOCK):
+        block = thumbnails[places[start : start + BLOCK]].reshape(-1, 8, 2, 8, 2, 3)
+        colours[start : start + BLOCK] = block.mean(axis=(2, 4), dtype=np.float32)
+    colours -= colours.mean(axis=(1, 2, 3), keepdims=True)
+    colours /= np.linalg.norm(colours.reshape(-1, 192), axis=1)[:, None, None, None]
+    first, second = np.searchsorted(places, a), np.searchsorted(places, b)
     distances = np.empty(len(a))
     for start in range(0, len(a), BLOCK):
         block = slice(start, start + BLOCK)
-        others, turned = thumbnails[b[block]], mirrored[block]
+        others, turned = colours[second[block]], mirrored[block]
         others[turned] = others[turned, :, ::-1]
-        pair = np.stack([thumbnails[a[block]], others]).reshape(2, -1, 8, 2, 8, 2, 3)
-        # Coarser, so that a cut tells less; standardised over all channels, so that a hue tells.
-        colours = pair.mean(axis=(3, 5)).reshape(2, -1, 192)
-        colours -= colours.mean(axis=2, keepdims=True)
-        colours /= np.linalg.norm(colours, axis=2, keepdims=True)
-        distances[block] = 1 - (colours[0] * colours[1]).sum(axis=1)
+        distances[block] = 1 - (colours[first[block]] * others).sum(axis=(1, 2, 3))
     return distances.round(4)
 
 

@@ -1,12 +1,14 @@
 """Labels, parts and groups as people have them: CSV files, and folders to try the models on."""
 
 import os
+import re
 import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from lib.data.listing import FORMS, PART_NAMES, label_by_folder, walk
+from lib.data.pictures import ENDINGS
 from lib.storage import read_table
 
 
@@ -30,31 +32,41 @@ def list_pictures(
     """
     table = walk(train)
     table = label_by_folder(table, train) if labels is None else _label_by_file(table, labels)
-    if validation is not None:
+    table = table.reindex(columns=["file", "label", "part", "group", "problem"], fill_value="")
+    if validation is not None and (table.part != "").any():
+        print(f"{labels.name} gives the parts; {validation} is not used.")
+    elif validation is not None:
         further = label_by_folder(walk(validation), validation)
         further["file"] = os.path.relpath(validation, train) + "/" + further.file
         table = pd.concat([table.assign(part="train"), further.assign(part="validation")])
-    table = table.reindex(columns=["file", "label", "part", "group", "problem"]).fillna("")
-    return table.sort_values("file", ignore_index=True)
+    names = sorted(set(table.label[table.problem == ""]))
+    similar = [name for name, count in zip(names, _count_folded(names)) if count > 1]
+    notes = pd.DataFrame({"file": similar, "problem": "similar_class_name"}, dtype=str)
+    return pd.concat([table, notes]).fillna("").sort_values("file", ignore_index=True)
+
+
+def _count_folded(names: list[str]) -> list[int]:
+    # How many names are alike but for case and accents.
+    folded = [unicodedata.normalize("NFKD", name.casefold()) for name in names]
+    folded = ["".join(c for c in name if not unicodedata.combining(c)) for name in folded]
+    return [folded.count(name) for name in folded]
 
 
 def read_labels(path: Path) -> pd.DataFrame:
     """Read a CSV file of labels: columns file, label and, if you like, part and group.
 
     Raises:
-        ValueError: it lacks file or label, says two things of one file, or has an unknown part.
+        ValueError: it is no CSV file, lacks file or label, or says two things of one file.
     """
-    labels = read_table(path).drop_duplicates()
+    try:
+        labels = read_table(path).apply(lambda column: column.str.strip()).drop_duplicates()
+    except ValueError as error:
+        raise ValueError(f"{path} is no CSV file in UTF-8, with commas: {error}") from error
     if not {"file", "label"} <= set(labels.columns):
         raise ValueError(f"{path} needs the columns file and label, named in its first row.")
     if (twice := labels.file[labels.file.duplicated()]).size:
         raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}.")
-    if "part" in labels:
-        known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
-        if (others := labels.part[~labels.part.str.lower().isin(known)]).size:
-            raise ValueError(f"{path}: part {others.iloc[0]!r}; write train or validation.")
-        labels["part"] = labels.part.str.lower().map(known)
-    return labels
+    return labels[labels.file != ""]
 
 
 def match_files(names, files) -> dict[str, str]:
@@ -63,28 +75,44 @@ def match_files(names, files) -> dict[str, str]:
     A name may lack the ending, or name other folders, where one file alone fits; letters compare
     in Unicode's composed form (NFC), as Macs and others write them differently.
     """
-    found, forms = (
-        {},
-        (lambda p: p, lambda p: p.with_suffix(""), lambda p: p.name, lambda p: p.stem),
-    )
-    for form in forms:
+    found = {}
+    for form in (
+        str,
+        _cut_ending,
+        os.path.basename,
+        lambda path: _cut_ending(os.path.basename(path)),
+    ):
         fitting = {}
-        for file in files:
-            fitting.setdefault(str(form(_compose(file))), []).append(file)
+        for file in set(files) - set(found.values()):  # the closer form has the first claim
+            fitting.setdefault(form(_compose(file)), []).append(file)
         for name in names:
             path = _compose(name)
-            fits = fitting.get(str(path)) or fitting.get(str(form(path))) or []
+            # Of a/b/1.png also b/1.png and 1.png, where the folders have other names here.
+            tails = [path[start:] for start in (0, *(m.end() for m in re.finditer("/", path)))]
+            keys = [key for tail in tails for key in (tail, form(tail)) if key in fitting]
+            fits = fitting[keys[0]] if keys else []
             if name not in found and len(fits) == 1:
                 found[name] = fits[0]
     return found
 
 
-def _compose(name: str) -> PurePosixPath:
-    return PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
+def _cut_ending(path: str) -> str:
+    stem, ending = os.path.splitext(path)
+    return stem if ending.lower() in ENDINGS else path
+
+
+def _compose(name: str) -> str:
+    path = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
+    return path.removeprefix("./")
 
 
 def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     labels = read_labels(path)
+    if "part" in labels:
+        known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
+        if (others := labels.part[~labels.part.str.lower().isin(known)]).size:
+            raise ValueError(f"{path}: part {others.iloc[0]!r}; write train or validation.")
+        labels["part"] = labels.part.str.lower().map(known)
     candidates = table.file[table.problem == ""]
     labels["found"] = labels.file.map(match_files(labels.file, candidates))
     if labels.found.isna().all():
@@ -92,7 +120,7 @@ def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"{path}: none of its {len(labels)} rows names a picture of the folder. Its first row "
             f"has {labels.file.iloc[0]!r}, and a file there is {next(iter(candidates), None)!r}."
         )
-    missing = labels[labels.found.isna()][["file"]].assign(problem="missing_file")
+    missing = labels[labels.found.isna()][["file", "label"]].assign(problem="missing_file")
     known = labels.dropna(subset="found").drop_duplicates("found").set_index("found")
     for column in ("label", "part", "group"):
         table[column] = table.file.map(known[column]).fillna("") if column in known else ""

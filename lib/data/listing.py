@@ -1,12 +1,13 @@
 """One walker: which files there are, which may be pictures of which class; the checks."""
 
 import os
-import unicodedata
+import stat
 from pathlib import Path
 
 import pandas as pd
 
 from lib.data.pictures import ENDINGS, sniff
+from lib.data.split import check_parts
 
 FEWEST_PER_CLASS = 5
 FORMS = ", ".join(sorted(ENDINGS))
@@ -78,9 +79,9 @@ def walk(folder: Path) -> pd.DataFrame:
 def _judge_file(path: Path) -> str:
     if path.suffix.lower() in ENDINGS:
         return ""  # Decoding will tell.
-    if path.exists() and not path.is_file():
-        return "not_a_file"
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "not_a_file"
         with path.open("rb") as file:
             return sniff(file.read(64))
     except OSError:
@@ -90,7 +91,7 @@ def _judge_file(path: Path) -> str:
 def label_by_folder(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Give the files of `walk` the name of the class folder they lie in as label; "" to others.
 
-    Rows are added for class folders that are empty, or differ from another in case or accents.
+    A row is added for each class folder that is empty.
     """
     names = [entry.name for entry in os.scandir(folder) if os.path.isdir(entry)]
     names = {name for name in names if not is_junk(name) and escape(name) == name}
@@ -98,18 +99,9 @@ def label_by_folder(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     table["label"] = top.where(top.isin(names), "")
     is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
     table.loc[is_outside, "problem"] = "outside_class_folder"
-    filled = sorted(set(table.label[table.problem != "junk"]) - {""})
-    similar = pd.Series(filled, dtype=str)[pd.Series(map(_fold, filled)).duplicated(keep=False)]
-    notes = [(name, "empty_class") for name in names - set(filled)]
-    notes += [(name, "similar_class_name") for name in similar]
-    notes = pd.DataFrame(notes, columns=["file", "problem"], dtype=str)
+    empty = names - set(table.label[table.problem != "junk"])
+    notes = pd.DataFrame({"file": sorted(empty), "problem": "empty_class"}, dtype=str)
     return pd.concat([table, notes], ignore_index=True).fillna("")
-
-
-def _fold(name: str) -> str:
-    # Without case and accents.
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
 
 
 def list_checks(listed: pd.DataFrame) -> pd.DataFrame:
@@ -157,3 +149,6 @@ def check_classes(listed: pd.DataFrame) -> None:
             f'There is one class only, "{support.index[0]}"; a classifier needs two or more: add '
             "a second class folder. (Is train the folder above the class folders?)"
         )
+    usable = classes[classes.problem == ""]
+    if (usable.get("part", "") != "").any():
+        check_parts(usable)

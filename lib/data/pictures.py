@@ -145,7 +145,8 @@ def _read_samples(picture: Image.Image, data: bytes, least_side: int):
     if picture.format in ("JPEG", "MPO"):
         return _read_jpeg(picture, data, least_side)
     tags = picture.tag_v2 if picture.format == "TIFF" else {}
-    if max(tags.get(258, (1,))) > 8 or (picture.format == "PNG" and data[24] == 16):
+    is_deep = max(tags.get(258, (1,))) > 8 or (picture.format == "PNG" and data[24] == 16)
+    if is_deep and picture.mode != "CMYK":
         return colours.read_deep(picture, data, tags)
     picture.load()
     # Some write the colours of a palette as bytes into fields of two.
@@ -160,8 +161,9 @@ def _read_jpeg(picture: Image.Image, data: bytes, least_side: int):
         samples = simplejpeg.decode_jpeg(data, colours, min_height=least_side, min_width=least_side)
     except ValueError as error:
         extra = re.search(r"(\d+) extraneous bytes", str(error))
-        # Cameras leave a byte or two before a marker; other warnings of damage are true.
-        if re.search("Corrupt|Premature", str(error)) and not (extra and int(extra[1]) <= 2):
+        # Cameras leave a byte or two before a marker; other warnings of damaged pixels are true.
+        is_harmless = "ICC" in str(error) or (extra and int(extra[1]) <= 2)
+        if re.search("Corrupt|Premature|Inconsistent", str(error)) and not is_harmless:
             raise
         picture.load()  # What simplejpeg doesn't know, a rare subsampling say.
         return picture

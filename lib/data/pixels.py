@@ -27,7 +27,7 @@ def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
     return {0: open_store(scratch, "facts", quality.FACTS)} | sized
 
 
-def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.DataFrame:
+def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
     """Decode every file once, and keep its pixels of each size and the facts about it.
 
     What any process has finished with these contents is not decoded again.
@@ -36,7 +36,6 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.
         folder: what `files` are relative to.
         files, image_sizes: names, and sides of the squares in pixels.
         scratch: folder of the stores.
-        check: whether known pixels are read, to see that they are undamaged, as `open_pixels` does.
 
     Returns:
         One row a file, in order: file, digest, width, height (as shown, 0 where unknown),
@@ -56,7 +55,7 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.
         for start in range(0, len(files), turn):
             paths = [folder / name for name in files[start : start + turn]]
             with lock(stores[0].rows.with_name("preparing.lock")):
-                for found in _take_turn(paths, stores, check, pool, writer):
+                for found in _take_turn(paths, stores, pool, writer):
                     read += [(digest, problem) for digest, problem, _ in found]
                     progress.update(len(found))
             time.sleep(PAUSE)
@@ -69,13 +68,13 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, check=False) -> pd.
     return table[["file", "digest", *quality.FACTS.names[:-1], "problem"]]
 
 
-def _take_turn(paths: list, stores: dict, check: bool, pool, writer):
+def _take_turn(paths: list, stores: dict, pool, writer):
     """Read pictures, and write what the stores lack while more are read; yield task by task."""
     for store in stores.values():
         store.refresh()
     size, writing = -(-len(paths) // TASKS_A_TURN), []
     tasks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    for found in pool.map(lambda task: [_read_picture(p, stores, check) for p in task], tasks):
+    for found in pool.map(lambda task: [_read_picture(p, stores) for p in task], tasks):
         writing.append(writer.submit(_append, stores, found))
         yield found
     for written in writing:
@@ -88,21 +87,26 @@ def _append(stores: dict, found: list) -> None:
             store.append(new)
 
 
-def _read_picture(path: Path, stores: dict, check: bool) -> tuple[str, str, dict]:
+def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
     """Return digest and problem of a file, and the arrays that its stores lack, by size."""
     digest = ""
     try:
         data = pictures.read_file(path)
         digest = hashlib.sha256(data).hexdigest()[:32]
-        decode = cache(lambda side: pictures.decode(data, side))
-        square = cache(
-            lambda size: pictures.square(decode(pictures.find_decoding_side(size))[0], size)
-        )
-        made = {}
-        for size, store in stores.items():
-            # The facts are few bytes, and are read at once.
-            if not (store.holds(digest) if check or size == 0 else store.lists(digest)):
-                made[size] = square(size or quality.SIDE)
+
+        @cache
+        def decode(side: int) -> tuple:
+            return pictures.decode(data, side)
+
+        @cache
+        def square(size: int) -> np.ndarray:
+            return pictures.square(decode(pictures.find_decoding_side(size))[0], size)
+
+        # The facts are few bytes and read at once, so they are looked at for damage here.
+        missing = [
+            s for s, store in stores.items() if not (store.lists if s else store.holds)(digest)
+        ]
+        made = {size: square(size or quality.SIDE) for size in missing}
         if 0 in made:
             made[0] = quality.gather_facts(made[0], decode(pictures.LEAST_SIDE)[1])
         return digest, "", made
@@ -113,21 +117,20 @@ def _read_picture(path: Path, stores: dict, check: bool) -> tuple[str, str, dict
 def keep_copies(ws, image_sizes) -> None:
     """Keep each store beside results that lie on Google Drive; do nothing elsewhere."""
     if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
-        stores, copies = _open_both(ws, image_sizes)
-        for size, store in stores.items():
-            store.copy_to(copies[size])
+        for store, copy in _pair_with_copies(ws, image_sizes):
+            store.copy_to(copy)
         remove_older_stores(_find_copies(ws))
 
 
 def restore_copies(ws, image_sizes) -> None:
     """Bring what scratch lacks back from Google Drive."""
-    stores, copies = _open_both(ws, image_sizes)
-    for size, store in stores.items():
-        store.take_from(copies[size])
+    for store, copy in _pair_with_copies(ws, image_sizes):
+        store.take_from(copy)
 
 
-def _open_both(ws, image_sizes) -> tuple[dict, dict]:
-    return open_stores(ws.scratch, image_sizes), open_stores(_find_copies(ws), image_sizes)
+def _pair_with_copies(ws, image_sizes):
+    folders = (ws.scratch, _find_copies(ws))
+    return zip(*(open_stores(folder, image_sizes).values() for folder in folders))
 
 
 def _find_copies(ws) -> Path:
@@ -149,7 +152,7 @@ def open_pixels(ws, files, image_size: int) -> Selection:
     missing = digests[store.find(digests) < 0]
     if len(missing):
         train = sources.open_folder(ws, "train")
-        table = prepare(train, missing.index, [image_size], ws.scratch, check=True)
+        table = prepare(train, missing.index, [image_size], ws.scratch)
         changed = table.file[table.digest != missing.to_numpy()]
         if len(changed):
             raise ValueError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lib.data.listing import PART_NAMES, holds_pictures, is_junk
+from lib.data.listing import PART_NAMES, holds_pictures, is_junk, walk
 from lib.data.pictures import ENDINGS
 from lib.storage import is_on_drive, lock
 from lib.workspace import KAGGLE
@@ -87,13 +87,18 @@ def _find_step(folder: Path, key: str) -> Path | None:
             f"{folder} holds the parts {', '.join(path.name for path in parts.values())}, not "
             f'classes: point "{key}" in drive_paths.json at a folder of class folders.'
         )
-    # A folder without folders is a class, also when it is the only one.
-    return found[0] if len(found) == 1 and (found[0].is_file() or _list(found[0])) else None
+    # A folder without folders is a class, also when it is the only one; and so is one beside others
+    # whose pictures have no ending, lie behind a link or can't be read here.
+    if len(found) != 1 or not (found[0].is_file() or _list(found[0])):
+        return None
+    beside = [path for path in inside if path.is_dir() and path not in found]
+    may_be = ("", "needs_pillow_heif", "git_lfs_pointer", "unreadable")
+    return None if any(walk(path).problem.isin(may_be).any() for path in beside) else found[0]
 
 
 def _list(folder: Path) -> list[Path]:
     inside = [entry for entry in os.scandir(folder) if not is_junk(entry.name)]
-    return sorted(Path(e) for e in inside if e.is_dir() or ARCHIVE.search(e.name))
+    return sorted(Path(e) for e in inside if os.path.isdir(e) or ARCHIVE.search(e.name))
 
 
 def _name_part(path: Path) -> str | None:

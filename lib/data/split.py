@@ -39,7 +39,8 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Seed and content give every family its rank, by a hash. In the order of the ranks, families
     become validation until each class has its fifth there; one that no longer fits is passed over.
-    So an added picture moves few others: in a set without families, at most two.
+    So an added picture moves few others: in a set without families, at most two. A class whose
+    families are all too large for its fifth gives its smallest.
 
     Args:
         pictures: columns file, label, digest and family, in any order.
@@ -63,6 +64,11 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
         if all(room[label] >= count for label, count in members[one].items()):
             room.subtract(members[one])
             chosen.add(one)
+    for label in sorted(support := Counter(pictures.label)):
+        having = [one for one in members if members[one][label]]
+        if chosen.isdisjoint(having):
+            fits = [one for one in having if members[one][label] < support[label]]
+            chosen |= set(sorted(fits, key=lambda one: (members[one].total(), one))[:1])
     part = rank.isin(chosen).map({True: "validation", False: "train"})
     table = pictures[["file", "label"]].assign(part=part)
     check_parts(table)
@@ -106,9 +112,9 @@ def check_parts(table: pd.DataFrame) -> None:
     parts = table.groupby("label").part.agg(set)
     if (undivided := parts.index[parts.map(len) < 2]).size:
         raise ValueError(
-            f"These classes can't be divided, or are missing in one part: {', '.join(undivided)}. "
-            "Their files are copies, groups or look-alikes of too few pictures: add pictures, or "
-            'take DUPLICATES = "drop"; where parts were given, correct them.'
+            f"These classes stand in one part alone: {', '.join(undivided)}. Where parts were given, "
+            "correct them. Else their files are copies, look-alikes or one group of too few pictures "
+            'to be divided: add pictures, or take DUPLICATES = "drop".'
         )
 
 
@@ -129,5 +135,5 @@ def identify_set(ws) -> str:
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     table = read_split(ws).merge(pictures[["file", "digest"]], on="file", how="left")
     rows = table[["digest", "label", "part"]].astype(str).sort_values(["digest", "label", "part"])
-    content = f"{LOADER_VERSION}\n{rows.to_csv(index=False)}"
+    content = f"{LOADER_VERSION}\n{rows.to_csv(index=False, lineterminator=chr(10))}"
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -86,10 +86,20 @@ class Store:
         return row in self.whole
 
     def find(self, digests) -> np.ndarray:
-        """Return the row of each digest, -1 where it is missing or damaged: int64 (n,)."""
+        """Return the row of each digest, -1 where it is missing or damaged: int64 (n,).
+
+        What is damaged is struck out of the index, for whoever opens the store later.
+        """
         self.refresh()
-        rows = [self.row_of[digest] if self.holds(digest) else -1 for digest in digests]
-        return np.array(rows, np.int64)
+        for digest in digests:
+            if self.lists(digest) and not self.holds(digest):
+                with self.index.open("r+b") as file:
+                    file.seek(self.row_of.pop(digest) * INDEX.itemsize)
+                    file.write(bytes(INDEX["digest"].itemsize))
+        return np.array(
+            [self.row_of.get(digest, -1) if self.lists(digest) else -1 for digest in digests],
+            np.int64,
+        )
 
     def select(self, digests) -> Selection:
         """Return the rows of these digests, which have to be there."""
@@ -117,24 +127,27 @@ class Store:
                 file.write(np.array(records, INDEX))
         self.refresh()
 
-    def copy_to(self, kept: "Store") -> None:
-        """Make another store a copy of this one, unless it holds the same already."""
-        if self.row_of.keys() <= kept.row_of.keys():
+    def copy_to(self, other: "Store") -> None:
+        """Write another store anew as a copy of this one, unless it lists the same already."""
+        self.refresh()
+        if all(map(other.lists, self.row_of)):
             return
-        kept.rows.parent.mkdir(parents=True, exist_ok=True)
-        # In this order, for rows that no index lists do no harm.
-        for path, copy in ((self.rows, kept.rows), (self.index, kept.index)):
-            with whole_file(copy) as part:
-                shutil.copyfile(path, part)
+        other.rows.parent.mkdir(parents=True, exist_ok=True)
+        # The index as it is before the rows are copied: these may have grown meanwhile.
+        index = self.index.read_bytes()
+        with whole_file(other.rows) as part:
+            shutil.copyfile(self.rows, part)
+        with whole_file(other.index) as part:
+            part.write_bytes(index)
 
-    def take_from(self, kept: "Store") -> None:
-        """Append what this store lacks of a copy; one that is damaged is deleted after that."""
-        lacking = [digest for digest in kept.row_of if digest not in self.row_of]
-        whole = [digest for digest in lacking if kept.holds(digest)]
-        self.append({digest: kept.array[kept.row_of[digest]] for digest in whole})
+    def take_from(self, other: "Store") -> None:
+        """Append what another store has, undamaged, and this one has not."""
+        lacking = [digest for digest in other.row_of if digest and not self.lists(digest)]
+        found = dict(zip(lacking, other.find(lacking)))
+        if whole := {digest: other.array[row] for digest, row in found.items() if row >= 0}:
+            self.append(whole)
         if len(whole) < len(lacking):
-            print(f"{kept.rows} is damaged: what it lacks is made anew, and then the copy too.")
-            kept.index.unlink()
+            print(f"{other.rows} is damaged: what it lacks is made anew.")
 
 
 def open_store(folder: Path, name: str, dtype, shape: tuple = ()) -> Store:

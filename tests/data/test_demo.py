@@ -69,7 +69,7 @@ def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(tmp_path, mon
         demo.draw_dataset(folder, per_class=1, test_count=2)
     assert not folder.exists()
     demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
     before = read_all(folder)
     assert len(before) == 13
     demo.draw_dataset(folder, per_class=3, test_count=9)

@@ -185,6 +185,7 @@ def test_labels_file_gives_labels_parts_and_groups(tmp_path):
         "5.jpg": "no_label",
         "gone.jpg": "missing_file",
     }
+    assert listed.label["gone.jpg"] == "cat", "so that a class of missing files is named"
     usable = listed[listed.problem == ""]
     assert list(usable.label) == ["cat", "dog", "NA"]
     assert list(usable.part) == ["train", "validation", "train"]
@@ -197,6 +198,8 @@ def test_labels_file_gives_labels_parts_and_groups(tmp_path):
         ("name,class\n1.jpg,cat\n", "needs the columns file and label"),
         ("file,label\n1.jpg,cat\n1.jpg,dog\n", "two different rows of '1.jpg'"),
         ("file,label,part\n1.jpg,cat,tset\n", "part 'tset'; write train or validation"),
+        ("", "is no CSV file in UTF-8"),
+        ("file,label\n1.jpg,a,b,c\n2.jpg,a\n3.jpg,a,b,c,d,e\n", "is no CSV file"),
         ("file,label,part\n1.jpg,cat,test\n", "part 'test'; write train or validation"),
         ("file,label\nx/9.png,cat\n", "none of its 1 rows names a picture.*'x/9.png'.*'1.jpg'"),
     ],
@@ -206,6 +209,28 @@ def test_labels_file_that_cannot_be_used_is_named(tmp_path, text, words):
     path = write_csv(tmp_path / "labels.csv", text)
     with pytest.raises(ValueError, match=f"labels.csv.*{words}"):
         labels.list_pictures(tmp_path / "train", path)
+
+
+def test_blank_rows_and_spaces_in_a_labels_file_mean_nothing(tmp_path):
+    touch(tmp_path / "train", "1.jpg", "2.jpg")
+    path = write_csv(tmp_path / "labels.csv", "file,label\n 1.jpg, cat\n,\n2.jpg,cat \n,\n")
+    assert list(labels.list_pictures(tmp_path / "train", path).label) == ["cat", "cat"]
+
+
+def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
+    touch(tmp_path, "train/1.jpg", "train/2.jpg", "val/cat/3.jpg")
+    path = write_csv(tmp_path / "l.csv", "file,label,part\n1,cat,train\n2,Cat,validation\n")
+    listed = labels.list_pictures(tmp_path / "train", path, tmp_path / "val")
+    assert list(listed.part[listed.problem == ""]) == ["train", "validation"]
+    assert "l.csv gives the parts" in capsys.readouterr().out
+    assert set(listed.file[listed.problem == "similar_class_name"]) == {"cat", "Cat"}
+
+
+def test_class_that_one_part_lacks_is_an_error_before_any_decoding():
+    listed = make_listed(a=[""] * 6, b=[""] * 6).assign(part="train")
+    listed.loc[:2, "part"] = "validation"
+    with pytest.raises(ValueError, match="one part alone: b\\. Where parts were given"):
+        listing.check_classes(listed)
 
 
 def test_validation_folder_is_listed_relative_to_train(tmp_path):
@@ -231,12 +256,23 @@ def test_validation_folder_is_listed_relative_to_train(tmp_path):
         ("./0.jpg", "0.jpg"),
         ("0.jpg", "sub/0.jpg"),
         ("a.b", "a.b.jpg"),
+        ("train/a/1.png", "a/1.png"),
         (unicodedata.normalize("NFC", "é.jpg"), unicodedata.normalize("NFD", "é.jpg")),
         (unicodedata.normalize("NFD", "é.jpg"), unicodedata.normalize("NFC", "é.jpg")),
     ],
 )
 def test_name_of_a_labels_file_finds_its_picture(name, file):
     assert labels.match_files([name], ["1.jpg", file]) == {name: file}
+
+
+def test_name_of_a_file_that_is_missing_finds_no_other():
+    files = ["cat/1.png", "img.png"]
+    assert labels.match_files(["dog/1.png", "cat/1.png"], files) == {"cat/1.png": "cat/1.png"}
+    assert labels.match_files(["img.1", "img.2"], files) == {}
+    named = ["train/a/1.png", "train/b/1.png"]
+    assert labels.match_files(named, ["a/1.png", "b/1.png"]) == dict(
+        zip(named, ["a/1.png", "b/1.png"])
+    )
 
 
 def test_name_that_fits_several_pictures_finds_none():

@@ -238,6 +238,23 @@ def test_samples_of_every_depth_look_like_the_plain_photograph(name):
     assert abs(found - expected).mean() < (12 if "palette" in name else 1)
 
 
+@pytest.mark.parametrize("depth", [16, 257])
+def test_alpha_does_not_decide_what_is_white(depth):
+    samples = np.dstack([COLOUR.astype(int) * depth, np.full(GREY.shape, 65_535)])
+    expected = pictures.load(encode(PHOTO), 64).astype(int)
+    assert abs(pictures.load(write_png(samples, 6), 64) - expected).mean() < 1
+
+
+def test_few_samples_above_white_do_not_darken_the_picture():
+    expected = pictures.load(encode(Image.fromarray(GREY)), 64).astype(int)
+    sharpened = (GREY / 255).astype(np.float32)
+    sharpened.flat[::30] = 1.03
+    hot = GREY.astype(np.uint16) * 16
+    hot.flat[7] = 4100
+    for data in (write_tiff(sharpened, FLOAT), write_tiff(hot)):
+        assert abs(pictures.load(data, 64) - expected).mean() < 8
+
+
 def test_transparent_grey_of_16_bits_becomes_white():
     samples = np.where(GREY > GREY.mean(), 65_535, 300)
     loaded = pictures.load(write_png(samples, 0, struct.pack(">H", 300)), 64)

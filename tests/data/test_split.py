@@ -110,9 +110,18 @@ def test_families_never_stand_on_both_sides_and_classes_keep_their_fifths(insect
     assert (held - 20).abs().max() <= 1 and held.sum() == 200
 
 
+def test_class_of_a_few_large_families_gives_its_smallest():
+    listed = list_pictures(a=30, b=20)
+    listed["group"] = [f"patient {number // 10}" for number in range(30)] + [""] * 20
+    listed["family"] = split.find_families(listed)
+    table = split.split(listed, 0)
+    counts = table[table.part == "validation"].label.value_counts()
+    assert counts.to_dict() == {"a": 10, "b": 4}
+
+
 def test_class_of_copies_of_one_picture_is_an_error_that_names_it():
     listed = give_copies(list_pictures(a=6, b=9), **{f"row{row}": 0 for row in range(6)})
-    with pytest.raises(ValueError, match="can't be divided.*: a\\. "):
+    with pytest.raises(ValueError, match="one part alone: a\\. "):
         split.split(listed, 0)
 
 
@@ -124,7 +133,7 @@ def test_given_parts_are_kept_and_a_family_of_both_stays_in_validation_alone():
     table, checks = split.keep_parts(listed)
     assert checks.to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
     assert Counter(table.part) == {"train": 8, "validation": 3} and len(table) == 11
-    with pytest.raises(ValueError, match="missing in one part: b\\. "):
+    with pytest.raises(ValueError, match="one part alone: b\\. "):
         split.keep_parts(listed[(listed.label == "a") | (listed.part == "train")])
 
 

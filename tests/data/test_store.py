@@ -162,4 +162,20 @@ def test_copy_restores_a_store_and_a_damaged_one_what_is_whole_of_it(tmp_path, c
     third = Store(tmp_path / "third", "pixels", np.uint8, SHAPE)
     third.take_from(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
     assert (third.find(make_digests(range(10))) < 0).sum() == 1
-    assert "is damaged" in capsys.readouterr().out and not copy.index.exists()
+    assert "is damaged" in capsys.readouterr().out
+    here.copy_to(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
+    read_back(tmp_path / "copy", range(10))
+
+
+def test_copy_of_a_store_that_grows_meanwhile_is_whole(tmp_path, monkeypatch):
+    fill(tmp_path / "here", range(5))
+    real = stores.shutil.copyfile
+
+    def copy_and_grow(source, target):
+        fill(tmp_path / "here", range(5, 8))
+        real(source, target)
+
+    monkeypatch.setattr(stores.shutil, "copyfile", copy_and_grow)
+    here, copy = (Store(tmp_path / name, "pixels", np.uint8, SHAPE) for name in ("here", "copy"))
+    here.copy_to(copy)
+    assert len(read_back(tmp_path / "copy", range(5)).row_of) == 5
