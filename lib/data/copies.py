@@ -18,13 +18,12 @@ def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.D
     """Decide what becomes of files with equal content.
 
     Args:
-        pictures: columns file, label, digest (of the content), perhaps others; sorted by file.
-        rule: "together": all stay, to be given one part. "drop": the first file of each content
-            stays; where copies contradict each other, being in different classes, none.
+        pictures: columns file, label, digest, perhaps others; sorted by file.
+        rule: "together" keeps all; "drop" the first of each content, or none where they are in
+            different classes.
 
     Returns:
-        kept: the rows that stay.
-        checks: columns file, problem (`duplicate`, `duplicate_other_class`), action.
+        The rows that stay, and checks: file, problem (`duplicate`, `duplicate_other_class`), action.
 
     Raises:
         ValueError: the rule is neither.
@@ -57,8 +56,7 @@ def list_alike(pictures: pd.DataFrame, alike: pd.DataFrame) -> tuple[pd.DataFram
 
     Returns:
         near: columns file, other, distance, mirrored.
-        checks: columns file (sorted), problem (`near_duplicate`; `near_duplicate_other_class`
-            where any partner is in another class), action.
+        checks: file (sorted), problem (`near_duplicate`, or `near_duplicate_other_class`), action.
     """
     file, label = pictures.file.to_numpy(), pictures.label.to_numpy()
     near = alike.assign(file=file[alike.a], other=file[alike.b])

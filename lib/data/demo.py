@@ -58,7 +58,6 @@ HABITATS = (
 
 
 def _mix_inks(hue, vividness, rng):
-    """Mix the colours of a coat and a trim."""
     coat_hue, trim_hue = 360 * (np.array([hue, hue + rng.normal(0, 0.15)]) % 1)
     vivid, soft, bright = rng.uniform((30, 10, 50), (85, 45, 95)) * (vividness, vividness, 1)
     inks = {"coat": (coat_hue, vivid, bright), "trim": (trim_hue, soft, 92)}
@@ -109,7 +108,6 @@ def _draw_sketch(canvas, sketch, inks, centre, scale, turn_limit, rng):
 
 
 def _scatter_clutter(clutter, size, top, count, rng):
-    """Place what lies about in a habitat, from top (0 to 1) downwards, as sketches to draw."""
     hue, turn_limit, sketch = clutter
     for height in np.sort(rng.uniform(top, 1.05, count)):
         scale = size.min() * (0.1 + 0.2 * height) * rng.uniform(0.7, 1.3)

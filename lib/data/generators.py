@@ -66,12 +66,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def stream(batches: Batches):
-    """Make of batches what `fit` takes; the next ones are prepared while a model trains.
-
-    On TensorFlow that is a tf.data.Dataset without autotuning. Keras would make one with it, and
-    the thread that tunes sleeps twice as long each time; the end of an epoch may have to wait for
-    it to wake, in TensorFlow 2.21 for up to as long as the epoch took.
-    """
+    """Make of batches what `fit` takes; the next ones are prepared while a model trains."""
     if keras.backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
@@ -84,6 +79,7 @@ def stream(batches: Batches):
     dataset = tf.data.Dataset.from_generator(draw, output_signature=signature)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     options = tf.data.Options()
+    # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
     options.autotune.enabled = False
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
@@ -110,16 +106,13 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror, turn and zoom each picture at random, in one affine transform with nearest edges.
 
-    The ranges are those of Keras' ImageDataGenerator with `horizontal_flip=True,
-    rotation_range=20, zoom_range=0.2`: mirrored with probability 1/2, turned by a uniform angle in
-    ±20°, and scaled by uniform factors in 0.8-1.2, for height and width apart.
+    As Keras' ImageDataGenerator with `horizontal_flip=True, rotation_range=20, zoom_range=0.2`: with
+    probability 1/2, by a uniform angle in ±20°, and by uniform factors in 0.8-1.2, for height and
+    width apart.
 
     Args:
-        images: uint8 (n, height, width, 3).
+        images: uint8 (n, height, width, 3), as is what is returned.
         rng: decides the parameters.
-
-    Returns:
-        uint8, as `images`.
     """
     count, height, width = images.shape[:3]
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
@@ -139,18 +132,12 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.ndarray:
-    """Compose zoom and rotation about the centre into affine maps.
+    """Compose zoom (a negative one mirrors), then rotation, about the centre.
 
-    A map leads from a pixel of the new picture to the place in the old one whose colour it gets:
-    first the zoom (above 1 shows more of the surroundings, a negative one mirrors), then the
-    rotation.
-
-    Args:
-        angle, zoom_x, zoom_y: radians and factors (n,).
-        height, width: of the pictures, in pixels.
+    Args are radians and factors (n,), and pixels.
 
     Returns:
-        float64 (n, 2, 3): what leads from (x, y, 1) to the place (x', y').
+        float64 (n, 2, 3): what leads from (x, y, 1) of the new picture to the place in the old one.
     """
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])

@@ -139,15 +139,11 @@ def check_classes(listed: pd.DataFrame) -> None:
             f"{'; '.join(lines)}. Every file stands in checks.csv. Add pictures, or move the "
             "folder out of train."
         )
-    if not len(support):
+    if len(support) < 2:
+        found = f'one class only, "{support.index[0]}"' if len(support) else "no class folder"
         raise ValueError(
-            "train has no class folder with pictures in it. Put one folder a class there, each "
-            f"with its pictures ({FORMS})."
-        )
-    if len(support) == 1:
-        raise ValueError(
-            f'There is one class only, "{support.index[0]}"; a classifier needs two or more: add '
-            "a second class folder. (Is train the folder above the class folders?)"
+            f"train has {found}; a classifier needs two or more. Put one folder a class there, each "
+            f"with its pictures ({FORMS}). (Is train the folder above the class folders?)"
         )
     usable = classes[classes.problem == ""]
     if (usable.get("part", "") != "").any():

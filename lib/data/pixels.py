@@ -95,20 +95,20 @@ def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
         digest = hashlib.sha256(data).hexdigest()[:32]
 
         @cache
-        def decode(side: int) -> tuple:
+        def decode_to(side: int) -> tuple:
             return pictures.decode(data, side)
 
         @cache
-        def square(size: int) -> np.ndarray:
-            return pictures.square(decode(pictures.find_decoding_side(size))[0], size)
+        def squeeze_to(size: int) -> np.ndarray:
+            return pictures.square(decode_to(pictures.find_decoding_side(size))[0], size)
 
         # The facts are few bytes and read at once, so they are looked at for damage here.
         missing = [
             s for s, store in stores.items() if not (store.lists if s else store.holds)(digest)
         ]
-        made = {size: square(size or quality.SIDE) for size in missing}
+        made = {size: squeeze_to(size or quality.SIDE) for size in missing}
         if 0 in made:
-            made[0] = quality.gather_facts(made[0], decode(pictures.LEAST_SIDE)[1])
+            made[0] = quality.gather_facts(made[0], decode_to(pictures.LEAST_SIDE)[1])
         return digest, "", made
     except pictures.PictureError as error:
         return digest, error.problem, {}

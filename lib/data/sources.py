@@ -19,9 +19,9 @@ from lib.workspace import KAGGLE
 LARGEST_RATIO, MOST_FILES = 200, 5_000_000
 ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
 REMEDIES = {
-    401: "Kaggle does not know you. Make an API token in your settings there, and store it as "
-    "KAGGLE_API_TOKEN: in the environment, or in Colab's secrets (the key symbol). The older "
-    "KAGGLE_USERNAME and KAGGLE_KEY are read from the environment alone.",
+    401: "Kaggle does not know you. Store an API token of your settings there as KAGGLE_API_TOKEN: in "
+    "the environment or Colab's secrets. KAGGLE_USERNAME and KAGGLE_KEY are read from the environment "
+    "alone.",
     403: "Kaggle refuses. Join there, accept the rules, then run this again.",
     404: "There is no such page: compare its address in the browser.",
     None: "Kaggle can't be reached, or the data did not arrive whole. Try again with network.",
@@ -34,9 +34,7 @@ def open_folder(ws, key: str) -> Path:
     Archives are unpacked into scratch, Kaggle's data downloaded into kagglehub's cache, each once;
     inside, the part of that name is looked for.
 
-    Raises:
-        ValueError: there are parts, but not that one; or as `unpack` and `download`.
-        ConnectionError: as `download`.
+    Raises a ValueError where there is no such part; else as `unpack` and `download`.
     """
     return _trace(getattr(ws, key), key, ws.scratch)[-1]
 
@@ -57,10 +55,9 @@ def find_validation(ws, train: Path) -> Path | None:
 
 
 def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
-    # The folders and archives gone through, from the named one to the folder meant.
     if str(path).startswith(KAGGLE):
         path = download(str(path).removeprefix(KAGGLE))
-    trail = []
+    trail = []  # the folders and archives gone through
     while path:
         trail.append(path)
         path = unpack(path, scratch) if path.is_file() else _find_step(path, key)
@@ -68,7 +65,6 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
 
 
 def _find_step(folder: Path, key: str) -> Path | None:
-    # The folder or archive in a folder that leads to the pictures; None at the goal.
     inside = _list(folder)
     archives = [path for path in inside if path.is_file()]
     folders = [path for path in inside if path.is_dir() and holds_pictures(path)]
@@ -87,13 +83,13 @@ def _find_step(folder: Path, key: str) -> Path | None:
             f"{folder} holds the parts {', '.join(path.name for path in parts.values())}, not "
             f'classes: point "{key}" in drive_paths.json at a folder of class folders.'
         )
-    # A folder without folders is a class, also when it is the only one; and so is one beside others
-    # whose pictures have no ending, lie behind a link or can't be read here.
-    if len(found) != 1 or not (found[0].is_file() or _list(found[0])):
-        return None
+    # A folder without folders is a class, also when it is the only one; so is one beside others whose
+    # pictures have no ending, lie behind a link or can't be read here.
     beside = [path for path in inside if path.is_dir() and path not in found]
     may_be = ("", "needs_pillow_heif", "git_lfs_pointer", "unreadable")
-    return None if any(walk(path).problem.isin(may_be).any() for path in beside) else found[0]
+    if len(found) != 1 or any(walk(path).problem.isin(may_be).any() for path in beside):
+        return None
+    return found[0] if found[0].is_file() or _list(found[0]) else None
 
 
 def _list(folder: Path) -> list[Path]:
@@ -102,7 +98,6 @@ def _list(folder: Path) -> list[Path]:
 
 
 def _name_part(path: Path) -> str | None:
-    # `Training_set.zip` is train.
     name = re.sub("[ _-]?(set|data|images)$", "", ARCHIVE.sub("", path.name).lower())
     return next((part for part, names in PART_NAMES.items() if name in names), None)
 
@@ -110,7 +105,7 @@ def _name_part(path: Path) -> str | None:
 def unpack(archive: Path, scratch: Path) -> Path:
     """Unpack a .zip or .tar file, compressed or not, into scratch, once.
 
-    From Google Drive it is first copied, as many small reads are slow there.
+    From Google Drive it is first copied: many small reads are slow there.
 
     Returns:
         The folder of its files, named by the archive's place, size and time of change.
@@ -186,12 +181,12 @@ def download(name: str) -> Path:
             f'"kaggle:{name}" is neither kaggle:competitions/NAME nor kaggle:datasets/OWNER/NAME.'
         )
     page, inside = form.groups()
+    kind, handle = page.split("/", 1)
     try:
         import kagglehub
 
-        is_contest = page.startswith("competitions")
-        fetch = kagglehub.competition_download if is_contest else kagglehub.dataset_download
-        path = Path(fetch(page.split("/", 1)[1]), inside)
+        fetch = getattr(kagglehub, f"{kind.removesuffix('s')}_download")
+        path = Path(fetch(handle), inside)
     except ImportError as error:
         raise ConnectionError(f"kaggle:{name} needs kagglehub: pip install kagglehub") from error
     except Exception as error:

@@ -90,11 +90,10 @@ def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         pictures: columns file, label, part and family.
 
     Returns:
-        table: columns file, label, part, sorted by file.
-        checks: columns file, problem, action: training pictures that are left out.
+        The split as `split` returns it, and checks: training pictures that are left out.
 
     Raises:
-        ValueError: a class is missing in one part.
+        ValueError: as `check_parts`.
     """
     tested = set(pictures.family[pictures.part == "validation"])
     twice = (pictures.part == "train") & pictures.family.isin(tested)
@@ -104,11 +103,7 @@ def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def check_parts(table: pd.DataFrame) -> None:
-    """Check that every class stands in both parts.
-
-    Raises:
-        ValueError: names the classes that don't, and what to do.
-    """
+    """Raise a ValueError, which says what to do, unless every class stands in both parts."""
     parts = table.groupby("label").part.agg(set)
     if (undivided := parts.index[parts.map(len) < 2]).size:
         raise ValueError(

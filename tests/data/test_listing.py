@@ -95,7 +95,9 @@ def test_names_that_differ_in_case_or_accents_are_said_and_kept(tmp_path):
 def test_folder_without_class_folders_is_an_error_that_says_what_to_put_there(tmp_path, files):
     touch(tmp_path / "train", *files)
     (tmp_path / "train").mkdir(exist_ok=True)
-    with pytest.raises(ValueError, match="no class folder with pictures"):
+    with pytest.raises(
+        ValueError, match="train has no class folder; a classifier needs two or more"
+    ):
         listing.check_classes(labels.list_pictures(tmp_path / "train"))
 
 
