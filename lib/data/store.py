@@ -143,6 +143,8 @@ class Store:
     def take_from(self, other: "Store") -> None:
         """Append what another store has, undamaged, and this one has not."""
         lacking = [digest for digest in other.row_of if digest and not self.lists(digest)]
+        if not lacking:
+            return
         found = dict(zip(lacking, other.find(lacking)))
         if whole := {digest: other.array[row] for digest, row in found.items() if row >= 0}:
             self.append(whole)
