@@ -93,6 +93,12 @@ def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
     try:
         data = pictures.read_file(path)
         digest = hashlib.sha256(data).hexdigest()[:32]
+        # The facts are few bytes and read at once, so they are looked at for damage here.
+        missing = [
+            s for s, store in stores.items() if not (store.lists if s else store.holds)(digest)
+        ]
+        if not missing:
+            return digest, "", {}
 
         @cache
         def decode_to(side: int) -> tuple:
@@ -102,10 +108,6 @@ def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
         def squeeze_to(size: int) -> np.ndarray:
             return pictures.square(decode_to(pictures.find_decoding_side(size))[0], size)
 
-        # The facts are few bytes and read at once, so they are looked at for damage here.
-        missing = [
-            s for s, store in stores.items() if not (store.lists if s else store.holds)(digest)
-        ]
         made = {size: squeeze_to(size or quality.SIDE) for size in missing}
         if 0 in made:
             made[0] = quality.gather_facts(made[0], decode_to(pictures.LEAST_SIDE)[1])

@@ -63,10 +63,11 @@ class Store:
         if not (self.rows.exists() and self.index.exists()):
             return
         start = len(self.crcs)
-        new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
-        digests = new["digest"].astype(str).tolist()
-        self.row_of |= {digest: row for row, digest in enumerate(digests, start)}
-        self.crcs += new["crc"].tolist()
+        if self.index.stat().st_size > start * INDEX.itemsize:
+            new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
+            digests = new["digest"].astype(str).tolist()
+            self.row_of |= {digest: row for row, digest in enumerate(digests, start)}
+            self.crcs += new["crc"].tolist()
         # A file that was cut short holds only its first rows, whatever the index says.
         count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
         if count != len(self.array):
@@ -143,8 +144,6 @@ class Store:
     def take_from(self, other: "Store") -> None:
         """Append what another store has, undamaged, and this one has not."""
         lacking = [digest for digest in other.row_of if digest and not self.lists(digest)]
-        if not lacking:
-            return
         found = dict(zip(lacking, other.find(lacking)))
         if whole := {digest: other.array[row] for digest, row in found.items() if row >= 0}:
             self.append(whole)
