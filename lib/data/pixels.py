@@ -61,10 +61,10 @@ def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
             time.sleep(PAUSE)
     table = pd.DataFrame(read, columns=["digest", "problem"]).assign(file=files)
     usable = (table.problem == "").to_numpy()
-    facts = stores[0].select(table.digest[usable])[:]
+    facts = np.zeros(len(table), quality.FACTS)
+    facts[usable] = stores[0].select(table.digest[usable])[:]
     for name in quality.FACTS.names[:-1]:
-        table[name] = np.zeros(len(table), quality.FACTS[name])
-        table.loc[usable, name] = facts[name]
+        table[name] = facts[name]
     return table[["file", "digest", *quality.FACTS.names[:-1], "problem"]]
 
 
@@ -72,12 +72,15 @@ def _take_turn(paths: list, stores: dict, pool, writer):
     """Read pictures, and write what the stores lack while more are read; yield task by task."""
     for store in stores.values():
         store.refresh()
-    size, writing = -(-len(paths) // TASKS_A_TURN), []
+    size, writing, pending = -(-len(paths) // TASKS_A_TURN), [], []
     tasks = [paths[start : start + size] for start in range(0, len(paths), size)]
     for found in pool.map(lambda task: [_read_picture(p, stores) for p in task], tasks):
-        writing.append(writer.submit(_append, stores, found))
+        pending += found
+        if len(pending) >= 4 * size:
+            writing.append(writer.submit(_append, stores, pending))
+            pending = []
         yield found
-    for written in writing:
+    for written in [*writing, writer.submit(_append, stores, pending)]:
         written.result()
 
 

@@ -70,6 +70,8 @@ class Store:
             self.crcs += new["crc"].tolist()
         # A file that was cut short holds only its first rows, whatever the index says.
         count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
+        if count < len(self.crcs):
+            self.row_of = {digest: row for digest, row in self.row_of.items() if row < count}
         if count != len(self.array):
             self.array = np.memmap(self.rows, self.dtype, "r", shape=(count, *self.shape))
 

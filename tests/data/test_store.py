@@ -105,6 +105,17 @@ def test_damage_is_seen_and_mended(tmp_path, damage):
     read_back(tmp_path, range(20))
 
 
+def test_rows_that_were_cut_off_stay_missing_while_others_are_appended(tmp_path):
+    fill(tmp_path, range(20))
+    (tmp_path / "pixels.rows").write_bytes((tmp_path / "pixels.rows").read_bytes()[:5000])
+    store = Store(tmp_path, "pixels", np.uint8, SHAPE)
+    # The file is as long as before then, with zeros where the lost rows were.
+    store.append({digest: make_array(digest) for digest in make_digests([19])})
+    assert not any(map(store.lists, make_digests(range(6, 19))))
+    fill(tmp_path, range(20))
+    read_back(tmp_path, range(20))
+
+
 def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     fill(tmp_path, range(3))
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
