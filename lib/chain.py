@@ -29,11 +29,12 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib import report, storage, workspace
+from lib import storage, workspace
+from lib.judging import report
 from lib.parameters import check_parameters
 
 LOAD_BACKBONE = (
-    "import json, sys; from lib import backbones, workspace;"
+    "import json, sys; from lib import workspace; from lib.models import backbones;"
     "backbones.load_backbone(*json.loads(sys.argv[1]), workspace.open())"
 )
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")

@@ -34,9 +34,10 @@ from keras import layers
 from PIL import Image
 from scipy import fft, stats
 
-from lib import backbones, storage, training, workspace
+from lib import machine, storage, workspace
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
+from lib.models import backbones, predict, training
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
@@ -352,8 +353,8 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
         started = time.perf_counter()
         batches = train_transfer(extractor, head, ours, root / str(pair), EPOCHS)
         seconds.append((reported, time.perf_counter() - started))
-    _, from_pixels = training.predict(model, ours[1])
-    _, from_features = training.predict(head, batches[1])
+    _, from_pixels = predict.predict_batches(model, ours[1])
+    _, from_features = predict.predict_batches(head, batches[1])
     difference = abs(from_pixels - from_features).max()
     note = f"report's way extrapolated; largest difference of a probability {difference:.1e}"
     row = make_row("transfer, 20 epochs", *zip(*seconds), "s", more_is_better=False, note=note)
@@ -409,7 +410,7 @@ def measure_precision(ws) -> dict:
     apart. So the accuracies of several seeds are compared, judged in float32 as 05 does.
     """
     what = "baseline CNN training; left: float32"
-    policy = training.set_precision("auto")
+    policy = machine.set_precision("auto")
     if policy == "float32":
         note = 'PRECISION = "auto" is float32 here: no GPU, and no CPU that is faster in bfloat16'
         return {"what": what, "unit": "", "note": note}
@@ -427,9 +428,9 @@ def measure_precision(ws) -> dict:
             # The first epoch traces the model.
             rates.append(len(train.y_true) / statistics.median(spent[1:]))
             judge.set_weights(model.get_weights())
-            y_true, y_prob = training.predict(judge, validation)
+            y_true, y_prob = predict.predict_batches(judge, validation)
             accuracies.append((y_prob.argmax(axis=1) == y_true).mean())
-    training.set_precision("float32")
+    machine.set_precision("float32")
     difference = np.subtract(accuracies[1::2], accuracies[::2])
     note = (
         f"{policy}; validation accuracy {np.mean(accuracies[::2]):.3f} in float32, "
@@ -490,7 +491,7 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
         for pair in range(pairs):
             for side, feed in feeds.items():
                 sides[side][pair] += EPOCHS * time_epoch(models[side], *feed)
-    training.set_precision("float32")
+    machine.set_precision("float32")
     note = "CNN epochs of both, transfer of the report's way extrapolated"
     return [
         make_row(

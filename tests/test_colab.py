@@ -21,8 +21,10 @@ import papermill
 import pytest
 from packaging.requirements import Requirement
 
-from lib import badges, explain, figures, storage, training, workspace
+from lib import badges, storage, workspace
 from lib.data import pictures
+from lib.judging import figures
+from lib.models import explain, saved
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -317,8 +319,8 @@ def page(prepared, monkeypatch):
     model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")], name="tiny")
     history = pd.DataFrame({"epoch": [1], "seconds": [0.1]})
     about = {"notebook": "02", "weights": "from scratch", "image_size": 8}
-    training.save(model, history, prepared, "tiny", about)
-    space = {"ws": prepared, "models": training.list_models(prepared), "training": training}
+    saved.save(model, history, prepared, "tiny", about)
+    space = {"ws": prepared, "models": saved.list_models(prepared), "saved": saved}
     space |= {"load": pictures.load, "figures": figures, "explain": explain, "np": np}
     space["LAUNCH_DEMO"] = True
     # An interactive front end, which is not held up by the page.

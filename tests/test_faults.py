@@ -19,9 +19,10 @@ from PIL import Image
 from test_pictures import ODD, UNUSABLE, encode
 from test_training import ABOUT, train_tiny
 
-from lib import backbones, chain, storage, training, workspace
+from lib import chain, machine, storage, workspace
 from lib.data import generators, labels, listing, pictures, pixels
 from lib.data.split import read_split
+from lib.models import backbones, predict, saved
 from lib.storage import read_table
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
@@ -268,11 +269,11 @@ def train_deterministically(ws, seed, reverse, cores):
 
     os.scandir = lambda path: Sorted(sorted(real(path), key=lambda e: e.name, reverse=reverse))
     os.cpu_count = lambda: cores
-    training.set_seed(seed, deterministic=True)
+    machine.set_seed(seed, deterministic=True)
     prepare_and_split(ws, seed=seed)
     model, _ = train_tiny(ws, epochs=2)
     _, validation = generators.pair(ws, 8, 5, seed=0)
-    _, y_prob = training.predict(model, validation)
+    _, y_prob = predict.predict_batches(model, validation)
     with storage.whole_file(ws.file("outcome.npz")) as part:
         np.savez(part, *model.get_weights(), y_prob)
 
@@ -306,14 +307,14 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
 def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path):
     ran = tmp_path / "ran"
     model, history = train_tiny(prepared, epochs=1)
-    training.save(model, history, prepared, "tiny", ABOUT)
+    saved.save(model, history, prepared, "tiny", ABOUT)
     layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
     about = json.loads(path.with_suffix(".json").read_text())
     prepared.save_json(about | {"file_hash": ""}, "models/tiny.json")
     with pytest.raises(ValueError, match="(?i)lambda"):
-        training.load_model(prepared, "tiny")
+        saved.load_model(prepared, "tiny")
 
     class Program:
         def __reduce__(self):
@@ -331,14 +332,14 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
 def test_replaced_model_file_is_an_error_that_names_both_hashes(prepared):
     for name in ("one", "other"):
         model, history = train_tiny(prepared, epochs=1)
-        training.save(model, history, prepared, name, ABOUT)
+        saved.save(model, history, prepared, name, ABOUT)
     prepared.file("predictions", "one.csv").write_text("stale")
     models = prepared.results / "models"
     shutil.copy(models / "other.keras", models / "one.keras")
     with pytest.raises(ValueError, match="one.keras has the hash.*replaced.*02_baseline_cnn"):
-        training.load_model(prepared, "one")
-    training.save(model, history, prepared, "one", ABOUT)
-    training.load_model(prepared, "one")
+        saved.load_model(prepared, "one")
+    saved.save(model, history, prepared, "one", ABOUT)
+    saved.load_model(prepared, "one")
     assert not (prepared.results / "predictions/one.csv").exists(), "predicted by the model before"
 
 
@@ -385,7 +386,7 @@ def test_without_network_damaged_weights_are_removed_and_the_remedy_is_named(
         kept.write_bytes(kept.read_bytes()[:1500])
     options = {"alpha": 0.25} if model == "MobileNet" else {}
     script = (
-        f"from lib import backbones, workspace; backbones.load_backbone({model!r}, 'imagenet', "
+        f"from lib import workspace; from lib.models import backbones; backbones.load_backbone({model!r}, 'imagenet', "
         f"{size}, {options}, workspace.Workspace('t', 'r', 's'))"
     )
     environment = {

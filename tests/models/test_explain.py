@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lib import explain
+from lib.models import explain
 
 SIZE, PATCH = 32, 8
 

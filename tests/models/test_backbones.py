@@ -5,8 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from lib import backbones, workspace
+from lib import workspace
 from lib.data.store import Selection
+from lib.models import backbones
 
 SMALL = {"alpha": 0.25}
 

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from scipy.stats import binomtest, fisher_exact
 from sklearn import metrics as expected
 
-from lib import metrics
+from lib.judging import metrics
 
 CLASSES = ["bird", "frog", "newt", "shell"]
 Y_TRUE = np.array([0, 0, 0, 0, 1, 1, 2])  # no shell at all

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -13,9 +12,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from lib import litert, training, workspace
+from lib import machine, workspace
 from lib.data import generators, split
 from lib.data.split import identify_set
+from lib.models import litert, predict, saved, training
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -42,7 +42,7 @@ def train_tiny(
     """Train a tiny model with dropout on 24 augmented pictures."""
     keras.utils.set_random_seed(3)
     train, validation = generators.pair(ws, 8, batch_size, seed=3, augment=True)
-    with training.use_all_gpus():
+    with machine.use_all_gpus():
         model = keras.Sequential(
             [
                 keras.Input((8, 8, 3)),
@@ -95,7 +95,7 @@ def train_on_two_devices(ws, die):
     """Train as on two GPUs, on two logical devices of the CPU."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    training.use_all_gpus = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
+    machine.use_all_gpus = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
     with pytest.raises(ValueError, match="BATCH_SIZE = 5.* 2 GPUs"):
         train_tiny(ws)
     _, history = train_tiny(ws, die=die, batch_size=6)
@@ -128,52 +128,15 @@ def test_two_devices_give_the_losses_of_one():
     assert float(run.stdout.split()[-1]) < 1e-4
 
 
-@pytest.mark.parametrize(
-    ("precision", "gpus", "flags", "is_faster", "policy"),
-    [
-        ("float32", ["7.5"], "avx512_bf16", True, "float32"),
-        ("auto", ["7.5", "8.0"], "", False, "mixed_float16"),
-        ("auto", ["6.1", "8.0"], "avx512_bf16", True, "float32"),
-        ("auto", [], "avx512_bf16", True, "mixed_bfloat16"),
-        ("auto", [], "avx512_bf16", False, "float32"),
-        ("auto", [], "avx2", True, "float32"),
-    ],
-)
-def test_precision_follows_what_the_machine_has(
-    precision, gpus, flags, is_faster, policy, tmp_path, monkeypatch
-):
-    (tmp_path / "cpuinfo").write_text(f"flags: sse {flags}")
-    monkeypatch.setattr(training, "CPU_FLAGS", tmp_path / "cpuinfo")
-    monkeypatch.setattr(training, "query_gpus", lambda field: gpus)
-    monkeypatch.setattr(training, "is_bfloat16_faster", lambda: is_faster)
-    assert training.set_precision(precision) == keras.config.dtype_policy().name == policy
-    training.set_precision("float32")
-
-
-@pytest.mark.parametrize("slow", ["float32", "bfloat16"])
-def test_bfloat16_is_faster_where_a_product_of_matrices_is(slow, monkeypatch):
-    def multiply(one, other):
-        time.sleep(0.02 * (keras.backend.standardize_dtype(one.dtype) == slow))
-        return one
-
-    monkeypatch.setattr(keras.ops, "matmul", multiply)
-    assert training.is_bfloat16_faster() == (slow == "float32")
-
-
-def test_unknown_precision_is_an_error_that_names_it():
-    with pytest.raises(ValueError, match="PRECISION.*half"):
-        training.set_precision("half")
-
-
 def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model, history = train_tiny(prepared, epochs=1)
-    training.save(model, history, prepared, "tiny", ABOUT)
+    saved.save(model, history, prepared, "tiny", ABOUT)
     keras.config.set_dtype_policy("float32")
-    saved = training.load_model(prepared, "tiny")
+    loaded = saved.load_model(prepared, "tiny")
     assert {layer.compute_dtype for layer in model.layers} == {"bfloat16"}
-    assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
-    for weight, other in zip(model.get_weights(), saved.get_weights(), strict=True):
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    for weight, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
 
 
@@ -193,14 +156,14 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
 ):
     names = split.read_split(prepared)
     model, history = train_tiny(prepared, epochs=1)
-    training.save(model, history, prepared, "tiny", ABOUT)
+    saved.save(model, history, prepared, "tiny", ABOUT)
     shutil.rmtree(prepared.train)
     draw_classes(prepared.train, 10, seed=9)
     # The parts as they were, so that only the contents are others.
     prepare_set(prepared)
     prepared.save_table(names, "split.csv")
     with pytest.raises(FileNotFoundError, match="no model of the current split"):
-        training.list_models(prepared)
+        saved.list_models(prepared)
     assert "trained on other pictures" in capsys.readouterr().out
     _, again = train_tiny(prepared, epochs=1)
     assert "trained before" not in capsys.readouterr().out and not again.equals(history)
@@ -208,13 +171,13 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
 
 def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(prepared):
     model, history = train_tiny(prepared, epochs=1)
-    training.save(model, history, prepared, "tiny", ABOUT)
-    saved = training.load_model(prepared, "tiny")
+    saved.save(model, history, prepared, "tiny", ABOUT)
+    loaded = saved.load_model(prepared, "tiny")
     _, validation = generators.pair(prepared, 8, 4, seed=0)
     raw = validation.inputs[np.arange(len(validation.inputs))]
     assert raw.dtype == np.uint8 and raw.max() > 200
     expected = np.asarray(model.predict_on_batch(raw))
-    assert np.allclose(saved.predict_on_batch(raw), expected, atol=1e-6)
+    assert np.allclose(loaded.predict_on_batch(raw), expected, atol=1e-6)
     about = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
     assert ABOUT.items() <= about.items() and about["name"] == "tiny"
     assert about["class_names"] == ["007", "NA", "red"]
@@ -227,7 +190,7 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     assert list(table.columns) == training.HISTORY_COLUMNS and len(table) == 1
     assert [p.suffix for p in prepared.results.glob("checkpoints/*")] == [".finished"]
     # The optimizer's state would make the file three times as large.
-    assert getattr(saved, "optimizer", None) is None
+    assert getattr(loaded, "optimizer", None) is None
 
 
 def test_model_of_another_split_is_named_and_left_out(prepared, capsys):
@@ -239,14 +202,14 @@ def test_model_of_another_split_is_named_and_left_out(prepared, capsys):
     ):
         about = ABOUT | {"name": name, "notebook": notebook, "weights": weights}
         prepared.save_json(about | {"split_hash": made_for}, f"models/{name}.json")
-    models = training.list_models(prepared)
+    models = saved.list_models(prepared)
     assert [about["name"] for about in models] == ["z_cnn", "a_transfer"]
     assert [about["label"] for about in models] == ["z_cnn", "a_transfer (untrained backbone)"]
     assert "old_cnn is left out" in capsys.readouterr().out
     for name in ("z_cnn", "a_transfer"):
         (prepared.results / f"models/{name}.json").unlink()
     with pytest.raises(FileNotFoundError, match="no model of the current split.*02_baseline_cnn"):
-        training.list_models(prepared)
+        saved.list_models(prepared)
 
 
 def test_predict_keeps_the_order_and_the_ragged_last_batch():
@@ -254,7 +217,9 @@ def test_predict_keeps_the_order_and_the_ragged_last_batch():
     images, y_true = rng.integers(0, 256, (7, 4, 4, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
     layers = [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
     model = keras.Sequential(layers)
-    labels, y_prob = training.predict(model, generators.Batches(images, y_true, 3, batch_size=3))
+    labels, y_prob = predict.predict_batches(
+        model, generators.Batches(images, y_true, 3, batch_size=3)
+    )
     assert list(labels) == y_true and y_prob.shape == (7, 3)
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
@@ -264,14 +229,14 @@ def test_finished_training_is_taken_from_its_files_until_something_changes(
     prepared, read_all, capsys
 ):
     model, history = train_tiny(prepared, 2, rate=1)
-    training.save(model, history, prepared, "tiny", ABOUT)
+    saved.save(model, history, prepared, "tiny", ABOUT)
     again, taken = train_tiny(prepared, 2, rate=1)
     assert "was trained before" in capsys.readouterr().out
     assert taken.equals(history) and again.optimizer.iterations == 0
     before = read_all(prepared.results)
     weights = zip(again.get_weights(), model.get_weights(), strict=True)
     assert all((one == other).all() for one, other in weights)
-    training.save(again, taken, prepared, "tiny", ABOUT | {"seed": 4})
+    saved.save(again, taken, prepared, "tiny", ABOUT | {"seed": 4})
     assert read_all(prepared.results) == before
     train_tiny(prepared, 2, rate=1)
     assert "was trained before" in capsys.readouterr().out
@@ -299,7 +264,7 @@ def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
         parts.append(generators.Batches(features, batches.y_true, 3, 5, 1))
     head, whole = build()
     history = training.fit(head, *parts, prepared, "tiny", 2, {})
-    training.save(whole, history, prepared, "tiny", ABOUT)
+    saved.save(whole, history, prepared, "tiny", ABOUT)
     again, _ = build()
     assert training.fit(again, *parts, prepared, "tiny", 2, {}).equals(history)
     assert (again.get_weights()[0] == head.get_weights()[0]).all()
@@ -342,7 +307,7 @@ def test_exported_file_answers_like_the_model_on_bytes_and_holds_half_precision(
     litert.export_litert(model, tmp_path / "model.tflite")
     assert (tmp_path / "model.tflite").stat().st_size < 3 * model.count_params()
     batches = generators.Batches(images, y_true, 3, batch_size=3)
-    labels, y_prob = training.predict(litert.open_litert(tmp_path / "model.tflite"), batches)
+    labels, y_prob = predict.predict_batches(litert.open_litert(tmp_path / "model.tflite"), batches)
     expected = np.asarray(model.predict_on_batch(images))
     assert list(labels) == y_true and expected.std() > 0.01
     assert np.allclose(y_prob, expected, atol=0.005) and np.allclose(

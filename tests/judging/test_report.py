@@ -12,7 +12,9 @@ import papermill
 import pytest
 from PIL import Image
 
-from lib import chain, metrics, report, training, workspace
+from lib import chain, workspace
+from lib.judging import metrics, report
+from lib.models import saved, training
 from lib.storage import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -44,7 +46,7 @@ def save_model(ws, name, weights):
     history = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS)
     text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
     about = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
-    training.save(model, history, ws, name, about | text)
+    saved.save(model, history, ws, name, about | text)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""What is said of it: no room here knows Keras."""
