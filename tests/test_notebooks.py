@@ -156,7 +156,11 @@ def test_rooms_import_only_rooms_above_them_and_tensorflow_only_where_it_belongs
         rooms = {module.removeprefix("lib.") for module in imported if module.startswith("lib.")}
         assert rooms <= set(ROOMS[:position]), f"{room} imports a room that is not above it"
         # What a function imports when it is called does not come with the room.
-        with_it = list_imports(ast.Module([n for n in TREES[room].body if "Import" in str(n)], []))
+        with_it = list_imports(
+            ast.Module(
+                [n for n in TREES[room].body if isinstance(n, ast.Import | ast.ImportFrom)], []
+            )
+        )
         reached[room] = {module.split(".")[0] for module in with_it}
         reached[room] |= {module for above in rooms for module in reached[above]}
         if room in WITHOUT_TENSORFLOW:

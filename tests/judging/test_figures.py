@@ -69,7 +69,9 @@ def test_figure_is_drawn_without_a_warning(name, classes):
 
 
 def test_every_figure_of_the_room_is_drawn_here():
-    made = {n for n, f in vars(figures).items() if getattr(f, "__module__", "") == "lib.judging.figures"}
+    made = {
+        n for n, f in vars(figures).items() if getattr(f, "__module__", "") == "lib.judging.figures"
+    }
     assert {name for name in made if name[0] != "_"} - {"overlay_evidence"} == set(draw_all(2))
 
 
