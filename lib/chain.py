@@ -8,16 +8,14 @@ python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other param
 import argparse
 import ast
 import contextlib
-import json
+import multiprocessing
 import os
 import platform
-import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,10 +31,6 @@ from lib import storage, workspace
 from lib.judging import report
 from lib.parameters import check_parameters
 
-LOAD_BACKBONE = (
-    "import json, sys; from lib import workspace; from lib.models import backbones;"
-    "backbones.load_backbone(*json.loads(sys.argv[1]), workspace.open())"
-)
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 
@@ -46,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         names = choose_notebooks(options.only)
+        if options.seeds is not None:
+            options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
         ws = workspace.open(options.paths)
         if options.results:
@@ -55,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             failure = run_chain(ws, names, values, options.resume)
         if not failure:
             storage.flush_drive(ws)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         failure = str(error)
     except SystemExit as stopped:
         print("\nstopped; --resume goes on from here", file=sys.stderr)
@@ -72,8 +68,8 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     # What was finished from other pictures is not finished for these.
     resume = resume and before == record.read_bytes()
+    os.environ["TRAIN_ANEW"] = "" if resume else "1"
     if not resume:
-        shutil.rmtree(ws.results / "checkpoints", ignore_errors=True)
         # Else a later --resume would take what an earlier run finished for finished by this one.
         ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
@@ -130,25 +126,39 @@ def lock_results(ws):
 
 
 def check_backbone(ws, values: dict) -> None:
-    """Load the backbone that -p asks for, before the notebooks that don't need it take their time.
+    """Load the backbone of 04 before the notebooks that don't need it take their time.
 
     In a process of its own, so that this one never holds Keras.
 
     Raises:
-        ValueError: as `load_backbone`, whose error it tells.
+        MemoryError: the system has killed that process.
+        OSError, ValueError: as `backbones.load_backbone`.
     """
     name = "04_resnet50_transfer"
     chosen = values.get(name, {})
-    if name == next(iter(values)) or not set(BACKBONE_PARAMETERS) & set(chosen):
+    # The demo does without ImageNet weights.
+    needed = name in values and (not ws.is_demo or set(BACKBONE_PARAMETERS) & set(chosen))
+    if not needed or name == next(iter(values)):
         return
     known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
     asked = {key: ast.literal_eval(known[key]["default"]) for key in known} | chosen
-    command = [sys.executable, "-c", LOAD_BACKBONE]
-    command.append(json.dumps([asked[key] for key in BACKBONE_PARAMETERS], default=str))
-    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if run.returncode:
-        raise ValueError(re.split(r"^\w+Error: ", run.stderr, flags=re.M)[-1].strip())
+    asked = [asked[key] for key in BACKBONE_PARAMETERS]
+    with stderr_to(ws.scratch / "kernel.log"):
+        try:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                process.submit(load_and_drop, asked, ws).result()
+        except BrokenProcessPool:
+            raise MemoryError(
+                f"The process that loaded the backbone {asked[0]} was killed, most often for want "
+                "of memory: close other programs, or choose a smaller BACKBONE or IMAGE_SIZE."
+            )
+
+
+def load_and_drop(asked: list, ws) -> None:
+    """Load the backbone that these parameters ask for, in the order of BACKBONE_PARAMETERS."""
+    from lib.models import backbones
+
+    backbones.load_backbone(*asked, ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -161,6 +171,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
     add("--results", type=Path, help="folder of the results, instead of that of the paths file")
+    add("--seeds", type=int, metavar="N", help="train N times, with SEED and the seeds after it")
     add("--only", nargs="+", default=[], metavar="NN", help="notebooks to run, say 02 05")
     add(
         "-p",
