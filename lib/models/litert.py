@@ -27,7 +27,7 @@ def export_litert(model, path: Path) -> None:
     target = {"supported_types": [tf.float16], "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": target}
     with whole_file(path) as part, contextlib.redirect_stdout(io.StringIO()):
-        answer.export(part, format="litert", **options)
+        answer.export(str(part), format="litert", **options)
 
 
 def open_litert(path: Path) -> SimpleNamespace:

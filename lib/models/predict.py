@@ -97,17 +97,23 @@ def classify(model, about, folder: Path, files, top=1, probabilities=False) -> p
     if not 1 <= top <= len(names):
         raise ValueError(f"--top is {top}; {model.name} can name 1 to {len(names)} classes.")
     y_prob, problems = _predict_files(model, [folder / file for file in files], about["image_size"])
-    best, usable = np.argsort(-y_prob, axis=1, kind="stable"), np.array(problems) == ""
+    best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
     y_prob = _scale(y_prob, about.get("temperature")).round(6)
-    y_prob[~usable] = np.nan
-    table = {"file": files}
-    for place, number in enumerate(["", *(f"_{rank}" for rank in range(2, top + 1))]):
-        table[f"label{number}"] = np.where(usable, names[best[:, place]], "")
-        if place == 0:
-            table["index"] = pd.Series(best[:, 0], dtype="Int64").where(usable)
-        table[f"probability{number}"] = y_prob[np.arange(len(files)), best[:, place]]
+    y_prob[problems != ""] = np.nan
+    return _tabulate(files, y_prob, best, problems, names, names if probabilities else [])
+
+
+def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
+    usable, ranked = problems == "", np.take_along_axis(y_prob, best, axis=1)
+    labels = np.where(usable[:, np.newaxis], names[best], "")
+    table = {"file": files, "label": labels[:, 0]}
+    table["index"] = pd.Series(best[:, 0], dtype="Int64").where(usable)
+    table["probability"] = ranked[:, 0]
+    for place in range(1, best.shape[1]):
+        table[f"label_{place + 1}"] = labels[:, place]
+        table[f"probability_{place + 1}"] = ranked[:, place]
     table["problem"] = problems
-    for index, name in enumerate(names if probabilities else []):
+    for index, name in enumerate(columns):
         while name in table:
             name += " (class)"
         table[name] = y_prob[:, index]
@@ -126,7 +132,7 @@ def _scale(y_prob: np.ndarray, temperature: float | None) -> np.ndarray:
     return y_prob
 
 
-def _predict_files(model, paths: list[Path], image_size: int) -> tuple[np.ndarray, list[str]]:
+def _predict_files(model, paths: list[Path], image_size: int) -> tuple[np.ndarray, np.ndarray]:
     # A batch always has 32 places, so that no answer depends on the other pictures.
     images = np.zeros((BATCH, image_size, image_size, 3), np.uint8)
     y_prob, problems = np.zeros((len(paths), model.output_shape[-1])), []
@@ -138,7 +144,7 @@ def _predict_files(model, paths: list[Path], image_size: int) -> tuple[np.ndarra
             answers = np.asarray(model.predict_on_batch(images))
             y_prob[start : start + BATCH] = answers[: len(block)]
             progress.update(len(block))
-    return y_prob, problems
+    return y_prob, np.array(problems, str)
 
 
 def _fill(place: np.ndarray, path: Path) -> str:
