@@ -183,12 +183,12 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
                 # Another process may have computed them meanwhile.
                 todo = block[store.find(images.digests[block]) < 0]
                 if len(todo):
-                    store.append(dict(zip(images.digests[todo], _extract(extractor, images[todo]))))
+                    store.append(dict(zip(images.digests[todo], _compute(extractor, images[todo]))))
             progress.update(len(block))
     return store.select(images.digests)
 
 
-def _extract(extractor, pictures) -> np.ndarray:
+def _compute(extractor, pictures) -> np.ndarray:
     if count_replicas(extractor) == 1:
         return np.asarray(extractor.predict_on_batch(pictures), np.float32)
     # Only `predict` divides a batch among the GPUs.
