@@ -50,7 +50,7 @@ def describe_config(config: dict) -> str:
 
 
 def simplify(config, in_float32: bool = False):
-    """Leave out of a configuration initialisers, which only training needs, and what is usual.
+    """Leave out of a configuration what only training needs, and what is usual.
 
     Every version of Keras adds arguments that older ones don't know; as long as they are left at
     their defaults, nothing of them has to be written.
@@ -66,7 +66,9 @@ def simplify(config, in_float32: bool = False):
     if config.get("class_name") == "DTypePolicy":
         policy = config["config"]["name"]
         return "float32" if in_float32 and policy.startswith("mixed_") else policy
-    simple = {key: simplify(value, in_float32) for key, value in config.items()}
+    simple = {
+        key: simplify(value, in_float32) for key, value in config.items() if key != "compile_config"
+    }
     layer = getattr(keras.layers, str(config.get("class_name")), None)
     if layer is not None and isinstance(config.get("config"), dict):
         for key, argument in inspect.signature(layer.__init__).parameters.items():
