@@ -37,7 +37,7 @@ from scipy import fft, stats
 from lib import machine, storage, workspace
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.models import backbones, predict, training
+from lib.models import backbones, configs, predict, training
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
@@ -89,12 +89,22 @@ def read_cells(name: str) -> list[str]:
     return [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
 
 
+def run_cells(name: str, pattern: str, **given) -> dict:
+    """Run the parameters of a notebook and the cells that match; return what they define."""
+    space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
+    space |= {"configs": configs, "backbones": backbones}
+    parameters, *cells = (c for c in read_cells(name) if re.search(rf"# @param|{pattern}", c))
+    exec(parameters, space)
+    space |= given
+    for source in cells:
+        exec(source, space)
+    return space
+
+
 def build_cnn(name: str, num_classes: int, precision: str = "float32") -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
-    space = {"keras": keras, "layers": layers, "training": training, "IMAGE_SIZE": 160}
-    space |= {"train": SimpleNamespace(num_classes=num_classes), "PRECISION": precision}
-    exec(next(source for source in read_cells(name) if "keras.Sequential(" in source), space)
-    return space["cnn"]
+    train = SimpleNamespace(num_classes=num_classes)
+    return run_cells(name, r"keras\.Sequential\(", train=train, PRECISION=precision)["cnn"]
 
 
 def build_report_transfer(num_classes: int) -> keras.Model:
@@ -375,15 +385,10 @@ def train_transfer(extractor, head, parts, scratch: Path, epochs: int) -> list:
 
 def build_our_transfer(ws, num_classes: int):
     """Build extractor, head and assembled model from the cells of notebook 04."""
-    space = {"keras": keras, "layers": layers, "name": "transfer", "IMAGE_SIZE": 224}
-    space["backbone"] = backbones.load_backbone("ResNet50", None, 224, {}, ws)
-    space["train"] = SimpleNamespace(num_classes=num_classes)
-    for source in read_cells("04_resnet50_transfer"):
-        if re.search(r"= keras\.(Sequential|Model)\(", source):
-            exec(source, space)
-    head = space["head"]
-    head.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"])
-    return space["extractor"], head, space["model"]
+    pattern = r"keras\.(Sequential|Model)\(|load_backbone\("
+    given = {"ws": ws, "num_classes": num_classes, "WEIGHTS": None}
+    space = run_cells("04_resnet50_transfer", pattern, **given)
+    return space["extractor"], space["head"], space["model"]
 
 
 def measure_fit(ws, pairs: int) -> dict:
@@ -401,6 +406,26 @@ def measure_fit(ws, pairs: int) -> dict:
         generator = time_call(lambda: model.fit(fed, shuffle=False, verbose=0))
         rates.append((len(images) / memory, len(images) / generator))
     return make_row("fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s")
+
+
+def measure_step(ws, pairs: int, name: str) -> dict:
+    """Compare training with Keras' own Adam and with ours, and with the limit of matrix products."""
+    train, _ = generators.pair(ws, 160, BATCH_SIZE, SEED, augment=name.startswith("03"))
+    fed, models = generators.stream(train), []
+    for optimizer in ("adam", training.Adam()):
+        model = build_cnn(name, train.num_classes)
+        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+        time_epoch(model, fed, None)
+        models.append(model)
+    rates = []
+    for _ in range(max(pairs, 5)):
+        rates.append([len(train.y_true) / time_epoch(model, fed, None) for model in models])
+    # Forward once, backward for the weights of every layer, and for the inputs of all but the first.
+    first = count_flops(keras.Sequential(models[0].layers[:2]))
+    limit = measure_matrix_product() / (3 * count_flops(models[0]) - first)
+    what = f"training of {name}; left: Keras' own Adam"
+    note = f"{statistics.median(rate for _, rate in rates) / limit:.2f} of the limit"
+    return make_row(what, *zip(*rates), "pictures/s", note=note, limit=limit)
 
 
 def measure_precision(ws) -> dict:
@@ -674,6 +699,8 @@ def measure_all(options, root: Path):
         yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)
+            for name in ("02_baseline_cnn", "03_augmented_cnn"):
+                yield measure_step(ws, pairs, name)
             yield measure_precision(ws)
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
