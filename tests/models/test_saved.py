@@ -63,7 +63,8 @@ def other_keras(tmp_path_factory):
 
 
 def run_travel(what, folder, before=()):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*before, str(workspace.REPOSITORY)])}
+    places = [*before, str(workspace.REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
     command = [sys.executable, "-c", TRAVEL, what, str(folder)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
