@@ -40,21 +40,23 @@ def main(arguments: list[str] | None = None) -> int:
             ws = replace(ws, results=options.results.resolve())
             workspace.check_apart(ws)
         with signals_raise(), lock_results(ws):
-            failure = run_chain(ws, names, values, options.resume)
-        if not failure:
-            storage.flush_drive(ws)
-    except (OSError, ValueError, MemoryError) as error:
-        failure = str(error)
+            run_chain(ws, names, values, options.resume)
+        storage.flush_drive(ws)
+    except (OSError, ValueError, MemoryError, RuntimeError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
     except SystemExit as stopped:
         print("\nstopped; --resume goes on from here", file=sys.stderr)
         return stopped.code
-    if failure:
-        print(f"\n{failure}", file=sys.stderr)
-    return 1 if failure else 0
+    return 0
 
 
-def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
-    """Run notebooks and make the report; return what failed, or ""."""
+def run_chain(ws, names: list[str], values: dict, resume: bool) -> None:
+    """Run notebooks and make the report.
+
+    Raises:
+        RuntimeError: as `run_notebook`; MemoryError, OSError, ValueError: as `check_backbone`.
+    """
     record = ws.results / "drive_paths.json"
     before = record.read_bytes() if record.exists() else b""
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
@@ -66,11 +68,9 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
         ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
     check_backbone(ws, values)
-    failure = run_notebooks(ws, names, values, resume)
-    if not failure:
-        if written := report.write_report(ws):
-            print(f"report: {written}")
-    return failure
+    run_notebooks(ws, names, values, resume)
+    if written := report.write_report(ws):
+        print(f"report: {written}")
 
 
 def check_backbone(ws, values: dict) -> None:

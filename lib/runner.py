@@ -64,7 +64,7 @@ def lock_results(ws):
         raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
 
 
-def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
+def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> None:
     """Execute notebooks in order, one line each; stop at the first error.
 
     Args:
@@ -73,8 +73,8 @@ def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
         parameters: for each name, {parameter: value}.
         resume: leave out the first ones, as far as they are finished with the same parameters.
 
-    Returns:
-        What failed: notebook, cell and error; "" when every notebook ran.
+    Raises:
+        RuntimeError: as `run_notebook`.
     """
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "30")
@@ -84,20 +84,21 @@ def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
             print(f"{name:<22} finished before, skipped", flush=True)
             continue
         print(f"{name:<22} …", end=" ", flush=True)
-        started = time.perf_counter()
-        failure = run_notebook(ws, name, parameters[name])
-        print(
-            "failed after" if failure else "done in",
-            describe_seconds(time.perf_counter() - started),
-        )
-        if failure:
-            return failure
-    return ""
+        started, end = time.perf_counter(), "failed after"
+        try:
+            run_notebook(ws, name, parameters[name])
+            end = "done in"
+        finally:
+            print(end, describe_seconds(time.perf_counter() - started))
 
 
-def run_notebook(ws, name: str, parameters: dict) -> str:
-    """Execute one notebook into the results folder; return what failed, or ""."""
-    log = ws.scratch / "kernel.log"
+def run_notebook(ws, name: str, parameters: dict) -> None:
+    """Execute one notebook into the results folder, where it stays as far as it came.
+
+    Raises:
+        RuntimeError: it failed; names notebook, cell and error.
+    """
+    log, failure = ws.scratch / "kernel.log", None
     with storage.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
@@ -113,10 +114,11 @@ def run_notebook(ws, name: str, parameters: dict) -> str:
                     shutdown_kernel="immediate",
                 ).result()
         except PapermillExecutionError as error:
-            return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+            failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            return f"{name}: its kernel died, often for want of memory; its last words: {log}"
-    return ""
+            failure = f"{name}: its kernel died, often for want of memory; its last words: {log}"
+    if failure:
+        raise RuntimeError(failure)
 
 
 @contextlib.contextmanager

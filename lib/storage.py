@@ -1,6 +1,7 @@
 """How files are written: whole or not at all, with room, under a lock, on Google Drive."""
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -17,9 +18,9 @@ DRIVE = Path("/content/drive")
 def whole_file(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
-    Whoever reads `path` sees the old file or the new one, never half of one, after a power cut too:
-    it is on the disk when the block is left. What goes to Google
-    Drive is written on the local disk and copied whole: Drive is slow at many small writes.
+    Whoever reads `path` sees the old file or the new one, never half of one, even after a power
+    cut: the new one is on the disk when the block is left. What goes to Google Drive is written on
+    the local disk and copied whole: Drive is slow at many small writes.
     """
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     written = Path(tempfile.mkdtemp(), part.name) if is_on_drive(path) else part
@@ -40,9 +41,11 @@ def whole_file(path: Path):
 def _sync(path: Path) -> None:
     place = os.open(path, os.O_RDONLY)
     try:
+        os.fsync(place)
+    except OSError as error:
         # Not every file system knows how, least of all for a folder.
-        with contextlib.suppress(OSError):
-            os.fsync(place)
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
     finally:
         os.close(place)
 

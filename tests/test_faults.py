@@ -195,7 +195,11 @@ def test_fresh_chain_that_dies_at_once_is_not_taken_for_finished(tmp_path, monke
     paths = faults.make_paths(tmp_path)
     ws = workspace.open(paths)
     finished = ws.file("notebooks", "01_data_prep.ipynb")
-    monkeypatch.setattr(chain, "run_notebooks", lambda *arguments: "died")
+
+    def die(*arguments):
+        raise RuntimeError("died")
+
+    monkeypatch.setattr(chain, "run_notebooks", die)
     for more, is_kept in ((["--resume"], False), ([], False)):
         finished.write_text("{}")
         assert chain.main(["--paths", str(paths), *more]) == 1

@@ -18,9 +18,13 @@ SMALL = {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1}
 
 
 def prepare(ws, monkeypatch, **parameters):
-    """Run notebook 01; return what failed."""
+    """Run notebook 01; return what failed, or ""."""
     monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-    return runner.run_notebook(ws, "01_data_prep", SMALL | parameters)
+    try:
+        runner.run_notebook(ws, "01_data_prep", SMALL | parameters)
+    except RuntimeError as error:
+        return str(error)
+    return ""
 
 
 def draw_creatures(folder, per_class=20, seed=0, classes=("Aves", "Fungi")):
