@@ -22,7 +22,14 @@ import yaml
 from lib import storage, workspace
 from lib.judging import report
 from lib.parameters import check_parameters
-from lib.runner import NOTEBOOKS, lock_results, run_notebooks, signals_raise, stderr_to
+from lib.runner import (
+    NOTEBOOKS,
+    lock_results,
+    run_notebooks,
+    signals_raise,
+    skip_finished,
+    stderr_to,
+)
 
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 
@@ -43,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             run_chain(ws, names, values, options.resume)
         storage.flush_drive(ws)
     except (OSError, ValueError, MemoryError, RuntimeError) as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
         print("\nstopped; --resume goes on from here", file=sys.stderr)
@@ -67,13 +74,14 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> None:
         # Else a later --resume would take what an earlier run finished for finished by this one.
         ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
-    check_backbone(ws, values)
-    run_notebooks(ws, names, values, resume)
+    names = skip_finished(ws, names, values) if resume else names
+    check_backbone(ws, names, values)
+    run_notebooks(ws, names, values)
     if written := report.write_report(ws):
         print(f"report: {written}")
 
 
-def check_backbone(ws, values: dict) -> None:
+def check_backbone(ws, names: list[str], values: dict) -> None:
     """Load the backbone of 04 before the notebooks that don't need it take their time.
 
     In a process of its own, so that this one never holds Keras.
@@ -83,10 +91,11 @@ def check_backbone(ws, values: dict) -> None:
         OSError, ValueError: as `backbones.load_backbone`.
     """
     name = "04_resnet50_transfer"
-    chosen = values.get(name, {})
-    # The demo does without ImageNet weights.
-    needed = name in values and (not ws.is_demo or set(BACKBONE_PARAMETERS) & set(chosen))
-    if not needed or name == next(iter(values)):
+    if name not in names[1:]:
+        return
+    chosen = values[name]
+    if ws.is_demo and not set(BACKBONE_PARAMETERS) & set(chosen):
+        # It does without ImageNet weights.
         return
     known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
     asked = {key: ast.literal_eval(known[key]["default"]) for key in known} | chosen

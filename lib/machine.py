@@ -128,7 +128,8 @@ def is_bfloat16_faster() -> bool:
             keras.ops.convert_to_numpy(keras.ops.matmul(square, square)[:1])
             seconds.append(time.perf_counter() - started)
         fastest[dtype] = min(seconds)
-    return fastest["bfloat16"] < fastest["float32"]
+    # With a margin, so that a machine answers the same every time.
+    return fastest["bfloat16"] < 0.8 * fastest["float32"]
 
 
 def use_all_gpus():

@@ -64,14 +64,22 @@ def lock_results(ws):
         raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
 
 
-def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> None:
+def skip_finished(ws, names: list[str], parameters: dict) -> list[str]:
+    """Return the notebooks from the first one that is not finished with the same parameters on."""
+    for position, name in enumerate(names):
+        if not is_finished(ws, name, parameters[name]):
+            return names[position:]
+        print(f"{name:<22} finished before, skipped", flush=True)
+    return []
+
+
+def run_notebooks(ws, names: list[str], parameters: dict) -> None:
     """Execute notebooks in order, one line each; stop at the first error.
 
     Args:
         ws: the workspace.
         names: of the notebooks.
         parameters: for each name, {parameter: value}.
-        resume: leave out the first ones, as far as they are finished with the same parameters.
 
     Raises:
         RuntimeError: as `run_notebook`.
@@ -79,10 +87,6 @@ def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> None:
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "30")
     for name in names:
-        resume = resume and is_finished(ws, name, parameters[name])
-        if resume:
-            print(f"{name:<22} finished before, skipped", flush=True)
-            continue
         print(f"{name:<22} …", end=" ", flush=True)
         started, end = time.perf_counter(), "failed after"
         try:

@@ -31,7 +31,9 @@ def whole_file(path: Path):
                 shutil.copyfile(written, part)
             _sync(part)
             os.replace(part, path)
-            _sync(path.parent)
+            # Not every file system can do that with a folder.
+            with contextlib.suppress(OSError):
+                _sync(path.parent)
         finally:
             part.unlink(missing_ok=True)
             if written != part:
@@ -43,7 +45,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(place)
     except OSError as error:
-        # Not every file system knows how, least of all for a folder.
+        # Not every file system can.
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise
     finally:

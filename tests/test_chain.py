@@ -155,9 +155,11 @@ def test_names_with_markup_stay_text_in_the_report(run):
     assert not re.search(r"<[^<>]*\sonerror", html) and "&lt;img src=x onerror=alert(1)&gt;" in html
 
 
-def test_resumed_chain_skips_what_is_finished(run, capsys):
+def test_resumed_chain_skips_what_is_finished(run, capsys, monkeypatch):
     model = run.ws.results / "models/baseline_cnn.keras"
     before = model.stat().st_mtime_ns
+    # Nothing is loaded for notebooks that don't run.
+    monkeypatch.setattr(chain, "load_and_drop", die)
     assert chain.main([*run.arguments, "--resume"]) == 0
     assert capsys.readouterr().out.count("finished before, skipped") == 6
     assert model.stat().st_mtime_ns == before
@@ -251,6 +253,15 @@ def test_backbone_check_that_is_killed_ends_the_chain_with_its_reason(
     message = capsys.readouterr().err
     assert "the backbone MobileNet was killed" in message and "memory" in message
     assert not list(tmp_path.glob("r/notebooks/*.ipynb"))
+
+
+def test_error_without_words_ends_the_chain_too(run, tmp_path, capsys, monkeypatch):
+    def run_out_of_memory(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(chain, "check_backbone", run_out_of_memory)
+    assert chain.main([*run.arguments, "--results", str(tmp_path / "r")]) == 1
+    assert "MemoryError" in capsys.readouterr().err
 
 
 def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():

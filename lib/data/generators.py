@@ -60,7 +60,9 @@ class Batches(keras.utils.PyDataset):
         """List all that decides what the batches are: contents, labels, order, changes."""
         inputs = self.inputs
         content = [inputs.store, inputs.digests] if hasattr(inputs, "digests") else [inputs]
-        how = [self.num_classes, self.batch_size, self.seed, self.augment]
+        how = [self.num_classes, self.batch_size, self.seed]
+        if self.augment:
+            how += [ROTATION_DEGREES, ZOOM]
         return [*content, self.y_true, how]
 
     def _order(self) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A pretrained backbone, its own preprocessing, its kept features."""
 
-import contextlib
 import hashlib
 import inspect
 import os
@@ -8,7 +7,6 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import keras
 import numpy as np
 from tqdm import tqdm
@@ -23,7 +21,9 @@ FEATURE_BATCH = 32
 DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 PATIENCE = 8
 # What the notebook decides itself: where the backbone is cut off, and what comes in.
-SET_HERE = "include_top input_shape input_tensor weights pooling classes classifier_activation"
+SET_HERE = set(
+    "include_top input_shape input_tensor weights pooling classes classifier_activation".split()
+)
 
 
 class Backbone(NamedTuple):
@@ -65,9 +65,12 @@ def load_backbone(name: str, weights: str | None, image_size: int, options: dict
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} can't be built of IMAGE_SIZE and BACKBONE_OPTIONS: {error}")
     if weights == "imagenet":
-        # The demo does without, and says so.
-        with contextlib.suppress(ConnectionError) if ws.is_demo else contextlib.nullcontext():
+        try:
             model, label = _download(name, build, options), "imagenet"
+        except ConnectionError:
+            # The demo does without, and says so.
+            if not ws.is_demo:
+                raise
     elif weights is not None:
         label = _load_file(model, Path(weights))
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
@@ -93,9 +96,9 @@ def find_application(name: str):
 
 def check_options(name: str, build, options: dict) -> None:
     """Raise a ValueError for an option that a model does not have, or that is not to be chosen."""
-    known = set(inspect.signature(build).parameters) - set(SET_HERE.split())
+    known = set(inspect.signature(build).parameters) - SET_HERE
     for option in options:
-        if option in SET_HERE.split():
+        if option in SET_HERE:
             raise ValueError(f"BACKBONE_OPTIONS: {option!r} is set by the notebook: leave it out.")
         if option not in known:
             raise ValueError(
@@ -115,23 +118,13 @@ def _download(name: str, build, options: dict) -> keras.Model:
             raise ValueError(
                 f"{name} has no ImageNet weights for these BACKBONE_OPTIONS and IMAGE_SIZE: {error}"
             ) from error
-        unreadable = [str(path) for path in DOWNLOADS.glob("*.h5") if not _can_open(path)]
-        damage = f" Delete what a killed download left: {', '.join(unreadable)}."
         raise ConnectionError(
-            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error})."
-            f"{damage if unreadable else ''} Connect to the internet, or download the no-top weights "
-            "elsewhere and name the file in WEIGHTS."
+            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
+            "to the internet, and delete what a killed download may have left of them there; or "
+            "download the no-top weights elsewhere and name the file in WEIGHTS."
         ) from error
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _can_open(path: Path) -> bool:
-    try:
-        h5py.File(path, "r").close()
-    except OSError:
-        return False
-    return True
 
 
 def _load_file(model: keras.Model, path: Path) -> str:

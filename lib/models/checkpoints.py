@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from lib.storage import whole_file
+from lib.storage import require_room, whole_file
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 
@@ -33,27 +33,21 @@ class EpochLog(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         self.variables = [*model.trainable_variables, *model.non_trainable_variables]
         self.variables += model.optimizer.variables
-        self.start = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
         try:
             with np.load(self.path, allow_pickle=False) as kept:
                 arrays = [kept[f"variable_{k}"] for k in range(len(self.variables))]
                 self.rows = kept["history"].tolist()
+            for variable, array in zip(self.variables, arrays):
+                variable.assign(array)
+            print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
         except FileNotFoundError:
-            return
+            pass
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             print(f"{self.path} is damaged ({error}): {self.name} is trained from the start.")
-            return
-        self._assign(arrays)
-        print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
-
-    def rewind(self) -> None:
-        """Undo a first epoch that was cut short, so that whoever tries again starts where it did."""
-        if not self.rows:
-            self._assign(self.start)
-
-    def _assign(self, arrays) -> None:
-        for variable, array in zip(self.variables, arrays, strict=True):
-            variable.assign(array)
+        if len(self.rows) < self.epochs:
+            # For two checkpoints, an old one and its follower, and the model.
+            count = 2 * sum(int(np.prod(v.shape)) for v in self.variables) + model.count_params()
+            require_room(self.path.parent, 4 * count, f"the training of {self.name}")
 
     def on_train_begin(self, logs=None):
         self.progress = tqdm(
@@ -77,13 +71,14 @@ class EpochLog(keras.callbacks.Callback):
                 f"{self.name}: the loss of epoch {epoch + 1} is no number. Most often the learning "
                 "rate is too large: take a tenth of it; or the model divides by 0."
             )
-        self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
+        rows = [*self.rows, [epoch + 1, *(logs[k] for k in HISTORY_COLUMNS[1:-1]), seconds]]
         shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
         self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **shown)
         arrays = map(keras.ops.convert_to_numpy, self.variables)
         arrays = {f"variable_{k}": array for k, array in enumerate(arrays)}
         with whole_file(self.path) as part:
-            np.savez(part, history=np.array(self.rows), **arrays)
+            np.savez(part, history=np.array(rows), **arrays)
+        self.rows = rows
 
     def on_train_end(self, logs=None):
         self.progress.close()

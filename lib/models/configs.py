@@ -33,10 +33,11 @@ def make_key(*parts) -> str:
             arrays = [part]
         else:
             digest.update(json.dumps(part, sort_keys=True, default=str).encode())
-            continue
+            arrays = []
         for array in arrays:
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(array.tobytes())
+        digest.update(b"\n")
     return digest.hexdigest()[:32]
 
 

@@ -37,9 +37,8 @@ def save(model, run, ws, name: str, about: dict):
     with whole_file(path) as part:
         write_model(model, part)
         yield keras.saving.load_model(part, safe_mode=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        # Of the model that this one replaces.
-        (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
+    # Of the model that this one replaces.
+    (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
     ws.save_table(run.history, f"history/{name}.csv")
     made = _describe_making(model, run, path) | {"demo": ws.is_demo, "split_hash": identify_set(ws)}
     made["class_names"] = sorted(set(read_split(ws).label))
@@ -64,8 +63,8 @@ def _describe_making(model, run, path: Path) -> dict:
 def read_about(ws, name: str) -> dict:
     """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
     try:
-        return json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError):
         return {}
 
 
@@ -87,7 +86,7 @@ def list_models(ws) -> list[dict]:
     for path in sorted(ws.results.glob("models/*.json")):
         about = read_about(ws, path.stem)
         if about.get("split_hash") != current:
-            print(f"{path.stem} is left out: it was trained on other pictures: train it again.")
+            print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
             continue
         untrained = about["weights"] == "untrained"
         label = f"{about['name']} (untrained backbone)" if untrained else about["name"]

@@ -9,15 +9,14 @@ import keras
 import pandas as pd
 
 from lib.data import generators
+from lib.data.split import identify_set
 from lib.machine import count_replicas, find_versions
 from lib.models import configs, saved
 from lib.models.checkpoints import HISTORY_COLUMNS, EpochLog
-from lib.storage import read_table, require_room
+from lib.storage import read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 2
-# By recipe and weights that a fit of this process left: the weights that it started from.
-started = {}
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
     """Train a compiled model, going on from its last kept epoch when a run was cut short.
 
     A run goes on, and a finished one is taken from its files, only if nothing that decides the
-    outcome is other: batches, layers, starting weights, optimizer, loss, class weights, settings
-    and this code. Else it starts anew, as it does where the environment says TRAIN_ANEW=1.
+    outcome is other: batches, names of classes, layers, starting weights, optimizer, loss, epochs,
+    class weights, settings and this code. Else it starts anew, as it does where the environment says TRAIN_ANEW=1.
 
     Args:
         model: compiled keras.Model.
@@ -87,27 +86,18 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
         OSError: checkpoints and model would find no room.
     """
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
-    parts = [configs.describe_config(config) for config in (model.get_config(), optimizer)]
-    parts += [model.get_compile_config()["loss"], *train.describe(), *validation.describe()]
-    recipe = configs.make_key(*parts, settings, class_weight, TRAINING_VERSION)
-    weights = configs.make_key(model)
-    # A cell that runs again finds its model as it left it, and means the same training.
-    start = started.get((recipe, weights), weights)
-    key = configs.make_key(recipe, start)
-    try:
-        if run := _take_finished(model, ws, name, key):
-            return run
-        log = EpochLog(ws.file("checkpoints", f"{name}-{key[:16]}.npz"), epochs, train, name)
-        logs = [log, *_log_to_tensorboard(ws, name)] if tensorboard else [log]
-        _train(model, train, validation, logs, class_weight)
-    finally:
-        started[recipe, configs.make_key(model)] = start
+    parts = [TRAINING_VERSION, identify_set(ws), model, configs.describe_config(optimizer)]
+    parts += [model.get_compile_config()["loss"], model.jit_compile, epochs, settings, class_weight]
+    key = configs.make_key(*parts, *train.describe(), *validation.describe())
+    if run := _take_finished(model, ws, name, key):
+        return run
+    log = EpochLog(ws.file("checkpoints", f"{name}-{key[:16]}.npz"), epochs, train, name)
+    _train(model, train, validation, ws, log, class_weight, tensorboard)
     history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
     return Run(history, key, taken=False)
 
 
-def _train(model, train, validation, logs: list, class_weight) -> None:
-    log = logs[0]
+def _train(model, train, validation, ws, log, class_weight, tensorboard) -> None:
     log.set_model(model)
     strategy = getattr(model, "distribute_strategy", None)
     if train.batch_size % (gpus := count_replicas(model)):
@@ -119,24 +109,20 @@ def _train(model, train, validation, logs: list, class_weight) -> None:
         log.path.unlink(missing_ok=True)
     with strategy.scope() if strategy else contextlib.nullcontext():
         log.restore()
-        # For two checkpoints, an old one and its follower, and the model.
-        needed = 2 * sum(array.nbytes for array in log.start) + 4 * model.count_params()
-        require_room(log.path.parent, needed, f"the training of {log.name}")
-        try:
-            # The batches shuffle themselves: the order must depend on seed and epoch alone.
-            model.fit(
-                generators.stream(train),
-                validation_data=generators.stream(validation),
-                epochs=log.epochs,
-                initial_epoch=len(log.rows),
-                shuffle=False,
-                verbose=0,
-                class_weight=class_weight,
-                callbacks=logs,
-            )
-        except BaseException:
-            log.rewind()
-            raise
+        callbacks = [log]
+        if tensorboard:
+            callbacks.append(_log_to_tensorboard(ws, log))
+        # The batches shuffle themselves: the order must depend on seed and epoch alone.
+        model.fit(
+            generators.stream(train),
+            validation_data=generators.stream(validation),
+            epochs=log.epochs,
+            initial_epoch=len(log.rows),
+            shuffle=False,
+            verbose=0,
+            class_weight=class_weight,
+            callbacks=callbacks,
+        )
 
 
 def _take_finished(model, ws, name: str, key: str) -> Run | None:
@@ -144,22 +130,22 @@ def _take_finished(model, ws, name: str, key: str) -> Run | None:
         return None
     try:
         loaded = saved.load_model(ws, name)
+        # 04 trains the head alone and saves it with its backbone.
+        loaded = loaded if loaded.name == model.name else loaded.get_layer(model.name)
         # Read as text, since a CSV reader may round.
-        history = read_table(ws.results / f"history/{name}.csv").astype(float)
+        history = read_table(ws.results / f"history/{name}.csv").replace("", "nan").astype(float)
     except (OSError, ValueError) as error:
         print(f"{name} is trained anew: {error}")
         return None
-    # 04 trains the head alone and saves it with its backbone.
-    loaded = loaded if loaded.name == model.name else loaded.get_layer(model.name)
     model.set_weights(loaded.get_weights())
     print(f"{name} was trained before, from the same start in the same way: its files are taken.")
     return Run(history.astype({"epoch": int}), key, taken=True)
 
 
-def _log_to_tensorboard(ws, name: str) -> list:
+def _log_to_tensorboard(ws, log) -> keras.callbacks.Callback:
     if not find_versions(["tensorboard"]):
         raise ModuleNotFoundError("TENSORBOARD = True needs: pip install tensorboard")
-    folder = ws.file("tensorboard", name)
-    if not any(ws.results.glob(f"checkpoints/{name}-*.npz")):
+    folder = ws.file("tensorboard", log.name)
+    if not log.rows:
         shutil.rmtree(folder, ignore_errors=True)
-    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
+    return keras.callbacks.TensorBoard(folder, write_graph=False)

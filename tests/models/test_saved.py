@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -99,7 +100,11 @@ def save_run(tiny, ws, check=lambda loaded: None):
         check(loaded)
 
 
-def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all):
+def fail_to_rename(*paths):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all, monkeypatch):
     def refuse(loaded):
         assert loaded.predict_on_batch(np.zeros((1, 8, 8, 3))).shape == (1, 4)
 
@@ -113,6 +118,9 @@ def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all):
     assert len(before) == 2 and not kept.exists()
     with pytest.raises(AssertionError):
         save_run(tiny, prepared, refuse)
+    monkeypatch.setattr(os, "replace", fail_to_rename)
+    with pytest.raises(OSError, match="No space left"):
+        save_run(tiny, prepared)
     assert read_all(prepared.results / "models") == before
 
 
@@ -130,7 +138,7 @@ def test_swapped_or_unknown_model_file_is_refused(tiny, prepared):
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ValueError, match="tiny.keras was changed.*tiny.json.*02"):
         saved.load_model(prepared, "tiny")
-    path.with_suffix(".json").write_text("{}")
+    path.with_suffix(".json").write_text("[]")
     with pytest.raises(ValueError, match="tiny.keras was changed"):
         saved.load_model(prepared, "tiny")
 
@@ -154,5 +162,6 @@ def test_key_counts_wiring_and_precision_but_no_names():
 def test_key_of_arrays_and_settings_counts_everything_in_them():
     parts = [np.zeros(3), np.zeros((3, 1)), np.zeros(3, np.float32), np.array(["a", "b"]), {"a": 1}]
     parts += [{"a": 2}, {"a": None}, [1, [2]], [[1], 2]]
+    assert configs.make_key(1, 2) != configs.make_key(12)
     assert len({configs.make_key(part) for part in parts}) == len(parts)
     assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))

@@ -1,3 +1,4 @@
+import errno
 import json
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import tensorflow as tf
 from lib import machine, workspace
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import configs, predict, saved, training
+from lib.models import predict, saved, training
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -177,8 +178,9 @@ def test_only_the_same_training_goes_on(prepared, prepare_set, capsys):
         dict(rate=1, class_weight={0: 1.0, 1: 1.0, 2: 3.0}),
         dict(rate=1, batch_size=6),
         dict(rate=1, activation="sigmoid"),
+        dict(rate=1, epochs=2),
     ]
-    keys = [train_tiny(prepared, epochs=1, **changed)[1].key for changed in others]
+    keys = [train_tiny(prepared, **{"epochs": 1} | changed)[1].key for changed in others]
     assert "goes on" not in capsys.readouterr().out and len({first.key, *keys}) == len(keys) + 1
     prepare_set(prepared, seed=9)
     train_tiny(prepared, epochs=1, rate=1)
@@ -196,33 +198,44 @@ def test_code_and_starting_weights_of_a_training_count(prepared, capsys, monkeyp
     assert "goes on" not in capsys.readouterr().out
 
 
-def test_a_cell_that_runs_again_means_the_same_training(prepared, capsys):
-    model, run = train_tiny(prepared, epochs=2)
+def test_weights_changed_before_the_training_count(prepared):
     parts = generators.pair(prepared, 8, 5, seed=3, augment=True)
-    again = training.fit(model, *parts, prepared, "tiny", 2, {})
-    assert "goes on after epoch 2 of 2" in capsys.readouterr().out
-    assert again.key == run.key and again.history.equals(run.history)
-    model.set_weights([weight + 1 for weight in model.get_weights()])
-    assert training.fit(model, *parts, prepared, "tiny", 2, {}).key != run.key
+    keys = []
+    for change in (0, 1):
+        model = build_tiny(3)
+        model.set_weights([weight + change for weight in model.get_weights()])
+        keys.append(training.fit(model, *parts, prepared, "tiny", 1, {}).key)
+    assert keys[0] != keys[1]
 
 
-def test_a_first_epoch_that_was_interrupted_is_undone(prepared):
-    class Interrupt(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            raise KeyboardInterrupt
+def test_epoch_whose_checkpoint_finds_no_room_is_trained_again(prepared, monkeypatch):
+    _, whole = train_tiny(prepared, epochs=3)
+    (kept,) = prepared.results.glob("checkpoints/*.npz")
+    kept.unlink()
+    save, calls = np.savez, []
 
-    model, parts = build_tiny(3), generators.pair(prepared, 8, 5, seed=3, augment=True)
-    before, fit = configs.make_key(model), model.fit
-    model.fit = lambda *args, callbacks, **options: fit(
-        *args, callbacks=[*callbacks, Interrupt()], **options
-    )
-    with pytest.raises(KeyboardInterrupt):
-        training.fit(model, *parts, prepared, "tiny", 2, {})
-    assert configs.make_key(model) == before
-    model.fit = fit
-    resumed = training.fit(model, *parts, prepared, "tiny", 2, {})
-    _, whole = train_tiny(prepared, epochs=2)
-    assert resumed.key == whole.key
+    def fill_the_disk(*arguments, **arrays):
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez", fill_the_disk)
+    with pytest.raises(OSError, match="could not be written.*No space left"):
+        train_tiny(prepared, epochs=3)
+    _, again = train_tiny(prepared, epochs=3)
+    columns = training.HISTORY_COLUMNS[:-1]
+    pd.testing.assert_frame_equal(again.history[columns], whole.history[columns], rtol=1e-5)
+
+
+def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared, capsys):
+    save_tiny(*train_tiny(prepared, epochs=1), prepared)
+    table = split.read_split(prepared).replace({"label": {"red": "rouge"}})
+    prepared.save_table(table, "split.csv")
+    save_tiny(*train_tiny(prepared, epochs=1), prepared)
+    assert "trained before" not in capsys.readouterr().out
+    (about,) = saved.list_models(prepared)
+    assert about["class_names"] == ["007", "NA", "rouge"]
 
 
 def test_chain_that_starts_anew_deletes_only_the_checkpoint_of_what_it_trains(
@@ -398,15 +411,19 @@ def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
 
 def test_tensorboard_gets_every_epoch_also_of_a_resumed_training(prepared):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
-    train_tiny(prepared, epochs=1, tensorboard=True)
-    (kept,) = prepared.results.glob("checkpoints/*.npz")
-    train_tiny(prepared, epochs=2, tensorboard=True)
+    train_tiny(prepared, epochs=3, tensorboard=True, rate=2)
+    process = multiprocessing.get_context("spawn").Process(
+        target=train_tiny, args=(prepared,), kwargs={"die": True, "tensorboard": True}
+    )
+    process.start()
+    process.join()
+    train_tiny(prepared, tensorboard=True)
     found = {}
     for path in sorted((prepared.results / "tensorboard/tiny/validation").iterdir()):
         for record in tf.compat.v1.train.summary_iterator(str(path)):
             for value in record.summary.value:
                 found.setdefault(value.tag, []).append(record.step)
-    assert found["epoch_accuracy"] == [0, 1]
+    assert found["epoch_accuracy"] == [0, 1, 2, 3], "and nothing of another training"
 
 
 def test_missing_tensorboard_is_said_before_the_training(prepared, monkeypatch):
