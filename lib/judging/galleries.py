@@ -26,43 +26,46 @@ def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figu
     # One picture of all pictures, smaller for many rows: axes for each would take minutes.
     step, inches = (1, 1.2) if len(headings) <= MOST_LARGE else (2, 0.6)
     pictures = [rows[heading][:, ::step, ::step] for heading in headings]
-    columns, (height, width) = max(map(len, pictures)), pictures[0].shape[1:3]
+    height, width = pictures[0].shape[1:3]
     cell_height, cell_width = height + height // 12, width + width // 12
     texts = [captions[heading] for heading in headings] if captions else []
     if captions:
         inches, lines = 1.8, max(len(caption) for row in texts for caption in row)
         cell_height += int((0.14 * lines + 0.12) * cell_width / inches)
-    parts = [part for heading in headings for part in heading.split("\n")]
-    short = dict(zip(parts, shorten_names(parts, 3)))
-    names = ["\n".join(short[part] for part in heading.split("\n")) for heading in headings]
     title += note_spelled([*headings, *(part for row in texts for part in sum(row, []))])
-    # No layout is computed: the room for names and title is known.
-    left, top = max(measure(name, 9) for name in names) + 0.3, 0.25 * len(title.splitlines()) + 0.2
-    size = inches * np.array([columns, len(headings) * cell_height / cell_width])
-    whole = np.maximum(size, [measure(f" {title}", 12), 0]) + [left, top + 0.1]
-    figure = plt.figure(figsize=whole)
-    axes = figure.add_axes((left / whole[0], 0.1 / whole[1], *size / whole))
-    axes.imshow(_join_pictures(pictures, columns, cell_height, cell_width))
+    axes = _open_cells(pictures, headings, title, (cell_height, cell_width), inches)
     for line, row in enumerate(texts):
         for column, caption in enumerate(row):
             text = "\n".join(shorten(part, inches * width / cell_width, 8) for part in caption)
             place = (column * cell_width, line * cell_height + height * 1.02)
             axes.text(*place, text, fontsize=8, va="top", linespacing=1.15)
-    axes.set_yticks(np.arange(len(headings)) * cell_height + height / 2, names, fontsize=9)
-    axes.set_title(title, loc="left", fontsize=12)
-    axes.set(xticks=[])
-    axes.tick_params(length=0, grid_alpha=0)
-    sns.despine(ax=axes, left=True, bottom=True)
-    return figure
+    return axes.figure
 
 
-def _join_pictures(rows: list[np.ndarray], columns: int, height: int, width: int) -> np.ndarray:
+def _open_cells(rows: list[np.ndarray], headings, title: str, cell, inches: float) -> plt.Axes:
+    """Join rows of pictures into one, a picture a cell so many inches wide, and draw it."""
+    (height, width), columns = cell, max(map(len, rows))
     mosaic = np.full((len(rows) * height, columns * width, 3), 255, np.uint8)
     for line, pictures in enumerate(rows):
         for column, picture in enumerate(pictures):
             top, left = line * height, column * width
             mosaic[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return mosaic
+    lines = [line for heading in headings for line in heading.split("\n")]
+    short = dict(zip(lines, shorten_names(lines, 3)))
+    names = ["\n".join(short[line] for line in heading.split("\n")) for heading in headings]
+    # No layout is computed: the room for names and title is known.
+    beside = max(measure(name, 9) for name in names) + 0.3
+    above = 0.25 * len(title.splitlines()) + 0.2
+    size = inches / width * np.array([mosaic.shape[1], mosaic.shape[0]])
+    whole = np.maximum(size, [measure(f" {title}", 12), 0]) + [beside, above + 0.1]
+    axes = plt.figure(figsize=whole).add_axes((beside / whole[0], 0.1 / whole[1], *size / whole))
+    axes.imshow(mosaic)
+    axes.set_title(title, loc="left", fontsize=12)
+    axes.set_yticks(np.arange(len(rows)) * height + rows[0].shape[1] / 2, names, fontsize=9)
+    axes.set(xticks=[])
+    axes.tick_params(length=0, grid_alpha=0)
+    sns.despine(ax=axes, left=True, bottom=True)
+    return axes
 
 
 def mistakes(answers, pictures, count: int) -> Figure | None:
