@@ -149,7 +149,7 @@ def choose_ticks(low: float, high: float) -> np.ndarray:
     """Return at most five round places of a logarithmic axis."""
     for subs in ((1, 2, 5), (1, 3), (1,)):
         ticks = LogLocator(subs=subs, numticks=99).tick_values(low, high)
-        ticks = ticks[(ticks >= low) & (ticks <= high)]
+        ticks = ticks[(ticks > low * 1.1) & (ticks < high / 1.1)]
         if len(ticks) <= 5:
             break
     return ticks[:: -(-len(ticks) // 5)]
