@@ -17,10 +17,6 @@ from lib.judging.lettering import note_spelled, shorten, shorten_names
 MOST_NUMBERED, MOST_NAMED = 20, 30
 TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
 
-sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
-# A class named "$x$" is a name, not a formula. DejaVu Sans comes with matplotlib.
-plt.rcParams.update({"text.parse_math": False, "font.family": ["DejaVu Sans"]})
-
 
 def class_balance(split: pd.DataFrame) -> Figure:
     """Draw how many pictures (columns label, part) each class has in each part, largest first."""

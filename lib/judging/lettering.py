@@ -10,6 +10,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
@@ -21,6 +22,10 @@ MOST_ROWS = 40
 USELESS = re.compile("Last Resort|Blank|Color|STIX(Non|Size)|cm[a-z]+10")
 # Before matplotlib 3.11, text that runs from right to left was drawn from left to right, unjoined.
 RIGHT_TO_LEFT = set() if matplotlib.__version_info__ >= (3, 11) else {"R", "AL"}
+
+sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
+# A class named "$x$" is a name, not a formula. DejaVu Sans comes with matplotlib.
+plt.rcParams.update({"text.parse_math": False, "font.family": ["DejaVu Sans"]})
 
 
 @functools.cache

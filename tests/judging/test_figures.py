@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 import warnings
 from types import SimpleNamespace
 
@@ -373,6 +375,13 @@ def test_names_with_dollars_are_no_formulas():
         galleries.random_pictures([pictures[0]] * 2, captions),
     ):
         figure.savefig(io.BytesIO(), format="png", dpi=50)
+
+
+@pytest.mark.parametrize("room", ["figures", "galleries"])
+def test_each_room_alone_shows_names_as_they_are(room):
+    code = f"from lib.judging import {room}\nimport matplotlib\nprint(matplotlib.rcParams)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "text.parse_math: False" in told.stdout and "font.family: ['DejaVu Sans']" in told.stdout
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey():
