@@ -119,7 +119,7 @@ def note_spelled(names) -> str:
     """Return a line of its own that says that letters of these names are spelled out, or ""."""
     letters = set("".join(map(str, names))) - set(string.whitespace)
     spelled = any(spell_letter(letter) not in ("", letter) for letter in letters)
-    return "\nLetters that no font here has are spelled out, in tables not." if spelled else ""
+    return "\nLetters that no font here has are spelled out; tables show them." if spelled else ""
 
 
 def open_rows(names: list[str], inches: float) -> tuple[Figure, plt.Axes, dict[str, int]]:

@@ -33,7 +33,7 @@ img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { max-width: 20rem; } tbody th { text-align: left; min-width: 11rem; overflow-wrap: anywhere; }
-@media screen { .scroll { max-height: 36rem; } .scroll:has(img) { max-height: none; } .dataframe td { white-space: nowrap; } }
+@media screen { .scroll:has(pre) { max-height: 36rem; } .dataframe td { white-space: nowrap; } }
 @media screen and (max-width: 40rem) { img { max-width: none; width: 44rem; } }
 @media print { pre { width: auto; white-space: pre-wrap; } html { font-size: 11px; } body { font-size: 1rem; max-width: none; padding: 0; }
   img, tr { break-inside: avoid; } th, td { padding: .2rem .4rem; overflow-wrap: anywhere; } }
