@@ -187,6 +187,26 @@ def test_tables_say_what_their_headers_are_for_and_pictures_what_they_show(page)
     assert all(box["tabindex"] == "0" and len(box["aria-label"]) > 8 for box in boxes)
 
 
+def measure_contrast(colour, ground):
+    """Return the ratio of two colours as WCAG 2 defines it: text needs 4.5."""
+    light = []
+    for code in (colour, ground):
+        code = "".join(2 * digit for digit in code) if len(code) == 3 else code
+        parts = np.array([int(code[k : k + 2], 16) for k in (0, 2, 4)]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        light.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return max(light) / min(light)
+
+
+def test_text_can_be_read_in_both_colour_schemes():
+    schemes = [dict(re.findall(r"--(\w+): #(\w+)", root)) for root in report.STYLE.split(":root")]
+    assert len(schemes[1:]) == 2 and measure_contrast("000", "fff") == pytest.approx(21)
+    for scheme in schemes[1:]:
+        for ground in ("page", "soft", "warn"):
+            assert measure_contrast(scheme["text"], scheme[ground]) > 7
+            assert measure_contrast(scheme["link"], scheme[ground]) > 4.5
+
+
 def test_second_notebook_stands_one_level_below_the_title(ws, prepared):
     cells = ["# First", "## One", "# Second", "### Deep"]
     for name, sources in zip(report.NOTEBOOKS, (cells[:2], cells[2:])):
