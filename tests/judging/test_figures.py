@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lib.judging import figures, galleries, lettering, metrics
+from lib.judging import calibration, figures, galleries, intervals, lettering, metrics
 
 ODD = [
     "a",
@@ -71,10 +71,10 @@ def draw_plots(classes, odd=False, unequal=False):
         "n": len(y_true),
         "per_class": dict(zip(names, right / counts)),
         "per_class_interval": {
-            name: metrics.wilson_interval(k, n) for name, k, n in zip(names, right, counts)
+            name: intervals.wilson_interval(k, n) for name, k, n in zip(names, right, counts)
         },
     }
-    bins = metrics.bin_confidences(y_true, y_prob)
+    bins = calibration.bin_confidences(y_true, y_prob)
     parts = np.where(rng.random(len(y_true)) < 0.8, "train", "validation")
     split = pd.DataFrame({"label": np.array(names)[y_true], "part": parts})
     sizes = rng.integers(300, 500, (40, 2))
@@ -284,7 +284,7 @@ def test_confusion_matrix_of_many_classes_points_to_the_list_of_mistakes():
 
 def test_points_are_drawn_at_the_numbers():
     y_true, y_prob = make_answers(4, 20)
-    bins = metrics.bin_confidences(y_true, y_prob)
+    bins = calibration.bin_confidences(y_true, y_prob)
     points = figures.reliability({"cnn": bins}).axes[0].collections[-1]
     assert points.get_offsets().tolist() == bins[["confidence", "accuracy"]].to_numpy().tolist()
     costs = pd.DataFrame({"top1": [0.5], "top1_low": [0.4], "top1_high": [0.6], "MB": [9]})
