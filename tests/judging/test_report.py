@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-from lib.judging.claims import escape_text
 from PIL import Image
 
 from lib import chain, workspace
 from lib.judging import report
+from lib.judging.claims import escape_text
 from lib.models import saved, training
 from lib.storage import read_table
 
