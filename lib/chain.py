@@ -8,37 +8,23 @@ python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other param
 import argparse
 import ast
 import contextlib
-import json
+import multiprocessing
 import os
-import platform
-import re
-import shutil
-import signal
-import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
-import nbformat
 import papermill
-import psutil
 import yaml
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 
 from lib import storage, workspace
 from lib.judging import report
 from lib.parameters import check_parameters
+from lib.runner import NOTEBOOKS, lock_results, run_notebooks, signals_raise, stderr_to
 
-LOAD_BACKBONE = (
-    "import json, sys; from lib import workspace; from lib.models import backbones;"
-    "backbones.load_backbone(*json.loads(sys.argv[1]), workspace.open())"
-)
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
-NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     try:
         names = choose_notebooks(options.only)
+        if options.seeds is not None:
+            options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
         ws = workspace.open(options.paths)
         if options.results:
@@ -55,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             failure = run_chain(ws, names, values, options.resume)
         if not failure:
             storage.flush_drive(ws)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         failure = str(error)
     except SystemExit as stopped:
         print("\nstopped; --resume goes on from here", file=sys.stderr)
@@ -72,8 +60,8 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     # What was finished from other pictures is not finished for these.
     resume = resume and before == record.read_bytes()
+    os.environ["TRAIN_ANEW"] = "" if resume else "1"
     if not resume:
-        shutil.rmtree(ws.results / "checkpoints", ignore_errors=True)
         # Else a later --resume would take what an earlier run finished for finished by this one.
         ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
@@ -85,70 +73,40 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> str:
     return failure
 
 
-@contextlib.contextmanager
-def signals_raise():
-    """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
-
-    def stop(number, frame):
-        # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def lock_results(ws):
-    """Keep other chains out of the results folder; the system frees it when this process ends.
-
-    Raises:
-        OSError: another chain is at work there; or the folder can't be written.
-    """
-    for folder in (ws.results, ws.scratch):
-        storage.require_room(folder, 0, "")
-    holder = ws.results / ".chain"
-    try:
-        with storage.lock(ws.results / ".lock", timeout=0):
-            if holder.exists():
-                # The kernel of a killed chain looks once a second whether its parent still lives.
-                time.sleep(2)
-            holder.write_text(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}")
-            try:
-                yield
-            finally:
-                holder.unlink(missing_ok=True)
-    except filelock.Timeout:
-        about = holder.read_text() if holder.exists() else "just begun"
-        raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
-
-
 def check_backbone(ws, values: dict) -> None:
-    """Load the backbone that -p asks for, before the notebooks that don't need it take their time.
+    """Load the backbone of 04 before the notebooks that don't need it take their time.
 
     In a process of its own, so that this one never holds Keras.
 
     Raises:
-        ValueError: as `load_backbone`, whose error it tells.
+        MemoryError: the system has killed that process.
+        OSError, ValueError: as `backbones.load_backbone`.
     """
     name = "04_resnet50_transfer"
     chosen = values.get(name, {})
-    if name == next(iter(values)) or not set(BACKBONE_PARAMETERS) & set(chosen):
+    # The demo does without ImageNet weights.
+    needed = name in values and (not ws.is_demo or set(BACKBONE_PARAMETERS) & set(chosen))
+    if not needed or name == next(iter(values)):
         return
     known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
     asked = {key: ast.literal_eval(known[key]["default"]) for key in known} | chosen
-    command = [sys.executable, "-c", LOAD_BACKBONE]
-    command.append(json.dumps([asked[key] for key in BACKBONE_PARAMETERS], default=str))
-    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if run.returncode:
-        raise ValueError(re.split(r"^\w+Error: ", run.stderr, flags=re.M)[-1].strip())
+    asked = [asked[key] for key in BACKBONE_PARAMETERS]
+    with stderr_to(ws.scratch / "kernel.log"):
+        try:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                process.submit(load_and_drop, asked, ws).result()
+        except BrokenProcessPool:
+            raise MemoryError(
+                f"The process that loaded the backbone {asked[0]} was killed, most often for want "
+                "of memory: close other programs, or choose a smaller BACKBONE or IMAGE_SIZE."
+            )
+
+
+def load_and_drop(asked: list, ws) -> None:
+    """Load the backbone that these parameters ask for, in the order of BACKBONE_PARAMETERS."""
+    from lib.models import backbones
+
+    backbones.load_backbone(*asked, ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -161,6 +119,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
     add("--results", type=Path, help="folder of the results, instead of that of the paths file")
+    add("--seeds", type=int, metavar="N", help="train N times, with SEED and the seeds after it")
     add("--only", nargs="+", default=[], metavar="NN", help="notebooks to run, say 02 05")
     add(
         "-p",
@@ -227,111 +186,6 @@ def parse_value(key: str, text: str):
         with contextlib.suppress(ValueError):
             return float(value)
     return value
-
-
-def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
-    """Execute notebooks in order, one line each; stop at the first error.
-
-    Args:
-        ws: the workspace.
-        names: of the notebooks.
-        parameters: for each name, {parameter: value}.
-        resume: leave out the first ones, as far as they are finished with the same parameters.
-
-    Returns:
-        What failed: notebook, cell and error; "" when every notebook ran.
-    """
-    # A bar that redraws itself would fill an executed notebook with lines.
-    os.environ.setdefault("TQDM_MININTERVAL", "30")
-    for name in names:
-        resume = resume and is_finished(ws, name, parameters[name])
-        if resume:
-            print(f"{name:<22} finished before, skipped", flush=True)
-            continue
-        print(f"{name:<22} …", end=" ", flush=True)
-        started = time.perf_counter()
-        failure = run_notebook(ws, name, parameters[name])
-        print(
-            "failed after" if failure else "done in",
-            describe_seconds(time.perf_counter() - started),
-        )
-        if failure:
-            return failure
-    return ""
-
-
-def run_notebook(ws, name: str, parameters: dict) -> str:
-    """Execute one notebook into the results folder; return what failed, or ""."""
-    log = ws.scratch / "kernel.log"
-    with storage.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
-        try:
-            # Outside the main thread nbclient leaves signals to `signals_raise`.
-            with ThreadPoolExecutor(1) as thread:
-                thread.submit(
-                    papermill.execute_notebook,
-                    str(NOTEBOOKS / f"{name}.ipynb"),
-                    str(part),
-                    parameters,
-                    kernel_name="python3",
-                    progress_bar=False,
-                    # Every file is whole by then, and TensorFlow takes its time to leave.
-                    shutdown_kernel="immediate",
-                ).result()
-        except PapermillExecutionError as error:
-            return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
-        except DeadKernelError:
-            return f"{name}: its kernel died, often for want of memory; its last words: {log}"
-    return ""
-
-
-@contextlib.contextmanager
-def stderr_to(path: Path):
-    """Send what this process and the kernels that it starts write to stderr into a file.
-
-    TensorFlow and IPython greet at every start; a chain shows one line a notebook.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = os.dup(2)
-    with path.open("a") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def is_finished(ws, name: str, parameters: dict) -> bool:
-    """Tell whether a notebook, as it stands now, ran to its end with these parameters.
-
-    One that ran before one of its predecessors did is not: it would show what they made before.
-    """
-    path = ws.results / "notebooks" / f"{name}.ipynb"
-    try:
-        executed = nbformat.read(path, as_version=4)
-    except (OSError, ValueError):
-        return False
-    for other in path.parent.glob("*.ipynb"):
-        if other.name < path.name and other.stat().st_mtime > path.stat().st_mtime:
-            return False
-    record = executed.metadata.get("papermill", {})
-    cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-    written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    return (
-        not record.get("exception")
-        and all(cell.execution_count for cell in cells if cell.cell_type == "code")
-        and record.get("parameters") == parameters
-        and [c.source for c in cells] == [c.source for c in written]
-    )
-
-
-def describe_seconds(seconds: float) -> str:
-    """Return a duration for people: "42 s", "3.1 min", "2 h 05 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
 
 
 if __name__ == "__main__":

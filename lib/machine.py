@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 CPU_FLAGS = Path("/proc/cpuinfo")
+if not shutil.which("nvidia-smi"):
+    # TensorFlow calls it an error that there is no GPU; read when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def describe_environment() -> str:
@@ -140,3 +143,9 @@ def use_all_gpus():
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy().scope()
+
+
+def count_replicas(model) -> int:
+    """Return on how many GPUs a model computes each batch."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.num_replicas_in_sync if strategy else 1

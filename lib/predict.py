@@ -1,11 +1,15 @@
 """Predictions for new pictures by one saved model.
 
 python -m lib.predict results/models/baseline_cnn.keras PICTURES            prints a table
-python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv
+python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
+
+The table has a row a picture: file, label, index (of the class, from 0), probability. All arguments
+are checked before the first picture is read.
 """
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -13,14 +17,15 @@ import pandas as pd
 
 from lib.data import labels
 from lib.models.predict import classify, load_classifier
-from lib.storage import whole_file
+from lib.storage import require_room, whole_file
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0; 1 when a picture could not be read; 2 when there was nothing to predict, or with.
+        0; 1 when a picture could not be read, whose row has no answer; 2 when there was nothing to
+        predict, or with, or nowhere to write to.
     """
     parser = argparse.ArgumentParser(
         prog="python -m lib.predict",
@@ -30,11 +35,18 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="a .keras file, with its .json beside it")
     parser.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
     parser.add_argument("--csv", type=Path, help="write the table there instead of printing it")
+    top = "name the K best classes: adds label_2, probability_2 and so on"
+    parser.add_argument("--top", type=int, default=1, metavar="K", help=top)
+    each = 'add a column a class, in the order of class_names; " (class)" is put after a taken name'
+    parser.add_argument("--probabilities", action="store_true", help=each)
     options = parser.parse_args(arguments)
+    # What TensorFlow says at its start looks like errors where there is no GPU.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        check_place(options.csv)
         files = list_files(options.pictures)
         model, about = load_classifier(options.model)
-        table = classify(model, about, Path(), files)
+        table = classify(model, about, Path(), files, options.top, options.probabilities)
         write_answers(table.drop(columns="problem"), options.csv)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -43,6 +55,21 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     for row in unusable.itertuples():
         print(f"{row.file}: {row.problem}", file=sys.stderr)
     return int(len(unusable) > 0)
+
+
+def check_place(path: Path | None) -> None:
+    """Check that answers can be written.
+
+    Raises:
+        OSError: the path is a folder, or its folder is missing or can't be written.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"--csv: {path} is a folder: name a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--csv: {path.parent} is not a folder: make it, or name another.")
+    require_room(path.parent, 0, "the answers")
 
 
 def write_answers(table: pd.DataFrame, path: Path | None) -> None:
@@ -58,10 +85,13 @@ def list_files(places: list[Path]) -> list[str]:
     """List files as they are, and of folders all pictures in them.
 
     Raises:
+        FileNotFoundError: one does not exist.
         ValueError: a folder holds no picture.
     """
     files = []
     for place in places:
+        if not place.exists():
+            raise FileNotFoundError(f"{place} does not exist: name pictures, or folders of them.")
         # Standard output is for the answers.
         with contextlib.redirect_stdout(sys.stderr):
             inside = labels.list_new_pictures(place, []).file if place.is_dir() else [""]

@@ -17,7 +17,8 @@ DRIVE = Path("/content/drive")
 def whole_file(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
-    Whoever reads `path` sees the old file or the new one, never half of one. What goes to Google
+    Whoever reads `path` sees the old file or the new one, never half of one, after a power cut too:
+    it is on the disk when the block is left. What goes to Google
     Drive is written on the local disk and copied whole: Drive is slow at many small writes.
     """
     part = path.with_name(f"{path.stem}.part{path.suffix}")
@@ -27,11 +28,23 @@ def whole_file(path: Path):
             yield written
             if written != part:
                 shutil.copyfile(written, part)
+            _sync(part)
             os.replace(part, path)
+            _sync(path.parent)
         finally:
             part.unlink(missing_ok=True)
             if written != part:
                 shutil.rmtree(written.parent)
+
+
+def _sync(path: Path) -> None:
+    place = os.open(path, os.O_RDONLY)
+    try:
+        # Not every file system knows how, least of all for a folder.
+        with contextlib.suppress(OSError):
+            os.fsync(place)
+    finally:
+        os.close(place)
 
 
 def is_on_drive(path: Path) -> bool:

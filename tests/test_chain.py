@@ -1,13 +1,14 @@
 import json
 import os
 import re
+import signal
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib import chain, workspace
+from lib import chain, runner, workspace
 from lib.storage import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
@@ -25,7 +26,7 @@ SMALL = (
 def restored_environment():
     """`main` names the paths file to the kernels through the environment: undo that."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL"):
+        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
             patch.setenv(name, "")
             patch.delenv(name)
         yield
@@ -47,6 +48,9 @@ def run(tmp_path_factory, draw_classes, restored_environment, read_all):
     paths.write_text('{"train": "train", "test": "test", "results": "r", "scratch": "s"}')
     before, arguments = read_all(root / "train"), ["--paths", str(paths), *SMALL]
     times = {path: path.stat().st_mtime_ns for path in root.glob("t*/**/*")}
+    unfinished = root / "r/checkpoints/other-0123456789abcdef.npz"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()
     status = chain.main(arguments)
     ws = workspace.open(paths)
     return SimpleNamespace(ws=ws, status=status, arguments=arguments, before=before, times=times)
@@ -67,6 +71,11 @@ def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
     names += [f"notebooks/{name}.ipynb" for name in chain.choose_notebooks([])]
     assert [name for name in names if not (run.ws.results / name).is_file()] == []
     assert not [path for path in run.ws.results.rglob("*") if ".part" in path.name]
+
+
+def test_unfinished_training_of_another_model_outlives_a_chain_that_starts_anew(run):
+    (kept,) = (run.ws.results / "checkpoints").iterdir()
+    assert kept.name.startswith("other")
 
 
 def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_all):
@@ -155,14 +164,14 @@ def test_resumed_chain_skips_what_is_finished(run, capsys):
     names = chain.choose_notebooks(["02"])
     pairs = [run.arguments[i + 1 : i + 3] for i, a in enumerate(run.arguments) if a == "-p"]
     used = chain.read_parameters(pairs, chain.choose_notebooks([]))[names[0]]
-    assert chain.is_finished(run.ws, names[0], used)
-    assert not chain.is_finished(run.ws, names[0], used | {"EPOCHS": 3})
+    assert runner.is_finished(run.ws, names[0], used)
+    assert not runner.is_finished(run.ws, names[0], used | {"EPOCHS": 3})
     first = run.ws.results / "notebooks/01_data_prep.ipynb"
     times = first.stat().st_atime_ns, first.stat().st_mtime_ns
     first.touch()
-    assert not chain.is_finished(run.ws, names[0], used), "01 ran again since"
+    assert not runner.is_finished(run.ws, names[0], used), "01 ran again since"
     os.utime(first, ns=times)
-    assert chain.is_finished(run.ws, names[0], used)
+    assert runner.is_finished(run.ws, names[0], used)
 
 
 def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, capsys):
@@ -178,6 +187,8 @@ def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, cap
     ("arguments", "words"),
     [
         (["-p", "EPOCH", "3"], ["-p EPOCH", "EPOCHS"]),
+        (["--seeds", "0"], ["SEEDS is 0", "minimum 1"]),
+        (["--only", "05", "--seeds", "2"], ["-p SEEDS", "CONFUSED_PAIRS"]),
         (["--only", "05", "-p", "EPOCHS", "3"], ["-p EPOCHS", "CONFUSED_PAIRS"]),
         (["-p", "SEED", "[1"], ["-p SEED", "YAML"]),
         (["-p", "EPOCHS", "0"], ["EPOCHS is 0", "minimum 1"]),
@@ -208,6 +219,40 @@ def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys):
     assert "Traceback" not in message and not list(results.glob("notebooks/*.ipynb"))
 
 
+def test_option_without_imagenet_weights_is_told_before_the_first_notebook(run, capsys):
+    results = run.ws.results.with_name("none")
+    arguments = [*run.arguments[:2], "--results", str(results), "-p", "BACKBONE", "MobileNet"]
+    assert chain.main([*arguments, "-p", "BACKBONE_OPTIONS", "{alpha: 0.3}"]) == 1
+    message = capsys.readouterr().err
+    assert "MobileNet has no ImageNet weights" in message and "alpha" in message
+    assert "internet" not in message and not list(results.glob("notebooks/*.ipynb"))
+
+
+def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
+    run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert chain.main([*run.arguments[:2], "--results", str(tmp_path / "r")]) == 1
+    message = capsys.readouterr().err
+    assert "ImageNet weights of ResNet50 can't be downloaded" in message and "WEIGHTS" in message
+    assert "Traceback" not in message and not list(tmp_path.glob("r/notebooks/*.ipynb"))
+
+
+def die(asked, ws):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_backbone_check_that_is_killed_ends_the_chain_with_its_reason(
+    run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(chain, "load_and_drop", die)
+    assert chain.main([*run.arguments, "--results", str(tmp_path / "r")]) == 1
+    message = capsys.readouterr().err
+    assert "the backbone MobileNet was killed" in message and "memory" in message
+    assert not list(tmp_path.glob("r/notebooks/*.ipynb"))
+
+
 def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
     names = chain.choose_notebooks(["03", "01"])
     assert names == ["01_data_prep", "03_augmented_cnn"]
@@ -222,4 +267,4 @@ def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
     ("seconds", "text"), [(42, "42 s"), (186, "3.1 min"), (7500, "2 h 05 min")]
 )
 def test_duration_is_told_for_people(seconds, text):
-    assert chain.describe_seconds(seconds) == text
+    assert runner.describe_seconds(seconds) == text

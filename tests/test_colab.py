@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from lib import badges, storage, workspace
 from lib.data import pictures
 from lib.judging import figures
-from lib.models import explain, saved
+from lib.models import explain, saved, training
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -317,9 +317,10 @@ def page(prepared, monkeypatch):
     keras.utils.set_random_seed(3)
     layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")], name="tiny")
-    history = pd.DataFrame({"epoch": [1], "seconds": [0.1]})
+    run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
     about = {"notebook": "02", "weights": "from scratch", "image_size": 8}
-    saved.save(model, history, prepared, "tiny", about)
+    with saved.save(model, run, prepared, "tiny", about):
+        pass
     space = {"ws": prepared, "models": saved.list_models(prepared), "saved": saved}
     space |= {"load": pictures.load, "figures": figures, "explain": explain, "np": np}
     space["LAUNCH_DEMO"] = True

@@ -17,9 +17,9 @@ import pytest
 from conftest import prepare_and_split
 from PIL import Image
 from test_pictures import ODD, UNUSABLE, encode
-from test_training import ABOUT, train_tiny
+from test_training import ABOUT, save_tiny, train_tiny
 
-from lib import chain, machine, storage, workspace
+from lib import chain, machine, runner, storage, workspace
 from lib.data import generators, labels, listing, pictures, pixels
 from lib.data.split import read_split
 from lib.models import backbones, predict, saved
@@ -182,12 +182,12 @@ def test_chains_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
 
 def test_second_chain_refuses_and_names_the_first(tmp_path, capsys):
     paths = faults.make_paths(tmp_path)
-    with chain.lock_results(workspace.open(paths)):
+    with runner.lock_results(workspace.open(paths)):
         assert chain.main(["--paths", str(paths)]) == 1
     message = capsys.readouterr().err
     assert f"in use by another chain: process {os.getpid()} on" in message
     assert not (tmp_path / "r/notebooks").exists()
-    with chain.lock_results(workspace.open(paths)):
+    with runner.lock_results(workspace.open(paths)):
         pass
 
 
@@ -304,15 +304,14 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
     assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], "another seed, another split"
 
 
-def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path):
+def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path, capsys):
     ran = tmp_path / "ran"
-    model, history = train_tiny(prepared, epochs=1)
-    saved.save(model, history, prepared, "tiny", ABOUT)
+    save_tiny(*train_tiny(prepared, epochs=1), prepared)
     layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
     about = json.loads(path.with_suffix(".json").read_text())
-    prepared.save_json(about | {"file_hash": ""}, "models/tiny.json")
+    prepared.save_json(about | {"file_hash": saved.hash_file(path)}, "models/tiny.json")
     with pytest.raises(ValueError, match="(?i)lambda"):
         saved.load_model(prepared, "tiny")
 
@@ -323,22 +322,23 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     shutil.rmtree(prepared.results / "checkpoints")
     train_tiny(prepared, epochs=1)
     (kept,) = (prepared.results / "checkpoints").iterdir()
-    np.savez(kept, history=np.array([Program()], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        train_tiny(prepared, epochs=1)
-    assert not ran.exists()
+    np.savez(kept, variable_0=np.array([Program()], dtype=object))
+    train_tiny(prepared, epochs=1)
+    assert "allow_pickle=False" in capsys.readouterr().out and not ran.exists()
 
 
-def test_replaced_model_file_is_an_error_that_names_both_hashes(prepared):
+def test_replaced_model_file_is_an_error_until_it_is_saved_again(prepared):
     for name in ("one", "other"):
-        model, history = train_tiny(prepared, epochs=1)
-        saved.save(model, history, prepared, name, ABOUT)
+        model, run = train_tiny(prepared, epochs=1)
+        with saved.save(model, run, prepared, name, ABOUT):
+            pass
     prepared.file("predictions", "one.csv").write_text("stale")
     models = prepared.results / "models"
     shutil.copy(models / "other.keras", models / "one.keras")
-    with pytest.raises(ValueError, match="one.keras has the hash.*replaced.*02_baseline_cnn"):
+    with pytest.raises(ValueError, match="one.keras was changed or replaced.*02_baseline_cnn"):
         saved.load_model(prepared, "one")
-    saved.save(model, history, prepared, "one", ABOUT)
+    with saved.save(model, run, prepared, "one", ABOUT):
+        pass
     saved.load_model(prepared, "one")
     assert not (prepared.results / "predictions/one.csv").exists(), "predicted by the model before"
 
@@ -375,9 +375,7 @@ def test_wrong_weights_file_is_an_error_that_names_it_and_the_remedy(fault, ws, 
         ("ResNet50", 32, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     ],
 )
-def test_without_network_damaged_weights_are_removed_and_the_remedy_is_named(
-    model, size, file, tmp_path
-):
+def test_without_network_damaged_weights_and_the_remedy_are_named(model, size, file, tmp_path):
     kept = tmp_path / "models" / file
     kept.parent.mkdir()
     with h5py.File(kept, "w") as whole:
@@ -398,4 +396,6 @@ def test_without_network_damaged_weights_are_removed_and_the_remedy_is_named(
     run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
     assert f"ConnectionError: The ImageNet weights of {model} can't be downloaded" in run.stderr
     assert "name the file in WEIGHTS" in run.stderr and str(kept.parent) in run.stderr
-    assert not list(kept.parent.iterdir())
+    # Keras itself removes a file whose hash it knows to be wrong.
+    if model == "MobileNet":
+        assert kept.exists() and f"Delete what a killed download left: {kept}" in run.stderr

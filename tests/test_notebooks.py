@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib import machine, workspace
-from lib.models import backbones
+from lib.models import backbones, configs, training
 
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -19,9 +19,9 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges
 data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.sources data.store
 data.pixels data.copies data.generators
-models.backbones models.saved models.training models.litert models.explain models.predict
+models.configs models.saved models.checkpoints models.training models.backbones models.litert models.explain models.predict
 judging.intervals judging.ranking judging.calibration judging.metrics judging.comparisons judging.claims judging.answers
-judging.lettering judging.figures judging.galleries judging.report predict chain""".split()
+judging.lettering judging.figures judging.galleries judging.report predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",
@@ -157,11 +157,9 @@ def test_rooms_import_only_rooms_above_them_and_tensorflow_only_where_it_belongs
         rooms = {module.removeprefix("lib.") for module in imported if module.startswith("lib.")}
         assert rooms <= set(ROOMS[:position]), f"{room} imports a room that is not above it"
         # What a function imports when it is called does not come with the room.
-        with_it = list_imports(
-            ast.Module(
-                [n for n in TREES[room].body if isinstance(n, ast.Import | ast.ImportFrom)], []
-            )
-        )
+        body = [n for n in TREES[room].body if isinstance(n, ast.Import | ast.ImportFrom)]
+        with_it = set(list_imports(ast.Module(body, [])))
+        rooms = {module.removeprefix("lib.") for module in with_it if module.startswith("lib.")}
         reached[room] = {module.split(".")[0] for module in with_it}
         reached[room] |= {module for above in rooms for module in reached[above]}
         if room in WITHOUT_TENSORFLOW:
@@ -181,11 +179,11 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     name, changes, total, trainable, dropout, ws
 ):
     space = {"keras": keras, "layers": keras.layers, "ws": ws}
-    space |= {"backbones": backbones, "machine": machine}
+    space |= {"backbones": backbones, "machine": machine, "configs": configs, "training": training}
     exec(find_parameters(name)[0].source, space)
-    space |= changes | {"train": SimpleNamespace(num_classes=10)}
+    space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}
     for cell in list_code(name):
-        if re.search(r"load_backbone\(|= keras\.(Sequential|Model)\(", cell.source):
+        if re.search(r"load_backbone\(|keras\.(Sequential|Model)\(", cell.source):
             exec(cell.source, space)
     model = space.get("model") or space["cnn"]
     assert model.count_params() == total

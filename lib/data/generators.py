@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import keras
 import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
 
 from lib.data import pixels
 from lib.data.split import read_split
@@ -55,6 +56,13 @@ class Batches(keras.utils.PyDataset):
             batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
         return batch, keras.utils.to_categorical(self.y_true[chosen], self.num_classes)
 
+    def describe(self) -> list:
+        """List all that decides what the batches are: contents, labels, order, changes."""
+        inputs = self.inputs
+        content = [inputs.store, inputs.digests] if hasattr(inputs, "digests") else [inputs]
+        how = [self.num_classes, self.batch_size, self.seed, self.augment]
+        return [*content, self.y_true, how]
+
     def _order(self) -> np.ndarray:
         if self.seed is not None and self._drawn[0] != self.epoch:
             rng = self._rng(ORDER, self.epoch)
@@ -101,6 +109,20 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
         augmented = augment and part == "train"
         parts.append(Batches(images, y_true, len(class_names), batch_size, shuffle, augmented))
     return tuple(parts)
+
+
+def weigh_classes(y_true, num_classes: int, how: str) -> dict[int, float] | None:
+    """Return what a picture of each class counts in the loss.
+
+    Args:
+        y_true: int (n,), positions of the classes; each occurs.
+        how: "none"; or "balanced": n / (classes × pictures of the class), so that every class
+            counts as much as any other (King and Zeng 2001).
+    """
+    if how == "none":
+        return None
+    weights = compute_class_weight("balanced", classes=np.arange(num_classes), y=y_true)
+    return dict(enumerate(weights.tolist()))
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -21,11 +21,13 @@ class Selection:
         array: memory map of the store, (any, *shape).
         rows: int64 (n,), where in `array` each lies.
         digests: str (n,), of what each was made from.
+        store: the store's name, which says how the rows were made.
     """
 
     array: np.ndarray
     rows: np.ndarray
     digests: np.ndarray
+    store: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -109,7 +111,8 @@ class Store:
         rows = self.find(digests)
         if (rows < 0).any():
             raise KeyError(f"{self.rows} lacks {np.asarray(digests)[rows < 0][0]}.")
-        return Selection(self.array, rows, np.asarray(digests))
+        name = f"{self.rows.parent.name}/{self.rows.stem}"
+        return Selection(self.array, rows, np.asarray(digests, str), name)
 
     def append(self, arrays: dict[str, np.ndarray]) -> None:
         """Append the arrays, by digest, that no other process has appended meanwhile.

@@ -1,9 +1,10 @@
-"""A pretrained backbone, its own preprocessing, its cached features."""
+"""A pretrained backbone, its own preprocessing, its kept features."""
 
 import contextlib
 import hashlib
 import inspect
 import os
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.data.store import Selection, open_store
+from lib.machine import count_replicas
+from lib.models.configs import make_key
 from lib.storage import lock, require_room
 
 FEATURE_BATCH = 32
-# Where Keras keeps what it downloads.
+# Where Keras keeps what it downloads, and how many seconds it waits for an answer.
 DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+PATIENCE = 8
+# What the notebook decides itself: where the backbone is cut off, and what comes in.
+SET_HERE = "include_top input_shape input_tensor weights pooling classes classifier_activation"
 
 
 class Backbone(NamedTuple):
@@ -46,25 +52,22 @@ def load_backbone(name: str, weights: str | None, image_size: int, options: dict
             without.
 
     Raises:
-        ValueError: no such model, an option that it does not have, or weights of another model
-            or damaged ones.
+        ValueError: no such model, an option that it does not have or has no ImageNet weights for,
+            or weights of another model or damaged ones.
         FileNotFoundError: the weights file does not exist.
         ConnectionError: ImageNet weights can't be downloaded.
     """
     build, preprocess = find_application(name)
-    unknown = set(options) - set(inspect.signature(build).parameters)
-    if unknown:
-        raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {sorted(unknown)[0]!r}.")
+    check_options(name, build, options)
     options = options | {"include_top": False, "input_shape": (image_size, image_size, 3)}
     try:
-        model = build(weights=None, **options)
+        model, label = build(weights=None, **options), "untrained"
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} can't be built of IMAGE_SIZE and BACKBONE_OPTIONS: {error}")
-    label = "untrained"
     if weights == "imagenet":
         # The demo does without, and says so.
-        with contextlib.suppress(*[ConnectionError] * ws.is_demo):
-            model, label = _download(name, options), "imagenet"
+        with contextlib.suppress(ConnectionError) if ws.is_demo else contextlib.nullcontext():
+            model, label = _download(name, build, options), "imagenet"
     elif weights is not None:
         label = _load_file(model, Path(weights))
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
@@ -75,20 +78,60 @@ def load_backbone(name: str, weights: str | None, image_size: int, options: dict
     return Backbone(model, preprocess, label)
 
 
-def _download(name: str, options: dict) -> keras.Model:
-    # Keras takes what lies there for whole, unless it knows the hash; a killed run leaves a part.
-    for path in DOWNLOADS.glob("*top*.h5"):
-        try:
-            h5py.File(path, "r").close()
-        except OSError:
-            path.unlink()
+def find_application(name: str):
+    """Return the constructor of a keras.applications model and its preprocess_input.
+
+    Raises:
+        ValueError: keras.applications has no such model.
+    """
+    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
+    if name not in models:
+        known = ", ".join(sorted(models))
+        raise ValueError(f"BACKBONE: keras.applications has no {name!r}. It has: {known}.")
+    return models[name], inspect.getmodule(models[name]).preprocess_input
+
+
+def check_options(name: str, build, options: dict) -> None:
+    """Raise a ValueError for an option that a model does not have, or that is not to be chosen."""
+    known = set(inspect.signature(build).parameters) - set(SET_HERE.split())
+    for option in options:
+        if option in SET_HERE.split():
+            raise ValueError(f"BACKBONE_OPTIONS: {option!r} is set by the notebook: leave it out.")
+        if option not in known:
+            raise ValueError(
+                f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: "
+                f"{', '.join(sorted(known))}."
+            )
+
+
+def _download(name: str, build, options: dict) -> keras.Model:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
     try:
-        return find_application(name)[0](weights="imagenet", **options)
+        return build(weights="imagenet", **options)
     except Exception as error:
+        # Keras refuses what there are no weights for before it asks for any.
+        if isinstance(error, ValueError) and "corrupted" not in str(error):
+            raise ValueError(
+                f"{name} has no ImageNet weights for these BACKBONE_OPTIONS and IMAGE_SIZE: {error}"
+            ) from error
+        unreadable = [str(path) for path in DOWNLOADS.glob("*.h5") if not _can_open(path)]
+        damage = f" Delete what a killed download left: {', '.join(unreadable)}."
         raise ConnectionError(
-            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
-            "to the internet, or download the no-top weights elsewhere and name the file in WEIGHTS."
+            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error})."
+            f"{damage if unreadable else ''} Connect to the internet, or download the no-top weights "
+            "elsewhere and name the file in WEIGHTS."
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _can_open(path: Path) -> bool:
+    try:
+        h5py.File(path, "r").close()
+    except OSError:
+        return False
+    return True
 
 
 def _load_file(model: keras.Model, path: Path) -> str:
@@ -109,32 +152,11 @@ def _load_file(model: keras.Model, path: Path) -> str:
     return path.name
 
 
-def find_application(name: str):
-    """Return the constructor of a keras.applications model and its preprocess_input.
-
-    Raises:
-        ValueError: keras.applications has no such model.
-    """
-    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
-    if name not in models:
-        known = ", ".join(sorted(models))
-        raise ValueError(f"BACKBONE: keras.applications has no {name!r}. It has: {known}.")
-    return models[name], inspect.getmodule(models[name]).preprocess_input
-
-
-def fingerprint(model: keras.Model) -> str:
-    """Hash the architecture and the weights of a model: equal exactly when nothing moved."""
-    digest = hashlib.blake2b(repr((model.name, model.input_shape)).encode(), digest_size=16)
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight).data)
-    return digest.hexdigest()
-
-
 def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
     """Run every picture through a frozen extractor once, or read what an earlier run computed.
 
-    They lie in the store of the extractor's weights, found by the pictures' content: a killed run
-    goes on where it stopped, and any number of processes share them.
+    They lie in the store of the extractor's configuration and weights, found by the pictures'
+    content: a killed run goes on where it stopped, and any number of processes share them.
 
     Args:
         extractor: maps uint8 pictures to features.
@@ -147,19 +169,27 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
     Raises:
         OSError: the features would find no room, or could not be written.
     """
-    name = f"features_{fingerprint(extractor)}"
-    store = open_store(scratch, name, np.float32, extractor.output_shape[1:])
+    shape = extractor.output_shape[1:]
+    store = open_store(scratch, f"features_{make_key(extractor)}", np.float32, shape)
     first = np.unique(images.digests, return_index=True)[1]
     missing = np.sort(first[store.find(images.digests[first]) < 0])
-    require_room(scratch, len(missing) * store.row_bytes, "the features")
+    if len(missing):
+        require_room(scratch, len(missing) * store.row_bytes, "the features")
+    size = FEATURE_BATCH * count_replicas(extractor)
     with tqdm(total=len(missing), desc="features", unit="picture") as progress:
-        for start in range(0, len(missing), FEATURE_BATCH):
+        for start in range(0, len(missing), size):
             with lock(store.rows.with_suffix(".computing")):
-                block = missing[start : start + FEATURE_BATCH]
+                block = missing[start : start + size]
                 # Another process may have computed them meanwhile.
                 todo = block[store.find(images.digests[block]) < 0]
                 if len(todo):
-                    features = np.asarray(extractor.predict_on_batch(images[todo]), np.float32)
-                    store.append(dict(zip(images.digests[todo], features)))
+                    store.append(dict(zip(images.digests[todo], _compute(extractor, images[todo]))))
             progress.update(len(block))
     return store.select(images.digests)
+
+
+def _compute(extractor, pictures) -> np.ndarray:
+    if count_replicas(extractor) == 1:
+        return np.asarray(extractor.predict_on_batch(pictures), np.float32)
+    # Only `predict` divides a batch among the GPUs.
+    return np.asarray(extractor.predict(pictures, len(pictures), verbose=0), np.float32)

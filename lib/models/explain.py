@@ -1,6 +1,6 @@
 """Where in a picture a model finds its answer."""
 
-import contextlib
+import inspect
 
 import keras
 import numpy as np
@@ -10,7 +10,8 @@ def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.nd
     """Mark what in each picture speaks for a class, by Grad-CAM (Selvaraju et al. 2017).
 
     The maps of the last convolution are added up, each weighted by the mean gradient of the class's
-    score before softmax with respect to it; what then speaks against the class is cut off at 0.
+    score before the last activation; what speaks against the class is cut off at 0. The model stays
+    as it is, so threads may share it.
 
     Args:
         model: takes pictures, gives one probability a class; may hold models.
@@ -21,65 +22,81 @@ def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.nd
         float32 (n, height, width): 1 where the evidence is strongest, 0 where there is none.
 
     Raises:
-        ValueError: the model has no convolution.
+        ValueError: the model has no convolution, or can't be cut.
     """
-    with _open_model(model, find_last_maps(model)) as record:
-        scores = keras.ops.convert_to_numpy(model(images, training=False))
-        maps = keras.ops.convert_to_numpy(record["maps"])
-        classes = scores.argmax(axis=1) if classes is None else classes
-        chosen = np.eye(scores.shape[1], dtype=np.float32)[classes]
+    layer, kept = find_last_maps(model), []
+    last = next(part for part in _walk_back(model) if not isinstance(part, keras.Model))
+    plain = _take_off_activation(last)
 
-        def score(change):
-            record["change"] = change
-            return keras.ops.sum(chosen * model(images, training=False))
+    def keep_maps(*args, **kwargs):
+        kept.append(layer(*args, **kwargs))
+        return kept[0]
 
-        gradient = _differentiate(score, np.zeros_like(maps))
-    evidence = np.maximum((gradient.mean(axis=(1, 2), keepdims=True) * maps).sum(axis=-1), 0)
-    size = images.shape[1:3]
-    evidence = keras.ops.image.resize(evidence[..., None], size, interpolation="bilinear")
+    def score(maps):
+        return keras.ops.sum(
+            chosen * _run(model, images, {last: plain, layer: lambda *_, **__: maps})
+        )
+
+    scores = keras.ops.convert_to_numpy(_run(model, images, {last: plain, layer: keep_maps}))
+    classes = scores.argmax(axis=1) if classes is None else classes
+    chosen, maps = np.eye(scores.shape[1])[classes], keras.ops.convert_to_numpy(kept[0])
+    weights = _differentiate(score, maps).mean(axis=(1, 2), keepdims=True)
+    evidence = np.maximum((weights * maps).sum(axis=-1, keepdims=True), 0)
+    evidence = keras.ops.image.resize(evidence, images.shape[1:3], interpolation="bilinear")
     evidence = keras.ops.convert_to_numpy(evidence)[..., 0]
-    strongest = evidence.max(axis=(1, 2), keepdims=True)
-    return evidence / np.maximum(strongest, np.finfo(np.float32).tiny)
+    return evidence / np.maximum(evidence.max(axis=(1, 2), keepdims=True), np.finfo("float32").tiny)
 
 
 def find_last_maps(model: keras.Model) -> keras.Layer:
     """Return the last layer with weights, also in a model within, whose output has places.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or a model does not show its layers.
     """
-    for layer in reversed(model.layers):
-        shape = layer.output.shape
+    for part in _walk_back(model):
+        shape = part.output.shape if isinstance(part, keras.Layer) and part.weights else ()
         # Some classifiers end in a convolution of one place.
-        if len(shape) == 4 and shape[1] != 1 and layer.weights:
-            return layer
-        if isinstance(layer, keras.Model):
-            with contextlib.suppress(ValueError):
-                return find_last_maps(layer)
+        if len(shape) == 4 and shape[1] != 1:
+            return part
     raise ValueError(f"{model.name} has no convolution, so there is no place to point at.")
 
 
-@contextlib.contextmanager
-def _open_model(model: keras.Model, layer: keras.Layer):
-    """Have a layer keep its maps and add a change to them, and the model answer before softmax.
+def _walk_back(model: keras.Model):
+    # From the last layer or operation to the first; a model comes before what it holds.
+    if not getattr(model, "inputs", None):
+        raise ValueError(f"{model.name} is neither Sequential nor functional, so it can't be cut.")
+    for part in reversed(keras.Model(model.inputs, model.outputs[0]).operations):
+        yield part
+        if isinstance(part, keras.Model):
+            yield from _walk_back(part)
 
-    A model within a model has no outputs of its own in the outer graph, so the graph can't be cut
-    there; a call can be overheard anywhere.
-    """
-    last = model
-    while isinstance(last, keras.Model):
-        last = last.layers[-1]
-    call, activation, record = layer.call, last.activation, {"change": 0}
 
-    def add_change(*args, **kwargs):
-        record["maps"] = call(*args, **kwargs)
-        return record["maps"] + record["change"]
+def _run(model: keras.Model, inputs, swaps: dict):
+    # Keras' clone_model swaps layers on the same walk, but leaves marks on those it shares.
+    def choose(part):
+        if part in swaps:
+            return swaps[part]
+        if isinstance(part, keras.Model):
+            return lambda inputs, **_: _run(part, inputs, swaps)
+        if "training" not in inspect.signature(part.call).parameters:
+            return part
+        # Layers that augment are at work unless told otherwise.
+        return lambda *args, **kwargs: part(*args, **kwargs | {"training": False})
 
-    layer.call, last.activation = add_change, keras.activations.linear
-    try:
-        yield record
-    finally:
-        layer.call, last.activation = call, activation
+    graph = keras.Model(model.inputs, model.outputs[0])
+    return graph._run_through_graph(keras.ops.cast(inputs, graph.inputs[0].dtype), choose)
+
+
+def _take_off_activation(last: keras.Operation):
+    if type(last).__name__ == "Softmax":
+        return lambda scores, **_: scores
+    config = last.get_config()
+    if "activation" not in config:
+        return last
+    plain = type(last).from_config(config | {"activation": "linear"})
+    plain.build(last.input.shape)
+    plain.set_weights(last.get_weights())
+    return plain
 
 
 def _differentiate(function, point: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Models for phones and small computers: LiteRT files."""
 
+import contextlib
+import io
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,34 +15,33 @@ def export_litert(model, path: Path) -> None:
     """Write a model as a LiteRT file, its weights in float16: uint8 pictures in, probabilities out.
 
     Raises:
-        ValueError: Keras runs on another backend than TensorFlow, which has the converter.
+        ValueError: Keras runs on another backend than TensorFlow, or is older than 3.13.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError("EXPORT needs KERAS_BACKEND=tensorflow, which has the converter.")
     import tensorflow as tf
 
-    pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
-    answer = tf.function(lambda images: model(tf.cast(images, tf.float32), training=False))
-    # The converter looks for variables in a tf.Module, which a model of Keras 3 isn't.
-    owner = tf.Module()
-    owner.kept = [variable.value for variable in model.variables]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [answer.get_concrete_function(pictures)], owner
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-    with whole_file(path) as part:
-        part.write_bytes(converter.convert())
+    images = keras.Input(model.input_shape[1:], dtype="uint8", name="images")
+    answer = keras.Model(images, model(keras.ops.cast(images, "float32"), training=False))
+    # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
+    target = {"supported_types": [tf.float16], "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    options = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": target}
+    with whole_file(path) as part, contextlib.redirect_stdout(io.StringIO()):
+        answer.export(str(part), format="litert", **options)
 
 
 def open_litert(path: Path) -> SimpleNamespace:
     """Open a LiteRT file so that `predict` can ask it like a model."""
-    import tensorflow as tf
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        import tensorflow as tf
 
+        Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings():
-        # The interpreter will move to a package of its own, ai-edge-litert.
+        # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
         warnings.simplefilter("ignore", UserWarning)
-        runner = tf.lite.Interpreter(str(path)).get_signature_runner()
+        runner = Interpreter(str(path)).get_signature_runner()
     return SimpleNamespace(
         name=path.name, predict_on_batch=lambda images: runner(images=images)["output_0"]
     )

@@ -1,11 +1,14 @@
 """The answers of a model: to batches, and to files of any kind."""
 
 import json
+import reprlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from tqdm import tqdm
 
 from lib.data import pictures
@@ -15,11 +18,11 @@ BATCH = 32
 
 
 def load_classifier(path: Path) -> tuple:
-    """Load a saved model and the JSON beside it, which tells its classes and its picture size.
+    """Load a saved model and the JSON beside it, and hold one against the other.
 
     Raises:
         FileNotFoundError: one of the two is missing.
-        ValueError: one of the two is damaged.
+        ValueError: one of the two is damaged, or they don't belong together.
     """
     description = path.with_suffix(".json")
     for file in (path, description):
@@ -29,50 +32,119 @@ def load_classifier(path: Path) -> tuple:
                 "02, 03 and 04 write them into results/models."
             )
     try:
-        about = json.loads(description.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{description} is not valid JSON: {error}")
+        about = dict(json.loads(description.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{description} is not valid JSON of a model: {error}")
     # Imported late, so that a wrong path is told at once.
     import keras
 
-    return keras.saving.load_model(path, safe_mode=True), about
+    from lib.models.saved import hash_file
+
+    if about.get("file_hash") != (found := hash_file(path)):
+        raise ValueError(
+            f'{description}: "file_hash" is {about.get("file_hash", "missing")}, and that of {path} is '
+            f"{found}: one of the two was changed or replaced. Copy both files again."
+        )
+    try:
+        model = keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:
+        raise ValueError(f"{path} can't be loaded: {error}") from error
+    check_description(about, model, description)
+    return model, about
 
 
-def classify(model, about: dict, folder: Path, files) -> pd.DataFrame:
-    """Predict the class of every file, a batch at a time.
+def check_description(about: dict, model, file) -> None:
+    """Hold a model's JSON against the model.
 
-    A batch always has 32 places, and probabilities have 6 digits, so that the answer to a picture
-    does not depend on the other ones.
+    Raises:
+        ValueError: a key is missing or does not fit; `file` and the key are named.
+    """
+    names, size, temperature = map(about.get, ("class_names", "image_size", "temperature"))
+    outputs, sides = model.output_shape[-1], model.input_shape[1:3]
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    is_number = isinstance(temperature, int | float) and 0 < temperature < np.inf
+    for key, fits, wanted in (
+        ("class_names", is_list and len(names) == outputs, f"the names of its {outputs} classes"),
+        ("image_size", isinstance(size, int) and {*sides} <= {None, size}, f"{sides[0]} pixels"),
+        ("temperature", "temperature" not in about or is_number, "a finite number above 0"),
+    ):
+        if not fits:
+            found = reprlib.repr(about[key]) if key in about else "missing"
+            raise ValueError(f'{file}: "{key}" is {found}, and should be {wanted}.')
+
+
+def classify(model, about, folder: Path, files, top=1, probabilities=False) -> pd.DataFrame:
+    """Predict the class of every file.
+
+    Probabilities are scaled by the temperature in the model's JSON, and have 6 digits; standard
+    error says so. The answers stay the same.
 
     Args:
         model: takes uint8 pictures, gives probabilities.
-        about: the model's JSON, of which class_names and image_size are used.
+        about: the model's JSON: class_names, image_size and, where 05 fitted one, temperature.
         folder: what `files` are relative to.
         files: file names.
+        top: how many classes to name.
+        probabilities: whether each class gets a column.
 
     Returns:
-        One row a file, in order: file, label, index (of the class, from 0), probability, problem.
+        One row a file, in order: file, label, index (of the class, from 0), probability; label_2,
+        probability_2 up to `top`; problem; a column a class, " (class)" added to a name in use.
         Where there is a problem, the word of `pictures.PictureError`, there is no answer.
     """
-    files, names, rows = list(files), np.array(about["class_names"]), []
-    images = np.zeros((BATCH, about["image_size"], about["image_size"], 3), np.uint8)
-    progress = tqdm(total=len(files), desc=f"predicting with {model.name}", unit="picture")
+    check_description(about, model, f"{model.name}.json")
+    names, files = np.array(about["class_names"]), list(files)
+    if not 1 <= top <= len(names):
+        raise ValueError(f"--top is {top}; {model.name} can name 1 to {len(names)} classes.")
+    y_prob, problems = _predict_files(model, [folder / file for file in files], about["image_size"])
+    best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
+    y_prob = _scale(y_prob, about.get("temperature")).round(6)
+    y_prob[problems != ""] = np.nan
+    return _tabulate(files, y_prob, best, problems, names, names if probabilities else [])
+
+
+def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
+    usable, ranked = problems == "", np.take_along_axis(y_prob, best, axis=1)
+    labels = np.where(usable[:, np.newaxis], names[best], "")
+    table = {"file": files, "label": labels[:, 0]}
+    table["index"] = pd.Series(best[:, 0], dtype="Int64").where(usable)
+    table["probability"] = ranked[:, 0]
+    for place in range(1, best.shape[1]):
+        table[f"label_{place + 1}"] = labels[:, place]
+        table[f"probability_{place + 1}"] = ranked[:, place]
+    table["problem"] = problems
+    for index, name in enumerate(columns):
+        while name in table:
+            name += " (class)"
+        table[name] = y_prob[:, index]
+    return pd.DataFrame(table)
+
+
+def _scale(y_prob: np.ndarray, temperature: float | None) -> np.ndarray:
+    if temperature is None:
+        says = "no temperature is stored: probabilities are the model's own; 05 fits one"
+    else:
+        says = f"probabilities are scaled by the temperature {temperature:.3g} that 05 fitted"
+        # As metrics.soften does it (Guo et al. 2017).
+        logits = np.log(np.maximum(y_prob, np.finfo(np.float32).tiny))
+        y_prob = softmax(logits / temperature, axis=1)
+    print(says, file=sys.stderr)
+    return y_prob
+
+
+def _predict_files(model, paths: list[Path], image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    # A batch always has 32 places, so that no answer depends on the other pictures.
+    images = np.zeros((BATCH, image_size, image_size, 3), np.uint8)
+    y_prob, problems = np.zeros((len(paths), model.output_shape[-1])), []
+    progress = tqdm(total=len(paths), desc=f"predicting with {model.name}", unit="picture")
     with progress, ThreadPoolExecutor(count_cores()) as pool:
-        for start in range(0, len(files), BATCH):
-            block = files[start : start + BATCH]
-            problems = list(
-                pool.map(lambda name, place: _fill(place, folder / name), block, images)
-            )
-            y_prob = np.asarray(model.predict_on_batch(images))[: len(block)]
-            index = y_prob.argmax(axis=1)
-            rows += zip(block, names[index], index, y_prob.max(axis=1), problems)
+        for start in range(0, len(paths), BATCH):
+            block = paths[start : start + BATCH]
+            problems += pool.map(_fill, images, block)
+            answers = np.asarray(model.predict_on_batch(images))
+            y_prob[start : start + BATCH] = answers[: len(block)]
             progress.update(len(block))
-    table = pd.DataFrame(rows, columns=["file", "label", "index", "probability", "problem"])
-    table["probability"] = table.probability.astype(float).round(6)
-    table["index"] = table["index"].astype("Int64")
-    for column, nothing in (("label", ""), ("index", pd.NA), ("probability", np.nan)):
-        table[column] = table[column].where(table.problem == "", nothing)
-    return table
+    return y_prob, np.array(problems, str)
 
 
 def _fill(place: np.ndarray, path: Path) -> str:

@@ -1,70 +1,77 @@
 """Save, list and load models."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
 from lib.data.split import identify_set, read_split
 from lib.machine import describe_environment, find_versions
+from lib.models.configs import write_model
 from lib.storage import whole_file
 
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
 
 
-def save(model, history: pd.DataFrame, ws, name: str, about: dict) -> None:
-    """Save a model with its history and its JSON; the JSON, written last, makes it complete.
+@contextlib.contextmanager
+def save(model, run, ws, name: str, about: dict):
+    """Save a model with its history and its JSON, once the block that checks it has succeeded.
 
-    A training that `fit` took from its files is left there as it is.
+    Yields the model that the new file holds. The JSON, written last, makes the model complete. A
+    training that `fit` took from its files is checked too, and left there as it is.
 
     Args:
         model: keras.Model that takes RGB pictures of 0-255 and gives probabilities.
-        history: as `fit` returns it.
+        run: what `fit` returned.
         ws: the workspace.
         name: of the files.
-        about: what the JSON tells besides counts, versions and the split's hash.
+        about: what the JSON tells besides counts, versions, key and the set's hash.
     """
-    if "taken" in history.attrs:
-        # The files tell of the machine that the training ran on.
+    if run.taken:
+        yield load_model(ws, name)
         return
-    description = ws.file("models", f"{name}.json")
-    description.unlink(missing_ok=True)
-    # Of the model that this one replaces.
-    (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
-    ws.save_table(history, f"history/{name}.csv")
-    with whole_file(path := ws.file("models", f"{name}.keras")) as part:
-        _copy_plain(model).save(part)
-    made = {"name": name} | about | _describe_making(model, history, path)
-    made |= {"class_names": sorted(set(read_split(ws).label)), "demo": ws.is_demo}
-    ws.save_json(made | {"split_hash": identify_set(ws)}, f"models/{name}.json")
+    path = ws.file("models", f"{name}.keras")
+    with whole_file(path) as part:
+        write_model(model, part)
+        yield keras.saving.load_model(part, safe_mode=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        # Of the model that this one replaces.
+        (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
+    ws.save_table(run.history, f"history/{name}.csv")
+    made = _describe_making(model, run, path) | {"demo": ws.is_demo, "split_hash": identify_set(ws)}
+    made["class_names"] = sorted(set(read_split(ws).label))
+    ws.save_json({"name": name} | about | made, f"models/{name}.json")
     for kept in ws.results.glob(f"checkpoints/{name}-*"):
         kept.unlink()
-    if "kept" in history.attrs:
-        ws.file("checkpoints", history.attrs["kept"]).with_suffix(".finished").touch()
 
 
-def _describe_making(model, history: pd.DataFrame, path: Path) -> dict:
+def _describe_making(model, run, path: Path) -> dict:
     return {
         "parameters_total": model.count_params(),
         "parameters_trainable": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        "file_hash": _hash_file(path),
+        "file_hash": hash_file(path),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
         "hardware": describe_environment().splitlines()[-1],
-        "seconds": round(float(history.seconds.sum()), 1),
+        "seconds": round(float(run.history.seconds.sum()), 1),
+        "key": run.key,
     }
 
 
-def _copy_plain(model) -> keras.Model:
-    # A copy that was never compiled leaves the optimizer's state, twice the weights, out, and one
-    # that computes in float32 runs anywhere.
-    config = json.dumps(model.get_config()).replace(keras.config.dtype_policy().name, "float32")
-    plain = type(model).from_config(json.loads(config))
-    plain.set_weights(model.get_weights())
-    return plain
+def read_about(ws, name: str) -> dict:
+    """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
+    try:
+        return json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def record_temperature(ws, name: str, temperature: float) -> None:
+    """Add to a model's JSON the temperature that its logits are to be divided by."""
+    ws.save_json(read_about(ws, name) | {"temperature": temperature}, f"models/{name}.json")
 
 
 def list_models(ws) -> list[dict]:
@@ -76,17 +83,15 @@ def list_models(ws) -> list[dict]:
     Raises:
         FileNotFoundError: no model of this split was trained.
     """
-    split_hash = identify_set(ws)
-    models = []
+    current, models = identify_set(ws), []
     for path in sorted(ws.results.glob("models/*.json")):
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if about["split_hash"] != split_hash:
-            print(
-                f"{about['name']} is left out: it was trained on other pictures or another split; train it again."
-            )
+        about = read_about(ws, path.stem)
+        if about.get("split_hash") != current:
+            print(f"{path.stem} is left out: it was trained on other pictures: train it again.")
             continue
         untrained = about["weights"] == "untrained"
-        models.append(about | {"label": about["name"] + " (untrained backbone)" * untrained})
+        label = f"{about['name']} (untrained backbone)" if untrained else about["name"]
+        models.append(about | {"label": label})
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split. "
@@ -101,16 +106,16 @@ def load_model(ws, name: str) -> keras.Model:
     Raises:
         ValueError: the file is not the one that the model's JSON tells of.
     """
-    path = ws.results / "models" / f"{name}.keras"
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if about.get("file_hash", "") not in ("", found := _hash_file(path)):
+    path, about = ws.results / "models" / f"{name}.keras", read_about(ws, name)
+    if about.get("file_hash") != hash_file(path):
         raise ValueError(
-            f"{path} has the hash {found}, and {path.with_suffix('.json').name} tells of "
-            f"{about['file_hash']}: it was changed or replaced. Run {about['notebook']} again."
+            f"{path} was changed or replaced: it is not the file that {name}.json tells of. "
+            f"Run {about.get('notebook', 'the notebook that made it')} again."
         )
     return keras.saving.load_model(path, safe_mode=True)
 
 
-def _hash_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """Return the first 16 hex digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

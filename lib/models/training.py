@@ -1,168 +1,165 @@
-"""Fit with resume and progress."""
+"""Fit: the same training is done once, and goes on where it was cut short."""
 
 import contextlib
-import hashlib
-import json
-import re
 import shutil
-import time
+from dataclasses import dataclass
+from os import environ
 
 import keras
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lib.data import generators
-from lib.data.split import identify_set
-from lib.machine import find_versions
-from lib.models.saved import load_model
-from lib.storage import read_table, require_room, whole_file
+from lib.machine import count_replicas, find_versions
+from lib.models import configs, saved
+from lib.models.checkpoints import HISTORY_COLUMNS, EpochLog
+from lib.storage import read_table, require_room
 
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+# Counts in every key: raise it when the same settings no longer give the same training.
+TRAINING_VERSION = 2
+# By recipe and weights that a fit of this process left: the weights that it started from.
+started = {}
 
 
-class EpochLog(keras.callbacks.Callback):
-    """Shows progress and, after each epoch, keeps all that is needed to go on from there.
+@dataclass(frozen=True)
+class Run:
+    """A training that `fit` brought to its end.
 
-    A checkpoint is one .npz file: every variable of model and optimizer, the states of the random
-    layers among them, and the history so far. It is written whole, so a run killed at any moment
-    loses at most the epoch it was in.
+    Attributes:
+        history: a row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
+        key: of all that decided the outcome.
+        taken: whether it is an earlier run's, read from its files.
     """
 
-    def __init__(self, path, epochs: int, train, name: str):
-        super().__init__()
-        self.path, self.epochs, self.train, self.name = path, epochs, train, name
-        self.rows = []
+    history: pd.DataFrame
+    key: str
+    taken: bool
 
-    def restore(self) -> int:
-        """Bring model, optimizer and history back to the last kept epoch; return its number."""
-        strategy = getattr(self.model, "distribute_strategy", None)
-        if strategy and self.train.batch_size % strategy.num_replicas_in_sync:
-            raise ValueError(
-                f"BATCH_SIZE = {self.train.batch_size} can't be divided evenly among "
-                f"{strategy.num_replicas_in_sync} GPUs: give a multiple of that."
-            )
-        with strategy.scope() if strategy else contextlib.nullcontext():
-            self.model.optimizer.build(self.model.trainable_variables)
-            if self.path.exists():
-                with np.load(self.path, allow_pickle=False) as kept:
-                    self.rows = kept["history"].tolist()
-                    for position, variable in enumerate(self._variables()):
-                        variable.assign(kept[f"variable_{position}"])
-                print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
-        # For two checkpoints, an old one and its follower, and the model.
-        count = (
-            2 * sum(int(np.prod(v.shape)) for v in self._variables()) + self.model.count_params()
-        )
-        require_room(self.path.parent, 4 * count, f"the training of {self.name}")
-        return len(self.rows)
 
-    def on_train_begin(self, logs=None):
-        self.progress = tqdm(
-            total=self.epochs * len(self.train),
-            initial=len(self.rows) * len(self.train),
-            desc=self.name,
-            unit="batch",
+@keras.saving.register_keras_serializable("lib")
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, with the update of a variable in one kernel of TensorFlow.
+
+    Its variables and numbers are the same, but for rounding; memory is gone through once, not seven
+    times, which counts where a model has millions of weights and a CPU few cores.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Move one variable, as Keras' base class asks for it."""
+        if keras.backend.backend() != "tensorflow" or self.amsgrad:
+            return super().update_step(gradient, variable, learning_rate)
+        import tensorflow as tf
+
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations + 1, tf.float32)
+        return tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.convert_to_tensor(gradient),
         )
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.train.epoch = epoch
-        self.started = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.progress.update()
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self.started
-        self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
-        shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
-        self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **shown)
-        arrays = {
-            f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())
-        }
-        with whole_file(self.path) as part:
-            np.savez(part, history=np.array(self.rows), **arrays)
-
-    def on_train_end(self, logs=None):
-        self.progress.close()
-
-    def _variables(self) -> list:
-        model = self.model
-        return [
-            *model.trainable_variables,
-            *model.non_trainable_variables,
-            *model.optimizer.variables,
-        ]
-
-
-def fit(model, train, validation, ws, name, epochs: int, settings: dict, tensorboard=False):
+def fit(model, train, validation, ws, name, epochs, settings, class_weight=None, tensorboard=False):
     """Train a compiled model, going on from its last kept epoch when a run was cut short.
 
-    A run goes on, and a finished one is taken from its files, only when the split, the settings
-    and the layers are the same; else it starts anew. `save` removes what was kept.
+    A run goes on, and a finished one is taken from its files, only if nothing that decides the
+    outcome is other: batches, layers, starting weights, optimizer, loss, class weights, settings
+    and this code. Else it starts anew, as it does where the environment says TRAIN_ANEW=1.
 
     Args:
         model: compiled keras.Model.
         train, validation: `Batches`.
         ws, name: the workspace, and the name of the model in it.
-        epochs: passes over the training part.
-        settings: every parameter that decides the outcome, as text or numbers.
+        epochs: int, passes over the training part.
+        settings: what else decides the outcome, as text or numbers.
+        class_weight: {position of the class: weight in the loss}, or None.
         tensorboard: whether the epochs are logged to tensorboard/<name> of the results too.
 
-    Returns:
-        One row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
-
     Raises:
+        FloatingPointError: the loss is no number.
         ValueError: the batches can't be divided evenly among several GPUs.
         OSError: checkpoints and model would find no room.
     """
-    kept = ws.file("checkpoints", f"{name}-{_identify(model, ws, settings)}.npz")
-    if kept.with_suffix(".finished").exists() and (ws.results / f"models/{name}.json").exists():
-        return _take_finished(model, ws, name)
-    log = EpochLog(kept, epochs, train, name)
-    log.set_model(model)
-    done = log.restore()
-    # The batches shuffle themselves: the order must depend on seed and epoch alone.
-    model.fit(
-        generators.stream(train),
-        validation_data=generators.stream(validation),
-        epochs=epochs,
-        initial_epoch=done,
-        shuffle=False,
-        verbose=0,
-        callbacks=[log, *_log_to_tensorboard(ws, name, done)] if tensorboard else [log],
-    )
+    optimizer = keras.saving.serialize_keras_object(model.optimizer)
+    parts = [configs.describe_config(config) for config in (model.get_config(), optimizer)]
+    parts += [model.get_compile_config()["loss"], *train.describe(), *validation.describe()]
+    recipe = configs.make_key(*parts, settings, class_weight, TRAINING_VERSION)
+    weights = configs.make_key(model)
+    # A cell that runs again finds its model as it left it, and means the same training.
+    start = started.get((recipe, weights), weights)
+    key = configs.make_key(recipe, start)
+    try:
+        if run := _take_finished(model, ws, name, key):
+            return run
+        log = EpochLog(ws.file("checkpoints", f"{name}-{key[:16]}.npz"), epochs, train, name)
+        logs = [log, *_log_to_tensorboard(ws, name)] if tensorboard else [log]
+        _train(model, train, validation, logs, class_weight)
+    finally:
+        started[recipe, configs.make_key(model)] = start
     history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
-    history.attrs["kept"] = kept.name
-    return history
+    return Run(history, key, taken=False)
 
 
-def _identify(model, ws, settings: dict) -> str:
-    # Keras numbers the layers of a process; that a cell ran twice makes no other model.
-    layers = re.sub(r"_\d+", "", json.dumps(model.get_config()))
-    state = [identify_set(ws), settings, layers]
-    return hashlib.sha256(json.dumps(state, default=str).encode()).hexdigest()[:16]
+def _train(model, train, validation, logs: list, class_weight) -> None:
+    log = logs[0]
+    log.set_model(model)
+    strategy = getattr(model, "distribute_strategy", None)
+    if train.batch_size % (gpus := count_replicas(model)):
+        raise ValueError(
+            f"BATCH_SIZE = {train.batch_size} can't be divided evenly among {gpus} GPUs: give a "
+            "multiple of that."
+        )
+    if environ.get("TRAIN_ANEW"):
+        log.path.unlink(missing_ok=True)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        log.restore()
+        # For two checkpoints, an old one and its follower, and the model.
+        needed = 2 * sum(array.nbytes for array in log.start) + 4 * model.count_params()
+        require_room(log.path.parent, needed, f"the training of {log.name}")
+        try:
+            # The batches shuffle themselves: the order must depend on seed and epoch alone.
+            model.fit(
+                generators.stream(train),
+                validation_data=generators.stream(validation),
+                epochs=log.epochs,
+                initial_epoch=len(log.rows),
+                shuffle=False,
+                verbose=0,
+                class_weight=class_weight,
+                callbacks=logs,
+            )
+        except BaseException:
+            log.rewind()
+            raise
 
 
-def _take_finished(model, ws, name: str) -> pd.DataFrame:
-    print(
-        f"{name} was trained before with the same pictures and settings, and is taken from there."
-    )
-    saved = load_model(ws, name)
+def _take_finished(model, ws, name: str, key: str) -> Run | None:
+    if environ.get("TRAIN_ANEW") or saved.read_about(ws, name).get("key") != key:
+        return None
+    try:
+        loaded = saved.load_model(ws, name)
+        # Read as text, since a CSV reader may round.
+        history = read_table(ws.results / f"history/{name}.csv").astype(float)
+    except (OSError, ValueError) as error:
+        print(f"{name} is trained anew: {error}")
+        return None
     # 04 trains the head alone and saves it with its backbone.
-    saved = saved if saved.name == model.name else saved.get_layer(model.name)
-    model.set_weights(saved.get_weights())
-    # Read as text, since a CSV reader may round.
-    history = read_table(ws.results / f"history/{name}.csv").astype(float)
-    history = history.astype({"epoch": int})
-    history.attrs["taken"] = True
-    return history
+    loaded = loaded if loaded.name == model.name else loaded.get_layer(model.name)
+    model.set_weights(loaded.get_weights())
+    print(f"{name} was trained before, from the same start in the same way: its files are taken.")
+    return Run(history.astype({"epoch": int}), key, taken=True)
 
 
-def _log_to_tensorboard(ws, name: str, done: int) -> list:
+def _log_to_tensorboard(ws, name: str) -> list:
     if not find_versions(["tensorboard"]):
         raise ModuleNotFoundError("TENSORBOARD = True needs: pip install tensorboard")
     folder = ws.file("tensorboard", name)
-    if not done:
+    if not any(ws.results.glob(f"checkpoints/{name}-*.npz")):
         shutil.rmtree(folder, ignore_errors=True)
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]

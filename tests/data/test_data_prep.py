@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib import chain, workspace
+from lib import chain, runner, workspace
 from lib.data.demo import draw_picture
 from lib.data.split import read_split
 from lib.storage import read_table
@@ -20,7 +20,7 @@ SMALL = {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1}
 def prepare(ws, monkeypatch, **parameters):
     """Run notebook 01; return what failed."""
     monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-    return chain.run_notebook(ws, "01_data_prep", SMALL | parameters)
+    return runner.run_notebook(ws, "01_data_prep", SMALL | parameters)
 
 
 def draw_creatures(folder, per_class=20, seed=0, classes=("Aves", "Fungi")):

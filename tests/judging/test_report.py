@@ -52,7 +52,8 @@ def save_model(ws, name, weights):
     history = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS)
     text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
     about = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
-    saved.save(model, history, ws, name, about | text)
+    with saved.save(model, training.Run(history, "a key", taken=False), ws, name, about | text):
+        pass
 
 
 @pytest.fixture(scope="module")

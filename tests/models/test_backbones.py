@@ -1,9 +1,13 @@
+import contextlib
 import inspect
+import multiprocessing
+import shutil
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lib import workspace
 from lib.data.store import Selection
@@ -55,6 +59,13 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     [
         ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", "ResNet50, "]),
         ("MobileNet", None, {"alfa": 1}, ValueError, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
+        (
+            "MobileNet",
+            None,
+            {"pooling": "avg"},
+            ValueError,
+            ["BACKBONE_OPTIONS", "'pooling'", "leave"],
+        ),
         ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
     ],
 )
@@ -87,6 +98,22 @@ def test_weights_that_cannot_be_downloaded_are_done_without_on_the_demo_only(
     assert (
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws).weights == "untrained"
     )
+
+
+def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_ws, no_download):
+    for workspace_ in (ws, demo_ws):
+        with pytest.raises(ValueError, match="MobileNet has no ImageNet weights.*alpha"):
+            backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_)
+
+
+def test_damaged_download_is_named_and_nothing_of_others_is_removed(
+    ws, no_download, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(backbones, "DOWNLOADS", tmp_path)
+    (tmp_path / "other_project_top.h5").write_bytes(b"half of a file")
+    with pytest.raises(ConnectionError, match="Delete what.*other_project_top.h5.*WEIGHTS"):
+        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
+    assert (tmp_path / "other_project_top.h5").exists()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +203,62 @@ def test_other_pictures_or_weights_do_not_share_features(extractor, images, tmp_
         backbones.cached_features(extractor, other, tmp_path)[::-1], first, rtol=1e-4
     )
     assert len(backbones.cached_features(extractor, images, tmp_path).array) == 140
-    before = backbones.fingerprint(extractor)
-    assert backbones.fingerprint(extractor) == before
     extractor.layers[0].bias.assign(np.full(5, 1e-6, np.float32))
-    assert backbones.fingerprint(extractor) != before
+    backbones.cached_features(extractor, images, tmp_path)
+    assert len(list(tmp_path.glob("*/features_*.rows"))) == 2
+
+
+@pytest.mark.parametrize("change", ["pooling", "preprocessing", "precision"])
+def test_another_architecture_of_the_same_weights_does_not_share_features(change, images, tmp_path):
+    def build(pool, scale, policy):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(policy)
+        pixels = keras.Input((8, 8, 3))
+        maps = keras.layers.Conv2D(5, 3)(keras.layers.Rescaling(scale)(pixels))
+        keras.config.set_dtype_policy("float32")
+        return keras.Model(pixels, pool(maps), name="extractor")
+
+    average, largest = keras.layers.GlobalAveragePooling2D(), keras.layers.GlobalMaxPooling2D()
+    first = backbones.cached_features(build(average, 1 / 255, "float32"), images, tmp_path)
+    again = backbones.cached_features(build(average, 1 / 255, "float32"), images, tmp_path)
+    assert again.store == first.store
+    changed = {
+        "pooling": (largest, 1 / 255, "float32"),
+        "preprocessing": (average, 1.0, "float32"),
+        "precision": (average, 1 / 255, "mixed_bfloat16"),
+    }
+    other = build(*changed[change])
+    features = backbones.cached_features(other, images, tmp_path)
+    expected = np.asarray(other.predict_on_batch(images[:32]), np.float32)
+    assert features.store != first.store and np.allclose(features[:32], expected, atol=1e-3)
+
+
+def test_features_that_are_there_demand_no_room(extractor, images, tmp_path, monkeypatch):
+    backbones.cached_features(extractor, images, tmp_path)
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    assert len(backbones.cached_features(extractor, images, tmp_path)) == 70
+
+
+def extract_on_two_devices(folder):
+    """Compute features as on two GPUs, on two logical devices of the CPU, and as on one."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    pixels = np.random.default_rng(0).integers(0, 256, (75, 8, 8, 3), dtype=np.uint8)
+    images = Selection(pixels, np.arange(75), np.array([f"{k:032x}" for k in range(75)]))
+    found = []
+    for scope in (tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope, contextlib.nullcontext):
+        keras.utils.set_random_seed(0)
+        with scope():
+            layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(5, 3), keras.layers.Flatten()]
+            model = keras.Sequential(layers)
+        found.append(backbones.cached_features(model, images, folder / str(len(found)))[:])
+    assert found[0].shape == (75, 180) and np.allclose(*found, rtol=1e-5, atol=1e-3)
+
+
+def test_features_on_two_devices_are_those_of_one(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=extract_on_two_devices, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0

@@ -1,8 +1,14 @@
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from lib import workspace
 from lib.models import explain
 
 SIZE, PATCH = 32, 8
@@ -23,11 +29,12 @@ def make_convolutions():
     return first, layers.MaxPooling2D(2), last
 
 
-def build_plain():
+def build_plain(ending=(), activation="softmax"):
+    """Build a model as 02 and 03 do."""
     head = [layers.MaxPooling2D(2), layers.Dropout(0.3), layers.Flatten()]
     return keras.Sequential(
         [keras.Input((SIZE, SIZE, 3)), layers.Rescaling(1 / 255), *make_convolutions(), *head]
-        + [layers.Dense(3, activation="softmax")]
+        + [layers.Dense(3, activation=activation), *ending]
     )
 
 
@@ -76,6 +83,175 @@ def test_evidence_for_another_class_lies_elsewhere_and_the_predicted_one_is_the_
     default = explain.find_evidence(model, images)
     assert np.array_equal(default, explain.find_evidence(model, images, predicted))
     assert not np.allclose(default, explain.find_evidence(model, images, (predicted + 1) % 3))
+
+
+def weigh(maps, weights):
+    """Finish Grad-CAM by hand: maps (n, h, w, k), weights (n, k); scaled to 1, in the maps' size."""
+    evidence = np.maximum(np.einsum("nhwk,nk->nhw", maps, weights), 0)
+    return evidence / np.maximum(evidence.max(axis=(1, 2), keepdims=True), 1e-30)
+
+
+def enlarge(evidence):
+    assert evidence.any()
+    larger = keras.ops.image.resize(evidence[..., None], (SIZE, SIZE), interpolation="bilinear")
+    larger = keras.ops.convert_to_numpy(larger)[..., 0]
+    return larger / np.maximum(larger.max(axis=(1, 2), keepdims=True), 1e-30)
+
+
+def test_evidence_of_a_plain_model_is_that_of_finite_differences():
+    keras.utils.set_random_seed(0)
+    model, (images, _, classes) = build_plain(), draw_patches(4)
+    names = [layer.name for layer in model.layers]
+    last = names.index(explain.find_last_maps(model).name)
+    assert isinstance(model.layers[last], layers.Conv2D)
+    maps = keras.Model(model.inputs, model.layers[last].output).predict_on_batch(images)
+    kernel, bias = model.layers[-1].get_weights()
+
+    def score(maps):
+        pooled = maps.reshape(4, 6, 2, 6, 2, 16).max(axis=(2, 4))
+        return (pooled.reshape(4, -1).astype(float) @ kernel + bias)[np.arange(4), classes]
+
+    # A change of a whole map moves no maximum, so the score is linear in it.
+    steps = np.eye(16, dtype=np.float32)
+    weights = np.stack(
+        [score(maps[:, :12, :12] + step) - score(maps[:, :12, :12] - step) for step in steps],
+        axis=1,
+    )
+    expected = enlarge(weigh(maps, weights))
+    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_evidence_of_a_nested_model_is_the_one_worked_out_by_hand(pooled):
+    keras.utils.set_random_seed(0)
+    model, (images, _, classes) = build_nested(pooled), draw_patches(4)
+    backbone, head = model.get_layer("backbone"), model.layers[-1]
+    cut = keras.Model(backbone.inputs, backbone.layers[-1 - pooled].output)
+    kernel, _ = head.layers[-1].get_weights()
+    expected = enlarge(weigh(cut.predict_on_batch(images / np.float32(255)), kernel.T[classes]))
+    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-4)
+
+
+def test_evidence_of_a_transfer_model_as_in_04_is_the_one_worked_out_by_hand():
+    keras.utils.set_random_seed(0)
+    backbone = keras.applications.ResNet50(
+        weights=None, include_top=False, input_shape=(SIZE * 2, SIZE * 2, 3)
+    )
+    pixels_in = keras.Input((SIZE * 2, SIZE * 2, 3))
+    scaled = keras.applications.resnet.preprocess_input(pixels_in)
+    features = layers.GlobalAveragePooling2D()(backbone(scaled, training=False))
+    dense = [layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")]
+    parts = [layers.Dropout(0.5), dense[0], layers.Dropout(0.3), dense[1]]
+    head = keras.Sequential([keras.Input(features.shape[1:]), *parts], name="head")
+    model = keras.Model(pixels_in, head(features))
+    images, _, classes = draw_patches(4)
+    images = images.repeat(2, axis=1).repeat(2, axis=2)
+    maps = backbone.predict_on_batch(images[..., ::-1] - np.float32([103.939, 116.779, 123.68]))
+    (first, bias), (second, _) = (layer.get_weights() for layer in dense)
+    is_on = maps.mean(axis=(1, 2)) @ first + bias > 0
+    weights = (second.T[classes] * is_on) @ first.T
+    small = weigh(maps, weights)
+    found = explain.find_evidence(model, images, classes)
+    expected = keras.ops.image.resize(small[..., None], (64, 64), interpolation="bilinear")
+    expected = keras.ops.convert_to_numpy(expected)[..., 0]
+    expected = expected / np.maximum(expected.max(axis=(1, 2), keepdims=True), 1e-30)
+    assert (expected.max(axis=(1, 2)) == 1).any()
+    assert np.allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ending", "activation"),
+    [
+        ([layers.Softmax()], None),
+        ([layers.Activation("softmax")], None),
+        ([], "sigmoid"),
+        ([layers.Activation("sigmoid")], None),
+        ([], None),
+    ],
+)
+def test_the_score_is_the_one_before_the_last_activation(ending, activation):
+    keras.utils.set_random_seed(0)
+    model, (images, _, classes) = build_plain(), draw_patches(4)
+    other = build_plain(ending, activation)
+    other.set_weights(model.get_weights())
+    expected = explain.find_evidence(model, images, classes)
+    assert np.allclose(explain.find_evidence(other, images, classes), expected, atol=1e-6)
+
+
+def test_softmax_of_keras_ops_is_taken_off_too():
+    keras.utils.set_random_seed(0)
+    bare, (images, _, classes) = build_plain(activation=None), draw_patches(4)
+    model = keras.Model(bare.inputs, keras.ops.softmax(bare.outputs[0]))
+    expected = explain.find_evidence(bare, images, classes)
+    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-6)
+
+
+def test_threads_that_ask_one_model_at_the_same_time_get_what_one_alone_gets():
+    keras.utils.set_random_seed(0)
+    model, (images, _, _) = build_nested(False), draw_patches(8)
+    before, evidence = model.predict_on_batch(images), explain.find_evidence(model, images)
+    marks = [len(layer._inbound_nodes) for layer in model.layers]
+
+    def ask(turn):
+        if turn % 2:
+            return np.allclose(model(images), before, atol=1e-6)
+        return np.allclose(explain.find_evidence(model, images), evidence, atol=1e-6)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(40)))
+    assert [len(layer._inbound_nodes) for layer in model.layers] == marks
+
+
+def test_random_layers_are_at_rest():
+    keras.utils.set_random_seed(0)
+    images, _, classes = draw_patches(4)
+    parts = [layers.RandomFlip(), layers.GaussianNoise(0.9), build_plain()]
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *parts])
+    expected = explain.find_evidence(parts[-1], images, classes)
+    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-6)
+
+
+class Closed(keras.Model):
+    """A model whose layers are known to its own code alone."""
+
+    def __init__(self):
+        super().__init__(name="closed")
+        self.inside = build_plain()
+
+    def call(self, images):
+        return self.inside(images)
+
+
+def test_model_that_cannot_be_cut_is_an_error_that_says_why():
+    images, _, _ = draw_patches(1)
+    pixels_in = keras.Input((SIZE, SIZE, 3))
+    model = Closed()
+    for closed in (model, keras.Model(pixels_in, model(pixels_in))):
+        with pytest.raises(ValueError, match="closed.*neither.*can't be cut"):
+            explain.find_evidence(closed, images)
+
+
+def test_evidence_is_the_same_on_jax(tmp_path):
+    pytest.importorskip("jax", reason="jax is not installed")
+    keras.utils.set_random_seed(0)
+    images, _, classes = draw_patches(3)
+    for name, build in BUILD.items():
+        build().save(tmp_path / f"{name}.keras")
+    np.savez(tmp_path / "asked.npz", images=images, classes=classes)
+    script = (
+        "import sys, keras, numpy as np; from pathlib import Path; from lib.models import explain\n"
+        "asked = np.load(Path(sys.argv[1], 'asked.npz'))\n"
+        "for path in Path(sys.argv[1]).glob('*.keras'):\n"
+        "    model = keras.saving.load_model(path)\n"
+        "    np.save(path.with_suffix('.npy'), explain.find_evidence(model, **asked))\n"
+    )
+    other = "tensorflow" if keras.backend.backend() == "jax" else "jax"
+    environment = os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": str(workspace.REPOSITORY)}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=environment)
+    for name in BUILD:
+        model = keras.saving.load_model(tmp_path / f"{name}.keras")
+        expected = explain.find_evidence(model, images, classes)
+        assert np.allclose(np.load(tmp_path / f"{name}.npy"), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from keras import layers
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
+from lib.judging.metrics import soften
 from lib.models import predict as classify_files
+from lib.models import saved
 from lib.storage import read_table
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -27,7 +29,7 @@ def model_file(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("models") / "tiny.keras"
     model.save(path)
-    about = {"class_names": CLASS_NAMES, "image_size": 8}
+    about = {"class_names": CLASS_NAMES, "image_size": 8, "file_hash": saved.hash_file(path)}
     path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
     return path
 
@@ -43,9 +45,24 @@ def pictures(tmp_path, draw_classes):
 ODD_NAME = 'a,"b\\n$x$\n.png'
 
 
-def predict_to_csv(model_file, places, file):
-    status = predict.predict_pictures([str(model_file), *map(str, places), "--csv", str(file)])
-    return status, read_table(file)
+def predict_to_csv(model_file, places, file, *options):
+    arguments = [model_file, *places, "--csv", file, *options]
+    return predict.predict_pictures([str(argument) for argument in arguments]), read_table(file)
+
+
+@pytest.fixture
+def describe(model_file, tmp_path):
+    """Return a function that copies the model and writes a changed JSON beside it."""
+
+    def copy(changes, name="copy.keras"):
+        path = tmp_path / name
+        path.write_bytes(model_file.read_bytes())
+        about = json.loads(model_file.with_suffix(".json").read_text(encoding="utf-8"))
+        about = {key: value for key, value in (about | changes).items() if value is not None}
+        path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
+        return path
+
+    return copy
 
 
 def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, pictures, tmp_path):
@@ -73,47 +90,173 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     model_file, pictures, tmp_path, capsys
 ):
     (pictures / "red/003.png").write_bytes(b"<html>404</html>")
-    places = [pictures, tmp_path / "gone.jpg"]
-    status, table = predict_to_csv(model_file, places, tmp_path / "answers.csv")
+    (tmp_path / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    places, extra = [pictures, tmp_path / "half.jpg"], ["--top", 2, "--probabilities"]
+    status, table = predict_to_csv(model_file, places, tmp_path / "answers.csv", *extra)
     assert status == 1 and len(table) == 41
     errors = capsys.readouterr().err
-    assert "003.png: not_a_picture" in errors and "gone.jpg: unreadable" in errors
+    assert "003.png: not_a_picture" in errors and "half.jpg: " in errors
     unusable = table[table.label == ""]
-    assert {name.split("/")[-1] for name in unusable.file} == {"003.png", "gone.jpg"}
-    assert (unusable[["index", "probability"]] == "").all(axis=None)
+    assert {name.split("/")[-1] for name in unusable.file} == {"003.png", "half.jpg"}
+    assert (unusable.drop(columns="file") == "").all(axis=None)
+    assert (table.drop(unusable.index) != "").all(axis=None)
     assert predict.predict_pictures([str(model_file), str(pictures / "red/003.png")]) == 1
     printed = capsys.readouterr().out
     assert "003.png" in printed and "nan" not in printed.lower() and "NA" not in printed
 
 
+@pytest.fixture
+def no_picture_is_read(monkeypatch):
+    monkeypatch.setattr(classify_files.pictures, "load", lambda *_: pytest.fail("read a picture"))
+
+
+def fail_to_predict(capsys, *arguments):
+    """Return what the command line says when it could predict nothing."""
+    assert predict.predict_pictures([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr()
+    assert not said.out and "Traceback" not in said.err
+    return said.err
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("model", ["tiny.keras is not a file"]),
-        ("json", ["tiny.json is not a file", ".json beside it"]),
-        ("broken json", ["tiny.json is not valid JSON"]),
-        ("broken model", ["tiny.keras"]),
+        ("model", ["copy.keras is not a file"]),
+        ("json", ["copy.json is not a file", ".json beside it"]),
+        ("broken json", ["copy.json is not valid JSON"]),
+        ("broken model", ["copy.keras"]),
         ("pictures", ["holds no picture"]),
+        ("picture", ["gone.jpg does not exist"]),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_is_written(
-    damage, words, model_file, pictures, tmp_path, capsys
+    damage, words, describe, pictures, tmp_path, capsys, no_picture_is_read
 ):
-    model, description = tmp_path / "tiny.keras", tmp_path / "tiny.json"
-    model.write_bytes(b"half" if damage == "broken model" else model_file.read_bytes())
-    description.write_bytes(model_file.with_suffix(".json").read_bytes())
-    if damage in ("model", "json"):
-        {"model": model, "json": description}[damage].unlink()
-    if damage == "broken json":
-        description.write_text("{")
     (tmp_path / "bare").mkdir()
-    place = tmp_path / "bare" if damage == "pictures" else pictures
-    assert (
-        predict.predict_pictures([str(model), str(place), "--csv", str(tmp_path / "out.csv")]) == 2
-    )
-    errors = capsys.readouterr().err
+    model, place = describe({}), pictures
+    if damage in ("model", "json"):
+        model.with_suffix(".keras" if damage == "model" else ".json").unlink()
+    elif damage == "broken json":
+        model.with_suffix(".json").write_text("{")
+    elif damage == "broken model":
+        model.write_bytes(model.read_bytes()[:-200])
+    else:
+        place = tmp_path / {"pictures": "bare", "picture": "gone.jpg"}[damage]
+    errors = fail_to_predict(capsys, model, pictures, place, "--csv", tmp_path / "out.csv")
     assert all(word in errors for word in words), errors
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("class_names", None, ["missing", "3 classes"]),
+        ("class_names", ["a", "b"], ["['a', 'b']", "3 classes"]),
+        ("class_names", "abc", ["'abc'"]),
+        ("class_names", [1, 2, 3], ["[1, 2, 3]"]),
+        ("image_size", None, ["missing", "8"]),
+        ("image_size", 9, ["is 9", "8"]),
+        ("image_size", "8", ["'8'"]),
+        ("temperature", 0, ["is 0", "above 0"]),
+        ("temperature", float("inf"), ["inf"]),
+        ("temperature", float("nan"), ["nan"]),
+        ("temperature", "warm", ["'warm'"]),
+        ("file_hash", None, ["missing", "copy.keras", "replaced"]),
+        ("file_hash", "0123456789abcdef", ["0123456789abcdef", "copy.keras", "replaced"]),
+    ],
+)
+def test_json_that_does_not_fit_its_model_is_named_with_the_key(
+    key, value, words, describe, pictures, capsys, no_picture_is_read
+):
+    errors = fail_to_predict(capsys, describe({key: value}), pictures)
+    assert all(word in errors for word in ["copy.json", key, *words]), errors
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null"])
+def test_json_without_anything_is_an_error_and_no_unreadable_picture(
+    text, describe, pictures, capsys, no_picture_is_read
+):
+    model = describe({})
+    model.with_suffix(".json").write_text(text)
+    assert "copy.json" in fail_to_predict(capsys, model, pictures)
+
+
+def test_place_of_the_answers_is_checked_before_the_first_picture(
+    model_file, pictures, tmp_path, capsys, no_picture_is_read
+):
+    gone, wall = tmp_path / "gone/out.csv", tmp_path / "wall"
+    wall.write_text("a file")
+    for path in (gone, wall / "out.csv", tmp_path):
+        errors = fail_to_predict(capsys, model_file, pictures, "--csv", path)
+        assert "--csv" in errors and str(path if path == tmp_path else path.parent) in errors
+    assert not gone.parent.exists()
+
+
+@pytest.mark.parametrize("top", [0, -1, 4])
+def test_top_is_between_one_and_the_number_of_classes(
+    top, model_file, pictures, capsys, no_picture_is_read
+):
+    errors = fail_to_predict(capsys, model_file, pictures, "--top", top)
+    assert f"--top is {top}" in errors and "1 to 3" in errors
+
+
+def test_top_and_probabilities_add_columns_in_order(model_file, pictures, tmp_path):
+    _, plain = predict_to_csv(model_file, [pictures], tmp_path / "plain.csv")
+    extra = ["--top", 3, "--probabilities"]
+    status, table = predict_to_csv(model_file, [pictures], tmp_path / "full.csv", *extra)
+    ranked = ["label_2", "probability_2", "label_3", "probability_3"]
+    assert status == 0 and list(table.columns) == [*plain.columns, *ranked, *CLASS_NAMES]
+    assert table[plain.columns].equals(plain)
+    for _, row in table.iterrows():
+        places = [(row.label, row.probability), *zip(row[ranked[::2]], row[ranked[1::2]])]
+        assert {label for label, _ in places} == set(CLASS_NAMES)
+        assert [row[label] for label, _ in places] == [probability for _, probability in places]
+        numbers = [float(probability) for _, probability in places]
+        assert numbers == sorted(numbers, reverse=True) and sum(numbers) == pytest.approx(
+            1, abs=3e-6
+        )
+
+
+def test_class_named_like_a_column_gets_a_column_of_its_own(describe, pictures, tmp_path):
+    names = ["label", "label_2", "label (class)"]
+    extra = ["--top", 2, "--probabilities"]
+    model = describe({"class_names": names})
+    status, table = predict_to_csv(model, [pictures], tmp_path / "out.csv", *extra)
+    columns = ["label (class)", "label_2 (class)", "label (class) (class)"]
+    assert status == 0 and list(table.columns[-3:]) == columns and table.columns.is_unique
+    best = table[columns].astype(float).to_numpy().argmax(axis=1)
+    assert list(best) == list(table["index"].astype(int))
+
+
+def test_stored_temperature_scales_probabilities_and_leaves_answers(
+    describe, pictures, tmp_path, capsys
+):
+    extra = ["--top", 2, "--probabilities"]
+    _, own = predict_to_csv(describe({}), [pictures], tmp_path / "own.csv", *extra)
+    assert "no temperature is stored" in capsys.readouterr().err
+    model = describe({"temperature": 1.7321}, "warm.keras")
+    _, scaled = predict_to_csv(model, [pictures], tmp_path / "scaled.csv", *extra)
+    assert "scaled by the temperature 1.73 that 05 fitted" in capsys.readouterr().err
+    answers = ["file", "label", "index", "label_2"]
+    assert scaled[answers].equals(own[answers])
+    logits = np.log(own[CLASS_NAMES].astype(float).to_numpy()) / 1.7321
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.allclose(scaled[CLASS_NAMES].astype(float), expected, atol=2e-6)
+    assert np.allclose(scaled.probability.astype(float), expected.max(axis=1), atol=2e-6)
+
+
+def test_scaled_probabilities_are_those_that_05_judges(model_file, pictures, capsys):
+    model, about = classify_files.load_classifier(model_file)
+    arguments = (model, about, pictures, ["red/000.png", "red/none.png"], 1, True)
+    own = classify_files.classify(*arguments)[CLASS_NAMES].to_numpy(float)
+    for temperature in (0.05, 20):
+        about["temperature"] = temperature
+        scaled = classify_files.classify(*arguments)[CLASS_NAMES].to_numpy(float)
+        assert np.allclose(scaled[0], soften(own[:1], temperature)[0], atol=2e-5)
+        assert np.isnan(scaled[1]).all()
+    about["temperature"] = -1
+    with pytest.raises(ValueError, match='tiny.json: "temperature" is -1'):
+        classify_files.classify(*arguments)
 
 
 def test_command_line_prints_a_table_headless(model_file, pictures):

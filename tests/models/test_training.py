@@ -15,7 +15,7 @@ import tensorflow as tf
 from lib import machine, workspace
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import litert, predict, saved, training
+from lib.models import configs, predict, saved, training
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -36,12 +36,9 @@ class Death(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_tiny(
-    ws, epochs=4, die=False, batch_size=5, activation="relu", tensorboard=False, **settings
-):
-    """Train a tiny model with dropout on 24 augmented pictures."""
+def build_tiny(num_classes, activation="relu", optimizer=None, loss="categorical_crossentropy"):
+    """Build a tiny model with dropout, the same one every time."""
     keras.utils.set_random_seed(3)
-    train, validation = generators.pair(ws, 8, batch_size, seed=3, augment=True)
     with machine.use_all_gpus():
         model = keras.Sequential(
             [
@@ -50,22 +47,49 @@ def train_tiny(
                 keras.layers.Conv2D(4, 3, activation=activation),
                 keras.layers.Flatten(),
                 keras.layers.Dropout(0.5),
-                keras.layers.Dense(train.num_classes, activation="softmax"),
+                keras.layers.Dense(num_classes, activation="softmax"),
             ],
             name="tiny",
         )
-        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        model.compile(optimizer or training.Adam(), loss, metrics=["accuracy"])
+    return model
+
+
+def save_tiny(model, run, ws, about=None):
+    """Save a tiny model without asking it anything."""
+    with saved.save(model, run, ws, "tiny", about or ABOUT):
+        pass
+
+
+def train_tiny(
+    ws,
+    epochs=4,
+    die=False,
+    batch_size=5,
+    activation="relu",
+    optimizer=None,
+    loss="categorical_crossentropy",
+    class_weight=None,
+    tensorboard=False,
+    **settings,
+):
+    """Train a tiny model with dropout on 24 augmented pictures."""
+    train, validation = generators.pair(ws, 8, batch_size, seed=3, augment=True)
+    model = build_tiny(train.num_classes, activation, optimizer, loss)
     if die:
         fit = model.fit
         model.fit = lambda *args, callbacks, **options: fit(
             *args, callbacks=[*callbacks, Death()], **options
         )
-    history = training.fit(model, train, validation, ws, "tiny", epochs, settings, tensorboard)
-    return model, history
+    run = training.fit(
+        model, train, validation, ws, "tiny", epochs, settings, class_weight, tensorboard
+    )
+    return model, run
 
 
 def test_history_has_a_row_an_epoch_and_pictures_told_apart_by_colour_are_learned(prepared):
-    _, history = train_tiny(prepared, epochs=30)
+    _, run = train_tiny(prepared, epochs=30)
+    history = run.history
     assert list(history.columns) == training.HISTORY_COLUMNS
     assert list(history.epoch) == list(range(1, 31)) and history.epoch.dtype == int
     assert (history.seconds > 0).all() and history.val_accuracy.between(0, 1).all()
@@ -79,7 +103,7 @@ def test_resumed_training_equals_uninterrupted_training(prepared, capsys):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    resumed, history = train_tiny(prepared)
+    resumed, run = train_tiny(prepared)
     assert "goes on after epoch 2 of 4" in capsys.readouterr().out
     (kept,) = (prepared.results / "checkpoints").iterdir()
     kept.unlink()
@@ -88,7 +112,7 @@ def test_resumed_training_equals_uninterrupted_training(prepared, capsys):
     for weight, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         assert np.allclose(weight, other, rtol=1e-5, atol=1e-6)
     columns = training.HISTORY_COLUMNS[:-1]
-    pd.testing.assert_frame_equal(history[columns], expected[columns], rtol=1e-5)
+    pd.testing.assert_frame_equal(run.history[columns], expected.history[columns], rtol=1e-5)
 
 
 def train_on_two_devices(ws, die):
@@ -98,8 +122,8 @@ def train_on_two_devices(ws, die):
     machine.use_all_gpus = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
     with pytest.raises(ValueError, match="BATCH_SIZE = 5.* 2 GPUs"):
         train_tiny(ws)
-    _, history = train_tiny(ws, die=die, batch_size=6)
-    ws.save_table(history, "two_devices.csv")
+    _, run = train_tiny(ws, die=die, batch_size=6)
+    ws.save_table(run.history, "two_devices.csv")
 
 
 def test_training_on_two_devices_is_resumed(prepared):
@@ -130,8 +154,8 @@ def test_two_devices_give_the_losses_of_one():
 
 def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model, history = train_tiny(prepared, epochs=1)
-    saved.save(model, history, prepared, "tiny", ABOUT)
+    model, run = train_tiny(prepared, epochs=1)
+    save_tiny(model, run, prepared)
     keras.config.set_dtype_policy("float32")
     loaded = saved.load_model(prepared, "tiny")
     assert {layer.compute_dtype for layer in model.layers} == {"bfloat16"}
@@ -140,23 +164,125 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
         assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
 
 
-def test_only_the_same_settings_and_split_go_on(prepared, prepare_set, capsys):
+def test_only_the_same_training_goes_on(prepared, prepare_set, capsys):
     _, first = train_tiny(prepared, epochs=1, rate=1)
     _, again = train_tiny(prepared, epochs=1, rate=1)
-    assert "goes on after epoch 1" in capsys.readouterr().out and again.equals(first)
-    _, other = train_tiny(prepared, epochs=1, rate=2)
-    assert "goes on" not in capsys.readouterr().out and len(other) == 1
+    assert "goes on after epoch 1" in capsys.readouterr().out
+    assert again.key == first.key and again.history.equals(first.history)
+    others = [
+        dict(rate=2),
+        dict(rate=1, optimizer=keras.optimizers.SGD(0.01)),
+        dict(rate=1, optimizer=keras.optimizers.Adam(0.01)),
+        dict(rate=1, loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1)),
+        dict(rate=1, class_weight={0: 1.0, 1: 1.0, 2: 3.0}),
+        dict(rate=1, batch_size=6),
+        dict(rate=1, activation="sigmoid"),
+    ]
+    keys = [train_tiny(prepared, epochs=1, **changed)[1].key for changed in others]
+    assert "goes on" not in capsys.readouterr().out and len({first.key, *keys}) == len(keys) + 1
     prepare_set(prepared, seed=9)
     train_tiny(prepared, epochs=1, rate=1)
     assert "goes on" not in capsys.readouterr().out
+
+
+def test_code_and_starting_weights_of_a_training_count(prepared, capsys, monkeypatch):
+    train_tiny(prepared, epochs=1)
+    monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: None)
+    train_tiny(prepared, epochs=1)
+    assert "goes on" not in capsys.readouterr().out
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "TRAINING_VERSION", -1)
+    train_tiny(prepared, epochs=1)
+    assert "goes on" not in capsys.readouterr().out
+
+
+def test_a_cell_that_runs_again_means_the_same_training(prepared, capsys):
+    model, run = train_tiny(prepared, epochs=2)
+    parts = generators.pair(prepared, 8, 5, seed=3, augment=True)
+    again = training.fit(model, *parts, prepared, "tiny", 2, {})
+    assert "goes on after epoch 2 of 2" in capsys.readouterr().out
+    assert again.key == run.key and again.history.equals(run.history)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    assert training.fit(model, *parts, prepared, "tiny", 2, {}).key != run.key
+
+
+def test_a_first_epoch_that_was_interrupted_is_undone(prepared):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    model, parts = build_tiny(3), generators.pair(prepared, 8, 5, seed=3, augment=True)
+    before, fit = configs.make_key(model), model.fit
+    model.fit = lambda *args, callbacks, **options: fit(
+        *args, callbacks=[*callbacks, Interrupt()], **options
+    )
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(model, *parts, prepared, "tiny", 2, {})
+    assert configs.make_key(model) == before
+    model.fit = fit
+    resumed = training.fit(model, *parts, prepared, "tiny", 2, {})
+    _, whole = train_tiny(prepared, epochs=2)
+    assert resumed.key == whole.key
+
+
+def test_chain_that_starts_anew_deletes_only_the_checkpoint_of_what_it_trains(
+    prepared, monkeypatch, capsys
+):
+    other = prepared.file("checkpoints", "other-0123456789abcdef.npz")
+    other.touch()
+    train_tiny(prepared, epochs=1)
+    monkeypatch.setenv("TRAIN_ANEW", "1")
+    train_tiny(prepared, epochs=1)
+    assert "goes on" not in capsys.readouterr().out and other.exists()
+
+
+def test_damaged_checkpoint_is_named_and_the_training_starts_anew(prepared, capsys):
+    _, whole = train_tiny(prepared, epochs=2)
+    (kept,) = prepared.results.glob("checkpoints/*.npz")
+    for damage in (b"", kept.read_bytes()[:1000], kept.read_bytes()[:-1000] + bytes(1000)):
+        kept.write_bytes(damage)
+        _, again = train_tiny(prepared, epochs=2)
+        out = capsys.readouterr().out
+        assert f"{kept} is damaged" in out and "from the start" in out
+        columns = training.HISTORY_COLUMNS[:-1]
+        pd.testing.assert_frame_equal(again.history[columns], whole.history[columns], rtol=1e-5)
+
+
+def test_loss_that_is_no_number_is_an_error_that_names_the_epoch(prepared):
+    with pytest.raises(FloatingPointError, match="tiny: the loss of epoch 1 .*learning rate"):
+        train_tiny(prepared, epochs=2, optimizer=keras.optimizers.SGD(1e30))
+    assert not list(prepared.results.glob("checkpoints/*"))
+
+
+def test_adam_in_one_kernel_moves_weights_as_keras_does(prepared):
+    for policy in ("float32", "mixed_float16"):
+        keras.config.set_dtype_policy(policy)
+        own, _ = train_tiny(prepared, epochs=4, optimizer=training.Adam(0.003))
+        other, _ = train_tiny(prepared, epochs=4, optimizer=keras.optimizers.Adam(0.003))
+        keras.config.set_dtype_policy("float32")
+        for one, two in zip(own.get_weights(), other.get_weights(), strict=True):
+            assert np.allclose(one, two, atol=1e-5)
+        for one, two in zip(own.optimizer.variables, other.optimizer.variables, strict=True):
+            assert one.shape == two.shape and np.allclose(one, two, rtol=0.01, atol=1e-3)
+
+
+def test_balanced_classes_weigh_the_same_in_the_loss(prepared):
+    y_true = np.array([0, 0, 0, 0, 0, 1])
+    weights = generators.weigh_classes(y_true, 2, "balanced")
+    assert weights == {0: 0.6, 1: 3.0} and generators.weigh_classes(y_true, 2, "none") is None
+    _, plain = train_tiny(prepared, epochs=1)
+    _, same = train_tiny(prepared, epochs=1, class_weight={0: 1.0, 1: 1.0, 2: 1.0})
+    _, tripled = train_tiny(prepared, epochs=1, class_weight={0: 3.0, 1: 3.0, 2: 3.0})
+    assert np.isclose(plain.history.loss[0], same.history.loss[0], rtol=1e-5)
+    assert tripled.history.loss[0] > 1.5 * plain.history.loss[0]
 
 
 def test_pictures_changed_under_the_same_names_are_trained_anew(
     prepared, prepare_set, draw_classes, capsys
 ):
     names = split.read_split(prepared)
-    model, history = train_tiny(prepared, epochs=1)
-    saved.save(model, history, prepared, "tiny", ABOUT)
+    model, run = train_tiny(prepared, epochs=1)
+    save_tiny(model, run, prepared)
     shutil.rmtree(prepared.train)
     draw_classes(prepared.train, 10, seed=9)
     # The parts as they were, so that only the contents are others.
@@ -166,12 +292,12 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
         saved.list_models(prepared)
     assert "trained on other pictures" in capsys.readouterr().out
     _, again = train_tiny(prepared, epochs=1)
-    assert "trained before" not in capsys.readouterr().out and not again.equals(history)
+    assert "trained before" not in capsys.readouterr().out and not again.history.equals(run.history)
 
 
 def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(prepared):
-    model, history = train_tiny(prepared, epochs=1)
-    saved.save(model, history, prepared, "tiny", ABOUT)
+    model, run = train_tiny(prepared, epochs=1)
+    save_tiny(model, run, prepared)
     loaded = saved.load_model(prepared, "tiny")
     _, validation = generators.pair(prepared, 8, 4, seed=0)
     raw = validation.inputs[np.arange(len(validation.inputs))]
@@ -188,7 +314,7 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     assert about["parameters_total"] == model.count_params() <= counted
     table = pd.read_csv(prepared.results / "history/tiny.csv")
     assert list(table.columns) == training.HISTORY_COLUMNS and len(table) == 1
-    assert [p.suffix for p in prepared.results.glob("checkpoints/*")] == [".finished"]
+    assert not list(prepared.results.glob("checkpoints/*"))
     # The optimizer's state would make the file three times as large.
     assert getattr(loaded, "optimizer", None) is None
 
@@ -228,15 +354,15 @@ def test_predict_keeps_the_order_and_the_ragged_last_batch():
 def test_finished_training_is_taken_from_its_files_until_something_changes(
     prepared, read_all, capsys
 ):
-    model, history = train_tiny(prepared, 2, rate=1)
-    saved.save(model, history, prepared, "tiny", ABOUT)
+    model, run = train_tiny(prepared, 2, rate=1)
+    save_tiny(model, run, prepared)
     again, taken = train_tiny(prepared, 2, rate=1)
     assert "was trained before" in capsys.readouterr().out
-    assert taken.equals(history) and again.optimizer.iterations == 0
+    assert taken.taken and taken.history.equals(run.history) and again.optimizer.iterations == 0
     before = read_all(prepared.results)
     weights = zip(again.get_weights(), model.get_weights(), strict=True)
     assert all((one == other).all() for one, other in weights)
-    saved.save(again, taken, prepared, "tiny", ABOUT | {"seed": 4})
+    save_tiny(again, taken, prepared, ABOUT | {"seed": 4})
     assert read_all(prepared.results) == before
     train_tiny(prepared, 2, rate=1)
     assert "was trained before" in capsys.readouterr().out
@@ -263,10 +389,10 @@ def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
         features = batches.inputs[np.arange(len(batches.inputs))].reshape(-1, 192) / np.float32(255)
         parts.append(generators.Batches(features, batches.y_true, 3, 5, 1))
     head, whole = build()
-    history = training.fit(head, *parts, prepared, "tiny", 2, {})
-    saved.save(whole, history, prepared, "tiny", ABOUT)
+    run = training.fit(head, *parts, prepared, "tiny", 2, {})
+    save_tiny(whole, run, prepared)
     again, _ = build()
-    assert training.fit(again, *parts, prepared, "tiny", 2, {}).equals(history)
+    assert training.fit(again, *parts, prepared, "tiny", 2, {}).history.equals(run.history)
     assert (again.get_weights()[0] == head.get_weights()[0]).all()
 
 
@@ -287,29 +413,3 @@ def test_missing_tensorboard_is_said_before_the_training(prepared, monkeypatch):
     monkeypatch.setattr(training, "find_versions", lambda packages: {})
     with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
         train_tiny(prepared, epochs=1, tensorboard=True)
-
-
-@pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
-def test_exported_file_answers_like_the_model_on_bytes_and_holds_half_precision(tmp_path):
-    keras.utils.set_random_seed(0)
-    parts = [keras.layers.Conv2D(64, 3), keras.layers.BatchNormalization(momentum=0)]
-    parts += [keras.layers.DepthwiseConv2D(3, activation="relu"), keras.layers.Flatten()]
-    backbone = keras.Sequential([keras.Input((12, 12, 3)), *parts])
-    rng = np.random.default_rng(0)
-    images, y_true = rng.integers(0, 256, (7, 12, 12, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
-    backbone(
-        images / np.float32(127.5) - 1, training=True
-    )  # gives the normalisation its statistics
-    pixels_in = keras.Input((12, 12, 3))
-    scaled = keras.applications.mobilenet.preprocess_input(pixels_in)
-    head = keras.layers.Dense(3, activation="softmax")
-    model = keras.Model(pixels_in, head(backbone(scaled, training=False)))
-    litert.export_litert(model, tmp_path / "model.tflite")
-    assert (tmp_path / "model.tflite").stat().st_size < 3 * model.count_params()
-    batches = generators.Batches(images, y_true, 3, batch_size=3)
-    labels, y_prob = predict.predict_batches(litert.open_litert(tmp_path / "model.tflite"), batches)
-    expected = np.asarray(model.predict_on_batch(images))
-    assert list(labels) == y_true and expected.std() > 0.01
-    assert np.allclose(y_prob, expected, atol=0.005) and np.allclose(
-        y_prob.sum(axis=1), 1, atol=1e-5
-    )

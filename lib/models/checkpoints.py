@@ -1,0 +1,89 @@
+"""What is kept of a training after each epoch, and shown of it meanwhile."""
+
+import time
+import zipfile
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from lib.storage import whole_file
+
+HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Shows progress and, after each epoch, keeps all that is needed to go on from there.
+
+    A checkpoint is one .npz file: every variable of model and optimizer, the states of the random
+    layers among them, and the history so far. It is written whole, so a run killed at any moment
+    loses at most the epoch it was in. Keras' BackupAndRestore and CSVLogger write three files one
+    after the other: killed between them, a run goes on from one epoch's weights with another's
+    number, and no longer equals one that was left alone.
+    """
+
+    def __init__(self, path, epochs: int, train, name: str):
+        super().__init__()
+        self.path, self.epochs, self.train, self.name = path, epochs, train, name
+        self.rows = []
+
+    def restore(self) -> None:
+        """Bring model, optimizer and history to the last kept epoch, if there is one."""
+        model = self.model
+        model.optimizer.build(model.trainable_variables)
+        self.variables = [*model.trainable_variables, *model.non_trainable_variables]
+        self.variables += model.optimizer.variables
+        self.start = [keras.ops.convert_to_numpy(variable) for variable in self.variables]
+        try:
+            with np.load(self.path, allow_pickle=False) as kept:
+                arrays = [kept[f"variable_{k}"] for k in range(len(self.variables))]
+                self.rows = kept["history"].tolist()
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            print(f"{self.path} is damaged ({error}): {self.name} is trained from the start.")
+            return
+        self._assign(arrays)
+        print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
+
+    def rewind(self) -> None:
+        """Undo a first epoch that was cut short, so that whoever tries again starts where it did."""
+        if not self.rows:
+            self._assign(self.start)
+
+    def _assign(self, arrays) -> None:
+        for variable, array in zip(self.variables, arrays, strict=True):
+            variable.assign(array)
+
+    def on_train_begin(self, logs=None):
+        self.progress = tqdm(
+            total=self.epochs * len(self.train),
+            initial=len(self.rows) * len(self.train),
+            desc=self.name,
+            unit="batch",
+        )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.train.epoch = epoch
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.progress.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.started
+        if np.isnan(logs["loss"]):
+            raise FloatingPointError(
+                f"{self.name}: the loss of epoch {epoch + 1} is no number. Most often the learning "
+                "rate is too large: take a tenth of it; or the model divides by 0."
+            )
+        self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
+        shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
+        self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **shown)
+        arrays = map(keras.ops.convert_to_numpy, self.variables)
+        arrays = {f"variable_{k}": array for k, array in enumerate(arrays)}
+        with whole_file(self.path) as part:
+            np.savez(part, history=np.array(self.rows), **arrays)
+
+    def on_train_end(self, logs=None):
+        self.progress.close()

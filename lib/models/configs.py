@@ -1,0 +1,98 @@
+"""What a model is: its key, and the file that opens everywhere."""
+
+import hashlib
+import inspect
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+# Where a layer's configuration names a layer: its own name, and those whose outputs it takes.
+NAME = re.compile(r'(?<="name": )"([^"]+)"|(?<=\[)"([^"]+)"(?=, \d+, \d+\])')
+
+
+def make_key(*parts) -> str:
+    """Hash what something is made of: the key is the same exactly if nothing of it is other.
+
+    Of a model count its configuration, whatever names Keras gave its layers and whatever
+    initialisers they have, and the values of all its variables, the states of random layers among
+    them. What a function of your own computes does not count, only its name.
+
+    Args:
+        parts: models, arrays, and what JSON can write.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, keras.Model):
+            digest.update(describe_config(part.get_config()).encode())
+            arrays = map(keras.ops.convert_to_numpy, part.variables)
+        elif isinstance(part, np.ndarray):
+            arrays = [part]
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+            continue
+        for array in arrays:
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def describe_config(config: dict) -> str:
+    """Return what `get_config` gives as JSON: names are numbered, and initialisers left out."""
+    numbers = {}
+    return NAME.sub(
+        lambda name: f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"',
+        json.dumps(simplify(config)),
+    )
+
+
+def simplify(config, in_float32: bool = False):
+    """Leave out of a configuration what only training needs, and what is usual.
+
+    Every version of Keras adds arguments that older ones don't know; as long as they are left at
+    their defaults, nothing of them has to be written.
+
+    Args:
+        config: what `get_config` or a model's file gives.
+        in_float32: whether layers that compute in half precision shall compute in float32.
+    """
+    if isinstance(config, (list, tuple)):
+        return [simplify(value, in_float32) for value in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        policy = config["config"]["name"]
+        return "float32" if in_float32 and policy.startswith("mixed_") else policy
+    simple = {
+        key: simplify(value, in_float32) for key, value in config.items() if key != "compile_config"
+    }
+    layer = getattr(keras.layers, str(config.get("class_name")), None)
+    if layer is not None and isinstance(config.get("config"), dict):
+        for key, argument in inspect.signature(layer.__init__).parameters.items():
+            # Layers that read their configuration themselves may rely on what is in it.
+            reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
+            is_usual = simple["config"].get(key) == argument.default and not reads
+            if is_usual or key.endswith("_initializer"):
+                simple["config"].pop(key, None)
+    return simple
+
+
+def write_model(model: keras.Model, path: Path) -> None:
+    """Write a model so that it opens in older and newer Keras, on any backend and any machine.
+
+    It was never compiled, so the optimizer's state, twice the weights, stays out; and it computes
+    in float32.
+    """
+    plain = type(model).from_config(simplify(model.get_config(), in_float32=True))
+    plain.set_weights(model.get_weights())
+    plain.save(path)
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    config = simplify(json.loads(members["config.json"]))
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)

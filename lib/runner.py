@@ -1,0 +1,169 @@
+"""Run notebooks one after the other with papermill, alone in their results folder."""
+
+import contextlib
+import os
+import platform
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import filelock
+import nbformat
+import papermill
+import psutil
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from lib import storage, workspace
+
+NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+
+
+@contextlib.contextmanager
+def signals_raise():
+    """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
+
+    def stop(number, frame):
+        # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def lock_results(ws):
+    """Keep other chains out of the results folder; the system frees it when this process ends.
+
+    Raises:
+        OSError: another chain is at work there; or the folder can't be written.
+    """
+    for folder in (ws.results, ws.scratch):
+        storage.require_room(folder, 0, "")
+    holder = ws.results / ".chain"
+    try:
+        with storage.lock(ws.results / ".lock", timeout=0):
+            if holder.exists():
+                # The kernel of a killed chain looks once a second whether its parent still lives.
+                time.sleep(2)
+            holder.write_text(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}")
+            try:
+                yield
+            finally:
+                holder.unlink(missing_ok=True)
+    except filelock.Timeout:
+        about = holder.read_text() if holder.exists() else "just begun"
+        raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
+
+
+def run_notebooks(ws, names: list[str], parameters: dict, resume: bool) -> str:
+    """Execute notebooks in order, one line each; stop at the first error.
+
+    Args:
+        ws: the workspace.
+        names: of the notebooks.
+        parameters: for each name, {parameter: value}.
+        resume: leave out the first ones, as far as they are finished with the same parameters.
+
+    Returns:
+        What failed: notebook, cell and error; "" when every notebook ran.
+    """
+    # A bar that redraws itself would fill an executed notebook with lines.
+    os.environ.setdefault("TQDM_MININTERVAL", "30")
+    for name in names:
+        resume = resume and is_finished(ws, name, parameters[name])
+        if resume:
+            print(f"{name:<22} finished before, skipped", flush=True)
+            continue
+        print(f"{name:<22} …", end=" ", flush=True)
+        started = time.perf_counter()
+        failure = run_notebook(ws, name, parameters[name])
+        print(
+            "failed after" if failure else "done in",
+            describe_seconds(time.perf_counter() - started),
+        )
+        if failure:
+            return failure
+    return ""
+
+
+def run_notebook(ws, name: str, parameters: dict) -> str:
+    """Execute one notebook into the results folder; return what failed, or ""."""
+    log = ws.scratch / "kernel.log"
+    with storage.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
+        try:
+            # Outside the main thread nbclient leaves signals to `signals_raise`.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(
+                    papermill.execute_notebook,
+                    str(NOTEBOOKS / f"{name}.ipynb"),
+                    str(part),
+                    parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    # Every file is whole by then, and TensorFlow takes its time to leave.
+                    shutdown_kernel="immediate",
+                ).result()
+        except PapermillExecutionError as error:
+            return f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
+        except DeadKernelError:
+            return f"{name}: its kernel died, often for want of memory; its last words: {log}"
+    return ""
+
+
+@contextlib.contextmanager
+def stderr_to(path: Path):
+    """Send what this process and the kernels that it starts write to stderr into a file.
+
+    TensorFlow and IPython greet at every start; a chain shows one line a notebook.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    with path.open("a") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def is_finished(ws, name: str, parameters: dict) -> bool:
+    """Tell whether a notebook, as it stands now, ran to its end with these parameters.
+
+    One that ran before one of its predecessors did is not: it would show what they made before.
+    """
+    path = ws.results / "notebooks" / f"{name}.ipynb"
+    try:
+        executed = nbformat.read(path, as_version=4)
+    except (OSError, ValueError):
+        return False
+    for other in path.parent.glob("*.ipynb"):
+        if other.name < path.name and other.stat().st_mtime > path.stat().st_mtime:
+            return False
+    record = executed.metadata.get("papermill", {})
+    cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    return (
+        not record.get("exception")
+        and all(cell.execution_count for cell in cells if cell.cell_type == "code")
+        and record.get("parameters") == parameters
+        and [c.source for c in cells] == [c.source for c in written]
+    )
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return a duration for people: "42 s", "3.1 min", "2 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"

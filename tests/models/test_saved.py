@@ -1,0 +1,157 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import workspace
+from lib.models import configs, saved, training
+
+ABOUT = {"notebook": "02", "weights": "from scratch", "image_size": 8}
+HISTORY = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=training.HISTORY_COLUMNS)
+COLAB = (workspace.REPOSITORY / "tests/colab.txt").read_text(encoding="utf-8")
+# Run by another version of Keras: write a model and its answers, or read them and compare.
+TRAVEL = """
+import pathlib, sys
+import keras, numpy as np
+from lib.models import configs
+what, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+if what == "write":
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    backbone = keras.applications.MobileNet(
+        include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3)
+    )
+    pixels = keras.Input((32, 32, 3))
+    maps = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels), training=False)
+    features = keras.layers.Flatten()(keras.layers.Dropout(0.5)(maps))
+    keras.config.set_dtype_policy("float32")
+    layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3, activation="softmax")]
+    head = keras.Sequential([*layers], name="head")
+    model = keras.Model(pixels, head(features), name="whole")
+    draw = np.random.default_rng(1).uniform
+    model.set_weights([draw(-0.5, 1, weight.shape) ** 2 for weight in model.get_weights()])
+    model.compile("adam", "categorical_crossentropy")
+    configs.write_model(model, folder / "model.keras")
+model = keras.saving.load_model(folder / "model.keras")
+answers = model.predict_on_batch(images)
+if what == "write":
+    np.save(folder / "answers.npy", answers)
+else:
+    difference = abs(answers - np.load(folder / "answers.npy")).max()
+    assert difference < 1e-5 and answers.std() > 1e-4, (difference, answers)
+print(keras.__version__)
+"""
+
+
+@pytest.fixture(scope="session")
+def other_keras(tmp_path_factory):
+    """A folder with Colab's Keras, or with the newest where this is Colab's."""
+    (pinned,) = (line for line in COLAB.splitlines() if line.startswith("keras=="))
+    wanted = "keras" if pinned == f"keras=={keras.__version__}" else pinned
+    folder = tmp_path_factory.mktemp("keras")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+    if subprocess.run([*command, wanted], capture_output=True).returncode:
+        pytest.skip(f"{wanted} can't be installed")
+    return folder
+
+
+def run_travel(what, folder, before=()):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*before, str(workspace.REPOSITORY)])}
+    command = [sys.executable, "-c", TRAVEL, what, str(folder)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout.split()[-1]
+
+
+def test_file_opens_in_older_and_newer_keras_and_answers_the_same(other_keras, tmp_path):
+    versions = {run_travel("write", tmp_path), run_travel("read", tmp_path, [str(other_keras)])}
+    assert len(versions) == 2
+    run_travel("write", tmp_path, [str(other_keras)])
+    run_travel("read", tmp_path)
+
+
+@pytest.fixture
+def tiny():
+    keras.utils.set_random_seed(3)
+    parts = [keras.layers.BatchNormalization(), keras.layers.Flatten()]
+    head = keras.Sequential([keras.Input((192,)), keras.layers.Dense(3, "softmax")], name="head")
+    head.compile(training.Adam(), "categorical_crossentropy")
+    return keras.Sequential([keras.Input((8, 8, 3)), *parts, head], name="tiny")
+
+
+def test_file_holds_nothing_that_only_training_needs(tiny, tmp_path):
+    configs.write_model(tiny, tmp_path / "tiny.keras")
+    with zipfile.ZipFile(tmp_path / "tiny.keras") as file:
+        written = file.read("config.json").decode()
+    assert "initializer" not in written and "renorm" not in written and "Adam" not in written
+
+
+def save_run(tiny, ws, check=lambda loaded: None):
+    with saved.save(tiny, training.Run(HISTORY, "a key", taken=False), ws, "tiny", ABOUT) as loaded:
+        check(loaded)
+
+
+def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all):
+    def refuse(loaded):
+        assert loaded.predict_on_batch(np.zeros((1, 8, 8, 3))).shape == (1, 4)
+
+    with pytest.raises(AssertionError):
+        save_run(tiny, prepared, refuse)
+    assert not list(prepared.results.glob("models/*"))
+    kept = prepared.file("checkpoints", "tiny-0123456789abcdef.npz")
+    kept.touch()
+    save_run(tiny, prepared)
+    before = read_all(prepared.results / "models")
+    assert len(before) == 2 and not kept.exists()
+    with pytest.raises(AssertionError):
+        save_run(tiny, prepared, refuse)
+    assert read_all(prepared.results / "models") == before
+
+
+def test_temperature_is_recorded_beside_all_that_was_told(tiny, prepared):
+    save_run(tiny, prepared)
+    before = saved.read_about(prepared, "tiny")
+    saved.record_temperature(prepared, "tiny", 1.5)
+    assert saved.read_about(prepared, "tiny") == before | {"temperature": 1.5}
+    saved.load_model(prepared, "tiny")
+
+
+def test_swapped_or_unknown_model_file_is_refused(tiny, prepared):
+    save_run(tiny, prepared)
+    path = prepared.results / "models/tiny.keras"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ValueError, match="tiny.keras was changed.*tiny.json.*02"):
+        saved.load_model(prepared, "tiny")
+    path.with_suffix(".json").write_text("{}")
+    with pytest.raises(ValueError, match="tiny.keras was changed"):
+        saved.load_model(prepared, "tiny")
+
+
+def test_key_counts_wiring_and_precision_but_no_names():
+    def build(policy="float32", twice=False, activation="relu"):
+        keras.config.set_dtype_policy(policy)
+        keras.utils.set_random_seed(0)
+        pixels = keras.Input((4,))
+        one, two = (keras.layers.Dense(4, activation=activation)(pixels) for _ in range(2))
+        total = keras.layers.Add()([one, one if twice else two])
+        keras.config.set_dtype_policy("float32")
+        return keras.Model(pixels, [total, two])
+
+    keys = [configs.make_key(build()) for _ in range(2)]
+    assert keys[0] == keys[1]
+    others = [build("mixed_bfloat16"), build(twice=True), build(activation="relu6")]
+    assert len({keys[0], *map(configs.make_key, others)}) == 4
+
+
+def test_key_of_arrays_and_settings_counts_everything_in_them():
+    parts = [np.zeros(3), np.zeros((3, 1)), np.zeros(3, np.float32), np.array(["a", "b"]), {"a": 1}]
+    parts += [{"a": 2}, {"a": None}, [1, [2]], [[1], 2]]
+    assert len({configs.make_key(part) for part in parts}) == len(parts)
+    assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))
