@@ -157,4 +157,7 @@ def choose_ticks(low: float, high: float) -> np.ndarray:
         ticks = ticks[(ticks > low * 1.1) & (ticks < high / 1.1)]
         if len(ticks) <= 5:
             break
+    if not len(ticks):
+        # Between two round places, the middle, rounded.
+        ticks = np.array([float(f"{np.sqrt(low * high):.1g}")])
     return ticks[:: -(-len(ticks) // 5)]

@@ -392,3 +392,9 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
     mosaic = figure.axes[0].images[0].get_array()
     lit, dark = mosaic[43 + 4, 4].astype(int), mosaic[43 + 36, 36]
     assert len(set(dark.tolist())) == 1 and lit[:2].min() > lit[2] + 50
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.9, 5.5), (2.05, 5.2), (180, 530), (1, 1e9)])
+def test_a_logarithmic_axis_has_one_to_five_ticks(low, high):
+    ticks = lettering.choose_ticks(low, high)
+    assert 1 <= len(ticks) <= 5 and all(low < tick < high for tick in ticks)

@@ -95,11 +95,13 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     )
     assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
     comparison = read_table(judged.results / "comparison.csv").set_index("model")
-    names = """top1 top1_low top1_high average_per_class average_per_class_low
-    average_per_class_high top3 macro_f1 weighted_f1 balanced_accuracy kappa nll brier ece
+    names = """top1 top1_low top1_high average_per_class top3 macro_f1
+    weighted_f1 balanced_accuracy kappa nll brier ece
     temperature ece_before ece_after parameters file_megabytes training_seconds
     pictures_per_second n""".split()
     assert np.isfinite(comparison[names].astype(float).to_numpy()).all()
+    assert (comparison.average_per_class_low == "").all(), "too few pictures for an interval"
+    assert content["wrong"]["average_per_class_interval"] is None
     assert (comparison.pictures_per_second.astype(float) > 0).all()
     pairs = read_table(judged.results / "pairs.csv")
     assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
