@@ -145,8 +145,8 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     once = ways.index[ways.runs == 1]
     if len(once):
         sentences.append(
-            f"Of {join_names(once)} there is one training: how much of its score is the luck of its "
-            "seed, and whether its way of training is better or worse than another, it cannot tell."
+            f"One training tells of {join_names(once)} how that run scores; how much of it is the "
+            "luck of a seed, and whether a way of training is better than another, it can't tell."
         )
     return sentences
 
