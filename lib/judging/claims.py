@@ -1,11 +1,10 @@
 """Sentences that claim no more than the numbers and tests behind them."""
 
-import re
-
 import pandas as pd
 from scipy.stats import kendalltau
 
 from lib.judging.intervals import LEVEL
+from lib.judging.wording import join_names, write_bounds, write_p
 
 # A gap between confidence and accuracy that doesn't matter, and the epochs that make a trend.
 TOLERANCE, LAST = 0.05, 10
@@ -56,7 +55,9 @@ def describe_calibration(label: str, score: dict) -> str:
     reason = f"expected calibration error {ece:.3f}, by chance alone {score['ece_by_chance']:.3f}"
     if score["calibration_p"] < LEVEL:
         text += "which is "
-        size = f"{abs(off):.3f}" if bounds is None else f"{abs(off):.3f} ({_write_size(bounds)})"
+        size = f"{abs(off):.3f}"
+        if bounds is not None:
+            size += f" ({write_bounds(*sorted(map(abs, bounds)))})"
         if bounds is not None and bounds[0] <= 0 <= bounds[1]:
             text = f"The probabilities of {label} are wrong in both directions, though their mean "
             text += f"of {score['confidence']:.3f} fits"
@@ -66,36 +67,14 @@ def describe_calibration(label: str, score: dict) -> str:
         text += f"which is about right, within {TOLERANCE}"
     else:
         text += f"and whether that is right can't be told from n = {score['n']:,}"
-    return f"{text} ({reason}, {_write_p(score['calibration_p'])})."
-
-
-def _write_size(bounds) -> str:
-    low, high = sorted(map(abs, bounds))
-    return f"{low:.3f}–{high:.3f}"
-
-
-def _write_p(p_value: float) -> str:
-    if p_value < 1e-4:
-        return "p < 0.0001"
-    # As many digits as it takes to see on which side of the level it is.
-    digits = range(2, 17)
-    texts = (f"{p_value:.{count}g}" for count in digits)
-    return "p = " + next(t for t in texts if (float(t) < LEVEL) == (p_value < LEVEL))
-
-
-def _write_bounds(low: float, high: float) -> str:
-    # As many digits as it takes to see on which side of 0 a bound is.
-    for digits in range(3, 17):
-        texts = [f"{bound:z.{digits}f}" for bound in (low, high)]
-        if all((float(text) == 0) == (bound == 0) for text, bound in zip(texts, (low, high))):
-            return "–".join(texts)
+    return f"{text} ({reason}, {write_p(score['calibration_p'])})."
 
 
 def describe_pairs(pairs: pd.DataFrame) -> list[str]:
     """Say of each pair of `comparisons.compare_pairs` whether one is better, and claim no more."""
     sentences = []
     for row in pairs.itertuples():
-        size = f"{row.difference:.3f} ({_write_bounds(row.low, row.high)})"
+        size = f"{row.difference:.3f} ({write_bounds(row.low, row.high)})"
         if row.p_holm < LEVEL:
             claim = f"{row.model} is better than {row.other} by {size}"
         elif row.difference == 0:
@@ -103,7 +82,7 @@ def describe_pairs(pairs: pd.DataFrame) -> list[str]:
         else:
             claim = f"{row.model} and {row.other} can't be told apart on {row.n:,} pictures: "
             claim += f"difference {size}"
-        sentences.append(f"{claim}, {_write_p(row.p_holm)} (exact McNemar, Holm).")
+        sentences.append(f"{claim}, {write_p(row.p_holm)} (exact McNemar, Holm).")
     return sentences
 
 
@@ -120,7 +99,7 @@ def describe_balance(pairs: pd.DataFrame) -> list[str]:
         size = f"{abs(row.balanced_difference):.3f}"
         sentences.append(
             f"Each class counting the same, {claim}: difference {size}, "
-            f"{_write_p(row.balanced_holm)} (paired permutations, Holm)."
+            f"{write_p(row.balanced_holm)} (paired permutations, Holm)."
         )
     return sentences
 
@@ -133,7 +112,7 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     """
     sentences = []
     for row in differences.itertuples():
-        size = f"{row.difference:.3f} ({_write_bounds(row.low, row.high)})"
+        size = f"{row.difference:.3f} ({write_bounds(row.low, row.high)})"
         after = f"on average over {row.runs} trainings of each on {row.n:,} pictures"
         if row.low > 0:
             sentences.append(f"{row.way} is better than {row.other} by {size} {after}.")
@@ -149,31 +128,6 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
             "luck of a seed, and whether a way of training is better than another, it can't tell."
         )
     return sentences
-
-
-def write_score(score: dict, name: str) -> str:
-    """Write a score of `metrics.evaluate` with its interval, or why it has none."""
-    if score[name] is None:
-        return "no pictures"
-    interval = score[f"{name}_interval"]
-    why = "too few pictures for an interval"
-    if interval is not None:
-        why = "–".join(f"{bound:z.3f}" for bound in interval)
-    return f"{score[name]:.4f} ({why})"
-
-
-def join_names(names, count: int = 3) -> str:
-    """Join names to "a, b and c"; say how many there are beyond the first `count`."""
-    names = list(names)
-    if len(names) > count:
-        names[count:] = [f"{len(names) - count} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
-
-
-def escape_text(text) -> str:
-    """Return one line that Markdown and HTML show as it is, whatever names are in it."""
-    special = r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])"
-    return re.sub(special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
 
 
 def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
@@ -236,5 +190,5 @@ def describe_gap(history: pd.DataFrame) -> str:
     # Of two epochs there is no trend to test.
     tau, p_value = kendalltau(tail.epoch, tail.val_loss) if len(tail) > 2 else (0, 1)
     if p_value < LEVEL:
-        trend = f"it was {'falling' if tau < 0 else 'rising'} ({_write_p(p_value)}, Mann–Kendall)"
+        trend = f"it was {'falling' if tau < 0 else 'rising'} ({write_p(p_value)}, Mann–Kendall)"
     return f"{text}; over the last {len(tail)} epochs {trend}."
