@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONST
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test faults bench colab format
+.PHONY: demo run test faults simulations bench colab format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(BIN)/python -m lib.chain --paths demo
@@ -25,6 +25,9 @@ test: $(VENV)/installed-tests  ## every test, then the notebooks on the demo
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
 	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)
+
+simulations: $(VENV)/installed-tests  ## how often intervals and tests are wrong; prints a table
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/simulations.py
 
 bench: $(VENV)/installed  ## the report's way and ours, side by side
 	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)

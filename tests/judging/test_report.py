@@ -1,11 +1,15 @@
 """05 on hostile names and untrained models, and the report that a real browser shows of it."""
 
+import base64
+import io
 import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 
 import keras
+import nbformat
 import numpy as np
 import pandas as pd
 import papermill
@@ -13,13 +17,15 @@ import pytest
 from PIL import Image
 
 from lib import chain, workspace
-from lib.judging import metrics, report
+from lib.judging import report
+from lib.judging.wording import escape_text
 from lib.models import saved, training
 from lib.storage import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]
 FILE = 'a,"b\n$\\frac.jpg'
+EMPTY = ("meta", "img", "br", "hr", "col")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -89,11 +95,13 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     )
     assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
     comparison = read_table(judged.results / "comparison.csv").set_index("model")
-    names = """top1 top1_low top1_high average_per_class average_per_class_low
-    average_per_class_high top3 macro_f1 weighted_f1 balanced_accuracy kappa nll brier ece
+    names = """top1 top1_low top1_high average_per_class top3 macro_f1
+    weighted_f1 balanced_accuracy kappa nll brier ece
     temperature ece_before ece_after parameters file_megabytes training_seconds
     pictures_per_second n""".split()
     assert np.isfinite(comparison[names].astype(float).to_numpy()).all()
+    assert (comparison.average_per_class_low == "").all(), "too few pictures for an interval"
+    assert content["wrong"]["average_per_class_interval"] is None
     assert (comparison.pictures_per_second.astype(float) > 0).all()
     pairs = read_table(judged.results / "pairs.csv")
     assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
@@ -116,12 +124,116 @@ def test_suspects_are_the_pictures_that_no_model_recognises(judged):
         assert list(suspects[model]) == [answers[file] for file in suspects.file]
 
 
+class Page(HTMLParser):
+    """Read a page into its tags: a list of (name, attributes, names of the tags around it)."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.around = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs), list(self.around)))
+        if tag not in EMPTY:
+            self.around.append(tag)
+
+    def handle_endtag(self, tag):
+        assert tag in EMPTY or self.around.pop() == tag
+
+    def find(self, *names):
+        return [(attributes, around) for tag, attributes, around in self.tags if tag in names]
+
+
+@pytest.fixture(scope="module")
+def page(judged):
+    return Page((judged.results / "report.html").read_text(encoding="utf-8"))
+
+
 def test_report_begins_with_the_verdict_and_carries_names_only_as_text(judged):
-    page = (judged.results / "report.html").read_text(encoding="utf-8")
-    headings = re.findall(r"<h2[^>]*>([^<]*)", page)
+    text = (judged.results / "report.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h2[^>]*>([^<]*)", text)
     assert headings[0] == "Verdict" and headings[-1] == "How this was made"
-    assert "one_class is better than wrong" in page and "<img src=x" not in page
-    assert metrics.escape_text(HOSTILE) in page or "&lt;img src=x" in page
+    assert "one_class is better than wrong" in text and "<img src=x" not in text
+    assert escape_text(HOSTILE) in text or "&lt;img src=x" in text
+
+
+def test_title_of_the_report_is_made_of_the_data(judged):
+    text = (judged.results / "report.html").read_text(encoding="utf-8")
+    assert (
+        re.findall("<(?:title|h1)>(.*?)</", text)
+        == ["2 image classifiers for 2 classes, from 30 pictures"] * 2
+    )
+    assert "Three" not in text and "animal" not in text
+
+
+def test_report_has_one_h1_one_main_and_headings_in_order(page):
+    assert len(page.find("h1")) == len(page.find("main")) == 1
+    assert page.find("html")[0][0]["lang"] == "en"
+    levels = [int(tag[1]) for tag, _, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1 and max(np.diff(levels)) <= 1 and 1 not in levels[1:]
+
+
+def test_contents_lead_to_every_section(page):
+    places = [a["id"] for a, _ in page.find("h2")]
+    links = [a["href"] for a, around in page.find("a") if "nav" in around]
+    assert links == [f"#{place}" for place in places] and len(set(links)) == len(links) >= 9
+    ids = [a["id"] for _, a, _ in page.tags if a.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_tables_say_what_their_headers_are_for_and_pictures_what_they_show(page):
+    for attributes, around in page.find("th"):
+        assert attributes["scope"] == ("col" if "thead" in around else "row")
+    assert all(len(attributes["alt"]) > 10 for attributes, _ in page.find("img"))
+    boxes = [a for a, _ in page.find("div") if a.get("class") == "scroll"]
+    assert len(boxes) == len(page.find("table", "pre", "img"))
+    assert all(box["tabindex"] == "0" and len(box["aria-label"]) > 8 for box in boxes)
+
+
+def measure_contrast(colour, ground):
+    """Return the ratio of two colours as WCAG 2 defines it: text needs 4.5."""
+    light = []
+    for code in (colour, ground):
+        code = "".join(2 * digit for digit in code) if len(code) == 3 else code
+        parts = np.array([int(code[k : k + 2], 16) for k in (0, 2, 4)]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        light.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return max(light) / min(light)
+
+
+def test_text_can_be_read_in_both_colour_schemes():
+    schemes = [dict(re.findall(r"--(\w+): #(\w+)", root)) for root in report.STYLE.split(":root")]
+    assert len(schemes[1:]) == 2 and measure_contrast("000", "fff") == pytest.approx(21)
+    for scheme in schemes[1:]:
+        for ground in ("page", "soft", "warn"):
+            assert measure_contrast(scheme["text"], scheme[ground]) > 7
+            assert measure_contrast(scheme["link"], scheme[ground]) > 4.5
+
+
+def test_second_notebook_stands_one_level_below_the_title(ws, prepared):
+    cells = ["# First", "## One", "# Second", "### Deep"]
+    for name, sources in zip(report.NOTEBOOKS, (cells[:2], cells[2:])):
+        new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(s) for s in sources])
+        nbformat.write(new, ws.file("notebooks", f"{name}.ipynb"))
+    text = report.write_report(ws).read_text(encoding="utf-8")
+    assert re.findall(r"<h(\d)[^>]*>(\w+)<", text) == [("2", "One"), ("2", "Second"), ("4", "Deep")]
+
+
+@pytest.mark.parametrize(("photograph", "kind"), [(True, "WEBP"), (False, "PNG")])
+def test_photographs_are_kept_as_webp_and_plots_as_png(photograph, kind):
+    smooth = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    picture = Image.fromarray(smooth).resize((400, 400), Image.Resampling.BICUBIC)
+    if not photograph:
+        picture = Image.new("RGB", (400, 400), "white")
+        picture.paste((31, 111, 180), (40, 40, 90, 360))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    before = base64.b64encode(file.getvalue()).decode()
+    address = report.shrink_picture(re.fullmatch("(.*)", before))
+    kept = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1])))
+    assert kept.format == kind and len(address) < len(before)
+    off = np.abs(np.asarray(kept.convert("RGB"), int) - np.asarray(picture, int))
+    assert off.mean() < 3
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +265,13 @@ def test_report_in_a_real_browser(judged, browser, width):
     assert not [alt for _, alt in pictures if "No description" in alt or not alt]
     assert page.evaluate("document.documentElement.scrollWidth") == width
     overflow = """[...document.querySelectorAll("table, img")].filter(part => {
-        const box = part.closest(".output_html, .output_png, div:has(> table)") || document.body;
+        const box = part.closest(".scroll") || document.body;
         return part.getBoundingClientRect().right > innerWidth
             && getComputedStyle(box).overflowX != "auto"; }).length"""
     assert page.evaluate(overflow) == 0
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, re.findall(r"\d+", dark))) < 60
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 718, "height": 1000})
     ends = "[...document.querySelectorAll('table, img')].map(p => p.getBoundingClientRect().right)"

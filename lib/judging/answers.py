@@ -1,0 +1,127 @@
+"""The answers of all models to the same validation pictures, gathered once."""
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from lib.judging import calibration, comparisons, metrics
+
+
+class Answers:
+    """What every model says of every validation picture, and what follows from it.
+
+    The dicts below have one entry a model, by its label. Runs of further seeds, whose names end in
+    "@" and the seed, count in `ways` and in `list_runs`; all else is about first runs.
+
+    Attributes:
+        class_names: list of text (classes,).
+        files, truth: text (n,), the pictures and their classes; y_true: int (n,), the positions.
+        families: int (n,), equal for pictures that belong together, or None.
+        about: the model's JSON. y_prob: float (n, classes). predicted: text (n,). right: bool (n,).
+        confidence: float (n,), the probability of the answer. scores: as `metrics.evaluate`.
+    """
+
+    def __init__(self, class_names, files, y_true, families=None):
+        self.class_names, self.files, self.y_true = list(class_names), np.asarray(files), y_true
+        self.truth, self.families = np.array(self.class_names)[y_true], families
+        self.about, self.y_prob, self.predicted = {}, {}, {}
+        self.right, self.confidence, self.scores = {}, {}, {}
+
+    def add(self, about: dict, y_prob: np.ndarray) -> None:
+        """Add the answers of one model.
+
+        Args:
+            about: as `saved.list_models` gives it; name, label, seed and weights are used.
+            y_prob: float (n, classes), rows sum to 1.
+        """
+        label, y_pred = about["label"], y_prob.argmax(axis=1)
+        self.about[label], self.y_prob[label] = about, y_prob
+        self.predicted[label] = np.array(self.class_names)[y_pred]
+        self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
+        score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
+        self.scores[label] = score
+
+    @property
+    def labels(self) -> list[str]:
+        """The first run of each way of training, in the order in which they were added."""
+        first = {}
+        for label, about in self.about.items():
+            way = about["name"].split("@")[0]
+            if way not in first or about["name"] == way:
+                first[way] = label
+        return list(first.values())
+
+    @property
+    def trained(self) -> list[str]:
+        """Those of `labels` whose backbone is trained; all, where none is."""
+        trained = [k for k in self.labels if self.about[k]["weights"] != "untrained"]
+        return trained or self.labels
+
+    @property
+    def first_scores(self) -> dict[str, dict]:
+        """`scores` of `labels` alone."""
+        return {label: self.scores[label] for label in self.labels}
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Every pair of first runs, as `comparisons.compare_pairs` returns it."""
+        right = {label: self.right[label] for label in self.labels}
+        return comparisons.compare_pairs(right, self.y_true, self.families)
+
+    @property
+    def bins(self) -> dict[str, pd.DataFrame]:
+        """The probabilities of each first run in bins, as `calibration.bin_confidences` has them."""
+        return {k: calibration.bin_confidences(self.y_true, self.y_prob[k]) for k in self.labels}
+
+    @cached_property
+    def ways(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The ways of training, over all their runs, as `comparisons.compare_ways` has them."""
+        right = {}
+        for label, about in self.about.items():
+            seeds = right.setdefault(about["name"].split("@")[0], {})
+            seeds[about["seed"]] = self.right[label]
+        return comparisons.compare_ways(right, self.families)
+
+    def sum_matrices(self, labels) -> np.ndarray:
+        """Return the confusion matrix of these models together: int (classes, classes)."""
+        count, answers = len(self.class_names), [self.y_prob[k].argmax(axis=1) for k in labels]
+        return sum(metrics.count_confusions(self.y_true, y_pred, count) for y_pred in answers)
+
+    def list_runs(self) -> pd.DataFrame:
+        """List all runs: columns way, seed, top1."""
+        rows = [
+            (about["name"].split("@")[0], about["seed"], self.scores[label]["top1"])
+            for label, about in self.about.items()
+        ]
+        return pd.DataFrame(rows, columns=["way", "seed", "top1"])
+
+    def list_classes(self) -> pd.DataFrame:
+        """List the classes, those that are recognised worst on average first.
+
+        Returns:
+            columns class, pictures, and of each first run its label, then "low" and "high" behind
+            it: recall with its 95 % interval.
+        """
+        table = pd.DataFrame({"class": self.class_names})
+        table["pictures"] = np.bincount(self.y_true, minlength=len(table))
+        for label, score in self.first_scores.items():
+            bounds = np.array(list(score["per_class_interval"].values()))
+            table[label] = np.array(list(score["per_class"].values()), float)
+            table[[f"{label} low", f"{label} high"]] = bounds
+        order = table[self.labels].mean(axis=1).argsort(kind="stable")
+        return table.iloc[order].reset_index(drop=True)
+
+    def list_suspects(self) -> pd.DataFrame:
+        """List the pictures that no trained model recognises, the label least probable first.
+
+        Returns:
+            Index: position of the picture. Columns file, label, each trained model's answer, and
+            label_probability, the mean over these models.
+        """
+        table = pd.DataFrame({"file": self.files, "label": self.truth})
+        of_truth = [self.y_prob[k][np.arange(len(self.y_true)), self.y_true] for k in self.trained]
+        table = table.assign(**{label: self.predicted[label] for label in self.trained})
+        table["label_probability"] = np.mean(of_truth, axis=0)
+        missed = ~np.any([self.right[label] for label in self.trained], axis=0)
+        return table[missed].sort_values("label_probability", kind="stable")

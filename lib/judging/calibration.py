@@ -1,0 +1,156 @@
+"""How far the probabilities of one model can be taken at their word."""
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.stats import foldnorm
+
+from lib.judging import intervals
+
+# Bins of the expected calibration error, draws of its test, and what decides them.
+BINS, DRAWS, SEED = 15, 1000, 0
+
+
+def measure_calibration(y_true, y_prob, families=None) -> dict:
+    """Measure how far the probabilities can be taken at their word.
+
+    Args:
+        y_true: int (n,).
+        y_prob: float (n, classes), rows sum to 1.
+        families: int (n,), equal for pictures that belong together, or None.
+
+    Returns:
+        nll: mean negative log-likelihood of the true class, in nats; brier: mean squared distance
+        from certainty of the truth, 0-2 (Brier 1950); confidence: mean probability of the answers;
+        overconfidence: confidence minus accuracy; ece: expected calibration error, 0-1, the mean
+        distance of accuracy from confidence over 15 bins (Guo et al. 2017), and ece_by_chance: what
+        would be expected of it if every probability were right; calibration_p: the probability of
+        an ece as large in that case; `_interval` of nll, brier, overconfidence and ece, or None.
+    """
+    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
+    confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
+    losses = {
+        "nll": -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)),
+        "brier": np.einsum("ij,ij->i", y_prob, y_prob) - 2 * of_truth + 1,
+        "overconfidence": confidence - right,
+    }
+    scores = {"confidence": float(confidence.mean())}
+    bounded = len(y_true) >= intervals.FEWEST and (~right).sum() >= intervals.FEWEST_MISTAKES
+    for name, values in losses.items():
+        bounds = None
+        if bounded:
+            bounds = intervals.find_mean_interval(values, families, strata=y_true)
+        scores |= {name: float(values.mean()), f"{name}_interval": bounds}
+    p_value, by_chance = resample_calibration(confidence, right, families)
+    bounds = None
+    if bounded and len(y_true) >= intervals.FEWEST_FOR_ECE:
+        low, high = bound_ece(confidence, right, families)
+        bounds = [low if p_value < intervals.LEVEL else 0.0, high]
+    scores |= {"ece": find_ece(confidence, right), "ece_interval": bounds}
+    return scores | {"ece_by_chance": by_chance, "calibration_p": p_value}
+
+
+def find_ece(confidence, right) -> float:
+    """Return the expected calibration error of probabilities (n,) of answers that are right (n,)."""
+    return float(np.abs(np.bincount(_find_bins(confidence), confidence - right)).sum() / len(right))
+
+
+def _find_bins(confidence):
+    return np.ceil(np.asarray(confidence, float) * BINS).clip(1, BINS).astype(int)
+
+
+def resample_calibration(confidence, right, families=None) -> tuple[float, float]:
+    """Test calibration by consistency resampling (Bröcker and Smith 2007): draw which answers are right.
+
+    Pictures of a family are right or wrong together, the worst case.
+
+    Returns:
+        The share of draws with an ECE as large, and the mean ECE of the draws.
+    """
+    rng, bins, drawn = np.random.default_rng(SEED), _find_bins(confidence), np.zeros(DRAWS)
+    if families is None:
+        families = np.arange(len(right))
+    for number in range(DRAWS):
+        happens = rng.random(families.max() + 1)[families] < confidence
+        drawn[number] = np.abs(np.bincount(bins, confidence - happens)).sum() / len(right)
+    as_large = (drawn >= find_ece(confidence, right) - 1e-12).sum()
+    return float((1 + as_large) / (1 + DRAWS)), float(drawn.mean())
+
+
+def bound_ece(confidence, right, families=None) -> list[float]:
+    """Return the interval of the ECE, its bias by chance removed.
+
+    In each bin the mean gap is nearly normal, so its size is a folded normal, of which the mean is
+    too large by a known amount. The variance is that of each picture's gap, signed as its bin's.
+    """
+    n, bins, gap = len(right), _find_bins(confidence), confidence - right
+    sums, squares = np.bincount(bins, gap), np.bincount(bins, gap**2)
+    spread = np.sqrt(np.maximum(squares - sums**2 / n, 1e-12))
+    bias = (foldnorm.mean(np.abs(sums) / spread) * spread - np.abs(sums)).sum() / n
+    signed = gap * np.sign(sums)[bins]
+    low, high = intervals.find_mean_interval(signed, families)
+    return [float(max(low - bias, 0)), float(max(high - bias, 0))]
+
+
+def bin_confidences(y_true, y_prob, bins: int = BINS) -> pd.DataFrame:
+    """Group pictures by the probability of the answer, in bins of equal width.
+
+    Returns:
+        One row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
+        high (its Wilson 95 % interval), pictures.
+    """
+    confidence = np.asarray(y_prob, float).max(axis=1)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})
+    groups = table.groupby(np.ceil(confidence * bins).clip(1, bins))
+    right, table = groups.accuracy.sum(), groups.mean().assign(pictures=groups.size())
+    bounds = [intervals.wilson_interval(k, n) for k, n in zip(right, table.pictures)]
+    table[["low", "high"]] = bounds
+    return table.reset_index(drop=True)
+
+
+def soften(y_prob, temperature: float) -> np.ndarray:
+    """Divide the logits by a temperature (Guo et al. 2017); above 1 it makes a model less sure."""
+    powers = np.exp(_find_logits(y_prob) / np.float32(temperature))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _find_logits(y_prob):
+    # A probability that float32 rounded to 0 has no logarithm. The largest logit becomes 0.
+    logits = np.log(np.maximum(y_prob, np.finfo(np.float32).tiny))
+    return logits - logits.max(axis=1, keepdims=True)
+
+
+def fit_temperature(y_true, y_prob) -> float:
+    """Return the temperature, 0.05-20, at which the negative log-likelihood is smallest."""
+    logits = _find_logits(y_prob)
+    of_truth = logits[np.arange(len(y_true)), y_true].astype(float)
+
+    def loss(logarithm):
+        temperature = np.exp(logarithm)
+        powers = logits / np.float32(temperature)
+        sums = np.exp(powers, out=powers).sum(axis=1)
+        return (np.log(sums) - of_truth / temperature).mean()
+
+    options = {"bounds": np.log([0.05, 20]), "method": "bounded", "options": {"xatol": 1e-4}}
+    return float(np.exp(minimize_scalar(loss, **options).x))
+
+
+def judge_temperature(y_true, y_prob) -> dict[str, float]:
+    """Fit a temperature on one half of the pictures and judge it on the other.
+
+    Returns:
+        temperature; nll_before, nll_after, ece_before, ece_after: of the other half.
+    """
+    order = np.random.default_rng(SEED).permutation(len(y_true))
+    order = order[np.argsort(y_true[order], kind="stable")]
+    # Every second picture of a class-by-class list: both halves have each class alike.
+    fitted, judged = order[::2], order[1::2]
+    temperature = fit_temperature(y_true[fitted], y_prob[fitted])
+    scores, before = {"temperature": temperature}, y_prob[judged]
+    for when, judging in (("before", before), ("after", soften(before, temperature))):
+        of_truth = judging[np.arange(len(judged)), y_true[judged]]
+        right = judging.argmax(axis=1) == y_true[judged]
+        of_truth = np.maximum(of_truth, np.finfo(np.float32).tiny)
+        scores[f"nll_{when}"] = float(-np.log(of_truth, dtype=float).mean())
+        scores[f"ece_{when}"] = find_ece(judging.max(axis=1), right)
+    return scores

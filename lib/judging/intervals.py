@@ -1,0 +1,81 @@
+"""95 % intervals of scores: of shares, of means, and of what is counted in a confusion matrix.
+
+Pictures of one family (copies, look-alikes, one group) say less than as many others: the number of
+pictures is divided by the design effect of families (Kish 1965), as Korn and Graubard (1998) do.
+"""
+
+import numpy as np
+from scipy.stats import t
+
+# The level of every test and interval.
+LEVEL = 0.05
+# With fewer pictures, in effect or for the ECE, or fewer mistakes, no interval holds often enough.
+FEWEST, FEWEST_FOR_ECE, FEWEST_MISTAKES = 20, 80, 5
+
+
+def wilson_interval(right: float, n: float, freedom: float = np.inf) -> list[float]:
+    """Return the 95 % interval of a share, `right` of `n` (Wilson 1927); [0, 1] where n is 0.
+
+    Args:
+        right, n: numbers of pictures, perhaps divided by a design effect.
+        freedom: degrees of freedom of the variance, where it was estimated.
+    """
+    if n == 0:
+        return [0.0, 1.0]
+    z, share = t.ppf(1 - LEVEL / 2, freedom), right / n
+    middle = share + z**2 / (2 * n)
+    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n)
+    # Rounding must not put a bound of a share of 0 or 1 a hair beside it.
+    return [float(low) if right > 0 else 0.0, float(high) if right < n else 1.0]
+
+
+def find_effect(values, families) -> float:
+    """Return the design effect of families on the sum of values (n,) around 0; 1 without any."""
+    if families is None:
+        return 1.0
+    sums = np.bincount(families, values)
+    return max(1.0, float((sums**2).sum() / (np.asarray(values, float) ** 2).sum()))
+
+
+def find_share_interval(right, families=None) -> list[float]:
+    """Return the Wilson interval of the share of True in `right` (n,), with families."""
+    n, count = len(right), int(np.sum(right))
+    # The share is moved a little to 1/2: what is always right has families too.
+    effect = find_effect(right - (count + 1) / (n + 2), families)
+    return wilson_interval(count / effect, n / effect)
+
+
+def find_mean_interval(values, families=None, strata=None) -> list[float]:
+    """Return the interval of a mean: Student's t, with the skewness taken out (Hall 1992).
+
+    Args:
+        values: float (n,).
+        families: int (n,), equal for pictures that belong together, or None.
+        strata: int (n,), of which the counts are fixed, as those of the classes are, or None.
+    """
+    n, residuals = len(values), values - np.mean(values)
+    if strata is not None:
+        counts = np.bincount(strata)
+        means = np.bincount(strata, values) / np.maximum(counts, 1)
+        within = (values - means[strata]) * np.sqrt(counts / np.maximum(counts - 1, 1))[strata]
+        # A class of one picture has no spread of its own, and all classes may have none.
+        if np.abs(within).max() > 1e-9:
+            residuals = np.where(counts[strata] > 1, within, residuals)
+    if families is not None:
+        residuals = np.bincount(families, residuals)[np.unique(families)]
+    groups, squares = len(residuals), (residuals**2).sum()
+    if squares == 0:
+        return [float(np.mean(values))] * 2
+    skewness = groups**0.5 * (residuals**3).sum() / squares**1.5
+    limits = t.ppf([1 - LEVEL / 2, LEVEL / 2], groups - 1) / np.sqrt(groups)
+    if abs(skewness) > 1e-6:
+        powers = np.cbrt(1 + skewness * (limits - skewness / (6 * groups)))
+        limits = 3 / skewness * (powers - 1)
+    return (np.mean(values) - np.sqrt(squares * groups) / n * limits).tolist()
+
+
+def find_effective_interval(score, middle, variance, freedom=np.inf) -> list[float]:
+    """Return Wilson's interval of a score, 0-1, with the n that gives `middle` this variance."""
+    n = middle * (1 - middle) / variance
+    return wilson_interval(score * n, n, freedom)
