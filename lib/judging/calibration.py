@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from scipy.stats import foldnorm
 
 from lib.judging import intervals
 
 # Bins of the expected calibration error, draws of its test, and what decides them.
 BINS, DRAWS, SEED = 15, 1000, 0
+# A probability that float32 rounded to 0 has no logarithm.
+TINY = np.finfo(np.float32).tiny
 
 
 def measure_calibration(y_true, y_prob, families=None) -> dict:
@@ -30,33 +33,34 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
     of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
     confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
     losses = {
-        "nll": -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)),
+        "nll": -np.log(np.maximum(of_truth, TINY)),
         "brier": np.einsum("ij,ij->i", y_prob, y_prob) - 2 * of_truth + 1,
         "overconfidence": confidence - right,
     }
-    scores = {"confidence": float(confidence.mean())}
-    bounded = len(y_true) >= intervals.FEWEST and (~right).sum() >= intervals.FEWEST_MISTAKES
-    for name, values in losses.items():
-        bounds = None
-        if bounded:
-            bounds = intervals.find_mean_interval(values, families, strata=y_true)
-        scores |= {name: float(values.mean()), f"{name}_interval": bounds}
     p_value, by_chance = resample_calibration(confidence, right, families)
-    bounds = None
-    if bounded and len(y_true) >= intervals.FEWEST_FOR_ECE:
-        low, high = bound_ece(confidence, right, families)
-        bounds = [low if p_value < intervals.LEVEL else 0.0, high]
-    scores |= {"ece": find_ece(confidence, right), "ece_interval": bounds}
-    return scores | {"ece_by_chance": by_chance, "calibration_p": p_value}
-
-
-def find_ece(confidence, right) -> float:
-    """Return the expected calibration error of probabilities (n,) of answers that are right (n,)."""
-    return float(np.abs(np.bincount(_find_bins(confidence), confidence - right)).sum() / len(right))
+    scores = {"confidence": float(confidence.mean())}
+    for name, values in losses.items():
+        scores |= {name: float(values.mean()), f"{name}_interval": None}
+    scores |= {"ece": find_ece(confidence, right), "ece_interval": None}
+    scores |= {"ece_by_chance": by_chance, "calibration_p": p_value}
+    if len(y_true) >= intervals.FEWEST and (~right).sum() >= intervals.FEWEST_MISTAKES:
+        for name, values in losses.items():
+            bounds = intervals.find_mean_interval(values, families, strata=y_true)
+            scores |= {f"{name}_interval": bounds}
+        if len(y_true) >= intervals.FEWEST_FOR_ECE:
+            low, high = bound_ece(confidence, right, families)
+            scores["ece_interval"] = [low if p_value < intervals.LEVEL else 0.0, high]
+    return scores
 
 
 def _find_bins(confidence):
     return np.ceil(np.asarray(confidence, float) * BINS).clip(1, BINS).astype(int)
+
+
+def find_ece(confidence, right) -> float:
+    """Return the expected calibration error of probabilities (n,) of answers that are right (n,)."""
+    gaps = np.bincount(_find_bins(confidence), confidence - right)
+    return float(np.abs(gaps).sum() / len(right))
 
 
 def resample_calibration(confidence, right, families=None) -> tuple[float, float]:
@@ -67,12 +71,11 @@ def resample_calibration(confidence, right, families=None) -> tuple[float, float
     Returns:
         The share of draws with an ECE as large, and the mean ECE of the draws.
     """
-    rng, bins, drawn = np.random.default_rng(SEED), _find_bins(confidence), np.zeros(DRAWS)
+    rng = np.random.default_rng(SEED)
     if families is None:
         families = np.arange(len(right))
-    for number in range(DRAWS):
-        happens = rng.random(families.max() + 1)[families] < confidence
-        drawn[number] = np.abs(np.bincount(bins, confidence - happens)).sum() / len(right)
+    chances = (rng.random(families.max() + 1)[families] for _ in range(DRAWS))
+    drawn = np.array([find_ece(confidence, chance < confidence) for chance in chances])
     as_large = (drawn >= find_ece(confidence, right) - 1e-12).sum()
     return float((1 + as_large) / (1 + DRAWS)), float(drawn.mean())
 
@@ -87,12 +90,11 @@ def bound_ece(confidence, right, families=None) -> list[float]:
     sums, squares = np.bincount(bins, gap), np.bincount(bins, gap**2)
     spread = np.sqrt(np.maximum(squares - sums**2 / n, 1e-12))
     bias = (foldnorm.mean(np.abs(sums) / spread) * spread - np.abs(sums)).sum() / n
-    signed = gap * np.sign(sums)[bins]
-    low, high = intervals.find_mean_interval(signed, families)
-    return [float(max(low - bias, 0)), float(max(high - bias, 0))]
+    bounds = intervals.find_mean_interval(gap * np.sign(sums)[bins], families)
+    return [float(max(bound - bias, 0)) for bound in bounds]
 
 
-def bin_confidences(y_true, y_prob, bins: int = BINS) -> pd.DataFrame:
+def bin_confidences(y_true, y_prob) -> pd.DataFrame:
     """Group pictures by the probability of the answer, in bins of equal width.
 
     Returns:
@@ -101,23 +103,22 @@ def bin_confidences(y_true, y_prob, bins: int = BINS) -> pd.DataFrame:
     """
     confidence = np.asarray(y_prob, float).max(axis=1)
     table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})
-    groups = table.groupby(np.ceil(confidence * bins).clip(1, bins))
+    groups = table.groupby(_find_bins(confidence))
     right, table = groups.accuracy.sum(), groups.mean().assign(pictures=groups.size())
     bounds = [intervals.wilson_interval(k, n) for k, n in zip(right, table.pictures)]
     table[["low", "high"]] = bounds
     return table.reset_index(drop=True)
 
 
+def _find_logits(y_prob):
+    # The largest becomes 0.
+    logits = np.log(np.maximum(y_prob, TINY))
+    return logits - logits.max(axis=1, keepdims=True)
+
+
 def soften(y_prob, temperature: float) -> np.ndarray:
     """Divide the logits by a temperature (Guo et al. 2017); above 1 it makes a model less sure."""
-    powers = np.exp(_find_logits(y_prob) / np.float32(temperature))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _find_logits(y_prob):
-    # A probability that float32 rounded to 0 has no logarithm. The largest logit becomes 0.
-    logits = np.log(np.maximum(y_prob, np.finfo(np.float32).tiny))
-    return logits - logits.max(axis=1, keepdims=True)
+    return softmax(_find_logits(y_prob) / np.float32(temperature), axis=1)
 
 
 def fit_temperature(y_true, y_prob) -> float:
@@ -146,11 +147,9 @@ def judge_temperature(y_true, y_prob) -> dict[str, float]:
     # Every second picture of a class-by-class list: both halves have each class alike.
     fitted, judged = order[::2], order[1::2]
     temperature = fit_temperature(y_true[fitted], y_prob[fitted])
-    scores, before = {"temperature": temperature}, y_prob[judged]
+    scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
     for when, judging in (("before", before), ("after", soften(before, temperature))):
-        of_truth = judging[np.arange(len(judged)), y_true[judged]]
-        right = judging.argmax(axis=1) == y_true[judged]
-        of_truth = np.maximum(of_truth, np.finfo(np.float32).tiny)
+        of_truth = np.maximum(judging[np.arange(len(truth)), truth], TINY)
         scores[f"nll_{when}"] = float(-np.log(of_truth, dtype=float).mean())
-        scores[f"ece_{when}"] = find_ece(judging.max(axis=1), right)
+        scores[f"ece_{when}"] = find_ece(judging.max(axis=1), judging.argmax(axis=1) == truth)
     return scores

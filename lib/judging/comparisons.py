@@ -63,10 +63,7 @@ def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
 def compare_pair(right_a, right_b, families=None) -> tuple[float, float]:
     """Return the accuracy of a minus that of b, and the p-value of the exact McNemar test (1947).
 
-    Args:
-        right_a, right_b: bool (n,), whether each model is right on a picture.
-        families: int (n,) or None; counts are divided by the design effect of families (Korn and
-            Graubard 1998).
+    Counts are divided by the design effect of families (Korn and Graubard 1998).
     """
     only_a, only_b, _ = _count_cells(right_a, right_b, families)
     tails = betainc(only_a, only_b + 1, 0.5), betainc(only_b, only_a + 1, 0.5)
@@ -79,13 +76,12 @@ def bound_difference(right_a, right_b, families=None, level: float = LEVEL) -> t
     It excludes 0 exactly if the p-value of `compare_pair` is below `level`.
     """
     only_a, only_b, n = _count_cells(right_a, right_b, families)
-    low, high = _find_bound(only_a, only_b, n, level), -_find_bound(only_b, only_a, n, level)
-    return low, high
+    return _find_bound(only_a, only_b, n, level), -_find_bound(only_b, only_a, n, level)
 
 
 def _count_cells(right_a, right_b, families):
     difference = np.asarray(right_a, int) - np.asarray(right_b, int)
-    effect = find_effect(difference, families) if difference.any() else 1.0
+    effect = find_effect(difference, families)
     # Where there is none, nearly none: no case has to be told apart.
     only_a, only_b = (max((difference == sign).sum() / effect, 1e-9) for sign in (1, -1))
     return only_a, only_b, len(difference) / effect
@@ -139,55 +135,48 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
         have, the better first; intervals hold together (Bonferroni). Pairs with fewer than two
         seeds in common are left out.
     """
-    rows, runs = [], {way: pd.DataFrame(seeds).astype(float) for way, seeds in right.items()}
-    for way, table in runs.items():
-        means = table.mean()
-        bounds = bound_mean(table.to_numpy(), families, LEVEL)
-        rows.append((way, len(means), means.mean(), means.min(), means.max(), *bounds, len(table)))
-    columns = ["way", "runs", "mean", "lowest", "highest", "low", "high", "n"]
-    ways, pairs = pd.DataFrame(rows, columns=columns).set_index("way"), []
-    ordered = ways["mean"].sort_values(ascending=False, kind="stable").index
-    for a, b in itertools.combinations(ordered, 2):
-        gaps = (runs[a] - runs[b]).dropna(axis=1).to_numpy()
-        if gaps.shape[1] > 1:
-            pairs.append((a, b, gaps))
+    runs = {way: pd.DataFrame(seeds).astype(float) for way, seeds in right.items()}
     rows = []
-    for a, b, gaps in pairs:
-        bounds = bound_mean(gaps, families, LEVEL / len(pairs))
-        rows.append((a, b, gaps.mean(), *bounds, gaps.shape[1], len(gaps)))
+    for way, table in runs.items():
+        mean, low, high = bound_mean(table, families, LEVEL)
+        tops = table.mean()
+        rows.append((way, len(tops), mean, tops.min(), tops.max(), low, high, len(table)))
+    columns = ["way", "runs", "mean", "lowest", "highest", "low", "high", "n"]
+    ways = pd.DataFrame(rows, columns=columns).set_index("way")
+    ordered = ways["mean"].sort_values(ascending=False, kind="stable").index
+    gaps = {(a, b): runs[a] - runs[b] for a, b in itertools.combinations(ordered, 2)}
+    gaps = {pair: table.dropna(axis=1) for pair, table in gaps.items()}
+    gaps = {pair: table for pair, table in gaps.items() if table.shape[1] > 1}
+    rows = [
+        (*pair, *bound_mean(table, families, LEVEL / len(gaps)), table.shape[1], len(table))
+        for pair, table in gaps.items()
+    ]
     columns = ["way", "other", "difference", "low", "high", "runs", "n"]
     return ways, pd.DataFrame(rows, columns=columns)
 
 
-def bound_mean(values, families, level: float) -> tuple[float, float]:
-    """Return the interval of a mean over pictures and runs, both of which are chance.
+def bound_mean(table: pd.DataFrame, families, level: float) -> tuple[float, float, float]:
+    """Return a mean over pictures (rows) and runs (columns), and its interval: both are chance.
 
     The variance is that of the pictures' means plus what the runs add to it (two-way random effects:
     Cameron, Gelbach and Miller 2011); each part has Student's t of its own degrees of freedom, and
     the squares of the two widths are added (Graybill and Wang 1980).
 
-    Args:
-        values: float (n, runs).
-        families: int (n,) or None.
-        level: of the interval.
-
     Returns:
-        low, high: NaN for one run.
+        mean, low, high: the last two NaN for one run.
     """
-    n, runs = values.shape
+    (n, runs), of_each = table.shape, table.mean()
+    mean = of_each.mean()
     if runs < 2:
-        return np.nan, np.nan
-    mean = values.mean()
-    residuals = values - mean
+        return mean, np.nan, np.nan
+    residuals = table - mean
     if families is not None:
-        number = families.max() + 1
-        columns = [np.bincount(families, column, number) for column in residuals.T]
-        residuals = np.stack(columns, axis=1)[np.unique(families)]
-    groups = len(residuals)
+        residuals = residuals.groupby(families).sum()
+    residuals, groups = residuals.to_numpy(), len(residuals)
     of_pictures = (residuals.mean(axis=1) ** 2).sum() / n**2 * groups / (groups - 1)
-    of_runs = values.mean(axis=0).var(ddof=1) / runs
+    of_runs = of_each.var() / runs
     rest = residuals - residuals.mean(axis=1, keepdims=True) - residuals.mean(axis=0)
     of_both = (rest**2).sum() / n**2 / (runs * (runs - 1))
     spreads = [max(of_pictures - of_both, 0), of_runs]
     width = np.sqrt((t.ppf(1 - level / 2, [groups - 1, runs - 1]) ** 2 * spreads).sum())
-    return mean - width, mean + width
+    return mean, mean - width, mean + width

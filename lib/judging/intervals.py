@@ -1,4 +1,4 @@
-"""95 % intervals of scores: of shares, of means, and of what is counted in a confusion matrix.
+"""95 % intervals of shares and of means.
 
 Pictures of one family (copies, look-alikes, one group) say less than as many others: the number of
 pictures is divided by the design effect of families (Kish 1965), as Korn and Graubard (1998) do.
@@ -16,9 +16,7 @@ FEWEST, FEWEST_FOR_ECE, FEWEST_MISTAKES = 20, 80, 5
 def wilson_interval(right: float, n: float, freedom: float = np.inf) -> list[float]:
     """Return the 95 % interval of a share, `right` of `n` (Wilson 1927); [0, 1] where n is 0.
 
-    Args:
-        right, n: numbers of pictures, perhaps divided by a design effect.
-        freedom: degrees of freedom of the variance, where it was estimated.
+    Both may be divided by a design effect; `freedom` is that of a variance that was estimated.
     """
     if n == 0:
         return [0.0, 1.0]
@@ -35,7 +33,7 @@ def find_effect(values, families) -> float:
     if families is None:
         return 1.0
     sums = np.bincount(families, values)
-    return max(1.0, float((sums**2).sum() / (np.asarray(values, float) ** 2).sum()))
+    return max(1.0, float(sums @ sums / max(values @ values, 1e-300)))
 
 
 def find_share_interval(right, families=None) -> list[float]:
@@ -50,18 +48,17 @@ def find_mean_interval(values, families=None, strata=None) -> list[float]:
     """Return the interval of a mean: Student's t, with the skewness taken out (Hall 1992).
 
     Args:
-        values: float (n,).
-        families: int (n,), equal for pictures that belong together, or None.
+        values, families: float (n,); int (n,), equal for pictures that belong together, or None.
         strata: int (n,), of which the counts are fixed, as those of the classes are, or None.
     """
     n, residuals = len(values), values - np.mean(values)
     if strata is not None:
-        counts = np.bincount(strata)
-        means = np.bincount(strata, values) / np.maximum(counts, 1)
-        within = (values - means[strata]) * np.sqrt(counts / np.maximum(counts - 1, 1))[strata]
+        counts = np.bincount(strata)[strata]
+        means = np.bincount(strata, values)[strata] / counts
+        within = (values - means) * np.sqrt(counts / np.maximum(counts - 1, 1))
         # A class of one picture has no spread of its own, and all classes may have none.
         if np.abs(within).max() > 1e-9:
-            residuals = np.where(counts[strata] > 1, within, residuals)
+            residuals = np.where(counts > 1, within, residuals)
     if families is not None:
         residuals = np.bincount(families, residuals)[np.unique(families)]
     groups, squares = len(residuals), (residuals**2).sum()
@@ -73,9 +70,3 @@ def find_mean_interval(values, families=None, strata=None) -> list[float]:
         powers = np.cbrt(1 + skewness * (limits - skewness / (6 * groups)))
         limits = 3 / skewness * (powers - 1)
     return (np.mean(values) - np.sqrt(squares * groups) / n * limits).tolist()
-
-
-def find_effective_interval(score, middle, variance, freedom=np.inf) -> list[float]:
-    """Return Wilson's interval of a score, 0-1, with the n that gives `middle` this variance."""
-    n = middle * (1 - middle) / variance
-    return wilson_interval(score * n, n, freedom)

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from sklearn import metrics as scikit
+from sklearn.metrics import confusion_matrix
 
-from lib.judging import calibration, intervals, ranking
+from lib.judging import calibration, intervals
+from lib.judging.intervals import find_share_interval
+
+# With fewer pictures in a class, or in the wrong place, no interval of ROC AUC holds often enough.
+FEWEST_IN_CLASS, FEWEST_MISPLACED = 5, 2
 
 
 def evaluate(y_true, y_prob, class_names, families=None) -> dict:
@@ -18,7 +22,7 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
 
     Returns:
         n; top1, top3: share of pictures whose true class is the most probable one, or one of the
-        three most probable; what `score_matrix` and the rooms `ranking` and `calibration` measure;
+        three most probable; what `score_matrix`, `measure_areas` and `calibration` measure;
         balanced_accuracy, another name of average_per_class; commonest: the class with most
         pictures, and baseline: what always answering it scores; support and per_class: {class:
         pictures or recall, None without pictures}; `_interval` after a name: its 95 % interval, or
@@ -30,22 +34,21 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
     earlier = np.arange(y_prob.shape[1]) < y_true[:, None]
     rank = ((y_prob > of_truth) | ((y_prob == of_truth) & earlier)).sum(axis=1)
     matrix = count_confusions(y_true, y_pred, len(class_names))
-    support = matrix.sum(axis=1)
-    scores = {"n": len(y_true)}
+    support, scores = matrix.sum(axis=1), {"n": len(y_true)}
     for name, right in (("top1", y_pred == y_true), ("top3", rank < 3)):
-        scores |= {name: float(right.mean())}
-        scores |= {f"{name}_interval": intervals.find_share_interval(right, families)}
+        scores[name] = float(right.mean())
+        scores[f"{name}_interval"] = find_share_interval(right, families)
     scores |= score_matrix(matrix, y_true, y_pred, families)
-    scores |= {
+    return scores | {
         "balanced_accuracy": scores["average_per_class"],
         "balanced_accuracy_interval": scores["average_per_class_interval"],
         "commonest": str(class_names[support.argmax()]),
         "baseline": float(support.max() / len(y_true)),
-        **ranking.measure_areas(y_true, y_prob, families),
+        **measure_areas(y_true, y_prob, families),
         **calibration.measure_calibration(y_true, y_prob, families),
         **calibration.judge_temperature(y_true, y_prob),
+        **score_classes(y_true, y_pred, class_names, families),
     }
-    return scores | score_classes(y_true, y_pred, class_names, families)
 
 
 def score_classes(y_true, y_pred, class_names, families=None) -> dict[str, dict]:
@@ -55,25 +58,19 @@ def score_classes(y_true, y_pred, class_names, families=None) -> dict[str, dict]
         chosen = y_true == position
         right = y_pred[chosen] == position
         members = None if families is None else families[chosen]
-        bounds = intervals.find_share_interval(right, members)
         scores["support"][name] = len(right)
         scores["per_class"][name] = float(right.mean()) if len(right) else None
-        scores["per_class_interval"][name] = bounds
+        scores["per_class_interval"][name] = find_share_interval(right, members)
     return scores
 
 
 def count_confusions(y_true, y_pred, num_classes: int) -> np.ndarray:
     """Count pictures by true class (rows) and predicted class (columns): int64 (classes, classes)."""
-    return scikit.confusion_matrix(y_true, y_pred, labels=range(num_classes))
+    return confusion_matrix(y_true, y_pred, labels=range(num_classes))
 
 
 def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame:
-    """List the most frequent mistakes.
-
-    Args:
-        matrix: int (classes, classes), rows are true classes.
-        class_names: text (classes,).
-        count: rows at most.
+    """List the most frequent mistakes of a confusion matrix, `count` at most.
 
     Returns:
         columns true, predicted, pictures, share (of the true class); ties in class order.
@@ -86,15 +83,11 @@ def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame
 
 
 def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
-    """Score a confusion matrix, with intervals.
+    """Score a confusion matrix (`count_confusions` of the same answers), with intervals.
 
     Each picture has an influence on a score, and the variance of the influences within the classes
     is that of the score (delta method). The interval is Wilson's, for as many pictures as would
     give that variance. None where the classes have so few pictures that it would promise too much.
-
-    Args:
-        matrix: int (classes, classes), rows are true classes.
-        y_true, y_pred, families: int (n,), of which the matrix was counted; families may be None.
 
     Returns:
         average_per_class: mean recall over classes with pictures; macro_f1, weighted_f1, kappa
@@ -115,7 +108,8 @@ def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
         effect = intervals.find_effect(influence[y_true, y_pred] - mean[y_true], families)
         # Degrees of freedom of a sum of variances (Satterthwaite 1946).
         freedom = variance.sum() ** 2 / (variance**2 / np.maximum(support - 1, 1)).sum()
-        bounds = intervals.find_effective_interval(value, middle, variance.sum() * effect, freedom)
+        n = middle * (1 - middle) / (variance.sum() * effect)
+        bounds = intervals.wilson_interval(value * n, n, freedom)
         scores[name] = float(scale(value))
         scores[f"{name}_interval"] = [float(scale(bound)) for bound in bounds] if enough else None
     return scores
@@ -142,7 +136,7 @@ def _weigh_pictures(matrix) -> dict:
     average = (support > 0) / np.maximum(support, 1) / (support > 0).sum()
     scores = {"average_per_class": (right @ average, eye * average, float)}
     f1 = 2 * right / total
-    for name, weights in (("macro_f1", f1 >= 0), ("weighted_f1", support)):
+    for name, weights in (("macro_f1", np.ones(len(matrix))), ("weighted_f1", support)):
         weights = weights * (support + answered > 0)
         weights = weights / weights.sum() / total
         influence = 2 * eye * weights - weights * f1
@@ -152,3 +146,50 @@ def _weigh_pictures(matrix) -> dict:
     influence = eye / n - support / n**2 * (1 - agreement) / rest
     scores["kappa"] = (agreement, influence, lambda share: (share - chance) / rest)
     return scores
+
+
+def measure_areas(y_true, y_prob, families=None) -> dict:
+    """Measure how well the probability of a class ranks its pictures above the others.
+
+    Returns:
+        roc_auc, pr_auc: area under the ROC curve (DeLong et al. 1988) and average precision, the
+        mean over classes of one against the rest; areas_without: how many classes are left out,
+        since all pictures or none are of them; `_interval` of each area, None for pr_auc always:
+        in few pictures it is too high, and no interval that was tried held what it promised.
+    """
+    support = np.bincount(y_true, minlength=y_prob.shape[1])
+    classes = np.flatnonzero((support > 0) & (support < len(y_true)))
+    scores = {"roc_auc": None, "roc_auc_interval": None, "pr_auc": None, "pr_auc_interval": None}
+    scores["areas_without"] = y_prob.shape[1] - len(classes)
+    if not len(classes):
+        return scores
+    columns, influence, measured = np.ascontiguousarray(y_prob.T), np.zeros(len(y_true)), []
+    for c in classes:
+        area, precision, changes = _measure_class(y_true == c, columns[c])
+        measured.append((area, precision))
+        influence += changes / len(classes)
+    areas, precisions = np.transpose(measured)
+    scores |= {"roc_auc": float(areas.mean()), "pr_auc": float(precisions.mean())}
+    # How many pictures are ranked too low, in all: with few, the interval would promise too much.
+    misplaced = (np.minimum(support, len(y_true) - support)[classes] * (1 - areas)).sum()
+    if misplaced >= FEWEST_MISPLACED and support[classes].min() >= FEWEST_IN_CLASS:
+        values = areas.mean() + len(y_true) * influence
+        bounds = intervals.find_mean_interval(values, families, strata=y_true)
+        scores["roc_auc_interval"] = np.clip(bounds, 0, 1).tolist()
+    return scores
+
+
+def _measure_class(positive, score):
+    # ROC AUC, average precision, and the influence of each picture on the first, float (n,).
+    hits, count = np.sort(score[positive]), positive.sum()
+    others = len(score) - count
+    # Pictures of the class that are ranked below each picture, and below or as high.
+    below, upto = np.searchsorted(hits, score), np.searchsorted(hits, score, "right")
+    # Pictures that are ranked below each one of the class, and below or as high.
+    lower = np.bincount(upto, minlength=count + 1).cumsum()
+    level = np.bincount(below, minlength=count + 1).cumsum()
+    share = 1 - (below + upto) / (2 * count)
+    area, rank = share[~positive].mean(), below[positive]
+    share[positive] = (lower[rank] + level[rank] - rank - upto[positive]) / (2 * others)
+    precision = ((count - rank) / (len(score) - lower[rank])).mean()
+    return area, precision, (share - area) / np.where(positive, count, others)

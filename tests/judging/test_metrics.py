@@ -5,7 +5,7 @@ import pytest
 import simulations
 from sklearn import metrics as expected
 
-from lib.judging import intervals, metrics, ranking
+from lib.judging import intervals, metrics
 
 CLASSES = ["bird", "frog", "newt", "shell"]
 Y_TRUE = np.array([0, 0, 0, 0, 1, 1, 2])  # no shell at all
@@ -86,7 +86,7 @@ def test_confusions_are_listed_most_frequent_first_and_ties_in_class_order():
 def test_areas_of_tied_probabilities_equal_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     y_true, y_prob = rng.integers(0, 3, 300), rng.dirichlet(np.ones(4), 300).round(1)
-    areas = ranking.measure_areas(y_true, y_prob)
+    areas = metrics.measure_areas(y_true, y_prob)
     # No picture is of the fourth class: it has no curve, and that is said.
     one_hot = np.eye(4)[y_true][:, :3]
     assert areas["roc_auc"] == pytest.approx(expected.roc_auc_score(one_hot, y_prob[:, :3]))
