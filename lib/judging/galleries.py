@@ -23,46 +23,43 @@ def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figu
     headings = [heading for heading, pictures in rows.items() if len(pictures)][:MOST_ROWS]
     if len(rows) > MOST_ROWS:
         title += f"\n(the first {MOST_ROWS} of {len(rows)} rows)"
-    # One picture of all pictures, smaller for many rows: axes for each would take minutes.
-    step, inches = (1, 1.2) if len(headings) <= MOST_LARGE else (2, 0.6)
-    pictures = [rows[heading][:, ::step, ::step] for heading in headings]
-    height, width = pictures[0].shape[1:3]
-    cell_height, cell_width = height + height // 12, width + width // 12
-    texts = [captions[heading] for heading in headings] if captions else []
+    texts = [text for heading in headings for text in captions[heading]] if captions else []
+    title += note_spelled([*headings, *(line for text in texts for line in text)])
+    # In inches: a cell's width, the text below its picture, and the picture.
+    inches, below = 1.2, 0
+    if len(headings) > MOST_LARGE:
+        inches = 0.6
     if captions:
-        inches, lines = 1.8, max(len(caption) for row in texts for caption in row)
-        cell_height += int((0.14 * lines + 0.12) * cell_width / inches)
-    title += note_spelled([*headings, *(part for row in texts for part in sum(row, []))])
-    axes = _open_cells(pictures, headings, title, (cell_height, cell_width), inches)
-    for line, row in enumerate(texts):
-        for column, caption in enumerate(row):
-            text = "\n".join(shorten(part, inches * width / cell_width, 8) for part in caption)
-            place = (column * cell_width, line * cell_height + height * 1.02)
-            axes.text(*place, text, fontsize=8, va="top", linespacing=1.15)
+        inches, below = 1.8, 0.14 * max(map(len, texts)) + 0.12
+    shape = rows[headings[0]].shape
+    width, height = 0.92 * inches, 0.92 * inches * shape[1] / shape[2]
+    tops = np.arange(len(headings)) * (height + 0.08 * inches + below)
+    size = [inches * max(len(rows[heading]) for heading in headings), tops[-1] + height + below]
+    axes = _open_axes(size, title, headings, tops + height / 2)
+    for heading, top in zip(headings, tops):
+        for column, picture in enumerate(rows[heading]):
+            left = column * inches
+            axes.imshow(picture, extent=(left, left + width, top + height, top))
+            if captions:
+                lines = [shorten(line, 0.96 * inches, 8) for line in captions[heading][column]]
+                place, style = (left, top + 1.02 * height), dict(va="top", linespacing=1.15)
+                axes.text(*place, "\n".join(lines), fontsize=8, **style)
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return axes.figure
 
 
-def _open_cells(rows: list[np.ndarray], headings, title: str, cell, inches: float) -> plt.Axes:
-    """Join rows of pictures into one, a picture a cell so many inches wide, and draw it."""
-    (height, width), columns = cell, max(map(len, rows))
-    mosaic = np.full((len(rows) * height, columns * width, 3), 255, np.uint8)
-    for line, pictures in enumerate(rows):
-        for column, picture in enumerate(pictures):
-            top, left = line * height, column * width
-            mosaic[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    lines = [line for heading in headings for line in heading.split("\n")]
+def _open_axes(size, title: str, headings, places) -> plt.Axes:
+    # Axes in inches, from the top. No layout is computed: the room for names and title is known.
+    lines = "\n".join(headings).split("\n")
     short = dict(zip(lines, shorten_names(lines, 3)))
     names = ["\n".join(short[line] for line in heading.split("\n")) for heading in headings]
-    # No layout is computed: the room for names and title is known.
     beside = max(measure(name, 9) for name in names) + 0.3
     above = 0.25 * len(title.splitlines()) + 0.2
-    size = inches / width * np.array([mosaic.shape[1], mosaic.shape[0]])
-    whole = np.maximum(size, [measure(f" {title}", 12), 0]) + [beside, above + 0.1]
+    whole = np.maximum(size, [measure(title, 12) + 0.1, 0]) + [beside, above + 0.1]
     axes = plt.figure(figsize=whole).add_axes((beside / whole[0], 0.1 / whole[1], *size / whole))
-    axes.imshow(mosaic)
     axes.set_title(title, loc="left", fontsize=12)
-    axes.set_yticks(np.arange(len(rows)) * height + rows[0].shape[1] / 2, names, fontsize=9)
-    axes.set(xticks=[])
+    axes.set_yticks(places, names, fontsize=9)
+    axes.set_xticks([])
     axes.tick_params(length=0, grid_alpha=0)
     sns.despine(ax=axes, left=True, bottom=True)
     return axes
@@ -81,70 +78,63 @@ def mistakes(answers, pictures, count: int) -> Figure | None:
         said, confidence = answers.predicted[label], answers.confidence[label]
         order = np.argsort(-confidence, kind="stable")
         rows[label] = {
-            k: [
-                f"says {said[k]} {confidence[k]:.2f}",
-                f"label {answers.truth[k]}",
-                answers.files[k],
-            ]
+            k: [f"says {said[k]} {confidence[k]:.2f}", f"label {answers.truth[k]}"]
             for k in order[~answers.right[label][order]][:count]
         }
-    return _draw(rows, pictures, "The mistakes that each model was surest of")
+    return _draw(rows, answers, pictures, "The mistakes that each model was surest of")
 
 
 def confused(answers, pairs, pictures, count: int) -> Figure | None:
     """Draw examples of each pair of classes that is confused, those of most models first.
 
-    Args:
-        answers, pictures, count: as in `mistakes`.
-        pairs: columns true, predicted, pictures, as `metrics.list_confusions` returns them.
+    `pairs` is what `metrics.list_confusions` returns; all else is as in `mistakes`.
     """
     rows, models = {}, answers.trained
     for row in pairs.itertuples():
         taken = [answers.predicted[label] == row.predicted for label in models]
         votes = np.sum(taken, axis=0) * (answers.truth == row.true)
         rows[f"{row.true}\n→ {row.predicted}\n{row.pictures} times"] = {
-            k: [f"by {votes[k]} of {len(models)} models", answers.files[k]]
+            k: [f"by {votes[k]} of {len(models)} models"]
             for k in np.argsort(-votes, kind="stable")[:count]
             if votes[k]
         }
-    return _draw(rows, pictures, "The classes most often confused")
+    return _draw(rows, answers, pictures, "The classes most often confused")
 
 
 def suspects(answers, table, pictures, count: int) -> Figure | None:
     """Draw the pictures that no model recognises, and what each model says, in two rows at most.
 
-    Args:
-        answers, pictures, count: as in `mistakes`.
-        table: as `Answers.list_suspects` returns it.
+    `table` is what `Answers.list_suspects` returns; all else is as in `mistakes`.
     """
-    captions = {}
+    rows = {"least probable": {}, "next": {}}
     for k, probability in table.label_probability[: 2 * count].items():
+        heading = "least probable" if len(rows["least probable"]) < count else "next"
         said = [f"{label}: {answers.predicted[label][k]}" for label in answers.trained[:4]]
-        captions[k] = [f"label {answers.truth[k]} {probability:.2f}", *said, answers.files[k]]
-    places = list(captions)
-    rows = {"least probable": places[:count], "next": places[count:]}
-    rows = {heading: {k: captions[k] for k in row} for heading, row in rows.items()}
-    return _draw(rows, pictures, "The label, its mean probability, and what the models say")
+        rows[heading][k] = [f"label {answers.truth[k]} {probability:.2f}", *said]
+    title = "The label, its mean probability, and what the models say"
+    return _draw(rows, answers, pictures, title)
 
 
-def _draw(rows: dict[str, dict[int, list[str]]], pictures, title: str) -> Figure | None:
+def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) -> Figure | None:
+    # rows: heading to {position of a picture: lines below it}, to which its file is added.
     rows = {heading: row for heading, row in rows.items() if row}
     if not rows:
         return None
+    captions = {
+        heading: [[*lines, answers.files[k]] for k, lines in row.items()]
+        for heading, row in rows.items()
+    }
     shown = {heading: pictures[np.array(list(row))] for heading, row in rows.items()}
-    return picture_grid(
-        shown, title, {heading: list(row.values()) for heading, row in rows.items()}
-    )
+    return picture_grid(shown, title, captions)
 
 
 def evidence_grid(pictures, evidence: dict[str, np.ndarray], title: str, captions) -> Figure:
-    """Draw pictures in the first row, and below, for each model, what its evidence is.
+    """Draw pictures in the first row, "pictures", and below it each model's evidence.
 
     Args:
         pictures: uint8 (n, height, width, 3).
         evidence: model label to float (n, h, w), 0-1, as `explain.find_evidence` returns it.
-        title: of the figure.
-        captions: as in `picture_grid`; the first row is called "pictures".
+        title, captions: as in `picture_grid`.
     """
     rows = {label: overlay_evidence(pictures, maps) for label, maps in evidence.items()}
     return picture_grid({"pictures": pictures} | rows, title, captions)

@@ -1,15 +1,14 @@
 """Names, rows and ticks that can be read: in fonts that are there, short enough, not too many."""
 
 import functools
-import itertools
 import re
-import string
 import unicodedata
+from bisect import bisect
+from collections import Counter
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
@@ -59,84 +58,79 @@ def spell(text) -> str:
 
 def spell_letter(letter: str) -> str:
     """Return a letter as it is or, where no font has it, in letters that DejaVu Sans has."""
-    category = unicodedata.category(letter)
-    if category in ("Cc", "Cf") or "VARIATION SELECTOR" in unicodedata.name(letter, ""):
+    category, number = unicodedata.category(letter), f"{ord(letter):04X}"
+    name = unicodedata.name(letter, number)
+    if category in ("Cc", "Cf") or "VARIATION SELECTOR" in name:
         return ""
     if letter == " " or find_font(letter):
         return letter
-    simpler = "".join(filter(find_font, unicodedata.normalize("NFKD", letter)))
-    if simpler:
+    if simpler := "".join(filter(find_font, unicodedata.normalize("NFKD", letter))):
         return simpler
-    number = f"{ord(letter):04X}"
-    name = unicodedata.name(letter, number)
     if name.endswith(number):
         return f"[{number}]"
     return name.split()[-1].lower() if category[0] in "LM" else f"[{name.lower()}]"
 
 
-def measure(text: str, size: float) -> float:
-    """Return how wide the widest line is, in inches, at a font size in points."""
-    renderer, font = RendererAgg(1, 1, 100), FontProperties(size=size)
-    lines = text.splitlines()
-    return max(renderer.get_text_width_height_descent(line, font, False)[0] for line in lines) / 100
-
-
-def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
-    """Return spelled text no wider than that: its middle becomes "…", `end` stands behind it.
-
-    Args:
-        text: a name, or anything.
-        inches: the room for it.
-        size: of the font, in points.
-        end: what makes a shortened name unique.
-    """
-    text = spell(text)
-    width = measure(text + end, size) if text else 0
-    if width <= inches and not end:
-        return text
-    letters, short = int(len(text) * min(1, 1.1 * inches / width)), text
-    while letters and (short == text or measure(short, size) > inches):
-        tail = text[len(text) - letters // 2 :]
-        # A mark that has lost its letter would stand on the dots.
-        while tail and unicodedata.category(tail[0])[0] == "M":
-            tail = tail[1:]
-        short = f"{text[: letters - letters // 2].rstrip()}…{tail.lstrip()}{end}"
-        letters -= 1
-    return short
-
-
-def shorten_names(names, inches: float, size: float = 9) -> list[str]:
-    """Shorten names so that no two different ones look the same: these get a number."""
-    unique = list(dict.fromkeys(names))
-    short = pd.Series([shorten(name, inches, size) for name in unique], index=unique)
-    for number, twin in enumerate(short.duplicated(keep=False), 1):
-        if twin:
-            short.iloc[number - 1] = shorten(unique[number - 1], inches, size, f" #{number}")
-    return short[list(names)].tolist()
-
-
 def note_spelled(names) -> str:
     """Return a line of its own that says that letters of these names are spelled out, or ""."""
-    letters = set("".join(map(str, names))) - set(string.whitespace)
+    letters = set("".join("".join(map(str, names)).split()))
     spelled = any(spell_letter(letter) not in ("", letter) for letter in letters)
     return "\nLetters that no font here has are spelled out; tables show them." if spelled else ""
 
 
+def measure(text: str, size: float) -> float:
+    """Return how wide the widest line is, in inches, at a font size in points."""
+    renderer, font = RendererAgg(1, 1, 100), FontProperties(size=size)
+    sizes = [renderer.get_text_width_height_descent(k, font, False) for k in text.split("\n")]
+    return max(width for width, _, _ in sizes) / 100
+
+
+def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
+    """Return spelled text with `end` behind it, no wider than that: its middle becomes "…".
+
+    The size of the font is in points.
+    """
+    text = spell(text)
+
+    def cut(letters):
+        tail = text[len(text) - letters // 2 :]
+        # A mark that has lost its letter would stand on the dots.
+        while tail and unicodedata.category(tail[0])[0] == "M":
+            tail = tail[1:]
+        return f"{text[: letters - letters // 2].rstrip()}…{tail.lstrip()}{end}"
+
+    if measure(text + end, size) <= inches:
+        return text + end
+    return cut(bisect(range(1, len(text)), inches, key=lambda k: measure(cut(k), size)))
+
+
+def shorten_names(names, inches: float, size: float = 9) -> list[str]:
+    """Shorten names so that no two different ones look the same: these get a number."""
+    short = {name: shorten(name, inches, size) for name in names}
+    counts = Counter(short.values())
+    for number, name in enumerate(short, 1):
+        if counts[short[name]] > 1:
+            short[name] = shorten(name, inches, size, f" #{number}")
+    return [short[name] for name in names]
+
+
 def open_rows(names: list[str], inches: float) -> tuple[Figure, plt.Axes, dict[str, int]]:
-    """Open axes with one row a class; of many classes the first and the last ones."""
-    half, rows = MOST_ROWS // 2, dict(zip(names, itertools.count()))
-    hidden = len(names) - 2 * half
-    if hidden > 0:
-        rows = dict(zip(names[:half], range(half)))
-        rows |= dict(zip(names[-half:], range(half + 1, 2 * half + 1)))
-    height, labels = max(rows.values()) + 1, shorten_names(list(rows), 2.5)
-    figure, axes = plt.subplots(figsize=(10, inches * height + 1.8), layout="constrained")
-    if hidden > 0:
-        text = f"… {hidden} classes between these are not shown"
+    """Open axes with one row a class; of many classes the first and the last ones.
+
+    Returns:
+        figure, axes, {name: place of its row}.
+    """
+    half, shown = MOST_ROWS // 2, names
+    if len(names) > MOST_ROWS:
+        shown = [*names[:half], None, *names[-half:]]
+    figure, axes = plt.subplots(figsize=(10, inches * len(shown) + 1.8), layout="constrained")
+    rows = {name: place for place, name in enumerate(shown) if name is not None}
+    if len(names) > MOST_ROWS:
+        text = f"… {len(names) - 2 * half} classes between these are not shown"
         place = dict(transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         axes.text(0.02, half, text, style="italic", **place)
-    axes.set_yticks(list(rows.values()), labels, fontsize=9)
-    axes.set_ylim(height - 0.4, -0.6)
+    axes.set_yticks(list(rows.values()), shorten_names(rows, 2.5), fontsize=9)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return figure, axes, rows
 
@@ -151,13 +145,10 @@ def add_legend(figure: Figure, axes: plt.Axes) -> None:
 
 
 def choose_ticks(low: float, high: float) -> np.ndarray:
-    """Return at most five round places of a logarithmic axis."""
-    for subs in ((1, 2, 5), (1, 3), (1,)):
+    """Return one to five round places of a logarithmic axis, which spans a factor of 2.6 or more."""
+    for subs in ((1, 2, 3, 5), (1, 3), (1,)):
         ticks = LogLocator(subs=subs, numticks=99).tick_values(low, high)
         ticks = ticks[(ticks > low * 1.1) & (ticks < high / 1.1)]
         if len(ticks) <= 5:
             break
-    if not len(ticks):
-        # Between two round places, the middle, rounded.
-        ticks = np.array([float(f"{np.sqrt(low * high):.1g}")])
-    return ticks[:: -(-len(ticks) // 5)]
+    return ticks[:: int(np.ceil(len(ticks) / 5))]

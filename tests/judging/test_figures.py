@@ -389,8 +389,8 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
     evidence = np.zeros((1, 8, 8))
     evidence[0, :3, :3] = 1
     figure = galleries.evidence_grid(pictures, {"cnn": evidence}, "where", None)
-    mosaic = figure.axes[0].images[0].get_array()
-    lit, dark = mosaic[43 + 4, 4].astype(int), mosaic[43 + 36, 36]
+    shown = figure.axes[0].images[1].get_array()
+    lit, dark = shown[4, 4].astype(int), shown[36, 36]
     assert len(set(dark.tolist())) == 1 and lit[:2].min() > lit[2] + 50
 
 
