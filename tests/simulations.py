@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
 
-from lib.judging import calibration, claims, comparisons, metrics, wording
+from lib.judging import calibration, claims, comparisons, metrics
 
 SCORES = """top1 top3 average_per_class macro_f1 weighted_f1 kappa roc_auc pr_auc nll brier
 overconfidence ece""".split()
@@ -99,7 +99,7 @@ def contradicts_itself(pairs, right):
     common |= {"ece_by_chance": 0, "calibration_p": 1}
     scores = {label: common | {"top1": flags.mean()} for label, flags in right.items()}
     top = max(score["top1"] for score in scores.values())
-    best = wording.join_names(label for label, score in scores.items() if score["top1"] == top)
+    best = claims.join_names(label for label, score in scores.items() if score["top1"] == top)
     return not re.match(f"{best} scores? highest", claims.describe_verdict(scores, pairs)[0])
 
 

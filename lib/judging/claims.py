@@ -1,22 +1,59 @@
-"""Sentences that claim no more than the numbers and tests behind them."""
+"""Sentences that claim no more than the numbers and tests behind them, and how these are written."""
+
+import re
 
 import pandas as pd
 from scipy.stats import kendalltau
 
 from lib.judging.intervals import LEVEL
-from lib.judging.wording import join_names, write_bounds, write_p
 
 # A gap between confidence and accuracy that doesn't matter, and the epochs that make a trend.
 TOLERANCE, LAST = 0.05, 10
 
 
-def describe_verdict(scores: dict[str, dict], pairs: pd.DataFrame) -> list[str]:
-    """Say which model scores highest, what is established, and how far to trust its probabilities.
+def write_p(p_value: float) -> str:
+    """Write a p-value with as many digits as show on which side of the level it is."""
+    if p_value < 1e-4:
+        return "p < 0.0001"
+    texts = (f"{p_value:.{digits}g}" for digits in range(2, 18))
+    return "p = " + next(t for t in texts if (float(t) < LEVEL) == (p_value < LEVEL))
 
-    Args:
-        scores: model label to what `metrics.evaluate` returns.
-        pairs: as `comparisons.compare_pairs` returns them.
-    """
+
+def write_bounds(low: float, high: float) -> str:
+    """Write an interval with as many digits as show on which side of 0 its bounds are."""
+    for digits in range(3, 17):
+        texts = [f"{bound:z.{digits}f}" for bound in (low, high)]
+        if [float(text) == 0 for text in texts] == [low == 0, high == 0]:
+            return "–".join(texts)
+    return f"{low:.2g}–{high:.2g}"
+
+
+def write_score(score: dict, name: str) -> str:
+    """Write a score of `metrics.evaluate` with its interval, or why it has none."""
+    if score[name] is None:
+        return "no pictures"
+    why = "too few pictures for an interval"
+    if score[f"{name}_interval"] is not None:
+        why = "–".join(f"{bound:z.3f}" for bound in score[f"{name}_interval"])
+    return f"{score[name]:.4f} ({why})"
+
+
+def join_names(names) -> str:
+    """Join names to "a, b and c"; say how many there are beyond three."""
+    names = list(names)
+    if names[3:]:
+        names[3:] = [f"{len(names) - 3} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
+
+
+def escape_text(text) -> str:
+    """Return one line that Markdown and HTML show as it is, whatever names are in it."""
+    special = r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])"
+    return re.sub(special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
+
+
+def describe_verdict(scores: dict[str, dict], pairs: pd.DataFrame) -> list[str]:
+    """Say which model scores highest, what is established, and how far to trust its confidence."""
     top = max(score["top1"] for score in scores.values())
     best = [label for label, score in scores.items() if score["top1"] == top]
     score = scores[best[0]]
@@ -44,30 +81,24 @@ def describe_verdict(scores: dict[str, dict], pairs: pd.DataFrame) -> list[str]:
 
 
 def describe_calibration(label: str, score: dict) -> str:
-    """Say whether a model's probabilities can be taken at their word, as far as a test tells.
-
-    Args:
-        label: of the model.
-        score: what `metrics.evaluate` returns.
-    """
+    """Say whether a model's probabilities can be taken at their word, as far as a test tells."""
     off, bounds, ece = score["overconfidence"], score["overconfidence_interval"], score["ece"]
-    text = f"{label} gives its answers a probability of {score['confidence']:.3f} on average, "
-    reason = f"expected calibration error {ece:.3f}, by chance alone {score['ece_by_chance']:.3f}"
-    if score["calibration_p"] < LEVEL:
-        text += "which is "
-        size = f"{abs(off):.3f}"
-        if bounds is not None:
-            size += f" ({write_bounds(*sorted(map(abs, bounds)))})"
-        if bounds is not None and bounds[0] <= 0 <= bounds[1]:
-            text = f"The probabilities of {label} are wrong in both directions, though their mean "
-            text += f"of {score['confidence']:.3f} fits"
-        else:
-            text += f"{'too high' if off > 0 else 'too low'} by {size}"
-    elif bounds is not None and max(map(abs, bounds)) <= TOLERANCE and ece <= TOLERANCE:
-        text += f"which is about right, within {TOLERANCE}"
+    mean = f"{score['confidence']:.3f}"
+    text = f"{label} gives its answers a probability of {mean} on average, "
+    small = bounds is not None and max(map(abs, bounds)) <= TOLERANCE and ece <= TOLERANCE
+    if score["calibration_p"] >= LEVEL:
+        claim = f"and whether that is right can't be told from n = {score['n']:,}"
+        if small:
+            claim = f"which is about right, within {TOLERANCE}"
+    elif bounds is not None and bounds[0] <= 0 <= bounds[1]:
+        text = f"The probabilities of {label} are wrong in both directions, "
+        claim = f"though their mean of {mean} fits"
     else:
-        text += f"and whether that is right can't be told from n = {score['n']:,}"
-    return f"{text} ({reason}, {write_p(score['calibration_p'])})."
+        claim = f"which is too {'high' if off > 0 else 'low'} by {abs(off):.3f}"
+        if bounds is not None:
+            claim += f" ({write_bounds(*sorted(map(abs, bounds)))})"
+    reason = f"expected calibration error {ece:.3f}, by chance alone {score['ece_by_chance']:.3f}"
+    return f"{text}{claim} ({reason}, {write_p(score['calibration_p'])})."
 
 
 def describe_pairs(pairs: pd.DataFrame) -> list[str]:
@@ -75,13 +106,12 @@ def describe_pairs(pairs: pd.DataFrame) -> list[str]:
     sentences = []
     for row in pairs.itertuples():
         size = f"{row.difference:.3f} ({write_bounds(row.low, row.high)})"
+        both = f"{row.model} and {row.other}"
+        claim = f"{both} can't be told apart on {row.n:,} pictures: difference {size}"
         if row.p_holm < LEVEL:
             claim = f"{row.model} is better than {row.other} by {size}"
         elif row.difference == 0:
-            claim = f"{row.model} and {row.other} score the same on {row.n:,} pictures: {size}"
-        else:
-            claim = f"{row.model} and {row.other} can't be told apart on {row.n:,} pictures: "
-            claim += f"difference {size}"
+            claim = f"{both} score the same on {row.n:,} pictures: {size}"
         sentences.append(f"{claim}, {write_p(row.p_holm)} (exact McNemar, Holm).")
     return sentences
 
@@ -91,36 +121,30 @@ def describe_balance(pairs: pd.DataFrame) -> list[str]:
     sentences = []
     for row in pairs.itertuples():
         claim = f"{row.model} and {row.other} can't be told apart"
-        if row.balanced_holm < LEVEL:
-            ordered = [row.model, row.other]
-            if row.balanced_difference < 0:
-                ordered.reverse()
-            claim = " is better than ".join(ordered)
-        size = f"{abs(row.balanced_difference):.3f}"
+        if row.balanced_holm < LEVEL and row.balanced_difference > 0:
+            claim = f"{row.model} is better than {row.other}"
+        elif row.balanced_holm < LEVEL:
+            claim = f"{row.other} is better than {row.model}"
         sentences.append(
-            f"Each class counting the same, {claim}: difference {size}, "
+            f"Each class counting the same, {claim}: difference {abs(row.balanced_difference):.3f}, "
             f"{write_p(row.balanced_holm)} (paired permutations, Holm)."
         )
     return sentences
 
 
 def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
-    """Say which way of training is better on average, as far as several runs tell.
-
-    Args:
-        ways, differences: as `comparisons.compare_ways` returns them.
-    """
+    """Say which way of training is better on average, as `comparisons.compare_ways` tells."""
     sentences = []
     for row in differences.itertuples():
-        size = f"{row.difference:.3f} ({write_bounds(row.low, row.high)})"
-        after = f"on average over {row.runs} trainings of each on {row.n:,} pictures"
+        claim = f"That {row.way} is better than {row.other} is not established: difference"
         if row.low > 0:
-            sentences.append(f"{row.way} is better than {row.other} by {size} {after}.")
+            claim = f"{row.way} is better than {row.other} by"
         elif row.high < 0:
-            sentences.append(f"{row.way} is worse than {row.other}: difference {size} {after}.")
-        else:
-            claim = f"That {row.way} is better than {row.other} is not established"
-            sentences.append(f"{claim}: difference {size} {after}.")
+            claim = f"{row.way} is worse than {row.other}: difference"
+        sentences.append(
+            f"{claim} {row.difference:.3f} ({write_bounds(row.low, row.high)}) "
+            f"on average over {row.runs} trainings of each on {row.n:,} pictures."
+        )
     once = ways.index[ways.runs == 1]
     if len(once):
         sentences.append(
@@ -131,53 +155,35 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
 
 
 def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
-    """Say which models are right on one picture; where the truth is unknown, whether they agree.
-
-    Args:
-        truth: its class, or "".
-        predicted: model label to class.
-    """
+    """Say which models (label to class) are right on one picture, or agree where truth is ""."""
+    classes, right = set(predicted.values()), [k for k in predicted if predicted[k] == truth]
+    if not truth and len(classes) == 1:
+        return f"Truth unknown; the models agree on {classes.pop()}."
     if not truth:
-        classes = set(predicted.values())
-        if len(classes) == 1:
-            return f"Truth unknown; the models agree on {classes.pop()}."
         return f"Truth unknown; the models see {len(classes)} different classes."
-    right = [label for label, name in predicted.items() if name == truth]
     if len(right) == len(predicted):
         return "Every model is right."
     if not right:
         return "No model is right."
-    verb = "is" if len(right) == 1 else "are"
-    return f"{' and '.join(right)} {verb} right."
+    return f"{' and '.join(right)} {'are' if right[1:] else 'is'} right."
 
 
-def describe_extremes(per_class: dict[str, float], count: int = 3) -> str:
-    """Say which classes a model recognises best and worst, ties together.
-
-    Args:
-        per_class: {class: recall}.
-        count: how many of tied classes are named.
-    """
+def describe_extremes(per_class: dict[str, float]) -> str:
+    """Say which classes have the best and the worst recall, ties together."""
     recall = pd.Series(per_class, dtype=float)
-    parts = []
-    for side, value in (("best", recall.max()), ("worst", recall.min())):
-        names = join_names(recall.index[recall == value], count)
-        parts.append(f"{side} {names} ({value:.2f})")
-    return "; ".join(parts) + "."
+    best, worst = recall.max(), recall.min()
+    names = [join_names(recall.index[recall == value]) for value in (best, worst)]
+    return f"best {names[0]} ({best:.2f}); worst {names[1]} ({worst:.2f})."
 
 
 def describe_gap(history: pd.DataFrame) -> str:
     """Say how far training and validation are apart after the last epoch, and where the loss goes.
 
     A trend is claimed only where Kendall's tau of the last epochs and their validation losses is
-    not 0 (Mann 1945).
-
-    Args:
-        history: columns epoch, accuracy, val_accuracy, val_loss, as `training.fit` returns it.
+    not 0 (Mann 1945). `history` is as `training.fit` returns it.
     """
     last, tail = history.iloc[-1], history.tail(LAST)
-    gap = last.accuracy - last.val_accuracy
-    best = history.loc[history.val_loss.idxmin()]
+    gap, best = last.accuracy - last.val_accuracy, history.loc[history.val_loss.idxmin()]
     side = "above" if gap >= 0 else "below"
     text = (
         f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
