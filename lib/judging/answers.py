@@ -29,18 +29,13 @@ class Answers:
         self.right, self.confidence, self.scores = {}, {}, {}
 
     def add(self, about: dict, y_prob: np.ndarray) -> None:
-        """Add the answers of one model.
-
-        Args:
-            about: as `saved.list_models` gives it; name, label, seed and weights are used.
-            y_prob: float (n, classes), rows sum to 1.
-        """
+        """Add the answers of one model: its JSON, and float (n, classes), rows sum to 1."""
         label, y_pred = about["label"], y_prob.argmax(axis=1)
         self.about[label], self.y_prob[label] = about, y_prob
         self.predicted[label] = np.array(self.class_names)[y_pred]
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
-        score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
-        self.scores[label] = score
+        told = self.y_true, y_prob, self.class_names, self.families
+        self.scores[label] = metrics.evaluate(*told)
 
     @property
     def labels(self) -> list[str]:
@@ -85,43 +80,41 @@ class Answers:
 
     def sum_matrices(self, labels) -> np.ndarray:
         """Return the confusion matrix of these models together: int (classes, classes)."""
-        count, answers = len(self.class_names), [self.y_prob[k].argmax(axis=1) for k in labels]
-        return sum(metrics.count_confusions(self.y_true, y_pred, count) for y_pred in answers)
+        answers = np.concatenate([self.y_prob[label].argmax(axis=1) for label in labels])
+        truth = np.tile(self.y_true, len(labels))
+        return metrics.count_confusions(truth, answers, len(self.class_names))
 
     def list_runs(self) -> pd.DataFrame:
         """List all runs: columns way, seed, top1."""
-        rows = [
-            (about["name"].split("@")[0], about["seed"], self.scores[label]["top1"])
-            for label, about in self.about.items()
-        ]
-        return pd.DataFrame(rows, columns=["way", "seed", "top1"])
+        runs = pd.DataFrame(self.about.values())
+        tops = [score["top1"] for score in self.scores.values()]
+        return pd.DataFrame(
+            {"way": runs["name"].str.split("@").str[0], "seed": runs.seed, "top1": tops}
+        )
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.
 
-        Returns:
-            columns class, pictures, and of each first run its label, then "low" and "high" behind
-            it: recall with its 95 % interval.
+        Columns class, pictures, and of each first run its label, then "low" and "high" behind it:
+        recall with its 95 % interval.
         """
         table = pd.DataFrame({"class": self.class_names})
         table["pictures"] = np.bincount(self.y_true, minlength=len(table))
         for label, score in self.first_scores.items():
-            bounds = np.array(list(score["per_class_interval"].values()))
             table[label] = np.array(list(score["per_class"].values()), float)
-            table[[f"{label} low", f"{label} high"]] = bounds
+            table[[f"{label} low", f"{label} high"]] = list(score["per_class_interval"].values())
         order = table[self.labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that no trained model recognises, the label least probable first.
 
-        Returns:
-            Index: position of the picture. Columns file, label, each trained model's answer, and
-            label_probability, the mean over these models.
+        Index: position of the picture. Columns file, label, each trained model's answer, and
+        label_probability, the mean over these models.
         """
-        table = pd.DataFrame({"file": self.files, "label": self.truth})
+        said = {label: self.predicted[label] for label in self.trained}
+        table = pd.DataFrame({"file": self.files, "label": self.truth} | said)
         of_truth = [self.y_prob[k][np.arange(len(self.y_true)), self.y_true] for k in self.trained]
-        table = table.assign(**{label: self.predicted[label] for label in self.trained})
         table["label_probability"] = np.mean(of_truth, axis=0)
         missed = ~np.any([self.right[label] for label in self.trained], axis=0)
         return table[missed].sort_values("label_probability", kind="stable")

@@ -64,7 +64,7 @@ def find_ece(confidence, right) -> float:
 
 
 def resample_calibration(confidence, right, families=None) -> tuple[float, float]:
-    """Test calibration by consistency resampling (Bröcker and Smith 2007): draw which answers are right.
+    """Test calibration by drawing which answers are right (resampling: Bröcker and Smith 2007).
 
     Pictures of a family are right or wrong together, the worst case.
 

@@ -1,4 +1,4 @@
-"""Sentences that claim no more than the numbers and tests behind them, and how these are written."""
+"""Sentences that claim no more than the tests behind them, and how numbers are written in them."""
 
 import re
 
@@ -63,8 +63,8 @@ def describe_verdict(scores: dict[str, dict], pairs: pd.DataFrame) -> list[str]:
     if len(set(score["support"].values())) == 1:
         common = "always answering the same class"
     text = (
-        f"{join_names(best)} {verbs} recognises {top:.3f} of {score['n']:,} validation pictures (95 % "
-        f"interval {low:.3f}–{high:.3f}), where {common} would score {score['baseline']:.3f}"
+        f"{join_names(best)} {verbs} recognises {top:.3f} of {score['n']:,} validation pictures "
+        f"(95 % interval {low:.3f}–{high:.3f}), where {common} would score {score['baseline']:.3f}"
     )
     if low <= score["baseline"]:
         text += ", which the interval does not rule out"
@@ -125,10 +125,8 @@ def describe_balance(pairs: pd.DataFrame) -> list[str]:
             claim = f"{row.model} is better than {row.other}"
         elif row.balanced_holm < LEVEL:
             claim = f"{row.other} is better than {row.model}"
-        sentences.append(
-            f"Each class counting the same, {claim}: difference {abs(row.balanced_difference):.3f}, "
-            f"{write_p(row.balanced_holm)} (paired permutations, Holm)."
-        )
+        claim += f": difference {abs(row.balanced_difference):.3f}, {write_p(row.balanced_holm)}"
+        sentences.append(f"Each class counting the same, {claim} (paired permutations, Holm).")
     return sentences
 
 
@@ -186,8 +184,8 @@ def describe_gap(history: pd.DataFrame) -> str:
     gap, best = last.accuracy - last.val_accuracy, history.loc[history.val_loss.idxmin()]
     side = "above" if gap >= 0 else "below"
     text = (
-        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
-        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
+        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the validation "
+        f"accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
         f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f})"
     )
     if best.epoch < last.epoch:

@@ -145,7 +145,7 @@ def add_legend(figure: Figure, axes: plt.Axes) -> None:
 
 
 def choose_ticks(low: float, high: float) -> np.ndarray:
-    """Return one to five round places of a logarithmic axis, which spans a factor of 2.6 or more."""
+    """Return one to five round places of a logarithmic axis that spans a factor of 2.6 or more."""
     for subs in ((1, 2, 3, 5), (1, 3), (1,)):
         ticks = LogLocator(subs=subs, numticks=99).tick_values(low, high)
         ticks = ticks[(ticks > low * 1.1) & (ticks < high / 1.1)]

@@ -1,4 +1,4 @@
-"""One HTML page, readable without network, from the executed evaluation and random-image notebooks."""
+"""One HTML page, readable without network, from the executed notebooks 05 and 06."""
 
 import base64
 import io
@@ -55,34 +55,24 @@ PAGE = """<!DOCTYPE html>
 </html>
 """
 SCROLL = '<div class="scroll" role="group" tabindex="0" aria-label="{}">{}</div>'
+LEVEL = re.compile(r"(?<=<h|/h)\d")
 PIECE = re.compile(r"<h([2-6])[^>]*>(.*?)</h\1>|<table.*?</table>|<pre.*?</pre>|<img[^>]*>", re.S)
 
 
 def write_report(ws) -> Path | None:
-    """Write report.html from those of the two executed notebooks that there are.
-
-    Args:
-        ws: the workspace.
-
-    Returns:
-        Its path, or None when neither notebook was executed.
-    """
+    """Write report.html from those of the two notebooks that were executed; None if none was."""
     paths = [ws.results / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS]
     bodies = [render_notebook(path) for path in paths if path.exists()]
     if not bodies:
         return None
     # The title says what the first heading would; those of a second notebook go one level down.
     bodies[0] = re.sub("<h1.*?</h1>", "", bodies[0], flags=re.S)
-    for level in (3, 2, 1):
-        bodies[1:] = [re.sub(f"(</?h){level}", rf"\g<1>{level + 1}", body) for body in bodies[1:]]
+    bodies[1:] = [LEVEL.sub(lambda level: str(int(level[0]) + 1), body) for body in bodies[1:]]
     headings = []
     body = PIECE.sub(lambda piece: _mend(piece, headings), "".join(bodies))
-    contents = (
-        f'<li><a href="#part-{number}">{text}</a></li>'
-        for number, (level, text) in enumerate(headings, 1)
-        if level == "2"
-    )
-    page = PAGE.format(title=make_title(ws), style=STYLE, contents="\n".join(contents), body=body)
+    sections = re.findall('<h2 id="(.*?)">(.*?)</h2>', body, re.S)
+    contents = "\n".join(f'<li><a href="#{place}">{text}</a></li>' for place, text in sections)
+    page = PAGE.format(title=make_title(ws), style=STYLE, contents=contents, body=body)
     path = ws.file("report.html")
     with whole_file(path) as part:
         part.write_text(page, encoding="utf-8")
@@ -113,35 +103,27 @@ def render_notebook(path: Path) -> str:
 
 
 def shrink_picture(address: re.Match) -> str:
-    """Return the smaller data address of a picture: PNG with a palette (plots) or WebP (photographs).
-
-    Args:
-        address: its first group is the present PNG in base 64.
-    """
-    picture, found = Image.open(io.BytesIO(base64.b64decode(address[1]))).convert("RGB"), {}
-    for kind, image, options in (
-        ("png", picture.quantize(dither=Image.Dither.NONE), {"optimize": True}),
-        ("webp", picture, {"quality": 88}),
-    ):
-        file = io.BytesIO()
-        image.save(file, kind, **options)
-        found[kind] = file.getvalue()
-    kind = min(found, key=lambda kind: len(found[kind]))
-    return f"data:image/{kind};base64,{base64.b64encode(found[kind]).decode()}"
+    """Return a PNG in base 64 (the first group) smaller: with a palette (plots), or WebP (photos)."""
+    picture = Image.open(io.BytesIO(base64.b64decode(address[1]))).convert("RGB")
+    plot, photo = io.BytesIO(), io.BytesIO()
+    picture.quantize(dither=Image.Dither.NONE).save(plot, "png", optimize=True)
+    picture.save(photo, "webp", quality=88)
+    kind, file = ("png", plot) if plot.tell() < photo.tell() else ("webp", photo)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _mend(piece: re.Match, headings: list[tuple[str, str]]) -> str:
+def _mend(piece: re.Match, headings: list[str]) -> str:
     """Return a heading with its place, or a table, text or picture that a keyboard can scroll."""
     text, level = piece[0], piece[1]
     if level:
-        headings.append((level, piece[2]))
+        headings.append(piece[2])
         return f'<h{level} id="part-{len(headings)}">{piece[2]}</h{level}>'
     kind = "Text"
     if text.startswith("<table"):
         kind, text = "Table", _mend_table(text)
     elif text.startswith("<img"):
         kind, text = "Figure", re.sub('data:image/png;base64,([^"]*)', shrink_picture, text)
-    heading = re.sub("<.*?>", "", headings[-1][1]).replace('"', "&quot;") if headings else "start"
+    heading = re.sub("<.*?>", "", headings[-1]).replace('"', "&quot;") if headings else "start"
     return SCROLL.format(f"{kind}: {heading}", text)
 
 
