@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
 from scipy.stats import norm, t
 
-from lib.judging.intervals import LEVEL, find_effect
+from lib.judging.intervals import FEWEST, LEVEL, find_effect
 
 # Draws of the permutation test, and what decides them.
 DRAWS, SEED = 2000, 0
@@ -138,7 +138,7 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
     runs = {way: pd.DataFrame(seeds).astype(float) for way, seeds in right.items()}
     rows = []
     for way, table in runs.items():
-        mean, low, high = bound_mean(table, families, LEVEL)
+        mean, low, high = bound_mean(table, families, LEVEL, 0)
         tops = table.mean()
         rows.append((way, len(tops), mean, tops.min(), tops.max(), low, high, len(table)))
     columns = ["way", "runs", "mean", "lowest", "highest", "low", "high", "n"]
@@ -148,14 +148,14 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
     gaps = {pair: table.dropna(axis=1) for pair, table in gaps.items()}
     gaps = {pair: table for pair, table in gaps.items() if table.shape[1] > 1}
     rows = [
-        (*pair, *bound_mean(table, families, LEVEL / len(gaps)), table.shape[1], len(table))
+        (*pair, *bound_mean(table, families, LEVEL / len(gaps), -1), table.shape[1], len(table))
         for pair, table in gaps.items()
     ]
     columns = ["way", "other", "difference", "low", "high", "runs", "n"]
     return ways, pd.DataFrame(rows, columns=columns)
 
 
-def bound_mean(table: pd.DataFrame, families, level: float) -> tuple[float, float, float]:
+def bound_mean(table: pd.DataFrame, families, level: float, least: int) -> tuple:
     """Return a mean over pictures (rows) and runs (columns), and its interval: both are chance.
 
     The variance is that of the pictures' means plus what the runs add to it (two-way random effects:
@@ -163,20 +163,21 @@ def bound_mean(table: pd.DataFrame, families, level: float) -> tuple[float, floa
     the squares of the two widths are added (Graybill and Wang 1980).
 
     Returns:
-        mean, low, high: the last two NaN for one run.
+        mean, low, high: within `least` and 1; the last two NaN for one run, for too few pictures, or
+        where all pictures are alike, so that nothing tells how others would be.
     """
     (n, runs), of_each = table.shape, table.mean()
     mean = of_each.mean()
-    if runs < 2:
-        return mean, np.nan, np.nan
     residuals = table - mean
     if families is not None:
         residuals = residuals.groupby(families).sum()
     residuals, groups = residuals.to_numpy(), len(residuals)
+    if runs < 2 or groups < FEWEST or not residuals.any():
+        return mean, np.nan, np.nan
     of_pictures = (residuals.mean(axis=1) ** 2).sum() / n**2 * groups / (groups - 1)
     of_runs = of_each.var() / runs
     rest = residuals - residuals.mean(axis=1, keepdims=True) - residuals.mean(axis=0)
     of_both = (rest**2).sum() / n**2 / (runs * (runs - 1))
     spreads = [max(of_pictures - of_both, 0), of_runs]
     width = np.sqrt((t.ppf(1 - level / 2, [groups - 1, runs - 1]) ** 2 * spreads).sum())
-    return mean, mean - width, mean + width
+    return mean, max(mean - width, least), min(mean + width, 1)

@@ -9,8 +9,9 @@ from scipy.stats import t
 
 # The level of every test and interval.
 LEVEL = 0.05
-# With fewer pictures, in effect or for the ECE, or fewer mistakes, no interval holds often enough.
-FEWEST, FEWEST_FOR_ECE, FEWEST_MISTAKES = 20, 80, 5
+# With fewer pictures (families, where they come in families), for the ECE or a class, or fewer of
+# right or of wrong answers, no interval holds often enough.
+FEWEST, FEWEST_FOR_ECE, FEWEST_IN_CLASS, FEWEST_MISTAKES = 20, 80, 5, 5
 
 
 def wilson_interval(right: float, n: float, freedom: float = np.inf) -> list[float]:
@@ -34,6 +35,21 @@ def find_effect(values, families) -> float:
         return 1.0
     sums = np.bincount(families, values)
     return max(1.0, float(sums @ sums / max(values @ values, 1e-300)))
+
+
+def drop_lonely(families):
+    """Return families, int (n,); None where each has one picture, so that nothing belongs together."""
+    if families is None or len(np.unique(families)) == len(families):
+        return None
+    return families
+
+
+def count_members(y_true, families, num_classes: int) -> np.ndarray:
+    """Return how many independent pictures each class has: its families, or all: int (classes,)."""
+    if families is None:
+        return np.bincount(y_true, minlength=num_classes)
+    pairs = np.unique(np.stack([y_true, families]), axis=1)
+    return np.bincount(pairs[0], minlength=num_classes)
 
 
 def find_share_interval(right, families=None) -> list[float]:

@@ -7,8 +7,8 @@ from sklearn.metrics import confusion_matrix
 from lib.judging import calibration, intervals
 from lib.judging.intervals import find_share_interval
 
-# With fewer pictures in a class, or in the wrong place, no interval of ROC AUC holds often enough.
-FEWEST_IN_CLASS, FEWEST_MISPLACED = 5, 2
+# With fewer pictures in the wrong place no interval of ROC AUC holds often enough.
+FEWEST_MISPLACED = 2
 
 
 def evaluate(y_true, y_prob, class_names, families=None) -> dict:
@@ -29,6 +29,7 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
         None where there are too few pictures for one.
     """
     y_true, y_prob = np.asarray(y_true), np.asarray(y_prob)
+    families = intervals.drop_lonely(families)
     y_pred, of_truth = y_prob.argmax(axis=1), y_prob[np.arange(len(y_true)), y_true, None]
     # Of equal probabilities the first counts as the higher, as argmax has it.
     earlier = np.arange(y_prob.shape[1]) < y_true[:, None]
@@ -46,7 +47,7 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
         "baseline": float(support.max() / len(y_true)),
         **measure_areas(y_true, y_prob, families),
         **calibration.measure_calibration(y_true, y_prob, families),
-        **calibration.judge_temperature(y_true, y_prob),
+        **calibration.judge_temperature(y_true, y_prob, families),
         **score_classes(y_true, y_pred, class_names, families),
     }
 
@@ -95,10 +96,14 @@ def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
     """
     support = matrix.sum(axis=1)
     shares, scores = _share_answers(matrix), {}
-    inverse = 1 / support[support > 0]
+    members = intervals.count_members(y_true, families, len(matrix))
+    inverse = 1 / members[members > 0]
     enough = len(inverse) ** 2 / inverse.sum() >= intervals.FEWEST
     # A class of one picture says nothing of its spread.
     enough &= (inverse == 1).sum() <= inverse.sum() / 2
+    in_class = 1 / inverse.mean() >= intervals.FEWEST_IN_CLASS
+    if families is not None:
+        enough &= in_class and members[members > 0].min() > 1
     smooth = _weigh_pictures(shares * support[:, None])
     for name, (value, _, scale) in _weigh_pictures(matrix).items():
         middle, influence, _ = smooth[name]
@@ -111,7 +116,11 @@ def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
         n = middle * (1 - middle) / (variance.sum() * effect)
         bounds = intervals.wilson_interval(value * n, n, freedom)
         scores[name] = float(scale(value))
-        scores[f"{name}_interval"] = [float(scale(bound)) for bound in bounds] if enough else None
+        # In classes of few pictures F1 is too low.
+        if enough and (in_class or "f1" not in name):
+            scores[f"{name}_interval"] = [float(scale(bound)) for bound in bounds]
+        else:
+            scores[f"{name}_interval"] = None
     return scores
 
 
@@ -172,9 +181,11 @@ def measure_areas(y_true, y_prob, families=None) -> dict:
     scores |= {"roc_auc": float(areas.mean()), "pr_auc": float(precisions.mean())}
     # How many pictures are ranked too low, in all: with few, the interval would promise too much.
     misplaced = (np.minimum(support, len(y_true) - support)[classes] * (1 - areas)).sum()
-    if misplaced >= FEWEST_MISPLACED and support[classes].min() >= FEWEST_IN_CLASS:
+    members = intervals.count_members(y_true, families, len(support))[classes]
+    if misplaced >= FEWEST_MISPLACED and members.min() >= intervals.FEWEST_IN_CLASS:
         values = areas.mean() + len(y_true) * influence
-        bounds = intervals.find_mean_interval(values, families, strata=y_true)
+        strata = y_true if families is None else None
+        bounds = intervals.find_mean_interval(values, families, strata)
         scores["roc_auc_interval"] = np.clip(bounds, 0, 1).tolist()
     return scores
 
