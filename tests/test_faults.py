@@ -199,7 +199,7 @@ def test_fresh_chain_that_dies_at_once_is_not_taken_for_finished(tmp_path, monke
     def die(*arguments):
         raise RuntimeError("died")
 
-    monkeypatch.setattr(chain, "run_notebooks", die)
+    monkeypatch.setattr(runner, "run_notebooks", die)
     for more, is_kept in ((["--resume"], False), ([], False)):
         finished.write_text("{}")
         assert chain.main(["--paths", str(paths), *more]) == 1
