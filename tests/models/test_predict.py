@@ -11,7 +11,7 @@ from keras import layers
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
-from lib.judging.metrics import soften
+from lib.judging.calibration import soften
 from lib.models import predict as classify_files
 from lib.models import saved
 from lib.storage import read_table
