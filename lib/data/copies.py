@@ -20,13 +20,10 @@ def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.D
     Args:
         pictures: columns file, label, digest, perhaps others; sorted by file.
         rule: "together" keeps all; "drop" the first of each content, or none where they are in
-            different classes.
+            different classes; anything else is a ValueError.
 
     Returns:
         The rows that stay, and checks: file, problem (`duplicate`, `duplicate_other_class`), action.
-
-    Raises:
-        ValueError: the rule is neither.
     """
     if rule not in ("together", "drop"):
         raise ValueError(f'DUPLICATES is {rule!r}; it is "together" or "drop".')
@@ -35,11 +32,8 @@ def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.D
     found, action, kept = labels.transform("size") > 1, "kept, same part", pictures
     if rule == "drop":
         # Where parts were given, the copy that is validated on stays.
-        order = (
-            pictures.sort_values("part", ascending=False, kind="stable")
-            if "part" in pictures
-            else pictures
-        )
+        order = pictures.reindex(columns=["digest", "part"])
+        order = order.sort_values("part", ascending=False, kind="stable")
         found, action = conflict | order.duplicated("digest"), "left out"
         kept = pictures[~found].reset_index(drop=True)
     problem = conflict.map({True: "duplicate_other_class", False: "duplicate"})
@@ -55,8 +49,8 @@ def list_alike(pictures: pd.DataFrame, alike: pd.DataFrame) -> tuple[pd.DataFram
         alike: as `find_alike` returns it.
 
     Returns:
-        near: columns file, other, distance, mirrored.
-        checks: file (sorted), problem (`near_duplicate`, or `near_duplicate_other_class`), action.
+        Columns file, other, distance, mirrored; and checks: file (sorted), problem
+        (`near_duplicate`, or `near_duplicate_other_class`), action.
     """
     file, label = pictures.file.to_numpy(), pictures.label.to_numpy()
     near = alike.assign(file=file[alike.a], other=file[alike.b])

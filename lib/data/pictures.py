@@ -47,14 +47,7 @@ class PictureError(ValueError):
 
 
 def load(source: Path | bytes, image_size: int) -> np.ndarray:
-    """Decode one picture, of a path or of bytes, and squeeze it to a square, antialiased.
-
-    Returns:
-        uint8 (image_size, image_size, 3), sRGB, 0-255.
-
-    Raises:
-        PictureError: as `open_upright`.
-    """
+    """Decode one picture as `open_upright`, and squeeze it as `square`."""
     return square(open_upright(source, find_decoding_side(image_size)), image_size)
 
 
@@ -64,7 +57,7 @@ def find_decoding_side(image_size: int) -> int:
 
 
 def square(picture: np.ndarray, image_size: int) -> np.ndarray:
-    """Squeeze a picture to a square, averaging areas: uint8 (image_size, image_size, 3)."""
+    """Squeeze a picture, averaging areas, to a square: uint8 (image_size, image_size, 3)."""
     height, width = (min(side, image_size) for side in picture.shape[:2])
     shrunk = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.resize(shrunk, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
@@ -80,11 +73,7 @@ def open_upright(source: Path | bytes, least_side: int) -> np.ndarray:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file that may hold a picture.
-
-    Raises:
-        PictureError: with the problem unreadable, not_a_file or too_large (over 256 MiB).
-    """
+    """Read a file; a PictureError says unreadable, not_a_file or too_large (over 256 MiB)."""
     try:
         found = path.stat()
         # A pipe or a device would never end.
@@ -104,8 +93,7 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     decoder, never below `least_side`; what the decoder calls damaged is refused.
 
     Returns:
-        picture: uint8 (height, width, 3), sRGB.
-        size: its full width and height in pixels, as shown.
+        uint8 (height, width, 3), and the full width and height in pixels, as shown.
 
     Raises:
         PictureError: with the problem empty, not_a_picture, git_lfs_pointer, needs_pillow_heif,
@@ -178,7 +166,7 @@ def _name_problem(error: Exception, data: bytes) -> str:
     if isinstance(error, NotImplementedError):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
-        is_tiff = data[:4] in (b"II*\0", b"MM\0*")
+        is_tiff = data.startswith((b"II*\0", b"MM\0*"))
         return sniff(data[:64]) or ("unsupported" if is_tiff else "corrupt")
     return "truncated" if re.search("truncated|Premature end of JPEG", str(error)) else "corrupt"
 

@@ -22,8 +22,7 @@ def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
         pictures: columns digest and, if known, group ("" for none).
         alike: pairs (k, 2) of digests.
 
-    Returns:
-        int (n,): equal for two pictures exactly if such bonds connect them.
+    Returns int (n,), equal for two pictures exactly if such bonds connect them.
     """
     bonds = pictures.reindex(columns=["digest", "group"]).fillna("").query("group != ''")
     pairs = [*zip(bonds.digest, "group " + bonds.group), *map(tuple, alike)]
@@ -44,13 +43,9 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Args:
         pictures: columns file, label, digest and family, in any order.
-        seed: the same seed and pictures give the same split.
 
-    Returns:
-        columns file, label, part (`train` or `validation`), sorted by file.
-
-    Raises:
-        ValueError: as `check_parts`.
+    Returns columns file, label, part (`train` or `validation`), sorted by file; raises as
+    `check_parts`.
     """
     pictures = pictures.sort_values("file", ignore_index=True)
     hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
@@ -86,14 +81,8 @@ def _count_validation(support: Counter) -> Counter:
 def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take the parts that were given; a family of both parts stays in validation alone.
 
-    Args:
-        pictures: columns file, label, part and family.
-
-    Returns:
-        The split as `split` returns it, and checks: training pictures that are left out.
-
-    Raises:
-        ValueError: as `check_parts`.
+    Of pictures with columns file, label, part and family, returns the split, as `split` does, and
+    checks: the training pictures that are left out.
     """
     tested = set(pictures.family[pictures.part == "validation"])
     twice = (pictures.part == "train") & pictures.family.isin(tested)
@@ -114,11 +103,7 @@ def check_parts(table: pd.DataFrame) -> None:
 
 
 def read_split(ws) -> pd.DataFrame:
-    """Read split.csv: columns file, label, part.
-
-    Raises:
-        FileNotFoundError: 01_data_prep has not been run.
-    """
+    """Read split.csv: columns file, label, part; an error where 01_data_prep has not been run."""
     return read_table(ws.existing("split.csv", made_by="01_data_prep"))
 
 
