@@ -47,7 +47,7 @@ class Workspace:
         return path
 
     def existing(self, name: str, made_by: str) -> Path:
-        """Return the path of a results file that an earlier notebook wrote; an error names it."""
+        """Return the path of a results file; where it is missing, an error names who writes it."""
         path = self.results / name
         if not path.exists():
             raise FileNotFoundError(
@@ -95,8 +95,8 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     found = Path(named) if named else next((path for path in usual if path.exists()), None)
     if found is None or str(named) == "demo":
         pictures = DEMO / "pictures"
-        tests = {"test": pictures / "test", "test_labels": pictures / "test_labels.csv"}
-        return Workspace(pictures / "train", DEMO / "results", DEMO / "scratch", **tests)
+        new = {"test": pictures / "test", "test_labels": pictures / "test_labels.csv"}
+        return Workspace(pictures / "train", DEMO / "results", DEMO / "scratch", **new)
     paths, base = _read_paths(found), found.resolve().parent
     folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
     # What lies on Kaggle has no local path before it is downloaded.

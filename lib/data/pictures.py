@@ -6,7 +6,7 @@ import re
 import stat
 import threading
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import cv2
@@ -107,26 +107,19 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
             with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
                 samples = _read_samples(picture, data, least_side)
                 shown = colours.convert_to_rgb(samples, picture.info.get("icc_profile"))
-            orientation = _read_orientation(picture)
-        if orientation > 1:
+            orientation = None
+            # A TIFF's decoder has turned it; Exif that nobody can read tells nothing.
+            with suppress(Exception):
+                if picture.format != "TIFF":
+                    orientation = picture.getexif().get(ORIENTATION)
+        if orientation in range(2, 9):
             turned = Image.fromarray(shown)
             turned.getexif()[ORIENTATION] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
-        return shown, size[::-1] if orientation > 4 else size
+        return shown, size[::-1] if orientation in range(5, 9) else size
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
-
-
-def _read_orientation(picture: Image.Image) -> int:
-    if picture.format == "TIFF":
-        return 1  # Its decoder has turned it.
-    try:
-        orientation = picture.getexif().get(ORIENTATION)
-    # Exif that nobody can read tells nothing, and the pixels are as good.
-    except Exception:
-        return 1
-    return orientation if orientation in range(1, 9) else 1
 
 
 def _read_samples(picture: Image.Image, data: bytes, least_side: int):

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -24,13 +23,14 @@ def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
 
     Returns int (n,), equal for two pictures exactly if such bonds connect them.
     """
-    bonds = pictures.reindex(columns=["digest", "group"]).fillna("").query("group != ''")
-    pairs = [*zip(bonds.digest, "group " + bonds.group), *map(tuple, alike)]
+    grouped = pictures.reindex(columns=["digest", "group"], fill_value="").query("group != ''")
+    bonds = [*zip(grouped.digest, "group " + grouped.group), *alike]
+    ends = np.array(bonds, object).reshape(-1, 2)
     # Contents and groups are the places of a graph.
-    places = pd.Index([*pictures.digest, *chain.from_iterable(pairs)]).unique()
-    first, second = (places.get_indexer([pair[side] for pair in pairs]) for side in (0, 1))
-    graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(len(places),) * 2)
-    return connected_components(graph, directed=False)[1][places.get_indexer(pictures.digest)]
+    places, names = pd.factorize(np.concatenate([pictures.digest, *ends.T]))
+    own, first, second = np.split(places, [len(pictures), len(pictures) + len(bonds)])
+    graph = coo_array((np.ones(len(bonds)), (first, second)), shape=(len(names), len(names)))
+    return connected_components(graph, directed=False)[1][own]
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -93,8 +93,8 @@ def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def check_parts(table: pd.DataFrame) -> None:
     """Raise a ValueError, which says what to do, unless every class stands in both parts."""
-    parts = table.groupby("label").part.agg(set)
-    if (undivided := parts.index[parts.map(len) < 2]).size:
+    parts = table.groupby("label").part.nunique()
+    if (undivided := parts.index[parts < 2]).size:
         raise ValueError(
             f"These classes stand in one part alone: {', '.join(undivided)}. Where parts were given, "
             "correct them. Else their files are copies, look-alikes or one group of too few pictures "
