@@ -130,11 +130,8 @@ def draw_picture(class_name, rng):
 def draw_dataset(folder, per_class=40, test_count=20, seed=0):
     """Draw the demo set into a folder, whole or not at all, unless the folder is there.
 
-    Args:
-        folder: where train/<Class>/, test/ and test_labels.csv (header file,label) go.
-        per_class: number of training pictures of each class.
-        test_count: number of test pictures, their classes balanced and in random order.
-        seed: the same one gives the same files.
+    It holds train/<Class>/, test/ and test_labels.csv (header file,label); the test pictures are of
+    all classes alike, in random order. The same seed gives the same files.
     """
     folder = Path(folder)
     unfinished = folder.with_name(folder.name + ".unfinished")

@@ -23,12 +23,9 @@ def list_pictures(
             `validation`) and group: what belongs together, say the pictures of one animal.
         validation: folder of class folders that is the validation part.
 
-    Returns:
-        columns file (relative to `train`), label, part, group ("" where not given), problem (""
-        where it may be a picture, else one word), sorted by file.
-
-    Raises:
-        ValueError: the labels file can't be used, or fits no picture.
+    Returns columns file (relative to `train`), label, part, group ("" where not given), problem (""
+    where it may be a picture, else one word), sorted by file. Raises a ValueError where the labels
+    file can't be used, or fits no picture.
     """
     table = walk(train)
     table = label_by_folder(table, train) if labels is None else _label_by_file(table, labels)

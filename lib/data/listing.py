@@ -46,10 +46,9 @@ def walk(folder: Path) -> pd.DataFrame:
 
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
-    Returns:
-        columns file (relative to `folder`, with /) and problem, sorted by file: "" where it may be
-        a picture, else junk, odd_name, circular_link, unreadable, not_a_file or a word of `sniff`.
-        Junk and folders that can't be entered stand there as one row.
+    Returns columns file (relative to `folder`, with /) and problem, sorted by file: "" where it may
+    be a picture, else junk, odd_name, circular_link, unreadable, not_a_file or a word of `sniff`.
+    Junk and folders that can't be entered stand there as one row.
     """
     rows = []
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lib.data import colours
 
-# Raise it when `load` changes what it returns: stores of older loaders are removed.
-LOADER_VERSION = 2
+LOADER_VERSION = 2  # raise it when `load` returns something else: older stores are removed
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -30,9 +29,7 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     FORMATS.append("HEIF")
     ENDINGS |= {".heic", ".heif"}
 LARGEST_FILE, LARGEST_PICTURE, LARGE_PICTURE = 1 << 28, 89_478_485, 1 << 24  # bytes, pixels, pixels
-# No picture is decoded below this side, so that usual sizes and the facts share a decoding.
-LEAST_SIDE = 224
-ORIENTATION = 0x0112
+LEAST_SIDE = 224  # to decode to, so that usual sizes and the facts share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()
@@ -92,12 +89,9 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
     decoder, never below `least_side`; what the decoder calls damaged is refused.
 
-    Returns:
-        uint8 (height, width, 3), and the full width and height in pixels, as shown.
-
-    Raises:
-        PictureError: with the problem empty, not_a_picture, git_lfs_pointer, needs_pillow_heif,
-            truncated, corrupt, unsupported or too_large (over 89 million pixels).
+    Returns uint8 (height, width, 3), and the full width and height in pixels, as shown. Raises a
+    PictureError that says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
+    corrupt, unsupported or too_large (over 89 million pixels).
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
@@ -111,10 +105,10 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
             # A TIFF's decoder has turned it; Exif that nobody can read tells nothing.
             with suppress(Exception):
                 if picture.format != "TIFF":
-                    orientation = picture.getexif().get(ORIENTATION)
+                    orientation = picture.getexif().get(ExifTags.Base.Orientation)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
-            turned.getexif()[ORIENTATION] = orientation
+            turned.getexif()[ExifTags.Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
         return shown, size[::-1] if orientation in range(5, 9) else size
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.

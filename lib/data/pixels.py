@@ -36,12 +36,9 @@ def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
         image_sizes: sides of the squares in pixels.
         scratch: folder of the stores.
 
-    Returns:
-        One row a file, in order: file, digest, width, height (as shown, 0 where unknown),
-        darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable).
-
-    Raises:
-        OSError: the pixels would find no room, or could not be written.
+    Returns one row a file, in order: file, digest, width, height (as shown, 0 where unknown),
+    darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable). Raises an
+    OSError where the pixels would find no room, or could not be written.
     """
     remove_older_stores(scratch)
     files, stores, read = list(files), open_stores(scratch, image_sizes), []
@@ -128,9 +125,7 @@ def _find_copies(ws) -> Path:
 def open_pixels(ws, files, image_size: int) -> Selection:
     """Open the decoded pixels of some files of the split; what was not prepared is prepared now.
 
-    Raises:
-        FileNotFoundError: 01_data_prep has not been run.
-        ValueError: a file is not what it was when 01_data_prep read it.
+    Raises an error where 01_data_prep has not been run, or a file is not what it was then.
     """
     table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     digests = table.set_index("file").digest[list(files)]

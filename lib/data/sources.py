@@ -164,11 +164,8 @@ def _extract(archive: Path, folder: Path, text: str) -> None:
 def download(name: str) -> Path:
     """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
 
-    What follows the name is a folder or an archive in the data.
-
-    Raises:
-        ValueError: the name has another form, or the data has no such folder.
-        ConnectionError: kagglehub is missing or Kaggle gives no data; says why and what to do.
+    What follows the name is a folder or an archive in the data. A ValueError names a wrong form or
+    a missing folder; a ConnectionError says why Kaggle gives no data, and what to do.
     """
     form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
     if not form:

@@ -44,8 +44,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
     Args:
         pictures: columns file, label, digest and family, in any order.
 
-    Returns columns file, label, part (`train` or `validation`), sorted by file; raises as
-    `check_parts`.
+    Returns columns file, label, part (`train`, `validation`), by file; raises as `check_parts`.
     """
     pictures = pictures.sort_values("file", ignore_index=True)
     hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)

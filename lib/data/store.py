@@ -56,15 +56,15 @@ class Store:
             return
         start = len(self.crcs)
         new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
-        digests = new["digest"].astype(str).tolist()
-        self.row_of |= {digest: row for row, digest in enumerate(digests, start)}
         self.crcs += new["crc"].tolist()
         # A file that was cut short holds only its first rows, whatever the index says.
         count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
-        if count < len(self.crcs):
-            self.row_of = {digest: row for digest, row in self.row_of.items() if row < count}
+        # The array first: other threads may look for a row as soon as it is listed.
         if count != len(self.array):
             self.array = np.memmap(self.rows, self.dtype, "r", shape=(count, *self.shape))
+        self.row_of |= dict(zip(new["digest"].astype(str).tolist(), range(start, len(self.crcs))))
+        if count < len(self.crcs):
+            self.row_of = {digest: row for digest, row in self.row_of.items() if row < count}
 
     def lists(self, digest: str) -> bool:
         """Tell whether a digest's array is there, damaged or not, as of the last `refresh`."""
