@@ -84,7 +84,7 @@ def _hash_patterns(thumbnails):
     hashes, patterned = np.empty((2, len(thumbnails)), np.uint64), np.empty(len(thumbnails), bool)
     for start in range(0, len(thumbnails), BLOCK):
         block = slice(start, start + BLOCK)
-        grey = thumbnails[block] @ np.float32([0.299, 0.587, 0.114])
+        grey = thumbnails[block] @ np.array([0.299, 0.587, 0.114], np.float32)
         strengths = dctn(grey, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
         strengths[:, 0] = 0
         total = np.linalg.norm(strengths, axis=1, keepdims=True)

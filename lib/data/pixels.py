@@ -44,8 +44,8 @@ def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
     files, stores, read = list(files), open_stores(scratch, image_sizes), []
     needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
-    most = TURN_BYTES // sum(store.row_bytes for store in stores.values())
-    turn = max(32, min(1024, most))
+    fitting = TURN_BYTES // sum(store.row_bytes for store in stores.values())
+    turn = max(32, min(1024, fitting))  # pictures
     progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
     with progress, ThreadPoolExecutor(count_cores()) as pool:
         for start in range(0, len(files), turn):
@@ -87,13 +87,13 @@ def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
         def squeeze_to(side: int) -> np.ndarray:
             return pictures.square(decode(pictures.find_decoding_side(side))[0], side)
 
+        # The facts are few bytes and read at once, so they are looked at for damage here.
+        if not stores[0].holds(digest):
+            full_size = decode(pictures.LEAST_SIDE)[1]
+            made[0] = quality.gather_facts(squeeze_to(quality.SIDE), full_size)
         for size, store in stores.items():
             if size and not store.lists(digest):
                 made[size] = squeeze_to(size)
-            # The facts are few bytes and read at once, so they are looked at for damage here.
-            elif not size and not store.holds(digest):
-                full_size = decode(pictures.LEAST_SIDE)[1]
-                made[0] = quality.gather_facts(squeeze_to(quality.SIDE), full_size)
         return digest, "", made
     except pictures.PictureError as error:
         return digest, error.problem, {}
