@@ -54,8 +54,10 @@ class Store:
         """Take in what any process has appended since."""
         if not (self.rows.exists() and self.index.exists()):
             return
-        start = len(self.crcs)
-        new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
+        start, new = len(self.crcs), np.empty(0, INDEX)
+        # Opening a file is slow on Google Drive.
+        if self.index.stat().st_size > start * INDEX.itemsize:
+            new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
         self.crcs += new["crc"].tolist()
         # A file that was cut short holds only its first rows, whatever the index says.
         count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
