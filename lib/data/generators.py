@@ -12,6 +12,7 @@ from lib.data import pixels
 from lib.data.split import read_split
 from lib.machine import count_cores
 
+ROTATION_DEGREES, ZOOM = 20, 0.2
 # Random streams of one seed that never meet: (stream, epoch), (stream, epoch, batch).
 ORDER, AUGMENTATION = 0, 1
 CORES = count_cores()
@@ -124,8 +125,8 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     width apart. Takes and returns uint8 (n, height, width, 3).
     """
     count, height, width = images.shape[:3]
-    angle = np.deg2rad(rng.uniform(-20, 20, count))
-    zoom_y, zoom_x = rng.uniform(0.8, 1.2, (2, count))
+    angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
+    zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
     flip = rng.choice([-1, 1], count)
     maps = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)
