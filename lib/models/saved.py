@@ -76,21 +76,28 @@ def record_temperature(ws, name: str, temperature: float) -> None:
 def list_models(ws) -> list[dict]:
     """Read the JSON of every model of the current split, in the order of the notebooks.
 
-    A model of another split can't be compared with the others: it is named and left out. Each
-    entry gets a `label` for tables and figures, which says so when a backbone is untrained.
+    A model of another split can't be compared with the others, and a run with a further seed counts
+    only if nothing but the seed differs from the first: what is left out is named. Each entry gets
+    a `label` for tables and figures, which says so when a backbone is untrained, and a `way`: the
+    name of the first run.
 
     Raises:
         FileNotFoundError: no model of this split was trained.
     """
-    current, models = identify_set(ws), []
-    for path in sorted(ws.results.glob("models/*.json")):
+    current, models, first = identify_set(ws), [], {}
+    for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
         about = read_about(ws, path.stem)
         if about.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
             continue
-        untrained = about["weights"] == "untrained"
-        label = f"{about['name']} (untrained backbone)" if untrained else about["name"]
-        models.append(about | {"label": label})
+        way, chosen = path.stem.split("@")[0], about.get("parameters", {}) | {"seed": None}
+        if first.setdefault(way, chosen) != chosen:
+            print(f"{path.stem} is left out: {way} was trained with other parameters.")
+            continue
+        label = about["name"]
+        if about["weights"] == "untrained":
+            label += " (untrained backbone)"
+        models.append(about | {"label": label, "way": way})
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split. "
