@@ -19,17 +19,10 @@ from pathlib import Path
 import papermill
 import yaml
 
-from lib import storage, workspace
+from lib import runner, storage, workspace
 from lib.judging import report
 from lib.parameters import check_parameters
-from lib.runner import (
-    NOTEBOOKS,
-    lock_results,
-    run_notebooks,
-    signals_raise,
-    skip_finished,
-    stderr_to,
-)
+from lib.runner import NOTEBOOKS
 
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 
@@ -46,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.results:
             ws = replace(ws, results=options.results.resolve())
             workspace.check_apart(ws)
-        with signals_raise(), lock_results(ws):
+        with runner.signals_raise(), runner.lock_results(ws):
             run_chain(ws, names, values, options.resume)
         storage.flush_drive(ws)
     except (OSError, ValueError, MemoryError, RuntimeError) as error:
@@ -74,9 +67,9 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> None:
         # Else a later --resume would take what an earlier run finished for finished by this one.
         ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
-    names = skip_finished(ws, names, values) if resume else names
+    names = runner.skip_finished(ws, names, values) if resume else names
     check_backbone(ws, names, values)
-    run_notebooks(ws, names, values)
+    runner.run_notebooks(ws, names, values)
     if written := report.write_report(ws):
         print(f"report: {written}")
 
@@ -100,7 +93,7 @@ def check_backbone(ws, names: list[str], values: dict) -> None:
     known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
     asked = {key: ast.literal_eval(known[key]["default"]) for key in known} | chosen
     asked = [asked[key] for key in BACKBONE_PARAMETERS]
-    with stderr_to(ws.scratch / "kernel.log"):
+    with runner.stderr_to(ws.scratch / "kernel.log"):
         try:
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                 process.submit(load_and_drop, asked, ws).result()

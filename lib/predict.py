@@ -16,7 +16,6 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data import labels
-from lib.models.predict import classify, load_classifier
 from lib.storage import require_room, whole_file
 
 
@@ -45,6 +44,9 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     try:
         check_place(options.csv)
         files = list_files(options.pictures)
+        # Imported late, so that a wrong path is told at once.
+        from lib.models.predict import classify, load_classifier
+
         model, about = load_classifier(options.model)
         table = classify(model, about, Path(), files, options.top, options.probabilities)
         write_answers(table.drop(columns="problem"), options.csv)

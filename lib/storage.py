@@ -28,7 +28,10 @@ def whole_file(path: Path):
         try:
             yield written
             if written != part:
+                # When it has reached Drive only `flush_drive` can tell.
                 shutil.copyfile(written, part)
+                os.replace(part, path)
+                return
             _sync(part)
             os.replace(part, path)
             # Not every file system can do that with a folder.

@@ -18,25 +18,15 @@ OPTIONAL = ("train_labels", "validation", "test", "test_labels")
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folders of one run, all absolute.
+    """The folders of one run, all absolute; train, validation and test may lie in an archive."""
 
-    Attributes:
-        train: folder of class folders; or an archive, or kaggle:…, that holds one.
-        results: what is kept: models, histories, predictions, tables, figures, report.
-        scratch: what can be made again: pixel arrays and cached features.
-        train_labels: CSV file with columns file,label and, if you like, part and group; or None.
-        validation: folder (or archive, or kaggle:…) of class folders to validate on, or None.
-        test: folder (or archive, or kaggle:…) of new pictures, or None.
-        test_labels: CSV file with columns file,label for the new pictures, or None.
-    """
-
-    train: Path
-    results: Path
-    scratch: Path
-    train_labels: Path | None = None
-    validation: Path | None = None
-    test: Path | None = None
-    test_labels: Path | None = None
+    train: Path  # folder of class folders; or an archive, or kaggle:…, that holds one
+    results: Path  # what is kept: models, histories, predictions, tables, figures, report
+    scratch: Path  # what can be made again: pixel arrays and cached features
+    train_labels: Path | None = None  # CSV file: file,label and, if you like, part and group
+    validation: Path | None = None  # as train: class folders to validate on
+    test: Path | None = None  # as train: new pictures, in class folders or not
+    test_labels: Path | None = None  # CSV file of file,label for the new pictures
 
     @property
     def is_demo(self) -> bool:
@@ -57,11 +47,7 @@ class Workspace:
         return path
 
     def existing(self, name: str, made_by: str) -> Path:
-        """Return the path of a results file that an earlier notebook wrote.
-
-        Raises:
-            FileNotFoundError: the file is not there; names the notebook that writes it.
-        """
+        """Return the path of a results file; where it is missing, an error names who writes it."""
         path = self.results / name
         if not path.exists():
             raise FileNotFoundError(
@@ -109,14 +95,16 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     found = Path(named) if named else next((path for path in usual if path.exists()), None)
     if found is None or str(named) == "demo":
         pictures = DEMO / "pictures"
-        return Workspace(
-            train=pictures / "train",
-            results=DEMO / "results",
-            scratch=DEMO / "scratch",
-            test=pictures / "test",
-            test_labels=pictures / "test_labels.csv",
-        )
-    return _check_folders(_resolve_paths(_read_paths(found), found), found)
+        new = {"test": pictures / "test", "test_labels": pictures / "test_labels.csv"}
+        return Workspace(pictures / "train", DEMO / "results", DEMO / "scratch", **new)
+    paths, base = _read_paths(found), found.resolve().parent
+    folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
+    # What lies on Kaggle has no local path before it is downloaded.
+    kaggle = {k: Path(v) for k, v in paths.items() if v.startswith(KAGGLE)}
+    ws = Workspace(**folders | kaggle)
+    check_apart(ws)
+    _check_folders(ws, found)
+    return ws
 
 
 def _read_paths(path: Path) -> dict[str, str]:
@@ -157,14 +145,6 @@ def _refuse_twins(pairs: list[tuple]) -> dict:
     return dict(pairs)
 
 
-def _resolve_paths(paths: dict[str, str], found: Path) -> Workspace:
-    base = found.resolve().parent
-    folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
-    # What lies on Kaggle has no local path before it is downloaded.
-    kaggle = {k: Path(v) for k, v in paths.items() if v.startswith(KAGGLE)}
-    return Workspace(**folders | kaggle)
-
-
 def _check_mount(path: Path) -> None:
     if is_on_drive(path) and not (storage.DRIVE / "MyDrive").exists():
         raise FileNotFoundError(
@@ -173,8 +153,7 @@ def _check_mount(path: Path) -> None:
         )
 
 
-def _check_folders(ws: Workspace, found: Path) -> Workspace:
-    check_apart(ws)
+def _check_folders(ws: Workspace, found: Path) -> None:
     for key in ("train", *OPTIONAL):
         path = getattr(ws, key)
         # The demo pictures are drawn by the first notebook, after the workspace was opened.
@@ -187,15 +166,10 @@ def _check_folders(ws: Workspace, found: Path) -> Workspace:
             f'{found.name}: "{key}" is "{path}", which does not exist; {parent} holds: {beside}. '
             f"Correct the path in {found}."
         )
-    return ws
 
 
 def check_apart(ws: Workspace) -> None:
-    """Check that nothing will ever be written among the user's pictures.
-
-    Raises:
-        ValueError: results or scratch lies in train, validation or test.
-    """
+    """Raise a ValueError where results or scratch lie in train, validation or test."""
     if ws.validation and ws.validation.is_relative_to(ws.train):
         raise ValueError(
             f'"validation" is "{ws.validation}", inside "train": take it out of there.'

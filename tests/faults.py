@@ -373,7 +373,8 @@ TESTED = {
     "weights": (
         "wrong weights are an error that names file, shape and remedy",
         "of another model or width, cut, not finite, a web page, no network",
-        "wrong_weights or without_network_damaged or file_without_weights or cannot_be_downloaded",
+        "wrong_weights or without_network or file_without_weights or cannot_be_downloaded "
+        "or imagenet_weights",
     ),
     "parameters": (
         "a wrong parameter or paths file is an error before the work",
@@ -383,7 +384,8 @@ TESTED = {
     "stale": (
         "what was made from something else is recognised",
         "models, checkpoints, pixels and runs of other pictures or settings",
-        "replaced or older_loader or identity or another_split or changed_ or fresh_chain or same_settings",
+        "replaced or older_loader or identity or another_split or changed_ or fresh_chain "
+        "or same_training or starting_weights or trained_anew or another_architecture",
     ),
 }
 # Promises whose faults are counted: how many, and what injects them.

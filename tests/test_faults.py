@@ -199,7 +199,7 @@ def test_fresh_chain_that_dies_at_once_is_not_taken_for_finished(tmp_path, monke
     def die(*arguments):
         raise RuntimeError("died")
 
-    monkeypatch.setattr(chain, "run_notebooks", die)
+    monkeypatch.setattr(runner, "run_notebooks", die)
     for more, is_kept in ((["--resume"], False), ([], False)):
         finished.write_text("{}")
         assert chain.main(["--paths", str(paths), *more]) == 1
@@ -339,7 +339,7 @@ def test_replaced_model_file_is_an_error_until_it_is_saved_again(prepared):
     prepared.file("predictions", "one.csv").write_text("stale")
     models = prepared.results / "models"
     shutil.copy(models / "other.keras", models / "one.keras")
-    with pytest.raises(ValueError, match="one.keras was changed or replaced.*02_baseline_cnn"):
+    with pytest.raises(ValueError, match="one.keras.*changed or replaced.*02_baseline_cnn"):
         saved.load_model(prepared, "one")
     with saved.save(model, run, prepared, "one", ABOUT):
         pass

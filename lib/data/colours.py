@@ -7,17 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-USUAL_WHITES = (1, 255, 1023, 4095, 16383, 65535)
-
 
 def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
-    """Decode what has more than 8 bits a sample, with OpenCV, which keeps them.
-
-    Args:
-        picture: as Pillow opens it.
-        data: its file.
-        tags: those of a TIFF.
-    """
+    """Decode samples of more than 8 bits with OpenCV, which keeps them; `tags` are a TIFF's."""
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None:
         picture.load()  # Tells what is wrong.
@@ -51,11 +43,8 @@ def scale_to_bytes(samples: np.ndarray) -> np.ndarray:
 
     TIFF 6.0 (sections 8 and 19) and PNG say what a sample could hold, not what is white: cameras
     store 12 bits in 16, programs 0-1 or 0-65535 in floats. White is the least of the usual levels
-    1, 255, 1023, 4095, 16383, 65535 and the type's own that is not below the largest sample; of
-    floats, where single ones exceed it, not below 99 % of them.
-
-    Returns:
-        uint8, as `samples`; what is no number is black.
+    and the type's own that is not below the largest sample; of floats, where single ones exceed
+    it, not below 99 % of them. What is no number is black.
     """
     colours = samples[..., :3] if samples.ndim == 3 else samples  # alpha is full, whatever is white
     if samples.dtype.kind == "f":
@@ -64,19 +53,15 @@ def scale_to_bytes(samples: np.ndarray) -> np.ndarray:
     else:
         largest, own = colours.max(), np.iinfo(samples.dtype).max
     # Sharpened edges and hot pixels exceed white by a little.
-    white = min(level for level in (*USUAL_WHITES, own) if level >= largest / 1.1)
+    whites = (1, 255, 1023, 4095, 16383, 65535, own)
+    white = min(level for level in whites if level >= largest / 1.1)
     return np.rint(np.clip(samples / np.float32(white), 0, 1) * 255).astype(np.uint8)
 
 
 def convert_to_rgb(picture: Image.Image | np.ndarray, profile: bytes | None) -> np.ndarray:
     """Convert a picture by its colour profile (ICC.1:2022) to sRGB, on white where transparent.
 
-    Args:
-        picture: of any mode; an array is RGB.
-        profile: as embedded in its file.
-
-    Returns:
-        uint8 (height, width, 3).
+    A picture may have any mode, an array is RGB; returns uint8 (height, width, 3).
     """
     if isinstance(picture, np.ndarray):
         if not profile:
@@ -86,7 +71,7 @@ def convert_to_rgb(picture: Image.Image | np.ndarray, profile: bytes | None) -> 
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("RGB")
-    if transform := _make_transform(profile, picture.mode):
+    if profile and (transform := _make_transform(profile, picture.mode)):
         picture = ImageCms.applyTransform(picture, transform)
     if picture.mode == "RGBA":
         white = Image.new("RGBA", picture.size, "white")
@@ -96,9 +81,7 @@ def convert_to_rgb(picture: Image.Image | np.ndarray, profile: bytes | None) -> 
 
 
 @lru_cache(64)
-def _make_transform(profile: bytes | None, mode: str):
-    if not profile:
-        return None
+def _make_transform(profile: bytes, mode: str):
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = ImageCms.getProfileDescription(source)

@@ -4,7 +4,7 @@ from itertools import combinations, count
 
 import numpy as np
 import pandas as pd
-from scipy.fft import dct
+from scipy.fft import dctn
 
 # Limits of being alike: 95 % of photographs cut by 2 % on each side pass both; no two others did.
 MOST_BITS, MOST_DISTANCE = 8, 0.03
@@ -20,13 +20,10 @@ def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.D
     Args:
         pictures: columns file, label, digest, perhaps others; sorted by file.
         rule: "together" keeps all; "drop" the first of each content, or none where they are in
-            different classes.
+            different classes; anything else is a ValueError.
 
-    Returns:
-        The rows that stay, and checks: file, problem (`duplicate`, `duplicate_other_class`), action.
-
-    Raises:
-        ValueError: the rule is neither.
+    Returns the rows that stay, and checks: file, problem (`duplicate`, `duplicate_other_class`),
+    action.
     """
     if rule not in ("together", "drop"):
         raise ValueError(f'DUPLICATES is {rule!r}; it is "together" or "drop".')
@@ -35,11 +32,8 @@ def settle_copies(pictures: pd.DataFrame, rule: str) -> tuple[pd.DataFrame, pd.D
     found, action, kept = labels.transform("size") > 1, "kept, same part", pictures
     if rule == "drop":
         # Where parts were given, the copy that is validated on stays.
-        order = (
-            pictures.sort_values("part", ascending=False, kind="stable")
-            if "part" in pictures
-            else pictures
-        )
+        order = pictures.reindex(columns=["digest", "part"])
+        order = order.sort_values("part", ascending=False, kind="stable")
         found, action = conflict | order.duplicated("digest"), "left out"
         kept = pictures[~found].reset_index(drop=True)
     problem = conflict.map({True: "duplicate_other_class", False: "duplicate"})
@@ -54,9 +48,8 @@ def list_alike(pictures: pd.DataFrame, alike: pd.DataFrame) -> tuple[pd.DataFram
         pictures: columns file, label; one row a content, in the order of the thumbnails.
         alike: as `find_alike` returns it.
 
-    Returns:
-        near: columns file, other, distance, mirrored.
-        checks: file (sorted), problem (`near_duplicate`, or `near_duplicate_other_class`), action.
+    Returns columns file, other, distance, mirrored; and checks: file (sorted), problem
+    (`near_duplicate`, or `near_duplicate_other_class`), action.
     """
     file, label = pictures.file.to_numpy(), pictures.label.to_numpy()
     near = alike.assign(file=file[alike.a], other=file[alike.b])
@@ -74,8 +67,7 @@ def find_alike(thumbnails, most_bits: int = MOST_BITS) -> pd.DataFrame:
         thumbnails: uint8 (n, 16, 16, 3), RGB, whole pictures squeezed; read block by block.
         most_bits: number of bits, of 63, in which the hashes of their patterns may differ.
 
-    Returns:
-        columns a, b (positions, a < b), distance (1 - correlation), mirrored; most alike first.
+    Returns columns a, b (positions, a < b), distance (1 - correlation), mirrored, by distance.
     """
     hashes, places = _hash_patterns(thumbnails)
     a, b, turned = _pair_hashes(hashes, most_bits)
@@ -89,13 +81,12 @@ def find_alike(thumbnails, most_bits: int = MOST_BITS) -> pd.DataFrame:
 def _hash_patterns(thumbnails):
     # A bit is the sign of one of the lowest waves of the grey picture, its mean left out (after
     # Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions", 3.2.1).
-    waves, grey = dct(np.eye(16), axis=0, norm="ortho")[:8], [0.299, 0.587, 0.114]
-    transform = np.einsum("vy,ux,c->yxcvu", waves, waves, grey).reshape(768, 64)
-    transform[:, 0] = 0
     hashes, patterned = np.empty((2, len(thumbnails)), np.uint64), np.empty(len(thumbnails), bool)
     for start in range(0, len(thumbnails), BLOCK):
         block = slice(start, start + BLOCK)
-        strengths = thumbnails[block].reshape(-1, 768) @ transform.astype(np.float32)
+        grey = thumbnails[block] @ np.array([0.299, 0.587, 0.114], np.float32)
+        strengths = dctn(grey, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
+        strengths[:, 0] = 0
         total = np.linalg.norm(strengths, axis=1, keepdims=True)
         patterned[block] = total[:, 0] / 16 >= FLAT  # 16 is the root of the number of pixels
         for row in hashes:

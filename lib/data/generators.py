@@ -13,7 +13,6 @@ from lib.data.split import read_split
 from lib.machine import count_cores
 
 ROTATION_DEGREES, ZOOM = 20, 0.2
-BATCHES_AHEAD = 2
 # Random streams of one seed that never meet: (stream, epoch), (stream, epoch, batch).
 ORDER, AUGMENTATION = 0, 1
 CORES = count_cores()
@@ -28,19 +27,16 @@ class Batches(keras.utils.PyDataset):
     Batch `i` of epoch `e` depends on the seed, `e` and `i` alone, so that training which was
     interrupted goes on with the batches that it would have seen. Whoever trains sets the attribute
     `epoch`, from 0.
+
+    Args:
+        inputs: what takes an index array: a `Selection` of pixels or features (n, ...).
+        y_true: int (n,), positions of the classes.
+        batch_size: pictures a batch; the last one may be smaller.
+        seed: shuffles anew each epoch; None keeps the order.
+        augment: change each picture at random; needs a seed.
     """
 
     def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
-        """Take the inputs in order, or shuffled anew each epoch.
-
-        Args:
-            inputs: what takes an index array: a `Selection` of pixels or features (n, ...).
-            y_true: int (n,), positions of the classes.
-            num_classes: width of the one-hot labels.
-            batch_size: pictures a batch; the last one may be smaller.
-            seed: shuffles with this seed; None keeps the order.
-            augment: change each picture at random; needs a seed.
-        """
         super().__init__()
         self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
         self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
@@ -81,25 +77,21 @@ def stream(batches: Batches):
         return batches
     import tensorflow as tf
 
-    def draw():
-        for index in range(len(batches)):
-            yield batches[index]
-
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0])
-    dataset = tf.data.Dataset.from_generator(draw, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: (batches[index] for index in range(len(batches))), output_signature=signature
+    )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
     options.autotune.enabled = False
-    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
+    return dataset.prefetch(2).with_options(options)
 
 
 def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tuple:
     """Make the `Batches` of both parts of the split: uint8 pictures and one-hot labels.
 
-    Returns:
-        train: shuffled anew each epoch and, where asked for, augmented.
-        validation: in the order of split.csv.
+    Training is shuffled and, where asked for, augmented; validation is in the order of split.csv.
     """
     table = read_split(ws)
     class_names = sorted(set(table.label))
@@ -114,12 +106,10 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
 
 
 def weigh_classes(y_true, num_classes: int, how: str) -> dict[int, float] | None:
-    """Return what a picture of each class counts in the loss.
+    """Return what a picture of each class counts in the loss, or None where `how` is "none".
 
-    Args:
-        y_true: int (n,), positions of the classes; each occurs.
-        how: "none"; or "balanced": n / (classes × pictures of the class), so that every class
-            counts as much as any other (King and Zeng 2001).
+    "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
+    other (King and Zeng 2001); each has to occur in y_true, int (n,).
     """
     if how == "none":
         return None
@@ -132,11 +122,7 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     As Keras' ImageDataGenerator with `horizontal_flip=True, rotation_range=20, zoom_range=0.2`: with
     probability 1/2, by a uniform angle in ±20°, and by uniform factors in 0.8-1.2, for height and
-    width apart.
-
-    Args:
-        images: uint8 (n, height, width, 3), as is what is returned.
-        rng: decides the parameters.
+    width apart. Takes and returns uint8 (n, height, width, 3).
     """
     count, height, width = images.shape[:3]
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
@@ -144,7 +130,6 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     flip = rng.choice([-1, 1], count)
     maps = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)
-
     options = dict(flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
 
     def move(core: int) -> None:
@@ -158,10 +143,8 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.ndarray:
     """Compose zoom (a negative one mirrors), then rotation, about the centre.
 
-    Args are radians and factors (n,), and pixels.
-
-    Returns:
-        float64 (n, 2, 3): what leads from (x, y, 1) of the new picture to the place in the old one.
+    Args are radians and factors (n,), and pixels. Returns float64 (n, 2, 3): what leads from
+    (x, y, 1) of the new picture to the place in the old one.
     """
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])

@@ -23,12 +23,9 @@ def list_pictures(
             `validation`) and group: what belongs together, say the pictures of one animal.
         validation: folder of class folders that is the validation part.
 
-    Returns:
-        columns file (relative to `train`), label, part, group ("" where not given), problem (""
-        where it may be a picture, else one word), sorted by file.
-
-    Raises:
-        ValueError: the labels file can't be used, or fits no picture.
+    Returns columns file (relative to `train`), label, part, group ("" where not given), problem (""
+    where it may be a picture, else one word), sorted by file. Raises a ValueError where the labels
+    file can't be used, or fits no picture.
     """
     table = walk(train)
     table = label_by_folder(table, train) if labels is None else _label_by_file(table, labels)
@@ -39,24 +36,21 @@ def list_pictures(
         further = label_by_folder(walk(validation), validation)
         further["file"] = os.path.relpath(validation, train) + "/" + further.file
         table = pd.concat([table.assign(part="train"), further.assign(part="validation")])
-    names = sorted(set(table.label[table.problem == ""]))
-    similar = [name for name, count in zip(names, _count_folded(names)) if count > 1]
+    names = table.label[table.problem == ""].drop_duplicates()
+    similar = names[names.map(_fold).duplicated(keep=False)]
     notes = pd.DataFrame({"file": similar, "problem": "similar_class_name"}, dtype=str)
     return pd.concat([table, notes]).fillna("").sort_values("file", ignore_index=True)
 
 
-def _count_folded(names: list[str]) -> list[int]:
-    # How many names are alike but for case and accents.
-    folded = [unicodedata.normalize("NFKD", name.casefold()) for name in names]
-    folded = ["".join(c for c in name if not unicodedata.combining(c)) for name in folded]
-    return [folded.count(name) for name in folded]
+def _fold(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def read_labels(path: Path) -> pd.DataFrame:
     """Read a CSV file of labels: columns file, label and, if you like, part and group.
 
-    Raises:
-        ValueError: it is no CSV file, lacks file or label, or says two things of one file.
+    Raises a ValueError where it is none, lacks file or label, or says two things of one file.
     """
     try:
         labels = read_table(path).apply(lambda column: column.str.strip()).drop_duplicates()
@@ -75,13 +69,9 @@ def match_files(names, files) -> dict[str, str]:
     A name may lack the ending, or name other folders, where one file alone fits; letters compare
     in Unicode's composed form (NFC), as Macs and others write them differently.
     """
+    forms = (str, _cut_ending, os.path.basename, lambda path: _cut_ending(os.path.basename(path)))
     found = {}
-    for form in (
-        str,
-        _cut_ending,
-        os.path.basename,
-        lambda path: _cut_ending(os.path.basename(path)),
-    ):
+    for form in forms:
         fitting = {}
         for file in set(files) - set(found.values()):  # the closer form has the first claim
             fitting.setdefault(form(_compose(file)), []).append(file)
@@ -102,8 +92,7 @@ def _cut_ending(path: str) -> str:
 
 
 def _compose(name: str) -> str:
-    path = unicodedata.normalize("NFC", name.strip().replace("\\", "/"))
-    return path.removeprefix("./")
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
 
 
 def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -122,8 +111,8 @@ def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         )
     missing = labels[labels.found.isna()][["file", "label"]].assign(problem="missing_file")
     known = labels.dropna(subset="found").drop_duplicates("found").set_index("found")
-    for column in ("label", "part", "group"):
-        table[column] = table.file.map(known[column]).fillna("") if column in known else ""
+    known = known.reindex(columns=["label", "part", "group"], fill_value="")
+    table = table.join(known, on="file").fillna("")
     table.loc[(table.problem == "") & (table.label == ""), "problem"] = "no_label"
     return pd.concat([table, missing], ignore_index=True).fillna("")
 
@@ -133,11 +122,8 @@ def list_new_pictures(
 ) -> pd.DataFrame:
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
-    The label is that of the labels file, else the class folder a picture lies in, else "".
-
-    Raises:
-        FileNotFoundError: it is no folder.
-        ValueError: it holds no picture, or the labels file can't be used.
+    The label is that of the labels file, else the class folder a picture lies in, else "". It is
+    an error where there is no folder or no picture, or the labels file can't be used.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
@@ -154,8 +140,7 @@ def list_new_pictures(
     if labels is None:
         return pictures
     known = read_labels(labels)
-    unknown = sorted(set(known.label) - {*class_names, ""})
-    if unknown:
+    if unknown := sorted(set(known.label) - {*class_names, ""}):
         raise ValueError(
             f'{labels}: the class "{unknown[0]}" is not one of the trained classes '
             f"({', '.join(class_names[:20])}). Correct the labels file."

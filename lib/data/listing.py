@@ -46,10 +46,9 @@ def walk(folder: Path) -> pd.DataFrame:
 
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
-    Returns:
-        columns file (relative to `folder`, with /) and problem, sorted by file: "" where it may be
-        a picture, else junk, odd_name, circular_link, unreadable, not_a_file or a word of `sniff`.
-        Junk and folders that can't be entered stand there as one row.
+    Returns columns file (relative to `folder`, with /) and problem, sorted by file: "" where it may
+    be a picture, else junk, odd_name, circular_link, unreadable, not_a_file or a word of `sniff`.
+    Junk and folders that can't be entered stand there as one row.
     """
     rows = []
 
@@ -89,10 +88,7 @@ def _judge_file(path: Path) -> str:
 
 
 def label_by_folder(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Give the files of `walk` the name of the class folder they lie in as label; "" to others.
-
-    A row is added for each class folder that is empty.
-    """
+    """Give the files of `walk` their class folder's name as label; add a row for an empty one."""
     names = [entry.name for entry in os.scandir(folder) if os.path.isdir(entry)]
     names = {name for name in names if not is_junk(name) and escape(name) == name}
     top = table.file.str.split("/").str[0]
@@ -120,11 +116,8 @@ def leave_out(listed: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
 def check_classes(listed: pd.DataFrame) -> None:
     """Check that there are two classes or more, each with at least five usable pictures.
 
-    Args:
-        listed: columns file, label, problem, as `list_pictures` and `leave_out` return it.
-
-    Raises:
-        ValueError: names every class that has too few, with its files and why they can't be used.
+    `listed` is as `list_pictures` and `leave_out` return it. A ValueError names every class that
+    has too few, with its files and why they can't be used.
     """
     classes = listed[(listed.label != "") & (listed.problem != "junk")]
     support = (classes.problem == "").groupby(classes.label).sum()

@@ -6,18 +6,17 @@ import re
 import stat
 import threading
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lib.data import colours
 
-# Raise it when `load` changes what it returns: stores of older loaders are removed.
-LOADER_VERSION = 2
+LOADER_VERSION = 2  # raise it when `load` returns something else: older stores are removed
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -30,9 +29,7 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     FORMATS.append("HEIF")
     ENDINGS |= {".heic", ".heif"}
 LARGEST_FILE, LARGEST_PICTURE, LARGE_PICTURE = 1 << 28, 89_478_485, 1 << 24  # bytes, pixels, pixels
-# No picture is decoded below this side, so that usual sizes and the facts share a decoding.
-LEAST_SIDE = 224
-ORIENTATION = 0x0112
+LEAST_SIDE = 224  # to decode to, so that usual sizes and the facts share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()
@@ -47,14 +44,7 @@ class PictureError(ValueError):
 
 
 def load(source: Path | bytes, image_size: int) -> np.ndarray:
-    """Decode one picture, of a path or of bytes, and squeeze it to a square, antialiased.
-
-    Returns:
-        uint8 (image_size, image_size, 3), sRGB, 0-255.
-
-    Raises:
-        PictureError: as `open_upright`.
-    """
+    """Decode one picture as `open_upright`, and squeeze it as `square`."""
     return square(open_upright(source, find_decoding_side(image_size)), image_size)
 
 
@@ -64,7 +54,7 @@ def find_decoding_side(image_size: int) -> int:
 
 
 def square(picture: np.ndarray, image_size: int) -> np.ndarray:
-    """Squeeze a picture to a square, averaging areas: uint8 (image_size, image_size, 3)."""
+    """Squeeze a picture, averaging areas, to a square: uint8 (image_size, image_size, 3)."""
     height, width = (min(side, image_size) for side in picture.shape[:2])
     shrunk = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.resize(shrunk, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
@@ -80,11 +70,7 @@ def open_upright(source: Path | bytes, least_side: int) -> np.ndarray:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file that may hold a picture.
-
-    Raises:
-        PictureError: with the problem unreadable, not_a_file or too_large (over 256 MiB).
-    """
+    """Read a file; a PictureError says unreadable, not_a_file or too_large (over 256 MiB)."""
     try:
         found = path.stat()
         # A pipe or a device would never end.
@@ -103,13 +89,9 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
     decoder, never below `least_side`; what the decoder calls damaged is refused.
 
-    Returns:
-        picture: uint8 (height, width, 3), sRGB.
-        size: its full width and height in pixels, as shown.
-
-    Raises:
-        PictureError: with the problem empty, not_a_picture, git_lfs_pointer, needs_pillow_heif,
-            truncated, corrupt, unsupported or too_large (over 89 million pixels).
+    Returns uint8 (height, width, 3), and the full width and height in pixels, as shown. Raises a
+    PictureError that says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
+    corrupt, unsupported or too_large (over 89 million pixels).
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
@@ -119,26 +101,19 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
             with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
                 samples = _read_samples(picture, data, least_side)
                 shown = colours.convert_to_rgb(samples, picture.info.get("icc_profile"))
-            orientation = _read_orientation(picture)
-        if orientation > 1:
+            orientation = None
+            # A TIFF's decoder has turned it; Exif that nobody can read tells nothing.
+            with suppress(Exception):
+                if picture.format != "TIFF":
+                    orientation = picture.getexif().get(ExifTags.Base.Orientation)
+        if orientation in range(2, 9):
             turned = Image.fromarray(shown)
-            turned.getexif()[ORIENTATION] = orientation
+            turned.getexif()[ExifTags.Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
-        return shown, size[::-1] if orientation > 4 else size
+        return shown, size[::-1] if orientation in range(5, 9) else size
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
-
-
-def _read_orientation(picture: Image.Image) -> int:
-    if picture.format == "TIFF":
-        return 1  # Its decoder has turned it.
-    try:
-        orientation = picture.getexif().get(ORIENTATION)
-    # Exif that nobody can read tells nothing, and the pixels are as good.
-    except Exception:
-        return 1
-    return orientation if orientation in range(1, 9) else 1
 
 
 def _read_samples(picture: Image.Image, data: bytes, least_side: int):
@@ -178,7 +153,7 @@ def _name_problem(error: Exception, data: bytes) -> str:
     if isinstance(error, NotImplementedError):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
-        is_tiff = data[:4] in (b"II*\0", b"MM\0*")
+        is_tiff = data.startswith((b"II*\0", b"MM\0*"))
         return sniff(data[:64]) or ("unsupported" if is_tiff else "corrupt")
     return "truncated" if re.search("truncated|Premature end of JPEG", str(error)) else "corrupt"
 

@@ -1,9 +1,11 @@
 """Pixels: every picture is decoded once, by any process, and kept in stores."""
 
 import hashlib
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,6 @@ from lib.machine import count_cores
 from lib.storage import is_on_drive, lock, read_table, require_room
 
 TURN_BYTES = 1 << 28  # of pixels, decoded in one turn at the lock
-TASKS_A_TURN = 32
-# Lets other processes have their turn at the lock.
-PAUSE = 0.002  # seconds
 
 
 def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
@@ -33,61 +32,47 @@ def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
     What any process has finished with these contents is not decoded again.
 
     Args:
-        folder: what `files` are relative to.
-        files, image_sizes: names, and sides of the squares in pixels.
+        files: relative to `folder`.
+        image_sizes: sides of the squares in pixels.
         scratch: folder of the stores.
 
-    Returns:
-        One row a file, in order: file, digest, width, height (as shown, 0 where unknown),
-        darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable).
-
-    Raises:
-        OSError: the pixels would find no room, or could not be written.
+    Returns one row a file, in order: file, digest, width, height (as shown, 0 where unknown),
+    darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable). Raises an
+    OSError where the pixels would find no room, or could not be written.
     """
     remove_older_stores(scratch)
     files, stores, read = list(files), open_stores(scratch, image_sizes), []
     needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
-    turn = TURN_BYTES // sum(store.row_bytes for store in stores.values())
-    turn = max(TASKS_A_TURN, min(1024, turn))
+    fitting = TURN_BYTES // sum(store.row_bytes for store in stores.values())
+    turn = max(32, min(1024, fitting))  # pictures
     progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
-    with progress, ThreadPoolExecutor(count_cores()) as pool, ThreadPoolExecutor(1) as writer:
+    with progress, ThreadPoolExecutor(count_cores()) as pool:
         for start in range(0, len(files), turn):
             paths = [folder / name for name in files[start : start + turn]]
             with lock(stores[0].rows.with_name("preparing.lock")):
-                for found in _take_turn(paths, stores, pool, writer):
+                for found in _take_turn(paths, stores, pool):
                     read += [(digest, problem) for digest, problem, _ in found]
                     progress.update(len(found))
-            time.sleep(PAUSE)
+            time.sleep(0.002)  # seconds, in which other processes get the lock
     table = pd.DataFrame(read, columns=["digest", "problem"]).assign(file=files)
     usable = (table.problem == "").to_numpy()
     facts = np.zeros(len(table), quality.FACTS)
     facts[usable] = stores[0].select(table.digest[usable])[:]
-    for name in quality.FACTS.names[:-1]:
-        table[name] = facts[name]
-    return table[["file", "digest", *quality.FACTS.names[:-1], "problem"]]
+    measured = {name: facts[name] for name in quality.FACTS.names if name != "thumbnail"}
+    return table.assign(**measured)[["file", "digest", *measured, "problem"]]
 
 
-def _take_turn(paths: list, stores: dict, pool, writer):
-    """Read pictures, and write what the stores lack while more are read; yield task by task."""
+def _take_turn(paths: list, stores: dict, pool):
+    """Read pictures, and write what the stores lack while more are read; yield them by and by."""
     for store in stores.values():
         store.refresh()
-    size, writing, pending = -(-len(paths) // TASKS_A_TURN), [], []
-    tasks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    for found in pool.map(lambda task: [_read_picture(p, stores) for p in task], tasks):
-        pending += found
-        if len(pending) >= 4 * size:
-            writing.append(writer.submit(_append, stores, pending))
-            pending = []
+    reading = pool.map(lambda path: _read_picture(path, stores), paths)
+    while found := list(islice(reading, math.ceil(len(paths) / 16))):
+        for size, store in stores.items():
+            if new := {digest: made[size] for digest, _, made in found if size in made}:
+                store.append(new)
         yield found
-    for written in [*writing, writer.submit(_append, stores, pending)]:
-        written.result()
-
-
-def _append(stores: dict, found: list) -> None:
-    for size, store in stores.items():
-        if new := {digest: made[size] for digest, _, made in found if size in made}:
-            store.append(new)
 
 
 def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
@@ -96,24 +81,19 @@ def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
     try:
         data = pictures.read_file(path)
         digest = hashlib.sha256(data).hexdigest()[:32]
+        decode, made = cache(partial(pictures.decode, data)), {}
+
+        @cache
+        def squeeze_to(side: int) -> np.ndarray:
+            return pictures.square(decode(pictures.find_decoding_side(side))[0], side)
+
         # The facts are few bytes and read at once, so they are looked at for damage here.
-        missing = [
-            s for s, store in stores.items() if not (store.lists if s else store.holds)(digest)
-        ]
-        if not missing:
-            return digest, "", {}
-
-        @cache
-        def decode_to(side: int) -> tuple:
-            return pictures.decode(data, side)
-
-        @cache
-        def squeeze_to(size: int) -> np.ndarray:
-            return pictures.square(decode_to(pictures.find_decoding_side(size))[0], size)
-
-        made = {size: squeeze_to(size or quality.SIDE) for size in missing}
-        if 0 in made:
-            made[0] = quality.gather_facts(made[0], decode_to(pictures.LEAST_SIDE)[1])
+        if not stores[0].holds(digest):
+            full_size = decode(pictures.LEAST_SIDE)[1]
+            made[0] = quality.gather_facts(squeeze_to(quality.SIDE), full_size)
+        for size, store in stores.items():
+            if size and not store.lists(digest):
+                made[size] = squeeze_to(size)
         return digest, "", made
     except pictures.PictureError as error:
         return digest, error.problem, {}
@@ -134,8 +114,8 @@ def restore_copies(ws, image_sizes) -> None:
 
 
 def _pair_with_copies(ws, image_sizes):
-    folders = (ws.scratch, _find_copies(ws))
-    return zip(*(open_stores(folder, image_sizes).values() for folder in folders))
+    stores, copies = (open_stores(f, image_sizes) for f in (ws.scratch, _find_copies(ws)))
+    return zip(stores.values(), copies.values())
 
 
 def _find_copies(ws) -> Path:
@@ -145,9 +125,7 @@ def _find_copies(ws) -> Path:
 def open_pixels(ws, files, image_size: int) -> Selection:
     """Open the decoded pixels of some files of the split; what was not prepared is prepared now.
 
-    Raises:
-        FileNotFoundError: 01_data_prep has not been run.
-        ValueError: a file is not what it was when 01_data_prep read it.
+    Raises an error where 01_data_prep has not been run, or a file is not what it was then.
     """
     table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     digests = table.set_index("file").digest[list(files)]

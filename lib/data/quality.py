@@ -20,9 +20,6 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     Args:
         square: uint8 (160, 160, 3), the picture as the loader squeezes it.
         size: its full width and height, in pixels.
-
-    Returns:
-        FACTS, one record.
     """
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     levels = np.bincount(grey.ravel(), minlength=256).cumsum()
@@ -35,13 +32,9 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def list_doubtful(pictures: pd.DataFrame) -> pd.DataFrame:
-    """List usable pictures that may be of little use.
+    """List usable pictures that may be of little use, one row a picture and kind of doubt.
 
-    Args:
-        pictures: columns file and those of FACTS.
-
-    Returns:
-        columns file, problem, action: rows for the checks, one a picture and kind of doubt.
+    Of columns file and those of FACTS, returns rows for the checks: file, problem, action.
     """
     sides = pictures[["width", "height"]]
     narrow, wide = sides.min(axis=1), sides.max(axis=1)

@@ -32,9 +32,8 @@ def open_folder(ws, key: str) -> Path:
     """Return the local folder that a key of the paths means: train, validation or test.
 
     Archives are unpacked into scratch, Kaggle's data downloaded into kagglehub's cache, each once;
-    inside, the part of that name is looked for.
-
-    Raises a ValueError where there is no such part; else as `unpack` and `download`.
+    inside, the part of that name is looked for. Raises a ValueError where there is none; else as
+    `unpack` and `download`.
     """
     return _trace(getattr(ws, key), key, ws.scratch)[-1]
 
@@ -103,16 +102,12 @@ def _name_part(path: Path) -> str | None:
 
 
 def unpack(archive: Path, scratch: Path) -> Path:
-    """Unpack a .zip or .tar file, compressed or not, into scratch, once.
+    """Unpack a .zip or .tar file, compressed or not, once, into a folder of scratch.
 
-    From Google Drive it is first copied: many small reads are slow there.
-
-    Returns:
-        The folder of its files, named by the archive's place, size and time of change.
-
-    Raises:
-        ValueError: the archive is damaged, too large, or would write outside its folder.
+    From Google Drive it is first copied: many small reads are slow there. An archive that is
+    damaged, too large, or would write outside its folder is a ValueError.
     """
+    # So the folder's name changes with the archive.
     state = f"{archive} {archive.stat().st_size} {archive.stat().st_mtime_ns}".encode()
     key = hashlib.blake2b(state, digest_size=6).hexdigest()
     folder = scratch / f"{archive.name.split('.')[0]}_{key}"
@@ -169,11 +164,8 @@ def _extract(archive: Path, folder: Path, text: str) -> None:
 def download(name: str) -> Path:
     """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
 
-    What follows the name is a folder or an archive in the data.
-
-    Raises:
-        ValueError: the name has another form, or the data has no such folder.
-        ConnectionError: kagglehub is missing or Kaggle gives no data; says why and what to do.
+    What follows the name is a folder or an archive in the data. A ValueError names a wrong form or
+    a missing folder; a ConnectionError says why Kaggle gives no data, and what to do.
     """
     form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
     if not form:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -22,16 +21,16 @@ def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
         pictures: columns digest and, if known, group ("" for none).
         alike: pairs (k, 2) of digests.
 
-    Returns:
-        int (n,): equal for two pictures exactly if such bonds connect them.
+    Returns int (n,), equal for two pictures exactly if such bonds connect them.
     """
-    bonds = pictures.reindex(columns=["digest", "group"]).fillna("").query("group != ''")
-    pairs = [*zip(bonds.digest, "group " + bonds.group), *map(tuple, alike)]
+    grouped = pictures.reindex(columns=["digest", "group"], fill_value="").query("group != ''")
+    bonds = [*zip(grouped.digest, "group " + grouped.group), *alike]
+    ends = np.array(bonds, object).reshape(-1, 2)
     # Contents and groups are the places of a graph.
-    places = pd.Index([*pictures.digest, *chain.from_iterable(pairs)]).unique()
-    first, second = (places.get_indexer([pair[side] for pair in pairs]) for side in (0, 1))
-    graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(len(places),) * 2)
-    return connected_components(graph, directed=False)[1][places.get_indexer(pictures.digest)]
+    places, names = pd.factorize(np.concatenate([pictures.digest, *ends.T]))
+    own, first, second = np.split(places, [len(pictures), len(pictures) + len(bonds)])
+    graph = coo_array((np.ones(len(bonds)), (first, second)), shape=(len(names), len(names)))
+    return connected_components(graph, directed=False)[1][own]
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -44,13 +43,8 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Args:
         pictures: columns file, label, digest and family, in any order.
-        seed: the same seed and pictures give the same split.
 
-    Returns:
-        columns file, label, part (`train` or `validation`), sorted by file.
-
-    Raises:
-        ValueError: as `check_parts`.
+    Returns columns file, label, part (`train`, `validation`), by file; raises as `check_parts`.
     """
     pictures = pictures.sort_values("file", ignore_index=True)
     hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
@@ -86,14 +80,8 @@ def _count_validation(support: Counter) -> Counter:
 def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take the parts that were given; a family of both parts stays in validation alone.
 
-    Args:
-        pictures: columns file, label, part and family.
-
-    Returns:
-        The split as `split` returns it, and checks: training pictures that are left out.
-
-    Raises:
-        ValueError: as `check_parts`.
+    Of pictures with columns file, label, part and family, returns the split, as `split` does, and
+    checks: the training pictures that are left out.
     """
     tested = set(pictures.family[pictures.part == "validation"])
     twice = (pictures.part == "train") & pictures.family.isin(tested)
@@ -104,8 +92,8 @@ def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def check_parts(table: pd.DataFrame) -> None:
     """Raise a ValueError, which says what to do, unless every class stands in both parts."""
-    parts = table.groupby("label").part.agg(set)
-    if (undivided := parts.index[parts.map(len) < 2]).size:
+    parts = table.groupby("label").part.nunique()
+    if (undivided := parts.index[parts < 2]).size:
         raise ValueError(
             f"These classes stand in one part alone: {', '.join(undivided)}. Where parts were given, "
             "correct them. Else their files are copies, look-alikes or one group of too few pictures "
@@ -114,11 +102,7 @@ def check_parts(table: pd.DataFrame) -> None:
 
 
 def read_split(ws) -> pd.DataFrame:
-    """Read split.csv: columns file, label, part.
-
-    Raises:
-        FileNotFoundError: 01_data_prep has not been run.
-    """
+    """Read split.csv: columns file, label, part; an error where 01_data_prep has not been run."""
     return read_table(ws.existing("split.csv", made_by="01_data_prep"))
 
 

@@ -15,19 +15,12 @@ INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of a store in the order asked for, indexed like one array.
+    """Rows of a store in the order asked for, indexed like one array."""
 
-    Attributes:
-        array: memory map of the store, (any, *shape).
-        rows: int64 (n,), where in `array` each lies.
-        digests: str (n,), of what each was made from.
-        store: the store's name, which says how the rows were made.
-    """
-
-    array: np.ndarray
-    rows: np.ndarray
-    digests: np.ndarray
-    store: str = ""
+    array: np.ndarray  # memory map of the store, (any, *shape)
+    rows: np.ndarray  # int64 (n,), where in `array` each lies
+    digests: np.ndarray  # str (n,), of what each was made from
+    store: str = ""  # its name, which says how the rows were made
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,10 +40,7 @@ class Store:
     NAME.rows holds the arrays one after the other, NAME.index the digest and the CRC-32 of each.
     Rows are only ever appended, under a lock, and listed once they are written, so a killed process
     leaves the store whole. A row with another CRC counts as missing: who needs it makes it again,
-    and of two rows of one digest the last is found.
-
-    Attributes:
-        array: memory map (n, *shape) of all rows.
+    and of two rows of one digest the last is found. `array` is a memory map (n, *shape) of all.
     """
 
     def __init__(self, folder: Path, name: str, dtype, shape: tuple = ()):
@@ -64,30 +54,30 @@ class Store:
         """Take in what any process has appended since."""
         if not (self.rows.exists() and self.index.exists()):
             return
-        start = len(self.crcs)
+        start, new = len(self.crcs), np.empty(0, INDEX)
+        # Opening a file is slow on Google Drive.
         if self.index.stat().st_size > start * INDEX.itemsize:
             new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
-            digests = new["digest"].astype(str).tolist()
-            self.row_of |= {digest: row for row, digest in enumerate(digests, start)}
-            self.crcs += new["crc"].tolist()
+        self.crcs += new["crc"].tolist()
         # A file that was cut short holds only its first rows, whatever the index says.
         count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
-        if count < len(self.crcs):
-            self.row_of = {digest: row for digest, row in self.row_of.items() if row < count}
+        # The array first: other threads may look for a row as soon as it is listed.
         if count != len(self.array):
             self.array = np.memmap(self.rows, self.dtype, "r", shape=(count, *self.shape))
+        self.row_of |= dict(zip(new["digest"].astype(str).tolist(), range(start, len(self.crcs))))
+        if count < len(self.crcs):
+            self.row_of = {digest: row for digest, row in self.row_of.items() if row < count}
 
     def lists(self, digest: str) -> bool:
         """Tell whether a digest's array is there, damaged or not, as of the last `refresh`."""
-        return self.row_of.get(digest, len(self.array)) < len(self.array)
+        return digest in self.row_of
 
     def holds(self, digest: str) -> bool:
         """Tell whether a digest's array is there and undamaged, as of the last `refresh`."""
-        if not self.lists(digest):
-            return False
-        row = self.row_of[digest]
-        if row not in self.whole and zlib.crc32(self.array[row]) == self.crcs[row]:
-            self.whole.add(row)
+        row = self.row_of.get(digest)
+        if row is not None and row not in self.whole:
+            if zlib.crc32(self.array[row]) == self.crcs[row]:
+                self.whole.add(row)
         return row in self.whole
 
     def find(self, digests) -> np.ndarray:
@@ -101,10 +91,7 @@ class Store:
                 with self.index.open("r+b") as file:
                     file.seek(self.row_of.pop(digest) * INDEX.itemsize)
                     file.write(bytes(INDEX["digest"].itemsize))
-        return np.array(
-            [self.row_of.get(digest, -1) if self.lists(digest) else -1 for digest in digests],
-            np.int64,
-        )
+        return np.array([self.row_of.get(digest, -1) for digest in digests], np.int64)
 
     def select(self, digests) -> Selection:
         """Return the rows of these digests, which have to be there."""
@@ -115,11 +102,7 @@ class Store:
         return Selection(self.array, rows, np.asarray(digests, str), name)
 
     def append(self, arrays: dict[str, np.ndarray]) -> None:
-        """Append the arrays, by digest, that no other process has appended meanwhile.
-
-        Raises:
-            OSError: they could not be written.
-        """
+        """Append the arrays, by digest, that no other process has; an OSError names the file."""
         with lock(self.rows.with_suffix(".lock")), explain_failed_writing(self.rows):
             missing = [digest for digest, row in zip(arrays, self.find(arrays)) if row < 0]
             records = [(digest, zlib.crc32(arrays[digest])) for digest in missing]

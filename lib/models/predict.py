@@ -1,6 +1,5 @@
 """The answers of a model: to batches, and to files of any kind."""
 
-import json
 import reprlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from lib.data import pictures
 from lib.machine import count_cores
+from lib.models.saved import open_model
 
 BATCH = 32
 
@@ -21,35 +21,10 @@ def load_classifier(path: Path) -> tuple:
     """Load a saved model and the JSON beside it, and hold one against the other.
 
     Raises:
-        FileNotFoundError: one of the two is missing.
-        ValueError: one of the two is damaged, or they don't belong together.
+        FileNotFoundError, ValueError: as `saved.open_model` and `check_description`.
     """
-    description = path.with_suffix(".json")
-    for file in (path, description):
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{file} is not a file. A model is a .keras file with its .json beside it, as "
-                "02, 03 and 04 write them into results/models."
-            )
-    try:
-        about = dict(json.loads(description.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{description} is not valid JSON of a model: {error}")
-    # Imported late, so that a wrong path is told at once.
-    import keras
-
-    from lib.models.saved import hash_file
-
-    if about.get("file_hash") != (found := hash_file(path)):
-        raise ValueError(
-            f'{description}: "file_hash" is {about.get("file_hash", "missing")}, and that of {path} is '
-            f"{found}: one of the two was changed or replaced. Copy both files again."
-        )
-    try:
-        model = keras.saving.load_model(path, safe_mode=True)
-    except Exception as error:
-        raise ValueError(f"{path} can't be loaded: {error}") from error
-    check_description(about, model, description)
+    model, about = open_model(path)
+    check_description(about, model, path.with_suffix(".json"))
     return model, about
 
 

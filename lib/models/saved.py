@@ -76,21 +76,28 @@ def record_temperature(ws, name: str, temperature: float) -> None:
 def list_models(ws) -> list[dict]:
     """Read the JSON of every model of the current split, in the order of the notebooks.
 
-    A model of another split can't be compared with the others: it is named and left out. Each
-    entry gets a `label` for tables and figures, which says so when a backbone is untrained.
+    A model of another split can't be compared with the others, and a run with a further seed counts
+    only if nothing but the seed differs from the first: what is left out is named. Each entry gets
+    a `label` for tables and figures, which says so when a backbone is untrained, and a `way`: the
+    name of the first run.
 
     Raises:
         FileNotFoundError: no model of this split was trained.
     """
-    current, models = identify_set(ws), []
-    for path in sorted(ws.results.glob("models/*.json")):
+    current, models, first = identify_set(ws), [], {}
+    for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
         about = read_about(ws, path.stem)
         if about.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
             continue
-        untrained = about["weights"] == "untrained"
-        label = f"{about['name']} (untrained backbone)" if untrained else about["name"]
-        models.append(about | {"label": label})
+        way, chosen = path.stem.split("@")[0], about.get("parameters", {}) | {"seed": None}
+        if first.setdefault(way, chosen) != chosen:
+            print(f"{path.stem} is left out: {way} was trained with other parameters.")
+            continue
+        label = about["name"]
+        if about["weights"] == "untrained":
+            label += " (untrained backbone)"
+        models.append(about | {"label": label, "way": way})
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split. "
@@ -103,15 +110,39 @@ def load_model(ws, name: str) -> keras.Model:
     """Load a saved model: RGB pictures (n, size, size, 3) of 0-255 in, probabilities out.
 
     Raises:
-        ValueError: the file is not the one that the model's JSON tells of.
+        FileNotFoundError, ValueError: as `open_model`.
     """
-    path, about = ws.results / "models" / f"{name}.keras", read_about(ws, name)
-    if about.get("file_hash") != hash_file(path):
+    return open_model(ws.results / f"models/{name}.keras")[0]
+
+
+def open_model(path: Path) -> tuple[keras.Model, dict]:
+    """Open a .keras file, and the JSON beside it.
+
+    Raises:
+        FileNotFoundError: one of the two is missing.
+        ValueError: one of the two is damaged, or they don't belong together.
+    """
+    description = path.with_suffix(".json")
+    for file in (path, description):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{file} is not a file. A model is a .keras file with its .json beside it, as "
+                "02, 03 and 04 write them into results/models."
+            )
+    try:
+        about = dict(json.loads(description.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{description} is not valid JSON of a model: {error}")
+    if about.get("file_hash") != (found := hash_file(path)):
         raise ValueError(
-            f"{path} was changed or replaced: it is not the file that {name}.json tells of. "
-            f"Run {about.get('notebook', 'the notebook that made it')} again."
+            f'{description}: "file_hash" is {about.get("file_hash", "missing")}, and that of {path} '
+            f"is {found}: one of the two was changed or replaced. Run "
+            f"{about.get('notebook', 'the notebook that made it')} again, or copy both files again."
         )
-    return keras.saving.load_model(path, safe_mode=True)
+    try:
+        return keras.saving.load_model(path, safe_mode=True), about
+    except Exception as error:
+        raise ValueError(f"{path} can't be loaded: {error}") from error
 
 
 def hash_file(path: Path) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lib import workspace
+from lib.data.split import identify_set
 from lib.models import configs, saved, training
 
 ABOUT = {"notebook": "02", "weights": "from scratch", "image_size": 8}
@@ -132,14 +133,24 @@ def test_temperature_is_recorded_beside_all_that_was_told(tiny, prepared):
     saved.load_model(prepared, "tiny")
 
 
+def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, capsys):
+    current = identify_set(prepared)
+    for name, epochs in (("cnn", 6), ("cnn@43", 6), ("cnn@44", 1)):
+        parameters = {"epochs": epochs, "seed": int(name.partition("@")[2] or 42)}
+        about = ABOUT | {"name": name, "parameters": parameters, "split_hash": current}
+        prepared.save_json(about, f"models/{name}.json")
+    assert [about["name"] for about in saved.list_models(prepared)] == ["cnn", "cnn@43"]
+    assert "cnn@44 is left out: cnn was trained with other parameters" in capsys.readouterr().out
+
+
 def test_swapped_or_unknown_model_file_is_refused(tiny, prepared):
     save_run(tiny, prepared)
     path = prepared.results / "models/tiny.keras"
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(ValueError, match="tiny.keras was changed.*tiny.json.*02"):
+    with pytest.raises(ValueError, match="tiny.json.*tiny.keras.*changed or replaced.*02"):
         saved.load_model(prepared, "tiny")
     path.with_suffix(".json").write_text("[]")
-    with pytest.raises(ValueError, match="tiny.keras was changed"):
+    with pytest.raises(ValueError, match="tiny.json.*(missing|valid JSON)"):
         saved.load_model(prepared, "tiny")
 
 
