@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
 
-from lib.judging import calibration, claims, comparisons, metrics
+from lib.judging import calibration, claims, comparisons, intervals, metrics
 
 SCORES = """top1 top3 average_per_class macro_f1 weighted_f1 kappa roc_auc pr_auc nll brier
 overconfidence ece""".split()
@@ -88,19 +88,28 @@ def contradicts_itself(pairs, right):
             return True
         if same != (row.difference == 0):
             return True
-    common = {"n": len(right["a"]), "top1_interval": [0, 1], "support": {}, "commonest": "x"}
+    common = {"n": len(right["a"]), "support": {"x": 6, "y": 4}, "commonest": "x"}
     common |= {
-        "baseline": 0.1,
+        "baseline": 0.6,
         "overconfidence": 0,
         "overconfidence_interval": None,
         "ece": 0,
         "confidence": 0.5,
     }
     common |= {"ece_by_chance": 0, "calibration_p": 1}
-    scores = {label: common | {"top1": flags.mean()} for label, flags in right.items()}
+    scores = {}
+    for label, flags in right.items():
+        interval = intervals.find_share_interval(flags)
+        scores[label] = common | {"top1": flags.mean(), "top1_interval": interval}
     top = max(score["top1"] for score in scores.values())
-    best = claims.join_names(label for label, score in scores.items() if score["top1"] == top)
-    return not re.match(f"{best} scores? highest", claims.describe_verdict(scores, pairs)[0])
+    best = [label for label, score in scores.items() if score["top1"] == top]
+    sentence = claims.describe_verdict(scores, pairs)[0]
+    low, high = scores[best[0]]["top1_interval"]
+    if sentence.endswith("which is better.") != (high < 0.6):
+        return True
+    if sentence.endswith("does not rule out.") != (low <= 0.6 <= high):
+        return True
+    return not re.match(f"{claims.join_names(best)} scores? highest", sentence)
 
 
 def judge_calibration(n, off, reports):

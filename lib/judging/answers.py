@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib.judging import calibration, comparisons, metrics
+from lib.judging.intervals import drop_lonely
 
 
 class Answers:
@@ -24,7 +25,7 @@ class Answers:
 
     def __init__(self, class_names, files, y_true, families=None):
         self.class_names, self.files, self.y_true = list(class_names), np.asarray(files), y_true
-        self.truth, self.families = np.array(self.class_names)[y_true], families
+        self.truth, self.families = np.array(self.class_names)[y_true], drop_lonely(families)
         self.about, self.y_prob, self.predicted = {}, {}, {}
         self.right, self.confidence, self.scores = {}, {}, {}
 
@@ -42,9 +43,8 @@ class Answers:
         """The first run of each way of training, in the order in which they were added."""
         first = {}
         for label, about in self.about.items():
-            way = about["name"].split("@")[0]
-            if way not in first or about["name"] == way:
-                first[way] = label
+            if about["way"] not in first or about["name"] == about["way"]:
+                first[about["way"]] = label
         return list(first.values())
 
     @property
@@ -67,16 +67,21 @@ class Answers:
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
         """The probabilities of each first run in bins, as `calibration.bin_confidences` has them."""
-        return {k: calibration.bin_confidences(self.y_true, self.y_prob[k]) for k in self.labels}
+        told = {label: (self.y_true, self.y_prob[label], self.families) for label in self.labels}
+        return {label: calibration.bin_confidences(*arrays) for label, arrays in told.items()}
 
     @cached_property
     def ways(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The ways of training, over all their runs, as `comparisons.compare_ways` has them."""
         right = {}
         for label, about in self.about.items():
-            seeds = right.setdefault(about["name"].split("@")[0], {})
+            seeds = right.setdefault(self._name_way(about), {})
             seeds[about["seed"]] = self.right[label]
         return comparisons.compare_ways(right, self.families)
+
+    def _name_way(self, about: dict) -> str:
+        # An untrained backbone is named so here too.
+        return about["label"].replace(about["name"], about["way"], 1)
 
     def sum_matrices(self, labels) -> np.ndarray:
         """Return the confusion matrix of these models together: int (classes, classes)."""
@@ -86,11 +91,11 @@ class Answers:
 
     def list_runs(self) -> pd.DataFrame:
         """List all runs: columns way, seed, top1."""
-        runs = pd.DataFrame(self.about.values())
-        tops = [score["top1"] for score in self.scores.values()]
-        return pd.DataFrame(
-            {"way": runs["name"].str.split("@").str[0], "seed": runs.seed, "top1": tops}
-        )
+        rows = [
+            (self._name_way(about), about["seed"], self.scores[label]["top1"])
+            for label, about in self.about.items()
+        ]
+        return pd.DataFrame(rows, columns=["way", "seed", "top1"])
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
-from scipy.stats import foldnorm
+from scipy.special import erf, softmax
 
 from lib.judging import intervals
 
@@ -43,14 +42,21 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
         scores |= {name: float(values.mean()), f"{name}_interval": None}
     scores |= {"ece": find_ece(confidence, right), "ece_interval": None}
     scores |= {"ece_by_chance": by_chance, "calibration_p": p_value}
-    if len(y_true) >= intervals.FEWEST and (~right).sum() >= intervals.FEWEST_MISTAKES:
+    count = len(y_true) if families is None else len(np.unique(families))
+    if count >= intervals.FEWEST and _has_both(right):
+        strata = y_true if families is None else None
         for name, values in losses.items():
-            bounds = intervals.find_mean_interval(values, families, strata=y_true)
+            bounds = intervals.find_mean_interval(values, families, strata)
             scores |= {f"{name}_interval": bounds}
-        if len(y_true) >= intervals.FEWEST_FOR_ECE:
+        if count >= intervals.FEWEST_FOR_ECE:
             low, high = bound_ece(confidence, right, families)
             scores["ece_interval"] = [low if p_value < intervals.LEVEL else 0.0, high]
     return scores
+
+
+def _has_both(right) -> bool:
+    # Enough of right and of wrong answers to tell how they spread.
+    return min(right.sum(), (~right).sum()) >= intervals.FEWEST_MISTAKES
 
 
 def _find_bins(confidence):
@@ -84,17 +90,20 @@ def bound_ece(confidence, right, families=None) -> list[float]:
     """Return the interval of the ECE, its bias by chance removed.
 
     In each bin the mean gap is nearly normal, so its size is a folded normal, of which the mean is
-    too large by a known amount. The variance is that of each picture's gap, signed as its bin's.
+    too large by a known amount (Leone, Nelson and Nottingham 1961). The variance is that of each
+    picture's gap, signed as its bin's.
     """
     n, bins, gap = len(right), _find_bins(confidence), confidence - right
     sums, squares = np.bincount(bins, gap), np.bincount(bins, gap**2)
     spread = np.sqrt(np.maximum(squares - sums**2 / n, 1e-12))
-    bias = (foldnorm.mean(np.abs(sums) / spread) * spread - np.abs(sums)).sum() / n
+    folded = spread * np.sqrt(2 / np.pi) * np.exp(-((sums / spread) ** 2) / 2)
+    folded += sums * erf(sums / spread / np.sqrt(2))
+    bias = (folded - np.abs(sums)).sum() / n
     bounds = intervals.find_mean_interval(gap * np.sign(sums)[bins], families)
     return [float(max(bound - bias, 0)) for bound in bounds]
 
 
-def bin_confidences(y_true, y_prob) -> pd.DataFrame:
+def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
     """Group pictures by the probability of the answer, in bins of equal width.
 
     Returns:
@@ -103,9 +112,11 @@ def bin_confidences(y_true, y_prob) -> pd.DataFrame:
     """
     confidence = np.asarray(y_prob, float).max(axis=1)
     table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})
-    groups = table.groupby(_find_bins(confidence))
-    right, table = groups.accuracy.sum(), groups.mean().assign(pictures=groups.size())
-    bounds = [intervals.wilson_interval(k, n) for k, n in zip(right, table.pictures)]
+    right, groups = table.accuracy.to_numpy(), table.groupby(_find_bins(confidence))
+    table, bounds = groups.mean().assign(pictures=groups.size()), []
+    for chosen in groups.indices.values():
+        members = None if families is None else families[chosen]
+        bounds.append(intervals.find_share_interval(right[chosen], members))
     table[["low", "high"]] = bounds
     return table.reset_index(drop=True)
 
@@ -136,17 +147,24 @@ def fit_temperature(y_true, y_prob) -> float:
     return float(np.exp(minimize_scalar(loss, **options).x))
 
 
-def judge_temperature(y_true, y_prob) -> dict[str, float]:
+def judge_temperature(y_true, y_prob, families=None) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
     Returns:
-        temperature; nll_before, nll_after, ece_before, ece_after: of the other half.
+        temperature: 1 where answers are too few, or all too good or bad, to fit one; nll_before,
+        nll_after, ece_before, ece_after: of the other half.
     """
-    order = np.random.default_rng(SEED).permutation(len(y_true))
-    order = order[np.argsort(y_true[order], kind="stable")]
-    # Every second picture of a class-by-class list: both halves have each class alike.
-    fitted, judged = order[::2], order[1::2]
-    temperature = fit_temperature(y_true[fitted], y_prob[fitted])
+    if families is None:
+        families = np.arange(len(y_true))
+    _, first, families = np.unique(families, return_index=True, return_inverse=True)
+    order = np.random.default_rng(SEED).permutation(len(first))
+    order = order[np.argsort(y_true[first][order], kind="stable")]
+    # Every second family of a class-by-class list: both halves have each class alike.
+    fitted = np.isin(families, order[::2])
+    right, temperature = y_prob[fitted].argmax(axis=1) == y_true[fitted], 1.0
+    if fitted.sum() >= intervals.FEWEST and _has_both(right):
+        temperature = fit_temperature(y_true[fitted], y_prob[fitted])
+    judged = ~fitted if (~fitted).any() else fitted
     scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
     for when, judging in (("before", before), ("after", soften(before, temperature))):
         of_truth = np.maximum(judging[np.arange(len(truth)), truth], TINY)

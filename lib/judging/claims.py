@@ -59,14 +59,19 @@ def describe_verdict(scores: dict[str, dict], pairs: pd.DataFrame) -> list[str]:
     score = scores[best[0]]
     verbs = "score highest, all the same: each" if best[1:] else "scores highest: it"
     low, high = score["top1_interval"]
+    counts = sorted(score["support"].values())
     common = f"always answering {score['commonest']}, the commonest class,"
-    if len(set(score["support"].values())) == 1:
+    if counts[0] == counts[-1]:
         common = "always answering the same class"
+    elif counts[-2:] == [counts[-1]] * 2:
+        common = f"always answering {score['commonest']}, one of the commonest classes,"
     text = (
         f"{join_names(best)} {verbs} recognises {top:.3f} of {score['n']:,} validation pictures "
         f"(95 % interval {low:.3f}–{high:.3f}), where {common} would score {score['baseline']:.3f}"
     )
-    if low <= score["baseline"]:
+    if high < score["baseline"]:
+        text += ", which is better"
+    elif low <= score["baseline"]:
         text += ", which the interval does not rule out"
     told = pairs.p_holm < LEVEL
     better = pairs[told].groupby("model", sort=False).other
@@ -75,8 +80,10 @@ def describe_verdict(scores: dict[str, dict], pairs: pd.DataFrame) -> list[str]:
         same = "score the same" if row.difference == 0 else "can't be told apart"
         claims.append(f"{row.model} and {row.other} {same}")
     if claims[3:]:
-        claims[3:] = [f"{len(claims) - 3} more findings stand below"]
-    findings = "; ".join(claims) or "There is no other model to compare it with"
+        claims[3:] = ["the other pairs stand below"]
+    findings = "There is no other model to compare it with"
+    if claims:
+        findings = f"Of these runs, {'; '.join(claims)}"
     return [f"{text}.", f"{findings}.", describe_calibration(best[0], score)]
 
 
@@ -93,10 +100,11 @@ def describe_calibration(label: str, score: dict) -> str:
     elif bounds is not None and bounds[0] <= 0 <= bounds[1]:
         text = f"The probabilities of {label} are wrong in both directions, "
         claim = f"though their mean of {mean} fits"
+    elif bounds is None:
+        claim = "which is wrong; by how much, the answers are too few or too much alike to tell"
     else:
-        claim = f"which is too {'high' if off > 0 else 'low'} by {abs(off):.3f}"
-        if bounds is not None:
-            claim += f" ({write_bounds(*sorted(map(abs, bounds)))})"
+        size = f"{abs(off):.3f} ({write_bounds(*sorted(map(abs, bounds)))})"
+        claim = f"which is too {'high' if off > 0 else 'low'} by {size}"
     reason = f"expected calibration error {ece:.3f}, by chance alone {score['ece_by_chance']:.3f}"
     return f"{text}{claim} ({reason}, {write_p(score['calibration_p'])})."
 
@@ -125,8 +133,11 @@ def describe_balance(pairs: pd.DataFrame) -> list[str]:
             claim = f"{row.model} is better than {row.other}"
         elif row.balanced_holm < LEVEL:
             claim = f"{row.other} is better than {row.model}"
-        claim += f": difference {abs(row.balanced_difference):.3f}, {write_p(row.balanced_holm)}"
-        sentences.append(f"Each class counting the same, {claim} (paired permutations, Holm).")
+        elif row.balanced_difference == 0:
+            claim = f"{row.model} and {row.other} score the same"
+        claim += f" on {row.n:,} pictures: difference {abs(row.balanced_difference):.3f}"
+        test = f"{write_p(row.balanced_holm)} (paired permutations, Holm)"
+        sentences.append(f"Each class counting the same, {claim}, {test}.")
     return sentences
 
 
@@ -139,11 +150,16 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
             claim = f"{row.way} is better than {row.other} by"
         elif row.high < 0:
             claim = f"{row.way} is worse than {row.other}: difference"
+        bounds = "too few pictures for an interval"
+        if row.low == row.low:
+            bounds = write_bounds(row.low, row.high)
         sentences.append(
-            f"{claim} {row.difference:.3f} ({write_bounds(row.low, row.high)}) "
+            f"{claim} {row.difference:.3f} ({bounds}) "
             f"on average over {row.runs} trainings of each on {row.n:,} pictures."
         )
     once = ways.index[ways.runs == 1]
+    if not sentences and not len(once) and len(ways) > 1:
+        sentences.append("No two ways of training have two seeds in common to be compared on.")
     if len(once):
         sentences.append(
             f"One training tells of {join_names(once)} how that run scores; how much of it is the "
@@ -170,6 +186,8 @@ def describe_extremes(per_class: dict[str, float]) -> str:
     """Say which classes have the best and the worst recall, ties together."""
     recall = pd.Series(per_class, dtype=float)
     best, worst = recall.max(), recall.min()
+    if best == worst:
+        return f"all classes alike ({best:.2f})."
     names = [join_names(recall.index[recall == value]) for value in (best, worst)]
     return f"best {names[0]} ({best:.2f}); worst {names[1]} ({worst:.2f})."
 
@@ -190,9 +208,11 @@ def describe_gap(history: pd.DataFrame) -> str:
     )
     if best.epoch < last.epoch:
         text += f" and ends at {last.val_loss:.3f}"
-    trend = "they show no trend"
     # Of two epochs there is no trend to test.
-    tau, p_value = kendalltau(tail.epoch, tail.val_loss) if len(tail) > 2 else (0, 1)
+    if len(tail) < 3:
+        return f"{text}; these are too few epochs for a trend."
+    trend = "they show no trend"
+    tau, p_value = kendalltau(tail.epoch, tail.val_loss)
     if p_value < LEVEL:
         trend = f"it was {'falling' if tau < 0 else 'rising'} ({write_p(p_value)}, Mann–Kendall)"
     return f"{text}; over the last {len(tail)} epochs {trend}."

@@ -102,16 +102,18 @@ def confused(answers, pairs, pictures, count: int) -> Figure | None:
 
 
 def suspects(answers, table, pictures, count: int) -> Figure | None:
-    """Draw the pictures that no model recognises, and what each model says, in two rows at most.
+    """Draw the pictures that no trained model recognises, and what each says, in two rows at most.
 
     `table` is what `Answers.list_suspects` returns; all else is as in `mistakes`.
     """
     rows = {"least probable": {}, "next": {}}
     for k, probability in table.label_probability[: 2 * count].items():
         heading = "least probable" if len(rows["least probable"]) < count else "next"
-        said = [f"{label}: {answers.predicted[label][k]}" for label in answers.trained[:4]]
+        said = [f"{label}: {answers.predicted[label][k]}" for label in answers.trained]
+        if said[4:]:
+            said[4:] = [f"and {len(said) - 4} further models"]
         rows[heading][k] = [f"label {answers.truth[k]} {probability:.2f}", *said]
-    title = "The label, its mean probability, and what the models say"
+    title = "The label, its mean probability, and what the trained models say"
     return _draw(rows, answers, pictures, title)
 
 

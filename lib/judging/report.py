@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 
@@ -83,7 +84,11 @@ def make_title(ws) -> str:
     """Say how many models there are, for how many classes, and from how many pictures."""
     split = read_split(ws)
     # Runs of a model with further seeds are named <name>@<seed>.
-    names = {path.stem.split("@")[0] for path in ws.results.glob("models/*.json")}
+    judged = ws.results / "metrics.json"
+    names = [path.stem for path in ws.results.glob("models/*.json")]
+    if judged.exists():
+        names = json.loads(judged.read_text(encoding="utf-8"))
+    names = {name.split("@")[0] for name in names}
     models = "1 image classifier" if len(names) == 1 else f"{len(names)} image classifiers"
     return f"{models} for {split.label.nunique()} classes, from {len(split):,} pictures"
 

@@ -7,7 +7,8 @@ from lib.judging import answers
 def make_about(name, weights="from scratch"):
     label = name if weights != "untrained" else f"{name} (untrained backbone)"
     seed = int(name.partition("@")[2] or 42)
-    return {"name": name, "label": label, "seed": seed, "weights": weights}
+    way = name.split("@")[0]
+    return {"name": name, "label": label, "way": way, "seed": seed, "weights": weights}
 
 
 @pytest.fixture

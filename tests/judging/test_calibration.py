@@ -62,3 +62,28 @@ def test_error_in_both_directions_is_found_though_the_mean_is_right():
     right = np.repeat([False, True], 200)
     p_value, by_chance = calibration.resample_calibration(confidence, right)
     assert p_value < 0.01 and calibration.find_ece(confidence, right) > 0.5 > by_chance
+
+
+@pytest.mark.parametrize("right", [0, 2, 58, 60])
+def test_answers_nearly_all_alike_fit_no_temperature_and_bound_no_error(right):
+    y_true = np.zeros(60, int)
+    y_prob = np.where(np.arange(60)[:, None] < right, [0.8, 0.2], [0.2, 0.8])
+    score = calibration.measure_calibration(y_true, y_prob)
+    assert score["ece_interval"] is None and score["nll_interval"] is None
+    assert calibration.judge_temperature(y_true, y_prob)["temperature"] == 1
+
+
+def test_pictures_of_a_family_stand_in_one_half():
+    rng = np.random.default_rng(0)
+    families = np.repeat(np.arange(40), 5)
+    y_true = np.repeat(rng.integers(0, 2, 40), 5)
+    y_prob = rng.dirichlet(np.ones(2), 200)
+    seen = []
+    fit = calibration.fit_temperature
+    calibration.fit_temperature = lambda truth, prob: seen.append(prob) or 1.0
+    try:
+        calibration.judge_temperature(y_true, y_prob, families)
+    finally:
+        calibration.fit_temperature = fit
+    chosen = {int(np.flatnonzero((y_prob == row).all(axis=1))[0]) // 5 for row in seen[0]}
+    assert len(seen[0]) == 5 * len(chosen) and len(chosen) == 20

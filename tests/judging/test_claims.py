@@ -36,12 +36,15 @@ def test_order_is_claimed_only_where_it_is_established_and_ties_are_said():
 
 @pytest.mark.parametrize(
     ("low", "high", "p_value", "words"),
-    [(0.00004, 0.1, 0.04998, "(0.00004–0.10000), p = 0.05"), (-0.1, 0.0, 0.2, "(-0.100–0.000), p")],
+    [
+        (0.00004, 0.1, 0.04998, "(0.00004–0.10000), p = 0.04998"),
+        (-0.1, 0.0, 0.2, "(-0.100–0.000), p"),
+    ],
 )
 def test_rounding_never_moves_a_number_across_its_limit(low, high, p_value, words):
     row = dict(model="a", other="b", difference=0.05, low=low, high=high, p_holm=p_value, n=9)
     (sentence,) = claims.describe_pairs(pd.DataFrame([row]))
-    assert words in sentence or "(0.00004–0.10000), p = 0.04998" in sentence
+    assert words in sentence
 
 
 def evaluate(y_true, **answers):
@@ -58,7 +61,10 @@ def test_verdict_says_who_leads_what_is_established_and_what_to_beware_of():
     )
     assert first.startswith("good scores highest: it recognises 1.000 of 200")
     assert first.endswith("where always answering the same class would score 0.500.")
-    assert second == "good is better than guess and again; guess and again score the same."
+    assert (
+        second
+        == "Of these runs, good is better than guess and again; guess and again score the same."
+    )
     assert "can't be told from n = 200" in third or "too low by 0.020" in third
     first, second, third = evaluate(y_true, guess=guess[y_true])
     assert "does not rule out" in first and "no other model" in second
@@ -70,7 +76,7 @@ def test_verdict_names_all_of_tied_models_and_the_commonest_class():
     first, second, _ = evaluate(y_true, one=always, two=always.copy())
     assert first.startswith("one and two score highest, all the same: each recognises 0.950")
     assert "always answering a, the commonest class, would score 0.950, which" in first
-    assert second == "one and two score the same."
+    assert second == "Of these runs, one and two score the same."
 
 
 def test_probabilities_that_are_wrong_both_ways_are_never_about_right():
@@ -157,10 +163,62 @@ def test_gap_says_how_far_training_is_from_validation():
 
 
 def test_a_trend_is_claimed_only_where_several_epochs_show_it():
-    for losses in ([2.0], [2.0, 1.9], [1.5, 1.7, 1.4, 1.6, 1.3, 1.8, 1.25]):
+    for losses in ([2.0], [2.0, 1.9]):
+        assert claims.describe_gap(make_history(losses)).endswith("too few epochs for a trend.")
+    for losses in ([1.5, 1.4, 1.6], [1.5, 1.7, 1.4, 1.6, 1.3, 1.8, 1.25]):
         assert claims.describe_gap(make_history(losses)).endswith("show no trend.")
     text = claims.describe_gap(make_history(np.linspace(2, 1, 8)))
     assert "over the last 8 epochs it was falling (p < 0.0001" in text
     assert "it was rising" in claims.describe_gap(make_history(np.linspace(1, 2, 30)))
     falling, rising = simulations.describe_curves(10, 0, 300)
     assert falling + rising <= 0.08
+
+
+def make_score(top1, interval, support, **further):
+    calibrated = {"confidence": 0.5, "overconfidence": 0.0, "overconfidence_interval": None}
+    calibrated |= {"ece": 0.0, "ece_by_chance": 0.0, "calibration_p": 1.0}
+    most = max(support, key=support.get)
+    n = sum(support.values())
+    told = {"n": n, "commonest": most, "baseline": support[most] / n, "support": support}
+    return {"top1": top1, "top1_interval": interval} | told | calibrated | further
+
+
+NO_PAIRS = pd.DataFrame({"model": [], "other": [], "difference": [], "p_holm": []})
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        ([0.43, 0.57], "would score 0.950, which is better."),
+        ([0.93, 0.97], "would score 0.950, which the interval does not rule out."),
+        ([0.96, 0.99], "would score 0.950."),
+    ],
+)
+def test_verdict_says_on_which_side_of_the_interval_the_commonest_class_scores(interval, words):
+    score = make_score(sum(interval) / 2, interval, {"often": 190, "rarely": 10})
+    text = claims.describe_verdict({"cnn": score}, NO_PAIRS)[0]
+    assert text.endswith(words) and "always answering often, the commonest class" in text
+
+
+def test_ties_of_classes_are_said():
+    score = make_score(0.5, [0.4, 0.6], {"a": 20, "b": 20, "c": 10})
+    assert (
+        "a, one of the commonest classes," in claims.describe_verdict({"cnn": score}, NO_PAIRS)[0]
+    )
+    assert claims.describe_extremes({"a": 1.0, "b": 1.0}) == "all classes alike (1.00)."
+
+
+def test_doubted_probabilities_without_an_interval_get_no_direction():
+    score = make_score(0.99, [0.97, 1.0], {"a": 200, "b": 200}, calibration_p=0.001)
+    text = claims.describe_calibration("cnn", score | {"overconfidence": -0.005})
+    assert "which is wrong" in text and "too low" not in text and "too high" not in text
+
+
+def test_ways_without_common_seeds_or_enough_pictures_are_not_passed_over_in_silence():
+    right = {"a": {0: np.ones(40, bool), 1: np.ones(40, bool)}}
+    apart = right | {"b": {2: np.ones(40, bool), 3: np.ones(40, bool)}}
+    (sentence,) = claims.describe_ways(*comparisons.compare_ways(apart))
+    assert "no two ways" in sentence.lower()
+    ways, differences = comparisons.compare_ways(right | {"b": right["a"]})
+    assert ways[["low", "high"]].isna().all(axis=None)
+    assert "0.000 (too few pictures for an interval)" in claims.describe_ways(ways, differences)[0]

@@ -128,3 +128,24 @@ def test_baseline_is_the_commonest_class():
     score = metrics.evaluate(y_true, np.eye(2)[np.zeros(200, int)], ["often", "rare"])
     assert score["commonest"] == "often" and score["baseline"] == score["top1"] == 0.95
     assert score["average_per_class"] == 0.5
+
+
+@pytest.mark.parametrize(("families", "members"), [(1, 24), (2, 12), (3, 8)])
+def test_few_families_a_class_are_too_few_for_intervals_of_its_scores(families, members):
+    rng = np.random.default_rng(0)
+    family = np.repeat(np.arange(10 * families), members)
+    y_true = family // families
+    answer = np.where(rng.random(10 * families) < 0.5, np.arange(10 * families) // families, 0)
+    score = metrics.evaluate(y_true, np.eye(10)[answer[family]], list("abcdefghij"), family)
+    for name in ("average_per_class", "macro_f1", "weighted_f1", "kappa", "roc_auc"):
+        assert score[f"{name}_interval"] is None
+    low, high = score["top1_interval"]
+    assert high - low > 0.2, "30 families at most, whatever the number of pictures"
+
+
+def test_f1_in_classes_of_few_pictures_has_no_interval_and_the_average_has_one():
+    rng = np.random.default_rng(0)
+    y_true = np.repeat(np.arange(134), 3)
+    y_prob = rng.dirichlet(np.ones(134), len(y_true))
+    score = metrics.evaluate(y_true, y_prob, [str(k) for k in range(134)])
+    assert score["macro_f1_interval"] is None and score["average_per_class_interval"] is not None
