@@ -34,8 +34,8 @@ class Answers:
         self.about[label], self.y_prob[label] = about, y_prob
         self.predicted[label] = np.array(self.class_names)[y_pred]
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
-        told = self.y_true, y_prob, self.class_names, self.families
-        self.scores[label] = metrics.evaluate(*told)
+        score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
+        self.scores[label] = score
 
     @property
     def labels(self) -> list[str]:
@@ -66,7 +66,7 @@ class Answers:
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
-        """The probabilities of each first run in bins, as `calibration.bin_confidences` has them."""
+        """The probabilities of first runs in bins, as `calibration.bin_confidences` has them."""
         return {k: calibration.bin_confidences(self.y_true, self.y_prob[k]) for k in self.labels}
 
     @cached_property
@@ -87,10 +87,9 @@ class Answers:
     def list_runs(self) -> pd.DataFrame:
         """List all runs: columns way, seed, top1."""
         runs = pd.DataFrame(self.about.values())
+        ways = runs["name"].str.split("@").str[0]
         tops = [score["top1"] for score in self.scores.values()]
-        return pd.DataFrame(
-            {"way": runs["name"].str.split("@").str[0], "seed": runs.seed, "top1": tops}
-        )
+        return pd.DataFrame({"way": ways, "seed": runs.seed, "top1": tops})
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.

@@ -41,8 +41,8 @@ def picture_sizes(pictures: pd.DataFrame) -> Figure:
     figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     area = 20 + 600 * sizes["count"] / len(pictures)
     scatter.scatter(sizes.width, sizes.height, area, alpha=0.5)
-    top = {"xlim": (0, sizes.width.max() * 1.1), "ylim": (0, sizes.height.max() * 1.1)}
-    scatter.set(xlabel="width, pixels", ylabel="height, pixels", **top)
+    scatter.set(xlabel="width, pixels", ylabel="height, pixels")
+    scatter.set(xlim=(0, sizes.width.max() * 1.1), ylim=(0, sizes.height.max() * 1.1))
     scatter.set_title(f"{len(sizes)} different sizes (area: number of pictures)")
     scatter.xaxis.set_major_locator(MaxNLocator(5))
     # An octave more, and the width is twice as many heights.
@@ -73,13 +73,7 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
 
 
 def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
-    """Draw a confusion matrix as counts and as shares of the true class.
-
-    Args:
-        matrix: int (classes, classes), rows are true classes.
-        class_names: text (classes,).
-        label: of the model.
-    """
+    """Draw a confusion matrix (rows are true classes) as counts and as shares of the true class."""
     classes, note = len(class_names), note_spelled(class_names).strip()
     numbered, named = classes <= MOST_NUMBERED, classes <= MOST_NAMED
     side = 6.4 if numbered else 8
@@ -99,20 +93,15 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
             axes.set_xticks(places, names, fontsize=9, **slanted)
             axes.set_yticks(places, names, fontsize=9, rotation=0)
     if not named:
-        note = (
-            f"{classes} classes by name: the list of the most frequent mistakes says which matter."
-        )
+        told = "the list of the most frequent mistakes says which matter"
+        note = f"{classes} classes by name: {told}."
     figure.supxlabel(note, fontsize=10)
     figure.suptitle(f"{shorten(label, side, 13)}: confusion matrix, n = {matrix.sum():,}")
     return figure
 
 
 def recall_by_class(scores: dict[str, dict]) -> Figure:
-    """Draw recall by class and model with 95 % intervals, the classes of the lowest recall first.
-
-    Args:
-        scores: model label to what `metrics.evaluate` returns.
-    """
+    """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
     recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()}).astype(float)
     order = recall.mean(axis=1).sort_values(kind="stable").index
     figure, axes, rows = lettering.open_rows(list(order), 0.14 * len(scores) + 0.14)
@@ -135,13 +124,12 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     lines = -(-len(bins) // 3)
     figure = plt.figure(figsize=(11.4, 3.9 * lines), layout="constrained")
     for number, (label, table) in enumerate(bins.items(), 1):
-        title = shorten(label, 3.1, 11)
         axes = figure.add_subplot(lines, 3, number)
         area = 20 + 500 * table.pictures / table.pictures.sum()
         axes.axline((0, 0), slope=1, color="grey", ls="--", lw=1)
         axes.vlines(table.confidence, table.low, table.high, lw=1)
         axes.scatter(table.confidence, table.accuracy, area, color=TRAINING, alpha=0.7)
-        axes.set_title(title, fontsize=11)
+        axes.set_title(shorten(label, 3.1, 11), fontsize=11)
         # Among many classes no answer is probable: the axes end where the points do.
         top = min(1, 1.2 * table[["confidence", "accuracy"]].to_numpy().max())
         axes.set(xlim=(0, 1.03 * top), ylim=(-0.03 * top, 1.03 * top), aspect="equal")
@@ -154,9 +142,8 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
 def accuracy_against_cost(costs: pd.DataFrame) -> Figure:
     """Draw top-1 accuracy with its interval against each cost, on logarithmic axes.
 
-    Args:
-        costs: model labels as index; columns top1, top1_low, top1_high, then one a cost, above 0,
-            whose name says the unit.
+    `costs` has model labels as index; columns top1, top1_low, top1_high, then one a cost, above 0,
+    whose name says the unit.
     """
     names = list(costs.columns[3:])
     options = dict(figsize=(3.7 * len(names), 4.4), layout="constrained", squeeze=False)
@@ -178,9 +165,7 @@ def accuracy_against_cost(costs: pd.DataFrame) -> Figure:
 def ways_of_training(runs: pd.DataFrame, ways: pd.DataFrame) -> Figure:
     """Draw each run of each way of training, and beneath its runs their mean with its interval.
 
-    Args:
-        runs: columns way, top1; one row a run.
-        ways: way as index; columns mean, low, high, these two NaN where there was one run.
+    `runs` is as `Answers.list_runs` has it, `ways` as `comparisons.compare_ways` has it.
     """
     names = shorten_names(list(ways.index), 3)
     figure, axes = plt.subplots(figsize=(10, 0.6 * len(ways) + 1.5), layout="constrained")

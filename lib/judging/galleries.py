@@ -131,10 +131,7 @@ def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) 
 def evidence_grid(pictures, evidence: dict[str, np.ndarray], title: str, captions) -> Figure:
     """Draw pictures in the first row, "pictures", and below it each model's evidence.
 
-    Args:
-        pictures: uint8 (n, height, width, 3).
-        evidence: model label to float (n, h, w), 0-1, as `explain.find_evidence` returns it.
-        title, captions: as in `picture_grid`.
+    `evidence` is model label to what `explain.find_evidence` returns, all else as elsewhere here.
     """
     rows = {label: overlay_evidence(pictures, maps) for label, maps in evidence.items()}
     return picture_grid({"pictures": pictures} | rows, title, captions)
@@ -144,11 +141,8 @@ def overlay_evidence(pictures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Lay evidence over pictures: yellow on darkened grey needs no eye for red and green.
 
     Args:
-        pictures: uint8 (n, height, width, 3).
+        pictures: uint8 (n, height, width, 3), as the result.
         evidence: float (n, h, w), 0-1, of any size.
-
-    Returns:
-        uint8 (n, height, width, 3).
     """
     size = pictures.shape[2:0:-1]
     resized = [Image.fromarray(one.astype(np.float32)).resize(size) for one in evidence]
@@ -159,12 +153,7 @@ def overlay_evidence(pictures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
 
 
 def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
-    """Draw one row a picture, its lines of text beside it.
-
-    Args:
-        pictures: uint8 (height, width, 3) each.
-        captions: for each picture, lines of (text, colour).
-    """
+    """Draw one row a picture, uint8 (height, width, 3), beside it its lines of (text, colour)."""
     lines = max(len(caption) for caption in captions)
     height = max(2.2, 0.3 * lines + 0.3)
     options = dict(figsize=(10, height * len(pictures)), layout="constrained", squeeze=False)

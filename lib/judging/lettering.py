@@ -86,10 +86,7 @@ def measure(text: str, size: float) -> float:
 
 
 def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
-    """Return spelled text with `end` behind it, no wider than that: its middle becomes "…".
-
-    The size of the font is in points.
-    """
+    """Return spelled text and `end`, no wider than that, its middle "…"; `size` is in points."""
     text = spell(text)
 
     def cut(letters):
@@ -115,11 +112,7 @@ def shorten_names(names, inches: float, size: float = 9) -> list[str]:
 
 
 def open_rows(names: list[str], inches: float) -> tuple[Figure, plt.Axes, dict[str, int]]:
-    """Open axes with one row a class; of many classes the first and the last ones.
-
-    Returns:
-        figure, axes, {name: place of its row}.
-    """
+    """Open axes with one row a class (name to its place); of many, the first and the last ones."""
     half, shown = MOST_ROWS // 2, names
     if len(names) > MOST_ROWS:
         shown = [*names[:half], None, *names[-half:]]
