@@ -35,8 +35,8 @@ class Answers:
         self.about[label], self.y_prob[label] = about, y_prob
         self.predicted[label] = np.array(self.class_names)[y_pred]
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
-        told = self.y_true, y_prob, self.class_names, self.families
-        self.scores[label] = metrics.evaluate(*told)
+        score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
+        self.scores[label] = score
 
     @property
     def labels(self) -> list[str]:

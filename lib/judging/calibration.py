@@ -14,12 +14,7 @@ TINY = np.finfo(np.float32).tiny
 
 
 def measure_calibration(y_true, y_prob, families=None) -> dict:
-    """Measure how far the probabilities can be taken at their word.
-
-    Args:
-        y_true: int (n,).
-        y_prob: float (n, classes), rows sum to 1.
-        families: int (n,), equal for pictures that belong together, or None.
+    """Measure how far the probabilities can be taken at their word; Args as `metrics.evaluate`.
 
     Returns:
         nll: mean negative log-likelihood of the true class, in nats; brier: mean squared distance
@@ -64,7 +59,7 @@ def _find_bins(confidence):
 
 
 def find_ece(confidence, right) -> float:
-    """Return the expected calibration error of probabilities (n,) of answers that are right (n,)."""
+    """Return the expected calibration error of probabilities (n,) that are right (n,) or not."""
     gaps = np.bincount(_find_bins(confidence), confidence - right)
     return float(np.abs(gaps).sum() / len(right))
 
@@ -72,10 +67,8 @@ def find_ece(confidence, right) -> float:
 def resample_calibration(confidence, right, families=None) -> tuple[float, float]:
     """Test calibration by drawing which answers are right (resampling: Bröcker and Smith 2007).
 
-    Pictures of a family are right or wrong together, the worst case.
-
-    Returns:
-        The share of draws with an ECE as large, and the mean ECE of the draws.
+    Pictures of a family are right or wrong together, the worst case. Return the share of draws with
+    an ECE as large, and the mean ECE of the draws.
     """
     rng = np.random.default_rng(SEED)
     if families is None:
@@ -106,9 +99,8 @@ def bound_ece(confidence, right, families=None) -> list[float]:
 def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
     """Group pictures by the probability of the answer, in bins of equal width.
 
-    Returns:
-        One row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
-        high (its Wilson 95 % interval), pictures.
+    Return one row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
+    high (its Wilson 95 % interval), pictures.
     """
     confidence = np.asarray(y_prob, float).max(axis=1)
     table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})

@@ -202,9 +202,10 @@ def describe_gap(history: pd.DataFrame) -> str:
     gap, best = last.accuracy - last.val_accuracy, history.loc[history.val_loss.idxmin()]
     side = "above" if gap >= 0 else "below"
     text = (
-        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the validation "
-        f"accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
-        f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f})"
+        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
+        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} "
+        f"validation. The validation loss was lowest after epoch {best.epoch:.0f} "
+        f"({best.val_loss:.3f})"
     )
     if best.epoch < last.epoch:
         text += f" and ends at {last.val_loss:.3f}"

@@ -22,8 +22,7 @@ def compare_pairs(right: dict[str, np.ndarray], y_true, families=None) -> pd.Dat
 
     Args:
         right: model label to bool (n,), whether it is right on each picture.
-        y_true: int (n,), the classes.
-        families: int (n,), equal for pictures that belong together, or None.
+        y_true, families: as in `metrics.evaluate`.
 
     Returns:
         One row a pair: model, other, difference, low, high, p_value (`compare_pair`), p_holm (the
@@ -61,10 +60,7 @@ def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare_pair(right_a, right_b, families=None) -> tuple[float, float]:
-    """Return the accuracy of a minus that of b, and the p-value of the exact McNemar test (1947).
-
-    Counts are divided by the design effect of families (Korn and Graubard 1998).
-    """
+    """Return the accuracy of a minus that of b, and the exact p-value (McNemar 1947)."""
     only_a, only_b, _ = _count_cells(right_a, right_b, families)
     tails = betainc(only_a, only_b + 1, 0.5), betainc(only_b, only_a + 1, 0.5)
     return float(np.mean(right_a) - np.mean(right_b)), float(min(2 * min(tails), 1))
@@ -105,10 +101,7 @@ def swap_labels(right_a, right_b, y_true, families=None) -> tuple[float, float]:
     """Test the difference of two averages per class by swapping the models' answers at random.
 
     Were the models alike, the two answers to a picture (or family) could as well be swapped: a
-    paired permutation test (Fisher 1935).
-
-    Returns:
-        The average per class of a minus that of b, and the p-value, two-sided.
+    paired permutation test (Fisher 1935). Return the average of a minus that of b, and the p-value.
     """
     support = np.bincount(y_true)
     weights = 1 / support[y_true] / (support > 0).sum()
@@ -126,7 +119,7 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
 
     Args:
         right: way to {seed: bool (n,), whether that run is right on each picture}.
-        families: int (n,), equal for pictures that belong together, or None.
+        families: as in `metrics.evaluate`.
 
     Returns:
         ways: index way; columns runs, mean, lowest, highest (top-1 of the runs), low, high

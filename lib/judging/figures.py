@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter
 
 from lib.judging import lettering
 from lib.judging.lettering import note_spelled, shorten, shorten_names
@@ -38,13 +38,13 @@ def class_balance(split: pd.DataFrame) -> Figure:
 def picture_sizes(pictures: pd.DataFrame) -> Figure:
     """Draw the distribution of picture sizes (columns width, height, in pixels)."""
     sizes = pictures.groupby(["width", "height"]).size().reset_index(name="count")
-    figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(11, 4))
     area = 20 + 600 * sizes["count"] / len(pictures)
     scatter.scatter(sizes.width, sizes.height, area, alpha=0.5)
-    top = {"xlim": (0, sizes.width.max() * 1.1), "ylim": (0, sizes.height.max() * 1.1)}
-    scatter.set(xlabel="width, pixels", ylabel="height, pixels", **top)
+    scatter.set(xlabel="width, pixels", ylabel="height, pixels")
+    scatter.set(xlim=(0, sizes.width.max() * 1.1), ylim=(0, sizes.height.max() * 1.1))
     scatter.set_title(f"{len(sizes)} different sizes (area: number of pictures)")
-    scatter.xaxis.set_major_locator(MaxNLocator(5))
+    scatter.locator_params(axis="x", nbins=5)
     # An octave more, and the width is twice as many heights.
     octaves = np.log2(pictures.width / pictures.height)
     histogram.hist(octaves, bins=31, color=TRAINING)
@@ -58,8 +58,8 @@ def picture_sizes(pictures: pd.DataFrame) -> Figure:
 def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
     """Draw accuracy and loss over the epochs, one row for each model label and its history."""
     labels = [shorten(label, 4, 12) for label in histories]
-    options = dict(figsize=(11, 3.4 * len(labels) + 0.4), layout="constrained", sharey="col")
-    figure, grid = plt.subplots(len(labels), 2, squeeze=False, **options)
+    size = (11, 3.4 * len(labels) + 0.4)
+    figure, grid = plt.subplots(len(labels), 2, figsize=size, sharey="col", squeeze=False)
     for line, label, history in zip(grid, labels, histories.values()):
         for axes, metric in zip(line, ("accuracy", "loss")):
             axes.plot(history.epoch, history[metric], "o-", ms=3, color=TRAINING, label="training")
@@ -73,17 +73,11 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
 
 
 def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
-    """Draw a confusion matrix as counts and as shares of the true class.
-
-    Args:
-        matrix: int (classes, classes), rows are true classes.
-        class_names: text (classes,).
-        label: of the model.
-    """
+    """Draw a confusion matrix (rows are true classes) as counts and as shares of the true class."""
     classes, note = len(class_names), note_spelled(class_names).strip()
     numbered, named = classes <= MOST_NUMBERED, classes <= MOST_NAMED
     side = 6.4 if numbered else 8
-    figure, panels = plt.subplots(1, 2, figsize=(2 * side, side), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(2 * side, side))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     options = dict(annot=numbered, annot_kws={"fontsize": 9 if classes <= 12 else 7})
     options |= dict(cbar=not numbered, cbar_kws={"shrink": 0.7}, cmap="Blues", square=True)
@@ -99,20 +93,15 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
             axes.set_xticks(places, names, fontsize=9, **slanted)
             axes.set_yticks(places, names, fontsize=9, rotation=0)
     if not named:
-        note = (
-            f"{classes} classes by name: the list of the most frequent mistakes says which matter."
-        )
+        told = "the list of the most frequent mistakes says which matter"
+        note = f"{classes} classes by name: {told}."
     figure.supxlabel(note, fontsize=10)
     figure.suptitle(f"{shorten(label, side, 13)}: confusion matrix, n = {matrix.sum():,}")
     return figure
 
 
 def recall_by_class(scores: dict[str, dict]) -> Figure:
-    """Draw recall by class and model with 95 % intervals, the classes of the lowest recall first.
-
-    Args:
-        scores: model label to what `metrics.evaluate` returns.
-    """
+    """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
     recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()}).astype(float)
     order = recall.mean(axis=1).sort_values(kind="stable").index
     figure, axes, rows = lettering.open_rows(list(order), 0.14 * len(scores) + 0.14)
@@ -133,15 +122,14 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
 def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     """Draw how often answers of each probability are right, one panel for each model's bins."""
     lines = -(-len(bins) // 3)
-    figure = plt.figure(figsize=(11.4, 3.9 * lines), layout="constrained")
+    figure = plt.figure(figsize=(11.4, 3.9 * lines))
     for number, (label, table) in enumerate(bins.items(), 1):
-        title = shorten(label, 3.1, 11)
         axes = figure.add_subplot(lines, 3, number)
         area = 20 + 500 * table.pictures / table.pictures.sum()
         axes.axline((0, 0), slope=1, color="grey", ls="--", lw=1)
         axes.vlines(table.confidence, table.low, table.high, lw=1)
         axes.scatter(table.confidence, table.accuracy, area, color=TRAINING, alpha=0.7)
-        axes.set_title(title, fontsize=11)
+        axes.set_title(shorten(label, 3.1, 11), fontsize=11)
         # Among many classes no answer is probable: the axes end where the points do.
         top = min(1, 1.2 * table[["confidence", "accuracy"]].to_numpy().max())
         axes.set(xlim=(0, 1.03 * top), ylim=(-0.03 * top, 1.03 * top), aspect="equal")
@@ -154,21 +142,20 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
 def accuracy_against_cost(costs: pd.DataFrame) -> Figure:
     """Draw top-1 accuracy with its interval against each cost, on logarithmic axes.
 
-    Args:
-        costs: model labels as index; columns top1, top1_low, top1_high, then one a cost, above 0,
-            whose name says the unit.
+    `costs` has model labels as index; columns top1, top1_low, top1_high, then one a cost, above 0,
+    whose name says the unit.
     """
     names = list(costs.columns[3:])
-    options = dict(figsize=(3.7 * len(names), 4.4), layout="constrained", squeeze=False)
-    figure, (panels,) = plt.subplots(1, len(names), sharey=True, **options)
+    size = (3.7 * len(names), 4.4)
+    figure, (panels,) = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False)
     for axes, name in zip(panels, names):
         for (label, row), marker in zip(costs.iterrows(), itertools.cycle("osD^vP*X")):
             heights = row[["top1_low", "top1", "top1_high"]]
             axes.plot([row[name]] * 3, heights, f"{marker}-", markevery=[1], ms=8, label=label)
         low, high = costs[name].min() / 1.7, costs[name].max() * 1.7
         axes.set(xscale="log", xlabel=name, xlim=(low, high), ylim=(0, 1))
-        axes.xaxis.set_major_locator(FixedLocator(lettering.choose_ticks(low, high)))
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(lettering.choose_ticks(low, high))
+        axes.minorticks_off()
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     panels[0].set_ylabel("top-1 accuracy, 95 % interval")
     lettering.add_legend(figure, panels[0])
@@ -178,19 +165,13 @@ def accuracy_against_cost(costs: pd.DataFrame) -> Figure:
 def ways_of_training(runs: pd.DataFrame, ways: pd.DataFrame) -> Figure:
     """Draw each run of each way of training, and beneath its runs their mean with its interval.
 
-    Args:
-        runs: columns way, top1; one row a run.
-        ways: way as index; columns mean, low, high, these two NaN where there was one run.
+    `runs` is as `Answers.list_runs` has it, `ways` as `comparisons.compare_ways` has it.
     """
-    names = shorten_names(list(ways.index), 3)
-    figure, axes = plt.subplots(figsize=(10, 0.6 * len(ways) + 1.5), layout="constrained")
+    figure, axes, _ = lettering.open_rows(list(ways.index), 0.6)
     places = ways.index.get_indexer(runs.way) - 0.15
     axes.plot(runs.top1, places, "o", ms=7, mfc="none", color=TRAINING)
     for place, row in enumerate(ways.itertuples()):
         axes.plot([row.low, row.high], [place + 0.15] * 2, "|-", ms=9, color=VALIDATION)
         axes.plot(row.mean, place + 0.15, "D", ms=6, color=VALIDATION)
-    axes.set_yticks(range(len(ways)), names)
-    axes.set_ylim(len(ways) - 0.4, -0.6)
     axes.set_xlabel("top-1 accuracy (circles: runs, diamonds: mean with 95 % interval)")
-    axes.grid(visible=False, axis="y")
     return figure

@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -56,12 +55,13 @@ def _open_axes(size, title: str, headings, places) -> plt.Axes:
     beside = max(measure(name, 9) for name in names) + 0.3
     above = 0.25 * len(title.splitlines()) + 0.2
     whole = np.maximum(size, [measure(title, 12) + 0.1, 0]) + [beside, above + 0.1]
-    axes = plt.figure(figsize=whole).add_axes((beside / whole[0], 0.1 / whole[1], *size / whole))
+    figure = plt.figure(figsize=whole, layout="none")
+    axes = figure.add_axes((beside / whole[0], 0.1 / whole[1], *size / whole))
     axes.set_title(title, loc="left", fontsize=12)
     axes.set_yticks(places, names, fontsize=9)
     axes.set_xticks([])
     axes.tick_params(length=0, grid_alpha=0)
-    sns.despine(ax=axes, left=True, bottom=True)
+    axes.set_frame_on(False)
     return axes
 
 
@@ -133,10 +133,7 @@ def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) 
 def evidence_grid(pictures, evidence: dict[str, np.ndarray], title: str, captions) -> Figure:
     """Draw pictures in the first row, "pictures", and below it each model's evidence.
 
-    Args:
-        pictures: uint8 (n, height, width, 3).
-        evidence: model label to float (n, h, w), 0-1, as `explain.find_evidence` returns it.
-        title, captions: as in `picture_grid`.
+    `evidence` is model label to what `explain.find_evidence` returns, all else as elsewhere here.
     """
     rows = {label: overlay_evidence(pictures, maps) for label, maps in evidence.items()}
     return picture_grid({"pictures": pictures} | rows, title, captions)
@@ -146,11 +143,8 @@ def overlay_evidence(pictures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Lay evidence over pictures: yellow on darkened grey needs no eye for red and green.
 
     Args:
-        pictures: uint8 (n, height, width, 3).
+        pictures: uint8 (n, height, width, 3), as the result.
         evidence: float (n, h, w), 0-1, of any size.
-
-    Returns:
-        uint8 (n, height, width, 3).
     """
     size = pictures.shape[2:0:-1]
     resized = [Image.fromarray(one.astype(np.float32)).resize(size) for one in evidence]
@@ -161,16 +155,11 @@ def overlay_evidence(pictures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
 
 
 def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
-    """Draw one row a picture, its lines of text beside it.
-
-    Args:
-        pictures: uint8 (height, width, 3) each.
-        captions: for each picture, lines of (text, colour).
-    """
+    """Draw one row a picture, uint8 (height, width, 3), beside it its lines of (text, colour)."""
     lines = max(len(caption) for caption in captions)
     height = max(2.2, 0.3 * lines + 0.3)
-    options = dict(figsize=(10, height * len(pictures)), layout="constrained", squeeze=False)
-    figure, grid = plt.subplots(len(pictures), 2, width_ratios=[1, 2.6], **options)
+    options = dict(figsize=(10, height * len(pictures)), width_ratios=[1, 2.6], squeeze=False)
+    figure, grid = plt.subplots(len(pictures), 2, **options)
     for (left, right), picture, caption in zip(grid, pictures, captions):
         left.imshow(picture)
         left.set_axis_off()

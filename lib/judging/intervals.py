@@ -2,6 +2,7 @@
 
 Pictures of one family (copies, look-alikes, one group) say less than as many others: the number of
 pictures is divided by the design effect of families (Kish 1965), as Korn and Graubard (1998) do.
+Families are int (n,), equal for pictures that belong together, or None where none do.
 """
 
 import numpy as np
@@ -61,11 +62,9 @@ def find_share_interval(right, families=None) -> list[float]:
 
 
 def find_mean_interval(values, families=None, strata=None) -> list[float]:
-    """Return the interval of a mean: Student's t, with the skewness taken out (Hall 1992).
+    """Return the interval of the mean of values (n,): Student's t without skewness (Hall 1992).
 
-    Args:
-        values, families: float (n,); int (n,), equal for pictures that belong together, or None.
-        strata: int (n,), of which the counts are fixed, as those of the classes are, or None.
+    `strata`, int (n,), are what the counts are fixed of, as those of the classes are.
     """
     n, residuals = len(values), values - np.mean(values)
     if strata is not None:

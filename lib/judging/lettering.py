@@ -24,7 +24,8 @@ RIGHT_TO_LEFT = set() if matplotlib.__version_info__ >= (3, 11) else {"R", "AL"}
 
 sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
 # A class named "$x$" is a name, not a formula. DejaVu Sans comes with matplotlib.
-plt.rcParams.update({"text.parse_math": False, "font.family": ["DejaVu Sans"]})
+plt.rcParams |= {"text.parse_math": False, "font.family": ["DejaVu Sans"]}
+plt.rcParams["figure.constrained_layout.use"] = True
 
 
 @functools.cache
@@ -86,10 +87,7 @@ def measure(text: str, size: float) -> float:
 
 
 def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
-    """Return spelled text with `end` behind it, no wider than that: its middle becomes "…".
-
-    The size of the font is in points.
-    """
+    """Return spelled text and `end`, no wider than that, its middle "…"; `size` is in points."""
     text = spell(text)
 
     def cut(letters):
@@ -115,21 +113,17 @@ def shorten_names(names, inches: float, size: float = 9) -> list[str]:
 
 
 def open_rows(names: list[str], inches: float) -> tuple[Figure, plt.Axes, dict[str, int]]:
-    """Open axes with one row a class; of many classes the first and the last ones.
-
-    Returns:
-        figure, axes, {name: place of its row}.
-    """
+    """Open axes with one row a class (name to its place); of many, the first and the last ones."""
     half, shown = MOST_ROWS // 2, names
     if len(names) > MOST_ROWS:
         shown = [*names[:half], None, *names[-half:]]
-    figure, axes = plt.subplots(figsize=(10, inches * len(shown) + 1.8), layout="constrained")
+    figure, axes = plt.subplots(figsize=(10, inches * len(shown) + 1.8))
     rows = {name: place for place, name in enumerate(shown) if name is not None}
     if len(names) > MOST_ROWS:
         text = f"… {len(names) - 2 * half} classes between these are not shown"
         place = dict(transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         axes.text(0.02, half, text, style="italic", **place)
-    axes.set_yticks(list(rows.values()), shorten_names(rows, 2.5), fontsize=9)
+    axes.set_yticks(list(rows.values()), shorten_names(rows, 3), fontsize=9)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return figure, axes, rows

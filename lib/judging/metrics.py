@@ -66,15 +66,14 @@ def score_classes(y_true, y_pred, class_names, families=None) -> dict[str, dict]
 
 
 def count_confusions(y_true, y_pred, num_classes: int) -> np.ndarray:
-    """Count pictures by true class (rows) and predicted class (columns): int64 (classes, classes)."""
+    """Count pictures by true (rows) and predicted class (columns): int64 (classes, classes)."""
     return confusion_matrix(y_true, y_pred, labels=range(num_classes))
 
 
 def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame:
     """List the most frequent mistakes of a confusion matrix, `count` at most.
 
-    Returns:
-        columns true, predicted, pictures, share (of the true class); ties in class order.
+    Columns true, predicted, pictures, share (of the true class); ties in class order.
     """
     true, predicted = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
     table = pd.DataFrame(np.array(class_names)[[true, predicted]].T, columns=["true", "predicted"])
@@ -86,13 +85,10 @@ def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame
 def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
     """Score a confusion matrix (`count_confusions` of the same answers), with intervals.
 
+    average_per_class is the mean recall over classes with pictures, kappa that of Cohen (1960).
     Each picture has an influence on a score, and the variance of the influences within the classes
     is that of the score (delta method). The interval is Wilson's, for as many pictures as would
     give that variance. None where the classes have so few pictures that it would promise too much.
-
-    Returns:
-        average_per_class: mean recall over classes with pictures; macro_f1, weighted_f1, kappa
-        (Cohen 1960); `_interval` of each.
     """
     support = matrix.sum(axis=1)
     shares, scores = _share_answers(matrix), {}

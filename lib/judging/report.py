@@ -56,7 +56,6 @@ PAGE = """<!DOCTYPE html>
 </html>
 """
 SCROLL = '<div class="scroll" role="group" tabindex="0" aria-label="{}">{}</div>'
-LEVEL = re.compile(r"(?<=<h|/h)\d")
 PIECE = re.compile(r"<h([2-6])[^>]*>(.*?)</h\1>|<table.*?</table>|<pre.*?</pre>|<img[^>]*>", re.S)
 
 
@@ -68,7 +67,8 @@ def write_report(ws) -> Path | None:
         return None
     # The title says what the first heading would; those of a second notebook go one level down.
     bodies[0] = re.sub("<h1.*?</h1>", "", bodies[0], flags=re.S)
-    bodies[1:] = [LEVEL.sub(lambda level: str(int(level[0]) + 1), body) for body in bodies[1:]]
+    for number, body in enumerate(bodies[1:], 1):
+        bodies[number] = re.sub(r"(</?h)(\d)", lambda tag: f"{tag[1]}{int(tag[2]) + 1}", body)
     headings = []
     body = PIECE.sub(lambda piece: _mend(piece, headings), "".join(bodies))
     sections = re.findall('<h2 id="(.*?)">(.*?)</h2>', body, re.S)

@@ -100,7 +100,7 @@ def _scale(y_prob: np.ndarray, temperature: float | None) -> np.ndarray:
         says = "no temperature is stored: probabilities are the model's own; 05 fits one"
     else:
         says = f"probabilities are scaled by the temperature {temperature:.3g} that 05 fitted"
-        # As metrics.soften does it (Guo et al. 2017).
+        # As calibration.soften does it (Guo et al. 2017).
         logits = np.log(np.maximum(y_prob, np.finfo(np.float32).tiny))
         y_prob = softmax(logits / temperature, axis=1)
     print(says, file=sys.stderr)
