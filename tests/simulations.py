@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
 
-from lib.judging import calibration, claims, comparisons, intervals, metrics
+from lib.judging import calibration, claims, comparisons, intervals, metrics, wording
 
 SCORES = """top1 top3 average_per_class macro_f1 weighted_f1 kappa roc_auc pr_auc nll brier
 overconfidence ece""".split()
@@ -109,7 +109,7 @@ def contradicts_itself(pairs, right):
         return True
     if sentence.endswith("does not rule out.") != (low <= 0.6 <= high):
         return True
-    return not re.match(f"{claims.join_names(best)} scores? highest", sentence)
+    return not re.match(f"{wording.join_names(best)} scores? highest", sentence)
 
 
 def judge_calibration(n, off, reports):

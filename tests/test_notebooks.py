@@ -20,7 +20,7 @@ ROOMS = """storage machine parameters workspace badges
 data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.sources data.store
 data.pixels data.copies data.generators
 models.configs models.saved models.checkpoints models.training models.backbones models.litert models.explain models.predict
-judging.intervals judging.calibration judging.metrics judging.comparisons judging.claims judging.answers
+judging.intervals judging.calibration judging.metrics judging.comparisons judging.wording judging.claims judging.answers
 judging.lettering judging.figures judging.galleries judging.report predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",

@@ -5,7 +5,6 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from lib.judging import calibration, intervals
-from lib.judging.intervals import find_share_interval
 
 # With fewer pictures in the wrong place no interval of ROC AUC holds often enough.
 FEWEST_MISPLACED = 2
@@ -38,7 +37,7 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
     support, scores = matrix.sum(axis=1), {"n": len(y_true)}
     for name, right in (("top1", y_pred == y_true), ("top3", rank < 3)):
         scores[name] = float(right.mean())
-        scores[f"{name}_interval"] = find_share_interval(right, families)
+        scores[f"{name}_interval"] = intervals.find_share_interval(right, families)
     scores |= score_matrix(matrix, y_true, y_pred, families)
     return scores | {
         "balanced_accuracy": scores["average_per_class"],
@@ -61,7 +60,7 @@ def score_classes(y_true, y_pred, class_names, families=None) -> dict[str, dict]
         members = None if families is None else families[chosen]
         scores["support"][name] = len(right)
         scores["per_class"][name] = float(right.mean()) if len(right) else None
-        scores["per_class_interval"][name] = find_share_interval(right, members)
+        scores["per_class_interval"][name] = intervals.find_share_interval(right, members)
     return scores
 
 
@@ -113,10 +112,8 @@ def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
         bounds = intervals.wilson_interval(value * n, n, freedom)
         scores[name] = float(scale(value))
         # In classes of few pictures F1 is too low.
-        if enough and (in_class or "f1" not in name):
-            scores[f"{name}_interval"] = [float(scale(bound)) for bound in bounds]
-        else:
-            scores[f"{name}_interval"] = None
+        shown = enough and (in_class or "f1" not in name)
+        scores[f"{name}_interval"] = [float(scale(bound)) for bound in bounds] if shown else None
     return scores
 
 

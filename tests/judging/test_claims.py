@@ -6,7 +6,7 @@ import pytest
 import simulations
 from test_comparisons import make_right
 
-from lib.judging import claims, comparisons, metrics
+from lib.judging import claims, comparisons, metrics, wording
 
 
 def compare(right):
@@ -89,8 +89,8 @@ def test_probabilities_that_are_wrong_both_ways_are_never_about_right():
 
 def test_numbers_of_one_class_too_few_pictures_are_said_so():
     score = {"nll": 1.25, "nll_interval": None, "ece": 0.1, "ece_interval": [0, 0.25]}
-    assert claims.write_score(score, "nll") == "1.2500 (too few pictures for an interval)"
-    assert claims.write_score(score, "ece") == "0.1000 (0.000–0.250)"
+    assert wording.write_score(score, "nll") == "1.2500 (too few pictures for an interval)"
+    assert wording.write_score(score, "ece") == "0.1000 (0.000–0.250)"
 
 
 def test_ways_of_training_are_told_apart_only_by_several_runs():
@@ -116,7 +116,7 @@ def test_averages_per_class_have_sentences_of_their_own():
 
 def test_escaped_names_are_shown_as_they_are_by_markdown_and_html():
     name = "<img src=x onerror=alert(1)> **b** `c` [d](e) $f$ _g_ h_i a\nb & \\"
-    text = claims.escape_text(name)
+    text = wording.escape_text(name)
     assert not set(text) & set("<>*`[]$\\\n=") and "h_i" in text
     assert html.unescape(text) == name.replace("\n", " ")
 
@@ -125,8 +125,8 @@ def test_escaped_names_are_shown_as_they_are_by_markdown_and_html():
     ("names", "text"), [("", ""), ("a", "a"), ("ab", "a and b"), ("abc", "a, b and c")]
 )
 def test_names_are_joined_as_people_do(names, text):
-    assert claims.join_names(names) == text
-    assert claims.join_names("abcde") == "a, b, c and 2 more"
+    assert wording.join_names(names) == text
+    assert wording.join_names("abcde") == "a, b, c and 2 more"
 
 
 @pytest.mark.parametrize(
