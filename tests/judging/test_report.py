@@ -18,7 +18,7 @@ from PIL import Image
 
 from lib import chain, workspace
 from lib.judging import report
-from lib.judging.claims import escape_text
+from lib.judging.wording import escape_text
 from lib.models import saved, training
 from lib.storage import read_table
 
