@@ -40,8 +40,7 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
     scores |= {"ece_by_chance": by_chance, "calibration_p": p_value}
     if len(y_true) >= intervals.FEWEST and (~right).sum() >= intervals.FEWEST_MISTAKES:
         for name, values in losses.items():
-            bounds = intervals.find_mean_interval(values, families, strata=y_true)
-            scores |= {f"{name}_interval": bounds}
+            scores[f"{name}_interval"] = intervals.find_mean_interval(values, families, y_true)
         if len(y_true) >= intervals.FEWEST_FOR_ECE:
             low, high = bound_ece(confidence, right, families)
             scores["ece_interval"] = [low if p_value < intervals.LEVEL else 0.0, high]
@@ -97,8 +96,8 @@ def bin_confidences(y_true, y_prob) -> pd.DataFrame:
     table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})
     groups = table.groupby(_find_bins(confidence))
     right, table = groups.accuracy.sum(), groups.mean().assign(pictures=groups.size())
-    bounds = [intervals.wilson_interval(k, n) for k, n in zip(right, table.pictures)]
-    table[["low", "high"]] = bounds
+    bounds = map(intervals.wilson_interval, right, table.pictures)
+    table[["low", "high"]] = list(bounds)
     return table.reset_index(drop=True)
 
 
