@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import erf, softmax
+from scipy.special import erf
 
 from lib.judging import intervals
 
@@ -121,7 +121,8 @@ def _find_logits(y_prob):
 
 def soften(y_prob, temperature: float) -> np.ndarray:
     """Divide the logits by a temperature (Guo et al. 2017); above 1 it makes a model less sure."""
-    return softmax(_find_logits(y_prob) / np.float32(temperature), axis=1)
+    powers = np.exp(_find_logits(y_prob) / np.float32(temperature))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def fit_temperature(y_true, y_prob) -> float:

@@ -55,7 +55,6 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-SCROLL = '<div class="scroll" role="group" tabindex="0" aria-label="{}">{}</div>'
 PIECE = re.compile(r"<h([2-6])[^>]*>(.*?)</h\1>|<table.*?</table>|<pre.*?</pre>|<img[^>]*>", re.S)
 
 
@@ -129,7 +128,8 @@ def _mend(piece: re.Match, headings: list[str]) -> str:
     elif text.startswith("<img"):
         kind, text = "Figure", re.sub('data:image/png;base64,([^"]*)', shrink_picture, text)
     heading = re.sub("<.*?>", "", headings[-1]).replace('"', "&quot;") if headings else "start"
-    return SCROLL.format(f"{kind}: {heading}", text)
+    name = f"{kind}: {heading}"
+    return f'<div class="scroll" role="group" tabindex="0" aria-label="{name}">{text}</div>'
 
 
 def _mend_table(table: str) -> str:

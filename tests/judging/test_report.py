@@ -211,12 +211,13 @@ def test_text_can_be_read_in_both_colour_schemes():
 
 
 def test_second_notebook_stands_one_level_below_the_title(ws, prepared):
-    cells = ["# First", "## One", "# Second", "### Deep"]
+    cells = ["# First", "## One", "# Second", "### Deep\n\nw/h1/w is no heading"]
     for name, sources in zip(report.NOTEBOOKS, (cells[:2], cells[2:])):
         new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(s) for s in sources])
         nbformat.write(new, ws.file("notebooks", f"{name}.ipynb"))
     text = report.write_report(ws).read_text(encoding="utf-8")
     assert re.findall(r"<h(\d)[^>]*>(\w+)<", text) == [("2", "One"), ("2", "Second"), ("4", "Deep")]
+    assert "w/h1/w is no heading" in text
 
 
 @pytest.mark.parametrize(("photograph", "kind"), [(True, "WEBP"), (False, "PNG")])
