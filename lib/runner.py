@@ -150,7 +150,7 @@ def is_finished(ws, name: str, parameters: dict) -> bool:
     path = ws.results / "notebooks" / f"{name}.ipynb"
     try:
         executed = nbformat.read(path, as_version=4)
-    except (OSError, ValueError):
+    except (OSError, ValueError, nbformat.ValidationError):
         return False
     for other in path.parent.glob("*.ipynb"):
         if other.name < path.name and other.stat().st_mtime > path.stat().st_mtime:
