@@ -37,13 +37,14 @@ class EpochLog(keras.callbacks.Callback):
             with np.load(self.path, allow_pickle=False) as kept:
                 arrays = [kept[f"variable_{k}"] for k in range(len(self.variables))]
                 self.rows = kept["history"].tolist()
-            for variable, array in zip(self.variables, arrays):
-                variable.assign(array)
-            print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             print(f"{self.path} is damaged ({error}): {self.name} is trained from the start.")
+        else:
+            for variable, array in zip(self.variables, arrays):
+                variable.assign(array)
+            print(f"{self.name} goes on after epoch {len(self.rows)} of {self.epochs}.")
         if len(self.rows) < self.epochs:
             # For two checkpoints, an old one and its follower, and the model.
             count = 2 * sum(int(np.prod(v.shape)) for v in self.variables) + model.count_params()

@@ -69,7 +69,8 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
 
     A run goes on, and a finished one is taken from its files, only if nothing that decides the
     outcome is other: batches, names of classes, layers, starting weights, optimizer, loss, epochs,
-    class weights, settings and this code. Else it starts anew, as it does where the environment says TRAIN_ANEW=1.
+    class weights, settings and this code. Else it starts anew, as it does where the environment
+    says TRAIN_ANEW=1.
 
     Args:
         model: compiled keras.Model.
