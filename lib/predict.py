@@ -9,7 +9,6 @@ are checked before the first picture is read.
 
 import argparse
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -39,8 +38,6 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     each = 'add a column a class, in the order of class_names; " (class)" is put after a taken name'
     parser.add_argument("--probabilities", action="store_true", help=each)
     options = parser.parse_args(arguments)
-    # What TensorFlow says at its start looks like errors where there is no GPU.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         check_place(options.csv)
         files = list_files(options.pictures)
