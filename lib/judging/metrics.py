@@ -175,7 +175,8 @@ def measure_areas(y_true, y_prob, families=None) -> dict:
     # How many pictures are ranked too low, in all: with few, the interval would promise too much.
     misplaced = (np.minimum(support, len(y_true) - support)[classes] * (1 - areas)).sum()
     members = intervals.count_members(y_true, families, len(support))[classes]
-    if misplaced >= FEWEST_MISPLACED and members.min() >= intervals.FEWEST_IN_CLASS:
+    enough = misplaced >= FEWEST_MISPLACED and members.min() >= intervals.FEWEST_IN_CLASS
+    if enough and np.abs(influence).max() > 1e-12:
         values = areas.mean() + len(y_true) * influence
         strata = y_true if families is None else None
         bounds = intervals.find_mean_interval(values, families, strata)

@@ -149,3 +149,9 @@ def test_f1_in_classes_of_few_pictures_has_no_interval_and_the_average_has_one()
     y_prob = rng.dirichlet(np.ones(134), len(y_true))
     score = metrics.evaluate(y_true, y_prob, [str(k) for k in range(134)])
     assert score["macro_f1_interval"] is None and score["average_per_class_interval"] is not None
+
+
+def test_a_model_that_always_says_the_same_has_no_interval_of_its_area():
+    y_true = np.repeat(np.arange(4), 20)
+    score = metrics.evaluate(y_true, np.full((80, 4), 0.25), CLASSES)
+    assert score["roc_auc"] == 0.5 and score["roc_auc_interval"] is None
