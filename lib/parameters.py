@@ -22,7 +22,7 @@ ALLOWED = {
     "EXAMPLES": SHOWN,
     "EXPORT": FLAG,
     "IMAGES": {"type": ["string", "array"], "pattern": r"\S", "items": TEXT},
-    "IMAGE_SIZE": SIDE,
+    "IMAGE_SIZE": SIDE | {"type": ["integer", "null"]},
     "IMAGE_SIZES": {"type": "array", "minItems": 1, "items": SIDE},
     "LAUNCH_DEMO": FLAG,
     "LEARNING_RATE": {"type": "number", "minimum": 1e-12, "maximum": 10},

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib import machine, workspace
-from lib.models import backbones, configs, training
+from lib.models import backbones, configs, networks, training
 
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -19,7 +19,7 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges
 data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.sources data.store
 data.pixels data.copies data.generators
-models.configs models.saved models.checkpoints models.training models.backbones models.litert models.explain models.predict
+models.configs models.saved models.checkpoints models.training models.presets models.networks models.origins models.backbones models.linear models.litert models.explain models.predict
 judging.intervals judging.calibration judging.metrics judging.comparisons judging.wording judging.claims judging.answers
 judging.lettering judging.figures judging.galleries judging.report predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
@@ -180,10 +180,11 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
 ):
     space = {"keras": keras, "layers": keras.layers, "ws": ws}
     space |= {"backbones": backbones, "machine": machine, "configs": configs, "training": training}
+    space["networks"] = networks
     exec(find_parameters(name)[0].source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}
     for cell in list_code(name):
-        if re.search(r"load_backbone\(|keras\.(Sequential|Model)\(", cell.source):
+        if re.search(r"(load_backbone|_extractor|keras\.(Sequential|Model))\(", cell.source):
             exec(cell.source, space)
     model = space.get("model") or space["cnn"]
     assert model.count_params() == total

@@ -101,6 +101,20 @@ def check_parts(table: pd.DataFrame) -> None:
         )
 
 
+def deal_folds(y_true, families, folds: int, seed: int) -> np.ndarray:
+    """Deal pictures into folds, the classes in nearly equal proportion, no family divided.
+
+    Families, int (n,), are dealt like cards, class by class (that of a family's first picture), in
+    an order that the seed decides. Returns int (n,), the fold of each, from 0.
+    """
+    _, first, families = np.unique(families, return_index=True, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(np.asarray(y_true)[first][order], kind="stable")]
+    fold = np.empty(len(first), int)
+    fold[order] = np.arange(len(first)) % folds
+    return fold[families]
+
+
 def read_split(ws) -> pd.DataFrame:
     """Read split.csv: columns file, label, part; an error where 01_data_prep has not been run."""
     return read_table(ws.existing("split.csv", made_by="01_data_prep"))

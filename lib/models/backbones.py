@@ -1,148 +1,91 @@
-"""A pretrained backbone, its own preprocessing, its kept features."""
+"""A frozen backbone, what it makes of a picture, and what is kept of that."""
 
-import hashlib
-import inspect
-import os
-import socket
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import layers
 from tqdm import tqdm
 
 from lib.data.store import Selection, open_store
 from lib.machine import count_replicas
 from lib.models.configs import make_key
+from lib.models.networks import Network, load_network
 from lib.storage import lock, require_room
 
 FEATURE_BATCH = 32
-# Where Keras keeps what it downloads, and how many seconds it waits for an answer.
-DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-PATIENCE = 8
-# What the notebook decides itself: where the backbone is cut off, and what comes in.
-SET_HERE = set(
-    "include_top input_shape input_tensor weights pooling classes classifier_activation".split()
-)
 
 
-class Backbone(NamedTuple):
-    """A frozen backbone and what belongs to it.
-
-    Attributes:
-        model: keras.Model without top, not trainable; maps preprocessed pictures to feature maps.
-        preprocess: the backbone's own preprocess_input, for RGB pictures of 0-255.
-        weights: `imagenet`, the name of a weights file, or `untrained`.
-    """
-
-    model: keras.Model
-    preprocess: callable
-    weights: str
-
-
-def load_backbone(name: str, weights: str | None, image_size: int, options: dict, ws) -> Backbone:
-    """Load a backbone of keras.applications without its top, frozen.
+def load_backbone(name: str, weights, image_size: int | None, options: dict, ws) -> Network:
+    """Load a pretrained network without its last layers, frozen.
 
     Args:
-        name: a model of keras.applications, say ResNet50.
-        weights: "imagenet", the path of a weights file, or None for untrained weights.
-        image_size: side of the pictures, in pixels.
-        options: further arguments of the model, say {"alpha": 0.25}.
+        name: a model of keras.applications, say ResNet50; or hub:PRESET, a backbone of keras-hub;
+            or the path of a .keras file that maps RGB pictures of 0-255 to maps or a vector.
+        weights: of a model of keras.applications: "imagenet", the path of a weights file, or None
+            for untrained weights. Presets have their own, or None; files always their own.
+        image_size: side of the pictures, in pixels; None for the network's own.
+        options: further arguments of a keras.applications model, say {"alpha": 0.25}.
         ws: the workspace; on demo pictures, ImageNet weights that can't be downloaded are done
             without.
 
     Raises:
-        ValueError: no such model, an option that it does not have or has no ImageNet weights for,
+        ValueError: no such network, an option that it does not have or has no ImageNet weights for,
             or weights of another model or damaged ones.
-        FileNotFoundError: the weights file does not exist.
-        ConnectionError: ImageNet weights can't be downloaded.
+        FileNotFoundError: the file does not exist.
+        ConnectionError: weights can't be downloaded.
+        ImportError: keras-hub is missing, or does not fit.
     """
-    build, preprocess = find_application(name)
-    check_options(name, build, options)
-    options = options | {"include_top": False, "input_shape": (image_size, image_size, 3)}
     try:
-        model, label = build(weights=None, **options), "untrained"
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} can't be built of IMAGE_SIZE and BACKBONE_OPTIONS: {error}")
-    if weights == "imagenet":
-        try:
-            model, label = _download(name, build, options), "imagenet"
-        except ConnectionError:
-            # The demo does without, and says so.
-            if not ws.is_demo:
-                raise
-    elif weights is not None:
-        label = _load_file(model, Path(weights))
-    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        network = load_network(name, weights, image_size, options)
+    except ConnectionError:
+        # The demo does without, and says so.
+        if not ws.is_demo:
+            raise
+        network = load_network(name, None, image_size, options)
+    if not all(np.isfinite(weight).all() for weight in network.model.get_weights()):
         raise ValueError(
-            f"WEIGHTS: {weights} holds numbers that are not finite: download it again."
+            f"WEIGHTS: {weights if weights != 'imagenet' else name} holds numbers that are not "
+            "finite: download it again."
         )
-    model.trainable = False
-    return Backbone(model, preprocess, label)
+    network.model.trainable = False
+    return network
 
 
-def find_application(name: str):
-    """Return the constructor of a keras.applications model and its preprocess_input.
+def pool(patterns):
+    """Make one vector a picture, float (n, channels), of what a backbone gives.
+
+    Of maps the mean over all places (Lin, Chen and Yan 2014). Of tokens the class token, which stands
+    first (ViT: Dosovitskiy et al. 2021; DINOv2: Oquab et al. 2024); where their number is a square,
+    there is none, and the mean is taken. A vector, say of SigLIP's attention pooling, stays as it is.
+    """
+    if len(patterns.shape) == 4:
+        return layers.GlobalAveragePooling2D(name="features")(patterns)
+    if len(patterns.shape) == 2:
+        return layers.Identity(name="features")(patterns)
+    places = patterns.shape[1]
+    if places is None or round(places**0.5) ** 2 == places:
+        return layers.GlobalAveragePooling1D(name="features")(patterns)
+    return layers.Flatten(name="features")(layers.Cropping1D((0, places - 1))(patterns))
+
+
+def build_extractor(backbone: Network) -> keras.Model:
+    """Build what leads from RGB pictures of 0-255, (n, size, size, 3), to features (n, channels)."""
+    pixels_in = keras.Input((backbone.image_size, backbone.image_size, 3), name="pixels")
+    patterns = backbone.model(backbone.preprocess(pixels_in), training=False)
+    return keras.Model(pixels_in, pool(patterns), name="extractor")
+
+
+def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Return extractor and head of a saved model: pixels to features, features to probabilities.
 
     Raises:
-        ValueError: keras.applications has no such model.
+        ValueError: the model has no head of its own behind a backbone.
     """
-    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
-    if name not in models:
-        known = ", ".join(sorted(models))
-        raise ValueError(f"BACKBONE: keras.applications has no {name!r}. It has: {known}.")
-    return models[name], inspect.getmodule(models[name]).preprocess_input
-
-
-def check_options(name: str, build, options: dict) -> None:
-    """Raise a ValueError for an option that a model does not have, or that is not to be chosen."""
-    known = set(inspect.signature(build).parameters) - SET_HERE
-    for option in options:
-        if option in SET_HERE:
-            raise ValueError(f"BACKBONE_OPTIONS: {option!r} is set by the notebook: leave it out.")
-        if option not in known:
-            raise ValueError(
-                f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: "
-                f"{', '.join(sorted(known))}."
-            )
-
-
-def _download(name: str, build, options: dict) -> keras.Model:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        return build(weights="imagenet", **options)
-    except Exception as error:
-        # Keras refuses what there are no weights for before it asks for any.
-        if isinstance(error, ValueError) and "corrupted" not in str(error):
-            raise ValueError(
-                f"{name} has no ImageNet weights for these BACKBONE_OPTIONS and IMAGE_SIZE: {error}"
-            ) from error
-        raise ConnectionError(
-            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
-            "to the internet, and delete what a killed download may have left of them there; or "
-            "download the no-top weights elsewhere and name the file in WEIGHTS."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _load_file(model: keras.Model, path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'WEIGHTS: {path.resolve()} is not a file. Give "imagenet", the path of no-top weights '
-            f"of {model.name}, or None."
-        )
-    try:
-        model.load_weights(path)
-    except Exception as error:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        raise ValueError(
-            f"WEIGHTS: {path} does not fit {model.name}: {error} Its SHA-256 is {digest}. Needed are "
-            f"no-top weights of {model.count_params():,} numbers: download the file again, or "
-            "correct BACKBONE and BACKBONE_OPTIONS."
-        ) from error
-    return path.name
+    head, features = model.layers[-1], model.layers[-2]
+    if not isinstance(head, keras.Model):
+        raise ValueError(f"{model.name} has no backbone: it is no model of 04, 07 or 08.")
+    return keras.Model(model.inputs[0], features.output, name="extractor"), head
 
 
 def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:

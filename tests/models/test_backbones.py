@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lib import workspace
 from lib.data.store import Selection
-from lib.models import backbones
+from lib.models import backbones, networks
 
 SMALL = {"alpha": 0.25}
 
@@ -107,7 +107,7 @@ def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_w
 
 
 def test_nothing_that_others_downloaded_is_removed(ws, no_download, tmp_path, monkeypatch):
-    monkeypatch.setattr(backbones, "DOWNLOADS", tmp_path)
+    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
     (tmp_path / "other_project_top.h5").write_bytes(b"half of a file")
     with pytest.raises(ConnectionError, match="delete what a killed download.*WEIGHTS"):
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
@@ -125,7 +125,7 @@ def test_nothing_that_others_downloaded_is_removed(ws, no_download, tmp_path, mo
     ],
 )
 def test_preprocessing_is_that_of_the_backbone(name, expected):
-    build, preprocess = backbones.find_application(name)
+    build, preprocess = networks.find_application(name)
     assert build is getattr(keras.applications, name)
     red = np.full((1, 2, 2, 3), (255, 0, 0), np.float32)
     assert preprocess(red)[0, 1, 1] == pytest.approx(expected, abs=1e-3)
@@ -135,7 +135,7 @@ def test_every_model_of_keras_applications_is_found():
     names = [name for name, f in vars(keras.applications).items() if inspect.isfunction(f)]
     assert len(names) > 30
     for name in names:
-        assert backbones.find_application(name)[0] is getattr(keras.applications, name)
+        assert networks.find_application(name)[0] is getattr(keras.applications, name)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,169 @@
+"""Pretrained networks of three kinds: Keras' applications, presets of keras-hub, files."""
+
+import hashlib
+import inspect
+import os
+import re
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from lib.models.presets import PRESET, load_preset
+
+# Where Keras keeps what it downloads, and how many seconds it waits for an answer.
+DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+PATIENCE = 8
+# Sides in pixels of the pictures that Keras' applications were trained on; 224 where none is named.
+OWN_SIZES = {"InceptionV3": 299, "InceptionResNetV2": 299, "Xception": 299, "NASNetLarge": 331}
+OWN_SIZES |= {"EfficientNetB1": 240, "EfficientNetB2": 260, "EfficientNetB3": 300}
+OWN_SIZES |= {"EfficientNetB4": 380, "EfficientNetB5": 456, "EfficientNetB6": 528}
+OWN_SIZES |= {"EfficientNetB7": 600, "EfficientNetV2B1": 240, "EfficientNetV2B2": 260}
+OWN_SIZES |= {"EfficientNetV2B3": 300, "EfficientNetV2S": 384, "EfficientNetV2M": 480}
+OWN_SIZES |= {"EfficientNetV2L": 480}
+# What the notebook decides itself: where the network is cut off, and what comes in.
+SET_HERE = set(
+    "include_top input_shape input_tensor weights pooling classes classifier_activation".split()
+)
+
+
+class Network(NamedTuple):
+    """A network without its last layers.
+
+    Attributes:
+        model: keras.Model; maps preprocessed pictures (n, size, size, 3) to maps (n, h, w, channels),
+            tokens (n, places, channels) or vectors (n, channels).
+        preprocess: maps RGB pictures of 0-255 to what the model takes.
+        image_size: int, side of the pictures in pixels.
+        weights: `imagenet`, `untrained`, or the name of the file or preset.
+    """
+
+    model: keras.Model
+    preprocess: callable
+    image_size: int
+    weights: str
+
+
+def name_network(entry: str) -> str:
+    """Return what files of a network are called: `efficientnet_lite2` of a path that ends so."""
+    name = entry.removeprefix(PRESET).rstrip("/").removesuffix(".keras")
+    return re.sub(r"[^\w.-]+", "_", Path(name).name.lower())
+
+
+def load_network(entry: str, weights: str | None, image_size: int | None, options: dict) -> Network:
+    """Load a network; see `backbones.load_backbone` for arguments and errors."""
+    is_file = entry.endswith(".keras")
+    if options and (is_file or entry.startswith(PRESET)):
+        raise ValueError(f"BACKBONE_OPTIONS are for models of keras.applications, not for {entry}.")
+    if is_file:
+        return _load_keras_file(Path(entry), image_size)
+    if entry.startswith(PRESET):
+        preset = entry.removeprefix(PRESET)
+        parts = load_preset(preset, weights is not None, image_size, name_network(entry))
+        return Network(*parts, "untrained" if weights is None else preset)
+    return _load_application(entry, weights, image_size, options)
+
+
+def find_application(name: str):
+    """Return the constructor of a keras.applications model and its preprocess_input.
+
+    Raises:
+        ValueError: keras.applications has no such model.
+    """
+    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
+    if name not in models:
+        known = ", ".join(sorted(models))
+        raise ValueError(
+            f"BACKBONE: keras.applications has no {name!r}. It has: {known}. Else give "
+            f"{PRESET}PRESET of keras-hub, or the path of a .keras file."
+        )
+    return models[name], inspect.getmodule(models[name]).preprocess_input
+
+
+def check_options(name: str, build, options: dict) -> None:
+    """Raise a ValueError for an option that a model does not have, or that is not to be chosen."""
+    known = set(inspect.signature(build).parameters) - SET_HERE
+    for option in options:
+        if option in SET_HERE:
+            raise ValueError(f"BACKBONE_OPTIONS: {option!r} is set by the notebook: leave it out.")
+        if option not in known:
+            raise ValueError(
+                f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: "
+                f"{', '.join(sorted(known))}."
+            )
+
+
+def _load_application(name: str, weights, image_size, options: dict) -> Network:
+    build, preprocess = find_application(name)
+    check_options(name, build, options)
+    size = image_size or OWN_SIZES.get(name, 224)
+    options = options | {"include_top": False, "input_shape": (size, size, 3)}
+    if weights == "imagenet":
+        return Network(_download(name, build, options), preprocess, size, weights)
+    try:
+        model = build(weights=None, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} can't be built of IMAGE_SIZE and BACKBONE_OPTIONS: {error}")
+    label = "untrained" if weights is None else _load_weights(model, Path(weights))
+    return Network(model, preprocess, size, label)
+
+
+def _download(name: str, build, options: dict) -> keras.Model:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        return build(weights="imagenet", **options)
+    except Exception as error:
+        # Keras refuses what it can't build, or has no weights for, before it asks for any.
+        if isinstance(error, (TypeError, ValueError)) and "corrupted" not in str(error):
+            raise ValueError(
+                f"{name} has no ImageNet weights for these BACKBONE_OPTIONS, or can't be built of "
+                f"this IMAGE_SIZE: {error}"
+            ) from error
+        raise ConnectionError(
+            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
+            "to the internet, and delete what a killed download may have left of them there; or "
+            "download the no-top weights elsewhere and name the file in WEIGHTS."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load_weights(model: keras.Model, path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'WEIGHTS: {path.resolve()} is not a file. Give "imagenet", the path of no-top weights '
+            f"of {model.name}, or None."
+        )
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        raise ValueError(
+            f"WEIGHTS: {path} does not fit {model.name}: {error} Its SHA-256 is {digest}. Needed are "
+            f"no-top weights of {model.count_params():,} numbers: download the file again, or "
+            "correct BACKBONE and BACKBONE_OPTIONS."
+        ) from error
+    return path.name
+
+
+def _load_keras_file(path: Path, image_size: int | None) -> Network:
+    if not path.is_file():
+        raise FileNotFoundError(f"BACKBONE: {path.resolve()} is not a file.")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if len(model.inputs) != 1 or model.input_shape[3:] != (3,) or len(model.outputs) != 1:
+            raise ValueError(f"it takes {model.input_shape} and gives {model.output_shape}.")
+        size = image_size or model.input_shape[1] or 224
+        if model.input_shape[1] not in (None, size):
+            other = keras.models.clone_model(model, keras.Input((size, size, 3)))
+            other.set_weights(model.get_weights())
+            model = other
+    except Exception as error:
+        raise ValueError(
+            f"BACKBONE: {path} can't be used as a network of pictures of {image_size or 'its own'} "
+            "pixels (RGB, 0-255) that gives maps or a vector. Save it again, give another "
+            f"IMAGE_SIZE, or copy the file again. {error}"
+        ) from error
+    return Network(model, lambda pixels: pixels, size, path.name)

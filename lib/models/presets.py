@@ -1,0 +1,86 @@
+"""Backbones of keras-hub, which is optional: their half that sees pictures."""
+
+import importlib.util
+
+import keras
+
+from lib.machine import find_versions
+
+PRESET = "hub:"
+
+
+def load_preset(preset: str, with_weights: bool, image_size: int | None, name: str) -> tuple:
+    """Load what a preset of keras-hub sees pictures with, say dinov2_base or siglip2_base_patch16_224.
+
+    Args:
+        preset: a name that keras-hub knows, or the folder of a saved preset.
+        image_size: side of the pictures in pixels; None for that of the preset.
+        name: for the model.
+
+    Returns:
+        model, preprocess and image_size, as in `networks.Network`.
+
+    Raises:
+        ImportError: keras-hub is missing, or does not fit this TensorFlow.
+        ValueError: no such preset for pictures, or not at this size.
+        ConnectionError: it can't be downloaded.
+    """
+    hub = _import_hub()
+    try:
+        converter = hub.layers.ImageConverter.from_preset(preset)
+        size = image_size or (converter.image_size or [224])[0]
+        tower = _load_tower(hub, preset, with_weights, size)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"BACKBONE: {PRESET}{preset} is no backbone for pictures: {error}")
+    except Exception as error:
+        raise ConnectionError(
+            f"BACKBONE: {PRESET}{preset} can't be had ({error}). Connect to the internet; where its "
+            "licence has to be accepted, do so on its page and set KAGGLE_API_TOKEN."
+        ) from error
+    if tower.inputs[0].shape[1] not in (None, size):
+        raise ValueError(
+            f"BACKBONE: {PRESET}{preset} takes pictures of {tower.inputs[0].shape[1]} pixels alone: "
+            "give that as IMAGE_SIZE."
+        )
+    outputs = tower.output
+    if isinstance(outputs, dict):
+        outputs = next(tensor for key, tensor in outputs.items() if "pooled" in key)
+    scale = 1.0 if converter.scale is None else converter.scale
+    offset = 0.0 if converter.offset is None else converter.offset
+    model = keras.Model(tower.inputs[0], outputs, name=name)
+    return model, keras.layers.Rescaling(scale, offset), size
+
+
+def _load_tower(hub, preset: str, with_weights: bool, size: int):
+    load = hub.models.Backbone.from_preset
+    try:
+        # Some can be built for any size; others have no such argument, or no other size.
+        backbone = load(preset, load_weights=with_weights, image_shape=(size, size, 3))
+    except (TypeError, ValueError):
+        backbone = load(preset, load_weights=with_weights)
+    # Of a network for pictures and text, the half that sees.
+    return getattr(backbone, "vision_encoder", backbone)
+
+
+def _import_hub():
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ModuleNotFoundError(f"{PRESET}… needs keras-hub: {_tell_how_to_install()}")
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ImportError(f"keras-hub can't be imported ({error}): {_tell_how_to_install()}")
+    return keras_hub
+
+
+def _tell_how_to_install() -> str:
+    # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
+    versions = {"keras": "3", "tensorflow": "2"} | find_versions(["keras", "tensorflow"])
+    is_older = tuple(map(int, versions["keras"].split(".")[:2])) < (3, 15)
+    fitting, minor = (
+        "<0.30" if is_older else ">=0.30",
+        ".".join(versions["tensorflow"].split(".")[:2]),
+    )
+    return (
+        f'pip install "keras-hub{fitting}" "tensorflow-text=={minor}.*" "keras=={versions["keras"]}"'
+        f" fits TensorFlow {versions['tensorflow']}."
+    )
