@@ -67,7 +67,8 @@ def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
     figures/random_images.png figures/class_balance.png figures/augmentation.png""".split()
     for model in MODELS:
         names += [f"models/{model}.keras", f"models/{model}.json", f"history/{model}.csv"]
-        names += [f"predictions/{model}.csv", f"figures/confusion_{model}.png"]
+        names += [f"models/{model}.md", f"predictions/{model}.csv"]
+        names += [f"figures/confusion_{model}.png"]
     names += [f"notebooks/{name}.ipynb" for name in chain.choose_notebooks([])]
     assert [name for name in names if not (run.ws.results / name).is_file()] == []
     assert not [path for path in run.ws.results.rglob("*") if ".part" in path.name]

@@ -21,7 +21,7 @@ data.demo data.colours data.pictures data.quality data.split data.listing data.l
 data.pixels data.copies data.generators
 models.configs models.saved models.checkpoints models.training models.presets models.networks models.origins models.backbones models.linear models.litert models.explain models.predict
 judging.intervals judging.calibration judging.metrics judging.comparisons judging.wording judging.claims judging.answers
-judging.lettering judging.figures judging.galleries judging.report predict runner chain""".split()
+judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",

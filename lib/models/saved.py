@@ -38,7 +38,8 @@ def save(model, run, ws, name: str, about: dict):
         write_model(model, part)
         yield keras.saving.load_model(part, safe_mode=True)
     # Of the model that this one replaces.
-    (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
+    for stale in (f"predictions/{name}.csv", f"models/{name}.md"):
+        (ws.results / stale).unlink(missing_ok=True)
     ws.save_table(run.history, f"history/{name}.csv")
     made = _describe_making(model, run, path) | {"demo": ws.is_demo, "split_hash": identify_set(ws)}
     made["class_names"] = sorted(set(read_split(ws).label))

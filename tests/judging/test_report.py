@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import keras
 import nbformat
@@ -14,9 +15,11 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
+import yaml
 from PIL import Image
 
 from lib import chain, workspace
+from lib.data import pixels
 from lib.judging import report
 from lib.judging.wording import escape_text
 from lib.models import saved, training
@@ -107,6 +110,23 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
     for name in ("mistakes", "confused", "suspects", "reliability", "cost", "recall_by_class"):
         assert (judged.results / f"figures/{name}.png").stat().st_size > 5000
+
+
+def test_card_of_each_model_has_its_numbers_and_code_that_gives_its_predictions(
+    judged, monkeypatch
+):
+    monkeypatch.chdir(judged.results / "models")
+    content = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
+    for name, score in content.items():
+        card = Path(f"{name}.md").read_text(encoding="utf-8")
+        (index,) = yaml.safe_load(card.split("---\n")[1])["model-index"]
+        assert index["results"][0]["metrics"][0]["value"] == score["top1"]
+        assert escape_text(HOSTILE) in card and HOSTILE not in card
+        table = read_table(judged.results / f"predictions/{name}.csv")
+        pictures = pixels.open_pixels(judged, table.file, 16)[np.arange(len(table))]
+        space = {"keras": keras, "json": json, "Path": Path, "pictures": pictures}
+        exec(re.search("```python\n(.*?)```", card, re.S)[1], space)
+        assert space["labels"] == list(table.predicted)
 
 
 def test_suspects_are_the_pictures_that_no_model_recognises(judged):

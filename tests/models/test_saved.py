@@ -176,3 +176,11 @@ def test_key_of_arrays_and_settings_counts_everything_in_them():
     assert configs.make_key(1, 2) != configs.make_key(12)
     assert len({configs.make_key(part) for part in parts}) == len(parts)
     assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))
+
+
+def test_card_of_a_model_goes_when_the_model_is_replaced(tiny, prepared):
+    card, other = (prepared.file("models", name) for name in ("tiny.md", "other.md"))
+    for path in (card, other):
+        path.write_text("of the model before")
+    save_run(tiny, prepared)
+    assert not card.exists() and other.exists()

@@ -1,0 +1,170 @@
+"""The model card: a head that parses, numbers of metrics.json, names as text, nothing private."""
+
+import html
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from nbconvert.filters import markdown2html
+
+from lib.judging import calibration, cards, metrics
+
+CLASSES = [
+    "<img src=x>",
+    '"q": `b` --- # |x|',
+    "007",
+    "[l](http://l) **b** $$x$$",
+    "null",
+    "ü 漢_x_",
+]
+NAME = 'odd \'"name": #1 [x] @43'
+ABOUT = {
+    "characteristics": "frozen <b>Net</b>",
+    "purpose": "a test",
+    "image_size": 16,
+    "seed": 43,
+    "parameters_total": 1200,
+    "parameters_trainable": 300,
+    "split_hash": "0123456789abcdef",
+    "versions": {"keras": "3.13.2"},
+    "demo": False,
+}
+
+
+@pytest.fixture
+def write(ws):
+    """Return a function that judges drawn answers and returns the card's head, text and score."""
+
+    def judge(classes=CLASSES, per_class=10, skill=0.5, **about):
+        rng, y_true = np.random.default_rng(0), np.repeat(np.arange(len(classes)), per_class)
+        chances = rng.random((len(y_true), len(classes))) + skill * np.eye(len(classes))[y_true]
+        y_prob = chances / chances.sum(axis=1, keepdims=True)
+        files = [f"{k}.png" for k in range(3 * len(y_true))]
+        parts = np.repeat(["train", "train", "validation"], len(y_true))
+        labels = np.tile(np.array(classes)[y_true], 3)
+        split = pd.DataFrame({"file": files, "label": labels, "part": parts})
+        ws.save_table(split, "split.csv")
+        score = metrics.evaluate(y_true, y_prob, classes)
+        ws.save_json({NAME: score}, "metrics.json")
+        matrix = metrics.count_confusions(y_true, y_prob.argmax(axis=1), len(classes))
+        mistakes = metrics.list_confusions(matrix, classes, 5)
+        known = ABOUT | {"name": NAME, "label": NAME, "class_names": classes}
+        known |= {"weights": "from scratch", "parameters": {}} | about
+        cards.write_card(ws, known, score, mistakes)
+        path = ws.results / f"models/{NAME}.md"
+        _, head, text = re.split(r"^---$", path.read_text(encoding="utf-8"), maxsplit=2, flags=re.M)
+        return (
+            yaml.safe_load(head),
+            text,
+            json.loads((ws.results / "metrics.json").read_text())[NAME],
+        )
+
+    return judge
+
+
+def list_cells(text):
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", markdown2html(text), re.S)
+    return [html.unescape(cell) for cell in cells]
+
+
+def test_head_parses_back_and_has_the_numbers_of_metrics_json(write):
+    head, _, score = write(parameters={"backbone": "Net: #1\n---\n"}, weights="w.h5")
+    assert head["library_name"] == "keras" and head["pipeline_tag"] == "image-classification"
+    assert head["tags"] == ["keras", "image-classification", "Net: #1\n---\n"]
+    assert not {"license", "datasets", "base_model"} & set(head), "what isn't known isn't claimed"
+    (index,) = head["model-index"]
+    (result,) = index["results"]
+    assert index["name"] == NAME and result["task"]["type"] == "image-classification"
+    assert {"type", "name"} <= set(result["dataset"]) and "60" in result["dataset"]["name"]
+    told = [(metric["type"], metric["value"]) for metric in result["metrics"]]
+    wanted = [("accuracy", "top1"), ("recall", "average_per_class"), ("f1", "macro_f1")]
+    assert told == [(kind, score[name]) for kind, name in wanted]
+    assert head["metrics"] == [kind for kind, _ in wanted]
+
+
+def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
+    _, text, score = write()
+    assert "trained on 120 pictures" in text and "on 60 others" in text
+    cells = list_cells(text)
+    low, high = score["top1_interval"]
+    assert f"{score['top1']:.4f} ({low:.3f}–{high:.3f})" in cells
+    for place, name in enumerate(CLASSES):
+        row = cells.index(name) - 1
+        low, high = score["per_class_interval"][name]
+        recall = f"{score['per_class'][name]:.4f} ({low:.3f}–{high:.3f})"
+        assert cells[row : row + 4] == [str(place), name, "10", recall]
+    assert f"p = {score['calibration_p']:.2g}" in html.unescape(text)
+    assert f"{score['temperature']:.3g}" in text and f"{score['ece_after']:.3f}" in text
+
+
+def test_code_in_the_card_scales_probabilities_as_the_project_does(write):
+    _, text, _ = write()
+    space = {"probabilities": np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])}
+    space["about"] = {"temperature": 2.5}
+    exec(re.search(r"^scaled = .*$", text, re.M)[0], space)
+    scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
+    assert np.allclose(scaled, calibration.soften(space["probabilities"], 2.5), atol=1e-6)
+
+
+def test_names_are_text_and_the_most_frequent_mistakes_are_counted(write):
+    _, text, _ = write()
+    page = markdown2html(text)
+    assert "<img" not in page and "<b>" not in page and 'href="http://l"' not in page
+    assert "frozen <b>Net</b>" in html.unescape(page)
+    table = text.split("## Known mistakes, the most frequent")[1].split("\n## ")[0]
+    counts = [int(count) for count in list_cells(table)[2::3]]
+    assert len(counts) == 5 and counts == sorted(counts, reverse=True) and counts[-1] > 0
+    _, text, score = write(skill=1.0)
+    assert (
+        score["top1"] == 1
+        and "None" in text.split("## Known mistakes, the most frequent")[1].split("\n## ")[0]
+    )
+
+
+def test_demo_and_untrained_weights_are_said_before_anything_else(write):
+    head, text, _ = write(demo=True, weights="untrained", label=f"{NAME} (untrained backbone)")
+    first = text.split("\n## ")[0]
+    assert "**Demo**" in first and "**Untrained backbone**" in first
+    (index,) = head["model-index"]
+    assert "untrained" in index["name"] and "drawn" in index["results"][0]["dataset"]["name"]
+    _, text, _ = write()
+    assert "Demo" not in text and "ntrained" not in text
+
+
+def test_origin_of_the_weights_is_what_the_json_says_or_not_known(write):
+    def tell(**about):
+        _, text, _ = write(**about)
+        return html.unescape(text.split("## Licence and origin")[1].split("\n## ")[0])
+
+    origin = {"trained_on": "ImageNet", "licence": "Apache-2.0", "source": "a <page>"}
+    backbone = {"backbone": "ResNet50"}
+    known = tell(weights="imagenet", parameters=backbone, backbone_origin=origin)
+    assert "ResNet50" in known and "trained on: ImageNet" in known and "not known" not in known
+    assert "licence: Apache-2.0" in known and "source: a <page>" in known
+    for nothing in ({}, {"backbone_origin": {}}, {"backbone_origin": None}):
+        assert "not known: look it up" in tell(weights="a.h5", parameters=backbone, **nothing)
+    partly = tell(weights="a.h5", parameters=backbone, backbone_origin=origin | {"licence": ""})
+    assert "licence: not known: look it up" in partly
+    assert "from scratch" in tell() and "not known" not in tell()
+    untrained = tell(weights="untrained", parameters=backbone, backbone_origin=origin)
+    assert "random" in untrained and "ImageNet" not in untrained
+
+
+def test_card_tells_no_folder_of_this_machine(write, ws):
+    parameters = {"backbone": "Net", "file": str(ws.train)}
+    _, text, _ = write(weights=str(ws.scratch / "w.h5"), parameters=parameters)
+    path = ws.results / f"models/{NAME}.md"
+    assert str(ws.train.parent) not in path.read_text(encoding="utf-8") and "w.h5" in text
+
+
+def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):
+    names = [f"class {k:03d}" for k in range(300)]
+    _, text, score = write(names, per_class=2)
+    before, after, _ = re.split("</?details>", text)
+    shown, folded = (re.findall(r"class \d{3} \|", part) for part in (before, after))
+    assert len(set(shown)) == 20 and len(set(folded)) == 280 and not set(shown) & set(folded)
+    recalls = [score["per_class"][name.removesuffix(" |")] for name in shown[-20:]]
+    assert recalls == sorted(score["per_class"].values())[:20]
