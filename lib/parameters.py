@@ -11,8 +11,10 @@ TEXT = {"type": "string", "pattern": r"\S"}
 ALLOWED = {
     "AUGMENT": FLAG,
     "BACKBONE": TEXT,
+    "BACKBONES": {"type": "array", "minItems": 1, "uniqueItems": True, "items": TEXT},
     "BACKBONE_OPTIONS": {"type": "object"},
     "BATCH_SIZE": {"type": "integer", "minimum": 1, "maximum": 8192},
+    "CHOICE": {"enum": ["best", "cheapest"]},
     "CLASS_WEIGHTS": {"enum": ["none", "balanced"]},
     "CONFUSED_PAIRS": COUNT,
     "COUNT": COUNT,

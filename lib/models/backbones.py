@@ -1,5 +1,6 @@
 """A frozen backbone, what it makes of a picture, and what is kept of that."""
 
+import time
 from pathlib import Path
 
 import keras
@@ -26,8 +27,8 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
             for untrained weights. Presets have their own, or None; files always their own.
         image_size: side of the pictures, in pixels; None for the network's own.
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
-        ws: the workspace; on demo pictures, ImageNet weights that can't be downloaded are done
-            without.
+        ws: the workspace; on demo pictures, weights that can't be downloaded are done without. None
+            demands them.
 
     Raises:
         ValueError: no such network, an option that it does not have or has no ImageNet weights for,
@@ -40,7 +41,7 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
         network = load_network(name, weights, image_size, options)
     except ConnectionError:
         # The demo does without, and says so.
-        if not ws.is_demo:
+        if ws is None or not ws.is_demo:
             raise
         network = load_network(name, None, image_size, options)
     if not all(np.isfinite(weight).all() for weight in network.model.get_weights()):
@@ -122,6 +123,16 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
                     store.append(dict(zip(images.digests[todo], _compute(extractor, images[todo]))))
             progress.update(len(block))
     return store.select(images.digests)
+
+
+def measure_speed(extractor: keras.Model, images) -> float:
+    """Return how many pictures a second pass a network, `FEATURE_BATCH` at a time."""
+    batch = images[: FEATURE_BATCH * count_replicas(extractor)]
+    # The first one builds the graph.
+    _compute(extractor, batch)
+    started = time.perf_counter()
+    _compute(extractor, batch)
+    return len(batch) / (time.perf_counter() - started)
 
 
 def _compute(extractor, pictures) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""Candidates judged on the same folds: how sure their differences are, and which is chosen."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from lib.judging.comparisons import correct_tests
+from lib.judging.intervals import LEVEL, find_share_interval
+from lib.judging.wording import join_names
+
+
+def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, families=None):
+    """Add to the facts of each candidate what cross-validation tells of it.
+
+    Args:
+        facts: columns candidate, pictures_per_second and any others, a row a candidate.
+        y_true: int (n,). families: as in `intervals`.
+        y_prob: candidate to float (n, classes), answers to rows that were held out.
+        accuracies: candidate to float (repeats, folds), of the folds that were held out.
+
+    Returns:
+        The table, the most accurate first (of equals the fastest, then those that don't take part):
+        after candidate come accuracy, low, high (Wilson's 95 % interval), n; then difference to the
+        best, difference_low, difference_high, p_value and p_holm (`compare_folds`; NaN for the best).
+    """
+    rows = []
+    for name, answers in y_prob.items():
+        right = answers.argmax(axis=1) == y_true
+        rows.append((name, right.mean(), *find_share_interval(right, families), len(right)))
+    scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
+    scores["n"] = scores.n.astype("Int64")
+    table = scores.merge(facts, on="candidate", how="outer")
+    order = ["accuracy", "pictures_per_second"]
+    table = table.sort_values(order, ascending=False, na_position="last", ignore_index=True)
+    gaps = compare_folds(accuracies, table.candidate[0])
+    table = table.merge(gaps, on="candidate", how="left")
+    first = ["candidate", *scores.columns[1:], *gaps.columns[1:]]
+    return table[[*first, *table.columns.difference(first, sort=False)]]
+
+
+def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
+    """Compare candidates with the best of them over repeated cross-validation on the same folds.
+
+    Training sets of folds overlap, so their accuracies vary too little: the variance of the mean
+    difference is made larger by test size over training size (Nadeau and Bengio 2003), with Student's
+    t; Holm's correction as in `compare_pairs`, for p-values and for levels of intervals.
+
+    Args:
+        accuracies: candidate to float (repeats, folds).
+        best: the candidate to compare the others with.
+
+    Returns:
+        One row a candidate but the best: candidate, difference (mostly negative), difference_low,
+        difference_high, p_value, p_holm.
+    """
+    others = [name for name in accuracies if name != best]
+    size, folds = accuracies[best].size, accuracies[best].shape[1]
+    gaps = [(accuracies[name] - accuracies[best]).ravel() for name in others]
+    means = np.array([gap.mean() for gap in gaps])
+    variances = np.array([gap.var(ddof=1) for gap in gaps]) * (1 / size + 1 / (folds - 1))
+    # Where all gaps are equal, a hair of spread, so that nothing is divided by 0.
+    errors = np.sqrt(np.maximum(variances, 1e-24))
+    p_values = 2 * t.sf(np.abs(means) / errors, size - 1)
+    corrected, levels = correct_tests(p_values)
+    reach = t.ppf(1 - levels / 2, size - 1) * errors
+    columns = {"candidate": others, "difference": means, "difference_low": means - reach}
+    columns |= {"difference_high": means + reach, "p_value": p_values, "p_holm": corrected}
+    return pd.DataFrame(columns)
+
+
+def choose_candidate(table: pd.DataFrame, how: str) -> str:
+    """Return the candidate that is chosen of the table of `judge_candidates`.
+
+    `how` is "best", the most accurate; or "cheapest", which passes the most pictures a second of
+    those that can't be told apart from it.
+    """
+    taking = table[table.accuracy.notna()]
+    if how == "cheapest":
+        taking = taking[~(taking.p_holm < LEVEL)]
+        taking = taking.sort_values("pictures_per_second", ascending=False, kind="stable")
+    return taking.candidate.iloc[0]
+
+
+def describe_contest(table: pd.DataFrame) -> str:
+    """Say which candidate scores highest, and which others can be told apart from it."""
+    best = table.iloc[0]
+    worse, alike = table.candidate[table.p_holm < LEVEL], table.candidate[table.p_holm >= LEVEL]
+    text = (
+        f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} pictures of the training part, "
+        f"each held out (95 % interval {best.low:.3f}–{best.high:.3f})"
+    )
+    if len(worse):
+        text += f"; it is better than {join_names(worse)}"
+    if len(alike):
+        text += f"; it can't be told apart from {join_names(alike)}"
+    if not len(worse) and not len(alike):
+        return f"{text}; there is no other to compare it with."
+    return f"{text} (corrected t-test of Nadeau and Bengio, Holm)."
