@@ -20,8 +20,8 @@ ROOMS = """storage machine parameters workspace badges
 data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.sources data.store
 data.pixels data.copies data.generators
 models.configs models.saved models.checkpoints models.training models.presets models.networks models.origins models.backbones models.linear models.litert models.explain models.predict
-judging.intervals judging.calibration judging.metrics judging.comparisons judging.wording judging.claims judging.answers
-judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
+judging.intervals judging.calibration judging.conformal judging.metrics judging.comparisons judging.wording judging.claims
+judging.answers judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",
