@@ -18,6 +18,7 @@ ALLOWED = {
     "CLASS_WEIGHTS": {"enum": ["none", "balanced"]},
     "CONFUSED_PAIRS": COUNT,
     "COUNT": COUNT,
+    "COVERAGE": {"type": "number", "minimum": 0.01, "maximum": 0.9999},
     "DETERMINISTIC": FLAG,
     "DUPLICATES": {"enum": ["together", "drop"]},
     "EPOCHS": {"type": "integer", "minimum": 1, "maximum": 100_000},

@@ -2,6 +2,7 @@
 
 python -m lib.predict results/models/baseline_cnn.keras PICTURES            prints a table
 python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
+python -m lib.predict results/models/baseline_cnn.keras a.jpg --sets 0.95    adds set and set_size
 
 The table has a row a picture: file, label, index (of the class, from 0), probability. All arguments
 are checked before the first picture is read.
@@ -9,7 +10,9 @@ are checked before the first picture is read.
 
 import argparse
 import contextlib
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +28,28 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         0; 1 when a picture could not be read, whose row has no answer; 2 when there was nothing to
         predict, or with, or nowhere to write to.
     """
+    options = _open_parser().parse_args(arguments)
+    try:
+        check_place(options.csv)
+        files = list_files(options.pictures)
+        # Imported late, so that a wrong path is told at once.
+        from lib.models.predict import classify, load_classifier
+
+        model, about = load_classifier(options.model)
+        further = prepare_sets(options.model, about, options.sets)
+        shown = options.top, options.probabilities, further
+        table = classify(model, about, Path(), files, *shown)
+        write_answers(table.drop(columns="problem"), options.csv)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    unusable = table[table.problem != ""]
+    for row in unusable.itertuples():
+        print(f"{row.file}: {row.problem}", file=sys.stderr)
+    return int(len(unusable) > 0)
+
+
+def _open_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lib.predict",
         description=__doc__,
@@ -37,23 +62,27 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     parser.add_argument("--top", type=int, default=1, metavar="K", help=top)
     each = 'add a column a class, in the order of class_names; " (class)" is put after a taken name'
     parser.add_argument("--probabilities", action="store_true", help=each)
-    options = parser.parse_args(arguments)
-    try:
-        check_place(options.csv)
-        files = list_files(options.pictures)
-        # Imported late, so that a wrong path is told at once.
-        from lib.models.predict import classify, load_classifier
+    sets = "add set, JSON lists of classes that hold the truth in a share C of cases, and set_size"
+    parser.add_argument("--sets", type=float, metavar="C", help=sets)
+    return parser
 
-        model, about = load_classifier(options.model)
-        table = classify(model, about, Path(), files, options.top, options.probabilities)
-        write_answers(table.drop(columns="problem"), options.csv)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    unusable = table[table.problem != ""]
-    for row in unusable.itertuples():
-        print(f"{row.file}: {row.problem}", file=sys.stderr)
-    return int(len(unusable) > 0)
+
+def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable | None:
+    """Return the function that makes columns of sets, and say what they promise; None without.
+
+    Raises:
+        ValueError: the coverage is no share, or 05 has not calibrated sets of this model.
+    """
+    if coverage is None:
+        return None
+    if not 0 < coverage < 1:
+        raise ValueError(f"--sets is {coverage}; it takes a share between 0 and 1, say 0.95.")
+    from lib.judging import claims, conformal
+
+    kept = conformal.check_scores(about, model.with_suffix(".json"))
+    print(claims.describe_sets(kept, coverage), file=sys.stderr)
+    told = {"class_names": about["class_names"], "kept": kept, "coverage": coverage}
+    return functools.partial(conformal.write_sets, **told)
 
 
 def check_place(path: Path | None) -> None:

@@ -139,6 +139,11 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
         expected = {0: "No model is right.", 3: "Every model is right."}.get(len(right))
         assert row.verdict == expected if expected else all(n in row.verdict for n in right)
         assert all(1 / 4 <= float(row[f"{name} probability"]) <= 1 for name in answers)
+    for name in answers:
+        sets = [json.loads(text) for text in table[f"{name} set"]]
+        assert [names[0] for names in sets] == list(table[name])
+        assert [str(len(names)) for names in sets] == list(table[f"{name} set_size"])
+    assert list(table.columns)[2 + 2 * len(answers)] == "verdict", "behind what was there before"
 
 
 def test_report_opens_without_network_and_shows_figures_but_no_code(run):

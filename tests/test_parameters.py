@@ -25,6 +25,7 @@ WRONG = {
     "BACKBONE": ["", None, 50],
     "BACKBONE_OPTIONS": [None, "alpha", ["alpha"]],
     "BATCH_SIZE": [0, -1, 2.5, 32.0, "abc", True, 10**9, 1e9],
+    "COVERAGE": [0, 1, 95, -0.5, "0.95", float("nan"), None],
     "EPOCHS": [0, -1, "abc", 2.5, True, None, 10**9],
     "IMAGES": [None, 5, "", [1], [""]],
     "IMAGE_SIZE": [3, 9, 0, -160, "160", 10**6, [160]],

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lib.judging import calibration, comparisons, metrics
+from lib.judging import calibration, comparisons, conformal, metrics
 from lib.judging.intervals import drop_lonely
 
 
@@ -21,13 +21,15 @@ class Answers:
         families: int (n,), equal for pictures that belong together, or None.
         about: the model's JSON. y_prob: float (n, classes). predicted: text (n,). right: bool (n,).
         confidence: float (n,), the probability of the answer. scores: as `metrics.evaluate`.
+        kept: as `conformal.keep_scores`, of the half of the pictures that calibrates sets.
     """
 
     def __init__(self, class_names, files, y_true, families=None):
         self.class_names, self.files, self.y_true = list(class_names), np.asarray(files), y_true
         self.truth, self.families = np.array(self.class_names)[y_true], drop_lonely(families)
         self.about, self.y_prob, self.predicted = {}, {}, {}
-        self.right, self.confidence, self.scores = {}, {}, {}
+        self.right, self.confidence, self.scores, self.kept = {}, {}, {}, {}
+        self.calibrating, self.judging = calibration.split_halves(y_true, self.families)
 
     def add(self, about: dict, y_prob: np.ndarray) -> None:
         """Add the answers of one model: its JSON, and float (n, classes), rows sum to 1."""
@@ -37,6 +39,9 @@ class Answers:
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
         score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
         self.scores[label] = score
+        members = None if self.families is None else self.families[self.calibrating]
+        half = self.y_true[self.calibrating], y_prob[self.calibrating]
+        self.kept[label] = conformal.keep_scores(*half, members)
 
     @property
     def labels(self) -> list[str]:
@@ -82,6 +87,33 @@ class Answers:
     def _name_way(self, about: dict) -> str:
         # An untrained backbone is named so here too.
         return about["label"].replace(about["name"], about["way"], 1)
+
+    def judge_sets(self, label: str, coverage: float, chosen=True) -> dict:
+        """Judge a model's sets, as `conformal.measure_sets` does, on the half that didn't calibrate.
+
+        `chosen`, bool (n,), are pictures to judge alone.
+        """
+        judged = self.judging & chosen
+        sets = conformal.build_sets(self.y_prob[label][judged], self.kept[label], coverage)
+        members = None if self.families is None else self.families[judged]
+        return conformal.measure_sets(self.y_true[judged], sets, members)
+
+    def list_sets(self, coverage: float) -> pd.DataFrame:
+        """List how sets serve each class, those whose truth they hold least often first.
+
+        Columns class, model, pictures (of the judged half), coverage with low and high, its 95 %
+        interval, and size, the mean over these pictures. Classes without such pictures are left out.
+        """
+        rows = []
+        for position in np.unique(self.y_true[self.judging]):
+            for label in self.labels:
+                score = self.judge_sets(label, coverage, self.y_true == position)
+                told = score["n"], score["coverage"], *score["coverage_interval"], score["size"]
+                rows.append((self.class_names[position], label, *told))
+        columns = ["class", "model", "pictures", "coverage", "low", "high", "size"]
+        table = pd.DataFrame(rows, columns=columns)
+        order = table.groupby("class").coverage.transform("mean").argsort(kind="stable")
+        return table.iloc[order].reset_index(drop=True)
 
     def sum_matrices(self, labels) -> np.ndarray:
         """Return the confusion matrix of these models together: int (classes, classes)."""

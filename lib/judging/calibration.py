@@ -140,6 +140,21 @@ def fit_temperature(y_true, y_prob) -> float:
     return float(np.exp(minimize_scalar(loss, **options).x))
 
 
+def split_halves(y_true, families=None, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Divide pictures, but no family, into halves that have each class alike.
+
+    Return two bool (n,): what is fitted on, and what is judged; of one family, the same twice.
+    """
+    if families is None:
+        families = np.arange(len(y_true))
+    _, first, families = np.unique(families, return_index=True, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(y_true[first][order], kind="stable")]
+    # Every second family of a class-by-class list.
+    fitted = np.isin(families, order[::2])
+    return fitted, ~fitted if (~fitted).any() else fitted
+
+
 def judge_temperature(y_true, y_prob, families=None) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
@@ -147,17 +162,10 @@ def judge_temperature(y_true, y_prob, families=None) -> dict[str, float]:
         temperature: 1 where answers are too few, or all too good or bad, to fit one; nll_before,
         nll_after, ece_before, ece_after: of the other half.
     """
-    if families is None:
-        families = np.arange(len(y_true))
-    _, first, families = np.unique(families, return_index=True, return_inverse=True)
-    order = np.random.default_rng(SEED).permutation(len(first))
-    order = order[np.argsort(y_true[first][order], kind="stable")]
-    # Every second family of a class-by-class list: both halves have each class alike.
-    fitted = np.isin(families, order[::2])
+    fitted, judged = split_halves(y_true, families)
     right, temperature = y_prob[fitted].argmax(axis=1) == y_true[fitted], 1.0
     if fitted.sum() >= intervals.FEWEST and _has_both(right):
         temperature = fit_temperature(y_true[fitted], y_prob[fitted])
-    judged = ~fitted if (~fitted).any() else fitted
     scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
     for when, judging in (("before", before), ("after", soften(before, temperature))):
         of_truth = np.maximum(judging[np.arange(len(truth)), truth], TINY)

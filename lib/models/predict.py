@@ -48,7 +48,7 @@ def check_description(about: dict, model, file) -> None:
             raise ValueError(f'{file}: "{key}" is {found}, and should be {wanted}.')
 
 
-def classify(model, about, folder: Path, files, top=1, probabilities=False) -> pd.DataFrame:
+def classify(model, about, folder: Path, files, top=1, probabilities=False, further=None):
     """Predict the class of every file.
 
     Probabilities are scaled by the temperature in the model's JSON, and have 6 digits; standard
@@ -61,11 +61,14 @@ def classify(model, about, folder: Path, files, top=1, probabilities=False) -> p
         files: file names.
         top: how many classes to name.
         probabilities: whether each class gets a column.
+        further: a function of the model's own probabilities, float (n, classes), that makes further
+            columns, {name: n values}.
 
     Returns:
-        One row a file, in order: file, label, index (of the class, from 0), probability; label_2,
-        probability_2 up to `top`; problem; a column a class, " (class)" added to a name in use.
-        Where there is a problem, the word of `pictures.PictureError`, there is no answer.
+        A data frame, one row a file, in order: file, label, index (of the class, from 0),
+        probability; label_2, probability_2 up to `top`; further columns; problem; a column a class,
+        " (class)" added to a name in use. Where there is a problem, the word of
+        `pictures.PictureError`, there is no answer.
     """
     check_description(about, model, f"{model.name}.json")
     names, files = np.array(about["class_names"]), list(files)
@@ -73,9 +76,15 @@ def classify(model, about, folder: Path, files, top=1, probabilities=False) -> p
         raise ValueError(f"--top is {top}; {model.name} can name 1 to {len(names)} classes.")
     y_prob, problems = _predict_files(model, [folder / file for file in files], about["image_size"])
     best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
+    columns = further(y_prob) if further else {}
     y_prob = _scale(y_prob, about.get("temperature")).round(6)
     y_prob[problems != ""] = np.nan
-    return _tabulate(files, y_prob, best, problems, names, names if probabilities else [])
+    table = _tabulate(files, y_prob, best, problems, names, columns)
+    for index, name in enumerate(names if probabilities else []):
+        while name in table:
+            name += " (class)"
+        table[name] = y_prob[:, index]
+    return table
 
 
 def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
@@ -87,12 +96,9 @@ def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
     for place in range(1, best.shape[1]):
         table[f"label_{place + 1}"] = labels[:, place]
         table[f"probability_{place + 1}"] = ranked[:, place]
-    table["problem"] = problems
-    for index, name in enumerate(columns):
-        while name in table:
-            name += " (class)"
-        table[name] = y_prob[:, index]
-    return pd.DataFrame(table)
+    for name, values in columns.items():
+        table[name] = pd.Series(values).convert_dtypes().where(usable)
+    return pd.DataFrame(table | {"problem": problems})
 
 
 def _scale(y_prob: np.ndarray, temperature: float | None) -> np.ndarray:

@@ -69,9 +69,9 @@ def read_about(ws, name: str) -> dict:
         return {}
 
 
-def record_temperature(ws, name: str, temperature: float) -> None:
-    """Add to a model's JSON the temperature that its logits are to be divided by."""
-    ws.save_json(read_about(ws, name) | {"temperature": temperature}, f"models/{name}.json")
+def record_calibration(ws, name: str, found: dict) -> None:
+    """Add to a model's JSON what new pictures need: temperature and answer_sets."""
+    ws.save_json(read_about(ws, name) | found, f"models/{name}.json")
 
 
 def list_models(ws) -> list[dict]:

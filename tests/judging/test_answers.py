@@ -72,6 +72,24 @@ def test_classes_are_listed_worst_first_with_intervals(gathered):
     ).all()
 
 
+def test_sets_are_judged_on_the_half_that_did_not_calibrate_them():
+    rng = np.random.default_rng(0)
+    y_true, families = np.arange(400) % 4, np.repeat(np.arange(100), 4)
+    found = answers.Answers(["a", "b", "c", "d"], np.arange(400), y_true, families)
+    y_prob = rng.dirichlet(np.ones(4), 400) / 2 + np.eye(4)[y_true] / 4
+    y_prob /= y_prob.sum(axis=1, keepdims=True)
+    found.add(make_about("cnn"), y_prob)
+    assert found.kept["cnn"]["pictures"] == 50, "families count as one"
+    score = found.judge_sets("cnn", 0.9)
+    assert score["n"] == 200 and score["coverage"] > 0.8 and 1 <= score["size"] <= 4
+    table = found.list_sets(0.9)
+    assert set(table["class"]) == set("abcd") and table.pictures.sum() == 200
+    assert table.coverage.is_monotonic_increasing
+    assert table.coverage @ table.pictures / 200 == pytest.approx(score["coverage"])
+    assert table["size"] @ table.pictures / 200 == pytest.approx(score["size"])
+    assert ((table.low <= table.coverage) & (table.coverage <= table.high)).all()
+
+
 def test_ways_of_training_are_compared_over_their_runs(gathered):
     runs = gathered.list_runs()
     assert list(runs.way) == ["cnn", "cnn", "wide", "net (untrained backbone)"]

@@ -106,6 +106,11 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     assert (comparison.average_per_class_low == "").all(), "too few pictures for an interval"
     assert content["wrong"]["average_per_class_interval"] is None
     assert (comparison.pictures_per_second.astype(float) > 0).all()
+    sets = read_table(judged.results / "answer_sets.csv")
+    assert set(sets["class"]) == set(CLASSES) and set(sets.model) == {"one_class", "wrong"}
+    # Of five calibrating pictures.
+    assert set(sets["size"]) == {"2.0"} and content["wrong"]["answer_sets"]["coverage"] == 1
+    assert "too few to calibrate" in (judged.results / "report.html").read_text(encoding="utf-8")
     pairs = read_table(judged.results / "pairs.csv")
     assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
     for name in ("mistakes", "confused", "suspects", "reliability", "cost", "recall_by_class"):

@@ -11,6 +11,7 @@ from keras import layers
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
+from lib.judging import conformal
 from lib.judging.calibration import soften
 from lib.models import predict as classify_files
 from lib.models import saved
@@ -257,6 +258,61 @@ def test_scaled_probabilities_are_those_that_05_judges(model_file, pictures, cap
     about["temperature"] = -1
     with pytest.raises(ValueError, match='tiny.json: "temperature" is -1'):
         classify_files.classify(*arguments)
+
+
+KEPT = {"pictures": 40, "scores": np.linspace(0.9, 0.15, 40).round(3).tolist()}
+
+
+def test_sets_are_those_that_05_measures_and_leave_every_other_column(
+    describe, pictures, tmp_path, capsys
+):
+    (pictures / "red/003.png").write_bytes(b"<html>404</html>")
+    model = describe({"answer_sets": KEPT, "temperature": 1.7})
+    extra = ["--top", 2, "--probabilities"]
+    _, plain = predict_to_csv(model, [pictures], tmp_path / "plain.csv", *extra)
+    capsys.readouterr()
+    extra += ["--sets", 0.75]
+    status, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", *extra)
+    assert "in 0.75 of cases on average; 40 independent pictures" in capsys.readouterr().err
+    assert status == 1 and table.drop(columns=["set", "set_size"]).equals(plain)
+    place = list(table.columns).index("set")
+    assert list(table.columns[place - 1 : place + 3]) == ["probability_2", "set", "set_size", "007"]
+    unusable = table.label == ""
+    assert (table[["set", "set_size"]][unusable] == "").all(axis=None) and unusable.sum() == 1
+    loaded, table = classify_files.load_classifier(model)[0], table[~unusable]
+    y_prob = loaded.predict_on_batch(np.stack([load(file, 8) for file in table.file]))
+    held = conformal.build_sets(y_prob, KEPT, 0.75)
+    assert 1 < held.sum() / len(held) < 3, "sets that tell something"
+    for row, names, inside in zip(table.itertuples(), map(json.loads, table["set"]), held):
+        assert names[0] == row.label and len(names) == int(row.set_size)
+        assert set(names) == set(np.array(CLASS_NAMES)[inside])
+
+
+def test_too_few_calibrating_pictures_give_sets_of_all_classes(
+    describe, pictures, tmp_path, capsys
+):
+    model = describe({"answer_sets": KEPT})
+    _, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", "--sets", 0.99)
+    assert set(table.set_size) == {"3"}
+    assert "40 pictures are too few" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kept", "coverage", "words"),
+    [
+        (None, 0.9, ["copy.json", "answer_sets", "05_evaluation"]),
+        ({"pictures": 3}, 0.9, ["copy.json", "answer_sets", "damaged"]),
+        (KEPT, 0, ["--sets is 0", "between 0 and 1"]),
+        (KEPT, 1, ["--sets is 1"]),
+        (KEPT, 95, ["--sets is 95"]),
+        (KEPT, "nan", ["--sets is nan"]),
+    ],
+)
+def test_sets_that_can_not_be_made_are_an_error_before_the_first_picture(
+    kept, coverage, words, describe, pictures, capsys, no_picture_is_read
+):
+    errors = fail_to_predict(capsys, describe({"answer_sets": kept}), pictures, "--sets", coverage)
+    assert all(word in errors for word in words), errors
 
 
 def test_command_line_prints_a_table_headless(model_file, pictures):

@@ -125,11 +125,12 @@ def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all, m
     assert read_all(prepared.results / "models") == before
 
 
-def test_temperature_is_recorded_beside_all_that_was_told(tiny, prepared):
+def test_calibration_is_recorded_beside_all_that_was_told(tiny, prepared):
     save_run(tiny, prepared)
     before = saved.read_about(prepared, "tiny")
-    saved.record_temperature(prepared, "tiny", 1.5)
-    assert saved.read_about(prepared, "tiny") == before | {"temperature": 1.5}
+    found = {"temperature": 1.5, "answer_sets": {"pictures": 2, "scores": [0.9, 0.1]}}
+    saved.record_calibration(prepared, "tiny", found)
+    assert saved.read_about(prepared, "tiny") == before | found
     saved.load_model(prepared, "tiny")
 
 
