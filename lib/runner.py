@@ -145,12 +145,16 @@ def stderr_to(path: Path):
 def is_finished(ws, name: str, parameters: dict) -> bool:
     """Tell whether a notebook, as it stands now, ran to its end with these parameters.
 
-    One that ran before one of its predecessors did is not: it would show what they made before.
+    One that ran before one of its predecessors did, or before labels were edited, is not: it would
+    show what was made before.
     """
     path = ws.results / "notebooks" / f"{name}.ipynb"
     try:
         executed = nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.ValidationError):
+        return False
+    given = [file for file in (ws.train_labels, ws.corrections) if file and file.exists()]
+    if any(file.stat().st_mtime > path.stat().st_mtime for file in given):
         return False
     for other in path.parent.glob("*.ipynb"):
         if other.name < path.name and other.stat().st_mtime > path.stat().st_mtime:

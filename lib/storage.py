@@ -155,6 +155,6 @@ def lock(path: Path, timeout: float = -1):
         held.release()
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, separator: str = ",", **options) -> pd.DataFrame:
     """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, **options)

@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO = REPOSITORY / "demo"
 KAGGLE = "kaggle:"
 REQUIRED = ("train", "results", "scratch")
-OPTIONAL = ("train_labels", "validation", "test", "test_labels")
+OPTIONAL = ("train_labels", "corrections", "validation", "test", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Workspace:
     results: Path  # what is kept: models, histories, predictions, tables, figures, report
     scratch: Path  # what can be made again: pixel arrays and cached features
     train_labels: Path | None = None  # CSV file: file,label and, if you like, part and group
+    corrections: Path | None = None  # CSV file of file,label: goes before all other labels
     validation: Path | None = None  # as train: class folders to validate on
     test: Path | None = None  # as train: new pictures, in class folders or not
     test_labels: Path | None = None  # CSV file of file,label for the new pictures

@@ -17,7 +17,7 @@ ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges
-data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.sources data.store
+data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.corrections data.sources data.store
 data.pixels data.copies data.generators
 models.configs models.saved models.checkpoints models.training models.presets models.networks models.origins models.backbones
 models.linear models.contest models.litert models.explain models.predict

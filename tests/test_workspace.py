@@ -46,6 +46,7 @@ def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monk
         ({"scratch": "train/red"}, ValueError, ['"scratch"', 'inside "train"']),
         ({"test": "test", "results": "test/r"}, ValueError, ['"results"', 'inside "test"']),
         ({"validation": "val"}, FileNotFoundError, ['"validation"', "paths.json"]),
+        ({"corrections": "x.csv"}, FileNotFoundError, ['"corrections"', "x.csv", "holds"]),
         ({"train_labels": "x.csv"}, FileNotFoundError, ['"train_labels"', "x.csv"]),
         ({"validation": "test", "scratch": "test/s"}, ValueError, ['inside "validation"']),
         ({"validation": "train"}, ValueError, ['"validation"', 'inside "train"']),

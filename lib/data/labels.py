@@ -47,20 +47,34 @@ def _fold(name: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """Read a CSV file of labels: columns file, label and, if you like, part and group.
+def read_labels(path: Path, columns=("file", "label", "part", "group")) -> pd.DataFrame:
+    """Read those columns of a CSV file of labels, with commas or semicolons; part and group may lack.
 
-    Raises a ValueError where it is none, lacks file or label, or says two things of one file.
+    Returns a row a file, with the line of the CSV file as index. Raises a ValueError where it is
+    none, lacks file or label, or says two things of one file.
     """
     try:
-        labels = read_table(path).apply(lambda column: column.str.strip()).drop_duplicates()
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+        separator = ";" if ";" in first and "," not in first else ","
+        labels = read_table(path, separator, skip_blank_lines=False).filter(columns)
     except ValueError as error:
-        raise ValueError(f"{path} is no CSV file in UTF-8, with commas: {error}") from error
+        raise ValueError(
+            f"{path} is no CSV file in UTF-8, with commas or semicolons: {error}"
+        ) from error
     if not {"file", "label"} <= set(labels.columns):
         raise ValueError(f"{path} needs the columns file and label, named in its first row.")
-    if (twice := labels.file[labels.file.duplicated()]).size:
-        raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}.")
-    return labels[labels.file != ""]
+    labels.index = range(2, len(labels) + 2)
+    labels = labels.apply(lambda column: column.str.strip()).query("file != ''").drop_duplicates()
+    refuse_contradictions(path, labels, "file")
+    return labels
+
+
+def refuse_contradictions(path: Path, rows: pd.DataFrame, column: str) -> None:
+    """Raise a ValueError where two rows, indexed by their lines in the file, are of one picture."""
+    if (twice := rows[column][rows[column].duplicated()]).size:
+        lines = " and ".join(map(str, rows.index[rows[column] == twice.iloc[0]][:2]))
+        raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}: lines {lines}.")
 
 
 def match_files(names, files) -> dict[str, str]:
@@ -74,9 +88,9 @@ def match_files(names, files) -> dict[str, str]:
     for form in forms:
         fitting = {}
         for file in set(files) - set(found.values()):  # the closer form has the first claim
-            fitting.setdefault(form(_compose(file)), []).append(file)
+            fitting.setdefault(form(compose_name(file)), []).append(file)
         for name in names:
-            path = _compose(name)
+            path = compose_name(name)
             # Of a/b/1.png also b/1.png and 1.png, where the folders have other names here.
             tails = [path[start:] for start in (0, *(m.end() for m in re.finditer("/", path)))]
             keys = [key for tail in tails for key in (tail, form(tail)) if key in fitting]
@@ -91,7 +105,8 @@ def _cut_ending(path: str) -> str:
     return stem if ending.lower() in ENDINGS else path
 
 
-def _compose(name: str) -> str:
+def compose_name(name: str) -> str:
+    """Write a path with /, without a leading ./, in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
 
 

@@ -101,10 +101,14 @@ def label_by_folder(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 def list_checks(listed: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of checks.csv for what can't be used: file, problem, action."""
+    """Return the rows of checks.csv for what was corrected or can't be used: file, problem, action."""
     checks = listed.loc[listed.problem != "", ["file", "problem"]]
     is_kept = checks.problem == "similar_class_name"
-    return checks.assign(action=is_kept.map({True: "kept", False: "left out"}))
+    checks["action"] = is_kept.map({True: "kept", False: "left out"})
+    moved = listed.reindex(columns=["file", "corrected"], fill_value="")
+    moved = moved[moved.corrected != ""].rename(columns={"corrected": "action"})
+    checks = pd.concat([checks, moved.assign(problem="corrected")])
+    return checks.sort_values("file", kind="stable", ignore_index=True)
 
 
 def leave_out(listed: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
@@ -113,15 +117,15 @@ def leave_out(listed: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
     return listed.assign(problem=listed.file.map(problems).fillna(listed.problem))
 
 
-def check_classes(listed: pd.DataFrame) -> None:
+def check_classes(listed: pd.DataFrame, corrections: Path | None = None) -> None:
     """Check that there are two classes or more, each with at least five usable pictures.
 
     `listed` is as `list_pictures` and `leave_out` return it. A ValueError names every class that
-    has too few, with its files and why they can't be used.
+    has too few, with its files and why they can't be used, and the file of corrections, if any.
     """
     classes = listed[(listed.label != "") & (listed.problem != "junk")]
     support = (classes.problem == "").groupby(classes.label).sum()
-    lines = []
+    lines, hint = [], f" Labels were corrected by {corrections}." if corrections else ""
     for name, count in support[support < FEWEST_PER_CLASS].items():
         reasons = classes.problem[(classes.label == name) & (classes.problem != "")].value_counts()
         words = [f"{n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()]
@@ -130,13 +134,13 @@ def check_classes(listed: pd.DataFrame) -> None:
         raise ValueError(
             f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. "
             f"{'; '.join(lines)}. Every file stands in checks.csv. Add pictures, or move the "
-            "folder out of train."
+            f"folder out of train.{hint}"
         )
     if len(support) < 2:
         found = f'one class only, "{support.index[0]}"' if len(support) else "no class folder"
         raise ValueError(
             f"train has {found}; a classifier needs two or more. Put one folder a class there, each "
-            f"with its pictures ({FORMS}). (Is train the folder above the class folders?)"
+            f"with its pictures ({FORMS}). (Is train the folder above the class folders?){hint}"
         )
     usable = classes[classes.problem == ""]
     if (usable.get("part", "") != "").any():

@@ -1,6 +1,8 @@
 """Training and validation: who goes where, and the identity of a set by its content."""
 
 import hashlib
+import os
+import shutil
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -118,6 +120,23 @@ def deal_folds(y_true, families, folds: int, seed: int) -> np.ndarray:
 def read_split(ws) -> pd.DataFrame:
     """Read split.csv: columns file, label, part; an error where 01_data_prep has not been run."""
     return read_table(ws.existing("split.csv", made_by="01_data_prep"))
+
+
+def save_split(ws, table: pd.DataFrame) -> None:
+    """Write split.csv; where that changes it, keep `predictions/` as `predictions_before/`.
+
+    One generation of answers is kept, whole. They stand in one of the two folders whenever a run is
+    killed, and the next one goes on from there.
+    """
+    text, path = table.to_csv(index=False, lineterminator="\n"), ws.file("split.csv")
+    answers, kept, stale = (ws.file(f"predictions{end}") for end in ("", "_before", "_before.part"))
+    shutil.rmtree(stale, ignore_errors=True)
+    if path.exists() and path.read_bytes() != text.encode() and any(answers.glob("*.csv")):
+        if kept.exists():
+            os.replace(kept, stale)
+        os.replace(answers, kept)
+        shutil.rmtree(stale, ignore_errors=True)
+    ws.save_table(table, "split.csv")
 
 
 def identify_set(ws) -> str:
