@@ -195,7 +195,7 @@ def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, cap
         (["-p", "SEED", "[1"], ["-p SEED", "YAML"]),
         (["-p", "EPOCHS", "0"], ["EPOCHS is 0", "minimum 1"]),
         (["-p", "BATCH_SIZE", "1e9"], ["BATCH_SIZE is 1000000000.0", "maximum 8192"]),
-        (["--only", "07"], ["--only 07", "06_random_images"]),
+        (["--only", "70"], ["--only 70", "06_random_images"]),
         (["--paths", "nowhere.json"], ["nowhere.json", "does not exist"]),
     ],
 )
