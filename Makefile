@@ -13,6 +13,9 @@ CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
 JUDGES = notebooks/05_evaluation.ipynb notebooks/06_random_images.ipynb
 NOTEBOOKS = $(filter-out $(JUDGES),$(sort $(wildcard notebooks/*.ipynb))) $(JUDGES)
 
+# Most tests wait for processes that start. A file stays in one process, which shares its fixtures.
+TWO_AT_A_TIME = --numprocesses 2 --dist loadfile
+
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
@@ -27,7 +30,7 @@ run: $(VENV)/installed  ## the whole chain on your pictures: make run PATHS=driv
 test: $(VENV)/installed-tests  ## every test, then the notebooks on the demo
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
 	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
