@@ -6,22 +6,32 @@ VENV = .venv$(if $(CONSTRAINTS),-$(basename $(notdir $(CONSTRAINTS))))
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --requirement
 
+# 1 runs 07 and the notebooks after it, too.
+BEYOND ?=
+CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
+# In the order of the chain: those that judge come last.
+JUDGES = notebooks/05_evaluation.ipynb notebooks/06_random_images.ipynb
+NOTEBOOKS = $(filter-out $(JUDGES),$(sort $(wildcard notebooks/*.ipynb))) $(JUDGES)
+
+# Most tests wait for processes that start. A file stays in one process, which shares its fixtures.
+TWO_AT_A_TIME = --numprocesses 2 --dist loadfile
+
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
 .PHONY: demo run test faults simulations bench colab format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
-	$(BIN)/python -m lib.chain --paths demo
+	$(CHAIN) --paths demo
 
 run: $(VENV)/installed  ## the whole chain on your pictures: make run PATHS=drive_paths.json
-	$(BIN)/python -m lib.chain --paths $(PATHS)
+	$(CHAIN) --paths $(PATHS)
 
 test: $(VENV)/installed-tests  ## every test, then the notebooks on the demo
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest
-	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env notebooks
+	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
+	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
 	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)

@@ -34,8 +34,9 @@ def write_address(repository: str, root: Path = REPOSITORY) -> None:
         path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
     readme = root / "README.md"
     before, heading, table = readme.read_text(encoding="utf-8").partition("\n## The notebooks\n")
+    names = "|".join(path.stem for path in paths)
     table = re.sub(
-        rf"^\| `(\d\d_\w+)` ({BADGE})?\|",
+        rf"^\| `({names})` ({BADGE})?\|",
         lambda row: f"| `{row[1]}` {make_badge(repository, row[1])} |",
         table,
         count=len(paths),

@@ -2,6 +2,7 @@
 
 python -m lib.chain                                  the drawn demo pictures
 python -m lib.chain --paths drive_paths.json         your pictures
+python -m lib.chain --beyond                         07 and those after it, too; 05 and 06 last
 python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other parameters
 """
 
@@ -24,6 +25,7 @@ from lib.judging import report
 from lib.parameters import check_parameters
 from lib.runner import NOTEBOOKS
 
+BEYOND = "07"  # the notebooks from this one on run where they are asked for
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 
 
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = parse_arguments(arguments)
     try:
-        names = choose_notebooks(options.only)
+        names = choose_notebooks(options.only, options.beyond)
         if options.seeds is not None:
             options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
@@ -46,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        print("\nstopped; --resume goes on from here", file=sys.stderr)
+        print("\nstopped; the same command with --resume goes on from here", file=sys.stderr)
         return stopped.code
     return 0
 
@@ -122,7 +124,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
     add("--results", type=Path, help="folder of the results, instead of that of the paths file")
     add("--seeds", type=int, metavar="N", help="train N times, with SEED and the seeds after it")
-    add("--only", nargs="+", default=[], metavar="NN", help="notebooks to run, say 02 05")
+    add("--beyond", action="store_true", help="run 07 and those after it, too, before 05 and 06")
+    add("--only", nargs="+", default=[], metavar="NN", help="just these, say 07 05; 05 and 06 last")
     add(
         "-p",
         dest="parameter",
@@ -132,23 +135,25 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar=("NAME", "VALUE"),
         help="a parameter of the notebooks; the value is read as YAML",
     )
-    add(
-        "--resume", action="store_true", help="skip what is finished, go on with what was cut short"
-    )
+    add("--resume", action="store_true", help="skip what is finished, go on where it was cut short")
     return parser.parse_args(arguments)
 
 
-def choose_notebooks(only: list[str]) -> list[str]:
-    """Return the names of all notebooks, or of those that begin as `only` says, in order.
+def choose_notebooks(only: list[str], beyond: bool = False) -> list[str]:
+    """Return the names of the notebooks to run, in the order of the chain.
+
+    These are all that begin as `only` says; where it is empty, those before BEYOND, or all.
 
     Raises:
         ValueError: there is no such notebook.
     """
-    names = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    names = runner.list_notebooks()
     for start in only:
         if not any(name.startswith(start) for name in names):
             raise ValueError(f"--only {start}: no such notebook. There are: {', '.join(names)}.")
-    return [name for name in names if not only or name.startswith(tuple(only))]
+    if only:
+        return [name for name in names if name.startswith(tuple(only))]
+    return [name for name in names if beyond or name < BEYOND]
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:

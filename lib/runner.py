@@ -1,4 +1,4 @@
-"""Run notebooks one after the other with papermill, alone in their results folder."""
+"""Run notebooks in their order with papermill, alone in their results folder."""
 
 import contextlib
 import os
@@ -18,6 +18,18 @@ from papermill.exceptions import PapermillExecutionError
 from lib import storage, workspace
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+# They judge what all others made.
+JUDGES = ("05", "06")
+
+
+def list_notebooks() -> list[str]:
+    """Return the names of the notebooks in the order of the chain: by number, the judges last."""
+    return sorted((path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")), key=find_place)
+
+
+def find_place(name: str) -> tuple[bool, str]:
+    """Return the place of a notebook in the chain, as a key to sort by."""
+    return name.startswith(JUDGES), name
 
 
 @contextlib.contextmanager
@@ -157,7 +169,8 @@ def is_finished(ws, name: str, parameters: dict) -> bool:
     if any(file.stat().st_mtime > path.stat().st_mtime for file in given):
         return False
     for other in path.parent.glob("*.ipynb"):
-        if other.name < path.name and other.stat().st_mtime > path.stat().st_mtime:
+        is_before = find_place(other.stem) < find_place(name)
+        if is_before and other.stat().st_mtime > path.stat().st_mtime:
             return False
     record = executed.metadata.get("papermill", {})
     cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]

@@ -35,6 +35,7 @@ from PIL import Image
 from scipy import fft, stats
 
 from lib import machine, storage, workspace
+from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.models import backbones, configs, predict, training
@@ -603,7 +604,7 @@ def measure_scale(root: Path) -> list[dict]:
         print(f"{count:,} pictures in {classes} classes: done", flush=True)
         shutil.rmtree(folder)
     rows = []
-    names = sorted(path.stem for path in (workspace.REPOSITORY / "notebooks").glob("*.ipynb"))
+    names = choose_notebooks([])
     for name, *kernels in zip(names, *runs, strict=True):
         peaks, seconds = zip(*kernels)
         note = " → ".join(f"{peak:.2f}" for peak in peaks)

@@ -165,7 +165,7 @@ def survive_signals(count: int, root: Path, most: float = 40, seed: int = 0) -> 
         _, alive = psutil.wait_procs(children, timeout=max(0, started + 5 - time.perf_counter()))
         seconds = time.perf_counter() - started
         parts = list(paths.parent.rglob("*.part.*"))
-        line = "stopped; --resume goes on from here\n"
+        line = "stopped; the same command with --resume goes on from here\n"
         if process.returncode == 128 + asked and output.endswith(line) and seconds <= 5:
             survived += not alive and not parts and "Traceback" not in output
         else:

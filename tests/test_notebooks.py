@@ -49,8 +49,8 @@ def find_parameters(name):
     return [cell for cell in list_code(name) if has_tag(cell, "parameters")]
 
 
-def test_there_are_the_six_notebooks_and_the_known_rooms():
-    assert list(NOTEBOOKS) == [
+def test_there_are_the_known_notebooks_and_the_known_rooms():
+    assert list(NOTEBOOKS)[:6] == [
         "01_data_prep",
         "02_baseline_cnn",
         "03_augmented_cnn",
@@ -58,6 +58,7 @@ def test_there_are_the_six_notebooks_and_the_known_rooms():
         "05_evaluation",
         "06_random_images",
     ]
+    assert set(list(NOTEBOOKS)[6:]) <= {"07_backbones", "08_fine_tuning", "09_label_audit"}
     paths = [p.relative_to(ROOT / "lib").with_suffix("") for p in (ROOT / "lib").rglob("*.py")]
     found = {".".join(path.parts) for path in paths if path.name != "__init__"}
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"

@@ -128,7 +128,7 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
         if not file.is_file():
             raise FileNotFoundError(
                 f"{file} is not a file. A model is a .keras file with its .json beside it, as "
-                "02, 03 and 04 write them into results/models."
+                "the notebooks write them into results/models."
             )
     try:
         about = dict(json.loads(description.read_text(encoding="utf-8")))
