@@ -38,6 +38,10 @@ class Answers:
         self.predicted[label] = np.array(self.class_names)[y_pred]
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
         score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
+        if "calibrated_on" in about:
+            # It was calibrated within the training part: what validates it must not change it.
+            score |= {"temperature": 1.0, "nll_after": score["nll_before"]}
+            score |= {"ece_after": score["ece_before"]}
         self.scores[label] = score
         members = None if self.families is None else self.families[self.calibrating]
         half = self.y_true[self.calibrating], y_prob[self.calibrating]

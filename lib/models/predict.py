@@ -77,7 +77,7 @@ def classify(model, about, folder: Path, files, top=1, probabilities=False, furt
     y_prob, problems = _predict_files(model, [folder / file for file in files], about["image_size"])
     best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
     columns = further(y_prob) if further else {}
-    y_prob = _scale(y_prob, about.get("temperature")).round(6)
+    y_prob = _scale(y_prob, about).round(6)
     y_prob[problems != ""] = np.nan
     table = _tabulate(files, y_prob, best, problems, names, columns)
     for index, name in enumerate(names if probabilities else []):
@@ -101,8 +101,11 @@ def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
     return pd.DataFrame(table | {"problem": problems})
 
 
-def _scale(y_prob: np.ndarray, temperature: float | None) -> np.ndarray:
-    if temperature is None:
+def _scale(y_prob: np.ndarray, about: dict) -> np.ndarray:
+    temperature = about.get("temperature")
+    if "calibrated_on" in about:
+        says = f"probabilities were calibrated on {about['calibrated_on']}"
+    elif temperature is None:
         says = "no temperature is stored: probabilities are the model's own; 05 fits one"
     else:
         says = f"probabilities are scaled by the temperature {temperature:.3g} that 05 fitted"
