@@ -32,6 +32,7 @@ ALLOWED = {
     "MODEL": {"type": "string"},
     "NEAR_BITS": {"type": "integer", "minimum": 0, "maximum": 12},
     "PRECISION": {"enum": ["float32", "auto"]},
+    "REPEATS": {"type": "integer", "minimum": 1, "maximum": 20},
     "SAMPLES": SHOWN,
     "SEED": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
     "SEEDS": {"type": "integer", "minimum": 1, "maximum": 100},

@@ -58,8 +58,11 @@ def pool(patterns):
 
     Of maps the mean over all places (Lin, Chen and Yan 2014). Of tokens the class token, which stands
     first (ViT: Dosovitskiy et al. 2021; DINOv2: Oquab et al. 2024); where their number is a square,
-    there is none, and the mean is taken. A vector, say of SigLIP's attention pooling, stays as it is.
+    there is none, and the mean is taken. A vector, say of SigLIP's attention pooling, stays as it is;
+    of several outputs the pooled one is taken.
     """
+    if isinstance(patterns, dict):
+        patterns = next(output for name, output in patterns.items() if "pooled" in name)
     if len(patterns.shape) == 4:
         return layers.GlobalAveragePooling2D(name="features")(patterns)
     if len(patterns.shape) == 2:
@@ -83,10 +86,10 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: the model has no head of its own behind a backbone.
     """
-    head, features = model.layers[-1], model.layers[-2]
+    head = model.layers[-1]
     if not isinstance(head, keras.Model):
         raise ValueError(f"{model.name} has no backbone: it is no model of 04, 07 or 08.")
-    return keras.Model(model.inputs[0], features.output, name="extractor"), head
+    return keras.Model(model.inputs[0], model.layers[-2].output, name="extractor"), head
 
 
 def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:

@@ -10,7 +10,9 @@ from lib.models.networks import name_network
 from lib.models.origins import describe_origin
 
 
-def gather(entries: list[str], weights, image_size, files, ws, seed) -> tuple[list[dict], dict]:
+def gather_features(
+    entries: list[str], weights, image_size, files, ws, seed
+) -> tuple[list[dict], dict]:
     """Let networks look at every picture, one after the other; see `enter` for the arguments.
 
     Returns:

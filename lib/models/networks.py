@@ -60,7 +60,7 @@ def load_network(entry: str, weights: str | None, image_size: int | None, option
         return _load_keras_file(Path(entry), image_size)
     if entry.startswith(PRESET):
         preset = entry.removeprefix(PRESET)
-        parts = load_preset(preset, weights is not None, image_size, name_network(entry))
+        parts = load_preset(preset, weights is not None, image_size)
         return Network(*parts, "untrained" if weights is None else preset)
     return _load_application(entry, weights, image_size, options)
 

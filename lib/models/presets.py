@@ -9,13 +9,12 @@ from lib.machine import find_versions
 PRESET = "hub:"
 
 
-def load_preset(preset: str, with_weights: bool, image_size: int | None, name: str) -> tuple:
+def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tuple:
     """Load what a preset of keras-hub sees pictures with, say dinov2_base or siglip2_base_patch16_224.
 
     Args:
         preset: a name that keras-hub knows, or the folder of a saved preset.
         image_size: side of the pictures in pixels; None for that of the preset.
-        name: for the model.
 
     Returns:
         model, preprocess and image_size, as in `networks.Network`.
@@ -42,13 +41,13 @@ def load_preset(preset: str, with_weights: bool, image_size: int | None, name: s
             f"BACKBONE: {PRESET}{preset} takes pictures of {tower.inputs[0].shape[1]} pixels alone: "
             "give that as IMAGE_SIZE."
         )
-    outputs = tower.output
-    if isinstance(outputs, dict):
-        outputs = next(tensor for key, tensor in outputs.items() if "pooled" in key)
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
-    model = keras.Model(tower.inputs[0], outputs, name=name)
-    return model, keras.layers.Rescaling(scale, offset), size
+    rescale = keras.layers.Rescaling(scale, offset)
+    if not isinstance(tower.input, dict):
+        return tower, rescale, size
+    (place,) = tower.input
+    return tower, lambda pixels: {place: rescale(pixels)}, size
 
 
 def _load_tower(hub, preset: str, with_weights: bool, size: int):

@@ -1,0 +1,85 @@
+"""Candidates on the same folds: how rarely a difference is claimed that is none, and the choice."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lib.judging import contests
+
+
+def judge(accuracies, speeds, n=200, reasons=()):
+    """Judge candidates whose held-out answers have the mean of their accuracies."""
+    y_true = np.zeros(n, int)
+    y_prob = {}
+    for name, values in accuracies.items():
+        right = np.arange(n) < round(np.mean(values) * n)
+        y_prob[name] = np.stack([right, ~right], axis=1) * 0.8 + 0.1
+    facts = [
+        {"candidate": name, "pictures_per_second": speed, "reason": ""}
+        for name, speed in zip(accuracies, speeds)
+    ]
+    facts += [{"candidate": name, "reason": "gone"} for name in reasons]
+    arrays = {name: np.array(values, float) for name, values in accuracies.items()}
+    return contests.judge_candidates(pd.DataFrame(facts), y_true, y_prob, arrays)
+
+
+NEAR = {
+    "small": [[0.88, 0.90, 0.91, 0.89, 0.90]],
+    "large": [[0.90, 0.90, 0.92, 0.89, 0.91]],
+    "weak": [[0.60, 0.62, 0.61, 0.60, 0.62]],
+}
+
+
+def test_best_and_cheapest_are_chosen_among_those_that_take_part():
+    table = judge(NEAR, [50, 10, 900], reasons=["absent"])
+    assert list(table.candidate) == ["large", "small", "weak", "absent"]
+    assert contests.choose_candidate(table, "best") == "large"
+    assert contests.choose_candidate(table, "cheapest") == "small"
+    assert np.isnan(table.p_holm[0]) and table.p_holm[1] > 0.05 > table.p_holm[2]
+    low, high = table.difference_low, table.difference_high
+    assert low[1] < 0 < high[1] and high[2] < 0
+    assert table.n.isna().tolist() == [False] * 3 + [True] and table.reason[3] == "gone"
+    sentence = contests.describe_contest(table)
+    assert "better than weak" in sentence and "told apart from small" in sentence
+
+
+def test_of_equals_the_faster_is_best():
+    same = {"slow": [[0.9, 0.8]], "fast": [[0.9, 0.8]]}
+    table = judge(same, [10, 20])
+    assert contests.choose_candidate(table, "best") == "fast"
+    assert table.p_holm[1] == 1 and table.difference[1] == 0
+
+
+def test_a_candidate_without_rivals_is_chosen_and_compared_with_nobody():
+    table = judge({"only": [[0.9, 0.8]]}, [10])
+    assert contests.choose_candidate(table, "cheapest") == "only"
+    assert "no other" in contests.describe_contest(table)
+
+
+def test_corrected_test_is_that_of_nadeau_and_bengio():
+    a = np.array([[0.80, 0.84, 0.79, 0.83, 0.81], [0.82, 0.80, 0.83, 0.81, 0.80]])
+    b = a - np.array([[0.02, 0.01, 0.03, 0.00, 0.02], [0.01, 0.03, 0.02, 0.01, 0.00]])
+    (row,) = contests.compare_folds({"a": a, "b": b}, "a").itertuples()
+    gaps = (b - a).ravel()
+    statistic = gaps.mean() / np.sqrt((1 / 10 + 1 / 4) * gaps.var(ddof=1))
+    assert row.p_value == pytest.approx(2 * stats.t.sf(abs(statistic), 9))
+    assert row.difference == pytest.approx(gaps.mean())
+    middle = (row.difference_low + row.difference_high) / 2
+    assert middle == pytest.approx(gaps.mean())
+    assert (row.difference_high < 0) == (row.p_holm < 0.05)
+
+
+def test_candidates_that_are_alike_are_rarely_told_apart():
+    """Two classifiers of the same skill, trained on overlapping folds of the same pictures."""
+    rng, claims = np.random.default_rng(0), 0
+    for _ in range(300):
+        # What a training set taught is shared by the folds of which it is the larger part.
+        taught = rng.normal(0, 0.01, 2)
+        accuracies = {}
+        for name, shift in zip("ab", taught):
+            held = rng.binomial(60, 0.8, (2, 5)) / 60
+            accuracies[name] = held + shift + rng.normal(0, 0.005, (2, 5))
+        best = max(accuracies, key=lambda name: accuracies[name].mean())
+        claims += (contests.compare_folds(accuracies, best).p_holm < 0.05).sum()
+    assert claims / 300 < 0.07

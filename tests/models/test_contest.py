@@ -1,0 +1,108 @@
+"""A contest of networks: who takes part, who doesn't and why, and what is built of the winner."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from lib.data import split
+from lib.models import backbones, contest
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """Two small networks in files, a broken one, and a name that Keras doesn't know."""
+    entries = []
+    for name, filters in (("small", 3), ("large", 6)):
+        keras.utils.set_random_seed(filters)
+        layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3, activation="relu")]
+        keras.Sequential(layers).save(tmp_path / f"{name}.keras")
+        entries.append(str(tmp_path / f"{name}.keras"))
+    (tmp_path / "broken.keras").write_bytes(b"half of a download")
+    return [str(tmp_path / "broken.keras"), "NoSuchNet", *entries]
+
+
+def list_training(ws):
+    table = split.read_split(ws)
+    return table.file[table.part == "train"]
+
+
+def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepared, networks):
+    files = list_training(prepared)
+    facts, features = contest.gather_features(networks, "imagenet", None, files, prepared, seed=0)
+    assert [row["candidate"] for row in facts] == ["broken", "nosuchnet", "small", "large"]
+    assert "broken.keras can't be used" in facts[0]["reason"]
+    assert "has no 'NoSuchNet'" in facts[1]["reason"]
+    assert list(features) == ["small", "large"] and not facts[2]["reason"]
+    assert facts[3]["features"] == 6 and facts[3]["parameters"] == 6 * 28
+    assert facts[3]["megabytes"] == pytest.approx(4 * 6 * 28 / 1e6)
+    assert facts[3]["pictures_per_second"] > 0
+    # The validation part has passed no network.
+    for found in features.values():
+        assert len(found) == len(files) == len(found.array)
+    contest.check_candidates(facts)
+
+
+def test_features_are_shared_with_whoever_builds_the_same_network(prepared, networks, monkeypatch):
+    files = list_training(prepared)
+    _, features = contest.gather_features(networks[2:3], "imagenet", None, files, prepared, seed=0)
+    monkeypatch.setattr(backbones, "_compute", None)  # a call would fail
+    backbone = backbones.load_backbone(networks[2], None, None, {}, prepared)
+    pixels = contest.pixels.open_pixels(prepared, files, 8)
+    extractor = backbones.build_extractor(backbone)
+    again = backbones.cached_features(extractor, pixels, prepared.scratch)
+    assert again.store == features["small"].store
+
+
+def test_none_left_is_an_error_with_every_reason(prepared, networks):
+    files = list_training(prepared)
+    facts, features = contest.gather_features(
+        networks[:2], "imagenet", None, files, prepared, seed=0
+    )
+    assert not features
+    with pytest.raises(ValueError, match="(?s)none.*broken.keras.*NoSuchNet.*ResNet50"):
+        contest.check_candidates(facts)
+
+
+def test_network_that_does_not_fit_into_memory_is_left_out(prepared, networks, monkeypatch):
+    compute = backbones._compute
+
+    def run_out(extractor, pictures):
+        if extractor.output_shape[-1] == 6:
+            raise MemoryError("no room for a tensor of 8 GB")
+        return compute(extractor, pictures)
+
+    monkeypatch.setattr(backbones, "_compute", run_out)
+    files = list_training(prepared)
+    facts, features = contest.gather_features(
+        networks[2:], "imagenet", None, files, prepared, seed=0
+    )
+    assert list(features) == ["small"] and "no room for a tensor" in facts[1]["reason"]
+
+
+def test_untrained_weights_take_part_only_where_asked_for(prepared, monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(keras.src.applications.mobilenet.file_utils, "get_file", fail)
+    files = list_training(prepared)
+    facts, features = contest.gather_features(
+        ["MobileNet"], "imagenet", 32, files, prepared, seed=0
+    )
+    assert not features and "no route to host" in facts[0]["reason"]
+    facts, features = contest.gather_features(["MobileNet"], None, 32, files, prepared, seed=0)
+    assert facts[0]["weights"] == "untrained" and len(features["mobilenet"]) == len(files)
+
+
+def test_two_of_one_name_are_an_error_before_any_work(prepared, tmp_path):
+    entries = ["a/net.keras", "b/net.keras"]
+    with pytest.raises(ValueError, match="two are called net"):
+        contest.gather_features(entries, None, None, [], prepared, seed=0)
+
+
+def test_head_gives_softened_probabilities():
+    rng = np.random.default_rng(0)
+    kernel, bias, features = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(7, 5))
+    head = contest.build_head(kernel, bias, temperature=1.7)
+    expected = softmax((features @ kernel + bias) / 1.7, axis=1)
+    assert np.allclose(head.predict(features, verbose=0), expected, atol=1e-6)

@@ -1,0 +1,248 @@
+"""Networks of three kinds, what is pooled of each, and where it comes from."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras.src.applications import imagenet_utils
+
+from lib.models import backbones, networks, origins, presets, saved
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("ResNet50", "resnet50"),
+        ("hub:dinov2_base", "dinov2_base"),
+        ("hub:kaggle://keras/vit/keras/vit_base/3", "3"),
+        ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
+        ("nets/a@b.keras", "a_b"),
+    ],
+)
+def test_files_are_called_like_the_network(entry, name):
+    assert networks.name_network(entry) == name
+
+
+def test_own_size_of_every_application_is_that_of_keras(monkeypatch):
+    """Keras tells its sizes to one function alone, so it is asked without building anything."""
+
+    class Told(Exception):
+        pass
+
+    def tell(input_shape, default_size, **others):
+        raise Told(default_size)
+
+    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", tell)
+    for name, build in vars(keras.applications).items():
+        # MobileNetV3 has no size of its own in Keras; its weights are of 224.
+        if inspect.isfunction(build) and not name.startswith("MobileNetV3"):
+            with pytest.raises(Told) as told:
+                build(weights=None)
+            assert networks.OWN_SIZES.get(name, 224) == told.value.args[0], name
+
+
+@pytest.fixture
+def network_file(tmp_path):
+    """Return a function that saves a small network; its output is maps, tokens or a vector."""
+
+    def save(kind="maps", size=32, name="small net.keras"):
+        pixels = keras.Input((size, size, 3))
+        outputs = keras.layers.Conv2D(4, 3, strides=8, activation="relu")(pixels)
+        if kind == "tokens":
+            outputs = keras.layers.Reshape((16, 4))(outputs)
+        if kind == "vector":
+            outputs = keras.layers.GlobalMaxPooling2D()(outputs)
+        path = tmp_path / name
+        keras.Model(pixels, outputs).save(path)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("kind", ["maps", "tokens", "vector"])
+def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, ws):
+    path = network_file(kind)
+    backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
+    assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
+    assert not backbone.model.trainable_weights
+    extractor = backbones.build_extractor(backbone)
+    expected = keras.saving.load_model(path).predict(PIXELS, verbose=0)
+    expected = expected.mean(axis=tuple(range(1, expected.ndim - 1)))
+    assert np.allclose(extractor.predict(PIXELS, verbose=0), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, ws):
+    path = str(network_file())
+    backbone = backbones.load_backbone(path, None, 48, {}, ws)
+    assert backbone.model.input_shape == (None, 48, 48, 3)
+    weights = keras.saving.load_model(path).get_weights()
+    assert all(map(np.array_equal, backbone.model.get_weights(), weights))
+    with pytest.raises(ValueError, match="tokens.keras.*48 pixels.*IMAGE_SIZE"):
+        backbones.load_backbone(str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws)
+
+
+def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
+    with pytest.raises(FileNotFoundError, match="BACKBONE: .*gone.keras is not a file"):
+        backbones.load_backbone(str(tmp_path / "gone.keras"), None, None, {}, ws)
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match="BACKBONE: .*broken.keras can't be used"):
+        backbones.load_backbone(str(broken), None, None, {}, ws)
+    grey = tmp_path / "grey.keras"
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
+    with pytest.raises(ValueError, match=r"grey.keras.*it takes \(None, 8, 8, 1\)"):
+        backbones.load_backbone(str(grey), None, None, {}, ws)
+    with pytest.raises(ValueError, match="BACKBONE_OPTIONS.*applications"):
+        backbones.load_backbone(str(grey), None, None, {"alpha": 1}, ws)
+
+
+@pytest.mark.parametrize(
+    ("count", "first"), [(16, False), (17, True), (21, True), (None, False), (1, False)]
+)
+def test_class_token_is_taken_where_there_is_one(count, first):
+    tokens = keras.Input((count, 5))
+    model = keras.Model(tokens, backbones.pool(tokens))
+    values = np.random.default_rng(0).normal(size=(2, count or 7, 5)).astype(np.float32)
+    expected = values[:, 0] if first else values.mean(axis=1)
+    assert np.allclose(model.predict(values, verbose=0), expected, atol=1e-6)
+
+
+def test_saved_transfer_model_falls_into_extractor_and_head(network_file, ws):
+    extractor = backbones.build_extractor(
+        backbones.load_backbone(str(network_file()), None, None, {}, ws)
+    )
+    head = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    model = keras.Model(extractor.input, head(extractor.output))
+    first, second = backbones.find_parts(model)
+    features = first.predict(PIXELS, verbose=0)
+    assert np.allclose(features, extractor.predict(PIXELS, verbose=0))
+    assert np.allclose(
+        second.predict(features, verbose=0), model.predict(PIXELS, verbose=0), atol=1e-6
+    )
+    plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="no backbone"):
+        backbones.find_parts(plain)
+
+
+def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
+    monkeypatch.setattr(presets.importlib.util, "find_spec", lambda name: None)
+    for keras_version, fitting in (("3.13.2", "<0.30"), ("3.15.1", ">=0.30")):
+        versions = {"keras": keras_version, "tensorflow": "2.20.0"}
+        monkeypatch.setattr(presets, "find_versions", lambda names, told=versions: told)
+        with pytest.raises(ModuleNotFoundError) as caught:
+            backbones.load_backbone("hub:dinov2_small", "imagenet", None, {}, ws)
+        words = (f"keras-hub{fitting}", "tensorflow-text==2.20.*", f"keras=={keras_version}")
+        assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("entry", "weights", "licence", "note"),
+    [
+        ("ResNet50", "imagenet", "MIT", ""),
+        ("ResNet50V2", "imagenet", "Apache-2.0", ""),
+        ("ConvNeXtTiny", "imagenet", "MIT", ""),
+        ("ConvNeXtBase", "imagenet", "MIT", "may have seen such pictures"),
+        ("hub:dinov2_base", "dinov2_base", "Apache-2.0", "may have seen such pictures"),
+        ("hub:siglip2_base_patch16_224", "siglip2", "Apache-2.0", ""),
+        ("hub:vit_base_patch16_224_imagenet", "x", "Apache-2.0", "may have seen such pictures"),
+        ("nets/inat_resnet.keras", "inat_resnet.keras", "", "may have seen such pictures"),
+        ("MobileNet", "mine.h5", "", ""),
+        ("MobileNet", "untrained", "", ""),
+    ],
+)
+def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
+    origin = origins.describe_origin(entry, weights)
+    assert (origin["licence"], origin["note"]) == (licence, note)
+    assert bool(origin["source"]) == bool(licence)
+
+
+def test_every_application_has_an_origin():
+    for name, build in vars(keras.applications).items():
+        if inspect.isfunction(build):
+            assert origins.describe_origin(name, "imagenet")["licence"], name
+
+
+hub = pytest.mark.skipif(
+    presets.importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
+)
+TINY = dict(num_layers=2, num_heads=2, hidden_dim=8)
+
+
+def save_preset(folder, kind):
+    """Save a small backbone of random weights as keras-hub saves one, with its converter."""
+    import keras_hub
+
+    models, layers = keras_hub.models, keras_hub.layers
+    scale = {"image_size": (28, 28), "scale": [1 / 127.5] * 3, "offset": [-1.0] * 3}
+    if kind == "vit":
+        backbone = models.ViTBackbone(
+            image_shape=(28, 28, 3), patch_size=14, mlp_dim=16, use_class_token=True, **TINY
+        )
+        converter = layers.ViTImageConverter(**scale)
+    elif kind == "dinov2":
+        backbone = models.DINOV2Backbone(
+            patch_size=14,
+            intermediate_dim=16,
+            num_register_tokens=2,
+            image_shape=(42, 42, 3),
+            position_embedding_shape=(42, 42),
+            **TINY,
+        )
+        converter = layers.DINOV2ImageConverter(**scale)
+    else:
+        backbone = models.ResNetBackbone(
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[3],
+            stackwise_num_filters=[64, 16],
+            stackwise_num_blocks=[1, 1],
+            stackwise_num_strides=[1, 2],
+            block_type="basic_block",
+            image_shape=(None, None, 3),
+        )
+        converter = layers.ResNetImageConverter(**scale)
+    backbone.save_to_preset(folder)
+    converter.save_to_preset(folder)
+    return backbone
+
+
+@hub
+@pytest.mark.parametrize("kind", ["vit", "dinov2", "resnet"])
+def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
+    folder = tmp_path / f"Tiny_{kind}"
+    kept = save_preset(str(folder), kind)
+    entry = f"hub:{folder}"
+    backbone = backbones.load_backbone(entry, "imagenet", None, {}, ws)
+    assert backbone.image_size == 28
+    extractor = backbones.build_extractor(backbone)
+    pixels = PIXELS[:, :28, :28]
+    inputs = pixels / np.float32(127.5) - 1
+    if kind == "dinov2":
+        kept = type(kept).from_preset(str(folder), image_shape=(28, 28, 3))
+    name = kept.inputs[0].name if isinstance(kept.input, dict) else None
+    outputs = np.asarray(kept.predict({name: inputs} if name else inputs, verbose=0))
+    expected = outputs.mean(axis=(1, 2)) if outputs.ndim == 4 else outputs[:, 0]
+    assert np.allclose(extractor.predict(pixels, verbose=0), expected, atol=1e-4)
+    head = keras.Sequential([keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head")
+    model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
+    with saved.whole_file(tmp_path / "tiny.keras") as part:
+        saved.write_model(model, part)
+    again = keras.saving.load_model(tmp_path / "tiny.keras", safe_mode=True)
+    answers = model.predict(pixels, verbose=0)
+    assert np.allclose(again.predict(pixels, verbose=0), answers, atol=1e-5)
+
+
+@hub
+def test_preset_without_weights_is_untrained_and_an_unknown_one_an_error(tmp_path, ws):
+    folder = str(tmp_path / "vit")
+    kept = save_preset(folder, "vit")
+    backbone = backbones.load_backbone(f"hub:{folder}", None, None, {}, ws)
+    assert backbone.weights == "untrained"
+    pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
+    assert not all(np.array_equal(one, other) for one, other in pairs)
+    with pytest.raises(ValueError, match="28 pixels alone"):
+        backbones.load_backbone(f"hub:{folder}", "imagenet", 42, {}, ws)
+    with pytest.raises((ValueError, ConnectionError), match="hub:no_such_preset"):
+        backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, ws)
