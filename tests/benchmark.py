@@ -4,6 +4,7 @@
     make bench ARGUMENTS=--scale                 the rows about 1,000 to 50,000 pictures alone
     make bench ARGUMENTS=--quick                 the rows that take 2 minutes
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
+    make bench ARGUMENTS=--heads                 the rows about linear heads alone
     make bench ARGUMENTS="--engines --network FILE"   the rows about other engines alone, a network's
                                                  features without FILE of an untrained MobileNetV2
 
@@ -37,6 +38,9 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 from scipy import fft, stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
 
 from lib import machine, storage, workspace
 from lib.data import generators, pixels, split
@@ -50,6 +54,26 @@ AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2
 FLOPS_PER_MULTIPLY_ADD = 2
 # What computes an ONNX file, and the package for it; Keras needs tf2onnx to write one.
 ENGINES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
+# A linear head's rows, classes, and how far apart the classes are.
+HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
+FEATURES, FOLDS = 2048, 5
+STRENGTHS = np.logspace(-4, 1, 6)
+CROSS_VALIDATION = f"""
+import sys, time
+import numpy as np
+from lib.data.split import deal_folds
+from lib.models import linear
+
+count, classes = int(sys.argv[2]), int(sys.argv[3])
+features = np.memmap(sys.argv[1], np.float32, "r", shape=(count, {FEATURES}))
+y_true, families = np.arange(count) % classes, np.arange(count)
+folds = deal_folds(y_true, families, {FOLDS}, {SEED})[:, np.newaxis]
+started, spent = time.perf_counter(), time.process_time()
+basis = linear.find_basis(features)
+y_prob, _ = linear.cross_validate(basis, y_true, classes, families, folds, {SEED})
+seconds = time.perf_counter() - started, time.process_time() - spent
+print(*seconds, (y_prob.argmax(axis=1) == y_true).mean())
+"""
 # Pictures and classes of the runs that show how memory and time grow.
 SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
 SCALE_PARAMETERS = {
@@ -320,20 +344,25 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
         f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
         "print(seconds, right.sum(), (~right).sum())"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(root / "thumbnails")], stdout=subprocess.PIPE, text=True
-    ) as search:
-        peak = 0.0
-        while search.poll() is None:
-            with contextlib.suppress(OSError, StopIteration):
-                peak = max(peak, read_anonymous(search.pid))
-            time.sleep(0.05)
-        seconds, right, others = map(float, search.stdout.read().split())
+    printed, peak = run_watched(script, root / "thumbnails")
+    seconds, right, others = map(float, printed.split())
     note = (
         f"peak anonymous memory {peak:.2f} GB; {right:,.0f} of {planted:,} planted copies found, "
         f"{others:.0f} other pairs"
     )
     return {"what": f"look-alikes among {count:,}", "ours": seconds, "unit": "s", "note": note}
+
+
+def run_watched(script: str, *arguments) -> tuple[str, float]:
+    """Run Python code in a process of its own; return what it prints, and its peak RssAnon in GB."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        peak = 0.0
+        while process.poll() is None:
+            with contextlib.suppress(OSError, StopIteration):
+                peak = max(peak, read_anonymous(process.pid))
+            time.sleep(0.05)
+        return process.stdout.read(), peak
 
 
 def read_anonymous(process: int) -> float:
@@ -501,7 +530,7 @@ def measure_features(ws, pairs: int) -> dict:
     return row
 
 
-def build_extractor(network: Path | None) -> keras.Model:
+def pool_network(network: Path | None) -> keras.Model:
     """Build what pools the maps of a .keras file, or of an untrained MobileNetV2."""
     if network:
         backbone = keras.saving.load_model(network, compile=False)
@@ -537,7 +566,7 @@ def start_engine(name: str, path: Path):
 
 def measure_engines(network: Path | None, pairs: int, root: Path) -> list[dict]:
     """Compare features of a network with depthwise convolutions with those of other engines."""
-    extractor = build_extractor(network)
+    extractor = pool_network(network)
     shape = (2, BATCH_SIZE, *extractor.input_shape[1:])
     batches = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
     engines = {"ours": lambda pictures: backbones._compute(extractor, pictures)}
@@ -578,6 +607,73 @@ def describe_engine(what: str, name: str, spent: dict, features: dict) -> dict:
         f"{difference / features['ours'].max():.1e} of the largest; load {os.getloadavg()[0]:.1f}"
     )
     return make_row(what, theirs, ours, "pictures/s", note=note)
+
+
+def draw_features(path: Path, count: int, classes: int, apart: float) -> np.ndarray:
+    """Draw features as a pooled network gives: never negative, mostly 0, with few large ones.
+
+    Means of the classes and most of what varies within them lie along the same few directions.
+    """
+    rng, rank, block = np.random.default_rng(SEED), 64, 2000
+    strengths = 1 / np.sqrt(np.arange(1, rank + 1))
+    strengths /= np.linalg.norm(strengths)
+    directions = rng.standard_normal((rank, FEATURES), np.float32) * strengths[:, np.newaxis]
+    means = apart * rng.standard_normal((classes, rank), np.float32)
+    features = np.memmap(path, np.float32, "w+", shape=(count, FEATURES))
+    for start in range(0, count, block):
+        y_true = np.arange(start, min(start + block, count)) % classes
+        along = means[y_true] + rng.standard_normal((len(y_true), rank), np.float32)
+        noise = rng.standard_normal((len(y_true), FEATURES), np.float32) / 2
+        features[start : start + block] = np.maximum(along @ directions + noise - 0.5, 0) ** 1.5
+    return features
+
+
+def judge_by_sklearn(features, y_true) -> float:
+    """Return the out-of-fold accuracy of scikit-learn's logistic regression, C the best of six."""
+    accuracies = np.zeros((FOLDS, len(STRENGTHS)))
+    dealt = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(features, y_true)
+    for fold, (learned, asked) in enumerate(dealt):
+        scaler = StandardScaler().fit(features[learned])
+        known, new = scaler.transform(features[learned]), scaler.transform(features[asked])
+        # From the strongest regularisation on, each fit begins where the one before it ended.
+        head = LogisticRegression(max_iter=1000, warm_start=True)
+        for step, strength in enumerate(STRENGTHS):
+            head.set_params(C=strength).fit(known, y_true[learned])
+            accuracies[fold, step] = head.score(new, y_true[asked])
+    return accuracies.mean(axis=0).max()
+
+
+def measure_heads(root: Path):
+    """Yield the rows about linear heads: a small one beside scikit-learn, a large one alone."""
+    for number, (count, classes, apart) in enumerate(HEADS):
+        yield measure_head(root, count, classes, apart, compare=number == 0)
+
+
+def measure_head(root: Path, count: int, classes: int, apart: float, compare: bool) -> dict:
+    """Measure cross-validating a linear head, in a process of its own; beside scikit-learn if asked."""
+    root.mkdir(exist_ok=True, parents=True)
+    features = draw_features(root / "features", count, classes, apart)
+    printed, peak = run_watched(CROSS_VALIDATION, root / "features", count, classes)
+    seconds, spent, accuracy = map(float, printed.split())
+    row = {
+        "what": f"cross-validating a linear head on {count:,} × {FEATURES:,} features of "
+        f"{classes} classes",
+        "ours": seconds,
+        "unit": "s",
+        "note": f"accuracy {accuracy:.4f}, {spent:.0f} CPU seconds, peak anonymous memory "
+        f"{peak:.2f} GB",
+    }
+    if compare:
+        before, judged = time.process_time(), []
+        y_true = np.arange(count) % classes
+        row["report's way"] = time_call(lambda: judged.append(judge_by_sklearn(features, y_true)))
+        row["ratio"] = row["report's way"] / seconds
+        row["note"] += (
+            f"; left: scikit-learn, accuracy {judged[0]:.4f}, "
+            f"{time.process_time() - before:.0f} CPU seconds"
+        )
+    row["note"] += f"; load {os.getloadavg()[0]:.1f}"
+    return row
 
 
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
@@ -749,6 +845,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the rows that take 2 minutes")
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
     parser.add_argument("--scale", action="store_true", help="only the rows about many pictures")
+    parser.add_argument("--heads", action="store_true", help="only the rows about linear heads")
     parser.add_argument("--engines", action="store_true", help="only the rows about other engines")
     parser.add_argument(
         "--network", type=Path, help="a .keras file, pixels to maps, for these rows"
@@ -777,6 +874,9 @@ def measure_all(options, root: Path):
     if options.engines:
         yield from measure_engines(options.network, 7, root)
         return
+    if options.heads:
+        yield from measure_heads(root / "heads")
+        return
     if not options.scale:
         count, pairs = (320, 3) if options.quick else (1000, 3)
         train = options.photos or draw_photographs(root / "train", count)
@@ -801,6 +901,7 @@ def measure_all(options, root: Path):
     if options.scale or not options.quick:
         yield measure_memory(root)
         yield measure_copies(root / "copies")
+        yield from measure_heads(root / "heads")
         yield from measure_scale(root)
 
 
