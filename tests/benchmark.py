@@ -4,6 +4,9 @@
     make bench ARGUMENTS=--scale                 the rows about 1,000 to 50,000 pictures alone
     make bench ARGUMENTS=--quick                 the rows that take 2 minutes
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
+    make bench ARGUMENTS=--heads                 the rows about linear heads alone
+    make bench ARGUMENTS="--engines --network FILE"   the rows about other engines alone, a network's
+                                                 features without FILE of an untrained MobileNetV2
 
 Both sides of a pair run one after the other in one process, so that a busy machine slows both. A
 ratio is the median over the pairs, with the smallest and the largest. "Extrapolated" says that a
@@ -13,8 +16,10 @@ product would allow, were nothing else to do.
 
 import argparse
 import contextlib
+import importlib.util
 import itertools
 import json
+import os
 import re
 import shutil
 import statistics
@@ -33,6 +38,9 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 from scipy import fft, stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
 
 from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
@@ -45,6 +53,28 @@ SEEDS = 5
 PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
+# What computes an ONNX file, and the package for it; Keras needs tf2onnx to write one.
+ENGINES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
+# A linear head's rows, classes, and how far apart the classes are.
+HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
+FEATURES, FOLDS = 2048, 5
+STRENGTHS = np.logspace(-4, 1, 6)
+CROSS_VALIDATION = f"""
+import sys, time
+import numpy as np
+from lib.data.split import deal_folds
+from lib.models import linear
+
+count, classes = int(sys.argv[2]), int(sys.argv[3])
+features = np.memmap(sys.argv[1], np.float32, "r", shape=(count, {FEATURES}))
+y_true, families = np.arange(count) % classes, np.arange(count)
+folds = deal_folds(y_true, families, {FOLDS}, {SEED})[:, np.newaxis]
+started, spent = time.perf_counter(), time.process_time()
+basis = linear.find_basis(features)
+y_prob, _ = linear.cross_validate(basis, y_true, classes, families, folds, {SEED})
+seconds = time.perf_counter() - started, time.process_time() - spent
+print(*seconds, (y_prob.argmax(axis=1) == y_true).mean())
+"""
 # Pictures and classes of the runs that show how memory and time grow.
 SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
 SCALE_PARAMETERS = {
@@ -315,20 +345,25 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
         f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
         "print(seconds, right.sum(), (~right).sum())"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(root / "thumbnails")], stdout=subprocess.PIPE, text=True
-    ) as search:
-        peak = 0.0
-        while search.poll() is None:
-            with contextlib.suppress(OSError, StopIteration):
-                peak = max(peak, read_anonymous(search.pid))
-            time.sleep(0.05)
-        seconds, right, others = map(float, search.stdout.read().split())
+    printed, peak = run_watched(script, root / "thumbnails")
+    seconds, right, others = map(float, printed.split())
     note = (
         f"peak anonymous memory {peak:.2f} GB; {right:,.0f} of {planted:,} planted copies found, "
         f"{others:.0f} other pairs"
     )
     return {"what": f"look-alikes among {count:,}", "ours": seconds, "unit": "s", "note": note}
+
+
+def run_watched(script: str, *arguments) -> tuple[str, float]:
+    """Run Python code in a process of its own; return what it prints, and its peak RssAnon in GB."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        peak = 0.0
+        while process.poll() is None:
+            with contextlib.suppress(OSError, StopIteration):
+                peak = max(peak, read_anonymous(process.pid))
+            time.sleep(0.05)
+        return process.stdout.read(), peak
 
 
 def read_anonymous(process: int) -> float:
@@ -493,6 +528,152 @@ def measure_features(ws, pairs: int) -> dict:
     what = "ResNet50 features; ratio: to the limit"
     row = make_row(what, *zip(*rates), "pictures/s", limit=limit)
     del row["report's way"]
+    return row
+
+
+def pool_network(network: Path | None) -> keras.Model:
+    """Build what pools the maps of a .keras file, or of an untrained MobileNetV2."""
+    if network:
+        backbone = keras.saving.load_model(network, compile=False)
+    else:
+        keras.utils.set_random_seed(SEED)
+        mobile = keras.applications.MobileNetV2(include_top=False, weights=None)
+        rescale = layers.Rescaling(1 / 127.5, offset=-1)
+        backbone = keras.Sequential([keras.Input((224, 224, 3)), rescale, mobile])
+    pixels_in = keras.Input(backbone.input_shape[1:])
+    maps = backbone(pixels_in, training=False)
+    return keras.Model(pixels_in, layers.GlobalAveragePooling2D()(maps))
+
+
+def start_engine(name: str, path: Path):
+    """Return a function from pictures to features that runs an ONNX file in float32."""
+    cores = machine.count_cores()
+    if name == "ONNX Runtime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cores
+        # Threads that spin while they wait would count as work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        fed = session.get_inputs()[0].name
+        return lambda pictures: session.run(None, {fed: pictures.astype(np.float32)})[0]
+    import openvino
+
+    settings = {"INFERENCE_NUM_THREADS": cores, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.compile_model(path, "CPU", settings)
+    return lambda pictures: compiled(pictures.astype(np.float32))[0]
+
+
+def measure_engines(network: Path | None, pairs: int, root: Path) -> list[dict]:
+    """Compare features of a network with depthwise convolutions with those of other engines."""
+    extractor = pool_network(network)
+    shape = (2, BATCH_SIZE, *extractor.input_shape[1:])
+    batches = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
+    engines = {"ours": lambda pictures: backbones._compute(extractor, pictures)}
+    features = {"ours": engines["ours"](batches[0])}
+    for name, package in ENGINES.items():
+        if all(map(importlib.util.find_spec, (package, "tf2onnx"))):
+            path = root / "features.onnx"
+            if not path.exists():
+                extractor.export(path, format="onnx", verbose=False)
+            engines[name] = start_engine(name, path)
+            features[name] = engines[name](batches[0])
+    spent = {name: [] for name in engines}
+    for _ in range(max(pairs, 5) if len(engines) > 1 else 0):
+        for name, compute in engines.items():
+            spent[name].append(time_batches(compute, batches))
+    what = f"features of {network.stem if network else 'an untrained MobileNetV2'}"
+    return [describe_engine(what, name, spent, features) for name in ENGINES]
+
+
+def time_batches(compute, batches) -> tuple[float, float]:
+    """Return pictures a second, and the CPU seconds that all of them took."""
+    before = time.process_time()
+    seconds = time_call(lambda: [compute(pictures) for pictures in batches])
+    return sum(map(len, batches)) / seconds, time.process_time() - before
+
+
+def describe_engine(what: str, name: str, spent: dict, features: dict) -> dict:
+    """Make the row of one engine, or say that it isn't installed."""
+    what = f"{what}; left: {name}"
+    if name not in spent:
+        return {"what": what, "unit": "", "note": f"{ENGINES[name]} or tf2onnx is not installed"}
+    (theirs, their_costs), (ours, our_costs) = zip(*spent[name]), zip(*spent["ours"])
+    cost = statistics.median(their / own for their, own in zip(their_costs, our_costs))
+    difference = abs(features[name] - features["ours"]).max()
+    note = (
+        f"in float32 with {machine.count_cores()} threads each, {BATCH_SIZE} pictures a batch; takes "
+        f"{cost:.2f} of our CPU seconds; features differ by {difference:.1e} at most, "
+        f"{difference / features['ours'].max():.1e} of the largest; load {os.getloadavg()[0]:.1f}"
+    )
+    return make_row(what, theirs, ours, "pictures/s", note=note)
+
+
+def draw_features(path: Path, count: int, classes: int, apart: float) -> np.ndarray:
+    """Draw features as a pooled network gives: never negative, mostly 0, with few large ones.
+
+    Means of the classes and most of what varies within them lie along the same few directions.
+    """
+    rng, rank, block = np.random.default_rng(SEED), 64, 2000
+    strengths = 1 / np.sqrt(np.arange(1, rank + 1))
+    strengths /= np.linalg.norm(strengths)
+    directions = rng.standard_normal((rank, FEATURES), np.float32) * strengths[:, np.newaxis]
+    means = apart * rng.standard_normal((classes, rank), np.float32)
+    features = np.memmap(path, np.float32, "w+", shape=(count, FEATURES))
+    for start in range(0, count, block):
+        y_true = np.arange(start, min(start + block, count)) % classes
+        along = means[y_true] + rng.standard_normal((len(y_true), rank), np.float32)
+        noise = rng.standard_normal((len(y_true), FEATURES), np.float32) / 2
+        features[start : start + block] = np.maximum(along @ directions + noise - 0.5, 0) ** 1.5
+    return features
+
+
+def judge_by_sklearn(features, y_true) -> float:
+    """Return the out-of-fold accuracy of scikit-learn's logistic regression, C the best of six."""
+    accuracies = np.zeros((FOLDS, len(STRENGTHS)))
+    dealt = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(features, y_true)
+    for fold, (learned, asked) in enumerate(dealt):
+        scaler = StandardScaler().fit(features[learned])
+        known, new = scaler.transform(features[learned]), scaler.transform(features[asked])
+        # From the strongest regularisation on, each fit begins where the one before it ended.
+        head = LogisticRegression(max_iter=1000, warm_start=True)
+        for step, strength in enumerate(STRENGTHS):
+            head.set_params(C=strength).fit(known, y_true[learned])
+            accuracies[fold, step] = head.score(new, y_true[asked])
+    return accuracies.mean(axis=0).max()
+
+
+def measure_heads(root: Path):
+    """Yield the rows about linear heads: a small one beside scikit-learn, a large one alone."""
+    for number, (count, classes, apart) in enumerate(HEADS):
+        yield measure_head(root, count, classes, apart, compare=number == 0)
+
+
+def measure_head(root: Path, count: int, classes: int, apart: float, compare: bool) -> dict:
+    """Measure cross-validating a linear head, in a process of its own; beside scikit-learn if asked."""
+    root.mkdir(exist_ok=True, parents=True)
+    features = draw_features(root / "features", count, classes, apart)
+    printed, peak = run_watched(CROSS_VALIDATION, root / "features", count, classes)
+    seconds, spent, accuracy = map(float, printed.split())
+    row = {
+        "what": f"cross-validating a linear head on {count:,} × {FEATURES:,} features of "
+        f"{classes} classes",
+        "ours": seconds,
+        "unit": "s",
+        "note": f"accuracy {accuracy:.4f}, {spent:.0f} CPU seconds, peak anonymous memory "
+        f"{peak:.2f} GB",
+    }
+    if compare:
+        before, judged = time.process_time(), []
+        y_true = np.arange(count) % classes
+        row["report's way"] = time_call(lambda: judged.append(judge_by_sklearn(features, y_true)))
+        row["ratio"] = row["report's way"] / seconds
+        row["note"] += (
+            f"; left: scikit-learn, accuracy {judged[0]:.4f}, "
+            f"{time.process_time() - before:.0f} CPU seconds"
+        )
+    row["note"] += f"; load {os.getloadavg()[0]:.1f}"
     return row
 
 
@@ -665,6 +846,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the rows that take 2 minutes")
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
     parser.add_argument("--scale", action="store_true", help="only the rows about many pictures")
+    parser.add_argument("--heads", action="store_true", help="only the rows about linear heads")
+    parser.add_argument("--engines", action="store_true", help="only the rows about other engines")
+    parser.add_argument(
+        "--network", type=Path, help="a .keras file, pixels to maps, for these rows"
+    )
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
     parser.add_argument("--devices", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -686,6 +872,12 @@ def main() -> None:
 
 def measure_all(options, root: Path):
     """Yield the rows, as the options choose them."""
+    if options.engines:
+        yield from measure_engines(options.network, 7, root)
+        return
+    if options.heads:
+        yield from measure_heads(root / "heads")
+        return
     if not options.scale:
         count, pairs = (320, 3) if options.quick else (1000, 3)
         train = options.photos or draw_photographs(root / "train", count)
@@ -697,6 +889,7 @@ def measure_all(options, root: Path):
         yield measure_batches()
         yield measure_devices()
         yield measure_features(ws, pairs)
+        yield from measure_engines(options.network, pairs, root)
         yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)
@@ -709,6 +902,7 @@ def measure_all(options, root: Path):
     if options.scale or not options.quick:
         yield measure_memory(root)
         yield measure_copies(root / "copies")
+        yield from measure_heads(root / "heads")
         yield from measure_scale(root)
 
 
