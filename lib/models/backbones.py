@@ -11,6 +11,7 @@ from tqdm import tqdm
 from lib.data.store import Selection, open_store
 from lib.machine import count_replicas
 from lib.models.configs import make_key
+from lib.models.folding import fold_normalisations
 from lib.models.networks import Network, load_network
 from lib.storage import lock, require_room
 
@@ -92,7 +93,7 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return keras.Model(model.inputs[0], model.layers[-2].output, name="extractor"), head
 
 
-def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
+def cached_features(extractor: keras.Model, images, scratch: Path, folded=None) -> Selection:
     """Run every picture through a frozen extractor once, or read what an earlier run computed.
 
     They lie in the store of the extractor's configuration and weights, found by the pictures'
@@ -102,6 +103,7 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
         extractor: maps uint8 pictures to features.
         images: a `Selection` of pictures, uint8 (n, size, size, 3).
         scratch: folder of the stores.
+        folded: what `fold_normalisations` makes of the extractor, where it was made already.
 
     Returns:
         float32 (n, *features), indexed like an array.
@@ -115,6 +117,7 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
     missing = np.sort(first[store.find(images.digests[first]) < 0])
     if len(missing):
         require_room(scratch, len(missing) * store.row_bytes, "the features")
+        folded = folded or fold_normalisations(extractor)
     size = FEATURE_BATCH * count_replicas(extractor)
     with tqdm(total=len(missing), desc="features", unit="picture") as progress:
         for start in range(0, len(missing), size):
@@ -123,7 +126,7 @@ def cached_features(extractor: keras.Model, images, scratch: Path) -> Selection:
                 # Another process may have computed them meanwhile.
                 todo = block[store.find(images.digests[block]) < 0]
                 if len(todo):
-                    store.append(dict(zip(images.digests[todo], _compute(extractor, images[todo]))))
+                    store.append(dict(zip(images.digests[todo], _compute(folded, images[todo]))))
             progress.update(len(block))
     return store.select(images.digests)
 

@@ -6,6 +6,7 @@ import numpy as np
 from lib.data import pixels
 from lib.machine import set_seed, use_all_gpus
 from lib.models.backbones import build_extractor, cached_features, load_backbone, measure_speed
+from lib.models.folding import fold_normalisations
 from lib.models.networks import name_network
 from lib.models.origins import describe_origin
 
@@ -13,7 +14,7 @@ from lib.models.origins import describe_origin
 def gather_features(
     entries: list[str], weights, image_size, files, ws, seed
 ) -> tuple[list[dict], dict]:
-    """Let networks look at every picture, one after the other; see `enter` for the arguments.
+    """Let networks look at every picture, one after the other; see `enter_network` for the arguments.
 
     Returns:
         facts: of every network, in order.
@@ -25,14 +26,16 @@ def gather_features(
             raise ValueError(f"BACKBONES: two are called {name}: leave one out, or rename a file.")
     facts, features = [], {}
     for entry in entries:
-        row, found = enter(entry, weights, image_size, files, ws, seed)
+        row, found = enter_network(entry, weights, image_size, files, ws, seed)
         facts.append(row)
         if found is not None:
             features[row["candidate"]] = found
     return facts, features
 
 
-def enter(entry: str, weights: str | None, image_size: int | None, files, ws, seed) -> tuple:
+def enter_network(
+    entry: str, weights: str | None, image_size: int | None, files, ws, seed
+) -> tuple:
     """Let one network look at every picture once, and tell what it is and costs.
 
     Args:
@@ -56,11 +59,11 @@ def enter(entry: str, weights: str | None, image_size: int | None, files, ws, se
             extractor = build_extractor(backbone)
         images = pixels.open_pixels(ws, files, backbone.image_size)
         facts |= {"weights": backbone.weights, "image_size": backbone.image_size}
-        facts |= {"parameters": extractor.count_params()}
-        facts |= {"megabytes": 4 * extractor.count_params() / 1e6}
-        facts |= {"features": extractor.output_shape[-1]}
-        facts |= {"pictures_per_second": measure_speed(extractor, images)}
-        features = cached_features(extractor, images, ws.scratch)
+        count, size = extractor.count_params(), extractor.output_shape[-1]
+        facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
+        folded = fold_normalisations(extractor)
+        facts |= {"pictures_per_second": measure_speed(folded, images)}
+        features = cached_features(extractor, images, ws.scratch, folded)
         return facts | describe_origin(entry, backbone.weights) | {"reason": ""}, features
     # Whatever keeps one network out, be it a full GPU: the others go on.
     except Exception as error:

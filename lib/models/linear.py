@@ -11,6 +11,9 @@ from lib.data.split import deal_folds
 
 # Strengths of the regularisation that are tried, from the strongest on; folds that choose among them.
 PENALTIES, INNER_FOLDS = np.logspace(-2, -6, 9), 3
+TEMPERATURES = np.geomspace(1 / 16, 4, 49)
+# So many held-out rows are enough to choose by.
+ENOUGH = 2000
 # The most steps of a fit, and the relative gain that ends it.
 STEPS, PRECISION = 100, 1e-5
 
@@ -102,38 +105,53 @@ def fit_linear(
     return found.x.reshape(-1, num_classes) / curvature
 
 
-def predict(basis: Basis, weights: np.ndarray, chosen) -> np.ndarray:
-    """Return the probabilities of rows: float32 (k, classes)."""
-    return softmax(basis.rows[chosen] @ weights[:-1].astype(np.float32) + weights[-1], axis=1)
+def find_logits(basis: Basis, weights: np.ndarray, chosen) -> np.ndarray:
+    """Return what a softmax makes probabilities of rows: float64 (k, classes)."""
+    return basis.rows[chosen] @ weights[:-1].astype(np.float32) + weights[-1]
 
 
-def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> float:
-    """Return the penalty under which rows that were held out are least surprising.
+def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> tuple:
+    """Choose the penalty under which rows that were held out are least surprising.
 
-    The negative log-likelihood of `INNER_FOLDS` held-out folds decides, and the search ends where it
-    begins to rise.
+    The mean negative log-likelihood decides, at the temperature (Guo et al. 2017) that suits it best:
+    a strong penalty makes a classifier modest, and that is no reason against it. The search ends
+    where the loss begins to rise. Of many rows, one fold of held-out ones is enough.
 
     Args:
         chosen: int (k,), the rows that may be looked at.
         families: int (n,), as in `deal_folds`.
+
+    Returns:
+        penalty, temperature: float; start: weights from which a fit with this penalty is near.
     """
     fold = deal_folds(y_true[chosen], families[chosen], INNER_FOLDS, seed)
-    starts, losses = [None] * INNER_FOLDS, []
+    asked_folds = range(min(INNER_FOLDS, -(-ENOUGH * INNER_FOLDS // len(chosen))))
+    asked = np.concatenate([chosen[fold == held] for held in asked_folds])
+    starts, best = [None] * INNER_FOLDS, (np.inf,)
     for penalty in PENALTIES:
-        losses.append(0.0)
-        for held in range(INNER_FOLDS):
-            learned, asked = chosen[fold != held], chosen[fold == held]
-            start = fit_linear(basis, y_true, num_classes, penalty, learned, starts[held])
-            y_prob, starts[held] = predict(basis, start, asked), start
-            of_truth = y_prob[np.arange(len(asked)), y_true[asked]]
-            losses[-1] -= np.log(np.maximum(of_truth, 1e-30)).sum()
-        if losses[-1] > min(losses):
+        logits = []
+        for held in asked_folds:
+            learned = chosen[fold != held]
+            starts[held] = fit_linear(basis, y_true, num_classes, penalty, learned, starts[held])
+            logits.append(find_logits(basis, starts[held], chosen[fold == held]))
+        loss, temperature = _find_temperature(np.concatenate(logits), y_true[asked])
+        if loss > best[0]:
             break
-    return float(PENALTIES[np.argmin(losses)])
+        best = loss, float(penalty), temperature, starts[0]
+    return best[1:]
+
+
+def _find_temperature(logits, y_true) -> tuple[float, float]:
+    """Return the smallest mean negative log-likelihood, and the temperature that gives it."""
+    places = np.arange(len(y_true)), y_true
+    losses = [-log_softmax(logits / step, axis=1)[places].mean() for step in TEMPERATURES]
+    return min(losses), float(TEMPERATURES[np.argmin(losses)])
 
 
 def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
-    """Answer every row by classifiers that have not seen it; each chooses its penalty for itself.
+    """Answer every row by classifiers that have not seen it.
+
+    Each chooses penalty and temperature for itself, among the rows that it learns from.
 
     Args:
         y_true: int (n,). families: int (n,), as in `deal_folds`.
@@ -149,9 +167,10 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         for repeat, held in np.ndindex(accuracies.shape):
             learned = np.flatnonzero(folds[:, repeat] != held)
             asked = np.flatnonzero(folds[:, repeat] == held)
-            penalty = choose_penalty(basis, y_true, num_classes, learned, families, seed)
-            weights = fit_linear(basis, y_true, num_classes, penalty, learned)
-            answers = predict(basis, weights, asked)
+            choice = choose_penalty(basis, y_true, num_classes, learned, families, seed)
+            penalty, temperature, start = choice
+            weights = fit_linear(basis, y_true, num_classes, penalty, learned, start)
+            answers = softmax(find_logits(basis, weights, asked) / temperature, axis=1)
             y_prob[asked] += answers / repeats
             accuracies[repeat, held] = (answers.argmax(axis=1) == y_true[asked]).mean()
             progress.update()

@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from lib.models.configs import make_key
+from lib.models.folding import fold_normalisations
+
+
+def build_network(dtype="float32"):
+    """Build a nested network with each kind of normalisation, of statistics as after training."""
+    rng = np.random.default_rng(0)
+    inner_in = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(6, 3, padding="same", use_bias=False, dtype=dtype)(inner_in)
+    maps = layers.ReLU(6.0, dtype=dtype)(layers.BatchNormalization(dtype=dtype)(maps))
+    deep = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, dtype=dtype)(maps)
+    deep = layers.BatchNormalization(scale=False, dtype=dtype)(deep)
+    deep = layers.Conv2D(6, 1, dtype=dtype)(deep)
+    # What a convolution gives may be used twice.
+    both = layers.Add(dtype=dtype)([deep, layers.BatchNormalization(center=False)(deep), maps])
+    # These two have no linear convolution before them.
+    both = layers.BatchNormalization(dtype=dtype)(both)
+    both = layers.Conv2D(6, 1, activation="relu", dtype=dtype)(both)
+    inner = keras.Model(inner_in, layers.BatchNormalization(dtype=dtype)(both))
+    for layer in inner.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.3, 2, w.shape) for w in layer.get_weights()])
+    pixels = keras.Input((8, 8, 3))
+    pooled = layers.GlobalAveragePooling2D()(inner(pixels / 127.5 - 1, training=False))
+    return keras.Model(pixels, pooled)
+
+
+def count_normalisations(model):
+    return sum(isinstance(layer, layers.BatchNormalization) for layer in model._flatten_layers())
+
+
+def test_folded_network_answers_the_same_and_leaves_the_other_as_it_was():
+    keras.utils.set_random_seed(0)
+    network = build_network()
+    before = make_key(network)
+    folded = fold_normalisations(network)
+    pictures = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    expected = network.predict_on_batch(pictures)
+    assert np.abs(expected).max() > 0.1
+    assert np.allclose(folded.predict_on_batch(pictures), expected, rtol=1e-5, atol=1e-5)
+    assert count_normalisations(network) == 5 and count_normalisations(folded) == 2
+    assert make_key(network) == before
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_nothing_is_folded_in_half_precision(dtype):
+    network = build_network(dtype)
+    assert count_normalisations(fold_normalisations(network)) == count_normalisations(network)
+
+
+def test_sequential_network_is_folded_too():
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(5, 3), layers.BatchNormalization()]
+    )
+    assert count_normalisations(fold_normalisations(network)) == 0
