@@ -1,0 +1,98 @@
+"""The notebooks beyond 06, at small size: what they write, and what becomes of bad candidates."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import chain, workspace
+from lib.models.predict import load_classifier
+from lib.storage import read_table
+
+FIRST = ["file", "label", "predicted"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, draw_classes):
+    """01, 07, 05 and 06 on three classes; of four candidates two can't take part."""
+    root = tmp_path_factory.mktemp("beyond")
+    draw_classes(root / "train", 15)
+    draw_classes(root / "test", 2, seed=1)
+    entries = [str(root / "broken.keras"), "NoSuchNet"]
+    (root / "broken.keras").write_bytes(b"half of a download")
+    for name, filters in (("small", 4), ("Large Net", 12)):
+        keras.utils.set_random_seed(filters)
+        layers = [keras.Input((24, 24, 3)), keras.layers.Rescaling(1 / 255)]
+        layers += [keras.layers.Conv2D(filters, 5, strides=3, activation="relu")]
+        layers += [keras.layers.BatchNormalization()]
+        keras.Sequential(layers).save(root / f"{name}.keras")
+        entries.append(str(root / f"{name}.keras"))
+    paths = root / "paths.json"
+    paths.write_text('{"train": "train", "test": "test", "results": "r", "scratch": "s"}')
+    arguments = ["--paths", str(paths), "--only", "07", "05", "01", "06", "-p", "BACKBONES"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
+            patch.setenv(name, "")
+            patch.delenv(name)
+        status = chain.main([*arguments, str(entries), "-p", "IMAGE_SIZES", "[24]"])
+    assert status == 0
+    return workspace.open(paths)
+
+
+def test_candidates_that_cannot_be_had_are_rows_with_their_reasons(run):
+    contest = read_table(run.results / "contest.csv").set_index("candidate")
+    assert set(contest.index) == {"broken", "nosuchnet", "small", "large_net"}
+    assert "broken.keras can't be used" in contest.reason["broken"]
+    assert "NoSuchNet" in contest.reason["nosuchnet"]
+    taking = contest[contest.reason == ""]
+    assert set(taking.index) == {"small", "large_net"}
+    assert (taking[["accuracy", "low", "high", "pictures_per_second"]] != "").all(axis=None)
+    assert (contest.chosen == "True").sum() == 1 and contest.accuracy["broken"] == ""
+
+
+def test_held_out_answers_are_of_the_training_part_and_make_the_score(run):
+    answers = read_table(run.results / "out_of_fold.csv")
+    split = read_table(run.results / "split.csv")
+    assert list(answers.columns) == [*FIRST, "007", "NA", "red"]
+    assert list(answers.file) == list(split.file[split.part == "train"])
+    probabilities = answers[["007", "NA", "red"]].astype(float)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    assert (probabilities.idxmax(axis=1) == answers.predicted).all()
+    contest = read_table(run.results / "contest.csv").set_index("chosen")
+    right = (answers.predicted == answers.label).mean()
+    assert float(contest.accuracy["True"]) == pytest.approx(right)
+
+
+def test_winner_is_judged_like_every_other_and_its_calibration_left_alone(run):
+    contest = read_table(run.results / "contest.csv").set_index("chosen")
+    name = f"{contest.candidate['True']}_linear"
+    model, about = load_classifier(run.results / f"models/{name}.keras")
+    assert about["temperature"] == 1 and about["calibrated_on"]
+    assert {row["candidate"] for row in about["candidates"]} >= {"small", "broken"}
+    judged = read_table(run.results / f"predictions/{name}.csv")
+    assert list(judged.columns) == [*FIRST, "007", "NA", "red"]
+    assert (run.results / "report.html").is_file()
+    history = pd.read_csv(run.results / f"history/{name}.csv")
+    assert len(history) == 1 and model.layers[-1].name == "head"
+
+
+def test_saved_winner_answers_alone(run, tmp_path):
+    """In a process that has the one file and its JSON, and no keras-hub."""
+    contest = read_table(run.results / "contest.csv").set_index("chosen")
+    source = run.results / f"models/{contest.candidate['True']}_linear"
+    for ending in (".keras", ".json"):
+        (tmp_path / f"model{ending}").write_bytes(source.with_suffix(ending).read_bytes())
+    block = "import sys; sys.modules['keras_hub'] = None; from lib.predict import predict_pictures"
+    command = f"{block}; sys.exit(predict_pictures(sys.argv[1:]))"
+    arguments = [str(tmp_path / "model.keras"), str(run.test), "--csv", str(tmp_path / "a.csv")]
+    path = {**os.environ, "PYTHONPATH": str(workspace.REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-c", command, *arguments], env=path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(read_table(tmp_path / "a.csv")) == 6
+    assert "held-out answers of the training part" in done.stderr
