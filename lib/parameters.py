@@ -36,6 +36,7 @@ ALLOWED = {
     "SAMPLES": SHOWN,
     "SEED": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
     "SEEDS": {"type": "integer", "minimum": 1, "maximum": 100},
+    "STAGES": COUNT,
     "SUBMISSION": FLAG,
     "TENSORBOARD": FLAG,
     "UPLOAD": FLAG,

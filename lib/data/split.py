@@ -139,6 +139,13 @@ def save_split(ws, table: pd.DataFrame) -> None:
     ws.save_table(table, "split.csv")
 
 
+def read_families(ws, files) -> np.ndarray:
+    """Number the families of some files of the split: int (n,), equal for what belongs together."""
+    pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep")).set_index("file")
+    family = pictures.reindex(files).get("family", pd.Series(files))
+    return pd.factorize(np.asarray(family))[0]
+
+
 def identify_set(ws) -> str:
     """Hash contents, labels and parts of all pictures of the split, and the loader's version.
 

@@ -2,7 +2,7 @@
 
 import shutil
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,10 @@ class Selection:
 
     def __getitem__(self, index) -> np.ndarray:
         return self.array[self.rows[index]]
+
+    def take(self, index) -> "Selection":
+        """Return some of the rows, still on disk."""
+        return replace(self, rows=self.rows[index], digests=self.digests[index])
 
 
 class Store:

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 from scipy.stats import kendalltau
 
+from lib.judging.comparisons import bound_difference, compare_pair
 from lib.judging.intervals import LEVEL
 from lib.judging.wording import join_names, write_bounds, write_p
 
@@ -191,3 +192,24 @@ def describe_gap(history: pd.DataFrame) -> str:
     if p_value < LEVEL:
         trend = f"it was {'falling' if tau < 0 else 'rising'} ({write_p(p_value)}, Mann–Kendall)"
     return f"{text}; over the last {len(tail)} epochs {trend}."
+
+
+def describe_change(before: str, after: str, was_right, is_right, families=None) -> str:
+    """Say what one model corrects of another's mistakes, makes anew, and whether that is a gain.
+
+    Args:
+        before, after: names of the two models.
+        was_right, is_right: bool (n,), whether each is right on each picture.
+        families: as in `metrics.evaluate`.
+    """
+    corrected, made = int((is_right & ~was_right).sum()), int((was_right & ~is_right).sum())
+    difference, p_value = compare_pair(is_right, was_right, families)
+    bounds = write_bounds(*bound_difference(is_right, was_right, families))
+    verdict = "which doesn't establish that either is better"
+    if p_value < LEVEL:
+        verdict = f"so {after if difference > 0 else before} is better"
+    return (
+        f"Of {len(is_right):,} pictures, {after} corrects {corrected} that {before} gets wrong, and "
+        f"gets {made} wrong that {before} has right, {verdict}: difference {difference:z.3f} "
+        f"({bounds}), {write_p(p_value)} (exact McNemar)."
+    )

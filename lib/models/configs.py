@@ -81,6 +81,33 @@ def simplify(config, in_float32: bool = False):
     return simple
 
 
+def rebuild(model: keras.Model, name: str, policy: str) -> keras.Model:
+    """Build a model anew under another name, the models within it in another precision.
+
+    Args:
+        model: functional; computes in float32, as its last layer will.
+        name: of the new one.
+        policy: a dtype policy of Keras.
+    """
+    config = model.get_config() | {"name": name}
+    for layer, described in zip(model.operations[:-1], config["layers"]):
+        if isinstance(layer, keras.Model):
+            described["config"] = _compute_in(described["config"], policy)
+    again = type(model).from_config(config)
+    again.set_weights(model.get_weights())
+    return again
+
+
+def _compute_in(config, policy: str):
+    if isinstance(config, (list, tuple)):
+        return [_compute_in(value, policy) for value in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return policy
+    return {key: _compute_in(value, policy) for key, value in config.items()}
+
+
 def write_model(model: keras.Model, path: Path) -> None:
     """Write a model so that it opens in older and newer Keras, on any backend and any machine.
 

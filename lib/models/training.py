@@ -64,7 +64,10 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-def fit(model, train, validation, ws, name, epochs, settings, class_weight=None, tensorboard=False):
+def fit(
+    model, train, validation, ws, name, epochs, settings,
+    class_weight=None, tensorboard=False, whole=None,
+):  # fmt: skip
     """Train a compiled model, going on from its last kept epoch when a run was cut short.
 
     A run goes on, and a finished one is taken from its files, only if nothing that decides the
@@ -80,6 +83,7 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
         settings: what else decides the outcome, as text or numbers.
         class_weight: {position of the class: weight in the loss}, or None.
         tensorboard: whether the epochs are logged to tensorboard/<name> of the results too.
+        whole: the model that is saved, where `model` is made of some of its layers.
 
     Raises:
         FloatingPointError: the loss is no number.
@@ -90,7 +94,7 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
     parts = [TRAINING_VERSION, identify_set(ws), model, configs.describe_config(optimizer)]
     parts += [model.get_compile_config()["loss"], model.jit_compile, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *validation.describe())
-    if run := _take_finished(model, ws, name, key):
+    if run := _take_finished(whole or model, ws, name, key):
         return run
     log = EpochLog(ws.file("checkpoints", f"{name}-{key[:16]}.npz"), epochs, train, name)
     _train(model, train, validation, ws, log, class_weight, tensorboard)

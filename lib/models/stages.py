@@ -1,0 +1,205 @@
+"""The stages of a network: found by its structure, unfrozen from the top, cut apart below."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+# A stage begins where maps lose at least a third of their side: halving may round up.
+STEP = 1.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Layers of a network that belong together.
+
+    Attributes:
+        start: what enters them, a KerasTensor of the network; the same one for blocks that lie in
+            one layer.
+        layers: layers and operations in the order of computation.
+    """
+
+    start: keras.KerasTensor
+    layers: list
+
+    @property
+    def variables(self) -> list:
+        """All variables of the layers."""
+        return [v for layer in self.layers for v in getattr(layer, "variables", [])]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers these variables hold."""
+        return sum(int(np.prod(variable.shape)) for variable in self.variables)
+
+
+class Still(keras.Layer):
+    """Runs a network in inference mode, also while the model around it trains.
+
+    Keras hands `training=True` down to models within, whatever they were called with: dropout in
+    them would be at work.
+    """
+
+    def __init__(self, network: keras.Model):
+        super().__init__()
+        self.network = network
+
+    def call(self, inputs):
+        """Run the network."""
+        return self.network(inputs, training=False)
+
+    def compute_output_shape(self, input_shape):
+        """Ask the network."""
+        return self.network.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Describe the network: what is trained has a key, and is never loaded."""
+        return super().get_config() | {"network": self.network.get_config()}
+
+
+def find_backbone(model: keras.Model) -> keras.Model:
+    """Return the largest model within a model: what its head stands on.
+
+    Raises:
+        ValueError: there is none.
+    """
+    within = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if not within:
+        raise ValueError(f"{model.name} holds no other model, so it has no backbone.")
+    return max(within, key=lambda one: one.count_params())
+
+
+def find_stages(model: keras.Model) -> list[Stage]:
+    """Divide the backbone within a model into stages, the lowest first; each layer is in one.
+
+    A network can be cut where a single tensor leads on. A stage begins where maps become smaller,
+    or with a block that holds attention. Where maps become smaller within a block, it begins with
+    that block: behind the last place where branches meet, where the tensor is smallest.
+
+    Raises:
+        ValueError: there is no backbone, or it does not show a chain of layers.
+    """
+    return _divide(_open_backbone(model)[0])
+
+
+def unfreeze(model: keras.Model, stages: list[Stage]) -> None:
+    """Let these stages and what stands on the backbone learn, and nothing else.
+
+    Batch normalisation stays as it is: its statistics, its scale and its shift.
+    """
+    backbone = find_backbone(model)
+    model.trainable = True
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    learning = {id(variable) for stage in stages for variable in stage.variables}
+    for variable in backbone.trainable_variables:
+        variable.trainable = id(variable) in learning
+
+
+def hold_still(model: keras.Model) -> keras.Model:
+    """Return a model of the same layers whose backbone infers, even while it learns."""
+    _, entering, leaving = _open_backbone(model)
+    on_top = keras.Model(leaving, model.outputs[0])
+    return keras.Model(model.inputs[0], on_top(Still(find_backbone(model))(entering)))
+
+
+def cut(model: keras.Model, count: int) -> tuple[keras.Model, keras.Model]:
+    """Cut a model in two before the last `count` stages; the halves share its layers.
+
+    Returns:
+        From what the model takes to the maps at the cut; and from those to what the model gives,
+        as `hold_still` has it.
+    """
+    flat, entering, leaving = _open_backbone(model)
+    start = _divide(flat)[-count].start
+    below = keras.Model(flat.inputs[0], start)(entering)
+    maps = keras.Input(start.shape[1:], name="maps")
+    above = Still(keras.Model(start, flat.outputs[0]))(maps)
+    on_top = keras.Model(leaving, model.outputs[0])
+    return keras.Model(model.inputs[0], below), keras.Model(maps, on_top(above))
+
+
+def _open_backbone(model) -> tuple:
+    # In a graph of its own, with the shapes that it has here; what goes into it and comes out.
+    backbone = find_backbone(model)
+    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
+    (node,) = [node for node in nodes if node.operation is backbone]
+    (entering,), (leaving,) = node.input_tensors, node.output_tensors
+    start = keras.Input(entering.shape[1:])
+    return keras.Model(start, backbone.call(start, training=False)), entering, leaving
+
+
+def _divide(flat) -> list[Stage]:
+    parts = _cut_everywhere(flat)
+    starts, side = [0], np.inf
+    for place, (layers, end, _) in enumerate(parts):
+        smaller = len(end.shape) == 4 and end.shape[1] * STEP <= side
+        begun = _learns(parts[starts[-1] : place])
+        if smaller and begun:
+            starts.append(_step_back(parts, starts[-1], place))
+        elif begun and any(map(_count_attention, layers)):
+            starts.append(place)
+        if smaller:
+            side = end.shape[1]
+    if len(starts) > 1 and not _learns(parts[starts[-1] :]):
+        starts.pop()
+    stages = []
+    for first, last in zip(starts, [*starts[1:], len(parts)]):
+        start = parts[first - 1][1] if first else flat.inputs[0]
+        stages += _divide_stack(start, [one for part in parts[first:last] for one in part[0]])
+    return stages
+
+
+def _cut_everywhere(flat) -> list[tuple]:
+    # Of each part: its layers, the one tensor that leaves it, and whether branches meet in it.
+    depths = flat._nodes_by_depth
+    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+    needed = {id(t): place for place, node in enumerate(nodes) for t in node.input_tensors}
+    needed[id(flat.outputs[0])] = len(nodes)
+    parts, layers, meet, alive = [], [], False, []
+    for place, node in enumerate(nodes):
+        layers.append(node.operation)
+        is_meeting = type(node.operation).__name__ in ("Add", "Concatenate")
+        meet |= is_meeting and len(node.input_tensors) > 1
+        alive = [t for t in [*alive, *node.output_tensors] if needed.get(id(t), -1) > place]
+        if len(alive) == 1:
+            parts.append((layers, alive[0], meet))
+            layers, meet = [], False
+    return parts
+
+
+def _learns(parts) -> bool:
+    layers = [one for part in parts for one in part[0]]
+    # To scale pixels is nothing to learn.
+    layers = [one for one in layers if not isinstance(one, keras.layers.Normalization)]
+    return any(getattr(one, "weights", []) for one in layers)
+
+
+def _step_back(parts, first: int, place: int) -> int:
+    meetings = [k for k in range(first, place) if parts[k][2]]
+    ends = list(range(meetings[-1] if meetings else place - 1, place))
+    # Padding and pooling are better done before the cut.
+    while place < len(parts) and not _learns(parts[place : place + 1]):
+        ends.append(place)
+        place += 1
+    return 1 + min(reversed(ends), key=lambda end: np.prod(parts[end][1].shape[1:]))
+
+
+def _count_attention(layer) -> int:
+    layers = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
+    return sum("Attention" in type(one).__name__ for one in layers)
+
+
+def _divide_stack(start, layers: list) -> list[Stage]:
+    # Some transformers hold all their blocks in one layer.
+    for place, layer in enumerate(layers):
+        within = getattr(layer, "_layers", [])
+        blocks = [k for k, one in enumerate(within) if _count_attention(one)]
+        if len(blocks) > 1:
+            bounds = [0, *blocks[1:], len(within)]
+            divided = [within[one:two] for one, two in zip(bounds, bounds[1:])]
+            divided[0] = layers[:place] + divided[0]
+            divided[-1] = divided[-1] + layers[place + 1 :]
+            return [Stage(start, block) for block in divided]
+    return [Stage(start, layers)]

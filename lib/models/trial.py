@@ -1,0 +1,113 @@
+"""A trial on training pictures set apart: after how many epochs a loss is lowest."""
+
+from os import environ
+
+import keras
+import numpy as np
+
+from lib.data import generators
+from lib.data.split import deal_folds
+from lib.models import configs, saved, training
+from lib.storage import whole_file
+
+# Of how many training pictures one is set apart; the most epochs that a head is trained for.
+ONE_IN, MOST = 10, 500
+
+
+def set_apart(y_true, families, seed: int) -> np.ndarray:
+    """Choose a tenth of the training pictures, the classes in equal proportion, no family divided.
+
+    Every class keeps pictures in the rest.
+
+    Args:
+        y_true, families: int (n,), positions of the classes; equal for what belongs together.
+        seed: decides which.
+
+    Returns:
+        bool (n,), True for what is set apart.
+
+    Raises:
+        ValueError: the pictures are too few, or too much alike, to set any apart.
+    """
+    y_true, families = np.asarray(y_true), np.asarray(families)
+    chosen = deal_folds(y_true, families, ONE_IN, seed) == 0
+    lacking = ~np.isin(y_true, y_true[~chosen])
+    chosen &= ~np.isin(families, families[lacking])
+    if not chosen.any():
+        raise ValueError(
+            "No tenth of the training part can be set apart: its pictures are too few, or belong "
+            "to too few families. Fine-tuning needs more pictures."
+        )
+    return chosen
+
+
+def relearn_head(head: keras.Model, train, ws, name: str) -> list[np.ndarray]:
+    """Train a head anew on part of its pictures, until it knows them as well as the head does.
+
+    The head has seen the other pictures too, and would seem to know them; this one has not.
+
+    Args:
+        head: takes features, gives probabilities.
+        train: `Batches` of the features of that part; their seed decides the first weights.
+        ws, name: the workspace, and the name of the model that is made. The weights are kept among
+            its checkpoints, so that a run that goes on has the same ones.
+
+    Returns:
+        The weights.
+    """
+    key = configs.make_key(head, *train.describe())
+    path = ws.file("checkpoints", f"{name}-head-{key[:16]}.npz")
+    if not path.exists():
+        keras.utils.set_random_seed(train.seed)
+        again = keras.models.clone_model(head)
+        again.trainable = True
+        again.compile(training.Adam(), "categorical_crossentropy")
+        one_hot = keras.utils.to_categorical(train.y_true, train.num_classes)
+        everything = train.inputs[np.arange(len(one_hot))], one_hot
+        first = again.get_weights()
+        again.set_weights(head.get_weights())
+        stop = _StopAt(again.evaluate(*everything, batch_size=1024, verbose=0), everything)
+        again.set_weights(first)
+        again.fit(*everything, train.batch_size, MOST, callbacks=[stop], verbose=0)
+        with whole_file(path) as part:
+            np.savez(part, *again.get_weights())
+    with np.load(path, allow_pickle=False) as kept:
+        return list(kept.values())
+
+
+class _StopAt(keras.callbacks.Callback):
+    def __init__(self, loss: float, everything: tuple):
+        super().__init__()
+        self.loss, self.everything = loss, everything
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = self.model.evaluate(*self.everything, batch_size=1024, verbose=0)
+        self.model.stop_training = loss <= self.loss
+
+
+def try_epochs(build, model, train, held_out, ws, name, epochs, settings, class_weight) -> dict:
+    """Train on part of the pictures, and measure after each epoch on those that were set apart.
+
+    Args:
+        build: returns the compiled model to train.
+        model: what the training starts from, as it was saved.
+        train, held_out: `Batches` of the two.
+        ws, name: the workspace, and the name of the model to be made, in whose JSON an earlier
+            trial of the same training is found.
+        epochs, settings, class_weight: as in `training.fit`.
+
+    Returns:
+        For the model's JSON: key; accuracy and loss on the pictures set apart, lists that begin
+        with the start; epochs, after how many the loss was lowest, 0 for the start.
+    """
+    parts = [training.TRAINING_VERSION, model, epochs, settings, class_weight]
+    key = configs.make_key(*parts, *train.describe(), *held_out.describe())
+    kept = saved.read_about(ws, name).get("trial", {})
+    if kept.get("key") == key and not environ.get("TRAIN_ANEW"):
+        return kept
+    top = build()
+    start = top.evaluate(generators.stream(held_out), return_dict=True, verbose=0)
+    run = training.fit(top, train, held_out, ws, f"{name}-trial", epochs, settings, class_weight)
+    accuracy = [start["accuracy"], *run.history.val_accuracy]
+    loss = [start["loss"], *run.history.val_loss]
+    return {"key": key, "accuracy": accuracy, "loss": loss, "epochs": int(np.argmin(loss))}
