@@ -89,7 +89,7 @@ def compile_slower_below(top, model, count: int, learning_rate: float, steps: in
     )
     rates = {}
     for place, stage in enumerate(reversed(stages.find_stages(model)[-count:]), start=1):
-        rates |= {id(variable): SLOWER**-place for variable in stage.variables}
+        rates |= {id(weight): SLOWER**-place for weight in stage.weights}
     rates = [rates.get(id(variable), 1.0) for variable in top.trainable_variables]
     adam = LayerwiseAdam(schedule, rates=rates)
     if "float16" in keras.tree.flatten([layer.compute_dtype for layer in top._flatten_layers()]):

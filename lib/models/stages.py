@@ -23,14 +23,14 @@ class Stage:
     layers: list
 
     @property
-    def variables(self) -> list:
-        """All variables of the layers."""
-        return [v for layer in self.layers for v in getattr(layer, "variables", [])]
+    def weights(self) -> list:
+        """All weights of the layers, as Keras variables."""
+        return [weight for layer in self.layers for weight in getattr(layer, "weights", [])]
 
     @property
     def parameters(self) -> int:
-        """How many numbers these variables hold."""
-        return sum(int(np.prod(variable.shape)) for variable in self.variables)
+        """How many numbers these weights hold."""
+        return sum(int(np.prod(weight.shape)) for weight in self.weights)
 
 
 class Still(keras.Layer):
@@ -92,7 +92,7 @@ def unfreeze(model: keras.Model, stages: list[Stage]) -> None:
     for layer in backbone._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-    learning = {id(variable) for stage in stages for variable in stage.variables}
+    learning = {id(weight) for stage in stages for weight in stage.weights}
     for variable in backbone.trainable_variables:
         variable.trainable = id(variable) in learning
 

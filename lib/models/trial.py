@@ -55,7 +55,7 @@ def relearn_head(head: keras.Model, train, ws, name: str) -> list[np.ndarray]:
     Returns:
         The weights.
     """
-    key = configs.make_key(head, *train.describe())
+    key = configs.make_key(*head.get_weights(), *train.describe())
     path = ws.file("checkpoints", f"{name}-head-{key[:16]}.npz")
     if not path.exists():
         keras.utils.set_random_seed(train.seed)
@@ -85,12 +85,12 @@ class _StopAt(keras.callbacks.Callback):
         self.model.stop_training = loss <= self.loss
 
 
-def try_epochs(build, model, train, held_out, ws, name, epochs, settings, class_weight) -> dict:
+def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_weight) -> dict:
     """Train on part of the pictures, and measure after each epoch on those that were set apart.
 
     Args:
         build: returns the compiled model to train.
-        model: what the training starts from, as it was saved.
+        start: the hash of the file that the training starts from.
         train, held_out: `Batches` of the two.
         ws, name: the workspace, and the name of the model to be made, in whose JSON an earlier
             trial of the same training is found.
@@ -100,14 +100,14 @@ def try_epochs(build, model, train, held_out, ws, name, epochs, settings, class_
         For the model's JSON: key; accuracy and loss on the pictures set apart, lists that begin
         with the start; epochs, after how many the loss was lowest, 0 for the start.
     """
-    parts = [training.TRAINING_VERSION, model, epochs, settings, class_weight]
+    parts = [training.TRAINING_VERSION, start, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())
     kept = saved.read_about(ws, name).get("trial", {})
     if kept.get("key") == key and not environ.get("TRAIN_ANEW"):
         return kept
     top = build()
-    start = top.evaluate(generators.stream(held_out), return_dict=True, verbose=0)
+    first = top.evaluate(generators.stream(held_out), return_dict=True, verbose=0)
     run = training.fit(top, train, held_out, ws, f"{name}-trial", epochs, settings, class_weight)
-    accuracy = [start["accuracy"], *run.history.val_accuracy]
-    loss = [start["loss"], *run.history.val_loss]
+    accuracy = [first["accuracy"], *run.history.val_accuracy]
+    loss = [first["loss"], *run.history.val_loss]
     return {"key": key, "accuracy": accuracy, "loss": loss, "epochs": int(np.argmin(loss))}

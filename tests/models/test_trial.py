@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+from test_finetuning import ABOUT, NAME, build_top, save_transfer
+
+from lib.data import generators
+from lib.models import saved, trial
+
+
+def test_a_tenth_is_set_apart_of_every_class_and_no_family_is_divided():
+    rng = np.random.default_rng(0)
+    families = np.repeat(np.arange(100), 3)
+    y_true = np.repeat(rng.integers(0, 3, 100), 3)
+    apart = trial.set_apart(y_true, families, seed=1)
+    assert (apart == trial.set_apart(y_true, families, seed=1)).all()
+    assert (apart != trial.set_apart(y_true, families, seed=2)).any()
+    assert not set(families[apart]) & set(families[~apart])
+    counts = np.bincount(y_true[apart]) / np.bincount(y_true)
+    assert ((counts > 0.05) & (counts < 0.16)).all()
+
+
+def test_no_class_is_set_apart_as_a_whole():
+    y_true, families = np.array([0] * 30 + [1]), np.arange(31)
+    for seed in range(20):
+        apart = trial.set_apart(y_true, families, seed)
+        assert apart.any() and not apart[30]
+    with pytest.raises(ValueError, match="too few"):
+        trial.set_apart([0, 0, 1, 1], [0, 0, 1, 1], seed=0)
+
+
+def test_head_made_anew_knows_its_own_part_as_well_and_has_not_seen_the_rest(prepared, monkeypatch):
+    rng = np.random.default_rng(0)
+    y_true = np.arange(120) % 3
+    features = rng.normal(0, 4, (120, 40)).astype(np.float32)
+    head = keras.Sequential([keras.Input((40,)), keras.layers.Dense(3, "softmax")], name="head")
+    head.compile("adam", "categorical_crossentropy")
+    one_hot = keras.utils.to_categorical(y_true)
+    head.fit(features, one_hot, epochs=15, verbose=0)
+    apart = np.arange(120) < 40
+    nine = generators.Batches(features[~apart], y_true[~apart], 3, 16, seed=1)
+    again = keras.models.clone_model(head)
+    again.compile("adam", "categorical_crossentropy")
+    again.set_weights(trial.relearn_head(head, nine, prepared, NAME))
+
+    def measure(model, chosen):
+        return model.evaluate(features[chosen], one_hot[chosen], verbose=0)
+
+    assert measure(again, ~apart) <= measure(head, ~apart) < measure(again, ~apart) + 0.1
+    assert measure(again, apart) > measure(head, apart) + 0.3, "of noise there is nothing to know"
+    monkeypatch.setattr(keras.models, "clone_model", None)  # a call would fail
+    kept = trial.relearn_head(head, nine, prepared, NAME)
+    assert all((a == b).all() for a, b in zip(kept, again.get_weights(), strict=True))
+
+
+def try_tiny(ws, rate=0.01, epochs=2, built=None):
+    """Try on 24 pictures, as if the validation part had been set apart."""
+    parts = generators.pair(ws, 8, 5, seed=3)
+    start = saved.read_about(ws, "tiny_transfer")["file_hash"]
+
+    def build():
+        if built is not None:
+            built.append(rate)
+        return build_top(ws, rate=rate)[-1]
+
+    return trial.try_epochs(build, start, *parts, ws, NAME, epochs, {"rate": rate}, None)
+
+
+def test_trial_measures_the_start_and_every_epoch_and_chooses_the_lowest_loss(prepared):
+    save_transfer(prepared)
+    tried = try_tiny(prepared)
+    assert len(tried["loss"]) == len(tried["accuracy"]) == 3
+    assert tried["epochs"] == np.argmin(tried["loss"])
+    start = saved.load_model(prepared, "tiny_transfer")
+    start.compile(loss="categorical_crossentropy")
+    _, validation = generators.pair(prepared, 8, 5, seed=3)
+    expected = start.evaluate(generators.stream(validation), verbose=0)
+    assert tried["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_training_that_only_harms_is_answered_with_no_epochs(prepared):
+    save_transfer(prepared)
+    assert try_tiny(prepared, rate=10.0)["epochs"] == 0
+
+
+def test_finished_trial_is_taken_from_the_models_file_until_something_changes(
+    prepared, monkeypatch
+):
+    save_transfer(prepared)
+    tried, built = try_tiny(prepared), []
+    prepared.save_json(ABOUT | {"trial": tried}, f"models/{NAME}.json")
+    assert try_tiny(prepared, built=built) == tried and not built
+    try_tiny(prepared, rate=0.02, built=built)
+    monkeypatch.setenv("TRAIN_ANEW", "1")
+    try_tiny(prepared, built=built)
+    assert built == [0.02, 0.01]
