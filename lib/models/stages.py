@@ -48,10 +48,6 @@ class Still(keras.Layer):
         """Run the network."""
         return self.network(inputs, training=False)
 
-    def compute_output_shape(self, input_shape):
-        """Ask the network."""
-        return self.network.compute_output_shape(input_shape)
-
     def get_config(self):
         """Describe the network: what is trained has a key, and is never loaded."""
         return super().get_config() | {"network": self.network.get_config()}
@@ -104,7 +100,7 @@ def hold_still(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs[0], on_top(Still(find_backbone(model))(entering)))
 
 
-def cut(model: keras.Model, count: int) -> tuple[keras.Model, keras.Model]:
+def cut_in_two(model: keras.Model, count: int) -> tuple[keras.Model, keras.Model]:
     """Cut a model in two before the last `count` stages; the halves share its layers.
 
     Returns:

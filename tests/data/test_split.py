@@ -7,6 +7,7 @@ import pytest
 
 from lib.data import split
 from lib.data.split import identify_set, read_split
+from lib.storage import read_table
 
 
 def list_pictures(**support):
@@ -162,3 +163,14 @@ def test_identity_follows_contents_labels_and_parts_and_nothing_else(
     file.write_bytes((prepared.train / "red/004.png").read_bytes() + b"\0")
     prepare_set(prepared)
     assert identify_set(prepared) not in seen, "one picture has another content, and the same name"
+
+
+def test_families_of_files_are_read_as_01_wrote_them_and_lonely_ones_without_it(prepared):
+    files = split.read_split(prepared).file
+    assert sorted(split.read_families(prepared, files)) == list(range(len(files)))
+    pictures = read_table(prepared.results / "pictures.csv")
+    prepared.save_table(
+        pictures.assign(family=[k // 2 for k in range(len(pictures))]), "pictures.csv"
+    )
+    families = split.read_families(prepared, pictures.file[:6])
+    assert list(families) == [0, 0, 1, 1, 2, 2]

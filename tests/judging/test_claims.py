@@ -222,3 +222,23 @@ def test_ways_without_common_seeds_or_enough_pictures_are_not_passed_over_in_sil
     ways, differences = comparisons.compare_ways(right | {"b": right["a"]})
     assert ways[["low", "high"]].isna().all(axis=None)
     assert "0.000 (too few pictures for an interval)" in claims.describe_ways(ways, differences)[0]
+
+
+def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_established():
+    was_right = make_right(("1", 190), ("0", 50))
+    some = was_right.copy()
+    some[190:207], some[:9] = True, False
+    sentence = claims.describe_change("frozen", "tuned", was_right, some)
+    assert "Of 240 pictures, tuned corrects 17 that frozen gets wrong, and gets 9 wrong" in sentence
+    assert "doesn't establish" in sentence and "p = 0.17 (exact McNemar)" in sentence
+    for change, better in ((slice(190, 207), "tuned"), (slice(0, 17), "frozen")):
+        other = was_right.copy()
+        other[change] = ~other[change]
+        sentence = claims.describe_change("frozen", "tuned", was_right, other)
+        assert f"so {better} is better" in sentence and "establish" not in sentence
+    # What belongs together says less.
+    families = np.arange(240) // 17
+    sentence = claims.describe_change("frozen", "tuned", was_right, other, families)
+    assert "doesn't establish" in sentence
+    same = claims.describe_change("frozen", "tuned", was_right, was_right)
+    assert "corrects 0" in same and "doesn't establish" in same and "p = 1" in same

@@ -29,7 +29,7 @@ def build_top(ws, on_maps=False, policy="float32", rate=0.01, steps=5, epochs=4)
     keras.utils.set_random_seed(3)
     model = configs.rebuild(saved.load_model(ws, "tiny_transfer"), NAME, policy)
     stages.unfreeze(model, stages.find_stages(model)[-1:])
-    below, top = stages.cut(model, 1)
+    below, top = stages.cut_in_two(model, 1)
     top = top if on_maps else stages.hold_still(model)
     finetuning.compile_slower_below(top, model, 1, rate, steps, epochs)
     return model, below, top

@@ -135,7 +135,7 @@ def test_unfrozen_are_the_stage_and_the_head_but_no_batch_normalisation():
 @pytest.mark.parametrize("count", [1, 2])
 def test_halves_of_a_cut_model_give_what_the_whole_gives_and_share_its_weights(count):
     model, pictures = put_head_on(build_small_backbone(), 8), draw_pictures(8)
-    below, above = stages.cut(model, count)
+    below, above = stages.cut_in_two(model, count)
     expected = model.predict_on_batch(pictures)
     maps = below.predict_on_batch(pictures)
     assert maps.shape[1:] == ((4, 4, 6) if count == 1 else (8, 8, 3))
@@ -150,7 +150,7 @@ def test_backbone_infers_while_the_model_trains():
     expected = np.asarray(model(pictures, training=False))
     assert not np.allclose(own_way, expected, atol=1e-4)
     before = model.get_weights()
-    for still in (stages.hold_still(model), stages.cut(model, 2)[1]):
+    for still in (stages.hold_still(model), stages.cut_in_two(model, 2)[1]):
         assert np.allclose(still(pictures.astype("float32"), training=True), expected, atol=1e-6)
         assert {id(v) for v in still.trainable_variables} == {
             id(v) for v in model.trainable_variables
