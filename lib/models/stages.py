@@ -84,10 +84,8 @@ def unfreeze(model: keras.Model, stages: list[Stage]) -> None:
     Batch normalisation stays as it is: its statistics, its scale and its shift.
     """
     backbone = find_backbone(model)
-    model.trainable = True
-    for layer in backbone._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+    for layer in model._flatten_layers():
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     learning = {id(weight) for stage in stages for weight in stage.weights}
     for variable in backbone.trainable_variables:
         variable.trainable = id(variable) in learning

@@ -11,7 +11,7 @@ from lib.models import configs, saved, training
 from lib.storage import whole_file
 
 # Of how many training pictures one is set apart; the most epochs that a head is trained for.
-ONE_IN, MOST = 10, 500
+ONE_IN, MOST = 10, 60
 
 
 def set_apart(y_true, families, seed: int) -> np.ndarray:
