@@ -26,8 +26,10 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
         y_true: int (n,), the labels.
 
     Returns columns suggested (int, the most probable class), self_confidence, rank (from 1, all
-    different), in the order of the pictures.
+    different), in the order of the pictures. It is a ValueError where there is one class only.
     """
+    if y_prob.shape[1] < 2:
+        raise ValueError("One class only: an audit asks which other class a picture may show.")
     own = y_prob[np.arange(len(y_true)), y_true]
     rank = np.empty(len(own), int)
     rank[np.argsort(own, kind="stable")] = np.arange(1, len(own) + 1)

@@ -41,6 +41,11 @@ def test_ranks_are_all_different_and_follow_self_confidence():
     assert list(table.self_confidence) == [0.2, 0.2, 0.9]
 
 
+def test_one_class_only_is_an_error():
+    with pytest.raises(ValueError, match="One class only"):
+        audit.rank_labels(np.ones((3, 1)), np.zeros(3, int))
+
+
 @pytest.mark.parametrize("share", [0, 0.05, 0.2])
 def test_interval_holds_the_number_of_wrong_labels(share):
     held = []
