@@ -2,9 +2,12 @@
 
 PYTHONPATH=. python tests/planted.py plant PICTURES FOLDER --labels 0.05 --copies 60
 PYTHONPATH=. python tests/planted.py measure FOLDER RESULTS
+PYTHONPATH=. python tests/planted.py repeat PATHS_FILE MODEL
 
-`plant` writes FOLDER with class folders and planted.csv (file,truth,source,kind) beside them;
-`measure` compares that with the tables which 09_label_audit has written into RESULTS.
+`plant` writes FOLDER/train with class folders, and FOLDER/planted.csv (file,truth,source,kind);
+`measure` compares that with the tables which 09_label_audit has written into RESULTS. `repeat` takes
+the features that a model of PATHS_FILE keeps, changes 0, 5 and 20 % of the labels in memory, with
+several seeds, and tells how they are ranked and how often the interval holds their number.
 """
 
 import argparse
@@ -15,7 +18,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from lib import workspace
+from lib.data import pixels, split
 from lib.data.labels import list_pictures
+from lib.judging import audit
 from lib.storage import read_table
 
 KINDS = ("crop", "mirror", "turn")
@@ -90,7 +96,7 @@ def measure(folder: Path, results: Path) -> None:
     )
     groups = read_table(results / "groups.csv").set_index("file").group
     of_family = read_table(results / "pictures.csv").set_index("file").family
-    source = dict(zip(planted.file, planted.source)) | {}
+    source = dict(zip(planted.file, planted.source))
     copies = planted[planted.kind.isin(KINDS)]
     for kind, rows in copies.groupby("kind"):
         found = (groups[rows.file].to_numpy() == groups[rows.source].to_numpy()) & (
@@ -105,15 +111,44 @@ def measure(folder: Path, results: Path) -> None:
         print(f"{len(flagged)} pictures called copies: precision {(origin == other).mean():.3f}")
 
 
+def repeat(paths: Path, name: str, seeds: int) -> None:
+    """Print how planted labels are ranked, and how often the estimate's interval holds them."""
+    from lib.models import backbones, linear, saved
+
+    ws = workspace.open(paths)
+    table = split.read_split(ws)
+    truth = np.unique(table.label, return_inverse=True)[1]
+    extractor, _ = backbones.find_parts(saved.load_model(ws, name))
+    images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
+    basis = linear.find_basis(backbones.cached_features(extractor, images, ws.scratch))
+    families, classes = np.arange(len(truth)), truth.max() + 1
+    for share in (0, 0.05, 0.2):
+        found = []
+        for seed in range(seeds):
+            labels, planted = plant_labels(truth, share, seed)
+            folds = split.deal_folds(labels, families, 5, seed)[:, np.newaxis]
+            y_prob = linear.cross_validate(basis, labels, classes, families, folds, seed)[0]
+            ranks = audit.rank_labels(y_prob, labels)["rank"].to_numpy()
+            (number, low, high), _ = audit.estimate_wrong(y_prob, labels)
+            held = low <= len(planted) <= high
+            found.append((*measure_ranking(ranks, planted), number, low, high, held))
+        columns = ["precision", "recall", "number", "low", "high", "held"]
+        means = pd.DataFrame(found, columns=columns).astype(float).mean().round(3)
+        print(f"{share:.0%} planted, {len(planted)} labels, {seeds} seeds: {means.to_dict()}")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["plant", "measure"])
-    parser.add_argument("folders", type=Path, nargs=2)
+    parser.add_argument("what", choices=["plant", "measure", "repeat"])
+    parser.add_argument("places", type=Path, nargs=2)
     parser.add_argument("--labels", type=float, default=0.0, help="share of wrong labels")
     parser.add_argument("--copies", type=int, default=0, help="pictures of which copies are made")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=5, help="how often labels are changed")
     options = parser.parse_args()
     if options.what == "plant":
-        plant(*options.folders, options.labels, options.copies, options.seed)
+        plant(*options.places, options.labels, options.copies, options.seed)
+    elif options.what == "measure":
+        measure(*options.places)
     else:
-        measure(*options.folders)
+        repeat(options.places[0], str(options.places[1]), options.seeds)
