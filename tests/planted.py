@@ -121,13 +121,12 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
     extractor, _ = backbones.find_parts(saved.load_model(ws, name))
     images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
     basis = linear.find_basis(backbones.cached_features(extractor, images, ws.scratch))
-    families, classes = np.arange(len(truth)), truth.max() + 1
+    families = np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         found = []
         for seed in range(seeds):
             labels, planted = plant_labels(truth, share, seed)
-            folds = split.deal_folds(labels, families, 5, seed)[:, np.newaxis]
-            y_prob = linear.cross_validate(basis, labels, classes, families, folds, seed)[0]
+            y_prob, _ = audit.answer_held_out(basis, labels, families, 5, seed)
             ranks = audit.rank_labels(y_prob, labels)["rank"].to_numpy()
             (number, low, high), _ = audit.estimate_wrong(y_prob, labels)
             held = low <= len(planted) <= high

@@ -1,12 +1,15 @@
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from planted import draw_features, measure_ranking, plant_labels
 from scipy.special import softmax
 
-from lib.data.split import deal_folds
+from lib.data import split
 from lib.judging import audit, neighbours
-from lib.models import linear
+from lib.models import linear, saved
+from lib.storage import read_table
+from lib.workspace import REPOSITORY
 
 
 def draw_answers(truth, seed, apart=4, too_sure=1.5):
@@ -17,17 +20,15 @@ def draw_answers(truth, seed, apart=4, too_sure=1.5):
     return softmax(too_sure * logits, axis=1)
 
 
-def answer_held_out(features, y_true, num_classes, families=None):
+def answer(features, y_true, families=None):
     families = np.arange(len(y_true)) if families is None else families
-    dealt = deal_folds(y_true, families, 5, 0)[:, np.newaxis]
-    basis = linear.find_basis(features)
-    return linear.cross_validate(basis, y_true, num_classes, families, dealt, 0)[0]
+    return audit.answer_held_out(linear.find_basis(features), y_true, families, 5, 0)[0]
 
 
 def test_planted_errors_come_first_in_the_ranking():
     features, truth = draw_features(300, 5, 0)
     labels, planted = plant_labels(truth, 0.05, 0)
-    table = audit.rank_labels(answer_held_out(features, labels, 5), labels)
+    table = audit.rank_labels(answer(features, labels), labels)
     precision, recall = measure_ranking(table["rank"].to_numpy(), planted)
     assert precision >= 0.75 and recall >= 0.9
     right = table.suggested.to_numpy()[planted] == truth[planted]
@@ -72,7 +73,7 @@ def test_a_class_of_few_pictures_or_of_one_family_is_answered_too():
     labels = np.r_[truth, [2, 2]]
     features = np.r_[features, features[:2] + 1][:, :8].astype(np.float32)
     for families in (np.arange(32), np.r_[np.arange(30), [30, 30]]):
-        y_prob = answer_held_out(features, labels, 3, families=families)
+        y_prob = answer(features, labels, families)
         assert np.isfinite(y_prob).all()
         table = audit.rank_labels(y_prob, labels)
         found = neighbours.find_neighbours(
@@ -108,3 +109,18 @@ def test_before_and_after_are_compared_on_unchanged_labels_alone():
     assert found["before"] == pytest.approx(19 / 38) and found["after"] == 1
     assert found["low"] > 0 and found["p_value"] < 1e-4
     assert audit.compare_answers(before, after[:0], families) == {"n": 0, "changed": 40}
+
+
+@pytest.mark.parametrize("asked", ["", "baseline_cnn"])
+def test_without_kept_features_the_error_names_the_notebooks_that_make_them(prepared, asked):
+    path = REPOSITORY / "notebooks/09_label_audit.ipynb"
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    (source,) = [text for text in cells if "raise FileNotFoundError" in text and "contest" in text]
+    told = {"ws": prepared, "MODEL": asked, "saved": saved, "read_table": read_table}
+    with pytest.raises(FileNotFoundError, match="04_resnet50_transfer or 07_backbones"):
+        exec(source, told)
+    about = {"name": "baseline_cnn", "notebook": "02_baseline_cnn", "weights": "from scratch"}
+    about |= {"split_hash": split.identify_set(prepared)}
+    prepared.save_json(about, "models/baseline_cnn.json")
+    with pytest.raises(FileNotFoundError, match="There are: none"):
+        exec(source, told)
