@@ -12,7 +12,7 @@ NEAREST = 5
 # Limits of being a copy, measured on planted ones (tests/README.md): a distance in units of those to
 # the fifth neighbours, and grey levels by which brightest and darkest colours may differ.
 MOST_DISTANCE, MOST_LEVELS = 0.66, 25
-BLOCK_BYTES = 1 << 27  # of similarities at a time
+BLOCK_BYTES = 1 << 26  # of similarities at a time
 
 
 @dataclass(frozen=True)
