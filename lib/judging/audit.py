@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from scipy.stats import chi2, gamma
 
 from lib.data.split import deal_folds
@@ -17,11 +17,11 @@ SHARES, TEMPERATURES = np.append(0, np.geomspace(2e-4, 0.6, 160)), np.geomspace(
 DOUBT = 0.1
 
 
-def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.ndarray, float]:
+def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.ndarray, tuple]:
     """Answer every picture by a linear classifier that has not seen it, nor any of its family.
 
-    One penalty serves all: chosen for each fold anew, as where classifiers are judged, it would take
-    five times as long and rank no better.
+    One penalty and temperature serve all folds: chosen for each anew, as where classifiers are
+    judged, they would take several times as long. Two numbers tell nothing of a single picture.
 
     Args:
         basis: `linear.Basis` of the features.
@@ -29,16 +29,17 @@ def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.
         families: int (n,), equal for pictures that belong together.
         folds: into which the set is dealt.
 
-    Returns float64 (n, classes), and the penalty.
+    Returns float64 (n, classes), and what `linear.choose_penalty` returns.
     """
     every, num_classes = np.arange(len(y_true)), y_true.max() + 1
-    penalty = linear.choose_penalty(basis, y_true, num_classes, every, families, seed)
+    choice = linear.choose_penalty(basis, y_true, num_classes, every, families, seed)
+    penalty, temperature, _ = choice
     fold, y_prob = deal_folds(y_true, families, folds, seed), np.empty((len(y_true), num_classes))
     for held in range(folds):
         learned, asked = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
         weights = linear.fit_linear(basis, y_true, num_classes, penalty, learned)
-        y_prob[asked] = linear.predict(basis, weights, asked)
-    return y_prob, penalty
+        y_prob[asked] = softmax(linear.find_logits(basis, weights, asked) / temperature, axis=1)
+    return y_prob, choice
 
 
 def rank_labels(y_prob, y_true) -> pd.DataFrame:
