@@ -16,6 +16,7 @@ ALLOWED = {
     "BATCH_SIZE": {"type": "integer", "minimum": 1, "maximum": 8192},
     "CHOICE": {"enum": ["best", "cheapest"]},
     "CLASS_WEIGHTS": {"enum": ["none", "balanced"]},
+    "CLOSENESS": {"type": "number", "minimum": 0, "maximum": 1},
     "CONFUSED_PAIRS": COUNT,
     "COUNT": COUNT,
     "COVERAGE": {"type": "number", "minimum": 0.01, "maximum": 0.9999},
@@ -24,6 +25,7 @@ ALLOWED = {
     "EPOCHS": {"type": "integer", "minimum": 1, "maximum": 100_000},
     "EXAMPLES": SHOWN,
     "EXPORT": FLAG,
+    "FOLDS": {"type": "integer", "minimum": 2, "maximum": 20},
     "IMAGES": {"type": ["string", "array"], "pattern": r"\S", "items": TEXT},
     "IMAGE_SIZE": SIDE | {"type": ["integer", "null"]},
     "IMAGE_SIZES": {"type": "array", "minItems": 1, "items": SIDE},
@@ -39,6 +41,7 @@ ALLOWED = {
     "STAGES": COUNT,
     "SUBMISSION": FLAG,
     "TENSORBOARD": FLAG,
+    "TO_LABEL": COUNT,
     "UPLOAD": FLAG,
     "WEIGHTS": {"type": ["string", "null"], "pattern": r"\S"},
 }

@@ -21,7 +21,8 @@ data.demo data.colours data.pictures data.quality data.split data.listing data.l
 data.pixels data.copies data.generators
 models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones
 models.linear models.contest models.stages models.trial models.finetuning models.litert models.explain models.predict
-judging.intervals judging.calibration judging.conformal judging.metrics judging.comparisons judging.wording judging.contests
+judging.intervals judging.calibration judging.conformal judging.metrics judging.comparisons judging.neighbours judging.audit
+judging.wording judging.contests
 judging.claims judging.answers judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",

@@ -1,0 +1,173 @@
+"""Labels that are probably wrong, how many there are, and which pictures to label next."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import log_softmax, softmax
+from scipy.stats import chi2, gamma
+
+from lib.data.split import deal_folds
+from lib.judging import comparisons
+from lib.judging.intervals import LEVEL
+from lib.models import linear
+
+# Shares of wrong labels and temperatures that are tried.
+SHARES, TEMPERATURES = np.append(0, np.geomspace(2e-4, 0.6, 160)), np.geomspace(0.25, 4, 140)
+# Of the classifier's other disagreements with the labels, the part that the estimate may take for
+# wrong labels, or wrong labels for it: chosen so that the interval holds (tests/README.md).
+DOUBT = 0.1
+
+
+def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.ndarray, tuple]:
+    """Answer every picture by a linear classifier that has not seen it, nor any of its family.
+
+    One penalty and temperature serve all folds: chosen for each anew, as where classifiers are
+    judged, they would take several times as long. Two numbers tell nothing of a single picture.
+
+    Args:
+        basis: `linear.Basis` of the features.
+        y_true: int (n,), from 0 without gaps.
+        families: int (n,), equal for pictures that belong together.
+        folds: into which the set is dealt.
+
+    Returns float64 (n, classes), and what `linear.choose_penalty` returns.
+    """
+    every, num_classes = np.arange(len(y_true)), y_true.max() + 1
+    choice = linear.choose_penalty(basis, y_true, num_classes, every, families, seed)
+    penalty, temperature, _ = choice
+    fold, y_prob = deal_folds(y_true, families, folds, seed), np.empty((len(y_true), num_classes))
+    for held in range(folds):
+        learned, asked = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
+        weights = linear.fit_linear(basis, y_true, num_classes, penalty, learned)
+        y_prob[asked] = softmax(linear.find_logits(basis, weights, asked) / temperature, axis=1)
+    return y_prob, choice
+
+
+def rank_labels(y_prob, y_true) -> pd.DataFrame:
+    """Rank pictures by how improbable their own label is, as held-out answers have it.
+
+    Self-confidence: the probability of the label itself. (Northcutt, Jiang and Chuang 2021 compare
+    it with other rules.)
+
+    Args:
+        y_prob: float (n, classes), of classifiers that have not seen the picture.
+        y_true: int (n,), the labels.
+
+    Returns columns suggested (int, the most probable class), self_confidence, rank (from 1, all
+    different), in the order of the pictures. It is a ValueError where there is one class only.
+    """
+    if y_prob.shape[1] < 2:
+        raise ValueError("One class only: an audit asks which other class a picture may show.")
+    own = y_prob[np.arange(len(y_true)), y_true]
+    rank = np.empty(len(own), int)
+    rank[np.argsort(own, kind="stable")] = np.arange(1, len(own) + 1)
+    suggested = y_prob.argmax(axis=1)
+    return pd.DataFrame({"suggested": suggested, "self_confidence": own, "rank": rank})
+
+
+def estimate_wrong(y_prob, y_true) -> tuple[list[float], pd.DataFrame]:
+    """Estimate how many labels are wrong, in all and by pair of classes, with 95 % intervals.
+
+    Answers that miss are of two kinds: those of a classifier that errs about as often as it admits,
+    and those of labels that were drawn without regard to the picture. So a label has the probability
+    (1 - s) q + s (1 - q) / (classes - 1), where q is the answer's, softened by a temperature, and s
+    the share of wrong labels. Both are fitted by maximum likelihood, and the interval of s is that
+    of the likelihood ratio (Wilks 1938). It is widened by `DOUBT` times the share of other misses,
+    since no likelihood knows how wrong its own form is.
+
+    Args:
+        y_prob, y_true: as in `rank_labels`.
+
+    Returns:
+        [number, low, high], in pictures.
+        Columns label, suggested (int, the classes), number, low, high, the largest number first: the
+        expected number of each pair; its interval is that of a Poisson mean (Garwood 1936) at the
+        ends of the whole interval.
+    """
+    logits, own = np.log(np.maximum(y_prob, 1e-12)), np.arange(len(y_true))
+    n, classes = logits.shape
+    surprise = np.full((len(SHARES), len(TEMPERATURES)), np.inf)
+    for column, temperature in enumerate(TEMPERATURES):
+        q = np.exp(log_softmax(logits / temperature, axis=1)[own, y_true])
+        mixed = q + SHARES[:, np.newaxis] * ((1 - q) / (classes - 1) - q)
+        surprise[:, column] = -np.log(np.maximum(mixed, 1e-300)).sum(axis=1)
+    profile, column = surprise.min(axis=1), surprise.argmin(axis=1)
+    best = int(profile.argmin())
+    held = np.flatnonzero(profile <= profile[best] + chi2.ppf(1 - LEVEL, 1) / 2)
+    missed = np.mean(y_prob.argmax(axis=1) != y_true)
+    doubt = DOUBT * max(missed - SHARES[best], 0)
+    low, high = max(SHARES[held[0]] - doubt, 0), min(SHARES[held[-1]] + doubt, 1)
+    shares, softened = np.array([SHARES[best], low, high]), logits / TEMPERATURES[column[best]]
+    expected = [_expect_pairs(softened, y_true, share) for share in shares]
+    return (shares * n).tolist(), _tabulate_pairs(*expected)
+
+
+def _expect_pairs(logits, y_true, share) -> np.ndarray:
+    # The expected number of pictures with each label (row) that are of each other class (column).
+    y_prob, own = np.exp(log_softmax(logits, axis=1)), np.arange(len(y_true))
+    classes, q = y_prob.shape[1], y_prob[own, y_true]
+    drawn = share * (1 - q) / (classes - 1)
+    wrong = drawn / np.maximum((1 - share) * q + drawn, 1e-300)
+    y_prob[own, y_true] = 0
+    y_prob *= (wrong / np.maximum(y_prob.sum(axis=1), 1e-300))[:, np.newaxis]
+    table = np.zeros((classes, classes))
+    np.add.at(table, y_true, y_prob)
+    return table
+
+
+def _tabulate_pairs(number, low, high) -> pd.DataFrame:
+    label, suggested = np.nonzero(~np.eye(len(number), dtype=bool))
+    number, low, high = (table[label, suggested] for table in (number, low, high))
+    low = np.where(low > 1e-9, gamma.ppf(LEVEL / 2, np.maximum(low, 1e-9)), 0)
+    bounds = {"low": low, "high": gamma.ppf(1 - LEVEL / 2, high + 1)}
+    table = pd.DataFrame({"label": label, "suggested": suggested, "number": number} | bounds)
+    return table.sort_values("number", ascending=False, kind="stable", ignore_index=True)
+
+
+def choose_next(rows, y_prob, count: int) -> np.ndarray:
+    """Choose unlabelled pictures that teach most: unsure ones, each unlike those chosen before.
+
+    A picture stands where the slope of the loss would be if the answer were right (the embedding of
+    BADGE: Ash et al. 2020), so what the classifier is sure of lies near the origin. From there on
+    the farthest from all chosen is next (k-centre, Gonzalez 1985; Sener and Savarese 2018); a near
+    copy of a chosen one is never far.
+
+    Args:
+        rows: float32 (n, d), each of length 1.
+        y_prob: float (n, classes).
+
+    Returns int (min(count, n),), positions in the order of choice.
+    """
+    slopes = np.array(y_prob, float)
+    slopes[np.arange(len(slopes)), slopes.argmax(axis=1)] -= 1
+    squares = (slopes**2).sum(axis=1)
+    apart, chosen = squares.copy(), []
+    for _ in range(min(count, len(rows))):
+        apart[chosen[-1:]] = -1
+        chosen.append(int(apart.argmax()))
+        last = chosen[-1]
+        products = (slopes @ slopes[last]) * (rows @ rows[last])
+        apart = np.minimum(apart, squares + squares[last] - 2 * products)
+    return np.array(chosen, int)
+
+
+def compare_answers(before: pd.DataFrame, after: pd.DataFrame, families: pd.Series) -> dict:
+    """Compare answers from before and after labels were corrected, on what both can be judged by.
+
+    Args:
+        before, after: columns file, label, predicted, of validation pictures.
+        families: int, by file.
+
+    Returns n (pictures of both whose label is the same), before and after (the shares that are
+    right), difference, low, high and p_value as in `comparisons.compare_pair`, and changed (pictures
+    that only one of them has, or with another label).
+    """
+    both = before.merge(after, on=["file", "label"], suffixes=("_before", "_after"))
+    found = {"n": len(both), "changed": len(set(before.file) | set(after.file)) - len(both)}
+    if not len(both):
+        return found
+    right = [(both[f"predicted_{time}"] == both.label).to_numpy() for time in ("after", "before")]
+    members = pd.factorize(families.reindex(both.file))[0]
+    difference, p_value = comparisons.compare_pair(*right, members)
+    low, high = comparisons.bound_difference(*right, members)
+    found |= {"before": right[1].mean(), "after": right[0].mean(), "difference": difference}
+    return found | {"low": low, "high": high, "p_value": p_value}

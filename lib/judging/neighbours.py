@@ -1,0 +1,139 @@
+"""Neighbours in feature space: copies that hashes miss, and what is unlike its class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+# How many neighbours tell how densely pictures lie around one.
+NEAREST = 5
+# Limits of being a copy, measured on planted ones (tests/README.md): a distance in units of those to
+# the fifth neighbours, and grey levels by which brightest and darkest colours may differ.
+MOST_DISTANCE, MOST_LEVELS = 0.66, 25
+BLOCK_BYTES = 1 << 26  # of similarities at a time
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The pictures nearest to each, those of its own family left out.
+
+    Distances are Euclidean, between vectors of length 1; infinite where there is no such picture.
+
+    Attributes:
+        nearest, distances: int and float32 (n, NEAREST), of all pictures, the nearest first.
+        similar: int (n,), the nearest of the class that was suggested; -1 for none.
+        spread: float32 (n,), mean distance to the `NEAREST` nearest of the picture's own class.
+    """
+
+    nearest: np.ndarray
+    distances: np.ndarray
+    similar: np.ndarray
+    spread: np.ndarray
+
+
+def scale_features(features) -> np.ndarray:
+    """Return features with roots for values and length 1: float32 (n, d).
+
+    Roots keep a few strong features from deciding alone (Perronnin, Sánchez and Mensink 2010).
+    """
+    rows = np.array(features[:], np.float32)
+    rows = np.sign(rows) * np.sqrt(np.abs(rows))
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def find_neighbours(rows, y_true, suggested, families) -> Neighbours:
+    """Compare every picture with every other, exactly, block by block.
+
+    Args:
+        rows: float32 (n, d), as `scale_features` returns them.
+        y_true, suggested: int (n,), each picture's class, and the one to look for a neighbour in.
+        families: int (n,), equal for pictures that are known to belong together.
+    """
+    n, count = len(rows), min(NEAREST, len(rows) - 1)
+    nearest, distances = np.zeros((n, NEAREST), int), np.full((n, NEAREST), np.inf, np.float32)
+    similar, spread = np.empty(n, int), np.empty(n, np.float32)
+    step = max(1, BLOCK_BYTES // (4 * n))
+    for start in range(0, n, step):
+        block = slice(start, start + step)
+        alike = rows[block] @ rows.T
+        alike[families[block, np.newaxis] == families] = -np.inf
+        nearest[block, :count], distances[block, :count] = _take_nearest(alike, count)
+        of_class = np.where(y_true[block, np.newaxis] == y_true, alike, -np.inf)
+        spread[block] = _average(_take_nearest(of_class, count)[1])
+        of_suggested = np.where(suggested[block, np.newaxis] == y_true, alike, -np.inf)
+        best = of_suggested.argmax(axis=1)
+        found = np.isfinite(of_suggested[np.arange(len(best)), best])
+        similar[block] = np.where(found, best, -1)
+    return Neighbours(nearest, distances, similar, spread)
+
+
+def _take_nearest(alike, count):
+    places = np.argpartition(-alike, count - 1, axis=1)[:, :count]
+    found = np.take_along_axis(alike, places, axis=1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    places, found = (np.take_along_axis(one, order, axis=1) for one in (places, found))
+    return places, np.sqrt(np.maximum(2 - 2 * found, 0))
+
+
+def _average(distances):
+    counts = np.isfinite(distances).sum(axis=1)
+    sums = np.where(np.isfinite(distances), distances, 0).sum(axis=1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+
+
+def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
+    """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
+
+    Two things that don't know of each other must agree. The pair is close for where it lies: its
+    distance, divided by the geometric mean of those to either's fifth neighbour (as in the
+    self-tuning kernel of Zelnik-Manor and Perona 2004), is `most` at the largest. And both have the
+    same share of bright and of dark places: sorted, the largest and smallest of red, green and blue
+    differ in few levels on average, which neither a turn nor another hue changes.
+
+    Args:
+        thumbnails: uint8 (n, 16, 16, 3), in the order of the neighbours.
+
+    Returns columns a, b (positions, a < b) and closeness (that ratio), the closest first.
+    """
+    scales = np.maximum(neighbours.distances[:, -1], 1e-6)
+    first, column = np.nonzero(
+        np.isfinite(neighbours.distances) & np.isfinite(scales)[:, np.newaxis]
+    )
+    second = neighbours.nearest[first, column]
+    ratio = neighbours.distances[first, column] / np.sqrt(scales[first] * scales[second])
+    a, b = np.minimum(first, second), np.maximum(first, second)
+    pairs = pd.DataFrame({"a": a, "b": b, "closeness": ratio.astype(float)})
+    pairs = pairs[pairs.closeness <= most].drop_duplicates(["a", "b"])
+    levels = [_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b")]
+    pairs = pairs[np.abs(levels[0] - levels[1]).mean(axis=1) <= MOST_LEVELS]
+    return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
+
+
+def _sort_levels(thumbnails):
+    ends = (thumbnails.max(axis=3, initial=0), thumbnails.min(axis=3, initial=255))
+    return np.hstack([np.sort(end.reshape(len(end), 256), axis=1) for end in ends]).astype(float)
+
+
+def join_groups(families, pairs: pd.DataFrame) -> np.ndarray:
+    """Number the groups that families and pairs of pictures make together: int (n,)."""
+    families = np.unique(families, return_inverse=True)[1]
+    ends, size = (families[pairs[end].to_numpy(int)] for end in ("a", "b")), families.max() + 1
+    graph = coo_array((np.ones(len(pairs)), tuple(ends)), shape=(size, size))
+    return connected_components(graph, directed=False)[1][families]
+
+
+def find_outliers(spread, y_true) -> np.ndarray:
+    """Tell which pictures are unlike all others of their class: bool (n,).
+
+    The mean distance to the nearest of the class (Angiulli and Pizzuti 2002), divided by the class's
+    median, lies above the upper fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
+    """
+    ratio = np.full(len(spread), np.nan)
+    for label in np.unique(y_true):
+        members = (y_true == label) & np.isfinite(spread)
+        if members.any():
+            ratio[members] = spread[members] / max(np.median(spread[members]), 1e-12)
+    low, high = np.nanquantile(ratio, [0.25, 0.75]) if np.isfinite(ratio).any() else (0, 0)
+    return np.nan_to_num(ratio) > high + 1.5 * (high - low)

@@ -1,0 +1,126 @@
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from planted import draw_features, measure_ranking, plant_labels
+from scipy.special import softmax
+
+from lib.data import split
+from lib.judging import audit, neighbours
+from lib.models import linear, saved
+from lib.storage import read_table
+from lib.workspace import REPOSITORY
+
+
+def draw_answers(truth, seed, apart=4, too_sure=1.5):
+    """Draw answers of a classifier that errs on hard pictures and is too sure of itself."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1, (len(truth), truth.max() + 1))
+    logits[np.arange(len(truth)), truth] += apart * rng.gamma(4, 0.25, len(truth))
+    return softmax(too_sure * logits, axis=1)
+
+
+def answer(features, y_true, families=None):
+    families = np.arange(len(y_true)) if families is None else families
+    return audit.answer_held_out(linear.find_basis(features), y_true, families, 5, 0)[0]
+
+
+def test_planted_errors_come_first_in_the_ranking():
+    features, truth = draw_features(300, 5, 0)
+    labels, planted = plant_labels(truth, 0.05, 0)
+    table = audit.rank_labels(answer(features, labels), labels)
+    precision, recall = measure_ranking(table["rank"].to_numpy(), planted)
+    assert precision >= 0.75 and recall >= 0.9
+    right = table.suggested.to_numpy()[planted] == truth[planted]
+    assert right.mean() >= 0.75, "what is suggested is what was there before"
+
+
+def test_ranks_are_all_different_and_follow_self_confidence():
+    y_prob = np.array([[0.2, 0.8], [0.2, 0.8], [0.9, 0.1]])
+    table = audit.rank_labels(y_prob, np.array([0, 0, 0]))
+    assert list(table["rank"]) == [1, 2, 3] and list(table.suggested) == [1, 1, 0]
+    assert list(table.self_confidence) == [0.2, 0.2, 0.9]
+
+
+def test_one_class_only_is_an_error():
+    with pytest.raises(ValueError, match="One class only"):
+        audit.rank_labels(np.ones((3, 1)), np.zeros(3, int))
+
+
+@pytest.mark.parametrize("share", [0, 0.05, 0.2])
+def test_interval_holds_the_number_of_wrong_labels(share):
+    held = []
+    for seed in range(10):
+        truth = np.arange(400) % 10
+        labels, planted = plant_labels(truth, share, seed)
+        (number, low, high), pairs = audit.estimate_wrong(draw_answers(truth, seed), labels)
+        assert low <= number <= high and pairs.number.sum() == pytest.approx(number, abs=2)
+        held.append(low <= len(planted) <= high)
+    assert sum(held) >= 9
+
+
+def test_swapped_pair_of_classes_is_named():
+    truth = np.arange(400) % 4
+    labels = truth.copy()
+    labels[np.flatnonzero(truth == 2)[:12]] = 1
+    _, pairs = audit.estimate_wrong(draw_answers(truth, 0, apart=6), labels)
+    worst = pairs.iloc[0]
+    assert (worst.label, worst.suggested) == (1, 2) and worst.low <= 12 <= worst.high
+
+
+def test_a_class_of_few_pictures_or_of_one_family_is_answered_too():
+    features, truth = draw_features(30, 2, 0)
+    labels = np.r_[truth, [2, 2]]
+    features = np.r_[features, features[:2] + 1][:, :8].astype(np.float32)
+    for families in (np.arange(32), np.r_[np.arange(30), [30, 30]]):
+        y_prob = answer(features, labels, families)
+        assert np.isfinite(y_prob).all()
+        table = audit.rank_labels(y_prob, labels)
+        found = neighbours.find_neighbours(
+            neighbours.scale_features(features), labels, table.suggested.to_numpy(), families
+        )
+        outliers = neighbours.find_outliers(found.spread, labels)
+        (number, low, high), _ = audit.estimate_wrong(y_prob, labels)
+        assert 0 <= low <= number <= high <= 32 and outliers.shape == (32,)
+
+
+def test_next_to_label_are_unsure_and_no_copies_of_each_other():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 16)).astype(np.float32)
+    y_prob = np.tile([0.98, 0.01, 0.01], (60, 1))
+    y_prob[:30] = rng.dirichlet([30, 30, 30], 30)
+    rows[1:10], y_prob[1:10] = rows[0], y_prob[0]
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    chosen = audit.choose_next(rows, y_prob, 15)
+    assert len(set(chosen)) == 15 and (chosen < 30).all()
+    assert (chosen < 10).sum() <= 1, "ten copies count as one"
+    assert sorted(audit.choose_next(rows, y_prob, 100)) == list(range(60))
+    assert len(audit.choose_next(rows[:0], y_prob[:0], 5)) == 0
+
+
+def test_before_and_after_are_compared_on_unchanged_labels_alone():
+    files = [f"{k}.png" for k in range(40)]
+    before = pd.DataFrame({"file": files, "label": "a", "predicted": ["b"] * 20 + ["a"] * 20})
+    after = before.assign(predicted="a").drop(index=39)
+    after.loc[0, "label"] = "b"
+    families = pd.Series(range(40), index=files)
+    found = audit.compare_answers(before, after, families)
+    assert (found["n"], found["changed"]) == (38, 2)
+    assert found["before"] == pytest.approx(19 / 38) and found["after"] == 1
+    assert found["low"] > 0 and found["p_value"] < 1e-4
+    assert audit.compare_answers(before, after[:0], families) == {"n": 0, "changed": 40}
+
+
+@pytest.mark.parametrize("asked", ["", "baseline_cnn"])
+def test_without_kept_features_the_error_names_the_notebooks_that_make_them(prepared, asked):
+    path = REPOSITORY / "notebooks/09_label_audit.ipynb"
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
+    (source,) = [text for text in cells if "raise FileNotFoundError" in text and "contest" in text]
+    told = {"ws": prepared, "MODEL": asked, "saved": saved, "read_table": read_table}
+    with pytest.raises(FileNotFoundError, match="04_resnet50_transfer or 07_backbones"):
+        exec(source, told)
+    about = {"name": "baseline_cnn", "notebook": "02_baseline_cnn", "weights": "from scratch"}
+    about |= {"split_hash": split.identify_set(prepared)}
+    prepared.save_json(about, "models/baseline_cnn.json")
+    with pytest.raises(FileNotFoundError, match="There are: none"):
+        exec(source, told)
