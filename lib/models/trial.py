@@ -98,7 +98,8 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
 
     Returns:
         For the model's JSON: key; accuracy and loss on the pictures set apart, lists that begin
-        with the start; epochs, after how many the loss was lowest, 0 for the start.
+        with the start; epochs, after how many the loss was lowest among those that make no more
+        mistakes than the start; 0 for the start itself.
     """
     parts = [training.TRAINING_VERSION, start, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())
@@ -110,4 +111,5 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
     run = training.fit(top, train, held_out, ws, f"{name}-trial", epochs, settings, class_weight)
     accuracy = [first["accuracy"], *run.history.val_accuracy]
     loss = [first["loss"], *run.history.val_loss]
-    return {"key": key, "accuracy": accuracy, "loss": loss, "epochs": int(np.argmin(loss))}
+    best = int(np.argmin(np.where(np.array(accuracy) >= accuracy[0], loss, np.inf)))
+    return {"key": key, "accuracy": accuracy, "loss": loss, "epochs": best}

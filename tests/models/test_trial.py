@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from test_finetuning import ABOUT, NAME, build_top, save_transfer
 
@@ -80,6 +81,16 @@ def test_trial_measures_the_start_and_every_epoch_and_chooses_the_lowest_loss(pr
 def test_training_that_only_harms_is_answered_with_no_epochs(prepared):
     save_transfer(prepared)
     assert try_tiny(prepared, rate=10.0)["epochs"] == 0
+
+
+def test_an_epoch_with_more_mistakes_than_the_start_does_not_count(prepared, monkeypatch):
+    save_transfer(prepared)
+    first = try_tiny(prepared)["accuracy"][0]
+    shown = {"val_loss": [0.01, 0.02], "val_accuracy": [first - 0.1, first]}
+    run = trial.training.Run(pd.DataFrame(shown), "key", taken=False)
+    monkeypatch.setattr(trial.training, "fit", lambda *arguments: run)
+    monkeypatch.setenv("TRAIN_ANEW", "1")
+    assert try_tiny(prepared)["epochs"] == 2
 
 
 def test_finished_trial_is_taken_from_the_models_file_until_something_changes(
