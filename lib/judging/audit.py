@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax, softmax
 from scipy.stats import chi2, gamma
+from threadpoolctl import threadpool_limits
 
 from lib.data.split import deal_folds
 from lib.judging import comparisons
@@ -17,6 +18,8 @@ SHARES, TEMPERATURES = np.append(0, np.geomspace(2e-4, 0.6, 160)), np.geomspace(
 DOUBT = 0.1
 
 
+# Threads that must share busy cores wait for each other at every small step: 0.8 s became 40.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.ndarray, tuple]:
     """Answer every picture by a linear classifier that has not seen it, nor any of its family.
 
