@@ -1,13 +1,16 @@
 """A linear classifier on kept features, and its cross-validation."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from lib.data.split import deal_folds
+from lib.machine import count_cores
 
 # Strengths of the regularisation that are tried, from the strongest on; folds that choose among them.
 PENALTIES, INNER_FOLDS = np.logspace(-2, -6, 9), 3
@@ -16,6 +19,10 @@ TEMPERATURES = np.geomspace(1 / 16, 4, 49)
 ENOUGH = 2000
 # The most steps of a fit, and the relative gain that ends it.
 STEPS, PRECISION = 100, 1e-5
+
+
+# Threads of BLAS are limited to one below: these matrices are narrow, and where other work is done,
+# threads wait for one another, up to fifty times as long.
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Basis:
         return kernel.astype(np.float32), (weights[-1] - self.mean @ kernel).astype(np.float32)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def find_basis(features) -> Basis:
     """Find the principal axes of features, float32 (n, d), each divided by its standard deviation."""
     rows = np.array(features[:], np.float32)
@@ -110,6 +118,7 @@ def find_logits(basis: Basis, weights: np.ndarray, chosen) -> np.ndarray:
     return basis.rows[chosen] @ weights[:-1].astype(np.float32) + weights[-1]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> tuple:
     """Choose the penalty under which rows that were held out are least surprising.
 
@@ -163,15 +172,21 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
     """
     repeats, count = folds.shape[1], folds.max() + 1
     y_prob, accuracies = np.zeros((len(y_true), num_classes)), np.zeros((repeats, count))
-    with tqdm(total=repeats * count, desc="cross-validation", unit="fold") as progress:
-        for repeat, held in np.ndindex(accuracies.shape):
-            learned = np.flatnonzero(folds[:, repeat] != held)
-            asked = np.flatnonzero(folds[:, repeat] == held)
-            choice = choose_penalty(basis, y_true, num_classes, learned, families, seed)
-            penalty, temperature, start = choice
-            weights = fit_linear(basis, y_true, num_classes, penalty, learned, start)
-            answers = softmax(find_logits(basis, weights, asked) / temperature, axis=1)
+
+    def judge_fold(place):
+        repeat, held = place
+        learned = np.flatnonzero(folds[:, repeat] != held)
+        asked = np.flatnonzero(folds[:, repeat] == held)
+        choice = choose_penalty(basis, y_true, num_classes, learned, families, seed)
+        penalty, temperature, start = choice
+        weights = fit_linear(basis, y_true, num_classes, penalty, learned, start)
+        return place, asked, softmax(find_logits(basis, weights, asked) / temperature, axis=1)
+
+    # A fold a core, each without threads of its own.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(count_cores()) as pool:
+        judged = pool.map(judge_fold, np.ndindex(accuracies.shape))
+        options = {"total": repeats * count, "desc": "cross-validation", "unit": "fold"}
+        for place, asked, answers in tqdm(judged, **options):
             y_prob[asked] += answers / repeats
-            accuracies[repeat, held] = (answers.argmax(axis=1) == y_true[asked]).mean()
-            progress.update()
+            accuracies[place] = (answers.argmax(axis=1) == y_true[asked]).mean()
     return y_prob, accuracies
