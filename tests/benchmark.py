@@ -5,6 +5,7 @@
     make bench ARGUMENTS=--quick                 the rows that take 2 minutes
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
     make bench ARGUMENTS=--heads                 the rows about linear heads alone
+    make bench ARGUMENTS=--contest               the row about a contest of networks alone
     make bench ARGUMENTS="--engines --network FILE"   the rows about other engines alone, a network's
                                                  features without FILE of an untrained MobileNetV2
 
@@ -16,6 +17,7 @@ product would allow, were nothing else to do.
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import itertools
 import json
@@ -46,7 +48,8 @@ from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.models import backbones, configs, predict, training
+from lib.data.split import deal_folds
+from lib.models import backbones, configs, contest, folding, linear, predict, training
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
@@ -58,6 +61,7 @@ ENGINES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
 # A linear head's rows, classes, and how far apart the classes are.
 HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
 FEATURES, FOLDS = 2048, 5
+CONTESTANTS = ["MobileNet", "MobileNetV2", "EfficientNetV2B0", "ResNet50V2"]
 STRENGTHS = np.logspace(-4, 1, 6)
 CROSS_VALIDATION = f"""
 import sys, time
@@ -570,7 +574,8 @@ def measure_engines(network: Path | None, pairs: int, root: Path) -> list[dict]:
     extractor = pool_network(network)
     shape = (2, BATCH_SIZE, *extractor.input_shape[1:])
     batches = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
-    engines = {"ours": lambda pictures: backbones._compute(extractor, pictures)}
+    folded = folding.fold_normalisations(extractor)
+    engines = {"ours": lambda pictures: backbones._compute(folded, pictures)}
     features = {"ours": engines["ours"](batches[0])}
     for name, package in ENGINES.items():
         if all(map(importlib.util.find_spec, (package, "tf2onnx"))):
@@ -675,6 +680,45 @@ def measure_head(root: Path, count: int, classes: int, apart: float, compare: bo
         )
     row["note"] += f"; load {os.getloadavg()[0]:.1f}"
     return row
+
+
+def measure_contest(ws, pairs: int) -> dict:
+    """Compare a whole contest of networks with its passes and fits alone."""
+    table = split.read_split(ws)
+    train = table[table.part == "train"]
+    y_true = np.unique(train.label, return_inverse=True)[1]
+    images = pixels.open_pixels(ws, train.file, 224)
+
+    def forget():
+        for file in ws.scratch.glob("*/features_*"):
+            file.unlink()
+
+    def judge(features):
+        families, count = np.arange(len(y_true)), y_true.max() + 1
+        folds = np.stack([deal_folds(y_true, families, FOLDS, s) for s in range(2)], axis=1)
+        for found in features:
+            basis = linear.find_basis(found)
+            linear.cross_validate(basis, y_true, count, families, folds, SEED)
+
+    def hold():
+        asked = (CONTESTANTS, None, 224, train.file, ws, SEED)
+        judge(contest.gather_features(*asked)[1].values())
+
+    whole, alone = [], []
+    for _ in range(pairs):
+        forget()
+        whole.append(time_call(hold))
+        forget()
+        passes = []
+        for name in CONTESTANTS:
+            machine.set_seed(SEED, deterministic=False)
+            backbone = backbones.load_backbone(name, None, 224, {}, None)
+            extractor = backbones.build_extractor(backbone)
+            look = functools.partial(backbones.cached_features, extractor, images, ws.scratch)
+            passes += [time_call(look), time_call(functools.partial(judge, [look()]))]
+        alone.append(sum(passes))
+    what = f"contest of {', '.join(CONTESTANTS)}; left: their passes and fits alone"
+    return make_row(what, alone, whole, "s", more_is_better=False, n=len(y_true))
 
 
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
@@ -847,6 +891,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
     parser.add_argument("--scale", action="store_true", help="only the rows about many pictures")
     parser.add_argument("--heads", action="store_true", help="only the rows about linear heads")
+    parser.add_argument("--contest", action="store_true", help="only the row about a contest")
     parser.add_argument("--engines", action="store_true", help="only the rows about other engines")
     parser.add_argument(
         "--network", type=Path, help="a .keras file, pixels to maps, for these rows"
@@ -878,6 +923,10 @@ def measure_all(options, root: Path):
     if options.heads:
         yield from measure_heads(root / "heads")
         return
+    if options.contest:
+        train = options.photos or draw_photographs(root / "train", 1200)
+        yield measure_contest(prepare(train, root), 3)
+        return
     if not options.scale:
         count, pairs = (320, 3) if options.quick else (1000, 3)
         train = options.photos or draw_photographs(root / "train", count)
@@ -896,6 +945,7 @@ def measure_all(options, root: Path):
             for name in ("02_baseline_cnn", "03_augmented_cnn"):
                 yield measure_step(ws, pairs, name)
             yield measure_precision(ws)
+            yield measure_contest(ws, 2)
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
             yield from measure_chain(ws, pairs, transfer)
