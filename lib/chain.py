@@ -162,19 +162,22 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
     Raises:
         ValueError: no chosen notebook has a parameter, or a value is not YAML or not allowed.
     """
-    known = {
-        name: set(papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))) for name in names
-    }
+    known = {name: papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb")) for name in names}
     values = {}
     for key, text in pairs:
         if not any(key in parameters for parameters in known.values()):
             every = ", ".join(sorted(set().union(*known.values())))
-            raise ValueError(
-                f"-p {key}: no chosen notebook has this parameter. They have: {every}."
-            )
+            raise ValueError(f"-p {key}: no chosen notebook has it. They have: {every}.")
         values[key] = parse_value(key, text)
     check_parameters(values)
-    return {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
+    values = {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
+    for name in names:
+        # None is the size of a backbone's own.
+        if values[name].get("IMAGE_SIZE", 0) is None and not {"BACKBONE", "BACKBONES"} & set(
+            known[name]
+        ):
+            del values[name]["IMAGE_SIZE"]
+    return values
 
 
 def parse_value(key: str, text: str):

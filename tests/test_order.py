@@ -152,3 +152,12 @@ def test_make_test_runs_every_notebook_in_the_order_of_the_chain(stand_ins):
     plan = plan_make(stand_ins.parent, "test")
     assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
     assert runner.list_notebooks() == FIRST + BEYOND + JUDGES
+
+
+def test_no_size_reaches_only_notebooks_with_a_backbone():
+    pairs = [["IMAGE_SIZE", "None"], ["WEIGHTS", "None"]]
+    names = ["02_baseline_cnn", "04_resnet50_transfer", "07_backbones"]
+    values = chain.read_parameters(pairs, names)
+    assert values["02_baseline_cnn"] == {}
+    for name in names[1:]:
+        assert values[name] == {"IMAGE_SIZE": None, "WEIGHTS": None}

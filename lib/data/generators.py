@@ -93,6 +93,8 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
 
     Training is shuffled and, where asked for, augmented; validation is in the order of split.csv.
     """
+    if image_size is None:
+        raise ValueError("IMAGE_SIZE is None, a backbone's own size, and this network has none.")
     table = read_split(ws)
     class_names = sorted(set(table.label))
     parts = []

@@ -107,9 +107,15 @@ def deal_folds(y_true, families, folds: int, seed: int) -> np.ndarray:
     """Deal pictures into folds, the classes in nearly equal proportion, no family divided.
 
     Families, int (n,), are dealt like cards, class by class (that of a family's first picture), in
-    an order that the seed decides. Returns int (n,), the fold of each, from 0.
+    an order that the seed decides. Returns int (n,), the fold of each, from 0; raises a ValueError
+    where there are fewer families than folds.
     """
     _, first, families = np.unique(families, return_index=True, return_inverse=True)
+    if len(first) < folds:
+        raise ValueError(
+            f"{len(families)} pictures are {len(first)} families (copies, look-alikes, groups): too "
+            f"few to be dealt into {folds} folds. Add other pictures."
+        )
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(np.asarray(y_true)[first][order], kind="stable")]
     fold = np.empty(len(first), int)

@@ -15,17 +15,18 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
     Args:
         facts: columns candidate, pictures_per_second and any others, a row a candidate.
         y_true: int (n,). families: as in `intervals`.
-        y_prob: candidate to float (n, classes), answers to rows that were held out.
+        y_prob: candidate to float (repeats, n, classes), answers to rows that were held out.
         accuracies: candidate to float (repeats, folds), of the folds that were held out.
 
     Returns:
         The table, the most accurate first (of equals the fastest, then those that don't take part):
-        after candidate come accuracy, low, high (Wilson's 95 % interval), n; then difference to the
-        best, difference_low, difference_high, p_value and p_holm (`compare_folds`; NaN for the best).
+        after candidate come accuracy (the mean over the repeats), low, high (Wilson's 95 %
+        interval), n; then difference to the best, difference_low, difference_high, p_value and
+        p_holm (`compare_folds`; NaN for the best).
     """
     rows = []
     for name, answers in y_prob.items():
-        right = answers.argmax(axis=1) == y_true
+        right = (answers.argmax(axis=2) == y_true).mean(axis=0)
         rows.append((name, right.mean(), *find_share_interval(right, families), len(right)))
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
     scores["n"] = scores.n.astype("Int64")
@@ -43,7 +44,8 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
 
     Training sets of folds overlap, so their accuracies vary too little: the variance of the mean
     difference is made larger by test size over training size (Nadeau and Bengio 2003), with Student's
-    t; Holm's correction as in `compare_pairs`, for p-values and for levels of intervals.
+    t; Holm's correction as in `compare_pairs`, for p-values and for levels of intervals. That the best
+    is the best of these very folds is not corrected for.
 
     Args:
         accuracies: candidate to float (repeats, folds).
@@ -76,15 +78,21 @@ def choose_candidate(table: pd.DataFrame, how: str) -> str:
     """
     taking = table[table.accuracy.notna()]
     if how == "cheapest":
-        taking = taking[~(taking.p_holm < LEVEL)]
+        taking = taking[~is_worse(taking)]
         taking = taking.sort_values("pictures_per_second", ascending=False, kind="stable")
     return taking.candidate.iloc[0]
+
+
+def is_worse(table: pd.DataFrame) -> pd.Series:
+    """Tell which candidates can be told from the best, and are worse: bool, in order."""
+    return (table.p_holm < LEVEL) & (table.difference < 0)
 
 
 def describe_contest(table: pd.DataFrame) -> str:
     """Say which candidate scores highest, and which others can be told apart from it."""
     best = table.iloc[0]
-    worse, alike = table.candidate[table.p_holm < LEVEL], table.candidate[table.p_holm >= LEVEL]
+    worse = table.candidate[is_worse(table)]
+    alike = table.candidate[table.p_holm.notna() & ~is_worse(table)]
     text = (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} pictures of the training part, "
         f"each held out (95 % interval {best.low:.3f}–{best.high:.3f})"

@@ -55,7 +55,7 @@ def count_members(y_true, families, num_classes: int) -> np.ndarray:
 
 def find_share_interval(right, families=None) -> list[float]:
     """Return the Wilson interval of the share of True in `right` (n,), with families."""
-    n, count = len(right), int(np.sum(right))
+    n, count = len(right), float(np.sum(right))
     # The share is moved a little to 1/2: what is always right has families too.
     effect = find_effect(right - (count + 1) / (n + 2), families)
     return wilson_interval(count / effect, n / effect)

@@ -60,18 +60,21 @@ def pool(patterns):
     Of maps the mean over all places (Lin, Chen and Yan 2014). Of tokens the class token, which stands
     first (ViT: Dosovitskiy et al. 2021; DINOv2: Oquab et al. 2024); where their number is a square,
     there is none, and the mean is taken. A vector, say of SigLIP's attention pooling, stays as it is;
-    of several outputs the pooled one is taken.
+    of several outputs the pooled one is taken. The name of the layer says which it was.
     """
     if isinstance(patterns, dict):
-        patterns = next(output for name, output in patterns.items() if "pooled" in name)
+        pooled = [output for name, output in patterns.items() if "pooled" in name]
+        if not pooled:
+            raise ValueError(f"BACKBONE: of its outputs {', '.join(patterns)} none is pooled.")
+        patterns = pooled[0]
     if len(patterns.shape) == 4:
-        return layers.GlobalAveragePooling2D(name="features")(patterns)
+        return layers.GlobalAveragePooling2D(name="mean_of_places")(patterns)
     if len(patterns.shape) == 2:
-        return layers.Identity(name="features")(patterns)
+        return layers.Identity(name="own_vector")(patterns)
     places = patterns.shape[1]
     if places is None or round(places**0.5) ** 2 == places:
-        return layers.GlobalAveragePooling1D(name="features")(patterns)
-    return layers.Flatten(name="features")(layers.Cropping1D((0, places - 1))(patterns))
+        return layers.GlobalAveragePooling1D(name="mean_of_tokens")(patterns)
+    return layers.Flatten(name="class_token")(layers.Cropping1D((0, places - 1))(patterns))
 
 
 def build_extractor(backbone: Network) -> keras.Model:
@@ -136,13 +139,19 @@ def measure_speed(extractor: keras.Model, images) -> float:
     batch = images[: FEATURE_BATCH * count_replicas(extractor)]
     # The first one builds the graph.
     _compute(extractor, batch)
-    started = time.perf_counter()
-    _compute(extractor, batch)
-    return len(batch) / (time.perf_counter() - started)
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        _compute(extractor, batch)
+        seconds.append(time.perf_counter() - started)
+    return len(batch) / min(seconds)
 
 
 def _compute(extractor, pictures) -> np.ndarray:
-    if count_replicas(extractor) == 1:
+    count, gpus = len(pictures), count_replicas(extractor)
+    if gpus == 1:
         return np.asarray(extractor.predict_on_batch(pictures), np.float32)
-    # Only `predict` divides a batch among the GPUs.
-    return np.asarray(extractor.predict(pictures, len(pictures), verbose=0), np.float32)
+    # Only `predict` divides a batch among the GPUs; each needs a picture.
+    pictures = np.concatenate([pictures, np.repeat(pictures[-1:], -count % gpus, axis=0)])
+    features = extractor.predict(pictures, len(pictures), verbose=0)
+    return np.asarray(features[:count], np.float32)

@@ -1,9 +1,12 @@
 """A contest of frozen networks: which of them serves these pictures best, and at what cost."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 
-from lib.data import pixels
+from lib.data.pixels import open_pixels
 from lib.machine import set_seed, use_all_gpus
 from lib.models.backbones import build_extractor, cached_features, load_backbone, measure_speed
 from lib.models.folding import fold_normalisations
@@ -24,12 +27,15 @@ def gather_features(
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"BACKBONES: two are called {name}: leave one out, or rename a file.")
-    facts, features = [], {}
+    facts, features, policy = [], {}, keras.config.dtype_policy()
     for entry in entries:
         row, found = enter_network(entry, weights, image_size, files, ws, seed)
         facts.append(row)
         if found is not None:
             features[row["candidate"]] = found
+        # One network after the other in memory; what they compute in stays.
+        keras.utils.clear_session(free_memory=True)
+        keras.config.set_dtype_policy(policy)
     return facts, features
 
 
@@ -46,7 +52,8 @@ def enter_network(
 
     Returns:
         facts: candidate (its name), entry, weights, image_size (pixels), parameters, megabytes (of
-            the weights in float32), features (how many), pictures_per_second (of a batch of 32, once
+            the weights in float32), features (how many), pooling
+            (`backbones.pool`), pictures_per_second (of a batch of 32, once
             the first is through), trained_on, licence, source, note (`origins`), reason ("", or why
             it does not take part, in which case all from image_size to note is missing).
         features: a `Selection`, float32 (n, features), or None.
@@ -54,25 +61,46 @@ def enter_network(
     facts = {"candidate": name_network(entry), "entry": entry}
     set_seed(seed, deterministic=False)
     try:
-        with use_all_gpus():
-            backbone = load_backbone(entry, weights, image_size, {}, None)
-            extractor = build_extractor(backbone)
-        images = pixels.open_pixels(ws, files, backbone.image_size)
-        facts |= {"weights": backbone.weights, "image_size": backbone.image_size}
-        count, size = extractor.count_params(), extractor.output_shape[-1]
-        facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
-        folded = fold_normalisations(extractor)
-        facts |= {"pictures_per_second": measure_speed(folded, images)}
-        features = cached_features(extractor, images, ws.scratch, folded)
-        return facts | describe_origin(entry, backbone.weights) | {"reason": ""}, features
+        told, features = _look(entry, weights, image_size, files, ws)
+        return facts | told | {"reason": ""}, features
     # Whatever keeps one network out, be it a full GPU: the others go on.
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        # Keras colours some of its messages.
+        words = re.sub(r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}").split()
+        reason = " ".join(words)
         print(f"{facts['candidate']} does not take part: {reason}")
         return facts | {"reason": reason}, None
-    finally:
-        # One network after the other in memory.
-        keras.utils.clear_session(free_memory=True)
+
+
+def _look(entry: str, weights, image_size, files, ws) -> tuple:
+    check_untaught(entry)
+    with use_all_gpus():
+        backbone = load_backbone(entry, weights, image_size, {}, None)
+        extractor = build_extractor(backbone)
+    images, folded = open_pixels(ws, files, backbone.image_size), fold_normalisations(extractor)
+    facts = {"weights": backbone.weights, "image_size": backbone.image_size}
+    count, size = extractor.count_params(), extractor.output_shape[-1]
+    facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
+    facts |= {"pooling": extractor.layers[-1].name}
+    facts |= {"pictures_per_second": measure_speed(folded, images)}
+    features = cached_features(extractor, images, ws.scratch, folded)
+    if not np.isfinite(features[:]).all():
+        raise ValueError("some of its features are no finite numbers; try PRECISION float32.")
+    return facts | describe_origin(entry, backbone.weights), features
+
+
+def check_untaught(entry: str) -> None:
+    """Raise a ValueError where a file is a model of this project, which has learned from labels.
+
+    Where these were the labels of these pictures, it would only have to remember them.
+    """
+    description = Path(entry).with_suffix(".json")
+    if (
+        entry.endswith(".keras")
+        and description.is_file()
+        and "file_hash" in description.read_text()
+    ):
+        raise ValueError(f"{description.name} beside it says that it has learned from labels here.")
 
 
 def check_candidates(facts: list[dict]) -> None:

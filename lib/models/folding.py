@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lib.machine import count_replicas
+from lib.machine import count_replicas, query_gpus
 
 FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -16,18 +16,19 @@ def fold_normalisations(model: keras.Model) -> keras.Model:
 
     Args:
         model: frozen; all its other layers are shared with the new one. What computes in half
-            precision, or on several GPUs, stays as it is.
+            precision stays as it is, and where there are GPUs all does.
 
     Returns:
         keras.Model whose outputs differ from those of `model` in inference by rounding alone.
     """
-    if count_replicas(model) > 1:
-        # Its variables live on several GPUs.
+    if query_gpus("name") or count_replicas(model) > 1:
+        # These have other limits, and may round kernels (TF32), folded ones otherwise than others.
         return model
     convolved, folded = {}, []
 
     def call(layer, *inputs, **options):
-        if isinstance(layer, keras.layers.BatchNormalization) and id(inputs[0]) in convolved:
+        follows = isinstance(layer, keras.layers.BatchNormalization) and id(inputs[0]) in convolved
+        if follows and layer.axis in (-1, 3):
             convolution, pixels = convolved[id(inputs[0])]
             folded.append(_fold_into(convolution, layer))
             return folded[-1](pixels)

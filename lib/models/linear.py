@@ -15,8 +15,9 @@ from lib.machine import count_cores
 # Strengths of the regularisation that are tried, from the strongest on; folds that choose among them.
 PENALTIES, INNER_FOLDS = np.logspace(-2, -6, 9), 3
 TEMPERATURES = np.geomspace(1 / 16, 4, 49)
-# So many held-out rows are enough to choose by.
-ENOUGH = 2000
+# So many held-out rows are enough to choose by; of right and of wrong answers, a temperature needs so
+# many. Bytes that folds may copy at a time.
+ENOUGH, FEWEST, MEMORY = 2000, 5, 3 << 29
 # The most steps of a fit, and the relative gain that ends it.
 STEPS, PRECISION = 100, 1e-5
 
@@ -152,13 +153,15 @@ def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> tuple:
 
 def _find_temperature(logits, y_true) -> tuple[float, float]:
     """Return the smallest mean negative log-likelihood, and the temperature that gives it."""
-    places = np.arange(len(y_true)), y_true
-    losses = [-log_softmax(logits / step, axis=1)[places].mean() for step in TEMPERATURES]
-    return min(losses), float(TEMPERATURES[np.argmin(losses)])
+    places, right = (np.arange(len(y_true)), y_true), logits.argmax(axis=1) == y_true
+    # Nothing bounds the temperature of what is always right.
+    steps = TEMPERATURES if min(right.sum(), (~right).sum()) >= FEWEST else np.ones(1)
+    losses = [-log_softmax(logits / step, axis=1)[places].mean() for step in steps]
+    return min(losses), float(steps[np.argmin(losses)])
 
 
 def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
-    """Answer every row by classifiers that have not seen it.
+    """Answer every row by classifiers that have not seen its label.
 
     Each chooses penalty and temperature for itself, among the rows that it learns from.
 
@@ -167,11 +170,12 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         folds: int (n, repeats), in which fold each row is, in each repeat.
 
     Returns:
-        y_prob: float64 (n, classes), the mean over the repeats.
+        y_prob: float32 (repeats, n, classes).
         accuracies: float64 (repeats, folds), of each held-out fold.
     """
     repeats, count = folds.shape[1], folds.max() + 1
-    y_prob, accuracies = np.zeros((len(y_true), num_classes)), np.zeros((repeats, count))
+    y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)
+    accuracies = np.zeros((repeats, count))
 
     def judge_fold(place):
         repeat, held = place
@@ -182,11 +186,12 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         weights = fit_linear(basis, y_true, num_classes, penalty, learned, start)
         return place, asked, softmax(find_logits(basis, weights, asked) / temperature, axis=1)
 
-    # A fold a core, each without threads of its own.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(count_cores()) as pool:
+    # A fold a core, each without threads of its own; each copies its rows twice.
+    workers = max(1, min(count_cores(), MEMORY // (2 * basis.rows.nbytes)))
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         judged = pool.map(judge_fold, np.ndindex(accuracies.shape))
         options = {"total": repeats * count, "desc": "cross-validation", "unit": "fold"}
         for place, asked, answers in tqdm(judged, **options):
-            y_prob[asked] += answers / repeats
+            y_prob[place[0], asked] = answers
             accuracies[place] = (answers.argmax(axis=1) == y_true[asked]).mean()
     return y_prob, accuracies

@@ -47,7 +47,8 @@ class Network(NamedTuple):
 
 def name_network(entry: str) -> str:
     """Return what files of a network are called: `efficientnet_lite2` of a path that ends so."""
-    name = entry.removeprefix(PRESET).rstrip("/").removesuffix(".keras")
+    # The address of a preset may end in its version.
+    name = re.sub(r"/\d+$", "", entry.removeprefix(PRESET).rstrip("/")).removesuffix(".keras")
     return re.sub(r"[^\w.-]+", "_", Path(name).name.lower())
 
 
@@ -153,7 +154,9 @@ def _load_keras_file(path: Path, image_size: int | None) -> Network:
         raise FileNotFoundError(f"BACKBONE: {path.resolve()} is not a file.")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        if len(model.inputs) != 1 or model.input_shape[3:] != (3,) or len(model.outputs) != 1:
+        sides = model.input_shape[1:3]
+        is_picture = len(model.inputs) == 1 and model.input_shape[3:] == (3,)
+        if not is_picture or len(set(sides)) > 1 or len(model.outputs) != 1:
             raise ValueError(f"it takes {model.input_shape} and gives {model.output_shape}.")
         size = image_size or model.input_shape[1] or 224
         if model.input_shape[1] not in (None, size):

@@ -25,6 +25,12 @@ APPLICATIONS = (
 )
 PRESETS = (
     (
+        "dinov3.*sat493m",
+        "SAT-493M, satellite pictures (Siméoni et al. 2025), without labels",
+        "DINOv3 License",
+        "github.com/facebookresearch/dinov3",
+    ),
+    (
         "dinov2",
         "LVD-142M, photographs like those of ImageNet-21k and of sets of birds and flowers among "
         "others (Oquab et al. 2024), without labels",
@@ -33,7 +39,7 @@ PRESETS = (
     ),
     (
         "dinov3",
-        "LVD-1689M, public pictures of Instagram (Siméoni et al. 2025), without labels",
+        "LVD-1689M, public pictures of Instagram, and ImageNet-22k (Siméoni et al. 2025), without labels",
         "DINOv3 License",
         "github.com/facebookresearch/dinov3",
     ),
@@ -57,7 +63,7 @@ PRESETS = (
     ),
 )
 # Of species, or chosen to be like pictures of species.
-NATURALISTS = re.compile("inat|bioclip|plantnet|ImageNet-21k|birds and flowers", re.I)
+NATURALISTS = re.compile(r"(^|[\W_])inat|bioclip|plantnet|ImageNet-2[12]k|birds and flowers", re.I)
 
 
 def describe_origin(entry: str, weights: str) -> dict:
@@ -77,9 +83,10 @@ def describe_origin(entry: str, weights: str) -> dict:
         table = PRESETS if entry.startswith(PRESET) else APPLICATIONS
         names = (row for row in table if re.match(row[0], name_network(entry)))
         known = next(names, ("", *known))[1:]
-        if table is APPLICATIONS and weights != "imagenet":
+        # A file of weights, or a folder that someone calls like a preset, may be anything.
+        if "/" in entry or (table is APPLICATIONS and weights != "imagenet"):
             known = ("", "", "")
     note = ""
-    if NATURALISTS.search(f"{entry} {known[0]}") and weights != "untrained":
+    if NATURALISTS.search(f"{name_network(entry)} {known[0]}") and weights != "untrained":
         note = "may have seen such pictures"
     return dict(zip(("trained_on", "licence", "source"), known)) | {"note": note}

@@ -29,7 +29,7 @@ def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tupl
         converter = hub.layers.ImageConverter.from_preset(preset)
         size = image_size or (converter.image_size or [224])[0]
         tower = _load_tower(hub, preset, with_weights, size)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, FileNotFoundError) as error:
         raise ValueError(f"BACKBONE: {PRESET}{preset} is no backbone for pictures: {error}")
     except Exception as error:
         raise ConnectionError(

@@ -48,7 +48,7 @@ def test_features_are_shared_with_whoever_builds_the_same_network(prepared, netw
     _, features = contest.gather_features(networks[2:3], "imagenet", None, files, prepared, seed=0)
     monkeypatch.setattr(backbones, "_compute", None)  # a call would fail
     backbone = backbones.load_backbone(networks[2], None, None, {}, prepared)
-    pixels = contest.pixels.open_pixels(prepared, files, 8)
+    pixels = contest.open_pixels(prepared, files, 8)
     extractor = backbones.build_extractor(backbone)
     again = backbones.cached_features(extractor, pixels, prepared.scratch)
     assert again.store == features["small"].store
@@ -92,6 +92,36 @@ def test_untrained_weights_take_part_only_where_asked_for(prepared, monkeypatch)
     assert not features and "no route to host" in facts[0]["reason"]
     facts, features = contest.gather_features(["MobileNet"], None, 32, files, prepared, seed=0)
     assert facts[0]["weights"] == "untrained" and len(features["mobilenet"]) == len(files)
+
+
+def test_all_networks_compute_in_the_precision_that_was_chosen(prepared, networks, monkeypatch):
+    seen, load = [], contest.load_backbone
+    told = lambda *arguments: seen.append(keras.config.dtype_policy().name) or load(*arguments)  # noqa: E731
+    monkeypatch.setattr(contest, "load_backbone", told)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        files = list_training(prepared)
+        contest.gather_features(networks[2:], "imagenet", None, files, prepared, seed=0)
+        assert seen == ["mixed_bfloat16"] * 2
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_model_that_has_learned_from_labels_here_does_not_take_part(prepared, networks, tmp_path):
+    (tmp_path / "small.json").write_text('{"name": "small", "file_hash": "abc"}')
+    files = list_training(prepared)
+    facts, features = contest.gather_features(networks[2:], None, None, files, prepared, seed=0)
+    assert list(features) == ["large"] and "learned from labels" in facts[0]["reason"]
+
+
+def test_features_that_are_no_numbers_keep_a_network_out(prepared, networks):
+    broken = keras.saving.load_model(networks[2])
+    broken.layers[0].kernel.assign(np.full(broken.layers[0].kernel.shape, 1e38, np.float32))
+    broken.save(networks[2])
+    files = list_training(prepared)
+    facts, features = contest.gather_features(networks[2:], None, None, files, prepared, seed=0)
+    assert list(features) == ["large"] and "no finite numbers" in facts[0]["reason"]
 
 
 def test_two_of_one_name_are_an_error_before_any_work(prepared, tmp_path):

@@ -80,9 +80,9 @@ def test_answers_to_labels_without_meaning_are_no_better_than_guessing():
     basis = linear.find_basis(features)
     y_prob, accuracies = linear.cross_validate(basis, y_true, 4, families, folds, seed=0)
     assert accuracies.shape == (2, 5) and abs(accuracies.mean() - 0.25) < 0.08
-    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(y_prob.sum(axis=2), 1, atol=1e-5)
     # Who knows nothing should say so: little worse than a quarter for each class.
-    of_truth = y_prob[np.arange(400), y_true]
+    of_truth = y_prob[0, np.arange(400), y_true]
     assert -np.log(of_truth).mean() < np.log(4) + 0.05
 
 
@@ -94,8 +94,8 @@ def test_held_out_answers_can_be_taken_at_their_word(n, monkeypatch):
     folds = deal_folds(y_true, families, 5, seed=0)[:, np.newaxis]
     basis = linear.find_basis(features)
     y_prob, _ = linear.cross_validate(basis, y_true, 4, families, folds, seed=0)
-    right = y_prob.argmax(axis=1) == y_true
-    assert abs(y_prob.max(axis=1).mean() - right.mean()) < 0.06
+    right = y_prob[0].argmax(axis=1) == y_true
+    assert abs(y_prob[0].max(axis=1).mean() - right.mean()) < 0.06
 
 
 def test_a_label_has_no_say_in_the_answer_to_its_own_picture():
@@ -107,7 +107,7 @@ def test_a_label_has_no_say_in_the_answer_to_its_own_picture():
     held, changed = np.flatnonzero(folds[:, 0] == 2), y_true.copy()
     changed[held] = (changed[held] + 1) % 4
     after, _ = linear.cross_validate(basis, changed, 4, families, folds, seed=0)
-    assert np.allclose(before[held], after[held], atol=1e-6)
+    assert np.allclose(before[0, held], after[0, held], atol=1e-6)
     assert not np.allclose(before, after, atol=1e-3)
 
 
@@ -125,6 +125,23 @@ def test_folds_keep_families_together_and_classes_even():
     assert not np.array_equal(fold, deal_folds(y_true, families, 5, seed=4))
 
 
+def test_few_mistakes_are_no_reason_to_be_sure():
+    """Nothing bounds the temperature of answers that are all right."""
+    features, y_true = draw_features(48, 30, num_classes=3, spread=0.5)
+    folds = deal_folds(y_true, np.arange(48), 5, seed=0)[:, np.newaxis]
+    basis = linear.find_basis(features)
+    _, accuracies = linear.cross_validate(basis, y_true, 3, np.arange(48), folds, seed=0)
+    _, temperature, _ = linear.choose_penalty(
+        basis, y_true, 3, np.arange(48), np.arange(48), seed=0
+    )
+    assert accuracies.mean() > 0.9 and temperature == 1
+
+
+def test_too_few_families_are_an_error():
+    with pytest.raises(ValueError, match="12 pictures are 3 families.*5 folds"):
+        deal_folds(np.arange(12) % 2, np.arange(12) % 3, 5, seed=0)
+
+
 def test_a_class_of_few_pictures_is_judged_too():
     features, y_true = draw_features(60, 10)
     y_true[:] = np.arange(60) % 2
@@ -132,4 +149,4 @@ def test_a_class_of_few_pictures_is_judged_too():
     folds = deal_folds(y_true, np.arange(60), 5, seed=0)[:, np.newaxis]
     basis = linear.find_basis(features)
     y_prob, _ = linear.cross_validate(basis, y_true, 3, np.arange(60), folds, seed=0)
-    assert np.isfinite(y_prob).all() and y_prob.shape == (60, 3)
+    assert np.isfinite(y_prob).all() and y_prob.shape == (1, 60, 3)

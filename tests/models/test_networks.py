@@ -17,7 +17,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint
     [
         ("ResNet50", "resnet50"),
         ("hub:dinov2_base", "dinov2_base"),
-        ("hub:kaggle://keras/vit/keras/vit_base/3", "3"),
+        ("hub:kaggle://keras/vit/keras/vit_base/3", "vit_base"),
         ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
         ("nets/a@b.keras", "a_b"),
     ],
