@@ -38,8 +38,7 @@ The share of its pictures that are recognised, the worst first, classes without 
 {recalls}
 
 ## Calibration
-{calibration} The temperature of {temperature:.3g}, fitted on one half of these pictures (1 where right or wrong
-answers are too few), takes that error on the other half from {ece_before:.3f} to {ece_after:.3f}.
+{calibration} {tempered}
 
 ## Known mistakes, the most frequent
 {mistakes}
@@ -82,6 +81,7 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
         scores=_write_rows(["score", "value"], values),
         recalls=_list_recalls(score),
         calibration=escape_text(describe_calibration(about["label"], score)),
+        tempered=_describe_temperature(about, score),
         mistakes=_write_rows(["class", "answer", "pictures"], mistakes.iloc[:, :3].to_numpy()),
         origin=_describe_origin(about),
         file=f"{about['name']}.keras",
@@ -93,7 +93,7 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
 def make_head(about: dict, score: dict) -> dict:
     """Return the head of a card, in the fields of the Hub's specification (hub-docs, modelcard.md)."""
     # Left out is what isn't known: the licence, and the Hub's names of data and base model.
-    kind, backbone = "pictures", about["parameters"].get("backbone")
+    kind, backbone = "pictures", _name_backbone(about)
     if about["demo"]:
         kind = "drawn demo pictures"
     result = {
@@ -108,6 +108,21 @@ def make_head(about: dict, score: dict) -> dict:
         "metrics": list(METRICS.values()),
         "model-index": [{"name": about["label"], "results": [result]}],
     }
+
+
+def _describe_temperature(about: dict, score: dict) -> str:
+    if "calibrated_on" in about:
+        return f"They were calibrated on {about['calibrated_on']}."
+    return (
+        f"The temperature of {score['temperature']:.3g}, fitted on one half of these pictures (1 where "
+        "right or wrong answers are too few), takes that error on the other half from "
+        f"{score['ece_before']:.3f} to {score['ece_after']:.3f}."
+    )
+
+
+def _name_backbone(about: dict) -> str:
+    # A backbone may be a file: its folder is no one's business.
+    return Path(about["parameters"].get("backbone") or "").name
 
 
 def _list_notices(about: dict) -> str:
@@ -142,7 +157,7 @@ def _write_rows(headings: list[str], rows) -> str:
 def _describe_origin(about: dict) -> str:
     if about["weights"] in ("from scratch", "untrained"):
         return f"none but random ones ({about['weights']})."
-    told = dict(network=about["parameters"].get("backbone"), weights=Path(about["weights"]).name)
+    told = dict(network=_name_backbone(about), weights=Path(about["weights"]).name)
     told |= dict.fromkeys(("trained_on", "licence", "source"))
     told |= about.get("backbone_origin") or {}
     lines = [f"- {key.replace('_', ' ')}: {escape_text(told[key] or NOT_KNOWN)}" for key in told]

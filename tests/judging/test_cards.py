@@ -154,10 +154,16 @@ def test_origin_of_the_weights_is_what_the_json_says_or_not_known(write):
 
 
 def test_card_tells_no_folder_of_this_machine(write, ws):
-    parameters = {"backbone": "Net", "file": str(ws.train)}
+    parameters = {"backbone": str(ws.train / "net.keras"), "file": str(ws.train)}
     _, text, _ = write(weights=str(ws.scratch / "w.h5"), parameters=parameters)
     path = ws.results / f"models/{NAME}.md"
     assert str(ws.train.parent) not in path.read_text(encoding="utf-8") and "w.h5" in text
+
+
+def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
+    _, text, _ = write(calibrated_on="held-out answers of the training part")
+    assert "calibrated on held-out answers of the training part." in text
+    assert "one half of these pictures" not in text
 
 
 def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):
