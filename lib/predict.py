@@ -3,6 +3,7 @@
 python -m lib.predict results/models/baseline_cnn.keras PICTURES            prints a table
 python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
 python -m lib.predict results/models/baseline_cnn.keras a.jpg --sets 0.95    adds set and set_size
+python -m lib.predict results/models/resnet50_transfer.keras a.jpg --strangers  resemblance_p, note
 
 The table has a row a picture: file, label, index (of the class, from 0), probability. All arguments
 are checked before the first picture is read.
@@ -37,7 +38,8 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
 
         model, about = load_classifier(options.model)
         further = prepare_sets(options.model, about, options.sets)
-        shown = options.top, options.probabilities, further
+        resemble = prepare_resemblance(options.model, model, about, options.strangers)
+        shown = options.top, options.probabilities, further, resemble
         table = classify(model, about, Path(), files, *shown)
         write_answers(table.drop(columns="problem"), options.csv)
     except (OSError, ValueError) as error:
@@ -64,6 +66,8 @@ def _open_parser() -> argparse.ArgumentParser:
     parser.add_argument("--probabilities", action="store_true", help=each)
     sets = "add set, JSON lists of classes that hold the truth in a share C of cases, and set_size"
     parser.add_argument("--sets", type=float, metavar="C", help=sets)
+    strangers = "add resemblance_p, a p-value, and note, which marks what is unlike all training"
+    parser.add_argument("--strangers", action="store_true", help=strangers)
     return parser
 
 
@@ -83,6 +87,22 @@ def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable |
     print(claims.describe_sets(kept, coverage), file=sys.stderr)
     told = {"class_names": about["class_names"], "kept": kept, "coverage": coverage}
     return functools.partial(conformal.write_sets, **told)
+
+
+def prepare_resemblance(path: Path, model, about: dict, asked: bool) -> Callable | None:
+    """Return the function that makes columns of features, and say what they tell; None if not asked.
+
+    Raises:
+        ValueError: as `resemblance.open_features`.
+    """
+    if not asked:
+        return None
+    from lib.judging import strangers
+    from lib.models.resemblance import open_features
+
+    kept, reason = open_features(model, about, path.with_suffix(".npz"))
+    print(reason or strangers.describe_marks(kept), file=sys.stderr)
+    return functools.partial(strangers.write_resemblance, kept=kept)
 
 
 def check_place(path: Path | None) -> None:

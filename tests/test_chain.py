@@ -70,6 +70,7 @@ def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
         names += [f"models/{model}.keras", f"models/{model}.json", f"history/{model}.csv"]
         names += [f"models/{model}.md", f"predictions/{model}.csv"]
         names += [f"figures/confusion_{model}.png"]
+    names += ["models/mobilenet_transfer.npz"]
     names += [f"notebooks/{name}.ipynb" for name in chain.choose_notebooks([])]
     assert [name for name in names if not (run.ws.results / name).is_file()] == []
     assert not [path for path in run.ws.results.rglob("*") if ".part" in path.name]
@@ -144,7 +145,12 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
         sets = [json.loads(text) for text in table[f"{name} set"]]
         assert [names[0] for names in sets] == list(table[name])
         assert [str(len(names)) for names in sets] == list(table[f"{name} set_size"])
+        can_tell = name.startswith("mobilenet_transfer")
+        assert set(table[f"{name} note"]) == {""}, "too few validation pictures, or no backbone"
+        assert set(table[f"{name} resemblance_p"] != "") == {can_tell}
     assert list(table.columns)[2 + 2 * len(answers)] == "verdict", "behind what was there before"
+    html = (run.ws.results / "report.html").read_text(encoding="utf-8")
+    assert html.count("it has no backbone") == 2 and html.count("are too few to tell what") == 1
 
 
 def test_report_opens_without_network_and_shows_figures_but_no_code(run):

@@ -19,9 +19,9 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges
 data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.corrections data.sources data.store
 data.pixels data.copies data.generators
-models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones
+models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones models.resemblance
 models.linear models.contest models.stages models.trial models.finetuning models.litert models.explain models.predict
-judging.intervals judging.calibration judging.conformal judging.metrics judging.comparisons judging.neighbours judging.audit
+judging.intervals judging.calibration judging.conformal judging.strangers judging.metrics judging.comparisons judging.neighbours judging.audit
 judging.wording judging.contests
 judging.claims judging.answers judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {

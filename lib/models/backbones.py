@@ -84,16 +84,31 @@ def build_extractor(backbone: Network) -> keras.Model:
     return keras.Model(pixels_in, pool(patterns), name="extractor")
 
 
+def has_backbone(model: keras.Model) -> bool:
+    """Tell whether a saved model is a backbone with a head of its own behind it."""
+    return isinstance(model.layers[-1], keras.Model)
+
+
 def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Return extractor and head of a saved model: pixels to features, features to probabilities.
 
     Raises:
         ValueError: the model has no head of its own behind a backbone.
     """
-    head = model.layers[-1]
-    if not isinstance(head, keras.Model):
+    if not has_backbone(model):
         raise ValueError(f"{model.name} has no backbone: it is no model of 04, 07 or 08.")
-    return keras.Model(model.inputs[0], model.layers[-2].output, name="extractor"), head
+    extractor = keras.Model(model.inputs[0], model.layers[-2].output, name="extractor")
+    return extractor, model.layers[-1]
+
+
+def expose_features(model: keras.Model) -> keras.Model:
+    """Make a model that gives its probabilities and, from the same pass, its features.
+
+    They are (n, 0) of a model without a backbone.
+    """
+    probabilities = model.outputs[0]
+    features = model.layers[-2].output if has_backbone(model) else probabilities[:, :0]
+    return keras.Model(model.inputs, [probabilities, features], name=model.name)
 
 
 def cached_features(extractor: keras.Model, images, scratch: Path, folded=None) -> Selection:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from lib.data import pictures
 from lib.machine import count_cores
+from lib.models.backbones import expose_features
 from lib.models.saved import open_model
 
 BATCH = 32
@@ -48,11 +49,13 @@ def check_description(about: dict, model, file) -> None:
             raise ValueError(f'{file}: "{key}" is {found}, and should be {wanted}.')
 
 
-def classify(model, about, folder: Path, files, top=1, probabilities=False, further=None):
+def classify(
+    model, about, folder: Path, files, top=1, probabilities=False, further=None, resemble=None
+):
     """Predict the class of every file.
 
-    Probabilities are scaled by the temperature in the model's JSON, and have 6 digits; standard
-    error says so. The answers stay the same.
+    Probabilities are scaled by the JSON's temperature, and have 6 digits; standard error says so.
+    The answers stay the same.
 
     Args:
         model: takes uint8 pictures, gives probabilities.
@@ -61,8 +64,8 @@ def classify(model, about, folder: Path, files, top=1, probabilities=False, furt
         files: file names.
         top: how many classes to name.
         probabilities: whether each class gets a column.
-        further: a function of the model's own probabilities, float (n, classes), that makes further
-            columns, {name: n values}.
+        further, resemble: functions of the model's own probabilities, float (n, classes), and of its
+            features, float32 (n, d), that make further columns, {name: n values}.
 
     Returns:
         A data frame, one row a file, in order: file, label, index (of the class, from 0),
@@ -74,9 +77,10 @@ def classify(model, about, folder: Path, files, top=1, probabilities=False, furt
     names, files = np.array(about["class_names"]), list(files)
     if not 1 <= top <= len(names):
         raise ValueError(f"--top is {top}; {model.name} can name 1 to {len(names)} classes.")
-    y_prob, problems = _predict_files(model, [folder / file for file in files], about["image_size"])
+    paths = [folder / file for file in files]
+    y_prob, features, problems = _predict_files(model, paths, about["image_size"], bool(resemble))
     best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
-    columns = further(y_prob) if further else {}
+    columns = (further(y_prob) if further else {}) | (resemble(features) if resemble else {})
     y_prob = _scale(y_prob, about).round(6)
     y_prob[problems != ""] = np.nan
     table = _tabulate(files, y_prob, best, problems, names, columns)
@@ -116,7 +120,8 @@ def _scale(y_prob: np.ndarray, about: dict) -> np.ndarray:
     return y_prob
 
 
-def _predict_files(model, paths: list[Path], image_size: int) -> tuple[np.ndarray, np.ndarray]:
+def _predict_files(model, paths: list[Path], image_size: int, with_features: bool) -> tuple:
+    network, features = expose_features(model) if with_features else model, []
     # A batch always has 32 places, so that no answer depends on the other pictures.
     images = np.zeros((BATCH, image_size, image_size, 3), np.uint8)
     y_prob, problems = np.zeros((len(paths), model.output_shape[-1])), []
@@ -125,10 +130,13 @@ def _predict_files(model, paths: list[Path], image_size: int) -> tuple[np.ndarra
         for start in range(0, len(paths), BATCH):
             block = paths[start : start + BATCH]
             problems += pool.map(_fill, images, block)
-            answers = np.asarray(model.predict_on_batch(images))
-            y_prob[start : start + BATCH] = answers[: len(block)]
+            answers = network.predict_on_batch(images)
+            if with_features:
+                answers, patterns = answers
+                features.append(np.asarray(patterns, np.float32)[: len(block)])
+            y_prob[start : start + BATCH] = np.asarray(answers)[: len(block)]
             progress.update(len(block))
-    return y_prob, np.array(problems, str)
+    return y_prob, np.concatenate(features) if features else None, np.array(problems, str)
 
 
 def _fill(place: np.ndarray, path: Path) -> str:

@@ -38,7 +38,7 @@ def save(model, run, ws, name: str, about: dict):
         write_model(model, part)
         yield keras.saving.load_model(part, safe_mode=True)
     # Of the model that this one replaces.
-    for stale in (f"predictions/{name}.csv", f"models/{name}.md"):
+    for stale in (f"predictions/{name}.csv", f"models/{name}.md", f"models/{name}.npz"):
         (ws.results / stale).unlink(missing_ok=True)
     ws.save_table(run.history, f"history/{name}.csv")
     made = _describe_making(model, run, path) | {"demo": ws.is_demo, "split_hash": identify_set(ws)}
@@ -70,7 +70,7 @@ def read_about(ws, name: str) -> dict:
 
 
 def record_calibration(ws, name: str, found: dict) -> None:
-    """Add to a model's JSON what new pictures need: temperature and answer_sets."""
+    """Add to a model's JSON what new pictures need: temperature, answer_sets, resemblance."""
     ws.save_json(read_about(ws, name) | found, f"models/{name}.json")
 
 

@@ -1,0 +1,85 @@
+"""Strangers: whether a picture resembles anything that a model was trained on.
+
+How far a picture lies from the training pictures nearest to it, between features of length 1 (Sun et
+al. 2022), is held against the same distance of validation pictures, which the model has not learned
+from either. That gives a conformal p-value (Vovk et al. 2005; Bates et al. 2023): of pictures like those
+of the validation part at most a share p has one of p or below, whatever the features are.
+"""
+
+import math
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+# Measured on photographs and drawings (notebooks/README.md); training pictures that are kept at most.
+NEAREST, MOST = 5, 20_000
+# A picture whose p-value is below the first is given the second.
+RARE, NOTE = 0.01, "unlike anything trained on"
+
+
+def draw_sample(count: int, seed: int = 0) -> np.ndarray:
+    """Draw which of `count` training pictures are kept: int, ascending; all, unless too many."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
+
+
+def keep_distances(training, validation, families=None) -> dict[str, np.ndarray]:
+    """Keep what tells of any further picture whether it resembles the training pictures.
+
+    Args:
+        training, validation: float (n, d) and (m, d), features of either part.
+        families: int (m,), equal for validation pictures that belong together, of which the first
+            counts; None where none do.
+
+    Returns:
+        features: float16 (n, d), rows of length 1. distances: float32, ascending, one a family.
+    """
+    validation = np.asarray(validation[:])
+    if families is not None:
+        validation = validation[np.sort(np.unique(families, return_index=True)[1])]
+    features = normalize(np.array(training[:], np.float32)).astype(np.float16)
+    return {"features": features, "distances": np.sort(measure_distances(validation, features))}
+
+
+def measure_distances(features, known) -> np.ndarray:
+    """Return the mean distance to the `NEAREST` nearest rows of `known`: float32 (n,).
+
+    Args:
+        features: float (n, d), as a backbone gives them. known: float16 (k, d), rows of length 1.
+    """
+    search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
+    found = search.fit(known.astype(np.float32)).kneighbors(normalize(features))
+    return found[0].mean(axis=1).astype(np.float32)
+
+
+def write_resemblance(features, kept: dict | None) -> dict[str, list]:
+    """Write what features, float (n, d), tell of n pictures as columns of a table.
+
+    Args:
+        kept: what `keep_distances` returned; None where nothing can be told.
+
+    Returns:
+        resemblance_p: p-values, (1 + validation pictures as far away or further) / (1 + all);
+        note: `NOTE` where p is below `RARE`, else "". Both are empty where nothing can be told.
+    """
+    if kept is None:
+        return {"resemblance_p": [None] * len(features), "note": [""] * len(features)}
+    nearer = np.searchsorted(kept["distances"], measure_distances(features, kept["features"]))
+    count = len(kept["distances"])
+    p_values = (1 + count - nearer) / (1 + count)
+    notes = np.where(p_values < RARE, NOTE, "").tolist()
+    return {"resemblance_p": p_values.round(6).tolist(), "note": notes}
+
+
+def describe_marks(kept: dict) -> str:
+    """Say what it means that a picture is marked, or that too few validation pictures allow no mark."""
+    count, needed = len(kept["distances"]), math.ceil(1 / RARE)
+    if count < needed:
+        return (
+            f"{count:,} validation pictures are too few to tell what is {NOTE}, which takes {needed}: "
+            "nothing is marked."
+        )
+    return (
+        f"Marked as {NOTE} is what lies so far from it that of pictures like the {count:,} independent "
+        f"validation pictures at most {100 * RARE:g} % do."
+    )

@@ -1,0 +1,167 @@
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from lib import predict
+from lib.data import pixels, split
+from lib.judging import strangers
+from lib.models import backbones, configs, resemblance, saved
+from lib.models import predict as classify_files
+from lib.storage import read_table
+
+
+@pytest.fixture(scope="module")
+def transfer(tmp_path_factory):
+    """Extractor and whole model, as 04 builds them, of a small untrained network."""
+    keras.utils.set_random_seed(1)
+    pixels_in = keras.Input((32, 32, 3))
+    patterns = layers.Conv2D(16, 3, strides=2)(layers.Rescaling(1 / 255)(pixels_in))
+    patterns = layers.Conv2D(16, 3)(layers.ReLU()(layers.BatchNormalization()(patterns)))
+    path = tmp_path_factory.mktemp("networks") / "small.keras"
+    keras.Model(pixels_in, patterns).save(path)
+    backbone = backbones.load_backbone(str(path), None, None, {}, None)
+    extractor = backbones.build_extractor(backbone)
+    parts = [layers.Dropout(0.5), layers.Dense(3, activation="softmax")]
+    head = keras.Sequential([keras.Input(extractor.output.shape[1:]), *parts], name="head")
+    return extractor, keras.Model(extractor.input, head(extractor.output), name="small_transfer")
+
+
+@pytest.fixture
+def judged(ws, transfer, draw_classes, prepare_set):
+    """A workspace with a transfer model and a model without a backbone, as 05 leaves them."""
+    draw_classes(ws.train, 10)
+    prepare_set(ws, image_sizes=(32,))
+    plain = keras.Sequential(
+        [keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3, activation="softmax")]
+    )
+    table = split.read_split(ws)
+    for model, name in ((transfer[1], "small_transfer"), (plain, "plain")):
+        path = ws.file("models", f"{name}.keras")
+        configs.write_model(model, path)
+        about = {"class_names": sorted(set(table.label)), "image_size": 32}
+        ws.save_json(about | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
+    images = [pixels.open_pixels(ws, files, 32) for _, files in table.groupby("part").file]
+    features = [backbones.cached_features(transfer[0], part, ws.scratch) for part in images]
+    # As if the validation part were larger: each of its pictures with a little noise.
+    rng = np.random.default_rng(0)
+    many = np.repeat(features[1][:], 30, axis=0)
+    many += rng.normal(0, 0.1 * many.std(), many.shape).astype(np.float32)
+    resemblance.keep_features(ws, "small_transfer", strangers.keep_distances(features[0], many))
+    return ws
+
+
+def ask(judged, name, tmp_path, *options):
+    model, files = judged.results / f"models/{name}.keras", sorted(judged.train.rglob("*.png"))[:5]
+    answers = tmp_path / "answers.csv"
+    arguments = [model, *files, "--csv", answers, *options]
+    status = predict.predict_pictures([str(argument) for argument in arguments])
+    return status, read_table(answers) if answers.exists() else None
+
+
+def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(judged, transfer):
+    model = saved.open_model(judged.results / "models/small_transfer.keras")[0]
+    assert configs.make_key(backbones.find_parts(model)[0]) == configs.make_key(transfer[0])
+
+
+def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(transfer):
+    extractor, model = transfer
+    images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
+    y_prob, features = backbones.expose_features(model).predict_on_batch(images)
+    assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
+    assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
+    plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3)])
+    y_prob, features = backbones.expose_features(plain).predict_on_batch(images)
+    assert features.shape == (32, 0) and np.allclose(y_prob, plain.predict_on_batch(images))
+
+
+def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
+    judged, tmp_path, capsys
+):
+    extra = ["--top", 2, "--probabilities"]
+    _, plain = ask(judged, "small_transfer", tmp_path, *extra)
+    capsys.readouterr()
+    status, table = ask(judged, "small_transfer", tmp_path, *extra, "--strangers")
+    assert status == 0 and "Marked as unlike anything trained on" in capsys.readouterr().err
+    assert list(table.columns[4:8]) == ["label_2", "probability_2", "resemblance_p", "note"]
+    rest = table.drop(columns=["resemblance_p", "note"])
+    assert list(rest.columns) == list(plain.columns) and rest.label.equals(plain.label)
+    numbers = [one[["probability", "probability_2"]].astype(float) for one in (rest, plain)]
+    assert np.allclose(*numbers, atol=1e-6)
+    assert set(table.note) == {""} and (table.resemblance_p.astype(float) > 0.01).all()
+
+
+def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged, tmp_path):
+    model, about = classify_files.load_classifier(judged.results / "models/small_transfer.keras")
+    kept, reason = resemblance.open_features(
+        model, about, judged.results / "models/small_transfer.npz"
+    )
+    known = kept["features"].astype(np.float32)
+    # Opposite to all that was trained on: of so small a network no picture is sure to be that.
+    columns = strangers.write_resemblance(-known[:2], kept)
+    assert reason == "" and columns["note"] == [strangers.NOTE] * 2
+    (judged.train / "red/000.png").write_bytes(b"no picture")
+    files = ["007/000.png", "red/000.png"]
+    table = classify_files.classify(
+        model, about, judged.train, files,
+        resemble=lambda features: strangers.write_resemblance(-features, kept),
+    )  # fmt: skip
+    assert table.note[0] == strangers.NOTE and table.note.isna()[1]
+    assert table.resemblance_p.isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("plain", None, "plain can't tell .* no backbone"),
+        ("small_transfer", "older", "can't tell .* run 05_evaluation"),
+        ("small_transfer", "gone", "small_transfer.npz is missing"),
+    ],
+)
+def test_model_that_cannot_tell_says_so_and_leaves_the_columns_empty(
+    name, change, words, judged, tmp_path, capsys
+):
+    path = judged.results / f"models/{name}.json"
+    if change == "older":
+        about = json.loads(path.read_text())
+        del about["resemblance"]
+        path.write_text(json.dumps(about))
+    elif change == "gone":
+        path.with_suffix(".npz").unlink()
+    status, table = ask(judged, name, tmp_path, "--strangers")
+    said = " ".join(capsys.readouterr().err.split())
+    assert status == 0 and re.search(words, said), said
+    assert (table[["resemblance_p", "note"]] == "").all(axis=None) and (table.label != "").all()
+
+
+def test_file_of_another_model_is_an_error_that_names_it(judged, tmp_path, capsys):
+    path = judged.results / "models/small_transfer.npz"
+    with np.load(path) as arrays:
+        np.savez(path, features=arrays["features"][::-1], distances=arrays["distances"])
+    assert ask(judged, "small_transfer", tmp_path, "--strangers") == (2, None)
+    said = capsys.readouterr().err
+    assert "small_transfer.npz" in said and "05_evaluation" in said
+
+
+def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, transfer):
+    path = judged.results / "models/small_transfer.npz"
+    before = path.read_bytes()
+    with np.load(path) as arrays:
+        resemblance.keep_features(judged, "small_transfer", dict(arrays))
+    assert path.read_bytes() == before
+    columns = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+    history = read_table(write_history(judged, columns)).astype(float)
+    run = type("Run", (), {"taken": False, "history": history, "key": "k"})
+    with saved.save(transfer[1], run, judged, "small_transfer", {}):
+        assert path.exists(), "until the new model has passed its check"
+    assert not path.exists()
+    assert "resemblance" not in saved.read_about(judged, "small_transfer")
+
+
+def write_history(ws, columns):
+    path = ws.file("one.csv")
+    path.write_text(",".join(columns) + "\n" + ",".join("1" for _ in columns) + "\n")
+    return path
