@@ -17,7 +17,7 @@ PENALTIES, INNER_FOLDS = np.logspace(-2, -6, 9), 3
 TEMPERATURES = np.geomspace(1 / 16, 4, 49)
 # So many held-out rows are enough to choose by; of right and of wrong answers, a temperature needs so
 # many. Bytes that folds may copy at a time.
-ENOUGH, FEWEST, MEMORY = 2000, 5, 3 << 29
+ENOUGH, FEWEST, MEMORY = 2000, 5, 2 << 30
 # The most steps of a fit, and the relative gain that ends it.
 STEPS, PRECISION = 100, 1e-5
 
