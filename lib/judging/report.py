@@ -33,7 +33,7 @@ blockquote { margin: 1rem 0; padding: .5rem 1rem; border-left: 4px solid #e07b00
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th { max-width: 20rem; } tbody th { text-align: left; min-width: 11rem; overflow-wrap: anywhere; }
+th { max-width: 20rem; } tbody th { text-align: left; min-width: 15rem; overflow-wrap: anywhere; }
 @media screen { .scroll:has(pre) { max-height: 36rem; } .dataframe td { white-space: nowrap; } }
 @media screen and (max-width: 40rem) { img { max-width: none; width: 44rem; } }
 @media print { pre { width: auto; white-space: pre-wrap; } html { font-size: 11px; } body { font-size: 1rem; max-width: none; padding: 0; }
