@@ -96,3 +96,9 @@ def test_saved_winner_answers_alone(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(read_table(tmp_path / "a.csv")) == 6
     assert "held-out answers of the training part" in done.stderr
+
+
+def test_no_file_of_a_model_tells_the_folder_of_its_network(run):
+    for path in (run.results / "models").glob("*_linear.*"):
+        if path.suffix in (".json", ".md"):
+            assert str(run.train.parent) not in path.read_text(encoding="utf-8"), path.name

@@ -52,6 +52,11 @@ def name_network(entry: str) -> str:
     return re.sub(r"[^\w.-]+", "_", Path(name).name.lower())
 
 
+def hide_folder(entry: str) -> str:
+    """Return how files that may be passed on tell a network: without the folder it lies in."""
+    return name_network(entry) if "/" in entry else entry
+
+
 def load_network(entry: str, weights: str | None, image_size: int | None, options: dict) -> Network:
     """Load a network; see `backbones.load_backbone` for arguments and errors."""
     is_file = entry.endswith(".keras")
