@@ -100,10 +100,10 @@ def test_doubt_of_the_form_makes_the_interval_hold(monkeypatch):
         for seed in range(10):
             truth, rng = np.arange(400) % 10, np.random.default_rng(seed + 100)
             # No one temperature makes these true: each answer is too sure to another degree.
-            sureness = np.exp(rng.normal(0, 0.3, (400, 1)))
-            y_prob = softmax(sureness * np.log(draw_answers(truth, seed, 3, 1)), axis=1)
+            sureness = np.exp(rng.normal(0, 0.5, (400, 1)))
+            y_prob = softmax(sureness * np.log(draw_answers(truth, seed, 4, 1)), axis=1)
             held[doubt] += estimate(y_prob, truth)[0][1] == 0
-    assert held.pop(0) <= 8 and min(held.values()) >= 9
+    assert held.pop(0) <= 6 and min(held.values()) >= 9
 
 
 def test_labels_without_any_sense_have_no_upper_end_below_all():
