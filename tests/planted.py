@@ -104,7 +104,7 @@ def measure(folder: Path, results: Path) -> None:
         )
         before = of_family[rows.file].to_numpy() == of_family[rows.source].to_numpy()
         print(f"{kind}: {found.mean():.3f} found, {before.mean():.3f} by their hashes already")
-    flagged = table[table.finding.str.contains("copy")]
+    flagged = table[table.finding.str.contains("copy?", regex=False)]
     origin = flagged.file.map(lambda file: source.get(file) or file)
     other = flagged.neighbour.map(lambda file: source.get(file) or file)
     if len(flagged):
@@ -128,7 +128,7 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
             labels, planted = plant_labels(truth, share, seed)
             y_prob, _ = audit.answer_held_out(basis, labels, families, 5, seed)
             ranks = audit.rank_labels(y_prob, labels)["rank"].to_numpy()
-            (number, low, high), _ = audit.estimate_wrong(y_prob, labels)
+            (number, low, high), _ = audit.estimate_wrong(y_prob, labels, families)
             held = low <= len(planted) <= high
             found.append((*measure_ranking(ranks, planted), number, low, high, held))
         columns = ["precision", "recall", "number", "low", "high", "held"]

@@ -1,5 +1,6 @@
 """The notebooks beyond 06, at small size: what they write, and what becomes of bad candidates."""
 
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ FIRST = ["file", "label", "predicted"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, draw_classes):
-    """01, 07, 05 and 06 on three classes; of four candidates two can't take part."""
+    """01, 07, 09, 05 and 06 on three classes; of four candidates two can't take part."""
     root = tmp_path_factory.mktemp("beyond")
     draw_classes(root / "train", 15)
     draw_classes(root / "test", 2, seed=1)
@@ -32,8 +33,10 @@ def run(tmp_path_factory, draw_classes):
         keras.Sequential(layers).save(root / f"{name}.keras")
         entries.append(str(root / f"{name}.keras"))
     paths = root / "paths.json"
-    paths.write_text('{"train": "train", "test": "test", "results": "r", "scratch": "s"}')
-    arguments = ["--paths", str(paths), "--only", "07", "05", "01", "06", "-p", "BACKBONES"]
+    (root / "mine.csv").write_text("file,label\nred/003,\nNA/004.png,red\n")
+    folders = {"train": "train", "test": "test", "corrections": "mine.csv"}
+    paths.write_text(json.dumps(folders | {"results": "r", "scratch": "s"}))
+    arguments = ["--paths", str(paths), "--only", "07", "05", "01", "06", "09", "-p", "BACKBONES"]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
             patch.setenv(name, "")
@@ -102,3 +105,20 @@ def test_no_file_of_a_model_tells_the_folder_of_its_network(run):
     for path in (run.results / "models").glob("*_linear.*"):
         if path.suffix in (".json", ".md"):
             assert str(run.train.parent) not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_tables_of_the_audit_have_their_columns_and_carry_earlier_corrections(run):
+    split = read_table(run.results / "split.csv")
+    audited = read_table(run.results / "label_audit.csv")
+    columns = ["file", "label", "suggested", "self_confidence", "rank", "neighbour", "finding"]
+    assert list(audited.columns) == columns
+    assert audited[["file", "label"]].equals(split[["file", "label"]]) and len(audited) == 44
+    findings = {one for text in audited.finding for one in text.split("; ")}
+    assert findings <= {"", "label?", "copy?", "outlier"}
+    groups = read_table(run.results / "groups.csv")
+    assert list(groups.columns) == ["file", "label", "group"]
+    assert groups[["file", "label"]].equals(split[["file", "label"]])
+    template = read_table(run.results / "corrections_template.csv").set_index("file")
+    assert list(template.columns) == ["label", "suggested", "self_confidence"]
+    assert template.index.is_unique
+    assert template.label["red/003.png"] == "" and template.label["NA/004.png"] == "red"

@@ -48,23 +48,31 @@ def _fold(name: str) -> str:
 
 
 def read_labels(path: Path, columns=("file", "label", "part", "group")) -> pd.DataFrame:
-    """Read those columns of a CSV file of labels, with commas or semicolons; part and group may lack.
+    """Read those columns of a CSV file of labels; part and group may lack.
 
-    Returns a row a file, with the line of the CSV file as index. Raises a ValueError where it is
+    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it, and
+    capitals in the names of the columns mean nothing. Returns a row a file, with the line of the CSV file as index. Raises a ValueError where it is
     none, lacks file or label, or says two things of one file.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = file.readline()
-        separator = ";" if ";" in first and "," not in first else ","
-        labels = read_table(path, separator, skip_blank_lines=False).filter(columns)
+            skipped = first.startswith("sep=")
+            header = file.readline() if skipped else first
+        separator = max(",;\t", key=header.count)
+        table = read_table(path, separator, skiprows=int(skipped), skip_blank_lines=False)
     except ValueError as error:
         raise ValueError(
-            f"{path} is no CSV file in UTF-8, with commas or semicolons: {error}"
+            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}"
         ) from error
-    if not {"file", "label"} <= set(labels.columns):
-        raise ValueError(f"{path} needs the columns file and label, named in its first row.")
-    labels.index = range(2, len(labels) + 2)
+    labels = table.rename(columns=lambda name: name.strip().casefold())
+    labels = labels.loc[:, labels.columns.isin(columns)]
+    if not {"file", "label"} <= set(labels.columns) or labels.columns.has_duplicates:
+        raise ValueError(
+            f"{path} needs the columns file and label, each once, named in its first row. There it "
+            f"has: {', '.join(table.columns)}."
+        )
+    labels.index = range(2 + skipped, len(labels) + 2 + skipped)
     labels = labels.apply(lambda column: column.str.strip()).query("file != ''").drop_duplicates()
     refuse_contradictions(path, labels, "file")
     return labels

@@ -6,6 +6,7 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import chi2, gamma
 from threadpoolctl import threadpool_limits
 
+from lib.data.labels import match_files
 from lib.data.split import deal_folds
 from lib.judging import comparisons
 from lib.judging.intervals import LEVEL
@@ -67,24 +68,26 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     return pd.DataFrame({"suggested": suggested, "self_confidence": own, "rank": rank})
 
 
-def estimate_wrong(y_prob, y_true) -> tuple[list[float], pd.DataFrame]:
+def estimate_wrong(y_prob, y_true, families) -> tuple[list[float], pd.DataFrame]:
     """Estimate how many labels are wrong, in all and by pair of classes, with 95 % intervals.
 
-    Answers that miss are of two kinds: those of a classifier that errs about as often as it admits,
-    and those of labels that were drawn without regard to the picture. So a label has the probability
-    (1 - s) q + s (1 - q) / (classes - 1), where q is the answer's, softened by a temperature, and s
-    the share of wrong labels. Both are fitted by maximum likelihood, and the interval of s is that
-    of the likelihood ratio (Wilks 1938). It is widened by `DOUBT` times the share of other misses,
-    since no likelihood knows how wrong its own form is.
+    Answers miss where a classifier errs, about as often as it admits, or where a label was drawn
+    without regard to the picture. So a label has the probability (1 - s) q + s (1 - q) / (classes -
+    1), where q is the answer's, softened by a temperature, and s the share of wrong labels. Both are
+    fitted by maximum likelihood, and the interval of s is that of the likelihood ratio (Wilks 1938),
+    divided by the design effect (Kish 1965), n / number of families. It is widened by `DOUBT` times
+    the share of other misses, since no likelihood knows how wrong its own form is; where it touches
+    the largest share that is tried, it ends at 1.
 
     Args:
         y_prob, y_true: as in `rank_labels`.
+        families: int (n,), equal for pictures that belong together.
 
     Returns:
         [number, low, high], in pictures.
-        Columns label, suggested (int, the classes), number, low, high, the largest number first: the
-        expected number of each pair; its interval is that of a Poisson mean (Garwood 1936) at the
-        ends of the whole interval.
+        Columns label, suggested (int, the classes), number, low, high, the largest number first, of
+        pairs that may have more than 0.05: a list of where to look. These intervals, of a Poisson
+        mean (Garwood 1936) at the ends of the whole interval, hold less often.
     """
     logits, own = np.log(np.maximum(y_prob, 1e-12)), np.arange(len(y_true))
     n, classes = logits.shape
@@ -95,10 +98,12 @@ def estimate_wrong(y_prob, y_true) -> tuple[list[float], pd.DataFrame]:
         surprise[:, column] = -np.log(np.maximum(mixed, 1e-300)).sum(axis=1)
     profile, column = surprise.min(axis=1), surprise.argmin(axis=1)
     best = int(profile.argmin())
-    held = np.flatnonzero(profile <= profile[best] + chi2.ppf(1 - LEVEL, 1) / 2)
+    gap = chi2.ppf(1 - LEVEL, 1) / 2 * n / len(np.unique(families))
+    held = np.flatnonzero(profile <= profile[best] + gap)
     missed = np.mean(y_prob.argmax(axis=1) != y_true)
     doubt = DOUBT * max(missed - SHARES[best], 0)
-    low, high = max(SHARES[held[0]] - doubt, 0), min(SHARES[held[-1]] + doubt, 1)
+    low = max(SHARES[held[0]] - doubt, 0)
+    high = 1 if held[-1] == len(SHARES) - 1 else SHARES[held[-1]] + doubt
     shares, softened = np.array([SHARES[best], low, high]), logits / TEMPERATURES[column[best]]
     expected = [_expect_pairs(softened, y_true, share) for share in shares]
     return (shares * n).tolist(), _tabulate_pairs(*expected)
@@ -118,12 +123,31 @@ def _expect_pairs(logits, y_true, share) -> np.ndarray:
 
 
 def _tabulate_pairs(number, low, high) -> pd.DataFrame:
-    label, suggested = np.nonzero(~np.eye(len(number), dtype=bool))
+    # Of a thousand classes there are a million pairs, nearly all of which nothing suggests.
+    label, suggested = np.nonzero(high > 0.05)
     number, low, high = (table[label, suggested] for table in (number, low, high))
     low = np.where(low > 1e-9, gamma.ppf(LEVEL / 2, np.maximum(low, 1e-9)), 0)
     bounds = {"low": low, "high": gamma.ppf(1 - LEVEL / 2, high + 1)}
     table = pd.DataFrame({"label": label, "suggested": suggested, "number": number} | bounds)
     return table.sort_values("number", ascending=False, kind="stable", ignore_index=True)
+
+
+def carry_corrections(template: pd.DataFrame, earlier: pd.DataFrame, files) -> pd.DataFrame:
+    """Add the rows of an earlier corrections file to a new one: without them they would be undone.
+
+    Args:
+        template: columns file, label and more, of pictures to look at now.
+        earlier: columns file and label, as people wrote them.
+        files: all that a name may mean, with those that were left out.
+
+    Returns a row a picture, with the earlier label where there is one.
+    """
+    names = match_files(earlier.file, files)
+    earlier = earlier.assign(file=earlier.file.map(names).fillna(earlier.file))
+    given = earlier.drop_duplicates("file").set_index("file").label
+    again = template.assign(label=template.file.map(given).fillna(template.label))
+    others = given[~given.index.isin(template.file)].reset_index()
+    return pd.concat([again.astype(object), others], ignore_index=True).fillna("")
 
 
 def choose_next(rows, y_prob, count: int) -> np.ndarray:

@@ -65,8 +65,14 @@ def test_without_a_corrections_file_nothing_changes(tmp_path):
         b"file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
         b"keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
         b"file,label\ntrain/cat/0, bird \n./cat/1.jpg,\n",
+        b"\xef\xbb\xbfsep=;\r\nfile;label\r\ncat/0.jpg;bird\r\ncat/1.jpg;\r\n",
+        b"file\tlabel\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
+        b" File , LABEL\ncat/0.jpg,bird\ncat/1.jpg,\n",
     ],
-    ids="mark mark_and_semicolons semicolons windows twice_and_blank more_columns names".split(),
+    ids=(
+        "mark mark_and_semicolons semicolons windows twice_and_blank more_columns names sep tabs "
+        "capitals"
+    ).split(),
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
@@ -99,6 +105,24 @@ def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
 def test_corrections_that_cannot_be_used_are_named_with_their_lines(correct, text, words):
     with pytest.raises(ValueError, match=f"(?s)corrections.csv.*{words}"):
         correct("file,label\n" + text)
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        ("name,class", "has: name, class"),
+        ("File,file,label", "each once.* has: File, file, label"),
+        ("sep=;\nname;class", "has: name, class"),
+    ],
+)
+def test_error_says_which_columns_a_file_has(correct, first, words):
+    with pytest.raises(ValueError, match=f"(?s)corrections.csv needs.*{words}"):
+        correct(first + "\ncat/0.jpg,bird,x\n")
+
+
+def test_line_of_a_row_counts_the_line_that_names_the_separator(correct):
+    with pytest.raises(ValueError, match="line 3: 'cat/11.jpg'"):
+        correct("sep=;\nfile;label\ncat/11.jpg;bird\n")
 
 
 @pytest.mark.parametrize("text", [b"", b"name,class\n", b"file,label\ncat/\xff.jpg,bird\n"])
@@ -209,9 +233,11 @@ def test_answers_of_the_split_before_are_kept_for_one_generation(prepared):
     assert not list(prepared.results.glob("predictions*.part"))
 
 
-@pytest.mark.parametrize("deadly", range(5))
+@pytest.mark.parametrize(
+    ("deadly", "kept"), list(enumerate(["first", "first", None, "second", "second"]))
+)
 def test_kill_while_answers_are_kept_loses_neither_and_the_next_run_ends_it(
-    prepared, monkeypatch, deadly
+    prepared, monkeypatch, deadly, kept
 ):
     table = split.read_split(prepared)
     answer(prepared, "first")
@@ -234,7 +260,7 @@ def test_kill_while_answers_are_kept_loses_neither_and_the_next_run_ends_it(
         split.save_split(prepared, table)
     found = [path.read_text() for path in prepared.results.glob("predictions*/*.csv")]
     assert "second" in found, "the latest answers are never lost"
-    assert read_before(prepared) in (None, "first", "second")
+    assert read_before(prepared) == kept
     split.save_split(prepared, table)
     assert read_before(prepared) == "second" and split.read_split(prepared).equals(table)
     assert not list(prepared.results.glob("predictions_before.*"))

@@ -25,6 +25,19 @@ def answer(features, y_true, families=None):
     return audit.answer_held_out(linear.find_basis(features), y_true, families, 5, 0)[0]
 
 
+def estimate(y_prob, y_true, families=None):
+    families = np.arange(len(y_true)) if families is None else families
+    return audit.estimate_wrong(y_prob, y_true, families)
+
+
+def test_no_answer_comes_from_a_copy_of_the_picture():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(100, 64)).astype(np.float32)
+    labels, families = np.tile(rng.integers(0, 4, 100), 2), np.tile(np.arange(100), 2)
+    y_prob = answer(np.tile(features, (2, 1)), labels, families)
+    assert (y_prob.argmax(axis=1) == labels).mean() < 0.45, "labels drawn at random can't be known"
+
+
 def test_planted_errors_come_first_in_the_ranking():
     features, truth = draw_features(300, 5, 0)
     labels, planted = plant_labels(truth, 0.05, 0)
@@ -53,8 +66,8 @@ def test_interval_holds_the_number_of_wrong_labels(share):
     for seed in range(10):
         truth = np.arange(400) % 10
         labels, planted = plant_labels(truth, share, seed)
-        (number, low, high), pairs = audit.estimate_wrong(draw_answers(truth, seed), labels)
-        assert low <= number <= high and pairs.number.sum() == pytest.approx(number, abs=2)
+        (number, low, high), pairs = estimate(draw_answers(truth, seed), labels)
+        assert pairs.number.sum() == pytest.approx(number, abs=2)
         held.append(low <= len(planted) <= high)
     assert sum(held) >= 9
 
@@ -63,9 +76,64 @@ def test_swapped_pair_of_classes_is_named():
     truth = np.arange(400) % 4
     labels = truth.copy()
     labels[np.flatnonzero(truth == 2)[:12]] = 1
-    _, pairs = audit.estimate_wrong(draw_answers(truth, 0, apart=6), labels)
+    _, pairs = estimate(draw_answers(truth, 0, apart=6), labels)
     worst = pairs.iloc[0]
     assert (worst.label, worst.suggested) == (1, 2) and worst.low <= 12 <= worst.high
+
+
+def test_copies_of_each_picture_widen_the_interval():
+    truth = np.arange(200) % 10
+    labels, _ = plant_labels(truth, 0.1, 0)
+    y_prob = draw_answers(truth, 0)
+    _, low, high = estimate(y_prob, labels)[0]
+    y_prob, labels, families = np.tile(y_prob, (5, 1)), np.tile(labels, 5), np.arange(1000) % 200
+    _, *told = estimate(y_prob, labels, families)[0]
+    _, *not_told = estimate(y_prob, labels)[0]
+    assert told == pytest.approx([5 * low, 5 * high])
+    assert told[0] < not_told[0] and told[1] > not_told[1]
+
+
+def test_doubt_of_the_form_makes_the_interval_hold(monkeypatch):
+    held = {audit.DOUBT: 0, 0: 0}
+    for doubt in held:
+        monkeypatch.setattr(audit, "DOUBT", doubt)
+        for seed in range(10):
+            truth, rng = np.arange(400) % 10, np.random.default_rng(seed + 100)
+            # No one temperature makes these true: each answer is too sure to another degree.
+            sureness = np.exp(rng.normal(0, 0.5, (400, 1)))
+            y_prob = softmax(sureness * np.log(draw_answers(truth, seed, 4, 1)), axis=1)
+            held[doubt] += estimate(y_prob, truth)[0][1] == 0
+    assert held.pop(0) <= 6 and min(held.values()) >= 9
+
+
+def test_labels_without_any_sense_have_no_upper_end_below_all():
+    rng = np.random.default_rng(0)
+    truth, labels = np.arange(400) % 10, rng.integers(0, 10, 400)
+    (_, low, high), _ = estimate(draw_answers(truth, 0, apart=8), labels)
+    assert 200 < low and high == 400
+
+
+def test_pairs_that_nothing_suggests_are_left_out():
+    truth = np.arange(400) % 100
+    labels = truth.copy()
+    labels[0] = 7
+    _, pairs = estimate(draw_answers(truth, 0, apart=20), labels)
+    assert (pairs.label[0], pairs.suggested[0]) == (7, 0) and len(pairs) < 1000
+
+
+def test_earlier_corrections_are_carried_along_and_stand_once():
+    template = pd.DataFrame({"file": ["a/1.png", "b/2.png"], "label": ["a", "b"]})
+    template = template.assign(suggested=["b", "a"], self_confidence=[0.1, 0.2])
+    rows = [("./b/2.png", "a"), ("b\\2.png", "a"), ("a/5.png", ""), ("b\\3.png", "a")]
+    earlier = pd.DataFrame(rows, columns=["file", "label"])
+    files = ["a/1.png", "b/2.png", "b/3.png", "a/5.png", "b/5.png"]
+    carried = audit.carry_corrections(template, earlier, files)
+    assert carried.to_numpy().tolist() == [
+        ["a/1.png", "a", "b", 0.1],
+        ["b/2.png", "a", "a", 0.2],
+        ["a/5.png", "", "", ""],
+        ["b/3.png", "a", "", ""],
+    ]
 
 
 def test_a_class_of_few_pictures_or_of_one_family_is_answered_too():
@@ -80,8 +148,8 @@ def test_a_class_of_few_pictures_or_of_one_family_is_answered_too():
             neighbours.scale_features(features), labels, table.suggested.to_numpy(), families
         )
         outliers = neighbours.find_outliers(found.spread, labels)
-        (number, low, high), _ = audit.estimate_wrong(y_prob, labels)
-        assert 0 <= low <= number <= high <= 32 and outliers.shape == (32,)
+        (_, low, high), _ = estimate(y_prob, labels, families)
+        assert low <= 2 <= high and outliers.shape == (32,)
 
 
 def test_next_to_label_are_unsure_and_no_copies_of_each_other():

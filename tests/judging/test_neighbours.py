@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from lib.judging import neighbours
@@ -29,6 +28,17 @@ def test_copies_are_found_and_others_are_not(drawn):
     true = {(k, 200 + k) for k in range(20)}
     assert len(found & true) >= 18 and len(found & true) >= 0.9 * len(found)
     assert pairs.closeness.is_monotonic_increasing
+
+
+def test_many_copies_of_one_picture_are_found(drawn):
+    features, y_true, thumbnails = drawn
+    rng = np.random.default_rng(2)
+    copies = features[:1] * rng.uniform(0.85, 1.15, (7, 64)).astype(np.float32)
+    features, y_true = np.r_[features[:200], copies], np.r_[y_true[:200], y_true[:1].repeat(7)]
+    thumbnails = np.r_[thumbnails[:200], thumbnails[:1].repeat(7, axis=0)]
+    pairs = neighbours.find_copies(look(features, y_true), thumbnails)
+    eight = {0, *range(200, 207)}
+    assert set(pairs.a) | set(pairs.b) == eight
 
 
 def test_close_features_of_other_brightness_are_no_copies(drawn):
@@ -61,14 +71,6 @@ def test_blocks_give_what_one_comparison_gives(drawn, monkeypatch):
     np.fill_diagonal(exact, np.inf)
     assert (exact.argmin(axis=1) == whole.nearest[:, 0]).all()
     assert np.allclose(np.sort(exact, axis=1)[:, :5], whole.distances, atol=1e-3)
-
-
-def test_groups_join_families_and_pairs():
-    families = np.array([7, 7, 3, 4, 5])
-    pairs = pd.DataFrame({"a": [1, 2], "b": [2, 3]})
-    groups = neighbours.join_groups(families, pairs)
-    assert len(set(groups[:4])) == 1 and groups[4] != groups[0]
-    assert len(set(neighbours.join_groups(families, pairs[:0]))) == 4
 
 
 def test_what_is_unlike_its_class_is_an_outlier():
