@@ -96,7 +96,8 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
 
 
 def _make_head(about: dict, score: dict) -> dict:
-    # In the fields of the Hub's specification (hub-docs, modelcard.md). Left out is what isn't known: the licence, and the Hub's names of data and base model.
+    # In the fields of the Hub's specification (hub-docs, modelcard.md). Left out is what isn't known:
+    # the licence, and the Hub's names of data and base model.
     kind, backbone = "pictures", _name_backbone(about)
     if about["demo"]:
         kind = "drawn demo pictures"
