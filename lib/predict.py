@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data import labels
+from lib.parameters import ALLOWED
 from lib.storage import require_room, whole_file
 
 
@@ -75,12 +76,13 @@ def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable |
     """Return the function that makes columns of sets, and say what they promise; None without.
 
     Raises:
-        ValueError: the coverage is no share, or 05 has not calibrated sets of this model.
+        ValueError: the coverage is out of range, or 05 has not calibrated sets of this model.
     """
     if coverage is None:
         return None
-    if not 0 < coverage < 1:
-        raise ValueError(f"--sets is {coverage}; it takes a share between 0 and 1, say 0.95.")
+    low, high = ALLOWED["COVERAGE"]["minimum"], ALLOWED["COVERAGE"]["maximum"]
+    if not low <= coverage <= high:
+        raise ValueError(f"--sets is {coverage}; it takes a share from {low} to {high}, say 0.95.")
     from lib.judging import claims, conformal
 
     kept = conformal.check_scores(about, model.with_suffix(".json"))

@@ -30,6 +30,8 @@ class Answers:
         self.about, self.y_prob, self.predicted = {}, {}, {}
         self.right, self.confidence, self.scores, self.kept = {}, {}, {}, {}
         self.calibrating, self.judging = calibration.split_halves(y_true, self.families)
+        # A single family is either half, and can't judge what it calibrated.
+        self.judging = self.judging & ~self.calibrating
 
     def add(self, about: dict, y_prob: np.ndarray) -> None:
         """Add the answers of one model: its JSON, and float (n, classes), rows sum to 1."""

@@ -27,8 +27,7 @@ Its part in a comparison, as it was meant and not as measured, is "{purpose}".
 
 ## Pictures and scores
 It was trained on {trained:,} pictures and judged on {n:,} others (set `{split_hash}`), of which always giving the same answer
-would get {baseline:.4f} right at best. In brackets are 95 % intervals. Other kinds of pictures were not tried, and
-with another seed than {seed} the same training ends elsewhere.
+would get {baseline:.4f} right at best. In brackets are 95 % intervals. This is one run, with seed {seed}.
 
 {scores}
 
@@ -49,9 +48,15 @@ pictures and on the weights that the training started from:
 {origin}
 
 ## How to load it
-Saved with Keras {versions[keras]}, as two files side by side. In the project that made it, `python -m lib.predict {file!r} PICTURES`
-answers for files; by hand the following does (an address with `hf://` would expect other files):
+Saved with Keras {versions[keras]}, as two files side by side; a third, the `.npz` of a model with a backbone, is optional
+and serves `--strangers`. In the project that made it, `python -m lib.predict {file!r} PICTURES` answers for files; by
+hand the following does (an address with `hf://` would expect other files):
 ```python
+import json
+from pathlib import Path
+
+import keras
+
 model = keras.saving.load_model({file!r})
 about = json.loads(Path({file!r}).with_suffix(".json").read_text(encoding="utf-8"))
 probabilities = model.predict(pictures)  # (n, {image_size}, {image_size}, 3), RGB, 0-255, upright, squeezed to squares
@@ -74,7 +79,7 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
     values = [[SCORES[key], write_score(score, key)] for key in SCORES]
     told = about | score | texts
     told |= dict(
-        head=yaml.safe_dump(make_head(about, score), allow_unicode=True, sort_keys=False),
+        head=yaml.safe_dump(_make_head(about, score), allow_unicode=True, sort_keys=False),
         classes=len(about["class_names"]),
         notices=_list_notices(about),
         trained=(read_split(ws).part == "train").sum(),
@@ -90,9 +95,9 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
         part.write_text(CARD.format(**told), encoding="utf-8")
 
 
-def make_head(about: dict, score: dict) -> dict:
-    """Return the head of a card, in the fields of the Hub's specification (hub-docs, modelcard.md)."""
-    # Left out is what isn't known: the licence, and the Hub's names of data and base model.
+def _make_head(about: dict, score: dict) -> dict:
+    # In the fields of the Hub's specification (hub-docs, modelcard.md). Left out is what isn't known:
+    # the licence, and the Hub's names of data and base model.
     kind, backbone = "pictures", _name_backbone(about)
     if about["demo"]:
         kind = "drawn demo pictures"
@@ -112,7 +117,7 @@ def make_head(about: dict, score: dict) -> dict:
 
 def _describe_temperature(about: dict, score: dict) -> str:
     if "calibrated_on" in about:
-        return f"They were calibrated on {about['calibrated_on']}."
+        return f"The probabilities were calibrated on {about['calibrated_on']}."
     return (
         f"The temperature of {score['temperature']:.3g}, fitted on one half of these pictures (1 where "
         "right or wrong answers are too few), takes that error on the other half from "
@@ -160,5 +165,7 @@ def _describe_origin(about: dict) -> str:
     told = dict(network=_name_backbone(about), weights=Path(about["weights"]).name)
     told |= dict.fromkeys(("trained_on", "licence", "source"))
     told |= about.get("backbone_origin") or {}
+    if not told.get("note"):
+        told.pop("note", None)
     lines = [f"- {key.replace('_', ' ')}: {escape_text(told[key] or NOT_KNOWN)}" for key in told]
     return "\n".join(lines)

@@ -79,8 +79,8 @@ def describe_sets(kept: dict, coverage: float) -> str:
             f"{needed:,}: every set holds all classes."
         )
     return (
-        f"Sets are made to hold the truth in {coverage:g} of cases on average; {pictures:,} independent "
-        "pictures calibrated them."
+        f"Sets are made to hold the truth in {coverage:g} of cases on average, for pictures like those of "
+        f"the validation part; {pictures:,} independent ones of them calibrated the sets."
     )
 
 

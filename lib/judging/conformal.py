@@ -55,9 +55,9 @@ def check_scores(about: dict, file) -> dict:
     if kept is None:
         raise ValueError(f'{file} has no "answer_sets": run 05_evaluation, which calibrates them.')
     try:
-        scores = np.array(kept["scores"], float)
-        fits = 0 <= scores[-1] <= scores[0] <= 1 and (np.diff(scores) <= 0).all()
-        fits &= isinstance(kept["pictures"], int) and kept["pictures"] > 0
+        scores, pictures = np.array(kept["scores"], float), kept["pictures"]
+        fits = isinstance(pictures, int) and pictures > 0 and len(scores) <= MOST
+        fits = fits and 0 <= scores[-1] <= scores[0] <= 1 and (np.diff(scores) <= 0).all()
     except (IndexError, KeyError, TypeError, ValueError):
         fits = False
     if not fits:
@@ -104,8 +104,11 @@ def measure_sets(y_true, sets, families=None) -> dict:
 
     Returns:
         n; coverage: the share of sets that hold the truth; size: how many classes they hold on
-        average; `_interval` of both, None for a size of too few pictures or hardly any spread.
+        average; `_interval` of both, None for a size of too few pictures or hardly any spread. All
+        but n are None where there are no pictures.
     """
+    if not len(y_true):
+        return {"n": 0} | dict.fromkeys(("coverage", "coverage_interval", "size", "size_interval"))
     sizes, held = sets.sum(axis=1), sets[np.arange(len(y_true)), y_true]
     scores = {"n": len(y_true), "coverage": float(held.mean())}
     scores["coverage_interval"] = intervals.find_share_interval(held, families)

@@ -12,32 +12,41 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-# Measured on photographs and drawings (notebooks/README.md); training pictures that are kept at most.
+# Neighbours: 960 photographs against 420 drawings, by a linear head on EfficientNet-Lite2, gave with 1, 2,
+# 5, 10, 20 and 50 an AUROC of 0.954, 0.959, 0.953, 0.945, 0.933 and 0.907. Training pictures at most.
 NEAREST, MOST = 5, 20_000
 # A picture whose p-value is below the first is given the second.
 RARE, NOTE = 0.01, "unlike anything trained on"
 
 
-def draw_sample(count: int, seed: int = 0) -> np.ndarray:
+def draw_sample(count: int) -> np.ndarray:
     """Draw which of `count` training pictures are kept: int, ascending; all, unless too many."""
-    return np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
+    return np.sort(np.random.default_rng(0).permutation(count)[:MOST])
 
 
-def keep_distances(training, validation, families=None) -> dict[str, np.ndarray]:
+def keep_distances(training, validation, families=None, name="the model") -> dict[str, np.ndarray]:
     """Keep what tells of any further picture whether it resembles the training pictures.
 
     Args:
         training, validation: float (n, d) and (m, d), features of either part.
         families: int (m,), equal for validation pictures that belong together, of which the first
             counts; None where none do.
+        name: of the model, for the error.
 
     Returns:
         features: float16 (n, d), rows of length 1. distances: float32, ascending, one a family.
+
+    Raises:
+        ValueError: not all features are finite numbers.
     """
-    validation = np.asarray(validation[:])
+    training, validation = np.array(training[:], np.float32), np.asarray(validation[:])
+    if not (np.isfinite(training).all() and np.isfinite(validation).all()):
+        raise ValueError(
+            f"{name} has features that are not finite: train it with PRECISION float32."
+        )
     if families is not None:
         validation = validation[np.sort(np.unique(families, return_index=True)[1])]
-    features = normalize(np.array(training[:], np.float32)).astype(np.float16)
+    features = normalize(training).astype(np.float16)
     return {"features": features, "distances": np.sort(measure_distances(validation, features))}
 
 
@@ -48,7 +57,9 @@ def measure_distances(features, known) -> np.ndarray:
         features: float (n, d), as a backbone gives them. known: float16 (k, d), rows of length 1.
     """
     search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
-    found = search.fit(known.astype(np.float32)).kneighbors(normalize(features))
+    found = search.fit(known.astype(np.float32)).kneighbors(
+        normalize(np.asarray(features, np.float32))
+    )
     return found[0].mean(axis=1).astype(np.float32)
 
 
@@ -60,13 +71,15 @@ def write_resemblance(features, kept: dict | None) -> dict[str, list]:
 
     Returns:
         resemblance_p: p-values, (1 + validation pictures as far away or further) / (1 + all);
-        note: `NOTE` where p is below `RARE`, else "". Both are empty where nothing can be told.
+        note: `NOTE` where p is below `RARE`, else "". Both are empty where nothing can be told, say
+        of features that are not finite.
     """
     if kept is None:
         return {"resemblance_p": [None] * len(features), "note": [""] * len(features)}
-    nearer = np.searchsorted(kept["distances"], measure_distances(features, kept["features"]))
-    count = len(kept["distances"])
-    p_values = (1 + count - nearer) / (1 + count)
+    finite, count = np.isfinite(features).all(axis=1), len(kept["distances"])
+    distances = measure_distances(np.where(finite[:, np.newaxis], features, 0), kept["features"])
+    nearer = np.searchsorted(kept["distances"], distances)
+    p_values = np.where(finite, (1 + count - nearer) / (1 + count), np.nan)
     notes = np.where(p_values < RARE, NOTE, "").tolist()
     return {"resemblance_p": p_values.round(6).tolist(), "note": notes}
 
@@ -80,6 +93,7 @@ def describe_marks(kept: dict) -> str:
             "nothing is marked."
         )
     return (
-        f"Marked as {NOTE} is what lies so far from it that of pictures like the {count:,} independent "
-        f"validation pictures at most {100 * RARE:g} % do."
+        f"A picture is marked as {NOTE} if it lies farther from it than nearly all of the {count:,} "
+        f"independent validation pictures do; of pictures like those at most {100 * RARE:g} % are marked "
+        "by mistake, on average."
     )

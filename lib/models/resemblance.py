@@ -1,24 +1,22 @@
 """The file beside a model that tells what it was trained on: kept, and opened."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from lib.models.backbones import has_backbone
-from lib.models.saved import hash_file, record_calibration
 from lib.storage import whole_file
 
 
-def keep_features(ws, name: str, kept: dict[str, np.ndarray]) -> None:
-    """Write models/<name>.npz, and its hash into the model's JSON, so that they belong together.
+def keep_features(ws, about: dict, kept: dict[str, np.ndarray]) -> None:
+    """Write models/<name>.npz, which holds the hash of the model that it belongs to.
 
     Args:
-        kept: arrays, as `strangers.keep_distances` returns them.
+        about: the model's JSON. kept: arrays, as `strangers.keep_distances` returns them.
     """
-    path = ws.file("models", f"{name}.npz")
-    with whole_file(path) as part:
-        np.savez(part, **kept)
-    record_calibration(ws, name, {"resemblance": hash_file(path)})
+    with whole_file(ws.file("models", f"{about['name']}.npz")) as part:
+        np.savez(part, model=about["file_hash"], **kept)
 
 
 def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
@@ -31,22 +29,28 @@ def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
         The arrays, and ""; or None, and why the model can't tell.
 
     Raises:
-        ValueError: the file does not belong to the model.
+        ValueError: the file is damaged, or does not belong to the model.
     """
     reason = ""
     if not has_backbone(model):
         reason = "it has no backbone"
-    elif "resemblance" not in about:
-        reason = "run 05_evaluation, which keeps what that takes"
+    elif "@" in path.stem:
+        reason = "05_evaluation keeps what that takes of first runs only"
     elif not path.is_file():
-        reason = f"{path} is missing: copy it too, or run 05_evaluation again"
+        reason = f"{path} is missing: run 05_evaluation, which writes it, or copy it too"
     if reason:
         says = f"{path.stem} can't tell whether a picture resembles anything trained on: {reason}."
         return None, says
-    if hash_file(path) != about["resemblance"]:
+    try:
+        with np.load(path) as arrays:
+            kept = dict(arrays)
+    except (EOFError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f'{path}: "resemblance" in {path.stem}.json is {about["resemblance"]}, and the hash of '
-            "this file is another: copy both files again, or run 05_evaluation again."
+            f"{path} is damaged: copy it again, or run 05_evaluation again."
+        ) from error
+    if kept.pop("model", "") != about["file_hash"]:
+        raise ValueError(
+            f"{path} belongs to another model than {path.stem}.keras: copy both files again, or run "
+            "05_evaluation again."
         )
-    with np.load(path) as arrays:
-        return dict(arrays), ""
+    return kept, ""

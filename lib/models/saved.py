@@ -70,7 +70,7 @@ def read_about(ws, name: str) -> dict:
 
 
 def record_calibration(ws, name: str, found: dict) -> None:
-    """Add to a model's JSON what new pictures need: temperature, answer_sets, resemblance."""
+    """Add to a model's JSON what new pictures need: temperature and answer_sets."""
     ws.save_json(read_about(ws, name) | found, f"models/{name}.json")
 
 

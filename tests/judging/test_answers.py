@@ -90,6 +90,16 @@ def test_sets_are_judged_on_the_half_that_did_not_calibrate_them():
     assert ((table.low <= table.coverage) & (table.coverage <= table.high)).all()
 
 
+@pytest.mark.parametrize("families", [None, np.zeros(8, int)])
+def test_a_single_family_calibrates_and_judges_nothing(families):
+    count = 1 if families is None else 8
+    found = answers.Answers(["a", "b"], np.arange(count), np.arange(count) % 2, families)
+    found.add(make_about("cnn"), np.tile([0.7, 0.3], (count, 1)))
+    score = found.judge_sets("cnn", 0.9)
+    assert score["n"] == 0 and score["coverage"] is None and score["size"] is None
+    assert found.list_sets(0.9).empty and found.kept["cnn"]["pictures"] == 1
+
+
 def test_ways_of_training_are_compared_over_their_runs(gathered):
     runs = gathered.list_runs()
     assert list(runs.way) == ["cnn", "cnn", "wide", "net (untrained backbone)"]

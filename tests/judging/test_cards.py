@@ -3,6 +3,8 @@
 import html
 import json
 import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ CLASSES = [
     "null",
     "ü 漢_x_",
 ]
+COUNTS = [4, 6, 8, 10, 14, 18]
 NAME = 'odd \'"name": #1 [x] @43'
 ABOUT = {
     "characteristics": "frozen <b>Net</b>",
@@ -38,7 +41,7 @@ ABOUT = {
 def write(ws):
     """Return a function that judges drawn answers and returns the card's head, text and score."""
 
-    def judge(classes=CLASSES, per_class=10, skill=0.5, **about):
+    def judge(classes=CLASSES, per_class=COUNTS, skill=0.5, **about):
         rng, y_true = np.random.default_rng(0), np.repeat(np.arange(len(classes)), per_class)
         chances = rng.random((len(y_true), len(classes))) + skill * np.eye(len(classes))[y_true]
         y_prob = chances / chances.sum(axis=1, keepdims=True)
@@ -88,6 +91,8 @@ def test_head_parses_back_and_has_the_numbers_of_metrics_json(write):
 def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
     _, text, score = write()
     assert "trained on 120 pictures" in text and "on 60 others" in text
+    assert "would get 0.3000 right at best" in " ".join(text.split())
+    assert "This is one run, with seed 43." in text
     cells = list_cells(text)
     low, high = score["top1_interval"]
     assert f"{score['top1']:.4f} ({low:.3f}–{high:.3f})" in cells
@@ -95,18 +100,28 @@ def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
         row = cells.index(name) - 1
         low, high = score["per_class_interval"][name]
         recall = f"{score['per_class'][name]:.4f} ({low:.3f}–{high:.3f})"
-        assert cells[row : row + 4] == [str(place), name, "10", recall]
+        assert cells[row : row + 4] == [str(place), name, str(COUNTS[place]), recall]
     assert f"p = {score['calibration_p']:.2g}" in html.unescape(text)
     assert f"{score['temperature']:.3g}" in text and f"{score['ece_after']:.3f}" in text
 
 
-def test_code_in_the_card_scales_probabilities_as_the_project_does(write):
+def test_code_in_the_card_runs_and_scales_probabilities_as_the_project_does(
+    write, tmp_path, monkeypatch
+):
     _, text, _ = write()
-    space = {"probabilities": np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])}
-    space["about"] = {"temperature": 2.5}
-    exec(re.search(r"^scaled = .*$", text, re.M)[0], space)
+    y_prob = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
+    model = SimpleNamespace(predict=lambda pictures: y_prob)
+    files = {f"{NAME}.keras": model}
+    saving = SimpleNamespace(load_model=files.__getitem__)
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(saving=saving))
+    monkeypatch.chdir(tmp_path)
+    about = {"temperature": 2.5, "class_names": ["a", "b", "c"]}
+    (tmp_path / f"{NAME}.json").write_text(json.dumps(about))
+    space = {"pictures": None}
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], space)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
-    assert np.allclose(scaled, calibration.soften(space["probabilities"], 2.5), atol=1e-6)
+    assert np.allclose(scaled, calibration.soften(y_prob, 2.5), atol=1e-6)
+    assert space["labels"] == ["a", "b"] and "`.npz`" in text
 
 
 def test_names_are_text_and_the_most_frequent_mistakes_are_counted(write):
@@ -139,11 +154,13 @@ def test_origin_of_the_weights_is_what_the_json_says_or_not_known(write):
         _, text, _ = write(**about)
         return html.unescape(text.split("## Licence and origin")[1].split("\n## ")[0])
 
-    origin = {"trained_on": "ImageNet", "licence": "Apache-2.0", "source": "a <page>"}
+    origin = {"trained_on": "ImageNet", "licence": "Apache-2.0", "source": "a <page>", "note": ""}
     backbone = {"backbone": "ResNet50"}
     known = tell(weights="imagenet", parameters=backbone, backbone_origin=origin)
     assert "ResNet50" in known and "trained on: ImageNet" in known and "not known" not in known
-    assert "licence: Apache-2.0" in known and "source: a <page>" in known
+    assert "licence: Apache-2.0" in known and "source: a <page>" in known and "note" not in known
+    noted = tell(weights="imagenet", parameters=backbone, backbone_origin=origin | {"note": "b"})
+    assert "note: b" in noted
     for nothing in ({}, {"backbone_origin": {}}, {"backbone_origin": None}):
         assert "not known: look it up" in tell(weights="a.h5", parameters=backbone, **nothing)
     partly = tell(weights="a.h5", parameters=backbone, backbone_origin=origin | {"licence": ""})
@@ -162,7 +179,7 @@ def test_card_tells_no_folder_of_this_machine(write, ws):
 
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
     _, text, _ = write(calibrated_on="held-out answers of the training part")
-    assert "calibrated on held-out answers of the training part." in text
+    assert "The probabilities were calibrated on held-out answers of the training part." in text
     assert "one half of these pictures" not in text
 
 

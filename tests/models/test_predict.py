@@ -273,7 +273,9 @@ def test_sets_are_those_that_05_measures_and_leave_every_other_column(
     capsys.readouterr()
     extra += ["--sets", 0.75]
     status, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", *extra)
-    assert "in 0.75 of cases on average; 40 independent pictures" in capsys.readouterr().err
+    assert "in 0.75 of cases on average, for pictures like those of the validation part; 40" in (
+        capsys.readouterr().err
+    )
     assert status == 1 and table.drop(columns=["set", "set_size"]).equals(plain)
     place = list(table.columns).index("set")
     assert list(table.columns[place - 1 : place + 3]) == ["probability_2", "set", "set_size", "007"]
@@ -302,7 +304,8 @@ def test_too_few_calibrating_pictures_give_sets_of_all_classes(
     [
         (None, 0.9, ["copy.json", "answer_sets", "05_evaluation"]),
         ({"pictures": 3}, 0.9, ["copy.json", "answer_sets", "damaged"]),
-        (KEPT, 0, ["--sets is 0", "between 0 and 1"]),
+        (KEPT, 0.009, ["--sets is 0.009", "from 0.01 to 0.9999"]),
+        (KEPT, 0.99991, ["--sets is 0.99991"]),
         (KEPT, 1, ["--sets is 1"]),
         (KEPT, 95, ["--sets is 95"]),
         (KEPT, "nan", ["--sets is nan"]),

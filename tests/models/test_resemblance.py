@@ -1,5 +1,5 @@
-import json
 import re
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -42,7 +42,7 @@ def judged(ws, transfer, draw_classes, prepare_set):
     for model, name in ((transfer[1], "small_transfer"), (plain, "plain")):
         path = ws.file("models", f"{name}.keras")
         configs.write_model(model, path)
-        about = {"class_names": sorted(set(table.label)), "image_size": 32}
+        about = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
         ws.save_json(about | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
     images = [pixels.open_pixels(ws, files, 32) for _, files in table.groupby("part").file]
     features = [backbones.cached_features(transfer[0], part, ws.scratch) for part in images]
@@ -50,7 +50,8 @@ def judged(ws, transfer, draw_classes, prepare_set):
     rng = np.random.default_rng(0)
     many = np.repeat(features[1][:], 30, axis=0)
     many += rng.normal(0, 0.1 * many.std(), many.shape).astype(np.float32)
-    resemblance.keep_features(ws, "small_transfer", strangers.keep_distances(features[0], many))
+    about = saved.read_about(ws, "small_transfer")
+    resemblance.keep_features(ws, about, strangers.keep_distances(features[0], many))
     return ws
 
 
@@ -85,7 +86,7 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     _, plain = ask(judged, "small_transfer", tmp_path, *extra)
     capsys.readouterr()
     status, table = ask(judged, "small_transfer", tmp_path, *extra, "--strangers")
-    assert status == 0 and "Marked as unlike anything trained on" in capsys.readouterr().err
+    assert status == 0 and "marked as unlike anything trained on" in capsys.readouterr().err
     assert list(table.columns[4:8]) == ["label_2", "probability_2", "resemblance_p", "note"]
     rest = table.drop(columns=["resemblance_p", "note"])
     assert list(rest.columns) == list(plain.columns) and rest.label.equals(plain.label)
@@ -117,40 +118,79 @@ def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged,
     ("name", "change", "words"),
     [
         ("plain", None, "plain can't tell .* no backbone"),
-        ("small_transfer", "older", "can't tell .* run 05_evaluation"),
+        ("small_transfer", "further seed", "small_transfer@43 can't tell .* first runs only"),
         ("small_transfer", "gone", "small_transfer.npz is missing"),
     ],
 )
 def test_model_that_cannot_tell_says_so_and_leaves_the_columns_empty(
     name, change, words, judged, tmp_path, capsys
 ):
-    path = judged.results / f"models/{name}.json"
-    if change == "older":
-        about = json.loads(path.read_text())
-        del about["resemblance"]
-        path.write_text(json.dumps(about))
+    path = judged.results / f"models/{name}.npz"
+    if change == "further seed":
+        name += "@43"
+        for suffix in (".keras", ".json"):
+            path.with_suffix(suffix).rename(judged.results / f"models/{name}{suffix}")
     elif change == "gone":
-        path.with_suffix(".npz").unlink()
+        path.unlink()
     status, table = ask(judged, name, tmp_path, "--strangers")
     said = " ".join(capsys.readouterr().err.split())
     assert status == 0 and re.search(words, said), said
     assert (table[["resemblance_p", "note"]] == "").all(axis=None) and (table.label != "").all()
 
 
-def test_file_of_another_model_is_an_error_that_names_it(judged, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("other", "belongs to another"),
+        ("half", "is damaged"),
+        ("page", "is damaged"),
+        ("", "is damaged"),
+    ],
+)
+def test_file_of_another_model_or_a_damaged_one_is_an_error_that_names_it(
+    damage, words, judged, tmp_path, capsys
+):
     path = judged.results / "models/small_transfer.npz"
-    with np.load(path) as arrays:
-        np.savez(path, features=arrays["features"][::-1], distances=arrays["distances"])
+    if damage == "other":
+        with np.load(path) as arrays:
+            np.savez(path, **dict(arrays) | {"model": "0123456789abcdef"})
+    else:
+        half = path.read_bytes()[: path.stat().st_size // 2]
+        path.write_bytes({"half": half, "page": b"<html>404</html>", "": b""}[damage])
     assert ask(judged, "small_transfer", tmp_path, "--strangers") == (2, None)
     said = capsys.readouterr().err
-    assert "small_transfer.npz" in said and "05_evaluation" in said
+    assert f"small_transfer.npz {words}" in said and "05_evaluation" in said
+
+
+def test_picture_without_finite_features_costs_no_other_picture_its_answer(
+    judged, tmp_path, monkeypatch
+):
+    _, plain = ask(judged, "small_transfer", tmp_path, "--strangers")
+    measured = classify_files.expose_features
+
+    def overflow(model):
+        network = measured(model)
+
+        def answer(images):
+            y_prob, features = map(np.array, network.predict_on_batch(images))
+            features[2, 0] = np.inf
+            return y_prob, features
+
+        return SimpleNamespace(predict_on_batch=answer)
+
+    monkeypatch.setattr(classify_files, "expose_features", overflow)
+    status, table = ask(judged, "small_transfer", tmp_path, "--strangers")
+    assert status == 0 and table.label.equals(plain.label)
+    assert list(table.resemblance_p[[1, 3]]) == list(plain.resemblance_p[[1, 3]])
+    assert table.resemblance_p[2] == "" != plain.resemblance_p[2] and table.note[2] == ""
 
 
 def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, transfer):
     path = judged.results / "models/small_transfer.npz"
-    before = path.read_bytes()
+    before, about = path.read_bytes(), saved.read_about(judged, "small_transfer")
     with np.load(path) as arrays:
-        resemblance.keep_features(judged, "small_transfer", dict(arrays))
+        kept = {name: arrays[name] for name in ("features", "distances")}
+    resemblance.keep_features(judged, about, kept)
     assert path.read_bytes() == before
     columns = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
     history = read_table(write_history(judged, columns)).astype(float)
@@ -158,7 +198,6 @@ def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, t
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
     assert not path.exists()
-    assert "resemblance" not in saved.read_about(judged, "small_transfer")
 
 
 def write_history(ws, columns):
