@@ -83,10 +83,10 @@ def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable |
     low, high = ALLOWED["COVERAGE"]["minimum"], ALLOWED["COVERAGE"]["maximum"]
     if not low <= coverage <= high:
         raise ValueError(f"--sets is {coverage}; it takes a share from {low} to {high}, say 0.95.")
-    from lib.judging import claims, conformal
+    from lib.judging import conformal
 
     kept = conformal.check_scores(about, model.with_suffix(".json"))
-    print(claims.describe_sets(kept, coverage), file=sys.stderr)
+    print(conformal.describe_sets(kept, coverage), file=sys.stderr)
     told = {"class_names": about["class_names"], "kept": kept, "coverage": coverage}
     return functools.partial(conformal.write_sets, **told)
 

@@ -1,7 +1,5 @@
 """Sentences that claim no more than the tests behind them."""
 
-import math
-
 import pandas as pd
 from scipy.stats import kendalltau
 
@@ -68,20 +66,6 @@ def describe_calibration(label: str, score: dict) -> str:
         claim = f"which is too {'high' if off > 0 else 'low'} by {size}"
     reason = f"expected calibration error {ece:.3f}, by chance alone {score['ece_by_chance']:.3f}"
     return f"{text}{claim} ({reason}, {write_p(score['calibration_p'])})."
-
-
-def describe_sets(kept: dict, coverage: float) -> str:
-    """Say what sets made from `conformal.keep_scores` promise, or that too few pictures allow none."""
-    pictures, needed = kept["pictures"], math.ceil(coverage / (1 - coverage) - 1e-9)
-    if pictures < needed:
-        return (
-            f"{pictures:,} pictures are too few to calibrate sets at {coverage:g}, which needs "
-            f"{needed:,}: every set holds all classes."
-        )
-    return (
-        f"Sets are made to hold the truth in {coverage:g} of cases on average, for pictures like those of "
-        f"the validation part; {pictures:,} independent ones of them calibrated the sets."
-    )
 
 
 def describe_pairs(pairs: pd.DataFrame) -> list[str]:

@@ -119,3 +119,17 @@ def measure_sets(y_true, sets, families=None) -> dict:
         strata = y_true if families is None else None
         scores["size_interval"] = intervals.find_mean_interval(sizes, families, strata)
     return scores
+
+
+def describe_sets(kept: dict, coverage: float) -> str:
+    """Say what sets made from `keep_scores` promise, or that too few pictures allow none."""
+    pictures, needed = kept["pictures"], math.ceil(coverage / (1 - coverage) - 1e-9)
+    if pictures < needed:
+        return (
+            f"{pictures:,} pictures are too few to calibrate sets at {coverage:g}, which needs "
+            f"{needed:,}: every set holds all classes."
+        )
+    return (
+        f"Sets are made to hold the truth in {coverage:g} of cases on average, for pictures like those of "
+        f"the validation part; {pictures:,} independent ones of them calibrated the sets."
+    )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from lib.judging import calibration, claims, conformal
+from lib.judging import calibration, conformal
 
 
 def draw_answers(n, classes=10, families=None, seed=0, strength=2.0, overconfidence=1.7):
@@ -79,10 +79,10 @@ def test_too_few_pictures_make_sets_of_all_classes_and_that_is_said():
     assert conformal.find_threshold(enough, 0.95) > 0 == conformal.find_threshold(few, 0.95)
     assert conformal.build_sets(y_prob, few, 0.95).all()
     assert not conformal.build_sets(y_prob, few, 0.9).all()
-    told = claims.describe_sets(few, 0.95)
+    told = conformal.describe_sets(few, 0.95)
     assert "18 pictures" in told and "19" in told and "all classes" in told
-    assert "all classes" not in claims.describe_sets(enough, 0.95)
-    assert "99" in claims.describe_sets(enough, 0.99)
+    assert "all classes" not in conformal.describe_sets(enough, 0.95)
+    assert "99" in conformal.describe_sets(enough, 0.99)
 
 
 def test_ties_only_add_classes_and_the_same_picture_gets_the_same_set():
