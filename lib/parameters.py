@@ -25,6 +25,7 @@ ALLOWED = {
     "EPOCHS": {"type": "integer", "minimum": 1, "maximum": 100_000},
     "EXAMPLES": SHOWN,
     "EXPORT": FLAG,
+    "FINE_LEARNING_RATE": {"type": "number", "minimum": 1e-12, "maximum": 10},
     "FOLDS": {"type": "integer", "minimum": 2, "maximum": 20},
     "IMAGES": {"type": ["string", "array"], "pattern": r"\S", "items": TEXT},
     "IMAGE_SIZE": SIDE | {"type": ["integer", "null"]},

@@ -28,6 +28,7 @@ WRONG = {
     "COVERAGE": [0, 1, 95, -0.5, "0.95", float("nan"), None],
     "CLOSENESS": [-0.1, 1.5, "0.7", None, float("nan")],
     "EPOCHS": [0, -1, "abc", 2.5, True, None, 10**9],
+    "FINE_LEARNING_RATE": [0, "fast"],
     "FOLDS": [1, 0, 2.5, 100, "5"],
     "IMAGES": [None, 5, "", [1], [""]],
     "IMAGE_SIZE": [3, 9, 0, -160, "160", 10**6, [160]],

@@ -192,8 +192,9 @@ def describe_change(before: str, after: str, was_right, is_right, families=None)
     verdict = "which doesn't establish that either is better"
     if p_value < LEVEL:
         verdict = f"so {after if difference > 0 else before} is better"
+    test = "exact McNemar" if families is None else "McNemar, families counted once"
     return (
         f"Of {len(is_right):,} pictures, {after} corrects {corrected} that {before} gets wrong, and "
         f"gets {made} wrong that {before} has right, {verdict}: difference {difference:z.3f} "
-        f"({bounds}), {write_p(p_value)} (exact McNemar)."
+        f"({bounds}), {write_p(p_value)} ({test})."
     )

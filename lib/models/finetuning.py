@@ -1,5 +1,6 @@
 """Fine-tuning: from which model, and with what learning rates."""
 
+import contextlib
 from dataclasses import replace
 
 import keras
@@ -44,11 +45,11 @@ def find_transfer(ws, name: str = "") -> str:
     Raises:
         FileNotFoundError: there is no such model of the current split.
     """
-    models = {about["name"]: about for about in saved.list_models(ws) if "@" not in about["name"]}
-    files = {one: ws.results / f"models/{one}.keras" for one in models}
-    kinds = ("07_backbones", "04_resnet50_transfer")
-    known = [one for one in models if models[one]["notebook"] in kinds]
-    known = sorted(known, key=lambda one: files[one].stat().st_mtime, reverse=True)
+    kinds, models = ("07_backbones", "04_resnet50_transfer"), []
+    # Its error names notebooks whose models have no backbone.
+    with contextlib.suppress(FileNotFoundError):
+        models = [about for about in saved.list_models(ws) if about["notebook"] in kinds]
+    known = {about["name"]: about["notebook"] for about in models if "@" not in about["name"]}
     if name in known:
         return name
     if name:
@@ -57,13 +58,14 @@ def find_transfer(ws, name: str = "") -> str:
             f"There are: {', '.join(known) or 'none'}. 04_resnet50_transfer and 07_backbones write "
             "them."
         )
-    winners = []
     if (path := ws.results / "contest.csv").exists():
         contest = read_table(path)
-        winners = contest.candidate[contest.chosen.str.lower() == "true"] + "_linear"
-    for one in [*winners, *[one for one in known if models[one]["notebook"] == kinds[1]]]:
-        if one in known:
-            return one
+        for winner in contest.candidate[contest.chosen.str.lower() == "true"] + "_linear":
+            if winner in known:
+                return winner
+    heads = [one for one in known if known[one] == kinds[1]]
+    if heads:
+        return max(heads, key=lambda one: (ws.results / f"models/{one}.keras").stat().st_mtime)
     raise FileNotFoundError(
         f"{ws.results / 'models'} has no transfer model of the current split: run 07_backbones or "
         "04_resnet50_transfer first."
@@ -97,15 +99,12 @@ def compile_slower_below(top, model, count: int, learning_rate: float, steps: in
     top.compile(adam, "categorical_crossentropy", metrics=["accuracy"])
 
 
-def fit_chosen(
-    top, model, train, validation, ws, name, epochs, settings, class_weight, tensorboard
-):
+def fit_chosen(top, model, train, validation, *arguments):
     """Fit as `training.fit` does; of no epochs the history has a row 0, the start's.
 
-    `model` is the whole that `top` shares its layers with.
+    `model` is the whole that `top` shares its layers with, `arguments` are the further ones.
     """
-    options = dict(class_weight=class_weight, tensorboard=tensorboard, whole=model)
-    run = training.fit(top, train, validation, ws, name, epochs, settings, **options)
+    run = training.fit(top, train, validation, *arguments, whole=model)
     if len(run.history):
         return run
     row = [0]

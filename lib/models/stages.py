@@ -14,18 +14,19 @@ class Stage:
     """Layers of a network that belong together.
 
     Attributes:
-        start: what enters them, a KerasTensor of the network; the same one for blocks that lie in
-            one layer.
+        start: what enters them, a KerasTensor; the same one for blocks that lie in one layer.
         layers: layers and operations in the order of computation.
+        further: weights beside theirs, which the one layer that holds all blocks owns itself.
     """
 
     start: keras.KerasTensor
     layers: list
+    further: tuple = ()
 
     @property
     def weights(self) -> list:
         """All weights of the layers, as Keras variables."""
-        return [weight for layer in self.layers for weight in getattr(layer, "weights", [])]
+        return [*self.further, *(w for one in self.layers for w in getattr(one, "weights", []))]
 
     @property
     def parameters(self) -> int:
@@ -36,8 +37,7 @@ class Stage:
 class Still(keras.Layer):
     """Runs a network in inference mode, also while the model around it trains.
 
-    Keras hands `training=True` down to models within, whatever they were called with: dropout in
-    them would be at work.
+    Keras hands `training=True` down to models within: dropout in them would be at work.
     """
 
     def __init__(self, network: keras.Model):
@@ -54,12 +54,12 @@ class Still(keras.Layer):
 
 
 def find_backbone(model: keras.Model) -> keras.Model:
-    """Return the largest model within a model: what its head stands on.
+    """Return the largest model within a model, below its head, the last layer.
 
     Raises:
         ValueError: there is none.
     """
-    within = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    within = [layer for layer in model.layers[:-1] if isinstance(layer, keras.Model)]
     if not within:
         raise ValueError(f"{model.name} holds no other model, so it has no backbone.")
     return max(within, key=lambda one: one.count_params())
@@ -73,7 +73,7 @@ def find_stages(model: keras.Model) -> list[Stage]:
     that block: behind the last place where branches meet, where the tensor is smallest.
 
     Raises:
-        ValueError: there is no backbone, or it does not show a chain of layers.
+        ValueError: there is no backbone, or it has several inputs or outputs.
     """
     return _divide(_open_backbone(model)[0])
 
@@ -102,8 +102,7 @@ def cut_in_two(model: keras.Model, count: int) -> tuple[keras.Model, keras.Model
     """Cut a model in two before the last `count` stages; the halves share its layers.
 
     Returns:
-        From what the model takes to the maps at the cut; and from those to what the model gives,
-        as `hold_still` has it.
+        From what the model takes to the maps at the cut; from those to what `hold_still` gives.
     """
     flat, entering, leaving = _open_backbone(model)
     start = _divide(flat)[-count].start
@@ -117,8 +116,10 @@ def cut_in_two(model: keras.Model, count: int) -> tuple[keras.Model, keras.Model
 def _open_backbone(model) -> tuple:
     # In a graph of its own, with the shapes that it has here; what goes into it and comes out.
     backbone = find_backbone(model)
-    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
-    (node,) = [node for node in nodes if node.operation is backbone]
+    (node,) = [n for n in sum(model._nodes_by_depth.values(), []) if n.operation is backbone]
+    if len(node.input_tensors) + len(node.output_tensors) > 2:
+        problem = "its backbone has several inputs or outputs, so it can't be cut into stages."
+        raise ValueError(f"{model.name}: {problem}")
     (entering,), (leaving,) = node.input_tensors, node.output_tensors
     start = keras.Input(entering.shape[1:])
     return keras.Model(start, backbone.call(start, training=False)), entering, leaving
@@ -134,8 +135,7 @@ def _divide(flat) -> list[Stage]:
             starts.append(_step_back(parts, starts[-1], place))
         elif begun and any(map(_count_attention, layers)):
             starts.append(place)
-        if smaller:
-            side = end.shape[1]
+        side = end.shape[1] if smaller else side
     if len(starts) > 1 and not _learns(parts[starts[-1] :]):
         starts.pop()
     stages = []
@@ -186,7 +186,7 @@ def _count_attention(layer) -> int:
 
 
 def _divide_stack(start, layers: list) -> list[Stage]:
-    # Some transformers hold all their blocks in one layer.
+    # Some transformers hold all their blocks in one layer, with weights of its own.
     for place, layer in enumerate(layers):
         within = getattr(layer, "_layers", [])
         blocks = [k for k, one in enumerate(within) if _count_attention(one)]
@@ -195,5 +195,6 @@ def _divide_stack(start, layers: list) -> list[Stage]:
             divided = [within[one:two] for one, two in zip(bounds, bounds[1:])]
             divided[0] = layers[:place] + divided[0]
             divided[-1] = divided[-1] + layers[place + 1 :]
-            return [Stage(start, block) for block in divided]
+            own = (*layer._trainable_variables, *layer._non_trainable_variables)
+            return [Stage(start, divided[0], own), *(Stage(start, one) for one in divided[1:])]
     return [Stage(start, layers)]

@@ -7,11 +7,12 @@ import numpy as np
 
 from lib.data import generators
 from lib.data.split import deal_folds
-from lib.models import configs, saved, training
-from lib.storage import whole_file
+from lib.models import configs, contest, linear, saved, training
 
 # Of how many training pictures one is set apart; the most epochs that a head is trained for.
 ONE_IN, MOST = 10, 60
+# Counts in the key of a trial, as TRAINING_VERSION does: raise it when heads are made otherwise.
+VERSION = 2
 
 
 def set_apart(y_true, families, seed: int) -> np.ndarray:
@@ -41,38 +42,50 @@ def set_apart(y_true, families, seed: int) -> np.ndarray:
     return chosen
 
 
-def relearn_head(head: keras.Model, train, ws, name: str) -> list[np.ndarray]:
-    """Train a head anew on part of its pictures, until it knows them as well as the head does.
+def refit_head(features, y_true, num_classes, families, chosen, penalty, seed) -> keras.Model:
+    """Fit a linear head of 07 on some of its pictures, as 07 fitted it on all of them.
 
-    The head has seen the other pictures too, and would seem to know them; this one has not.
+    Args:
+        features: float32 (n, d), of all.
+        y_true, families: int (n,), as in `set_apart`.
+        chosen: bool (n,), the pictures to learn from.
+        penalty: that of the head.
+        seed: decides the folds in which the temperature is found.
+
+    Returns:
+        The head, from features to probabilities.
+    """
+    basis, chosen = linear.find_basis(features), np.flatnonzero(chosen)
+    told = (basis, y_true, num_classes)
+    _, temperature, start = linear.choose_penalty(*told, chosen, families, seed)
+    fitted = linear.fit_linear(*told, penalty, chosen, start)
+    return contest.build_head(*basis.find_kernel(fitted), temperature)
+
+
+def relearn_head(head: keras.Model, train) -> keras.Model:
+    """Train a head of 04 anew on some of its pictures, until it knows them as well as the head does.
+
+    The same seed gives the same bits on the same machine, so that a trial goes on.
 
     Args:
         head: takes features, gives probabilities.
-        train: `Batches` of the features of that part; their seed decides the first weights.
-        ws, name: the workspace, and the name of the model that is made. The weights are kept among
-            its checkpoints, so that a run that goes on has the same ones.
+        train: `Batches` of the features of those pictures; their seed decides the first weights.
 
     Returns:
-        The weights.
+        The new head.
     """
-    key = configs.make_key(*head.get_weights(), *train.describe())
-    path = ws.file("checkpoints", f"{name}-head-{key[:16]}.npz")
-    if not path.exists():
-        keras.utils.set_random_seed(train.seed)
-        again = keras.models.clone_model(head)
-        again.trainable = True
-        again.compile(training.Adam(), "categorical_crossentropy")
-        one_hot = keras.utils.to_categorical(train.y_true, train.num_classes)
-        everything = train.inputs[np.arange(len(one_hot))], one_hot
-        first = again.get_weights()
-        again.set_weights(head.get_weights())
-        stop = _StopAt(again.evaluate(*everything, batch_size=1024, verbose=0), everything)
-        again.set_weights(first)
-        again.fit(*everything, train.batch_size, MOST, callbacks=[stop], verbose=0)
-        with whole_file(path) as part:
-            np.savez(part, *again.get_weights())
-    with np.load(path, allow_pickle=False) as kept:
-        return list(kept.values())
+    keras.utils.set_random_seed(train.seed)
+    again = keras.models.clone_model(head)
+    again.trainable = True
+    again.compile(training.Adam(), "categorical_crossentropy")
+    one_hot = keras.utils.to_categorical(train.y_true, train.num_classes)
+    everything = train.inputs[np.arange(len(one_hot))], one_hot
+    first = again.get_weights()
+    again.set_weights(head.get_weights())
+    stop = _StopAt(again.evaluate(*everything, batch_size=1024, verbose=0), everything)
+    again.set_weights(first)
+    again.fit(*everything, train.batch_size, MOST, callbacks=[stop], verbose=0)
+    return again
 
 
 class _StopAt(keras.callbacks.Callback):
@@ -89,7 +102,7 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
     """Train on part of the pictures, and measure after each epoch on those that were set apart.
 
     Args:
-        build: returns the compiled model to train.
+        build: returns the compiled model to train; not called where the trial is known.
         start: the hash of the file that the training starts from.
         train, held_out: `Batches` of the two.
         ws, name: the workspace, and the name of the model to be made, in whose JSON an earlier
@@ -101,7 +114,7 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
         with the start; epochs, after how many the loss was lowest among those that make no more
         mistakes than the start; 0 for the start itself.
     """
-    parts = [training.TRAINING_VERSION, start, epochs, settings, class_weight]
+    parts = [training.TRAINING_VERSION, VERSION, start, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())
     kept = saved.read_about(ws, name).get("trial", {})
     if kept.get("key") == key and not environ.get("TRAIN_ANEW"):

@@ -41,7 +41,7 @@ def draw_pictures(side, count=4):
         ("ResNet50", {}, ["conv2_block1_1_conv", "conv4_block1_1_conv", "conv5_block1_1_conv"]),
         ("MobileNet", {"alpha": 0.25}, ["conv_dw_2", "conv_dw_6", "conv_dw_12"]),
         ("EfficientNetB0", {}, ["block3a_expand_conv", "block4a_expand_conv", "block6a_expand_conv"]),
-        ("ConvNeXtTiny", {}, ["convnext_tiny_downsampling_block_0"]),
+        ("ConvNeXtTiny", {}, [f"convnext_tiny_downsampling_block_{k}" for k in range(3)]),
         ("VGG16", {}, ["block2_conv1", "block5_conv1"]),
     ],
 )  # fmt: skip
@@ -51,7 +51,7 @@ def test_stages_of_known_networks_begin_where_their_authors_begin_them(name, opt
     found = stages.find_stages(put_head_on(network, 64))
     assert len(found) == (4 if name == "ConvNeXtTiny" else 5)
     begin = [stage.layers[0].name for stage in found]
-    assert [one for one in begin if one in firsts] == firsts and begin[-1] not in begin[:-1]
+    assert [one for one in begin if one in firsts] == firsts and begin[-1] == firsts[-1]
     weights = [id(weight) for stage in found for weight in stage.weights]
     assert sorted(weights) == sorted(id(weight) for weight in network.weights)
     names = {one.name for one in network.operations[1:]}
@@ -70,7 +70,11 @@ class Stack(keras.Layer):
         self.blocks = [layers.MultiHeadAttention(2, 4, name=f"block_{k}") for k in range(depth)]
         self.norm = layers.LayerNormalization()
 
+    def build(self, shape):
+        self.places = self.add_weight(name="places", shape=shape[1:])
+
     def call(self, tokens):
+        tokens = tokens + self.places
         for block in self.blocks:
             tokens = tokens + block(tokens, tokens)
         return self.norm(tokens)
@@ -79,13 +83,16 @@ class Stack(keras.Layer):
 def test_blocks_of_a_transformer_are_stages_also_when_one_layer_holds_them():
     pixels = keras.Input((8, 8, 3))
     tokens = layers.Reshape((16, 6))(layers.Conv2D(6, 2, strides=2, name="patches")(pixels))
-    in_one = keras.Model(pixels, Stack(3)(tokens))
+    stack = Stack(3)
+    in_one = keras.Model(pixels, stack(tokens))
     for number in range(3):
         normal = layers.LayerNormalization()(tokens)
         tokens = layers.Add()([tokens, layers.MultiHeadAttention(2, 4)(normal, normal)])
         inner = layers.Dense(6)(layers.LayerNormalization()(tokens))
         tokens = layers.Add(name=f"end_{number}")([tokens, inner])
     in_the_graph = keras.Model(pixels, tokens)
+    lowest = stages.find_stages(put_head_on(in_one, 8))[1]
+    assert id(stack.places) in map(id, lowest.weights), "it belongs to the lowest of the blocks"
     for network in (in_one, in_the_graph):
         model = put_head_on(network, 8)
         found = stages.find_stages(model)
@@ -112,6 +119,23 @@ def test_model_without_a_backbone_is_an_error_that_says_so():
     plain = keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="plain")
     with pytest.raises(ValueError, match="plain holds no other model"):
         stages.find_stages(plain)
+
+
+def test_backbone_is_found_under_a_head_of_more_parameters():
+    model = put_head_on(build_small_backbone(), 8, num_classes=400)
+    assert model.layers[-1].count_params() > model.count_params() / 2
+    assert stages.find_backbone(model).name == "small"
+
+
+def test_backbone_of_several_outputs_is_an_error_that_says_so():
+    pixels = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(4, 3)(pixels)
+    several = keras.Model(pixels, [maps, layers.Conv2D(4, 1)(maps)])
+    inputs = keras.Input((8, 8, 3))
+    features = layers.GlobalAveragePooling2D()(layers.Add()(several(inputs)))
+    head = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match="two_maps: its backbone has several inputs or outputs"):
+        stages.find_stages(keras.Model(inputs, head(features), name="two_maps"))
 
 
 def test_stage_begins_with_its_first_block_and_is_cut_where_little_is_kept():

@@ -5,7 +5,7 @@ import pytest
 from test_finetuning import ABOUT, NAME, build_top, save_transfer
 
 from lib.data import generators
-from lib.models import saved, trial
+from lib.models import contest, linear, saved, trial
 
 
 def test_a_tenth_is_set_apart_of_every_class_and_no_family_is_divided():
@@ -29,7 +29,7 @@ def test_no_class_is_set_apart_as_a_whole():
         trial.set_apart([0, 0, 1, 1], [0, 0, 1, 1], seed=0)
 
 
-def test_head_made_anew_knows_its_own_part_as_well_and_has_not_seen_the_rest(prepared, monkeypatch):
+def test_head_made_anew_knows_its_own_part_as_well_and_has_not_seen_the_rest():
     rng = np.random.default_rng(0)
     y_true = np.arange(120) % 3
     features = rng.normal(0, 4, (120, 40)).astype(np.float32)
@@ -39,18 +39,36 @@ def test_head_made_anew_knows_its_own_part_as_well_and_has_not_seen_the_rest(pre
     head.fit(features, one_hot, epochs=15, verbose=0)
     apart = np.arange(120) < 40
     nine = generators.Batches(features[~apart], y_true[~apart], 3, 16, seed=1)
-    again = keras.models.clone_model(head)
-    again.compile("adam", "categorical_crossentropy")
-    again.set_weights(trial.relearn_head(head, nine, prepared, NAME))
+    again = trial.relearn_head(head, nine)
 
     def measure(model, chosen):
         return model.evaluate(features[chosen], one_hot[chosen], verbose=0)
 
     assert measure(again, ~apart) <= measure(head, ~apart) < measure(again, ~apart) + 0.1
     assert measure(again, apart) > measure(head, apart) + 0.3, "of noise there is nothing to know"
-    monkeypatch.setattr(keras.models, "clone_model", None)  # a call would fail
-    kept = trial.relearn_head(head, nine, prepared, NAME)
-    assert all((a == b).all() for a, b in zip(kept, again.get_weights(), strict=True))
+    same = trial.relearn_head(head, nine).get_weights()
+    assert all((a == b).all() for a, b in zip(same, again.get_weights(), strict=True))
+
+
+def test_linear_head_fitted_anew_is_that_of_07_and_has_not_seen_the_rest():
+    rng = np.random.default_rng(0)
+    y_true, families = np.arange(120) % 3, np.arange(120)
+    features = rng.normal(0, 4, (120, 40)).astype(np.float32)
+    features[np.arange(120), y_true] += 4
+
+    def refit(chosen, y_true=y_true):
+        return trial.refit_head(features, y_true, 3, families, chosen, 1e-3, seed=1)
+
+    basis, everyone = linear.find_basis(features), np.arange(120)
+    _, temperature, start = linear.choose_penalty(basis, y_true, 3, everyone, families, 1)
+    fitted = linear.fit_linear(basis, y_true, 3, 1e-3, everyone, start)
+    own = contest.build_head(*basis.find_kernel(fitted), temperature)
+    for a, b in zip(refit(everyone >= 0).get_weights(), own.get_weights(), strict=True):
+        assert np.allclose(a, b, rtol=1e-3, atol=1e-4)
+    apart = everyone < 40
+    other = np.where(apart, (y_true + 1) % 3, y_true)
+    for a, b in zip(refit(~apart).get_weights(), refit(~apart, other).get_weights()):
+        assert (a == b).all()
 
 
 def try_tiny(ws, rate=0.01, epochs=2, built=None):
@@ -76,6 +94,13 @@ def test_trial_measures_the_start_and_every_epoch_and_chooses_the_lowest_loss(pr
     _, validation = generators.pair(prepared, 8, 5, seed=3)
     expected = start.evaluate(generators.stream(validation), verbose=0)
     assert tried["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_trial_done_twice_before_anything_is_saved_takes_what_the_first_kept(prepared, capsys):
+    save_transfer(prepared)
+    first, second = try_tiny(prepared), try_tiny(prepared)
+    assert "goes on after epoch 2 of 2" in capsys.readouterr().out
+    assert second["key"] == first["key"] and second["loss"][1:] == first["loss"][1:]
 
 
 def test_training_that_only_harms_is_answered_with_no_epochs(prepared):
