@@ -13,13 +13,17 @@ CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
 JUDGES = notebooks/05_evaluation.ipynb notebooks/06_random_images.ipynb
 NOTEBOOKS = $(filter-out $(JUDGES),$(sort $(wildcard notebooks/*.ipynb))) $(JUDGES)
 
-# Most tests wait for processes that start. A file stays in one process, which shares its fixtures.
+# Most tests wait for processes that start. A file stays in one process, which shares its fixtures, and
+# none needs threads, which would wait for one another.
 TWO_AT_A_TIME = --numprocesses 2 --dist loadfile
+ALONE = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+# Where make can, the lines of either side are kept together.
+SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test faults simulations bench colab format
+.PHONY: demo run test test-rooms test-notebooks faults simulations bench colab format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(CHAIN) --paths demo
@@ -27,10 +31,15 @@ demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 run: $(VENV)/installed  ## the whole chain on your pictures: make run PATHS=drive_paths.json
 	$(CHAIN) --paths $(PATHS)
 
-test: $(VENV)/installed-tests  ## every test, then the notebooks on the demo
+test: $(VENV)/installed-tests  ## every test, and beside them the notebooks on the demo
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
+	$(MAKE) $(SIDE_BY_SIDE) test-notebooks test-rooms
+
+test-rooms:
+	$(ALONE) $(BIN)/python -m pytest $(TWO_AT_A_TIME)
+
+test-notebooks:
 	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
