@@ -149,7 +149,7 @@ def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
 
 
 def test_make_test_runs_every_notebook_in_the_order_of_the_chain(stand_ins):
-    plan = plan_make(stand_ins.parent, "test")
+    plan = plan_make(stand_ins.parent, "test-notebooks")
     assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
     assert runner.list_notebooks() == FIRST + BEYOND + JUDGES
 
