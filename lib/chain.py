@@ -173,9 +173,7 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
     values = {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
     for name in names:
         # None is the size of a backbone's own.
-        if values[name].get("IMAGE_SIZE", 0) is None and not {"BACKBONE", "BACKBONES"} & set(
-            known[name]
-        ):
+        if "WEIGHTS" not in known[name] and values[name].get("IMAGE_SIZE", 0) is None:
             del values[name]["IMAGE_SIZE"]
     return values
 
