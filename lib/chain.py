@@ -4,6 +4,7 @@ python -m lib.chain                                  the drawn demo pictures
 python -m lib.chain --paths drive_paths.json         your pictures
 python -m lib.chain --beyond                         07 and those after it, too; 05 and 06 last
 python -m lib.chain --only 02 05 -p EPOCHS 5         some notebooks, other parameters
+python -m lib.chain --cluster tcp://host:8786        the work on pictures by workers of Dask
 """
 
 import argparse
@@ -20,9 +21,9 @@ from pathlib import Path
 import papermill
 import yaml
 
-from lib import runner, storage, workspace
+from lib import cluster, runner, storage, workspace
 from lib.judging import report
-from lib.parameters import check_parameters
+from lib.parameters import check_cluster, check_parameters
 from lib.runner import NOTEBOOKS
 
 BEYOND = "07"  # the notebooks from this one on run where they are asked for
@@ -41,10 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         if options.results:
             ws = replace(ws, results=options.results.resolve())
             workspace.check_apart(ws)
+        ws = replace(ws, cluster=check_cluster(options.cluster, "--cluster") or ws.cluster)
         with runner.signals_raise(), runner.lock_results(ws):
             run_chain(ws, names, values, options.resume)
         storage.flush_drive(ws)
-    except (OSError, ValueError, MemoryError, RuntimeError) as error:
+    except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
@@ -70,6 +72,10 @@ def run_chain(ws, names: list[str], values: dict, resume: bool) -> None:
         ws.file("notebooks", f"{names[0]}.ipynb").unlink(missing_ok=True)
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
     names = runner.skip_finished(ws, names, values) if resume else names
+    if ws.cluster and names:
+        # One for all notebooks, whose kernels share the log with its workers.
+        with runner.stderr_to(ws.scratch / "kernel.log"):
+            os.environ[workspace.SCHEDULER] = cluster.connect(ws.cluster).scheduler.address
     check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
     if written := report.write_report(ws):
@@ -123,18 +129,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
     add("--results", type=Path, help="folder of the results, instead of that of the paths file")
+    add("--cluster", metavar="ADDRESS", help="of a Dask scheduler, or local:N for N workers here")
     add("--seeds", type=int, metavar="N", help="train N times, with SEED and the seeds after it")
     add("--beyond", action="store_true", help="run 07 and those after it, too, before 05 and 06")
     add("--only", nargs="+", default=[], metavar="NN", help="just these, say 07 05; 05 and 06 last")
-    add(
-        "-p",
-        dest="parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a parameter of the notebooks; the value is read as YAML",
-    )
+    told = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
+    add("-p", dest="parameter", help="a parameter of the notebooks; the value is YAML", **told)
     add("--resume", action="store_true", help="skip what is finished, go on where it was cut short")
     return parser.parse_args(arguments)
 

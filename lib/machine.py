@@ -1,6 +1,8 @@
 """What this machine is, and how it computes: versions, GPUs, cores, precision, seeds."""
 
 import contextlib
+import functools
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -57,6 +59,16 @@ def find_versions(packages) -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
+
+
+@functools.cache
+def describe_project() -> dict[str, str]:
+    """Return what has to be equal on all machines of a cluster: this code, and what decodes."""
+    code = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    found = {"project": code.hexdigest()[:12], "opencv": importlib.import_module("cv2").__version__}
+    return found | find_versions(("keras", "pillow", "simplejpeg"))
 
 
 def count_cores() -> int:

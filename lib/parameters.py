@@ -1,5 +1,7 @@
 """What each parameter of the notebooks may be, as JSON schemas."""
 
+import re
+
 import jsonschema
 
 FLAG = {"type": "boolean"}
@@ -64,3 +66,13 @@ def check_parameters(values: dict) -> None:
         if name in values and not valid:
             allowed = ", ".join(f"{key} {what}" for key, what in schema.items())
             raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
+
+
+def check_cluster(address: str | None, source: str) -> str | None:
+    """Return the address of a cluster, or None; a ValueError names the source of one that is wrong."""
+    if address and not re.fullmatch(r"local:[1-9]\d*|\w+://\S+:\d+", address):
+        raise ValueError(
+            f'{source} is {address!r}: give the address of a Dask scheduler, say "tcp://host:8786", or '
+            '"local:2" for two worker processes on this machine.'
+        )
+    return address or None

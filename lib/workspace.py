@@ -3,10 +3,11 @@
 import difflib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lib import storage
+from lib.parameters import check_cluster
 from lib.storage import is_on_drive, whole_file
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -14,6 +15,7 @@ DEMO = REPOSITORY / "demo"
 KAGGLE = "kaggle:"
 REQUIRED = ("train", "results", "scratch")
 OPTIONAL = ("train_labels", "corrections", "validation", "test", "test_labels")
+SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Workspace:
     validation: Path | None = None  # as train: class folders to validate on
     test: Path | None = None  # as train: new pictures, in class folders or not
     test_labels: Path | None = None  # CSV file of file,label for the new pictures
+    cluster: str | None = None  # address of a Dask scheduler, or local:N
 
     @property
     def is_demo(self) -> bool:
@@ -72,8 +75,11 @@ class Workspace:
             figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
 
     def save_paths(self) -> Path:
-        """Write these paths into the results folder, as a drive_paths.json that opens them again."""
-        paths = {key: str(value) for key, value in asdict(self).items() if value is not None}
+        """Write these paths into the results folder, as a drive_paths.json that opens them again.
+
+        Where the work was done changes no result, and is not among them.
+        """
+        paths = {k: str(v) for k, v in asdict(replace(self, cluster=None)).items() if v is not None}
         self.save_json(paths, "drive_paths.json")
         return self.results / "drive_paths.json"
 
@@ -87,7 +93,8 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
 
     Raises:
         FileNotFoundError: the file, or a folder that it names, does not exist.
-        ValueError: the file is not valid JSON, or a key is missing, unknown or no text.
+        ValueError: the file is not valid JSON, or a key is missing, unknown or no text; or there is
+            no cluster of that form.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
     if not named:
@@ -97,12 +104,14 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     if found is None or str(named) == "demo":
         pictures = DEMO / "pictures"
         new = {"test": pictures / "test", "test_labels": pictures / "test_labels.csv"}
+        new["cluster"] = _find_cluster(None, found)
         return Workspace(pictures / "train", DEMO / "results", DEMO / "scratch", **new)
     paths, base = _read_paths(found), found.resolve().parent
+    cluster = _find_cluster(paths.pop("cluster", None), found)
     folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
     # What lies on Kaggle has no local path before it is downloaded.
     kaggle = {k: Path(v) for k, v in paths.items() if v.startswith(KAGGLE)}
-    ws = Workspace(**folders | kaggle)
+    ws = Workspace(**folders | kaggle, cluster=cluster)
     check_apart(ws)
     _check_folders(ws, found)
     return ws
@@ -124,7 +133,7 @@ def _read_paths(path: Path) -> dict[str, str]:
         )
     if not isinstance(paths, dict):
         raise ValueError(f"{path} must hold one {{…}} object, as drive_paths.example.json does.")
-    known = REQUIRED + OPTIONAL
+    known = (*REQUIRED, *OPTIONAL, "cluster")
     for key, value in paths.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -136,6 +145,11 @@ def _read_paths(path: Path) -> dict[str, str]:
         if key not in paths:
             raise ValueError(f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.')
     return paths
+
+
+def _find_cluster(given: str | None, path: Path | None) -> str | None:
+    named = check_cluster(os.environ.get(SCHEDULER), SCHEDULER)
+    return named or check_cluster(given, f'{path}: "cluster"')
 
 
 def _refuse_twins(pairs: list[tuple]) -> dict:

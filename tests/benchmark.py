@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,7 +50,7 @@ from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.data.split import deal_folds
-from lib.models import backbones, configs, contest, folding, linear, predict, training
+from lib.models import backbones, configs, contest, extraction, folding, linear, predict, training
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
@@ -396,12 +397,14 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
     reported_model = build_report_transfer(ours[0].num_classes)
     time_reported_epoch(reported_model, *parts, steps=1)
     extractor, head, model = build_our_transfer(ws, ours[0].num_classes)
-    train_transfer(extractor, head, ours, root / "traced", epochs=1)
+    train_transfer(extractor, head, ours, replace(ws, scratch=root / "traced"), epochs=1)
     seconds = []
     for pair in range(pairs):
         reported = EPOCHS * time_reported_epoch(reported_model, *parts, steps=3)
         started = time.perf_counter()
-        batches = train_transfer(extractor, head, ours, root / str(pair), EPOCHS)
+        batches = train_transfer(
+            extractor, head, ours, replace(ws, scratch=root / str(pair)), EPOCHS
+        )
         seconds.append((reported, time.perf_counter() - started))
     _, from_pixels = predict.predict_batches(model, ours[1])
     _, from_features = predict.predict_batches(head, batches[1])
@@ -411,11 +414,11 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
     return row, *zip(*seconds)
 
 
-def train_transfer(extractor, head, parts, scratch: Path, epochs: int) -> list:
+def train_transfer(extractor, head, parts, ws, epochs: int) -> list:
     """Do what notebook 04 does: features of both parts once, then the head on them."""
     batches = []
     for part in parts:
-        features = backbones.cached_features(extractor, part.inputs, scratch)
+        features = extraction.cached_features(extractor, part.inputs, ws)
         further = (part.y_true, part.num_classes, BATCH_SIZE, part.seed)
         batches.append(generators.Batches(features, *further))
     fed, validation = map(generators.stream, batches)
@@ -575,7 +578,7 @@ def measure_engines(network: Path | None, pairs: int, root: Path) -> list[dict]:
     shape = (2, BATCH_SIZE, *extractor.input_shape[1:])
     batches = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
     folded = folding.fold_normalisations(extractor)
-    engines = {"ours": lambda pictures: backbones._compute(folded, pictures)}
+    engines = {"ours": lambda pictures: extraction.compute_batch(folded, pictures)}
     features = {"ours": engines["ours"](batches[0])}
     for name, package in ENGINES.items():
         if all(map(importlib.util.find_spec, (package, "tf2onnx"))):
@@ -714,7 +717,7 @@ def measure_contest(ws, pairs: int) -> dict:
             machine.set_seed(SEED, deterministic=False)
             backbone = backbones.load_backbone(name, None, 224, {}, None)
             extractor = backbones.build_extractor(backbone)
-            look = functools.partial(backbones.cached_features, extractor, images, ws.scratch)
+            look = functools.partial(extraction.cached_features, extractor, images, ws)
             passes += [time_call(look), time_call(functools.partial(judge, [look()]))]
         alone.append(sum(passes))
     what = f"contest of {', '.join(CONTESTANTS)}; left: their passes and fits alone"

@@ -113,14 +113,14 @@ def measure(folder: Path, results: Path) -> None:
 
 def repeat(paths: Path, name: str, seeds: int) -> None:
     """Print how planted labels are ranked, and how often the estimate's interval holds them."""
-    from lib.models import backbones, linear, saved
+    from lib.models import backbones, extraction, linear, saved
 
     ws = workspace.open(paths)
     table = split.read_split(ws)
     truth = np.unique(table.label, return_inverse=True)[1]
     extractor, _ = backbones.find_parts(saved.load_model(ws, name))
     images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
-    basis = linear.find_basis(backbones.cached_features(extractor, images, ws.scratch))
+    basis = linear.find_basis(extraction.cached_features(extractor, images, ws))
     families = np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         found = []

@@ -22,7 +22,7 @@ from test_training import ABOUT, save_tiny, train_tiny
 from lib import chain, machine, runner, storage, workspace
 from lib.data import generators, labels, listing, pictures, pixels
 from lib.data.split import read_split
-from lib.models import backbones, predict, saved
+from lib.models import backbones, extraction, predict, saved
 from lib.storage import read_table
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
@@ -236,10 +236,10 @@ def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purp
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     work = {
         "decoded pixels": lambda: pixels.open_pixels(prepared, read_split(prepared).file, 64),
-        "features": lambda: backbones.cached_features(
+        "features": lambda: extraction.cached_features(
             keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
             pixels.open_pixels(prepared, read_split(prepared).file, 8),
-            prepared.scratch,
+            prepared,
         ),
         "training of tiny": lambda: train_tiny(prepared),
     }

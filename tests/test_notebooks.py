@@ -16,10 +16,10 @@ from lib.models import backbones, configs, networks, training
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine parameters workspace badges
-data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.corrections data.sources data.store
-data.pixels data.copies data.generators
-models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones models.resemblance
+ROOMS = """storage machine parameters workspace badges cluster
+data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.corrections data.sources data.arrays data.store
+data.reading data.pixels data.copies data.generators
+models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones models.extraction models.resemblance
 models.linear models.contest models.stages models.trial models.finetuning models.litert models.explain models.predict
 judging.intervals judging.calibration judging.conformal judging.strangers judging.metrics judging.comparisons judging.neighbours judging.audit
 judging.wording judging.contests
@@ -167,6 +167,7 @@ def test_rooms_import_only_rooms_above_them_and_tensorflow_only_where_it_belongs
         rooms = {module.removeprefix("lib.") for module in with_it if module.startswith("lib.")}
         reached[room] = {module.split(".")[0] for module in with_it}
         reached[room] |= {module for above in rooms for module in reached[above]}
+        assert not reached[room] & {"dask", "distributed"}, f"{room} imports Dask unasked"
         if room in WITHOUT_TENSORFLOW:
             assert not reached[room] & {"tensorflow", "keras", "jax"}, f"{room} imports Keras"
 

@@ -36,7 +36,9 @@ def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monk
     [
         ({"results": None}, ValueError, ['"results"', "missing"]),
         ({"trian": "train"}, ValueError, ['"trian"', 'did you mean "train"']),
-        ({"colour": "x"}, ValueError, ['"colour"', "test_labels"]),
+        ({"shade": "x"}, ValueError, ['"shade"', "test_labels", "cluster"]),
+        ({"cluster": "local"}, ValueError, ['paths.json: "cluster"', "local:2"]),
+        ({"cluster": "local:0"}, ValueError, ['"cluster"', "tcp://host:8786"]),
         ({"train": "pictures"}, FileNotFoundError, ['"train"', "pictures", "holds", "test, train"]),
         ({"test": "tset"}, FileNotFoundError, ['"test"', "tset", "paths.json"]),
         ({"test_labels": "labels.csv"}, FileNotFoundError, ['"test_labels"', "labels.csv"]),

@@ -1,32 +1,19 @@
 """Pixels: every picture is decoded once, by any process, and kept in stores."""
 
-import hashlib
-import math
-import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.data import pictures, quality, sources
-from lib.data.store import Selection, Store, open_store, remove_older_stores
-from lib.machine import count_cores
-from lib.storage import is_on_drive, lock, read_table, require_room
-
-TURN_BYTES = 1 << 28  # of pixels, decoded in one turn at the lock
-
-
-def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
-    """Open the stores of the facts, as size 0, and of the pixels of each size."""
-    sized = {s: open_store(scratch, f"pixels_{s}", np.uint8, (s, s, 3)) for s in image_sizes}
-    return {0: open_store(scratch, "facts", quality.FACTS)} | sized
+from lib.data import quality, sources
+from lib.data.arrays import Selection
+from lib.data.reading import open_stores, read_pictures
+from lib.data.store import remove_older_stores
+from lib.storage import is_on_drive, read_table, require_room
 
 
-def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
+def prepare(folder: Path, files, image_sizes, scratch: Path, cluster=None) -> pd.DataFrame:
     """Decode every file once, and keep its pixels of each size and the facts about it.
 
     What any process has finished with these contents is not decoded again.
@@ -35,68 +22,27 @@ def prepare(folder: Path, files, image_sizes, scratch: Path) -> pd.DataFrame:
         files: relative to `folder`.
         image_sizes: sides of the squares in pixels.
         scratch: folder of the stores.
+        cluster: address of the workers that do it, see `lib.cluster`; None for the cores here.
 
     Returns one row a file, in order: file, digest, width, height (as shown, 0 where unknown),
     darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable). Raises an
     OSError where the pixels would find no room, or could not be written.
     """
     remove_older_stores(scratch)
-    files, stores, read = list(files), open_stores(scratch, image_sizes), []
+    files, stores, read = list(files), open_stores(scratch, image_sizes), {}
     needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
-    fitting = TURN_BYTES // sum(store.row_bytes for store in stores.values())
-    turn = max(32, min(1024, fitting))  # pictures
-    progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
-    with progress, ThreadPoolExecutor(count_cores()) as pool:
-        for start in range(0, len(files), turn):
-            paths = [folder / name for name in files[start : start + turn]]
-            with lock(stores[0].rows.with_name("preparing.lock")):
-                for found in _take_turn(paths, stores, pool):
-                    read += [(digest, problem) for digest, problem, _ in found]
-                    progress.update(len(found))
-            time.sleep(0.002)  # seconds, in which other processes get the lock
-    table = pd.DataFrame(read, columns=["digest", "problem"]).assign(file=files)
+    with tqdm(total=len(files), desc="decoding pictures", unit="picture") as progress:
+        for names, found in read_pictures(folder, files, stores, cluster):
+            read |= zip(names, found)
+            progress.update(len(names))
+    table = pd.DataFrame([read[name] for name in files], columns=["digest", "problem"])
+    table["file"] = files
     usable = (table.problem == "").to_numpy()
     facts = np.zeros(len(table), quality.FACTS)
     facts[usable] = stores[0].select(table.digest[usable])[:]
     measured = {name: facts[name] for name in quality.FACTS.names if name != "thumbnail"}
     return table.assign(**measured)[["file", "digest", *measured, "problem"]]
-
-
-def _take_turn(paths: list, stores: dict, pool):
-    """Read pictures, and write what the stores lack while more are read; yield them by and by."""
-    for store in stores.values():
-        store.refresh()
-    reading = pool.map(lambda path: _read_picture(path, stores), paths)
-    while found := list(islice(reading, math.ceil(len(paths) / 16))):
-        for size, store in stores.items():
-            if new := {digest: made[size] for digest, _, made in found if size in made}:
-                store.append(new)
-        yield found
-
-
-def _read_picture(path: Path, stores: dict) -> tuple[str, str, dict]:
-    """Return digest and problem of a file, and the arrays that its stores lack, by size."""
-    digest = ""
-    try:
-        data = pictures.read_file(path)
-        digest = hashlib.sha256(data).hexdigest()[:32]
-        decode, made = cache(partial(pictures.decode, data)), {}
-
-        @cache
-        def squeeze_to(side: int) -> np.ndarray:
-            return pictures.square(decode(pictures.find_decoding_side(side))[0], side)
-
-        # The facts are few bytes and read at once, so they are looked at for damage here.
-        if not stores[0].holds(digest):
-            full_size = decode(pictures.LEAST_SIDE)[1]
-            made[0] = quality.gather_facts(squeeze_to(quality.SIDE), full_size)
-        for size, store in stores.items():
-            if size and not store.lists(digest):
-                made[size] = squeeze_to(size)
-        return digest, "", made
-    except pictures.PictureError as error:
-        return digest, error.problem, {}
 
 
 def keep_copies(ws, image_sizes) -> None:
@@ -135,7 +81,7 @@ def open_pixels(ws, files, image_size: int) -> Selection:
     missing = digests[store.find(digests) < 0]
     if len(missing):
         train = sources.open_folder(ws, "train")
-        table = prepare(train, missing.index, [image_size], ws.scratch)
+        table = prepare(train, missing.index, [image_size], ws.scratch, ws.cluster)
         changed = table.file[table.digest != missing.to_numpy()]
         if len(changed):
             raise ValueError(

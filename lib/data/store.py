@@ -2,40 +2,13 @@
 
 import shutil
 import zlib
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from lib.data.arrays import FURTHER, INDEX, SHARD, Arrays, Selection
 from lib.data.pictures import LOADER_VERSION
 from lib.storage import explain_failed_writing, lock, whole_file
-
-INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Rows of a store in the order asked for, indexed like one array."""
-
-    array: np.ndarray  # memory map of the store, (any, *shape)
-    rows: np.ndarray  # int64 (n,), where in `array` each lies
-    digests: np.ndarray  # str (n,), of what each was made from
-    store: str = ""  # its name, which says how the rows were made
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def shape(self) -> tuple:
-        """Return the shape of all rows together."""
-        return (len(self.rows), *self.array.shape[1:])
-
-    def __getitem__(self, index) -> np.ndarray:
-        return self.array[self.rows[index]]
-
-    def take(self, index) -> "Selection":
-        """Return some of the rows, still on disk."""
-        return replace(self, rows=self.rows[index], digests=self.digests[index])
 
 
 class Store:
@@ -44,33 +17,51 @@ class Store:
     NAME.rows holds the arrays one after the other, NAME.index the digest and the CRC-32 of each.
     Rows are only ever appended, under a lock, and listed once they are written, so a killed process
     leaves the store whole. A row with another CRC counts as missing: who needs it makes it again,
-    and of two rows of one digest the last is found. `array` is a memory map (n, *shape) of all.
+    and of two rows of one digest the last is found. Machines of a cluster, which may share a folder
+    but no lock, write shards, NAME.SHARD.rows and NAME.SHARD.index, whole or not at all; they count
+    once NAME.shards lists them. `array` has the arrays of all.
     """
 
     def __init__(self, folder: Path, name: str, dtype, shape: tuple = ()):
         self.rows, self.index = folder / f"{name}.rows", folder / f"{name}.index"
-        self.dtype, self.shape = np.dtype(dtype), shape
+        self.shards, self.shape = folder / f"{name}.shards", shape
+        self.dtype = np.dtype(dtype)
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
-        self.array, self.row_of, self.crcs, self.whole = np.empty((0, *shape), dtype), {}, [], set()
+        self.array = Arrays(self.rows, self.dtype, shape)
+        self.row_of, self.crcs, self.whole = {}, [[]], set()  # crcs: of the rows of each file
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in what any process has appended since."""
-        if not (self.rows.exists() and self.index.exists()):
-            return
-        start, new = len(self.crcs), np.empty(0, INDEX)
+        """Take in what any process has appended or listed since."""
+        self._take_in(0)
+        known = len(self.array.shards)
         # Opening a file is slow on Google Drive.
-        if self.index.stat().st_size > start * INDEX.itemsize:
-            new = np.fromfile(self.index, INDEX, offset=start * INDEX.itemsize)
-        self.crcs += new["crc"].tolist()
+        if self.shards.exists() and self.shards.stat().st_size > known * SHARD.itemsize:
+            for shard in np.fromfile(self.shards, SHARD)[known:].astype(str).tolist():
+                self.array.shards.append(shard)
+                self.array.counts.append(0)
+                self.crcs.append([])
+                self._take_in(len(self.array.shards))
+
+    def _take_in(self, number: int) -> None:
+        path, crcs = self.array.name_file(number), self.crcs[number]
+        index, start, new = path.with_suffix(".index"), len(crcs), np.empty(0, INDEX)
+        if not (path.exists() and index.exists()):
+            return
+        if index.stat().st_size > start * INDEX.itemsize:
+            new = np.fromfile(index, INDEX, offset=start * INDEX.itemsize)
+        crcs += new["crc"].tolist()
         # A file that was cut short holds only its first rows, whatever the index says.
-        count = min(len(self.crcs), self.rows.stat().st_size // self.row_bytes)
+        count = min(len(crcs), path.stat().st_size // self.row_bytes)
         # The array first: other threads may look for a row as soon as it is listed.
-        if count != len(self.array):
-            self.array = np.memmap(self.rows, self.dtype, "r", shape=(count, *self.shape))
-        self.row_of |= dict(zip(new["digest"].astype(str).tolist(), range(start, len(self.crcs))))
-        if count < len(self.crcs):
-            self.row_of = {digest: row for digest, row in self.row_of.items() if row < count}
+        self.array.counts[number] = count
+        first = number * FURTHER
+        self.row_of |= zip(
+            new["digest"].astype(str).tolist(), range(first + start, first + len(crcs))
+        )
+        if count < len(crcs):
+            lost = range(first + count, first + len(crcs))
+            self.row_of = {digest: row for digest, row in self.row_of.items() if row not in lost}
 
     def lists(self, digest: str) -> bool:
         """Tell whether a digest's array is there, damaged or not, as of the last `refresh`."""
@@ -80,9 +71,12 @@ class Store:
         """Tell whether a digest's array is there and undamaged, as of the last `refresh`."""
         row = self.row_of.get(digest)
         if row is not None and row not in self.whole:
-            if zlib.crc32(self.array[row]) == self.crcs[row]:
+            if zlib.crc32(self.array[row]) == self._get_crc(row):
                 self.whole.add(row)
         return row in self.whole
+
+    def _get_crc(self, row: int) -> int:
+        return self.crcs[row // FURTHER][row % FURTHER]
 
     def find(self, digests) -> np.ndarray:
         """Return the row of each digest, -1 where it is missing or damaged: int64 (n,).
@@ -92,8 +86,9 @@ class Store:
         self.refresh()
         for digest in digests:
             if self.lists(digest) and not self.holds(digest):
-                with self.index.open("r+b") as file:
-                    file.seek(self.row_of.pop(digest) * INDEX.itemsize)
+                number, place = divmod(self.row_of.pop(digest), FURTHER)
+                with self.array.name_file(number).with_suffix(".index").open("r+b") as file:
+                    file.seek(place * INDEX.itemsize)
                     file.write(bytes(INDEX["digest"].itemsize))
         return np.array([self.row_of.get(digest, -1) for digest in digests], np.int64)
 
@@ -112,13 +107,35 @@ class Store:
             records = [(digest, zlib.crc32(arrays[digest])) for digest in missing]
             # What a killed process wrote after its last listed row is cut off first.
             with self.rows.open("ab") as file:
-                file.truncate(len(self.crcs) * self.row_bytes)
+                file.truncate(len(self.crcs[0]) * self.row_bytes)
                 for digest in missing:
                     file.write(arrays[digest])
             with self.index.open("ab") as file:
-                file.truncate(len(self.crcs) * INDEX.itemsize)
+                file.truncate(len(self.crcs[0]) * INDEX.itemsize)
                 file.write(np.array(records, INDEX))
         self.refresh()
+
+    def list_shards(self, names) -> None:
+        """List whole shards, so that all processes find their rows from now on."""
+        for name in names:
+            if not self.rows.with_suffix(f".{name}.index").exists():
+                raise FileNotFoundError(
+                    f"{self.rows.with_suffix(f'.{name}.index')} was written by another machine and "
+                    "is not here: scratch has to be the same folder on all machines."
+                )
+        with lock(self.rows.with_suffix(".lock")), explain_failed_writing(self.shards):
+            self.refresh()
+            new = [name for name in names if name not in self.array.shards]
+            with self.shards.open("ab") as file:
+                file.truncate(len(self.array.shards) * SHARD.itemsize)
+                file.write(np.array(new, SHARD))
+        self.refresh()
+
+    def find_shards(self) -> list[str]:
+        """Return the names of all whole shards in the folder: those of a killed run, too."""
+        return [
+            path.suffixes[-2][1:] for path in self.rows.parent.glob(f"{self.rows.stem}.*.index")
+        ]
 
     def copy_to(self, other: "Store") -> None:
         """Write another store anew as a copy of this one, unless it lists the same already."""
@@ -126,12 +143,12 @@ class Store:
         if all(map(other.lists, self.row_of)):
             return
         other.rows.parent.mkdir(parents=True, exist_ok=True)
-        # The index as it is before the rows are copied: these may have grown meanwhile.
-        index = self.index.read_bytes()
-        with whole_file(other.rows) as part:
-            shutil.copyfile(self.rows, part)
+        # Those of now: there may be more before all are copied.
+        found = [(digest, row) for digest, row in self.row_of.items() if digest]
+        with whole_file(other.rows) as part, part.open("wb") as file:
+            file.writelines(self.array[row] for _, row in found)
         with whole_file(other.index) as part:
-            part.write_bytes(index)
+            np.array([(digest, self._get_crc(row)) for digest, row in found], INDEX).tofile(part)
 
     def take_from(self, other: "Store") -> None:
         """Append what another store has, undamaged, and this one has not."""

@@ -1,21 +1,10 @@
-"""A frozen backbone, what it makes of a picture, and what is kept of that."""
-
-import time
-from pathlib import Path
+"""A frozen backbone, and what is pooled of its answers."""
 
 import keras
 import numpy as np
 from keras import layers
-from tqdm import tqdm
 
-from lib.data.store import Selection, open_store
-from lib.machine import count_replicas
-from lib.models.configs import make_key
-from lib.models.folding import fold_normalisations
 from lib.models.networks import Network, load_network
-from lib.storage import lock, require_room
-
-FEATURE_BATCH = 32
 
 
 def load_backbone(name: str, weights, image_size: int | None, options: dict, ws) -> Network:
@@ -109,64 +98,3 @@ def expose_features(model: keras.Model) -> keras.Model:
     probabilities = model.outputs[0]
     features = model.layers[-2].output if has_backbone(model) else probabilities[:, :0]
     return keras.Model(model.inputs, [probabilities, features], name=model.name)
-
-
-def cached_features(extractor: keras.Model, images, scratch: Path, folded=None) -> Selection:
-    """Run every picture through a frozen extractor once, or read what an earlier run computed.
-
-    They lie in the store of the extractor's configuration and weights, found by the pictures'
-    content: a killed run goes on where it stopped, and any number of processes share them.
-
-    Args:
-        extractor: maps uint8 pictures to features.
-        images: a `Selection` of pictures, uint8 (n, size, size, 3).
-        scratch: folder of the stores.
-        folded: what `fold_normalisations` makes of the extractor, where it was made already.
-
-    Returns:
-        float32 (n, *features), indexed like an array.
-
-    Raises:
-        OSError: the features would find no room, or could not be written.
-    """
-    shape = extractor.output_shape[1:]
-    store = open_store(scratch, f"features_{make_key(extractor)}", np.float32, shape)
-    first = np.unique(images.digests, return_index=True)[1]
-    missing = np.sort(first[store.find(images.digests[first]) < 0])
-    if len(missing):
-        require_room(scratch, len(missing) * store.row_bytes, "the features")
-        folded = folded or fold_normalisations(extractor)
-    size = FEATURE_BATCH * count_replicas(extractor)
-    with tqdm(total=len(missing), desc="features", unit="picture") as progress:
-        for start in range(0, len(missing), size):
-            with lock(store.rows.with_suffix(".computing")):
-                block = missing[start : start + size]
-                # Another process may have computed them meanwhile.
-                todo = block[store.find(images.digests[block]) < 0]
-                if len(todo):
-                    store.append(dict(zip(images.digests[todo], _compute(folded, images[todo]))))
-            progress.update(len(block))
-    return store.select(images.digests)
-
-
-def measure_speed(extractor: keras.Model, images) -> float:
-    """Return how many pictures a second pass a network, `FEATURE_BATCH` at a time."""
-    batch = images[: FEATURE_BATCH * count_replicas(extractor)]
-    # The first one builds the graph.
-    _compute(extractor, batch)
-    seconds = []
-    for _ in range(2):
-        started = time.perf_counter()
-        _compute(extractor, batch)
-        seconds.append(time.perf_counter() - started)
-    return len(batch) / min(seconds)
-
-
-def _compute(extractor, pictures) -> np.ndarray:
-    count, gpus = len(pictures), count_replicas(extractor)
-    if gpus == 1:
-        return np.asarray(extractor.predict_on_batch(pictures), np.float32)
-    # Only `predict` divides a batch among the GPUs; each needs a picture.
-    pictures = np.concatenate([pictures, np.repeat(pictures[-1:], -count % gpus, axis=0)])
-    features = extractor.predict(pictures, len(pictures), verbose=0)
-    return np.asarray(features[:count], np.float32)

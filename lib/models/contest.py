@@ -1,75 +1,87 @@
 """A contest of frozen networks: which of them serves these pictures best, and at what cost."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from lib.cluster import ClusterError
 from lib.data.pixels import open_pixels
 from lib.machine import set_seed, use_all_gpus
-from lib.models.backbones import build_extractor, cached_features, load_backbone, measure_speed
+from lib.models.backbones import build_extractor, load_backbone
+from lib.models.extraction import Request, measure_speed
 from lib.models.folding import fold_normalisations
 from lib.models.networks import name_network
 from lib.models.origins import describe_origin
 
 
-def gather_features(
-    entries: list[str], weights, image_size, files, ws, seed
-) -> tuple[list[dict], dict]:
-    """Let networks look at every picture, one after the other; see `enter_network` for the arguments.
+def gather_features(entries: list[str], weights, image_size, files, ws, seed) -> tuple:
+    """Let networks look at every picture once, and tell what each is and costs.
+
+    Here they do so one after the other, on a cluster side by side.
+
+    Args:
+        entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`.
+        files: of the split.
+        ws: the workspace.
+        seed: decides untrained weights, so that the same network can be built again.
 
     Returns:
-        facts: of every network, in order.
-        features: of those that take part, by the candidate's name.
+        facts: of every network, in order: candidate (its name), entry, weights, image_size
+            (pixels), parameters, megabytes (of the weights in float32), features (how many),
+            pooling (`backbones.pool`), pictures_per_second (of a batch of 32, once the first is
+            through), trained_on, licence, source, note (`origins`), reason ("", or why it does not
+            take part, in which case all from weights to note is missing).
+        features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
+
+    Raises:
+        ValueError: two networks have one name.
+        ClusterError: no network is at fault.
     """
-    names = [name_network(entry) for entry in entries]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"BACKBONES: two are called {name}: leave one out, or rename a file.")
-    facts, features, policy = [], {}, keras.config.dtype_policy()
-    for entry in entries:
-        row, found = enter_network(entry, weights, image_size, files, ws, seed)
-        facts.append(row)
-        if found is not None:
-            features[row["candidate"]] = found
+    names = _name_all(entries)
+    facts, features, waiting, policy = [], {}, [], keras.config.dtype_policy()
+    for name, entry in zip(names, entries):
+        facts.append({"candidate": name, "entry": entry})
+        set_seed(seed, deterministic=False)
+        with _reason_for(facts[-1]):
+            told, request = _look(entry, weights, image_size, files, ws)
+            facts[-1] |= told
+            waiting.append((facts[-1], request))
+        # Workers are not at work yet when the speed of the last one is measured.
+        if not ws.cluster or entry == entries[-1]:
+            features |= _gather(waiting)
+            waiting = []
         # One network after the other in memory; what they compute in stays.
         keras.utils.clear_session(free_memory=True)
         keras.config.set_dtype_policy(policy)
     return facts, features
 
 
-def enter_network(
-    entry: str, weights: str | None, image_size: int | None, files, ws, seed
-) -> tuple:
-    """Let one network look at every picture once, and tell what it is and costs.
+def _name_all(entries: list[str]) -> list[str]:
+    names = [name_network(entry) for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"BACKBONES: two are called {name}: leave one out, or rename a file.")
+    return names
 
-    Args:
-        entry: as `name` of `backbones.load_backbone`, as are `weights` and `image_size`.
-        files: of the split.
-        ws: the workspace.
-        seed: decides untrained weights, so that the same network can be built again.
 
-    Returns:
-        facts: candidate (its name), entry, weights, image_size (pixels), parameters, megabytes (of
-            the weights in float32), features (how many), pooling
-            (`backbones.pool`), pictures_per_second (of a batch of 32, once
-            the first is through), trained_on, licence, source, note (`origins`), reason ("", or why
-            it does not take part, in which case all from image_size to note is missing).
-        features: a `Selection`, float32 (n, features), or None.
-    """
-    facts = {"candidate": name_network(entry), "entry": entry}
-    set_seed(seed, deterministic=False)
+@contextlib.contextmanager
+def _reason_for(row: dict):
+    """Turn what keeps a network out into the reason in its row; the others go on."""
     try:
-        told, features = _look(entry, weights, image_size, files, ws)
-        return facts | told | {"reason": ""}, features
-    # Whatever keeps one network out, be it a full GPU: the others go on.
+        yield
+    except ClusterError:
+        raise
+    # Be it a full GPU.
     except Exception as error:
         # Keras colours some of its messages.
         words = re.sub(r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}").split()
-        reason = " ".join(words)
-        print(f"{facts['candidate']} does not take part: {reason}")
-        return facts | {"reason": reason}, None
+        for key in set(row) - {"candidate", "entry"}:
+            del row[key]
+        row["reason"] = " ".join(words)
+        print(f"{row['candidate']} does not take part: {row['reason']}")
 
 
 def _look(entry: str, weights, image_size, files, ws) -> tuple:
@@ -83,10 +95,23 @@ def _look(entry: str, weights, image_size, files, ws) -> tuple:
     facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
     facts |= {"pooling": extractor.layers[-1].name}
     facts |= {"pictures_per_second": measure_speed(folded, images)}
-    features = cached_features(extractor, images, ws.scratch, folded)
-    if not np.isfinite(features[:]).all():
-        raise ValueError("some of its features are no finite numbers; try PRECISION float32.")
-    return facts | describe_origin(entry, backbone.weights), features
+    facts |= describe_origin(entry, backbone.weights)
+    return facts, Request(extractor, images, ws, folded)
+
+
+def _gather(waiting: list) -> dict:
+    for _, request in waiting:
+        request.submit()
+    features = {}
+    for row, request in waiting:
+        with _reason_for(row):
+            found = request.gather()
+            if not np.isfinite(found[:]).all():
+                raise ValueError(
+                    "some of its features are no finite numbers; try PRECISION float32."
+                )
+            features[row["candidate"]], row["reason"] = found, ""
+    return features
 
 
 def check_untaught(entry: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
 
-from lib.data import labels, listing, pictures, pixels, split, store
+from lib.data import labels, listing, pictures, pixels, reading, split, store
 from lib.data.split import identify_set, read_split
 from lib.data.store import Store
 
@@ -50,7 +50,7 @@ def test_equal_files_share_one_row_of_the_store(ws, draw_classes, monkeypatch):
     files = [f"red/{name}.png" for name in ("000", "b", "c", "d")]
     for file in files[1:]:
         (ws.train / file).write_bytes((ws.train / files[0]).read_bytes())
-    monkeypatch.setattr(pixels, "TURN_BYTES", 2000)
+    monkeypatch.setattr(reading, "TURN_BYTES", 2000)
     ws.save_table(pixels.prepare(ws.train, files, [8], ws.scratch), "pictures.csv")
     assert measure_store(ws.scratch) == 1
     assert pixels.open_pixels(ws, files, 8)[np.arange(4)].shape == (4, 8, 8, 3)
@@ -102,7 +102,7 @@ def prepare_and_die(folder, files, scratch, doomed, call):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments)
 
-    pixels.TURN_BYTES = 2000  # as few as can be: 32 pictures
+    reading.TURN_BYTES = 2000  # as few as can be: 32 pictures
     setattr(place, doomed, count_and_die)
     pixels.prepare(folder, files, [8, 12], scratch)
 
@@ -131,7 +131,7 @@ def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
 
 def prepare_in_process(folder, files, scratch, count):
     """Prepare as a process of its own, and tell how many pictures it has decoded itself."""
-    decode, pixels.TURN_BYTES = pictures.decode, 2000
+    decode, reading.TURN_BYTES = pictures.decode, 2000
 
     def note(*arguments):
         with count.get_lock():
@@ -212,7 +212,7 @@ def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
         return read(*arguments)
 
     monkeypatch.setattr(pictures, "_read_samples", note)
-    monkeypatch.setattr(pixels, "count_cores", lambda: 4)
+    monkeypatch.setattr(reading, "count_cores", lambda: 4)
     files = [f"{number}.png" for number in range(4)] + ["179 million.jpg"]
     for limit, expected in ((100_000, 1), (130_000, 4)):
         monkeypatch.setattr(pictures, "LARGE_PICTURE", limit)

@@ -9,7 +9,7 @@ from keras import layers
 from lib import predict
 from lib.data import pixels, split
 from lib.judging import strangers
-from lib.models import backbones, configs, resemblance, saved
+from lib.models import backbones, configs, extraction, resemblance, saved
 from lib.models import predict as classify_files
 from lib.storage import read_table
 
@@ -45,7 +45,7 @@ def judged(ws, transfer, draw_classes, prepare_set):
         about = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
         ws.save_json(about | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
     images = [pixels.open_pixels(ws, files, 32) for _, files in table.groupby("part").file]
-    features = [backbones.cached_features(transfer[0], part, ws.scratch) for part in images]
+    features = [extraction.cached_features(transfer[0], part, ws) for part in images]
     # As if the validation part were larger: each of its pictures with a little noise.
     rng = np.random.default_rng(0)
     many = np.repeat(features[1][:], 30, axis=0)
