@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import erf
+from scipy.special import erf, softmax
 
 from lib.judging import intervals
 
@@ -32,21 +32,19 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
         "overconfidence": confidence - right,
     }
     p_value, by_chance = resample_calibration(confidence, right, families)
-    scores = {"confidence": float(confidence.mean())}
-    for name, values in losses.items():
-        scores |= {name: float(values.mean()), f"{name}_interval": None}
-    scores |= {"ece": find_ece(confidence, right), "ece_interval": None}
-    scores |= {"ece_by_chance": by_chance, "calibration_p": p_value}
     count = len(y_true) if families is None else len(np.unique(families))
-    if count >= intervals.FEWEST and _has_both(right):
-        strata = y_true if families is None else None
-        for name, values in losses.items():
-            bounds = intervals.find_mean_interval(values, families, strata)
-            scores |= {f"{name}_interval": bounds}
-        if count >= intervals.FEWEST_FOR_ECE:
-            low, high = bound_ece(confidence, right, families)
-            scores["ece_interval"] = [low if p_value < intervals.LEVEL else 0.0, high]
-    return scores
+    enough = count >= intervals.FEWEST and _has_both(right)
+    scores, bounds = {"confidence": float(confidence.mean())}, None
+    for name, values in losses.items():
+        if enough:
+            bounds = intervals.find_mean_interval(values, families, y_true)
+        scores |= {name: float(values.mean()), f"{name}_interval": bounds}
+    bounds = None
+    if enough and count >= intervals.FEWEST_FOR_ECE:
+        low, high = bound_ece(confidence, right, families)
+        bounds = [low if p_value < intervals.LEVEL else 0.0, high]
+    scores |= {"ece": find_ece(confidence, right), "ece_interval": bounds}
+    return scores | {"ece_by_chance": by_chance, "calibration_p": p_value}
 
 
 def _has_both(right) -> bool:
@@ -102,32 +100,24 @@ def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
     Return one row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
     high (its Wilson 95 % interval), pictures.
     """
-    confidence = np.asarray(y_prob, float).max(axis=1)
-    table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})
-    right, groups = table.accuracy.to_numpy(), table.groupby(_find_bins(confidence))
-    table, bounds = groups.mean().assign(pictures=groups.size()), []
-    for chosen in groups.indices.values():
+    confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
+    bins, rows = _find_bins(confidence), []
+    for chosen in (bins == number for number in np.unique(bins)):
         members = None if families is None else families[chosen]
-        bounds.append(intervals.find_share_interval(right[chosen], members))
-    table[["low", "high"]] = bounds
-    return table.reset_index(drop=True)
-
-
-def _find_logits(y_prob):
-    # The largest becomes 0.
-    logits = np.log(np.maximum(y_prob, TINY))
-    return logits - logits.max(axis=1, keepdims=True)
+        bounds = intervals.find_share_interval(right[chosen], members)
+        rows.append((confidence[chosen].mean(), right[chosen].mean(), *bounds, chosen.sum()))
+    return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "pictures"])
 
 
 def soften(y_prob, temperature: float) -> np.ndarray:
     """Divide the logits by a temperature (Guo et al. 2017); above 1 it makes a model less sure."""
-    powers = np.exp(_find_logits(y_prob) / np.float32(temperature))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(np.log(np.maximum(y_prob, TINY)) / np.float32(temperature), axis=1)
 
 
 def fit_temperature(y_true, y_prob) -> float:
     """Return the temperature, 0.05-20, at which the negative log-likelihood is smallest."""
-    logits = _find_logits(y_prob)
+    logits = np.log(np.maximum(y_prob, TINY))
+    logits -= logits.max(axis=1, keepdims=True)
     of_truth = logits[np.arange(len(y_true)), y_true].astype(float)
 
     def loss(logarithm):

@@ -178,8 +178,7 @@ def measure_areas(y_true, y_prob, families=None) -> dict:
     enough = misplaced >= FEWEST_MISPLACED and members.min() >= intervals.FEWEST_IN_CLASS
     if enough and np.abs(influence).max() > 1e-12:
         values = areas.mean() + len(y_true) * influence
-        strata = y_true if families is None else None
-        bounds = intervals.find_mean_interval(values, families, strata)
+        bounds = intervals.find_mean_interval(values, families, y_true)
         scores["roc_auc_interval"] = np.clip(bounds, 0, 1).tolist()
     return scores
 
