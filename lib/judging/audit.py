@@ -62,10 +62,8 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     if y_prob.shape[1] < 2:
         raise ValueError("One class only: an audit asks which other class a picture may show.")
     own = y_prob[np.arange(len(y_true)), y_true]
-    rank = np.empty(len(own), int)
-    rank[np.argsort(own, kind="stable")] = np.arange(1, len(own) + 1)
-    suggested = y_prob.argmax(axis=1)
-    return pd.DataFrame({"suggested": suggested, "self_confidence": own, "rank": rank})
+    table = pd.DataFrame({"suggested": y_prob.argmax(axis=1), "self_confidence": own})
+    return table.assign(rank=table.self_confidence.rank(method="first").astype(int))
 
 
 def estimate_wrong(y_prob, y_true, families) -> tuple[list[float], pd.DataFrame]:

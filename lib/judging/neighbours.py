@@ -59,7 +59,8 @@ def find_neighbours(rows, y_true, suggested, families) -> Neighbours:
         alike[families[block, np.newaxis] == families] = -np.inf
         nearest[block, :count], distances[block, :count] = _take_nearest(alike, count)
         of_class = np.where(y_true[block, np.newaxis] == y_true, alike, -np.inf)
-        spread[block] = _average(_take_nearest(of_class, count)[1])
+        _, apart = _take_nearest(of_class, count)
+        spread[block] = np.ma.masked_invalid(apart).mean(axis=1).filled(np.inf)
         of_suggested = np.where(suggested[block, np.newaxis] == y_true, alike, -np.inf)
         best = of_suggested.argmax(axis=1)
         found = np.isfinite(of_suggested[np.arange(len(best)), best])
@@ -73,12 +74,6 @@ def _take_nearest(alike, count):
     order = np.argsort(-found, axis=1, kind="stable")
     places, found = (np.take_along_axis(one, order, axis=1) for one in (places, found))
     return places, np.sqrt(np.maximum(2 - 2 * found, 0))
-
-
-def _average(distances):
-    counts = np.isfinite(distances).sum(axis=1)
-    sums = np.where(np.isfinite(distances), distances, 0).sum(axis=1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
 
 
 def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
