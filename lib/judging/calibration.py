@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import erf, softmax
 
+from lib.data.split import deal_folds
 from lib.judging import intervals
 
 # Bins of the expected calibration error, draws of its test, and what decides them.
@@ -34,10 +35,9 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
     p_value, by_chance = resample_calibration(confidence, right, families)
     count = len(y_true) if families is None else len(np.unique(families))
     enough = count >= intervals.FEWEST and _has_both(right)
-    scores, bounds = {"confidence": float(confidence.mean())}, None
+    scores = {"confidence": float(confidence.mean())}
     for name, values in losses.items():
-        if enough:
-            bounds = intervals.find_mean_interval(values, families, y_true)
+        bounds = intervals.find_mean_interval(values, families, y_true) if enough else None
         scores |= {name: float(values.mean()), f"{name}_interval": bounds}
     bounds = None
     if enough and count >= intervals.FEWEST_FOR_ECE:
@@ -77,7 +77,7 @@ def resample_calibration(confidence, right, families=None) -> tuple[float, float
     return float((1 + as_large) / (1 + DRAWS)), float(drawn.mean())
 
 
-def bound_ece(confidence, right, families=None) -> list[float]:
+def bound_ece(confidence, right, families) -> list[float]:
     """Return the interval of the ECE, its bias by chance removed.
 
     In each bin the mean gap is nearly normal, so its size is a folded normal, of which the mean is
@@ -117,6 +117,7 @@ def soften(y_prob, temperature: float) -> np.ndarray:
 def fit_temperature(y_true, y_prob) -> float:
     """Return the temperature, 0.05-20, at which the negative log-likelihood is smallest."""
     logits = np.log(np.maximum(y_prob, TINY))
+    # The largest becomes 0, so that no power is too large for float32.
     logits -= logits.max(axis=1, keepdims=True)
     of_truth = logits[np.arange(len(y_true)), y_true].astype(float)
 
@@ -137,12 +138,11 @@ def split_halves(y_true, families=None, seed: int = SEED) -> tuple[np.ndarray, n
     """
     if families is None:
         families = np.arange(len(y_true))
-    _, first, families = np.unique(families, return_index=True, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(first))
-    order = order[np.argsort(y_true[first][order], kind="stable")]
-    # Every second family of a class-by-class list.
-    fitted = np.isin(families, order[::2])
-    return fitted, ~fitted if (~fitted).any() else fitted
+    if len(np.unique(families)) == 1:
+        every = np.ones(len(y_true), bool)
+        return every, every
+    fitted = deal_folds(y_true, families, 2, seed) == 0
+    return fitted, ~fitted
 
 
 def judge_temperature(y_true, y_prob, families=None) -> dict[str, float]:
