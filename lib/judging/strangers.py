@@ -40,8 +40,9 @@ def keep_distances(training, validation, families=None, name="the model") -> dic
     """
     training, validation = np.array(training[:], np.float32), np.asarray(validation[:])
     if not (np.isfinite(training).all() and np.isfinite(validation).all()):
-        text = "has features that are not finite: train it with PRECISION float32."
-        raise ValueError(f"{name} {text}")
+        raise ValueError(
+            f"{name} has features that are not finite: train it with PRECISION float32."
+        )
     if families is not None:
         validation = validation[np.sort(np.unique(families, return_index=True)[1])]
     features = normalize(training).astype(np.float16)
