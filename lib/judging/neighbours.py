@@ -62,9 +62,8 @@ def find_neighbours(rows, y_true, suggested, families) -> Neighbours:
         _, apart = _take_nearest(of_class, count)
         spread[block] = np.ma.masked_invalid(apart).mean(axis=1).filled(np.inf)
         of_suggested = np.where(suggested[block, np.newaxis] == y_true, alike, -np.inf)
-        best = of_suggested.argmax(axis=1)
-        found = np.isfinite(of_suggested[np.arange(len(best)), best])
-        similar[block] = np.where(found, best, -1)
+        found = np.isfinite(of_suggested.max(axis=1))
+        similar[block] = np.where(found, of_suggested.argmax(axis=1), -1)
     return Neighbours(nearest, distances, similar, spread)
 
 
@@ -82,9 +81,9 @@ def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE)
     Two things that don't know of each other must agree. The pair is close for where it lies: its
     distance, divided by the geometric mean of those to either's fifth neighbour (as in the
     self-tuning kernel of Zelnik-Manor and Perona 2004), is `most` at the largest. Where the fifth is
-    a copy too, it counts as 0.6 of the median of all away. And both have the
-    same share of bright and of dark places: sorted, the largest and smallest of red, green and blue
-    differ in few levels on average, which neither a turn nor another hue changes.
+    a copy too, it counts as 0.6 of the median of all away. And both have the same share of bright
+    and of dark places: sorted, the largest and smallest of red, green and blue differ in few levels
+    on average, which neither a turn nor another hue changes.
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), in the order of the neighbours.
