@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import erf, softmax
+from scipy.special import erf
 
 from lib.data.split import deal_folds
 from lib.judging import intervals
@@ -109,16 +109,21 @@ def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "pictures"])
 
 
+def _find_logits(y_prob):
+    # The largest becomes 0.
+    logits = np.log(np.maximum(y_prob, TINY))
+    return logits - logits.max(axis=1, keepdims=True)
+
+
 def soften(y_prob, temperature: float) -> np.ndarray:
     """Divide the logits by a temperature (Guo et al. 2017); above 1 it makes a model less sure."""
-    return softmax(np.log(np.maximum(y_prob, TINY)) / np.float32(temperature), axis=1)
+    powers = np.exp(_find_logits(y_prob) / np.float32(temperature))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def fit_temperature(y_true, y_prob) -> float:
     """Return the temperature, 0.05-20, at which the negative log-likelihood is smallest."""
-    logits = np.log(np.maximum(y_prob, TINY))
-    # The largest becomes 0, so that no power is too large for float32.
-    logits -= logits.max(axis=1, keepdims=True)
+    logits = _find_logits(y_prob)
     of_truth = logits[np.arange(len(y_true)), y_true].astype(float)
 
     def loss(logarithm):
