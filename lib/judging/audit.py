@@ -29,8 +29,7 @@ def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.
 
     Args:
         basis: `linear.Basis` of the features.
-        y_true: int (n,), from 0 without gaps.
-        families: int (n,), equal for pictures that belong together.
+        y_true: int (n,), from 0 without gaps. families: int (n,), as in `intervals`.
         folds: into which the set is dealt.
 
     Returns float64 (n, classes), and what `linear.choose_penalty` returns.
@@ -62,10 +61,8 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     if y_prob.shape[1] < 2:
         raise ValueError("One class only: an audit asks which other class a picture may show.")
     own = y_prob[np.arange(len(y_true)), y_true]
-    rank = np.empty(len(own), int)
-    rank[np.argsort(own, kind="stable")] = np.arange(1, len(own) + 1)
-    suggested = y_prob.argmax(axis=1)
-    return pd.DataFrame({"suggested": suggested, "self_confidence": own, "rank": rank})
+    table = pd.DataFrame({"suggested": y_prob.argmax(axis=1), "self_confidence": own})
+    return table.assign(rank=table.self_confidence.rank(method="first").astype(int))
 
 
 def estimate_wrong(y_prob, y_true, families) -> tuple[list[float], pd.DataFrame]:
@@ -80,8 +77,7 @@ def estimate_wrong(y_prob, y_true, families) -> tuple[list[float], pd.DataFrame]
     the largest share that is tried, it ends at 1.
 
     Args:
-        y_prob, y_true: as in `rank_labels`.
-        families: int (n,), equal for pictures that belong together.
+        y_prob, y_true: as in `rank_labels`. families: int (n,), as in `intervals`.
 
     Returns:
         [number, low, high], in pictures.
@@ -167,13 +163,13 @@ def choose_next(rows, y_prob, count: int) -> np.ndarray:
     slopes = np.array(y_prob, float)
     slopes[np.arange(len(slopes)), slopes.argmax(axis=1)] -= 1
     squares = (slopes**2).sum(axis=1)
-    apart, chosen = squares.copy(), []
+    apart, chosen = squares, []
     for _ in range(min(count, len(rows))):
-        apart[chosen[-1:]] = -1
-        chosen.append(int(apart.argmax()))
-        last = chosen[-1]
+        last = int(apart.argmax())
+        chosen.append(last)
         products = (slopes @ slopes[last]) * (rows @ rows[last])
         apart = np.minimum(apart, squares + squares[last] - 2 * products)
+        apart[last] = -1
     return np.array(chosen, int)
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
+from lib.data.split import deal_folds
 from lib.judging import intervals
 
 # Bins of the expected calibration error, draws of its test, and what decides them.
@@ -32,21 +33,18 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
         "overconfidence": confidence - right,
     }
     p_value, by_chance = resample_calibration(confidence, right, families)
+    count = len(y_true) if families is None else len(np.unique(families))
+    enough = count >= intervals.FEWEST and _has_both(right)
     scores = {"confidence": float(confidence.mean())}
     for name, values in losses.items():
-        scores |= {name: float(values.mean()), f"{name}_interval": None}
-    scores |= {"ece": find_ece(confidence, right), "ece_interval": None}
-    scores |= {"ece_by_chance": by_chance, "calibration_p": p_value}
-    count = len(y_true) if families is None else len(np.unique(families))
-    if count >= intervals.FEWEST and _has_both(right):
-        strata = y_true if families is None else None
-        for name, values in losses.items():
-            bounds = intervals.find_mean_interval(values, families, strata)
-            scores |= {f"{name}_interval": bounds}
-        if count >= intervals.FEWEST_FOR_ECE:
-            low, high = bound_ece(confidence, right, families)
-            scores["ece_interval"] = [low if p_value < intervals.LEVEL else 0.0, high]
-    return scores
+        bounds = intervals.find_mean_interval(values, families, y_true) if enough else None
+        scores |= {name: float(values.mean()), f"{name}_interval": bounds}
+    bounds = None
+    if enough and count >= intervals.FEWEST_FOR_ECE:
+        low, high = bound_ece(confidence, right, families)
+        bounds = [low if p_value < intervals.LEVEL else 0.0, high]
+    scores |= {"ece": find_ece(confidence, right), "ece_interval": bounds}
+    return scores | {"ece_by_chance": by_chance, "calibration_p": p_value}
 
 
 def _has_both(right) -> bool:
@@ -79,7 +77,7 @@ def resample_calibration(confidence, right, families=None) -> tuple[float, float
     return float((1 + as_large) / (1 + DRAWS)), float(drawn.mean())
 
 
-def bound_ece(confidence, right, families=None) -> list[float]:
+def bound_ece(confidence, right, families) -> list[float]:
     """Return the interval of the ECE, its bias by chance removed.
 
     In each bin the mean gap is nearly normal, so its size is a folded normal, of which the mean is
@@ -102,15 +100,13 @@ def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
     Return one row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
     high (its Wilson 95 % interval), pictures.
     """
-    confidence = np.asarray(y_prob, float).max(axis=1)
-    table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true})
-    right, groups = table.accuracy.to_numpy(), table.groupby(_find_bins(confidence))
-    table, bounds = groups.mean().assign(pictures=groups.size()), []
-    for chosen in groups.indices.values():
+    confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
+    bins, rows = _find_bins(confidence), []
+    for chosen in (bins == number for number in np.unique(bins)):
         members = None if families is None else families[chosen]
-        bounds.append(intervals.find_share_interval(right[chosen], members))
-    table[["low", "high"]] = bounds
-    return table.reset_index(drop=True)
+        bounds = intervals.find_share_interval(right[chosen], members)
+        rows.append((confidence[chosen].mean(), right[chosen].mean(), *bounds, chosen.sum()))
+    return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "pictures"])
 
 
 def _find_logits(y_prob):
@@ -147,12 +143,11 @@ def split_halves(y_true, families=None, seed: int = SEED) -> tuple[np.ndarray, n
     """
     if families is None:
         families = np.arange(len(y_true))
-    _, first, families = np.unique(families, return_index=True, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(first))
-    order = order[np.argsort(y_true[first][order], kind="stable")]
-    # Every second family of a class-by-class list.
-    fitted = np.isin(families, order[::2])
-    return fitted, ~fitted if (~fitted).any() else fitted
+    if len(np.unique(families)) == 1:
+        every = np.ones(len(y_true), bool)
+        return every, every
+    fitted = deal_folds(y_true, families, 2, seed) == 0
+    return fitted, ~fitted
 
 
 def judge_temperature(y_true, y_prob, families=None) -> dict[str, float]:

@@ -98,9 +98,7 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
 def _make_head(about: dict, score: dict) -> dict:
     # In the fields of the Hub's specification (hub-docs, modelcard.md). Left out is what isn't known:
     # the licence, and the Hub's names of data and base model.
-    kind, backbone = "pictures", _name_backbone(about)
-    if about["demo"]:
-        kind = "drawn demo pictures"
+    kind = "drawn demo pictures" if about["demo"] else "pictures"
     result = {
         "task": {"type": "image-classification"},
         "dataset": {"type": "imagefolder", "name": f"{score['n']} {kind}", "split": "validation"},
@@ -109,7 +107,7 @@ def _make_head(about: dict, score: dict) -> dict:
     return {
         "library_name": "keras",
         "pipeline_tag": "image-classification",
-        "tags": [tag for tag in ("keras", "image-classification", backbone) if tag],
+        "tags": [tag for tag in ("keras", "image-classification", _name_backbone(about)) if tag],
         "metrics": list(METRICS.values()),
         "model-index": [{"name": about["label"], "results": [result]}],
     }

@@ -110,7 +110,7 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
         elif row.high < 0:
             claim = f"{row.way} is worse than {row.other}: difference"
         bounds = "too few pictures for an interval"
-        if row.low == row.low:
+        if pd.notna(row.low):
             bounds = write_bounds(row.low, row.high)
         sentences.append(
             f"{claim} {row.difference:.3f} ({bounds}) "

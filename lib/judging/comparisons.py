@@ -137,8 +137,8 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
     columns = ["way", "runs", "mean", "lowest", "highest", "low", "high", "n"]
     ways = pd.DataFrame(rows, columns=columns).set_index("way")
     ordered = ways["mean"].sort_values(ascending=False, kind="stable").index
-    gaps = {(a, b): runs[a] - runs[b] for a, b in itertools.combinations(ordered, 2)}
-    gaps = {pair: table.dropna(axis=1) for pair, table in gaps.items()}
+    pairs = itertools.combinations(ordered, 2)
+    gaps = {(a, b): (runs[a] - runs[b]).dropna(axis=1) for a, b in pairs}
     gaps = {pair: table for pair, table in gaps.items() if table.shape[1] > 1}
     rows = [
         (*pair, *bound_mean(table, families, LEVEL / len(gaps), -1), table.shape[1], len(table))

@@ -25,8 +25,7 @@ def keep_scores(y_true, y_prob, families=None) -> dict:
     Args: of the calibrating pictures.
         y_true: int (n,), positions of the classes.
         y_prob: float (n, classes), the model's own probabilities.
-        families: int (n,), equal for pictures that belong together, which count as one picture
-            (Lee, Barber and Willett 2023); None where none do.
+        families: as in `intervals`; each counts as one picture (Lee, Barber and Willett 2023).
 
     Returns:
         pictures: how many there are; scores: probabilities of the true class, the highest first, of
@@ -116,8 +115,7 @@ def measure_sets(y_true, sets, families=None) -> dict:
     count = len(y_true) if families is None else len(np.unique(families))
     unusual = len(sizes) - np.bincount(sizes).max()
     if count >= intervals.FEWEST and unusual >= intervals.FEWEST_MISTAKES:
-        strata = y_true if families is None else None
-        scores["size_interval"] = intervals.find_mean_interval(sizes, families, strata)
+        scores["size_interval"] = intervals.find_mean_interval(sizes, families, y_true)
     return scores
 
 

@@ -64,18 +64,19 @@ def find_share_interval(right, families=None) -> list[float]:
 def find_mean_interval(values, families=None, strata=None) -> list[float]:
     """Return the interval of the mean of values (n,): Student's t without skewness (Hall 1992).
 
-    `strata`, int (n,), are what the counts are fixed of, as those of the classes are.
+    `strata`, int (n,), are what the counts are fixed of, as those of the classes are; they count
+    only where there are no families.
     """
     n, residuals = len(values), values - np.mean(values)
-    if strata is not None:
+    if families is not None:
+        residuals = np.bincount(families, residuals)[np.unique(families)]
+    elif strata is not None:
         counts = np.bincount(strata)[strata]
         means = np.bincount(strata, values)[strata] / counts
         within = (values - means) * np.sqrt(counts / np.maximum(counts - 1, 1))
         # A class of one picture has no spread of its own, and all classes may have none.
         if np.abs(within).max() > 1e-9:
             residuals = np.where(counts > 1, within, residuals)
-    if families is not None:
-        residuals = np.bincount(families, residuals)[np.unique(families)]
     groups, squares = len(residuals), (residuals**2).sum()
     if squares == 0:
         return [float(np.mean(values))] * 2

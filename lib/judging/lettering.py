@@ -102,24 +102,23 @@ def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
     return cut(bisect(range(1, len(text)), inches, key=lambda k: measure(cut(k), size)))
 
 
-def shorten_names(names, inches: float, size: float = 9) -> list[str]:
+def shorten_names(names, inches: float) -> list[str]:
     """Shorten names so that no two different ones look the same: these get a number."""
-    short = {name: shorten(name, inches, size) for name in names}
+    short = {name: shorten(name, inches) for name in names}
     counts = Counter(short.values())
     for number, name in enumerate(short, 1):
         if counts[short[name]] > 1:
-            short[name] = shorten(name, inches, size, f" #{number}")
+            short[name] = shorten(name, inches, end=f" #{number}")
     return [short[name] for name in names]
 
 
 def open_rows(names: list[str], inches: float) -> tuple[Figure, plt.Axes, dict[str, int]]:
     """Open axes with one row a class (name to its place); of many, the first and the last ones."""
-    half, shown = MOST_ROWS // 2, names
-    if len(names) > MOST_ROWS:
-        shown = [*names[:half], None, *names[-half:]]
+    half, many = MOST_ROWS // 2, len(names) > MOST_ROWS
+    shown = [*names[:half], None, *names[-half:]] if many else names
     figure, axes = plt.subplots(figsize=(10, inches * len(shown) + 1.8))
     rows = {name: place for place, name in enumerate(shown) if name is not None}
-    if len(names) > MOST_ROWS:
+    if many:
         text = f"… {len(names) - 2 * half} classes between these are not shown"
         place = dict(transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         axes.text(0.02, half, text, style="italic", **place)

@@ -51,7 +51,7 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
     }
 
 
-def score_classes(y_true, y_pred, class_names, families=None) -> dict[str, dict]:
+def score_classes(y_true, y_pred, class_names, families) -> dict[str, dict]:
     """Return support, per_class (recall) and per_class_interval, as `evaluate` has them."""
     scores = {"support": {}, "per_class": {}, "per_class_interval": {}}
     for position, name in enumerate(class_names):
@@ -81,7 +81,7 @@ def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame
     return table.sort_values("pictures", ascending=False, kind="stable", ignore_index=True)[:count]
 
 
-def score_matrix(matrix: np.ndarray, y_true, y_pred, families=None) -> dict:
+def score_matrix(matrix: np.ndarray, y_true, y_pred, families) -> dict:
     """Score a confusion matrix (`count_confusions` of the same answers), with intervals.
 
     average_per_class is the mean recall over classes with pictures, kappa that of Cohen (1960).
@@ -178,8 +178,7 @@ def measure_areas(y_true, y_prob, families=None) -> dict:
     enough = misplaced >= FEWEST_MISPLACED and members.min() >= intervals.FEWEST_IN_CLASS
     if enough and np.abs(influence).max() > 1e-12:
         values = areas.mean() + len(y_true) * influence
-        strata = y_true if families is None else None
-        bounds = intervals.find_mean_interval(values, families, strata)
+        bounds = intervals.find_mean_interval(values, families, y_true)
         scores["roc_auc_interval"] = np.clip(bounds, 0, 1).tolist()
     return scores
 

@@ -59,11 +59,11 @@ def find_neighbours(rows, y_true, suggested, families) -> Neighbours:
         alike[families[block, np.newaxis] == families] = -np.inf
         nearest[block, :count], distances[block, :count] = _take_nearest(alike, count)
         of_class = np.where(y_true[block, np.newaxis] == y_true, alike, -np.inf)
-        spread[block] = _average(_take_nearest(of_class, count)[1])
+        _, apart = _take_nearest(of_class, count)
+        spread[block] = np.ma.masked_invalid(apart).mean(axis=1).filled(np.inf)
         of_suggested = np.where(suggested[block, np.newaxis] == y_true, alike, -np.inf)
-        best = of_suggested.argmax(axis=1)
-        found = np.isfinite(of_suggested[np.arange(len(best)), best])
-        similar[block] = np.where(found, best, -1)
+        found = np.isfinite(of_suggested.max(axis=1))
+        similar[block] = np.where(found, of_suggested.argmax(axis=1), -1)
     return Neighbours(nearest, distances, similar, spread)
 
 
@@ -75,21 +75,15 @@ def _take_nearest(alike, count):
     return places, np.sqrt(np.maximum(2 - 2 * found, 0))
 
 
-def _average(distances):
-    counts = np.isfinite(distances).sum(axis=1)
-    sums = np.where(np.isfinite(distances), distances, 0).sum(axis=1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-
-
 def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
     Two things that don't know of each other must agree. The pair is close for where it lies: its
     distance, divided by the geometric mean of those to either's fifth neighbour (as in the
     self-tuning kernel of Zelnik-Manor and Perona 2004), is `most` at the largest. Where the fifth is
-    a copy too, it counts as 0.6 of the median of all away. And both have the
-    same share of bright and of dark places: sorted, the largest and smallest of red, green and blue
-    differ in few levels on average, which neither a turn nor another hue changes.
+    a copy too, it counts as 0.6 of the median of all away. And both have the same share of bright
+    and of dark places: sorted, the largest and smallest of red, green and blue differ in few levels
+    on average, which neither a turn nor another hue changes.
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), in the order of the neighbours.

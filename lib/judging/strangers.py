@@ -29,8 +29,7 @@ def keep_distances(training, validation, families=None, name="the model") -> dic
 
     Args:
         training, validation: float (n, d) and (m, d), features of either part.
-        families: int (m,), equal for validation pictures that belong together, of which the first
-            counts; None where none do.
+        families: int (m,), of the validation pictures, as in `intervals`; the first of each counts.
         name: of the model, for the error.
 
     Returns:
@@ -57,10 +56,9 @@ def measure_distances(features, known) -> np.ndarray:
         features: float (n, d), as a backbone gives them. known: float16 (k, d), rows of length 1.
     """
     search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
-    found = search.fit(known.astype(np.float32)).kneighbors(
-        normalize(np.asarray(features, np.float32))
-    )
-    return found[0].mean(axis=1).astype(np.float32)
+    rows = normalize(np.asarray(features, np.float32))
+    distances, _ = search.fit(known.astype(np.float32)).kneighbors(rows)
+    return distances.mean(axis=1).astype(np.float32)
 
 
 def write_resemblance(features, kept: dict | None) -> dict[str, list]:
