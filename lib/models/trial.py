@@ -18,9 +18,9 @@ VERSION = 2
 def set_apart(y_true, families, seed: int) -> np.ndarray:
     """Choose a tenth of the training pictures, the classes in equal proportion, no family divided.
 
-    Takes int (n,), positions of the classes; int (n,), equal for what belongs together. Returns
-    bool (n,); every class keeps pictures in the rest. A ValueError where the pictures are too few, or
-    too much alike, to set any apart.
+    Takes int (n,), positions of the classes, and int (n,), equal for what belongs together. Returns
+    bool (n,); every class keeps pictures in the rest. A ValueError where the pictures are too few,
+    or too much alike, to set any apart.
     """
     y_true, families = np.asarray(y_true), np.asarray(families)
     chosen = deal_folds(y_true, families, ONE_IN, seed) == 0
@@ -88,9 +88,9 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
             trial of the same training is found.
         epochs, settings, class_weight: as in `training.fit`.
 
-    Returns, for the model's JSON: key; accuracy and loss on the pictures set apart, lists that begin
-    with the start; epochs, after how many the loss was lowest among those that make no more mistakes
-    than the start; 0 for the start itself.
+    Returns, for the model's JSON: key; accuracy and loss on the pictures set apart, lists that
+    begin with the start; epochs, after how many the loss was lowest among those that make no more
+    mistakes than the start; 0 for the start itself.
     """
     parts = [training.TRAINING_VERSION, VERSION, start, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())
