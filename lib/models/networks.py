@@ -81,8 +81,8 @@ def find_application(name: str):
     return models[name], inspect.getmodule(models[name]).preprocess_input
 
 
-def check_options(name: str, build, options: dict) -> None:
-    """Raise a ValueError for an option that a model does not have, or that is not to be chosen."""
+def _load_application(name: str, weights, image_size, options: dict) -> Network:
+    build, preprocess = find_application(name)
     known = set(inspect.signature(build).parameters) - SET_HERE
     for option in options:
         if option in SET_HERE:
@@ -90,11 +90,6 @@ def check_options(name: str, build, options: dict) -> None:
         if option not in known:
             known = ", ".join(sorted(known))
             raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: {known}.")
-
-
-def _load_application(name: str, weights, image_size, options: dict) -> Network:
-    build, preprocess = find_application(name)
-    check_options(name, build, options)
     size = image_size or OWN_SIZES.get(name, 224)
     options = options | {"include_top": False, "input_shape": (size, size, 3)}
     if weights == "imagenet":

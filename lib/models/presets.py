@@ -58,22 +58,19 @@ def _load_tower(hub, preset: str, with_weights: bool, size: int):
 
 
 def _import_hub():
-    if importlib.util.find_spec("keras_hub") is None:
-        raise ModuleNotFoundError(f"{PRESET}… needs keras-hub: {_tell_how_to_install()}")
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise ImportError(f"keras-hub can't be imported ({error}): {_tell_how_to_install()}")
-    return keras_hub
-
-
-def _tell_how_to_install() -> str:
     # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
     versions = {"keras": "3", "tensorflow": "2"} | find_versions(["keras", "tensorflow"])
     is_older = tuple(map(int, versions["keras"].split(".")[:2])) < (3, 15)
     fitting = "<0.30" if is_older else ">=0.30"
     minor = ".".join(versions["tensorflow"].split(".")[:2])
-    return (
+    remedy = (
         f'pip install "keras-hub{fitting}" "tensorflow-text=={minor}.*" "keras=={versions["keras"]}"'
         f" fits TensorFlow {versions['tensorflow']}."
     )
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ModuleNotFoundError(f"{PRESET}… needs keras-hub: {remedy}")
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ImportError(f"keras-hub can't be imported ({error}): {remedy}")
+    return keras_hub

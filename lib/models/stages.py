@@ -161,13 +161,12 @@ def _learns(parts) -> bool:
 
 
 def _step_back(parts, first: int, place: int) -> int:
-    meetings = [k for k in range(first, place) if parts[k][2]]
-    ends = list(range(meetings[-1] if meetings else place - 1, place))
+    meeting = max((k for k in range(first, place) if parts[k][2]), default=place - 1)
     # Padding and pooling are better done before the cut.
     while place < len(parts) and not _learns(parts[place : place + 1]):
-        ends.append(place)
         place += 1
-    return 1 + min(reversed(ends), key=lambda end: np.prod(parts[end][1].shape[1:]))
+    ends = reversed(range(meeting, place))
+    return 1 + min(ends, key=lambda end: np.prod(parts[end][1].shape[1:]))
 
 
 def _has_attention(layer) -> bool:
