@@ -50,9 +50,10 @@ def _fold(name: str) -> str:
 def read_labels(path: Path, columns=("file", "label", "part", "group")) -> pd.DataFrame:
     """Read those columns of a CSV file of labels; part and group may lack.
 
-    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it, and
-    capitals in the names of the columns mean nothing. Returns a row a file, with the line of the CSV file as index. Raises a ValueError where it is
-    none, lacks file or label, or says two things of one file.
+    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it,
+    and capitals in the names of the columns mean nothing. Returns a row a file, with the line of the
+    CSV file as index. Raises a ValueError where it is none, lacks file or label, or says two things
+    of one file.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -127,14 +128,14 @@ def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         labels["part"] = labels.part.str.lower().map(known)
     candidates = table.file[table.problem == ""]
     labels["found"] = labels.file.map(match_files(labels.file, candidates))
-    if labels.found.isna().all():
+    lost = labels.found.isna()
+    if lost.all():
         raise ValueError(
             f"{path}: none of its {len(labels)} rows names a picture of the folder. Its first row "
             f"has {labels.file.iloc[0]!r}, and a file there is {next(iter(candidates), None)!r}."
         )
-    missing = labels[labels.found.isna()][["file", "label"]].assign(problem="missing_file")
-    known = labels.dropna(subset="found").drop_duplicates("found").set_index("found")
-    known = known.reindex(columns=["label", "part", "group"], fill_value="")
+    missing = labels[lost][["file", "label"]].assign(problem="missing_file")
+    known = labels[~lost].drop_duplicates("found").set_index("found").drop(columns="file")
     table = table.join(known, on="file").fillna("")
     table.loc[(table.problem == "") & (table.label == ""), "problem"] = "no_label"
     return pd.concat([table, missing], ignore_index=True).fillna("")
