@@ -1,7 +1,6 @@
 """Labels, parts and groups as people have them: CSV files, and folders to try the models on."""
 
 import os
-import re
 import unicodedata
 from pathlib import Path
 
@@ -99,13 +98,12 @@ def match_files(names, files) -> dict[str, str]:
         for file in set(files) - set(found.values()):  # the closer form has the first claim
             fitting.setdefault(form(compose_name(file)), []).append(file)
         for name in names:
-            path = compose_name(name)
             # Of a/b/1.png also b/1.png and 1.png, where the folders have other names here.
-            tails = [path[start:] for start in (0, *(m.end() for m in re.finditer("/", path)))]
+            folders = compose_name(name).split("/")
+            tails = ["/".join(folders[start:]) for start in range(len(folders))]
             keys = [key for tail in tails for key in (tail, form(tail)) if key in fitting]
-            fits = fitting[keys[0]] if keys else []
-            if name not in found and len(fits) == 1:
-                found[name] = fits[0]
+            if name not in found and keys and len(fitting[keys[0]]) == 1:
+                found[name] = fitting[keys[0]][0]
     return found
 
 

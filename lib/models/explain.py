@@ -30,9 +30,8 @@ def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.nd
         return kept[0]
 
     def score(maps):
-        return keras.ops.sum(
-            chosen * _run(model, images, {last: plain, layer: lambda *_, **__: maps})
-        )
+        scores = _run(model, images, {last: plain, layer: lambda *_, **__: maps})
+        return keras.ops.sum(chosen * scores)
 
     scores = keras.ops.convert_to_numpy(_run(model, images, {last: plain, layer: keep_maps}))
     classes = scores.argmax(axis=1) if classes is None else classes
