@@ -43,25 +43,27 @@ def find_transfer(ws, name: str = "") -> str:
     Where there was no contest, it is what 04 wrote last, else 07. A FileNotFoundError where there
     is no such model of the current split.
     """
-    heads, models = "04_resnet50_transfer", []
+    kinds, models = ("04_resnet50_transfer", "07_backbones"), []
     # Its error names notebooks whose models have no backbone.
     with contextlib.suppress(FileNotFoundError):
-        models = [a for a in saved.list_models(ws) if a["notebook"] in (heads, "07_backbones")]
+        models = [about for about in saved.list_models(ws) if about["notebook"] in kinds]
     known = {about["name"]: about["notebook"] for about in models if "@" not in about["name"]}
 
     def rank(one):
-        return known[one] == heads, (ws.results / f"models/{one}.keras").stat().st_mtime
+        return known[one] == kinds[0], (ws.results / f"models/{one}.keras").stat().st_mtime
 
-    winners = []
-    if (path := ws.results / "contest.csv").exists():
-        winners = read_table(path).query("chosen.str.lower() == 'true'").candidate + "_linear"
-    for one in [name] if name else [*winners, *sorted(known, key=rank, reverse=True)]:
+    wanted = [name] if name else sorted(known, key=rank, reverse=True)
+    if not name and (path := ws.results / "contest.csv").exists():
+        contest = read_table(path)
+        winners = contest.candidate[contest.chosen.str.lower() == "true"] + "_linear"
+        wanted = [*winners, *wanted]
+    for one in wanted:
         if one in known:
             return one
+    subject = f"MODEL: {name} is" if name else "There is"
     raise FileNotFoundError(
-        f"{f'MODEL: {name} is' if name else 'There is'} no transfer model of the current split in "
-        f"{ws.results / 'models'}. There are: {', '.join(known) or 'none'}. Run 07_backbones or "
-        "04_resnet50_transfer, which write them."
+        f"{subject} no transfer model of the current split in {ws.results / 'models'}. There are: "
+        f"{', '.join(known) or 'none'}. Run 07_backbones or 04_resnet50_transfer, which write them."
     )
 
 
