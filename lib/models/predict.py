@@ -29,7 +29,7 @@ def load_classifier(path: Path) -> tuple:
 
 
 def check_description(about: dict, model, file) -> None:
-    """Raise a ValueError, which names `file`, where a key of a model's JSON lacks or does not fit."""
+    """Raise a ValueError, naming `file` and key, where a key of a model's JSON lacks or misfits."""
     names, size, temperature = map(about.get, ("class_names", "image_size", "temperature"))
     outputs, sides = model.output_shape[-1], model.input_shape[1:3]
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
