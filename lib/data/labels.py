@@ -50,9 +50,9 @@ def read_labels(path: Path, columns=("file", "label", "part", "group")) -> pd.Da
     """Read those columns of a CSV file of labels; part and group may lack.
 
     Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it,
-    and capitals in the names of the columns mean nothing. Returns a row a file, with the line of the
-    CSV file as index. Raises a ValueError where it is none, lacks file or label, or says two things
-    of one file.
+    and capitals in the names of the columns mean nothing. Returns a row a file, with the line of
+    the CSV file as index. Raises a ValueError where it is none, lacks file or label, or says two
+    things of one file.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:

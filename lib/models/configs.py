@@ -51,8 +51,8 @@ def simplify(config, in_float32: bool = False):
     """Leave out of a configuration what only training needs, and what is usual.
 
     Every version of Keras adds arguments that older ones don't know; as long as they are left at
-    their defaults, nothing of them has to be written. Takes what `get_config` or a model's file gives;
-    `in_float32` makes layers that compute in half precision compute in float32.
+    their defaults, nothing of them has to be written. Takes what `get_config` or a model's file
+    gives; `in_float32` makes layers that compute in half precision compute in float32.
     """
     if isinstance(config, (list, tuple)):
         return [simplify(value, in_float32) for value in config]

@@ -38,7 +38,7 @@ class Basis:
     mean: np.ndarray  # float64 (d,)
 
     def find_kernel(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn what `fit_linear` returned to the features as they are: kernel (d, classes), bias."""
+        """Turn weights of `fit_linear` to the features as they are: kernel (d, classes), bias."""
         kernel = self.axes @ weights[:-1]
         return kernel.astype(np.float32), (weights[-1] - self.mean @ kernel).astype(np.float32)
 
@@ -159,8 +159,8 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         y_true: int (n,). families: int (n,), as in `deal_folds`.
         folds: int (n, repeats), in which fold each row is, in each repeat.
 
-    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds), of
-    each held-out fold.
+    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds),
+    of each held-out fold.
     """
     repeats, count = folds.shape[1], folds.max() + 1
     y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)

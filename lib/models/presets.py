@@ -17,8 +17,8 @@ def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tupl
         image_size: side of the pictures in pixels; None for that of the preset.
 
     Returns model, preprocess and image_size, as in `networks.Network`. An ImportError where
-    keras-hub is missing, or does not fit this TensorFlow; a ValueError where there is no such preset
-    for pictures, or not at this size; a ConnectionError where it can't be downloaded.
+    keras-hub is missing, or does not fit this TensorFlow; a ValueError where there is no such
+    preset for pictures, or not at this size; a ConnectionError where it can't be downloaded.
     """
     hub = _import_hub()
     try:

@@ -21,8 +21,8 @@ def keep_features(ws, about: dict, kept: dict[str, np.ndarray]) -> None:
 def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
     """Open the .npz file that `keep_features` wrote beside a model; `about` is the model's JSON.
 
-    Returns the arrays, and ""; or None, and why the model can't tell. A ValueError where the file is
-    damaged, or does not belong to the model.
+    Returns the arrays, and ""; or None, and why the model can't tell. A ValueError where the file
+    is damaged, or does not belong to the model.
     """
     reason = ""
     if not has_backbone(model):

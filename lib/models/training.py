@@ -80,8 +80,8 @@ def fit(
         tensorboard: whether the epochs are logged to tensorboard/<name> of the results too.
         whole: the model that is saved, where `model` is made of some of its layers.
 
-    A FloatingPointError where the loss is no number; a ValueError where the batches can't be divided
-    evenly among several GPUs; an OSError where checkpoints and model would find no room.
+    A FloatingPointError where the loss is no number; a ValueError where the batches can't be
+    divided evenly among several GPUs; an OSError where checkpoints and model would find no room.
     """
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     parts = [TRAINING_VERSION, identify_set(ws), model, configs.describe_config(optimizer)]
