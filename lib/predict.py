@@ -11,7 +11,6 @@ are checked before the first picture is read.
 
 import argparse
 import contextlib
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +25,8 @@ from lib.storage import require_room, whole_file
 def predict_pictures(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
-    Returns:
-        0; 1 when a picture could not be read, whose row has no answer; 2 when there was nothing to
-        predict, or with, or nowhere to write to.
+    Returns 0; 1 when a picture could not be read, whose row has no answer; 2 when there was nothing
+    to predict, or with, or nowhere to write to.
     """
     options = _open_parser().parse_args(arguments)
     try:
@@ -53,30 +51,27 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
 
 
 def _open_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", type=Path, help="a .keras file, with its .json beside it")
-    parser.add_argument("pictures", type=Path, nargs="+", help="pictures, or folders of them")
-    parser.add_argument("--csv", type=Path, help="write the table there instead of printing it")
+    form = {"description": __doc__, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser(prog="python -m lib.predict", **form)
+    add = parser.add_argument
+    add("model", type=Path, help="a .keras file, with its .json beside it")
+    add("pictures", type=Path, nargs="+", help="pictures, or folders of them")
+    add("--csv", type=Path, help="write the table there instead of printing it")
     top = "name the K best classes: adds label_2, probability_2 and so on"
-    parser.add_argument("--top", type=int, default=1, metavar="K", help=top)
+    add("--top", type=int, default=1, metavar="K", help=top)
     each = 'add a column a class, in the order of class_names; " (class)" is put after a taken name'
-    parser.add_argument("--probabilities", action="store_true", help=each)
+    add("--probabilities", action="store_true", help=each)
     sets = "add set, JSON lists of classes that hold the truth in a share C of cases, and set_size"
-    parser.add_argument("--sets", type=float, metavar="C", help=sets)
+    add("--sets", type=float, metavar="C", help=sets)
     strangers = "add resemblance_p, a p-value, and note, which marks what is unlike all training"
-    parser.add_argument("--strangers", action="store_true", help=strangers)
+    add("--strangers", action="store_true", help=strangers)
     return parser
 
 
 def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable | None:
     """Return the function that makes columns of sets, and say what they promise; None without.
 
-    Raises:
-        ValueError: the coverage is out of range, or 05 has not calibrated sets of this model.
+    A ValueError where the coverage is out of range, or 05 has not calibrated sets of this model.
     """
     if coverage is None:
         return None
@@ -87,15 +82,14 @@ def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable |
 
     kept = conformal.check_scores(about, model.with_suffix(".json"))
     print(conformal.describe_sets(kept, coverage), file=sys.stderr)
-    told = {"class_names": about["class_names"], "kept": kept, "coverage": coverage}
-    return functools.partial(conformal.write_sets, **told)
+    names = about["class_names"]
+    return lambda y_prob: conformal.write_sets(y_prob, names, kept, coverage)
 
 
 def prepare_resemblance(path: Path, model, about: dict, asked: bool) -> Callable | None:
     """Return the function that makes columns of features, and say what they tell; None if not asked.
 
-    Raises:
-        ValueError: as `resemblance.open_features`.
+    Errors are those of `resemblance.open_features`.
     """
     if not asked:
         return None
@@ -104,15 +98,11 @@ def prepare_resemblance(path: Path, model, about: dict, asked: bool) -> Callable
 
     kept, reason = open_features(model, about, path.with_suffix(".npz"))
     print(reason or strangers.describe_marks(kept), file=sys.stderr)
-    return functools.partial(strangers.write_resemblance, kept=kept)
+    return lambda features: strangers.write_resemblance(features, kept)
 
 
 def check_place(path: Path | None) -> None:
-    """Check that answers can be written.
-
-    Raises:
-        OSError: the path is a folder, or its folder is missing or can't be written.
-    """
+    """Raise an OSError where a path is a folder, or its folder is missing or can't be written."""
     if path is None:
         return
     if path.is_dir():
@@ -134,9 +124,7 @@ def write_answers(table: pd.DataFrame, path: Path | None) -> None:
 def list_files(places: list[Path]) -> list[str]:
     """List files as they are, and of folders all pictures in them.
 
-    Raises:
-        FileNotFoundError: one does not exist.
-        ValueError: a folder holds no picture.
+    A FileNotFoundError where one does not exist; a ValueError where a folder holds no picture.
     """
     files = []
     for place in places:

@@ -55,8 +55,7 @@ def signals_raise():
 def lock_results(ws):
     """Keep other chains out of the results folder; the system frees it when this process ends.
 
-    Raises:
-        OSError: another chain is at work there; or the folder can't be written.
+    An OSError where another chain is at work there, or the folder can't be written.
     """
     for folder in (ws.results, ws.scratch):
         storage.require_room(folder, 0, "")
@@ -86,15 +85,11 @@ def skip_finished(ws, names: list[str], parameters: dict) -> list[str]:
 
 
 def run_notebooks(ws, names: list[str], parameters: dict) -> None:
-    """Execute notebooks in order, one line each; stop at the first error.
+    """Execute notebooks in order, one line each; stop at the first RuntimeError of `run_notebook`.
 
     Args:
-        ws: the workspace.
         names: of the notebooks.
         parameters: for each name, {parameter: value}.
-
-    Raises:
-        RuntimeError: as `run_notebook`.
     """
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "30")
@@ -111,8 +106,7 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
 def run_notebook(ws, name: str, parameters: dict) -> None:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    Raises:
-        RuntimeError: it failed; names notebook, cell and error.
+    A RuntimeError, which names notebook, cell and error, says that it failed.
     """
     log, failure = ws.scratch / "kernel.log", None
     with storage.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
@@ -165,13 +159,11 @@ def is_finished(ws, name: str, parameters: dict) -> bool:
         executed = nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.ValidationError):
         return False
-    given = [file for file in (ws.train_labels, ws.corrections) if file and file.exists()]
-    if any(file.stat().st_mtime > path.stat().st_mtime for file in given):
+    sources = [file for file in (ws.train_labels, ws.corrections) if file and file.exists()]
+    others = path.parent.glob("*.ipynb")
+    sources += [other for other in others if find_place(other.stem) < find_place(name)]
+    if any(file.stat().st_mtime > path.stat().st_mtime for file in sources):
         return False
-    for other in path.parent.glob("*.ipynb"):
-        is_before = find_place(other.stem) < find_place(name)
-        if is_before and other.stat().st_mtime > path.stat().st_mtime:
-            return False
     record = executed.metadata.get("papermill", {})
     cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells

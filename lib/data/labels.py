@@ -1,7 +1,6 @@
 """Labels, parts and groups as people have them: CSV files, and folders to try the models on."""
 
 import os
-import re
 import unicodedata
 from pathlib import Path
 
@@ -50,9 +49,10 @@ def _fold(name: str) -> str:
 def read_labels(path: Path, columns=("file", "label", "part", "group")) -> pd.DataFrame:
     """Read those columns of a CSV file of labels; part and group may lack.
 
-    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it, and
-    capitals in the names of the columns mean nothing. Returns a row a file, with the line of the CSV file as index. Raises a ValueError where it is
-    none, lacks file or label, or says two things of one file.
+    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it,
+    and capitals in the names of the columns mean nothing. Returns a row a file, with the line of
+    the CSV file as index. Raises a ValueError where it is none, lacks file or label, or says two
+    things of one file.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -98,13 +98,12 @@ def match_files(names, files) -> dict[str, str]:
         for file in set(files) - set(found.values()):  # the closer form has the first claim
             fitting.setdefault(form(compose_name(file)), []).append(file)
         for name in names:
-            path = compose_name(name)
             # Of a/b/1.png also b/1.png and 1.png, where the folders have other names here.
-            tails = [path[start:] for start in (0, *(m.end() for m in re.finditer("/", path)))]
+            folders = compose_name(name).split("/")
+            tails = ["/".join(folders[start:]) for start in range(len(folders))]
             keys = [key for tail in tails for key in (tail, form(tail)) if key in fitting]
-            fits = fitting[keys[0]] if keys else []
-            if name not in found and len(fits) == 1:
-                found[name] = fits[0]
+            if name not in found and keys and len(fitting[keys[0]]) == 1:
+                found[name] = fitting[keys[0]][0]
     return found
 
 
@@ -127,14 +126,14 @@ def _label_by_file(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         labels["part"] = labels.part.str.lower().map(known)
     candidates = table.file[table.problem == ""]
     labels["found"] = labels.file.map(match_files(labels.file, candidates))
-    if labels.found.isna().all():
+    lost = labels.found.isna()
+    if lost.all():
         raise ValueError(
             f"{path}: none of its {len(labels)} rows names a picture of the folder. Its first row "
             f"has {labels.file.iloc[0]!r}, and a file there is {next(iter(candidates), None)!r}."
         )
-    missing = labels[labels.found.isna()][["file", "label"]].assign(problem="missing_file")
-    known = labels.dropna(subset="found").drop_duplicates("found").set_index("found")
-    known = known.reindex(columns=["label", "part", "group"], fill_value="")
+    missing = labels[lost][["file", "label"]].assign(problem="missing_file")
+    known = labels[~lost].drop_duplicates("found").set_index("found").drop(columns="file")
     table = table.join(known, on="file").fillna("")
     table.loc[(table.problem == "") & (table.label == ""), "problem"] = "no_label"
     return pd.concat([table, missing], ignore_index=True).fillna("")

@@ -19,11 +19,8 @@ ONE_IN = 5  # pictures of which one is for validation
 def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
     """Number the families of pictures: equal contents, one group, and what looks alike.
 
-    Args:
-        pictures: columns digest and, if known, group ("" for none).
-        alike: pairs (k, 2) of digests.
-
-    Returns int (n,), equal for two pictures exactly if such bonds connect them.
+    Of columns digest and, if known, group ("" for none), and pairs (k, 2) of alike digests, returns
+    int (n,), equal for two pictures exactly if such bonds connect them.
     """
     grouped = pictures.reindex(columns=["digest", "group"], fill_value="").query("group != ''")
     bonds = [*zip(grouped.digest, "group " + grouped.group), *alike]
@@ -43,10 +40,8 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
     So an added picture moves few others: in a set without families, at most two. A class whose
     families are all too large for its fifth gives its smallest.
 
-    Args:
-        pictures: columns file, label, digest and family, in any order.
-
-    Returns columns file, label, part (`train`, `validation`), by file; raises as `check_parts`.
+    Takes columns file, label, digest and family, in any order; returns columns file, label, part
+    (`train`, `validation`), by file; raises as `check_parts`.
     """
     pictures = pictures.sort_values("file", ignore_index=True)
     hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)

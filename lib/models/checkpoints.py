@@ -17,9 +17,7 @@ class EpochLog(keras.callbacks.Callback):
 
     A checkpoint is one .npz file: every variable of model and optimizer, the states of the random
     layers among them, and the history so far. It is written whole, so a run killed at any moment
-    loses at most the epoch it was in. Keras' BackupAndRestore and CSVLogger write three files one
-    after the other: killed between them, a run goes on from one epoch's weights with another's
-    number, and no longer equals one that was left alone.
+    loses at most the epoch it was in (Keras' own callbacks: see lib/README.md).
     """
 
     def __init__(self, path, epochs: int, train, name: str):
@@ -51,12 +49,8 @@ class EpochLog(keras.callbacks.Callback):
             require_room(self.path.parent, 4 * count, f"the training of {self.name}")
 
     def on_train_begin(self, logs=None):
-        self.progress = tqdm(
-            total=self.epochs * len(self.train),
-            initial=len(self.rows) * len(self.train),
-            desc=self.name,
-            unit="batch",
-        )
+        total, done = self.epochs * len(self.train), len(self.rows) * len(self.train)
+        self.progress = tqdm(total=total, initial=done, desc=self.name, unit="batch")
 
     def on_epoch_begin(self, epoch, logs=None):
         self.train.epoch = epoch

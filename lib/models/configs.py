@@ -15,14 +15,11 @@ NAME = re.compile(r'(?<="name": )"([^"]+)"|(?<=\[)"([^"]+)"(?=, \d+, \d+\])')
 
 
 def make_key(*parts) -> str:
-    """Hash what something is made of: the key is the same exactly if nothing of it is other.
+    """Hash models, arrays and what JSON can write: the key is the same exactly if nothing is other.
 
     Of a model count its configuration, whatever names Keras gave its layers and whatever
     initialisers they have, and the values of all its variables, the states of random layers among
     them. What a function of your own computes does not count, only its name.
-
-    Args:
-        parts: models, arrays, and what JSON can write.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -54,11 +51,8 @@ def simplify(config, in_float32: bool = False):
     """Leave out of a configuration what only training needs, and what is usual.
 
     Every version of Keras adds arguments that older ones don't know; as long as they are left at
-    their defaults, nothing of them has to be written.
-
-    Args:
-        config: what `get_config` or a model's file gives.
-        in_float32: whether layers that compute in half precision shall compute in float32.
+    their defaults, nothing of them has to be written. Takes what `get_config` or a model's file
+    gives; `in_float32` makes layers that compute in half precision compute in float32.
     """
     if isinstance(config, (list, tuple)):
         return [simplify(value, in_float32) for value in config]
@@ -67,14 +61,13 @@ def simplify(config, in_float32: bool = False):
     if config.get("class_name") == "DTypePolicy":
         policy = config["config"]["name"]
         return "float32" if in_float32 and policy.startswith("mixed_") else policy
-    simple = {
-        key: simplify(value, in_float32) for key, value in config.items() if key != "compile_config"
-    }
+    kept = {key: value for key, value in config.items() if key != "compile_config"}
+    simple = {key: simplify(value, in_float32) for key, value in kept.items()}
     layer = getattr(keras.layers, str(config.get("class_name")), None)
     if layer is not None and isinstance(config.get("config"), dict):
+        # Layers that read their configuration themselves may rely on what is in it.
+        reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
         for key, argument in inspect.signature(layer.__init__).parameters.items():
-            # Layers that read their configuration themselves may rely on what is in it.
-            reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
             is_usual = simple["config"].get(key) == argument.default and not reads
             if is_usual or key.endswith("_initializer"):
                 simple["config"].pop(key, None)
@@ -82,12 +75,9 @@ def simplify(config, in_float32: bool = False):
 
 
 def rebuild(model: keras.Model, name: str, policy: str) -> keras.Model:
-    """Build a model anew under another name, the models within it in another precision.
+    """Build a model anew under another name, the models within it in another dtype policy of Keras.
 
-    Args:
-        model: functional; computes in float32, as its last layer will.
-        name: of the new one.
-        policy: a dtype policy of Keras.
+    It is functional, and computes in float32, as its last layer will.
     """
     config = model.get_config() | {"name": name}
     for layer, described in zip(model.operations[:-1], config["layers"]):

@@ -18,11 +18,8 @@ def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.nd
         images: uint8 (n, height, width, 3); all pass at once.
         classes: int (n,), a class for each picture; None for the predicted ones.
 
-    Returns:
-        float32 (n, height, width): 1 where the evidence is strongest, 0 where there is none.
-
-    Raises:
-        ValueError: the model has no convolution, or can't be cut.
+    Returns float32 (n, height, width): 1 where the evidence is strongest, 0 where there is none. A
+    ValueError where the model has no convolution, or can't be cut.
     """
     layer, kept = find_last_maps(model), []
     last = next(part for part in _walk_back(model) if not isinstance(part, keras.Model))
@@ -33,9 +30,8 @@ def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.nd
         return kept[0]
 
     def score(maps):
-        return keras.ops.sum(
-            chosen * _run(model, images, {last: plain, layer: lambda *_, **__: maps})
-        )
+        scores = _run(model, images, {last: plain, layer: lambda *_, **__: maps})
+        return keras.ops.sum(chosen * scores)
 
     scores = keras.ops.convert_to_numpy(_run(model, images, {last: plain, layer: keep_maps}))
     classes = scores.argmax(axis=1) if classes is None else classes
@@ -50,8 +46,7 @@ def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.nd
 def find_last_maps(model: keras.Model) -> keras.Layer:
     """Return the last layer with weights, also in a model within, whose output has places.
 
-    Raises:
-        ValueError: there is none, or a model does not show its layers.
+    A ValueError where there is none, or a model does not show its layers.
     """
     for part in _walk_back(model):
         shape = part.output.shape if isinstance(part, keras.Layer) and part.weights else ()

@@ -38,37 +38,32 @@ class LayerwiseAdam(training.Adam):
 
 
 def find_transfer(ws, name: str = "") -> str:
-    """Return the name of the model to start from: the one asked for, else the contest's winner.
+    """Return the name of the transfer model asked for, else that of the contest's winner.
 
-    Where there was no contest, it is the transfer model that 04 wrote last.
-
-    Raises:
-        FileNotFoundError: there is no such model of the current split.
+    Where there was no contest, it is what 04 wrote last, else 07. A FileNotFoundError where there
+    is no such model of the current split.
     """
-    kinds, models = ("07_backbones", "04_resnet50_transfer"), []
+    kinds, models = ("04_resnet50_transfer", "07_backbones"), []
     # Its error names notebooks whose models have no backbone.
     with contextlib.suppress(FileNotFoundError):
         models = [about for about in saved.list_models(ws) if about["notebook"] in kinds]
     known = {about["name"]: about["notebook"] for about in models if "@" not in about["name"]}
-    if name in known:
-        return name
-    if name:
-        raise FileNotFoundError(
-            f"MODEL: {name} is no transfer model of the current split in {ws.results / 'models'}. "
-            f"There are: {', '.join(known) or 'none'}. 04_resnet50_transfer and 07_backbones write "
-            "them."
-        )
-    if (path := ws.results / "contest.csv").exists():
+
+    def rank(one):
+        return known[one] == kinds[0], (ws.results / f"models/{one}.keras").stat().st_mtime
+
+    wanted = [name] if name else sorted(known, key=rank, reverse=True)
+    if not name and (path := ws.results / "contest.csv").exists():
         contest = read_table(path)
-        for winner in contest.candidate[contest.chosen.str.lower() == "true"] + "_linear":
-            if winner in known:
-                return winner
-    heads = [one for one in known if known[one] == kinds[1]]
-    if heads:
-        return max(heads, key=lambda one: (ws.results / f"models/{one}.keras").stat().st_mtime)
+        winners = contest.candidate[contest.chosen.str.lower() == "true"] + "_linear"
+        wanted = [*winners, *wanted]
+    for one in wanted:
+        if one in known:
+            return one
+    subject = f"MODEL: {name} is" if name else "There is"
     raise FileNotFoundError(
-        f"{ws.results / 'models'} has no transfer model of the current split: run 07_backbones or "
-        "04_resnet50_transfer first."
+        f"{subject} no transfer model of the current split in {ws.results / 'models'}. There are: "
+        f"{', '.join(known) or 'none'}. Run 07_backbones or 04_resnet50_transfer, which write them."
     )
 
 

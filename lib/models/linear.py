@@ -20,8 +20,6 @@ TEMPERATURES = np.geomspace(1 / 16, 4, 49)
 ENOUGH, FEWEST, MEMORY = 2000, 5, 2 << 30
 # The most steps of a fit, and the relative gain that ends it.
 STEPS, PRECISION = 100, 1e-5
-
-
 # Threads of BLAS are limited to one below: these matrices are narrow, and where other work is done,
 # threads wait for one another, up to fifty times as long.
 
@@ -32,21 +30,15 @@ class Basis:
 
     A turn changes nothing about a linear classifier with an L2 penalty but how fast it is found, and
     neither axes nor units know a label.
-
-    Attributes:
-        rows: float32 (n, axes), the features in these axes; their mean squared length is 1.
-        variances: float64 (axes,), of each axis.
-        axes: float64 (d, axes), which lead from features, less their mean, to rows.
-        mean: float64 (d,).
     """
 
-    rows: np.ndarray
-    variances: np.ndarray
-    axes: np.ndarray
-    mean: np.ndarray
+    rows: np.ndarray  # float32 (n, axes), the features in these axes; mean squared length is 1
+    variances: np.ndarray  # float64 (axes,), of each axis
+    axes: np.ndarray  # float64 (d, axes), which lead from features, less their mean, to rows
+    mean: np.ndarray  # float64 (d,)
 
     def find_kernel(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `fit_linear` returned for the features as they are: kernel (d, classes), bias."""
+        """Turn weights of `fit_linear` to the features as they are: kernel (d, classes), bias."""
         kernel = self.axes @ weights[:-1]
         return kernel.astype(np.float32), (weights[-1] - self.mean @ kernel).astype(np.float32)
 
@@ -68,8 +60,7 @@ def find_basis(features) -> Basis:
         axes = rows.T @ axes / np.sqrt(np.maximum(squares, 1e-30))
     kept = squares > squares.max() * 1e-6
     squares, axes = squares[kept], axes[:, kept]
-    axes_of_features = units[:, np.newaxis] * axes.astype(np.float64)
-    return Basis(rows @ axes, squares / len(rows), axes_of_features, mean)
+    return Basis(rows @ axes, squares / len(rows), units[:, np.newaxis] * axes, mean)
 
 
 def fit_linear(
@@ -86,8 +77,7 @@ def fit_linear(
         chosen: int (k,), the rows to learn from.
         start: weights to begin with, as returned; None for zeros.
 
-    Returns:
-        float64 (axes + 1, classes); the last row is the bias.
+    Returns float64 (axes + 1, classes); the last row is the bias.
     """
     rows, truth = basis.rows[chosen], y_true[chosen]
     curvature = np.sqrt(np.append(basis.variances, 1) / 2 + penalty)[:, np.newaxis]
@@ -107,10 +97,11 @@ def fit_linear(
 
     if start is None:
         start = np.zeros((rows.shape[1] + 1, num_classes))
-    options = {"maxiter": STEPS, "ftol": PRECISION, "maxcor": 20}
-    found = minimize(
-        weigh, (start * curvature).ravel(), jac=True, method="L-BFGS-B", options=options
+    start, options = (
+        (start * curvature).ravel(),
+        {"maxiter": STEPS, "ftol": PRECISION, "maxcor": 20},
     )
+    found = minimize(weigh, start, jac=True, method="L-BFGS-B", options=options)
     return found.x.reshape(-1, num_classes) / curvature
 
 
@@ -131,8 +122,7 @@ def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> tuple:
         chosen: int (k,), the rows that may be looked at.
         families: int (n,), as in `deal_folds`.
 
-    Returns:
-        penalty, temperature: float; start: weights from which a fit with this penalty is near.
+    Returns penalty, temperature, and weights from which a fit with this penalty is near.
     """
     fold = deal_folds(y_true[chosen], families[chosen], INNER_FOLDS, seed)
     asked_folds = range(min(INNER_FOLDS, -(-ENOUGH * INNER_FOLDS // len(chosen))))
@@ -169,9 +159,8 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         y_true: int (n,). families: int (n,), as in `deal_folds`.
         folds: int (n, repeats), in which fold each row is, in each repeat.
 
-    Returns:
-        y_prob: float32 (repeats, n, classes).
-        accuracies: float64 (repeats, folds), of each held-out fold.
+    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds),
+    of each held-out fold.
     """
     repeats, count = folds.shape[1], folds.max() + 1
     y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)
@@ -181,9 +170,9 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         repeat, held = place
         learned = np.flatnonzero(folds[:, repeat] != held)
         asked = np.flatnonzero(folds[:, repeat] == held)
-        choice = choose_penalty(basis, y_true, num_classes, learned, families, seed)
-        penalty, temperature, start = choice
-        weights = fit_linear(basis, y_true, num_classes, penalty, learned, start)
+        told = (basis, y_true, num_classes)
+        penalty, temperature, start = choose_penalty(*told, learned, families, seed)
+        weights = fit_linear(*told, penalty, learned, start)
         return place, asked, softmax(find_logits(basis, weights, asked) / temperature, axis=1)
 
     # A fold a core, each without threads of its own; each copies its rows twice.

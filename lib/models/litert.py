@@ -14,8 +14,7 @@ from lib.storage import whole_file
 def export_litert(model, path: Path) -> None:
     """Write a model as a LiteRT file, its weights in float16: uint8 pictures in, probabilities out.
 
-    Raises:
-        ValueError: Keras runs on another backend than TensorFlow, or is older than 3.13.
+    A ValueError where Keras runs on another backend than TensorFlow, or is older than 3.13.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError("EXPORT needs KERAS_BACKEND=tensorflow, which has the converter.")

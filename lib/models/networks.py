@@ -31,18 +31,14 @@ SET_HERE = set(
 class Network(NamedTuple):
     """A network without its last layers.
 
-    Attributes:
-        model: keras.Model; maps preprocessed pictures (n, size, size, 3) to maps (n, h, w, channels),
-            tokens (n, places, channels) or vectors (n, channels).
-        preprocess: maps RGB pictures of 0-255 to what the model takes.
-        image_size: int, side of the pictures in pixels.
-        weights: `imagenet`, `untrained`, or the name of the file or preset.
+    The model maps preprocessed pictures (n, size, size, 3) to maps (n, h, w, channels), tokens
+    (n, places, channels) or vectors (n, channels).
     """
 
     model: keras.Model
-    preprocess: callable
-    image_size: int
-    weights: str
+    preprocess: callable  # maps RGB pictures of 0-255 to what the model takes
+    image_size: int  # side of the pictures in pixels
+    weights: str  # `imagenet`, `untrained`, or the name of the file or preset
 
 
 def name_network(entry: str) -> str:
@@ -74,35 +70,26 @@ def load_network(entry: str, weights: str | None, image_size: int | None, option
 def find_application(name: str):
     """Return the constructor of a keras.applications model and its preprocess_input.
 
-    Raises:
-        ValueError: keras.applications has no such model.
+    A ValueError where keras.applications has no such model.
     """
     models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
     if name not in models:
-        known = ", ".join(sorted(models))
         raise ValueError(
-            f"BACKBONE: keras.applications has no {name!r}. It has: {known}. Else give "
-            f"{PRESET}PRESET of keras-hub, or the path of a .keras file."
+            f"BACKBONE: keras.applications has no {name!r}. It has: {', '.join(sorted(models))}. "
+            f"Else give {PRESET}PRESET of keras-hub, or the path of a .keras file."
         )
     return models[name], inspect.getmodule(models[name]).preprocess_input
 
 
-def check_options(name: str, build, options: dict) -> None:
-    """Raise a ValueError for an option that a model does not have, or that is not to be chosen."""
+def _load_application(name: str, weights, image_size, options: dict) -> Network:
+    build, preprocess = find_application(name)
     known = set(inspect.signature(build).parameters) - SET_HERE
     for option in options:
         if option in SET_HERE:
             raise ValueError(f"BACKBONE_OPTIONS: {option!r} is set by the notebook: leave it out.")
         if option not in known:
-            raise ValueError(
-                f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: "
-                f"{', '.join(sorted(known))}."
-            )
-
-
-def _load_application(name: str, weights, image_size, options: dict) -> Network:
-    build, preprocess = find_application(name)
-    check_options(name, build, options)
+            known = ", ".join(sorted(known))
+            raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: {known}.")
     size = image_size or OWN_SIZES.get(name, 224)
     options = options | {"include_top": False, "input_shape": (size, size, 3)}
     if weights == "imagenet":

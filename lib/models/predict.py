@@ -21,8 +21,7 @@ BATCH = 32
 def load_classifier(path: Path) -> tuple:
     """Load a saved model and the JSON beside it, and hold one against the other.
 
-    Raises:
-        FileNotFoundError, ValueError: as `saved.open_model` and `check_description`.
+    Errors are those of `saved.open_model` and `check_description`.
     """
     model, about = open_model(path)
     check_description(about, model, path.with_suffix(".json"))
@@ -30,11 +29,7 @@ def load_classifier(path: Path) -> tuple:
 
 
 def check_description(about: dict, model, file) -> None:
-    """Hold a model's JSON against the model.
-
-    Raises:
-        ValueError: a key is missing or does not fit; `file` and the key are named.
-    """
+    """Raise a ValueError, naming `file` and key, where a key of a model's JSON lacks or misfits."""
     names, size, temperature = map(about.get, ("class_names", "image_size", "temperature"))
     outputs, sides = model.output_shape[-1], model.input_shape[1:3]
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
@@ -61,17 +56,15 @@ def classify(
         model: takes uint8 pictures, gives probabilities.
         about: the model's JSON: class_names, image_size and, where 05 fitted one, temperature.
         folder: what `files` are relative to.
-        files: file names.
         top: how many classes to name.
         probabilities: whether each class gets a column.
         further, resemble: functions of the model's own probabilities, float (n, classes), and of its
             features, float32 (n, d), that make further columns, {name: n values}.
 
-    Returns:
-        A data frame, one row a file, in order: file, label, index (of the class, from 0),
-        probability; label_2, probability_2 up to `top`; further columns; problem; a column a class,
-        " (class)" added to a name in use. Where there is a problem, the word of
-        `pictures.PictureError`, there is no answer.
+    Returns one row a file, in order: file, label, index (of the class, from 0), probability;
+    label_2, probability_2 up to `top`; further columns; problem; a column a class, " (class)" added
+    to a name in use. Where there is a problem, the word of `pictures.PictureError`, there is no
+    answer.
     """
     check_description(about, model, f"{model.name}.json")
     names, files = np.array(about["class_names"]), list(files)
@@ -151,13 +144,8 @@ def _fill(place: np.ndarray, path: Path) -> str:
 def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
     """Gather labels and probabilities in one pass, so that they belong together.
 
-    Args:
-        model: keras.Model.
-        batches: `Batches` in fixed order; the last may be smaller.
-
-    Returns:
-        y_true: int64 (n,), positions of the classes.
-        y_prob: float32 (n, classes), rows sum to 1.
+    Of `Batches` in fixed order, returns int64 (n,), positions of the classes, and float32
+    (n, classes), whose rows sum to 1.
     """
     y_true, y_prob = [], []
     for index in tqdm(range(len(batches)), desc=f"predicting with {model.name}", unit="batch"):

@@ -16,13 +16,9 @@ def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tupl
         preset: a name that keras-hub knows, or the folder of a saved preset.
         image_size: side of the pictures in pixels; None for that of the preset.
 
-    Returns:
-        model, preprocess and image_size, as in `networks.Network`.
-
-    Raises:
-        ImportError: keras-hub is missing, or does not fit this TensorFlow.
-        ValueError: no such preset for pictures, or not at this size.
-        ConnectionError: it can't be downloaded.
+    Returns model, preprocess and image_size, as in `networks.Network`. An ImportError where
+    keras-hub is missing, or does not fit this TensorFlow; a ValueError where there is no such
+    preset for pictures, or not at this size; a ConnectionError where it can't be downloaded.
     """
     hub = _import_hub()
     try:
@@ -36,9 +32,9 @@ def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tupl
             f"BACKBONE: {PRESET}{preset} can't be had ({error}). Connect to the internet; where its "
             "licence has to be accepted, do so on its page and set KAGGLE_API_TOKEN."
         ) from error
-    if tower.inputs[0].shape[1] not in (None, size):
+    if (only := tower.inputs[0].shape[1]) not in (None, size):
         raise ValueError(
-            f"BACKBONE: {PRESET}{preset} takes pictures of {tower.inputs[0].shape[1]} pixels alone: "
+            f"BACKBONE: {PRESET}{preset} takes pictures of {only} pixels alone: "
             "give that as IMAGE_SIZE."
         )
     scale = 1.0 if converter.scale is None else converter.scale
@@ -62,24 +58,19 @@ def _load_tower(hub, preset: str, with_weights: bool, size: int):
 
 
 def _import_hub():
-    if importlib.util.find_spec("keras_hub") is None:
-        raise ModuleNotFoundError(f"{PRESET}… needs keras-hub: {_tell_how_to_install()}")
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise ImportError(f"keras-hub can't be imported ({error}): {_tell_how_to_install()}")
-    return keras_hub
-
-
-def _tell_how_to_install() -> str:
     # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
     versions = {"keras": "3", "tensorflow": "2"} | find_versions(["keras", "tensorflow"])
     is_older = tuple(map(int, versions["keras"].split(".")[:2])) < (3, 15)
-    fitting, minor = (
-        "<0.30" if is_older else ">=0.30",
-        ".".join(versions["tensorflow"].split(".")[:2]),
-    )
-    return (
+    fitting = "<0.30" if is_older else ">=0.30"
+    minor = ".".join(versions["tensorflow"].split(".")[:2])
+    remedy = (
         f'pip install "keras-hub{fitting}" "tensorflow-text=={minor}.*" "keras=={versions["keras"]}"'
         f" fits TensorFlow {versions['tensorflow']}."
     )
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ModuleNotFoundError(f"{PRESET}… needs keras-hub: {remedy}")
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ImportError(f"keras-hub can't be imported ({error}): {remedy}")
+    return keras_hub

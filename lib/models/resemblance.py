@@ -10,26 +10,19 @@ from lib.storage import whole_file
 
 
 def keep_features(ws, about: dict, kept: dict[str, np.ndarray]) -> None:
-    """Write models/<name>.npz, which holds the hash of the model that it belongs to.
+    """Write arrays of `strangers.keep_distances` as models/<name>.npz, with the hash of its model.
 
-    Args:
-        about: the model's JSON. kept: arrays, as `strangers.keep_distances` returns them.
+    `about` is the model's JSON.
     """
     with whole_file(ws.file("models", f"{about['name']}.npz")) as part:
         np.savez(part, model=about["file_hash"], **kept)
 
 
 def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
-    """Open what `keep_features` wrote beside a model.
+    """Open the .npz file that `keep_features` wrote beside a model; `about` is the model's JSON.
 
-    Args:
-        model: keras.Model. about: its JSON. path: of its .npz file.
-
-    Returns:
-        The arrays, and ""; or None, and why the model can't tell.
-
-    Raises:
-        ValueError: the file is damaged, or does not belong to the model.
+    Returns the arrays, and ""; or None, and why the model can't tell. A ValueError where the file
+    is damaged, or does not belong to the model.
     """
     reason = ""
     if not has_backbone(model):
@@ -45,9 +38,7 @@ def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
         with np.load(path) as arrays:
             kept = dict(arrays)
     except (EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is damaged: copy it again, or run 05_evaluation again."
-        ) from error
+        raise ValueError(f"{path} is damaged: copy it, or run 05_evaluation, again.") from error
     if kept.pop("model", "") != about["file_hash"]:
         raise ValueError(
             f"{path} belongs to another model than {path.stem}.keras: copy both files again, or run "

@@ -23,12 +23,8 @@ def save(model, run, ws, name: str, about: dict):
     Yields the model that the new file holds. The JSON, written last, makes the model complete. A
     training that `fit` took from its files is checked too, and left there as it is.
 
-    Args:
-        model: keras.Model that takes RGB pictures of 0-255 and gives probabilities.
-        run: what `fit` returned.
-        ws: the workspace.
-        name: of the files.
-        about: what the JSON tells besides counts, versions, key and the set's hash.
+    The model takes RGB pictures of 0-255 and gives probabilities; `run` is what `fit` returned; in
+    `about` is what the JSON tells besides counts, versions, key and the set's hash.
     """
     if run.taken:
         yield load_model(ws, name)
@@ -41,15 +37,7 @@ def save(model, run, ws, name: str, about: dict):
     for stale in (f"predictions/{name}.csv", f"models/{name}.md", f"models/{name}.npz"):
         (ws.results / stale).unlink(missing_ok=True)
     ws.save_table(run.history, f"history/{name}.csv")
-    made = _describe_making(model, run, path) | {"demo": ws.is_demo, "split_hash": identify_set(ws)}
-    made["class_names"] = sorted(set(read_split(ws).label))
-    ws.save_json({"name": name} | about | made, f"models/{name}.json")
-    for kept in ws.results.glob(f"checkpoints/{name}-*"):
-        kept.unlink()
-
-
-def _describe_making(model, run, path: Path) -> dict:
-    return {
+    made = {
         "parameters_total": model.count_params(),
         "parameters_trainable": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
         "file_hash": hash_file(path),
@@ -58,7 +46,13 @@ def _describe_making(model, run, path: Path) -> dict:
         "hardware": describe_environment().splitlines()[-1],
         "seconds": round(float(run.history.seconds.sum()), 1),
         "key": run.key,
+        "demo": ws.is_demo,
+        "split_hash": identify_set(ws),
+        "class_names": sorted(set(read_split(ws).label)),
     }
+    ws.save_json({"name": name} | about | made, f"models/{name}.json")
+    for kept in ws.results.glob(f"checkpoints/{name}-*"):
+        kept.unlink()
 
 
 def read_about(ws, name: str) -> dict:
@@ -80,10 +74,7 @@ def list_models(ws) -> list[dict]:
     A model of another split can't be compared with the others, and a run with a further seed counts
     only if nothing but the seed differs from the first: what is left out is named. Each entry gets
     a `label` for tables and figures, which says so when a backbone is untrained, and a `way`: the
-    name of the first run.
-
-    Raises:
-        FileNotFoundError: no model of this split was trained.
+    name of the first run. A FileNotFoundError where no model of this split was trained.
     """
     current, models, first = identify_set(ws), [], {}
     for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
@@ -95,10 +86,8 @@ def list_models(ws) -> list[dict]:
         if first.setdefault(way, chosen) != chosen:
             print(f"{path.stem} is left out: {way} was trained with other parameters.")
             continue
-        label = about["name"]
-        if about["weights"] == "untrained":
-            label += " (untrained backbone)"
-        models.append(about | {"label": label, "way": way})
+        note = " (untrained backbone)" if about["weights"] == "untrained" else ""
+        models.append(about | {"label": about["name"] + note, "way": way})
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split. "
@@ -108,10 +97,9 @@ def list_models(ws) -> list[dict]:
 
 
 def load_model(ws, name: str) -> keras.Model:
-    """Load a saved model: RGB pictures (n, size, size, 3) of 0-255 in, probabilities out.
+    """Load a saved model, RGB pictures (n, size, size, 3) of 0-255 in, probabilities out.
 
-    Raises:
-        FileNotFoundError, ValueError: as `open_model`.
+    It raises what `open_model` does.
     """
     return open_model(ws.results / f"models/{name}.keras")[0]
 
@@ -119,9 +107,8 @@ def load_model(ws, name: str) -> keras.Model:
 def open_model(path: Path) -> tuple[keras.Model, dict]:
     """Open a .keras file, and the JSON beside it.
 
-    Raises:
-        FileNotFoundError: one of the two is missing.
-        ValueError: one of the two is damaged, or they don't belong together.
+    A FileNotFoundError where one of the two is missing; a ValueError where one is damaged, or they
+    don't belong together.
     """
     description = path.with_suffix(".json")
     for file in (path, description):

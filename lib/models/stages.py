@@ -11,17 +11,11 @@ STEP = 1.5
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers of a network that belong together.
+    """Layers of a network that belong together."""
 
-    Attributes:
-        start: what enters them, a KerasTensor; the same one for blocks that lie in one layer.
-        layers: layers and operations in the order of computation.
-        further: weights beside theirs, which the one layer that holds all blocks owns itself.
-    """
-
-    start: keras.KerasTensor
-    layers: list
-    further: tuple = ()
+    start: keras.KerasTensor  # what enters them; the same one for blocks that lie in one layer
+    layers: list  # layers and operations, in the order of computation
+    further: tuple = ()  # weights that the one layer which holds all blocks owns itself
 
     @property
     def weights(self) -> list:
@@ -54,11 +48,7 @@ class Still(keras.Layer):
 
 
 def find_backbone(model: keras.Model) -> keras.Model:
-    """Return the largest model within a model, below its head, the last layer.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the largest model below a model's head, its last layer; a ValueError if none is."""
     within = [layer for layer in model.layers[:-1] if isinstance(layer, keras.Model)]
     if not within:
         raise ValueError(f"{model.name} holds no other model, so it has no backbone.")
@@ -72,8 +62,7 @@ def find_stages(model: keras.Model) -> list[Stage]:
     or with a block that holds attention. Where maps become smaller within a block, it begins with
     that block: behind the last place where branches meet, where the tensor is smallest.
 
-    Raises:
-        ValueError: there is no backbone, or it has several inputs or outputs.
+    A ValueError where there is no backbone, or it has several inputs or outputs.
     """
     return _divide(_open_backbone(model)[0])
 
@@ -101,8 +90,7 @@ def hold_still(model: keras.Model) -> keras.Model:
 def cut_in_two(model: keras.Model, count: int) -> tuple[keras.Model, keras.Model]:
     """Cut a model in two before the last `count` stages; the halves share its layers.
 
-    Returns:
-        From what the model takes to the maps at the cut; from those to what `hold_still` gives.
+    The first leads to the maps at the cut, the second from those to what `hold_still` gives.
     """
     flat, entering, leaving = _open_backbone(model)
     start = _divide(flat)[-count].start
@@ -120,7 +108,7 @@ def _open_backbone(model) -> tuple:
     if len(node.input_tensors) + len(node.output_tensors) > 2:
         problem = "its backbone has several inputs or outputs, so it can't be cut into stages."
         raise ValueError(f"{model.name}: {problem}")
-    (entering,), (leaving,) = node.input_tensors, node.output_tensors
+    entering, leaving = node.input_tensors[0], node.output_tensors[0]
     start = keras.Input(entering.shape[1:])
     return keras.Model(start, backbone.call(start, training=False)), entering, leaving
 
@@ -133,7 +121,7 @@ def _divide(flat) -> list[Stage]:
         begun = _learns(parts[starts[-1] : place])
         if smaller and begun:
             starts.append(_step_back(parts, starts[-1], place))
-        elif begun and any(map(_count_attention, layers)):
+        elif begun and any(map(_has_attention, layers)):
             starts.append(place)
         side = end.shape[1] if smaller else side
     if len(starts) > 1 and not _learns(parts[starts[-1] :]):
@@ -164,37 +152,37 @@ def _cut_everywhere(flat) -> list[tuple]:
 
 
 def _learns(parts) -> bool:
-    layers = [one for part in parts for one in part[0]]
     # To scale pixels is nothing to learn.
-    layers = [one for one in layers if not isinstance(one, keras.layers.Normalization)]
-    return any(getattr(one, "weights", []) for one in layers)
+    return any(
+        getattr(one, "weights", []) and not isinstance(one, keras.layers.Normalization)
+        for layers, _, _ in parts
+        for one in layers
+    )
 
 
 def _step_back(parts, first: int, place: int) -> int:
-    meetings = [k for k in range(first, place) if parts[k][2]]
-    ends = list(range(meetings[-1] if meetings else place - 1, place))
+    meeting = max((k for k in range(first, place) if parts[k][2]), default=place - 1)
     # Padding and pooling are better done before the cut.
     while place < len(parts) and not _learns(parts[place : place + 1]):
-        ends.append(place)
         place += 1
-    return 1 + min(reversed(ends), key=lambda end: np.prod(parts[end][1].shape[1:]))
+    ends = reversed(range(meeting, place))
+    return 1 + min(ends, key=lambda end: np.prod(parts[end][1].shape[1:]))
 
 
-def _count_attention(layer) -> int:
+def _has_attention(layer) -> bool:
     layers = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
-    return sum("Attention" in type(one).__name__ for one in layers)
+    return any("Attention" in type(one).__name__ for one in layers)
 
 
 def _divide_stack(start, layers: list) -> list[Stage]:
     # Some transformers hold all their blocks in one layer, with weights of its own.
     for place, layer in enumerate(layers):
         within = getattr(layer, "_layers", [])
-        blocks = [k for k, one in enumerate(within) if _count_attention(one)]
+        blocks = [k for k, one in enumerate(within) if _has_attention(one)]
         if len(blocks) > 1:
-            bounds = [0, *blocks[1:], len(within)]
-            divided = [within[one:two] for one, two in zip(bounds, bounds[1:])]
-            divided[0] = layers[:place] + divided[0]
-            divided[-1] = divided[-1] + layers[place + 1 :]
+            listed = [*layers[:place], *within, *layers[place + 1 :]]
+            bounds = [0, *(place + k for k in blocks[1:]), len(listed)]
+            lowest, *others = [listed[one:two] for one, two in zip(bounds, bounds[1:])]
             own = (*layer._trainable_variables, *layer._non_trainable_variables)
-            return [Stage(start, divided[0], own), *(Stage(start, one) for one in divided[1:])]
+            return [Stage(start, lowest, own), *(Stage(start, one) for one in others)]
     return [Stage(start, layers)]

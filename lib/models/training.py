@@ -21,17 +21,12 @@ TRAINING_VERSION = 2
 
 @dataclass(frozen=True)
 class Run:
-    """A training that `fit` brought to its end.
+    """A training that `fit` brought to its end."""
 
-    Attributes:
-        history: a row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
-        key: of all that decided the outcome.
-        taken: whether it is an earlier run's, read from its files.
-    """
-
+    # A row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
     history: pd.DataFrame
-    key: str
-    taken: bool
+    key: str  # of all that decided the outcome
+    taken: bool  # whether it is an earlier run's, read from its files
 
 
 @keras.saving.register_keras_serializable("lib")
@@ -85,10 +80,8 @@ def fit(
         tensorboard: whether the epochs are logged to tensorboard/<name> of the results too.
         whole: the model that is saved, where `model` is made of some of its layers.
 
-    Raises:
-        FloatingPointError: the loss is no number.
-        ValueError: the batches can't be divided evenly among several GPUs.
-        OSError: checkpoints and model would find no room.
+    A FloatingPointError where the loss is no number; a ValueError where the batches can't be
+    divided evenly among several GPUs; an OSError where checkpoints and model would find no room.
     """
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     parts = [TRAINING_VERSION, identify_set(ws), model, configs.describe_config(optimizer)]

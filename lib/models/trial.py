@@ -18,17 +18,9 @@ VERSION = 2
 def set_apart(y_true, families, seed: int) -> np.ndarray:
     """Choose a tenth of the training pictures, the classes in equal proportion, no family divided.
 
-    Every class keeps pictures in the rest.
-
-    Args:
-        y_true, families: int (n,), positions of the classes; equal for what belongs together.
-        seed: decides which.
-
-    Returns:
-        bool (n,), True for what is set apart.
-
-    Raises:
-        ValueError: the pictures are too few, or too much alike, to set any apart.
+    Takes int (n,), positions of the classes, and int (n,), equal for what belongs together. Returns
+    bool (n,); every class keeps pictures in the rest. A ValueError where the pictures are too few,
+    or too much alike, to set any apart.
     """
     y_true, families = np.asarray(y_true), np.asarray(families)
     chosen = deal_folds(y_true, families, ONE_IN, seed) == 0
@@ -43,17 +35,15 @@ def set_apart(y_true, families, seed: int) -> np.ndarray:
 
 
 def refit_head(features, y_true, num_classes, families, chosen, penalty, seed) -> keras.Model:
-    """Fit a linear head of 07 on some of its pictures, as 07 fitted it on all of them.
+    """Fit a linear head of 07 on some of its pictures, with its penalty, as 07 did on all of them.
 
     Args:
         features: float32 (n, d), of all.
         y_true, families: int (n,), as in `set_apart`.
         chosen: bool (n,), the pictures to learn from.
-        penalty: that of the head.
         seed: decides the folds in which the temperature is found.
 
-    Returns:
-        The head, from features to probabilities.
+    Returns the head, from features to probabilities.
     """
     basis, chosen = linear.find_basis(features), np.flatnonzero(chosen)
     told = (basis, y_true, num_classes)
@@ -65,14 +55,8 @@ def refit_head(features, y_true, num_classes, families, chosen, penalty, seed) -
 def relearn_head(head: keras.Model, train) -> keras.Model:
     """Train a head of 04 anew on some of its pictures, until it knows them as well as the head does.
 
-    The same seed gives the same bits on the same machine, so that a trial goes on.
-
-    Args:
-        head: takes features, gives probabilities.
-        train: `Batches` of the features of those pictures; their seed decides the first weights.
-
-    Returns:
-        The new head.
+    The seed of `train`, `Batches` of the features of those pictures, decides the first weights: the
+    same one gives the same bits on the same machine, so that a trial goes on.
     """
     keras.utils.set_random_seed(train.seed)
     again = keras.models.clone_model(head)
@@ -82,20 +66,15 @@ def relearn_head(head: keras.Model, train) -> keras.Model:
     everything = train.inputs[np.arange(len(one_hot))], one_hot
     first = again.get_weights()
     again.set_weights(head.get_weights())
-    stop = _StopAt(again.evaluate(*everything, batch_size=1024, verbose=0), everything)
+    enough = again.evaluate(*everything, batch_size=1024, verbose=0)
+
+    def stop_there(epoch, logs):
+        again.stop_training = again.evaluate(*everything, batch_size=1024, verbose=0) <= enough
+
     again.set_weights(first)
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=stop_there)
     again.fit(*everything, train.batch_size, MOST, callbacks=[stop], verbose=0)
     return again
-
-
-class _StopAt(keras.callbacks.Callback):
-    def __init__(self, loss: float, everything: tuple):
-        super().__init__()
-        self.loss, self.everything = loss, everything
-
-    def on_epoch_end(self, epoch, logs=None):
-        loss = self.model.evaluate(*self.everything, batch_size=1024, verbose=0)
-        self.model.stop_training = loss <= self.loss
 
 
 def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_weight) -> dict:
@@ -109,10 +88,9 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
             trial of the same training is found.
         epochs, settings, class_weight: as in `training.fit`.
 
-    Returns:
-        For the model's JSON: key; accuracy and loss on the pictures set apart, lists that begin
-        with the start; epochs, after how many the loss was lowest among those that make no more
-        mistakes than the start; 0 for the start itself.
+    Returns, for the model's JSON: key; accuracy and loss on the pictures set apart, lists that
+    begin with the start; epochs, after how many the loss was lowest among those that make no more
+    mistakes than the start; 0 for the start itself.
     """
     parts = [training.TRAINING_VERSION, VERSION, start, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())

@@ -7,8 +7,7 @@ from scipy.special import softmax
 
 from lib.data import split
 from lib.judging import audit, neighbours
-from lib.models import linear, saved
-from lib.storage import read_table
+from lib.models import finetuning, linear, saved
 from lib.workspace import REPOSITORY
 
 
@@ -183,9 +182,9 @@ def test_before_and_after_are_compared_on_unchanged_labels_alone():
 def test_without_kept_features_the_error_names_the_notebooks_that_make_them(prepared, asked):
     path = REPOSITORY / "notebooks/09_label_audit.ipynb"
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
-    (source,) = [text for text in cells if "raise FileNotFoundError" in text and "contest" in text]
-    told = {"ws": prepared, "MODEL": asked, "saved": saved, "read_table": read_table}
-    with pytest.raises(FileNotFoundError, match="04_resnet50_transfer or 07_backbones"):
+    (source,) = [text for text in cells if "find_transfer" in text]
+    told = {"ws": prepared, "MODEL": asked, "saved": saved, "finetuning": finetuning}
+    with pytest.raises(FileNotFoundError, match="07_backbones or 04_resnet50_transfer"):
         exec(source, told)
     about = {"name": "baseline_cnn", "notebook": "02_baseline_cnn", "weights": "from scratch"}
     about |= {"split_hash": split.identify_set(prepared)}
