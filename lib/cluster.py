@@ -3,14 +3,11 @@
 import logging
 import math
 import os
-from pathlib import Path
 
 from lib.machine import count_cores, describe_project, query_gpus
 from lib.storage import whole_file
 
 PATIENCE = 60  # seconds to wait for a scheduler and its first worker
-# Three deaths end a block's tries, and no other waits where it runs, which would be blamed too.
-ALLOWED = {"allowed-failures": 2, "worker-saturation": 1.0}
 clients = {}  # the connections of this process, by address
 
 
@@ -29,26 +26,28 @@ def connect(address: str):
         from distributed import Client
     except ImportError as error:
         raise ImportError('cluster needs Dask: pip install "dask[distributed]>=2025.1"') from error
-    # What matters of its log becomes an error here.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    scheme, _, count = address.partition(":")
+    logging.getLogger("distributed").handlers = [logging.NullHandler()]  # we raise what matters
     try:
-        place = _start_workers(int(count)) if scheme == "local" else address
-        client = Client(place, timeout=PATIENCE)
+        client = Client(_find_scheduler(address), timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
     except OSError as error:
         raise ClusterError(f"The cluster {address} has no scheduler, or no worker: {error}")
     ours, theirs = describe_project(), client.run(describe_project, on_error="return")
-    if others := {worker: answer for worker, answer in theirs.items() if answer != ours}:
+    # Whoever dies meanwhile answers an OSError.
+    if others := {k: v for k, v in theirs.items() if v != ours and not isinstance(v, OSError)}:
         raise ClusterError(f"Workers need this project and its versions, {ours}; not so: {others}")
     print(f"Dask: {len(client.nthreads())} workers, dashboard {client.dashboard_link}", flush=True)
-    return clients.setdefault(address, client)
+    clients[address] = client
+    return client
 
 
-def _start_workers(count: int):
+def _find_scheduler(address: str):
+    if not address.startswith("local:"):
+        return address
     import dask
     from distributed import Nanny, Scheduler, SpecCluster
 
+    count = int(address.removeprefix("local:"))
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # to share a GPU with this process
     gpus, threads, workers = len(query_gpus("name")), max(1, count_cores() // count), {}
     for number in range(count):
@@ -56,10 +55,11 @@ def _start_workers(count: int):
         env = {"TF_NUM_INTRAOP_THREADS": threads, "CUDA_VISIBLE_DEVICES": gpu}
         # Dask takes mapped files for memory, and would kill workers for them.
         options = {"nthreads": 1, "memory_limit": None, "env": env, "silence_logs": 50}
-        workers[number] = {"cls": Nanny, "options": options}
-        options["resources"] = {"GPU": int(gpu >= 0)}
+        workers[number] = {"cls": Nanny, "options": options | {"resources": {"GPU": gpu >= 0}}}
     options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    with dask.config.set({f"distributed.scheduler.{key}": value for key, value in ALLOWED.items()}):
+    # Three deaths end a block's tries; no other waits where it runs, which would be blamed too.
+    allowed = {"allowed-failures": 2, "worker-saturation": 1.0}
+    with dask.config.set({f"distributed.scheduler.{key}": value for key, value in allowed.items()}):
         return SpecCluster(workers, {"cls": Scheduler, "options": options}, silence_logs=50)
 
 
@@ -74,7 +74,7 @@ def submit_blocks(address: str, function, blocks: list, *arguments, on_gpu=False
     Returns the futures, each with its block. With `on_gpu` each GPU (Dask resource) gets one.
     """
     client, told = connect(address), (function, describe_project())
-    offers = client.run(lambda dask_worker: dask_worker.state.total_resources)
+    offers = client.run(lambda dask_worker: dask_worker.state.total_resources, on_error="ignore")
     on_gpu = on_gpu and any(offered.get("GPU") for offered in offers.values())
     options = {"pure": False, "resources": {"GPU": 1} if on_gpu else None}
     return {client.submit(call, *told, block, *arguments, **options): block for block in blocks}
@@ -94,26 +94,26 @@ def call(function, version: dict, block, *arguments):
         raise kind(f"The worker {worker}: {type(error).__name__}: {error}") from None
 
 
-def gather_blocks(futures: dict, killers: Path):
+def gather_blocks(futures: dict, killers):
     """Yield each block, its worker and result as they finish; cancel the rest where cut short.
 
-    Raises a ClusterError of a worker that can't read or write, or a scheduler that is gone; else a
-    RuntimeError, also of a block that killed its workers: `killers` is a text file for its names.
+    Raises a ClusterError where a worker can't read or write, or the scheduler is gone; else a
+    RuntimeError, also of a block that kills workers: its names go to the text file `killers`.
     """
-    from distributed import KilledWorker, as_completed
+    import distributed
 
     try:
-        for future in as_completed(list(futures)):
+        for future in distributed.as_completed(list(futures)):
             block = futures.pop(future)
-            if future.status == "cancelled":
-                raise ClusterError("The scheduler is gone: start it, then use --resume.")
-            if isinstance(future.exception(), KilledWorker):
-                names = list(map(str, getattr(block, "digests", block)))
+            if isinstance(future.exception(), distributed.KilledWorker):
+                names = [*getattr(block, "digests", block)]
                 with whole_file(killers) as part:
                     part.write_text("\n".join(names))
                 told = f"{', '.join(names[:3])} …, {len(names)} in all, named in {killers}"
                 raise RuntimeError(f"Workers die, or lack memory, with these pictures: {told}")
             yield block, *future.result()
+    except (distributed.CancelledError, distributed.comm.CommClosedError):
+        raise ClusterError("The scheduler is gone: start it, then use --resume.")
     finally:
         for future in futures:
             future.cancel()

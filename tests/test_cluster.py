@@ -1,0 +1,280 @@
+"""Workers of a Dask cluster: they give what one machine gives, and what goes wrong with them."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import draw_noisy_classes, prepare_and_split
+
+from lib import cluster, workspace
+from lib.cluster import ClusterError, connect, gather_blocks, submit_blocks
+from lib.data import pixels, split
+from lib.data.store import Store
+from lib.models import contest, extraction
+
+pytest.importorskip("distributed")
+TWO = "local:2"
+
+
+@pytest.fixture
+def spread(ws):
+    """A workspace of 120 pictures, one of them broken and two equal, whose work two workers do."""
+    draw_noisy_classes(ws.train, 40)
+    (ws.train / "red/000.png").write_bytes(b"a page of the web")
+    shutil.copy(ws.train / "NA/001.png", ws.train / "NA/copy.png")
+    return replace(ws, cluster=TWO)
+
+
+def prepare(ws, scratch, address=TWO, sizes=(8, 12)):
+    """Prepare all pictures into a folder of scratch; return the table and the arrays."""
+    files = sorted(str(path.relative_to(ws.train)) for path in ws.train.rglob("*.png"))
+    table = pixels.prepare(ws.train, files, sizes, ws.scratch / scratch, address)
+    stores = pixels.open_stores(ws.scratch / scratch, sizes).values()
+    return table, [store.select(table.digest[table.problem == ""])[:] for store in stores]
+
+
+def assert_equal(one, other):
+    assert one[0].equals(other[0])
+    assert all(np.array_equal(*arrays) for arrays in zip(one[1], other[1], strict=True))
+
+
+def list_shards(scratch):
+    return sorted(path.name for path in scratch.glob("loader_*/*.*.rows"))
+
+
+def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spread, capsys):
+    alone, together = prepare(spread, "alone", None), prepare(spread, "together")
+    assert_equal(together, alone)
+    assert list(together[0].problem).count("not_a_picture") == 1
+    shards = list_shards(spread.scratch / "together")
+    assert len(shards) > 3 and not (spread.scratch / "together/loader_2/pixels_8.rows").exists()
+    assert_equal(prepare(spread, "together"), alone)
+    assert list_shards(spread.scratch / "together") == shards
+    assert "121/121" in capsys.readouterr().err, "the bar counts pictures"
+
+
+def test_one_machine_goes_on_with_what_workers_have_prepared_and_the_other_way_round(spread):
+    alone = prepare(spread, "alone", None)
+    few = replace(spread, train=spread.train / "NA")
+    for first, second in ((TWO, None), (None, TWO)):
+        scratch = f"{first}, {second}"
+        prepare(few, scratch, first)
+        assert_equal(prepare(spread, scratch, second), alone)
+    shutil.rmtree(spread.scratch / "None, local:2")
+    assert_equal(prepare(spread, "None, local:2"), alone)
+
+
+def test_finished_shards_of_a_killed_run_are_found(spread, monkeypatch):
+    alone = prepare(spread, "alone", None)
+    with monkeypatch.context() as patch:
+        # As of a driver that is killed before it lists any.
+        patch.setattr(Store, "list_shards", lambda *arguments: None)
+        with pytest.raises(KeyError):
+            prepare(spread, "cut")
+    before = list_shards(spread.scratch / "cut")
+    assert_equal(prepare(spread, "cut"), alone)
+    assert before and list_shards(spread.scratch / "cut") == before
+
+
+def test_copy_of_shards_is_one_file(spread, tmp_path):
+    table, arrays = prepare(spread, "together")
+    digests = table.digest[table.problem == ""]
+    for size, expected in zip((0, 8, 12), arrays):
+        store = pixels.open_stores(spread.scratch / "together", [8, 12])[size]
+        copy = pixels.open_stores(tmp_path / "copy", [8, 12])[size]
+        store.copy_to(copy)
+        assert np.array_equal(copy.select(digests)[:], expected)
+    assert not list_shards(tmp_path / "copy")
+
+
+def build_extractor(filters=5):
+    keras.utils.set_random_seed(filters)
+    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3), keras.layers.Flatten()]
+    return keras.Sequential(layers)
+
+
+def test_workers_compute_the_features_that_one_machine_computes(spread):
+    prepare_and_split(spread)
+    images = pixels.open_pixels(spread, split.read_split(spread).file, 8)
+    found = extraction.cached_features(build_extractor(), images, spread)
+    alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
+    expected = extraction.cached_features(build_extractor(), images, alone)
+    assert found.shape == (120, 180) and np.allclose(found[:], expected[:], atol=1e-4)
+    shards = list_shards(spread.scratch)
+    # There already: no worker is asked.
+    again = extraction.cached_features(
+        build_extractor(), images, replace(spread, cluster="tcp://x:1")
+    )
+    assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
+
+
+def test_candidates_of_a_contest_are_judged_alike_by_workers(spread, tmp_path):
+    entries = ["NoSuchNet"]
+    for filters in (3, 6):
+        build_extractor(filters).save(tmp_path / f"net{filters}.keras")
+        entries.insert(0, str(tmp_path / f"net{filters}.keras"))
+    prepare_and_split(spread)
+    alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
+    files = split.read_split(spread).file
+    both = [contest.gather_features(entries, None, None, files, ws, 0) for ws in (spread, alone)]
+    (facts, features), (expected_facts, expected) = both
+    for row, other in zip(facts, expected_facts, strict=True):
+        told = [{k: v for k, v in r.items() if k != "pictures_per_second"} for r in (row, other)]
+        assert told[0] == told[1] and list(row) == list(other)
+    assert list(features) == list(expected) == ["net6", "net3"]
+    for name in expected:
+        assert np.allclose(features[name][:], expected[name][:], atol=1e-4)
+
+
+def work_slowly(block, folder):
+    """Say that a block was begun; of those called `killer` nobody hears again."""
+    (Path(folder) / f"{block[0]} {os.getpid()}").touch()
+    if "killer" in block:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return len(block)
+
+
+def test_block_that_kills_three_workers_is_named_and_no_other_is_blamed(tmp_path):
+    blocks = [["killer", "second", "third", "fourth"], *([f"{k}"] for k in range(12))]
+    futures = submit_blocks(TWO, work_slowly, blocks, tmp_path)
+    with pytest.raises(RuntimeError, match="killer, second, third …, 4 in all") as caught:
+        list(gather_blocks(futures, tmp_path / "killers.txt"))
+    assert (tmp_path / "killers.txt").read_text().split() == blocks[0]
+    assert str(tmp_path / "killers.txt") in str(caught.value)
+    assert len(list(tmp_path.glob("killer [0-9]*"))) == 3
+    # The workers are there again.
+    futures = submit_blocks(TWO, work_slowly, blocks[1:], tmp_path)
+    assert sum(count for *_, count in gather_blocks(futures, tmp_path)) == 12
+
+
+def find_pid():
+    return os.getpid()
+
+
+def test_pictures_of_a_killed_worker_are_prepared_by_another(spread):
+    alone = prepare(spread, "alone", None)
+    victim = list(connect(TWO).run(find_pid).values())[0]
+    os.kill(victim, signal.SIGKILL)
+    assert_equal(prepare(spread, "together"), alone)
+
+
+def test_what_was_sent_is_cancelled_when_the_wait_is_cut_short(tmp_path):
+    waiting = gather_blocks(
+        submit_blocks(TWO, work_slowly, [[f"{k}"] for k in range(200)], tmp_path), tmp_path
+    )
+    next(waiting)
+    waiting.close()  # as an exception does, Ctrl-C among them
+    time.sleep(0.5)
+    begun = len(list(tmp_path.iterdir()))
+    time.sleep(0.5)
+    assert len(list(tmp_path.iterdir())) == begun < 100
+
+
+def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread):
+    # The folder of an open file of this process is no other's.
+    place = os.open(spread.train, os.O_RDONLY)
+    there = replace(spread, train=Path(f"/proc/self/fd/{place}"))
+    with pytest.raises(ClusterError, match=r"The worker tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"):
+        prepare(there, "together")
+    os.close(place)
+
+
+def limit_files(size):
+    """Let no file of this process become larger, as if the disk were full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def test_full_disk_of_one_worker_is_named_and_nothing_is_lost(spread):
+    alone, client = prepare(spread, "alone", None), connect(TWO)
+    one = list(client.nthreads())[0]
+    client.run(limit_files, 1000, workers=[one])
+    try:
+        with pytest.raises(ClusterError, match=f"The worker {one}: OSError.*could not be written"):
+            prepare(spread, "full")
+    finally:
+        client.run(limit_files, resource.RLIM_INFINITY, workers=[one])
+    assert not list((spread.scratch / "full").glob("loader_*/*.part"))
+    assert_equal(prepare(spread, "full"), alone)
+
+
+def start(module, *arguments, root=workspace.REPOSITORY, **environment):
+    """Start a scheduler or worker as people do, in a process of its own."""
+    paths = f"{root}:{Path(__file__).parent}"
+    return subprocess.Popen(
+        [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments],
+        env=os.environ | {"PYTHONPATH": paths} | environment, cwd="/",
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """The process of a scheduler, its address, and a list of further ones to end."""
+    port = 20_000 + os.getpid() % 10_000
+    address, started = f"tcp://127.0.0.1:{port}", []
+    started.append(start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"))
+    yield started[0], address, started
+    if address in cluster.clients:
+        cluster.clients.pop(address).close()
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_lost_scheduler_is_said_and_what_was_finished_is_kept(scheduler, spread, tmp_path):
+    process, address, started = scheduler
+    started += [start("worker", address, "--nthreads", "2", "--no-dashboard")]
+    futures = submit_blocks(address, work_slowly, [[f"{k}"] for k in range(100)], tmp_path)
+    waiting = gather_blocks(futures, tmp_path)
+    next(waiting)
+    process.kill()
+    with pytest.raises(ClusterError, match="scheduler is gone: start it, then use --resume"):
+        list(waiting)
+
+
+def test_worker_of_another_version_of_the_project_is_refused(scheduler, tmp_path):
+    _, address, started = scheduler
+    shutil.copytree(workspace.REPOSITORY / "lib", tmp_path / "lib")
+    (tmp_path / "lib/badges.py").write_text("# older\n")
+    started += [start("worker", address, "--no-dashboard", root=tmp_path)]
+    with pytest.raises(ClusterError, match=r"not so: \{'tcp://127.*'project': "):
+        connect(address)
+    assert address not in cluster.clients
+
+
+def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 has no scheduler"):
+        connect("tcp://127.0.0.1:9")
+
+
+def test_without_dask_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r'pip install "dask\[distributed\]>=\d'):
+        connect("local:1")
+
+
+def tell_device(block):
+    time.sleep(0.02)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_each_gpu_has_one_worker_that_computes_features_and_the_others_decode(monkeypatch):
+    monkeypatch.setattr(cluster, "query_gpus", lambda field: ["T4"])
+    monkeypatch.setattr(cluster, "clients", {})
+    client = connect(TWO)
+    for on_gpu, expected in ((True, {"0"}), (False, {"0", "-1"})):
+        futures = submit_blocks(TWO, tell_device, [[k] for k in range(30)], on_gpu=on_gpu)
+        assert {device for *_, device in gather_blocks(futures, Path("killers"))} == expected
+    client.cluster.close()
+    client.close()
