@@ -1,7 +1,9 @@
 """The report's way and ours, side by side on the same files.
 
     make bench                                   all rows, about an hour on two cores
-    make bench ARGUMENTS=--scale                 the rows about 1,000 to 50,000 pictures alone
+    make bench ARGUMENTS=--scale                 the rows about many pictures alone
+    make bench ARGUMENTS=--workers               the rows about workers of a cluster alone
+    make bench ARGUMENTS=--million               the rows about 10,000 to a million pictures alone
     make bench ARGUMENTS=--quick                 the rows that take 2 minutes
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
     make bench ARGUMENTS=--heads                 the rows about linear heads alone
@@ -37,6 +39,7 @@ import keras
 import nbformat
 import numpy as np
 import psutil
+import scale
 import tensorflow as tf
 from keras import layers
 from PIL import Image
@@ -893,6 +896,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the rows that take 2 minutes")
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
     parser.add_argument("--scale", action="store_true", help="only the rows about many pictures")
+    parser.add_argument("--workers", action="store_true", help="only the rows about a cluster")
+    parser.add_argument(
+        "--million", action="store_true", help="only those up to a million pictures"
+    )
     parser.add_argument("--heads", action="store_true", help="only the rows about linear heads")
     parser.add_argument("--contest", action="store_true", help="only the row about a contest")
     parser.add_argument("--engines", action="store_true", help="only the rows about other engines")
@@ -922,6 +929,13 @@ def measure_all(options, root: Path):
     """Yield the rows, as the options choose them."""
     if options.engines:
         yield from measure_engines(options.network, 7, root)
+        return
+    if options.workers:
+        originals = options.photos or draw_photographs(root / "train", 1000)
+        yield from scale.measure_workers(originals, root / "workers")
+        return
+    if options.million:
+        yield from scale.measure_million(root / "million", draw_thumbnails, run_watched)
         return
     if options.heads:
         yield from measure_heads(root / "heads")
@@ -957,6 +971,9 @@ def measure_all(options, root: Path):
         yield measure_copies(root / "copies")
         yield from measure_heads(root / "heads")
         yield from measure_scale(root)
+        originals = options.photos or draw_photographs(root / "originals", 1000)
+        yield from scale.measure_workers(originals, root / "workers")
+        yield from scale.measure_million(root / "million", draw_thumbnails, run_watched)
 
 
 if __name__ == "__main__":

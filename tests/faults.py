@@ -6,6 +6,7 @@ PYTHONPATH=. python tests/faults.py fuzz --photos P    mutates the pictures of a
 """
 
 import argparse
+import contextlib
 import gc
 import io
 import itertools
@@ -15,6 +16,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,8 @@ SMALL = (
 -p LEARNING_RATE 0.001 -p DETERMINISTIC true""".split()
     + ["-p", "BACKBONE_OPTIONS", "{alpha: 0.25}"]
 )
+# 04 alone of the models, whose features are many workers' work.
+SPREAD = ["--only", "01", "04", *SMALL]
 SHORT = """--only 01 02 -p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p DETERMINISTIC true""".split()
 KINDS = {
     "jpeg": {},
@@ -56,9 +60,9 @@ MOST_SECONDS, MOST_BYTES = 2, 1 << 30
 DISKS = (100, 200, 300, 400, 500, 700, 1000, 10_000)  # kilobytes
 
 
-def make_paths(root: Path, results="r", scratch="s") -> Path:
+def make_paths(root: Path, results="r", scratch="s", per_class=10) -> Path:
     """Draw a tiny data set and return its paths file."""
-    draw_noisy_classes(root / "train", 10)
+    draw_noisy_classes(root / "train", per_class)
     draw_noisy_classes(root / "test", 2, seed=1)
     paths = {"train": "train", "test": "test", "results": str(results), "scratch": str(scratch)}
     (root / "paths.json").write_text(json.dumps(paths))
@@ -217,6 +221,120 @@ def is_whole(path: Path) -> bool:
     except Exception:
         return False
     return ".part" not in path.name
+
+
+def list_workers(process: psutil.Process) -> list[psutil.Process]:
+    """List the workers that a chain has started: children that others can connect to."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            listens = any(place.status == "LISTEN" for place in child.net_connections("tcp"))
+            if listens and "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def survive_dead_workers(count: int, root: Path, seed: int = 0) -> int:
+    """Kill one of two workers of chains by kill -9 at random moments.
+
+    Returns:
+        Kills after which the chain ended well, with all files and numbers of an undisturbed one
+        on this machine alone.
+    """
+    finish(start_chain(make_paths(root / "whole", per_class=60), SPREAD))
+    expected, rng, survived = read_numbers(root / "whole/r"), random.Random(seed), 0
+    for number in range(count):
+        paths = make_paths(root / str(number), per_class=60)
+        process = start_chain(paths, [*SPREAD, "--cluster", "local:2"])
+        while not (workers := list_workers(psutil.Process(process.pid))):
+            time.sleep(0.01)
+        # While most work is: the first seconds are 01's, some later ones 04's.
+        time.sleep(rng.uniform(0, 12))
+        if workers := list_workers(psutil.Process(process.pid)) or workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                rng.choice(workers).kill()
+        output, _ = process.communicate()
+        different = list_differences(read_numbers(paths.parent / "r"), expected)
+        survived += process.returncode == 0 and not different
+        print(f"{survived} of {number + 1} {output} {different}", file=sys.stderr)
+    return survived
+
+
+@contextlib.contextmanager
+def run_scheduler(workers: list[tuple]):
+    """Run a scheduler and workers in processes of their own, each behind a command before it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    port, options = address.rpartition(":")[2], {"cwd": workspace.REPOSITORY}
+    options |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    program = [sys.executable, "-m"]
+    scheduler = [*program, "distributed.cli.dask_scheduler", "--port", port, "--no-dashboard"]
+    started = [subprocess.Popen([*scheduler, "--host", "127.0.0.1"], **options)]
+    for before in workers:
+        worker = [*program, "distributed.cli.dask_worker", address, "--nthreads", "1"]
+        started.append(subprocess.Popen([*before, *worker, "--no-dashboard"], **options))
+    try:
+        yield address, started[0]
+    finally:
+        for process in started:
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            process.wait()
+
+
+def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
+    """Kill the scheduler of a chain at random moments; go on with another.
+
+    Returns:
+        Kills after which the chain had said so, or needed it no more, and ended with --resume and
+        all files and numbers of an undisturbed one.
+    """
+    finish(start_chain(make_paths(root / "whole", per_class=60), SPREAD))
+    expected, rng, survived = read_numbers(root / "whole/r"), random.Random(seed), 0
+    for number in range(count):
+        paths = make_paths(root / str(number), per_class=60)
+        with run_scheduler([(), ()]) as (address, scheduler):
+            process = start_chain(paths, [*SPREAD, "--cluster", address])
+            time.sleep(rng.uniform(4, 20))
+            scheduler.kill()
+            output, _ = process.communicate()
+        said = process.returncode == 0 or "scheduler" in output
+        with run_scheduler([(), ()]) as (address, _):
+            again = start_chain(paths, [*SPREAD, "--cluster", address, "--resume"])
+            output += again.communicate()[0]
+        different = list_differences(read_numbers(paths.parent / "r"), expected)
+        survived += said and again.returncode == 0 and not different
+        print(f"{survived} of {number + 1} {output} {different}", file=sys.stderr)
+    return survived
+
+
+def survive_odd_workers(count: int, root: Path) -> int:
+    """Let one of two workers not see the pictures, or find its disk full, in turn.
+
+    Returns:
+        Chains that named the worker and the file, and ended with --resume on a sound cluster and
+        all files and numbers of an undisturbed one.
+    """
+    finish(start_chain(make_paths(root / "whole", per_class=60), SPREAD))
+    expected, survived = read_numbers(root / "whole/r"), 0
+    for number in range(count):
+        paths = make_paths(root / str(number), per_class=60)
+        hidden = paths.parent / ("train", "s")[number % 2]
+        hidden.mkdir(exist_ok=True)
+        # In a name space of its own that worker has a tiny, empty disk there.
+        script = f"mount -t tmpfs -o size=8k disk '{hidden}' && exec \"$@\""
+        with run_scheduler([(), ("unshare", "-rm", "sh", "-c", script, "sh")]) as (address, _):
+            process = start_chain(paths, [*SPREAD, "--cluster", address])
+            output, _ = process.communicate()
+        named = process.returncode == 1 and re.search(f"worker tcp://.*{hidden}/", output)
+        resumed = start_chain(paths, [*SPREAD, "--cluster", "local:2", "--resume"])
+        output += resumed.communicate()[0]
+        different = list_differences(read_numbers(paths.parent / "r"), expected)
+        survived += bool(named) and resumed.returncode == 0 and not different
+        print(f"{survived} of {number + 1} {output} {different}", file=sys.stderr)
+    return survived
 
 
 def draw_seeds(photos: Path | None) -> list[bytes]:
@@ -413,6 +531,25 @@ COUNTED = {
         "results on disks of 0.1 to 10 MB",
         8,
         survive_full_disks,
+    ),
+    "workers": (
+        "a worker that dies is another's work: the same files",
+        "`kill -9` of one of two workers of a cluster at random moments",
+        10,
+        survive_dead_workers,
+    ),
+    "scheduler": (
+        "a scheduler that dies is said, and the chain goes on with another to the same files",
+        "`kill -9` of it at random moments; then `--resume`",
+        4,
+        survive_dead_schedulers,
+    ),
+    "odd workers": (
+        "a worker that can't see the pictures, or whose disk is full, is named with the file; the "
+        "chain goes on without it to the same files",
+        "another disk mounted there, for one of two workers alone; then `--resume`",
+        4,
+        survive_odd_workers,
     ),
     "repetition": (
         "chains in a row leave nothing behind",

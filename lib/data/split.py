@@ -47,18 +47,18 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
     hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
     ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
     rank = pd.Series(ranks).groupby(pictures.family.to_numpy()).transform("min")
-    members = defaultdict(Counter)
+    members, having = defaultdict(Counter), defaultdict(set)
     for one, label in zip(rank, pictures.label):
         members[one][label] += 1
+        having[label].add(one)
     room, chosen = _count_validation(Counter(pictures.label)), set()
     for one in sorted(members):
         if all(room[label] >= count for label, count in members[one].items()):
             room.subtract(members[one])
             chosen.add(one)
     for label in sorted(support := Counter(pictures.label)):
-        having = [one for one in members if members[one][label]]
-        if chosen.isdisjoint(having):
-            fits = [one for one in having if members[one][label] < support[label]]
+        if chosen.isdisjoint(having[label]):
+            fits = [one for one in having[label] if members[one][label] < support[label]]
             chosen |= set(sorted(fits, key=lambda one: (members[one].total(), one))[:1])
     part = rank.isin(chosen).map({True: "validation", False: "train"})
     table = pictures[["file", "label"]].assign(part=part)
@@ -92,8 +92,8 @@ def check_parts(table: pd.DataFrame) -> None:
     parts = table.groupby("label").part.nunique()
     if (undivided := parts.index[parts < 2]).size:
         raise ValueError(
-            f"These classes stand in one part alone: {', '.join(undivided)}. Where parts were given, "
-            "correct them. Else their files are copies, look-alikes or one group of too few pictures "
+            f"These classes stand in one part alone: {', '.join(undivided[:20])}. Where parts were "
+            "given, correct them. Else their files are copies, look-alikes or one group of too few pictures "
             'to be divided: add pictures, or take DUPLICATES = "drop".'
         )
 

@@ -1,0 +1,195 @@
+"""Rows of the benchmark: workers of a cluster, and the way from 10,000 to a million pictures."""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lib import cluster, workspace
+from lib.data import pixels
+from lib.data.arrays import INDEX
+from lib.data.reading import open_stores
+from lib.models import backbones, extraction
+
+TWO, SIZES = "local:2", [160, 224]
+COUNTS = (10_000, 20_000)
+HEAD = f"""
+import sys, time
+from pathlib import Path
+import numpy as np
+import pandas as pd
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+"""
+TAIL = "print(time.perf_counter() - started)\n"
+# What each step does with `count` pictures in `folder`; `started` is set when the step itself begins.
+STEPS = {
+    "scan: `list_pictures` of as many files in 1,000 class folders": """
+from lib.data import labels
+started = time.perf_counter()
+table = labels.list_pictures(folder / "train")
+assert len(table) == count and (table.problem == "").all()
+""",
+    "split: families of 1 % look-alikes, then `split`": """
+from lib.data import split
+digests = np.array([f"{k:032x}" for k in range(count)])
+table = pd.DataFrame({"file": digests, "label": np.arange(count) % 1000, "digest": digests})
+table["label"] = table.label.map("class_{:04d}".format)
+alike = digests[np.random.default_rng(0).integers(0, count, (count // 100, 2))]
+started = time.perf_counter()
+table["family"] = split.find_families(table, alike)
+parts = split.split(table, 42)
+assert len(parts) == count
+""",
+    "near duplicates: `find_alike`, 1 % planted": """
+import scale
+from lib.data import copies
+thumbnails = np.memmap(folder / "thumbnails", np.uint8, "r", shape=(count, 16, 16, 3))
+started = time.perf_counter()
+pairs = copies.find_alike(thumbnails)
+assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
+""",
+    "`Batches`: the store of pixels at side 160 opened and checked, 1,000 batches of 32": """
+from lib.data import generators, reading
+store = reading.open_stores(folder, [160])[160]
+digests = [f"{k:032x}" for k in range(count)]
+started = time.perf_counter()
+images = store.select(digests)
+batches = generators.Batches(images, np.arange(count) % 1000, 1000, 32, seed=0)
+for index in range(min(1000, len(batches))):
+    batches[index]
+""",
+    "metrics: `evaluate`, 10 classes": """
+from lib.judging import metrics
+rng = np.random.default_rng(0)
+y_true = np.arange(count) % 10
+y_prob = rng.dirichlet(np.full(10, 0.3), count)
+y_prob[np.arange(count), y_true] += 0.3
+y_prob /= y_prob.sum(axis=1, keepdims=True)
+names = [f"class {k}" for k in range(10)]
+started = time.perf_counter()
+metrics.evaluate(y_true, y_prob, names)
+""",
+}
+
+
+def multiply_files(folder: Path, originals: Path, count: int) -> list[str]:
+    """Write copies of JPEGs, each with a number behind its end, so that all contents are other."""
+    sources = [path.read_bytes() for path in sorted(originals.rglob("*.jpg"))]
+    names = [f"{number % 10}/{number:06d}.jpg" for number in range(count)]
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(sources[number % len(sources)] + b"%09d" % number)
+    return names
+
+
+def measure_workers(originals: Path, root: Path, pairs: int = 3):
+    """Compare two workers with one, then with the threads of one process; yield rows."""
+    names = multiply_files(root / "many", originals, 10_000)
+    ws = workspace.Workspace(root / "many", root / "results", root / "scratch", cluster=TWO)
+    started = time.perf_counter()
+    client = cluster.connect(TWO)
+    starting = time.perf_counter() - started
+    keras.utils.set_random_seed(0)
+    backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
+    extractor, few = backbones.build_extractor(backbone), names[:2000]
+    prepared = pixels.prepare(ws.train, few, [224], ws.scratch, TWO)
+    images = open_stores(ws.scratch, [224])[224].select(prepared.digest)
+    preparing, computing = {1: [], 2: []}, {1: [], 2: []}
+    for _ in range(pairs):
+        # A worker's computing threads are set for two, one a core.
+        for count in (2, 1):
+            client.cluster.scale(count)
+            while len(client.nthreads()) != count:
+                time.sleep(0.05)
+            preparing[count].append(len(few) / time_preparation(ws, few, TWO))
+            # Each worker loads the network before it is measured.
+            compute_anew(extractor, images.take(slice(0, 128)), ws)
+            seconds = time_call(lambda: compute_anew(extractor, images, ws))
+            computing[count].append(len(images) / seconds)
+    yield make_row("preparation, two single-threaded workers; left: one", preparing)
+    yield make_row("features of MobileNetV2, two single-threaded workers; left: one", computing)
+    client.cluster.scale(2)
+    client.wait_for_workers(2)
+    together = {1: [], 2: []}
+    for _ in range(pairs):
+        for side, address in ((1, None), (2, TWO)):
+            together[side].append(time_preparation(ws, names, address))
+    row = make_row("preparation of 10,000 pictures by local:2; left: the threads here", together)
+    yield row | {"unit": "s", "note": f"once, apart: {starting:.1f} s to start the workers"}
+
+
+def time_preparation(ws, names: list[str], address: str | None) -> float:
+    """Return the seconds of preparing pictures anew, once workers have imported what they need."""
+    scratch = ws.scratch / str(time.perf_counter())
+    pixels.prepare(ws.train, names[:128], SIZES, scratch, address)
+    seconds = time_call(lambda: pixels.prepare(ws.train, names, SIZES, scratch, address))
+    shutil.rmtree(scratch)
+    return seconds
+
+
+def compute_anew(extractor, images, ws) -> None:
+    """Compute features of pictures under names that no store has."""
+    names = np.array([f"{time.perf_counter()} {number}"[-32:] for number in range(len(images))])
+    extraction.cached_features(extractor, replace(images, digests=names), ws)
+
+
+def time_call(function) -> float:
+    """Return the seconds that a call takes."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def make_row(what: str, sides: dict) -> dict:
+    """Make a row of one (left) and two, with the ratio over the pairs."""
+    ratios = [two / one for one, two in zip(sides[1], sides[2])]
+    left, ours = (statistics.median(sides[side]) for side in (1, 2))
+    return {"what": what, "report's way": left, "ours": ours, "unit": "pictures/s",
+            "ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios),
+            "pairs": len(ratios)}  # fmt: skip
+
+
+def measure_million(root: Path, draw_thumbnails, run_watched):
+    """Measure each step with 10,000 to a million pictures, in a process of its own: yields rows."""
+    found = {what: [] for what in STEPS}
+    for count in COUNTS:
+        folder = root / f"{count}"
+        make_pictures(folder, count)
+        draw_thumbnails(folder / "thumbnails", count, count // 100)
+        for what, script in STEPS.items():
+            printed, peak = run_watched(HEAD + script + TAIL, folder, count)
+            found[what].append((float(printed), peak))
+            print(f"{count:,} {what}: {found[what][-1]}", file=sys.stderr, flush=True)
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+    for what, measured in found.items():
+        seconds, peaks = zip(*measured)
+        exponents = np.diff(np.log(seconds)) / np.diff(np.log(COUNTS))
+        note = (
+            f"{', '.join(f'{s:.2f}' for s in seconds)} s with {', '.join(f'{c:,}' for c in COUNTS)}: "
+            f"exponents {', '.join(f'{e:.2f}' for e in exponents)}; peak {peaks[-1]:.2f} GB"
+        )
+        yield {"what": what, "ours": seconds[-1], "unit": "s", "note": note}
+
+
+def make_pictures(folder: Path, count: int) -> None:
+    """Make empty files in 1,000 class folders, and a store of pixels that is one hole."""
+    for name in range(1000):
+        (folder / f"train/class_{name:04d}").mkdir(parents=True)
+    for number in range(count):
+        (folder / f"train/class_{number % 1000:04d}/{number:07d}.jpg").touch()
+    store = open_stores(folder, [160])[160]
+    store.rows.parent.mkdir()
+    with store.rows.open("wb") as file:
+        file.truncate(count * store.row_bytes)
+    index = np.zeros(count, INDEX)
+    index["digest"] = [f"{k:032x}" for k in range(count)]
+    index["crc"] = zlib.crc32(bytes(store.row_bytes))
+    index.tofile(store.index)
