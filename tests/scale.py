@@ -1,5 +1,6 @@
 """Rows of the benchmark: workers of a cluster, and the way from 10,000 to a million pictures."""
 
+import contextlib
 import shutil
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ from lib.data.reading import open_stores
 from lib.models import backbones, extraction
 
 TWO, SIZES = "local:2", [160, 224]
-COUNTS = (10_000, 20_000)
+COUNTS = (10_000, 100_000, 1_000_000)
 HEAD = f"""
 import sys, time
 from pathlib import Path
@@ -94,9 +95,6 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     """Compare two workers with one, then with the threads of one process; yield rows."""
     names = multiply_files(root / "many", originals, 10_000)
     ws = workspace.Workspace(root / "many", root / "results", root / "scratch", cluster=TWO)
-    started = time.perf_counter()
-    client = cluster.connect(TWO)
-    starting = time.perf_counter() - started
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     extractor, few = backbones.build_extractor(backbone), names[:2000]
@@ -104,26 +102,35 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     images = open_stores(ws.scratch, [224])[224].select(prepared.digest)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):
-        # A worker's computing threads are set for two, one a core.
         for count in (2, 1):
-            client.cluster.scale(count)
-            while len(client.nthreads()) != count:
-                time.sleep(0.05)
-            preparing[count].append(len(few) / time_preparation(ws, few, TWO))
-            # Each worker loads the network before it is measured.
-            compute_anew(extractor, images.take(slice(0, 128)), ws)
-            seconds = time_call(lambda: compute_anew(extractor, images, ws))
-            computing[count].append(len(images) / seconds)
+            with running(count):
+                preparing[count].append(len(few) / time_preparation(ws, few, TWO))
+                # Each worker loads the network before it is measured.
+                compute_anew(extractor, images.take(slice(0, 128)), ws)
+                seconds = time_call(lambda: compute_anew(extractor, images, ws))
+                computing[count].append(len(images) / seconds)
     yield make_row("preparation, two single-threaded workers; left: one", preparing)
     yield make_row("features of MobileNetV2, two single-threaded workers; left: one", computing)
-    client.cluster.scale(2)
-    client.wait_for_workers(2)
     together = {1: [], 2: []}
-    for _ in range(pairs):
-        for side, address in ((1, None), (2, TWO)):
-            together[side].append(time_preparation(ws, names, address))
+    with running(2) as starting:
+        for _ in range(pairs):
+            for side, address in ((1, None), (2, TWO)):
+                together[side].append(time_preparation(ws, names, address))
     row = make_row("preparation of 10,000 pictures by local:2; left: the threads here", together)
     yield row | {"unit": "s", "note": f"once, apart: {starting:.1f} s to start the workers"}
+
+
+@contextlib.contextmanager
+def running(count: int):
+    """Run one or two workers, whose computing threads are set for two; yield the seconds it took."""
+    started = time.perf_counter()
+    client = cluster.connect(TWO)
+    client.cluster.scale(count)
+    while len(client.nthreads()) != count:
+        time.sleep(0.05)
+    yield time.perf_counter() - started
+    cluster.clients.pop(TWO).close()
+    client.cluster.close()
 
 
 def time_preparation(ws, names: list[str], address: str | None) -> float:
