@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+# What decides pixels and features beside this code.
+PICTURE_PACKAGES = ("keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg")
 CPU_FLAGS = Path("/proc/cpuinfo")
 if not shutil.which("nvidia-smi"):
     # TensorFlow calls it an error that there is no GPU; read when it is imported.
@@ -52,6 +54,17 @@ def query_gpus(field: str) -> list[str]:
     return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
 
 
+def divide(count: int) -> list[dict[str, str]]:
+    """Return environment variables that give each of some processes its cores and one GPU, if any."""
+    every = ",".join(query_gpus("index"))
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",")
+    gpus = [gpu for gpu in allowed if every and gpu] + count * ["-1"]
+    # Else the process that comes first takes all of a GPU's memory.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    threads = str(max(1, count_cores() // count))
+    return [{"CUDA_VISIBLE_DEVICES": g, "TF_NUM_INTRAOP_THREADS": threads} for g in gpus[:count]]
+
+
 def find_versions(packages) -> dict[str, str]:
     """Return the installed version of each of the packages that is installed."""
     versions = {}
@@ -68,7 +81,7 @@ def describe_project() -> dict[str, str]:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())
     found = {"project": code.hexdigest()[:12], "opencv": importlib.import_module("cv2").__version__}
-    return found | find_versions(("keras", "pillow", "simplejpeg"))
+    return found | find_versions(PICTURE_PACKAGES)
 
 
 def count_cores() -> int:

@@ -1,6 +1,7 @@
 """Run notebooks in their order with papermill, alone in their results folder."""
 
 import contextlib
+import multiprocessing
 import os
 import platform
 import signal
@@ -37,10 +38,13 @@ def signals_raise():
     """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
 
     def stop(number, frame):
+        # Dask starts a worker again that is killed; all end with this process.
+        spared = {child.pid for child in multiprocessing.active_children() if "Dask" in child.name}
         # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
+                if child.pid not in spared and "resource_tracker" not in " ".join(child.cmdline()):
+                    child.kill()
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -155,6 +155,13 @@ def lock(path: Path, timeout: float = -1):
         held.release()
 
 
+def record_names(path: Path, names) -> str:
+    """Write all names into a text file, one a line; return some words that tell of them."""
+    with whole_file(path) as part:
+        part.write_text("\n".join(names), encoding="utf-8")
+    return f"{', '.join(names[:3])} …, {len(names)} in all, named in {path}"
+
+
 def read_table(path: Path, separator: str = ",", **options) -> pd.DataFrame:
     """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
     return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, **options)

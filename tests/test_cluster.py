@@ -12,10 +12,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 
-from lib import cluster, workspace
+from lib import cluster, machine, workspace
 from lib.cluster import ClusterError, connect, gather_blocks, submit_blocks
 from lib.data import pixels, split
 from lib.data.store import Store
@@ -83,6 +84,36 @@ def test_finished_shards_of_a_killed_run_are_found(spread, monkeypatch):
     before = list_shards(spread.scratch / "cut")
     assert_equal(prepare(spread, "cut"), alone)
     assert before and list_shards(spread.scratch / "cut") == before
+
+
+@pytest.mark.parametrize(
+    "damage", ["emptied", "zeroed", "cut", "gone", "index emptied", "no index"]
+)
+@pytest.mark.parametrize("address", [TWO, None])
+def test_damaged_shards_are_mended_once(spread, damage, address):
+    (spread.train / "NA/copy.png").unlink()  # one row of each content, so that one look finds all
+    alone, (table, _) = prepare(spread, "alone", None), prepare(spread, "together")
+    for path in (spread.scratch / "together").glob("loader_*/*.*.rows"):
+        index = path.with_suffix(".index")
+        if damage in ("emptied", "cut"):
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 * (damage == "cut")])
+        elif damage == "zeroed":
+            path.write_bytes(bytes(path.stat().st_size))
+        elif damage == "index emptied":
+            index.write_bytes(b"")
+        else:
+            (path if damage == "gone" else index).unlink()
+    # As whoever opens pixels does.
+    for store in pixels.open_stores(spread.scratch / "together", [8, 12]).values():
+        store.find(table.digest)
+    assert_equal(prepare(spread, "together", address), alone)
+    files = measure_files(spread.scratch / "together")
+    assert_equal(prepare(spread, "together", address), alone)
+    assert measure_files(spread.scratch / "together") == files, "nothing was made again"
+
+
+def measure_files(folder):
+    return {path: path.stat().st_size for path in folder.rglob("*.rows")}
 
 
 def test_copy_of_shards_is_one_file(spread, tmp_path):
@@ -189,6 +220,37 @@ def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread):
     os.close(place)
 
 
+def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(spread, tmp_path):
+    build_extractor().save(tmp_path / "net.keras")
+    spread = replace(spread, cluster=None)
+    prepare_and_split(spread)
+    place = os.open(spread.scratch, os.O_RDONLY)
+    there = replace(spread, scratch=Path(f"/proc/self/fd/{place}"), cluster=TWO)
+    files = split.read_split(spread).file
+    with pytest.raises(ClusterError, match="The worker tcp://.*FileNotFoundError.*features_"):
+        contest.gather_features([str(tmp_path / "net.keras")], None, None, files, there, 0)
+    os.close(place)
+
+
+def test_interrupted_contest_calls_off_all_candidates():
+    class Stand:
+        called_off = False
+
+        def submit(self):
+            pass
+
+        def gather(self):
+            raise KeyboardInterrupt
+
+        def cancel(self):
+            self.called_off = True
+
+    waiting = [({"candidate": name}, Stand()) for name in "ab"]
+    with pytest.raises(KeyboardInterrupt):
+        contest._gather(waiting)
+    assert all(request.called_off for _, request in waiting)
+
+
 def limit_files(size):
     """Let no file of this process become larger, as if the disk were full."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -237,6 +299,10 @@ def test_lost_scheduler_is_said_and_what_was_finished_is_kept(scheduler, spread,
     futures = submit_blocks(address, work_slowly, [[f"{k}"] for k in range(100)], tmp_path)
     waiting = gather_blocks(futures, tmp_path)
     next(waiting)
+    assert not connect(address).run_on_scheduler(lambda: set(sys.modules)) & {
+        "test_cluster",
+        "keras",
+    }
     process.kill()
     with pytest.raises(ClusterError, match="scheduler is gone: start it, then use --resume"):
         list(waiting)
@@ -247,20 +313,41 @@ def test_worker_of_another_version_of_the_project_is_refused(scheduler, tmp_path
     shutil.copytree(workspace.REPOSITORY / "lib", tmp_path / "lib")
     (tmp_path / "lib/badges.py").write_text("# older\n")
     started += [start("worker", address, "--no-dashboard", root=tmp_path)]
-    with pytest.raises(ClusterError, match=r"not so: \{'tcp://127.*'project': "):
+    with pytest.raises(ClusterError, match=r"there are \{'tcp://127.*'project': "):
         connect(address)
     assert address not in cluster.clients
 
 
+def test_scheduler_without_the_project_is_refused(tmp_path):
+    port = 31_000 + os.getpid() % 10_000
+    address = f"tcp://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    started = [start("scheduler", *options, root=tmp_path), start("worker", address)]
+    with pytest.raises(ClusterError, match="lacks .*this project: No module named 'lib"):
+        connect(address)
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def find_listening():
+    places = psutil.Process().net_connections("inet")
+    return {place.laddr.ip for place in places if place.status == "LISTEN"}
+
+
+def test_workers_here_listen_to_this_machine_alone():
+    assert set().union(*connect(TWO).run(find_listening).values()) == {"127.0.0.1"}
+
+
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
-    with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 has no scheduler"):
+    with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 lacks a scheduler"):
         connect("tcp://127.0.0.1:9")
 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ImportError, match=r'pip install "dask\[distributed\]>=\d'):
+    with pytest.raises(ClusterError, match=r'pip install "dask\[distributed\]>=\d'):
         connect("local:1")
 
 
@@ -270,7 +357,7 @@ def tell_device(block):
 
 
 def test_each_gpu_has_one_worker_that_computes_features_and_the_others_decode(monkeypatch):
-    monkeypatch.setattr(cluster, "query_gpus", lambda field: ["T4"])
+    monkeypatch.setattr(machine, "query_gpus", lambda field: ["0"])
     monkeypatch.setattr(cluster, "clients", {})
     client = connect(TWO)
     for on_gpu, expected in ((True, {"0"}), (False, {"0", "-1"})):

@@ -1,7 +1,5 @@
 """Arrays on disk: in one file or several, read like one; chosen rows of them; shards."""
 
-import hashlib
-import os
 import uuid
 import zlib
 from dataclasses import dataclass, field, replace
@@ -9,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.storage import explain_failed_writing
+from lib.storage import whole_file
 
 INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
 SHARD = np.dtype("S16")  # its name
@@ -21,7 +19,8 @@ FURTHER = 1 << 32  # the rows of each further file are numbered from the next mu
 class Arrays:
     """Arrays of one shape and dtype in one file or several, indexed by their rows like one array.
 
-    It pickles as the names of its files, not as what is in them.
+    A row is the place in its file, plus FURTHER for each file before that one. It pickles as the
+    names of its files, not as what is in them.
     """
 
     path: Path  # of the first file; the others are named after it
@@ -61,12 +60,14 @@ class Arrays:
         count = self.counts[number]
         if not count:
             return np.empty((0, *self.row_shape), self.dtype)
-        if len(self.maps.get(number, ())) != count:
+        found = self.maps.get(number, ())
+        if len(found) != count:
             if len(self.maps) >= MOST_MAPS:
                 self.maps.clear()
             path, shape = self.name_file(number), (count, *self.row_shape)
-            self.maps[number] = np.memmap(path, self.dtype, "r", shape=shape)
-        return self.maps[number]
+            found = self.maps[number] = np.memmap(path, self.dtype, "r", shape=shape)
+        # Not read from `maps` again, which another thread may have cleared.
+        return found
 
 
 @dataclass(frozen=True)
@@ -99,24 +100,16 @@ class Selection:
 
 
 def write_shard(rows: Path, arrays: dict[str, np.ndarray]) -> str:
-    """Write arrays, by digest, as a shard of the store at `rows`; return its name.
+    """Write arrays, by digest, as a new shard of the store at `rows`; return its name.
 
     An OSError names the file that could not be written.
     """
-    name = hashlib.sha256("".join(arrays).encode()).hexdigest()[: SHARD.itemsize]
+    name = uuid.uuid4().hex[: SHARD.itemsize]
     path = rows.with_suffix(f".{name}.rows")
     path.parent.mkdir(parents=True, exist_ok=True)
     index = np.array([(digest, zlib.crc32(array)) for digest, array in arrays.items()], INDEX)
-    # What is whole stays: others may be reading it.
-    if path.with_suffix(".index").exists():
-        return name
+    # The index last: with it the shard is whole.
     for target, blocks in ((path, arrays.values()), (path.with_suffix(".index"), [index])):
-        part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
-        with explain_failed_writing(target):
-            try:
-                with part.open("wb") as file:
-                    file.writelines(blocks)
-                os.replace(part, target)
-            finally:
-                part.unlink(missing_ok=True)
+        with whole_file(target) as part, part.open("wb") as file:
+            file.writelines(blocks)
     return name

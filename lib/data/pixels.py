@@ -32,8 +32,9 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, cluster=None) -> pd
     files, stores, read = list(files), open_stores(scratch, image_sizes), {}
     needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
+    reading = read_pictures(folder, files, stores, cluster)
     with tqdm(total=len(files), desc="decoding pictures", unit="picture") as progress:
-        for names, found in read_pictures(folder, files, stores, cluster):
+        for names, found in reading:
             read |= zip(names, found)
             progress.update(len(names))
     table = pd.DataFrame([read[name] for name in files], columns=["digest", "problem"])

@@ -48,6 +48,7 @@ def read_pictures(folder: Path, files: list, stores: dict, address: str | None):
     fitting = TURN_BYTES // sum(store.row_bytes for store in stores.values())
     turn = max(32, min(1024, fitting))  # pictures
     if address:
+        cluster.connect(address)  # before a bar is drawn
         return _send_turns(address, folder, files, stores, turn)
     return _take_turns(folder, files, stores, turn)
 
@@ -76,8 +77,8 @@ def _send_turns(address: str, folder: Path, files: list, stores: dict, turn: int
     turn = cluster.size_blocks(address, len(files), turn)
     blocks = [files[start : start + turn] for start in range(0, len(files), turn)]
     scratch, sizes = stores[0].rows.parents[1], tuple(size for size in stores if size)
-    told = (folder, scratch, sizes, uuid.uuid4().hex)
-    futures = cluster.submit_blocks(address, read_block, blocks, *told)
+    shared = (folder, scratch, sizes, uuid.uuid4().hex)
+    futures = cluster.submit_blocks(address, read_block, blocks, *shared)
     for names, worker, (told, shards) in cluster.gather_blocks(futures, scratch / "killers.txt"):
         for size, shard in shards.items():
             stores[size].list_shards([shard])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.cluster import ClusterError
 from lib.data.arrays import FURTHER, INDEX, SHARD, Arrays, Selection
 from lib.data.pictures import LOADER_VERSION
 from lib.storage import explain_failed_writing, lock, whole_file
@@ -56,9 +57,8 @@ class Store:
         # The array first: other threads may look for a row as soon as it is listed.
         self.array.counts[number] = count
         first = number * FURTHER
-        self.row_of |= zip(
-            new["digest"].astype(str).tolist(), range(first + start, first + len(crcs))
-        )
+        rows = range(first + start, first + count)
+        self.row_of |= zip(new["digest"].astype(str).tolist(), rows)
         if count < len(crcs):
             lost = range(first + count, first + len(crcs))
             self.row_of = {digest: row for digest, row in self.row_of.items() if row not in lost}
@@ -119,7 +119,7 @@ class Store:
         """List whole shards, so that all processes find their rows from now on."""
         for name in names:
             if not self.rows.with_suffix(f".{name}.index").exists():
-                raise FileNotFoundError(
+                raise ClusterError(
                     f"{self.rows.with_suffix(f'.{name}.index')} was written by another machine and "
                     "is not here: scratch has to be the same folder on all machines."
                 )
@@ -140,7 +140,7 @@ class Store:
     def copy_to(self, other: "Store") -> None:
         """Write another store anew as a copy of this one, unless it lists the same already."""
         self.refresh()
-        if all(map(other.lists, self.row_of)):
+        if all(map(other.lists, filter(None, self.row_of))):
             return
         other.rows.parent.mkdir(parents=True, exist_ok=True)
         # Those of now: there may be more before all are copied.

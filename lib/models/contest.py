@@ -100,17 +100,19 @@ def _look(entry: str, weights, image_size, files, ws) -> tuple:
 
 
 def _gather(waiting: list) -> dict:
-    for _, request in waiting:
-        request.submit()
     features = {}
-    for row, request in waiting:
-        with _reason_for(row):
-            found = request.gather()
-            if not np.isfinite(found[:]).all():
-                raise ValueError(
-                    "some of its features are no finite numbers; try PRECISION float32."
-                )
-            features[row["candidate"]], row["reason"] = found, ""
+    try:
+        for _, request in waiting:
+            request.submit()
+        for row, request in waiting:
+            with _reason_for(row):
+                found = request.gather()
+                if not np.isfinite(found[:]).all():
+                    raise ValueError("some features are no finite numbers; try PRECISION float32.")
+                features[row["candidate"]], row["reason"] = found, ""
+    finally:
+        for _, request in waiting:
+            request.cancel()
     return features
 
 

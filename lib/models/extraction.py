@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from lib.cluster import gather_blocks, size_blocks, submit_blocks
 from lib.data.arrays import Selection, write_shard
+from lib.data.reading import TURN_BYTES
 from lib.data.store import open_store
 from lib.machine import count_replicas
 from lib.models.configs import make_key
 from lib.models.folding import fold_normalisations
 from lib.storage import lock, require_room, whole_file
 
-FEATURE_BATCH, LARGEST_BLOCK = 32, 1024
+FEATURE_BATCH = 32
 one_computes = threading.Lock()  # of the threads of a worker
 
 
@@ -49,7 +50,7 @@ class Request:
     """Features that are wanted, as of `cached_features`; several can be at workers side by side."""
 
     def __init__(self, extractor, images, ws, folded=None):
-        self.images, self.cluster, self.futures, self.folded = images, ws.cluster, {}, folded
+        self.images, self.cluster, self.futures = images, ws.cluster, {}
         name, shape = f"features_{make_key(extractor)}", extractor.output_shape[1:]
         self.store = open_store(ws.scratch, name, np.float32, shape)
         if self.cluster:
@@ -60,29 +61,36 @@ class Request:
             needed = len(self.missing) * self.store.row_bytes
             require_room(ws.scratch, needed, "the features")
             if self.cluster:
+                # The network itself is not kept: several may be waiting.
                 self._save(extractor)
             else:
                 self.folded = folded or fold_normalisations(extractor)
 
     def _save(self, extractor) -> None:
         self.path = self.store.rows.with_suffix(".keras")
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.path) as part:
-                extractor.save(part)
+        with lock(self.store.rows.with_suffix(".computing")):
+            if not self.path.exists():
+                with whole_file(self.path) as part:
+                    extractor.save(part)
 
     def submit(self) -> None:
         """Send what is missing to the workers, if there are any."""
         if self.cluster and len(self.missing):
-            size = size_blocks(self.cluster, len(self.missing), LARGEST_BLOCK)
-            blocks = self.missing.divide(size)
-            self.futures = submit_blocks(
-                self.cluster, compute_block, blocks, self.path, on_gpu=True
-            )
+            most = TURN_BYTES // self.store.row_bytes
+            blocks = self.missing.divide(size_blocks(self.cluster, len(self.missing), most))
+            told = (self.cluster, compute_block, blocks, self.path)
+            self.futures = submit_blocks(*told, on_gpu=True)
+
+    def cancel(self) -> None:
+        """Call off what workers have not begun."""
+        for future in self.futures:
+            future.cancel()
 
     def gather(self) -> Selection:
         """Wait for the workers, or compute what is missing here; return the features of all."""
-        done = self._receive() if self.futures else self._compute()
+        done = ()
+        if len(self.missing):
+            done = self._receive() if self.cluster else self._compute()
         with tqdm(total=len(self.missing), desc="features", unit="picture") as progress:
             for block in done:
                 progress.update(len(block))
@@ -113,6 +121,8 @@ def _load_folded(path: Path) -> keras.Model:
 def compute_block(images: Selection, path: Path) -> str:
     """Compute features on a worker, which keeps the extractor of this path; return their shard."""
     with one_computes:
+        # An OSError of one that can't see it is the worker's fault, not the network's.
+        path.open("rb").close()
         folded = _load_folded(path)
         batches = [compute_batch(folded, batch[:]) for batch in images.divide(FEATURE_BATCH)]
     return write_shard(

@@ -194,3 +194,21 @@ def test_copy_of_a_store_that_grows_meanwhile_is_whole(tmp_path, monkeypatch):
     here.copy_to(copy)
     monkeypatch.undo()
     assert len(read_back(tmp_path / "copy", range(5)).row_of) == 5
+
+
+def test_copy_of_a_store_with_a_damaged_row_is_written_once(tmp_path):
+    fill(tmp_path / "here", range(5))
+    here = Store(tmp_path / "here", "pixels", np.uint8, SHAPE)
+    content = bytearray(here.rows.read_bytes())
+    content[1000] ^= 1
+    here.rows.write_bytes(content)
+    fill(tmp_path / "here", range(5))
+    for _ in range(2):
+        here, copy = (
+            Store(tmp_path / name, "pixels", np.uint8, SHAPE) for name in ("here", "copy")
+        )
+        here.copy_to(copy)
+        written = copy.index.stat().st_mtime_ns
+    here.copy_to(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
+    assert copy.index.stat().st_mtime_ns == written
+    read_back(tmp_path / "copy", range(5))
