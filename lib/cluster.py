@@ -4,7 +4,7 @@ import logging
 import math
 import pickle
 
-from lib.machine import describe_project, divide
+from lib.machine import describe_project, share_machine
 from lib.storage import record_names
 
 PATIENCE = 30  # seconds to wait for a scheduler and its first worker
@@ -50,7 +50,7 @@ def _find_scheduler(address: str):
     from distributed import Nanny, Scheduler, SpecCluster
 
     workers, count = {}, int(address.removeprefix("local:"))
-    for number, env in enumerate(divide(count)):
+    for number, env in enumerate(share_machine(count)):
         # Dask takes mapped files for memory, and would kill workers for them.
         options = {"nthreads": 1, "memory_limit": None, "env": env, "silence_logs": 50}
         options |= {"host": "127.0.0.1", "resources": {"GPU": env["CUDA_VISIBLE_DEVICES"] != "-1"}}

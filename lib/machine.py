@@ -54,7 +54,7 @@ def query_gpus(field: str) -> list[str]:
     return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
 
 
-def divide(count: int) -> list[dict[str, str]]:
+def share_machine(count: int) -> list[dict[str, str]]:
     """Return environment variables that give each of some processes its cores and one GPU, if any."""
     every = ",".join(query_gpus("index"))
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",")

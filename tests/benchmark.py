@@ -39,7 +39,6 @@ import keras
 import nbformat
 import numpy as np
 import psutil
-import scale
 import tensorflow as tf
 from keras import layers
 from PIL import Image
@@ -927,6 +926,8 @@ def main() -> None:
 
 def measure_all(options, root: Path):
     """Yield the rows, as the options choose them."""
+    import scale  # which imports this file
+
     if options.engines:
         yield from measure_engines(options.network, 7, root)
         return
@@ -935,7 +936,7 @@ def measure_all(options, root: Path):
         yield from scale.measure_workers(originals, root / "workers")
         return
     if options.million:
-        yield from scale.measure_million(root / "million", draw_thumbnails, run_watched)
+        yield from scale.measure_million(root / "million")
         return
     if options.heads:
         yield from measure_heads(root / "heads")
@@ -973,7 +974,7 @@ def measure_all(options, root: Path):
         yield from measure_scale(root)
         originals = options.photos or draw_photographs(root / "originals", 1000)
         yield from scale.measure_workers(originals, root / "workers")
-        yield from scale.measure_million(root / "million", draw_thumbnails, run_watched)
+        yield from scale.measure_million(root / "million")
 
 
 if __name__ == "__main__":

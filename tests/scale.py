@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from benchmark import draw_thumbnails, run_watched, time_call
 
 from lib import cluster, workspace
 from lib.data import pixels
@@ -109,14 +110,18 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
                 compute_anew(extractor, images.take(slice(0, 128)), ws)
                 seconds = time_call(lambda: compute_anew(extractor, images, ws))
                 computing[count].append(len(images) / seconds)
-    yield make_row("preparation, two single-threaded workers; left: one", preparing)
-    yield make_row("features of MobileNetV2, two single-threaded workers; left: one", computing)
+    yield compare_sides("preparation, two single-threaded workers; left: one", preparing)
+    yield compare_sides(
+        "features of MobileNetV2, two single-threaded workers; left: one", computing
+    )
     together = {1: [], 2: []}
     with running(2) as starting:
         for _ in range(pairs):
             for side, address in ((1, None), (2, TWO)):
                 together[side].append(time_preparation(ws, names, address))
-    row = make_row("preparation of 10,000 pictures by local:2; left: the threads here", together)
+    row = compare_sides(
+        "preparation of 10,000 pictures by local:2; left: the threads here", together
+    )
     yield row | {"unit": "s", "note": f"once, apart: {starting:.1f} s to start the workers"}
 
 
@@ -148,14 +153,7 @@ def compute_anew(extractor, images, ws) -> None:
     extraction.cached_features(extractor, replace(images, digests=names), ws)
 
 
-def time_call(function) -> float:
-    """Return the seconds that a call takes."""
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
-
-
-def make_row(what: str, sides: dict) -> dict:
+def compare_sides(what: str, sides: dict) -> dict:
     """Make a row of one (left) and two, with the ratio over the pairs."""
     ratios = [two / one for one, two in zip(sides[1], sides[2])]
     left, ours = (statistics.median(sides[side]) for side in (1, 2))
@@ -164,7 +162,7 @@ def make_row(what: str, sides: dict) -> dict:
             "pairs": len(ratios)}  # fmt: skip
 
 
-def measure_million(root: Path, draw_thumbnails, run_watched):
+def measure_million(root: Path):
     """Measure each step with 10,000 to a million pictures, in a process of its own: yields rows."""
     found = {what: [] for what in STEPS}
     for count in COUNTS:
