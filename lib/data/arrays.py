@@ -56,6 +56,13 @@ class Arrays:
     def __getstate__(self) -> dict:
         return self.__dict__ | {"maps": {}}
 
+    def keep_files(self, numbers) -> "Arrays":
+        """Return the arrays of the first file and of some others, numbered anew in their order."""
+        others = [number for number in numbers if number]
+        shards = [self.shards[number - 1] for number in others]
+        counts = [self.counts[number] for number in (0, *others)]
+        return replace(self, shards=shards, counts=counts, maps={})
+
     def _map(self, number: int) -> np.ndarray:
         count = self.counts[number]
         if not count:
@@ -89,6 +96,13 @@ class Selection:
 
     def __getitem__(self, index) -> np.ndarray:
         return self.array[self.rows[index]]
+
+    def __getstate__(self) -> dict:
+        # Only the files that hold these rows are named: there may be thousands.
+        files, places = np.divmod(self.rows, FURTHER)
+        needed = np.union1d(files, 0)
+        rows = np.searchsorted(needed, files) * FURTHER + places
+        return self.__dict__ | {"array": self.array.keep_files(needed), "rows": rows}
 
     def take(self, index) -> "Selection":
         """Return some of the rows, still on disk."""

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
 import time
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from lib.data import store as stores
-from lib.data.arrays import Arrays
+from lib.data.arrays import Arrays, write_shard
 from lib.data.store import Store, open_store, remove_older_stores
 
 SHAPE = (16, 16, 3)
@@ -212,3 +213,18 @@ def test_copy_of_a_store_with_a_damaged_row_is_written_once(tmp_path):
     here.copy_to(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
     assert copy.index.stat().st_mtime_ns == written
     read_back(tmp_path / "copy", range(5))
+
+
+def test_pickled_rows_name_their_files_alone_and_are_read_from_them(tmp_path):
+    fill(tmp_path, range(3))
+    store = Store(tmp_path, "pixels", np.uint8, SHAPE)
+    digests = make_digests(range(200))
+    for digest in digests[3:]:
+        store.list_shards([write_shard(store.rows, {digest: make_array(digest)})])
+    chosen = store.select(digests).take([150, 2, 7, 150])
+    sent = pickle.dumps(chosen)
+    assert len(sent) < 3000, "neither arrays nor the names of 200 files"
+    received = pickle.loads(sent)
+    expected = np.stack([make_array(digests[k]) for k in (150, 2, 7, 150)])
+    assert np.array_equal(received[:], expected) and np.array_equal(chosen[:], expected)
+    assert list(received.digests) == list(chosen.digests)
