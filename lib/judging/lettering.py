@@ -13,7 +13,6 @@ import seaborn as sns
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
-from matplotlib.ticker import LogLocator
 
 # Up to this many classes, each has a row.
 MOST_ROWS = 40
@@ -139,8 +138,9 @@ def add_legend(figure: Figure, axes: plt.Axes) -> None:
 
 def choose_ticks(low: float, high: float) -> np.ndarray:
     """Return one to five round places of a logarithmic axis that spans a factor of 2.6 or more."""
-    for subs in ((1, 2, 3, 5), (1, 3), (1,)):
-        ticks = LogLocator(subs=subs, numticks=99).tick_values(low, high)
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high))
+    for steps in ((1, 2, 3, 5), (1, 3), (1,)):
+        ticks = np.outer(powers, steps).ravel()
         ticks = ticks[(ticks > low * 1.1) & (ticks < high / 1.1)]
         if len(ticks) <= 5:
             break

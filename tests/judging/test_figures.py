@@ -398,3 +398,11 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
 def test_a_logarithmic_axis_has_one_to_five_ticks(low, high):
     ticks = lettering.choose_ticks(low, high)
     assert 1 <= len(ticks) <= 5 and all(low < tick < high for tick in ticks)
+
+
+@pytest.mark.parametrize("factor", [1.7, 10, 1e5])
+def test_logarithmic_axis_anywhere_has_one_to_five_round_ticks(factor):
+    for middle in np.logspace(-3, 9, 2000):
+        ticks = lettering.choose_ticks(middle / factor, middle * factor)
+        assert 1 <= len(ticks) <= 5
+        assert {f"{tick:.0e}"[0] for tick in ticks} <= set("1235")
