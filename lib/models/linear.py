@@ -97,10 +97,8 @@ def fit_linear(
 
     if start is None:
         start = np.zeros((rows.shape[1] + 1, num_classes))
-    start, options = (
-        (start * curvature).ravel(),
-        {"maxiter": STEPS, "ftol": PRECISION, "maxcor": 20},
-    )
+    start = (start * curvature).ravel()
+    options = {"maxiter": STEPS, "ftol": PRECISION, "maxcor": 20}
     found = minimize(weigh, start, jac=True, method="L-BFGS-B", options=options)
     return found.x.reshape(-1, num_classes) / curvature
 
