@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -265,7 +266,7 @@ def test_full_disk_of_one_worker_is_named_and_nothing_is_lost(spread):
             prepare(spread, "full")
     finally:
         client.run(limit_files, resource.RLIM_INFINITY, workers=[one])
-    assert not list((spread.scratch / "full").glob("loader_*/*.part"))
+    assert not list((spread.scratch / "full").glob("loader_*/*.part.*"))
     assert_equal(prepare(spread, "full"), alone)
 
 
@@ -279,13 +280,20 @@ def start(module, *arguments, root=workspace.REPOSITORY, **environment):
     )  # fmt: skip
 
 
+def start_scheduler(**options):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    told = ("--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    return start("scheduler", *told, **options), f"tcp://127.0.0.1:{port}"
+
+
 @pytest.fixture
 def scheduler(tmp_path):
     """The process of a scheduler, its address, and a list of further ones to end."""
-    port = 20_000 + os.getpid() % 10_000
-    address, started = f"tcp://127.0.0.1:{port}", []
-    started.append(start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"))
-    yield started[0], address, started
+    process, address = start_scheduler()
+    started = [process]
+    yield process, address, started
     if address in cluster.clients:
         cluster.clients.pop(address).close()
     for process in started:
@@ -319,10 +327,8 @@ def test_worker_of_another_version_of_the_project_is_refused(scheduler, tmp_path
 
 
 def test_scheduler_without_the_project_is_refused(tmp_path):
-    port = 31_000 + os.getpid() % 10_000
-    address = f"tcp://127.0.0.1:{port}"
-    options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    started = [start("scheduler", *options, root=tmp_path), start("worker", address)]
+    process, address = start_scheduler(root=tmp_path)
+    started = [process, start("worker", address)]
     with pytest.raises(ClusterError, match="lacks .*this project: No module named 'lib"):
         connect(address)
     for process in started:
