@@ -1,5 +1,6 @@
 """Workers of a Dask cluster: they give what one machine gives, and what goes wrong with them."""
 
+import json
 import os
 import resource
 import shutil
@@ -17,7 +18,7 @@ import psutil
 import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 
-from lib import cluster, machine, workspace
+from lib import chain, cluster, machine, workspace
 from lib.cluster import ClusterError, connect, gather_blocks, submit_blocks
 from lib.data import pixels, split
 from lib.data.store import Store
@@ -165,6 +166,29 @@ def test_candidates_of_a_contest_are_judged_alike_by_workers(spread, tmp_path):
     assert list(features) == list(expected) == ["net6", "net3"]
     for name in expected:
         assert np.allclose(features[name][:], expected[name][:], atol=1e-4)
+
+
+def test_chain_gives_the_same_tables_with_workers_and_without(tmp_path):
+    draw_noisy_classes(tmp_path / "train", 40)
+    tables = []
+    for name, arguments in (("alone", []), ("together", ["--cluster", TWO])):
+        paths = {"train": "train", "results": f"{name}/r", "scratch": f"{name}/s"}
+        (tmp_path / "paths.json").write_text(json.dumps(paths))
+        told = [
+            "--paths",
+            str(tmp_path / "paths.json"),
+            "--only",
+            "01",
+            "-p",
+            "IMAGE_SIZES",
+            "[32]",
+        ]
+        assert chain.main([*told, *arguments]) == 0
+        files = ("split.csv", "checks.csv", "pictures.csv", "drive_paths.json")
+        tables.append([(tmp_path / name / "r" / file).read_bytes() for file in files])
+    assert tables[0][:3] == tables[1][:3]
+    assert b"cluster" not in tables[1][3], "what was finished is so without one, too"
+    assert list_shards(tmp_path / "together/s") and not list_shards(tmp_path / "alone/s")
 
 
 def work_slowly(block, folder):
