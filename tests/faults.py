@@ -228,10 +228,16 @@ def list_workers(process: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in process.children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            listens = any(place.status == "LISTEN" for place in child.net_connections("tcp"))
-            if listens and "spawn_main" in " ".join(child.cmdline()):
+            if list_listening(child) and "spawn_main" in " ".join(child.cmdline()):
                 found.append(child)
     return found
+
+
+def list_listening(process: psutil.Process) -> list:
+    """List the places at which a process can be connected to."""
+    # Its name until psutil 6.
+    find = getattr(process, "net_connections", None) or process.connections
+    return [place for place in find("tcp") if place.status == "LISTEN"]
 
 
 def survive_dead_workers(count: int, root: Path, seed: int = 0) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import draw_noisy_classes, prepare_and_split
+from faults import list_listening
 
 from lib import chain, cluster, machine, workspace
 from lib.cluster import ClusterError, connect, gather_blocks, submit_blocks
@@ -361,8 +362,7 @@ def test_scheduler_without_the_project_is_refused(tmp_path):
 
 
 def find_listening():
-    places = psutil.Process().net_connections("inet")
-    return {place.laddr.ip for place in places if place.status == "LISTEN"}
+    return {place.laddr.ip for place in list_listening(psutil.Process())}
 
 
 def test_workers_here_listen_to_this_machine_alone():
