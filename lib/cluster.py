@@ -1,7 +1,6 @@
 """Past one machine: blocks of work on the workers of a Dask cluster, which is optional."""
 
 import logging
-import math
 import pickle
 
 from lib.machine import describe_project, share_machine
@@ -37,6 +36,7 @@ def connect(address: str):
         raise ClusterError(f"{address} lacks a scheduler, a worker, or this project: {error}")
     # Whoever dies meanwhile answers an OSError.
     if others := {k: v for k, v in theirs.items() if v != ours and not isinstance(v, OSError)}:
+        client.close()
         raise ClusterError(f"All need {ours}, by PYTHONPATH, but there are {others}")
     print(f"Dask: {len(client.nthreads())} workers, dashboard {client.dashboard_link}", flush=True)
     clients[address] = client
@@ -56,7 +56,7 @@ def _find_scheduler(address: str):
         options |= {"host": "127.0.0.1", "resources": {"GPU": env["CUDA_VISIBLE_DEVICES"] != "-1"}}
         workers[number] = {"cls": Nanny, "options": options}
     options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-    # Three deaths end a block's tries; no other waits where it runs, which would be blamed too.
+    # Three deaths end a block's tries; few others wait where it runs, which are blamed too.
     allowed = {"allowed-failures": 2, "worker-saturation": 1.0}
     with dask.config.set({f"distributed.scheduler.{key}": value for key, value in allowed.items()}):
         return SpecCluster(workers, {"cls": Scheduler, "options": options}, silence_logs=50)
@@ -64,33 +64,33 @@ def _find_scheduler(address: str):
 
 def size_blocks(address: str, count: int, most: int) -> int:
     """Return how many pictures make a block, whole batches of 32: each worker gets about eight."""
-    share = count / 8 / (len(connect(address).nthreads()) or 1)
-    return 32 * max(1, min(most // 32, 32, math.ceil(share / 32)))
+    workers = len(connect(address).nthreads()) or 1
+    return 32 * max(1, min(most // 32, 32, -(-count // (8 * 32 * workers))))
 
 
 def submit_blocks(address: str, function, blocks: list, *arguments, on_gpu=False) -> dict:
     """Send blocks, names and no pixels, to workers, which call function(block, *arguments).
 
-    Returns the futures, each with its block. With `on_gpu` each GPU (Dask resource) gets one.
+    Returns futures, each with its block; `on_gpu` prefers workers with a GPU (Dask resource).
     """
-    client, told = connect(address), (function, describe_project())
+    client, ours = connect(address), describe_project()
     offers = client.run(lambda dask_worker: dask_worker.state.total_resources, on_error="ignore")
-    on_gpu = on_gpu and any(offered.get("GPU") for offered in offers.values())
-    options = {"pure": False, "resources": {"GPU": 1} if on_gpu else None}
-    # As bytes, which the scheduler does not open.
-    tasks = (pickle.dumps((*told, block, *arguments)) for block in blocks)
-    return {client.submit(call, task, **options): block for task, block in zip(tasks, blocks)}
+    have_one = {bool(offered.get("GPU")) for offered in offers.values()}
+    options = {"pure": False, "resources": {"GPU": 1} if on_gpu and len(have_one) > 1 else None}
+    # As bytes, which the scheduler does not open, and a worker of another version not either.
+    tasks = (pickle.dumps((function, block, *arguments)) for block in blocks)
+    return {client.submit(call, ours, task, **options): block for task, block in zip(tasks, blocks)}
 
 
-def call(task: bytes) -> tuple:
+def call(version: dict, task: bytes) -> tuple:
     """Run on a worker; return its address and what the function returns; an error tells both."""
     from distributed import get_worker
 
     worker = get_worker().address
     try:
-        function, version, *arguments = pickle.loads(task)
         if version != describe_project():
             raise OSError("it has another version of the project")
+        function, *arguments = pickle.loads(task)
         return worker, function(*arguments)
     except Exception as error:
         kind = ClusterError if isinstance(error, OSError) else RuntimeError

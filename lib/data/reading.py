@@ -31,7 +31,7 @@ def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
     return {0: open_store(scratch, "facts", quality.FACTS)} | sized
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _open_for(run: str, scratch: Path, image_sizes: tuple) -> dict[int, Store]:
     # Once a run: before the next one scratch may be deleted.
     return open_stores(scratch, image_sizes)

@@ -133,9 +133,9 @@ class Store:
 
     def find_shards(self) -> list[str]:
         """Return the names of all whole shards in the folder: those of a killed run, too."""
-        return [
-            path.suffixes[-2][1:] for path in self.rows.parent.glob(f"{self.rows.stem}.*.index")
-        ]
+        any_name = SHARD.itemsize * "?"  # no file that is still being written is called so
+        whole = self.rows.parent.glob(f"{self.rows.stem}.{any_name}.index")
+        return [path.suffixes[-2][1:] for path in whole]
 
     def copy_to(self, other: "Store") -> None:
         """Write another store anew as a copy of this one, unless it lists the same already."""
