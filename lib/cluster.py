@@ -79,10 +79,10 @@ def submit_blocks(address: str, function, blocks: list, *arguments, on_gpu=False
     options = {"pure": False, "resources": {"GPU": 1} if on_gpu and len(have_one) > 1 else None}
     # As bytes, which the scheduler does not open, and a worker of another version not either.
     tasks = (pickle.dumps((function, block, *arguments)) for block in blocks)
-    return {client.submit(call, ours, task, **options): block for task, block in zip(tasks, blocks)}
+    return {client.submit(work, ours, task, **options): block for task, block in zip(tasks, blocks)}
 
 
-def call(version: dict, task: bytes) -> tuple:
+def work(version: dict, task: bytes) -> tuple:
     """Run on a worker; return its address and what the function returns; an error tells both."""
     from distributed import get_worker
 
