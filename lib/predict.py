@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data import labels
+from lib.data.new_pictures import list_new_pictures
 from lib.parameters import ALLOWED
 from lib.storage import require_room, whole_file
 
@@ -55,7 +55,7 @@ def _open_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lib.predict", **form)
     add = parser.add_argument
     add("model", type=Path, help="a .keras file, with its .json beside it")
-    add("pictures", type=Path, nargs="+", help="pictures, or folders of them")
+    add("pictures", nargs="+", help="pictures, or folders of them")
     add("--csv", type=Path, help="write the table there instead of printing it")
     top = "name the K best classes: adds label_2, probability_2 and so on"
     add("--top", type=int, default=1, metavar="K", help=top)
@@ -121,19 +121,24 @@ def write_answers(table: pd.DataFrame, path: Path | None) -> None:
         table.to_csv(part, index=False, lineterminator="\n")
 
 
-def list_files(places: list[Path]) -> list[str]:
+def list_files(places: list[str]) -> list[str]:
     """List files as they are, and of folders all pictures in them.
 
     A FileNotFoundError where one does not exist; a ValueError where a folder holds no picture.
     """
     files = []
     for place in places:
-        if not place.exists():
-            raise FileNotFoundError(f"{place} does not exist: name pictures, or folders of them.")
+        if not Path(place).exists():
+            hint = "; addresses of the web go into IMAGES of 06" if "://" in place else ""
+            raise FileNotFoundError(
+                f"{place} does not exist: name pictures, or folders of them{hint}."
+            )
+        if not Path(place).is_dir():
+            files.append(place)
+            continue
         # Standard output is for the answers.
         with contextlib.redirect_stdout(sys.stderr):
-            inside = labels.list_new_pictures(place, []).file if place.is_dir() else [""]
-        files += [str(place / name) for name in inside]
+            files += [str(Path(place, name)) for name in list_new_pictures(Path(place), []).file]
     return files
 
 

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import platform
 import signal
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib import storage, workspace
+from lib.data.pictures import BEING_READ
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # They judge what all others made.
@@ -113,7 +115,8 @@ def run_notebook(ws, name: str, parameters: dict) -> None:
     A RuntimeError, which names notebook, cell and error, says that it failed.
     """
     log, failure = ws.scratch / "kernel.log", None
-    with storage.whole_file(ws.file("notebooks", f"{name}.ipynb")) as part, stderr_to(log):
+    executed = storage.whole_file(ws.file("notebooks", f"{name}.ipynb"))
+    with executed as part, stderr_to(log), watch_reading(ws) as marks:
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
             with ThreadPoolExecutor(1) as thread:
@@ -130,9 +133,24 @@ def run_notebook(ws, name: str, parameters: dict) -> None:
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            failure = f"{name}: its kernel died, often for want of memory; its last words: {log}"
+            names = sorted(
+                {mark.read_text(errors="backslashreplace") for mark in Path(marks).iterdir()}
+            )
+            reading = f" while it read {', '.join(names)}" if names else ""
+            failure = f"{name}: its kernel died{reading}; its last words: {log}"
     if failure:
         raise RuntimeError(failure)
+
+
+@contextlib.contextmanager
+def watch_reading(ws):
+    """Yield a folder where a file for each thread of a kernel names the picture that it reads."""
+    with tempfile.TemporaryDirectory(prefix="being_read_", dir=ws.scratch) as folder:
+        os.environ[BEING_READ] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ[BEING_READ]
 
 
 @contextlib.contextmanager

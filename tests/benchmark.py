@@ -52,6 +52,7 @@ from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.data.split import deal_folds
+from lib.data.table import add_facts, find_used, save_views
 from lib.models import backbones, configs, contest, extraction, folding, linear, predict, training
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
@@ -74,11 +75,11 @@ from lib.models import linear
 
 count, classes = int(sys.argv[2]), int(sys.argv[3])
 features = np.memmap(sys.argv[1], np.float32, "r", shape=(count, {FEATURES}))
-y_true, families = np.arange(count) % classes, np.arange(count)
-folds = deal_folds(y_true, families, {FOLDS}, {SEED})[:, np.newaxis]
+y_true, groups = np.arange(count) % classes, np.arange(count)
+folds = deal_folds(y_true, groups, {FOLDS}, {SEED})[:, np.newaxis]
 started, spent = time.perf_counter(), time.process_time()
 basis = linear.find_basis(features)
-y_prob, _ = linear.cross_validate(basis, y_true, classes, families, folds, {SEED})
+y_prob, _ = linear.cross_validate(basis, y_true, classes, groups, folds, {SEED})
 seconds = time.perf_counter() - started, time.process_time() - spent
 print(*seconds, (y_prob.argmax(axis=1) == y_true).mean())
 """
@@ -111,13 +112,13 @@ def draw_photographs(folder: Path, count: int, size=(800, 600), classes: int = 1
 def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Workspace:
     """Do what 01_data_prep does."""
     ws = workspace.Workspace(train, root / "results", root / "scratch")
-    listed = list_pictures(ws.train)
-    candidates = listed[listed.problem == ""]
-    table = pixels.prepare(ws.train, candidates.file, image_sizes, ws.scratch)
-    usable = candidates.merge(table[table.problem == ""][["file", "digest"]], on="file")
-    usable["family"] = split.find_families(usable)
-    ws.save_table(table, "pictures.csv")
-    ws.save_table(split.split(usable, SEED), "split.csv")
+    listed = list_pictures(ws, ws.train)
+    candidates = listed.file[find_used(listed)]
+    listed = add_facts(listed, pixels.prepare(ws.train, candidates, image_sizes, ws.scratch))
+    used = find_used(listed)
+    listed.loc[used, "group"] = split.find_groups(listed[used]).astype(str)
+    listed.loc[used, "part"] = split.split(listed[used], SEED)
+    save_views(ws, listed)
     return ws
 
 
@@ -345,9 +346,9 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
     root.mkdir(exist_ok=True, parents=True)
     draw_thumbnails(root / "thumbnails", count, planted)
     script = (
-        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import copies\n"
+        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import hashes\n"
         f"thumbnails = np.memmap(sys.argv[1], np.uint8, 'r', shape=({count}, 16, 16, 3))\n"
-        "started = time.perf_counter(); pairs = copies.find_alike(thumbnails)\n"
+        "started = time.perf_counter(); pairs = hashes.find_candidates(thumbnails)\n"
         "seconds = time.perf_counter() - started\n"
         f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
         "print(seconds, right.sum(), (~right).sum())"
@@ -699,11 +700,11 @@ def measure_contest(ws, pairs: int) -> dict:
             file.unlink()
 
     def judge(features):
-        families, count = np.arange(len(y_true)), y_true.max() + 1
-        folds = np.stack([deal_folds(y_true, families, FOLDS, s) for s in range(2)], axis=1)
+        groups, count = np.arange(len(y_true)), y_true.max() + 1
+        folds = np.stack([deal_folds(y_true, groups, FOLDS, s) for s in range(2)], axis=1)
         for found in features:
             basis = linear.find_basis(found)
-            linear.cross_validate(basis, y_true, count, families, folds, SEED)
+            linear.cross_validate(basis, y_true, count, groups, folds, SEED)
 
     def hold():
         asked = (CONTESTANTS, None, 224, train.file, ws, SEED)

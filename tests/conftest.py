@@ -11,6 +11,7 @@ from PIL import Image
 
 from lib import storage, workspace
 from lib.data import labels, pixels, split
+from lib.data.table import add_facts, find_used, save_views
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
@@ -49,14 +50,14 @@ def ws(tmp_path):
 
 def prepare_and_split(ws, image_sizes=(8,), seed=0):
     """Do the work of 01_data_prep on pictures without copies; return the table of pictures."""
-    listed = labels.list_pictures(ws.train)
-    candidates = listed[listed.problem == ""]
-    table = pixels.prepare(ws.train, candidates.file, image_sizes, ws.scratch)
-    ws.save_table(table, "pictures.csv")
-    usable = candidates.merge(table[table.problem == ""][["file", "digest"]], on="file")
-    usable["family"] = split.find_families(usable)
-    ws.save_table(split.split(usable, seed), "split.csv")
-    return table
+    listed = labels.list_pictures(ws, ws.train)
+    facts = pixels.prepare(ws.train, listed.file[find_used(listed)], image_sizes, ws.scratch)
+    listed = add_facts(listed, facts)
+    used = find_used(listed)
+    listed.loc[used, "group"] = split.find_groups(listed[used]).astype(str)
+    listed.loc[used, "part"] = split.split(listed[used], seed)
+    save_views(ws, listed)
+    return facts
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pixels, split
-from lib.data.labels import list_pictures
+from lib.data.listing import label_by_folder, walk
+from lib.data.table import find_used
 from lib.judging import audit
 from lib.storage import read_table
 
@@ -66,7 +67,8 @@ def change(picture, kind, rng):
 def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) -> None:
     """Copy a folder of class folders, with wrong labels and with copies of so many pictures."""
     rng, rows = np.random.default_rng(seed), []
-    table = list_pictures(pictures).query("problem == ''").reset_index(drop=True)
+    table = label_by_folder(walk(pictures), pictures)
+    table = table[find_used(table)].reset_index(drop=True)
     names = sorted(set(table.label))
     codes, wrong = plant_labels(np.searchsorted(names, table.label), share, seed)
     chosen = set(rng.choice(np.setdiff1d(table.index, wrong), copies, replace=False))
@@ -95,14 +97,14 @@ def measure(folder: Path, results: Path) -> None:
         f"{len(wrong)} wrong labels of {len(table)}: precision {precision:.3f}, recall in twice as many {recall:.3f}"
     )
     groups = read_table(results / "groups.csv").set_index("file").group
-    of_family = read_table(results / "pictures.csv").set_index("file").family
+    of_group = read_table(results / "pictures.csv").set_index("file").group
     source = dict(zip(planted.file, planted.source))
     copies = planted[planted.kind.isin(KINDS)]
     for kind, rows in copies.groupby("kind"):
         found = (groups[rows.file].to_numpy() == groups[rows.source].to_numpy()) & (
             groups[rows.file].to_numpy() != ""
         )
-        before = of_family[rows.file].to_numpy() == of_family[rows.source].to_numpy()
+        before = of_group[rows.file].to_numpy() == of_group[rows.source].to_numpy()
         print(f"{kind}: {found.mean():.3f} found, {before.mean():.3f} by their hashes already")
     flagged = table[table.finding.str.contains("copy?", regex=False)]
     origin = flagged.file.map(lambda file: source.get(file) or file)
@@ -121,14 +123,14 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
     extractor, _ = backbones.find_parts(saved.load_model(ws, name))
     images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
     basis = linear.find_basis(extraction.cached_features(extractor, images, ws))
-    families = np.arange(len(truth))
+    groups = np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         found = []
         for seed in range(seeds):
             labels, planted = plant_labels(truth, share, seed)
-            y_prob, _ = audit.answer_held_out(basis, labels, families, 5, seed)
+            y_prob, _ = audit.answer_held_out(basis, labels, groups, 5, seed)
             ranks = audit.rank_labels(y_prob, labels)["rank"].to_numpy()
-            (number, low, high), _ = audit.estimate_wrong(y_prob, labels, families)
+            (number, low, high), _ = audit.estimate_wrong(y_prob, labels, groups)
             held = low <= len(planted) <= high
             found.append((*measure_ranking(ranks, planted), number, low, high, held))
         columns = ["precision", "recall", "number", "low", "high", "held"]

@@ -34,28 +34,30 @@ TAIL = "print(time.perf_counter() - started)\n"
 # What each step does with `count` pictures in `folder`; `started` is set when the step itself begins.
 STEPS = {
     "scan: `list_pictures` of as many files in 1,000 class folders": """
+from lib import workspace
 from lib.data import labels
+ws = workspace.Workspace(folder / "train", folder / "results", folder)
 started = time.perf_counter()
-table = labels.list_pictures(folder / "train")
+table = labels.list_pictures(ws, ws.train)
 assert len(table) == count and (table.problem == "").all()
 """,
-    "split: families of 1 % look-alikes, then `split`": """
+    "split: groups of 1 % look-alikes, then `split`": """
 from lib.data import split
 digests = np.array([f"{k:032x}" for k in range(count)])
 table = pd.DataFrame({"file": digests, "label": np.arange(count) % 1000, "digest": digests})
 table["label"] = table.label.map("class_{:04d}".format)
 alike = digests[np.random.default_rng(0).integers(0, count, (count // 100, 2))]
 started = time.perf_counter()
-table["family"] = split.find_families(table, alike)
+table["group"] = split.find_groups(table, alike)
 parts = split.split(table, 42)
 assert len(parts) == count
 """,
-    "near duplicates: `find_alike`, 1 % planted": """
+    "near duplicates: `find_candidates`, 1 % planted": """
 import scale
-from lib.data import copies
+from lib.data import hashes
 thumbnails = np.memmap(folder / "thumbnails", np.uint8, "r", shape=(count, 16, 16, 3))
 started = time.perf_counter()
-pairs = copies.find_alike(thumbnails)
+pairs = hashes.find_candidates(thumbnails)
 assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
 """,
     "`Batches`: the store of pixels at side 160 opened and checked, 1,000 batches of 32": """

@@ -174,10 +174,10 @@ def swap_equal_models(support, reports):
     return told / reports
 
 
-def cover_families(reports, many=400_000):
-    """Draw 150 families of 1 to 5 pictures that are answered alike.
+def cover_groups(reports, many=400_000):
+    """Draw 150 groups of 1 to 5 pictures that are answered alike.
 
-    Returns how often an interval holds the truth, a score, with families and without.
+    Returns how often an interval holds the truth, a score, with groups and without.
     """
     rng, held = np.random.default_rng(0), {name: np.zeros(2) for name in SCORES}
     names = [str(k) for k in range(5)]
@@ -186,9 +186,9 @@ def cover_families(reports, many=400_000):
     calibration.DRAWS = 200
     for _ in range(reports):
         y_true, y_prob = draw_answers(rng, np.full(5, 30), "weak")
-        families = np.repeat(np.arange(150), np.tile(np.arange(1, 6), 30))
-        for column, given in enumerate((families, None)):
-            score = metrics.evaluate(y_true[families], y_prob[families], names, given)
+        groups = np.repeat(np.arange(150), np.tile(np.arange(1, 6), 30))
+        for column, given in enumerate((groups, None)):
+            score = metrics.evaluate(y_true[groups], y_prob[groups], names, given)
             for name in SCORES:
                 if (interval := score[f"{name}_interval"]) is not None:
                     held[name][column] += interval[0] <= truth[name] <= interval[1]
@@ -210,7 +210,7 @@ def list_jobs(reports):
     ]
     jobs += [(describe_curves, (10, fall, reports)) for fall in (0, 0.02)]
     jobs += [(cover_ways, (*cell, reports)) for cell in RUNS]
-    jobs += [(swap_equal_models, ((190, 10), reports)), (cover_families, (reports // 2,))]
+    jobs += [(swap_equal_models, ((190, 10), reports)), (cover_groups, (reports // 2,))]
     return jobs
 
 
@@ -261,11 +261,11 @@ def write_rows(results):
             yield f"coverage, {what}", f"{runs} runs, n = 240 and 2,002", figure
     (told,) = by["swap_equal_models"].values()
     yield "permutation test, size", "classes of 190 and 10", f"{told:.3f}"
-    (families,) = by["cover_families"].values()
-    families = np.array([counts for counts in families.values() if counts[0]])
+    (groups,) = by["cover_groups"].values()
+    groups = np.array([counts for counts in groups.values() if counts[0]])
     for column, what in enumerate(("told", "not told")):
-        figure = f"{families[:, column].min():.3f} – {families[:, column].max():.3f}"
-        yield "coverage, every score with an interval", f"families of 1 – 5, {what}", figure
+        figure = f"{groups[:, column].min():.3f} – {groups[:, column].max():.3f}"
+        yield "coverage, every score with an interval", f"groups of 1 – 5, {what}", figure
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spr
     assert_equal(together, alone)
     assert list(together[0].problem).count("not_a_picture") == 1
     shards = list_shards(spread.scratch / "together")
-    assert len(shards) > 3 and not (spread.scratch / "together/loader_2/pixels_8.rows").exists()
+    assert len(shards) > 3 and not (spread.scratch / "together/loader_3/pixels_8.rows").exists()
     assert_equal(prepare(spread, "together"), alone)
     assert list_shards(spread.scratch / "together") == shards
     assert "121/121" in capsys.readouterr().err, "the bar counts pictures"

@@ -6,10 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-import zlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
@@ -23,6 +21,7 @@ from packaging.requirements import Requirement
 
 from lib import badges, storage, workspace
 from lib.data import pictures
+from lib.data.new_pictures import list_named_pictures
 from lib.judging import figures
 from lib.models import explain, saved, training
 
@@ -181,9 +180,7 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(ws, tmp_path, mo
     (folder / "frog.png").write_bytes(b"frog")
     monkeypatch.chdir(tmp_path)
     upload = find_source("06_random_images", "if UPLOAD")
-    ws.scratch.mkdir()
     space = {"UPLOAD": True, "IMAGES": ["mine.png"], "sys": sys}
-    space |= {"ws": ws, "keras": keras, "zlib": zlib}
     exec(upload, space)
     assert space["IMAGES"] == ["mine.png"], "outside of Colab there is nothing to ask"
     files = SimpleNamespace(upload=lambda: {"frog.png": b"frog"})
@@ -195,12 +192,12 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(ws, tmp_path, mo
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/frog.png?size=1"
-        space["IMAGES"] = ["mine.png", address]
-        exec(find_source("06_random_images", "get_file"), space)
+        missing = address.replace("frog", "fog")
+        listed = list_named_pictures([str(folder), address, missing], [], ws.scratch)
         server.shutdown()
-    assert space["IMAGES"][0] == "mine.png"
-    path = Path(space["IMAGES"][1])
-    assert path.read_bytes() == b"frog" and path.is_relative_to(ws.scratch)
+    assert list(listed.problem) == ["", "", "not_downloaded"]
+    assert list(listed.file) == [f"{folder}/frog.png", address, missing]
+    assert listed.path[1].read_bytes() == b"frog" and listed.path[1].is_relative_to(ws.scratch)
 
 
 class Session:

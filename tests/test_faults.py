@@ -20,8 +20,9 @@ from test_pictures import ODD, UNUSABLE, encode
 from test_training import ABOUT, save_tiny, train_tiny
 
 from lib import chain, machine, runner, storage, workspace
-from lib.data import generators, labels, listing, pictures, pixels
+from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
+from lib.data.table import add_facts, check_classes, find_used, save_views
 from lib.models import backbones, extraction, predict, saved
 from lib.storage import read_table
 
@@ -89,10 +90,9 @@ FILES |= {
 
 def check_all(ws):
     """List and prepare as 01_data_prep does; return every entry found, with its problem."""
-    listed = labels.list_pictures(ws.train)
-    ws.save_table(listing.list_checks(listed), "checks.csv")
-    candidates = listed.file[listed.problem == ""]
-    ws.save_table(pixels.prepare(ws.train, candidates, [8], ws.scratch), "pictures.csv")
+    table = labels.list_pictures(ws, ws.train)
+    facts = pixels.prepare(ws.train, table.file[find_used(table)], [8], ws.scratch)
+    save_views(ws, add_facts(table, facts))
     rows = [read_table(ws.results / name) for name in ("checks.csv", "pictures.csv")]
     return {row.file: row.problem for table in rows for row in table.itertuples()}
 
@@ -111,7 +111,7 @@ def test_file_of_this_kind_is_used_or_listed_with_one_word(kind, ws, draw_classe
 
 def test_picture_that_vanishes_after_the_scan_is_listed(ws, draw_classes):
     draw_classes(ws.train, 2, ["red"])
-    listed = labels.list_pictures(ws.train)
+    listed = labels.list_pictures(ws, ws.train)
     (ws.train / "red/001.png").unlink()
     table = pixels.prepare(ws.train, listed.file, [8], ws.scratch)
     assert list(table.problem) == ["", "unreadable"]
@@ -127,10 +127,10 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
         return real(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    listed = labels.list_pictures(ws.train)
+    listed = labels.list_pictures(ws, ws.train)
     assert dict(listed.problem[listed.problem != ""]) == {2: "unreadable"} and len(listed) == 5
     with pytest.raises(ValueError, match='"NA" has 0 usable pictures, 1 unreadable'):
-        listing.check_classes(listed)
+        check_classes(listed, ws)
 
 
 @pytest.mark.parametrize("kind", faults.KINDS)
@@ -251,7 +251,7 @@ def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purp
 
 def test_pixels_that_find_no_room_leave_a_store_that_goes_on(prepared, draw_classes):
     draw_classes(prepared.train, 30)
-    files = list(labels.list_pictures(prepared.train).file)
+    files = list(labels.list_pictures(prepared, prepared.train).file)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limit[1]))
     try:
@@ -303,7 +303,7 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
         files = [
             ws.results / "split.csv",
             ws.results / "pictures.csv",
-            ws.scratch / "loader_2/pixels_8.rows",
+            ws.scratch / "loader_3/pixels_8.rows",
         ]
         outcomes.append([kept, *(path.read_bytes() for path in files)])
     assert outcomes[0] == outcomes[1]

@@ -17,8 +17,8 @@ ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges cluster
-data.demo data.colours data.pictures data.quality data.split data.listing data.labels data.corrections data.sources data.arrays data.store
-data.reading data.pixels data.copies data.generators
+data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.label_files data.labels data.downloads data.new_pictures data.sources
+data.arrays data.store data.reading data.pixels data.hashes data.copies data.split data.generators
 models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones models.extraction models.resemblance
 models.linear models.contest models.stages models.trial models.finetuning models.litert models.explain models.predict
 judging.intervals judging.calibration judging.conformal judging.strangers judging.metrics judging.comparisons judging.neighbours judging.audit

@@ -1,4 +1,4 @@
-"""One walker: which files there are, which may be pictures of which class; the checks."""
+"""The one walker: which files there are, which may be pictures, and the class of their folder."""
 
 import os
 import stat
@@ -7,21 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data.pictures import ENDINGS, sniff
-from lib.data.split import check_parts
+from lib.data.table import tabulate
 
-FEWEST_PER_CLASS = 5
-FORMS = ", ".join(sorted(ENDINGS))
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 # What folders are named that are parts of a data set, not classes.
 PART_NAMES = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev"},
     "test": {"test", "testing"},
-}
-REMEDIES = {
-    "git_lfs_pointer": " (run: git lfs pull)",
-    "needs_pillow_heif": " (run: pip install pillow-heif)",
-    "duplicate_other_class": " (the same picture in several classes: correct the labels)",
+    "prediction": {"pred", "predict", "prediction", "predictions"},
 }
 
 
@@ -46,9 +40,9 @@ def walk(folder: Path) -> pd.DataFrame:
 
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
-    Returns columns file (relative to `folder`, with /) and problem, sorted by file: "" where it may
-    be a picture, else junk, odd_name, circular_link, unreadable, not_a_file or a word of `sniff`.
-    Junk and folders that can't be entered stand there as one row.
+    Returns the table (see `lib.data.table`), sorted by file. A problem is junk, odd_name,
+    circular_link, unreadable, not_a_file or a word of `sniff`; junk, and a folder that can't be
+    entered, is one row.
     """
     rows = []
 
@@ -72,7 +66,7 @@ def walk(folder: Path) -> pd.DataFrame:
                 rows.append((name, _judge_file(place / entry.name)))
 
     enter(folder, "", ())
-    return pd.DataFrame(sorted(rows), columns=["file", "problem"], dtype=str)
+    return tabulate(sorted(rows))
 
 
 def _judge_file(path: Path) -> str:
@@ -94,54 +88,6 @@ def label_by_folder(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     top = table.file.str.split("/").str[0]
     table["label"] = top.where(top.isin(names), "")
     is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
-    table.loc[is_outside, "problem"] = "outside_class_folder"
-    empty = names - set(table.label[table.problem != "junk"])
-    notes = pd.DataFrame({"file": sorted(empty), "problem": "empty_class"}, dtype=str)
-    return pd.concat([table, notes], ignore_index=True).fillna("")
-
-
-def list_checks(listed: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of checks.csv for what was corrected or can't be used: file, problem, action."""
-    checks = listed.loc[listed.problem != "", ["file", "problem"]]
-    is_kept = checks.problem == "similar_class_name"
-    checks["action"] = is_kept.map({True: "kept", False: "left out"})
-    moved = listed.reindex(columns=["file", "corrected"], fill_value="")
-    moved = moved[moved.corrected != ""].rename(columns={"corrected": "action"})
-    checks = pd.concat([checks, moved.assign(problem="corrected")])
-    return checks.sort_values("file", kind="stable", ignore_index=True)
-
-
-def leave_out(listed: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
-    """Return `listed` with the problem of every file that `checks` leaves out."""
-    problems = checks[checks.action == "left out"].set_index("file").problem
-    return listed.assign(problem=listed.file.map(problems).fillna(listed.problem))
-
-
-def check_classes(listed: pd.DataFrame, corrections: Path | None = None) -> None:
-    """Check that there are two classes or more, each with at least five usable pictures.
-
-    `listed` is as `list_pictures` and `leave_out` return it. A ValueError names every class that
-    has too few, with its files and why they can't be used, and the file of corrections, if any.
-    """
-    classes = listed[(listed.label != "") & (listed.problem != "junk")]
-    support = (classes.problem == "").groupby(classes.label).sum()
-    lines, hint = [], f" Labels were corrected by {corrections}." if corrections else ""
-    for name, count in support[support < FEWEST_PER_CLASS].items():
-        reasons = classes.problem[(classes.label == name) & (classes.problem != "")].value_counts()
-        words = [f"{n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()]
-        lines.append(", ".join([f'"{name}" has {count} usable pictures', *words]))
-    if lines:
-        raise ValueError(
-            f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. "
-            f"{'; '.join(lines)}. Every file stands in checks.csv. Add pictures, or move the "
-            f"folder out of train.{hint}"
-        )
-    if len(support) < 2:
-        found = f'one class only, "{support.index[0]}"' if len(support) else "no class folder"
-        raise ValueError(
-            f"train has {found}; a classifier needs two or more. Put one folder a class there, each "
-            f"with its pictures ({FORMS}). (Is train the folder above the class folders?){hint}"
-        )
-    usable = classes[classes.problem == ""]
-    if (usable.get("part", "") != "").any():
-        check_parts(usable)
+    table.loc[is_outside, ["problem", "action"]] = "outside_class_folder", "left out"
+    empty = sorted(names - set(table.label[table.problem != "junk"]))
+    return pd.concat([table, tabulate((name, "empty_class") for name in empty)], ignore_index=True)

@@ -2,25 +2,26 @@
 
 import importlib.util
 import io
+import os
 import re
 import stat
 import threading
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
-import simplejpeg
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from lib.data import colours
+from lib.data import colours, jpegs
 
-LOADER_VERSION = 2  # raise it when `load` returns something else: older stores are removed
+LOADER_VERSION = 3  # raise it when `load` returns something else: older stores are removed
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
-BEGINNINGS = re.compile(rb"\xff\xd8|\x89PNG|RIFF|BM|GIF8|II\*\0|MM\0\*|.{4}ftypavi[fs]", re.S)
+TIFF_BEGINNINGS = re.compile(rb"II[*+]\0|MM\0[*+]")  # with a plus those of more than 4 GB
+BEGINNINGS = re.compile(rb"\xff\xd8|\x89PNG|RIFF|BM|GIF8|II[*+]\0|MM\0[*+]|.{4}ftypavi[fs]", re.S)
 HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
 if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     import pillow_heif
@@ -30,6 +31,9 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     ENDINGS |= {".heic", ".heif"}
 LARGEST_FILE, LARGEST_PICTURE, LARGE_PICTURE = 1 << 28, 89_478_485, 1 << 24  # bytes, pixels, pixels
 LEAST_SIDE = 224  # to decode to, so that usual sizes and the facts share a decoding
+BEING_READ = (
+    "PICTURES_BEING_READ"  # environment variable: a folder that names what each thread reads
+)
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()
@@ -62,15 +66,19 @@ def square(picture: np.ndarray, image_size: int) -> np.ndarray:
 
 def open_upright(source: Path | bytes, least_side: int) -> np.ndarray:
     """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
-    data = source if isinstance(source, bytes) else read_file(Path(source))
-    try:
-        return decode(data, least_side)[0]
-    except PictureError as error:
-        raise PictureError(error.problem, "" if data is source else source) from error
+    with nullcontext(source) if isinstance(source, bytes) else read_file(Path(source)) as data:
+        try:
+            return decode(data, least_side)[0]
+        except PictureError as error:
+            raise PictureError(error.problem, "" if data is source else source) from error
 
 
-def read_file(path: Path) -> bytes:
-    """Read a file; a PictureError says unreadable, not_a_file or too_large (over 256 MiB)."""
+@contextmanager
+def read_file(path: Path):
+    """Yield what a file holds; while the block runs, whoever finds the process dead can tell which.
+
+    A PictureError says unreadable, not_a_file or too_large (over 256 MiB).
+    """
     try:
         found = path.stat()
         # A pipe or a device would never end.
@@ -78,9 +86,19 @@ def read_file(path: Path) -> bytes:
             raise PictureError("not_a_file", path)
         if found.st_size > LARGEST_FILE:
             raise PictureError("too_large", path)
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", path) from error
+    if not (folder := os.environ.get(BEING_READ)):
+        yield data
+        return
+    mark = Path(folder, f"{os.getpid()}_{threading.get_ident()}")
+    with suppress(OSError):  # on a full disk, say
+        mark.write_bytes(os.fsencode(path))
+    try:
+        yield data
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -118,7 +136,7 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
 
 def _read_samples(picture: Image.Image, data: bytes, least_side: int):
     if picture.format in ("JPEG", "MPO"):
-        return _read_jpeg(picture, data, least_side)
+        return jpegs.read_jpeg(picture, data, least_side)
     tags = picture.tag_v2 if picture.format == "TIFF" else {}
     is_deep = max(tags.get(258, (1,))) > 8 or (picture.format == "PNG" and data[24] == 16)
     if is_deep and picture.mode != "CMYK":
@@ -130,31 +148,14 @@ def _read_samples(picture: Image.Image, data: bytes, least_side: int):
     return picture
 
 
-def _read_jpeg(picture: Image.Image, data: bytes, least_side: int):
-    colours = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
-    try:
-        samples = simplejpeg.decode_jpeg(data, colours, min_height=least_side, min_width=least_side)
-    except ValueError as error:
-        extra = re.search(r"(\d+) extraneous bytes", str(error))
-        # Cameras leave a byte or two before a marker; other warnings of damaged pixels are true.
-        is_harmless = "ICC" in str(error) or (extra and int(extra[1]) <= 2)
-        if re.search("Corrupt|Premature|Inconsistent", str(error)) and not is_harmless:
-            raise
-        picture.load()  # What simplejpeg doesn't know, a rare subsampling say.
-        return picture
-    if colours == "CMYK":  # Adobe's way: 0 is full ink
-        return Image.frombytes("CMYK", samples.shape[1::-1], (255 - samples).tobytes())
-    return samples if colours == "RGB" else Image.fromarray(samples.squeeze(axis=2))
-
-
 def _name_problem(error: Exception, data: bytes) -> str:
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
-    if isinstance(error, NotImplementedError):
+    is_tiff = isinstance(error, UnidentifiedImageError) and TIFF_BEGINNINGS.match(data)
+    if isinstance(error, NotImplementedError) or is_tiff or jpegs.is_unusual(data):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
-        is_tiff = data.startswith((b"II*\0", b"MM\0*"))
-        return sniff(data[:64]) or ("unsupported" if is_tiff else "corrupt")
+        return sniff(data[:64]) or "corrupt"
     return "truncated" if re.search("truncated|Premature end of JPEG", str(error)) else "corrupt"
 
 

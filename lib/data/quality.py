@@ -31,20 +31,20 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(facts, FACTS)
 
 
-def list_doubtful(pictures: pd.DataFrame) -> pd.DataFrame:
-    """List usable pictures that may be of little use, one row a picture and kind of doubt.
+def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Tell which pictures may be of little use: for each word of doubt a bool (n,).
 
-    Of columns file and those of FACTS, returns rows for the checks: file, problem, action.
+    Of the facts of pictures; those that nothing is known of, of width 0, are not doubtful.
     """
-    sides = pictures[["width", "height"]]
+    sides = table[["width", "height"]]
     narrow, wide = sides.min(axis=1), sides.max(axis=1)
     kinds = {
         "tiny": narrow < 32,
         "sliver": wide > 4 * narrow,
-        "one_colour": pictures.contrast < 4,
-        "very_dark": pictures.brightest < 48,
-        "very_bright": pictures.darkest > 208,
-        "blurred": (pictures.sharpness < 0.15) & (pictures.contrast >= 4) & (narrow >= 32),
+        "one_colour": table.contrast < 4,
+        "very_dark": table.brightest < 48,
+        "very_bright": table.darkest > 208,
+        # A smaller picture is enlarged before it is measured, which blurs any.
+        "blurred": (table.sharpness < 0.15) & (table.contrast >= 4) & (narrow >= SIDE),
     }
-    found = [pictures[["file"]][doubt].assign(problem=kind) for kind, doubt in kinds.items()]
-    return pd.concat(found).assign(action="kept").sort_values("file", kind="stable")
+    return {kind: doubt & (narrow > 0) for kind, doubt in kinds.items()}

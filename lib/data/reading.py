@@ -89,8 +89,7 @@ def _send_turns(address: str, folder: Path, files: list, stores: dict, turn: int
 
 
 def _check_unreadable(path: Path, worker: str) -> None:
-    with suppress(pictures.PictureError):
-        pictures.read_file(path)
+    with suppress(pictures.PictureError), pictures.read_file(path):
         raise cluster.ClusterError(
             f"The worker {worker} can't read {path}, which can be read here: all machines of a cluster "
             "need the folder of pictures at the same place."
@@ -125,21 +124,25 @@ def _read_picture(path: Path, stores: dict) -> tuple[tuple[str, str], dict]:
     """Return digest and problem of a file, and the arrays that its stores lack, by size."""
     digest = ""
     try:
-        data = pictures.read_file(path)
-        digest = hashlib.sha256(data).hexdigest()[:32]
-        decode, made = cache(partial(pictures.decode, data)), {}
-
-        @cache
-        def squeeze_to(side: int) -> np.ndarray:
-            return pictures.square(decode(pictures.find_decoding_side(side))[0], side)
-
-        # The facts are few bytes and read at once, so they are looked at for damage here.
-        if not stores[0].holds(digest):
-            full_size = decode(pictures.LEAST_SIDE)[1]
-            made[0] = quality.gather_facts(squeeze_to(quality.SIDE), full_size)
-        for size, store in stores.items():
-            if size and not store.lists(digest):
-                made[size] = squeeze_to(size)
-        return (digest, ""), made
+        with pictures.read_file(path) as data:
+            digest = hashlib.sha256(data).hexdigest()[:32]
+            return (digest, ""), _make_arrays(data, digest, stores)
     except pictures.PictureError as error:
         return (digest, error.problem), {}
+
+
+def _make_arrays(data: bytes, digest: str, stores: dict) -> dict:
+    decode, made = cache(partial(pictures.decode, data)), {}
+
+    @cache
+    def squeeze_to(side: int) -> np.ndarray:
+        return pictures.square(decode(pictures.find_decoding_side(side))[0], side)
+
+    # The facts are few bytes and read at once, so they are looked at for damage here.
+    if not stores[0].holds(digest):
+        full_size = decode(pictures.LEAST_SIDE)[1]
+        made[0] = quality.gather_facts(squeeze_to(quality.SIDE), full_size)
+    for size, store in stores.items():
+        if size and not store.lists(digest):
+            made[size] = squeeze_to(size)
+    return made

@@ -6,26 +6,18 @@ import re
 import shutil
 import tarfile
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 
 from tqdm import tqdm
 
+from lib.data.downloads import download
 from lib.data.listing import PART_NAMES, holds_pictures, is_junk, walk
 from lib.data.pictures import ENDINGS
-from lib.storage import is_on_drive, lock
+from lib.storage import is_on_drive, lock, require_room
 from lib.workspace import KAGGLE
 
-# Bounds for archives made to fill a disk: pictures hardly shrink.
-LARGEST_RATIO, MOST_FILES = 200, 5_000_000
 ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
-REMEDIES = {
-    401: "Kaggle does not know you. Store an API token of your settings there as KAGGLE_API_TOKEN: in "
-    "the environment or Colab's secrets. KAGGLE_USERNAME and KAGGLE_KEY are read from the environment "
-    "alone.",
-    403: "Kaggle refuses. Join there, accept the rules, then run this again.",
-    404: "There is no such page: compare its address in the browser.",
-    None: "Kaggle can't be reached, or the data did not arrive whole. Try again with network.",
-}
 
 
 def open_folder(ws, key: str) -> Path:
@@ -64,6 +56,7 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
 
 
 def _find_step(folder: Path, key: str) -> Path | None:
+    """Return where to look next: the part asked for, an only archive or folder; None at the end."""
     inside = _list(folder)
     archives = [path for path in inside if path.is_file()]
     folders = [path for path in inside if path.is_dir() and holds_pictures(path)]
@@ -71,16 +64,26 @@ def _find_step(folder: Path, key: str) -> Path | None:
         return None
     if not folders and not archives:
         folders = [path for path in inside if _list(path)]
+    # Of train.zip and train/ the folder stays: it was unpacked already.
+    names = [path.name for path in folders]
+    archives = [path for path in archives if ARCHIVE.sub("", path.name) not in names]
     others = [path for path in folders if not _name_part(path)]
     found = folders if others else archives + folders
-    # Of train.zip and train/ the folder stays: it was unpacked already.
-    parts = {_name_part(path): path for path in found if _name_part(path)}
-    if key in parts and not others:
-        return parts[key]
-    if len(parts) > 1:
+    parts = defaultdict(list)
+    for path in found:
+        parts[_name_part(path)].append(path)
+    parts.pop(None, None)
+    # Folders named after one part alone may be classes, say of trains, unless they hold folders.
+    are_parts = (
+        len(parts) > 1 or not others and any(path.is_file() or _list(path) for path in found)
+    )
+    if parts and are_parts:
+        if not others and len(parts[key]) == 1:
+            return parts[key][0]
+        names = sorted(path.name for paths in parts.values() for path in paths)
         raise ValueError(
-            f"{folder} holds the parts {', '.join(path.name for path in parts.values())}, not "
-            f'classes: point "{key}" in drive_paths.json at a folder of class folders.'
+            f"{folder} holds the parts {', '.join(names)}, not classes: "
+            f'point "{key}" in drive_paths.json at a folder of class folders.'
         )
     # A folder without folders is a class, also when it is the only one; so is one beside others whose
     # pictures have no ending, lie behind a link or can't be read here.
@@ -97,8 +100,10 @@ def _list(folder: Path) -> list[Path]:
 
 
 def _name_part(path: Path) -> str | None:
-    name = re.sub("[ _-]?(set|data|images)$", "", ARCHIVE.sub("", path.name).lower())
-    return next((part for part, names in PART_NAMES.items() if name in names), None)
+    """Return the part that a folder or archive is named after by any word: train_224, seg_train."""
+    words = re.split(r"[\d._]+", ARCHIVE.sub("", path.name).lower())
+    words = {re.sub("[ -]?(set|data|images)$", "", word.strip(" -")) for word in words}
+    return next((part for part, names in PART_NAMES.items() if words & names), None)
 
 
 def unpack(archive: Path, scratch: Path) -> Path:
@@ -136,18 +141,14 @@ def _extract(archive: Path, folder: Path, text: str) -> None:
     is_tar = tarfile.is_tarfile(archive)
     if not is_tar and not zipfile.is_zipfile(archive):
         raise ValueError("it is neither a folder nor a whole .zip or .tar file")
-    members, total = [], 0
-    room = min(shutil.disk_usage(folder).free, LARGEST_RATIO * archive.stat().st_size)
     with tarfile.open(archive) if is_tar else zipfile.ZipFile(archive) as opened:
-        for member in opened if is_tar else opened.infolist():
-            members.append(member)
-            total += member.size if is_tar else member.file_size
+        members = list(opened if is_tar else opened.infolist())
+        total = sum(member.size if is_tar else member.file_size for member in members)
+        require_room(folder, total, "what it holds")
+        for member in members if is_tar else ():
             # By chains of such links the filter of older Pythons is led outside.
-            if is_tar and member.issym() and ".." in member.linkname:
+            if member.issym() and ".." in member.linkname:
                 raise ValueError(f"{member.name!r} is a link that leads up, to {member.linkname!r}")
-            if total > room or len(members) > MOST_FILES:
-                found = f"over {total:,} bytes in {len(members):,} files; {room:,} bytes"
-                raise ValueError(f"it holds {found} are free, or likely for pictures of its size")
         bar = tqdm(members, text, unit=" files")
         if is_tar:
             # tarfile takes a damaged header for the end; beyond the true end are zeros.
@@ -159,34 +160,3 @@ def _extract(archive: Path, folder: Path, text: str) -> None:
         for member in bar:
             member.filename = member.filename.replace("\\", "/")  # as some write on Windows
             opened.extract(member, folder)
-
-
-def download(name: str) -> Path:
-    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
-
-    What follows the name is a folder or an archive in the data. A ValueError names a wrong form or
-    a missing folder; a ConnectionError says why Kaggle gives no data, and what to do.
-    """
-    form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
-    if not form:
-        raise ValueError(
-            f'"kaggle:{name}" is neither kaggle:competitions/NAME nor kaggle:datasets/OWNER/NAME.'
-        )
-    page, inside = form.groups()
-    kind, handle = page.split("/", 1)
-    try:
-        import kagglehub
-
-        fetch = getattr(kagglehub, f"{kind.removesuffix('s')}_download")
-        path = Path(fetch(handle), inside)
-    except ImportError as error:
-        raise ConnectionError(f"kaggle:{name} needs kagglehub: pip install kagglehub") from error
-    except Exception as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if type(error).__name__ in ("UnauthenticatedError", "CredentialError"):
-            status = 401
-        remedy = REMEDIES.get(status, "Kaggle answers with an error: try again later.")
-        raise ConnectionError(f"https://www.kaggle.com/{page}: {remedy} ({error})")
-    if not path.exists():
-        raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
-    return path

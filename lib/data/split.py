@@ -1,8 +1,6 @@
 """Training and validation: who goes where, and the identity of a set by its content."""
 
 import hashlib
-import os
-import shutil
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -11,42 +9,42 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lib.data.pictures import LOADER_VERSION
+from lib.data.table import find_used, note
 from lib.storage import read_table
 
 ONE_IN = 5  # pictures of which one is for validation
 
 
-def find_families(pictures: pd.DataFrame, alike=()) -> np.ndarray:
-    """Number the families of pictures: equal contents, one group, and what looks alike.
+def find_groups(pictures: pd.DataFrame, alike=()) -> np.ndarray:
+    """Number the groups of pictures: equal contents, one given group, and what looks alike.
 
     Of columns digest and, if known, group ("" for none), and pairs (k, 2) of alike digests, returns
     int (n,), equal for two pictures exactly if such bonds connect them.
     """
-    grouped = pictures.reindex(columns=["digest", "group"], fill_value="").query("group != ''")
-    bonds = [*zip(grouped.digest, "group " + grouped.group), *alike]
+    given = pictures.reindex(columns=["digest", "group"], fill_value="").query("group != ''")
+    bonds = [*zip(given.digest, "group " + given.group), *alike]
     ends = np.array(bonds, object).reshape(-1, 2)
-    # Contents and groups are the places of a graph.
+    # Contents and given groups are the places of a graph.
     places, names = pd.factorize(np.concatenate([pictures.digest, *ends.T]))
     own, first, second = np.split(places, [len(pictures), len(pictures) + len(bonds)])
     graph = coo_array((np.ones(len(bonds)), (first, second)), shape=(len(names), len(names)))
     return connected_components(graph, directed=False)[1][own]
 
 
-def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Divide the pictures 80/20, the classes in equal proportion, each family in one part.
+def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
+    """Divide the pictures 80/20, the classes in equal proportion, each group in one part.
 
-    Seed and content give every family its rank, by a hash. In the order of the ranks, families
-    become validation until each class has its fifth there; one that no longer fits is passed over.
-    So an added picture moves few others: in a set without families, at most two. A class whose
-    families are all too large for its fifth gives its smallest.
+    Seed and content give every group its rank, by a hash. In the order of the ranks, groups become
+    validation until each class has its fifth there; one that no longer fits is passed over. So an
+    added picture moves few others: in a set without groups, at most two. A class whose groups are
+    all too large for its fifth gives its smallest.
 
-    Takes columns file, label, digest and family, in any order; returns columns file, label, part
-    (`train`, `validation`), by file; raises as `check_parts`.
+    Of columns label, digest and group, returns the part of each, `train` or `validation`; all of a
+    class that is one group stand in one part.
     """
-    pictures = pictures.sort_values("file", ignore_index=True)
     hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
     ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
-    rank = pd.Series(ranks).groupby(pictures.family.to_numpy()).transform("min")
+    rank = pd.Series(ranks, pictures.index).groupby(pictures.group.to_numpy()).transform("min")
     members, having = defaultdict(Counter), defaultdict(set)
     for one, label in zip(rank, pictures.label):
         members[one][label] += 1
@@ -60,10 +58,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.DataFrame:
         if chosen.isdisjoint(having[label]):
             fits = [one for one in having[label] if members[one][label] < support[label]]
             chosen |= set(sorted(fits, key=lambda one: (members[one].total(), one))[:1])
-    part = rank.isin(chosen).map({True: "validation", False: "train"})
-    table = pictures[["file", "label"]].assign(part=part)
-    check_parts(table)
-    return table
+    return rank.isin(chosen).map({True: "validation", False: "train"})
 
 
 def _count_validation(support: Counter) -> Counter:
@@ -74,48 +69,32 @@ def _count_validation(support: Counter) -> Counter:
     return counts
 
 
-def keep_parts(pictures: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Take the parts that were given; a family of both parts stays in validation alone.
-
-    Of pictures with columns file, label, part and family, returns the split, as `split` does, and
-    checks: the training pictures that are left out.
-    """
-    tested = set(pictures.family[pictures.part == "validation"])
-    twice = (pictures.part == "train") & pictures.family.isin(tested)
-    table = pictures[~twice][["file", "label", "part"]].sort_values("file", ignore_index=True)
-    check_parts(table)
-    return table, pictures[twice][["file"]].assign(problem="in_both_parts", action="left out")
+def note_both_parts(table: pd.DataFrame) -> None:
+    """Where parts were given, leave the training pictures out whose group is validated on, too."""
+    used = find_used(table)
+    validated = table.group[used & (table.part == "validation")]
+    twice = used & (table.part == "train") & table.group.isin(validated)
+    note(table, twice, "in_both_parts")
 
 
-def check_parts(table: pd.DataFrame) -> None:
-    """Raise a ValueError, which says what to do, unless every class stands in both parts."""
-    parts = table.groupby("label").part.nunique()
-    if (undivided := parts.index[parts < 2]).size:
-        raise ValueError(
-            f"These classes stand in one part alone: {', '.join(undivided[:20])}. Where parts were "
-            "given, correct them. Else their files are copies, look-alikes or one group of too few pictures "
-            'to be divided: add pictures, or take DUPLICATES = "drop".'
-        )
+def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
+    """Deal pictures into folds, the classes in nearly equal proportion, no group divided.
 
-
-def deal_folds(y_true, families, folds: int, seed: int) -> np.ndarray:
-    """Deal pictures into folds, the classes in nearly equal proportion, no family divided.
-
-    Families, int (n,), are dealt like cards, class by class (that of a family's first picture), in
+    Groups, int (n,), are dealt like cards, class by class (that of a group's first picture), in
     an order that the seed decides. Returns int (n,), the fold of each, from 0; raises a ValueError
-    where there are fewer families than folds.
+    where there are fewer groups than folds.
     """
-    _, first, families = np.unique(families, return_index=True, return_inverse=True)
+    _, first, groups = np.unique(groups, return_index=True, return_inverse=True)
     if len(first) < folds:
         raise ValueError(
-            f"{len(families)} pictures are {len(first)} families (copies, look-alikes, groups): too "
+            f"{len(groups)} pictures are {len(first)} groups (copies, look-alikes, given ones): too "
             f"few to be dealt into {folds} folds. Add other pictures."
         )
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(np.asarray(y_true)[first][order], kind="stable")]
     fold = np.empty(len(first), int)
     fold[order] = np.arange(len(first)) % folds
-    return fold[families]
+    return fold[groups]
 
 
 def read_split(ws) -> pd.DataFrame:
@@ -123,28 +102,12 @@ def read_split(ws) -> pd.DataFrame:
     return read_table(ws.existing("split.csv", made_by="01_data_prep"))
 
 
-def save_split(ws, table: pd.DataFrame) -> None:
-    """Write split.csv; where that changes it, keep `predictions/` as `predictions_before/`.
-
-    One generation of answers is kept, whole. They stand in one of the two folders whenever a run is
-    killed, and the next one goes on from there.
-    """
-    text, path = table.to_csv(index=False, lineterminator="\n"), ws.file("split.csv")
-    answers, kept, stale = (ws.file(f"predictions{end}") for end in ("", "_before", "_before.part"))
-    shutil.rmtree(stale, ignore_errors=True)
-    if path.exists() and path.read_bytes() != text.encode() and any(answers.glob("*.csv")):
-        if kept.exists():
-            os.replace(kept, stale)
-        os.replace(answers, kept)
-        shutil.rmtree(stale, ignore_errors=True)
-    ws.save_table(table, "split.csv")
-
-
-def read_families(ws, files) -> np.ndarray:
-    """Number the families of some files of the split: int (n,), equal for what belongs together."""
+def read_groups(ws, files) -> np.ndarray:
+    """Number the groups of some files of the split: int (n,), equal for what belongs together."""
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep")).set_index("file")
-    family = pictures.reindex(files).get("family", pd.Series(files))
-    return pd.factorize(np.asarray(family))[0]
+    if "group" not in pictures:
+        raise ValueError("pictures.csv is of an earlier version: run 01_data_prep again.")
+    return pd.factorize(pictures.group.reindex(files))[0]
 
 
 def identify_set(ws) -> str:

@@ -18,19 +18,19 @@ class Answers:
     Attributes:
         class_names: list of text (classes,).
         files, truth: text (n,), the pictures and their classes; y_true: int (n,), the positions.
-        families: int (n,), equal for pictures that belong together, or None.
+        groups: int (n,), equal for pictures that belong together, or None.
         about: the model's JSON. y_prob: float (n, classes). predicted: text (n,). right: bool (n,).
         confidence: float (n,), the probability of the answer. scores: as `metrics.evaluate`.
         kept: as `conformal.keep_scores`, of the half of the pictures that calibrates sets.
     """
 
-    def __init__(self, class_names, files, y_true, families=None):
+    def __init__(self, class_names, files, y_true, groups=None):
         self.class_names, self.files, self.y_true = list(class_names), np.asarray(files), y_true
-        self.truth, self.families = np.array(self.class_names)[y_true], drop_lonely(families)
+        self.truth, self.groups = np.array(self.class_names)[y_true], drop_lonely(groups)
         self.about, self.y_prob, self.predicted = {}, {}, {}
         self.right, self.confidence, self.scores, self.kept = {}, {}, {}, {}
-        self.calibrating, self.judging = calibration.split_halves(y_true, self.families)
-        # A single family is either half, and can't judge what it calibrated.
+        self.calibrating, self.judging = calibration.split_halves(y_true, self.groups)
+        # A single group is either half, and can't judge what it calibrated.
         self.judging = self.judging & ~self.calibrating
 
     def add(self, about: dict, y_prob: np.ndarray) -> None:
@@ -39,13 +39,13 @@ class Answers:
         self.about[label], self.y_prob[label] = about, y_prob
         self.predicted[label] = np.array(self.class_names)[y_pred]
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
-        score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.families)
+        score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.groups)
         if "calibrated_on" in about:
             # It was calibrated within the training part: what validates it must not change it.
             score |= {"temperature": 1.0, "nll_after": score["nll_before"]}
             score |= {"ece_after": score["ece_before"]}
         self.scores[label] = score
-        members = None if self.families is None else self.families[self.calibrating]
+        members = None if self.groups is None else self.groups[self.calibrating]
         half = self.y_true[self.calibrating], y_prob[self.calibrating]
         self.kept[label] = conformal.keep_scores(*half, members)
 
@@ -73,12 +73,12 @@ class Answers:
     def pairs(self) -> pd.DataFrame:
         """Every pair of first runs, as `comparisons.compare_pairs` returns it."""
         right = {label: self.right[label] for label in self.labels}
-        return comparisons.compare_pairs(right, self.y_true, self.families)
+        return comparisons.compare_pairs(right, self.y_true, self.groups)
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
         """The probabilities of each first run in bins, as `calibration.bin_confidences` has them."""
-        told = {label: (self.y_true, self.y_prob[label], self.families) for label in self.labels}
+        told = {label: (self.y_true, self.y_prob[label], self.groups) for label in self.labels}
         return {label: calibration.bin_confidences(*arrays) for label, arrays in told.items()}
 
     @cached_property
@@ -88,7 +88,7 @@ class Answers:
         for label, about in self.about.items():
             seeds = right.setdefault(self._name_way(about), {})
             seeds[about["seed"]] = self.right[label]
-        return comparisons.compare_ways(right, self.families)
+        return comparisons.compare_ways(right, self.groups)
 
     def _name_way(self, about: dict) -> str:
         # An untrained backbone is named so here too.
@@ -101,7 +101,7 @@ class Answers:
         """
         judged = self.judging & chosen
         sets = conformal.build_sets(self.y_prob[label][judged], self.kept[label], coverage)
-        members = None if self.families is None else self.families[judged]
+        members = None if self.groups is None else self.groups[judged]
         return conformal.measure_sets(self.y_true[judged], sets, members)
 
     def list_sets(self, coverage: float) -> pd.DataFrame:

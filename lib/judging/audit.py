@@ -1,14 +1,15 @@
 """Labels that are probably wrong, how many there are, and which pictures to label next."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.special import log_softmax, softmax
 from scipy.stats import chi2, gamma
 from threadpoolctl import threadpool_limits
 
-from lib.data.labels import match_files
+from lib.data.label_files import match_files
 from lib.data.split import deal_folds
-from lib.judging import comparisons
 from lib.judging.intervals import LEVEL
 from lib.models import linear
 
@@ -21,23 +22,23 @@ DOUBT = 0.1
 
 # Threads that must share busy cores wait for each other at every small step: 0.8 s became 40.
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def answer_held_out(basis, y_true, families, folds: int, seed: int) -> tuple[np.ndarray, tuple]:
-    """Answer every picture by a linear classifier that has not seen it, nor any of its family.
+def answer_held_out(basis, y_true, groups, folds: int, seed: int) -> tuple[np.ndarray, tuple]:
+    """Answer every picture by a linear classifier that has not seen it, nor any of its group.
 
     One penalty and temperature serve all folds: chosen for each anew, as where classifiers are
     judged, they would take several times as long. Two numbers tell nothing of a single picture.
 
     Args:
         basis: `linear.Basis` of the features.
-        y_true: int (n,), from 0 without gaps. families: int (n,), as in `intervals`.
+        y_true: int (n,), from 0 without gaps. groups: int (n,), as in `intervals`.
         folds: into which the set is dealt.
 
     Returns float64 (n, classes), and what `linear.choose_penalty` returns.
     """
     every, num_classes = np.arange(len(y_true)), y_true.max() + 1
-    choice = linear.choose_penalty(basis, y_true, num_classes, every, families, seed)
+    choice = linear.choose_penalty(basis, y_true, num_classes, every, groups, seed)
     penalty, temperature, _ = choice
-    fold, y_prob = deal_folds(y_true, families, folds, seed), np.empty((len(y_true), num_classes))
+    fold, y_prob = deal_folds(y_true, groups, folds, seed), np.empty((len(y_true), num_classes))
     for held in range(folds):
         learned, asked = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
         weights = linear.fit_linear(basis, y_true, num_classes, penalty, learned)
@@ -65,19 +66,19 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     return table.assign(rank=table.self_confidence.rank(method="first").astype(int))
 
 
-def estimate_wrong(y_prob, y_true, families) -> tuple[list[float], pd.DataFrame]:
+def estimate_wrong(y_prob, y_true, groups) -> tuple[list[float], pd.DataFrame]:
     """Estimate how many labels are wrong, in all and by pair of classes, with 95 % intervals.
 
     Answers miss where a classifier errs, about as often as it admits, or where a label was drawn
     without regard to the picture. So a label has the probability (1 - s) q + s (1 - q) / (classes -
     1), where q is the answer's, softened by a temperature, and s the share of wrong labels. Both are
     fitted by maximum likelihood, and the interval of s is that of the likelihood ratio (Wilks 1938),
-    divided by the design effect (Kish 1965), n / number of families. It is widened by `DOUBT` times
+    divided by the design effect (Kish 1965), n / number of groups. It is widened by `DOUBT` times
     the share of other misses, since no likelihood knows how wrong its own form is; where it touches
     the largest share that is tried, it ends at 1.
 
     Args:
-        y_prob, y_true: as in `rank_labels`. families: int (n,), as in `intervals`.
+        y_prob, y_true: as in `rank_labels`. groups: int (n,), as in `intervals`.
 
     Returns:
         [number, low, high], in pictures.
@@ -94,7 +95,7 @@ def estimate_wrong(y_prob, y_true, families) -> tuple[list[float], pd.DataFrame]
         surprise[:, column] = -np.log(np.maximum(mixed, 1e-300)).sum(axis=1)
     profile, column = surprise.min(axis=1), surprise.argmin(axis=1)
     best = int(profile.argmin())
-    gap = chi2.ppf(1 - LEVEL, 1) / 2 * n / len(np.unique(families))
+    gap = chi2.ppf(1 - LEVEL, 1) / 2 * n / len(np.unique(groups))
     held = np.flatnonzero(profile <= profile[best] + gap)
     missed = np.mean(y_prob.argmax(axis=1) != y_true)
     doubt = DOUBT * max(missed - SHARES[best], 0)
@@ -128,17 +129,19 @@ def _tabulate_pairs(number, low, high) -> pd.DataFrame:
     return table.sort_values("number", ascending=False, kind="stable", ignore_index=True)
 
 
-def carry_corrections(template: pd.DataFrame, earlier: pd.DataFrame, files) -> pd.DataFrame:
+def carry_corrections(
+    template: pd.DataFrame, earlier: pd.DataFrame, files, folder: Path
+) -> pd.DataFrame:
     """Add the rows of an earlier corrections file to a new one: without them they would be undone.
 
     Args:
         template: columns file, label and more, of pictures to look at now.
         earlier: columns file and label, as people wrote them.
-        files: all that a name may mean, with those that were left out.
+        files: all that a name may mean, with those that were left out, relative to `folder`.
 
     Returns a row a picture, with the earlier label where there is one.
     """
-    names = match_files(earlier.file, files)
+    names = match_files(earlier.file, files, folder)
     earlier = earlier.assign(file=earlier.file.map(names).fillna(earlier.file))
     given = earlier.drop_duplicates("file").set_index("file").label
     again = template.assign(label=template.file.map(given).fillna(template.label))
@@ -171,26 +174,3 @@ def choose_next(rows, y_prob, count: int) -> np.ndarray:
         apart = np.minimum(apart, squares + squares[last] - 2 * products)
         apart[last] = -1
     return np.array(chosen, int)
-
-
-def compare_answers(before: pd.DataFrame, after: pd.DataFrame, families: pd.Series) -> dict:
-    """Compare answers from before and after labels were corrected, on what both can be judged by.
-
-    Args:
-        before, after: columns file, label, predicted, of validation pictures.
-        families: int, by file.
-
-    Returns n (pictures of both whose label is the same), before and after (the shares that are
-    right), difference, low, high and p_value as in `comparisons.compare_pair`, and changed (pictures
-    that only one of them has, or with another label).
-    """
-    both = before.merge(after, on=["file", "label"], suffixes=("_before", "_after"))
-    found = {"n": len(both), "changed": len(set(before.file) | set(after.file)) - len(both)}
-    if not len(both):
-        return found
-    right = [(both[f"predicted_{time}"] == both.label).to_numpy() for time in ("after", "before")]
-    members = pd.factorize(families.reindex(both.file))[0]
-    difference, p_value = comparisons.compare_pair(*right, members)
-    low, high = comparisons.bound_difference(*right, members)
-    found |= {"before": right[1].mean(), "after": right[0].mean(), "difference": difference}
-    return found | {"low": low, "high": high, "p_value": p_value}

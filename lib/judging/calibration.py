@@ -14,7 +14,7 @@ BINS, DRAWS, SEED = 15, 1000, 0
 TINY = np.finfo(np.float32).tiny
 
 
-def measure_calibration(y_true, y_prob, families=None) -> dict:
+def measure_calibration(y_true, y_prob, groups=None) -> dict:
     """Measure how far the probabilities can be taken at their word; Args as `metrics.evaluate`.
 
     Returns:
@@ -32,16 +32,16 @@ def measure_calibration(y_true, y_prob, families=None) -> dict:
         "brier": np.einsum("ij,ij->i", y_prob, y_prob) - 2 * of_truth + 1,
         "overconfidence": confidence - right,
     }
-    p_value, by_chance = resample_calibration(confidence, right, families)
-    count = len(y_true) if families is None else len(np.unique(families))
+    p_value, by_chance = resample_calibration(confidence, right, groups)
+    count = len(y_true) if groups is None else len(np.unique(groups))
     enough = count >= intervals.FEWEST and _has_both(right)
     scores = {"confidence": float(confidence.mean())}
     for name, values in losses.items():
-        bounds = intervals.find_mean_interval(values, families, y_true) if enough else None
+        bounds = intervals.find_mean_interval(values, groups, y_true) if enough else None
         scores |= {name: float(values.mean()), f"{name}_interval": bounds}
     bounds = None
     if enough and count >= intervals.FEWEST_FOR_ECE:
-        low, high = bound_ece(confidence, right, families)
+        low, high = bound_ece(confidence, right, groups)
         bounds = [low if p_value < intervals.LEVEL else 0.0, high]
     scores |= {"ece": find_ece(confidence, right), "ece_interval": bounds}
     return scores | {"ece_by_chance": by_chance, "calibration_p": p_value}
@@ -62,22 +62,22 @@ def find_ece(confidence, right) -> float:
     return float(np.abs(gaps).sum() / len(right))
 
 
-def resample_calibration(confidence, right, families=None) -> tuple[float, float]:
+def resample_calibration(confidence, right, groups=None) -> tuple[float, float]:
     """Test calibration by drawing which answers are right (resampling: Bröcker and Smith 2007).
 
-    Pictures of a family are right or wrong together, the worst case. Return the share of draws with
+    Pictures of a group are right or wrong together, the worst case. Return the share of draws with
     an ECE as large, and the mean ECE of the draws.
     """
     rng = np.random.default_rng(SEED)
-    if families is None:
-        families = np.arange(len(right))
-    chances = (rng.random(families.max() + 1)[families] for _ in range(DRAWS))
+    if groups is None:
+        groups = np.arange(len(right))
+    chances = (rng.random(groups.max() + 1)[groups] for _ in range(DRAWS))
     drawn = np.array([find_ece(confidence, chance < confidence) for chance in chances])
     as_large = (drawn >= find_ece(confidence, right) - 1e-12).sum()
     return float((1 + as_large) / (1 + DRAWS)), float(drawn.mean())
 
 
-def bound_ece(confidence, right, families) -> list[float]:
+def bound_ece(confidence, right, groups) -> list[float]:
     """Return the interval of the ECE, its bias by chance removed.
 
     In each bin the mean gap is nearly normal, so its size is a folded normal, of which the mean is
@@ -90,11 +90,11 @@ def bound_ece(confidence, right, families) -> list[float]:
     folded = spread * np.sqrt(2 / np.pi) * np.exp(-((sums / spread) ** 2) / 2)
     folded += sums * erf(sums / spread / np.sqrt(2))
     bias = (folded - np.abs(sums)).sum() / n
-    bounds = intervals.find_mean_interval(gap * np.sign(sums)[bins], families)
+    bounds = intervals.find_mean_interval(gap * np.sign(sums)[bins], groups)
     return [float(max(bound - bias, 0)) for bound in bounds]
 
 
-def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
+def bin_confidences(y_true, y_prob, groups=None) -> pd.DataFrame:
     """Group pictures by the probability of the answer, in bins of equal width.
 
     Return one row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
@@ -103,7 +103,7 @@ def bin_confidences(y_true, y_prob, families=None) -> pd.DataFrame:
     confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
     bins, rows = _find_bins(confidence), []
     for chosen in (bins == number for number in np.unique(bins)):
-        members = None if families is None else families[chosen]
+        members = None if groups is None else groups[chosen]
         bounds = intervals.find_share_interval(right[chosen], members)
         rows.append((confidence[chosen].mean(), right[chosen].mean(), *bounds, chosen.sum()))
     return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "pictures"])
@@ -136,28 +136,28 @@ def fit_temperature(y_true, y_prob) -> float:
     return float(np.exp(minimize_scalar(loss, **options).x))
 
 
-def split_halves(y_true, families=None, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
-    """Divide pictures, but no family, into halves that have each class alike.
+def split_halves(y_true, groups=None, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Divide pictures, but no group, into halves that have each class alike.
 
-    Return two bool (n,): what is fitted on, and what is judged; of one family, the same twice.
+    Return two bool (n,): what is fitted on, and what is judged; of one group, the same twice.
     """
-    if families is None:
-        families = np.arange(len(y_true))
-    if len(np.unique(families)) == 1:
+    if groups is None:
+        groups = np.arange(len(y_true))
+    if len(np.unique(groups)) == 1:
         every = np.ones(len(y_true), bool)
         return every, every
-    fitted = deal_folds(y_true, families, 2, seed) == 0
+    fitted = deal_folds(y_true, groups, 2, seed) == 0
     return fitted, ~fitted
 
 
-def judge_temperature(y_true, y_prob, families=None) -> dict[str, float]:
+def judge_temperature(y_true, y_prob, groups=None) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
     Returns:
         temperature: 1 where answers are too few, or all too good or bad, to fit one; nll_before,
         nll_after, ece_before, ece_after: of the other half.
     """
-    fitted, judged = split_halves(y_true, families)
+    fitted, judged = split_halves(y_true, groups)
     right, temperature = y_prob[fitted].argmax(axis=1) == y_true[fitted], 1.0
     if fitted.sum() >= intervals.FEWEST and _has_both(right):
         temperature = fit_temperature(y_true[fitted], y_prob[fitted])

@@ -178,21 +178,21 @@ def describe_gap(history: pd.DataFrame) -> str:
     return f"{text}; over the last {len(tail)} epochs {trend}."
 
 
-def describe_change(before: str, after: str, was_right, is_right, families=None) -> str:
+def describe_change(before: str, after: str, was_right, is_right, groups=None) -> str:
     """Say what one model corrects of another's mistakes, makes anew, and whether that is a gain.
 
     Args:
         before, after: names of the two models.
         was_right, is_right: bool (n,), whether each is right on each picture.
-        families: as in `metrics.evaluate`.
+        groups: as in `metrics.evaluate`.
     """
     corrected, made = int((is_right & ~was_right).sum()), int((was_right & ~is_right).sum())
-    difference, p_value = compare_pair(is_right, was_right, families)
-    bounds = write_bounds(*bound_difference(is_right, was_right, families))
+    difference, p_value = compare_pair(is_right, was_right, groups)
+    bounds = write_bounds(*bound_difference(is_right, was_right, groups))
     verdict = "which doesn't establish that either is better"
     if p_value < LEVEL:
         verdict = f"so {after if difference > 0 else before} is better"
-    test = "exact McNemar" if families is None else "McNemar, families counted once"
+    test = "exact McNemar" if groups is None else "McNemar, groups counted once"
     return (
         f"Of {len(is_right):,} pictures, {after} corrects {corrected} that {before} gets wrong, and "
         f"gets {made} wrong that {before} has right, {verdict}: difference {difference:z.3f} "

@@ -17,12 +17,12 @@ STEPS = np.linspace(-6, 6, 97)
 QUANTILES, WEIGHTS = norm.cdf(STEPS), norm.pdf(STEPS) / norm.pdf(STEPS).sum()
 
 
-def compare_pairs(right: dict[str, np.ndarray], y_true, families=None) -> pd.DataFrame:
+def compare_pairs(right: dict[str, np.ndarray], y_true, groups=None) -> pd.DataFrame:
     """Compare each pair of models, best first.
 
     Args:
         right: model label to bool (n,), whether it is right on each picture.
-        y_true, families: as in `metrics.evaluate`.
+        y_true, groups: as in `metrics.evaluate`.
 
     Returns:
         One row a pair: model, other, difference, low, high, p_value (`compare_pair`), p_holm (the
@@ -33,12 +33,12 @@ def compare_pairs(right: dict[str, np.ndarray], y_true, families=None) -> pd.Dat
     """
     ordered = sorted(right, key=lambda label: -right[label].mean())
     pairs = list(itertools.combinations(ordered, 2))
-    tests = [compare_pair(right[a], right[b], families) for a, b in pairs]
+    tests = [compare_pair(right[a], right[b], groups) for a, b in pairs]
     corrected, levels = correct_tests([p_value for _, p_value in tests])
     rows = []
     for (a, b), (difference, p_value), p_holm, level in zip(pairs, tests, corrected, levels):
-        bounds = bound_difference(right[a], right[b], families, level)
-        balanced = swap_labels(right[a], right[b], y_true, families)
+        bounds = bound_difference(right[a], right[b], groups, level)
+        balanced = swap_labels(right[a], right[b], y_true, groups)
         rows.append((a, b, difference, *bounds, p_value, p_holm, len(y_true), *balanced))
     columns = "model other difference low high p_value p_holm n balanced_difference balanced_p"
     table = pd.DataFrame(rows, columns=columns.split())
@@ -59,25 +59,25 @@ def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
     return corrected, levels
 
 
-def compare_pair(right_a, right_b, families=None) -> tuple[float, float]:
+def compare_pair(right_a, right_b, groups=None) -> tuple[float, float]:
     """Return the accuracy of a minus that of b, and the exact p-value (McNemar 1947)."""
-    only_a, only_b, _ = _count_cells(right_a, right_b, families)
+    only_a, only_b, _ = _count_cells(right_a, right_b, groups)
     tails = betainc(only_a, only_b + 1, 0.5), betainc(only_b, only_a + 1, 0.5)
     return float(np.mean(right_a) - np.mean(right_b)), float(min(2 * min(tails), 1))
 
 
-def bound_difference(right_a, right_b, families=None, level: float = LEVEL) -> tuple[float, float]:
+def bound_difference(right_a, right_b, groups=None, level: float = LEVEL) -> tuple[float, float]:
     """Return the interval of the difference (Fay and Lumbard 2021).
 
     It excludes 0 exactly if the p-value of `compare_pair` is below `level`.
     """
-    only_a, only_b, n = _count_cells(right_a, right_b, families)
+    only_a, only_b, n = _count_cells(right_a, right_b, groups)
     return _find_bound(only_a, only_b, n, level), -_find_bound(only_b, only_a, n, level)
 
 
-def _count_cells(right_a, right_b, families):
+def _count_cells(right_a, right_b, groups):
     difference = np.asarray(right_a, int) - np.asarray(right_b, int)
-    effect = find_effect(difference, families)
+    effect = find_effect(difference, groups)
     # Where there is none, nearly none: no case has to be told apart.
     only_a, only_b = (max((difference == sign).sum() / effect, 1e-9) for sign in (1, -1))
     return only_a, only_b, len(difference) / effect
@@ -97,16 +97,16 @@ def _find_bound(a: float, b: float, n: float, level: float) -> float:
     return float(brentq(chance, -1, 1)) if chance(-1) < 0 else -1.0
 
 
-def swap_labels(right_a, right_b, y_true, families=None) -> tuple[float, float]:
+def swap_labels(right_a, right_b, y_true, groups=None) -> tuple[float, float]:
     """Test the difference of two averages per class by swapping the models' answers at random.
 
-    Were the models alike, the two answers to a picture (or family) could as well be swapped: a
+    Were the models alike, the two answers to a picture (or group) could as well be swapped: a
     paired permutation test (Fisher 1935). Return the average of a minus that of b, and the p-value.
     """
     support = np.bincount(y_true)
     weights = 1 / support[y_true] / (support > 0).sum()
     shares = weights * (np.asarray(right_a, int) - np.asarray(right_b, int))
-    sums = shares if families is None else np.bincount(families, shares)
+    sums = shares if groups is None else np.bincount(groups, shares)
     observed, sums = abs(shares.sum()), sums[sums != 0]
     rng = np.random.default_rng(SEED)
     drawn = [abs(sums @ (2 * rng.integers(0, 2, len(sums)) - 1)) for _ in range(DRAWS)]
@@ -114,12 +114,12 @@ def swap_labels(right_a, right_b, y_true, families=None) -> tuple[float, float]:
     return float(shares.sum()), float((1 + as_large) / (1 + DRAWS))
 
 
-def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare_ways(right: dict, groups=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare ways of training, of each of which there are runs that differ in the seed alone.
 
     Args:
         right: way to {seed: bool (n,), whether that run is right on each picture}.
-        families: as in `metrics.evaluate`.
+        groups: as in `metrics.evaluate`.
 
     Returns:
         ways: index way; columns runs, mean, lowest, highest (top-1 of the runs), low, high
@@ -131,7 +131,7 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
     runs = {way: pd.DataFrame(seeds).astype(float) for way, seeds in right.items()}
     rows = []
     for way, table in runs.items():
-        mean, low, high = bound_mean(table, families, LEVEL, 0)
+        mean, low, high = bound_mean(table, groups, LEVEL, 0)
         tops = table.mean()
         rows.append((way, len(tops), mean, tops.min(), tops.max(), low, high, len(table)))
     columns = ["way", "runs", "mean", "lowest", "highest", "low", "high", "n"]
@@ -141,14 +141,14 @@ def compare_ways(right: dict, families=None) -> tuple[pd.DataFrame, pd.DataFrame
     gaps = {(a, b): (runs[a] - runs[b]).dropna(axis=1) for a, b in pairs}
     gaps = {pair: table for pair, table in gaps.items() if table.shape[1] > 1}
     rows = [
-        (*pair, *bound_mean(table, families, LEVEL / len(gaps), -1), table.shape[1], len(table))
+        (*pair, *bound_mean(table, groups, LEVEL / len(gaps), -1), table.shape[1], len(table))
         for pair, table in gaps.items()
     ]
     columns = ["way", "other", "difference", "low", "high", "runs", "n"]
     return ways, pd.DataFrame(rows, columns=columns)
 
 
-def bound_mean(table: pd.DataFrame, families, level: float, least: int) -> tuple:
+def bound_mean(table: pd.DataFrame, groups, level: float, least: int) -> tuple:
     """Return a mean over pictures (rows) and runs (columns), and its interval: both are chance.
 
     The variance is that of the pictures' means plus what the runs add to it (two-way random effects:
@@ -162,15 +162,15 @@ def bound_mean(table: pd.DataFrame, families, level: float, least: int) -> tuple
     (n, runs), of_each = table.shape, table.mean()
     mean = of_each.mean()
     residuals = table - mean
-    if families is not None:
-        residuals = residuals.groupby(families).sum()
-    residuals, groups = residuals.to_numpy(), len(residuals)
-    if runs < 2 or groups < FEWEST or not residuals.any():
+    if groups is not None:
+        residuals = residuals.groupby(groups).sum()
+    residuals, count = residuals.to_numpy(), len(residuals)
+    if runs < 2 or count < FEWEST or not residuals.any():
         return mean, np.nan, np.nan
-    of_pictures = (residuals.mean(axis=1) ** 2).sum() / n**2 * groups / (groups - 1)
+    of_pictures = (residuals.mean(axis=1) ** 2).sum() / n**2 * count / (count - 1)
     of_runs = of_each.var() / runs
     rest = residuals - residuals.mean(axis=1, keepdims=True) - residuals.mean(axis=0)
     of_both = (rest**2).sum() / n**2 / (runs * (runs - 1))
     spreads = [max(of_pictures - of_both, 0), of_runs]
-    width = np.sqrt((t.ppf(1 - level / 2, [groups - 1, runs - 1]) ** 2 * spreads).sum())
+    width = np.sqrt((t.ppf(1 - level / 2, [count - 1, runs - 1]) ** 2 * spreads).sum())
     return mean, max(mean - width, least), min(mean + width, 1)

@@ -19,13 +19,13 @@ from lib.judging import intervals
 MOST, DIGITS = 1000, 4
 
 
-def keep_scores(y_true, y_prob, families=None) -> dict:
+def keep_scores(y_true, y_prob, groups=None) -> dict:
     """Keep how probable the truth was to a model, from which sets of any coverage follow.
 
     Args: of the calibrating pictures.
         y_true: int (n,), positions of the classes.
         y_prob: float (n, classes), the model's own probabilities.
-        families: as in `intervals`; each counts as one picture (Lee, Barber and Willett 2023).
+        groups: as in `intervals`; each counts as one picture (Lee, Barber and Willett 2023).
 
     Returns:
         pictures: how many there are; scores: probabilities of the true class, the highest first, of
@@ -33,9 +33,9 @@ def keep_scores(y_true, y_prob, families=None) -> dict:
         most: both can only add classes.
     """
     of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
-    if families is None:
-        families = np.arange(len(y_true))
-    _, places, sizes = np.unique(families, return_inverse=True, return_counts=True)
+    if groups is None:
+        groups = np.arange(len(y_true))
+    _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(-of_truth, kind="stable")
     reached, kept = np.cumsum(1 / sizes[places[order]]), min(len(order), MOST)
     levels = np.arange(1, kept + 1) * len(sizes) / kept
@@ -98,7 +98,7 @@ def write_sets(y_prob, class_names, kept: dict, coverage: float) -> dict[str, li
     return {"set": written, "set_size": [len(names) for names in named]}
 
 
-def measure_sets(y_true, sets, families=None) -> dict:
+def measure_sets(y_true, sets, groups=None) -> dict:
     """Measure sets, bool (n, classes), of pictures that did not calibrate them.
 
     Returns:
@@ -110,12 +110,12 @@ def measure_sets(y_true, sets, families=None) -> dict:
         return {"n": 0} | dict.fromkeys(("coverage", "coverage_interval", "size", "size_interval"))
     sizes, held = sets.sum(axis=1), sets[np.arange(len(y_true)), y_true]
     scores = {"n": len(y_true), "coverage": float(held.mean())}
-    scores["coverage_interval"] = intervals.find_share_interval(held, families)
+    scores["coverage_interval"] = intervals.find_share_interval(held, groups)
     scores |= {"size": float(sizes.mean()), "size_interval": None}
-    count = len(y_true) if families is None else len(np.unique(families))
+    count = len(y_true) if groups is None else len(np.unique(groups))
     unusual = len(sizes) - np.bincount(sizes).max()
     if count >= intervals.FEWEST and unusual >= intervals.FEWEST_MISTAKES:
-        scores["size_interval"] = intervals.find_mean_interval(sizes, families, y_true)
+        scores["size_interval"] = intervals.find_mean_interval(sizes, groups, y_true)
     return scores
 
 

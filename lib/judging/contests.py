@@ -9,12 +9,12 @@ from lib.judging.intervals import LEVEL, find_share_interval
 from lib.judging.wording import join_names
 
 
-def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, families=None):
+def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups=None):
     """Add to the facts of each candidate what cross-validation tells of it.
 
     Args:
         facts: columns candidate, pictures_per_second and any others, a row a candidate.
-        y_true: int (n,). families: as in `intervals`.
+        y_true: int (n,). groups: as in `intervals`.
         y_prob: candidate to float (repeats, n, classes), answers to rows that were held out.
         accuracies: candidate to float (repeats, folds), of the folds that were held out.
 
@@ -27,7 +27,7 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
     rows = []
     for name, answers in y_prob.items():
         right = (answers.argmax(axis=2) == y_true).mean(axis=0)
-        rows.append((name, right.mean(), *find_share_interval(right, families), len(right)))
+        rows.append((name, right.mean(), *find_share_interval(right, groups), len(right)))
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
     scores["n"] = scores.n.astype("Int64")
     table = scores.merge(facts, on="candidate", how="outer")

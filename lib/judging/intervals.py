@@ -1,8 +1,8 @@
 """95 % intervals of shares and of means.
 
-Pictures of one family (copies, look-alikes, one group) say less than as many others: the number of
-pictures is divided by the design effect of families (Kish 1965), as Korn and Graubard (1998) do.
-Families are int (n,), equal for pictures that belong together, or None where none do.
+Pictures of one group (copies, look-alikes, one animal) say less than as many others: the number of
+pictures is divided by the design effect of groups (Kish 1965), as Korn and Graubard (1998) do.
+Groups are int (n,), equal for pictures that belong together, or None where none do.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.stats import t
 
 # The level of every test and interval.
 LEVEL = 0.05
-# With fewer pictures (families, where they come in families), for the ECE or a class, or fewer of
+# With fewer pictures (groups, where they come in groups), for the ECE or a class, or fewer of
 # right or of wrong answers, no interval holds often enough.
 FEWEST, FEWEST_FOR_ECE, FEWEST_IN_CLASS, FEWEST_MISTAKES = 20, 80, 5, 5
 
@@ -30,46 +30,46 @@ def wilson_interval(right: float, n: float, freedom: float = np.inf) -> list[flo
     return [float(low) if right > 0 else 0.0, float(high) if right < n else 1.0]
 
 
-def find_effect(values, families) -> float:
-    """Return the design effect of families on the sum of values (n,) around 0; 1 without any."""
-    if families is None:
+def find_effect(values, groups) -> float:
+    """Return the design effect of groups on the sum of values (n,) around 0; 1 without any."""
+    if groups is None:
         return 1.0
-    sums = np.bincount(families, values)
+    sums = np.bincount(groups, values)
     return max(1.0, float(sums @ sums / max(values @ values, 1e-300)))
 
 
-def drop_lonely(families):
-    """Return families, int (n,); None where each has one picture, so that nothing belongs together."""
-    if families is None or len(np.unique(families)) == len(families):
+def drop_lonely(groups):
+    """Return groups, int (n,); None where each has one picture, so that nothing belongs together."""
+    if groups is None or len(np.unique(groups)) == len(groups):
         return None
-    return families
+    return groups
 
 
-def count_members(y_true, families, num_classes: int) -> np.ndarray:
-    """Return how many independent pictures each class has: its families, or all: int (classes,)."""
-    if families is None:
+def count_members(y_true, groups, num_classes: int) -> np.ndarray:
+    """Return how many independent pictures each class has: its groups, or all: int (classes,)."""
+    if groups is None:
         return np.bincount(y_true, minlength=num_classes)
-    pairs = np.unique(np.stack([y_true, families]), axis=1)
+    pairs = np.unique(np.stack([y_true, groups]), axis=1)
     return np.bincount(pairs[0], minlength=num_classes)
 
 
-def find_share_interval(right, families=None) -> list[float]:
-    """Return the Wilson interval of the share of True in `right` (n,), with families."""
+def find_share_interval(right, groups=None) -> list[float]:
+    """Return the Wilson interval of the share of True in `right` (n,), with groups."""
     n, count = len(right), float(np.sum(right))
-    # The share is moved a little to 1/2: what is always right has families too.
-    effect = find_effect(right - (count + 1) / (n + 2), families)
+    # The share is moved a little to 1/2: what is always right has groups too.
+    effect = find_effect(right - (count + 1) / (n + 2), groups)
     return wilson_interval(count / effect, n / effect)
 
 
-def find_mean_interval(values, families=None, strata=None) -> list[float]:
+def find_mean_interval(values, groups=None, strata=None) -> list[float]:
     """Return the interval of the mean of values (n,): Student's t without skewness (Hall 1992).
 
     `strata`, int (n,), are what the counts are fixed of, as those of the classes are; they count
-    only where there are no families.
+    only where there are no groups.
     """
     n, residuals = len(values), values - np.mean(values)
-    if families is not None:
-        residuals = np.bincount(families, residuals)[np.unique(families)]
+    if groups is not None:
+        residuals = np.bincount(groups, residuals)[np.unique(groups)]
     elif strata is not None:
         counts = np.bincount(strata)[strata]
         means = np.bincount(strata, values)[strata] / counts
@@ -77,12 +77,12 @@ def find_mean_interval(values, families=None, strata=None) -> list[float]:
         # A class of one picture has no spread of its own, and all classes may have none.
         if np.abs(within).max() > 1e-9:
             residuals = np.where(counts > 1, within, residuals)
-    groups, squares = len(residuals), (residuals**2).sum()
+    count, squares = len(residuals), (residuals**2).sum()
     if squares == 0:
         return [float(np.mean(values))] * 2
-    skewness = groups**0.5 * (residuals**3).sum() / squares**1.5
-    limits = t.ppf([1 - LEVEL / 2, LEVEL / 2], groups - 1) / np.sqrt(groups)
+    skewness = count**0.5 * (residuals**3).sum() / squares**1.5
+    limits = t.ppf([1 - LEVEL / 2, LEVEL / 2], count - 1) / np.sqrt(count)
     if abs(skewness) > 1e-6:
-        powers = np.cbrt(1 + skewness * (limits - skewness / (6 * groups)))
+        powers = np.cbrt(1 + skewness * (limits - skewness / (6 * count)))
         limits = 3 / skewness * (powers - 1)
-    return (np.mean(values) - np.sqrt(squares * groups) / n * limits).tolist()
+    return (np.mean(values) - np.sqrt(squares * count) / n * limits).tolist()

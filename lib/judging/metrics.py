@@ -10,14 +10,14 @@ from lib.judging import calibration, intervals
 FEWEST_MISPLACED = 2
 
 
-def evaluate(y_true, y_prob, class_names, families=None) -> dict:
+def evaluate(y_true, y_prob, class_names, groups=None) -> dict:
     """Score one model.
 
     Args:
         y_true: int (n,), positions in `class_names`.
         y_prob: float (n, classes), rows sum to 1.
         class_names: text (classes,).
-        families: int (n,), equal for pictures that belong together; None where none do.
+        groups: int (n,), equal for pictures that belong together; None where none do.
 
     Returns:
         n; top1, top3: share of pictures whose true class is the most probable one, or one of the
@@ -28,7 +28,7 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
         None where there are too few pictures for one.
     """
     y_true, y_prob = np.asarray(y_true), np.asarray(y_prob)
-    families = intervals.drop_lonely(families)
+    groups = intervals.drop_lonely(groups)
     y_pred, of_truth = y_prob.argmax(axis=1), y_prob[np.arange(len(y_true)), y_true, None]
     # Of equal probabilities the first counts as the higher, as argmax has it.
     earlier = np.arange(y_prob.shape[1]) < y_true[:, None]
@@ -37,27 +37,27 @@ def evaluate(y_true, y_prob, class_names, families=None) -> dict:
     support, scores = matrix.sum(axis=1), {"n": len(y_true)}
     for name, right in (("top1", y_pred == y_true), ("top3", rank < 3)):
         scores[name] = float(right.mean())
-        scores[f"{name}_interval"] = intervals.find_share_interval(right, families)
-    scores |= score_matrix(matrix, y_true, y_pred, families)
+        scores[f"{name}_interval"] = intervals.find_share_interval(right, groups)
+    scores |= score_matrix(matrix, y_true, y_pred, groups)
     return scores | {
         "balanced_accuracy": scores["average_per_class"],
         "balanced_accuracy_interval": scores["average_per_class_interval"],
         "commonest": str(class_names[support.argmax()]),
         "baseline": float(support.max() / len(y_true)),
-        **measure_areas(y_true, y_prob, families),
-        **calibration.measure_calibration(y_true, y_prob, families),
-        **calibration.judge_temperature(y_true, y_prob, families),
-        **score_classes(y_true, y_pred, class_names, families),
+        **measure_areas(y_true, y_prob, groups),
+        **calibration.measure_calibration(y_true, y_prob, groups),
+        **calibration.judge_temperature(y_true, y_prob, groups),
+        **score_classes(y_true, y_pred, class_names, groups),
     }
 
 
-def score_classes(y_true, y_pred, class_names, families) -> dict[str, dict]:
+def score_classes(y_true, y_pred, class_names, groups) -> dict[str, dict]:
     """Return support, per_class (recall) and per_class_interval, as `evaluate` has them."""
     scores = {"support": {}, "per_class": {}, "per_class_interval": {}}
     for position, name in enumerate(class_names):
         chosen = y_true == position
         right = y_pred[chosen] == position
-        members = None if families is None else families[chosen]
+        members = None if groups is None else groups[chosen]
         scores["support"][name] = len(right)
         scores["per_class"][name] = float(right.mean()) if len(right) else None
         scores["per_class_interval"][name] = intervals.find_share_interval(right, members)
@@ -81,7 +81,7 @@ def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame
     return table.sort_values("pictures", ascending=False, kind="stable", ignore_index=True)[:count]
 
 
-def score_matrix(matrix: np.ndarray, y_true, y_pred, families) -> dict:
+def score_matrix(matrix: np.ndarray, y_true, y_pred, groups) -> dict:
     """Score a confusion matrix (`count_confusions` of the same answers), with intervals.
 
     average_per_class is the mean recall over classes with pictures, kappa that of Cohen (1960).
@@ -91,13 +91,13 @@ def score_matrix(matrix: np.ndarray, y_true, y_pred, families) -> dict:
     """
     support = matrix.sum(axis=1)
     shares, scores = _share_answers(matrix), {}
-    members = intervals.count_members(y_true, families, len(matrix))
+    members = intervals.count_members(y_true, groups, len(matrix))
     inverse = 1 / members[members > 0]
     enough = len(inverse) ** 2 / inverse.sum() >= intervals.FEWEST
     # A class of one picture says nothing of its spread.
     enough &= (inverse == 1).sum() <= inverse.sum() / 2
     in_class = 1 / inverse.mean() >= intervals.FEWEST_IN_CLASS
-    if families is not None:
+    if groups is not None:
         enough &= in_class and members[members > 0].min() > 1
     smooth = _weigh_pictures(shares * support[:, None])
     for name, (value, _, scale) in _weigh_pictures(matrix).items():
@@ -105,7 +105,7 @@ def score_matrix(matrix: np.ndarray, y_true, y_pred, families) -> dict:
         mean = (shares * influence).sum(axis=1)
         variance = (shares * influence**2).sum(axis=1) - mean**2
         variance *= support**2 / np.maximum(support - 1, 1)
-        effect = intervals.find_effect(influence[y_true, y_pred] - mean[y_true], families)
+        effect = intervals.find_effect(influence[y_true, y_pred] - mean[y_true], groups)
         # Degrees of freedom of a sum of variances (Satterthwaite 1946).
         freedom = variance.sum() ** 2 / (variance**2 / np.maximum(support - 1, 1)).sum()
         n = middle * (1 - middle) / (variance.sum() * effect)
@@ -150,7 +150,7 @@ def _weigh_pictures(matrix) -> dict:
     return scores
 
 
-def measure_areas(y_true, y_prob, families=None) -> dict:
+def measure_areas(y_true, y_prob, groups=None) -> dict:
     """Measure how well the probability of a class ranks its pictures above the others.
 
     Returns:
@@ -174,11 +174,11 @@ def measure_areas(y_true, y_prob, families=None) -> dict:
     scores |= {"roc_auc": float(areas.mean()), "pr_auc": float(precisions.mean())}
     # How many pictures are ranked too low, in all: with few, the interval would promise too much.
     misplaced = (np.minimum(support, len(y_true) - support)[classes] * (1 - areas)).sum()
-    members = intervals.count_members(y_true, families, len(support))[classes]
+    members = intervals.count_members(y_true, groups, len(support))[classes]
     enough = misplaced >= FEWEST_MISPLACED and members.min() >= intervals.FEWEST_IN_CLASS
     if enough and np.abs(influence).max() > 1e-12:
         values = areas.mean() + len(y_true) * influence
-        bounds = intervals.find_mean_interval(values, families, y_true)
+        bounds = intervals.find_mean_interval(values, groups, y_true)
         scores["roc_auc_interval"] = np.clip(bounds, 0, 1).tolist()
     return scores
 

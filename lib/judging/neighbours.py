@@ -15,7 +15,7 @@ BLOCK_BYTES = 1 << 26  # of similarities at a time
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The pictures nearest to each, those of its own family left out.
+    """The pictures nearest to each, those of its own group left out.
 
     Distances are Euclidean, between vectors of length 1; infinite where there is no such picture.
 
@@ -41,13 +41,13 @@ def scale_features(features) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-def find_neighbours(rows, y_true, suggested, families) -> Neighbours:
+def find_neighbours(rows, y_true, suggested, groups) -> Neighbours:
     """Compare every picture with every other, exactly, block by block.
 
     Args:
         rows: float32 (n, d), as `scale_features` returns them.
         y_true, suggested: int (n,), each picture's class, and the one to look for a neighbour in.
-        families: int (n,), equal for pictures that are known to belong together.
+        groups: int (n,), equal for pictures that are known to belong together.
     """
     n, count = len(rows), min(NEAREST, len(rows) - 1)
     nearest, distances = np.zeros((n, NEAREST), int), np.full((n, NEAREST), np.inf, np.float32)
@@ -56,7 +56,7 @@ def find_neighbours(rows, y_true, suggested, families) -> Neighbours:
     for start in range(0, n, step):
         block = slice(start, start + step)
         alike = rows[block] @ rows.T
-        alike[families[block, np.newaxis] == families] = -np.inf
+        alike[groups[block, np.newaxis] == groups] = -np.inf
         nearest[block, :count], distances[block, :count] = _take_nearest(alike, count)
         of_class = np.where(y_true[block, np.newaxis] == y_true, alike, -np.inf)
         _, apart = _take_nearest(of_class, count)

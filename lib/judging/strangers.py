@@ -24,16 +24,16 @@ def draw_sample(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:MOST])
 
 
-def keep_distances(training, validation, families=None, name="the model") -> dict[str, np.ndarray]:
+def keep_distances(training, validation, groups=None, name="the model") -> dict[str, np.ndarray]:
     """Keep what tells of any further picture whether it resembles the training pictures.
 
     Args:
         training, validation: float (n, d) and (m, d), features of either part.
-        families: int (m,), of the validation pictures, as in `intervals`; the first of each counts.
+        groups: int (m,), of the validation pictures, as in `intervals`; the first of each counts.
         name: of the model, for the error.
 
     Returns:
-        features: float16 (n, d), rows of length 1. distances: float32, ascending, one a family.
+        features: float16 (n, d), rows of length 1. distances: float32, ascending, one a group.
 
     Raises:
         ValueError: not all features are finite numbers.
@@ -43,8 +43,8 @@ def keep_distances(training, validation, families=None, name="the model") -> dic
         raise ValueError(
             f"{name} has features that are not finite: train it with PRECISION float32."
         )
-    if families is not None:
-        validation = validation[np.sort(np.unique(families, return_index=True)[1])]
+    if groups is not None:
+        validation = validation[np.sort(np.unique(groups, return_index=True)[1])]
     features = normalize(training).astype(np.float16)
     return {"features": features, "distances": np.sort(measure_distances(validation, features))}
 

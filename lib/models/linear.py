@@ -109,7 +109,7 @@ def find_logits(basis: Basis, weights: np.ndarray, chosen) -> np.ndarray:
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> tuple:
+def choose_penalty(basis, y_true, num_classes, chosen, groups, seed) -> tuple:
     """Choose the penalty under which rows that were held out are least surprising.
 
     The mean negative log-likelihood decides, at the temperature (Guo et al. 2017) that suits it best:
@@ -118,11 +118,11 @@ def choose_penalty(basis, y_true, num_classes, chosen, families, seed) -> tuple:
 
     Args:
         chosen: int (k,), the rows that may be looked at.
-        families: int (n,), as in `deal_folds`.
+        groups: int (n,), as in `deal_folds`.
 
     Returns penalty, temperature, and weights from which a fit with this penalty is near.
     """
-    fold = deal_folds(y_true[chosen], families[chosen], INNER_FOLDS, seed)
+    fold = deal_folds(y_true[chosen], groups[chosen], INNER_FOLDS, seed)
     asked_folds = range(min(INNER_FOLDS, -(-ENOUGH * INNER_FOLDS // len(chosen))))
     asked = np.concatenate([chosen[fold == held] for held in asked_folds])
     starts, best = [None] * INNER_FOLDS, (np.inf,)
@@ -148,13 +148,13 @@ def _find_temperature(logits, y_true) -> tuple[float, float]:
     return min(losses), float(steps[np.argmin(losses)])
 
 
-def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
+def cross_validate(basis, y_true, num_classes, groups, folds, seed) -> tuple:
     """Answer every row by classifiers that have not seen its label.
 
     Each chooses penalty and temperature for itself, among the rows that it learns from.
 
     Args:
-        y_true: int (n,). families: int (n,), as in `deal_folds`.
+        y_true: int (n,). groups: int (n,), as in `deal_folds`.
         folds: int (n, repeats), in which fold each row is, in each repeat.
 
     Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds),
@@ -169,7 +169,7 @@ def cross_validate(basis, y_true, num_classes, families, folds, seed) -> tuple:
         learned = np.flatnonzero(folds[:, repeat] != held)
         asked = np.flatnonzero(folds[:, repeat] == held)
         told = (basis, y_true, num_classes)
-        penalty, temperature, start = choose_penalty(*told, learned, families, seed)
+        penalty, temperature, start = choose_penalty(*told, learned, groups, seed)
         weights = fit_linear(*told, penalty, learned, start)
         return place, asked, softmax(find_logits(basis, weights, asked) / temperature, axis=1)
 

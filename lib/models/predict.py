@@ -11,6 +11,7 @@ from scipy.special import softmax
 from tqdm import tqdm
 
 from lib.data import pictures
+from lib.data.listing import escape
 from lib.machine import count_cores
 from lib.models.backbones import expose_features
 from lib.models.saved import open_model
@@ -87,7 +88,8 @@ def classify(
 def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
     usable, ranked = problems == "", np.take_along_axis(y_prob, best, axis=1)
     labels = np.where(usable[:, np.newaxis], names[best], "")
-    table = {"file": files, "label": labels[:, 0]}
+    # A name may be bytes that are no text, which no CSV file holds.
+    table = {"file": [escape(str(file)) for file in files], "label": labels[:, 0]}
     table["index"] = pd.Series(best[:, 0], dtype="Int64").where(usable)
     table["probability"] = ranked[:, 0]
     for place in range(1, best.shape[1]):

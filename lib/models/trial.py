@@ -15,31 +15,31 @@ ONE_IN, MOST = 10, 60
 VERSION = 2
 
 
-def set_apart(y_true, families, seed: int) -> np.ndarray:
-    """Choose a tenth of the training pictures, the classes in equal proportion, no family divided.
+def set_apart(y_true, groups, seed: int) -> np.ndarray:
+    """Choose a tenth of the training pictures, the classes in equal proportion, no group divided.
 
     Takes int (n,), positions of the classes, and int (n,), equal for what belongs together. Returns
     bool (n,); every class keeps pictures in the rest. A ValueError where the pictures are too few,
     or too much alike, to set any apart.
     """
-    y_true, families = np.asarray(y_true), np.asarray(families)
-    chosen = deal_folds(y_true, families, ONE_IN, seed) == 0
+    y_true, groups = np.asarray(y_true), np.asarray(groups)
+    chosen = deal_folds(y_true, groups, ONE_IN, seed) == 0
     lacking = ~np.isin(y_true, y_true[~chosen])
-    chosen &= ~np.isin(families, families[lacking])
+    chosen &= ~np.isin(groups, groups[lacking])
     if not chosen.any():
         raise ValueError(
             "No tenth of the training part can be set apart: its pictures are too few, or belong "
-            "to too few families. Fine-tuning needs more pictures."
+            "to too few groups. Fine-tuning needs more pictures."
         )
     return chosen
 
 
-def refit_head(features, y_true, num_classes, families, chosen, penalty, seed) -> keras.Model:
+def refit_head(features, y_true, num_classes, groups, chosen, penalty, seed) -> keras.Model:
     """Fit a linear head of 07 on some of its pictures, with its penalty, as 07 did on all of them.
 
     Args:
         features: float32 (n, d), of all.
-        y_true, families: int (n,), as in `set_apart`.
+        y_true, groups: int (n,), as in `set_apart`.
         chosen: bool (n,), the pictures to learn from.
         seed: decides the folds in which the temperature is found.
 
@@ -47,7 +47,7 @@ def refit_head(features, y_true, num_classes, families, chosen, penalty, seed) -
     """
     basis, chosen = linear.find_basis(features), np.flatnonzero(chosen)
     told = (basis, y_true, num_classes)
-    _, temperature, start = linear.choose_penalty(*told, chosen, families, seed)
+    _, temperature, start = linear.choose_penalty(*told, chosen, groups, seed)
     fitted = linear.fit_linear(*told, penalty, chosen, start)
     return contest.build_head(*basis.find_kernel(fitted), temperature)
 

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from lib.data import copies, demo
+from lib.data.hashes import _pair_hashes, find_candidates
+from lib.data.table import find_used
 
 
 @cache
@@ -16,9 +18,13 @@ def draw_pictures(count=120):
     return [np.asarray(demo.draw_picture(names[k % len(names)], rng)) for k, rng in enumerate(rngs)]
 
 
-def shrink(pictures):
-    sizes = [cv2.resize(picture, (16, 16), interpolation=cv2.INTER_AREA) for picture in pictures]
-    return np.stack(sizes)
+def shrink(pictures, side=16):
+    size = (side, side)
+    return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures])
+
+
+def find_alike(pictures, side=96):
+    return copies.find_alike(shrink(pictures), shrink(pictures, side))
 
 
 def compress(picture):
@@ -57,7 +63,7 @@ ALTERATIONS = {
 def test_altered_copies_are_found_and_nothing_else(name):
     alter, recall = ALTERATIONS[name]
     pictures = draw_pictures()
-    alike = copies.find_alike(shrink([*pictures, *map(alter, pictures)]))
+    alike = find_alike([*pictures, *map(alter, pictures)])
     right = alike[alike.b - alike.a == len(pictures)]
     assert len(right) / len(alike) >= 0.95
     assert len(right) / len(pictures) >= recall
@@ -68,7 +74,7 @@ def test_altered_copies_are_found_and_nothing_else(name):
 def test_recoloured_pictures_are_not_alike(degrees):
     pictures = draw_pictures()
     recoloured = [recolour(picture, degrees) for picture in pictures]
-    assert len(copies.find_alike(shrink([*pictures, *recoloured]))) <= 0.02 * len(pictures)
+    assert len(find_alike([*pictures, *recoloured])) <= 0.02 * len(pictures)
 
 
 def draw_symbol(rng):
@@ -83,7 +89,7 @@ def draw_symbol(rng):
 def test_symmetrical_pictures_are_found_once_and_not_with_themselves():
     rng = np.random.default_rng(5)
     symbols = [draw_symbol(rng) for _ in range(60)]
-    alike = copies.find_alike(shrink([*symbols, *map(compress, symbols)]))
+    alike = find_alike([*symbols, *map(compress, symbols)])
     right = alike.b - alike.a == 60
     assert right.sum() == 60 and right.mean() >= 0.95
     assert not alike.duplicated(["a", "b"]).any() and (alike.a < alike.b).all()
@@ -92,8 +98,8 @@ def test_symmetrical_pictures_are_found_once_and_not_with_themselves():
 def test_pictures_of_one_colour_are_alike_to_none():
     plain = np.full((30, 16, 16, 3), 90, np.uint8)
     plain[..., 0] += np.arange(30, dtype=np.uint8)[:, None, None]
-    assert copies.find_alike(plain).empty and copies.find_alike(plain[:1]).empty
-    assert list(copies.find_alike(plain[:0])) == ["a", "b", "distance", "mirrored"]
+    assert copies.find_alike(plain, plain).empty and copies.find_alike(plain[:1], plain).empty
+    assert list(copies.find_alike(plain[:0], plain)) == ["a", "b", "distance", "mirrored"]
 
 
 def cluster_hashes(rng, n):
@@ -109,7 +115,7 @@ def cluster_hashes(rng, n):
 def test_pairs_of_hashes_are_those_of_brute_force(n, most_bits):
     hashes = cluster_hashes(np.random.default_rng(n), n)
     hashes[1, 0] = hashes[0, 1]
-    found = list(zip(*(column.tolist() for column in copies._pair_hashes(hashes, most_bits))))
+    found = list(zip(*(column.tolist() for column in _pair_hashes(hashes, most_bits))))
     expected = {
         (a, b, turned)
         for a in range(n)
@@ -129,7 +135,7 @@ def test_distances_are_one_minus_the_correlation_and_the_most_alike_come_first()
     ]
     thumbnails = np.concatenate([base, *(base + noise).clip(0, 255).astype(np.uint8)])
     thumbnails[60:80] = thumbnails[60:80, :, ::-1]
-    alike = copies.find_alike(thumbnails)
+    alike = copies.find_alike(thumbnails, thumbnails)
     order = alike.sort_values(["distance", "a", "b"], ignore_index=True)
     pd.testing.assert_frame_equal(alike, order)
     assert alike.mirrored.any() and (alike.distance[:30] == 0).all() and alike.distance.max() > 0
@@ -146,52 +152,65 @@ def test_all_of_150_000_pairs_are_found(tmp_path):
     )
     near.clip(0, 255).astype(np.uint8).tofile(tmp_path / "store")
     store = np.memmap(tmp_path / "store", np.dtype([("thumbnail", "u1", (16, 16, 3))]), "r")
-    alike = copies.find_alike(store["thumbnail"])
+    alike = find_candidates(store["thumbnail"])
     assert len(alike) == 550 * 549 // 2 > 150_000
     assert not alike.mirrored.any() and not alike.duplicated(["a", "b"]).any()
 
 
+def draw_alike(rng, count):
+    """Draw pictures that all look alike, each with detail of its own: as X-rays are."""
+    coarse = cv2.GaussianBlur(shrink(draw_pictures()[:1], 160)[0], (0, 0), 5)
+    for _ in range(count):
+        fine = cv2.resize(rng.normal(0, 14, (60, 60, 1)), (160, 160), interpolation=cv2.INTER_CUBIC)
+        yield (coarse + fine[..., np.newaxis]).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_copies_are_found_among_pictures_that_are_all_alike_and_no_others(name):
+    pictures = list(draw_alike(np.random.default_rng(1), 14))
+    altered = [ALTERATIONS[name][0](picture) for picture in pictures]
+    assert len(find_candidates(shrink(pictures))) > 60, "they look alike"
+    assert find_alike(pictures).empty
+    alike = find_alike([*pictures, *altered])
+    assert (alike.b - alike.a == 14).all() and len(alike) >= 13
+
+
+def test_pictures_without_detail_are_taken_at_their_word():
+    smooth = [cv2.GaussianBlur(picture, (0, 0), 40) for picture in draw_pictures(20)]
+    alike = find_alike([*smooth, *map(compress, smooth)])
+    assert (alike.b - alike.a == 20).sum() == 20
+
+
 def list_pictures(*rows):
     pictures = pd.DataFrame(rows, columns=["file", "digest"])
-    return pictures.assign(label=pictures.file.str[0])
+    return pictures.assign(label=pictures.file.str[0], part="", problem="", action="")
 
 
 def test_copies_are_kept_together_or_left_out_and_contradictory_ones_are_named():
-    pictures = list_pictures(("a/1", "x"), ("a/2", "x"), ("a/3", "y"), ("a/4", "z"), ("b/1", "z"))
-    kept, checks = copies.settle_copies(pictures, "together")
+    rows = [("a/1", "x"), ("a/2", "x"), ("a/3", "y"), ("a/4", "z"), ("b/1", "z")]
     problems = {"a/1": "duplicate", "a/2": "duplicate"}
     contradictory = {"a/4": "duplicate_other_class", "b/1": "duplicate_other_class"}
-    pd.testing.assert_frame_equal(kept, pictures)
-    assert dict(zip(checks.file, checks.problem)) == problems | contradictory
-    assert set(checks.action) == {"kept, same part"}
-    kept, checks = copies.settle_copies(pictures, "drop")
-    del problems["a/1"]
-    assert list(kept.file) == ["a/1", "a/3"] and list(kept.index) == [0, 1]
-    assert dict(zip(checks.file, checks.problem)) == problems | contradictory
-    assert set(checks.action) == {"left out"}
-    with pytest.raises(ValueError, match="DUPLICATES.*'none'.*together.*drop"):
-        copies.settle_copies(pictures, "none")
+    table = list_pictures(*rows)
+    copies.note_copies(table, "together")
+    assert dict(zip(table.file, table.problem)) == problems | contradictory | {"a/3": ""}
+    assert set(table.action[table.problem != ""]) == {"kept, same part"}
+    table = list_pictures(*rows)
+    copies.note_copies(table, "drop")
+    assert list(table.file[find_used(table)]) == ["a/1", "a/3"]
+    assert set(table.action[table.problem != ""]) == {"left out"}
+    table = list_pictures(*rows).assign(part=["train", "validation", "", "", ""])
+    copies.note_copies(table, "drop")
+    assert list(table.file[find_used(table)]) == ["a/2", "a/3"], "that of validation stays"
 
 
-def test_alike_pictures_are_named_with_their_partners_and_across_classes_told_apart():
-    pictures = list_pictures(("b/1", "1"), ("a/1", "2"), ("a/2", "3"), ("a/3", "4"), ("a/4", "5"))
-    alike = pd.DataFrame(
-        [(2, 3, 0.0, True), (0, 1, 0.01, False), (1, 3, 0.02, False)],
-        columns=["a", "b", "distance", "mirrored"],
-    )
-    near, checks = copies.list_alike(pictures, alike)
-    assert near.to_numpy().tolist() == [
-        ["a/2", "a/3", 0.0, True],
-        ["b/1", "a/1", 0.01, False],
-        ["a/1", "a/3", 0.02, False],
-    ]
+def test_alike_pictures_are_named_and_across_classes_told_apart():
+    files = ["a/1", "a/2", "a/3", "a/4", "b/1"]
+    table = list_pictures(*((file, file) for file in files))
+    pairs = [("a/2", "a/3"), ("b/1", "a/1"), ("a/1", "a/3")]
+    copies.note_alike(table, pd.DataFrame(pairs, columns=["file", "other"]))
     other_class = "near_duplicate_other_class"
-    assert checks.to_numpy().tolist() == [
-        ["a/1", other_class, "kept"],
-        ["a/2", "near_duplicate", "kept"],
-        ["a/3", "near_duplicate", "kept"],
-        ["b/1", other_class, "kept"],
-    ]
-    near, checks = copies.list_alike(pictures, alike[:0])
-    assert list(near) == ["file", "other", "distance", "mirrored"] and near.empty
-    assert list(checks) == ["file", "problem", "action"] and checks.empty
+    expected = [other_class, "near_duplicate", "near_duplicate", "", other_class]
+    assert list(table.problem) == expected
+    before = table.copy()
+    copies.note_alike(table, pd.DataFrame(columns=["file", "other"], dtype=str))
+    assert table.equals(before)

@@ -1,6 +1,7 @@
 """Notebook 01 from end to end: copies, groups, given parts, and errors before long work."""
 
 import io
+import os
 import shutil
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ from PIL import Image
 
 from lib import chain, runner, workspace
 from lib.data.demo import draw_picture
+from lib.data.pictures import BEING_READ
 from lib.data.split import read_split
+from lib.machine import count_cores
 from lib.storage import read_table
 
 SMALL = {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1}
@@ -58,7 +61,9 @@ def test_copies_are_listed_with_their_partners_and_look_alikes_share_a_part(ws, 
         f"Fungi/near$_{n}$.png": str(n % 4 > 0) for n in numbers
     }
     assert near.distance.astype(float).is_monotonic_increasing
-    checks = read_table(ws.results / "checks.csv").groupby("problem").file.apply(set)
+    checks = read_table(ws.results / "checks.csv")
+    assert not checks.file.duplicated().any()
+    checks = checks.groupby("problem").file.apply(set)
     assert checks["duplicate_other_class"] == {"Aves/copy.jpg", "Fungi/01.jpg"}
     assert checks["near_duplicate_other_class"] == {*near.file, *near.other}
     part = read_split(ws).set_index("file").part
@@ -87,13 +92,18 @@ def test_validation_folder_beside_train_is_used_and_said(ws, monkeypatch):
     draw_creatures(ws.train)
     draw_creatures(ws.train.parent / "val", per_class=6, seed=1)
     shutil.copy(ws.train.parent / "val/Aves/01.jpg", ws.train / "Aves/leaked.jpg")
+    with Image.open(ws.train.parent / "val/Aves/02.jpg") as picture:
+        picture.resize((200, 150)).save(ws.train / "Aves/near.jpg")
     assert not prepare(ws, monkeypatch)
     table = read_split(ws)
     held = table[table.part == "validation"]
     assert len(held) == 12 and held.file.str.startswith("../val/").all()
     assert all((ws.train / file).is_file() for file in table.file)
     checks = read_table(ws.results / "checks.csv")
-    assert list(checks.file[checks.problem == "in_both_parts"]) == ["Aves/leaked.jpg"]
+    left = checks[checks.action == "left out"].set_index("file").problem
+    assert dict(left) == dict.fromkeys(["Aves/leaked.jpg", "Aves/near.jpg"], "in_both_parts")
+    assert not checks.file.duplicated().any()
+    assert "left out of train, a copy is validated on: 2" in read_output(ws)
     assert f"validation: {ws.train.parent / 'val'}" in read_output(ws)
 
 
@@ -123,10 +133,33 @@ def test_damaged_and_doubtful_pictures_are_listed_and_shown(ws, monkeypatch):
     found = {(row.file, row.problem, row.action) for row in checks.itertuples()}
     assert found == {
         ("Aves/cut.jpg", "corrupt", "left out"),
-        ("Fungi/dark.jpg", "one_colour", "kept"),
-        ("Fungi/dark.jpg", "very_dark", "kept"),
+        ("Fungi/dark.jpg", "one_colour;very_dark", "kept"),
     }
     assert (ws.results / "figures/doubtful.png").exists()
+
+
+DEADLY = """
+import os
+
+def decode_jpeg(data, **options):
+    if b"deadly" in data:
+        os.abort()
+    raise ValueError("Pillow is to read it")
+"""
+
+
+def test_dead_kernel_is_told_with_the_pictures_that_were_being_read(ws, monkeypatch, tmp_path):
+    draw_creatures(ws.train, per_class=6)
+    with (ws.train / "Fungi/03.jpg").open("ab") as file:
+        file.write(b"deadly")
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake/simplejpeg.py").write_text(DEADLY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
+    failure = prepare(ws, monkeypatch)
+    assert "01_data_prep: its kernel died while it read " in failure and "memory" not in failure
+    assert str(ws.train / "Fungi/03.jpg") in failure
+    assert failure.count(".jpg") <= count_cores(), "what was read before is not blamed"
+    assert BEING_READ not in os.environ and not list(ws.scratch.glob("being_read_*"))
 
 
 def test_scratch_that_cannot_be_written_is_named(ws, draw_classes, capsys):

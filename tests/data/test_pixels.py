@@ -70,7 +70,7 @@ def test_only_added_pictures_are_decoded(prepared, draw_classes, prepare_set, mo
 
 def test_sizes_and_facts_share_a_decoding(ws, draw_classes, monkeypatch):
     draw_classes(ws.train, 1)
-    files, decoded = labels.list_pictures(ws.train).file, count_decodings(monkeypatch)
+    files, decoded = labels.list_pictures(ws, ws.train).file, count_decodings(monkeypatch)
     pixels.prepare(ws.train, files, [10, 14, 200, 300], ws.scratch)
     assert len(decoded) == 2 * len(files)
 
@@ -85,7 +85,7 @@ def test_picture_that_fails_at_one_size_is_unusable_at_all(ws, draw_classes, mon
         return decode(data, least_side)
 
     monkeypatch.setattr(pictures, "decode", fail_when_large)
-    files = labels.list_pictures(ws.train).file
+    files = labels.list_pictures(ws, ws.train).file
     table = pixels.prepare(ws.train, files, [8, 300], ws.scratch)
     assert list(table.file[table.problem == "corrupt"]) == ["red/001.png"]
     assert measure_store(ws.scratch, 8) == measure_store(ws.scratch, 300) == 5
@@ -112,7 +112,7 @@ def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     ws, draw_classes, doomed, call
 ):
     draw_classes(ws.train, 100)
-    files = list(labels.list_pictures(ws.train).file)
+    files = list(labels.list_pictures(ws, ws.train).file)
     scratch, whole = ws.scratch / "killed", ws.scratch / "whole"
     process = multiprocessing.get_context("spawn").Process(
         target=prepare_and_die, args=(ws.train, files, scratch, doomed, call)
@@ -125,7 +125,7 @@ def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     assert tables[0].equals(tables[1])
     for name in ("facts", "pixels_8", "pixels_12"):
         for end in (".rows", ".index"):
-            killed, expected = (f / "loader_2" / f"{name}{end}" for f in (scratch, whole))
+            killed, expected = (f / "loader_3" / f"{name}{end}" for f in (scratch, whole))
             assert killed.read_bytes() == expected.read_bytes()
 
 
@@ -179,7 +179,7 @@ def test_picture_changed_since_01_is_an_error_that_names_it(prepared, new_conten
 def test_damaged_pixels_are_decoded_again_by_whoever_opens_them(prepared):
     files = read_split(prepared).file
     expected = pixels.open_pixels(prepared, files, 8)[:]
-    rows = prepared.scratch / "loader_2/pixels_8.rows"
+    rows = prepared.scratch / "loader_3/pixels_8.rows"
     rows.write_bytes(rows.read_bytes()[:1000] + bytes(700))
     assert np.array_equal(pixels.open_pixels(prepared, files, 8)[:], expected)
 
@@ -243,7 +243,7 @@ def test_kept_pixels_come_back_without_any_picture(kept, read_all):
 
 
 def test_damaged_copy_of_pixels_is_noticed_and_made_anew(kept, capsys):
-    copy = kept.results.parent / "results_pixels/loader_2/pixels_8.rows"
+    copy = kept.results.parent / "results_pixels/loader_3/pixels_8.rows"
     content = bytearray(copy.read_bytes())
     content[1000] ^= 1
     copy.write_bytes(content)

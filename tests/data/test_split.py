@@ -1,5 +1,4 @@
 import shutil
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -7,6 +6,7 @@ import pytest
 
 from lib.data import split
 from lib.data.split import identify_set, read_split
+from lib.data.table import check_classes, list_checks
 from lib.storage import read_table
 
 
@@ -14,15 +14,21 @@ def list_pictures(**support):
     rows = [(f"{name}/{i:04d}.jpg", name) for name, count in support.items() for i in range(count)]
     listed = pd.DataFrame(rows, columns=["file", "label"])
     return listed.assign(
-        digest=[f"content {row}" for row in range(len(rows))], family=range(len(rows))
+        digest=[f"content {row}" for row in range(len(rows))], group=range(len(rows))
     )
 
 
 def give_copies(pictures, **same_as):
-    """Give some pictures, named by row, the content of an earlier row, and all their families."""
+    """Give some pictures, named by row, the content of an earlier row, and all their groups."""
     rows = [same_as.get(f"row{row}", row) for row in pictures.index]
     pictures = pictures.assign(digest=[f"content {row}" for row in rows])
-    return pictures.assign(family=split.find_families(pictures))
+    return pictures.assign(group=split.find_groups(pictures.drop(columns="group")))
+
+
+def split_files(pictures, seed):
+    """Return split.csv of some pictures."""
+    table = pictures[["file", "label"]].assign(part=split.split(pictures, seed))
+    return table.sort_values("file", ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,7 @@ def insects():
 
 def test_split_of_10010_pictures_is_8008_and_2002_stratified_and_disjoint(insects):
     assert len(insects) == 10_010
-    table = split.split(insects, 42)
+    table = split_files(insects, 42)
     parts = {part: rows for part, rows in table.groupby("part")}
     assert {part: len(rows) for part, rows in parts.items()} == {"train": 8008, "validation": 2002}
     assert not set(parts["train"].file) & set(parts["validation"].file)
@@ -50,7 +56,7 @@ def test_same_seed_gives_the_same_file_whatever_the_order_of_the_rows(ws, insect
         ("shuffled", insects.sample(frac=1, random_state=0), 1),
         ("other", insects, 2),
     ):
-        ws.save_table(split.split(table, seed), f"{name}.csv")
+        ws.save_table(split_files(table, seed), f"{name}.csv")
     a, b, shuffled, other = (
         ws.file(f"{name}.csv").read_bytes() for name in ("a", "b", "shuffled", "other")
     )
@@ -63,15 +69,15 @@ def test_added_picture_moves_at_most_two_others(insects):
     for seed in range(60):
         fewer = few.sample(300, random_state=seed)  # the sizes of the classes differ each time
         more = pd.concat([fewer, insects[insects.label == f"class{seed % 10}"].tail(1)])
-        before, after = (split.split(t, seed).set_index("file").part for t in (fewer, more))
+        before, after = (split_files(t, seed).set_index("file").part for t in (fewer, more))
         assert len(after) == len(before) + 1
         assert (before != after[before.index]).sum() <= 2
 
 
 def test_version_of_the_loader_moves_no_picture(insects, monkeypatch):
-    before = split.split(insects, 1)
+    before = split_files(insects, 1)
     monkeypatch.setattr(split, "LOADER_VERSION", split.LOADER_VERSION + 1)
-    assert split.split(insects, 1).equals(before)
+    assert split_files(insects, 1).equals(before)
 
 
 def test_equal_contents_share_a_part_also_across_classes_and_the_classes_keep_their_fifths():
@@ -79,7 +85,7 @@ def test_equal_contents_share_a_part_also_across_classes_and_the_classes_keep_th
     copies = {f"row{row + 1}": row for row in range(0, 30, 2)} | {f"row{90 + k}": k for k in (2, 4)}
     listed, parts = give_copies(listed, **copies), set()
     for seed in range(20):
-        table = split.split(listed.sample(frac=1, random_state=seed), seed)
+        table = split_files(listed.sample(frac=1, random_state=seed), seed)
         part = table.merge(listed, on=["file", "label"]).groupby("digest").part
         assert (part.nunique() == 1).all()
         parts |= {part.first()["content 2"]}
@@ -88,54 +94,58 @@ def test_equal_contents_share_a_part_also_across_classes_and_the_classes_keep_th
     assert parts == {"train", "validation"}
 
 
-def test_family_is_what_contents_groups_and_likeness_connect():
+def test_group_is_what_contents_groups_and_likeness_connect():
     listed = list_pictures(a=8)
     listed["digest"] = list("ppqrstuv")
     listed["group"] = ["", "g", "g", "", "h", "", "h", ""]
     # 0 and 1 are equal, 1 and 2 of one group, 2 looks like 3; 4 and 6 are of one group.
-    family = split.find_families(listed, np.array([["q", "r"], ["u", "t"]]))
-    connected = {frozenset(np.flatnonzero(family == one).tolist()) for one in family}
+    group = split.find_groups(listed, np.array([["q", "r"], ["u", "t"]]))
+    connected = {frozenset(np.flatnonzero(group == one).tolist()) for one in group}
     assert connected == {frozenset(f) for f in ({0, 1, 2, 3}, {4, 5, 6}, {7})}
-    assert len(set(split.find_families(listed.drop(columns="group")))) == 7
+    assert len(set(split.find_groups(listed.drop(columns="group")))) == 7
 
 
-def test_families_never_stand_on_both_sides_and_classes_keep_their_fifths(insects):
+def test_groups_never_stand_on_both_sides_and_classes_keep_their_fifths(insects):
     rng = np.random.default_rng(0)
     few = insects.groupby("label").head(100).reset_index(drop=True)
     groups = [f"animal {number}" if number < 150 else "" for number in rng.integers(0, 300, 1000)]
     few = few.assign(group=groups)
-    few["family"] = split.find_families(few)
-    table = split.split(few, 3).merge(few, on=["file", "label"])
-    assert (table.groupby("family").part.nunique() == 1).all()
+    few["group"] = split.find_groups(few)
+    table = split_files(few, 3).merge(few, on=["file", "label"])
+    assert (table.groupby("group").part.nunique() == 1).all()
     held = table[table.part == "validation"].groupby("label").size()
     assert (held - 20).abs().max() <= 1 and held.sum() == 200
 
 
-def test_class_of_a_few_large_families_gives_its_smallest():
+def test_class_of_a_few_large_groups_gives_its_smallest():
     listed = list_pictures(a=30, b=20)
     listed["group"] = [f"patient {number // 10}" for number in range(30)] + [""] * 20
-    listed["family"] = split.find_families(listed)
-    table = split.split(listed, 0)
+    listed["group"] = split.find_groups(listed)
+    table = split_files(listed, 0)
     counts = table[table.part == "validation"].label.value_counts()
     assert counts.to_dict() == {"a": 10, "b": 4}
 
 
-def test_class_of_copies_of_one_picture_is_an_error_that_names_it():
+def make_table(pictures):
+    return pictures.assign(problem="", action="")
+
+
+def test_class_of_copies_of_one_picture_is_an_error_that_names_it(ws):
     listed = give_copies(list_pictures(a=6, b=9), **{f"row{row}": 0 for row in range(6)})
+    listed["part"] = split.split(listed, 0)
     with pytest.raises(ValueError, match="one part alone: a\\. "):
-        split.split(listed, 0)
+        check_classes(make_table(listed), ws)
 
 
-def test_given_parts_are_kept_and_a_family_of_both_stays_in_validation_alone():
-    listed = give_copies(list_pictures(a=6, b=6), row7=2)
-    listed["part"] = ["train", "train", "train", "train", "validation", "train"] + [
+def test_given_parts_are_kept_and_a_group_of_both_stays_in_validation_alone():
+    table = make_table(give_copies(list_pictures(a=6, b=6), row7=2))
+    table["part"] = ["train", "train", "train", "train", "validation", "train"] + [
         "train", "validation", "train", "train", "train", "validation",
     ]  # fmt: skip
-    table, checks = split.keep_parts(listed)
-    assert checks.to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
-    assert Counter(table.part) == {"train": 8, "validation": 3} and len(table) == 11
-    with pytest.raises(ValueError, match="one part alone: b\\. "):
-        split.keep_parts(listed[(listed.label == "a") | (listed.part == "train")])
+    before = table.part.copy()
+    split.note_both_parts(table)
+    assert list_checks(table).to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
+    assert (table.part == before).all()
 
 
 def test_identity_follows_contents_labels_and_parts_and_nothing_else(
@@ -165,12 +175,15 @@ def test_identity_follows_contents_labels_and_parts_and_nothing_else(
     assert identify_set(prepared) not in seen, "one picture has another content, and the same name"
 
 
-def test_families_of_files_are_read_as_01_wrote_them_and_lonely_ones_without_it(prepared):
+def test_groups_of_files_are_read_as_01_wrote_them(prepared):
     files = split.read_split(prepared).file
-    assert sorted(split.read_families(prepared, files)) == list(range(len(files)))
+    assert sorted(split.read_groups(prepared, files)) == list(range(len(files)))
     pictures = read_table(prepared.results / "pictures.csv")
     prepared.save_table(
-        pictures.assign(family=[k // 2 for k in range(len(pictures))]), "pictures.csv"
+        pictures.assign(group=[k // 2 for k in range(len(pictures))]), "pictures.csv"
     )
-    families = split.read_families(prepared, pictures.file[:6])
-    assert list(families) == [0, 0, 1, 1, 2, 2]
+    groups = split.read_groups(prepared, pictures.file[:6])
+    assert list(groups) == [0, 0, 1, 1, 2, 2]
+    prepared.save_table(pictures.drop(columns="group"), "pictures.csv")
+    with pytest.raises(ValueError, match="pictures.csv is of an earlier version: run 01"):
+        split.read_groups(prepared, files)

@@ -74,12 +74,12 @@ def test_classes_are_listed_worst_first_with_intervals(gathered):
 
 def test_sets_are_judged_on_the_half_that_did_not_calibrate_them():
     rng = np.random.default_rng(0)
-    y_true, families = np.arange(400) % 4, np.repeat(np.arange(100), 4)
-    found = answers.Answers(["a", "b", "c", "d"], np.arange(400), y_true, families)
+    y_true, groups = np.arange(400) % 4, np.repeat(np.arange(100), 4)
+    found = answers.Answers(["a", "b", "c", "d"], np.arange(400), y_true, groups)
     y_prob = rng.dirichlet(np.ones(4), 400) / 2 + np.eye(4)[y_true] / 4
     y_prob /= y_prob.sum(axis=1, keepdims=True)
     found.add(make_about("cnn"), y_prob)
-    assert found.kept["cnn"]["pictures"] == 50, "families count as one"
+    assert found.kept["cnn"]["pictures"] == 50, "groups count as one"
     score = found.judge_sets("cnn", 0.9)
     assert score["n"] == 200 and score["coverage"] > 0.8 and 1 <= score["size"] <= 4
     table = found.list_sets(0.9)
@@ -90,10 +90,10 @@ def test_sets_are_judged_on_the_half_that_did_not_calibrate_them():
     assert ((table.low <= table.coverage) & (table.coverage <= table.high)).all()
 
 
-@pytest.mark.parametrize("families", [None, np.zeros(8, int)])
-def test_a_single_family_calibrates_and_judges_nothing(families):
-    count = 1 if families is None else 8
-    found = answers.Answers(["a", "b"], np.arange(count), np.arange(count) % 2, families)
+@pytest.mark.parametrize("groups", [None, np.zeros(8, int)])
+def test_a_single_group_calibrates_and_judges_nothing(groups):
+    count = 1 if groups is None else 8
+    found = answers.Answers(["a", "b"], np.arange(count), np.arange(count) % 2, groups)
     found.add(make_about("cnn"), np.tile([0.7, 0.3], (count, 1)))
     score = found.judge_sets("cnn", 0.9)
     assert score["n"] == 0 and score["coverage"] is None and score["size"] is None

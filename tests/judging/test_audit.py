@@ -1,14 +1,13 @@
-import nbformat
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from planted import draw_features, measure_ranking, plant_labels
 from scipy.special import softmax
 
-from lib.data import split
 from lib.judging import audit, neighbours
-from lib.models import finetuning, linear, saved
-from lib.workspace import REPOSITORY
+from lib.models import linear
 
 
 def draw_answers(truth, seed, apart=4, too_sure=1.5):
@@ -19,21 +18,21 @@ def draw_answers(truth, seed, apart=4, too_sure=1.5):
     return softmax(too_sure * logits, axis=1)
 
 
-def answer(features, y_true, families=None):
-    families = np.arange(len(y_true)) if families is None else families
-    return audit.answer_held_out(linear.find_basis(features), y_true, families, 5, 0)[0]
+def answer(features, y_true, groups=None):
+    groups = np.arange(len(y_true)) if groups is None else groups
+    return audit.answer_held_out(linear.find_basis(features), y_true, groups, 5, 0)[0]
 
 
-def estimate(y_prob, y_true, families=None):
-    families = np.arange(len(y_true)) if families is None else families
-    return audit.estimate_wrong(y_prob, y_true, families)
+def estimate(y_prob, y_true, groups=None):
+    groups = np.arange(len(y_true)) if groups is None else groups
+    return audit.estimate_wrong(y_prob, y_true, groups)
 
 
 def test_no_answer_comes_from_a_copy_of_the_picture():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(100, 64)).astype(np.float32)
-    labels, families = np.tile(rng.integers(0, 4, 100), 2), np.tile(np.arange(100), 2)
-    y_prob = answer(np.tile(features, (2, 1)), labels, families)
+    labels, groups = np.tile(rng.integers(0, 4, 100), 2), np.tile(np.arange(100), 2)
+    y_prob = answer(np.tile(features, (2, 1)), labels, groups)
     assert (y_prob.argmax(axis=1) == labels).mean() < 0.45, "labels drawn at random can't be known"
 
 
@@ -85,8 +84,8 @@ def test_copies_of_each_picture_widen_the_interval():
     labels, _ = plant_labels(truth, 0.1, 0)
     y_prob = draw_answers(truth, 0)
     _, low, high = estimate(y_prob, labels)[0]
-    y_prob, labels, families = np.tile(y_prob, (5, 1)), np.tile(labels, 5), np.arange(1000) % 200
-    _, *told = estimate(y_prob, labels, families)[0]
+    y_prob, labels, groups = np.tile(y_prob, (5, 1)), np.tile(labels, 5), np.arange(1000) % 200
+    _, *told = estimate(y_prob, labels, groups)[0]
     _, *not_told = estimate(y_prob, labels)[0]
     assert told == pytest.approx([5 * low, 5 * high])
     assert told[0] < not_told[0] and told[1] > not_told[1]
@@ -126,7 +125,7 @@ def test_earlier_corrections_are_carried_along_and_stand_once():
     rows = [("./b/2.png", "a"), ("b\\2.png", "a"), ("a/5.png", ""), ("b\\3.png", "a")]
     earlier = pd.DataFrame(rows, columns=["file", "label"])
     files = ["a/1.png", "b/2.png", "b/3.png", "a/5.png", "b/5.png"]
-    carried = audit.carry_corrections(template, earlier, files)
+    carried = audit.carry_corrections(template, earlier, files, Path("train"))
     assert carried.to_numpy().tolist() == [
         ["a/1.png", "a", "b", 0.1],
         ["b/2.png", "a", "a", 0.2],
@@ -135,19 +134,19 @@ def test_earlier_corrections_are_carried_along_and_stand_once():
     ]
 
 
-def test_a_class_of_few_pictures_or_of_one_family_is_answered_too():
+def test_a_class_of_few_pictures_or_of_one_group_is_answered_too():
     features, truth = draw_features(30, 2, 0)
     labels = np.r_[truth, [2, 2]]
     features = np.r_[features, features[:2] + 1][:, :8].astype(np.float32)
-    for families in (np.arange(32), np.r_[np.arange(30), [30, 30]]):
-        y_prob = answer(features, labels, families)
+    for groups in (np.arange(32), np.r_[np.arange(30), [30, 30]]):
+        y_prob = answer(features, labels, groups)
         assert np.isfinite(y_prob).all()
         table = audit.rank_labels(y_prob, labels)
         found = neighbours.find_neighbours(
-            neighbours.scale_features(features), labels, table.suggested.to_numpy(), families
+            neighbours.scale_features(features), labels, table.suggested.to_numpy(), groups
         )
         outliers = neighbours.find_outliers(found.spread, labels)
-        (_, low, high), _ = estimate(y_prob, labels, families)
+        (_, low, high), _ = estimate(y_prob, labels, groups)
         assert low <= 2 <= high and outliers.shape == (32,)
 
 
@@ -163,31 +162,3 @@ def test_next_to_label_are_unsure_and_no_copies_of_each_other():
     assert (chosen < 10).sum() <= 1, "ten copies count as one"
     assert sorted(audit.choose_next(rows, y_prob, 100)) == list(range(60))
     assert len(audit.choose_next(rows[:0], y_prob[:0], 5)) == 0
-
-
-def test_before_and_after_are_compared_on_unchanged_labels_alone():
-    files = [f"{k}.png" for k in range(40)]
-    before = pd.DataFrame({"file": files, "label": "a", "predicted": ["b"] * 20 + ["a"] * 20})
-    after = before.assign(predicted="a").drop(index=39)
-    after.loc[0, "label"] = "b"
-    families = pd.Series(range(40), index=files)
-    found = audit.compare_answers(before, after, families)
-    assert (found["n"], found["changed"]) == (38, 2)
-    assert found["before"] == pytest.approx(19 / 38) and found["after"] == 1
-    assert found["low"] > 0 and found["p_value"] < 1e-4
-    assert audit.compare_answers(before, after[:0], families) == {"n": 0, "changed": 40}
-
-
-@pytest.mark.parametrize("asked", ["", "baseline_cnn"])
-def test_without_kept_features_the_error_names_the_notebooks_that_make_them(prepared, asked):
-    path = REPOSITORY / "notebooks/09_label_audit.ipynb"
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
-    (source,) = [text for text in cells if "find_transfer" in text]
-    told = {"ws": prepared, "MODEL": asked, "saved": saved, "finetuning": finetuning}
-    with pytest.raises(FileNotFoundError, match="07_backbones or 04_resnet50_transfer"):
-        exec(source, told)
-    about = {"name": "baseline_cnn", "notebook": "02_baseline_cnn", "weights": "from scratch"}
-    about |= {"split_hash": split.identify_set(prepared)}
-    prepared.save_json(about, "models/baseline_cnn.json")
-    with pytest.raises(FileNotFoundError, match="There are: none"):
-        exec(source, told)

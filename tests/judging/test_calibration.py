@@ -73,16 +73,16 @@ def test_answers_nearly_all_alike_fit_no_temperature_and_bound_no_error(right):
     assert calibration.judge_temperature(y_true, y_prob)["temperature"] == 1
 
 
-def test_pictures_of_a_family_stand_in_one_half():
+def test_pictures_of_a_group_stand_in_one_half():
     rng = np.random.default_rng(0)
-    families = np.repeat(np.arange(40), 5)
+    groups = np.repeat(np.arange(40), 5)
     y_true = np.repeat(rng.integers(0, 2, 40), 5)
     y_prob = rng.dirichlet(np.ones(2), 200)
     seen = []
     fit = calibration.fit_temperature
     calibration.fit_temperature = lambda truth, prob: seen.append(prob) or 1.0
     try:
-        calibration.judge_temperature(y_true, y_prob, families)
+        calibration.judge_temperature(y_true, y_prob, groups)
     finally:
         calibration.fit_temperature = fit
     chosen = {int(np.flatnonzero((y_prob == row).all(axis=1))[0]) // 5 for row in seen[0]}

@@ -237,9 +237,9 @@ def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_estab
         sentence = claims.describe_change("frozen", "tuned", was_right, other)
         assert f"so {better} is better" in sentence and "establish" not in sentence
     # What belongs together says less.
-    families = np.arange(240) // 17
-    sentence = claims.describe_change("frozen", "tuned", was_right, other, families)
+    groups = np.arange(240) // 17
+    sentence = claims.describe_change("frozen", "tuned", was_right, other, groups)
     assert "doesn't establish" in sentence and "exact" not in sentence
-    assert sentence.endswith("(McNemar, families counted once).")
+    assert sentence.endswith("(McNemar, groups counted once).")
     same = claims.describe_change("frozen", "tuned", was_right, was_right)
     assert "corrects 0" in same and "doesn't establish" in same and "p = 1" in same

@@ -8,24 +8,24 @@ from scipy.special import softmax
 from lib.judging import calibration, conformal
 
 
-def draw_answers(n, classes=10, families=None, seed=0, strength=2.0, overconfidence=1.7):
-    """Draw answers of a model that is too sure; pictures of a family are copies of one."""
+def draw_answers(n, classes=10, groups=None, seed=0, strength=2.0, overconfidence=1.7):
+    """Draw answers of a model that is too sure; pictures of a group are copies of one."""
     rng = np.random.default_rng(seed)
-    families = np.arange(n) if families is None else families
-    y_true = rng.integers(0, classes, families.max() + 1)
+    groups = np.arange(n) if groups is None else groups
+    y_true = rng.integers(0, classes, groups.max() + 1)
     logits = rng.normal(0, 1, (len(y_true), classes))
     # Classes are not equally hard.
     logits[np.arange(len(y_true)), y_true] += strength * np.linspace(0.2, 1.8, classes)[y_true]
     y_prob = softmax(overconfidence * logits, axis=1).astype(np.float32)
-    return y_true[families], y_prob[families]
+    return y_true[groups], y_prob[groups]
 
 
-def cover_halves(y_true, y_prob, coverage=0.95, families=None, times=200):
+def cover_halves(y_true, y_prob, coverage=0.95, groups=None, times=200):
     """Return the share of sets that hold the truth on the other halves of random ones: (times,)."""
     shares = []
     for seed in range(times):
-        fitted, judged = calibration.split_halves(y_true, families, seed)
-        members = None if families is None else families[fitted]
+        fitted, judged = calibration.split_halves(y_true, groups, seed)
+        members = None if groups is None else groups[fitted]
         kept = conformal.keep_scores(y_true[fitted], y_prob[fitted], members)
         sets = conformal.build_sets(y_prob[judged], kept, coverage)
         shares.append(conformal.measure_sets(y_true[judged], sets)["coverage"])
@@ -44,17 +44,17 @@ def test_sets_hold_the_truth_as_often_as_asked(coverage):
     assert coverage - 0.01 <= shares.mean() <= coverage + 0.01
 
 
-def test_pictures_of_a_family_stand_in_one_half_and_count_as_one():
-    families = np.repeat(np.arange(120), np.arange(120) % 5 + 1)
-    y_true, y_prob = draw_answers(len(families), families=families, strength=3)
+def test_pictures_of_a_group_stand_in_one_half_and_count_as_one():
+    groups = np.repeat(np.arange(120), np.arange(120) % 5 + 1)
+    y_true, y_prob = draw_answers(len(groups), groups=groups, strength=3)
     for seed in range(20):
-        fitted, judged = calibration.split_halves(y_true, families, seed)
-        assert not set(families[fitted]) & set(families[judged]) and (fitted ^ judged).all()
-    assert 0.94 <= cover_halves(y_true, y_prob, families=families).mean() <= 0.97
+        fitted, judged = calibration.split_halves(y_true, groups, seed)
+        assert not set(groups[fitted]) & set(groups[judged]) and (fitted ^ judged).all()
+    assert 0.94 <= cover_halves(y_true, y_prob, groups=groups).mean() <= 0.97
     # The copies of a picture tell nothing that the picture doesn't.
-    _, first = np.unique(families, return_index=True)
+    _, first = np.unique(groups, return_index=True)
     alone = conformal.keep_scores(y_true[first], y_prob[first])
-    copied = conformal.keep_scores(y_true, y_prob, families)
+    copied = conformal.keep_scores(y_true, y_prob, groups)
     assert alone["pictures"] == copied["pictures"] == 120 < len(copied["scores"])
     for share in (0.2, 0.5, 0.8, 0.95):
         below = conformal.find_threshold(copied, share)
@@ -140,10 +140,10 @@ def test_measured_coverage_and_size_have_intervals_and_classes_their_own():
 def test_copies_make_no_interval_narrower():
     y_true, y_prob = draw_answers(600)
     sets = conformal.build_sets(y_prob, conformal.keep_scores(y_true, y_prob), 0.9)
-    copied, families = np.repeat(np.arange(600), 4), np.repeat(np.arange(600), 4)
+    copied, groups = np.repeat(np.arange(600), 4), np.repeat(np.arange(600), 4)
     once = conformal.measure_sets(y_true, sets)
     naive = conformal.measure_sets(y_true[copied], sets[copied])
-    told = conformal.measure_sets(y_true[copied], sets[copied], families)
+    told = conformal.measure_sets(y_true[copied], sets[copied], groups)
     for name in ("coverage", "size"):
         widths = [np.ptp(score[f"{name}_interval"]) for score in (once, naive, told)]
         assert widths[1] < 0.6 * widths[0] < 0.9 * widths[0] < widths[2] < 1.3 * widths[0]

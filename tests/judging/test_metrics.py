@@ -118,8 +118,8 @@ def test_one_picture_a_class_is_too_few_for_an_interval_of_the_average(classes, 
     assert score["top1_interval"][0] < score["top1"] < score["top1_interval"][1]
 
 
-def test_families_are_counted_as_families():
-    for name, (told, untold) in simulations.cover_families(60, 40_000).items():
+def test_groups_are_counted_as_groups():
+    for name, (told, untold) in simulations.cover_groups(60, 40_000).items():
         assert name == "pr_auc" or told >= 0.85 > untold, name
 
 
@@ -130,17 +130,17 @@ def test_baseline_is_the_commonest_class():
     assert score["average_per_class"] == 0.5
 
 
-@pytest.mark.parametrize(("families", "members"), [(1, 24), (2, 12), (3, 8)])
-def test_few_families_a_class_are_too_few_for_intervals_of_its_scores(families, members):
+@pytest.mark.parametrize(("groups", "members"), [(1, 24), (2, 12), (3, 8)])
+def test_few_groups_a_class_are_too_few_for_intervals_of_its_scores(groups, members):
     rng = np.random.default_rng(0)
-    family = np.repeat(np.arange(10 * families), members)
-    y_true = family // families
-    answer = np.where(rng.random(10 * families) < 0.5, np.arange(10 * families) // families, 0)
-    score = metrics.evaluate(y_true, np.eye(10)[answer[family]], list("abcdefghij"), family)
+    group = np.repeat(np.arange(10 * groups), members)
+    y_true = group // groups
+    answer = np.where(rng.random(10 * groups) < 0.5, np.arange(10 * groups) // groups, 0)
+    score = metrics.evaluate(y_true, np.eye(10)[answer[group]], list("abcdefghij"), group)
     for name in ("average_per_class", "macro_f1", "weighted_f1", "kappa", "roc_auc"):
         assert score[f"{name}_interval"] is None
     low, high = score["top1_interval"]
-    assert high - low > 0.2, "30 families at most, whatever the number of pictures"
+    assert high - low > 0.2, "30 groups at most, whatever the number of pictures"
 
 
 def test_f1_in_classes_of_few_pictures_has_no_interval_and_the_average_has_one():

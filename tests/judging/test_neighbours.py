@@ -16,9 +16,9 @@ def drawn():
     return np.r_[features, copies].astype(np.float32), np.r_[y_true, y_true[:20]], thumbnails
 
 
-def look(features, y_true, families=None):
-    families = np.arange(len(y_true)) if families is None else families
-    return neighbours.find_neighbours(neighbours.scale_features(features), y_true, y_true, families)
+def look(features, y_true, groups=None):
+    groups = np.arange(len(y_true)) if groups is None else groups
+    return neighbours.find_neighbours(neighbours.scale_features(features), y_true, y_true, groups)
 
 
 def test_copies_are_found_and_others_are_not(drawn):
@@ -52,9 +52,9 @@ def test_close_features_of_other_brightness_are_no_copies(drawn):
 
 def test_pictures_known_to_belong_together_are_no_news(drawn):
     features, y_true, thumbnails = drawn
-    families = np.r_[np.arange(200), np.arange(20)]
-    found = look(features, y_true, families)
-    assert not (families[found.nearest] == families[:, np.newaxis]).any()
+    groups = np.r_[np.arange(200), np.arange(20)]
+    found = look(features, y_true, groups)
+    assert not (groups[found.nearest] == groups[:, np.newaxis]).any()
     assert not (neighbours.find_copies(found, thumbnails).b >= 200).any()
 
 

@@ -55,10 +55,10 @@ def test_p_value_counts_validation_pictures_as_far_or_further():
     assert far == {"resemblance_p": [0.005] * 3, "note": [strangers.NOTE] * 3}
 
 
-def test_pictures_of_one_family_count_as_one():
+def test_pictures_of_one_group_count_as_one():
     training, once = draw_features(200, 0), draw_features(120, 1)
-    families = np.repeat(np.arange(120), 3)
-    kept = strangers.keep_distances(training, once[families], families)
+    groups = np.repeat(np.arange(120), 3)
+    kept = strangers.keep_distances(training, once[groups], groups)
     assert np.array_equal(kept["distances"], strangers.keep_distances(training, once)["distances"])
 
 

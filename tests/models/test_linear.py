@@ -57,10 +57,10 @@ def test_fit_finds_the_smallest_loss():
 
 def test_accuracy_is_that_of_a_tuned_logistic_regression():
     features, y_true = draw_features(900, 60)
-    families = np.arange(900)
-    folds = deal_folds(y_true, families, 5, seed=0)[:, np.newaxis]
+    groups = np.arange(900)
+    folds = deal_folds(y_true, groups, 5, seed=0)[:, np.newaxis]
     basis = linear.find_basis(features)
-    _, ours = linear.cross_validate(basis, y_true, 4, families, folds, seed=0)
+    _, ours = linear.cross_validate(basis, y_true, 4, groups, folds, seed=0)
     theirs = []
     for held in range(5):
         learned, asked = folds[:, 0] != held, folds[:, 0] == held
@@ -75,10 +75,10 @@ def test_accuracy_is_that_of_a_tuned_logistic_regression():
 def test_answers_to_labels_without_meaning_are_no_better_than_guessing():
     features, y_true = draw_features(400, 300)
     y_true = np.random.default_rng(1).permutation(y_true)
-    families = np.arange(400)
-    folds = np.stack([deal_folds(y_true, families, 5, seed) for seed in range(2)], axis=1)
+    groups = np.arange(400)
+    folds = np.stack([deal_folds(y_true, groups, 5, seed) for seed in range(2)], axis=1)
     basis = linear.find_basis(features)
-    y_prob, accuracies = linear.cross_validate(basis, y_true, 4, families, folds, seed=0)
+    y_prob, accuracies = linear.cross_validate(basis, y_true, 4, groups, folds, seed=0)
     assert accuracies.shape == (2, 5) and abs(accuracies.mean() - 0.25) < 0.08
     assert np.allclose(y_prob.sum(axis=2), 1, atol=1e-5)
     # Who knows nothing should say so: little worse than a quarter for each class.
@@ -90,39 +90,39 @@ def test_answers_to_labels_without_meaning_are_no_better_than_guessing():
 def test_held_out_answers_can_be_taken_at_their_word(n, monkeypatch):
     monkeypatch.setattr(linear, "ENOUGH", 700)  # 3,000 rows are many
     features, y_true = draw_features(n, 40)
-    families = np.arange(n)
-    folds = deal_folds(y_true, families, 5, seed=0)[:, np.newaxis]
+    groups = np.arange(n)
+    folds = deal_folds(y_true, groups, 5, seed=0)[:, np.newaxis]
     basis = linear.find_basis(features)
-    y_prob, _ = linear.cross_validate(basis, y_true, 4, families, folds, seed=0)
+    y_prob, _ = linear.cross_validate(basis, y_true, 4, groups, folds, seed=0)
     right = y_prob[0].argmax(axis=1) == y_true
     assert abs(y_prob[0].max(axis=1).mean() - right.mean()) < 0.06
 
 
 def test_a_label_has_no_say_in_the_answer_to_its_own_picture():
     features, y_true = draw_features(120, 20)
-    families = np.arange(120)
-    folds = deal_folds(y_true, families, 5, seed=0)[:, np.newaxis]
+    groups = np.arange(120)
+    folds = deal_folds(y_true, groups, 5, seed=0)[:, np.newaxis]
     basis = linear.find_basis(features)
-    before, _ = linear.cross_validate(basis, y_true, 4, families, folds, seed=0)
+    before, _ = linear.cross_validate(basis, y_true, 4, groups, folds, seed=0)
     held, changed = np.flatnonzero(folds[:, 0] == 2), y_true.copy()
     changed[held] = (changed[held] + 1) % 4
-    after, _ = linear.cross_validate(basis, changed, 4, families, folds, seed=0)
+    after, _ = linear.cross_validate(basis, changed, 4, groups, folds, seed=0)
     assert np.allclose(before[0, held], after[0, held], atol=1e-6)
     assert not np.allclose(before, after, atol=1e-3)
 
 
-def test_folds_keep_families_together_and_classes_even():
+def test_folds_keep_groups_together_and_classes_even():
     y_true = np.repeat([0, 1, 2], [100, 50, 25])
-    families = np.arange(175)
-    families[:20] = families[0]
-    families[100:110] = families[100]
-    fold = deal_folds(y_true, families, 5, seed=3)
+    groups = np.arange(175)
+    groups[:20] = groups[0]
+    groups[100:110] = groups[100]
+    fold = deal_folds(y_true, groups, 5, seed=3)
     assert len(set(fold[:20])) == 1 and len(set(fold[100:110])) == 1
     for label, most in ((0, 36), (1, 18), (2, 5)):
         counts = np.bincount(fold[y_true == label], minlength=5)
         assert counts.max() <= most and counts.min() >= 5
-    assert np.array_equal(fold, deal_folds(y_true, families, 5, seed=3))
-    assert not np.array_equal(fold, deal_folds(y_true, families, 5, seed=4))
+    assert np.array_equal(fold, deal_folds(y_true, groups, 5, seed=3))
+    assert not np.array_equal(fold, deal_folds(y_true, groups, 5, seed=4))
 
 
 def test_few_mistakes_are_no_reason_to_be_sure():
@@ -137,8 +137,8 @@ def test_few_mistakes_are_no_reason_to_be_sure():
     assert accuracies.mean() > 0.9 and temperature == 1
 
 
-def test_too_few_families_are_an_error():
-    with pytest.raises(ValueError, match="12 pictures are 3 families.*5 folds"):
+def test_too_few_groups_are_an_error():
+    with pytest.raises(ValueError, match="12 pictures are 3 groups.*5 folds"):
         deal_folds(np.arange(12) % 2, np.arange(12) % 3, 5, seed=0)
 
 

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from lib import predict, workspace
-from lib.data.labels import list_new_pictures
+from lib.data.new_pictures import list_new_pictures
 from lib.data.pictures import load
 from lib.judging import conformal
 from lib.judging.calibration import soften

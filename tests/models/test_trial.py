@@ -8,22 +8,22 @@ from lib.data import generators
 from lib.models import contest, linear, saved, trial
 
 
-def test_a_tenth_is_set_apart_of_every_class_and_no_family_is_divided():
+def test_a_tenth_is_set_apart_of_every_class_and_no_group_is_divided():
     rng = np.random.default_rng(0)
-    families = np.repeat(np.arange(100), 3)
+    groups = np.repeat(np.arange(100), 3)
     y_true = np.repeat(rng.integers(0, 3, 100), 3)
-    apart = trial.set_apart(y_true, families, seed=1)
-    assert (apart == trial.set_apart(y_true, families, seed=1)).all()
-    assert (apart != trial.set_apart(y_true, families, seed=2)).any()
-    assert not set(families[apart]) & set(families[~apart])
+    apart = trial.set_apart(y_true, groups, seed=1)
+    assert (apart == trial.set_apart(y_true, groups, seed=1)).all()
+    assert (apart != trial.set_apart(y_true, groups, seed=2)).any()
+    assert not set(groups[apart]) & set(groups[~apart])
     counts = np.bincount(y_true[apart]) / np.bincount(y_true)
     assert ((counts > 0.05) & (counts < 0.16)).all()
 
 
 def test_no_class_is_set_apart_as_a_whole():
-    y_true, families = np.array([0] * 30 + [1]), np.arange(31)
+    y_true, groups = np.array([0] * 30 + [1]), np.arange(31)
     for seed in range(20):
-        apart = trial.set_apart(y_true, families, seed)
+        apart = trial.set_apart(y_true, groups, seed)
         assert apart.any() and not apart[30]
     with pytest.raises(ValueError, match="too few"):
         trial.set_apart([0, 0, 1, 1], [0, 0, 1, 1], seed=0)
@@ -52,15 +52,15 @@ def test_head_made_anew_knows_its_own_part_as_well_and_has_not_seen_the_rest():
 
 def test_linear_head_fitted_anew_is_that_of_07_and_has_not_seen_the_rest():
     rng = np.random.default_rng(0)
-    y_true, families = np.arange(120) % 3, np.arange(120)
+    y_true, groups = np.arange(120) % 3, np.arange(120)
     features = rng.normal(0, 4, (120, 40)).astype(np.float32)
     features[np.arange(120), y_true] += 4
 
     def refit(chosen, y_true=y_true):
-        return trial.refit_head(features, y_true, 3, families, chosen, 1e-3, seed=1)
+        return trial.refit_head(features, y_true, 3, groups, chosen, 1e-3, seed=1)
 
     basis, everyone = linear.find_basis(features), np.arange(120)
-    _, temperature, start = linear.choose_penalty(basis, y_true, 3, everyone, families, 1)
+    _, temperature, start = linear.choose_penalty(basis, y_true, 3, everyone, groups, 1)
     fitted = linear.fit_linear(basis, y_true, 3, 1e-3, everyone, start)
     own = contest.build_head(*basis.find_kernel(fitted), temperature)
     for a, b in zip(refit(everyone >= 0).get_weights(), own.get_weights(), strict=True):

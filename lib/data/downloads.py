@@ -1,0 +1,73 @@
+"""What is downloaded: data of Kaggle, and single pictures of the web."""
+
+import re
+import shutil
+import urllib.request
+import zlib
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from lib.data.pictures import PictureError
+from lib.storage import whole_file
+
+REMEDIES = {
+    401: "Kaggle does not know you. Store an API token of your settings there as KAGGLE_API_TOKEN: in "
+    "the environment or Colab's secrets. KAGGLE_USERNAME and KAGGLE_KEY are read from the environment "
+    "alone.",
+    403: "Kaggle refuses. Join there, accept the rules, then run this again.",
+    404: "There is no such page: compare its address in the browser.",
+    None: "Kaggle can't be reached, or the data did not arrive whole. Try again with network.",
+}
+
+
+def download(name: str) -> Path:
+    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
+
+    What follows the name is a folder or an archive in the data. A ValueError names a wrong form or
+    a missing folder; a ConnectionError says why Kaggle gives no data, and what to do.
+    """
+    form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
+    if not form:
+        raise ValueError(
+            f'"kaggle:{name}" is neither kaggle:competitions/NAME nor kaggle:datasets/OWNER/NAME.'
+        )
+    page, inside = form.groups()
+    kind, handle = page.split("/", 1)
+    try:
+        import kagglehub
+
+        fetch = getattr(kagglehub, f"{kind.removesuffix('s')}_download")
+        path = Path(fetch(handle), inside)
+    except ImportError as error:
+        raise ConnectionError(f"kaggle:{name} needs kagglehub: pip install kagglehub") from error
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if type(error).__name__ in ("UnauthenticatedError", "CredentialError"):
+            status = 401
+        remedy = REMEDIES.get(status, "Kaggle answers with an error: try again later.")
+        raise ConnectionError(f"https://www.kaggle.com/{page}: {remedy} ({error})")
+    if not path.exists():
+        raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
+    return path
+
+
+def fetch(address: str, folder: Path) -> Path:
+    """Download a picture of the web once, into a folder of its own, and return its place.
+
+    A PictureError says not_downloaded, and its cause why.
+    """
+    name = PurePosixPath(urlsplit(address).path).name or "picture"
+    place = folder / f"{zlib.crc32(address.encode()):08x}" / name
+    if place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Some sites refuse whoever gives no name.
+        request = urllib.request.Request(address, headers={"User-Agent": "image-classifiers"})
+        with urllib.request.urlopen(request, timeout=30) as answer, whole_file(place) as part:
+            with part.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+    except (OSError, ValueError, HTTPException) as error:
+        raise PictureError("not_downloaded", address) from error
+    return place

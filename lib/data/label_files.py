@@ -1,0 +1,126 @@
+"""Files of labels, as people write them: read, and their names matched with the files that are there."""
+
+import csv
+import io
+import os
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from lib.data.pictures import ENDINGS
+
+NO_GROUP = {"na", "n/a", "nan", "none", "null", "-1"}
+
+
+def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
+    """Read the columns file and label and, where it has them, some others of a CSV file.
+
+    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it,
+    capitals in the names of columns, further columns and blank rows mean nothing; nor do groups
+    called NA, nan, none, null or -1. Returns a row a file, with the line of the CSV file as index.
+    Raises a ValueError, which names the line, where it is none.
+    """
+    try:
+        first, lines = _read_lines(path)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}"
+        ) from error
+    names = [name.casefold() for name in first]
+    wanted = [name for name in ("file", *columns) if name in names]
+    if not {"file", "label"} <= {*wanted} or any(names.count(name) > 1 for name in wanted):
+        raise ValueError(
+            f"{path} needs the columns file and label, each once, named in its first row. There it "
+            f"has: {', '.join(first)}."
+        )
+    for line, cells in lines.items():
+        if any(cells[len(names) :]):
+            raise ValueError(
+                f"{path}, line {line} has {len(cells)} cells, the first row {len(names)}: write a "
+                "name that holds a comma in double quotes."
+            )
+    rows = [(cells + [""] * len(names))[: len(names)] for cells in lines.values()]
+    table = pd.DataFrame(rows, lines.keys(), names, dtype=str).query("file != ''")[wanted]
+    if table.empty:
+        raise ValueError(f"{path} names no file below its first row.")
+    if "group" in table:
+        table["group"] = table.group.where(~table.group.str.casefold().isin(NO_GROUP), "")
+    return table
+
+
+def _read_lines(path: Path) -> tuple[list, dict[int, list]]:
+    """Return the cells of the first row, and of all others by the line where they end."""
+    text = path.read_bytes().decode("utf-8-sig")
+    skipped = text.startswith("sep=")
+    text = text[text.find("\n") + 1 :] if skipped else text
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines = [(reader.line_num + skipped, [cell.strip() for cell in row]) for row in reader]
+    return lines[0][1] if lines else [], dict(lines[1:])
+
+
+def match_files(names, files, folder: Path) -> dict[str, str]:
+    """Find the file that each name of a labels file means; what fits none is absent.
+
+    Where the folder that a name begins with exists, here or beside, the file lies there or nowhere.
+    Else one path must end in the other: a name may lack folders, where one file alone fits, or begin
+    with others; a file that another name has found is no longer there. A name may lack the ending, or
+    have that of another kind of picture, where no file has its own; letters compare in Unicode's
+    composed form (NFC), as Macs and others write them differently.
+
+    Args:
+        files: relative to `folder`.
+    """
+
+    @cache
+    def find_places(inside: str) -> list[str]:
+        places = (folder / inside, folder.parent / inside) if inside.strip("./") else ()
+        return [os.path.relpath(place, folder) for place in places if place.is_dir()]
+
+    found = {}
+    for form in (str, _cut_ending):
+        whole, ends = _index_paths(files, form)
+        here, elsewhere, claimed = {}, {}, set(found.values())
+        for name in (name for name in names if name not in found):
+            path = form(compose_name(name))
+            inside, _, base = path.rpartition("/")
+            places = find_places(inside)
+            fitting = [ends.get(path), *map(whole.get, _list_ends(path))]
+            if places:
+                fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
+            file = next(filter(None, fitting), None)
+            # The closer form has the first claim, unless this name has no ending of its own.
+            if file and (file not in claimed or path == compose_name(name)):
+                (here if places else elsewhere)[name] = file
+        taken = set(here.values())
+        found |= here | {name: file for name, file in elsewhere.items() if file not in taken}
+    return found
+
+
+def _index_paths(files, form) -> tuple[dict, dict]:
+    """Return files by their whole path, and by every end of it: None where several have it."""
+    whole, ends = {}, {}
+    for file in files:
+        path = form(compose_name(file))
+        whole[path] = None if path in whole else file
+        for end in _list_ends(re.sub(r"^(\.\./)+", "", path)):  # as beside train: ../val/cat/1.jpg
+            ends[end] = None if end in ends else file
+    return whole, ends | whole
+
+
+def _list_ends(path: str) -> list[str]:
+    folders = path.split("/")
+    return ["/".join(folders[start:]) for start in range(len(folders))]
+
+
+def _cut_ending(path: str) -> str:
+    stem, ending = os.path.splitext(path)
+    return stem if ending.lower() in ENDINGS else path
+
+
+def compose_name(name: str) -> str:
+    """Write a path with /, without a leading ./, in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")

@@ -1,0 +1,64 @@
+"""New pictures, to try models on: of a folder, or as people name them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lib.data.downloads import fetch
+from lib.data.labels import apply_labels
+from lib.data.listing import walk
+from lib.data.pictures import PictureError
+from lib.data.table import FORMS
+
+SHOWN = 10  # names of files that are passed over
+
+
+def list_new_pictures(
+    folder: Path, class_names: list[str], labels: Path | None = None
+) -> pd.DataFrame:
+    """List pictures to try the models on: columns file (relative to `folder`) and label.
+
+    The label is that of the labels file, else the class folder a picture lies in, else "". What
+    can't be a picture is named and passed over. It is an error where there is no folder or no
+    picture, or the labels file can't be used.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
+    table = walk(folder)
+    top = table.file.str.split("/").str[0]
+    table["label"] = top.where(top.isin(class_names), "")
+    if not (table.problem == "").any():
+        raise ValueError(f"{folder} holds no picture ({FORMS}).")
+    if labels is not None:
+        table = apply_labels(table, labels, folder, classes=class_names)
+    passed = table[~table.problem.isin(["", "junk"])]
+    for problem, files in passed.file.groupby(passed.problem):
+        more = f" and {len(files) - SHOWN:,} more" if len(files) > SHOWN else ""
+        print(f"passed over, {problem}: {', '.join(files[:SHOWN])}{more}")
+    return table.loc[table.problem == "", ["file", "label"]].reset_index(drop=True)
+
+
+def list_named_pictures(names: list[str], class_names: list[str], scratch: Path) -> pd.DataFrame:
+    """List pictures by their names: files, folders of them, and addresses of the web.
+
+    Returns columns file (as named), path (where it lies, absolute), label (of class folders, else ""),
+    problem ("" where it may be read, else missing_file or not_downloaded).
+    """
+    tables = []
+    for name in names:
+        path, problem = Path(name).absolute(), ""
+        if "://" in name:
+            try:
+                path = fetch(name, scratch / "pictures")
+            except PictureError as error:
+                problem = error.problem
+        elif path.is_dir():
+            inside = list_new_pictures(path, class_names)
+            inside["path"] = [path / file for file in inside.file]
+            tables.append(inside.assign(file=f"{name.rstrip('/')}/" + inside.file, problem=""))
+            continue
+        elif not path.exists():
+            problem = "missing_file"
+        row = {"file": [name], "path": [path], "label": [""], "problem": [problem]}
+        tables.append(pd.DataFrame(row))
+    return pd.concat(tables, ignore_index=True)
