@@ -467,12 +467,13 @@ TESTED = {
         "a file is used as a picture, or listed with one word of reason",
         "one file of every kind, from CMYK to a pipe named like a picture; ten formats cut short",
         "file_of_this_kind or cut_short_anywhere or vanishes or folder_that_cannot_be_read or "
-        "samples_of_every_depth or damaged_jpegs or each_orientation or half_written",
+        "samples_of_every_depth or damaged_jpegs or each_orientation or half_written or lossless_jpeg "
+        "or between_segments or big_tiff",
     ),
     "folders": (
         "labels, parts and archives as people have them are used, or an error that says what to do",
         "depths, links, names, parts, ZIP in ZIP, labels files, classes in which nothing can be used",
-        "test_listing or test_sources or test_data_prep",
+        "test_listing or test_labels or test_sources or test_data_prep",
     ),
     "shared": (
         "any number of processes share a scratch folder, and damage there is seen and mended",

@@ -1,8 +1,10 @@
 import json
 import os
 import re
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -128,6 +130,31 @@ def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):
     assert label in read(run, "random_images.csv").columns
     html = (run.ws.results / "report.html").read_text(encoding="utf-8")
     assert html.count(label) >= 3
+
+
+def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run, tmp_path):
+    folder = run.ws.train.parent / "test/NA"
+    (tmp_path / "half.png").write_bytes((folder / "000.png").read_bytes()[:200])
+    reasons = {
+        str(folder): "",
+        str(tmp_path / "half.png"): "truncated",
+        str(tmp_path / "gone.png"): "missing_file",
+        "http://127.0.0.1:9/x.png": "not_downloaded",
+    }
+    ws = replace(run.ws, results=tmp_path / "results")
+    shutil.copytree(run.ws.results, ws.results)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
+        runner.run_notebook(ws, "06_random_images", {"IMAGES": list(reasons), "SUBMISSION": True})
+    table = read_table(ws.results / "random_images.csv")
+    del reasons[str(folder)]
+    inside = {f"{folder}/{number:03d}.png": "" for number in range(2)}
+    assert dict(zip(table.file, table.problem)) == inside | reasons
+    answers = table[[f"{name} probability" for name in table if f"{name} probability" in table]]
+    assert ((answers != "").all(axis=1) == (table.problem == "")).all()
+    submission = read_table(ws.results / "submission.csv")
+    assert list(submission.file) == [*inside, *reasons]
+    assert list(submission.probability[2:].astype(float)) == [0, 0, 0]
 
 
 def test_random_images_know_their_truth_and_every_models_answer(run):

@@ -37,8 +37,7 @@ def download(name: str) -> Path:
     try:
         import kagglehub
 
-        fetch = getattr(kagglehub, f"{kind.removesuffix('s')}_download")
-        path = Path(fetch(handle), inside)
+        path = Path(getattr(kagglehub, f"{kind.removesuffix('s')}_download")(handle), inside)
     except ImportError as error:
         raise ConnectionError(f"kaggle:{name} needs kagglehub: pip install kagglehub") from error
     except Exception as error:

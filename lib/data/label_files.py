@@ -65,11 +65,11 @@ def _read_lines(path: Path) -> tuple[list, dict[int, list]]:
 def match_files(names, files, folder: Path) -> dict[str, str]:
     """Find the file that each name of a labels file means; what fits none is absent.
 
-    Where the folder that a name begins with exists, here or beside, the file lies there or nowhere.
-    Else one path must end in the other: a name may lack folders, where one file alone fits, or begin
-    with others; a file that another name has found is no longer there. A name may lack the ending, or
-    have that of another kind of picture, where no file has its own; letters compare in Unicode's
-    composed form (NFC), as Macs and others write them differently.
+    Where the folder that a name begins with exists, in `folder` or beside it, the file lies there or
+    nowhere. Else one path must end in the other: a name may lack folders, where one file alone fits,
+    or begin with others, where no name of an existing folder means that file. A name may lack the
+    ending, or have that of another kind of picture, where no file has its own; letters compare in
+    Unicode's composed form (NFC), as Macs and others write them differently.
 
     Args:
         files: relative to `folder`.
@@ -78,7 +78,7 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
     @cache
     def find_places(inside: str) -> list[str]:
         places = (folder / inside, folder.parent / inside) if inside.strip("./") else ()
-        return [os.path.relpath(place, folder) for place in places if place.is_dir()]
+        return [os.path.relpath(place, folder) for place in places if os.path.isdir(place)]
 
     found = {}
     for form in (str, _cut_ending):

@@ -74,14 +74,10 @@ def apply_labels(
         _refuse_unknown(path, rows.file, "picture of the folder", files)
     if classes is not None:
         known = {compose_name(name): name for name in ["", *classes]}
-        names = rows.label.map(compose_name).map(known)
-        _refuse_unknown(path, rows.label[names.isna()], "class", list(classes))
-        rows["label"] = names
+        rows["label"] = _spell(path, rows.label.map(compose_name), "class", known)
     if "part" in rows:
         known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
-        parts = rows.part.str.casefold().map(known)
-        _refuse_unknown(path, rows.part[parts.isna()], "part", ["train", "validation"])
-        rows["part"] = parts
+        rows["part"] = _spell(path, rows.part.str.casefold(), "part", known)
     rows["found"] = rows.found.fillna(rows.file)
     rows = rows.drop_duplicates(["found", *columns])
     if (twice := rows.found[rows.found.duplicated()]).size:
@@ -92,6 +88,12 @@ def apply_labels(
     given = rows.set_index("found")[columns].reindex(table.file)
     table[columns] = table[columns].where(given.isna().to_numpy(), given.to_numpy())
     return table
+
+
+def _spell(path: Path, values: pd.Series, kind: str, known: dict[str, str]) -> pd.Series:
+    found = values.map(known)
+    _refuse_unknown(path, values[found.isna()], kind, sorted({*known.values()}))
+    return found
 
 
 def _refuse_unknown(path: Path, unknown: pd.Series, kind: str, known) -> None:

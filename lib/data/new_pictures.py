@@ -41,24 +41,23 @@ def list_new_pictures(
 def list_named_pictures(names: list[str], class_names: list[str], scratch: Path) -> pd.DataFrame:
     """List pictures by their names: files, folders of them, and addresses of the web.
 
-    Returns columns file (as named), path (where it lies, absolute), label (of class folders, else ""),
-    problem ("" where it may be read, else missing_file or not_downloaded).
+    Returns columns file (as named), path (where it lies), label (of class folders, else ""), problem:
+    "" where it may be read, else missing_file, no_picture (in a folder) or not_downloaded.
     """
-    tables = []
+    rows = []
     for name in names:
-        path, problem = Path(name).absolute(), ""
-        if "://" in name:
-            try:
-                path = fetch(name, scratch / "pictures")
-            except PictureError as error:
-                problem = error.problem
-        elif path.is_dir():
-            inside = list_new_pictures(path, class_names)
-            inside["path"] = [path / file for file in inside.file]
-            tables.append(inside.assign(file=f"{name.rstrip('/')}/" + inside.file, problem=""))
-            continue
-        elif not path.exists():
-            problem = "missing_file"
-        row = {"file": [name], "path": [path], "label": [""], "problem": [problem]}
-        tables.append(pd.DataFrame(row))
-    return pd.concat(tables, ignore_index=True)
+        path = Path(name).absolute()
+        try:
+            if "://" in name:
+                rows.append((name, fetch(name, scratch / "pictures"), "", ""))
+            elif path.is_dir():
+                inside = list_new_pictures(path, class_names)
+                for file, label in zip(inside.file, inside.label):
+                    rows.append((str(Path(name, file)), path / file, label, ""))
+            else:
+                rows.append((name, path, "", "" if path.exists() else "missing_file"))
+        except PictureError as error:
+            rows.append((name, path, "", error.problem))
+        except ValueError:
+            rows.append((name, path, "", "no_picture"))
+    return pd.DataFrame(rows, columns=["file", "path", "label", "problem"])

@@ -6,7 +6,6 @@ import re
 import shutil
 import tarfile
 import zipfile
-from collections import defaultdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -58,33 +57,18 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
 def _find_step(folder: Path, key: str) -> Path | None:
     """Return where to look next: the part asked for, an only archive or folder; None at the end."""
     inside = _list(folder)
-    archives = [path for path in inside if path.is_file()]
     folders = [path for path in inside if path.is_dir() and holds_pictures(path)]
+    # Of train.zip and train/ the folder stays: it was unpacked already.
+    unpacked = [path.name for path in folders]
+    archives = [path for path in inside if path.is_file() and _cut(path) not in unpacked]
     if key == "test" and any(Path(n).suffix.lower() in ENDINGS for n in os.listdir(folder)):
         return None
     if not folders and not archives:
         folders = [path for path in inside if _list(path)]
-    # Of train.zip and train/ the folder stays: it was unpacked already.
-    names = [path.name for path in folders]
-    archives = [path for path in archives if ARCHIVE.sub("", path.name) not in names]
     others = [path for path in folders if not _name_part(path)]
     found = folders if others else archives + folders
-    parts = defaultdict(list)
-    for path in found:
-        parts[_name_part(path)].append(path)
-    parts.pop(None, None)
-    # Folders named after one part alone may be classes, say of trains, unless they hold folders.
-    are_parts = (
-        len(parts) > 1 or not others and any(path.is_file() or _list(path) for path in found)
-    )
-    if parts and are_parts:
-        if not others and len(parts[key]) == 1:
-            return parts[key][0]
-        names = sorted(path.name for paths in parts.values() for path in paths)
-        raise ValueError(
-            f"{folder} holds the parts {', '.join(names)}, not classes: "
-            f'point "{key}" in drive_paths.json at a folder of class folders.'
-        )
+    if part := _find_part(folder, found, key):
+        return part
     # A folder without folders is a class, also when it is the only one; so is one beside others whose
     # pictures have no ending, lie behind a link or can't be read here.
     beside = [path for path in inside if path.is_dir() and path not in found]
@@ -94,6 +78,25 @@ def _find_step(folder: Path, key: str) -> Path | None:
     return found[0] if found[0].is_file() or _list(found[0]) else None
 
 
+def _find_part(folder: Path, found: list[Path], key: str) -> Path | None:
+    """Return the one of some paths that is the part asked for; None where they are no parts."""
+    parts = [part for part in map(_name_part, found) if part]
+    are_parts, names = len(parts) == len(found), ", ".join(sorted(path.name for path in found))
+    # Named after one part alone they may be classes, say of trains, unless they hold folders.
+    if len(set(parts)) < 2 and not (are_parts and any(p.is_file() or _list(p) for p in found)):
+        return None
+    if are_parts and parts.count(key) == 1:
+        return found[parts.index(key)]
+    raise ValueError(
+        f'{folder} holds the parts of a data set, not classes: {names}. Point "{key}" in '
+        "drive_paths.json at a folder of class folders."
+    )
+
+
+def _cut(archive: Path) -> str:
+    return ARCHIVE.sub("", archive.name)
+
+
 def _list(folder: Path) -> list[Path]:
     inside = [entry for entry in os.scandir(folder) if not is_junk(entry.name)]
     return sorted(Path(e) for e in inside if os.path.isdir(e) or ARCHIVE.search(e.name))
@@ -101,7 +104,7 @@ def _list(folder: Path) -> list[Path]:
 
 def _name_part(path: Path) -> str | None:
     """Return the part that a folder or archive is named after by any word: train_224, seg_train."""
-    words = re.split(r"[\d._]+", ARCHIVE.sub("", path.name).lower())
+    words = re.split(r"[\d._]+", _cut(path).lower())
     words = {re.sub("[ -]?(set|data|images)$", "", word.strip(" -")) for word in words}
     return next((part for part, names in PART_NAMES.items() if words & names), None)
 

@@ -323,6 +323,11 @@ def test_rows_of_files_that_are_gone_label_no_namesakes(tmp_path):
     assert missing == {"b/1.jpg", "b/3.jpg", "d/2.jpg"}
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + "/1.jpg", "a\0b/1.jpg", "/", "..", "a//1.jpg"])
+def test_strange_names_find_no_picture_and_stop_nothing(tmp_path, name):
+    assert set(match_files([name, "1.jpg"], ["1.jpg"], tmp_path)) >= {"1.jpg"}
+
+
 def test_group_cells_that_say_nothing_are_no_groups(tmp_path):
     touch(tmp_path / "train", *(f"{number}.jpg" for number in range(7)))
     cells = ["NA", "nan", "-1", "None", "null", "n/a", "rex"]

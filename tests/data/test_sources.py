@@ -140,7 +140,7 @@ def test_new_pictures_are_taken_as_they_lie(ws, give, inside):
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_are_not_taken_for_classes(ws, give, kind):
     given = give(kind, dict.fromkeys(["val/1.jpg", "test/a/1.jpg", "README.md"], b"x"))
-    words = 'holds the parts test, val, not classes: point "train" in drive_paths.json at'
+    words = 'holds the parts of a data set, not classes: test, val. Point "train" in drive_paths.json at'
     with pytest.raises(ValueError, match=words):
         sources.open_folder(replace(ws, train=given), "train")
     assert sources.open_folder(replace(ws, test=given), "test").name == "test"
@@ -168,7 +168,7 @@ def test_folders_named_after_parts_by_any_word_are_parts(ws, give, inside, train
 )
 def test_parts_of_which_none_is_the_one_for_training_are_an_error(ws, give, inside):
     given = give("folder", dict.fromkeys(inside, b"x"))
-    with pytest.raises(ValueError, match=f'{given} holds the parts .* point "train" in'):
+    with pytest.raises(ValueError, match=f'{given} holds the parts .* Point "train" in'):
         sources.open_folder(replace(ws, train=given), "train")
 
 
@@ -180,7 +180,9 @@ def test_validation_beside_a_part_of_any_name_is_found(ws, files, give, read_all
 
 def test_parts_beside_other_pictures_are_refused(ws, give):
     given = give("folder", dict.fromkeys(["train/a/1.jpg", "test/1.jpg", "extra/1.jpg"], b"x"))
-    with pytest.raises(ValueError, match=f"{given} holds the parts test, train, not classes"):
+    with pytest.raises(
+        ValueError, match=f"{given} holds the parts .* not classes: extra, test, train"
+    ):
         sources.open_folder(replace(ws, train=given), "train")
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -104,6 +105,24 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     assert predict.predict_pictures([str(model_file), str(pictures / "red/003.png")]) == 1
     printed = capsys.readouterr().out
     assert "003.png" in printed and "nan" not in printed.lower() and "NA" not in printed
+
+
+def test_name_that_is_no_text_loses_no_answer(model_file, pictures, tmp_path, capsys):
+    odd = os.fsencode(pictures) + b"/red/caf\xe9.png"
+    with open(odd, "wb") as file:
+        file.write((pictures / "red/000.png").read_bytes())
+    places = [pictures / "red/000.png", os.fsdecode(odd)]
+    status, table = predict_to_csv(model_file, places, tmp_path / "answers.csv")
+    assert status == 0 and table.file[1].endswith("red/caf\\xe9.png")
+    assert table.drop(columns="file").loc[0].equals(table.drop(columns="file").loc[1])
+    assert predict.predict_pictures([str(model_file), os.fsdecode(odd)]) == 0
+    assert "caf\\xe9.png" in capsys.readouterr().out
+
+
+def test_address_is_echoed_as_it_was_given(model_file, capsys):
+    address = "http://example.org//a/y.jpg"
+    error = fail_to_predict(capsys, model_file, address)
+    assert f"{address} does not exist" in error and "IMAGES of 06" in error
 
 
 @pytest.fixture
