@@ -116,7 +116,7 @@ def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Worksp
     candidates = listed.file[find_used(listed)]
     listed = add_facts(listed, pixels.prepare(ws.train, candidates, image_sizes, ws.scratch))
     used = find_used(listed)
-    listed.loc[used, "group"] = split.find_groups(listed[used]).astype(str)
+    split.set_groups(listed)
     listed.loc[used, "part"] = split.split(listed[used], SEED)
     save_views(ws, listed)
     return ws

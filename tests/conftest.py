@@ -54,7 +54,7 @@ def prepare_and_split(ws, image_sizes=(8,), seed=0):
     facts = pixels.prepare(ws.train, listed.file[find_used(listed)], image_sizes, ws.scratch)
     listed = add_facts(listed, facts)
     used = find_used(listed)
-    listed.loc[used, "group"] = split.find_groups(listed[used]).astype(str)
+    split.set_groups(listed)
     listed.loc[used, "part"] = split.split(listed[used], seed)
     save_views(ws, listed)
     return facts

@@ -1,6 +1,7 @@
 """Colours: samples of any depth, palette or profile become bytes in sRGB."""
 
 import io
+from contextlib import suppress
 from functools import lru_cache
 
 import cv2
@@ -23,7 +24,10 @@ def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
         samples = samples[..., :3]
     if tags.get(284) == 2 and samples.ndim == 3:
         samples = _read_planes(samples, data, tags)
-    levels = scale_to_bytes(samples)
+    nothing = np.nan
+    with suppress(ValueError):  # GDAL's tag, a text
+        nothing = float(str(tags.get(42113, "nan")).strip("\0 "))
+    levels = scale_to_bytes(samples, nothing)
     if tags.get(262) == 0:  # white is zero
         levels = 255 - levels
     if levels.ndim == 2 and "transparency" in picture.info:
@@ -41,34 +45,42 @@ def _read_planes(samples: np.ndarray, data: bytes, tags) -> np.ndarray:
     return np.moveaxis(planes, 0, 2).astype(samples.dtype)
 
 
-def scale_to_bytes(samples: np.ndarray) -> np.ndarray:
+def scale_to_bytes(samples: np.ndarray, nothing: float = np.nan) -> np.ndarray:
     """Scale samples of any depth to bytes; one rule, for integers and floats, finds black and white.
 
     TIFF 6.0 (sections 8 and 19) and PNG say what a sample could hold, not what is white: cameras
     store 12 bits in 16, programs 0-1 or 0-65535 in floats. What counts is from where to where the
-    middle 99.8 % of the samples reach, so a hot pixel decides nothing. If that begins at 0, zero is
-    black, and the least usual level that holds its end is white: 1, 255, 1023, 4095, 16383, 65535, or
-    the most that an integer holds; a tenth beyond either is noise, or edges that were sharpened. Else
-    its two ends are black and white: of tomographs in Hounsfield units, say, and of floats above
-    72,000. Values that are no finite number are black.
+    middle 99.8 % of the samples reach, so a hot pixel decides nothing. If their low end lies no more
+    than a tenth of the high end below 0, then 0 is black, and white the least usual level that is not
+    exceeded by more than a tenth: 1, 255, 1023, 4095, 16383, 65535, or what integers hold at most, if a
+    quarter of that is used. Else the two ends are black and white: of tomographs in Hounsfield units,
+    say, and of what exceeds 72,000. What is no number is black: the value `nothing` (GDAL's no data),
+    the lowest of signed integers, NaN, and what is beyond 1e30.
 
     Limits: a picture all of whose samples are far below its white, a night or a mask of 0 and 1, is
-    brightened; between pictures stretched by their own ends, brightness can't be compared.
+    brightened; the brightness of pictures stretched by their own ends can't be compared; a mark for no
+    data that no tag tells, -9999 say, is taken for such an end.
     """
     if samples.dtype == np.uint8:
         return samples
-    colours = samples[..., :3] if samples.ndim == 3 else samples  # alpha is full, whatever is white
-    few = colours.ravel()
+    channels = np.atleast_3d(samples)
+    is_number = (np.abs(channels) < 1e30) & (channels != nothing)
+    own = np.iinfo(samples.dtype) if samples.dtype.kind in "iu" else None
+    if samples.dtype.kind == "i":
+        is_number &= channels > own.min
+    few = channels[..., :3][is_number[..., :3]]  # alpha is full, whatever is white
     if few.size > MOST_SAMPLES:
         few = few[np.random.default_rng(0).integers(0, few.size, MOST_SAMPLES)]
-    few = few[np.isfinite(few)]
     low, high = np.percentile(few, [0.1, 99.9]) if few.size else (0, 1)
-    own = [np.iinfo(samples.dtype).max] if samples.dtype.kind in "iu" else []
-    fitting = [level for level in WHITES + own if high <= 1.1 * level]
+    fitting = [level for level in WHITES if high <= 1.1 * level]
+    fitting += [own.max] if own and high >= own.max / 4 else []
     black, white = (0, min(fitting)) if fitting and low >= -high / 10 else (low, high)
-    span = np.float32(max(white - black, np.finfo(np.float32).tiny))
-    scaled = np.where(np.isfinite(samples), (samples - np.float32(black)) / span, 0)
-    return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+    least = np.finfo(np.float32).tiny
+    scaled = np.where(
+        is_number, (channels - np.float32(black)) / np.float32(max(white - black, least)), 0
+    )
+    scaled[..., 3:] = channels[..., 3:] / np.float32(max(white, least))
+    return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8).reshape(samples.shape)
 
 
 def convert_to_rgb(picture: Image.Image | np.ndarray, profile: bytes | None) -> np.ndarray:

@@ -89,7 +89,7 @@ def _correlate_detail(pixels, a: int, b: int, mirrored: bool) -> float:
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         laid_over += [cv2.warpAffine(second, warp, (side, side), None, how, cv2.BORDER_REPLICATE)]
     fine, *others = map(_find_detail, [first, *laid_over])
-    if fine.std() < LEAST_DETAIL:
+    if min(fine.std(), others[0].std()) < LEAST_DETAIL:
         return 1
     return max(np.corrcoef(fine, other)[0, 1] for other in others)
 

@@ -56,12 +56,12 @@ def fetch(address: str, folder: Path) -> Path:
 
     A PictureError says not_downloaded, and its cause why.
     """
-    name = PurePosixPath(urlsplit(address).path).name or "picture"
-    place = folder / f"{zlib.crc32(address.encode()):08x}" / name
-    if place.exists():
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
     try:
+        name = PurePosixPath(urlsplit(address).path).name[-100:] or "picture"
+        place = folder / f"{zlib.crc32(address.encode()):08x}" / name
+        if place.exists():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
         # Some sites refuse whoever gives no name.
         request = urllib.request.Request(address, headers={"User-Agent": "image-classifiers"})
         with urllib.request.urlopen(request, timeout=30) as answer, whole_file(place) as part:

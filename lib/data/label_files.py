@@ -5,14 +5,14 @@ import io
 import os
 import re
 import unicodedata
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
 
 from lib.data.pictures import ENDINGS
 
-NO_GROUP = {"na", "n/a", "nan", "none", "null", "-1"}
+NO_GROUP = {"na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0"}
 
 
 def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
@@ -23,12 +23,8 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
     called NA, nan, none, null or -1. Returns a row a file, with the line of the CSV file as index.
     Raises a ValueError, which names the line, where it is none.
     """
-    try:
-        first, lines = _read_lines(path)
-    except (ValueError, csv.Error) as error:
-        raise ValueError(
-            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}"
-        ) from error
+    lines = _read_lines(path)
+    first = lines.pop(min(lines, default=0), [])
     names = [name.casefold() for name in first]
     wanted = [name for name in ("file", *columns) if name in names]
     if not {"file", "label"} <= {*wanted} or any(names.count(name) > 1 for name in wanted):
@@ -43,7 +39,8 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
                 "name that holds a comma in double quotes."
             )
     rows = [(cells + [""] * len(names))[: len(names)] for cells in lines.values()]
-    table = pd.DataFrame(rows, lines.keys(), names, dtype=str).query("file != ''")[wanted]
+    table = pd.DataFrame(rows, lines.keys(), names, dtype=str)[wanted]
+    table = table[table.file != ""]
     if table.empty:
         raise ValueError(f"{path} names no file below its first row.")
     if "group" in table:
@@ -51,22 +48,33 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
     return table
 
 
-def _read_lines(path: Path) -> tuple[list, dict[int, list]]:
-    """Return the cells of the first row, and of all others by the line where they end."""
-    text = path.read_bytes().decode("utf-8-sig")
-    skipped = text.startswith("sep=")
-    text = text[text.find("\n") + 1 :] if skipped else text
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    lines = [(reader.line_num + skipped, [cell.strip() for cell in row]) for row in reader]
-    return lines[0][1] if lines else [], dict(lines[1:])
+def _read_lines(path: Path) -> dict[int, list]:
+    """Return the cells of each row that has any, by the line where it ends."""
+    lines, count = {}, 0
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        if skipped := text[:5].strip('"').lower().startswith("sep="):
+            text = text[text.find("\n") + 1 :]
+        separator = max(",;\t", key=text.lstrip().partition("\n")[0].count)
+        form = {"delimiter": separator, "strict": True, "skipinitialspace": True}
+        read = csv.reader(io.StringIO(text, newline=""), **form)
+        for row in read:
+            count = read.line_num + skipped
+            if any(cells := [cell.strip() for cell in row]):
+                lines[count] = cells
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}, behind line "
+            f"{count}."
+        ) from error
+    return lines
 
 
 def match_files(names, files, folder: Path) -> dict[str, str]:
     """Find the file that each name of a labels file means; what fits none is absent.
 
-    Where the folder that a name begins with exists, in `folder` or beside it, the file lies there or
-    nowhere. Else one path must end in the other: a name may lack folders, where one file alone fits,
+    Where the folder that a name begins with exists, in `folder` or up to two above it, the file lies
+    there or nowhere. Else one path must end in the other: a name may lack folders, where one file alone fits,
     or begin with others, where no name of an existing folder means that file. A name may lack the
     ending, or have that of another kind of picture, where no file has its own; letters compare in
     Unicode's composed form (NFC), as Macs and others write them differently.
@@ -75,12 +83,9 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
         files: relative to `folder`.
     """
 
-    @cache
-    def find_places(inside: str) -> list[str]:
-        places = (folder / inside, folder.parent / inside) if inside.strip("./") else ()
-        return [os.path.relpath(place, folder) for place in places if os.path.isdir(place)]
-
-    found = {}
+    folders = {os.path.dirname(compose_name(file)) for file in files}
+    find_places = cache(partial(_find_places, folder, folders))
+    found = {file: file for file in set(files).intersection(names)}
     for form in (str, _cut_ending):
         whole, ends = _index_paths(files, form)
         here, elsewhere, claimed = {}, {}, set(found.values())
@@ -94,10 +99,19 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
             file = next(filter(None, fitting), None)
             # The closer form has the first claim, unless this name has no ending of its own.
             if file and (file not in claimed or path == compose_name(name)):
-                (here if places else elsewhere)[name] = file
-        taken = set(here.values())
+                (elsewhere if inside and not places else here)[name] = file
+        taken = {file for name, file in here.items() if "/" in compose_name(name)}
         found |= here | {name: file for name, file in elsewhere.items() if file not in taken}
     return found
+
+
+def _find_places(folder: Path, folders: set, inside: str) -> list[str]:
+    """Return the folders, relative to `folder`, that the one of a name may be, if it exists."""
+    if not inside.strip("./"):
+        return []
+    above = [parent / inside for parent in (folder, *folder.parents[:2])]
+    places = [os.path.relpath(place, folder) for place in above if os.path.isdir(place)]
+    return [inside] * (inside in folders) + places
 
 
 def _index_paths(files, form) -> tuple[dict, dict]:

@@ -71,7 +71,7 @@ def apply_labels(
     if strict:
         _refuse_unknown(path, rows.file[lost], "file", files)
     elif lost.all():
-        _refuse_unknown(path, rows.file, "picture of the folder", files)
+        _refuse_unknown(path, rows.file, f"picture in {folder}", files)
     if classes is not None:
         known = {compose_name(name): name for name in ["", *classes]}
         rows["label"] = _spell(path, rows.label.map(compose_name), "class", known)
@@ -92,7 +92,7 @@ def apply_labels(
 
 def _spell(path: Path, values: pd.Series, kind: str, known: dict[str, str]) -> pd.Series:
     found = values.map(known)
-    _refuse_unknown(path, values[found.isna()], kind, sorted({*known.values()}))
+    _refuse_unknown(path, values[found.isna()], kind, sorted({*known.values()} - {""}))
     return found
 
 
@@ -105,7 +105,7 @@ def _refuse_unknown(path: Path, unknown: pd.Series, kind: str, known) -> None:
         near = ", ".join(difflib.get_close_matches(name, (near or list(known))[:50_000], 3, 0))
         lines.append(f"line {line}: {name!r} is no {kind}; the nearest: {near}.")
     if lines:
-        further = f" So are {len(unknown) - 3:,} further lines." if len(unknown) > 3 else ""
+        further = f" Such lines: {len(unknown):,}." if len(unknown) > 3 else ""
         raise ValueError(f"{path}, {' '.join(lines)}{further} Correct or delete them.")
 
 

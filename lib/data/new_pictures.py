@@ -1,5 +1,6 @@
 """New pictures, to try models on: of a folder, or as people name them."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -41,23 +42,28 @@ def list_new_pictures(
 def list_named_pictures(names: list[str], class_names: list[str], scratch: Path) -> pd.DataFrame:
     """List pictures by their names: files, folders of them, and addresses of the web.
 
-    Returns columns file (as named), path (where it lies), label (of class folders, else ""), problem:
-    "" where it may be read, else missing_file, no_picture (in a folder) or not_downloaded.
+    Returns columns file (as named), path (where it lies), label (of class folders, else ""), problem
+    ("" where it may be read, else missing_file, no_picture in a folder, or not_downloaded), and
+    in_folder: whether a folder was named.
     """
     rows = []
     for name in names:
-        path = Path(name).absolute()
-        try:
-            if "://" in name:
-                rows.append((name, fetch(name, scratch / "pictures"), "", ""))
-            elif path.is_dir():
+        path, problem = Path(name).absolute(), ""
+        if "://" in name:
+            try:
+                path = fetch(name, scratch / "downloads")
+            except PictureError as error:
+                problem = error.problem
+        elif os.path.isdir(path):
+            try:
                 inside = list_new_pictures(path, class_names)
-                for file, label in zip(inside.file, inside.label):
-                    rows.append((str(Path(name, file)), path / file, label, ""))
+            except ValueError:
+                problem = "no_picture"
             else:
-                rows.append((name, path, "", "" if path.exists() else "missing_file"))
-        except PictureError as error:
-            rows.append((name, path, "", error.problem))
-        except ValueError:
-            rows.append((name, path, "", "no_picture"))
-    return pd.DataFrame(rows, columns=["file", "path", "label", "problem"])
+                for file, label in zip(inside.file, inside.label):
+                    rows.append((str(Path(name, file)), path / file, label, "", True))
+                continue
+        elif not os.path.exists(path):
+            problem = "missing_file"
+        rows.append((name, path, "", problem, False))
+    return pd.DataFrame(rows, columns=["file", "path", "label", "problem", "in_folder"])

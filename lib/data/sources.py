@@ -17,6 +17,7 @@ from lib.storage import is_on_drive, lock, require_room
 from lib.workspace import KAGGLE
 
 ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
+FILLING = "(set|data|images)"
 
 
 def open_folder(ws, key: str) -> Path:
@@ -34,13 +35,19 @@ def find_validation(ws, train: Path) -> Path | None:
     if ws.validation:
         return open_folder(ws, "validation")
     trail = [*_trace(ws.train, "train", ws.scratch), train]
-    parents = dict.fromkeys(path.parent for path in trail if _name_part(path) == "train")
-    for path in [path for parent in parents for path in _list(parent)]:
-        if _name_part(path) == "validation":
-            folder = _trace(path, "validation", ws.scratch)[-1]
+    # In scratch lie the archives of other sets, too.
+    beside = [
+        (path, other)
+        for path in dict.fromkeys(trail)
+        if _split_name(path)[0] == "train" and path.parent != ws.scratch
+        for other in _list(path.parent)
+    ]
+    for path, other in beside:
+        if _split_name(other) == ("validation", _split_name(path)[1]):
+            folder = _trace(other, "validation", ws.scratch)[-1]
             if any(map(holds_pictures, _list(folder))):
                 return folder
-            print(f"{path} has no class folders and is not used.")
+            print(f"{other} has no class folders and is not used.")
     return None
 
 
@@ -65,7 +72,7 @@ def _find_step(folder: Path, key: str) -> Path | None:
         return None
     if not folders and not archives:
         folders = [path for path in inside if _list(path)]
-    others = [path for path in folders if not _name_part(path)]
+    others = [path for path in folders if not _split_name(path)[0]]
     found = folders if others else archives + folders
     if part := _find_part(folder, found, key):
         return part
@@ -80,16 +87,19 @@ def _find_step(folder: Path, key: str) -> Path | None:
 
 def _find_part(folder: Path, found: list[Path], key: str) -> Path | None:
     """Return the one of some paths that is the part asked for; None where they are no parts."""
-    parts = [part for part in map(_name_part, found) if part]
-    are_parts, names = len(parts) == len(found), ", ".join(sorted(path.name for path in found))
+    names = [_split_name(path) for path in found]
+    are_parts = all(part for part, _ in names)
+    # Beside others, a part is called train and not train_station.
+    parts = [part for part, rest in names if part and (are_parts or not rest)]
     # Named after one part alone they may be classes, say of trains, unless they hold folders.
     if len(set(parts)) < 2 and not (are_parts and any(p.is_file() or _list(p) for p in found)):
         return None
     if are_parts and parts.count(key) == 1:
         return found[parts.index(key)]
     raise ValueError(
-        f'{folder} holds the parts of a data set, not classes: {names}. Point "{key}" in '
-        "drive_paths.json at a folder of class folders."
+        f"{folder} holds the parts of a data set, not classes: "
+        f'{", ".join(sorted(path.name for path in found))}. Point "{key}" in drive_paths.json at a '
+        "folder of class folders."
     )
 
 
@@ -102,11 +112,18 @@ def _list(folder: Path) -> list[Path]:
     return sorted(Path(e) for e in inside if os.path.isdir(e) or ARCHIVE.search(e.name))
 
 
-def _name_part(path: Path) -> str | None:
-    """Return the part that a folder or archive is named after by any word: train_224, seg_train."""
-    words = re.split(r"[\d._]+", _cut(path).lower())
-    words = {re.sub("[ -]?(set|data|images)$", "", word.strip(" -")) for word in words}
-    return next((part for part, names in PART_NAMES.items() if words & names), None)
+def _split_name(path: Path) -> tuple[str | None, str]:
+    """Return the part that a folder or archive is named after, and what else its name says.
+
+    A word between digits, dots and underscores names a part: train_224 is train, and 224.
+    """
+    name = _cut(path).lower()
+    for word in re.split(r"[\d._]+", name):
+        short = re.sub(FILLING + "$", "", word.strip(" -")).rstrip(" -")
+        for part, names in PART_NAMES.items():
+            if short in names:
+                return part, re.sub(rf"[\W_]|{FILLING}", "", name.replace(word, "", 1))
+    return None, name
 
 
 def unpack(archive: Path, scratch: Path) -> Path:
@@ -132,7 +149,8 @@ def unpack(archive: Path, scratch: Path) -> Path:
             os.replace(part, folder)
         # Damage shows itself in many ways, a full disk and a missing password in others.
         except Exception as error:
-            raise ValueError(f"{archive} can't be unpacked: {str(error) or type(error).__name__}.")
+            reason = str(error).rstrip(".") or type(error).__name__
+            raise ValueError(f"{archive} can't be unpacked: {reason}.")
         finally:
             shutil.rmtree(part, ignore_errors=True)
             copy.unlink(missing_ok=True)

@@ -31,6 +31,14 @@ def find_groups(pictures: pd.DataFrame, alike=()) -> np.ndarray:
     return connected_components(graph, directed=False)[1][own]
 
 
+def set_groups(table: pd.DataFrame, alike=()) -> None:
+    """Number in the table the groups of the pictures that are used; others have none."""
+    used = find_used(table)
+    groups = find_groups(table[used], alike).astype(str)
+    table["group"] = ""
+    table.loc[used, "group"] = groups
+
+
 def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     """Divide the pictures 80/20, the classes in equal proportion, each group in one part.
 

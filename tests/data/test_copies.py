@@ -175,6 +175,18 @@ def test_copies_are_found_among_pictures_that_are_all_alike_and_no_others(name):
     assert (alike.b - alike.a == 14).all() and len(alike) >= 13
 
 
+def test_order_of_two_pictures_does_not_matter_where_one_has_no_detail():
+    sharp = shrink(draw_pictures()[:1], 160)[0]
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 40)
+    flat = np.full_like(sharp, 99)
+    for other in (blurred, flat):
+        both = [
+            copies._correlate_detail(pair, 0, 1, False)
+            for pair in (np.stack([sharp, other]), np.stack([other, sharp]))
+        ]
+        assert both == [1, 1]
+
+
 def test_pictures_without_detail_are_taken_at_their_word():
     smooth = [cv2.GaussianBlur(picture, (0, 0), 40) for picture in draw_pictures(20)]
     alike = find_alike([*smooth, *map(compress, smooth)])

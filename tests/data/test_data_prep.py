@@ -103,7 +103,7 @@ def test_validation_folder_beside_train_is_used_and_said(ws, monkeypatch):
     left = checks[checks.action == "left out"].set_index("file").problem
     assert dict(left) == dict.fromkeys(["Aves/leaked.jpg", "Aves/near.jpg"], "in_both_parts")
     assert not checks.file.duplicated().any()
-    assert "left out of train, a copy is validated on: 2" in read_output(ws)
+    assert "left out of train, their group is validated on: 2" in read_output(ws)
     assert f"validation: {ws.train.parent / 'val'}" in read_output(ws)
 
 

@@ -150,7 +150,6 @@ def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(correct
 
 
 def test_file_that_is_no_picture_stays_left_out_for_its_own_reason(correct, tmp_path):
-    touch(tmp_path / "train/cat")
     (tmp_path / "train/cat").mkdir(parents=True)
     (tmp_path / "train/cat/notes.txt").write_text("mine")
     listed = correct("file,label\ncat/notes.txt,bird\n")
@@ -206,7 +205,7 @@ def test_labels_file_gives_labels_parts_and_groups(tmp_path):
             "file,label\n1.jpg,a\n2.jpg,a,b\n",
             "line 3 has 3 cells, the first row 2: .*double quotes",
         ),
-        ('file,label\n"1.jpg,a\n', "is no CSV file"),
+        ('file,label\n1.jpg,a\n"1.jpg"x,a\n', "is no CSV file.*behind line 2"),
         ("file,label\nx/9.png,cat\n", "line 2: 'x/9.png' is no picture .* nearest: 1.jpg"),
     ],
 )
@@ -308,6 +307,29 @@ def test_rows_of_two_folders_that_neither_is_here_contradict_each_other(tmp_path
         label_flat(tmp_path, TWO_PARTS, train="pictures")
 
 
+@pytest.mark.parametrize("inside", ["", "test/"])
+def test_rows_that_agree_on_a_file_by_two_names_are_one(tmp_path, inside):
+    found = label_flat(tmp_path, ["000.jpg,a", "train/000.jpg,a", f"{inside}001,b", "001.jpg,b"])
+    listed = list_files(tmp_path / "train", tmp_path / "labels.csv")
+    assert not listed.file.duplicated().any()
+    assert (found["000.jpg"], found["001.jpg"]) == ("a", "b")
+
+
+def test_rows_that_name_one_file_with_and_without_its_folder_must_agree(tmp_path):
+    touch(tmp_path / "train", "a/001.jpg")
+    path = write_csv(tmp_path / "l.csv", "file,label\n001.jpg,b\na/001.jpg,a\n")
+    with pytest.raises(ValueError, match="two different rows of 'a/001.jpg': lines 2 and 3"):
+        list_files(tmp_path / "train", path)
+
+
+def test_rows_of_a_folder_two_above_give_no_labels(tmp_path):
+    rows = [f"ds/{row}" for row in TWO_PARTS]
+    touch(tmp_path / "ds", "test/000.jpg", *(f"train/{n:03d}.jpg" for n in range(4)))
+    path = write_csv(tmp_path / "l.csv", "file,label\n" + "\n".join(rows))
+    listed = list_files(tmp_path / "ds/train", path)
+    assert list(listed.label[listed.problem == ""]) == ["a"] * 4
+
+
 def test_rows_of_a_folder_beside_alone_are_an_error(tmp_path):
     with pytest.raises(ValueError, match="line 2: 'test/000.jpg' is no picture"):
         label_flat(tmp_path, TWO_PARTS[:4], ["test/000.jpg"])
@@ -338,7 +360,8 @@ def test_group_cells_that_say_nothing_are_no_groups(tmp_path):
 
 def test_names_with_commas_stand_in_quotes_and_trailing_commas_mean_nothing(tmp_path):
     touch(tmp_path / "train", "a,b.jpg", "c.jpg")
-    path = write_csv(tmp_path / "l.csv", 'file,label\n"a,b.jpg",cat,,\nc.jpg,"dog, old",\n')
+    text = '\nfile,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old",\n'
+    path = write_csv(tmp_path / "l.csv", text)
     listed = list_files(tmp_path / "train", path)
     assert list(listed.label) == ["cat", "dog, old"]
 

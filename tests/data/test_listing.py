@@ -266,10 +266,19 @@ def test_pictures_are_named_as_files_folders_and_addresses_and_none_is_lost(tmp_
     address = (tmp_path / "web/one.jpg").as_uri()
     (tmp_path / "bare").mkdir()
     names = [str(tmp_path / "mine"), address, "http://127.0.0.1:9/x/y.jpg", "gone.jpg"]
-    names.append(str(tmp_path / "bare"))
+    names += [str(tmp_path / "bare"), "x" * 300, "http://[bad", f"http://127.0.0.1:9/{'x' * 300}"]
     for _ in range(2):  # the second time the address is there
         new = list_named_pictures(names, ["frogs"], tmp_path / "scratch").set_index("file")
-        assert list(new.problem) == ["", "", "", "not_downloaded", "missing_file", "no_picture"]
+        assert list(new.problem) == [
+            "",
+            "",
+            "",
+            "not_downloaded",
+            "missing_file",
+            "no_picture",
+            "missing_file",
+            *["not_downloaded"] * 2,
+        ]
         assert list(new.index[2:]) == names[1:]
         assert new.label[f"{tmp_path}/mine/frogs/b.png"] == "frogs"
         assert all(path.is_file() for path in new.path[new.problem == ""])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from lib.data import pictures
+from lib.data import colours, pictures
 from lib.data.demo import draw_picture
 from lib.workspace import REPOSITORY
 
@@ -254,6 +254,33 @@ def test_samples_of_every_depth_look_like_the_plain_photograph(name):
     is_stretched = "000" in name or "Hounsfield" in name
     assert abs(found.mean() - expected.mean()) < (8 if is_stretched else 2)
     assert abs(found - expected).mean() < (12 if is_stretched or "palette" in name else 1)
+
+
+def test_marks_of_no_data_are_black_and_decide_nothing():
+    ground = (GREY / 255).astype(np.float32)
+    height = GREY.astype(np.int16) * 10
+    for samples, mark, told in (
+        (ground, -9999, -9999),
+        (ground, -3.4e38, np.nan),
+        (ground, np.inf, np.nan),
+        (height, -32768, np.nan),
+    ):
+        marked = samples.copy()
+        marked[:30] = mark
+        levels = colours.scale_to_bytes(marked, told)
+        assert not levels[:30].any()
+        assert abs(levels[30:].astype(int) - colours.scale_to_bytes(samples)[30:]).max() <= 1
+
+
+def test_integers_that_fill_little_of_their_type_are_not_black():
+    for dtype, step in ((np.int32, 400), (np.uint32, 65_000)):
+        levels = colours.scale_to_bytes(GREY.astype(dtype) * dtype(step))
+        assert abs(levels.mean() - GREY.mean()) < 8
+
+
+def test_clear_samples_stay_clear_where_colours_are_below_zero():
+    samples = np.dstack([GREY / 127 - 1] * 3 + [np.zeros(GREY.shape)]).astype(np.float32)
+    assert not colours.scale_to_bytes(samples)[..., 3].any()
 
 
 @pytest.mark.parametrize("depth", [16, 257])

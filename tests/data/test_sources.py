@@ -122,6 +122,7 @@ def test_archives_in_what_is_given_are_unpacked(ws, tmp_path, files, give, read_
         ["train.zip", "bus/1.jpg", "car/1.jpg"],
         ["bullet_train/1.jpg", "steam_train/1.jpg"],
         ["training.day/1.jpg", "d\u00e9train/1.jpg"],
+        ["bullet_train/1.jpg", "test_tube/1.jpg", "car/1.jpg"],
     ],
 )
 def test_classes_are_not_taken_for_parts(ws, give, inside):
@@ -176,6 +177,24 @@ def test_validation_beside_a_part_of_any_name_is_found(ws, files, give, read_all
     given = give("folder", below("train_224", files) | below("val_224", files))
     ws = replace(ws, train=given)
     assert sources.find_validation(ws, sources.open_folder(ws, "train")) == given / "val_224"
+
+
+@pytest.mark.parametrize("other", ["birds_val", "val_512", "web_dev/x_train", "dev_board"])
+def test_validation_of_another_set_beside_is_not_taken(ws, files, give, other):
+    given = give(
+        "folder", below("flowers_train", files) | below("train", files) | below(other, files)
+    )
+    for name in ("flowers_train", "train"):
+        named = replace(ws, train=given / name)
+        assert sources.find_validation(named, sources.open_folder(named, "train")) is None
+
+
+def test_validation_of_another_set_in_the_same_scratch_is_not_taken(ws, tmp_path, files):
+    both = {name: pack(tmp_path / f"both/{name}.zip", files) for name in ("train", "val")}
+    first = replace(ws, train=both["train"])
+    assert sources.find_validation(first, sources.open_folder(first, "train"))
+    second = replace(ws, train=pack(tmp_path / "alone/train.zip", below("more", files)))
+    assert sources.find_validation(second, sources.open_folder(second, "train")) is None
 
 
 def test_parts_beside_other_pictures_are_refused(ws, give):
