@@ -17,7 +17,7 @@ ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges cluster
-data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.label_files data.labels data.downloads data.new_pictures data.sources
+data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.label_files data.labels data.archives data.downloads data.new_pictures data.sources
 data.arrays data.store data.reading data.pixels data.hashes data.copies data.split data.generators
 models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones models.extraction models.resemblance
 models.linear models.contest models.stages models.trial models.finetuning models.litert models.explain models.predict
@@ -65,10 +65,10 @@ def test_there_are_the_known_notebooks_and_the_known_rooms():
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
 
 
-def test_rooms_of_the_data_wing_have_at_most_200_lines():
+def test_rooms_of_the_data_wing_have_at_most_175_lines():
     for path in (ROOT / "lib/data").glob("*.py"):
         count = len(path.read_text(encoding="utf-8").splitlines())
-        assert count <= 200, f"{path.name} has {count} lines: a room with two topics?"
+        assert count <= 175, f"{path.name} has {count} lines: a room with two topics?"
 
 
 @each_notebook

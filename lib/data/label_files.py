@@ -74,35 +74,35 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
     """Find the file that each name of a labels file means; what fits none is absent.
 
     Where the folder that a name begins with exists, in `folder` or up to two above it, the file lies
-    there or nowhere. Else one path must end in the other: a name may lack folders, where one file alone fits,
-    or begin with others, where no name of an existing folder means that file. A name may lack the
-    ending, or have that of another kind of picture, where no file has its own; letters compare in
-    Unicode's composed form (NFC), as Macs and others write them differently.
+    there or nowhere. Else one path must end in the other: a name may lack folders, where one file
+    alone fits, or begin with others, where no name of an existing folder means that file. It may lack
+    the ending; letters compare in Unicode's composed form (NFC), as Macs write them differently.
 
     Args:
         files: relative to `folder`.
     """
-
-    folders = {os.path.dirname(compose_name(file)) for file in files}
-    find_places = cache(partial(_find_places, folder, folders))
-    found = {file: file for file in set(files).intersection(names)}
-    for form in (str, _cut_ending):
-        whole, ends = _index_paths(files, form)
-        here, elsewhere, claimed = {}, {}, set(found.values())
-        for name in (name for name in names if name not in found):
-            path = form(compose_name(name))
-            inside, _, base = path.rpartition("/")
-            places = find_places(inside)
-            fitting = [ends.get(path), *map(whole.get, _list_ends(path))]
-            if places:
-                fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
-            file = next(filter(None, fitting), None)
-            # The closer form has the first claim, unless this name has no ending of its own.
-            if file and (file not in claimed or path == compose_name(name)):
-                (elsewhere if inside and not places else here)[name] = file
-        taken = {file for name, file in here.items() if "/" in compose_name(name)}
-        found |= here | {name: file for name, file in elsewhere.items() if file not in taken}
-    return found
+    whole, ends = {}, {}  # files by their path, and by every end of it; None where several have it
+    for file in files:
+        path = compose_name(file)
+        for known in {path, _cut_ending(path)}:
+            whole[known] = None if known in whole else file
+            for end in _list_ends(re.sub(r"^(\.\./)+", "", known)):  # beside train: ../val/1.jpg
+                ends[end] = None if end in ends else file
+    exact = {compose_name(file): file for file in files} | {file: file for file in files}
+    whole, ends = whole | exact, ends | whole | exact
+    find_places = cache(partial(_find_places, folder, {os.path.dirname(path) for path in whole}))
+    here, elsewhere = {}, {}
+    for name in names:
+        path = compose_name(name)
+        inside, _, base = path.rpartition("/")
+        places = find_places(inside)
+        fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
+        if not places:
+            fitting = [whole.get(name), ends.get(path), *map(whole.get, _list_ends(path))]
+        if file := next(filter(None, fitting), None):
+            (elsewhere if inside and not places else here)[name] = file
+    taken = {file for name, file in here.items() if "/" in compose_name(name)}
+    return here | {name: file for name, file in elsewhere.items() if file not in taken}
 
 
 def _find_places(folder: Path, folders: set, inside: str) -> list[str]:
@@ -112,17 +112,6 @@ def _find_places(folder: Path, folders: set, inside: str) -> list[str]:
     above = [parent / inside for parent in (folder, *folder.parents[:2])]
     places = [os.path.relpath(place, folder) for place in above if os.path.isdir(place)]
     return [inside] * (inside in folders) + places
-
-
-def _index_paths(files, form) -> tuple[dict, dict]:
-    """Return files by their whole path, and by every end of it: None where several have it."""
-    whole, ends = {}, {}
-    for file in files:
-        path = form(compose_name(file))
-        whole[path] = None if path in whole else file
-        for end in _list_ends(re.sub(r"^(\.\./)+", "", path)):  # as beside train: ../val/cat/1.jpg
-            ends[end] = None if end in ends else file
-    return whole, ends | whole
 
 
 def _list_ends(path: str) -> list[str]:

@@ -1,22 +1,15 @@
 """Where pictures come from: folders, archives and Kaggle, and which folder in them is meant."""
 
-import hashlib
 import os
 import re
-import shutil
-import tarfile
-import zipfile
 from pathlib import Path
 
-from tqdm import tqdm
-
+from lib.data.archives import ARCHIVE, unpack
 from lib.data.downloads import download
 from lib.data.listing import PART_NAMES, holds_pictures, is_junk, walk
 from lib.data.pictures import ENDINGS
-from lib.storage import is_on_drive, lock, require_room
 from lib.workspace import KAGGLE
 
-ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
 FILLING = "(set|data|images)"
 
 
@@ -124,60 +117,3 @@ def _split_name(path: Path) -> tuple[str | None, str]:
             if short in names:
                 return part, re.sub(rf"[\W_]|{FILLING}", "", name.replace(word, "", 1))
     return None, name
-
-
-def unpack(archive: Path, scratch: Path) -> Path:
-    """Unpack a .zip or .tar file, compressed or not, once, into a folder of scratch.
-
-    From Google Drive it is first copied: many small reads are slow there. An archive that is
-    damaged, too large, or would write outside its folder is a ValueError.
-    """
-    # So the folder's name changes with the archive.
-    state = f"{archive} {archive.stat().st_size} {archive.stat().st_mtime_ns}".encode()
-    key = hashlib.blake2b(state, digest_size=6).hexdigest()
-    folder = scratch / f"{archive.name.split('.')[0]}_{key}"
-    # The folder gets its name when all is in it, so after a kill the work is done anew.
-    part, copy = folder.with_suffix(".part"), folder.with_suffix(".copy")
-    with lock(folder.with_suffix(".lock")):
-        if folder.is_dir():
-            return folder
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        try:
-            source = shutil.copyfile(archive, copy) if is_on_drive(archive) else archive
-            _extract(source, part, f"unpacking {archive.name}")
-            os.replace(part, folder)
-        # Damage shows itself in many ways, a full disk and a missing password in others.
-        except Exception as error:
-            reason = str(error).rstrip(".") or type(error).__name__
-            raise ValueError(f"{archive} can't be unpacked: {reason}.")
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-            copy.unlink(missing_ok=True)
-    return folder
-
-
-def _extract(archive: Path, folder: Path, text: str) -> None:
-    # tar first: one whose last member is a zip file would pass for that.
-    is_tar = tarfile.is_tarfile(archive)
-    if not is_tar and not zipfile.is_zipfile(archive):
-        raise ValueError("it is neither a folder nor a whole .zip or .tar file")
-    with tarfile.open(archive) if is_tar else zipfile.ZipFile(archive) as opened:
-        members = list(opened if is_tar else opened.infolist())
-        total = sum(member.size if is_tar else member.file_size for member in members)
-        require_room(folder, total, "what it holds")
-        for member in members if is_tar else ():
-            # By chains of such links the filter of older Pythons is led outside.
-            if member.issym() and ".." in member.linkname:
-                raise ValueError(f"{member.name!r} is a link that leads up, to {member.linkname!r}")
-        bar = tqdm(members, text, unit=" files")
-        if is_tar:
-            # tarfile takes a damaged header for the end; beyond the true end are zeros.
-            opened.fileobj.seek(opened.offset)
-            rest = opened.fileobj.read(1 << 24)
-            if any(rest) or len(rest) < tarfile.BLOCKSIZE:
-                raise ValueError("its end is missing, or its middle damaged")
-            return opened.extractall(folder, bar, filter="data")
-        for member in bar:
-            member.filename = member.filename.replace("\\", "/")  # as some write on Windows
-            opened.extract(member, folder)

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from lib import storage, workspace
-from lib.data import downloads, sources
+from lib.data import archives, downloads, sources
 
 COMPETITION = "competitions/leaves"
 KINDS = ["folder", "zip", "tar", "kaggle"]
@@ -251,18 +251,18 @@ def test_configured_validation_comes_first(ws, files, give):
 
 def test_archive_is_unpacked_once_and_anew_when_it_changed(ws, files):
     archive = pack(ws.results / "train.zip", files)
-    first = sources.unpack(archive, ws.scratch)
+    first = archives.unpack(archive, ws.scratch)
     (first / "mark").touch()
-    assert sources.unpack(archive, ws.scratch) == first and (first / "mark").exists()
+    assert archives.unpack(archive, ws.scratch) == first and (first / "mark").exists()
     pack(archive, {"one/1.png": b"longer"})
-    assert sources.unpack(archive, ws.scratch) != first
+    assert archives.unpack(archive, ws.scratch) != first
 
 
 def test_two_processes_unpack_an_archive_once(ws, read_all):
     files = {Path(f"{n % 9}/{n}.png"): bytes(str(n), "ascii") for n in range(3000)}
     archive = pack(ws.results / "train.zip", files)
     code = (
-        "import pathlib, sys; from lib.data.sources import unpack; print(flush=True); input();"
+        "import pathlib, sys; from lib.data.archives import unpack; print(flush=True); input();"
         "print(unpack(*map(pathlib.Path, sys.argv[1:])))"
     )
     command = [sys.executable, "-c", code, archive, ws.scratch]
@@ -288,21 +288,21 @@ def test_unpacking_killed_half_way_begins_anew(ws, files, read_all, monkeypatch)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(zipfile.ZipFile, "extract", die)
-        patch.setattr(sources.shutil, "rmtree", lambda *args, **options: None)
-        sources.unpack(archive, ws.scratch)
+        patch.setattr(archives.shutil, "rmtree", lambda *args, **options: None)
+        archives.unpack(archive, ws.scratch)
     assert list(ws.scratch.glob("*.part/half.png"))
-    folder = sources.unpack(archive, ws.scratch)
+    folder = archives.unpack(archive, ws.scratch)
     assert read_all(folder) == files
     assert [path for path in ws.scratch.iterdir() if path.suffix != ".lock"] == [folder]
 
 
 def test_archive_on_drive_is_read_as_one_file(ws, files, drive, read_all, monkeypatch):
     archive = pack(drive / "train.zip", files)
-    extract, seen = sources._extract, []
+    extract, seen = archives._extract, []
     monkeypatch.setattr(
-        sources, "_extract", lambda path, *rest: seen.append(path) or extract(path, *rest)
+        archives, "_extract", lambda path, *rest: seen.append(path) or extract(path, *rest)
     )
-    assert read_all(sources.unpack(archive, ws.scratch)) == files
+    assert read_all(archives.unpack(archive, ws.scratch)) == files
     assert not storage.is_on_drive(seen[0]) and not seen[0].exists()
 
 
@@ -313,7 +313,7 @@ def test_archive_on_drive_is_read_as_one_file(ws, files, drive, read_all, monkey
 def test_hostile_names_write_nothing_outside(ws, tmp_path, read_all, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x", "cat/1.png": b"y"})
     try:
-        sources.unpack(archive, ws.scratch)
+        archives.unpack(archive, ws.scratch)
     except ValueError as error:
         assert name in str(error) and "outside" in str(error)
         assert {path.suffix for path in ws.scratch.iterdir()} == {".lock"}
@@ -322,11 +322,11 @@ def test_hostile_names_write_nothing_outside(ws, tmp_path, read_all, name, hosti
 
 
 def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch):
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     for name in ("a.zip", "a.tar", "a.tar.gz"):
         archive = pack(ws.results / name, files | {Path("cat/huge.bmp"): bytes(10**7)})
         with pytest.raises(ValueError, match="0.0 MB free, and what it holds will need 10.0 MB"):
-            sources.unpack(archive, ws.scratch)
+            archives.unpack(archive, ws.scratch)
         assert {path.suffix for path in ws.scratch.iterdir()} == {".lock"}
 
 
@@ -338,7 +338,7 @@ def test_damaged_archive_is_named(ws, files, name):
     for content in (whole[: len(whole) // 2], bad, b"text", b""):
         archive.write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} can't be unpacked"):
-            sources.unpack(archive, ws.scratch)
+            archives.unpack(archive, ws.scratch)
         assert {path.suffix for path in ws.scratch.iterdir()} == {".lock"}
 
 
@@ -348,12 +348,12 @@ def test_tar_cut_between_two_files_or_with_a_damaged_name_is_noticed(ws):
     for content in (whole[:1024], whole.replace(b"dog/2.png", b"dig/2.png")):
         archive.write_bytes(content)
         with pytest.raises(ValueError, match="a.tar can't be unpacked: its end is missing, or"):
-            sources.unpack(archive, ws.scratch)
+            archives.unpack(archive, ws.scratch)
 
 
 def test_folders_parted_by_backslashes_are_folders(ws, files, read_all):
     archive = pack(ws.results / "a.zip", {str(p).replace("/", "\\"): files[p] for p in files})
-    assert read_all(sources.unpack(archive, ws.scratch)) == files
+    assert read_all(archives.unpack(archive, ws.scratch)) == files
 
 
 def pack_link(ws, kind, target):
@@ -369,14 +369,14 @@ def pack_link(ws, kind, target):
     ("kind", "target"), [(tarfile.LNKTYPE, "cat/1.png"), (tarfile.SYMTYPE, "2")]
 )
 def test_link_within_an_archive_is_unpacked(ws, kind, target):
-    link = sources.unpack(pack_link(ws, kind, target), ws.scratch) / "dog/2.png"
+    link = archives.unpack(pack_link(ws, kind, target), ws.scratch) / "dog/2.png"
     assert link.is_symlink() or link.read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("target", ["/etc/hosts", "../../out.png", "../cat/1.png"])
 def test_link_that_may_lead_outside_is_refused(ws, target):
     with pytest.raises(ValueError, match="dog/2.png' is a link"):
-        sources.unpack(pack_link(ws, tarfile.SYMTYPE, target), ws.scratch)
+        archives.unpack(pack_link(ws, tarfile.SYMTYPE, target), ws.scratch)
     assert {path.suffix for path in ws.scratch.iterdir()} == {".lock"}
 
 
