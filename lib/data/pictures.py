@@ -20,8 +20,8 @@ LOADER_VERSION = 3  # raise it when `load` returns something else: older stores 
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
-TIFF_BEGINNINGS = re.compile(rb"II[*+]\0|MM\0[*+]")  # with a plus those of more than 4 GB
-BEGINNINGS = re.compile(rb"\xff\xd8|\x89PNG|RIFF|BM|GIF8|II[*+]\0|MM\0[*+]|.{4}ftypavi[fs]", re.S)
+TIFF = rb"II[*+]\0|MM\0[*+]"  # with a plus those of more than 4 GB
+BEGINNINGS = re.compile(rb"\xff\xd8|\x89PNG|RIFF|BM|GIF8|.{4}ftypavi[fs]|" + TIFF, re.S)
 HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
 if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     import pillow_heif
@@ -31,9 +31,8 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     ENDINGS |= {".heic", ".heif"}
 LARGEST_FILE, LARGEST_PICTURE, LARGE_PICTURE = 1 << 28, 89_478_485, 1 << 24  # bytes, pixels, pixels
 LEAST_SIDE = 224  # to decode to, so that usual sizes and the facts share a decoding
-BEING_READ = (
-    "PICTURES_BEING_READ"  # environment variable: a folder that names what each thread reads
-)
+# An environment variable: the folder where each thread names the file that it reads.
+BEING_READ = "PICTURES_BEING_READ"
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()
@@ -151,7 +150,7 @@ def _read_samples(picture: Image.Image, data: bytes, least_side: int):
 def _name_problem(error: Exception, data: bytes) -> str:
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
-    is_tiff = isinstance(error, UnidentifiedImageError) and TIFF_BEGINNINGS.match(data)
+    is_tiff = isinstance(error, UnidentifiedImageError) and re.match(TIFF, data)
     if isinstance(error, NotImplementedError) or is_tiff or jpegs.is_unusual(data):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
