@@ -8,7 +8,6 @@ import pandas as pd
 from lib.data.downloads import fetch
 from lib.data.labels import apply_labels
 from lib.data.listing import walk
-from lib.data.pictures import PictureError
 from lib.data.table import FORMS
 
 SHOWN = 10  # names of files that are passed over
@@ -48,22 +47,19 @@ def list_named_pictures(names: list[str], class_names: list[str], scratch: Path)
     """
     rows = []
     for name in names:
-        path, problem = Path(name).absolute(), ""
-        if "://" in name:
-            try:
+        path, problem, inside = Path(name).absolute(), "", None
+        try:
+            if "://" in name:
                 path = fetch(name, scratch / "downloads")
-            except PictureError as error:
-                problem = error.problem
-        elif os.path.isdir(path):
-            try:
+            elif os.path.isdir(path):
                 inside = list_new_pictures(path, class_names)
-            except ValueError:
-                problem = "no_picture"
-            else:
-                for file, label in zip(inside.file, inside.label):
-                    rows.append((str(Path(name, file)), path / file, label, "", True))
-                continue
-        elif not os.path.exists(path):
-            problem = "missing_file"
-        rows.append((name, path, "", problem, False))
+            elif not os.path.exists(path):
+                problem = "missing_file"
+        except ValueError as error:
+            problem = getattr(error, "problem", "no_picture")
+        if inside is None:
+            rows.append((name, path, "", problem, False))
+            continue
+        for file, label in zip(inside.file, inside.label):
+            rows.append((str(Path(name, file)), path / file, label, "", True))
     return pd.DataFrame(rows, columns=["file", "path", "label", "problem", "in_folder"])

@@ -27,20 +27,16 @@ def find_validation(ws, train: Path) -> Path | None:
     """Return the configured folder of validation pictures, else one beside train, if any."""
     if ws.validation:
         return open_folder(ws, "validation")
-    trail = [*_trace(ws.train, "train", ws.scratch), train]
-    # In scratch lie the archives of other sets, too.
-    beside = [
-        (path, other)
-        for path in dict.fromkeys(trail)
-        if _split_name(path)[0] == "train" and path.parent != ws.scratch
-        for other in _list(path.parent)
-    ]
-    for path, other in beside:
-        if _split_name(other) == ("validation", _split_name(path)[1]):
-            folder = _trace(other, "validation", ws.scratch)[-1]
-            if any(map(holds_pictures, _list(folder))):
-                return folder
-            print(f"{other} has no class folders and is not used.")
+    for path in dict.fromkeys([*_trace(ws.train, "train", ws.scratch), train]):
+        part, rest = _split_name(path)
+        # In scratch lie the archives of other sets, too.
+        is_part = part == "train" and path.parent != ws.scratch
+        for other in _list(path.parent) if is_part else ():
+            if _split_name(other) == ("validation", rest):
+                folder = _trace(other, "validation", ws.scratch)[-1]
+                if any(map(holds_pictures, _list(folder))):
+                    return folder
+                print(f"{other} has no class folders and is not used.")
     return None
 
 
