@@ -63,9 +63,9 @@ def _read_lines(path: Path) -> dict[int, list]:
             if any(cells := [cell.strip() for cell in row]):
                 lines[count] = cells
     except (ValueError, csv.Error) as error:
+        place = f", behind line {count}" if count else ""
         raise ValueError(
-            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}, behind line "
-            f"{count}."
+            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}{place}."
         ) from error
     return lines
 
