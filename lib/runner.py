@@ -133,10 +133,8 @@ def run_notebook(ws, name: str, parameters: dict) -> None:
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            names = sorted(
-                {mark.read_text(errors="backslashreplace") for mark in Path(marks).iterdir()}
-            )
-            reading = f" while it read {', '.join(names)}" if names else ""
+            names = {mark.read_text(errors="backslashreplace") for mark in marks.iterdir()}
+            reading = f" while it read {', '.join(sorted(names))}" if names else ""
             failure = f"{name}: its kernel died{reading}; its last words: {log}"
     if failure:
         raise RuntimeError(failure)

@@ -16,10 +16,8 @@ from lib.machine import count_cores
 # more (99 % of 3,600), between X-rays of different people by 0.5 at most.
 LEAST_CORRELATION = 0.65
 DETAIL_SIDE, COARSE = 96, 1.5  # pixels: of the picture that is compared, and what is not fine in it
-LEAST_SIDE, LEAST_DETAIL = (
-    32,
-    1,
-)  # pixels, and grey levels (standard deviation), which show no detail
+# Pixels, and grey levels (standard deviation), below which no detail shows.
+LEAST_SIDE, LEAST_DETAIL = 32, 1
 
 
 def note_copies(table: pd.DataFrame, rule: str) -> None:
