@@ -6,12 +6,10 @@ VENV = .venv$(if $(CONSTRAINTS),-$(basename $(notdir $(CONSTRAINTS))))
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --requirement
 
-# 1 runs 07 and the notebooks after it, too.
+# 1 runs 05 to 07, too.
 BEYOND ?=
 CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
-# In the order of the chain: those that judge come last.
-JUDGES = notebooks/05_evaluation.ipynb notebooks/06_random_images.ipynb
-NOTEBOOKS = $(filter-out $(JUDGES),$(sort $(wildcard notebooks/*.ipynb))) $(JUDGES)
+NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb))
 
 # Most tests wait for processes that start. A file stays in one process, which shares its fixtures, and
 # none needs threads, which would wait for one another.

@@ -1,10 +1,5 @@
 """Predictions for new pictures by one saved model.
 
-python -m lib.predict results/models/baseline_cnn.keras PICTURES            prints a table
-python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
-python -m lib.predict results/models/baseline_cnn.keras a.jpg --sets 0.95    adds set and set_size
-python -m lib.predict results/models/resnet50_transfer.keras a.jpg --strangers  resemblance_p, note
-
 The table has a row a picture: file, label, index (of the class, from 0), probability. All arguments
 are checked before the first picture is read.
 """
@@ -12,35 +7,38 @@ are checked before the first picture is read.
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from lib.data.new_pictures import list_new_pictures
+from lib.data.labels import list_new_pictures
 from lib.parameters import ALLOWED
 from lib.storage import require_room, whole_file
+
+EXAMPLES = """typically:
+  python -m lib.predict results/models/baseline_cnn.keras PICTURES
+  python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
+  python -m lib.predict results/models/resnet50_transfer.keras a.jpg --sets 0.95 --strangers
+"""
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
-    Returns 0; 1 when a picture could not be read, whose row has no answer; 2 when there was nothing
-    to predict, or with, or nowhere to write to.
+    Returns 0; 1 when a picture could not be read, whose row has no answer; 2 when nothing could be
+    predicted, or written.
     """
-    options = _open_parser().parse_args(arguments)
+    options = open_parser().parse_args(arguments)
     try:
-        check_place(options.csv)
-        files = list_files(options.pictures)
-        # Imported late, so that a wrong path is told at once.
-        from lib.models.predict import classify, load_classifier
-
-        model, about = load_classifier(options.model)
-        further = prepare_sets(options.model, about, options.sets)
-        resemble = prepare_resemblance(options.model, model, about, options.strangers)
-        shown = options.top, options.probabilities, further, resemble
-        table = classify(model, about, Path(), files, *shown)
-        write_answers(table.drop(columns="problem"), options.csv)
+        _check_options(options)
+        table = _answer(options, _list_files(options.pictures))
+        answers = table.drop(columns="problem")
+        if options.csv is None:
+            print(answers.astype(object).where(answers.notna(), "").to_string(index=False))
+        else:
+            with whole_file(options.csv) as part:
+                answers.to_csv(part, index=False, lineterminator="\n")
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,9 +48,15 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     return int(len(unusable) > 0)
 
 
-def _open_parser() -> argparse.ArgumentParser:
-    form = {"description": __doc__, "formatter_class": argparse.RawDescriptionHelpFormatter}
-    parser = argparse.ArgumentParser(prog="python -m lib.predict", **form)
+def open_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.predict",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     add = parser.add_argument
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
@@ -68,78 +72,58 @@ def _open_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def prepare_sets(model: Path, about: dict, coverage: float | None) -> Callable | None:
-    """Return the function that makes columns of sets, and say what they promise; None without.
-
-    A ValueError where the coverage is out of range, or 05 has not calibrated sets of this model.
-    """
-    if coverage is None:
-        return None
+def _check_options(options: argparse.Namespace) -> None:
+    for file in (options.model, options.model.with_suffix(".json")):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{file} is not a file: a model is a .keras file with its .json beside it."
+            )
+    if options.csv is not None:
+        if options.csv.is_dir() or not options.csv.parent.is_dir():
+            raise FileNotFoundError(f"--csv {options.csv}: name a file in a folder that exists.")
+        require_room(options.csv.parent, 0, "the answers")
     low, high = ALLOWED["COVERAGE"]["minimum"], ALLOWED["COVERAGE"]["maximum"]
-    if not low <= coverage <= high:
-        raise ValueError(f"--sets is {coverage}; it takes a share from {low} to {high}, say 0.95.")
-    from lib.judging import conformal
-
-    kept = conformal.check_scores(about, model.with_suffix(".json"))
-    print(conformal.describe_sets(kept, coverage), file=sys.stderr)
-    names = about["class_names"]
-    return lambda y_prob: conformal.write_sets(y_prob, names, kept, coverage)
+    if options.sets is not None and not low <= options.sets <= high:
+        raise ValueError(f"--sets is {options.sets}; give a share from {low} to {high}, say 0.95.")
 
 
-def prepare_resemblance(path: Path, model, about: dict, asked: bool) -> Callable | None:
-    """Return the function that makes columns of features, and say what they tell; None if not asked.
-
-    Errors are those of `resemblance.open_features`.
-    """
-    if not asked:
-        return None
-    from lib.judging import strangers
-    from lib.models.resemblance import open_features
-
-    kept, reason = open_features(model, about, path.with_suffix(".npz"))
-    print(reason or strangers.describe_marks(kept), file=sys.stderr)
-    return lambda features: strangers.write_resemblance(features, kept)
-
-
-def check_place(path: Path | None) -> None:
-    """Raise an OSError where a path is a folder, or its folder is missing or can't be written."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise IsADirectoryError(f"--csv: {path} is a folder: name a file.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--csv: {path.parent} is not a folder: make it, or name another.")
-    require_room(path.parent, 0, "the answers")
-
-
-def write_answers(table: pd.DataFrame, path: Path | None) -> None:
-    """Write a table as CSV, or print it where no path is given."""
-    if path is None:
-        print(table.astype(object).where(table.notna(), "").to_string(index=False))
-        return
-    with whole_file(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
-
-
-def list_files(places: list[str]) -> list[str]:
-    """List files as they are, and of folders all pictures in them.
-
-    A FileNotFoundError where one does not exist; a ValueError where a folder holds no picture.
-    """
+def _list_files(places: list[str]) -> list[str]:
     files = []
     for place in places:
-        if not Path(place).exists():
-            hint = "; addresses of the web go into IMAGES of 06" if "://" in place else ""
+        if Path(place).is_dir():
+            # Standard output is for the answers.
+            with contextlib.redirect_stdout(sys.stderr):
+                names = list_new_pictures(Path(place), []).file
+            files += [str(Path(place, name)) for name in names]
+        elif Path(place).exists():
+            files.append(place)
+        else:
+            hint = "; addresses of the web go into IMAGES of 09" if "://" in place else ""
             raise FileNotFoundError(
                 f"{place} does not exist: name pictures, or folders of them{hint}."
             )
-        if not Path(place).is_dir():
-            files.append(place)
-            continue
-        # Standard output is for the answers.
-        with contextlib.redirect_stdout(sys.stderr):
-            files += [str(Path(place, name)) for name in list_new_pictures(Path(place), []).file]
     return files
+
+
+def _answer(options: argparse.Namespace, files: list[str]) -> pd.DataFrame:
+    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.judging import conformal, strangers
+    from lib.models.predict import classify, load_classifier
+    from lib.models.resemblance import open_features
+
+    model, about = load_classifier(options.model)
+    sets = resemblance = None
+    if options.sets is not None:
+        kept = conformal.check_scores(about, options.model.with_suffix(".json"))
+        print(conformal.describe_sets(kept, options.sets), file=sys.stderr)
+        promised = {"class_names": about["class_names"], "kept": kept, "coverage": options.sets}
+        sets = partial(conformal.write_sets, **promised)
+    if options.strangers:
+        kept, reason = open_features(model, about, options.model.with_suffix(".npz"))
+        print(reason or strangers.describe_marks(kept), file=sys.stderr)
+        resemblance = partial(strangers.write_resemblance, kept=kept)
+    columns = options.top, options.probabilities, sets, resemblance
+    return classify(model, about, Path(), files, *columns)
 
 
 if __name__ == "__main__":

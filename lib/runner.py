@@ -1,17 +1,20 @@
 """Run notebooks in their order with papermill, alone in their results folder."""
 
 import contextlib
+import io
 import multiprocessing
 import os
 import platform
 import signal
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import filelock
-import nbformat
 import papermill
 import psutil
 from nbclient.exceptions import DeadKernelError
@@ -21,18 +24,12 @@ from lib import storage, workspace
 from lib.data.pictures import BEING_READ
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
-# They judge what all others made.
-JUDGES = ("05", "06")
+ANEW = "--anew trains again"  # how notebooks say that they took what was there
 
 
 def list_notebooks() -> list[str]:
-    """Return the names of the notebooks in the order of the chain: by number, the judges last."""
-    return sorted((path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")), key=find_place)
-
-
-def find_place(name: str) -> tuple[bool, str]:
-    """Return the place of a notebook in the chain, as a key to sort by."""
-    return name.startswith(JUDGES), name
+    """Return the names of the notebooks, in the order of their numbers."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 
 
 @contextlib.contextmanager
@@ -59,10 +56,7 @@ def signals_raise():
 
 @contextlib.contextmanager
 def lock_results(ws):
-    """Keep other chains out of the results folder; the system frees it when this process ends.
-
-    An OSError where another chain is at work there, or the folder can't be written.
-    """
+    """Keep other chains out of the results folder, by an OSError, until this process ends."""
     for folder in (ws.results, ws.scratch):
         storage.require_room(folder, 0, "")
     holder = ws.results / ".chain"
@@ -75,69 +69,79 @@ def lock_results(ws):
             try:
                 yield
             finally:
+                # What a killed kernel has left half-written.
+                for part in (*ws.results.glob("*.part.*"), *ws.results.glob("*/*.part.*")):
+                    part.unlink(missing_ok=True)
                 holder.unlink(missing_ok=True)
     except filelock.Timeout:
         about = holder.read_text() if holder.exists() else "just begun"
         raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
 
 
-def skip_finished(ws, names: list[str], parameters: dict) -> list[str]:
-    """Return the notebooks from the first one that is not finished with the same parameters on."""
-    for position, name in enumerate(names):
-        if not is_finished(ws, name, parameters[name]):
-            return names[position:]
-        print(f"{name:<22} finished before, skipped", flush=True)
-    return []
+class Shown(io.TextIOBase):
+    """A file whose last line stands on the terminal, behind the name of the notebook that writes it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def write(self, text: str) -> None:
+        """Show the last line, say of a progress bar."""
+        if lines := text.replace("\r", "\n").strip().splitlines():
+            print(f"\r\033[K{self.name:<22} … {lines[-1][:90]}", end="", flush=True)
 
 
 def run_notebooks(ws, names: list[str], parameters: dict) -> None:
     """Execute notebooks in order, one line each; stop at the first RuntimeError of `run_notebook`.
 
-    Args:
-        names: of the notebooks.
-        parameters: for each name, {parameter: value}.
+    The parameters are, for each name, {parameter: value}.
     """
     # A bar that redraws itself would fill an executed notebook with lines.
-    os.environ.setdefault("TQDM_MININTERVAL", "30")
+    os.environ.setdefault("TQDM_MININTERVAL", "10")
     for name in names:
-        print(f"{name:<22} …", end=" ", flush=True)
-        started, end = time.perf_counter(), "failed after"
+        beginning = f"{name:<22} … "
+        print(beginning, end="", flush=True)
+        started, end, taken = time.perf_counter(), "failed after", []
         try:
-            run_notebook(ws, name, parameters[name])
-            end = "done in"
+            taken, end = run_notebook(ws, name, parameters[name]), "done in"
+        except SystemExit:
+            end = "stopped after"
+            raise
         finally:
-            print(end, describe_seconds(time.perf_counter() - started))
+            again = f"\r\033[K{beginning}" if sys.stdout.isatty() else ""
+            print(f"{again}{end} {timedelta(seconds=round(time.perf_counter() - started))}")
+            print(*taken, sep="", end="")
 
 
-def run_notebook(ws, name: str, parameters: dict) -> None:
+def run_notebook(ws, name: str, parameters: dict) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    A RuntimeError, which names notebook, cell and error, says that it failed.
+    Returns the lines in which it says what it took from earlier trainings. A RuntimeError, which
+    names notebook, cell and error, says that it failed.
     """
-    log, failure = ws.scratch / "kernel.log", None
+    log, failure, written = ws.scratch / "kernel.log", None, str(NOTEBOOKS / f"{name}.ipynb")
+    shown = Shown(name) if sys.stdout.isatty() else None
+    bar = {"file": shown, "bar_format": "cell {n_fmt} of {total_fmt}", "initial": 1}
+    # Every file is whole at the end, and TensorFlow takes its time to leave.
+    options = {"kernel_name": "python3", "shutdown_kernel": "immediate"}
+    options |= {"stderr_file": shown, "progress_bar": shown and bar}
+    run = partial(papermill.execute_notebook, written, parameters=parameters, **options)
     executed = storage.whole_file(ws.file("notebooks", f"{name}.ipynb"))
     with executed as part, stderr_to(log), watch_reading(ws) as marks:
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(
-                    papermill.execute_notebook,
-                    str(NOTEBOOKS / f"{name}.ipynb"),
-                    str(part),
-                    parameters,
-                    kernel_name="python3",
-                    progress_bar=False,
-                    # Every file is whole by then, and TensorFlow takes its time to leave.
-                    shutdown_kernel="immediate",
-                ).result()
+                notebook = thread.submit(run, str(part)).result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            names = {mark.read_text(errors="backslashreplace") for mark in marks.iterdir()}
+            names = {mark.read_text(errors="backslashreplace") for mark in marks.glob("*.reading")}
             reading = f" while it read {', '.join(sorted(names))}" if names else ""
             failure = f"{name}: its kernel died{reading}; its last words: {log}"
     if failure:
         raise RuntimeError(failure)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    lines = "".join(output.get("text", "") for output in outputs).splitlines(keepends=True)
+    return [f"    {line}" for line in lines if ANEW in line]
 
 
 @contextlib.contextmanager
@@ -153,10 +157,7 @@ def watch_reading(ws):
 
 @contextlib.contextmanager
 def stderr_to(path: Path):
-    """Send what this process and the kernels that it starts write to stderr into a file.
-
-    TensorFlow and IPython greet at every start; a chain shows one line a notebook.
-    """
+    """Send what this process and its kernels write to stderr, greetings mostly, into a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = os.dup(2)
     with path.open("a") as log:
@@ -166,39 +167,3 @@ def stderr_to(path: Path):
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def is_finished(ws, name: str, parameters: dict) -> bool:
-    """Tell whether a notebook, as it stands now, ran to its end with these parameters.
-
-    One that ran before one of its predecessors did, or before labels were edited, is not: it would
-    show what was made before.
-    """
-    path = ws.results / "notebooks" / f"{name}.ipynb"
-    try:
-        executed = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.ValidationError):
-        return False
-    sources = [file for file in (ws.train_labels, ws.corrections) if file and file.exists()]
-    others = path.parent.glob("*.ipynb")
-    sources += [other for other in others if find_place(other.stem) < find_place(name)]
-    if any(file.stat().st_mtime > path.stat().st_mtime for file in sources):
-        return False
-    record = executed.metadata.get("papermill", {})
-    cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-    written = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    return (
-        not record.get("exception")
-        and all(cell.execution_count for cell in cells if cell.cell_type == "code")
-        and record.get("parameters") == parameters
-        and [c.source for c in cells] == [c.source for c in written]
-    )
-
-
-def describe_seconds(seconds: float) -> str:
-    """Return a duration for people: "42 s", "3.1 min", "2 h 05 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"

@@ -12,47 +12,52 @@ import filelock
 import pandas as pd
 
 DRIVE = Path("/content/drive")
+# How file systems answer what they don't have.
+UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
 def whole_file(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
-    Whoever reads `path` sees the old file or the new one, never half of one, even after a power
-    cut: the new one is on the disk when the block is left. What goes to Google Drive is written on
-    the local disk and copied whole: Drive is slow at many small writes.
+    Whoever reads `path` sees the old file or the new one, even after a power cut. What goes to Google
+    Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
     part = path.with_name(f"{path.stem}.part{path.suffix}")
-    written = Path(tempfile.mkdtemp(), part.name) if is_on_drive(path) else part
     with explain_failed_writing(path):
         try:
-            yield written
-            if written != part:
-                # When it has reached Drive only `flush_drive` can tell.
-                shutil.copyfile(written, part)
-                os.replace(part, path)
-                return
-            _sync(part)
+            if is_on_drive(path):
+                with tempfile.TemporaryDirectory() as local:
+                    yield Path(local, part.name)
+                    # When it has reached Drive only `flush_drive` can tell.
+                    shutil.copyfile(Path(local, part.name), part)
+            else:
+                yield part
+                _sync(part)
             os.replace(part, path)
-            # Not every file system can do that with a folder.
+            # Not every system can do that with a folder.
             with contextlib.suppress(OSError):
                 _sync(path.parent)
         finally:
             part.unlink(missing_ok=True)
-            if written != part:
-                shutil.rmtree(written.parent)
 
 
 def _sync(path: Path) -> None:
     place = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(place)
-    except OSError as error:
-        # Not every file system can.
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
-            raise
+        with _where_supported():
+            os.fsync(place)
     finally:
         os.close(place)
+
+
+@contextlib.contextmanager
+def _where_supported():
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
 
 
 def is_on_drive(path: Path) -> bool:
@@ -62,11 +67,7 @@ def is_on_drive(path: Path) -> bool:
 
 @contextlib.contextmanager
 def explain_failed_writing(path: Path):
-    """Name the file, and the room that is left, when the block fails to write it.
-
-    Raises:
-        OSError: the block raised one.
-    """
+    """Add the file's name, and the room that is left, to an OSError of the block."""
     try:
         yield
     except OSError as error:
@@ -78,15 +79,9 @@ def explain_failed_writing(path: Path):
 
 
 def require_room(folder: Path, needed: int, purpose: str) -> None:
-    """Make a folder and check, before long work, that its results can be written there.
+    """Make a folder; an OSError where it can't be written, or has less than `needed` bytes free.
 
-    Args:
-        folder: where they go.
-        needed: bytes.
-        purpose: what needs them, in words.
-
-    Raises:
-        OSError: the folder can't be written, or has less room.
+    `purpose` says what needs them. To be called before long work.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,16 +91,15 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
         raise OSError(f"{folder} can't be written ({error}): choose another folder.") from error
     if free < needed:
         raise OSError(
-            f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need "
-            f"{needed / 1e6:,.1f} MB: make room there, or choose another folder."
+            f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need {needed / 1e6:,.1f} MB: "
+            "make room there, or choose another folder."
         )
 
 
 def mount_drive() -> None:
     """Mount Google Drive when a person works in Colab; do nothing elsewhere.
 
-    Mounting asks for permission through the browser, which only an interactive front end can
-    show. A headless run names its paths file, and finds Drive mounted or says what is missing.
+    Mounting asks for permission through the browser, so a headless run finds Drive mounted.
     """
     if "google.colab" in sys.modules and not (DRIVE / "MyDrive").exists():
         from google.colab import drive
@@ -114,7 +108,7 @@ def mount_drive() -> None:
 
 
 def flush_drive(ws) -> None:
-    """Wait until all that was written has reached Google Drive, and unmount it.
+    """Wait until all results have reached Google Drive, and unmount it.
 
     Colab may take its machine back as soon as a run is over, with what was not yet sent.
     """
@@ -133,12 +127,8 @@ def flush_drive(ws) -> None:
 def lock(path: Path, timeout: float = -1):
     """Hold a lock file while the block runs; the system frees it when this process dies.
 
-    Args:
-        path: of the lock file; its folder is made when missing.
-        timeout: seconds to wait for another holder; -1 waits without end.
-
-    Raises:
-        filelock.Timeout: another process held it for all of that time.
+    Not every mounted drive has locks: there one process works at a time. After `timeout` seconds, if
+    not -1, of waiting for another process it raises a filelock.Timeout.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -146,8 +136,7 @@ def lock(path: Path, timeout: float = -1):
         held = filelock.FileLock(path, timeout=timeout, fallback_to_soft=False)
     except TypeError:
         held = filelock.FileLock(path, timeout=timeout)
-    # Not every mounted drive has locks; there, as before there were any, one works at a time.
-    with contextlib.suppress(NotImplementedError):
+    with contextlib.suppress(NotImplementedError), _where_supported():
         held.acquire(poll_interval=0.01)
     try:
         yield
@@ -162,6 +151,6 @@ def record_names(path: Path, names) -> str:
     return f"{', '.join(names[:3])} …, {len(names)} in all, named in {path}"
 
 
-def read_table(path: Path, separator: str = ",", **options) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
-    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, **options)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -478,12 +478,12 @@ def measure_precision(ws) -> dict:
     """Compare training the baseline in float32 (left) with PRECISION="auto", a pair a seed.
 
     A single training says little about a precision: two that differ in a rounding alone drift
-    apart. So the accuracies of several seeds are compared, judged in float32 as 05 does.
+    apart. So the accuracies of several seeds are compared, judged in float32 as 08 does.
     """
     what = "baseline CNN training; left: float32"
     policy = machine.set_precision("auto")
     if policy == "float32":
-        note = 'PRECISION = "auto" is float32 here: no GPU, and no CPU that is faster in bfloat16'
+        note = 'PRECISION = "auto" is float32 here: no GPU with tensor cores'
         return {"what": what, "unit": "", "note": note}
     train, validation = generators.pair(ws, 160, BATCH_SIZE, SEED)
     fed = generators.stream(train)
@@ -763,45 +763,6 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     ]
 
 
-def measure_devices() -> dict:
-    """Compare the losses on one device with those on two logical devices (own process)."""
-    run = subprocess.run([sys.executable, __file__, "--devices"], capture_output=True, text=True)
-    if run.returncode:
-        raise RuntimeError(run.stderr[-2000:])
-    difference = float(run.stdout.split()[-1])
-    return {"what": "MirroredStrategy on two logical devices against one", "unit": "",
-            "note": f"largest difference of a loss over 3 epochs: {difference:.1e}"}  # fmt: skip
-
-
-def compare_devices() -> float:
-    """Train one small CNN on one device and on two; return the largest difference of a loss."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    rng, losses = np.random.default_rng(0), []
-    images = rng.integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)
-    y_true = rng.integers(0, 3, 200)
-    scopes = (contextlib.nullcontext(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope())
-    for scope in scopes:
-        keras.utils.set_random_seed(SEED)
-        with scope:
-            model = keras.Sequential(
-                [
-                    keras.Input((32, 32, 3)),
-                    layers.Rescaling(1 / 255),
-                    layers.Conv2D(8, 3, activation="relu"),
-                    layers.Flatten(),
-                    layers.Dense(3, activation="softmax"),
-                ]
-            )
-            model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        train = generators.Batches(images[:150], y_true[:150], 3, BATCH_SIZE, SEED)
-        validation = generators.Batches(images[150:], y_true[150:], 3, BATCH_SIZE)
-        fed, validation = generators.stream(train), generators.stream(validation)
-        history = model.fit(fed, validation_data=validation, epochs=3, shuffle=False, verbose=0)
-        losses.append(history.history["loss"] + history.history["val_loss"])
-    return float(np.abs(np.subtract(*losses)).max())
-
-
 def measure_overhead(root: Path) -> dict:
     """Take apart the seconds of a chain that are not the notebooks' own work."""
     draw_photographs(root / "train", 60, (80, 60), 3)
@@ -907,11 +868,7 @@ def main() -> None:
         "--network", type=Path, help="a .keras file, pixels to maps, for these rows"
     )
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
-    parser.add_argument("--devices", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.devices:
-        print(compare_devices())
-        return
     rows, started = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for row in measure_all(options, Path(folder)):
@@ -955,7 +912,6 @@ def measure_all(options, root: Path):
         yield measure_preparation(ws, pairs)
         yield measure_repetition(ws, pairs)
         yield measure_batches()
-        yield measure_devices()
         yield measure_features(ws, pairs)
         yield from measure_engines(options.network, pairs, root)
         yield measure_overhead(root / "overhead")

@@ -115,7 +115,7 @@ def kill(process: subprocess.Popen, with_kernel: bool) -> None:
 
 
 def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int:
-    """Kill chains at random moments, several times each, with --resume after each kill.
+    """Kill chains at random moments, several times each, and run each again after a kill.
 
     Every second kill spares the kernel, which has to notice by itself.
 
@@ -134,7 +134,7 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
         if number % 2:
             shutil.copytree(root / "whole", folder)
         paths = make_paths(folder)
-        process = start_chain(paths, arguments)
+        process = start_chain(paths, [*arguments, *number % 2 * ["--anew"]])
         while kills < min(3, count - done):
             try:
                 process.communicate(timeout=rng.uniform(1, seconds))
@@ -142,7 +142,7 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
             except subprocess.TimeoutExpired:
                 kill(process, with_kernel=(done + kills) % 2 == 0)
                 kills += 1
-                process = start_chain(paths, [*arguments, "--resume"])
+                process = start_chain(paths, arguments)
         output, _ = process.communicate()
         different = list_differences(read_numbers(paths.parent / "r"), expected)
         survived += 0 if process.returncode or different else kills
@@ -150,12 +150,12 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
         print(f"{survived} of {done} {paths.parent} {output} {different}", file=sys.stderr)
 
 
-def survive_signals(count: int, root: Path, most: float = 40, seed: int = 0) -> int:
+def survive_signals(count: int, root: Path, most: float = 40, seconds=5, seed: int = 0) -> int:
     """Ask chains to stop by SIGINT and SIGTERM at random moments.
 
     Returns:
-        Signals after which the chain was gone within 5 seconds, with its kernels, with one line
-        that says how to go on and the exit status of the signal.
+        Signals after which the chain was gone within some seconds, with its kernels and unfinished
+        files, with one line that says how to go on and the exit status of the signal.
     """
     rng, survived, paths = random.Random(seed), 0, make_paths(root)
     for number in range(count):
@@ -166,14 +166,13 @@ def survive_signals(count: int, root: Path, most: float = 40, seed: int = 0) -> 
         started = time.perf_counter()
         process.send_signal(asked)
         output, _ = process.communicate()
-        _, alive = psutil.wait_procs(children, timeout=max(0, started + 5 - time.perf_counter()))
-        seconds = time.perf_counter() - started
-        parts = list(paths.parent.rglob("*.part.*"))
-        line = "stopped; the same command with --resume goes on from here\n"
-        if process.returncode == 128 + asked and output.endswith(line) and seconds <= 5:
-            survived += not alive and not parts and "Traceback" not in output
-        else:
-            print(f"{asked} {process.returncode} {seconds:.1f} s {output}", file=sys.stderr)
+        _, alive = psutil.wait_procs(children, timeout=max(0, started + seconds - time.perf_counter()))
+        taken = time.perf_counter() - started
+        left = [*paths.parent.rglob("*.part.*"), *paths.parent.rglob("being_read_*")]
+        line = "stopped; the same command goes on from here\n"
+        well = process.returncode == 128 + asked and output.endswith(line) and taken <= seconds
+        survived += well and not alive and not left and "Traceback" not in output
+        print(f"{asked} {process.returncode} {taken:.1f} s {output} {left}", file=sys.stderr)
     return survived
 
 
@@ -198,7 +197,7 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
         named = process.returncode == 1 and str(disk / "r") in output and "MB" in output
         broken = [path for path in kept.rglob("*") if not is_whole(path)]
         shutil.copytree(kept, disk / "r")
-        resumed, _ = (again := start_chain(paths, [*arguments, "--resume"])).communicate()
+        resumed, _ = (again := start_chain(paths, arguments)).communicate()
         survived += named and not broken and again.returncode == 0
         print(f"{size} kB: {output} {broken} {resumed}", file=sys.stderr)
     return survived
@@ -294,7 +293,7 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
     """Kill the scheduler of a chain at random moments; go on with another.
 
     Returns:
-        Kills after which the chain had said so, or needed it no more, and ended with --resume and
+        Kills after which the chain had said so, or needed it no more, and run again ended with
         all files and numbers of an undisturbed one.
     """
     finish(start_chain(make_paths(root / "whole", per_class=60), SPREAD))
@@ -308,7 +307,7 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
             output, _ = process.communicate()
         said = process.returncode == 0 or "scheduler" in output
         with run_scheduler([(), ()]) as (address, _):
-            again = start_chain(paths, [*SPREAD, "--cluster", address, "--resume"])
+            again = start_chain(paths, [*SPREAD, "--cluster", address])
             output += again.communicate()[0]
         different = list_differences(read_numbers(paths.parent / "r"), expected)
         survived += said and again.returncode == 0 and not different
@@ -320,7 +319,7 @@ def survive_odd_workers(count: int, root: Path) -> int:
     """Let one of two workers not see the pictures, or find its disk full, in turn.
 
     Returns:
-        Chains that named the worker and the file, and ended with --resume on a sound cluster and
+        Chains that named the worker and the file, and run again on a sound cluster ended with
         all files and numbers of an undisturbed one.
     """
     finish(start_chain(make_paths(root / "whole", per_class=60), SPREAD))
@@ -335,7 +334,7 @@ def survive_odd_workers(count: int, root: Path) -> int:
             process = start_chain(paths, [*SPREAD, "--cluster", address])
             output, _ = process.communicate()
         named = process.returncode == 1 and re.search(f"worker tcp://.*{hidden}/", output)
-        resumed = start_chain(paths, [*SPREAD, "--cluster", "local:2", "--resume"])
+        resumed = start_chain(paths, [*SPREAD, "--cluster", "local:2"])
         output += resumed.communicate()[0]
         different = list_differences(read_numbers(paths.parent / "r"), expected)
         survived += bool(named) and resumed.returncode == 0 and not different
@@ -509,7 +508,7 @@ TESTED = {
     "stale": (
         "what was made from something else is recognised",
         "models, checkpoints, pixels and runs of other pictures or settings",
-        "replaced or older_loader or identity or another_split or changed_ or fresh_chain "
+        "replaced or older_loader or identity or another_split or changed_ "
         "or same_training or starting_weights or trained_anew or another_architecture",
     ),
 }
@@ -522,8 +521,8 @@ COUNTED = {
         survive_mutations,
     ),
     "kills": (
-        "a killed chain resumes to the same files and numbers",
-        "`kill -9` at random moments, every second one spares the kernel; then `--resume`",
+        "a killed chain goes on to the same files and numbers",
+        "`kill -9` at random moments, every second one spares the kernel; then run again",
         30,
         survive_kills,
     ),
@@ -547,14 +546,14 @@ COUNTED = {
     ),
     "scheduler": (
         "a scheduler that dies is said, and the chain goes on with another to the same files",
-        "`kill -9` of it at random moments; then `--resume`",
+        "`kill -9` of it at random moments; then run again",
         4,
         survive_dead_schedulers,
     ),
     "odd workers": (
         "a worker that can't see the pictures, or whose disk is full, is named with the file; the "
         "chain goes on without it to the same files",
-        "another disk mounted there, for one of two workers alone; then `--resume`",
+        "another disk mounted there, for one of two workers alone; then run again",
         4,
         survive_odd_workers,
     ),

@@ -5,7 +5,7 @@ PYTHONPATH=. python tests/planted.py measure FOLDER RESULTS
 PYTHONPATH=. python tests/planted.py repeat PATHS_FILE MODEL
 
 `plant` writes FOLDER/train with class folders, and FOLDER/planted.csv (file,truth,source,kind);
-`measure` compares that with the tables which 09_label_audit has written into RESULTS. `repeat` takes
+`measure` compares that with the tables which 07_label_audit has written into RESULTS. `repeat` takes
 the features that a model of PATHS_FILE keeps, changes 0, 5 and 20 % of the labels in memory, with
 several seeds, and tells how they are ranked and how often the interval holds their number.
 """
@@ -20,7 +20,7 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pixels, split
-from lib.data.listing import label_by_folder, walk
+from lib.data.listing import label_by_folder
 from lib.data.table import find_used
 from lib.judging import audit
 from lib.storage import read_table
@@ -67,7 +67,7 @@ def change(picture, kind, rng):
 def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) -> None:
     """Copy a folder of class folders, with wrong labels and with copies of so many pictures."""
     rng, rows = np.random.default_rng(seed), []
-    table = label_by_folder(walk(pictures), pictures)
+    table = label_by_folder(pictures)
     table = table[find_used(table)].reset_index(drop=True)
     names = sorted(set(table.label))
     codes, wrong = plant_labels(np.searchsorted(names, table.label), share, seed)

@@ -1,4 +1,4 @@
-"""The notebooks beyond 06, at small size: what they write, and what becomes of bad candidates."""
+"""The notebooks beyond the report's three models, at small size: what they write, and what becomes of bad candidates."""
 
 import json
 import os
@@ -19,7 +19,7 @@ FIRST = ["file", "label", "predicted"]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, draw_classes):
-    """01, 07, 09, 05 and 06 on three classes; of four candidates two can't take part."""
+    """01, 05, 07, 08 and 09 on three classes; of four candidates two can't take part."""
     root = tmp_path_factory.mktemp("beyond")
     draw_classes(root / "train", 15)
     draw_classes(root / "test", 2, seed=1)
@@ -36,7 +36,7 @@ def run(tmp_path_factory, draw_classes):
     (root / "mine.csv").write_text("file,label\nred/003,\nNA/004.png,red\n")
     folders = {"train": "train", "test": "test", "corrections": "mine.csv"}
     paths.write_text(json.dumps(folders | {"results": "r", "scratch": "s"}))
-    arguments = ["--paths", str(paths), "--only", "07", "05", "01", "06", "09", "-p", "BACKBONES"]
+    arguments = ["--paths", str(paths), "--only", "05", "08", "01", "09", "07", "-p", "BACKBONES"]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
             patch.setenv(name, "")

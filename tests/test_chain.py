@@ -1,8 +1,6 @@
 import json
-import os
 import re
 import shutil
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +10,8 @@ import pandas as pd
 import pytest
 
 from lib import chain, runner, workspace
+from lib.models import saved
+from lib.predict import open_parser, predict_pictures
 from lib.storage import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
@@ -145,7 +145,7 @@ def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run
     shutil.copytree(run.ws.results, ws.results)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-        runner.run_notebook(ws, "06_random_images", {"IMAGES": list(reasons), "SUBMISSION": True})
+        runner.run_notebook(ws, "09_random_images", {"IMAGES": list(reasons), "SUBMISSION": True})
     table = read_table(ws.results / "random_images.csv")
     del reasons[str(folder)]
     inside = {f"{folder}/{number:03d}.png": "" for number in range(2)}
@@ -195,25 +195,15 @@ def test_names_with_markup_stay_text_in_the_report(run):
     assert not re.search(r"<[^<>]*\sonerror", html) and "&lt;img src=x onerror=alert(1)&gt;" in html
 
 
-def test_resumed_chain_skips_what_is_finished(run, capsys, monkeypatch):
+def test_chain_that_runs_again_takes_what_is_finished_and_says_so(run, capsys):
     model = run.ws.results / "models/baseline_cnn.keras"
-    before = model.stat().st_mtime_ns
-    # Nothing is loaded for notebooks that don't run.
-    monkeypatch.setattr(chain, "load_and_drop", die)
-    assert chain.main([*run.arguments, "--resume"]) == 0
-    assert capsys.readouterr().out.count("finished before, skipped") == 6
-    assert model.stat().st_mtime_ns == before
-    names = chain.choose_notebooks(["02"])
-    pairs = [run.arguments[i + 1 : i + 3] for i, a in enumerate(run.arguments) if a == "-p"]
-    used = chain.read_parameters(pairs, chain.choose_notebooks([]))[names[0]]
-    assert runner.is_finished(run.ws, names[0], used)
-    assert not runner.is_finished(run.ws, names[0], used | {"EPOCHS": 3})
-    first = run.ws.results / "notebooks/01_data_prep.ipynb"
-    times = first.stat().st_atime_ns, first.stat().st_mtime_ns
-    first.touch()
-    assert not runner.is_finished(run.ws, names[0], used), "01 ran again since"
-    os.utime(first, ns=times)
-    assert runner.is_finished(run.ws, names[0], used)
+    before, when = model.stat().st_mtime_ns, saved.read_about(run.ws, "baseline_cnn")["date"]
+    predictions = read(run, "predictions/baseline_cnn.csv")
+    arguments = [*run.arguments[:2], "--only", "2", "evaluation", "-p", "EPOCHS", "2"]
+    assert chain.main([*arguments, "-p", "IMAGE_SIZE", "32"]) == 0
+    said = f"baseline_cnn: taken from the training of {when}; --anew trains again"
+    assert said in capsys.readouterr().out and model.stat().st_mtime_ns == before
+    assert read(run, "predictions/baseline_cnn.csv").equals(predictions)
 
 
 def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, capsys):
@@ -230,12 +220,13 @@ def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, cap
     [
         (["-p", "EPOCH", "3"], ["-p EPOCH", "EPOCHS"]),
         (["--seeds", "0"], ["SEEDS is 0", "minimum 1"]),
-        (["--only", "05", "--seeds", "2"], ["-p SEEDS", "CONFUSED_PAIRS"]),
-        (["--only", "05", "-p", "EPOCHS", "3"], ["-p EPOCHS", "CONFUSED_PAIRS"]),
+        (["--only", "08", "--seeds", "2"], ["-p SEEDS", "CONFUSED_PAIRS"]),
+        (["--only", "08", "-p", "EPOCHS", "3"], ["-p EPOCHS", "CONFUSED_PAIRS"]),
+        (["--only", "backbonse"], ["--only backbonse", 'did you mean "05_backbones"']),
         (["-p", "SEED", "[1"], ["-p SEED", "YAML"]),
         (["-p", "EPOCHS", "0"], ["EPOCHS is 0", "minimum 1"]),
         (["-p", "BATCH_SIZE", "1e9"], ["BATCH_SIZE is 1000000000.0", "maximum 8192"]),
-        (["--only", "70"], ["--only 70", "06_random_images"]),
+        (["--only", "70"], ["--only 70", "09_random_images"]),
         (["--paths", "nowhere.json"], ["nowhere.json", "does not exist"]),
     ],
 )
@@ -258,12 +249,41 @@ def looked_at_here(monkeypatch):
     monkeypatch.setattr(chain, "ProcessPoolExecutor", lambda count, _: ThreadPoolExecutor(count))
 
 
+def test_abbreviated_options_are_no_options(capsys):
+    for arguments in (["--seed", "3"], ["--res", "r"]):
+        with pytest.raises(SystemExit):
+            chain.main(arguments)
+        assert f"unrecognized arguments: {arguments[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("parse", [chain.parse_arguments, predict_pictures])
+def test_help_ends_with_three_typical_commands_that_it_would_take(parse, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    text = capsys.readouterr().out
+    ending = text[text.index("typically:") :]
+    commands = re.findall(r"python -m lib\.(?:chain|predict)(.*?)(?:   .*)?$", ending, re.M)
+    assert len(commands) == 3 and ending.count("\n") == 4
+    parser = chain.parse_arguments if parse is chain.parse_arguments else open_parser().parse_args
+    for command in commands:
+        parser(command.split())
+
+
+def test_missing_file_of_weights_is_an_error_before_the_first_notebook(run, capsys, looked_at_here):
+    results = run.ws.results.with_name("none")
+    arguments = [*run.arguments[:2], "--results", str(results), "-p", "WEIGHTS", "nowhere.h5"]
+    assert chain.main(arguments) == 1
+    message = capsys.readouterr().err
+    assert "nowhere.h5" in message and "Traceback" not in message
+    assert not list(results.glob("notebooks/*.ipynb"))
+
+
 def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys, looked_at_here):
     results = run.ws.results.with_name("none")
     arguments = [*run.arguments[:2], "--results", str(results), "-p", "BACKBONE", "ResNet5"]
     assert chain.main(arguments) == 1
     message = capsys.readouterr().err
-    assert "BACKBONE: keras.applications has no 'ResNet5'. It has: " in message
+    assert "BACKBONE: keras.applications has no 'ResNet5'; did you mean \"ResNet50\"?" in message
     assert "Traceback" not in message and not list(results.glob("notebooks/*.ipynb"))
 
 
@@ -289,20 +309,6 @@ def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
     assert "Traceback" not in message and not list(tmp_path.glob("r/notebooks/*.ipynb"))
 
 
-def die(asked, ws):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_backbone_check_that_is_killed_ends_the_chain_with_its_reason(
-    run, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(chain, "load_and_drop", die)
-    assert chain.main([*run.arguments, "--results", str(tmp_path / "r")]) == 1
-    message = capsys.readouterr().err
-    assert "the backbone MobileNet was killed" in message and "memory" in message
-    assert not list(tmp_path.glob("r/notebooks/*.ipynb"))
-
-
 def test_error_without_words_ends_the_chain_too(run, tmp_path, capsys, monkeypatch):
     def run_out_of_memory(*arguments):
         raise MemoryError
@@ -320,10 +326,3 @@ def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
     assert values["03_augmented_cnn"] == {"AUGMENT": False, "SEED": 7}
     assert values["03_augmented_cnn"]["AUGMENT"] is False
     assert values["01_data_prep"] == {"SEED": 7, "IMAGE_SIZES": [32, 64]}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(42, "42 s"), (186, "3.1 min"), (7500, "2 h 05 min")]
-)
-def test_duration_is_told_for_people(seconds, text):
-    assert runner.describe_seconds(seconds) == text

@@ -21,9 +21,9 @@ from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_listening
 
 from lib import chain, cluster, machine, workspace
-from lib.cluster import ClusterError, connect, gather_blocks, submit_blocks
+from lib.cluster import ClusterError, connect, run_blocks
 from lib.data import pixels, split
-from lib.data.store import Store
+from lib.data.store import SHARDS
 from lib.models import contest, extraction
 
 pytest.importorskip("distributed")
@@ -44,7 +44,7 @@ def prepare(ws, scratch, address=TWO, sizes=(8, 12)):
     files = sorted(str(path.relative_to(ws.train)) for path in ws.train.rglob("*.png"))
     table = pixels.prepare(ws.train, files, sizes, ws.scratch / scratch, address)
     stores = pixels.open_stores(ws.scratch / scratch, sizes).values()
-    return table, [store.select(table.digest[table.problem == ""])[:] for store in stores]
+    return table, [store[table.digest[table.problem == ""]] for store in stores]
 
 
 def assert_equal(one, other):
@@ -53,7 +53,12 @@ def assert_equal(one, other):
 
 
 def list_shards(scratch):
-    return sorted(path.name for path in scratch.glob("loader_*/*.*.rows"))
+    return sorted(path.name for path in scratch.glob(f"loader_*/*/{SHARDS}"))
+
+
+@pytest.fixture(autouse=True)
+def many_blocks(monkeypatch):
+    monkeypatch.setattr(pixels, "BLOCK", 32)
 
 
 def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spread, capsys):
@@ -61,7 +66,7 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spr
     assert_equal(together, alone)
     assert list(together[0].problem).count("not_a_picture") == 1
     shards = list_shards(spread.scratch / "together")
-    assert len(shards) > 3 and not (spread.scratch / "together/loader_3/pixels_8.rows").exists()
+    assert len(shards) == len(list_shards(spread.scratch / "alone")) > 3
     assert_equal(prepare(spread, "together"), alone)
     assert list_shards(spread.scratch / "together") == shards
     assert "121/121" in capsys.readouterr().err, "the bar counts pictures"
@@ -78,65 +83,24 @@ def test_one_machine_goes_on_with_what_workers_have_prepared_and_the_other_way_r
     assert_equal(prepare(spread, "None, local:2"), alone)
 
 
-def test_finished_shards_of_a_killed_run_are_found(spread, monkeypatch):
-    alone = prepare(spread, "alone", None)
-    with monkeypatch.context() as patch:
-        # As of a driver that is killed before it lists any.
-        patch.setattr(Store, "list_shards", lambda *arguments: None)
-        with pytest.raises(KeyError):
-            prepare(spread, "cut")
-    before = list_shards(spread.scratch / "cut")
-    assert_equal(prepare(spread, "cut"), alone)
-    assert before and list_shards(spread.scratch / "cut") == before
-
-
-def test_shard_that_is_half_written_is_none(spread):
-    alone = prepare(spread, "together")
-    index = next((spread.scratch / "together").glob("loader_*/pixels_8.*.index"))
-    part = index.with_name(f"pixels_8.{16 * '0'}.part.index")
-    part.write_bytes(index.read_bytes())  # as a worker leaves it that is killed
-    assert_equal(prepare(spread, "together"), alone)
-
-
-@pytest.mark.parametrize(
-    "damage", ["emptied", "zeroed", "cut", "gone", "index emptied", "no index"]
-)
+@pytest.mark.parametrize("damage", ["emptied", "flipped", "cut", "gone"])
 @pytest.mark.parametrize("address", [TWO, None])
 def test_damaged_shards_are_mended_once(spread, damage, address):
-    (spread.train / "NA/copy.png").unlink()  # one row of each content, so that one look finds all
-    alone, (table, _) = prepare(spread, "alone", None), prepare(spread, "together")
-    for path in (spread.scratch / "together").glob("loader_*/*.*.rows"):
-        index = path.with_suffix(".index")
-        if damage in ("emptied", "cut"):
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 * (damage == "cut")])
-        elif damage == "zeroed":
-            path.write_bytes(bytes(path.stat().st_size))
-        elif damage == "index emptied":
-            index.write_bytes(b"")
-        else:
-            (path if damage == "gone" else index).unlink()
-    # As whoever opens pixels does.
-    for store in pixels.open_stores(spread.scratch / "together", [8, 12]).values():
-        store.find(table.digest)
+    alone = prepare(spread, "alone", None)
+    prepare(spread, "together")
+    for path in (spread.scratch / "together").glob(f"loader_*/*/{SHARDS}"):
+        content = path.read_bytes()
+        kept = {"emptied": 0, "cut": len(content) // 2, "flipped": len(content) - 1}.get(damage)
+        path.write_bytes(content[:kept] + b"x" * (damage == "flipped"))
+        if damage == "gone":
+            path.unlink()
+    scratch = spread.scratch / "together"
+    for store in pixels.open_stores(scratch, [8, 12]).values():
+        store.find_missing(list(store.places), check=True)
     assert_equal(prepare(spread, "together", address), alone)
-    files = measure_files(spread.scratch / "together")
+    shards = list_shards(scratch)
     assert_equal(prepare(spread, "together", address), alone)
-    assert measure_files(spread.scratch / "together") == files, "nothing was made again"
-
-
-def measure_files(folder):
-    return {path: path.stat().st_size for path in folder.rglob("*.rows")}
-
-
-def test_copy_of_shards_is_one_file(spread, tmp_path):
-    table, arrays = prepare(spread, "together")
-    digests = table.digest[table.problem == ""]
-    for size, expected in zip((0, 8, 12), arrays):
-        store = pixels.open_stores(spread.scratch / "together", [8, 12])[size]
-        copy = pixels.open_stores(tmp_path / "copy", [8, 12])[size]
-        store.copy_to(copy)
-        assert np.array_equal(copy.select(digests)[:], expected)
-    assert not list_shards(tmp_path / "copy")
+    assert list_shards(scratch) == shards, "nothing was made again"
 
 
 def build_extractor(filters=5):
@@ -200,7 +164,6 @@ def test_chain_gives_the_same_tables_with_workers_and_without(tmp_path):
         tables.append([(tmp_path / name / "r" / file).read_bytes() for file in files])
     assert tables[0][:3] == tables[1][:3]
     assert b"cluster" not in tables[1][3], "what was finished is so without one, too"
-    assert list_shards(tmp_path / "together/s") and not list_shards(tmp_path / "alone/s")
 
 
 def work_slowly(block, folder):
@@ -214,25 +177,24 @@ def work_slowly(block, folder):
 
 def test_block_that_kills_three_workers_is_named_and_no_other_is_blamed(tmp_path):
     blocks = [["killer", "second", "third", "fourth"], *([f"{k}"] for k in range(12))]
-    futures = submit_blocks(TWO, work_slowly, blocks, tmp_path)
+    killers = tmp_path / "killers.txt"
     with pytest.raises(RuntimeError, match="killer, second, third …, 4 in all") as caught:
-        list(gather_blocks(futures, tmp_path / "killers.txt"))
+        list(run_blocks(work_slowly, blocks, tmp_path, address=TWO, killers=killers))
     assert (tmp_path / "killers.txt").read_text().split() == blocks[0]
     assert str(tmp_path / "killers.txt") in str(caught.value)
     assert len(list(tmp_path.glob("killer [0-9]*"))) == 3
     # The workers are there again.
-    futures = submit_blocks(TWO, work_slowly, blocks[1:], tmp_path)
-    assert sum(count for *_, count in gather_blocks(futures, tmp_path)) == 12
+    done = run_blocks(work_slowly, blocks[1:], tmp_path, address=TWO)
+    assert sum(count for _, count, _ in done) == 12
 
 
 def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
     alone = prepare(spread, "alone", None)
     # Each gets one, and imports what it needs.
-    list(gather_blocks(submit_blocks(TWO, work_slowly, [["a"], ["b"]], tmp_path), tmp_path))
+    list(run_blocks(work_slowly, [["a"], ["b"]], tmp_path, address=TWO))
     victim = list(connect(TWO).run(os.getpid).values())[0]
     blocks, done = [[f"{number}"] for number in range(40)], []
-    waiting = gather_blocks(submit_blocks(TWO, work_slowly, blocks, tmp_path), tmp_path)
-    for block, *_ in waiting:
+    for block, *_ in run_blocks(work_slowly, blocks, tmp_path, address=TWO):
         if not done:
             os.kill(victim, signal.SIGKILL)  # both are at work
         done.append(block)
@@ -240,10 +202,9 @@ def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
     assert_equal(prepare(spread, "together"), alone)
 
 
-def test_what_was_sent_is_cancelled_when_the_wait_is_cut_short(tmp_path):
-    waiting = gather_blocks(
-        submit_blocks(TWO, work_slowly, [[f"{k}"] for k in range(200)], tmp_path), tmp_path
-    )
+@pytest.mark.parametrize("address", [TWO, None])
+def test_what_was_not_begun_is_called_off_when_the_wait_is_cut_short(tmp_path, address):
+    waiting = run_blocks(work_slowly, [[f"{k}"] for k in range(200)], tmp_path, address=address)
     next(waiting)
     waiting.close()  # as an exception does, Ctrl-C among them
     counts = [0]
@@ -274,25 +235,6 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(spread, t
     os.close(place)
 
 
-def test_interrupted_contest_calls_off_all_candidates():
-    class Stand:
-        called_off = False
-
-        def submit(self):
-            pass
-
-        def gather(self):
-            raise KeyboardInterrupt
-
-        def cancel(self):
-            self.called_off = True
-
-    waiting = [({"candidate": name}, Stand()) for name in "ab"]
-    with pytest.raises(KeyboardInterrupt):
-        contest._gather(waiting)
-    assert all(request.called_off for _, request in waiting)
-
-
 def limit_files(size):
     """Let no file of this process become larger, as if the disk were full."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -310,7 +252,7 @@ def test_full_disk_of_one_worker_is_named_and_nothing_is_lost(spread):
     assert_equal(prepare(spread, "full"), alone)
     # The other worker may have been writing when the error came.
     for _ in range(100):
-        if not (parts := list((spread.scratch / "full").glob("loader_*/*.part.*"))):
+        if not (parts := list((spread.scratch / "full").glob("loader_*/*/*.part.*"))):
             break
         time.sleep(0.1)
     assert not parts
@@ -350,24 +292,13 @@ def scheduler(tmp_path):
 def test_lost_scheduler_is_said_and_it_never_opened_a_block(scheduler, tmp_path):
     process, address, started = scheduler
     started += [start("worker", address, "--nthreads", "2", "--no-dashboard")]
-    futures = submit_blocks(address, work_slowly, [[f"{k}"] for k in range(100)], tmp_path)
-    waiting = gather_blocks(futures, tmp_path)
+    waiting = run_blocks(work_slowly, [[f"{k}"] for k in range(100)], tmp_path, address=address)
     next(waiting)
     imported = connect(address).run_on_scheduler(lambda: set(sys.modules))
     assert not imported & {"test_cluster", "keras"}
     process.kill()
-    with pytest.raises(ClusterError, match="scheduler is gone: start it, then use --resume"):
+    with pytest.raises(ClusterError, match="scheduler is gone: start it, then run the same again"):
         list(waiting)
-
-
-def test_worker_of_another_version_of_the_project_is_refused(scheduler, tmp_path):
-    _, address, started = scheduler
-    shutil.copytree(workspace.REPOSITORY / "lib", tmp_path / "lib")
-    (tmp_path / "lib/badges.py").write_text("# older\n")
-    started += [start("worker", address, "--no-dashboard", root=tmp_path)]
-    with pytest.raises(ClusterError, match=r"there are \{'tcp://127.*'project': "):
-        connect(address)
-    assert address not in cluster.clients
 
 
 def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_path):
@@ -378,9 +309,9 @@ def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_pa
     (tmp_path / "lib/badges.py").write_text("# older\n")
     started += [start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)]
     client.wait_for_workers(2, 60)
-    futures = submit_blocks(address, work_slowly, [[f"{k}"] for k in range(20)], tmp_path)
+    blocks = [[f"{k}"] for k in range(20)]
     with pytest.raises(ClusterError, match="The worker tcp.*another version of the project"):
-        list(gather_blocks(futures, tmp_path))
+        list(run_blocks(work_slowly, blocks, tmp_path, address=address))
 
 
 def test_scheduler_without_the_project_is_refused(tmp_path):
@@ -431,10 +362,11 @@ def tell_device(block):
 
 def test_each_gpu_has_one_worker_that_computes_features_and_the_others_decode(monkeypatch):
     monkeypatch.setattr(machine, "query_gpus", lambda field: ["0"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(cluster, "clients", {})
     client = connect(TWO)
     for on_gpu, expected in ((True, {"0"}), (False, {"0", "-1"})):
-        futures = submit_blocks(TWO, tell_device, [[k] for k in range(30)], on_gpu=on_gpu)
-        assert {device for *_, device in gather_blocks(futures, Path("killers"))} == expected
+        done = run_blocks(tell_device, [[k] for k in range(30)], address=TWO, on_gpu=on_gpu)
+        assert {device for _, device, _ in done} == expected
     client.cluster.close()
     client.close()

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 from lib import badges, storage, workspace
 from lib.data import pictures
-from lib.data.new_pictures import list_named_pictures
+from lib.data.labels import list_named_pictures
 from lib.judging import figures
 from lib.models import explain, saved, training
 
@@ -179,7 +179,7 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(ws, tmp_path, mo
     folder.mkdir()
     (folder / "frog.png").write_bytes(b"frog")
     monkeypatch.chdir(tmp_path)
-    upload = find_source("06_random_images", "if UPLOAD")
+    upload = find_source("09_random_images", "if UPLOAD")
     space = {"UPLOAD": True, "IMAGES": ["mine.png"], "sys": sys}
     exec(upload, space)
     assert space["IMAGES"] == ["mine.png"], "outside of Colab there is nothing to ask"
@@ -312,7 +312,7 @@ def test_session_killed_in_the_third_epoch_goes_on_tomorrow_on_another_machine(s
 
 @pytest.fixture
 def page(prepared, monkeypatch):
-    """The page of 06 with one untrained model."""
+    """The page of 09 with one untrained model."""
     pytest.importorskip("gradio", reason="gradio is not installed")
     keras.utils.set_random_seed(3)
     layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]
@@ -326,8 +326,8 @@ def page(prepared, monkeypatch):
     space["LAUNCH_DEMO"] = True
     # An interactive front end, which is not held up by the page.
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
-    exec(find_source("06_random_images", "def ask_models"), space)
-    exec(find_source("06_random_images", "if LAUNCH_DEMO:"), space)
+    exec(find_source("09_random_images", "def ask_models"), space)
+    exec(find_source("09_random_images", "if LAUNCH_DEMO:"), space)
     yield space["page"]
     space["page"].close()
 

@@ -1,8 +1,8 @@
-"""In which order notebooks run, which are asked for, and which --resume takes for finished."""
+"""In which order notebooks run, which are asked for, with what parameters, and what their line says."""
 
+import io
 import re
 import subprocess
-import time
 
 import nbformat
 import pytest
@@ -10,11 +10,11 @@ import pytest
 from lib import chain, runner, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
-BEYOND = ["07_backbones", "08_fine_tuning", "09_label_audit"]
-JUDGES = ["05_evaluation", "06_random_images"]
+BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]
+LAST = ["08_evaluation", "09_random_images"]
 KNOBS = {
     "04_resnet50_transfer": 'WEIGHTS: str = "imagenet"\nIMAGE_SIZE: int = 224',
-    "07_backbones": 'WEIGHTS: str = "imagenet"\nIMAGE_SIZE: int = 160',
+    "05_backbones": 'WEIGHTS: str = "imagenet"\nIMAGE_SIZE: int = 160',
 }
 
 
@@ -24,48 +24,37 @@ def stand_ins(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "README.md").write_text("how to use them")
-    for name in FIRST + BEYOND + JUDGES:
+    for name in FIRST + BEYOND + LAST:
         cell = nbformat.v4.new_code_cell(KNOBS.get(name, "SEED: int = 1"))
         cell.metadata["tags"] = ["parameters"]
         kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
         nbformat.write(
             nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / f"{name}.ipynb"
         )
-    for room in (chain, runner):
-        monkeypatch.setattr(room, "NOTEBOOKS", folder)
+    monkeypatch.setattr(runner, "NOTEBOOKS", folder)
     return folder
 
 
 @pytest.fixture
 def run(stand_ins, tmp_path, monkeypatch):
-    """Return a function that runs a chain in which notebooks only leave what an executed one does.
-
-    It returns the names in the order in which they ran. `fails` names one that fails.
-    """
+    """Return a function that runs a chain and returns the names, in the order in which they ran."""
     for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL"):
         monkeypatch.setenv(name, "")
     (tmp_path / "train").mkdir()
     paths = tmp_path / "paths.json"
     paths.write_text('{"train": "train", "results": "r", "scratch": "s"}')
+    # Executed notebooks of an earlier version are nobody's business.
+    (tmp_path / "r/notebooks").mkdir(parents=True)
+    (tmp_path / "r/notebooks/05_evaluation.ipynb").write_text("{}")
+    ran = []
+    monkeypatch.setattr(runner, "run_notebook", lambda ws, name, values: ran.append(name) or [])
+    monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
+    monkeypatch.setattr(chain.report, "write_report", lambda ws: None)
 
-    def run_chain(*arguments, fails=None):
-        ran = []
-
-        def execute(ws, name, parameters):
-            notebook = nbformat.read(stand_ins / f"{name}.ipynb", as_version=4)
-            notebook.cells[0].execution_count = 1
-            notebook.metadata["papermill"] = {"parameters": parameters, "exception": name == fails}
-            nbformat.write(notebook, ws.file("notebooks", f"{name}.ipynb"))
-            # A file's time is that of the system's last tick.
-            time.sleep(0.01)
-            ran.append(name)
-            if name == fails:
-                raise RuntimeError(name)
-
-        monkeypatch.setattr(runner, "run_notebook", execute)
-        monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
-        monkeypatch.setattr(chain.report, "write_report", lambda ws: None)
-        assert chain.main(["--paths", str(paths), *arguments]) == (fails is not None)
+    def run_chain(*arguments):
+        ran.clear()
+        assert chain.main(["--paths", str(paths), *arguments]) == 0
+        assert (tmp_path / "r/notebooks/05_evaluation.ipynb").read_text() == "{}"
         return ran
 
     return run_chain
@@ -74,61 +63,83 @@ def run(stand_ins, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], FIRST + JUDGES),
-        (["--beyond"], FIRST + BEYOND + JUDGES),
-        (["--only", "07", "05"], ["07_backbones", "05_evaluation"]),
-        (["--only", "06", "05", "09", "03"], ["03_augmented_cnn", "09_label_audit", *JUDGES]),
-        (["--only", "05", "--beyond"], ["05_evaluation"]),
+        ([], FIRST + LAST),
+        (["--beyond"], FIRST + BEYOND + LAST),
+        (["--only", "08", "05"], ["05_backbones", "08_evaluation"]),
+        (["--only", "9", "8", "07", "3"], ["03_augmented_cnn", "07_label_audit", *LAST]),
+        (["--only", "cnn", "audit"], ["02_baseline_cnn", "03_augmented_cnn", "07_label_audit"]),
+        (["--only", "08_evaluation", "--beyond"], ["08_evaluation"]),
+        (["--resume"], FIRST + LAST),
     ],
     ids=" ".join,
 )
-def test_judges_run_last_and_what_lies_beyond_only_when_asked_for(run, arguments, expected):
+def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
     assert run(*arguments) == expected
 
 
-def test_resumed_chain_beyond_runs_what_is_beyond_and_the_judges_again(run):
-    run()
-    assert run("--resume") == []
-    assert run("--beyond", "--resume") == BEYOND + JUDGES
-    assert run("--beyond", "--resume") == []
-    assert run("--resume") == [], "judges that ran after 07 to 09 are finished without them, too"
+def test_only_anew_trains_what_was_trained_before(run, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        runner, "run_notebooks", lambda *further: told.append(chain.os.environ["TRAIN_ANEW"])
+    )
+    for arguments in ([], ["--resume"], ["--anew"]):
+        run(*arguments)
+    assert told == ["", "", "1"]
 
 
-def test_judges_older_than_what_ran_beyond_since_are_not_finished(run):
-    run("--beyond")
-    assert run("--only", "08") == ["08_fine_tuning"]
-    assert run("--resume") == JUDGES
-    assert run("--beyond", "--resume") == ["09_label_audit", *JUDGES]
-
-
-def test_chain_that_failed_beyond_goes_on_there(run):
-    ran = run("--beyond", fails="08_fine_tuning")
-    assert ran == [*FIRST, "07_backbones", "08_fine_tuning"]
-    assert run("--beyond", "--resume") == ["08_fine_tuning", "09_label_audit", *JUDGES]
-
-
-def test_fresh_chain_takes_nothing_beyond_of_an_older_one_for_finished(run):
-    run("--beyond")
-    run(fails="02_baseline_cnn")
-    assert run("--beyond", "--resume") == [*FIRST[1:], *BEYOND, *JUDGES]
-    run("--only", "05", "07", fails="07_backbones")
-    assert run("--only", "05", "07", "--resume") == ["07_backbones", "05_evaluation"]
-
-
-def test_parameters_reach_04_and_07_alike(stand_ins):
+def test_parameters_reach_04_and_05_alike(stand_ins):
     names = chain.choose_notebooks([], beyond=True)
     values = chain.read_parameters([["WEIGHTS", "w.h5"], ["IMAGE_SIZE", "64"]], names)
-    for name in ("04_resnet50_transfer", "07_backbones"):
+    for name in ("04_resnet50_transfer", "05_backbones"):
         assert values[name] == {"WEIGHTS": "w.h5", "IMAGE_SIZE": 64}
-    assert values["08_fine_tuning"] == values["05_evaluation"] == {}
+    assert values["06_fine_tuning"] == values["08_evaluation"] == {}
 
 
-def test_notebook_beyond_runs_under_papermill_with_its_parameters(stand_ins, ws, capfd):
-    names = chain.choose_notebooks(["07"])
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], names)
-    runner.run_notebooks(ws, names, values)
-    assert runner.is_finished(ws, "07_backbones", {"IMAGE_SIZE": 64})
-    assert "07_backbones           … done in" in capfd.readouterr().out
+def replace_cells(folder, name, *sources):
+    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+TAKEN = "tiny: taken from the training of 2026-01-02 03:04; --anew trains again"
+
+
+def test_notebook_runs_under_papermill_with_its_parameters_and_says_what_it_took(
+    stand_ins, ws, capfd
+):
+    replace_cells(
+        stand_ins, "05_backbones", f"assert IMAGE_SIZE == 64\nprint('a')\nprint({TAKEN!r})"
+    )
+    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
+    runner.run_notebooks(ws, ["05_backbones"], values)
+    printed = capfd.readouterr().out
+    assert re.fullmatch(rf"05_backbones           … done in 0:00:\d\d\n    {TAKEN}\n", printed)
+
+
+def test_on_a_terminal_the_line_shows_the_cell_and_what_the_progress_bar_says(
+    stand_ins, ws, monkeypatch
+):
+    bar = "from tqdm import tqdm\nfor _ in tqdm(range(3), desc='tiny', mininterval=0): pass"
+    replace_cells(stand_ins, "05_backbones", "1 + 1", bar)
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdout", terminal)
+    runner.run_notebooks(ws, ["05_backbones"], {"05_backbones": {}})
+    shown = terminal.getvalue().split("\r\033[K")
+    assert all(line.startswith("05_backbones           … ") for line in shown)
+    assert any("cell 2 of 3" in line for line in shown)
+    assert any("tiny: 100%" in line and "3/3 [00:00<00:00" in line for line in shown)
+    assert re.fullmatch(r"05_backbones           … done in 0:00:\d\d\n", shown[-1])
+
+
+def test_stopped_run_is_called_stopped(ws, capsys, monkeypatch):
+    def stop(*arguments):
+        raise SystemExit(130)
+
+    monkeypatch.setattr(runner, "run_notebook", stop)
+    with pytest.raises(SystemExit):
+        runner.run_notebooks(ws, ["01_data_prep"], {"01_data_prep": {}})
+    assert "01_data_prep           … stopped after 0:00:00" in capsys.readouterr().out
 
 
 def plan_make(folder, *arguments):
@@ -151,12 +162,12 @@ def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
 def test_make_test_runs_every_notebook_in_the_order_of_the_chain(stand_ins):
     plan = plan_make(stand_ins.parent, "test-notebooks")
     assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
-    assert runner.list_notebooks() == FIRST + BEYOND + JUDGES
+    assert runner.list_notebooks() == FIRST + BEYOND + LAST
 
 
 def test_no_size_reaches_only_notebooks_with_a_backbone():
     pairs = [["IMAGE_SIZE", "None"], ["WEIGHTS", "None"]]
-    names = ["02_baseline_cnn", "04_resnet50_transfer", "07_backbones"]
+    names = ["02_baseline_cnn", "04_resnet50_transfer", "05_backbones"]
     values = chain.read_parameters(pairs, names)
     assert values["02_baseline_cnn"] == {}
     for name in names[1:]:

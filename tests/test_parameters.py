@@ -15,7 +15,9 @@ def test_every_parameter_of_a_notebook_is_known_and_checked_in_the_next_cell(pat
     (place,) = [i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])]
     knobs = ast.parse(cells[place].source).body
     names = {knob.target.id: ast.literal_eval(knob.value) for knob in knobs}
-    assert set(names) <= set(parameters.ALLOWED), "say in ALLOWED what a new parameter may be"
+    assert set(names) <= set(parameters.ALLOWED), (
+        "say in parameters.toml what a new parameter may be"
+    )
     parameters.check_parameters(names)
     assert "check_parameters(globals())" in cells[place + 1].source
 
@@ -54,3 +56,16 @@ def test_wrong_parameter_is_an_error_that_says_what_is_allowed(name, value):
 def test_allowed_parameters_pass_and_other_names_are_passed_over():
     allowed = {"WEIGHTS": None, "IMAGES": "folder", "LEARNING_RATE": 1, "IMAGE_SIZE": 10}
     parameters.check_parameters(allowed | {"__name__": "__main__", "pixels": object()})
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("EPOCH", '; did you mean "EPOCHS"?'),
+        ("epochs", '; did you mean "EPOCHS"?'),
+        ("resnet", '; did you mean "ResNet50"?'),
+        ("x", ". There are: EPOCHS, ResNet50."),
+    ],
+)
+def test_unknown_name_is_answered_by_the_one_most_like_it_or_by_all(name, end):
+    assert parameters.suggest(name, ["EPOCHS", "ResNet50"]) == end

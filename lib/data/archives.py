@@ -26,47 +26,49 @@ def unpack(archive: Path, scratch: Path) -> Path:
     key = hashlib.blake2b(state, digest_size=6).hexdigest()
     folder = scratch / f"{archive.name.split('.')[0]}_{key}"
     # The folder gets its name when all is in it, so after a kill the work is done anew.
-    part, copy = folder.with_suffix(".part"), folder.with_suffix(".copy")
+    part = folder.with_suffix(".part")
     with lock(folder.with_suffix(".lock")):
         if folder.is_dir():
             return folder
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:
+            copy = part / archive.name
             source = shutil.copyfile(archive, copy) if is_on_drive(archive) else archive
-            _extract(source, part, f"unpacking {archive.name}")
-            os.replace(part, folder)
+            _extract(source, part / "whole")
+            os.replace(part / "whole", folder)
         # Damage shows itself in many ways, a full disk and a missing password in others.
         except Exception as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise ValueError(f"{archive} can't be unpacked: {reason}.")
         finally:
             shutil.rmtree(part, ignore_errors=True)
-            copy.unlink(missing_ok=True)
     return folder
 
 
-def _extract(archive: Path, folder: Path, text: str) -> None:
+def _extract(archive: Path, folder: Path) -> None:
+    text = f"unpacking {archive.name}"
     # tar first: one whose last member is a zip file would pass for that.
-    is_tar = tarfile.is_tarfile(archive)
-    if not is_tar and not zipfile.is_zipfile(archive):
-        raise ValueError("it is neither a folder nor a whole .zip or .tar file")
-    with tarfile.open(archive) if is_tar else zipfile.ZipFile(archive) as opened:
-        members = list(opened if is_tar else opened.infolist())
-        total = sum(member.size if is_tar else member.file_size for member in members)
-        require_room(folder, total, "what it holds")
-        for member in members if is_tar else ():
-            # By chains of such links the filter of older Pythons is led outside.
-            if member.issym() and ".." in member.linkname:
-                raise ValueError(f"{member.name!r} is a link that leads up, to {member.linkname!r}")
-        bar = tqdm(members, text, unit=" files")
-        if is_tar:
+    if tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as packed:
+            members = packed.getmembers()
             # tarfile takes a damaged header for the end; beyond the true end are zeros.
-            opened.fileobj.seek(opened.offset)
-            rest = opened.fileobj.read(1 << 24)
+            packed.fileobj.seek(packed.offset)
+            rest = packed.fileobj.read(1 << 24)
             if any(rest) or len(rest) < tarfile.BLOCKSIZE:
                 raise ValueError("its end is missing, or its middle damaged")
-            return opened.extractall(folder, bar, filter="data")
-        for member in bar:
-            member.filename = member.filename.replace("\\", "/")  # as some write on Windows
-            opened.extract(member, folder)
+            # By chains of such links the filter of older Pythons is led outside.
+            up = [member for member in members if member.issym() and ".." in member.linkname]
+            if up:
+                raise ValueError(f"{up[0].name!r} is a link that leads up, to {up[0].linkname!r}")
+            require_room(folder, sum(member.size for member in members), "what it holds")
+            packed.extractall(folder, tqdm(members, text, unit=" files"), filter="data")
+    elif zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            members = packed.infolist()
+            for member in members:
+                member.filename = member.filename.replace("\\", "/")  # as some write on Windows
+            require_room(folder, sum(member.file_size for member in members), "what it holds")
+            packed.extractall(folder, tqdm(members, text, unit=" files"))
+    else:
+        raise ValueError("it is neither a folder nor a whole .zip or .tar file")

@@ -19,11 +19,10 @@ def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
         picture.load()  # Tells what is wrong.
         raise NotImplementedError("samples that OpenCV can't read")
     if samples.ndim == 3:
-        samples = samples[..., [2, 1, 0, 3][: samples.shape[2]]]
-    if tags.get(338) == (0,):  # a fourth sample that means nothing
-        samples = samples[..., :3]
-    if tags.get(284) == 2 and samples.ndim == 3:
-        samples = _read_planes(samples, data, tags)
+        order = [2, 1, 0] if tags.get(338) == (0,) else [2, 1, 0, 3]  # the fourth may mean nothing
+        samples = samples[..., order[: samples.shape[2]]]
+        if tags.get(284) == 2:
+            samples = _read_planes(samples, data, tags)
     nothing = np.nan
     with suppress(ValueError):  # GDAL's tag, a text
         nothing = float(str(tags.get(42113, "nan")).strip("\0 "))
@@ -48,18 +47,15 @@ def _read_planes(samples: np.ndarray, data: bytes, tags) -> np.ndarray:
 def scale_to_bytes(samples: np.ndarray, nothing: float = np.nan) -> np.ndarray:
     """Scale samples of any depth to bytes; one rule, for integers and floats, finds black and white.
 
-    TIFF 6.0 (sections 8 and 19) and PNG say what a sample could hold, not what is white: cameras
-    store 12 bits in 16, programs 0-1 or 0-65535 in floats. What counts is from where to where the
-    middle 99.8 % of the samples reach, so a hot pixel decides nothing. If their low end lies no more
-    than a tenth of the high end below 0, then 0 is black, and white the least usual level that is not
-    exceeded by more than a tenth: 1, 255, 1023, 4095, 16383, 65535, or what integers hold at most, if a
-    quarter of that is used. Else the two ends are black and white: of tomographs in Hounsfield units,
-    say, and of what exceeds 72,000. What is no number is black: the value `nothing` (GDAL's no data),
-    the lowest of signed integers, NaN, and what is beyond 1e30.
+    TIFF 6.0 and PNG say what a sample could hold, not what is white: cameras store 12 bits in 16, and
+    programs 0-1 or 0-65535 in floats. So the middle 99.8 % of the samples decide, from low to high:
+    unless low is below -high/10, black is 0 and white the least level that high exceeds by a tenth at
+    most, of WHITES and, where a quarter of it is used, what integers hold; else low and high are black
+    and white, as of tomographs in Hounsfield units. What is no number is black: `nothing` (GDAL's no
+    data), the lowest of signed integers, NaN, and what is beyond 1e30.
 
-    Limits: a picture all of whose samples are far below its white, a night or a mask of 0 and 1, is
-    brightened; the brightness of pictures stretched by their own ends can't be compared; a mark for no
-    data that no tag tells, -9999 say, is taken for such an end.
+    A picture far below its white, a night or a mask of 0 and 1, is brightened; an untold mark for no
+    data is taken for such an end, and pictures stretched by their own ends can't be compared.
     """
     if samples.dtype == np.uint8:
         return samples
@@ -76,9 +72,8 @@ def scale_to_bytes(samples: np.ndarray, nothing: float = np.nan) -> np.ndarray:
     fitting += [own.max] if own and high >= own.max / 4 else []
     black, white = (0, min(fitting)) if fitting and low >= -high / 10 else (low, high)
     least = np.finfo(np.float32).tiny
-    scaled = np.where(
-        is_number, (channels - np.float32(black)) / np.float32(max(white - black, least)), 0
-    )
+    scaled = (channels - np.float32(black)) / np.float32(max(white - black, least))
+    scaled[~is_number] = 0
     scaled[..., 3:] = channels[..., 3:] / np.float32(max(white, least))
     return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8).reshape(samples.shape)
 
@@ -99,9 +94,7 @@ def convert_to_rgb(picture: Image.Image | np.ndarray, profile: bytes | None) -> 
     if profile and (transform := _make_transform(profile, picture.mode)):
         picture = ImageCms.applyTransform(picture, transform)
     if picture.mode == "RGBA":
-        white = Image.new("RGBA", picture.size, "white")
-        white.alpha_composite(picture)
-        picture = white
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.asarray(picture.convert("RGB"))
 
 

@@ -1,14 +1,14 @@
 """Equal and alike pictures: knows which files show the same, by content and by detail."""
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing.pool import ThreadPool
 
 import cv2
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.data.hashes import BLOCK, MOST_BITS, find_candidates
+from lib.data.hashes import MOST_BITS, find_candidates
 from lib.data.table import find_used, note
 from lib.machine import count_cores
 
@@ -18,6 +18,7 @@ LEAST_CORRELATION = 0.65
 DETAIL_SIDE, COARSE = 96, 1.5  # pixels: of the picture that is compared, and what is not fine in it
 # Pixels, and grey levels (standard deviation), below which no detail shows.
 LEAST_SIDE, LEAST_DETAIL = 32, 1
+STEPS = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)  # of the search for an overlay
 
 
 def note_copies(table: pd.DataFrame, rule: str) -> None:
@@ -27,23 +28,20 @@ def note_copies(table: pd.DataFrame, rule: str) -> None:
     validation part first, or none where they are in different classes.
     """
     used = table[find_used(table)].sort_values(["part", "file"], ascending=[False, True])
-    contents = used.groupby("digest")
-    conflict, twice = contents.label.transform("nunique") > 1, contents.label.transform("size") > 1
-    if rule == "drop":
-        twice = conflict | used.digest.duplicated()
-    action = "left out" if rule == "drop" else "kept, same part"
-    for word, found in (("duplicate_other_class", conflict), ("duplicate", twice & ~conflict)):
-        note(table, table.index.isin(found.index[found]), word, action)
+    conflict = used.groupby("digest").label.transform("nunique") > 1
+    keep, action = ("first", "left out") if rule == "drop" else (False, "kept, same part")
+    found = conflict[conflict | used.duplicated("digest", keep=keep)]
+    words = found.map({True: "duplicate_other_class", False: "duplicate"})
+    note(table, table.index.isin(words.index), words, action)
 
 
 def note_alike(table: pd.DataFrame, near: pd.DataFrame) -> None:
     """Note in the table the files of near_duplicates.csv, and which look like another class."""
     label = table.set_index("file").label
-    across = label[near.file].to_numpy() != label[near.other].to_numpy()
-    other_class = {*near.file[across], *near.other[across]}
-    alike = {*near.file, *near.other} - other_class
-    note(table, table.file.isin(other_class), "near_duplicate_other_class", "kept")
-    note(table, table.file.isin(alike), "near_duplicate", "kept")
+    across = near[label[near.file].to_numpy() != label[near.other].to_numpy()]
+    other_class = table.file.isin([*across.file, *across.other])
+    words = other_class.map({True: "near_duplicate_other_class", False: "near_duplicate"})
+    note(table, table.file.isin([*near.file, *near.other]), words, "kept")
 
 
 def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
@@ -58,19 +56,12 @@ def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
     """
     pairs = find_candidates(thumbnails, most_bits)
     if len(pairs) and pixels.shape[1] >= LEAST_SIDE:
-        pairs = pairs[_correlate_details(pixels, pairs) >= LEAST_CORRELATION]
+        places = zip(pairs.a, pairs.b, pairs.mirrored)
+        with ThreadPool(count_cores()) as pool:
+            found = pool.imap(lambda place: _correlate_detail(pixels, *place), places, chunksize=64)
+            correlations = list(tqdm(found, "comparing look-alikes", len(pairs), unit="pair"))
+        pairs = pairs[np.array(correlations) >= LEAST_CORRELATION]
     return pairs.drop_duplicates(["a", "b"], ignore_index=True)  # symmetry pairs both ways
-
-
-def _correlate_details(pixels, pairs: pd.DataFrame) -> np.ndarray:
-    places, found = list(zip(pairs.a, pairs.b, pairs.mirrored)), []
-    progress = tqdm(total=len(places), desc="comparing look-alikes", unit="pair")
-    with progress, ThreadPoolExecutor(count_cores()) as pool:
-        for start in range(0, len(places), BLOCK):
-            block = places[start : start + BLOCK]
-            found += pool.map(lambda place: _correlate_detail(pixels, *place), block)
-            progress.update(len(block))
-    return np.array(found)
 
 
 def _correlate_detail(pixels, a: int, b: int, mirrored: bool) -> float:
@@ -78,15 +69,14 @@ def _correlate_detail(pixels, a: int, b: int, mirrored: bool) -> float:
     side = min(DETAIL_SIDE, pixels.shape[1])
     greys = (cv2.cvtColor(pixels[place], cv2.COLOR_RGB2GRAY) for place in (a, b))
     first, second = (cv2.resize(g, (side, side), interpolation=cv2.INTER_AREA) for g in greys)
-    second = np.ascontiguousarray(second[:, ::-1]) if mirrored else second
-    laid_over = [second]
+    second = cv2.flip(second, 1) if mirrored else second
+    start, laid_over = np.eye(2, 3, dtype=np.float32), second
     # A cut moves and stretches what is left (ECC: Evangelidis and Psarakis 2008).
     with suppress(cv2.error):  # where nothing fits
-        start, stop = np.eye(2, 3, dtype=np.float32), (cv2.TERM_CRITERIA_EPS + 1, 30, 1e-4)
-        warp = cv2.findTransformECC(first, second, start, cv2.MOTION_AFFINE, stop, None, 5)[1]
+        warp = cv2.findTransformECC(first, second, start, cv2.MOTION_AFFINE, STEPS, None, 5)[1]
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        laid_over += [cv2.warpAffine(second, warp, (side, side), None, how, cv2.BORDER_REPLICATE)]
-    fine, *others = map(_find_detail, [first, *laid_over])
+        laid_over = cv2.warpAffine(second, warp, (side, side), None, how, cv2.BORDER_REPLICATE)
+    fine, *others = map(_find_detail, (first, second, laid_over))
     if min(fine.std(), others[0].std()) < LEAST_DETAIL:
         return 1
     return max(np.corrcoef(fine, other)[0, 1] for other in others)

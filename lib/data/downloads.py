@@ -1,20 +1,17 @@
 """What is downloaded: data of Kaggle, and single pictures of the web."""
 
+import hashlib
 import re
-import shutil
 import urllib.request
-import zlib
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from pathlib import Path
 
 from lib.data.pictures import PictureError
 from lib.storage import whole_file
 
 REMEDIES = {
-    401: "Kaggle does not know you. Store an API token of your settings there as KAGGLE_API_TOKEN: in "
-    "the environment or Colab's secrets. KAGGLE_USERNAME and KAGGLE_KEY are read from the environment "
-    "alone.",
+    401: "Kaggle does not know you. Store an API token of your settings there as KAGGLE_API_TOKEN in "
+    "Colab's secrets or the environment; KAGGLE_USERNAME and KAGGLE_KEY: from the environment alone.",
     403: "Kaggle refuses. Join there, accept the rules, then run this again.",
     404: "There is no such page: compare its address in the browser.",
     None: "Kaggle can't be reached, or the data did not arrive whole. Try again with network.",
@@ -29,9 +26,7 @@ def download(name: str) -> Path:
     """
     form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
     if not form:
-        raise ValueError(
-            f'"kaggle:{name}" is neither kaggle:competitions/NAME nor kaggle:datasets/OWNER/NAME.'
-        )
+        raise ValueError(f"{name}: not kaggle:competitions/NAME or kaggle:datasets/OWNER/NAME.")
     page, inside = form.groups()
     kind, handle = page.split("/", 1)
     try:
@@ -52,21 +47,18 @@ def download(name: str) -> Path:
 
 
 def fetch(address: str, folder: Path) -> Path:
-    """Download a picture of the web once, into a folder of its own, and return its place.
+    """Download a picture of the web once, and return its place in the folder.
 
     A PictureError says not_downloaded, and its cause why.
     """
     try:
-        name = PurePosixPath(urlsplit(address).path).name[-100:] or "picture"
-        place = folder / f"{zlib.crc32(address.encode()):08x}" / name
-        if place.exists():
-            return place
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Some sites refuse whoever gives no name.
-        request = urllib.request.Request(address, headers={"User-Agent": "image-classifiers"})
-        with urllib.request.urlopen(request, timeout=30) as answer, whole_file(place) as part:
-            with part.open("wb") as file:
-                shutil.copyfileobj(answer, file)
+        place = folder / hashlib.sha256(address.encode()).hexdigest()[:32]
+        if not place.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            # Some sites refuse whoever gives no name.
+            request = urllib.request.Request(address, headers={"User-Agent": "image-classifiers"})
+            with urllib.request.urlopen(request, timeout=30) as answer, whole_file(place) as part:
+                part.write_bytes(answer.read())
     except (OSError, ValueError, HTTPException) as error:
         raise PictureError("not_downloaded", address) from error
     return place

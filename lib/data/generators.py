@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import keras
 import numpy as np
+import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
 from lib.data import pixels
@@ -15,18 +16,17 @@ from lib.machine import count_cores
 ROTATION_DEGREES, ZOOM = 20, 0.2
 # Random streams of one seed that never meet: (stream, epoch), (stream, epoch, batch).
 ORDER, AUGMENTATION = 0, 1
+# A thread a core turns whole pictures; OpenCV dividing each of them too would only cost time.
 CORES = count_cores()
 pool = ThreadPoolExecutor(CORES)
-# A thread a core turns whole pictures; OpenCV dividing each of them too would only cost time.
 cv2.setNumThreads(0)
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
-    Batch `i` of epoch `e` depends on the seed, `e` and `i` alone, so that training which was
-    interrupted goes on with the batches that it would have seen. Whoever trains sets the attribute
-    `epoch`, from 0.
+    A batch depends on the seed, its number and the attribute `epoch` alone, which whoever trains
+    sets, from 0: training that was interrupted goes on with the batches that it would have seen.
 
     Args:
         inputs: what takes an index array: a `Selection` of pixels or features (n, ...).
@@ -40,35 +40,30 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
         self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
-        self._drawn = (None, np.arange(len(self.y_true)))
+        self._drawn_for, self._order = None, np.arange(len(self.y_true))
 
     def __len__(self) -> int:
         return math.ceil(len(self.y_true) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self._order()[index * self.batch_size : (index + 1) * self.batch_size]
+        if self.seed is not None and self._drawn_for != self.epoch:
+            self._order = self._rng(ORDER, self.epoch).permutation(len(self.y_true))
+            self._drawn_for = self.epoch
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         batch = self.inputs[chosen]
         if self.augment:
             batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
         return batch, keras.utils.to_categorical(self.y_true[chosen], self.num_classes)
 
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=stream))
+
     def describe(self) -> list:
         """List all that decides what the batches are: contents, labels, order, changes."""
         inputs = self.inputs
-        content = [inputs.store, inputs.digests] if hasattr(inputs, "digests") else [inputs]
-        how = [self.num_classes, self.batch_size, self.seed]
-        if self.augment:
-            how += [ROTATION_DEGREES, ZOOM]
+        content = [inputs.store.name, inputs.digests] if hasattr(inputs, "digests") else [inputs]
+        how = [self.num_classes, self.batch_size, self.seed, self.augment, ROTATION_DEGREES, ZOOM]
         return [*content, self.y_true, how]
-
-    def _order(self) -> np.ndarray:
-        if self.seed is not None and self._drawn[0] != self.epoch:
-            rng = self._rng(ORDER, self.epoch)
-            self._drawn = (self.epoch, rng.permutation(len(self.y_true)))
-        return self._drawn[1]
-
-    def _rng(self, *stream: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=stream))
 
 
 def stream(batches: Batches):
@@ -81,11 +76,11 @@ def stream(batches: Batches):
     dataset = tf.data.Dataset.from_generator(
         lambda: (batches[index] for index in range(len(batches))), output_signature=signature
     )
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
     options.autotune.enabled = False
-    return dataset.prefetch(2).with_options(options)
+    counted = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return counted.prefetch(2).with_options(options)
 
 
 def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tuple:
@@ -96,15 +91,14 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
     if image_size is None:
         raise ValueError("IMAGE_SIZE is None, a backbone's own size, and this network has none.")
     table = read_split(ws)
-    class_names = sorted(set(table.label))
-    parts = []
-    for part, shuffle in (("train", seed), ("validation", None)):
-        rows = table[table.part == part]
-        images = pixels.open_pixels(ws, rows.file, image_size)
-        y_true = np.searchsorted(class_names, rows.label.to_numpy(str))
-        augmented = augment and part == "train"
-        parts.append(Batches(images, y_true, len(class_names), batch_size, shuffle, augmented))
-    return tuple(parts)
+    y_true, class_names = pd.factorize(table.label, sort=True)
+
+    def make(part: str, *options) -> Batches:
+        chosen = table.part == part
+        images = pixels.open_pixels(ws, table.file[chosen], image_size)
+        return Batches(images, y_true[chosen], len(class_names), batch_size, *options)
+
+    return make("train", seed, augment), make("validation")
 
 
 def weigh_classes(y_true, num_classes: int, how: str) -> dict[int, float] | None:
@@ -122,15 +116,14 @@ def weigh_classes(y_true, num_classes: int, how: str) -> dict[int, float] | None
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror, turn and zoom each picture at random, in one affine transform with nearest edges.
 
-    As Keras' ImageDataGenerator with `horizontal_flip=True, rotation_range=20, zoom_range=0.2`: with
-    probability 1/2, by a uniform angle in ±20°, and by uniform factors in 0.8-1.2, for height and
-    width apart. Takes and returns uint8 (n, height, width, 3).
+    As Keras' ImageDataGenerator with `horizontal_flip=True, rotation_range=20, zoom_range=0.2`, which
+    zooms height and width apart. Takes and returns uint8 (n, height, width, 3).
     """
     count, height, width = images.shape[:3]
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
     zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
-    flip = rng.choice([-1, 1], count)
-    maps = compose_transforms(angle, zoom_x * flip, zoom_y, height, width)
+    zoom_x *= rng.choice([-1, 1], count)
+    maps = compose_transforms(angle, zoom_x, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)
     options = dict(flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
 
@@ -148,7 +141,7 @@ def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.nda
     Args are radians and factors (n,), and pixels. Returns float64 (n, 2, 3): what leads from
     (x, y, 1) of the new picture to the place in the old one.
     """
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin, centre = np.cos(angle), np.sin(angle), np.array([width - 1, height - 1]) / 2
     turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])
-    turn, centre = np.moveaxis(turn, 2, 0), np.array([width - 1, height - 1]) / 2
-    return np.concatenate([turn, (centre - turn @ centre)[:, :, np.newaxis]], axis=2)
+    turn = turn.transpose(2, 0, 1)
+    return np.dstack([turn, centre - turn @ centre])

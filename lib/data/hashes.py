@@ -10,8 +10,9 @@ from scipy.fft import dctn
 MOST_BITS, MOST_DISTANCE = 8, 0.08
 FLAT = 2  # standard deviation, in grey levels, below which a picture has no pattern to compare
 NOISE = 0.005  # share of the pattern below which a wave, say of a symmetrical picture, is chance
+MIRROR = np.tile(np.float32([1, -1]), 32)  # turns the waves that are odd from left to right
 BLOCK = 4096
-SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, for Fibonacci hashing
+SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
 
 
 def find_candidates(thumbnails, most_bits: int = MOST_BITS) -> pd.DataFrame:
@@ -24,10 +25,10 @@ def find_candidates(thumbnails, most_bits: int = MOST_BITS) -> pd.DataFrame:
     Returns columns a, b (positions, a < b), distance (1 - correlation), mirrored, by distance.
     """
     hashes, places = _hash_patterns(thumbnails)
-    a, b, turned = _pair_hashes(hashes, most_bits)
+    a, b, mirrored = _pair_hashes(hashes, most_bits)
     a, b = places[a], places[b]
-    distance = _measure_distances(thumbnails, a, b, turned)
-    pairs = pd.DataFrame({"a": a, "b": b, "distance": distance, "mirrored": turned})
+    distance = _measure_distances(thumbnails, a, b, mirrored)
+    pairs = pd.DataFrame({"a": a, "b": b, "distance": distance, "mirrored": mirrored})
     return pairs[distance <= MOST_DISTANCE].sort_values(["distance", "a", "b", "mirrored"])
 
 
@@ -38,26 +39,21 @@ def _hash_patterns(thumbnails):
     for start in range(0, len(thumbnails), BLOCK):
         block = slice(start, start + BLOCK)
         grey = thumbnails[block] @ np.array([0.299, 0.587, 0.114], np.float32)
-        strengths = dctn(grey, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
-        strengths[:, 0] = 0
-        total = np.linalg.norm(strengths, axis=1, keepdims=True)
+        waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
+        waves[:, 0] = 0
+        total = np.linalg.norm(waves, axis=1, keepdims=True)
         patterned[block] = total[:, 0] / 16 >= FLAT  # 16 is the root of the number of pixels
-        for row in hashes:
-            row[block] = np.packbits(strengths > NOISE * total, axis=1).view(np.uint64)[:, 0]
-            strengths[:, 1::2] *= -1  # a mirror turns the waves that are odd from left to right
+        bits = np.stack([waves, waves * MIRROR]) > NOISE * total
+        hashes[:, block] = np.packbits(bits, axis=2).view(np.uint64)[:, :, 0]
     return hashes[:, patterned], np.flatnonzero(patterned)
 
 
 def _measure_distances(thumbnails, a, b, mirrored):
     # Coarser, so that a cut tells less; standardised over all channels, so that a hue tells.
-    places = np.union1d(a, b)
-    colours = np.empty((len(places), 8, 8, 3), np.float32)
-    for start in range(0, len(places), BLOCK):
-        block = thumbnails[places[start : start + BLOCK]].reshape(-1, 8, 2, 8, 2, 3)
-        colours[start : start + BLOCK] = block.mean(axis=(2, 4), dtype=np.float32)
+    places, (first, second) = np.unique([a, b], return_inverse=True)
+    colours = thumbnails[places].reshape(-1, 8, 2, 8, 2, 3).mean(axis=(2, 4), dtype=np.float32)
     colours -= colours.mean(axis=(1, 2, 3), keepdims=True)
     colours /= np.linalg.norm(colours.reshape(-1, 192), axis=1)[:, None, None, None]
-    first, second = np.searchsorted(places, a), np.searchsorted(places, b)
     distances = np.empty(len(a))
     for start in range(0, len(a), BLOCK):
         block = slice(start, start + BLOCK)
@@ -70,30 +66,31 @@ def _measure_distances(thumbnails, a, b, mirrored):
 def _pair_hashes(hashes, most_bits):
     # All bits are dealt to most_bits + k bands; k of them are equal in any pair to be found, so
     # sorting by every choice of k bands brings it together. With this k few are so by chance.
-    n, joined = hashes.shape[1], hashes.ravel()
+    n, both = hashes.shape[1], hashes.ravel()
     k = next(k for k in count(1) if 2 ** (64 * k / (most_bits + k)) >= n)
-    bands = range(most_bits + k)
-    masks = [np.uint64(sum(1 << bit for bit in range(band, 64, len(bands)))) for band in bands]
-    found = [np.empty((2, 0), int)]
+    bands = np.arange(most_bits + k)
+    masks = np.packbits(np.arange(64) % len(bands) == bands[:, None], axis=1).view(np.uint64)[:, 0]
+    found = [np.empty((3, 0), int)]
     for chosen in combinations(bands, k):
-        skipped = [masks[band] for band in range(chosen[-1]) if band not in chosen]
-        for a, b in _match(joined, sum(masks[band] for band in chosen)):
-            near = np.bitwise_count(joined[a] ^ joined[b]) <= most_bits
-            pairs = np.stack([a[near], b[near]])
-            for mask in skipped:  # a pair equal here too was found by an earlier choice
-                pairs = pairs[:, np.bitwise_xor(*joined[pairs]) & mask != 0]
-            found.append(pairs[:, pairs[0] < pairs[1] % n])
-    a, b = np.concatenate(found, axis=1)
-    return a, np.where(b < n, b, b - n), b >= n
+        for a, b in _match(both, masks[list(chosen)].sum()):
+            near = np.bitwise_count(both[a] ^ both[b]) <= most_bits
+            a, b = a[near], b[near]
+            # Where more bands before the last chosen one are equal, an earlier choice found the pair.
+            equal = (both[a] ^ both[b])[:, np.newaxis] & masks[: chosen[-1]] == 0
+            pairs = np.stack([a, b % n, b >= n])[:, equal.sum(axis=1) < k]
+            # Nor a picture with itself, nor two that are both mirrored: there, a is n or more.
+            found.append(pairs[:, pairs[0] < pairs[1]])
+    a, b, mirrored = np.concatenate(found, axis=1)
+    return a, b, mirrored == 1
 
 
 def _match(hashes, mask):
     # Pairs positions of hashes that are equal under the mask (rarely others too). A key is the
     # masked hash, scrambled, with the position as its last bits: sorting one array is quickest.
-    last = np.uint64((1 << len(hashes).bit_length()) - 1)
-    keys = (hashes & mask) * SCRAMBLE & ~last | np.arange(len(hashes), dtype=np.uint64)
+    bits = len(hashes).bit_length()
+    keys = (hashes & mask) * SCRAMBLE >> bits << bits | np.arange(len(hashes), dtype=np.uint64)
     keys.sort()
-    positions, keys = (keys & last).view(int), keys & ~last
+    positions, keys = (keys & (1 << bits) - 1).view(int), keys >> bits
     rows, shift = np.flatnonzero(keys[1:] == keys[:-1]), 1
     while len(rows):
         yield positions[rows], positions[rows + shift]

@@ -10,7 +10,7 @@ from PIL import Image
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers that say how a picture is coded
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 SCAN, END = 0xDA, 0xD9
-AFTER_SCAN = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")  # a marker, neither a data byte nor a restart
+MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")  # neither a data byte nor a restart of a scan
 STRAY_BYTES = 2  # behind a scan; from three on they are mostly true signs of damage
 
 
@@ -19,23 +19,13 @@ def read_jpeg(picture: Image.Image, data: bytes, least_side: int) -> np.ndarray 
 
     simplejpeg says which pixels are damaged, and Pillow doesn't. What it doesn't know goes through
     Pillow: a rare subsampling, and lossless frames, of which it would write more than fits.
+    `picture` is opened by Pillow, not loaded, and `data` the whole file.
 
-    Args:
-        picture: opened by Pillow, not loaded.
-        data: the whole file.
-
-    Returns uint8 (height, width, 3), or a picture of mode L or CMYK. A ValueError says what is
-    damaged.
+    Returns uint8 (height, width, 3), or a picture of mode L or CMYK. A ValueError tells of damage.
     """
-    if _read_frame(data)[0] in LOSSLESS:
-        picture.load()
-        return picture
     colours = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
-    try:
-        samples = _decode(data, colours, least_side)
-    except ValueError as error:
-        if re.search("Corrupt|Premature|Inconsistent", str(error)) and "ICC" not in str(error):
-            raise
+    samples = None if is_unusual(data) else _decode(data, colours, least_side)
+    if samples is None:
         picture.load()
         return picture
     if colours == "CMYK":  # Adobe's way: 0 is full ink
@@ -45,16 +35,24 @@ def read_jpeg(picture: Image.Image, data: bytes, least_side: int) -> np.ndarray 
 
 def is_unusual(data: bytes) -> bool:
     """Tell whether a file is a JPEG of a kind that few decoders know: lossless, or not of 8 bits."""
-    frame, bits = _read_frame(data) if data.startswith(b"\xff\xd8") else (0, 8)
-    return frame in LOSSLESS or bits != 8
+    segments = _walk_segments(data) if data.startswith(b"\xff\xd8") else ()
+    for marker, start, _ in segments:
+        if marker in FRAMES and start + 4 < len(data):
+            return marker in LOSSLESS or data[start + 4] != 8
+        if marker == SCAN:
+            break
+    return False
 
 
-def _decode(data: bytes, colours: str, least_side: int) -> np.ndarray:
+def _decode(data: bytes, colours: str, least_side: int) -> np.ndarray | None:
     options = {"colorspace": colours, "min_height": least_side, "min_width": least_side}
     try:
         return simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
-        stray = re.search(r"(\d+) extraneous bytes", str(error))
+        problem = str(error)
+        if "ICC" in problem or not re.search("Corrupt|Premature|Inconsistent", problem):
+            return None
+        stray = re.search(r"(\d+) extraneous bytes", problem)
         if not stray:
             raise
         # Between segments they are harmless, and behind a scan cameras leave a byte or two; but
@@ -69,28 +67,12 @@ def _decode(data: bytes, colours: str, least_side: int) -> np.ndarray:
 
 def _walk_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of each segment; the pixels of a scan are part of its own."""
-    place = 2
-    while 0 <= (start := data.find(b"\xff", place)) < len(data) - 1:
-        marker, end = data[start + 1], start + 2
-        if marker in (0, 0xFF):
-            place = start + 1
-            continue
+    marker, end = None, 2
+    while marker != END and (found := MARKER.search(data, end)):
+        start, end, marker = found.start(), found.end(), data[found.end() - 1]
         if marker != END:
             end += int.from_bytes(data[end : end + 2], "big")
         if marker == SCAN:
-            found = AFTER_SCAN.search(data, end)
-            end = found.start() if found else len(data)
+            following = MARKER.search(data, end)
+            end = following.start() if following else len(data)
         yield marker, start, end
-        if marker == END:
-            return
-        place = end
-
-
-def _read_frame(data: bytes) -> tuple[int, int]:
-    """Return a JPEG's kind of coding, as its marker, and bits a sample; 0 and 8 where unknown."""
-    for marker, start, _ in _walk_segments(data):
-        if marker in FRAMES and start + 4 < len(data):
-            return marker, data[start + 4]
-        if marker == SCAN:
-            break
-    return 0, 8

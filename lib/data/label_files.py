@@ -1,18 +1,21 @@
-"""Files of labels, as people write them: read, and their names matched with the files that are there."""
+"""Files of labels, as people write them: read, matched with the files that are there, and applied."""
 
 import csv
+import difflib
 import io
 import os
 import re
 import unicodedata
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
+from lib.data.listing import PART_NAMES
 from lib.data.pictures import ENDINGS
+from lib.data.table import NOT_FILES, tabulate
 
-NO_GROUP = {"na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0"}
+NO_GROUP = ("na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0")
 
 
 def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
@@ -23,51 +26,92 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
     called NA, nan, none, null or -1. Returns a row a file, with the line of the CSV file as index.
     Raises a ValueError, which names the line, where it is none.
     """
-    lines = _read_lines(path)
-    first = lines.pop(min(lines, default=0), [])
-    names = [name.casefold() for name in first]
-    wanted = [name for name in ("file", *columns) if name in names]
-    if not {"file", "label"} <= {*wanted} or any(names.count(name) > 1 for name in wanted):
+    rows, line = {}, 0
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        head = re.match(r'(\s*\n)?("?sep=.*\n)?', text, re.IGNORECASE)[0]
+        text, skipped = text.removeprefix(head), head.count("\n")
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        form = {"delimiter": separator, "strict": True, "skipinitialspace": True, "restval": ""}
+        reader = csv.DictReader(io.StringIO(text, newline=""), **form)
+        reader.fieldnames = names = [name.strip().casefold() for name in reader.fieldnames or ()]
+        wanted = [name for name in ("file", *columns) if name in names]
+        if not {"file", "label"} <= {*wanted} or any(names.count(name) > 1 for name in wanted):
+            raise ValueError(f"it needs columns file and label, each once: {', '.join(names)}")
+        line = skipped + 1
+        for row in reader:
+            if any(row.get(None, ())):
+                raise ValueError("there are more cells than in the first row")
+            line = skipped + reader.line_num
+            rows[line] = {name: row[name].strip() for name in wanted}
+    except (ValueError, csv.Error) as error:
+        place = f", behind line {line}" if line else ""
         raise ValueError(
-            f"{path} needs the columns file and label, each once, named in its first row. There it "
-            f"has: {', '.join(first)}."
-        )
-    for line, cells in lines.items():
-        if any(cells[len(names) :]):
-            raise ValueError(
-                f"{path}, line {line} has {len(cells)} cells, the first row {len(names)}: write a "
-                "name that holds a comma in double quotes."
-            )
-    rows = [(cells + [""] * len(names))[: len(names)] for cells in lines.values()]
-    table = pd.DataFrame(rows, lines.keys(), names, dtype=str)[wanted]
+            f"{path}{place}: {error}. Write CSV in UTF-8, with commas, semicolons or tabs, and names "
+            "that hold one in double quotes."
+        ) from error
+    table = pd.DataFrame(list(rows.values()), list(rows), wanted, dtype=str)
     table = table[table.file != ""]
     if table.empty:
         raise ValueError(f"{path} names no file below its first row.")
     if "group" in table:
-        table["group"] = table.group.where(~table.group.str.casefold().isin(NO_GROUP), "")
+        table["group"] = table.group.mask(table.group.str.casefold().isin(NO_GROUP), "")
     return table
 
 
-def _read_lines(path: Path) -> dict[int, list]:
-    """Return the cells of each row that has any, by the line where it ends."""
-    lines, count = {}, 0
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        if skipped := text[:5].strip('"').lower().startswith("sep="):
-            text = text[text.find("\n") + 1 :]
-        separator = max(",;\t", key=text.lstrip().partition("\n")[0].count)
-        form = {"delimiter": separator, "strict": True, "skipinitialspace": True}
-        read = csv.reader(io.StringIO(text, newline=""), **form)
-        for row in read:
-            count = read.line_num + skipped
-            if any(cells := [cell.strip() for cell in row]):
-                lines[count] = cells
-    except (ValueError, csv.Error) as error:
-        place = f", behind line {count}" if count else ""
-        raise ValueError(
-            f"{path} is no CSV file in UTF-8, with commas, semicolons or tabs: {error}{place}."
-        ) from error
-    return lines
+def apply_labels(
+    table: pd.DataFrame, path: Path, folder: Path, columns=("label",), classes=None, strict=False
+) -> pd.DataFrame:
+    """Return the table of the files in `folder` with what a CSV file (see `read_labels`) says of them.
+
+    Args:
+        columns: which to take: label, part, group.
+        classes: what a label may be, if not empty; None for anything.
+        strict: whether a row that names no file is an error; else it gets a row, `missing_file`.
+
+    Raises a ValueError, which names file, line and the nearest names: two rows say different things
+    of one file, a class or a part is not known, or no row names a file.
+    """
+    rows = read_labels(path, columns)
+    files = table.file[~table.problem.isin(NOT_FILES)]
+    found = match_files(rows.file.unique(), files, folder)
+    lost = rows.file[~rows.file.isin(found.keys())]
+    if strict or len(lost) == len(rows):
+        _refuse(path, lost, f"file in {folder}", files)
+    if classes is not None:
+        known = {_compose(name): name for name in ["", *classes]}
+        rows["label"] = _spell(path, rows.label.map(_compose), "class", known)
+    if "part" in rows:
+        known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
+        rows["part"] = _spell(path, rows.part.str.casefold(), "part", known)
+    rows["file"] = rows.file.map(found).fillna(rows.file)
+    rows = rows.drop_duplicates()
+    if (twice := rows.file[rows.file.duplicated()]).size:
+        lines = " and ".join(map(str, rows.index[rows.file == twice.iloc[0]][:2]))
+        raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}: lines {lines}.")
+    missing = tabulate((name, "missing_file") for name in lost.unique())
+    table = pd.concat([table, missing]).set_index("file")
+    table.update(rows.set_index("file"))
+    return table.reset_index()
+
+
+def _spell(path: Path, values: pd.Series, kind: str, known: dict[str, str]) -> pd.Series:
+    found = values.map(known)
+    _refuse(path, values[found.isna()], kind, sorted({*known.values()} - {""}))
+    return found
+
+
+def _refuse(path: Path, unknown: pd.Series, kind: str, known) -> None:
+    lines = []
+    for line, name in unknown.head(3).items():
+        folder, base = os.path.split(name)
+        # To compare a name with those of a million files takes a minute.
+        near = [one for one in known if one.startswith(f"{folder}/") or one.endswith(f"/{base}")]
+        near = difflib.get_close_matches(name, (near or list(known))[:50_000], 3, 0)
+        lines.append(f"line {line}: {name!r} is no {kind}; the nearest: {', '.join(near)}.")
+    if lines:
+        count = f"Such lines: {len(unknown):,}. Correct or delete them."
+        raise ValueError(f"{path}, {' '.join(lines)} {count}")
 
 
 def match_files(names, files, folder: Path) -> dict[str, str]:
@@ -75,43 +119,40 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
 
     Where the folder that a name begins with exists, in `folder` or up to two above it, the file lies
     there or nowhere. Else one path must end in the other: a name may lack folders, where one file
-    alone fits, or begin with others, where no name of an existing folder means that file. It may lack
-    the ending; letters compare in Unicode's composed form (NFC), as Macs write them differently.
-
-    Args:
-        files: relative to `folder`.
+    alone fits, or begin with others, where all that have folders do. It may lack the ending; letters
+    compare in Unicode's composed form (NFC), as Macs write them differently. Files are relative to
+    `folder`.
     """
     whole, ends = {}, {}  # files by their path, and by every end of it; None where several have it
-    for file in files:
-        path = compose_name(file)
-        for known in {path, _cut_ending(path)}:
+    paths = {_compose(file): file for file in files}
+    for path, file in paths.items():
+        stem, ending = os.path.splitext(path)
+        for known in [path, stem] if ending.lower() in ENDINGS else [path]:
             whole[known] = None if known in whole else file
-            for end in _list_ends(re.sub(r"^(\.\./)+", "", known)):  # beside train: ../val/1.jpg
+            for end in _list_ends(known):
                 ends[end] = None if end in ends else file
-    exact = {compose_name(file): file for file in files} | {file: file for file in files}
-    whole, ends = whole | exact, ends | whole | exact
-    find_places = cache(partial(_find_places, folder, {os.path.dirname(path) for path in whole}))
+    whole |= paths
+    ends |= whole
+    folders = {os.path.dirname(path) for path in paths}
+
+    @cache
+    def find_places(inside):
+        above = [parent / inside for parent in (folder, *folder.parents[:2])]
+        places = [os.path.relpath(place, folder) for place in above if os.path.isdir(place)]
+        return [inside] * (inside in folders) + places
+
     here, elsewhere = {}, {}
     for name in names:
-        path = compose_name(name)
+        path = _compose(name)
         inside, _, base = path.rpartition("/")
-        places = find_places(inside)
+        places = find_places(inside) if inside else []
         fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
         if not places:
-            fitting = [whole.get(name), ends.get(path), *map(whole.get, _list_ends(path))]
+            fitting = [ends.get(path), *map(whole.get, _list_ends(path))]
         if file := next(filter(None, fitting), None):
             (elsewhere if inside and not places else here)[name] = file
-    taken = {file for name, file in here.items() if "/" in compose_name(name)}
-    return here | {name: file for name, file in elsewhere.items() if file not in taken}
-
-
-def _find_places(folder: Path, folders: set, inside: str) -> list[str]:
-    """Return the folders, relative to `folder`, that the one of a name may be, if it exists."""
-    if not inside.strip("./"):
-        return []
-    above = [parent / inside for parent in (folder, *folder.parents[:2])]
-    places = [os.path.relpath(place, folder) for place in above if os.path.isdir(place)]
-    return [inside] * (inside in folders) + places
+    # Beside train/1.jpg, test/1.jpg is another picture, also where there is no test.
+    return here if any("/" in _compose(name) for name in here) else here | elsewhere
 
 
 def _list_ends(path: str) -> list[str]:
@@ -119,11 +160,5 @@ def _list_ends(path: str) -> list[str]:
     return ["/".join(folders[start:]) for start in range(len(folders))]
 
 
-def _cut_ending(path: str) -> str:
-    stem, ending = os.path.splitext(path)
-    return stem if ending.lower() in ENDINGS else path
-
-
-def compose_name(name: str) -> str:
-    """Write a path with /, without a leading ./, in Unicode's composed form (NFC)."""
+def _compose(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")

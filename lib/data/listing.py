@@ -1,7 +1,6 @@
 """The one walker: which files there are, which may be pictures, and the class of their folder."""
 
 import os
-import stat
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +11,10 @@ from lib.data.table import tabulate
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 # What folders are named that are parts of a data set, not classes.
 PART_NAMES = {
-    "train": {"train", "training"},
-    "validation": {"validation", "valid", "val", "dev"},
-    "test": {"test", "testing"},
-    "prediction": {"pred", "predict", "prediction", "predictions"},
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+    "prediction": ("pred", "predict", "prediction", "predictions"),
 }
 
 
@@ -44,50 +43,55 @@ def walk(folder: Path) -> pd.DataFrame:
     circular_link, unreadable, not_a_file or a word of `sniff`; junk, and a folder that can't be
     entered, is one row.
     """
-    rows = []
-
-    def enter(place: Path, prefix: str, above: tuple):
-        try:
-            entries, state = list(os.scandir(place)), os.stat(place)
-        except OSError:
-            return rows.append((prefix.rstrip("/"), "unreadable"))
-        identity = (state.st_dev, state.st_ino)
-        if identity in above:
-            return rows.append((prefix.rstrip("/"), "circular_link"))
-        for entry in entries:
-            name = prefix + entry.name
-            if is_junk(entry.name):
-                rows.append((name, "junk"))
-            elif escape(entry.name) != entry.name:
-                rows.append((escape(name), "odd_name"))
-            elif os.path.isdir(entry):
-                enter(place / entry.name, name + "/", (*above, identity))
-            else:
-                rows.append((name, _judge_file(place / entry.name)))
-
-    enter(folder, "", ())
-    return tabulate(sorted(rows))
+    return tabulate(sorted(_scan(folder, "", ())))
 
 
-def _judge_file(path: Path) -> str:
-    if path.suffix.lower() in ENDINGS:
-        return ""  # Decoding will tell.
+def _scan(folder: Path, prefix: str, above: tuple):
+    """Yield each file of a folder, prefix before its name, with its problem."""
+    place = os.path.realpath(folder)
+    if place in above:
+        yield prefix.rstrip("/"), "circular_link"
+        return
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return "not_a_file"
+        entries = list(os.scandir(folder))
+    except OSError:
+        yield prefix.rstrip("/"), "unreadable"
+        return
+    for entry in entries:
+        name, path = prefix + entry.name, Path(entry)
+        if is_junk(entry.name):
+            yield name, "junk"
+        elif escape(entry.name) != entry.name:
+            yield escape(name), "odd_name"
+        elif os.path.isdir(entry):
+            yield from _scan(path, name + "/", (*above, place))
+        elif path.suffix.lower() in ENDINGS:
+            yield name, ""  # Decoding will tell.
+        else:
+            yield name, _read_problem(path)
+
+
+def _read_problem(path: Path) -> str:
+    if not os.path.isfile(path):
+        return "not_a_file"
+    try:
         with path.open("rb") as file:
             return sniff(file.read(64))
     except OSError:
         return "unreadable"
 
 
-def label_by_folder(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Give the files of `walk` their class folder's name as label; add a row for an empty one."""
-    names = [entry.name for entry in os.scandir(folder) if os.path.isdir(entry)]
-    names = {name for name in names if not is_junk(name) and escape(name) == name}
+def label_by_folder(folder: Path) -> pd.DataFrame:
+    """List a folder of classes as `walk` does, each file with the name of its class as label.
+
+    Of a file in none of them no label and no problem is known; a class without files has a row.
+    """
+    table = walk(folder)
+    folders = [entry.name for entry in os.scandir(folder) if os.path.isdir(entry)]
+    names = {escape(name) for name in folders if not is_junk(name)}
     top = table.file.str.split("/").str[0]
-    table["label"] = top.where(top.isin(names), "")
+    table["label"] = top.where(top.isin(names) & (table.problem != "junk"), "")
     is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
-    table.loc[is_outside, ["problem", "action"]] = "outside_class_folder", "left out"
-    empty = sorted(names - set(table.label[table.problem != "junk"]))
-    return pd.concat([table, tabulate((name, "empty_class") for name in empty)], ignore_index=True)
+    table.loc[is_outside, ["problem", "action"]] = ""
+    empty = tabulate((name, "empty_class") for name in sorted(names - {*table.label}))
+    return pd.concat([table, empty], ignore_index=True)

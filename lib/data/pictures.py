@@ -4,11 +4,11 @@ import importlib.util
 import io
 import os
 import re
-import stat
 import threading
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import cv2
 import numpy as np
@@ -79,25 +79,20 @@ def read_file(path: Path):
     A PictureError says unreadable, not_a_file or too_large (over 256 MiB).
     """
     try:
-        found = path.stat()
+        size = path.stat().st_size
         # A pipe or a device would never end.
-        if not stat.S_ISREG(found.st_mode):
+        if not path.is_file():
             raise PictureError("not_a_file", path)
-        if found.st_size > LARGEST_FILE:
+        if size > LARGEST_FILE:
             raise PictureError("too_large", path)
         data = path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", path) from error
-    if not (folder := os.environ.get(BEING_READ)):
+    folder = os.environ.get(BEING_READ)
+    with NamedTemporaryFile(dir=folder, suffix=".reading", buffering=0) if folder else io.BytesIO() as mark:
+        with suppress(OSError):  # on a full disk, say
+            mark.write(os.fsencode(path))
         yield data
-        return
-    mark = Path(folder, f"{os.getpid()}_{threading.get_ident()}")
-    with suppress(OSError):  # on a full disk, say
-        mark.write_bytes(os.fsencode(path))
-    try:
-        yield data
-    finally:
-        mark.unlink(missing_ok=True)
 
 
 def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -112,13 +107,12 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            size, pixels = picture.size, picture.width * picture.height
+            size, pixels, orientation = picture.size, picture.width * picture.height, None
             if pixels > LARGEST_PICTURE:
                 raise Image.DecompressionBombError
             with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
                 samples = _read_samples(picture, data, least_side)
                 shown = colours.convert_to_rgb(samples, picture.info.get("icc_profile"))
-            orientation = None
             # A TIFF's decoder has turned it; Exif that nobody can read tells nothing.
             with suppress(Exception):
                 if picture.format != "TIFF":

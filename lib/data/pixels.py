@@ -1,19 +1,25 @@
-"""Pixels: every picture is decoded once, by any process, and kept in stores."""
+"""Pixels: every picture is decoded once, by the cores here or by workers, and kept in stores."""
 
+import hashlib
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.data import quality, sources
-from lib.data.arrays import Selection
-from lib.data.reading import open_stores, read_pictures
-from lib.data.store import remove_older_stores
-from lib.storage import is_on_drive, read_table, require_room
+from lib import cluster
+from lib.data import pictures, quality, sources
+from lib.data.copies_on_drive import keep_copies, open_stores, remove_older_stores, restore_copies
+from lib.data.store import Selection, Store
+from lib.machine import count_cores
+from lib.storage import lock, read_table, require_room
+
+BLOCK, BLOCK_BYTES = 128, 1 << 26  # pictures, and bytes of their pixels, at most, decoded at a time
 
 
-def prepare(folder: Path, files, image_sizes, scratch: Path, cluster=None) -> pd.DataFrame:
+def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd.DataFrame:
     """Decode every file once, and keep its pixels of each size and the facts about it.
 
     What any process has finished with these contents is not decoded again.
@@ -22,51 +28,76 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, cluster=None) -> pd
         files: relative to `folder`.
         image_sizes: sides of the squares in pixels.
         scratch: folder of the stores.
-        cluster: address of the workers that do it, see `lib.cluster`; None for the cores here.
+        address: of the cluster whose workers do it, see `lib.cluster`; None for the cores here.
 
     Returns one row a file, in order: file, digest, width, height (as shown, 0 where unknown),
     darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable). Raises an
     OSError where the pixels would find no room, or could not be written.
     """
     remove_older_stores(scratch)
-    files, stores, read = list(files), open_stores(scratch, image_sizes), {}
-    needed = sum(max(0, len(files) - len(s.array)) * s.row_bytes for s in stores.values())
+    files, stores, told = list(files), open_stores(scratch, image_sizes), {}
+    needed = sum(max(0, len(files) - len(s)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
-    reading = read_pictures(folder, files, stores, cluster)
-    with tqdm(total=len(files), desc="decoding pictures", unit="picture") as progress:
-        for names, found in reading:
-            read |= zip(names, found)
+    size = max(1, min(BLOCK, BLOCK_BYTES // max(store.row_bytes for store in stores.values())))
+    blocks = [files[start : start + size] for start in range(0, len(files), size)]
+    how = {"address": address, "threads": count_cores(), "killers": scratch / "killers.txt"}
+    progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
+    # Whoever comes second finds all that the first has made.
+    with lock(stores[0].folder.with_name("preparing.lock")), progress:
+        stores[0].find_missing(list(stores[0].places), check=True)
+        for names, found, worker in cluster.run_blocks(read_block, blocks, folder, stores, **how):
+            told |= zip(names, found)
             progress.update(len(names))
-    table = pd.DataFrame([read[name] for name in files], columns=["digest", "problem"])
-    table["file"] = files
-    usable = (table.problem == "").to_numpy()
-    facts = np.zeros(len(table), quality.FACTS)
-    facts[usable] = stores[0].select(table.digest[usable])[:]
+            for name in names if worker else ():
+                if told[name][1] == "unreadable":
+                    _check_unreadable(folder / name, worker)
+        stores[0].refresh()
+    table = pd.DataFrame([told[name] for name in files], columns=["digest", "problem"])
+    facts, usable = np.zeros(len(table), quality.FACTS), (table.problem == "").to_numpy()
+    facts[usable] = stores[0][table.digest[usable]]
     measured = {name: facts[name] for name in quality.FACTS.names if name != "thumbnail"}
-    return table.assign(**measured)[["file", "digest", *measured, "problem"]]
+    return table.assign(file=files, **measured)[["file", "digest", *measured, "problem"]]
 
 
-def keep_copies(ws, image_sizes) -> None:
-    """Keep each store beside results that lie on Google Drive; do nothing elsewhere."""
-    if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
-        for store, copy in _pair_with_copies(ws, image_sizes):
-            store.copy_to(copy)
-        remove_older_stores(_find_copies(ws))
+def _check_unreadable(path: Path, worker: str) -> None:
+    with suppress(pictures.PictureError), pictures.read_file(path):
+        raise cluster.ClusterError(
+            f"The worker {worker} can't read {path}, which can be read here: all machines of a cluster "
+            "need the folder of pictures at the same place."
+        )
 
 
-def restore_copies(ws, image_sizes) -> None:
-    """Bring what scratch lacks back from Google Drive."""
-    for store, copy in _pair_with_copies(ws, image_sizes):
-        store.take_from(copy)
+def read_block(names: list, folder: Path, stores: dict[int, Store]) -> list[tuple[str, str]]:
+    """Read pictures, and write what the stores lack; return digest and problem of each."""
+    for store in stores.values():
+        store.refresh()
+    told, made = [], {size: {} for size in stores}
+    for name in names:
+        digest = ""
+        try:
+            with pictures.read_file(folder / name) as data:
+                digest = hashlib.sha256(data).hexdigest()[:32]
+                lacking = [size for size in stores if digest not in stores[size]]
+                for size, row in _make_rows(data, lacking).items():
+                    made[size][digest] = row
+            told.append((digest, ""))
+        except pictures.PictureError as error:
+            told.append((digest, error.problem))
+    for size, rows in made.items():
+        stores[size].write(rows)
+    return told
 
 
-def _pair_with_copies(ws, image_sizes):
-    stores, copies = (open_stores(f, image_sizes) for f in (ws.scratch, _find_copies(ws)))
-    return zip(stores.values(), copies.values())
-
-
-def _find_copies(ws) -> Path:
-    return ws.results.with_name(f"{ws.results.name}_pixels")
+def _make_rows(data: bytes, sizes: list[int]) -> dict[int, np.ndarray]:
+    decode = cache(partial(pictures.decode, data))
+    rows = {}
+    for size in sizes:
+        side = size or quality.SIDE
+        picture, _ = decode(pictures.find_decoding_side(side))
+        rows[size] = pictures.square(picture, side)
+    if 0 in rows:
+        rows[0] = quality.gather_facts(rows[0], decode(pictures.LEAST_SIDE)[1])
+    return rows
 
 
 def open_pixels(ws, files, image_size: int) -> Selection:
@@ -76,23 +107,30 @@ def open_pixels(ws, files, image_size: int) -> Selection:
     """
     table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     digests = table.set_index("file").digest[list(files)]
+    make = partial(_prepare_again, ws, image_size)
     store = open_stores(ws.scratch, [image_size])[image_size]
-    if (store.find(digests) < 0).any():
+    if store.find_missing(digests):
         restore_copies(ws, [image_size])
-    missing = digests[store.find(digests) < 0]
-    if len(missing):
-        train = sources.open_folder(ws, "train")
-        table = prepare(train, missing.index, [image_size], ws.scratch, ws.cluster)
-        changed = table.file[table.digest != missing.to_numpy()]
-        if len(changed):
-            raise ValueError(
-                f"{ws.train / changed.iloc[0]} has changed since 01_data_prep read it "
-                f"({len(changed)} such files): run 01_data_prep again."
-            )
-        keep_copies(ws, [image_size])
-    return store.select(digests)
+    if missing := store.find_missing(digests):
+        make(missing)
+        store.refresh()
+    return Selection(store, digests.to_numpy(str), make)
+
+
+def _prepare_again(ws, image_size: int, digests: list[str]) -> None:
+    table = read_table(ws.results / "pictures.csv")
+    table = table[table.digest.isin(digests)].drop_duplicates("digest")
+    train = sources.open_folder(ws, "train")
+    found = prepare(train, table.file, [image_size], ws.scratch, ws.cluster)
+    changed = found.file[found.digest.to_numpy() != table.digest.to_numpy()]
+    if len(changed):
+        raise ValueError(
+            f"{ws.train / changed.iloc[0]} has changed since 01_data_prep read it "
+            f"({len(changed)} such files): run 01_data_prep again."
+        )
+    keep_copies(ws, [image_size])
 
 
 def open_thumbnails(scratch: Path, digests) -> np.ndarray:
     """Return the thumbnail of each content, uint8 (n, 16, 16, 3), as `prepare` has kept it."""
-    return open_stores(scratch, [])[0].select(digests)[:]["thumbnail"]
+    return open_stores(scratch, [])[0][digests]["thumbnail"]

@@ -1,174 +1,172 @@
-"""The Store: arrays kept on disk, each found by the digest of what it was made from."""
+"""The Store: rows kept on disk as shards, each row found by the digest of what it was made from."""
 
-import shutil
+import os
+import threading
+import uuid
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 
-from lib.cluster import ClusterError
-from lib.data.arrays import FURTHER, INDEX, SHARD, Arrays, Selection
-from lib.data.pictures import LOADER_VERSION
-from lib.storage import explain_failed_writing, lock, whole_file
+from lib.data.pictures import BEING_READ, LOADER_VERSION
+from lib.storage import explain_failed_writing
+
+INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
+MOST_MAPS = 128  # a process may have only so many files open
+SHARDS = 32 * "[0-9a-f]" + ".shard"  # a pattern that no unfinished file fits
 
 
 class Store:
-    """Arrays of one shape and dtype; any number of processes share a store.
+    """Rows of one shape and dtype, in a folder that any number of processes and machines share.
 
-    NAME.rows holds the arrays one after the other, NAME.index the digest and the CRC-32 of each.
-    Rows are only ever appended, under a lock, and listed once they are written, so a killed process
-    leaves the store whole. A row with another CRC counts as missing: who needs it makes it again,
-    and of two rows of one digest the last is found. Machines of a cluster, which may share a folder
-    but no lock, write shards, NAME.SHARD.rows and NAME.SHARD.index, whole or not at all; they count
-    once NAME.shards lists them. `array` has the arrays of all.
+    A shard is a file that is written whole, under a random name, and never changed: an index of the
+    digest and the CRC-32 of each row (.npy), then the rows. So nobody waits for anybody, and a killed
+    process leaves no half of one. Damage is seen when a row is first read: its shard is removed then.
     """
 
-    def __init__(self, folder: Path, name: str, dtype, shape: tuple = ()):
-        self.rows, self.index = folder / f"{name}.rows", folder / f"{name}.index"
-        self.shards, self.shape = folder / f"{name}.shards", shape
-        self.dtype = np.dtype(dtype)
+    def __init__(self, folder: Path, dtype, shape: tuple = ()):
+        self.folder, self.dtype, self.shape = folder, np.dtype(dtype), shape
+        self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
-        self.array = Arrays(self.rows, self.dtype, shape)
-        self.row_of, self.crcs, self.whole = {}, [[]], set()  # crcs: of the rows of each file
+        # Rows in each shard; of each digest its shard, the number of its row, and the CRC-32.
+        self.shards, self.places = {}, {}
+        self.maps, self.checked, self.one_changes = {}, set(), threading.RLock()
         self.refresh()
+
+    def __reduce__(self):
+        return _open_once, (self.folder, self.dtype, self.shape)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self.places
 
     def refresh(self) -> None:
-        """Take in what any process has appended or listed since."""
-        self._take_in(0)
-        known = len(self.array.shards)
-        # Opening a file is slow on Google Drive.
-        if self.shards.exists() and self.shards.stat().st_size > known * SHARD.itemsize:
-            for shard in np.fromfile(self.shards, SHARD)[known:].astype(str).tolist():
-                self.array.shards.append(shard)
-                self.array.counts.append(0)
-                self.crcs.append([])
-                self._take_in(len(self.array.shards))
+        """Take in what any process has written, and leave out what was removed, since."""
+        with self.one_changes:
+            names = {path.name for path in self.folder.glob(SHARDS)}
+            for name in self.shards.keys() - names:
+                self._leave_out(name)
+            for name in names - self.shards.keys():
+                try:
+                    index = np.load(self.folder / name)
+                    digests, crcs = index["digest"].astype(str).tolist(), index["crc"].tolist()
+                except Exception:  # Damage shows itself in many ways.
+                    self._leave_out(name, damaged=True)
+                    continue
+                self.shards[name] = len(index)
+                self.places |= zip(digests, zip(repeat(name), range(len(index)), crcs))
 
-    def _take_in(self, number: int) -> None:
-        path, crcs = self.array.name_file(number), self.crcs[number]
-        index, start, new = path.with_suffix(".index"), len(crcs), np.empty(0, INDEX)
-        if not (path.exists() and index.exists()):
+    def _leave_out(self, name: str, damaged=False) -> None:
+        if damaged:
+            print(f"{self.folder / name} is damaged, and removed: its rows are made anew.")
+            (self.folder / name).unlink(missing_ok=True)
+        with self.one_changes:
+            self.shards.pop(name, None)
+            self.maps.pop(name, None)
+            self.places = {k: place for k, place in self.places.items() if place[0] != name}
+
+    def find_missing(self, digests, check=False) -> list[str]:
+        """Return the digests that have no row, each once, in order; `check` reads those that have."""
+        self.refresh()
+        for digest in digests if check else ():
+            with suppress(KeyError):
+                self[digest]
+        return [digest for digest in dict.fromkeys(digests) if digest not in self]
+
+    def __getitem__(self, digests) -> np.ndarray:
+        """Return the row of a digest, or of several (n, *shape); a KeyError where one is missing."""
+        if isinstance(digests, str):
+            return self._read(digests)
+        rows = np.empty((len(digests), *self.shape), self.dtype)
+        for number, digest in enumerate(digests):
+            rows[number] = self._read(digest)
+        return rows
+
+    def _read(self, digest: str) -> np.ndarray:
+        name, number, crc = self.places[digest]
+        try:
+            row = self._map(name)[number]
+        except (OSError, ValueError, OverflowError):  # of a shard that was cut or removed
+            row = b""
+        if (digest not in self.checked or not len(row)) and zlib.crc32(row) != crc:
+            self._leave_out(name, damaged=True)
+            raise KeyError(f"{self.folder / name} was damaged: run again, which mends it")
+        self.checked.add(digest)
+        return row
+
+    def _map(self, name: str) -> np.ndarray:
+        # Another thread may clear the maps.
+        if (rows := self.maps.get(name)) is not None:
+            return rows
+        if len(self.maps) >= MOST_MAPS:
+            self.maps.clear()
+        path, count = self.folder / name, self.shards[name]
+        start = path.stat().st_size - count * self.row_bytes
+        rows = np.asarray(np.memmap(path, self.dtype, "r", start, (count, *self.shape)))
+        return self.maps.setdefault(name, rows)
+
+    def write(self, rows: dict[str, np.ndarray]) -> None:
+        """Write rows, by digest, as a shard; an OSError names the file that could not be written."""
+        if not rows:
             return
-        if index.stat().st_size > start * INDEX.itemsize:
-            new = np.fromfile(index, INDEX, offset=start * INDEX.itemsize)
-        crcs += new["crc"].tolist()
-        # A file that was cut short holds only its first rows, whatever the index says.
-        count = min(len(crcs), path.stat().st_size // self.row_bytes)
-        # The array first: other threads may look for a row as soon as it is listed.
-        self.array.counts[number] = count
-        first = number * FURTHER
-        rows = range(first + start, first + count)
-        self.row_of |= zip(new["digest"].astype(str).tolist(), rows)
-        if count < len(crcs):
-            lost = range(first + count, first + len(crcs))
-            self.row_of = {digest: row for digest, row in self.row_of.items() if row not in lost}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{uuid.uuid4().hex}.shard"
+        # A chain that is stopped removes the folder of what it was at.
+        part = Path(os.environ.get(BEING_READ, self.folder), f"{path.stem}.part.shard")
+        with explain_failed_writing(path):
+            try:
+                with part.open("wb") as file:
+                    np.save(file, np.array([(k, zlib.crc32(v)) for k, v in rows.items()], INDEX))
+                    file.writelines(rows.values())
+                part.rename(path)
+            finally:
+                part.unlink(missing_ok=True)
 
-    def lists(self, digest: str) -> bool:
-        """Tell whether a digest's array is there, damaged or not, as of the last `refresh`."""
-        return digest in self.row_of
 
-    def holds(self, digest: str) -> bool:
-        """Tell whether a digest's array is there and undamaged, as of the last `refresh`."""
-        row = self.row_of.get(digest)
-        if row is not None and row not in self.whole:
-            if zlib.crc32(self.array[row]) == self._get_crc(row):
-                self.whole.add(row)
-        return row in self.whole
+@cache  # of a worker
+def _open_once(*what) -> Store:
+    return Store(*what)
 
-    def _get_crc(self, row: int) -> int:
-        return self.crcs[row // FURTHER][row % FURTHER]
 
-    def find(self, digests) -> np.ndarray:
-        """Return the row of each digest, -1 where it is missing or damaged: int64 (n,).
+@dataclass(frozen=True)
+class Selection:
+    """Rows of a store in the order asked for, indexed like one array, and still on disk."""
 
-        What is damaged is struck out of the index, for whoever opens the store later.
-        """
-        self.refresh()
-        for digest in digests:
-            if self.lists(digest) and not self.holds(digest):
-                number, place = divmod(self.row_of.pop(digest), FURTHER)
-                with self.array.name_file(number).with_suffix(".index").open("r+b") as file:
-                    file.seek(place * INDEX.itemsize)
-                    file.write(bytes(INDEX["digest"].itemsize))
-        return np.array([self.row_of.get(digest, -1) for digest in digests], np.int64)
+    store: Store
+    digests: np.ndarray  # str (n,), of what each row was made from
+    make: Callable | None = None  # makes lost rows anew, of a list of digests
 
-    def select(self, digests) -> Selection:
-        """Return the rows of these digests, which have to be there."""
-        rows = self.find(digests)
-        if (rows < 0).any():
-            raise KeyError(f"{self.rows} lacks {np.asarray(digests)[rows < 0][0]}.")
-        name = f"{self.rows.parent.name}/{self.rows.stem}"
-        return Selection(self.array, rows, np.asarray(digests, str), name)
+    def __len__(self) -> int:
+        return len(self.digests)
 
-    def append(self, arrays: dict[str, np.ndarray]) -> None:
-        """Append the arrays, by digest, that no other process has; an OSError names the file."""
-        with lock(self.rows.with_suffix(".lock")), explain_failed_writing(self.rows):
-            missing = [digest for digest, row in zip(arrays, self.find(arrays)) if row < 0]
-            records = [(digest, zlib.crc32(arrays[digest])) for digest in missing]
-            # What a killed process wrote after its last listed row is cut off first.
-            with self.rows.open("ab") as file:
-                file.truncate(len(self.crcs[0]) * self.row_bytes)
-                for digest in missing:
-                    file.write(arrays[digest])
-            with self.index.open("ab") as file:
-                file.truncate(len(self.crcs[0]) * INDEX.itemsize)
-                file.write(np.array(records, INDEX))
-        self.refresh()
+    @property
+    def shape(self) -> tuple:
+        """Return the shape of all rows together."""
+        return (len(self), *self.store.shape)
 
-    def list_shards(self, names) -> None:
-        """List whole shards, so that all processes find their rows from now on."""
-        for name in names:
-            if not self.rows.with_suffix(f".{name}.index").exists():
-                raise ClusterError(
-                    f"{self.rows.with_suffix(f'.{name}.index')} was written by another machine and "
-                    "is not here: scratch has to be the same folder on all machines."
-                )
-        with lock(self.rows.with_suffix(".lock")), explain_failed_writing(self.shards):
-            self.refresh()
-            new = [name for name in names if name not in self.array.shards]
-            with self.shards.open("ab") as file:
-                file.truncate(len(self.array.shards) * SHARD.itemsize)
-                file.write(np.array(new, SHARD))
-        self.refresh()
+    def __getitem__(self, index) -> np.ndarray:
+        digests = self.digests[index]
+        try:
+            return self.store[digests]
+        except KeyError:
+            if self.make is None:
+                raise
+        self.make(self.store.find_missing(np.atleast_1d(digests), check=True))
+        self.store.refresh()
+        return self.store[digests]
 
-    def find_shards(self) -> list[str]:
-        """Return the names of all whole shards in the folder: those of a killed run, too."""
-        any_name = SHARD.itemsize * "?"  # no file that is still being written is called so
-        whole = self.rows.parent.glob(f"{self.rows.stem}.{any_name}.index")
-        return [path.suffixes[-2][1:] for path in whole]
-
-    def copy_to(self, other: "Store") -> None:
-        """Write another store anew as a copy of this one, unless it lists the same already."""
-        self.refresh()
-        if all(map(other.lists, filter(None, self.row_of))):
-            return
-        other.rows.parent.mkdir(parents=True, exist_ok=True)
-        # Those of now: there may be more before all are copied.
-        found = [(digest, row) for digest, row in self.row_of.items() if digest]
-        with whole_file(other.rows) as part, part.open("wb") as file:
-            file.writelines(self.array[row] for _, row in found)
-        with whole_file(other.index) as part:
-            np.array([(digest, self._get_crc(row)) for digest, row in found], INDEX).tofile(part)
-
-    def take_from(self, other: "Store") -> None:
-        """Append what another store has, undamaged, and this one has not."""
-        lacking = [digest for digest in other.row_of if digest and not self.lists(digest)]
-        found = dict(zip(lacking, other.find(lacking)))
-        if whole := {digest: other.array[row] for digest, row in found.items() if row >= 0}:
-            self.append(whole)
-        if len(whole) < len(lacking):
-            print(f"{other.rows} is damaged: what it lacks is made anew.")
+    def take(self, index) -> "Selection":
+        """Return some of the rows, still on disk."""
+        return replace(self, digests=self.digests[index])
 
 
 def open_store(folder: Path, name: str, dtype, shape: tuple = ()) -> Store:
     """Open a store of what this version of the loader gives."""
-    return Store(folder / f"loader_{LOADER_VERSION}", name, dtype, shape)
-
-
-def remove_older_stores(folder: Path) -> None:
-    """Remove what older versions of the loader have kept; the first had no folder of its own."""
-    for version in range(LOADER_VERSION):
-        shutil.rmtree(folder / f"loader_{version}", ignore_errors=True)
-    for pattern in ("pixels_*.u8", "pixels_*.csv", "pixels_*.zip", "features_*.f32"):
-        for file in folder.glob(pattern):
-            file.unlink(missing_ok=True)
+    return Store(folder / f"loader_{LOADER_VERSION}" / name, dtype, shape)

@@ -18,6 +18,7 @@ FEWEST_PER_CLASS = 5
 FORMS = ", ".join(sorted(ENDINGS))
 REMEDIES = {
     "git_lfs_pointer": " (run: git lfs pull)",
+    "odd_name": " (give it a name of letters)",
     "needs_pillow_heif": " (run: pip install pillow-heif)",
     "duplicate_other_class": " (the same picture in several classes: correct the labels)",
     "not_a_picture": " (if that is no class but tells the labels: write file,label into a CSV file that "
@@ -28,27 +29,27 @@ REMEDIES = {
 def tabulate(rows) -> pd.DataFrame:
     """Make a table of pairs of a file and its problem; what has one is left out."""
     table = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
-    table["action"] = table.problem.map(lambda problem: "left out" if problem else "").astype(str)
+    table["action"] = table.problem.where(table.problem == "", "left out")
     return table.reindex(columns=COLUMNS, fill_value="")
 
 
-def note(table: pd.DataFrame, where: pd.Series, problem, action: str = "left out") -> None:
-    """Write into the table what was found of some pictures, and what becomes of them.
+def note(table: pd.DataFrame, where, problem, action="left out") -> None:
+    """Write into the table what was found of some rows, bool (n,), and what becomes of them.
 
     What is left out keeps its first reason; of what is used, words and actions are joined by
     semicolons.
 
     Args:
-        where: bool (n,), the rows.
         problem: one word, or a Series of one a row.
-        action: "left out", "kept" or more.
+        action: "left out", "kept" or more, or a Series of such.
     """
-    rows = table.index[where & (table.action != "left out")]
-    old, word = table.loc[rows], problem[rows] if isinstance(problem, pd.Series) else problem
-    if action != "left out":
-        word = (old.problem + ";" + word).str.removeprefix(";")
-        action = (old.action + "; " + action).str.replace("^; |^kept; |; kept$", "", regex=True)
-    table.loc[rows, "problem"], table.loc[rows, "action"] = word, action
+    found = pd.DataFrame({"problem": problem, "action": action}, table.index)
+    found = found[where & (table.action != "left out")]
+    old, stays = table.loc[found.index], found.action != "left out"
+    words = (old.problem + ";" + found.problem).str.removeprefix(";")
+    actions = (old.action + "; " + found.action).str.replace("^; |^kept; |; kept$", "", regex=True)
+    table.loc[found.index, "problem"] = words.where(stays, found.problem)
+    table.loc[found.index, "action"] = actions.where(stays, "left out")
 
 
 def find_used(table: pd.DataFrame) -> pd.Series:
@@ -83,41 +84,37 @@ def check_classes(table: pd.DataFrame, ws) -> None:
     Else checks.csv is written, and a ValueError names every class that has too few, with its files
     and why they can't be used, and the file of corrections, if any.
     """
-    if message := _explain_few(table, ws.train) or _explain_parts(table):
-        ws.save_table(list_checks(table), "checks.csv")
-        hint = f" Labels were corrected by {ws.corrections}." if ws.corrections else ""
-        raise ValueError(f"{message} Every file stands in checks.csv.{hint}")
-
-
-def _explain_few(table: pd.DataFrame, train) -> str:
-    classes, lines = table[(table.label != "") & (table.problem != "junk")], []
-    used = find_used(classes)
-    support = used.groupby(classes.label).sum()
-    for name, count in support[support < FEWEST_PER_CLASS].items():
-        reasons = classes.problem[~used & (classes.label == name)].value_counts()
-        words = [f", {n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()]
-        lines.append(f'"{name}" has {count} usable pictures{"".join(words)}')
-    if lines:
-        return (
-            f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. "
-            f"{'; '.join(lines)}. Add pictures, or move the folder out of train."
-        )
-    if len(support) > 1:
-        return ""
-    found = f'one class only, "{support.index[0]}"' if len(support) else "no class folder"
-    return (
-        f"train has {found}; a classifier needs two or more. It is {train}: put one folder a class "
-        f"there, each with its pictures ({FORMS}), point train at such a folder, or name a CSV file, "
-        "file,label, in train_labels."
-    )
-
-
-def _explain_parts(table: pd.DataFrame) -> str:
+    classes = table[table.label != ""].groupby("label")
+    few = [_explain(*one) for one in classes if find_used(one[1]).sum() < FEWEST_PER_CLASS]
+    names = list(classes.groups)
     parts = table[find_used(table) & (table.part != "")].groupby("label").part.nunique()
-    if not (undivided := parts.index[parts < 2]).size:
-        return ""
-    return (
-        f"These classes stand in one part alone: {', '.join(undivided[:20])}. Where parts were given, "
-        "correct them. Else their files are copies, look-alikes or one group of too few pictures to be "
-        'divided: add pictures, or take DUPLICATES = "drop".'
-    )
+    if few:
+        message = (
+            f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. {'; '.join(few)}. "
+            "Add pictures, or move the folder out of train."
+        )
+    elif len(names) < 2:
+        found = f'one class only, "{names[0]}"' if names else "no class folder"
+        message = (
+            f"train has {found}; a classifier needs two or more. Put one folder a class, each with its "
+            f"pictures ({FORMS}), into {ws.train}, point train at such a folder, or name a CSV file, "
+            "file,label, in train_labels."
+        )
+    elif (parts < 2).any():
+        message = (
+            f"These classes stand in one part alone: {', '.join(parts.index[parts < 2][:20])}. Where "
+            "parts were given, correct them. Else their files are copies, look-alikes or one group of "
+            'too few pictures to be divided: add pictures, or take DUPLICATES = "drop".'
+        )
+    else:
+        return
+    ws.save_table(list_checks(table), "checks.csv")
+    hint = f" Labels were corrected by {ws.corrections}." if ws.corrections else ""
+    raise ValueError(f"{message} Every file stands in checks.csv.{hint}")
+
+
+def _explain(name: str, rows: pd.DataFrame) -> str:
+    used = find_used(rows)
+    reasons = rows.problem[~used].value_counts()
+    words = [f", {n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()]
+    return f'"{name}" has {used.sum()} usable pictures{"".join(words)}'

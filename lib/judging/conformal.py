@@ -48,11 +48,11 @@ def check_scores(about: dict, file) -> dict:
     """Return what `keep_scores` kept in a model's JSON.
 
     Raises:
-        ValueError: 05 has not judged the model, or the key is damaged; `file` is named.
+        ValueError: 08 has not judged the model, or the key is damaged; `file` is named.
     """
     kept = about.get("answer_sets")
     if kept is None:
-        raise ValueError(f'{file} has no "answer_sets": run 05_evaluation, which calibrates them.')
+        raise ValueError(f'{file} has no "answer_sets": run 08_evaluation, which calibrates them.')
     try:
         scores, pictures = np.array(kept["scores"], float), kept["pictures"]
         fits = isinstance(pictures, int) and pictures > 0 and len(scores) <= MOST
@@ -60,7 +60,7 @@ def check_scores(about: dict, file) -> dict:
     except (IndexError, KeyError, TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f'{file}: "answer_sets" is damaged: run 05_evaluation again.')
+        raise ValueError(f'{file}: "answer_sets" is damaged: run 08_evaluation again.')
     return kept
 
 

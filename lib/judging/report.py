@@ -1,4 +1,4 @@
-"""One HTML page, readable without network, from the executed notebooks 05 and 06."""
+"""One HTML page, readable without network, from the executed notebooks 08 and 09."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 from lib.data.split import read_split
 from lib.storage import whole_file
 
-NOTEBOOKS = ("05_evaluation", "06_random_images")
+NOTEBOOKS = ("08_evaluation", "09_random_images")
 # Cells that serve whoever runs a notebook and tell a reader of the report nothing.
 LEFT_OUT = {"parameters", "injected-parameters", "no-report"}
 STYLE = """

@@ -85,7 +85,7 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         ValueError: the model has no head of its own behind a backbone.
     """
     if not has_backbone(model):
-        raise ValueError(f"{model.name} has no backbone: it is no model of 04, 07 or 08.")
+        raise ValueError(f"{model.name} has no backbone: it is no model of 04, 05 or 06.")
     extractor = keras.Model(model.inputs[0], model.layers[-2].output, name="extractor")
     return extractor, model.layers[-1]
 

@@ -3,9 +3,12 @@
 import hashlib
 import inspect
 import json
+import linecache
 import re
+import sys
 import zipfile
 from pathlib import Path
+from types import FunctionType
 
 import keras
 import numpy as np
@@ -19,7 +22,7 @@ def make_key(*parts) -> str:
 
     Of a model count its configuration, whatever names Keras gave its layers and whatever
     initialisers they have, and the values of all its variables, the states of random layers among
-    them. What a function of your own computes does not count, only its name.
+    them. Of your own functions and classes only the names: see `read_own_code`.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -45,6 +48,24 @@ def describe_config(config: dict) -> str:
         lambda name: f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"',
         json.dumps(simplify(config)),
     )
+
+
+def read_own_code(config: str) -> str:
+    """Return the cells of a notebook with its own functions and classes that a configuration names.
+
+    Those with what these name are among them.
+    """
+    cells = {}
+    for name, value in vars(sys.modules["__main__"]).items():
+        if isinstance(value, (FunctionType, type)) and value.__module__ == "__main__":
+            functions = [value, *vars(value).values()]
+            files = [one.__code__.co_filename for one in functions if isinstance(one, FunctionType)]
+            cells[name] = "".join(linecache.getlines(files[0])) if files else ""
+    text, found = config, set()
+    while new := {cell for name, cell in cells.items() if re.search(rf"\b{name}\b", text)} - found:
+        found |= new
+        text += "".join(sorted(new))
+    return text.removeprefix(config)
 
 
 def simplify(config, in_float32: bool = False):

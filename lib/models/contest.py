@@ -9,18 +9,16 @@ import numpy as np
 
 from lib.cluster import ClusterError
 from lib.data.pixels import open_pixels
-from lib.machine import set_seed, use_all_gpus
+from lib.machine import set_seed
 from lib.models.backbones import build_extractor, load_backbone
-from lib.models.extraction import Request, measure_speed
+from lib.models.extraction import cached_features, measure_speed
 from lib.models.folding import fold_normalisations
 from lib.models.networks import name_network
 from lib.models.origins import describe_origin
 
 
 def gather_features(entries: list[str], weights, image_size, files, ws, seed) -> tuple:
-    """Let networks look at every picture once, and tell what each is and costs.
-
-    Here they do so one after the other, on a cluster side by side.
+    """Let networks, one after the other, look at every picture once; tell what each is and costs.
 
     Args:
         entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`.
@@ -41,18 +39,13 @@ def gather_features(entries: list[str], weights, image_size, files, ws, seed) ->
         ClusterError: no network is at fault.
     """
     names = _name_all(entries)
-    facts, features, waiting, policy = [], {}, [], keras.config.dtype_policy()
+    facts, features, policy = [], {}, keras.config.dtype_policy()
     for name, entry in zip(names, entries):
         facts.append({"candidate": name, "entry": entry})
         set_seed(seed, deterministic=False)
         with _reason_for(facts[-1]):
-            told, request = _look(entry, weights, image_size, files, ws)
+            told, features[name] = _look(entry, weights, image_size, files, ws)
             facts[-1] |= told
-            waiting.append((facts[-1], request))
-        # Workers are not at work yet when the speed of the last one is measured.
-        if not ws.cluster or entry == entries[-1]:
-            features |= _gather(waiting)
-            waiting = []
         # One network after the other in memory; what they compute in stays.
         keras.utils.clear_session(free_memory=True)
         keras.config.set_dtype_policy(policy)
@@ -86,9 +79,8 @@ def _reason_for(row: dict):
 
 def _look(entry: str, weights, image_size, files, ws) -> tuple:
     check_untaught(entry)
-    with use_all_gpus():
-        backbone = load_backbone(entry, weights, image_size, {}, None)
-        extractor = build_extractor(backbone)
+    backbone = load_backbone(entry, weights, image_size, {}, None)
+    extractor = build_extractor(backbone)
     images, folded = open_pixels(ws, files, backbone.image_size), fold_normalisations(extractor)
     facts = {"weights": backbone.weights, "image_size": backbone.image_size}
     count, size = extractor.count_params(), extractor.output_shape[-1]
@@ -96,24 +88,10 @@ def _look(entry: str, weights, image_size, files, ws) -> tuple:
     facts |= {"pooling": extractor.layers[-1].name}
     facts |= {"pictures_per_second": measure_speed(folded, images)}
     facts |= describe_origin(entry, backbone.weights)
-    return facts, Request(extractor, images, ws, folded)
-
-
-def _gather(waiting: list) -> dict:
-    features = {}
-    try:
-        for _, request in waiting:
-            request.submit()
-        for row, request in waiting:
-            with _reason_for(row):
-                found = request.gather()
-                if not np.isfinite(found[:]).all():
-                    raise ValueError("some features are no finite numbers; try PRECISION float32.")
-                features[row["candidate"]], row["reason"] = found, ""
-    finally:
-        for _, request in waiting:
-            request.cancel()
-    return features
+    features = cached_features(extractor, images, ws, folded)
+    if not np.isfinite(features[:]).all():
+        raise ValueError("some features are no finite numbers; try PRECISION float32.")
+    return facts | {"reason": ""}, features
 
 
 def check_untaught(entry: str) -> None:

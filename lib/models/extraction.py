@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,16 +10,16 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from lib.cluster import gather_blocks, size_blocks, submit_blocks
-from lib.data.arrays import Selection, write_shard
-from lib.data.reading import TURN_BYTES
-from lib.data.store import open_store
-from lib.machine import count_replicas
+from lib.cluster import run_blocks
+from lib.data.store import Selection, Store, open_store
 from lib.models.configs import make_key
 from lib.models.folding import fold_normalisations
 from lib.storage import lock, require_room, whole_file
 
 FEATURE_BATCH = 32
+BLOCK = (
+    2 * FEATURE_BATCH
+)  # pictures whose features become a shard: few, so that a kill costs seconds
 one_computes = threading.Lock()  # of the threads of a worker
 
 
@@ -41,76 +42,32 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
     Raises:
         OSError: the features would find no room, or could not be written.
     """
-    request = Request(extractor, images, ws, folded)
-    request.submit()
-    return request.gather()
+    name, shape = f"features_{make_key(extractor)}", extractor.output_shape[1:]
+    store = open_store(ws.scratch, name, np.float32, shape)
+    # Whoever comes second finds all that the first has made.
+    with lock(store.folder.with_suffix(".lock")):
+        if missing := store.find_missing(images.digests.tolist(), check=True):
+            require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
+            left = replace(images, digests=np.array(missing))
+            network = (
+                _save(extractor, store) if ws.cluster else folded or fold_normalisations(extractor)
+            )
+            how = {"address": ws.cluster, "on_gpu": True, "killers": ws.scratch / "killers.txt"}
+            blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
+            with tqdm(total=len(left), desc="features", unit="picture") as progress:
+                for block, *_ in run_blocks(compute_block, blocks, store, network, **how):
+                    progress.update(len(block))
+            store.refresh()
+    return Selection(store, images.digests)
 
 
-class Request:
-    """Features that are wanted, as of `cached_features`; several can be at workers side by side."""
-
-    def __init__(self, extractor, images, ws, folded=None):
-        self.images, self.cluster, self.futures = images, ws.cluster, {}
-        name, shape = f"features_{make_key(extractor)}", extractor.output_shape[1:]
-        self.store = open_store(ws.scratch, name, np.float32, shape)
-        if self.cluster:
-            self.store.list_shards(self.store.find_shards())
-        first = np.unique(images.digests, return_index=True)[1]
-        self.missing = images.take(np.sort(first[self.store.find(images.digests[first]) < 0]))
-        if len(self.missing):
-            needed = len(self.missing) * self.store.row_bytes
-            require_room(ws.scratch, needed, "the features")
-            if self.cluster:
-                # The network itself is not kept: several may be waiting.
-                self._save(extractor)
-            else:
-                self.folded = folded or fold_normalisations(extractor)
-
-    def _save(self, extractor) -> None:
-        self.path = self.store.rows.with_suffix(".keras")
-        with lock(self.store.rows.with_suffix(".computing")):
-            if not self.path.exists():
-                with whole_file(self.path) as part:
-                    extractor.save(part)
-
-    def submit(self) -> None:
-        """Send what is missing to the workers, if there are any."""
-        if self.cluster and len(self.missing):
-            most = TURN_BYTES // self.store.row_bytes
-            blocks = self.missing.divide(size_blocks(self.cluster, len(self.missing), most))
-            told = (self.cluster, compute_block, blocks, self.path)
-            self.futures = submit_blocks(*told, on_gpu=True)
-
-    def cancel(self) -> None:
-        """Call off what workers have not begun."""
-        for future in self.futures:
-            future.cancel()
-
-    def gather(self) -> Selection:
-        """Wait for the workers, or compute what is missing here; return the features of all."""
-        done = ()
-        if len(self.missing):
-            done = self._receive() if self.cluster else self._compute()
-        with tqdm(total=len(self.missing), desc="features", unit="picture") as progress:
-            for block in done:
-                progress.update(len(block))
-        return self.store.select(self.images.digests)
-
-    def _receive(self):
-        killers = self.store.rows.with_suffix(".killers")
-        for block, _, shard in gather_blocks(self.futures, killers):
-            self.store.list_shards([shard])
-            yield block
-
-    def _compute(self):
-        for block in self.missing.divide(FEATURE_BATCH * count_replicas(self.folded)):
-            with lock(self.store.rows.with_suffix(".computing")):
-                # Another process may have computed them meanwhile.
-                todo = block.take(self.store.find(block.digests) < 0)
-                if len(todo):
-                    found = compute_batch(self.folded, todo[:])
-                    self.store.append(dict(zip(todo.digests, found)))
-            yield block
+def _save(extractor, store: Store) -> Path:
+    path = store.folder / "extractor.keras"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            extractor.save(part)
+    return path
 
 
 @lru_cache(maxsize=1)
@@ -118,21 +75,24 @@ def _load_folded(path: Path) -> keras.Model:
     return fold_normalisations(keras.saving.load_model(path, compile=False, safe_mode=True))
 
 
-def compute_block(images: Selection, path: Path) -> str:
-    """Compute features on a worker, which keeps the extractor of this path; return their shard."""
+def compute_block(images: Selection, store: Store, network) -> None:
+    """Compute the features of some pictures, and write them as a shard.
+
+    The network is a model or, on a worker, which keeps it, the path of one.
+    """
     with one_computes:
-        # An OSError of one that can't see it is the worker's fault, not the network's.
-        path.open("rb").close()
-        folded = _load_folded(path)
-        batches = [compute_batch(folded, batch[:]) for batch in images.divide(FEATURE_BATCH)]
-    return write_shard(
-        path.with_suffix(".rows"), dict(zip(images.digests, np.concatenate(batches)))
-    )
+        if isinstance(network, Path):
+            # An OSError of one that can't see it is the worker's fault, not the network's.
+            network.open("rb").close()
+            network = _load_folded(network)
+        parts = [slice(k, k + FEATURE_BATCH) for k in range(0, len(images), FEATURE_BATCH)]
+        features = np.concatenate([compute_batch(network, images[part]) for part in parts])
+    store.write(dict(zip(images.digests.tolist(), features)))
 
 
 def measure_speed(extractor: keras.Model, images) -> float:
     """Return how many pictures a second pass a network, `FEATURE_BATCH` at a time."""
-    batch = images[: FEATURE_BATCH * count_replicas(extractor)]
+    batch = images[:FEATURE_BATCH]
     # The first one builds the graph.
     compute_batch(extractor, batch)
     seconds = []
@@ -144,11 +104,5 @@ def measure_speed(extractor: keras.Model, images) -> float:
 
 
 def compute_batch(extractor, pictures) -> np.ndarray:
-    """Compute features, float32 (n, *features), of pictures, on all GPUs of the extractor."""
-    count, gpus = len(pictures), count_replicas(extractor)
-    if gpus == 1:
-        return np.asarray(extractor.predict_on_batch(pictures), np.float32)
-    # Only `predict` divides a batch among the GPUs; each needs a picture.
-    pictures = np.concatenate([pictures, np.repeat(pictures[-1:], -count % gpus, axis=0)])
-    features = extractor.predict(pictures, len(pictures), verbose=0)
-    return np.asarray(features[:count], np.float32)
+    """Compute features, float32 (n, *features), of pictures."""
+    return np.asarray(extractor.predict_on_batch(pictures), np.float32)

@@ -40,10 +40,10 @@ class LayerwiseAdam(training.Adam):
 def find_transfer(ws, name: str = "") -> str:
     """Return the name of the transfer model asked for, else that of the contest's winner.
 
-    Where there was no contest, it is what 04 wrote last, else 07. A FileNotFoundError where there
+    Where there was no contest, it is what 04 wrote last, else 05. A FileNotFoundError where there
     is no such model of the current split.
     """
-    kinds, models = ("04_resnet50_transfer", "07_backbones"), []
+    kinds, models = ("04_resnet50_transfer", "05_backbones"), []
     # Its error names notebooks whose models have no backbone.
     with contextlib.suppress(FileNotFoundError):
         models = [about for about in saved.list_models(ws) if about["notebook"] in kinds]
@@ -63,7 +63,7 @@ def find_transfer(ws, name: str = "") -> str:
     subject = f"MODEL: {name} is" if name else "There is"
     raise FileNotFoundError(
         f"{subject} no transfer model of the current split in {ws.results / 'models'}. There are: "
-        f"{', '.join(known) or 'none'}. Run 07_backbones or 04_resnet50_transfer, which write them."
+        f"{', '.join(known) or 'none'}. Run 05_backbones or 04_resnet50_transfer, which write them."
     )
 
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from lib.machine import count_replicas, query_gpus
+from lib.machine import query_gpus
 
 FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -21,7 +21,7 @@ def fold_normalisations(model: keras.Model) -> keras.Model:
     Returns:
         keras.Model whose outputs differ from those of `model` in inference by rounding alone.
     """
-    if query_gpus("name") or count_replicas(model) > 1:
+    if query_gpus("name"):
         # These have other limits, and may round kernels (TF32), folded ones otherwise than others.
         return model
     convolved, folded = {}, []

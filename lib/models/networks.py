@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 
 from lib.models.presets import PRESET, load_preset
+from lib.parameters import suggest
 
 # Where Keras keeps what it downloads, and how many seconds it waits for an answer.
 DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
@@ -75,7 +76,7 @@ def find_application(name: str):
     models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
     if name not in models:
         raise ValueError(
-            f"BACKBONE: keras.applications has no {name!r}. It has: {', '.join(sorted(models))}. "
+            f"BACKBONE: keras.applications has no {name!r}{suggest(name, sorted(models))} "
             f"Else give {PRESET}PRESET of keras-hub, or the path of a .keras file."
         )
     return models[name], inspect.getmodule(models[name]).preprocess_input
@@ -88,8 +89,8 @@ def _load_application(name: str, weights, image_size, options: dict) -> Network:
         if option in SET_HERE:
             raise ValueError(f"BACKBONE_OPTIONS: {option!r} is set by the notebook: leave it out.")
         if option not in known:
-            known = ", ".join(sorted(known))
-            raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {option!r}. It has: {known}.")
+            hint = suggest(option, sorted(known))
+            raise ValueError(f"BACKBONE_OPTIONS: {name} has no option {option!r}{hint}")
     size = image_size or OWN_SIZES.get(name, 224)
     options = options | {"include_top": False, "input_shape": (size, size, 3)}
     if weights == "imagenet":

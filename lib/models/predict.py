@@ -55,7 +55,7 @@ def classify(
 
     Args:
         model: takes uint8 pictures, gives probabilities.
-        about: the model's JSON: class_names, image_size and, where 05 fitted one, temperature.
+        about: the model's JSON: class_names, image_size and, where 08 fitted one, temperature.
         folder: what `files` are relative to.
         top: how many classes to name.
         probabilities: whether each class gets a column.
@@ -105,9 +105,9 @@ def _scale(y_prob: np.ndarray, about: dict) -> np.ndarray:
     if "calibrated_on" in about:
         says = f"probabilities were calibrated on {about['calibrated_on']}"
     elif temperature is None:
-        says = "no temperature is stored: probabilities are the model's own; 05 fits one"
+        says = "no temperature is stored: probabilities are the model's own; 08 fits one"
     else:
-        says = f"probabilities are scaled by the temperature {temperature:.3g} that 05 fitted"
+        says = f"probabilities are scaled by the temperature {temperature:.3g} that 08 fitted"
         # As calibration.soften does it (Guo et al. 2017).
         logits = np.log(np.maximum(y_prob, np.finfo(np.float32).tiny))
         y_prob = softmax(logits / temperature, axis=1)

@@ -28,9 +28,9 @@ def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
     if not has_backbone(model):
         reason = "it has no backbone"
     elif "@" in path.stem:
-        reason = "05_evaluation keeps what that takes of first runs only"
+        reason = "08_evaluation keeps what that takes of first runs only"
     elif not path.is_file():
-        reason = f"{path} is missing: run 05_evaluation, which writes it, or copy it too"
+        reason = f"{path} is missing: run 08_evaluation, which writes it, or copy it too"
     if reason:
         says = f"{path.stem} can't tell whether a picture resembles anything trained on: {reason}."
         return None, says
@@ -38,10 +38,10 @@ def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
         with np.load(path) as arrays:
             kept = dict(arrays)
     except (EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged: copy it, or run 05_evaluation, again.") from error
+        raise ValueError(f"{path} is damaged: copy it, or run 08_evaluation, again.") from error
     if kept.pop("model", "") != about["file_hash"]:
         raise ValueError(
             f"{path} belongs to another model than {path.stem}.keras: copy both files again, or run "
-            "05_evaluation again."
+            "08_evaluation again."
         )
     return kept, ""

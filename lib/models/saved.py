@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import keras
@@ -46,6 +47,7 @@ def save(model, run, ws, name: str, about: dict):
         "hardware": describe_environment().splitlines()[-1],
         "seconds": round(float(run.history.seconds.sum()), 1),
         "key": run.key,
+        "date": time.strftime("%Y-%m-%d %H:%M"),
         "demo": ws.is_demo,
         "split_hash": identify_set(ws),
         "class_names": sorted(set(read_split(ws).label)),
@@ -111,12 +113,6 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
     don't belong together.
     """
     description = path.with_suffix(".json")
-    for file in (path, description):
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{file} is not a file. A model is a .keras file with its .json beside it, as "
-                "the notebooks write them into results/models."
-            )
     try:
         about = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:

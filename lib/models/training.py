@@ -1,7 +1,5 @@
 """Fit: the same training is done once, and goes on where it was cut short."""
 
-import contextlib
-import shutil
 from dataclasses import dataclass
 from os import environ
 
@@ -10,13 +8,12 @@ import pandas as pd
 
 from lib.data import generators
 from lib.data.split import identify_set
-from lib.machine import count_replicas, find_versions
 from lib.models import configs, saved
 from lib.models.checkpoints import HISTORY_COLUMNS, EpochLog
 from lib.storage import read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,7 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-def fit(
-    model, train, validation, ws, name, epochs, settings,
-    class_weight=None, tensorboard=False, whole=None,
-):  # fmt: skip
+def fit(model, train, validation, ws, name, epochs, settings, class_weight=None, whole=None) -> Run:
     """Train a compiled model, going on from its last kept epoch when a run was cut short.
 
     A run goes on, and a finished one is taken from its files, only if nothing that decides the
@@ -77,54 +71,44 @@ def fit(
         epochs: int, passes over the training part.
         settings: what else decides the outcome, as text or numbers.
         class_weight: {position of the class: weight in the loss}, or None.
-        tensorboard: whether the epochs are logged to tensorboard/<name> of the results too.
         whole: the model that is saved, where `model` is made of some of its layers.
 
-    A FloatingPointError where the loss is no number; a ValueError where the batches can't be
-    divided evenly among several GPUs; an OSError where checkpoints and model would find no room.
+    A FloatingPointError where the loss is no number; an OSError where checkpoints and model would
+    find no room.
     """
-    optimizer = keras.saving.serialize_keras_object(model.optimizer)
-    parts = [TRAINING_VERSION, identify_set(ws), model, configs.describe_config(optimizer)]
-    parts += [model.get_compile_config()["loss"], model.jit_compile, epochs, settings, class_weight]
+    how = configs.describe_config(model.get_compile_config() | {"jit_compile": model.jit_compile})
+    own = configs.read_own_code(configs.describe_config(model.get_config()) + how)
+    parts = [TRAINING_VERSION, identify_set(ws), model, how, own, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *validation.describe())
     if run := _take_finished(whole or model, ws, name, key):
         return run
     log = EpochLog(ws.file("checkpoints", f"{name}-{key[:16]}.npz"), epochs, train, name)
-    _train(model, train, validation, ws, log, class_weight, tensorboard)
+    _train(model, train, validation, log, class_weight)
     history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
     return Run(history, key, taken=False)
 
 
-def _train(model, train, validation, ws, log, class_weight, tensorboard) -> None:
+def _train(model, train, validation, log, class_weight) -> None:
     log.set_model(model)
-    strategy = getattr(model, "distribute_strategy", None)
-    if train.batch_size % (gpus := count_replicas(model)):
-        raise ValueError(
-            f"BATCH_SIZE = {train.batch_size} can't be divided evenly among {gpus} GPUs: give a "
-            "multiple of that."
-        )
     if environ.get("TRAIN_ANEW"):
         log.path.unlink(missing_ok=True)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        log.restore()
-        callbacks = [log]
-        if tensorboard:
-            callbacks.append(_log_to_tensorboard(ws, log))
-        # The batches shuffle themselves: the order must depend on seed and epoch alone.
-        model.fit(
-            generators.stream(train),
-            validation_data=generators.stream(validation),
-            epochs=log.epochs,
-            initial_epoch=len(log.rows),
-            shuffle=False,
-            verbose=0,
-            class_weight=class_weight,
-            callbacks=callbacks,
-        )
+    log.restore()
+    # The batches shuffle themselves: the order must depend on seed and epoch alone.
+    model.fit(
+        generators.stream(train),
+        validation_data=generators.stream(validation),
+        epochs=log.epochs,
+        initial_epoch=len(log.rows),
+        shuffle=False,
+        verbose=0,
+        class_weight=class_weight,
+        callbacks=[log],
+    )
 
 
 def _take_finished(model, ws, name: str, key: str) -> Run | None:
-    if environ.get("TRAIN_ANEW") or saved.read_about(ws, name).get("key") != key:
+    about = saved.read_about(ws, name)
+    if environ.get("TRAIN_ANEW") or about.get("key") != key:
         return None
     try:
         loaded = saved.load_model(ws, name)
@@ -136,14 +120,7 @@ def _take_finished(model, ws, name: str, key: str) -> Run | None:
         print(f"{name} is trained anew: {error}")
         return None
     model.set_weights(loaded.get_weights())
-    print(f"{name} was trained before, from the same start in the same way: its files are taken.")
+    print(
+        f"{name}: taken from the training of {about.get('date', 'an earlier day')}; --anew trains again"
+    )
     return Run(history.astype({"epoch": int}), key, taken=True)
-
-
-def _log_to_tensorboard(ws, log) -> keras.callbacks.Callback:
-    if not find_versions(["tensorboard"]):
-        raise ModuleNotFoundError("TENSORBOARD = True needs: pip install tensorboard")
-    folder = ws.file("tensorboard", log.name)
-    if not log.rows:
-        shutil.rmtree(folder, ignore_errors=True)
-    return keras.callbacks.TensorBoard(folder, write_graph=False)

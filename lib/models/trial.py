@@ -35,7 +35,7 @@ def set_apart(y_true, groups, seed: int) -> np.ndarray:
 
 
 def refit_head(features, y_true, num_classes, groups, chosen, penalty, seed) -> keras.Model:
-    """Fit a linear head of 07 on some of its pictures, with its penalty, as 07 did on all of them.
+    """Fit a linear head of 05 on some of its pictures, with its penalty, as 05 did on all of them.
 
     Args:
         features: float32 (n, d), of all.

@@ -128,11 +128,8 @@ def test_pairs_of_hashes_are_those_of_brute_force(n, most_bits):
 
 def test_distances_are_one_minus_the_correlation_and_the_most_alike_come_first():
     base = shrink(draw_pictures()[:40])
-    noise = np.random.default_rng(0).normal(0, 6, (3, *base.shape)) * [
-        [[[[1]]]],
-        [[[[0.5]]]],
-        [[[[0]]]],
-    ]
+    noise = np.random.default_rng(0).normal(0, 6, (3, *base.shape))
+    noise *= np.reshape([1, 0.5, 0], (3, 1, 1, 1, 1))
     thumbnails = np.concatenate([base, *(base + noise).clip(0, 255).astype(np.uint8)])
     thumbnails[60:80] = thumbnails[60:80, :, ::-1]
     alike = copies.find_alike(thumbnails, thumbnails)
@@ -147,9 +144,8 @@ def test_distances_are_one_minus_the_correlation_and_the_most_alike_come_first()
 
 
 def test_all_of_150_000_pairs_are_found(tmp_path):
-    near = shrink(draw_pictures()[:1]).astype(float) + np.random.default_rng(0).normal(
-        0, 1, (550, 16, 16, 3)
-    )
+    noise = np.random.default_rng(0).normal(0, 1, (550, 16, 16, 3))
+    near = shrink(draw_pictures()[:1]) + noise
     near.clip(0, 255).astype(np.uint8).tofile(tmp_path / "store")
     store = np.memmap(tmp_path / "store", np.dtype([("thumbnail", "u1", (16, 16, 3))]), "r")
     alike = find_candidates(store["thumbnail"])

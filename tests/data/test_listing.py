@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.data import labels, listing, pictures
-from lib.data.new_pictures import list_named_pictures, list_new_pictures
+from lib.data.labels import list_named_pictures, list_new_pictures
 from lib.data.table import add_facts, check_classes, list_checks, note, tabulate
 from lib.storage import read_table
 from lib.workspace import Workspace

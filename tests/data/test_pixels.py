@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
 
-from lib.data import labels, listing, pictures, pixels, reading, split, store
+from lib.data import copies_on_drive, labels, listing, pictures, pixels, split, store
 from lib.data.split import identify_set, read_split
-from lib.data.store import Store
+from lib.data.store import SHARDS, Store
 
 
 def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared):
@@ -32,7 +32,7 @@ def count_decodings(monkeypatch):
 
 def measure_store(scratch, size=8):
     """Return how many pictures of a size are kept."""
-    return len(pixels.open_stores(scratch, [size])[size].array)
+    return len(pixels.open_stores(scratch, [size])[size])
 
 
 def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
@@ -50,7 +50,7 @@ def test_equal_files_share_one_row_of_the_store(ws, draw_classes, monkeypatch):
     files = [f"red/{name}.png" for name in ("000", "b", "c", "d")]
     for file in files[1:]:
         (ws.train / file).write_bytes((ws.train / files[0]).read_bytes())
-    monkeypatch.setattr(reading, "TURN_BYTES", 2000)
+    monkeypatch.setattr(pixels, "count_cores", lambda: 1)
     ws.save_table(pixels.prepare(ws.train, files, [8], ws.scratch), "pictures.csv")
     assert measure_store(ws.scratch) == 1
     assert pixels.open_pixels(ws, files, 8)[np.arange(4)].shape == (4, 8, 8, 3)
@@ -92,8 +92,8 @@ def test_picture_that_fails_at_one_size_is_unusable_at_all(ws, draw_classes, mon
 
 
 def prepare_and_die(folder, files, scratch, doomed, call):
-    """Prepare pictures in blocks of 16 and die by kill -9 when `doomed` is called that often."""
-    place = {"decode": pictures, "append": Store}[doomed]
+    """Prepare pictures in blocks of 32 and die by kill -9 when `doomed` is called that often."""
+    place = {"decode": pictures, "write": Store}[doomed]
     real, calls = getattr(place, doomed), []
 
     def count_and_die(*arguments):
@@ -102,12 +102,12 @@ def prepare_and_die(folder, files, scratch, doomed, call):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments)
 
-    reading.TURN_BYTES = 2000  # as few as can be: 32 pictures
+    pixels.BLOCK = 32
     setattr(place, doomed, count_and_die)
     pixels.prepare(folder, files, [8, 12], scratch)
 
 
-@pytest.mark.parametrize(("doomed", "call"), [("decode", 200), ("append", 8)])
+@pytest.mark.parametrize(("doomed", "call"), [("decode", 200), ("write", 8)])
 def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     ws, draw_classes, doomed, call
 ):
@@ -123,15 +123,14 @@ def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     assert 0 < measure_store(scratch) < len(files)
     tables = [pixels.prepare(ws.train, files, [8, 12], folder) for folder in (scratch, whole)]
     assert tables[0].equals(tables[1])
-    for name in ("facts", "pixels_8", "pixels_12"):
-        for end in (".rows", ".index"):
-            killed, expected = (f / "loader_3" / f"{name}{end}" for f in (scratch, whole))
-            assert killed.read_bytes() == expected.read_bytes()
+    for size in (0, 8, 12):
+        killed, expected = (pixels.open_stores(f, [8, 12])[size] for f in (scratch, whole))
+        assert np.array_equal(killed[tables[0].digest], expected[tables[0].digest])
 
 
 def prepare_in_process(folder, files, scratch, count):
     """Prepare as a process of its own, and tell how many pictures it has decoded itself."""
-    decode, reading.TURN_BYTES = pictures.decode, 2000
+    decode, pixels.BLOCK = pictures.decode, 16
 
     def note(*arguments):
         with count.get_lock():
@@ -179,16 +178,21 @@ def test_picture_changed_since_01_is_an_error_that_names_it(prepared, new_conten
 def test_damaged_pixels_are_decoded_again_by_whoever_opens_them(prepared):
     files = read_split(prepared).file
     expected = pixels.open_pixels(prepared, files, 8)[:]
-    rows = prepared.scratch / "loader_3/pixels_8.rows"
-    rows.write_bytes(rows.read_bytes()[:1000] + bytes(700))
-    assert np.array_equal(pixels.open_pixels(prepared, files, 8)[:], expected)
+    for damage in ("flip", "cut", "delete"):
+        shard = next((prepared.scratch / "loader_3/pixels_8").glob(SHARDS))
+        content = shard.read_bytes()
+        if damage == "flip":
+            shard.write_bytes(content[:-1000] + bytes(1000))
+        else:
+            shard.write_bytes(content[:-7]) if damage == "cut" else shard.unlink()
+        assert np.array_equal(pixels.open_pixels(prepared, files, 8)[:], expected)
 
 
 def test_pixels_of_an_older_loader_are_never_served(prepared, monkeypatch):
     files = read_split(prepared).file
     load, before = pictures.square, identify_set(prepared)
     monkeypatch.setattr(pictures, "square", lambda *a: 255 - load(*a))
-    for module in (pictures, store, split):
+    for module in (pictures, store, split, copies_on_drive):
         monkeypatch.setattr(module, "LOADER_VERSION", pictures.LOADER_VERSION + 1)
     expected = np.stack([pictures.load(prepared.train / file, 8) for file in files])
     assert np.array_equal(pixels.open_pixels(prepared, files, 8)[:], expected)
@@ -212,7 +216,8 @@ def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
         return read(*arguments)
 
     monkeypatch.setattr(pictures, "_read_samples", note)
-    monkeypatch.setattr(reading, "count_cores", lambda: 4)
+    monkeypatch.setattr(pixels, "count_cores", lambda: 4)
+    monkeypatch.setattr(pixels, "BLOCK", 1)
     files = [f"{number}.png" for number in range(4)] + ["179 million.jpg"]
     for limit, expected in ((100_000, 1), (130_000, 4)):
         monkeypatch.setattr(pictures, "LARGE_PICTURE", limit)
@@ -239,13 +244,13 @@ def test_kept_pixels_come_back_without_any_picture(kept, read_all):
     copies = kept.results.parent / "results_pixels"
     before = read_all(copies)
     pixels.keep_copies(empty, [8])
-    assert read_all(copies) == before and len(before) == 4
+    assert read_all(copies) == before and len(before) == 2
 
 
 def test_damaged_copy_of_pixels_is_noticed_and_made_anew(kept, capsys):
-    copy = kept.results.parent / "results_pixels/loader_3/pixels_8.rows"
+    (copy,) = (kept.results.parent / "results_pixels/loader_3/pixels_8").glob(SHARDS)
     content = bytearray(copy.read_bytes())
-    content[1000] ^= 1
+    content[-1000] ^= 1
     copy.write_bytes(content)
     files = read_split(kept).file
     expected = pixels.open_pixels(kept, files, 8)[:]

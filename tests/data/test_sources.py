@@ -176,7 +176,7 @@ def test_parts_of_which_none_is_the_one_for_training_are_an_error(ws, give, insi
 def test_validation_beside_a_part_of_any_name_is_found(ws, files, give, read_all):
     given = give("folder", below("train_224", files) | below("val_224", files))
     ws = replace(ws, train=given)
-    assert sources.find_validation(ws, sources.open_folder(ws, "train")) == given / "val_224"
+    assert sources.find_validation(ws) == given / "val_224"
 
 
 @pytest.mark.parametrize("other", ["birds_val", "val_512", "web_dev/x_train", "dev_board"])
@@ -186,15 +186,15 @@ def test_validation_of_another_set_beside_is_not_taken(ws, files, give, other):
     )
     for name in ("flowers_train", "train"):
         named = replace(ws, train=given / name)
-        assert sources.find_validation(named, sources.open_folder(named, "train")) is None
+        assert sources.find_validation(named) is None
 
 
 def test_validation_of_another_set_in_the_same_scratch_is_not_taken(ws, tmp_path, files):
     both = {name: pack(tmp_path / f"both/{name}.zip", files) for name in ("train", "val")}
     first = replace(ws, train=both["train"])
-    assert sources.find_validation(first, sources.open_folder(first, "train"))
+    assert sources.find_validation(first)
     second = replace(ws, train=pack(tmp_path / "alone/train.zip", below("more", files)))
-    assert sources.find_validation(second, sources.open_folder(second, "train")) is None
+    assert sources.find_validation(second) is None
 
 
 def test_parts_beside_other_pictures_are_refused(ws, give):
@@ -211,7 +211,7 @@ def test_validation_beside_train_is_found(ws, files, give, read_all, kind, named
     ws = replace(ws, train=give(kind, below(named, files) | {"train/train/a/1.jpg": b"x"}))
     train = sources.open_folder(ws, "train")
     assert read_all(train) == {Path("a/1.jpg"): b"x"}
-    assert read_all(sources.find_validation(ws, train)) == files
+    assert read_all(sources.find_validation(ws)) == files
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,7 +219,7 @@ def test_validation_packed_beside_train_is_found(ws, tmp_path, files, give, read
     train = pack(tmp_path / "train.zip", {"a/1.jpg": b"x", "b/1.jpg": b"x"}).read_bytes()
     valid = pack(tmp_path / "packed/valid.tar", files).read_bytes()
     ws = replace(ws, train=give(kind, {"train.zip": train, "valid.tar": valid}))
-    assert read_all(sources.find_validation(ws, sources.open_folder(ws, "train"))) == files
+    assert read_all(sources.find_validation(ws)) == files
 
 
 def test_validation_is_found_when_the_training_part_itself_is_named(ws, files, give, read_all):
@@ -227,26 +227,26 @@ def test_validation_is_found_when_the_training_part_itself_is_named(ws, files, g
     pack(given / "zips/train.zip", files), pack(given / "zips/val.zip", files)
     for place in ("train", "zips/train.zip"):
         named = replace(ws, train=given / place)
-        folder = sources.find_validation(named, sources.open_folder(named, "train"))
+        folder = sources.find_validation(named)
         assert read_all(folder) == files
 
 
 def test_flat_validation_is_said_and_not_used(ws, files, give, capsys):
     ws = replace(ws, train=give("folder", below("train", files) | {"val/1.jpg": b"x"}))
-    assert sources.find_validation(ws, sources.open_folder(ws, "train")) is None
+    assert sources.find_validation(ws) is None
     assert capsys.readouterr().out == f"{ws.train / 'val'} has no class folders and is not used.\n"
 
 
 def test_folder_beside_one_that_is_no_part_is_not_validation(ws, files, give):
     given = give("folder", below("leaves", files) | below("val", files))
     ws = replace(ws, train=given / "leaves")
-    assert sources.find_validation(ws, sources.open_folder(ws, "train")) is None
+    assert sources.find_validation(ws) is None
 
 
 def test_configured_validation_comes_first(ws, files, give):
     given = give("folder", below("train", files) | below("val", files) | below("mine", files))
-    ws = SimpleNamespace(**vars(ws) | {"train": given, "validation": given / "mine"})
-    assert sources.find_validation(ws, given / "train") == given / "mine"
+    ws = replace(ws, train=given, validation=given / "mine")
+    assert sources.find_validation(ws) == given / "mine"
 
 
 def test_archive_is_unpacked_once_and_anew_when_it_changed(ws, files):
@@ -282,15 +282,15 @@ def test_two_processes_unpack_an_archive_once(ws, read_all):
 def test_unpacking_killed_half_way_begins_anew(ws, files, read_all, monkeypatch):
     archive = pack(ws.results / "train.zip", files)
 
-    def die(packed, member, folder):
+    def die(packed, folder, members):
         (folder / "half.png").write_bytes(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(zipfile.ZipFile, "extract", die)
+        patch.setattr(zipfile.ZipFile, "extractall", die)
         patch.setattr(archives.shutil, "rmtree", lambda *args, **options: None)
         archives.unpack(archive, ws.scratch)
-    assert list(ws.scratch.glob("*.part/half.png"))
+    assert list(ws.scratch.glob("*.part/whole/half.png"))
     folder = archives.unpack(archive, ws.scratch)
     assert read_all(folder) == files
     assert [path for path in ws.scratch.iterdir() if path.suffix != ".lock"] == [folder]

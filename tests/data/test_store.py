@@ -3,20 +3,21 @@ import os
 import pickle
 import resource
 import signal
+import threading
 import time
 
 import numpy as np
 import pytest
 
+from lib.data import copies_on_drive
 from lib.data import store as stores
-from lib.data.arrays import Arrays, write_shard
-from lib.data.store import Store, open_store, remove_older_stores
+from lib.data.store import SHARDS, Selection, Store, open_store
 
 SHAPE = (16, 16, 3)
 
 
-def make_array(digest):
-    """Return the array that belongs to a digest, and to no other."""
+def make_row(digest):
+    """Return the row that belongs to a digest, and to no other."""
     return np.random.default_rng(int(digest, 16)).integers(0, 256, SHAPE, dtype=np.uint8)
 
 
@@ -24,40 +25,43 @@ def make_digests(numbers):
     return [f"{number:032x}" for number in numbers]
 
 
+def open_pixels(folder):
+    return Store(folder, np.uint8, SHAPE)
+
+
 def fill(folder, numbers, block=5, pause=0.0):
-    store = Store(folder, "pixels", np.uint8, SHAPE)
+    store = open_pixels(folder)
     for start in range(0, len(numbers), block):
-        digests = make_digests(numbers[start : start + block])
-        store.append({digest: make_array(digest) for digest in digests})
+        digests = store.find_missing(make_digests(numbers[start : start + block]))
+        store.write({digest: make_row(digest) for digest in digests})
         time.sleep(pause)
 
 
 def read_back(folder, numbers):
-    """Return the arrays of these digests, and check that each is its own."""
-    store = Store(folder, "pixels", np.uint8, SHAPE)
-    digests = make_digests(numbers)
-    rows = store.find(digests)
-    assert (rows >= 0).all()
-    expected = np.stack([make_array(digest) for digest in digests])
-    assert np.array_equal(store.array[rows], expected)
+    """Check that each of these digests has its own row."""
+    store, digests = open_pixels(folder), make_digests(numbers)
+    assert np.array_equal(store[digests], np.stack([make_row(digest) for digest in digests]))
     return store
 
 
-def test_eight_writers_of_one_store_leave_every_array_where_its_digest_says(tmp_path):
-    spawn = multiprocessing.get_context("fork")
+def list_shards(folder):
+    return sorted(folder.glob(SHARDS))
+
+
+def test_eight_writers_of_one_store_leave_every_row_where_its_digest_says(tmp_path):
+    context = multiprocessing.get_context("fork")
     # Each overlaps with its neighbours, half of it.
     shares = [list(range(100 * number, 100 * number + 200)) for number in range(8)]
-    writers = [spawn.Process(target=fill, args=(tmp_path, share)) for share in shares]
+    writers = [context.Process(target=fill, args=(tmp_path, share)) for share in shares]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    store = read_back(tmp_path, range(900))
-    assert len(store.array) == 900, "what one has appended another does not append again"
+    assert len(read_back(tmp_path, range(900))) == 900
 
 
-def test_killed_writers_leave_whole_rows_and_the_next_goes_on(tmp_path):
+def test_killed_writers_leave_whole_shards_and_the_next_goes_on(tmp_path):
     context = multiprocessing.get_context("fork")
     for attempt in range(6):
         writer = context.Process(target=fill, args=(tmp_path, list(range(3000)), 3))
@@ -65,57 +69,98 @@ def test_killed_writers_leave_whole_rows_and_the_next_goes_on(tmp_path):
         time.sleep(0.05 + 0.03 * attempt)
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
-        store = Store(tmp_path, "pixels", np.uint8, SHAPE)
-        assert all(store.holds(digest) for digest in store.row_of)
+        store = open_pixels(tmp_path)
+        read_back(tmp_path, [int(digest, 16) for digest in store.places])
+    before = len(store)
     fill(tmp_path, list(range(200)))
-    read_back(tmp_path, range(200))
+    assert 0 < before <= len(read_back(tmp_path, range(200)))
 
 
-def test_reader_sees_what_others_append_and_keeps_its_rows(tmp_path):
+def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
     fill(tmp_path, [1, 2])
-    reader = Store(tmp_path, "pixels", np.uint8, SHAPE)
-    before = reader.array[np.arange(2)]
+    reader, (third,) = open_pixels(tmp_path), make_digests([3])
     fill(tmp_path, [3])
-    assert not reader.holds(make_digests([3])[0])
-    assert list(reader.find(make_digests([3, 1, 4]))) == [2, 0, -1]
-    assert np.array_equal(before, reader.array[np.arange(2)])
+    assert third not in reader and len(reader) == 2
+    assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
+    assert np.array_equal(reader[third], make_row(third))
+
+
+def test_unfinished_file_beside_the_shards_is_none_of_them(tmp_path):
+    fill(tmp_path, range(3))
+    (shard,) = list_shards(tmp_path)
+    content = shard.read_bytes()
+    for name in (f"{'0' * 32}.part.shard", f"{'0' * 32}.shard.part", f"{'0' * 31}.shard"):
+        (tmp_path / name).write_bytes(content[:100])
+    assert len(read_back(tmp_path, range(3)).shards) == 1
 
 
 @pytest.mark.parametrize(
-    "damage", ["flipped byte", "zeroed page", "cut rows", "cut index", "no rows"]
+    "damage", ["flipped byte", "zeroed page", "cut", "cut index", "emptied", "flipped index", "gone"]
 )
-def test_damage_is_seen_and_mended(tmp_path, damage):
-    fill(tmp_path, range(20))
-    rows, index = tmp_path / "pixels.rows", tmp_path / "pixels.index"
-    content = bytearray(rows.read_bytes())
+def test_damage_is_seen_when_a_row_is_read_and_mended(tmp_path, damage, capsys):
+    fill(tmp_path, range(20), 10)
+    shard, other = list_shards(tmp_path)
+    content = bytearray(shard.read_bytes())
     if damage == "flipped byte":
         content[5000] ^= 1
     elif damage == "zeroed page":
         content[4096:8192] = bytes(4096)
-    elif damage == "cut rows":
-        content = content[: len(content) // 2 + 7]
-    rows.write_bytes(content)
-    if damage == "cut index":
-        index.write_bytes(index.read_bytes()[:100])
-    elif damage == "no rows":
-        rows.unlink()
-    store = Store(tmp_path, "pixels", np.uint8, SHAPE)
-    missing = (store.find(make_digests(range(20))) < 0).sum()
-    expected = {"flipped byte": 1, "zeroed page": 7, "cut rows": 10, "cut index": 18, "no rows": 20}
-    assert abs(missing - expected[damage]) <= 1 and missing
+    elif damage == "flipped index":
+        content[140] ^= 128
+    shard.write_bytes(content[: {"cut": 5000, "cut index": 100, "emptied": 0}.get(damage, None)])
+    if damage == "gone":
+        shard.unlink()
+    store = open_pixels(tmp_path)
+    assert len(store.find_missing(make_digests(range(20)), check=True)) == 10
+    assert list_shards(tmp_path) == [other]
+    assert ("is damaged, and removed" in capsys.readouterr().out) == (damage != "gone")
     fill(tmp_path, range(20))
     read_back(tmp_path, range(20))
 
 
-def test_rows_that_were_cut_off_stay_missing_while_others_are_appended(tmp_path):
-    fill(tmp_path, range(20))
-    (tmp_path / "pixels.rows").write_bytes((tmp_path / "pixels.rows").read_bytes()[:5000])
-    store = Store(tmp_path, "pixels", np.uint8, SHAPE)
-    # The file is as long as before then, with zeros where the lost rows were.
-    store.append({digest: make_array(digest) for digest in make_digests([19])})
-    assert not any(map(store.lists, make_digests(range(6, 19))))
-    fill(tmp_path, range(20))
-    read_back(tmp_path, range(20))
+def test_rows_that_are_lost_while_they_are_read_are_made_anew(tmp_path):
+    fill(tmp_path, range(20), 10)
+    images = Selection(open_pixels(tmp_path), np.array(make_digests(range(20))))
+    expected, made = images[:], []
+
+    def make(digests):
+        made.extend(digests)
+        fill(tmp_path, [int(digest, 16) for digest in digests])
+
+    for path in list_shards(tmp_path):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    again = Selection(open_pixels(tmp_path), images.digests, make)
+    assert np.array_equal(again[3:17], expected[3:17]) and len(made) == len(set(made))
+    assert np.array_equal(again[5], expected[5]) and np.array_equal(again[:], expected)
+    with pytest.raises(KeyError, match="lacking|0{20}"):
+        open_pixels(tmp_path)[make_digests([99])]
+
+
+def test_threads_share_one_store(tmp_path):
+    store, wrong = open_pixels(tmp_path), []
+
+    def work(first):
+        for number in range(first, first + 40):
+            (digest,) = make_digests([number])
+            store.write({digest: make_row(digest)})
+            store.refresh()
+            if not np.array_equal(store[digest], make_row(digest)):
+                wrong.append(digest)
+
+    threads = [threading.Thread(target=work, args=(100 * k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store) == 240 and not wrong
+
+
+def test_more_shards_than_may_be_open_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "MOST_MAPS", 3)
+    fill(tmp_path, range(20), 1)
+    assert len(read_back(tmp_path, [7, *range(20), 7]).maps) <= 3
 
 
 def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
@@ -123,108 +168,46 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
     try:
-        with pytest.raises(OSError, match="pixels.rows could not be written.*free there"):
-            fill(tmp_path, range(3, 30))
+        with pytest.raises(OSError, match=".shard could not be written.*free there"):
+            fill(tmp_path, range(3, 30), 27)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    read_back(tmp_path, range(3))
+    assert len(list(tmp_path.iterdir())) == 1, "nothing half-written is left"
     fill(tmp_path, range(30))
     read_back(tmp_path, range(30))
 
 
-def test_index_grows_by_what_is_appended_alone(tmp_path):
-    fill(tmp_path, range(10))
-    before = (tmp_path / "pixels.index").read_bytes()
-    fill(tmp_path, range(10, 12))
-    after = (tmp_path / "pixels.index").read_bytes()
-    assert after.startswith(before) and len(after) == len(before) * 12 // 10
+def test_rows_without_a_shape_are_kept_too(tmp_path):
+    facts = np.array([(3, 0.5), (4, 0.25)], [("width", "u4"), ("contrast", "f4")])
+    first, second = make_digests([1, 2])
+    Store(tmp_path, facts.dtype).write({first: facts[0], second: facts[1]})
+    store = Store(tmp_path, facts.dtype)
+    assert (store[[second, first]] == facts[::-1]).all() and store[[]].shape == (0,)
 
 
-def test_stores_of_older_loaders_are_removed_and_no_others(tmp_path, monkeypatch):
+def test_stores_of_earlier_versions_are_removed_in_one_line_and_no_others(tmp_path, capsys):
     old = ["loader_1/facts.rows", "pixels_160.u8", "pixels_160.csv", "features_12ab.f32"]
-    mine = ["loader_9/facts.rows", "kernel.log", "pictures/x.jpg"]
+    old += [f"loader_{stores.LOADER_VERSION}/pixels_160.{end}" for end in ("rows", "index", "shards")]
+    mine = ["kernel.log", "pictures/x.jpg", f"loader_{stores.LOADER_VERSION}/preparing.lock"]
     for name in (*old, *mine):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    store = open_store(tmp_path, "pixels", np.uint8, SHAPE)
-    store.append({digest: make_array(digest) for digest in make_digests([1])})
-    remove_older_stores(tmp_path)
+    store = open_store(tmp_path, "pixels_160", np.uint8, SHAPE)
+    store.write({digest: make_row(digest) for digest in make_digests([1])})
+    copies_on_drive.remove_older_stores(tmp_path)
     assert not any((tmp_path / name).exists() for name in old)
     assert all((tmp_path / name).exists() for name in mine)
-    monkeypatch.setattr(stores, "LOADER_VERSION", stores.LOADER_VERSION + 1)
-    assert list(open_store(tmp_path, "pixels", np.uint8, SHAPE).find(make_digests([1]))) == [-1]
-    remove_older_stores(tmp_path)
-    assert not store.rows.exists()
+    assert capsys.readouterr().out.count("\n") == 1 and len(read_back(store.folder, [1])) == 1
+    copies_on_drive.remove_older_stores(tmp_path)
+    assert not capsys.readouterr().out
 
 
-def test_copy_restores_a_store_and_a_damaged_one_what_is_whole_of_it(tmp_path, capsys):
-    fill(tmp_path / "here", range(10))
-    here, copy, new = (
-        Store(tmp_path / name, "pixels", np.uint8, SHAPE) for name in ("here", "copy", "new")
-    )
-    here.copy_to(copy)
-    copy.refresh()
-    new.take_from(copy)
-    read_back(tmp_path / "new", range(10))
-    written = copy.index.stat().st_mtime_ns
-    here.copy_to(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
-    assert copy.index.stat().st_mtime_ns == written, "what is there already is not sent again"
-    content = bytearray(copy.rows.read_bytes())
-    content[1000] ^= 1
-    copy.rows.write_bytes(content)
-    third = Store(tmp_path / "third", "pixels", np.uint8, SHAPE)
-    third.take_from(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
-    assert (third.find(make_digests(range(10))) < 0).sum() == 1
-    assert "is damaged" in capsys.readouterr().out
-    here.copy_to(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
-    read_back(tmp_path / "copy", range(10))
-
-
-def test_copy_of_a_store_that_grows_meanwhile_is_whole(tmp_path, monkeypatch):
-    fill(tmp_path / "here", range(5))
-    real, before = Arrays.__getitem__, []
-
-    def read_and_grow(self, rows):
-        before.append(rows)
-        if len(before) == 1:
-            fill(tmp_path / "here", range(5, 8))
-        return real(self, rows)
-
-    here, copy = (Store(tmp_path / name, "pixels", np.uint8, SHAPE) for name in ("here", "copy"))
-    monkeypatch.setattr(Arrays, "__getitem__", read_and_grow)
-    here.copy_to(copy)
-    monkeypatch.undo()
-    assert len(read_back(tmp_path / "copy", range(5)).row_of) == 5
-
-
-def test_copy_of_a_store_with_a_damaged_row_is_written_once(tmp_path):
-    fill(tmp_path / "here", range(5))
-    here = Store(tmp_path / "here", "pixels", np.uint8, SHAPE)
-    content = bytearray(here.rows.read_bytes())
-    content[1000] ^= 1
-    here.rows.write_bytes(content)
-    fill(tmp_path / "here", range(5))
-    for _ in range(2):
-        here, copy = (
-            Store(tmp_path / name, "pixels", np.uint8, SHAPE) for name in ("here", "copy")
-        )
-        here.copy_to(copy)
-        written = copy.index.stat().st_mtime_ns
-    here.copy_to(Store(tmp_path / "copy", "pixels", np.uint8, SHAPE))
-    assert copy.index.stat().st_mtime_ns == written
-    read_back(tmp_path / "copy", range(5))
-
-
-def test_pickled_rows_name_their_files_alone_and_are_read_from_them(tmp_path):
-    fill(tmp_path, range(3))
-    store = Store(tmp_path, "pixels", np.uint8, SHAPE)
-    digests = make_digests(range(200))
-    for digest in digests[3:]:
-        store.list_shards([write_shard(store.rows, {digest: make_array(digest)})])
-    chosen = store.select(digests).take([150, 2, 7, 150])
+def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
+    fill(tmp_path, range(200), 1)
+    digests = np.array(make_digests(range(200)))
+    chosen = Selection(open_pixels(tmp_path), digests).take([150, 2, 7, 150])
     sent = pickle.dumps(chosen)
-    assert len(sent) < 3000, "neither arrays nor the names of 200 files"
-    received = pickle.loads(sent)
-    expected = np.stack([make_array(digests[k]) for k in (150, 2, 7, 150)])
-    assert np.array_equal(received[:], expected) and np.array_equal(chosen[:], expected)
-    assert list(received.digests) == list(chosen.digests)
+    assert len(sent) < 3000, "neither rows nor the names of 200 files"
+    expected = np.stack([make_row(digests[k]) for k in (150, 2, 7, 150)])
+    assert np.array_equal(pickle.loads(sent)[:], expected) and np.array_equal(chosen[:], expected)
+    assert chosen.shape == (4, *SHAPE)

@@ -174,12 +174,12 @@ DAMAGED = [
 
 @pytest.mark.parametrize("kept", DAMAGED, ids=str)
 def test_damaged_scores_are_an_error_that_names_file_key_and_remedy(kept):
-    with pytest.raises(ValueError, match='cnn.json: "answer_sets" is damaged: run 05_evaluation'):
+    with pytest.raises(ValueError, match='cnn.json: "answer_sets" is damaged: run 08_evaluation'):
         conformal.check_scores({"answer_sets": kept}, "cnn.json")
 
 
 def test_model_that_was_never_judged_is_told_what_to_run():
-    with pytest.raises(ValueError, match='cnn.json has no "answer_sets": run 05_evaluation'):
+    with pytest.raises(ValueError, match='cnn.json has no "answer_sets": run 08_evaluation'):
         conformal.check_scores({}, "cnn.json")
     kept = conformal.keep_scores(*draw_answers(30))
     assert conformal.check_scores({"answer_sets": kept}, "cnn.json") is kept

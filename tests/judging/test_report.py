@@ -1,4 +1,4 @@
-"""05 on hostile names and untrained models, and the report that a real browser shows of it."""
+"""08 on hostile names and untrained models, and the report that a real browser shows of it."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from lib import chain, workspace
+from lib import runner, workspace
 from lib.data import pixels
 from lib.judging import report
 from lib.judging.wording import escape_text
@@ -61,7 +61,7 @@ def save_model(ws, name, weights):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory, prepare_set):
-    """A workspace of two classes, one always recognised by one model only, and 05 run on it."""
+    """A workspace of two classes, one always recognised by one model only, and 08 run on it."""
     root = tmp_path_factory.mktemp("report")
     rng = np.random.default_rng(0)
     for name, colour in zip(CLASSES, [(200, 60, 60), (60, 60, 200)]):
@@ -82,8 +82,8 @@ def judged(tmp_path_factory, prepare_set):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
         papermill.execute_notebook(
-            chain.NOTEBOOKS / "05_evaluation.ipynb",
-            ws.file("notebooks", "05_evaluation.ipynb"),
+            runner.NOTEBOOKS / "08_evaluation.ipynb",
+            ws.file("notebooks", "08_evaluation.ipynb"),
             kernel_name="python3",
             progress_bar=False,
         )

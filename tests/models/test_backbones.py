@@ -52,7 +52,7 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
 @pytest.mark.parametrize(
     ("name", "weights", "options", "error", "words"),
     [
-        ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", "ResNet50, "]),
+        ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
         ("MobileNet", None, {"alfa": 1}, ValueError, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
         (
             "MobileNet",

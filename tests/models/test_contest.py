@@ -98,12 +98,12 @@ def test_all_networks_compute_in_the_precision_that_was_chosen(prepared, network
     seen, load = [], contest.load_backbone
     told = lambda *arguments: seen.append(keras.config.dtype_policy().name) or load(*arguments)  # noqa: E731
     monkeypatch.setattr(contest, "load_backbone", told)
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy("mixed_float16")
     try:
         files = list_training(prepared)
         contest.gather_features(networks[2:], "imagenet", None, files, prepared, seed=0)
-        assert seen == ["mixed_bfloat16"] * 2
-        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert seen == ["mixed_float16"] * 2
+        assert keras.config.dtype_policy().name == "mixed_float16"
     finally:
         keras.config.set_dtype_policy("float32")
 

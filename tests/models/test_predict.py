@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from lib import predict, workspace
-from lib.data.new_pictures import list_new_pictures
+from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.judging import conformal
 from lib.judging.calibration import soften
@@ -122,7 +122,7 @@ def test_name_that_is_no_text_loses_no_answer(model_file, pictures, tmp_path, ca
 def test_address_is_echoed_as_it_was_given(model_file, capsys):
     address = "http://example.org//a/y.jpg"
     error = fail_to_predict(capsys, model_file, address)
-    assert f"{address} does not exist" in error and "IMAGES of 06" in error
+    assert f"{address} does not exist" in error and "IMAGES of 09" in error
 
 
 @pytest.fixture
@@ -165,6 +165,29 @@ def test_what_is_missing_is_named_and_nothing_is_written(
     errors = fail_to_predict(capsys, model, pictures, place, "--csv", tmp_path / "out.csv")
     assert all(word in errors for word in words), errors
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("missing", ["copy.keras", "copy.json", "red/000.png"])
+def test_wrong_path_is_answered_without_importing_tensorflow(missing, describe, pictures):
+    model, picture = describe({}), pictures / "red/000.png"
+    (picture if missing == "red/000.png" else model.with_name(missing)).unlink()
+    code = "import sys; from lib.predict import predict_pictures as predict; "
+    code += "sys.exit(predict(sys.argv[1:]) + 10 * ('tensorflow' in sys.modules))"
+    command = [sys.executable, "-c", code, str(model), str(picture)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=workspace.REPOSITORY)
+    assert run.returncode == 2 and missing in run.stderr, run.stderr
+
+
+def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capsys):
+    with pytest.raises(SystemExit):
+        predict.predict_pictures(["--help"])
+    for command in capsys.readouterr().out.splitlines()[-3:]:
+        program, arguments = command.split("lib.predict ")
+        assert program.split() == ["python", "-m"]
+        assert predict.open_parser().parse_args(arguments.split()).pictures
+        with pytest.raises(SystemExit):
+            predict.predict_pictures([*arguments.split(), "--prob"])
+    assert "unrecognized arguments: --prob" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -256,7 +279,7 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
     assert "no temperature is stored" in capsys.readouterr().err
     model = describe({"temperature": 1.7321}, "warm.keras")
     _, scaled = predict_to_csv(model, [pictures], tmp_path / "scaled.csv", *extra)
-    assert "scaled by the temperature 1.73 that 05 fitted" in capsys.readouterr().err
+    assert "scaled by the temperature 1.73 that 08 fitted" in capsys.readouterr().err
     answers = ["file", "label", "index", "label_2"]
     assert scaled[answers].equals(own[answers])
     logits = np.log(own[CLASS_NAMES].astype(float).to_numpy()) / 1.7321
@@ -321,7 +344,7 @@ def test_too_few_calibrating_pictures_give_sets_of_all_classes(
 @pytest.mark.parametrize(
     ("kept", "coverage", "words"),
     [
-        (None, 0.9, ["copy.json", "answer_sets", "05_evaluation"]),
+        (None, 0.9, ["copy.json", "answer_sets", "08_evaluation"]),
         ({"pictures": 3}, 0.9, ["copy.json", "answer_sets", "damaged"]),
         (KEPT, 0.009, ["--sets is 0.009", "from 0.01 to 0.9999"]),
         (KEPT, 0.99991, ["--sets is 0.99991"]),

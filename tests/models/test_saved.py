@@ -26,7 +26,7 @@ what, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 if what == "write":
     keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy("mixed_float16")
     backbone = keras.applications.MobileNet(
         include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3)
     )
@@ -167,7 +167,7 @@ def test_key_counts_wiring_and_precision_but_no_names():
 
     keys = [configs.make_key(build()) for _ in range(2)]
     assert keys[0] == keys[1]
-    others = [build("mixed_bfloat16"), build(twice=True), build(activation="relu6")]
+    others = [build("mixed_float16"), build(twice=True), build(activation="relu6")]
     assert len({keys[0], *map(configs.make_key, others)}) == 4
 
 

@@ -7,7 +7,7 @@ from lib.models import stages
 
 
 def put_head_on(backbone, side, num_classes=3, name="tiny_transfer"):
-    """Assemble a model in the form that 04 and 07 save."""
+    """Assemble a model in the form that 04 and 05 save."""
     pixels = keras.Input((side, side, 3), name="pixels")
     maps = backbone(pixels, training=False)
     pools = {4: layers.GlobalAveragePooling2D, 3: layers.GlobalAveragePooling1D}
@@ -145,7 +145,7 @@ def test_stage_begins_with_its_first_block_and_is_cut_where_little_is_kept():
 
 def test_unfrozen_are_the_stage_and_the_head_but_no_batch_normalisation():
     model = put_head_on(build_small_backbone(), 8)
-    # As 04 and 07 freeze it, and as it is loaded again.
+    # As 04 and 05 freeze it, and as it is loaded again.
     stages.find_backbone(model).trainable = False
     model = type(model).from_config(model.get_config())
     assert len(model.trainable_variables) == 2

@@ -4,16 +4,12 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
-from lib import machine, workspace
 from lib.data import generators, split
 from lib.data.split import identify_set
 from lib.models import predict, saved, training
@@ -40,19 +36,18 @@ class Death(keras.callbacks.Callback):
 def build_tiny(num_classes, activation="relu", optimizer=None, loss="categorical_crossentropy"):
     """Build a tiny model with dropout, the same one every time."""
     keras.utils.set_random_seed(3)
-    with machine.use_all_gpus():
-        model = keras.Sequential(
-            [
-                keras.Input((8, 8, 3)),
-                keras.layers.Rescaling(1 / 255),
-                keras.layers.Conv2D(4, 3, activation=activation),
-                keras.layers.Flatten(),
-                keras.layers.Dropout(0.5),
-                keras.layers.Dense(num_classes, activation="softmax"),
-            ],
-            name="tiny",
-        )
-        model.compile(optimizer or training.Adam(), loss, metrics=["accuracy"])
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation=activation),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(num_classes, activation="softmax"),
+        ],
+        name="tiny",
+    )
+    model.compile(optimizer or training.Adam(), loss, metrics=["accuracy"])
     return model
 
 
@@ -71,7 +66,6 @@ def train_tiny(
     optimizer=None,
     loss="categorical_crossentropy",
     class_weight=None,
-    tensorboard=False,
     **settings,
 ):
     """Train a tiny model with dropout on 24 augmented pictures."""
@@ -82,9 +76,7 @@ def train_tiny(
         model.fit = lambda *args, callbacks, **options: fit(
             *args, callbacks=[*callbacks, Death()], **options
         )
-    run = training.fit(
-        model, train, validation, ws, "tiny", epochs, settings, class_weight, tensorboard
-    )
+    run = training.fit(model, train, validation, ws, "tiny", epochs, settings, class_weight)
     return model, run
 
 
@@ -116,50 +108,13 @@ def test_resumed_training_equals_uninterrupted_training(prepared, capsys):
     pd.testing.assert_frame_equal(run.history[columns], expected.history[columns], rtol=1e-5)
 
 
-def train_on_two_devices(ws, die):
-    """Train as on two GPUs, on two logical devices of the CPU."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    machine.use_all_gpus = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
-    with pytest.raises(ValueError, match="BATCH_SIZE = 5.* 2 GPUs"):
-        train_tiny(ws)
-    _, run = train_tiny(ws, die=die, batch_size=6)
-    ws.save_table(run.history, "two_devices.csv")
-
-
-def test_training_on_two_devices_is_resumed(prepared):
-    for die in (True, False):
-        process = multiprocessing.get_context("spawn").Process(
-            target=train_on_two_devices, args=(prepared, die)
-        )
-        process.start()
-        process.join()
-        assert process.exitcode == (-signal.SIGKILL if die else 0)
-        if die:
-            (kept,) = (prepared.results / "checkpoints").iterdir()
-            with np.load(kept) as arrays:
-                before = arrays["history"]
-    history = pd.read_csv(prepared.results / "two_devices.csv").to_numpy()
-    assert len(before) == 2 and len(history) == 4 and np.allclose(history[:2], before)
-
-
-def test_two_devices_give_the_losses_of_one():
-    benchmark = workspace.REPOSITORY / "tests" / "benchmark.py"
-    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
-    run = subprocess.run(
-        [sys.executable, str(benchmark), "--devices"],
-        capture_output=True, text=True, env=environment,
-    )  # fmt: skip
-    assert float(run.stdout.split()[-1]) < 1e-4
-
-
 def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy("mixed_float16")
     model, run = train_tiny(prepared, epochs=1)
     save_tiny(model, run, prepared)
     keras.config.set_dtype_policy("float32")
     loaded = saved.load_model(prepared, "tiny")
-    assert {layer.compute_dtype for layer in model.layers} == {"bfloat16"}
+    assert {layer.compute_dtype for layer in model.layers} == {"float16"}
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     for weight, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
@@ -233,12 +188,12 @@ def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared,
     table = split.read_split(prepared).replace({"label": {"red": "rouge"}})
     prepared.save_table(table, "split.csv")
     save_tiny(*train_tiny(prepared, epochs=1), prepared)
-    assert "trained before" not in capsys.readouterr().out
+    assert "taken from" not in capsys.readouterr().out
     (about,) = saved.list_models(prepared)
     assert about["class_names"] == ["007", "NA", "rouge"]
 
 
-def test_chain_that_starts_anew_deletes_only_the_checkpoint_of_what_it_trains(
+def test_training_anew_deletes_only_the_checkpoint_of_what_it_trains(
     prepared, monkeypatch, capsys
 ):
     other = prepared.file("checkpoints", "other-0123456789abcdef.npz")
@@ -305,7 +260,7 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
         saved.list_models(prepared)
     assert "trained on other pictures" in capsys.readouterr().out
     _, again = train_tiny(prepared, epochs=1)
-    assert "trained before" not in capsys.readouterr().out and not again.history.equals(run.history)
+    assert "taken from" not in capsys.readouterr().out and not again.history.equals(run.history)
 
 
 def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(prepared):
@@ -370,7 +325,7 @@ def test_finished_training_is_taken_from_its_files_until_something_changes(
     model, run = train_tiny(prepared, 2, rate=1)
     save_tiny(model, run, prepared)
     again, taken = train_tiny(prepared, 2, rate=1)
-    assert "was trained before" in capsys.readouterr().out
+    assert "taken from the training of" in capsys.readouterr().out
     assert taken.taken and taken.history.equals(run.history) and again.optimizer.iterations == 0
     before = read_all(prepared.results)
     weights = zip(again.get_weights(), model.get_weights(), strict=True)
@@ -378,10 +333,10 @@ def test_finished_training_is_taken_from_its_files_until_something_changes(
     save_tiny(again, taken, prepared, ABOUT | {"seed": 4})
     assert read_all(prepared.results) == before
     train_tiny(prepared, 2, rate=1)
-    assert "was trained before" in capsys.readouterr().out
+    assert "taken from the training of" in capsys.readouterr().out
     for changed in (dict(rate=2), dict(rate=1, activation="sigmoid")):
         train_tiny(prepared, 2, **changed)
-        assert "was trained before" not in capsys.readouterr().out
+        assert "taken from" not in capsys.readouterr().out
 
 
 def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
@@ -407,26 +362,3 @@ def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
     again, _ = build()
     assert training.fit(again, *parts, prepared, "tiny", 2, {}).history.equals(run.history)
     assert (again.get_weights()[0] == head.get_weights()[0]).all()
-
-
-def test_tensorboard_gets_every_epoch_also_of_a_resumed_training(prepared):
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
-    train_tiny(prepared, epochs=3, tensorboard=True, rate=2)
-    process = multiprocessing.get_context("spawn").Process(
-        target=train_tiny, args=(prepared,), kwargs={"die": True, "tensorboard": True}
-    )
-    process.start()
-    process.join()
-    train_tiny(prepared, tensorboard=True)
-    found = {}
-    for path in sorted((prepared.results / "tensorboard/tiny/validation").iterdir()):
-        for record in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in record.summary.value:
-                found.setdefault(value.tag, []).append(record.step)
-    assert sorted(found["epoch_accuracy"]) == [0, 1, 2, 3], "and nothing of another training"
-
-
-def test_missing_tensorboard_is_said_before_the_training(prepared, monkeypatch):
-    monkeypatch.setattr(training, "find_versions", lambda packages: {})
-    with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
-        train_tiny(prepared, epochs=1, tensorboard=True)

@@ -1,0 +1,61 @@
+"""The stores of pictures, and their copies beside results on Google Drive."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from lib.data.pictures import LOADER_VERSION
+from lib.data.quality import FACTS
+from lib.data.store import SHARDS, Store, open_store
+from lib.storage import is_on_drive, whole_file
+
+# What earlier versions have left: stores of other formats, and those of other loaders.
+OLDER = ["pixels_*.*", "features_*.f32", "loader_[0-9]*/*.*"]
+OLDER += [f"loader_{version}" for version in range(LOADER_VERSION)]
+
+
+def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
+    """Open the stores of the facts, as size 0, and of the pixels of each size."""
+    sized = {s: open_store(scratch, f"pixels_{s}", np.uint8, (s, s, 3)) for s in image_sizes}
+    return {0: open_store(scratch, "facts", FACTS)} | sized
+
+
+def keep_copies(ws, image_sizes) -> None:
+    """Keep each store beside results that lie on Google Drive; do nothing elsewhere."""
+    if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
+        copies = _find_copies(ws)
+        remove_older_stores(copies)
+        for store in open_stores(ws.scratch, image_sizes).values():
+            copied = copies / store.name
+            _copy_shards(store.folder, copied)
+            for shard in copied.glob(SHARDS):
+                if not (store.folder / shard.name).exists():  # It was damaged.
+                    shard.unlink()
+
+
+def restore_copies(ws, image_sizes) -> None:
+    """Bring what scratch lacks back from Google Drive."""
+    for store in open_stores(ws.scratch, image_sizes).values():
+        _copy_shards(_find_copies(ws) / store.name, store.folder)
+
+
+def _copy_shards(source: Path, target: Path) -> None:
+    for shard in source.glob(SHARDS):
+        if not (target / shard.name).exists():
+            target.mkdir(parents=True, exist_ok=True)
+            with whole_file(target / shard.name) as part:
+                shutil.copyfile(shard, part)
+
+
+def _find_copies(ws) -> Path:
+    return ws.results.with_name(f"{ws.results.name}_pixels")
+
+
+def remove_older_stores(folder: Path) -> None:
+    """Remove what earlier versions have kept in a folder, and name it in one line."""
+    found = [path for pattern in OLDER for path in folder.glob(pattern) if path.suffix != ".lock"]
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if found:
+        print(f"Removed stores of an earlier version: {', '.join(map(str, found))}.")
