@@ -125,9 +125,8 @@ def choose_notebooks(only: list[str], beyond: bool = False) -> list[str]:
     """
     names, chosen = runner.list_notebooks(), set()
     for word in only:
-        start = f"{int(word):02d}_" if word.isdecimal() else word
-        found = {n for n in names if (n.startswith(start) if word.isdecimal() else word in n)}
-        if not found:
+        part = f"{int(word):02d}_" if word.isdecimal() else word
+        if not (found := {name for name in names if part in name}):
             raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
         chosen |= found
     return [n for n in names if (n in chosen if only else beyond or not n.startswith(BEYOND))]

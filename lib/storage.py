@@ -97,14 +97,14 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
 
 
 def mount_drive() -> None:
-    """Mount Google Drive when a person works in Colab; do nothing elsewhere.
-
-    Mounting asks for permission through the browser, so a headless run finds Drive mounted.
-    """
+    """Ask a person who works in Colab to mount Google Drive; do nothing elsewhere."""
     if "google.colab" in sys.modules and not (DRIVE / "MyDrive").exists():
         from google.colab import drive
 
-        drive.mount(str(DRIVE))
+        try:
+            drive.mount(str(DRIVE))
+        except Exception as error:  # Colab has several for a person who refuses.
+            print(f"Google Drive is not mounted ({error}): the demo, on this machine alone.")
 
 
 def flush_drive(ws) -> None:
@@ -124,20 +124,26 @@ def flush_drive(ws) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path, timeout: float = -1):
+def lock(path: Path, timeout: float | None = None):
     """Hold a lock file while the block runs; the system frees it when this process dies.
 
-    Not every mounted drive has locks: there one process works at a time. After `timeout` seconds, if
-    not -1, of waiting for another process it raises a filelock.Timeout.
+    Not every mounted drive has locks: there one process works at a time. Who waits longer than two
+    seconds says so; after `timeout` seconds, where that is given, it raises a filelock.Timeout.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         # A lock that is a mere file would outlive a killed process; older versions have none.
-        held = filelock.FileLock(path, timeout=timeout, fallback_to_soft=False)
+        held = filelock.FileLock(path, fallback_to_soft=False)
     except TypeError:
-        held = filelock.FileLock(path, timeout=timeout)
+        held = filelock.FileLock(path)
     with contextlib.suppress(NotImplementedError), _where_supported():
-        held.acquire(poll_interval=0.01)
+        try:
+            held.acquire(2 if timeout is None else timeout, poll_interval=0.01)
+        except filelock.Timeout:
+            if timeout is not None:
+                raise
+            print(f"Another run is at work on {path.with_suffix('')}: waiting for it.", flush=True)
+            held.acquire(poll_interval=0.1)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The workspace: where pictures, results and scratch of one run lie; reading and writing results."""
+"""The workspace: where pictures, results and scratch of one run lie."""
 
 import json
 import os
@@ -99,7 +99,8 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     """
     named, drive = paths_file or os.environ.get("DRIVE_PATHS"), storage.DRIVE / "MyDrive"
     if not named and ASKED not in os.environ:
-        _ask_for_drive()
+        os.environ[ASKED] = "1"
+        storage.mount_drive()
     usual = (REPOSITORY / "drive_paths.json", drive / "drive_paths.json", DEMO_PATHS)
     found = Path(named) if named else next(path for path in usual if path.exists())
     found = DEMO_PATHS if str(named) == "demo" else found
@@ -121,14 +122,6 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     return ws
 
 
-def _ask_for_drive() -> None:
-    os.environ[ASKED] = "1"
-    try:
-        storage.mount_drive()
-    except Exception as error:  # Colab has several for a person who refuses.
-        print(f"Google Drive is not mounted ({error}): the demo, on this machine alone.")
-
-
 def _read_paths(path: Path) -> dict[str, str]:
     _check_exists(path, "It should be a copy of drive_paths.example.json with your own folders.")
     try:
@@ -144,8 +137,8 @@ def _read_paths(path: Path) -> dict[str, str]:
             raise ValueError(f'{path}: unknown key "{key}"{suggest(key, known)}')
         if not isinstance(value, str) or not value.strip():
             raise ValueError(f'{path}: "{key}" must be the path of a folder or file, in quotes.')
-    if missing := [key for key in REQUIRED if key not in paths]:
-        raise ValueError(f'{path}: the key "{missing[0]}" is missing. Keys needed: {REQUIRED}.')
+    for key in {*REQUIRED} - {*paths}:
+        raise ValueError(f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.')
     return paths
 
 

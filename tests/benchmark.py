@@ -696,8 +696,8 @@ def measure_contest(ws, pairs: int) -> dict:
     images = pixels.open_pixels(ws, train.file, 224)
 
     def forget():
-        for file in ws.scratch.glob("*/features_*"):
-            file.unlink()
+        for store in ws.scratch.glob("*/features_*/"):
+            shutil.rmtree(store)
 
     def judge(features):
         groups, count = np.arange(len(y_true)), y_true.max() + 1

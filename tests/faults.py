@@ -32,7 +32,7 @@ from conftest import draw_noisy_classes
 from PIL import Image
 
 from lib import chain, workspace
-from lib.data import demo, pictures
+from lib.data import demo, pictures, pixels
 
 SMALL = (
     """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet -p WEIGHTS null
@@ -166,13 +166,71 @@ def survive_signals(count: int, root: Path, most: float = 40, seconds=5, seed: i
         started = time.perf_counter()
         process.send_signal(asked)
         output, _ = process.communicate()
-        _, alive = psutil.wait_procs(children, timeout=max(0, started + seconds - time.perf_counter()))
+        _, alive = psutil.wait_procs(
+            children, timeout=max(0, started + seconds - time.perf_counter())
+        )
         taken = time.perf_counter() - started
         left = [*paths.parent.rglob("*.part.*"), *paths.parent.rglob("being_read_*")]
         line = "stopped; the same command goes on from here\n"
         well = process.returncode == 128 + asked and output.endswith(line) and taken <= seconds
         survived += well and not alive and not left and "Traceback" not in output
         print(f"{asked} {process.returncode} {taken:.1f} s {output} {left}", file=sys.stderr)
+    return survived
+
+
+def survive_crowds(count: int, root: Path) -> int:
+    """Run as many chains at once on one scratch folder, each with results of its own.
+
+    Returns:
+        Chains that ended well with the tables of one alone, where every pixel kept is right.
+    """
+    arguments, tables = (
+        ["--only", "01", "-p", "IMAGE_SIZES", "[32]"],
+        ("split", "checks", "pictures"),
+    )
+    alone = make_paths(root, per_class=60)
+    finish(start_chain(alone, arguments))
+    paths = make_paths(root, scratch="shared", per_class=60)
+    results = [root / f"r{number}" for number in range(count)]
+    running = [start_chain(paths, [*arguments, "--results", str(place)]) for place in results]
+    survived, ws = 0, workspace.open(paths)
+    for process, place in zip(running, results):
+        output, _ = process.communicate()
+        same = all(
+            (place / f"{name}.csv").read_bytes() == (root / f"r/{name}.csv").read_bytes()
+            for name in tables
+        )
+        survived += process.returncode == 0 and same
+        print(f"{survived} {output}", file=sys.stderr)
+    files = pd.read_csv(root / "r/split.csv", dtype=str, keep_default_na=False).file
+    kept = pixels.open_pixels(ws, files, 32)[:]
+    right = all((kept[k] == pictures.load(ws.train / f, 32)).all() for k, f in enumerate(files))
+    return survived * right
+
+
+def survive_damage(count: int, root: Path) -> int:
+    """Damage a file in every store of a finished chain, in turn by a flip, a cut and its removal.
+
+    Returns:
+        Chains that trained anew after that to all files and numbers of the undisturbed one.
+    """
+    paths, survived = make_paths(root, per_class=30), 0
+    finish(start_chain(paths, SMALL))
+    expected, rng = read_numbers(root / "r"), random.Random(0)
+    for number in range(count):
+        damaged = []
+        for folder in sorted((root / "s").glob("loader_*/*/")):
+            shard = rng.choice(sorted(folder.glob("*.shard")))
+            content = bytearray(shard.read_bytes())
+            content[rng.randrange(len(content))] ^= 1
+            kept = (content, content[: len(content) // 2], None)[number % 3]
+            shard.unlink() if kept is None else shard.write_bytes(kept)
+            damaged.append(folder.name)
+        process = start_chain(paths, [*SMALL, "--anew"])
+        output, _ = process.communicate()
+        different = list_differences(read_numbers(root / "r"), expected)
+        survived += process.returncode == 0 and not different and len(damaged) > 2
+        print(f"{survived} of {number + 1} {damaged} {output} {different}", file=sys.stderr)
     return survived
 
 
@@ -531,6 +589,18 @@ COUNTED = {
         "at random moments",
         10,
         survive_signals,
+    ),
+    "crowds": (
+        "chains at once on one scratch folder give the tables of one alone, and right pixels",
+        "eight chains `--only 01`, started together",
+        8,
+        survive_crowds,
+    ),
+    "damage": (
+        "what is damaged in a store is made anew, to the same files and numbers",
+        "a bit flipped, a file cut or removed in every store; then `--anew`",
+        3,
+        survive_damage,
     ),
     "disks": (
         "a disk that fills up is named, files stay whole, the chain goes on later",

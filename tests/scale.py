@@ -5,6 +5,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from dataclasses import replace
@@ -16,8 +17,7 @@ from benchmark import draw_thumbnails, run_watched, time_call
 
 from lib import cluster, workspace
 from lib.data import pixels
-from lib.data.arrays import INDEX
-from lib.data.reading import open_stores
+from lib.data.store import INDEX, Selection
 from lib.models import backbones, extraction
 
 TWO, SIZES = "local:2", [160, 224]
@@ -60,12 +60,13 @@ started = time.perf_counter()
 pairs = hashes.find_candidates(thumbnails)
 assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
 """,
-    "`Batches`: the store of pixels at side 160 opened and checked, 1,000 batches of 32": """
-from lib.data import generators, reading
-store = reading.open_stores(folder, [160])[160]
-digests = [f"{k:032x}" for k in range(count)]
+    "`Batches`: the store of pixels at side 160 opened, 1,000 batches of 32": """
+from lib.data import generators, pixels
+from lib.data.store import Selection
+digests = np.array([f"{k:032x}" for k in range(count)])
 started = time.perf_counter()
-images = store.select(digests)
+images = Selection(pixels.open_stores(folder, [160])[160], digests)
+print(f"opened in {time.perf_counter() - started:.1f} s", file=sys.stderr)
 batches = generators.Batches(images, np.arange(count) % 1000, 1000, 32, seed=0)
 for index in range(min(1000, len(batches))):
     batches[index]
@@ -102,7 +103,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     extractor, few = backbones.build_extractor(backbone), names[:2000]
     prepared = pixels.prepare(ws.train, few, [224], ws.scratch, TWO)
-    images = open_stores(ws.scratch, [224])[224].select(prepared.digest)
+    images = Selection(pixels.open_stores(ws.scratch, [224])[224], prepared.digest.to_numpy(str))
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):
         for count in (2, 1):
@@ -150,9 +151,9 @@ def time_preparation(ws, names: list[str], address: str | None) -> float:
 
 
 def compute_anew(extractor, images, ws) -> None:
-    """Compute features of pictures under names that no store has."""
-    names = np.array([f"{time.perf_counter()} {number}"[-32:] for number in range(len(images))])
-    extraction.cached_features(extractor, replace(images, digests=names), ws)
+    """Compute features of pictures into a scratch folder of their own."""
+    with tempfile.TemporaryDirectory(dir=ws.scratch) as scratch:
+        extraction.cached_features(extractor, images, replace(ws, scratch=Path(scratch)))
 
 
 def compare_sides(what: str, sides: dict) -> dict:
@@ -187,16 +188,17 @@ def measure_million(root: Path):
 
 
 def make_pictures(folder: Path, count: int) -> None:
-    """Make empty files in 1,000 class folders, and a store of pixels that is one hole."""
+    """Make empty files in 1,000 class folders, and a store of pixels whose shards are holes."""
     for name in range(1000):
         (folder / f"train/class_{name:04d}").mkdir(parents=True)
     for number in range(count):
         (folder / f"train/class_{number % 1000:04d}/{number:07d}.jpg").touch()
-    store = open_stores(folder, [160])[160]
-    store.rows.parent.mkdir()
-    with store.rows.open("wb") as file:
-        file.truncate(count * store.row_bytes)
-    index = np.zeros(count, INDEX)
-    index["digest"] = [f"{k:032x}" for k in range(count)]
-    index["crc"] = zlib.crc32(bytes(store.row_bytes))
-    index.tofile(store.index)
+    store = pixels.open_stores(folder, [160])[160]
+    store.folder.mkdir(parents=True)
+    for start in range(0, count, pixels.BLOCK):
+        index = np.zeros(min(pixels.BLOCK, count - start), INDEX)
+        index["digest"] = [f"{start + k:032x}" for k in range(len(index))]
+        index["crc"] = zlib.crc32(bytes(store.row_bytes))
+        with (store.folder / f"{start:032x}.shard").open("wb") as file:
+            np.save(file, index)
+            file.truncate(file.tell() + len(index) * store.row_bytes)

@@ -235,7 +235,7 @@ def test_pixels_that_find_no_room_leave_a_store_that_goes_on(prepared, draw_clas
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limit[1]))
     try:
-        with pytest.raises(OSError, match=r"\.rows could not be written.*free there"):
+        with pytest.raises(OSError, match=r"\.shard could not be written.*free there"):
             pixels.prepare(prepared.train, files, [8], prepared.scratch)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -280,12 +280,9 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
         process.join()
         with np.load(ws.results / "outcome.npz", allow_pickle=False) as arrays:
             kept = b"".join(arrays[name].tobytes() for name in sorted(arrays))
-        files = [
-            ws.results / "split.csv",
-            ws.results / "pictures.csv",
-            ws.scratch / "loader_3/pixels_8.rows",
-        ]
-        outcomes.append([kept, *(path.read_bytes() for path in files)])
+        files = [ws.results / name for name in ("split.csv", "pictures.csv")]
+        images = pixels.open_pixels(ws, sorted(read_split(ws).file), 8)[:]
+        outcomes.append([kept, *(path.read_bytes() for path in files), images.tobytes()])
     assert outcomes[0] == outcomes[1]
     prepare_and_split(ws, seed=4)
     assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], "another seed, another split"

@@ -3,6 +3,8 @@ import fcntl
 import json
 import shutil
 import sys
+import threading
+import time
 from dataclasses import replace
 from unittest import mock
 
@@ -124,7 +126,9 @@ def test_a_person_who_refuses_to_mount_drive_is_asked_once_and_gets_the_demo(
     monkeypatch, tmp_path, capsys
 ):
     refuse = mock.Mock(side_effect=ValueError("mount failed"))
-    monkeypatch.setattr(storage, "mount_drive", refuse)
+    colab = mock.Mock(drive=mock.Mock(mount=refuse))
+    monkeypatch.setitem(sys.modules, "google", mock.Mock(colab=colab))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
     assert all(workspace.open() == workspace.open("demo") for _ in range(2))
     assert refuse.call_count == 1
@@ -133,9 +137,7 @@ def test_a_person_who_refuses_to_mount_drive_is_asked_once_and_gets_the_demo(
 
 def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(monkeypatch, tmp_path, ws):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    demo = replace(
-        ws, train=tmp_path / "demo/pictures/train", test=tmp_path / "demo/pictures/test"
-    )
+    demo = replace(ws, train=tmp_path / "demo/pictures/train", test=tmp_path / "demo/pictures/test")
     assert demo.is_demo and not demo.test.exists()
     folder = sources.open_folder(demo, "test")
     assert folder == demo.test and len(list(folder.glob("*.jpg"))) == 20 and demo.train.exists()
@@ -169,11 +171,22 @@ def test_where_files_have_no_locks_the_work_is_done_without(code, tmp_path, monk
     assert done and refuse.called
 
 
+def test_who_waits_for_another_says_so(tmp_path, capsys):
+    with storage.lock(tmp_path / "work.lock"):
+        other = threading.Thread(target=lambda: storage.lock(tmp_path / "work.lock").__enter__())
+        other.start()
+        time.sleep(2.3)
+    other.join()
+    assert f"Another run is at work on {tmp_path / 'work'}" in capsys.readouterr().out
+
+
 def test_missing_results_file_names_the_notebook_to_run(ws):
     with pytest.raises(FileNotFoundError, match="split.csv.*01_data_prep.*first.$"):
         ws.existing("split.csv", made_by="01_data_prep")
     with mock.patch.dict(sys.modules, {"google.colab": mock.Mock()}):
-        with pytest.raises(FileNotFoundError, match="01_data_prep.*machine of its own: mount Google"):
+        with pytest.raises(
+            FileNotFoundError, match="01_data_prep.*machine of its own: mount Google"
+        ):
             ws.existing("split.csv", made_by="01_data_prep")
     ws.file("split.csv").write_text("")
     assert ws.existing("split.csv", made_by="01_data_prep") == ws.results / "split.csv"

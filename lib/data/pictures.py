@@ -89,7 +89,11 @@ def read_file(path: Path):
     except OSError as error:
         raise PictureError("unreadable", path) from error
     folder = os.environ.get(BEING_READ)
-    with NamedTemporaryFile(dir=folder, suffix=".reading", buffering=0) if folder else io.BytesIO() as mark:
+    with (
+        NamedTemporaryFile(dir=folder, suffix=".reading", buffering=0)
+        if folder
+        else io.BytesIO() as mark
+    ):
         with suppress(OSError):  # on a full disk, say
             mark.write(os.fsencode(path))
         yield data

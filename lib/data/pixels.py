@@ -77,14 +77,14 @@ def read_block(names: list, folder: Path, stores: dict[int, Store]) -> list[tupl
         try:
             with pictures.read_file(folder / name) as data:
                 digest = hashlib.sha256(data).hexdigest()[:32]
-                lacking = [size for size in stores if digest not in stores[size]]
+                lacking = [size for size in stores if digest not in stores[size].places]
                 for size, row in _make_rows(data, lacking).items():
                     made[size][digest] = row
             told.append((digest, ""))
         except pictures.PictureError as error:
             told.append((digest, error.problem))
     for size, rows in made.items():
-        stores[size].write(rows)
+        stores[size].put(rows)
     return told
 
 

@@ -84,7 +84,10 @@ def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
     """
     _, first, groups = np.unique(groups, return_index=True, return_inverse=True)
     if len(first) < folds:
-        raise ValueError(f"Add pictures: {folds} folds need as many groups, here are {len(first)}.")
+        raise ValueError(
+            f"{len(groups)} pictures are {len(first)} groups (copies, look-alikes, given ones): too "
+            f"few to be dealt into {folds} folds. Add other pictures."
+        )
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(np.asarray(y_true)[first][order], kind="stable")]
     fold = np.empty(len(first), int)

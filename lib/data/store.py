@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +43,6 @@ class Store:
     def __len__(self) -> int:
         return len(self.places)
 
-    def __contains__(self, digest: str) -> bool:
-        return digest in self.places
-
     def refresh(self) -> None:
         """Take in what any process has written, and leave out what was removed, since."""
         with self.one_changes:
@@ -57,11 +53,13 @@ class Store:
                 try:
                     index = np.load(self.folder / name)
                     digests, crcs = index["digest"].astype(str).tolist(), index["crc"].tolist()
+                except OSError:  # It was removed meanwhile, or can't be read now.
+                    continue
                 except Exception:  # Damage shows itself in many ways.
                     self._leave_out(name, damaged=True)
                     continue
                 self.shards[name] = len(index)
-                self.places |= zip(digests, zip(repeat(name), range(len(index)), crcs))
+                self.places |= zip(digests, [(name, row, crc) for row, crc in enumerate(crcs)])
 
     def _leave_out(self, name: str, damaged=False) -> None:
         if damaged:
@@ -73,27 +71,27 @@ class Store:
             self.places = {k: place for k, place in self.places.items() if place[0] != name}
 
     def find_missing(self, digests, check=False) -> list[str]:
-        """Return the digests that have no row, each once, in order; `check` reads those that have."""
+        """Return the digests that have no row, each once, in order; `check` reads all others."""
         self.refresh()
         for digest in digests if check else ():
             with suppress(KeyError):
                 self[digest]
-        return [digest for digest in dict.fromkeys(digests) if digest not in self]
+        return [digest for digest in dict.fromkeys(digests) if digest not in self.places]
 
     def __getitem__(self, digests) -> np.ndarray:
         """Return the row of a digest, or of several (n, *shape); a KeyError where one is missing."""
         if isinstance(digests, str):
-            return self._read(digests)
+            return self._get_row(digests)
         rows = np.empty((len(digests), *self.shape), self.dtype)
         for number, digest in enumerate(digests):
-            rows[number] = self._read(digest)
+            rows[number] = self._get_row(digest)
         return rows
 
-    def _read(self, digest: str) -> np.ndarray:
+    def _get_row(self, digest: str) -> np.ndarray:
         name, number, crc = self.places[digest]
         try:
             row = self._map(name)[number]
-        except (OSError, ValueError, OverflowError):  # of a shard that was cut or removed
+        except (FileNotFoundError, ValueError, OverflowError):  # It was removed or cut.
             row = b""
         if (digest not in self.checked or not len(row)) and zlib.crc32(row) != crc:
             self._leave_out(name, damaged=True)
@@ -112,7 +110,7 @@ class Store:
         rows = np.asarray(np.memmap(path, self.dtype, "r", start, (count, *self.shape)))
         return self.maps.setdefault(name, rows)
 
-    def write(self, rows: dict[str, np.ndarray]) -> None:
+    def put(self, rows: dict[str, np.ndarray]) -> None:
         """Write rows, by digest, as a shard; an OSError names the file that could not be written."""
         if not rows:
             return

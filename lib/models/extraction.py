@@ -87,7 +87,7 @@ def compute_block(images: Selection, store: Store, network) -> None:
             network = _load_folded(network)
         parts = [slice(k, k + FEATURE_BATCH) for k in range(0, len(images), FEATURE_BATCH)]
         features = np.concatenate([compute_batch(network, images[part]) for part in parts])
-    store.write(dict(zip(images.digests.tolist(), features)))
+    store.put(dict(zip(images.digests.tolist(), features)))
 
 
 def measure_speed(extractor: keras.Model, images) -> float:

@@ -93,7 +93,7 @@ def test_picture_that_fails_at_one_size_is_unusable_at_all(ws, draw_classes, mon
 
 def prepare_and_die(folder, files, scratch, doomed, call):
     """Prepare pictures in blocks of 32 and die by kill -9 when `doomed` is called that often."""
-    place = {"decode": pictures, "write": Store}[doomed]
+    place = {"decode": pictures, "put": Store}[doomed]
     real, calls = getattr(place, doomed), []
 
     def count_and_die(*arguments):
@@ -107,7 +107,7 @@ def prepare_and_die(folder, files, scratch, doomed, call):
     pixels.prepare(folder, files, [8, 12], scratch)
 
 
-@pytest.mark.parametrize(("doomed", "call"), [("decode", 200), ("write", 8)])
+@pytest.mark.parametrize(("doomed", "call"), [("decode", 200), ("put", 8)])
 def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     ws, draw_classes, doomed, call
 ):

@@ -33,7 +33,7 @@ def fill(folder, numbers, block=5, pause=0.0):
     store = open_pixels(folder)
     for start in range(0, len(numbers), block):
         digests = store.find_missing(make_digests(numbers[start : start + block]))
-        store.write({digest: make_row(digest) for digest in digests})
+        store.put({digest: make_row(digest) for digest in digests})
         time.sleep(pause)
 
 
@@ -80,7 +80,7 @@ def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
     fill(tmp_path, [1, 2])
     reader, (third,) = open_pixels(tmp_path), make_digests([3])
     fill(tmp_path, [3])
-    assert third not in reader and len(reader) == 2
+    assert third not in reader.places and len(reader) == 2
     assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
     assert np.array_equal(reader[third], make_row(third))
 
@@ -95,7 +95,8 @@ def test_unfinished_file_beside_the_shards_is_none_of_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["flipped byte", "zeroed page", "cut", "cut index", "emptied", "flipped index", "gone"]
+    "damage",
+    ["flipped byte", "zeroed page", "cut", "cut index", "emptied", "flipped index", "gone"],
 )
 def test_damage_is_seen_when_a_row_is_read_and_mended(tmp_path, damage, capsys):
     fill(tmp_path, range(20), 10)
@@ -144,7 +145,7 @@ def test_threads_share_one_store(tmp_path):
     def work(first):
         for number in range(first, first + 40):
             (digest,) = make_digests([number])
-            store.write({digest: make_row(digest)})
+            store.put({digest: make_row(digest)})
             store.refresh()
             if not np.array_equal(store[digest], make_row(digest)):
                 wrong.append(digest)
@@ -180,20 +181,22 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
 def test_rows_without_a_shape_are_kept_too(tmp_path):
     facts = np.array([(3, 0.5), (4, 0.25)], [("width", "u4"), ("contrast", "f4")])
     first, second = make_digests([1, 2])
-    Store(tmp_path, facts.dtype).write({first: facts[0], second: facts[1]})
+    Store(tmp_path, facts.dtype).put({first: facts[0], second: facts[1]})
     store = Store(tmp_path, facts.dtype)
     assert (store[[second, first]] == facts[::-1]).all() and store[[]].shape == (0,)
 
 
 def test_stores_of_earlier_versions_are_removed_in_one_line_and_no_others(tmp_path, capsys):
     old = ["loader_1/facts.rows", "pixels_160.u8", "pixels_160.csv", "features_12ab.f32"]
-    old += [f"loader_{stores.LOADER_VERSION}/pixels_160.{end}" for end in ("rows", "index", "shards")]
+    old += [
+        f"loader_{stores.LOADER_VERSION}/pixels_160.{end}" for end in ("rows", "index", "shards")
+    ]
     mine = ["kernel.log", "pictures/x.jpg", f"loader_{stores.LOADER_VERSION}/preparing.lock"]
     for name in (*old, *mine):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     store = open_store(tmp_path, "pixels_160", np.uint8, SHAPE)
-    store.write({digest: make_row(digest) for digest in make_digests([1])})
+    store.put({digest: make_row(digest) for digest in make_digests([1])})
     copies_on_drive.remove_older_stores(tmp_path)
     assert not any((tmp_path / name).exists() for name in old)
     assert all((tmp_path / name).exists() for name in mine)

@@ -4,8 +4,8 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from lib.data.store import SHARDS, Selection, Store
 
+from lib.data.store import SHARDS, Selection, Store
 from lib.models import extraction
 
 
@@ -18,8 +18,11 @@ def extractor():
 @pytest.fixture
 def images(tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (140, 8, 8, 3), dtype=np.uint8)
-    store, digests = Store(tmp_path / "pixels", np.uint8, (8, 8, 3)), [f"{k:032x}" for k in range(140)]
-    store.write(dict(zip(digests, rows)))
+    store, digests = (
+        Store(tmp_path / "pixels", np.uint8, (8, 8, 3)),
+        [f"{k:032x}" for k in range(140)],
+    )
+    store.put(dict(zip(digests, rows)))
     store.refresh()
     return Selection(store, np.array(digests[:70][::-1]))
 
@@ -103,7 +106,9 @@ def test_another_architecture_of_the_same_weights_does_not_share_features(change
     other = build(*changed[change])
     features = extraction.cached_features(other, images, ws)
     expected = np.asarray(other.predict_on_batch(images[:32]), np.float32)
-    assert features.store.name != first.store.name and np.allclose(features[:32], expected, atol=1e-3)
+    assert features.store.name != first.store.name and np.allclose(
+        features[:32], expected, atol=1e-3
+    )
 
 
 def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypatch):

@@ -102,7 +102,7 @@ def test_finished_fine_tuning_is_taken_from_its_files_by_the_whole_model(prepare
     with saved.save(model, run, prepared, NAME, ABOUT) as loaded:
         assert_same_weights(model, loaded, atol=0)
     again, taken = fine_tune(prepared, on_maps=True)
-    assert taken.taken and "trained before" in capsys.readouterr().out
+    assert taken.taken and "taken from the training of" in capsys.readouterr().out
     assert_same_weights(again, model, atol=0)
     _, other = fine_tune(prepared, on_maps=True, rate=0.02)
     assert not other.taken

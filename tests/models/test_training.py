@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 
 import keras
 import numpy as np
@@ -193,9 +194,7 @@ def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared,
     assert about["class_names"] == ["007", "NA", "rouge"]
 
 
-def test_training_anew_deletes_only_the_checkpoint_of_what_it_trains(
-    prepared, monkeypatch, capsys
-):
+def test_training_anew_deletes_only_the_checkpoint_of_what_it_trains(prepared, monkeypatch, capsys):
     other = prepared.file("checkpoints", "other-0123456789abcdef.npz")
     other.touch()
     train_tiny(prepared, epochs=1)
@@ -337,6 +336,45 @@ def test_finished_training_is_taken_from_its_files_until_something_changes(
     for changed in (dict(rate=2), dict(rate=1, activation="sigmoid")):
         train_tiny(prepared, 2, **changed)
         assert "taken from" not in capsys.readouterr().out
+
+
+def define(monkeypatch, tmp_path, source):
+    """Define a function as a notebook does: in the module __main__, in a cell that has its lines."""
+    cell = tmp_path / f"cell_{len(list(tmp_path.glob('cell_*')))}.py"
+    cell.write_text(source)
+    space = {"keras": keras, "__name__": "__main__"}
+    exec(compile(source, cell, "exec"), space)
+    for name in set(space) - {"keras", "__name__", "__builtins__"}:
+        monkeypatch.setattr(sys.modules["__main__"], name, space[name], raising=False)
+    return space
+
+
+LOSS = "def own_loss(y, p):\n    return {} * weigh(y, p)\n"
+HELPER = "def weigh(y, p):\n    return {} * keras.losses.categorical_crossentropy(y, p)\n"
+
+
+def test_own_function_that_was_edited_trains_anew_and_so_does_what_it_calls(
+    prepared, monkeypatch, tmp_path, capsys
+):
+    for factor, other, is_taken in ((1, 1, None), (1, 1, True), (2, 1, False), (2, 3, False)):
+        for source in (HELPER.format(other), "def unused():\n    return 1\n" * factor):
+            helper = define(monkeypatch, tmp_path, source)
+        loss = define(monkeypatch, tmp_path, LOSS.format(factor))["own_loss"]
+        monkeypatch.setitem(loss.__globals__, "weigh", sys.modules["__main__"].weigh)
+        model, run = train_tiny(prepared, 1, loss=loss)
+        save_tiny(model, run, prepared)
+        assert run.taken == bool(is_taken) and helper
+    assert "taken from the training of" in capsys.readouterr().out
+
+
+def test_weights_of_losses_and_the_learning_rate_decide_what_is_taken(prepared):
+    for options in ({}, {"loss_weights": [2.0]}):
+        train, validation = generators.pair(prepared, 8, 5, seed=3)
+        model = build_tiny(train.num_classes)
+        model.compile(training.Adam(), "categorical_crossentropy", metrics=["accuracy"], **options)
+        run = training.fit(model, train, validation, prepared, "tiny", 1, {})
+        assert not run.taken
+        save_tiny(model, run, prepared)
 
 
 def test_finished_head_is_taken_out_of_the_model_that_it_was_saved_in(prepared):
