@@ -5,6 +5,7 @@ import io
 import multiprocessing
 import os
 import platform
+import re
 import signal
 import sys
 import tempfile
@@ -24,7 +25,8 @@ from lib import storage, workspace
 from lib.data.pictures import BEING_READ
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
-ANEW = "--anew trains again"  # how notebooks say that they took what was there
+# A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
+BAR = re.compile(r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)")
 
 
 def list_notebooks() -> list[str]:
@@ -79,22 +81,20 @@ def lock_results(ws):
 
 
 class Shown(io.TextIOBase):
-    """A file whose last line stands on the terminal, behind the name of the notebook that writes it."""
+    """A file for progress bars that tells on the terminal, in the line of its notebook, how far it is."""
 
     def __init__(self, name: str):
         self.name = name
 
     def write(self, text: str) -> None:
-        """Show the last line, say of a progress bar."""
-        if lines := text.replace("\r", "\n").strip().splitlines():
-            print(f"\r\033[K{self.name:<22} … {lines[-1][:90]}", end="", flush=True)
+        """Show the cell; of a bar the share that is done, the time left and, in training, the epoch."""
+        if bars := list(BAR.finditer(text)):
+            words = ", ".join(filter(None, bars[-1].groups()))
+            print(f"\r\033[K{self.name:<22} … {words}", end="", flush=True)
 
 
 def run_notebooks(ws, names: list[str], parameters: dict) -> None:
-    """Execute notebooks in order, one line each; stop at the first RuntimeError of `run_notebook`.
-
-    The parameters are, for each name, {parameter: value}.
-    """
+    """Execute notebooks in order, one line each, with {parameter: value} for each name."""
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
     for name in names:
@@ -115,12 +115,11 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
 def run_notebook(ws, name: str, parameters: dict) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    Returns the lines in which it says what it took from earlier trainings. A RuntimeError, which
-    names notebook, cell and error, says that it failed.
+    Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.
     """
     log, failure, written = ws.scratch / "kernel.log", None, str(NOTEBOOKS / f"{name}.ipynb")
     shown = Shown(name) if sys.stdout.isatty() else None
-    bar = {"file": shown, "bar_format": "cell {n_fmt} of {total_fmt}", "initial": 1}
+    bar = {"file": shown, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     # Every file is whole at the end, and TensorFlow takes its time to leave.
     options = {"kernel_name": "python3", "shutdown_kernel": "immediate"}
     options |= {"stderr_file": shown, "progress_bar": shown and bar}
@@ -141,7 +140,7 @@ def run_notebook(ws, name: str, parameters: dict) -> list[str]:
         raise RuntimeError(failure)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     lines = "".join(output.get("text", "") for output in outputs).splitlines(keepends=True)
-    return [f"    {line}" for line in lines if ANEW in line]
+    return [f"    {line}" for line in lines if line.endswith("--anew trains again\n")]
 
 
 @contextlib.contextmanager
