@@ -38,10 +38,8 @@ def run_blocks(function, blocks, *shared, address=None, threads=1, on_gpu=False,
         try:
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
-                yield (
-                    block,
-                    *(_wait(future, block, killers) if address else (future.result(), None)),
-                )
+                answer = _wait(future, block, killers) if address else (future.result(), None)
+                yield block, *answer
         finally:
             for future in futures:
                 future.cancel()

@@ -16,7 +16,10 @@ from lib.data.store import Selection, Store
 from lib.machine import count_cores
 from lib.storage import lock, read_table, require_room
 
-BLOCK, BLOCK_BYTES = 128, 1 << 26  # pictures, and bytes of their pixels, at most, decoded at a time
+BLOCK, BLOCK_BYTES = (
+    256,
+    1 << 26,
+)  # pictures that become a shard, and bytes of their pixels, at most
 
 
 def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd.DataFrame:
@@ -38,7 +41,8 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd
     files, stores, told = list(files), open_stores(scratch, image_sizes), {}
     needed = sum(max(0, len(files) - len(s)) * s.row_bytes for s in stores.values())
     require_room(scratch, needed, "the decoded pixels")
-    size = max(1, min(BLOCK, BLOCK_BYTES // max(store.row_bytes for store in stores.values())))
+    size = min(BLOCK, max(32, len(files) // (8 * count_cores())))
+    size = max(1, min(size, BLOCK_BYTES // max(store.row_bytes for store in stores.values())))
     blocks = [files[start : start + size] for start in range(0, len(files), size)]
     how = {"address": address, "threads": count_cores(), "killers": scratch / "killers.txt"}
     progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
@@ -106,19 +110,26 @@ def open_pixels(ws, files, image_size: int) -> Selection:
     Raises an error where 01_data_prep has not been run, or a file is not what it was then.
     """
     table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
-    digests = table.set_index("file").digest[list(files)]
-    make = partial(_prepare_again, ws, image_size)
-    store = open_stores(ws.scratch, [image_size])[image_size]
-    if store.find_missing(digests):
+    images = select_pixels(ws, table.set_index("file", drop=False).loc[list(files)], image_size)
+    if images.store.find_missing(images.digests):
         restore_copies(ws, [image_size])
-    if missing := store.find_missing(digests):
-        make(missing)
-        store.refresh()
-    return Selection(store, digests.to_numpy(str), make)
+    if missing := images.store.find_missing(images.digests):
+        images.make(missing)
+        images.store.refresh()
+    return images
 
 
-def _prepare_again(ws, image_size: int, digests: list[str]) -> None:
-    table = read_table(ws.results / "pictures.csv")
+def select_pixels(ws, table: pd.DataFrame, image_size: int) -> Selection:
+    """Select the pixels of training pictures, of columns file and digest, that were prepared.
+
+    What turns out to be damaged when it is read is decoded again.
+    """
+    make = partial(_decode_again, ws, table[["file", "digest"]], image_size)
+    store = open_stores(ws.scratch, [image_size])[image_size]
+    return Selection(store, table.digest.to_numpy(str), make)
+
+
+def _decode_again(ws, table: pd.DataFrame, image_size: int, digests: list[str]) -> None:
     table = table[table.digest.isin(digests)].drop_duplicates("digest")
     train = sources.open_folder(ws, "train")
     found = prepare(train, table.file, [image_size], ws.scratch, ws.cluster)

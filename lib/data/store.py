@@ -16,7 +16,7 @@ from lib.data.pictures import BEING_READ, LOADER_VERSION
 from lib.storage import explain_failed_writing
 
 INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
-MOST_MAPS = 128  # a process may have only so many files open
+MOST_MAPS = 128  # shards; a process may have only so many files open
 SHARDS = 32 * "[0-9a-f]" + ".shard"  # a pattern that no unfinished file fits
 
 
@@ -32,7 +32,7 @@ class Store:
         self.folder, self.dtype, self.shape = folder, np.dtype(dtype), shape
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
-        # Rows in each shard; of each digest its shard, the number of its row, and the CRC-32.
+        # Of each shard where its rows start, and how many; of each digest shard, row, and CRC-32.
         self.shards, self.places = {}, {}
         self.maps, self.checked, self.one_changes = {}, set(), threading.RLock()
         self.refresh()
@@ -51,14 +51,15 @@ class Store:
                 self._leave_out(name)
             for name in names - self.shards.keys():
                 try:
-                    index = np.load(self.folder / name)
+                    with (self.folder / name).open("rb") as file:
+                        index, start = np.load(file), file.tell()
                     digests, crcs = index["digest"].astype(str).tolist(), index["crc"].tolist()
                 except OSError:  # It was removed meanwhile, or can't be read now.
                     continue
                 except Exception:  # Damage shows itself in many ways.
                     self._leave_out(name, damaged=True)
                     continue
-                self.shards[name] = len(index)
+                self.shards[name] = start, len(index)
                 self.places |= zip(digests, [(name, row, crc) for row, crc in enumerate(crcs)])
 
     def _leave_out(self, name: str, damaged=False) -> None:
@@ -89,26 +90,21 @@ class Store:
 
     def _get_row(self, digest: str) -> np.ndarray:
         name, number, crc = self.places[digest]
-        try:
-            row = self._map(name)[number]
-        except (FileNotFoundError, ValueError, OverflowError):  # It was removed or cut.
-            row = b""
-        if (digest not in self.checked or not len(row)) and zlib.crc32(row) != crc:
+        if digest in self.checked and name in self.maps:
+            return self.maps[name][number]
+        (start, count), path, data = self.shards[name], self.folder / name, b""
+        # A map that is cold would read far more.
+        with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+            file.seek(start + number * self.row_bytes)
+            data = file.read(self.row_bytes)
+        if (digest not in self.checked or not data) and zlib.crc32(data) != crc:
             self._leave_out(name, damaged=True)
-            raise KeyError(f"{self.folder / name} was damaged: run again, which mends it")
+            raise KeyError(f"{path} was damaged: run again, which mends it")
+        if digest in self.checked and len(self.maps) < MOST_MAPS:
+            shape = (count, *self.shape)
+            self.maps[name] = np.asarray(np.memmap(path, self.dtype, "r", start, shape))
         self.checked.add(digest)
-        return row
-
-    def _map(self, name: str) -> np.ndarray:
-        # Another thread may clear the maps.
-        if (rows := self.maps.get(name)) is not None:
-            return rows
-        if len(self.maps) >= MOST_MAPS:
-            self.maps.clear()
-        path, count = self.folder / name, self.shards[name]
-        start = path.stat().st_size - count * self.row_bytes
-        rows = np.asarray(np.memmap(path, self.dtype, "r", start, (count, *self.shape)))
-        return self.maps.setdefault(name, rows)
+        return np.frombuffer(data, self.dtype).reshape(self.shape)
 
     def put(self, rows: dict[str, np.ndarray]) -> None:
         """Write rows, by digest, as a shard; an OSError names the file that could not be written."""

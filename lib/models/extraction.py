@@ -49,6 +49,7 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
         if missing := store.find_missing(images.digests.tolist(), check=True):
             require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
             left = replace(images, digests=np.array(missing))
+            left = replace(left, make=None) if ws.cluster else left  # it is not for sending
             network = (
                 _save(extractor, store) if ws.cluster else folded or fold_normalisations(extractor)
             )
