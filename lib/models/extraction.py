@@ -17,9 +17,8 @@ from lib.models.folding import fold_normalisations
 from lib.storage import lock, require_room, whole_file
 
 FEATURE_BATCH = 32
-BLOCK = (
-    2 * FEATURE_BATCH
-)  # pictures whose features become a shard: few, so that a kill costs seconds
+# Pictures whose features become a shard: few, so that a kill costs seconds.
+BLOCK = 2 * FEATURE_BATCH
 one_computes = threading.Lock()  # of the threads of a worker
 
 
@@ -48,11 +47,12 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
     with lock(store.folder.with_suffix(".lock")):
         if missing := store.find_missing(images.digests.tolist(), check=True):
             require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-            left = replace(images, digests=np.array(missing))
-            left = replace(left, make=None) if ws.cluster else left  # it is not for sending
-            network = (
-                _save(extractor, store) if ws.cluster else folded or fold_normalisations(extractor)
-            )
+            # What makes lost pixels is not for sending.
+            if ws.cluster:
+                network, make = _save(extractor, store), None
+            else:
+                network, make = folded or fold_normalisations(extractor), images.make
+            left = replace(images, digests=np.array(missing), make=make)
             how = {"address": ws.cluster, "on_gpu": True, "killers": ws.scratch / "killers.txt"}
             blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
             with tqdm(total=len(left), desc="features", unit="picture") as progress:
