@@ -49,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        how = "the same command, without --anew," if options.anew else "the same command"
+        print(f"\nstopped; {how} goes on from here", file=sys.stderr)
         return stopped.code
     return 0
 
@@ -58,9 +59,8 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
     """Run notebooks and make the report; errors as of `run_notebook` and `check_backbone`."""
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if anew else ""
-    log = ws.scratch / "kernel.log"
-    log.unlink(missing_ok=True)
-    with runner.stderr_to(log):
+    (ws.scratch / "kernel.log").unlink(missing_ok=True)
+    with runner.stderr_to(ws.scratch / "kernel.log"):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
             os.environ[workspace.SCHEDULER] = cluster.connect(ws.cluster).scheduler.address
@@ -87,9 +87,9 @@ def check_backbone(ws, names: list[str], values: dict) -> None:
 
 def load_and_drop(asked: list, ws) -> None:
     """Load the backbone that these parameters ask for, in the order of BACKBONE_PARAMETERS."""
-    from lib.models import backbones
+    from lib.models.backbones import load_backbone
 
-    backbones.load_backbone(*asked, ws)
+    load_backbone(*asked, ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -126,7 +126,7 @@ def choose_notebooks(only: list[str], beyond: bool = False) -> list[str]:
     names, chosen = runner.list_notebooks(), set()
     for word in only:
         part = f"{int(word):02d}_" if word.isdecimal() else word
-        if not (found := {name for name in names if part in name}):
+        if not (found := {name for name in names if word.strip("_") and part in name}):
             raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
         chosen |= found
     return [n for n in names if (n in chosen if only else beyond or not n.startswith(BEYOND))]

@@ -26,7 +26,9 @@ from lib.data.pictures import BEING_READ
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
-BAR = re.compile(r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)")
+BAR = re.compile(
+    r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells|Another run.*)"
+)
 
 
 def list_notebooks() -> list[str]:

@@ -142,7 +142,8 @@ def lock(path: Path, timeout: float | None = None):
         except filelock.Timeout:
             if timeout is not None:
                 raise
-            print(f"Another run is at work on {path.with_suffix('')}: waiting for it.", flush=True)
+            words = f"Another run is at work on {path.with_suffix('')}: waiting for it."
+            print(words, file=sys.stderr, flush=True)
             held.acquire(poll_interval=0.1)
     try:
         yield

@@ -39,7 +39,7 @@ class Workspace:
     @property
     def is_demo(self) -> bool:
         """Whether the pictures are the drawn ones."""
-        return self.train == REPOSITORY / "demo/pictures/train"
+        return self.train == (REPOSITORY / "demo/pictures/train").resolve()
 
     @property
     def data_note(self) -> str:
@@ -94,7 +94,6 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
         paths_file: a drive_paths.json, or "demo"; None takes the environment variable DRIVE_PATHS,
             then drive_paths.json in the repository, then (in Colab) the one at the top of My Drive,
             then the demo, whose results go to Google Drive where that is mounted.
-
     A FileNotFoundError or ValueError says what is wrong with the file or a key of it.
     """
     named, drive = paths_file or os.environ.get("DRIVE_PATHS"), storage.DRIVE / "MyDrive"
@@ -125,7 +124,8 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
 def _read_paths(path: Path) -> dict[str, str]:
     _check_exists(path, "It should be a copy of drive_paths.example.json with your own folders.")
     try:
-        paths = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        paths = json.loads(text, object_pairs_hook=_refuse_twins)
         if not isinstance(paths, dict):
             raise ValueError("it must hold one {…} object")
     except ValueError as error:
@@ -140,6 +140,12 @@ def _read_paths(path: Path) -> dict[str, str]:
     for key in {*REQUIRED} - {*paths}:
         raise ValueError(f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.')
     return paths
+
+
+def _refuse_twins(pairs: list[tuple]) -> dict:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("one of its keys stands there twice")
+    return dict(pairs)
 
 
 def _check_exists(path: Path, advice: str) -> None:
@@ -161,7 +167,4 @@ def check_apart(ws: Workspace) -> None:
         for written in ("results", "scratch", "validation"):
             pictures, folder = getattr(ws, key), getattr(ws, written)
             if key != written and pictures and folder and folder.is_relative_to(pictures):
-                raise ValueError(
-                    f'"{written}" is "{folder}", inside "{key}": give another folder. Nothing is ever '
-                    "written among pictures, and none is in two parts."
-                )
+                raise ValueError(f'"{written}" is "{folder}", inside "{key}": give another folder.')

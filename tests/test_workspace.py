@@ -78,6 +78,9 @@ def test_backslash_in_a_paths_file_is_an_error_with_advice(tmp_path):
         workspace.open(path)
 
 
+TWICE = '{"train": "train", "results": "r", "scratch": "s", "train": "other"}'
+
+
 def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch):
     path = paths_file(scratch="~/scratch")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -85,7 +88,7 @@ def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch)
     assert str(workspace.open(path).scratch) == "/home/somebody/scratch"
 
 
-@pytest.mark.parametrize("content", ['{"train": "train",}', "", '["train"]', "\xff"])
+@pytest.mark.parametrize("content", ['{"train": "train",}', "", '["train"]', TWICE, "\xff"])
 def test_file_that_is_no_json_object_is_an_error_that_names_the_example(tmp_path, content):
     path = tmp_path / "paths.json"
     path.write_text(content, encoding="latin-1")
@@ -177,7 +180,7 @@ def test_who_waits_for_another_says_so(tmp_path, capsys):
         other.start()
         time.sleep(2.3)
     other.join()
-    assert f"Another run is at work on {tmp_path / 'work'}" in capsys.readouterr().out
+    assert f"Another run is at work on {tmp_path / 'work'}" in capsys.readouterr().err
 
 
 def test_missing_results_file_names_the_notebook_to_run(ws):

@@ -1,6 +1,7 @@
 """The stores of pictures, and their copies beside results on Google Drive."""
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from lib.data.pictures import LOADER_VERSION
 from lib.data.quality import FACTS
 from lib.data.store import SHARDS, Store, open_store
-from lib.storage import is_on_drive, whole_file
+from lib.storage import is_on_drive, lock, whole_file
 
 # What earlier versions have left: stores of other formats, and those of other loaders.
 OLDER = ["pixels_*.*", "features_*.f32", "loader_[0-9]*/*.*"]
@@ -17,8 +18,10 @@ OLDER += [f"loader_{version}" for version in range(LOADER_VERSION)]
 
 def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
     """Open the stores of the facts, as size 0, and of the pixels of each size."""
-    sized = {s: open_store(scratch, f"pixels_{s}", np.uint8, (s, s, 3)) for s in image_sizes}
-    return {0: open_store(scratch, "facts", FACTS)} | sized
+    stores = {0: open_store(scratch, "facts", FACTS)}
+    for size in filter(None, image_sizes):
+        stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, (size, size, 3))
+    return stores
 
 
 def keep_copies(ws, image_sizes) -> None:
@@ -36,8 +39,17 @@ def keep_copies(ws, image_sizes) -> None:
 
 def restore_copies(ws, image_sizes) -> None:
     """Bring what scratch lacks back from Google Drive."""
-    for store in open_stores(ws.scratch, image_sizes).values():
-        _copy_shards(_find_copies(ws) / store.name, store.folder)
+    with lock_preparing(ws.scratch):
+        for store in open_stores(ws.scratch, image_sizes).values():
+            _copy_shards(_find_copies(ws) / store.name, store.folder)
+
+
+@contextmanager
+def lock_preparing(scratch: Path):
+    """Let one process add to the stores while the block runs: the second finds what the first made."""
+    remove_older_stores(scratch)
+    with lock(scratch / f"loader_{LOADER_VERSION}" / "preparing.lock"):
+        yield
 
 
 def _copy_shards(source: Path, target: Path) -> None:
@@ -58,4 +70,5 @@ def remove_older_stores(folder: Path) -> None:
     for path in found:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if found:
-        print(f"Removed stores of an earlier version: {', '.join(map(str, found))}.")
+        names = ", ".join(path.name for path in found)
+        print(f"Removed from {folder}, stores of an earlier version: {names}.")

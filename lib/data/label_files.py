@@ -41,7 +41,8 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
         line = skipped + 1
         for row in reader:
             if any(row.get(None, ())):
-                raise ValueError("there are more cells than in the first row")
+                number = skipped + reader.line_num
+                raise ValueError(f"line {number} has more cells than the first row")
             line = skipped + reader.line_num
             rows[line] = {name: row[name].strip() for name in wanted}
     except (ValueError, csv.Error) as error:
@@ -119,9 +120,9 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
 
     Where the folder that a name begins with exists, in `folder` or up to two above it, the file lies
     there or nowhere. Else one path must end in the other: a name may lack folders, where one file
-    alone fits, or begin with others, where all that have folders do. It may lack the ending; letters
-    compare in Unicode's composed form (NFC), as Macs write them differently. Files are relative to
-    `folder`.
+    alone fits, or begin with others, where no name of an existing folder means that file. It may lack
+    the ending; letters compare in Unicode's composed form (NFC), as Macs write them differently.
+    Files are relative to `folder`.
     """
     whole, ends = {}, {}  # files by their path, and by every end of it; None where several have it
     paths = {_compose(file): file for file in files}
@@ -131,7 +132,7 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
             whole[known] = None if known in whole else file
             for end in _list_ends(known):
                 ends[end] = None if end in ends else file
-    whole |= paths
+    whole |= paths | {file: file for file in files}
     ends |= whole
     folders = {os.path.dirname(path) for path in paths}
 
@@ -148,11 +149,12 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
         places = find_places(inside) if inside else []
         fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
         if not places:
-            fitting = [ends.get(path), *map(whole.get, _list_ends(path))]
+            fitting = [whole.get(name), ends.get(path), *map(whole.get, _list_ends(path))]
         if file := next(filter(None, fitting), None):
             (elsewhere if inside and not places else here)[name] = file
-    # Beside train/1.jpg, test/1.jpg is another picture, also where there is no test.
-    return here if any("/" in _compose(name) for name in here) else here | elsewhere
+    # A name that gives an existing folder goes before one that merely ends alike.
+    taken = {file for name, file in here.items() if "/" in _compose(name)}
+    return here | {name: file for name, file in elsewhere.items() if file not in taken}
 
 
 def _list_ends(path: str) -> list[str]:

@@ -88,14 +88,12 @@ def read_file(path: Path):
         data = path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", path) from error
-    folder = os.environ.get(BEING_READ)
-    with (
-        NamedTemporaryFile(dir=folder, suffix=".reading", buffering=0)
-        if folder
-        else io.BytesIO() as mark
-    ):
+    mark = nullcontext()
+    if folder := os.environ.get(BEING_READ):
         with suppress(OSError):  # on a full disk, say
+            mark = NamedTemporaryFile(dir=folder, suffix=".reading", buffering=0)
             mark.write(os.fsencode(path))
+    with mark:
         yield data
 
 

@@ -11,15 +11,13 @@ from tqdm import tqdm
 
 from lib import cluster
 from lib.data import pictures, quality, sources
-from lib.data.copies_on_drive import keep_copies, open_stores, remove_older_stores, restore_copies
+from lib.data.copies_on_drive import keep_copies, lock_preparing, open_stores, restore_copies
 from lib.data.store import Selection, Store
 from lib.machine import count_cores
-from lib.storage import lock, read_table, require_room
+from lib.storage import read_table, require_room
 
-BLOCK, BLOCK_BYTES = (
-    256,
-    1 << 26,
-)  # pictures that become a shard, and bytes of their pixels, at most
+# Pictures that become a shard, and bytes of their pixels, at most.
+BLOCK, BLOCK_BYTES = 256, 1 << 26
 
 
 def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd.DataFrame:
@@ -37,17 +35,16 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd
     darkest, brightest, contrast, sharpness (see `quality`), problem ("" where usable). Raises an
     OSError where the pixels would find no room, or could not be written.
     """
-    remove_older_stores(scratch)
-    files, stores, told = list(files), open_stores(scratch, image_sizes), {}
-    needed = sum(max(0, len(files) - len(s)) * s.row_bytes for s in stores.values())
-    require_room(scratch, needed, "the decoded pixels")
-    size = min(BLOCK, max(32, len(files) // (8 * count_cores())))
-    size = max(1, min(size, BLOCK_BYTES // max(store.row_bytes for store in stores.values())))
-    blocks = [files[start : start + size] for start in range(0, len(files), size)]
+    files, told = list(files), {}
     how = {"address": address, "threads": count_cores(), "killers": scratch / "killers.txt"}
     progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
-    # Whoever comes second finds all that the first has made.
-    with lock(stores[0].folder.with_name("preparing.lock")), progress:
+    with lock_preparing(scratch), progress:
+        stores = open_stores(scratch, image_sizes)
+        needed = sum(max(0, len(files) - len(s)) * s.row_bytes for s in stores.values())
+        require_room(scratch, needed, "the decoded pixels")
+        size = min(BLOCK, max(32, len(files) // (8 * count_cores())))
+        size = max(1, min(size, BLOCK_BYTES // max(s.row_bytes for s in stores.values())))
+        blocks = [files[start : start + size] for start in range(0, len(files), size)]
         stores[0].find_missing(list(stores[0].places), check=True)
         for names, found, worker in cluster.run_blocks(read_block, blocks, folder, stores, **how):
             told |= zip(names, found)
@@ -73,8 +70,6 @@ def _check_unreadable(path: Path, worker: str) -> None:
 
 def read_block(names: list, folder: Path, stores: dict[int, Store]) -> list[tuple[str, str]]:
     """Read pictures, and write what the stores lack; return digest and problem of each."""
-    for store in stores.values():
-        store.refresh()
     told, made = [], {size: {} for size in stores}
     for name in names:
         digest = ""
@@ -142,6 +137,6 @@ def _decode_again(ws, table: pd.DataFrame, image_size: int, digests: list[str]) 
     keep_copies(ws, [image_size])
 
 
-def open_thumbnails(scratch: Path, digests) -> np.ndarray:
-    """Return the thumbnail of each content, uint8 (n, 16, 16, 3), as `prepare` has kept it."""
-    return open_stores(scratch, [])[0][digests]["thumbnail"]
+def open_thumbnails(ws, table: pd.DataFrame) -> np.ndarray:
+    """Return the thumbnails of pictures, as of `select_pixels`: uint8 (n, 16, 16, 3)."""
+    return select_pixels(ws, table, 0)[:]["thumbnail"]

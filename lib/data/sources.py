@@ -7,7 +7,7 @@ from pathlib import Path
 from lib.data.archives import ARCHIVE, unpack
 from lib.data.demo import draw_dataset
 from lib.data.downloads import download
-from lib.data.listing import PART_NAMES, holds_pictures, is_junk
+from lib.data.listing import PART_NAMES, holds_pictures, is_junk, walk
 from lib.data.pictures import ENDINGS
 from lib.workspace import KAGGLE
 
@@ -58,31 +58,46 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
 
 def _find_step(folder: Path, key: str) -> Path | None:
     """Return where to look next: the part asked for, an only archive or folder; None at the end."""
-    if key == "test" and any(Path(name).suffix.lower() in ENDINGS for name in os.listdir(folder)):
-        return None
     inside = _list(folder)
-    # Beside folders of pictures archives are old; without either, folders may hold archives.
-    found = (
-        [path for path in inside if path.is_dir() and holds_pictures(path)]
-        or [path for path in inside if path.is_file()]
-        or [path for path in inside if _list(path)]
-    )
+    folders = [path for path in inside if path.is_dir() and holds_pictures(path)]
+    # Of train.zip and train/ the folder stays: it was unpacked already.
+    unpacked = [path.name for path in folders]
+    archives = [
+        path for path in inside if path.is_file() and ARCHIVE.sub("", path.name) not in unpacked
+    ]
+    if key == "test" and any(Path(n).suffix.lower() in ENDINGS for n in os.listdir(folder)):
+        return None
+    if not folders and not archives:
+        folders = [path for path in inside if _list(path)]
+    others = [path for path in folders if not _split_name(path)[0]]
+    found = folders if others else archives + folders
+    if part := _find_part(folder, found, key):
+        return part
+    # A folder without folders is a class, also when it is the only one; so is one beside others whose
+    # pictures have no ending, lie behind a link or can't be read here.
+    beside = [path for path in inside if path.is_dir() and path not in found]
+    may_be = ("", "needs_pillow_heif", "git_lfs_pointer", "unreadable")
+    if len(found) != 1 or any(walk(path).problem.isin(may_be).any() for path in beside):
+        return None
+    return found[0] if found[0].is_file() or _list(found[0]) else None
+
+
+def _find_part(folder: Path, found: list[Path], key: str) -> Path | None:
+    """Return the one of some paths that is the part asked for; None where they are no parts."""
     names = [_split_name(path) for path in found]
     are_parts = all(part for part, _ in names)
     # Beside others, a part is called train and not train_station.
     parts = [part for part, rest in names if part and (are_parts or not rest)]
-    are_nested = [path for path in found if path.is_file() or _list(path)]
     # Named after one part alone they may be classes, say of trains, unless they hold folders.
-    if len(set(parts)) > 1 or (are_parts and are_nested):
-        if are_parts and parts.count(key) == 1:
-            return found[parts.index(key)]
-        raise ValueError(
-            f"{folder} holds the parts of a data set, not classes: "
-            f'{", ".join(sorted(path.name for path in found))}. Point "{key}" in drive_paths.json at '
-            "a folder of class folders."
-        )
-    # A folder without folders is a class, also when it is the only one.
-    return are_nested[0] if len(found) == len(are_nested) == 1 else None
+    if len(set(parts)) < 2 and not (are_parts and any(p.is_file() or _list(p) for p in found)):
+        return None
+    if are_parts and parts.count(key) == 1:
+        return found[parts.index(key)]
+    raise ValueError(
+        f"{folder} holds the parts of a data set, not classes: "
+        f'{", ".join(sorted(path.name for path in found))}. Point "{key}" in drive_paths.json at a '
+        "folder of class folders."
+    )
 
 
 def _list(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +35,11 @@ class Store:
         # Of each shard where its rows start, and how many; of each digest shard, row, and CRC-32.
         self.shards, self.places = {}, {}
         self.maps, self.checked, self.one_changes = {}, set(), threading.RLock()
+        self.token = uuid.uuid4().hex
         self.refresh()
 
     def __reduce__(self):
-        return _open_once, (self.folder, self.dtype, self.shape)
+        return _open_once, (self.token, self.folder, self.dtype, self.shape)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -89,21 +90,23 @@ class Store:
         return rows
 
     def _get_row(self, digest: str) -> np.ndarray:
-        name, number, crc = self.places[digest]
-        if digest in self.checked and name in self.maps:
+        name, number, crc = place = self.places[digest]
+        if place in self.checked and name in self.maps:
             return self.maps[name][number]
         (start, count), path, data = self.shards[name], self.folder / name, b""
         # A map that is cold would read far more.
         with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
             file.seek(start + number * self.row_bytes)
             data = file.read(self.row_bytes)
-        if (digest not in self.checked or not data) and zlib.crc32(data) != crc:
+        is_new = place not in self.checked
+        if len(data) < self.row_bytes or (is_new and zlib.crc32(data) != crc):
             self._leave_out(name, damaged=True)
-            raise KeyError(f"{path} was damaged: run again, which mends it")
-        if digest in self.checked and len(self.maps) < MOST_MAPS:
-            shape = (count, *self.shape)
-            self.maps[name] = np.asarray(np.memmap(path, self.dtype, "r", start, shape))
-        self.checked.add(digest)
+            raise KeyError(digest)
+        if not is_new and len(self.maps) < MOST_MAPS:
+            with suppress(ValueError):  # It was cut.
+                shape = (count, *self.shape)
+                self.maps[name] = np.asarray(np.memmap(path, self.dtype, "r", start, shape))
+        self.checked.add(place)
         return np.frombuffer(data, self.dtype).reshape(self.shape)
 
     def put(self, rows: dict[str, np.ndarray]) -> None:
@@ -124,8 +127,8 @@ class Store:
                 part.unlink(missing_ok=True)
 
 
-@cache  # of a worker
-def _open_once(*what) -> Store:
+@lru_cache(maxsize=8)  # of a worker, for which each store of the sender is another one
+def _open_once(token: str, *what) -> Store:
     return Store(*what)
 
 
@@ -149,9 +152,10 @@ class Selection:
         digests = self.digests[index]
         try:
             return self.store[digests]
-        except KeyError:
+        except KeyError as error:
             if self.make is None:
-                raise
+                words = "has lost rows: run again, which makes them anew"
+                raise OSError(f"{self.store.folder} {words}.") from error
         self.make(self.store.find_missing(np.atleast_1d(digests), check=True))
         self.store.refresh()
         return self.store[digests]

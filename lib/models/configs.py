@@ -5,7 +5,6 @@ import inspect
 import json
 import linecache
 import re
-import sys
 import zipfile
 from pathlib import Path
 from types import FunctionType
@@ -50,22 +49,39 @@ def describe_config(config: dict) -> str:
     )
 
 
-def read_own_code(config: str) -> str:
-    """Return the cells of a notebook with its own functions and classes that a configuration names.
+def describe_training(model: keras.Model) -> list[str]:
+    """List how a model is compiled, and what of it is a notebook's own."""
+    how = model.get_compile_config() | {"jit_compile": model.jit_compile}
+    return [describe_config(how), *read_own_code(model)]
 
-    Those with what these name are among them.
+
+def read_own_code(model: keras.Model) -> list[str]:
+    """List the cells of a notebook that define what a model, its loss and optimizer are made of.
+
+    And the numbers and texts that these functions and methods use.
     """
-    cells = {}
-    for name, value in vars(sys.modules["__main__"]).items():
-        if isinstance(value, (FunctionType, type)) and value.__module__ == "__main__":
-            functions = [value, *vars(value).values()]
-            files = [one.__code__.co_filename for one in functions if isinstance(one, FunctionType)]
-            cells[name] = "".join(linecache.getlines(files[0])) if files else ""
-    text, found = config, set()
-    while new := {cell for name, cell in cells.items() if re.search(rf"\b{name}\b", text)} - found:
-        found |= new
-        text += "".join(sorted(new))
-    return text.removeprefix(config)
+    parts = [model]
+    for part in parts:
+        parts += getattr(part, "layers", [])
+    parts += [getattr(model, "optimizer", None), *keras.tree.flatten(getattr(model, "loss", None))]
+    waiting = [one for part in parts for one in (part, *getattr(part, "__dict__", {}).values())]
+    found, seen = [], set()
+    while waiting:
+        value = waiting.pop()
+        value = inspect.unwrap(getattr(value, "python_function", value))  # that of a tf.function
+        value = value if isinstance(value, (FunctionType, type)) else type(value)
+        if value.__module__ != "__main__" or value in seen:
+            continue
+        seen.add(value)
+        if isinstance(value, type):
+            waiting += vars(value).values()
+            continue
+        used = [cell.cell_contents for cell in value.__closure__ or ()]
+        used += [value.__globals__.get(name) for name in value.__code__.co_names]
+        waiting += used
+        found += linecache.getlines(value.__code__.co_filename)
+        found += [repr(one) for one in used if isinstance(one, (int, float, str))]
+    return found
 
 
 def simplify(config, in_float32: bool = False):

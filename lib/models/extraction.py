@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lib.cluster import run_blocks
 from lib.data.store import Selection, Store, open_store
-from lib.models.configs import make_key
+from lib.models.configs import make_key, read_own_code
 from lib.models.folding import fold_normalisations
 from lib.storage import lock, require_room, whole_file
 
@@ -41,7 +41,9 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
     Raises:
         OSError: the features would find no room, or could not be written.
     """
-    name, shape = f"features_{make_key(extractor)}", extractor.output_shape[1:]
+    # Of networks without own code the key is that of the model alone.
+    own = read_own_code(extractor)
+    name, shape = f"features_{make_key(extractor, *own)}", extractor.output_shape[1:]
     store = open_store(ws.scratch, name, np.float32, shape)
     # Whoever comes second finds all that the first has made.
     with lock(store.folder.with_suffix(".lock")):
@@ -64,10 +66,9 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
 
 def _save(extractor, store: Store) -> Path:
     path = store.folder / "extractor.keras"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
-            extractor.save(part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        extractor.save(part)
     return path
 
 

@@ -43,11 +43,13 @@ def find_transfer(ws, name: str = "") -> str:
     Where there was no contest, it is what 04 wrote last, else 05. A FileNotFoundError where there
     is no such model of the current split.
     """
-    kinds, models = ("04_resnet50_transfer", "05_backbones"), []
+    kinds, models = ("resnet50_transfer", "backbones"), []
     # Its error names notebooks whose models have no backbone.
     with contextlib.suppress(FileNotFoundError):
-        models = [about for about in saved.list_models(ws) if about["notebook"] in kinds]
-    known = {about["name"]: about["notebook"] for about in models if "@" not in about["name"]}
+        models = [about for about in saved.list_models(ws) if "@" not in about["name"]]
+    # Numbers of notebooks change.
+    topics = {about["name"]: about["notebook"].partition("_")[2] for about in models}
+    known = {name: topic for name, topic in topics.items() if topic in kinds}
 
     def rank(one):
         return known[one] == kinds[0], (ws.results / f"models/{one}.keras").stat().st_mtime

@@ -76,9 +76,8 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
     A FloatingPointError where the loss is no number; an OSError where checkpoints and model would
     find no room.
     """
-    how = configs.describe_config(model.get_compile_config() | {"jit_compile": model.jit_compile})
-    own = configs.read_own_code(configs.describe_config(model.get_config()) + how)
-    parts = [TRAINING_VERSION, identify_set(ws), model, how, own, epochs, settings, class_weight]
+    how = configs.describe_training(model)
+    parts = [TRAINING_VERSION, identify_set(ws), model, how, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *validation.describe())
     if run := _take_finished(whole or model, ws, name, key):
         return run

@@ -81,7 +81,7 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
     """Train on part of the pictures, and measure after each epoch on those that were set apart.
 
     Args:
-        build: returns the compiled model to train; not called where the trial is known.
+        build: returns the compiled model to train.
         start: the hash of the file that the training starts from.
         train, held_out: `Batches` of the two.
         ws, name: the workspace, and the name of the model to be made, in whose JSON an earlier
@@ -92,12 +92,13 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
     begin with the start; epochs, after how many the loss was lowest among those that make no more
     mistakes than the start; 0 for the start itself.
     """
+    top = build()
     parts = [training.TRAINING_VERSION, VERSION, start, epochs, settings, class_weight]
+    parts += [configs.describe_config(top.get_config()), configs.describe_training(top)]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())
     kept = saved.read_about(ws, name).get("trial", {})
     if kept.get("key") == key and not environ.get("TRAIN_ANEW"):
         return kept
-    top = build()
     first = top.evaluate(generators.stream(held_out), return_dict=True, verbose=0)
     run = training.fit(top, train, held_out, ws, f"{name}-trial", epochs, settings, class_weight)
     accuracy = [first["accuracy"], *run.history.val_accuracy]

@@ -198,7 +198,7 @@ def test_labels_file_gives_labels_parts_and_groups(tmp_path):
         ("", "needs columns file and label"),
         ("file,label\n", "names no file below its first row"),
         ("file,label\n,cat\n", "names no file below its first row"),
-        ("file,label\n1.jpg,a\n2.jpg,a,b\n", "behind line 2: there are more cells.*double quotes"),
+        ("file,label\n1.jpg,a\n2.jpg,a,b\n", "line 3 has more cells.*double quotes"),
         ('file,label\n1.jpg,a\n"1.jpg"x,a\n', "behind line 2: .* Write CSV"),
         ("file,label\nx/9.png,cat\n", "line 2: 'x/9.png' is no file .* nearest: 1.jpg"),
     ],
@@ -352,6 +352,14 @@ def test_names_with_commas_stand_in_quotes_and_trailing_commas_mean_nothing(tmp_
     path = write_csv(tmp_path / "l.csv", text)
     listed = list_files(tmp_path / "train", path)
     assert list(listed.label) == ["cat", "dog, old"]
+
+
+def test_names_of_existing_folders_and_of_others_are_matched_in_one_file(tmp_path):
+    files = ["cat/1.jpg", "dog/3.jpg"]
+    for file in files:
+        touch(tmp_path, file)
+    names = ["cat/1.jpg", "/data/old/dog/3.jpg", "gone/cat/1.jpg"]
+    assert match_files(names, files, tmp_path) == dict(zip(names, files))
 
 
 def test_labels_of_many_pictures_are_matched_in_seconds_also_where_namesakes_abound(tmp_path):

@@ -130,6 +130,20 @@ def test_classes_are_not_taken_for_parts(ws, give, inside):
     assert sources.open_folder(replace(ws, train=given), "train") == given
 
 
+@pytest.mark.parametrize("kind", ["no ending", "behind a link"])
+def test_a_class_of_odd_pictures_beside_one_of_folders_is_not_passed_over(ws, give, tmp_path, kind):
+    given = give("folder", {f"bird/{year}/1.jpg": b"x" for year in (2020, 2021)})
+    if kind == "no ending":
+        (given / "cat").mkdir()
+        (given / "cat/1").write_bytes(b"\xff\xd8\xff\xe0")
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere/1.jpg").write_bytes(b"x")
+        (given / "cat").mkdir()
+        (given / "cat/more").symlink_to(tmp_path / "elsewhere")
+    assert sources.open_folder(replace(ws, train=given), "train") == given
+
+
 @pytest.mark.parametrize(
     "inside", [["1.jpg", "a/b/2.jpg", "old.zip"], ["cat/1.jpg", "dog/1.jpg"], ["1.jpg"]]
 )

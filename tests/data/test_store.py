@@ -135,8 +135,30 @@ def test_rows_that_are_lost_while_they_are_read_are_made_anew(tmp_path):
     again = Selection(open_pixels(tmp_path), images.digests, make)
     assert np.array_equal(again[3:17], expected[3:17]) and len(made) == len(set(made))
     assert np.array_equal(again[5], expected[5]) and np.array_equal(again[:], expected)
-    with pytest.raises(KeyError, match="lacking|0{20}"):
+    with pytest.raises(KeyError, match="0{20}"):
         open_pixels(tmp_path)[make_digests([99])]
+    with pytest.raises(OSError, match="has lost rows: run again"):
+        Selection(open_pixels(tmp_path), np.array(make_digests([99])))[:]
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "flipped twin"])
+def test_damage_after_a_first_look_is_seen_too(tmp_path, damage):
+    fill(tmp_path, range(10), 10)
+    store, digests = open_pixels(tmp_path), make_digests(range(10))
+    expected, (shard,) = store[digests], list_shards(tmp_path)
+    content = shard.read_bytes()
+    if damage == "cut":
+        shard.write_bytes(content[: len(content) // 2])
+    elif damage == "gone":
+        shard.unlink()
+    else:
+        # Made again by another process, and damaged there.
+        shard.rename(shard.with_name(32 * "f" + ".shard"))
+        shard.with_name(32 * "f" + ".shard").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    images = Selection(store, np.array(digests), lambda lost: fill(tmp_path, range(10), 10))
+    if damage == "flipped twin":
+        store.refresh()
+    assert np.array_equal(images[:], expected)
 
 
 def test_threads_share_one_store(tmp_path):

@@ -4,16 +4,16 @@ import multiprocessing
 import os
 import shutil
 import signal
-import sys
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import predict, saved, training
+from lib.models import configs, predict, saved, training
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -338,33 +338,68 @@ def test_finished_training_is_taken_from_its_files_until_something_changes(
         assert "taken from" not in capsys.readouterr().out
 
 
-def define(monkeypatch, tmp_path, source):
-    """Define a function as a notebook does: in the module __main__, in a cell that has its lines."""
+def define(tmp_path, source):
+    """Run a cell as a notebook does: in the module __main__, its lines where Python finds them."""
     cell = tmp_path / f"cell_{len(list(tmp_path.glob('cell_*')))}.py"
     cell.write_text(source)
-    space = {"keras": keras, "__name__": "__main__"}
+    space = {"keras": keras, "tf": tf, "__name__": "__main__"}
     exec(compile(source, cell, "exec"), space)
-    for name in set(space) - {"keras", "__name__", "__builtins__"}:
-        monkeypatch.setattr(sys.modules["__main__"], name, space[name], raising=False)
-    return space
+    return space["own"]
 
 
-LOSS = "def own_loss(y, p):\n    return {} * weigh(y, p)\n"
-HELPER = "def weigh(y, p):\n    return {} * keras.losses.categorical_crossentropy(y, p)\n"
+FUNCTION = """
+def weigh(y, p):
+    return {} * keras.losses.categorical_crossentropy(y, p)
+def own(y, p):
+    return {} * weigh(y, p)
+"""
+FACTORY = """
+def make(factor):
+    def loss(y, p):
+        return {} * factor * keras.losses.categorical_crossentropy(y, p)
+    return loss
+own = make({})
+"""
+GRAPH = """
+FACTOR = {}
+@tf.function
+def own(y, p):
+    return {} * FACTOR * keras.losses.categorical_crossentropy(y, p)
+"""
+CLASS = """
+class Own(keras.losses.Loss):
+    factor = {}
+    def call(self, y, p):
+        return {} * keras.losses.categorical_crossentropy(y, p)
+own = Own()
+"""
 
 
-def test_own_function_that_was_edited_trains_anew_and_so_does_what_it_calls(
-    prepared, monkeypatch, tmp_path, capsys
-):
-    for factor, other, is_taken in ((1, 1, None), (1, 1, True), (2, 1, False), (2, 3, False)):
-        for source in (HELPER.format(other), "def unused():\n    return 1\n" * factor):
-            helper = define(monkeypatch, tmp_path, source)
-        loss = define(monkeypatch, tmp_path, LOSS.format(factor))["own_loss"]
-        monkeypatch.setitem(loss.__globals__, "weigh", sys.modules["__main__"].weigh)
+@pytest.mark.parametrize("cell", [FUNCTION, FACTORY, GRAPH, CLASS])
+def test_own_code_that_was_edited_trains_anew_and_nothing_else_does(prepared, tmp_path, cell):
+    for numbers, is_taken in (((1, 1), False), ((1, 1), True), ((2, 1), False), ((2, 3), False)):
+        loss = define(tmp_path, cell.format(*numbers))
+        define(tmp_path, f"own = {numbers}  # of no use to the model")
         model, run = train_tiny(prepared, 1, loss=loss)
         save_tiny(model, run, prepared)
-        assert run.taken == bool(is_taken) and helper
-    assert "taken from the training of" in capsys.readouterr().out
+        assert run.taken == is_taken
+
+
+LAYER = """
+class Pool(keras.layers.Layer):
+    def call(self, maps):
+        return keras.ops.{}(maps, axis=(1, 2))
+own = Pool()
+"""
+
+
+def test_own_layer_counts_in_the_key_of_features(tmp_path):
+    keys = []
+    for pool in ("mean", "max", "mean"):
+        layer = define(tmp_path, LAYER.format(pool))
+        pixels = keras.Input((8, 8, 3))
+        keys.append(configs.read_own_code(keras.Model(pixels, layer(pixels))))
+    assert keys[0] == keys[2] != keys[1] and keys[0]
 
 
 def test_weights_of_losses_and_the_learning_rate_decide_what_is_taken(prepared):

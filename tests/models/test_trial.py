@@ -71,14 +71,12 @@ def test_linear_head_fitted_anew_is_that_of_07_and_has_not_seen_the_rest():
         assert (a == b).all()
 
 
-def try_tiny(ws, rate=0.01, epochs=2, built=None):
+def try_tiny(ws, rate=0.01, epochs=2):
     """Try on 24 pictures, as if the validation part had been set apart."""
     parts = generators.pair(ws, 8, 5, seed=3)
     start = saved.read_about(ws, "tiny_transfer")["file_hash"]
 
     def build():
-        if built is not None:
-            built.append(rate)
         return build_top(ws, rate=rate)[-1]
 
     return trial.try_epochs(build, start, *parts, ws, NAME, epochs, {"rate": rate}, None)
@@ -122,10 +120,11 @@ def test_finished_trial_is_taken_from_the_models_file_until_something_changes(
     prepared, monkeypatch
 ):
     save_transfer(prepared)
-    tried, built = try_tiny(prepared), []
+    tried, fit, fitted = try_tiny(prepared), trial.training.fit, []
+    monkeypatch.setattr(trial.training, "fit", lambda *args: fitted.append(args) or fit(*args))
     prepared.save_json(ABOUT | {"trial": tried}, f"models/{NAME}.json")
-    assert try_tiny(prepared, built=built) == tried and not built
-    try_tiny(prepared, rate=0.02, built=built)
+    assert try_tiny(prepared) == tried and not fitted
+    assert try_tiny(prepared, rate=0.02)["key"] != tried["key"] and len(fitted) == 1
     monkeypatch.setenv("TRAIN_ANEW", "1")
-    try_tiny(prepared, built=built)
-    assert built == [0.02, 0.01]
+    try_tiny(prepared)
+    assert len(fitted) == 2
