@@ -5,7 +5,7 @@ import logging
 import pickle
 
 from lib.machine import describe_project, share_machine
-from lib.storage import record_names
+from lib.storage import BEING_READ, record_names
 
 PATIENCE = 30  # seconds to wait for a scheduler and its first worker
 clients = {}  # the connections of this process, by address
@@ -113,6 +113,8 @@ def _find_scheduler(address: str):
 
     workers, count = {}, int(address.removeprefix("local:"))
     for number, env in enumerate(share_machine(count)):
+        # One that starts again would find the folder of a notebook that has ended.
+        env |= {BEING_READ: ""}
         # Dask takes mapped files for memory, and would kill workers for them.
         options = {"nthreads": 1, "memory_limit": None, "env": env, "silence_logs": 50}
         options |= {"host": "127.0.0.1", "resources": {"GPU": env["CUDA_VISIBLE_DEVICES"] != "-1"}}

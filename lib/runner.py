@@ -22,7 +22,6 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib import storage, workspace
-from lib.data.pictures import BEING_READ
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
@@ -149,11 +148,11 @@ def run_notebook(ws, name: str, parameters: dict) -> list[str]:
 def watch_reading(ws):
     """Yield a folder where a file for each thread of a kernel names the picture that it reads."""
     with tempfile.TemporaryDirectory(prefix="being_read_", dir=ws.scratch) as folder:
-        os.environ[BEING_READ] = folder
+        os.environ[storage.BEING_READ] = folder
         try:
             yield Path(folder)
         finally:
-            del os.environ[BEING_READ]
+            del os.environ[storage.BEING_READ]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,9 @@ import filelock
 import pandas as pd
 
 DRIVE = Path("/content/drive")
+# An environment variable: the folder where the threads of a chain's kernels name the pictures that
+# they read, and keep what is unfinished.
+BEING_READ = "PICTURES_BEING_READ"
 # How file systems answer what they don't have.
 UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 

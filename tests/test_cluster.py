@@ -20,7 +20,7 @@ import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_listening
 
-from lib import chain, cluster, machine, workspace
+from lib import chain, cluster, machine, storage, workspace
 from lib.cluster import ClusterError, connect, run_blocks
 from lib.data import pixels, split
 from lib.data.store import SHARDS
@@ -200,6 +200,16 @@ def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
         done.append(block)
     assert sorted(done) == sorted(blocks)
     assert_equal(prepare(spread, "together"), alone)
+
+
+def test_worker_that_starts_again_knows_no_folder_of_a_notebook(monkeypatch):
+    client = connect(TWO)
+    monkeypatch.setenv(storage.BEING_READ, "/gone")
+    before = client.run(os.getpid)
+    os.kill(next(iter(before.values())), signal.SIGKILL)
+    while len(after := client.run(os.getpid, on_error="ignore")) < 2 or after == before:
+        time.sleep(0.1)
+    assert set(client.run(os.getenv, storage.BEING_READ).values()) == {""}
 
 
 @pytest.mark.parametrize("address", [TWO, None])

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lib.data import colours, jpegs
+from lib.storage import BEING_READ
 
 LOADER_VERSION = 3  # raise it when `load` returns something else: older stores are removed
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
@@ -31,8 +32,6 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     ENDINGS |= {".heic", ".heif"}
 LARGEST_FILE, LARGEST_PICTURE, LARGE_PICTURE = 1 << 28, 89_478_485, 1 << 24  # bytes, pixels, pixels
 LEAST_SIDE = 224  # to decode to, so that usual sizes and the facts share a decoding
-# An environment variable: the folder where each thread names the file that it reads.
-BEING_READ = "PICTURES_BEING_READ"
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()

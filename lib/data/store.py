@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.data.pictures import BEING_READ, LOADER_VERSION
-from lib.storage import explain_failed_writing
+from lib.data.pictures import LOADER_VERSION
+from lib.storage import BEING_READ, explain_failed_writing
 
 INDEX = np.dtype([("digest", "S32"), ("crc", "u4")])
 MOST_MAPS = 128  # shards; a process may have only so many files open
@@ -116,7 +116,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{uuid.uuid4().hex}.shard"
         # A chain that is stopped removes the folder of what it was at.
-        part = Path(os.environ.get(BEING_READ, self.folder), f"{path.stem}.part.shard")
+        part = Path(os.environ.get(BEING_READ) or self.folder, f"{path.stem}.part.shard")
         with explain_failed_writing(path):
             try:
                 with part.open("wb") as file:

@@ -12,10 +12,9 @@ from PIL import Image
 
 from lib import chain, runner, workspace
 from lib.data.demo import draw_picture
-from lib.data.pictures import BEING_READ
 from lib.data.split import read_split
 from lib.machine import count_cores
-from lib.storage import read_table
+from lib.storage import BEING_READ, read_table
 
 SMALL = {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1}
 
