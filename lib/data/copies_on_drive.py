@@ -1,6 +1,7 @@
 """The stores of pictures, and their copies beside results on Google Drive."""
 
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,7 +66,13 @@ def _find_copies(ws) -> Path:
 
 
 def remove_older_stores(folder: Path) -> None:
-    """Remove what earlier versions have kept in a folder, and name it in one line."""
+    """Remove what earlier versions have kept in a folder, and name it in one line.
+
+    What killed processes have left unfinished is removed after a day.
+    """
+    for path in [*folder.glob("being_read_*"), *folder.glob("loader_*/*/*.part.*")]:
+        if path.stat().st_mtime < time.time() - 86_400:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     found = [path for pattern in OLDER for path in folder.glob(pattern) if path.suffix != ".lock"]
     for path in found:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -223,8 +223,15 @@ def test_stores_of_earlier_versions_are_removed_in_one_line_and_no_others(tmp_pa
     assert not any((tmp_path / name).exists() for name in old)
     assert all((tmp_path / name).exists() for name in mine)
     assert capsys.readouterr().out.count("\n") == 1 and len(read_back(store.folder, [1])) == 1
+    for name in ("being_read_x/y.part.shard", f"{store.folder}/z.part.shard"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     copies_on_drive.remove_older_stores(tmp_path)
-    assert not capsys.readouterr().out
+    assert not capsys.readouterr().out and (store.folder / "z.part.shard").exists()
+    for path in (tmp_path / "being_read_x", store.folder / "z.part.shard"):
+        os.utime(path, (0, 0))
+    copies_on_drive.remove_older_stores(tmp_path)
+    assert not (tmp_path / "being_read_x").exists() and len(list(store.folder.iterdir())) == 1
 
 
 def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
