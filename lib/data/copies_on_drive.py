@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +70,12 @@ def remove_older_stores(folder: Path) -> None:
 
     What killed processes have left unfinished is removed after a day.
     """
-    for path in [*folder.glob("being_read_*"), *folder.glob("loader_*/*/*.part.*")]:
-        if path.stat().st_mtime < time.time() - 86_400:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     found = [path for pattern in OLDER for path in folder.glob(pattern) if path.suffix != ".lock"]
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    unfinished = [*folder.glob("being_read_*"), *folder.glob("loader_*/*/*.part.*")]
+    for path in found + unfinished:
+        with suppress(FileNotFoundError):  # Others may be at it, too.
+            if path in found or path.stat().st_mtime < time.time() - 86_400:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     if found:
         names = ", ".join(path.name for path in found)
         print(f"Removed from {folder}, stores of an earlier version: {names}.")
