@@ -13,7 +13,7 @@ from lib.data.store import SHARDS, Store, open_store
 from lib.storage import is_on_drive, lock, whole_file
 
 # What earlier versions have left: stores of other formats, and those of other loaders.
-OLDER = ["pixels_*.*", "features_*.f32", "loader_[0-9]*/*.*"]
+OLDER = ["pixels_*.u8", "pixels_*.csv", "pixels_*.zip", "features_*.f32", "loader_[0-9]*/*.*"]
 OLDER += [f"loader_{version}" for version in range(LOADER_VERSION)]
 
 
