@@ -79,9 +79,11 @@ def fit(model, train, validation, ws, name, epochs, settings, class_weight=None,
     how = configs.describe_training(model)
     parts = [TRAINING_VERSION, identify_set(ws), model, how, epochs, settings, class_weight]
     key = configs.make_key(*parts, *train.describe(), *validation.describe())
-    if run := _take_finished(whole or model, ws, name, key):
+    path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
+    # Where there is one, the same training was begun anew, and goes on.
+    if not path.exists() and (run := _take_finished(whole or model, ws, name, key)):
         return run
-    log = EpochLog(ws.file("checkpoints", f"{name}-{key[:16]}.npz"), epochs, train, name)
+    log = EpochLog(path, epochs, train, name)
     _train(model, train, validation, log, class_weight)
     history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
     return Run(history, key, taken=False)

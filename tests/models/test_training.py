@@ -203,6 +203,19 @@ def test_training_anew_deletes_only_the_checkpoint_of_what_it_trains(prepared, m
     assert "goes on" not in capsys.readouterr().out and other.exists()
 
 
+def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_taken(
+    prepared, monkeypatch, capsys
+):
+    save_tiny(*train_tiny(prepared, epochs=2), prepared)
+    monkeypatch.setenv("TRAIN_ANEW", "1")
+    train_tiny(prepared, epochs=2)  # and not saved
+    monkeypatch.delenv("TRAIN_ANEW")
+    model, run = train_tiny(prepared, epochs=2)
+    assert not run.taken and "goes on after epoch 2 of 2" in capsys.readouterr().out
+    save_tiny(model, run, prepared)
+    assert not list(prepared.results.glob("checkpoints/*")) and train_tiny(prepared, 2)[1].taken
+
+
 def test_damaged_checkpoint_is_named_and_the_training_starts_anew(prepared, capsys):
     _, whole = train_tiny(prepared, epochs=2)
     (kept,) = prepared.results.glob("checkpoints/*.npz")
