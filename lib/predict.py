@@ -108,22 +108,22 @@ def _list_files(places: list[str]) -> list[str]:
 def _answer(options: argparse.Namespace, files: list[str]) -> pd.DataFrame:
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.judging import conformal, strangers
-    from lib.models.predict import classify, load_classifier
+    from lib.models.classify import classify, load_classifier
     from lib.models.resemblance import open_features
 
-    model, about = load_classifier(options.model)
+    model, metadata = load_classifier(options.model)
     sets = resemblance = None
     if options.sets is not None:
-        kept = conformal.check_scores(about, options.model.with_suffix(".json"))
+        kept = conformal.check_scores(metadata, options.model.with_suffix(".json"))
         print(conformal.describe_sets(kept, options.sets), file=sys.stderr)
-        promised = {"class_names": about["class_names"], "kept": kept, "coverage": options.sets}
+        promised = {"class_names": metadata["class_names"], "kept": kept, "coverage": options.sets}
         sets = partial(conformal.write_sets, **promised)
     if options.strangers:
-        kept, reason = open_features(model, about, options.model.with_suffix(".npz"))
+        kept, reason = open_features(model, metadata, options.model.with_suffix(".npz"))
         print(reason or strangers.describe_marks(kept), file=sys.stderr)
         resemblance = partial(strangers.write_resemblance, kept=kept)
     columns = options.top, options.probabilities, sets, resemblance
-    return classify(model, about, Path(), files, *columns)
+    return classify(model, metadata, Path(), files, *columns)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ def lock_results(ws):
                     part.unlink(missing_ok=True)
                 holder.unlink(missing_ok=True)
     except filelock.Timeout:
-        about = holder.read_text() if holder.exists() else "just begun"
-        raise OSError(f"{ws.results} is in use by another chain: {about}. Wait for its end.")
+        found = holder.read_text() if holder.exists() else "just begun"
+        raise OSError(f"{ws.results} is in use by another chain: {found}. Wait for its end.")
 
 
 class Shown(io.TextIOBase):

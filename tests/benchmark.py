@@ -53,7 +53,17 @@ from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.data.split import deal_folds
 from lib.data.table import add_facts, find_used, save_views
-from lib.models import backbones, configs, contest, extraction, folding, linear, predict, training
+from lib.models import (
+    backbones,
+    classify,
+    configs,
+    contest,
+    fuse,
+    linear,
+    pooling,
+    training,
+)
+from lib.models.features import cached_features, compute_batch
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
@@ -71,7 +81,7 @@ CROSS_VALIDATION = f"""
 import sys, time
 import numpy as np
 from lib.data.split import deal_folds
-from lib.models import linear
+from lib.models import linear, pooling
 
 count, classes = int(sys.argv[2]), int(sys.argv[3])
 features = np.memmap(sys.argv[1], np.float32, "r", shape=(count, {FEATURES}))
@@ -409,8 +419,8 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
             extractor, head, ours, replace(ws, scratch=root / str(pair)), EPOCHS
         )
         seconds.append((reported, time.perf_counter() - started))
-    _, from_pixels = predict.predict_batches(model, ours[1])
-    _, from_features = predict.predict_batches(head, batches[1])
+    _, from_pixels = classify.predict_batches(model, ours[1])
+    _, from_features = classify.predict_batches(head, batches[1])
     difference = abs(from_pixels - from_features).max()
     note = f"report's way extrapolated; largest difference of a probability {difference:.1e}"
     row = make_row("transfer, 20 epochs", *zip(*seconds), "s", more_is_better=False, note=note)
@@ -421,7 +431,7 @@ def train_transfer(extractor, head, parts, ws, epochs: int) -> list:
     """Do what notebook 04 does: features of both parts once, then the head on them."""
     batches = []
     for part in parts:
-        features = extraction.cached_features(extractor, part.inputs, ws)
+        features = cached_features(extractor, part.inputs, ws)
         further = (part.y_true, part.num_classes, BATCH_SIZE, part.seed)
         batches.append(generators.Batches(features, *further))
     fed, validation = map(generators.stream, batches)
@@ -499,7 +509,7 @@ def measure_precision(ws) -> dict:
             # The first epoch traces the model.
             rates.append(len(train.y_true) / statistics.median(spent[1:]))
             judge.set_weights(model.get_weights())
-            y_true, y_prob = predict.predict_batches(judge, validation)
+            y_true, y_prob = classify.predict_batches(judge, validation)
             accuracies.append((y_prob.argmax(axis=1) == y_true).mean())
     machine.set_precision("float32")
     difference = np.subtract(accuracies[1::2], accuracies[::2])
@@ -580,8 +590,8 @@ def measure_engines(network: Path | None, pairs: int, root: Path) -> list[dict]:
     extractor = pool_network(network)
     shape = (2, BATCH_SIZE, *extractor.input_shape[1:])
     batches = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
-    folded = folding.fold_normalisations(extractor)
-    engines = {"ours": lambda pictures: extraction.compute_batch(folded, pictures)}
+    folded = fuse.fuse_normalisations(extractor)
+    engines = {"ours": lambda pictures: compute_batch(folded, pictures)}
     features = {"ours": engines["ours"](batches[0])}
     for name, package in ENGINES.items():
         if all(map(importlib.util.find_spec, (package, "tf2onnx"))):
@@ -719,8 +729,8 @@ def measure_contest(ws, pairs: int) -> dict:
         for name in CONTESTANTS:
             machine.set_seed(SEED, deterministic=False)
             backbone = backbones.load_backbone(name, None, 224, {}, None)
-            extractor = backbones.build_extractor(backbone)
-            look = functools.partial(extraction.cached_features, extractor, images, ws)
+            extractor = pooling.build_extractor(backbone)
+            look = functools.partial(cached_features, extractor, images, ws)
             passes += [time_call(look), time_call(functools.partial(judge, [look()]))]
         alone.append(sum(passes))
     what = f"contest of {', '.join(CONTESTANTS)}; left: their passes and fits alone"

@@ -115,14 +115,15 @@ def measure(folder: Path, results: Path) -> None:
 
 def repeat(paths: Path, name: str, seeds: int) -> None:
     """Print how planted labels are ranked, and how often the estimate's interval holds them."""
-    from lib.models import backbones, extraction, linear, saved
+    from lib.models import linear, pooling, saved
+    from lib.models.features import cached_features
 
     ws = workspace.open(paths)
     table = split.read_split(ws)
     truth = np.unique(table.label, return_inverse=True)[1]
-    extractor, _ = backbones.find_parts(saved.load_model(ws, name))
+    extractor, _ = pooling.find_parts(saved.load_model(ws, name))
     images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
-    basis = linear.find_basis(extraction.cached_features(extractor, images, ws))
+    basis = linear.find_basis(cached_features(extractor, images, ws))
     groups = np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         found = []

@@ -103,13 +103,13 @@ def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_a
 @pytest.mark.parametrize("model", MODELS)
 def test_metrics_are_those_of_the_predictions(run, model):
     table, split = read(run, f"predictions/{model}.csv"), read(run, "split.csv")
-    about = json.loads((run.ws.results / f"models/{model}.json").read_text())
+    metadata = json.loads((run.ws.results / f"models/{model}.json").read_text())
     validation = split[split.part == "validation"]
-    assert list(table.columns) == ["file", "label", "predicted", *about["class_names"]]
+    assert list(table.columns) == ["file", "label", "predicted", *metadata["class_names"]]
     assert np.array_equal(table[["file", "label"]], validation[["file", "label"]])
-    y_prob = table[about["class_names"]].to_numpy(float)
+    y_prob = table[metadata["class_names"]].to_numpy(float)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-4)
-    assert list(np.array(about["class_names"])[y_prob.argmax(axis=1)]) == list(table.predicted)
+    assert list(np.array(metadata["class_names"])[y_prob.argmax(axis=1)]) == list(table.predicted)
     score = json.loads((run.ws.results / "metrics.json").read_text())[model]
     right = table.label == table.predicted
     recall = right.groupby(table.label).mean()
@@ -117,7 +117,7 @@ def test_metrics_are_those_of_the_predictions(run, model):
     assert score["per_class"] == pytest.approx(recall.to_dict())
     assert score["average_per_class"] == pytest.approx(recall.mean())
     history = pd.read_csv(run.ws.results / f"history/{model}.csv")
-    assert list(history.epoch) == [1, 2] and about["parameters"]["epochs"] == 2
+    assert list(history.epoch) == [1, 2] and metadata["parameters"]["epochs"] == 2
 
 
 def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):
@@ -197,7 +197,7 @@ def test_names_with_markup_stay_text_in_the_report(run):
 
 def test_chain_that_runs_again_takes_what_is_finished_and_says_so(run, capsys):
     model = run.ws.results / "models/baseline_cnn.keras"
-    before, when = model.stat().st_mtime_ns, saved.read_about(run.ws, "baseline_cnn")["date"]
+    before, when = model.stat().st_mtime_ns, saved.read_metadata(run.ws, "baseline_cnn")["date"]
     predictions = read(run, "predictions/baseline_cnn.csv")
     arguments = [*run.arguments[:2], "--only", "2", "evaluation", "-p", "EPOCHS", "2"]
     assert chain.main([*arguments, "-p", "IMAGE_SIZE", "32"]) == 0

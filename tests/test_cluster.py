@@ -24,7 +24,8 @@ from lib import chain, cluster, machine, storage, workspace
 from lib.cluster import ClusterError, connect, run_blocks
 from lib.data import pixels, split
 from lib.data.store import SHARDS
-from lib.models import contest, extraction
+from lib.models import contest
+from lib.models.features import cached_features
 
 pytest.importorskip("distributed")
 TWO = "local:2"
@@ -112,15 +113,13 @@ def build_extractor(filters=5):
 def test_workers_compute_the_features_that_one_machine_computes(spread):
     prepare_and_split(spread)
     images = pixels.open_pixels(spread, split.read_split(spread).file, 8)
-    found = extraction.cached_features(build_extractor(), images, spread)
+    found = cached_features(build_extractor(), images, spread)
     alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
-    expected = extraction.cached_features(build_extractor(), images, alone)
+    expected = cached_features(build_extractor(), images, alone)
     assert found.shape == (120, 180) and np.allclose(found[:], expected[:], atol=1e-4)
     shards = list_shards(spread.scratch)
     # There already: no worker is asked.
-    again = extraction.cached_features(
-        build_extractor(), images, replace(spread, cluster="tcp://x:1")
-    )
+    again = cached_features(build_extractor(), images, replace(spread, cluster="tcp://x:1"))
     assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
 
 

@@ -23,7 +23,7 @@ from lib import badges, storage, workspace
 from lib.data import pictures
 from lib.data.labels import list_named_pictures
 from lib.judging import figures
-from lib.models import explain, saved, training
+from lib.models import gradcam, saved, training
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -318,11 +318,11 @@ def page(prepared, monkeypatch):
     layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")], name="tiny")
     run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
-    about = {"notebook": "02", "weights": "from scratch", "image_size": 8}
-    with saved.save(model, run, prepared, "tiny", about):
+    metadata = {"notebook": "02", "weights": "from scratch", "image_size": 8}
+    with saved.save(model, run, prepared, "tiny", metadata):
         pass
     space = {"ws": prepared, "models": saved.list_models(prepared), "saved": saved}
-    space |= {"load": pictures.load, "figures": figures, "explain": explain, "np": np}
+    space |= {"load": pictures.load, "figures": figures, "gradcam": gradcam, "np": np}
     space["LAUNCH_DEMO"] = True
     # An interactive front end, which is not held up by the page.
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)

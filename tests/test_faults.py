@@ -23,7 +23,8 @@ from lib import chain, machine, runner, storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
 from lib.data.table import add_facts, check_classes, find_used, save_views
-from lib.models import backbones, extraction, predict, saved
+from lib.models import backbones, classify, saved
+from lib.models.features import cached_features
 from lib.storage import read_table
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
@@ -216,7 +217,7 @@ def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purp
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     work = {
         "decoded pixels": lambda: pixels.open_pixels(prepared, read_split(prepared).file, 64),
-        "features": lambda: extraction.cached_features(
+        "features": lambda: cached_features(
             keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
             pixels.open_pixels(prepared, read_split(prepared).file, 8),
             prepared,
@@ -260,7 +261,7 @@ def train_deterministically(ws, seed, reverse, cores):
     prepare_and_split(ws, seed=seed)
     model, _ = train_tiny(ws, epochs=2)
     _, validation = generators.pair(ws, 8, 5, seed=0)
-    _, y_prob = predict.predict_batches(model, validation)
+    _, y_prob = classify.predict_batches(model, validation)
     with storage.whole_file(ws.file("outcome.npz")) as part:
         np.savez(part, *model.get_weights(), y_prob)
 
@@ -294,8 +295,8 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
-    about = json.loads(path.with_suffix(".json").read_text())
-    prepared.save_json(about | {"file_hash": saved.hash_file(path)}, "models/tiny.json")
+    metadata = json.loads(path.with_suffix(".json").read_text())
+    prepared.save_json(metadata | {"file_hash": saved.hash_file(path)}, "models/tiny.json")
     with pytest.raises(ValueError, match="(?i)lambda"):
         saved.load_model(prepared, "tiny")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib import machine, workspace
-from lib.models import backbones, configs, networks, training
+from lib.models import backbones, configs, pooling, training
 
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -19,8 +19,8 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine parameters workspace badges cluster
 data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.downloads data.label_files data.labels data.sources
 data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators
-models.configs models.saved models.checkpoints models.training models.folding models.presets models.networks models.origins models.backbones models.extraction models.resemblance
-models.linear models.contest models.stages models.trial models.finetuning models.litert models.explain models.predict
+models.configs models.saved models.checkpoints models.training models.fuse models.presets models.backbones models.origins models.pooling models.features models.resemblance
+models.linear models.contest models.stages models.trial models.finetuning models.litert models.gradcam models.classify
 judging.intervals judging.calibration judging.conformal judging.strangers judging.metrics judging.comparisons judging.neighbours judging.audit
 judging.wording judging.contests
 judging.claims judging.answers judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
@@ -180,7 +180,7 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
 ):
     space = {"keras": keras, "layers": keras.layers, "ws": ws}
     space |= {"backbones": backbones, "machine": machine, "configs": configs, "training": training}
-    space["networks"] = networks
+    space["pooling"] = pooling
     exec(find_parameters(name)[0].source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}
     for cell in list_code(name):

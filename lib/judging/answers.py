@@ -27,20 +27,20 @@ class Answers:
     def __init__(self, class_names, files, y_true, groups=None):
         self.class_names, self.files, self.y_true = list(class_names), np.asarray(files), y_true
         self.truth, self.groups = np.array(self.class_names)[y_true], drop_lonely(groups)
-        self.about, self.y_prob, self.predicted = {}, {}, {}
+        self.metadata, self.y_prob, self.predicted = {}, {}, {}
         self.right, self.confidence, self.scores, self.kept = {}, {}, {}, {}
         self.calibrating, self.judging = calibration.split_halves(y_true, self.groups)
         # A single group is either half, and can't judge what it calibrated.
         self.judging = self.judging & ~self.calibrating
 
-    def add(self, about: dict, y_prob: np.ndarray) -> None:
+    def add(self, metadata: dict, y_prob: np.ndarray) -> None:
         """Add the answers of one model: its JSON, and float (n, classes), rows sum to 1."""
-        label, y_pred = about["label"], y_prob.argmax(axis=1)
-        self.about[label], self.y_prob[label] = about, y_prob
+        label, y_pred = metadata["label"], y_prob.argmax(axis=1)
+        self.metadata[label], self.y_prob[label] = metadata, y_prob
         self.predicted[label] = np.array(self.class_names)[y_pred]
         self.right[label], self.confidence[label] = y_pred == self.y_true, y_prob.max(axis=1)
         score = metrics.evaluate(self.y_true, y_prob, self.class_names, self.groups)
-        if "calibrated_on" in about:
+        if "calibrated_on" in metadata:
             # It was calibrated within the training part: what validates it must not change it.
             score |= {"temperature": 1.0, "nll_after": score["nll_before"]}
             score |= {"ece_after": score["ece_before"]}
@@ -53,15 +53,15 @@ class Answers:
     def labels(self) -> list[str]:
         """The first run of each way of training, in the order in which they were added."""
         first = {}
-        for label, about in self.about.items():
-            if about["way"] not in first or about["name"] == about["way"]:
-                first[about["way"]] = label
+        for label, metadata in self.metadata.items():
+            if metadata["way"] not in first or metadata["name"] == metadata["way"]:
+                first[metadata["way"]] = label
         return list(first.values())
 
     @property
     def trained(self) -> list[str]:
         """Those of `labels` whose backbone is trained; all, where none is."""
-        trained = [k for k in self.labels if self.about[k]["weights"] != "untrained"]
+        trained = [k for k in self.labels if self.metadata[k]["weights"] != "untrained"]
         return trained or self.labels
 
     @property
@@ -85,14 +85,14 @@ class Answers:
     def ways(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The ways of training, over all their runs, as `comparisons.compare_ways` has them."""
         right = {}
-        for label, about in self.about.items():
-            seeds = right.setdefault(self._name_way(about), {})
-            seeds[about["seed"]] = self.right[label]
+        for label, metadata in self.metadata.items():
+            seeds = right.setdefault(self._name_way(metadata), {})
+            seeds[metadata["seed"]] = self.right[label]
         return comparisons.compare_ways(right, self.groups)
 
-    def _name_way(self, about: dict) -> str:
+    def _name_way(self, metadata: dict) -> str:
         # An untrained backbone is named so here too.
-        return about["label"].replace(about["name"], about["way"], 1)
+        return metadata["label"].replace(metadata["name"], metadata["way"], 1)
 
     def judge_sets(self, label: str, coverage: float, chosen=True) -> dict:
         """Judge a model's sets, as `conformal.measure_sets` does, on the half that didn't calibrate.
@@ -130,8 +130,8 @@ class Answers:
     def list_runs(self) -> pd.DataFrame:
         """List all runs: columns way, seed, top1."""
         rows = [
-            (self._name_way(about), about["seed"], self.scores[label]["top1"])
-            for label, about in self.about.items()
+            (self._name_way(metadata), metadata["seed"], self.scores[label]["top1"])
+            for label, metadata in self.metadata.items()
         ]
         return pd.DataFrame(rows, columns=["way", "seed", "top1"])
 

@@ -66,7 +66,7 @@ scaled = probabilities ** (1 / about["temperature"])  # then divide each row by 
 """
 
 
-def write_card(ws, about: dict, score: dict, mistakes) -> None:
+def write_card(ws, metadata: dict, score: dict, mistakes) -> None:
     """Write `models/<name>.md`, which becomes README.md on the Hub; it names no folder.
 
     Args:
@@ -75,30 +75,30 @@ def write_card(ws, about: dict, score: dict, mistakes) -> None:
         score: what metrics.json has of the model.
         mistakes: the most frequent ones, as `metrics.list_confusions` lists them.
     """
-    texts = {key: escape_text(about[key]) for key in ("label", "characteristics", "purpose")}
+    texts = {key: escape_text(metadata[key]) for key in ("label", "characteristics", "purpose")}
     values = [[SCORES[key], write_score(score, key)] for key in SCORES]
-    told = about | score | texts
+    told = metadata | score | texts
     told |= dict(
-        head=yaml.safe_dump(_make_head(about, score), allow_unicode=True, sort_keys=False),
-        classes=len(about["class_names"]),
-        notices=_list_notices(about),
+        head=yaml.safe_dump(_make_head(metadata, score), allow_unicode=True, sort_keys=False),
+        classes=len(metadata["class_names"]),
+        notices=_list_notices(metadata),
         trained=(read_split(ws).part == "train").sum(),
         scores=_write_rows(["score", "value"], values),
         recalls=_list_recalls(score),
-        calibration=escape_text(describe_calibration(about["label"], score)),
-        tempered=_describe_temperature(about, score),
+        calibration=escape_text(describe_calibration(metadata["label"], score)),
+        tempered=_describe_temperature(metadata, score),
         mistakes=_write_rows(["class", "answer", "pictures"], mistakes.iloc[:, :3].to_numpy()),
-        origin=_describe_origin(about),
-        file=f"{about['name']}.keras",
+        origin=_describe_origin(metadata),
+        file=f"{metadata['name']}.keras",
     )
-    with whole_file(ws.file("models", f"{about['name']}.md")) as part:
+    with whole_file(ws.file("models", f"{metadata['name']}.md")) as part:
         part.write_text(CARD.format(**told), encoding="utf-8")
 
 
-def _make_head(about: dict, score: dict) -> dict:
+def _make_head(metadata: dict, score: dict) -> dict:
     # In the fields of the Hub's specification (hub-docs, modelcard.md). Left out is what isn't known:
     # the licence, and the Hub's names of data and base model.
-    kind = "drawn demo pictures" if about["demo"] else "pictures"
+    kind = "drawn demo pictures" if metadata["demo"] else "pictures"
     result = {
         "task": {"type": "image-classification"},
         "dataset": {"type": "imagefolder", "name": f"{score['n']} {kind}", "split": "validation"},
@@ -107,15 +107,15 @@ def _make_head(about: dict, score: dict) -> dict:
     return {
         "library_name": "keras",
         "pipeline_tag": "image-classification",
-        "tags": [tag for tag in ("keras", "image-classification", _name_backbone(about)) if tag],
+        "tags": [tag for tag in ("keras", "image-classification", _name_backbone(metadata)) if tag],
         "metrics": list(METRICS.values()),
-        "model-index": [{"name": about["label"], "results": [result]}],
+        "model-index": [{"name": metadata["label"], "results": [result]}],
     }
 
 
-def _describe_temperature(about: dict, score: dict) -> str:
-    if "calibrated_on" in about:
-        return f"The probabilities were calibrated on {about['calibrated_on']}."
+def _describe_temperature(metadata: dict, score: dict) -> str:
+    if "calibrated_on" in metadata:
+        return f"The probabilities were calibrated on {metadata['calibrated_on']}."
     return (
         f"The temperature of {score['temperature']:.3g}, fitted on one half of these pictures (1 where "
         "right or wrong answers are too few), takes that error on the other half from "
@@ -123,16 +123,16 @@ def _describe_temperature(about: dict, score: dict) -> str:
     )
 
 
-def _name_backbone(about: dict) -> str:
+def _name_backbone(metadata: dict) -> str:
     # A backbone may be a file: its folder is no one's business.
-    return Path(about["parameters"].get("backbone") or "").name
+    return Path(metadata["parameters"].get("backbone") or "").name
 
 
-def _list_notices(about: dict) -> str:
+def _list_notices(metadata: dict) -> str:
     notices = ""
-    if about["demo"]:
+    if metadata["demo"]:
         notices += "> **Demo**: learned from drawn pictures; it says nothing about photographs.\n\n"
-    if about["weights"] == "untrained":
+    if metadata["weights"] == "untrained":
         notices += "> **Untrained backbone**: random weights; it says nothing about transfer.\n\n"
     return notices
 
@@ -157,12 +157,12 @@ def _write_rows(headings: list[str], rows) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def _describe_origin(about: dict) -> str:
-    if about["weights"] in ("from scratch", "untrained"):
-        return f"none but random ones ({about['weights']})."
-    told = dict(network=_name_backbone(about), weights=Path(about["weights"]).name)
+def _describe_origin(metadata: dict) -> str:
+    if metadata["weights"] in ("from scratch", "untrained"):
+        return f"none but random ones ({metadata['weights']})."
+    told = dict(network=_name_backbone(metadata), weights=Path(metadata["weights"]).name)
     told |= dict.fromkeys(("trained_on", "licence", "source"))
-    told |= about.get("backbone_origin") or {}
+    told |= metadata.get("backbone_origin") or {}
     if not told.get("note"):
         told.pop("note", None)
     lines = [f"- {key.replace('_', ' ')}: {escape_text(told[key] or NOT_KNOWN)}" for key in told]

@@ -44,13 +44,13 @@ def keep_scores(y_true, y_prob, groups=None) -> dict:
     return {"pictures": len(sizes), "scores": (np.floor(chosen * 10**digits) / 10**digits).tolist()}
 
 
-def check_scores(about: dict, file) -> dict:
+def check_scores(metadata: dict, file) -> dict:
     """Return what `keep_scores` kept in a model's JSON.
 
     Raises:
         ValueError: 08 has not judged the model, or the key is damaged; `file` is named.
     """
-    kept = about.get("answer_sets")
+    kept = metadata.get("answer_sets")
     if kept is None:
         raise ValueError(f'{file} has no "answer_sets": run 08_evaluation, which calibrates them.')
     try:

@@ -133,7 +133,7 @@ def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) 
 def evidence_grid(pictures, evidence: dict[str, np.ndarray], title: str, captions) -> Figure:
     """Draw pictures in the first row, "pictures", and below it each model's evidence.
 
-    `evidence` is model label to what `explain.find_evidence` returns, all else as elsewhere here.
+    `evidence` is model label to what `gradcam.grad_cam` returns, all else as elsewhere here.
     """
     rows = {label: overlay_evidence(pictures, maps) for label, maps in evidence.items()}
     return picture_grid({"pictures": pictures} | rows, title, captions)

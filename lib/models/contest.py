@@ -10,10 +10,9 @@ import numpy as np
 from lib.cluster import ClusterError
 from lib.data.pixels import open_pixels
 from lib.machine import set_seed
-from lib.models.backbones import build_extractor, load_backbone
-from lib.models.extraction import cached_features, measure_speed
-from lib.models.folding import fold_normalisations
-from lib.models.networks import name_network
+from lib.models.backbones import build_extractor, load_backbone, name_network
+from lib.models.features import cached_features, measure_speed
+from lib.models.fuse import fuse_normalisations
 from lib.models.origins import describe_origin
 
 
@@ -29,7 +28,7 @@ def gather_features(entries: list[str], weights, image_size, files, ws, seed) ->
     Returns:
         facts: of every network, in order: candidate (its name), entry, weights, image_size
             (pixels), parameters, megabytes (of the weights in float32), features (how many),
-            pooling (`backbones.pool`), pictures_per_second (of a batch of 32, once the first is
+            pooling (`pooling.pool`), pictures_per_second (of a batch of 32, once the first is
             through), trained_on, licence, source, note (`origins`), reason ("", or why it does not
             take part, in which case all from weights to note is missing).
         features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
@@ -81,7 +80,7 @@ def _look(entry: str, weights, image_size, files, ws) -> tuple:
     check_untaught(entry)
     backbone = load_backbone(entry, weights, image_size, {}, None)
     extractor = build_extractor(backbone)
-    images, folded = open_pixels(ws, files, backbone.image_size), fold_normalisations(extractor)
+    images, folded = open_pixels(ws, files, backbone.image_size), fuse_normalisations(extractor)
     facts = {"weights": backbone.weights, "image_size": backbone.image_size}
     count, size = extractor.count_params(), extractor.output_shape[-1]
     facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}

@@ -46,9 +46,9 @@ def find_transfer(ws, name: str = "") -> str:
     kinds, models = ("resnet50_transfer", "backbones"), []
     # Its error names notebooks whose models have no backbone.
     with contextlib.suppress(FileNotFoundError):
-        models = [about for about in saved.list_models(ws) if "@" not in about["name"]]
+        models = [metadata for metadata in saved.list_models(ws) if "@" not in metadata["name"]]
     # Numbers of notebooks change.
-    topics = {about["name"]: about["notebook"].partition("_")[2] for about in models}
+    topics = {metadata["name"]: metadata["notebook"].partition("_")[2] for metadata in models}
     known = {name: topic for name, topic in topics.items() if topic in kinds}
 
     def rank(one):

@@ -2,7 +2,7 @@
 
 import re
 
-from lib.models.networks import PRESET, name_network
+from lib.models.backbones import PRESET, name_network
 
 IMAGENET = "ImageNet-1k, 1.3 million photographs (ILSVRC 2012)"
 IMAGENET_21K = "ImageNet-21k, 14 million photographs, many of them of species"

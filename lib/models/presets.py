@@ -16,7 +16,7 @@ def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tupl
         preset: a name that keras-hub knows, or the folder of a saved preset.
         image_size: side of the pictures in pixels; None for that of the preset.
 
-    Returns model, preprocess and image_size, as in `networks.Network`. An ImportError where
+    Returns model, preprocess and image_size, as in `backbones.Network`. An ImportError where
     keras-hub is missing, or does not fit this TensorFlow; a ValueError where there is no such
     preset for pictures, or not at this size; a ConnectionError where it can't be downloaded.
     """

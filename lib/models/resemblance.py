@@ -9,17 +9,17 @@ from lib.models.backbones import has_backbone
 from lib.storage import whole_file
 
 
-def keep_features(ws, about: dict, kept: dict[str, np.ndarray]) -> None:
+def keep_features(ws, metadata: dict, kept: dict[str, np.ndarray]) -> None:
     """Write arrays of `strangers.keep_distances` as models/<name>.npz, with the hash of its model.
 
-    `about` is the model's JSON.
+    `metadata` is the model's JSON.
     """
-    with whole_file(ws.file("models", f"{about['name']}.npz")) as part:
-        np.savez(part, model=about["file_hash"], **kept)
+    with whole_file(ws.file("models", f"{metadata['name']}.npz")) as part:
+        np.savez(part, model=metadata["file_hash"], **kept)
 
 
-def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
-    """Open the .npz file that `keep_features` wrote beside a model; `about` is the model's JSON.
+def open_features(model, metadata: dict, path: Path) -> tuple[dict | None, str]:
+    """Open the .npz file that `keep_features` wrote beside a model; `metadata` is the model's JSON.
 
     Returns the arrays, and ""; or None, and why the model can't tell. A ValueError where the file
     is damaged, or does not belong to the model.
@@ -39,7 +39,7 @@ def open_features(model, about: dict, path: Path) -> tuple[dict | None, str]:
             kept = dict(arrays)
     except (EOFError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged: copy it, or run 08_evaluation, again.") from error
-    if kept.pop("model", "") != about["file_hash"]:
+    if kept.pop("model", "") != metadata["file_hash"]:
         raise ValueError(
             f"{path} belongs to another model than {path.stem}.keras: copy both files again, or run "
             "08_evaluation again."

@@ -18,14 +18,14 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-l
 
 
 @contextlib.contextmanager
-def save(model, run, ws, name: str, about: dict):
+def save(model, run, ws, name: str, metadata: dict):
     """Save a model with its history and its JSON, once the block that checks it has succeeded.
 
     Yields the model that the new file holds. The JSON, written last, makes the model complete. A
     training that `fit` took from its files is checked too, and left there as it is.
 
     The model takes RGB pictures of 0-255 and gives probabilities; `run` is what `fit` returned; in
-    `about` is what the JSON tells besides counts, versions, key and the set's hash.
+    `metadata` is what the JSON tells besides counts, versions, key and the set's hash.
     """
     if run.taken:
         yield load_model(ws, name)
@@ -52,12 +52,12 @@ def save(model, run, ws, name: str, about: dict):
         "split_hash": identify_set(ws),
         "class_names": sorted(set(read_split(ws).label)),
     }
-    ws.save_json({"name": name} | about | made, f"models/{name}.json")
+    ws.save_json({"name": name} | metadata | made, f"models/{name}.json")
     for kept in ws.results.glob(f"checkpoints/{name}-*"):
         kept.unlink()
 
 
-def read_about(ws, name: str) -> dict:
+def read_metadata(ws, name: str) -> dict:
     """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
     try:
         return dict(json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8")))
@@ -67,7 +67,7 @@ def read_about(ws, name: str) -> dict:
 
 def record_calibration(ws, name: str, found: dict) -> None:
     """Add to a model's JSON what new pictures need: temperature and answer_sets."""
-    ws.save_json(read_about(ws, name) | found, f"models/{name}.json")
+    ws.save_json(read_metadata(ws, name) | found, f"models/{name}.json")
 
 
 def list_models(ws) -> list[dict]:
@@ -80,22 +80,22 @@ def list_models(ws) -> list[dict]:
     """
     current, models, first = identify_set(ws), [], {}
     for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
-        about = read_about(ws, path.stem)
-        if about.get("split_hash") != current:
+        metadata = read_metadata(ws, path.stem)
+        if metadata.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
             continue
-        way, chosen = path.stem.split("@")[0], about.get("parameters", {}) | {"seed": None}
+        way, chosen = path.stem.split("@")[0], metadata.get("parameters", {}) | {"seed": None}
         if first.setdefault(way, chosen) != chosen:
             print(f"{path.stem} is left out: {way} was trained with other parameters.")
             continue
-        note = " (untrained backbone)" if about["weights"] == "untrained" else ""
-        models.append(about | {"label": about["name"] + note, "way": way})
+        note = " (untrained backbone)" if metadata["weights"] == "untrained" else ""
+        models.append(metadata | {"label": metadata["name"] + note, "way": way})
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split. "
             "Run 02_baseline_cnn, 03_augmented_cnn or 04_resnet50_transfer first."
         )
-    return sorted(models, key=lambda about: (about["notebook"], about["name"]))
+    return sorted(models, key=lambda metadata: (metadata["notebook"], metadata["name"]))
 
 
 def load_model(ws, name: str) -> keras.Model:
@@ -114,17 +114,17 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
     """
     description = path.with_suffix(".json")
     try:
-        about = dict(json.loads(description.read_text(encoding="utf-8")))
+        metadata = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{description} is not valid JSON of a model: {error}")
-    if about.get("file_hash") != (found := hash_file(path)):
+    if metadata.get("file_hash") != (found := hash_file(path)):
         raise ValueError(
-            f'{description}: "file_hash" is {about.get("file_hash", "missing")}, and that of {path} '
+            f'{description}: "file_hash" is {metadata.get("file_hash", "missing")}, and that of {path} '
             f"is {found}: one of the two was changed or replaced. Run "
-            f"{about.get('notebook', 'the notebook that made it')} again, or copy both files again."
+            f"{metadata.get('notebook', 'the notebook that made it')} again, or copy both files again."
         )
     try:
-        return keras.saving.load_model(path, safe_mode=True), about
+        return keras.saving.load_model(path, safe_mode=True), metadata
     except Exception as error:
         raise ValueError(f"{path} can't be loaded: {error}") from error
 

@@ -108,8 +108,8 @@ def _train(model, train, validation, log, class_weight) -> None:
 
 
 def _take_finished(model, ws, name: str, key: str) -> Run | None:
-    about = saved.read_about(ws, name)
-    if environ.get("TRAIN_ANEW") or about.get("key") != key:
+    metadata = saved.read_metadata(ws, name)
+    if environ.get("TRAIN_ANEW") or metadata.get("key") != key:
         return None
     try:
         loaded = saved.load_model(ws, name)
@@ -122,6 +122,6 @@ def _take_finished(model, ws, name: str, key: str) -> Run | None:
         return None
     model.set_weights(loaded.get_weights())
     print(
-        f"{name}: taken from the training of {about.get('date', 'an earlier day')}; --anew trains again"
+        f"{name}: taken from the training of {metadata.get('date', 'an earlier day')}; --anew trains again"
     )
     return Run(history.astype({"epoch": int}), key, taken=True)

@@ -96,7 +96,7 @@ def try_epochs(build, start, train, held_out, ws, name, epochs, settings, class_
     parts = [training.TRAINING_VERSION, VERSION, start, epochs, settings, class_weight]
     parts += [configs.describe_config(top.get_config()), configs.describe_training(top)]
     key = configs.make_key(*parts, *train.describe(), *held_out.describe())
-    kept = saved.read_about(ws, name).get("trial", {})
+    kept = saved.read_metadata(ws, name).get("trial", {})
     if kept.get("key") == key and not environ.get("TRAIN_ANEW"):
         return kept
     first = top.evaluate(generators.stream(held_out), return_dict=True, verbose=0)

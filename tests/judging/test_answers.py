@@ -18,13 +18,13 @@ def gathered():
     found = answers.Answers(["a", "b", "c"], [f"{k}.png" for k in range(12)], y_true)
     exact = np.eye(3)[y_true] * 0.7 + 0.1
     never, rest = exact[:, [2, 0, 1]], np.r_[exact[:9], exact[9:, [1, 2, 0]]]
-    for about, y_prob in (
+    for metadata, y_prob in (
         (make_about("cnn"), exact),
         (make_about("cnn@43"), rest),
         (make_about("wide"), rest),
         (make_about("net", "untrained"), never),
     ):
-        found.add(about, y_prob)
+        found.add(metadata, y_prob)
     return found
 
 
@@ -55,7 +55,7 @@ def test_answers_belong_to_their_pictures(gathered):
 
 def test_suspects_are_those_that_no_trained_model_recognises(gathered):
     assert gathered.list_suspects().empty
-    del gathered.about["cnn"], gathered.about["cnn@43"]
+    del gathered.metadata["cnn"], gathered.metadata["cnn@43"]
     table = gathered.list_suspects()
     assert list(table.index) == [9, 10, 11] and list(table.file) == ["9.png", "10.png", "11.png"]
     assert list(table.columns) == ["file", "label", "wide", "label_probability"]

@@ -41,7 +41,7 @@ ABOUT = {
 def write(ws):
     """Return a function that judges drawn answers and returns the card's head, text and score."""
 
-    def judge(classes=CLASSES, per_class=COUNTS, skill=0.5, **about):
+    def judge(classes=CLASSES, per_class=COUNTS, skill=0.5, **metadata):
         rng, y_true = np.random.default_rng(0), np.repeat(np.arange(len(classes)), per_class)
         chances = rng.random((len(y_true), len(classes))) + skill * np.eye(len(classes))[y_true]
         y_prob = chances / chances.sum(axis=1, keepdims=True)
@@ -55,7 +55,7 @@ def write(ws):
         matrix = metrics.count_confusions(y_true, y_prob.argmax(axis=1), len(classes))
         mistakes = metrics.list_confusions(matrix, classes, 5)
         known = ABOUT | {"name": NAME, "label": NAME, "class_names": classes}
-        known |= {"weights": "from scratch", "parameters": {}} | about
+        known |= {"weights": "from scratch", "parameters": {}} | metadata
         cards.write_card(ws, known, score, mistakes)
         path = ws.results / f"models/{NAME}.md"
         _, head, text = re.split(r"^---$", path.read_text(encoding="utf-8"), maxsplit=2, flags=re.M)
@@ -115,8 +115,8 @@ def test_code_in_the_card_runs_and_scales_probabilities_as_the_project_does(
     saving = SimpleNamespace(load_model=files.__getitem__)
     monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(saving=saving))
     monkeypatch.chdir(tmp_path)
-    about = {"temperature": 2.5, "class_names": ["a", "b", "c"]}
-    (tmp_path / f"{NAME}.json").write_text(json.dumps(about))
+    metadata = {"temperature": 2.5, "class_names": ["a", "b", "c"]}
+    (tmp_path / f"{NAME}.json").write_text(json.dumps(metadata))
     space = {"pictures": None}
     exec(re.search(r"```python\n(.*?)```", text, re.S)[1], space)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
@@ -150,8 +150,8 @@ def test_demo_and_untrained_weights_are_said_before_anything_else(write):
 
 
 def test_origin_of_the_weights_is_what_the_json_says_or_not_known(write):
-    def tell(**about):
-        _, text, _ = write(**about)
+    def tell(**metadata):
+        _, text, _ = write(**metadata)
         return html.unescape(text.split("## Licence and origin")[1].split("\n## ")[0])
 
     origin = {"trained_on": "ImageNet", "licence": "Apache-2.0", "source": "a <page>", "note": ""}

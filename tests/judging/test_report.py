@@ -54,8 +54,8 @@ def save_model(ws, name, weights):
     model.set_weights([same, np.array(weights), np.zeros(2)])
     history = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS)
     text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
-    about = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
-    with saved.save(model, training.Run(history, "a key", taken=False), ws, name, about | text):
+    metadata = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
+    with saved.save(model, training.Run(history, "a key", taken=False), ws, name, metadata | text):
         pass
 
 

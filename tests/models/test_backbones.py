@@ -1,133 +1,248 @@
+"""Networks of three kinds, what is pooled of each, and where it comes from."""
+
 import inspect
-from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from keras.src.applications import imagenet_utils
 
-from lib import workspace
-from lib.models import backbones, networks
+from lib.models import backbones, origins, pooling, presets, saved
 
-SMALL = {"alpha": 0.25}
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("ResNet50", "resnet50"),
+        ("hub:dinov2_base", "dinov2_base"),
+        ("hub:kaggle://keras/vit/keras/vit_base/3", "vit_base"),
+        ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
+        ("nets/a@b.keras", "a_b"),
+    ],
+)
+def test_files_are_called_like_the_network(entry, name):
+    assert backbones.name_network(entry) == name
+
+
+def test_own_size_of_every_application_is_that_of_keras(monkeypatch):
+    """Keras tells its sizes to one function alone, so it is asked without building anything."""
+
+    class Told(Exception):
+        pass
+
+    def tell(input_shape, default_size, **others):
+        raise Told(default_size)
+
+    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", tell)
+    for name, build in vars(keras.applications).items():
+        # MobileNetV3 has no size of its own in Keras; its weights are of 224.
+        if inspect.isfunction(build) and not name.startswith("MobileNetV3"):
+            with pytest.raises(Told) as told:
+                build(weights=None)
+            assert backbones.OWN_SIZES.get(name, 224) == told.value.args[0], name
 
 
 @pytest.fixture
-def demo_ws(tmp_path):
-    return replace(workspace.open("demo"), results=tmp_path, scratch=tmp_path)
+def network_file(tmp_path):
+    """Return a function that saves a small network; its output is maps, tokens or a vector."""
+
+    def save(kind="maps", size=32, name="small net.keras"):
+        pixels = keras.Input((size, size, 3))
+        outputs = keras.layers.Conv2D(4, 3, strides=8, activation="relu")(pixels)
+        if kind == "tokens":
+            outputs = keras.layers.Reshape((16, 4))(outputs)
+        if kind == "vector":
+            outputs = keras.layers.GlobalMaxPooling2D()(outputs)
+        path = tmp_path / name
+        keras.Model(pixels, outputs).save(path)
+        return path
+
+    return save
 
 
-@pytest.fixture
-def no_download(monkeypatch):
-    """Make every download of weights fail, as it does without a network."""
+@pytest.mark.parametrize("kind", ["maps", "tokens", "vector"])
+def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, ws):
+    path = network_file(kind)
+    backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
+    assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
+    assert not backbone.model.trainable_weights
+    extractor = pooling.build_extractor(backbone)
+    expected = keras.saving.load_model(path).predict(PIXELS, verbose=0)
+    expected = expected.mean(axis=tuple(range(1, expected.ndim - 1)))
+    assert np.allclose(extractor.predict(PIXELS, verbose=0), expected, rtol=1e-4, atol=1e-3)
 
-    def fail(*arguments, **options):
-        raise Exception("URL fetch failure: no route to host")
 
-    module = inspect.getmodule(keras.applications.MobileNet)
-    monkeypatch.setattr(module.file_utils, "get_file", fail)
+def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, ws):
+    path = str(network_file())
+    backbone = backbones.load_backbone(path, None, 48, {}, ws)
+    assert backbone.model.input_shape == (None, 48, 48, 3)
+    weights = keras.saving.load_model(path).get_weights()
+    assert all(map(np.array_equal, backbone.model.get_weights(), weights))
+    with pytest.raises(ValueError, match="tokens.keras.*48 pixels.*IMAGE_SIZE"):
+        backbones.load_backbone(str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws)
 
 
-def test_backbone_without_weights_is_frozen_and_labelled_untrained(ws):
-    backbone = backbones.load_backbone("MobileNet", None, 32, SMALL, ws)
+def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
+    with pytest.raises(FileNotFoundError, match="BACKBONE: .*gone.keras is not a file"):
+        backbones.load_backbone(str(tmp_path / "gone.keras"), None, None, {}, ws)
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"PK no archive")
+    with pytest.raises(ValueError, match="BACKBONE: .*broken.keras can't be used"):
+        backbones.load_backbone(str(broken), None, None, {}, ws)
+    grey = tmp_path / "grey.keras"
+    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
+    with pytest.raises(ValueError, match=r"grey.keras.*it takes \(None, 8, 8, 1\)"):
+        backbones.load_backbone(str(grey), None, None, {}, ws)
+    with pytest.raises(ValueError, match="BACKBONE_OPTIONS.*applications"):
+        backbones.load_backbone(str(grey), None, None, {"alpha": 1}, ws)
+
+
+@pytest.mark.parametrize(
+    ("count", "first"), [(16, False), (17, True), (21, True), (None, False), (1, False)]
+)
+def test_class_token_is_taken_where_there_is_one(count, first):
+    tokens = keras.Input((count, 5))
+    model = keras.Model(tokens, pooling.pool(tokens))
+    values = np.random.default_rng(0).normal(size=(2, count or 7, 5)).astype(np.float32)
+    expected = values[:, 0] if first else values.mean(axis=1)
+    assert np.allclose(model.predict(values, verbose=0), expected, atol=1e-6)
+
+
+def test_saved_transfer_model_falls_into_extractor_and_head(network_file, ws):
+    extractor = pooling.build_extractor(
+        backbones.load_backbone(str(network_file()), None, None, {}, ws)
+    )
+    head = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    model = keras.Model(extractor.input, head(extractor.output))
+    first, second = pooling.find_parts(model)
+    features = first.predict(PIXELS, verbose=0)
+    assert np.allclose(features, extractor.predict(PIXELS, verbose=0))
+    assert np.allclose(
+        second.predict(features, verbose=0), model.predict(PIXELS, verbose=0), atol=1e-6
+    )
+    plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="no backbone"):
+        pooling.find_parts(plain)
+
+
+def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
+    monkeypatch.setattr(presets.importlib.util, "find_spec", lambda name: None)
+    for keras_version, fitting in (("3.13.2", "<0.30"), ("3.15.1", ">=0.30")):
+        versions = {"keras": keras_version, "tensorflow": "2.20.0"}
+        monkeypatch.setattr(presets, "find_versions", lambda names, told=versions: told)
+        with pytest.raises(ModuleNotFoundError) as caught:
+            backbones.load_backbone("hub:dinov2_small", "imagenet", None, {}, ws)
+        words = (f"keras-hub{fitting}", "tensorflow-text==2.20.*", f"keras=={keras_version}")
+        assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("entry", "weights", "licence", "note"),
+    [
+        ("ResNet50", "imagenet", "MIT", ""),
+        ("ResNet50V2", "imagenet", "Apache-2.0", ""),
+        ("ConvNeXtTiny", "imagenet", "MIT", ""),
+        ("ConvNeXtBase", "imagenet", "MIT", "may have seen such pictures"),
+        ("hub:dinov2_base", "dinov2_base", "Apache-2.0", "may have seen such pictures"),
+        ("hub:siglip2_base_patch16_224", "siglip2", "Apache-2.0", ""),
+        ("hub:vit_base_patch16_224_imagenet", "x", "Apache-2.0", "may have seen such pictures"),
+        ("nets/inat_resnet.keras", "inat_resnet.keras", "", "may have seen such pictures"),
+        ("MobileNet", "mine.h5", "", ""),
+        ("MobileNet", "untrained", "", ""),
+    ],
+)
+def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
+    origin = origins.describe_origin(entry, weights)
+    assert (origin["licence"], origin["note"]) == (licence, note)
+    assert bool(origin["source"]) == bool(licence)
+
+
+def test_every_application_has_an_origin():
+    for name, build in vars(keras.applications).items():
+        if inspect.isfunction(build):
+            assert origins.describe_origin(name, "imagenet")["licence"], name
+
+
+hub = pytest.mark.skipif(
+    presets.importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
+)
+TINY = dict(num_layers=2, num_heads=2, hidden_dim=8)
+
+
+def save_preset(folder, kind):
+    """Save a small backbone of random weights as keras-hub saves one, with its converter."""
+    import keras_hub
+
+    models, layers = keras_hub.models, keras_hub.layers
+    scale = {"image_size": (28, 28), "scale": [1 / 127.5] * 3, "offset": [-1.0] * 3}
+    if kind == "vit":
+        backbone = models.ViTBackbone(
+            image_shape=(28, 28, 3), patch_size=14, mlp_dim=16, use_class_token=True, **TINY
+        )
+        converter = layers.ViTImageConverter(**scale)
+    elif kind == "dinov2":
+        backbone = models.DINOV2Backbone(
+            patch_size=14,
+            intermediate_dim=16,
+            num_register_tokens=2,
+            image_shape=(42, 42, 3),
+            position_embedding_shape=(42, 42),
+            **TINY,
+        )
+        converter = layers.DINOV2ImageConverter(**scale)
+    else:
+        backbone = models.ResNetBackbone(
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[3],
+            stackwise_num_filters=[64, 16],
+            stackwise_num_blocks=[1, 1],
+            stackwise_num_strides=[1, 2],
+            block_type="basic_block",
+            image_shape=(None, None, 3),
+        )
+        converter = layers.ResNetImageConverter(**scale)
+    backbone.save_to_preset(folder)
+    converter.save_to_preset(folder)
+    return backbone
+
+
+@hub
+@pytest.mark.parametrize("kind", ["vit", "dinov2", "resnet"])
+def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
+    folder = tmp_path / f"Tiny_{kind}"
+    kept = save_preset(str(folder), kind)
+    entry = f"hub:{folder}"
+    backbone = backbones.load_backbone(entry, "imagenet", None, {}, ws)
+    assert backbone.image_size == 28
+    extractor = pooling.build_extractor(backbone)
+    pixels = PIXELS[:, :28, :28]
+    inputs = pixels / np.float32(127.5) - 1
+    if kind == "dinov2":
+        kept = type(kept).from_preset(str(folder), image_shape=(28, 28, 3))
+    name = kept.inputs[0].name if isinstance(kept.input, dict) else None
+    outputs = np.asarray(kept.predict({name: inputs} if name else inputs, verbose=0))
+    expected = outputs.mean(axis=(1, 2)) if outputs.ndim == 4 else outputs[:, 0]
+    assert np.allclose(extractor.predict(pixels, verbose=0), expected, atol=1e-4)
+    head = keras.Sequential([keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head")
+    model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
+    with saved.whole_file(tmp_path / "tiny.keras") as part:
+        saved.write_model(model, part)
+    again = keras.saving.load_model(tmp_path / "tiny.keras", safe_mode=True)
+    answers = model.predict(pixels, verbose=0)
+    assert np.allclose(again.predict(pixels, verbose=0), answers, atol=1e-5)
+
+
+@hub
+def test_preset_without_weights_is_untrained_and_an_unknown_one_an_error(tmp_path, ws):
+    folder = str(tmp_path / "vit")
+    kept = save_preset(folder, "vit")
+    backbone = backbones.load_backbone(f"hub:{folder}", None, None, {}, ws)
     assert backbone.weights == "untrained"
-    assert backbone.model.output_shape == (None, 1, 1, 256)
-    assert not backbone.model.trainable_weights and backbone.model.weights
-
-
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
-def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
-    trained = keras.applications.MobileNet(
-        include_top=False, weights=None, input_shape=(32, 32, 3), **SMALL
-    )
-    path = tmp_path / "mine.weights.h5"
-    trained.save_weights(path)
-    backbone = backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
-    assert backbone.weights == "mine.weights.h5"
-    for kept, loaded in zip(trained.get_weights(), backbone.model.get_weights(), strict=True):
-        assert np.array_equal(kept, loaded)
-    with pytest.raises(ValueError, match="(?i)mine.weights.h5 does not fit mobilenet"):
-        backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.5}, ws)
-
-
-@pytest.mark.parametrize(
-    ("name", "weights", "options", "error", "words"),
-    [
-        ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
-        ("MobileNet", None, {"alfa": 1}, ValueError, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
-        (
-            "MobileNet",
-            None,
-            {"pooling": "avg"},
-            ValueError,
-            ["BACKBONE_OPTIONS", "'pooling'", "leave"],
-        ),
-        ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
-    ],
-)
-def test_wrong_parameter_is_an_error_that_names_it(ws, name, weights, options, error, words):
-    with pytest.raises(error) as caught:
-        backbones.load_backbone(name, weights, 32, options, ws)
-    assert all(word in str(caught.value) for word in words), caught.value
-
-
-def test_file_without_weights_is_an_error_that_names_it(ws, tmp_path):
-    path = tmp_path / "page.h5"
-    path.write_text("<html>404 Not Found</html>")
-    with pytest.raises(ValueError, match="(?i)page.h5 does not fit mobilenet"):
-        backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
-
-
-@pytest.mark.parametrize("weights", [None, "imagenet"])
-def test_too_small_a_picture_is_not_blamed_on_weights_or_network(ws, demo_ws, weights):
-    for workspace_ in (ws, demo_ws):
-        with pytest.raises(ValueError, match="32") as caught:
-            backbones.load_backbone("ResNet50", weights, 16, {}, workspace_)
-        assert "IMAGE_SIZE" in str(caught.value) and "WEIGHTS" not in str(caught.value)
-
-
-def test_weights_that_cannot_be_downloaded_are_done_without_on_the_demo_only(
-    ws, demo_ws, no_download
-):
-    with pytest.raises(ConnectionError, match="MobileNet.*no route to host.*WEIGHTS"):
-        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
-    assert (
-        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws).weights == "untrained"
-    )
-
-
-def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_ws, no_download):
-    for workspace_ in (ws, demo_ws):
-        with pytest.raises(ValueError, match="MobileNet has no ImageNet weights.*alpha"):
-            backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_)
-
-
-def test_nothing_that_others_downloaded_is_removed(ws, no_download, tmp_path, monkeypatch):
-    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
-    (tmp_path / "other_project_top.h5").write_bytes(b"half of a file")
-    with pytest.raises(ConnectionError, match="delete what a killed download.*WEIGHTS"):
-        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
-    assert (tmp_path / "other_project_top.h5").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("ResNet50", [-103.939, -116.779, 255 - 123.68]),
-        ("ResNet50V2", [1, -1, -1]),
-        ("MobileNet", [1, -1, -1]),
-        ("EfficientNetB0", [255, 0, 0]),
-        ("DenseNet121", [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225]),
-    ],
-)
-def test_preprocessing_is_that_of_the_backbone(name, expected):
-    build, preprocess = networks.find_application(name)
-    assert build is getattr(keras.applications, name)
-    red = np.full((1, 2, 2, 3), (255, 0, 0), np.float32)
-    assert preprocess(red)[0, 1, 1] == pytest.approx(expected, abs=1e-3)
-
-
-def test_every_model_of_keras_applications_is_found():
-    names = [name for name, f in vars(keras.applications).items() if inspect.isfunction(f)]
-    assert len(names) > 30
-    for name in names:
-        assert networks.find_application(name)[0] is getattr(keras.applications, name)
+    pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
+    assert not all(np.array_equal(one, other) for one, other in pairs)
+    with pytest.raises(ValueError, match="28 pixels alone"):
+        backbones.load_backbone(f"hub:{folder}", "imagenet", 42, {}, ws)
+    with pytest.raises((ValueError, ConnectionError), match="hub:no_such_preset"):
+        backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, ws)

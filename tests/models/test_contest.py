@@ -6,7 +6,8 @@ import pytest
 from scipy.special import softmax
 
 from lib.data import split
-from lib.models import backbones, contest, extraction
+from lib.models import backbones, contest, pooling
+from lib.models.features import cached_features, compute_batch
 
 
 @pytest.fixture
@@ -46,11 +47,11 @@ def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepar
 def test_features_are_shared_with_whoever_builds_the_same_network(prepared, networks, monkeypatch):
     files = list_training(prepared)
     _, features = contest.gather_features(networks[2:3], "imagenet", None, files, prepared, seed=0)
-    monkeypatch.setattr(extraction, "compute_batch", None)  # a call would fail
+    monkeypatch.setattr("lib.models.compute_batch", None)  # a call would fail
     backbone = backbones.load_backbone(networks[2], None, None, {}, prepared)
     pixels = contest.open_pixels(prepared, files, 8)
-    extractor = backbones.build_extractor(backbone)
-    again = extraction.cached_features(extractor, pixels, prepared)
+    extractor = pooling.build_extractor(backbone)
+    again = cached_features(extractor, pixels, prepared)
     assert again.store.name == features["small"].store.name
 
 
@@ -65,14 +66,14 @@ def test_none_left_is_an_error_with_every_reason(prepared, networks):
 
 
 def test_network_that_does_not_fit_into_memory_is_left_out(prepared, networks, monkeypatch):
-    compute = extraction.compute_batch
+    compute = compute_batch
 
     def run_out(extractor, pictures):
         if extractor.output_shape[-1] == 6:
             raise MemoryError("no room for a tensor of 8 GB")
         return compute(extractor, pictures)
 
-    monkeypatch.setattr(extraction, "compute_batch", run_out)
+    monkeypatch.setattr("lib.models.compute_batch", run_out)
     files = list_training(prepared)
     facts, features = contest.gather_features(
         networks[2:], "imagenet", None, files, prepared, seed=0

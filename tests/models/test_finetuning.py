@@ -9,7 +9,8 @@ import pytest
 from test_stages import build_small_backbone, put_head_on
 
 from lib.data import generators
-from lib.models import configs, extraction, finetuning, saved, stages, training
+from lib.models import configs, finetuning, saved, stages, training
+from lib.models.features import cached_features
 
 NAME = "tiny_finetuned"
 ABOUT = {"characteristics": "tiny", "purpose": "a test", "weights": "imagenet", "image_size": 8}
@@ -41,7 +42,7 @@ def fine_tune(ws, die=False, on_maps=False, epochs=4, augment=False, **options):
     parts = generators.pair(ws, 8, 5, seed=3, augment=augment)
     if on_maps:
         for part in parts:
-            part.inputs = extraction.cached_features(below, part.inputs, ws)
+            part.inputs = cached_features(below, part.inputs, ws)
     if die:
         fit = top.fit
         death = keras.callbacks.LambdaCallback(

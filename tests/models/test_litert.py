@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lib.data import generators
-from lib.models import litert, predict
+from lib.models import classify, litert
 
 
 @pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
@@ -24,7 +24,9 @@ def test_exported_file_answers_like_the_model_on_bytes_and_holds_half_precision(
     litert.export_litert(model, tmp_path / "model.tflite")
     assert (tmp_path / "model.tflite").stat().st_size < 3 * model.count_params()
     batches = generators.Batches(images, y_true, 3, batch_size=3)
-    labels, y_prob = predict.predict_batches(litert.open_litert(tmp_path / "model.tflite"), batches)
+    labels, y_prob = classify.predict_batches(
+        litert.open_litert(tmp_path / "model.tflite"), batches
+    )
     expected = np.asarray(model.predict_on_batch(images))
     assert list(labels) == y_true and expected.std() > 0.01
     assert np.allclose(y_prob, expected, atol=0.005) and np.allclose(

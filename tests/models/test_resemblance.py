@@ -9,8 +9,9 @@ from keras import layers
 from lib import predict
 from lib.data import pixels, split
 from lib.judging import strangers
-from lib.models import backbones, configs, extraction, resemblance, saved
+from lib.models import backbones, configs, pooling, resemblance, saved
 from lib.models import predict as classify_files
+from lib.models.features import cached_features
 from lib.storage import read_table
 
 
@@ -24,7 +25,7 @@ def transfer(tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "small.keras"
     keras.Model(pixels_in, patterns).save(path)
     backbone = backbones.load_backbone(str(path), None, None, {}, None)
-    extractor = backbones.build_extractor(backbone)
+    extractor = pooling.build_extractor(backbone)
     parts = [layers.Dropout(0.5), layers.Dense(3, activation="softmax")]
     head = keras.Sequential([keras.Input(extractor.output.shape[1:]), *parts], name="head")
     return extractor, keras.Model(extractor.input, head(extractor.output), name="small_transfer")
@@ -42,16 +43,16 @@ def judged(ws, transfer, draw_classes, prepare_set):
     for model, name in ((transfer[1], "small_transfer"), (plain, "plain")):
         path = ws.file("models", f"{name}.keras")
         configs.write_model(model, path)
-        about = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
-        ws.save_json(about | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
+        metadata = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
+        ws.save_json(metadata | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
     images = [pixels.open_pixels(ws, files, 32) for _, files in table.groupby("part").file]
-    features = [extraction.cached_features(transfer[0], part, ws) for part in images]
+    features = [cached_features(transfer[0], part, ws) for part in images]
     # As if the validation part were larger: each of its pictures with a little noise.
     rng = np.random.default_rng(0)
     many = np.repeat(features[1][:], 30, axis=0)
     many += rng.normal(0, 0.1 * many.std(), many.shape).astype(np.float32)
-    about = saved.read_about(ws, "small_transfer")
-    resemblance.keep_features(ws, about, strangers.keep_distances(features[0], many))
+    metadata = saved.read_metadata(ws, "small_transfer")
+    resemblance.keep_features(ws, metadata, strangers.keep_distances(features[0], many))
     return ws
 
 
@@ -65,17 +66,17 @@ def ask(judged, name, tmp_path, *options):
 
 def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(judged, transfer):
     model = saved.open_model(judged.results / "models/small_transfer.keras")[0]
-    assert configs.make_key(backbones.find_parts(model)[0]) == configs.make_key(transfer[0])
+    assert configs.make_key(pooling.find_parts(model)[0]) == configs.make_key(transfer[0])
 
 
 def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(transfer):
     extractor, model = transfer
     images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
-    y_prob, features = backbones.expose_features(model).predict_on_batch(images)
+    y_prob, features = pooling.expose_features(model).predict_on_batch(images)
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
     plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3)])
-    y_prob, features = backbones.expose_features(plain).predict_on_batch(images)
+    y_prob, features = pooling.expose_features(plain).predict_on_batch(images)
     assert features.shape == (32, 0) and np.allclose(y_prob, plain.predict_on_batch(images))
 
 
@@ -96,9 +97,9 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
 
 
 def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged, tmp_path):
-    model, about = classify_files.load_classifier(judged.results / "models/small_transfer.keras")
+    model, metadata = classify_files.load_classifier(judged.results / "models/small_transfer.keras")
     kept, reason = resemblance.open_features(
-        model, about, judged.results / "models/small_transfer.npz"
+        model, metadata, judged.results / "models/small_transfer.npz"
     )
     known = kept["features"].astype(np.float32)
     # Opposite to all that was trained on: of so small a network no picture is sure to be that.
@@ -107,7 +108,7 @@ def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged,
     (judged.train / "red/000.png").write_bytes(b"no picture")
     files = ["007/000.png", "red/000.png"]
     table = classify_files.classify(
-        model, about, judged.train, files,
+        model, metadata, judged.train, files,
         resemble=lambda features: strangers.write_resemblance(-features, kept),
     )  # fmt: skip
     assert table.note[0] == strangers.NOTE and table.note.isna()[1]
@@ -187,10 +188,10 @@ def test_picture_without_finite_features_costs_no_other_picture_its_answer(
 
 def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, transfer):
     path = judged.results / "models/small_transfer.npz"
-    before, about = path.read_bytes(), saved.read_about(judged, "small_transfer")
+    before, metadata = path.read_bytes(), saved.read_metadata(judged, "small_transfer")
     with np.load(path) as arrays:
         kept = {name: arrays[name] for name in ("features", "distances")}
-    resemblance.keep_features(judged, about, kept)
+    resemblance.keep_features(judged, metadata, kept)
     assert path.read_bytes() == before
     columns = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
     history = read_table(write_history(judged, columns)).astype(float)

@@ -127,10 +127,10 @@ def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all, m
 
 def test_calibration_is_recorded_beside_all_that_was_told(tiny, prepared):
     save_run(tiny, prepared)
-    before = saved.read_about(prepared, "tiny")
+    before = saved.read_metadata(prepared, "tiny")
     found = {"temperature": 1.5, "answer_sets": {"pictures": 2, "scores": [0.9, 0.1]}}
     saved.record_calibration(prepared, "tiny", found)
-    assert saved.read_about(prepared, "tiny") == before | found
+    assert saved.read_metadata(prepared, "tiny") == before | found
     saved.load_model(prepared, "tiny")
 
 
@@ -138,9 +138,9 @@ def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, cap
     current = identify_set(prepared)
     for name, epochs in (("cnn", 6), ("cnn@43", 6), ("cnn@44", 1)):
         parameters = {"epochs": epochs, "seed": int(name.partition("@")[2] or 42)}
-        about = ABOUT | {"name": name, "parameters": parameters, "split_hash": current}
-        prepared.save_json(about, f"models/{name}.json")
-    assert [about["name"] for about in saved.list_models(prepared)] == ["cnn", "cnn@43"]
+        metadata = ABOUT | {"name": name, "parameters": parameters, "split_hash": current}
+        prepared.save_json(metadata, f"models/{name}.json")
+    assert [metadata["name"] for metadata in saved.list_models(prepared)] == ["cnn", "cnn@43"]
     assert "cnn@44 is left out: cnn was trained with other parameters" in capsys.readouterr().out
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import configs, predict, saved, training
+from lib.models import classify, configs, saved, training
 
 ABOUT = {
     "notebook": "02_baseline_cnn",
@@ -52,9 +52,9 @@ def build_tiny(num_classes, activation="relu", optimizer=None, loss="categorical
     return model
 
 
-def save_tiny(model, run, ws, about=None):
+def save_tiny(model, run, ws, metadata=None):
     """Save a tiny model without asking it anything."""
-    with saved.save(model, run, ws, "tiny", about or ABOUT):
+    with saved.save(model, run, ws, "tiny", metadata or ABOUT):
         pass
 
 
@@ -190,8 +190,8 @@ def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared,
     prepared.save_table(table, "split.csv")
     save_tiny(*train_tiny(prepared, epochs=1), prepared)
     assert "taken from" not in capsys.readouterr().out
-    (about,) = saved.list_models(prepared)
-    assert about["class_names"] == ["007", "NA", "rouge"]
+    (metadata,) = saved.list_models(prepared)
+    assert metadata["class_names"] == ["007", "NA", "rouge"]
 
 
 def test_training_anew_deletes_only_the_checkpoint_of_what_it_trains(prepared, monkeypatch, capsys):
@@ -284,14 +284,14 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     assert raw.dtype == np.uint8 and raw.max() > 200
     expected = np.asarray(model.predict_on_batch(raw))
     assert np.allclose(loaded.predict_on_batch(raw), expected, atol=1e-6)
-    about = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
-    assert ABOUT.items() <= about.items() and about["name"] == "tiny"
-    assert about["class_names"] == ["007", "NA", "red"]
-    assert about["split_hash"] == identify_set(prepared)
-    assert about["versions"]["keras"] == keras.__version__ and about["demo"] is False
+    metadata = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
+    assert ABOUT.items() <= metadata.items() and metadata["name"] == "tiny"
+    assert metadata["class_names"] == ["007", "NA", "red"]
+    assert metadata["split_hash"] == identify_set(prepared)
+    assert metadata["versions"]["keras"] == keras.__version__ and metadata["demo"] is False
     counted = sum(int(np.prod(weight.shape)) for weight in model.get_weights())
-    assert about["parameters_total"] >= about["parameters_trainable"] == 4 * 28 + 3 * 145
-    assert about["parameters_total"] == model.count_params() <= counted
+    assert metadata["parameters_total"] >= metadata["parameters_trainable"] == 4 * 28 + 3 * 145
+    assert metadata["parameters_total"] == model.count_params() <= counted
     table = pd.read_csv(prepared.results / "history/tiny.csv")
     assert list(table.columns) == training.HISTORY_COLUMNS and len(table) == 1
     assert not list(prepared.results.glob("checkpoints/*"))
@@ -306,11 +306,14 @@ def test_model_of_another_split_is_named_and_left_out(prepared, capsys):
         ("a_transfer", split_hash, "04", "untrained"),
         ("old_cnn", "another", "03", "from scratch"),
     ):
-        about = ABOUT | {"name": name, "notebook": notebook, "weights": weights}
-        prepared.save_json(about | {"split_hash": made_for}, f"models/{name}.json")
+        metadata = ABOUT | {"name": name, "notebook": notebook, "weights": weights}
+        prepared.save_json(metadata | {"split_hash": made_for}, f"models/{name}.json")
     models = saved.list_models(prepared)
-    assert [about["name"] for about in models] == ["z_cnn", "a_transfer"]
-    assert [about["label"] for about in models] == ["z_cnn", "a_transfer (untrained backbone)"]
+    assert [metadata["name"] for metadata in models] == ["z_cnn", "a_transfer"]
+    assert [metadata["label"] for metadata in models] == [
+        "z_cnn",
+        "a_transfer (untrained backbone)",
+    ]
     assert "old_cnn is left out" in capsys.readouterr().out
     for name in ("z_cnn", "a_transfer"):
         (prepared.results / f"models/{name}.json").unlink()
@@ -323,7 +326,7 @@ def test_predict_keeps_the_order_and_the_ragged_last_batch():
     images, y_true = rng.integers(0, 256, (7, 4, 4, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
     layers = [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
     model = keras.Sequential(layers)
-    labels, y_prob = predict.predict_batches(
+    labels, y_prob = classify.predict_batches(
         model, generators.Batches(images, y_true, 3, batch_size=3)
     )
     assert list(labels) == y_true and y_prob.shape == (7, 3)

@@ -75,7 +75,7 @@ def test_linear_head_fitted_anew_is_that_of_07_and_has_not_seen_the_rest():
 def try_tiny(ws, rate=0.01, epochs=2):
     """Try on 24 pictures, as if the validation part had been set apart."""
     parts = generators.pair(ws, 8, 5, seed=3)
-    start = saved.read_about(ws, "tiny_transfer")["file_hash"]
+    start = saved.read_metadata(ws, "tiny_transfer")["file_hash"]
 
     def build():
         return build_top(ws, rate=rate)[-1]

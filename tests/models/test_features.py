@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.data.store import SHARDS, Selection, Store
-from lib.models import extraction
+from lib.models.features import cached_features
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,11 @@ def test_cached_features_equal_the_extractor_and_are_computed_once(
     extractor, images, ws, monkeypatch
 ):
     expected = extractor.predict(images[:], verbose=0)
-    features = extraction.cached_features(extractor, images, ws)
+    features = cached_features(extractor, images, ws)
     assert features.shape == (70, 180) and features[:].dtype == np.float32
     assert np.allclose(features[:], expected, rtol=1e-5, atol=1e-3)
     monkeypatch.setattr(extractor, "predict_on_batch", None)  # a call would fail
-    assert np.array_equal(extraction.cached_features(extractor, images, ws)[:], features[:])
+    assert np.array_equal(cached_features(extractor, images, ws)[:], features[:])
 
 
 def count_predictions(extractor, monkeypatch):
@@ -53,7 +53,7 @@ def list_shards(ws):
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
 def test_damaged_features_alone_are_computed_again(extractor, images, ws, monkeypatch, damage):
-    whole = extraction.cached_features(extractor, images, ws)[:]
+    whole = cached_features(extractor, images, ws)[:]
     shard = max(list_shards(ws), key=lambda path: path.stat().st_size)
     content = shard.read_bytes()
     if damage == "flip":
@@ -61,26 +61,26 @@ def test_damaged_features_alone_are_computed_again(extractor, images, ws, monkey
     else:
         shard.write_bytes(content[:-500]) if damage == "cut" else shard.unlink()
     seen = count_predictions(extractor, monkeypatch)
-    again = extraction.cached_features(extractor, images, ws)
+    again = cached_features(extractor, images, ws)
     assert len(seen) == 64 and np.allclose(again[:], whole, rtol=1e-5, atol=1e-3)
 
 
 def test_features_are_shared_by_sets_that_share_pictures(extractor, images, ws, monkeypatch):
-    extraction.cached_features(extractor, images.take(slice(40)), ws)
+    cached_features(extractor, images.take(slice(40)), ws)
     seen = count_predictions(extractor, monkeypatch)
     twice = images.take(np.tile(np.arange(70), 2))
-    features = extraction.cached_features(extractor, twice, ws)
+    features = cached_features(extractor, twice, ws)
     assert len(seen) == 30 and features.shape == (140, 180)
     assert np.array_equal(features[:70], features[70:])
 
 
 def test_other_pictures_or_weights_do_not_share_features(extractor, images, ws):
-    extraction.cached_features(extractor, images, ws)
+    cached_features(extractor, images, ws)
     before = len(list_shards(ws))
     every = replace(images, digests=np.array(list(images.store.places)))
-    assert len(extraction.cached_features(extractor, every, ws).store) == 140
+    assert len(cached_features(extractor, every, ws).store) == 140
     extractor.layers[0].bias.assign(np.full(5, 1e-6, np.float32))
-    extraction.cached_features(extractor, images, ws)
+    cached_features(extractor, images, ws)
     assert before == 2 and len({path.parent for path in list_shards(ws)}) == 2
 
 
@@ -95,8 +95,8 @@ def test_another_architecture_of_the_same_weights_does_not_share_features(change
         return keras.Model(pixels, pool(maps), name="extractor")
 
     average, largest = keras.layers.GlobalAveragePooling2D(), keras.layers.GlobalMaxPooling2D()
-    first = extraction.cached_features(build(average, 1 / 255, "float32"), images, ws)
-    again = extraction.cached_features(build(average, 1 / 255, "float32"), images, ws)
+    first = cached_features(build(average, 1 / 255, "float32"), images, ws)
+    again = cached_features(build(average, 1 / 255, "float32"), images, ws)
     assert again.store.name == first.store.name
     changed = {
         "pooling": (largest, 1 / 255, "float32"),
@@ -104,7 +104,7 @@ def test_another_architecture_of_the_same_weights_does_not_share_features(change
         "precision": (average, 1 / 255, "mixed_float16"),
     }
     other = build(*changed[change])
-    features = extraction.cached_features(other, images, ws)
+    features = cached_features(other, images, ws)
     expected = np.asarray(other.predict_on_batch(images[:32]), np.float32)
     assert features.store.name != first.store.name and np.allclose(
         features[:32], expected, atol=1e-3
@@ -112,7 +112,7 @@ def test_another_architecture_of_the_same_weights_does_not_share_features(change
 
 
 def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypatch):
-    extraction.cached_features(extractor, images, ws)
+    cached_features(extractor, images, ws)
     full = shutil.disk_usage(ws.scratch)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
-    assert len(extraction.cached_features(extractor, images, ws)) == 70
+    assert len(cached_features(extractor, images, ws)) == 70

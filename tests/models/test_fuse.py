@@ -3,7 +3,7 @@ import numpy as np
 from keras import layers
 
 from lib.models.configs import make_key
-from lib.models.folding import fold_normalisations
+from lib.models.fuse import fuse_normalisations
 
 
 def build_network(dtype="float32"):
@@ -37,7 +37,7 @@ def test_folded_network_answers_the_same_and_leaves_the_other_as_it_was():
     keras.utils.set_random_seed(0)
     network = build_network()
     before = make_key(network)
-    folded = fold_normalisations(network)
+    folded = fuse_normalisations(network)
     pictures = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     expected = network.predict_on_batch(pictures)
     assert np.abs(expected).max() > 0.1
@@ -48,11 +48,11 @@ def test_folded_network_answers_the_same_and_leaves_the_other_as_it_was():
 
 def test_nothing_is_folded_in_half_precision():
     network = build_network("mixed_float16")
-    assert count_normalisations(fold_normalisations(network)) == count_normalisations(network)
+    assert count_normalisations(fuse_normalisations(network)) == count_normalisations(network)
 
 
 def test_sequential_network_is_folded_too():
     network = keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Conv2D(5, 3), layers.BatchNormalization()]
     )
-    assert count_normalisations(fold_normalisations(network)) == 0
+    assert count_normalisations(fuse_normalisations(network)) == 0

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from lib.cluster import run_blocks
 from lib.data.store import Selection, Store, open_store
 from lib.models.configs import make_key, read_own_code
-from lib.models.folding import fold_normalisations
+from lib.models.fuse import fuse_normalisations
 from lib.storage import lock, require_room, whole_file
 
 FEATURE_BATCH = 32
@@ -33,7 +33,7 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
         images: a `Selection` of pictures, uint8 (n, size, size, 3).
         ws: the workspace; the stores lie in its `scratch`, and where it has a `cluster`, workers
             compute.
-        folded: what `fold_normalisations` makes of the extractor, where it was made already.
+        folded: what `fuse_normalisations` makes of the extractor, where it was made already.
 
     Returns:
         float32 (n, *features), indexed like an array.
@@ -53,7 +53,7 @@ def cached_features(extractor, images, ws, folded=None) -> Selection:
             if ws.cluster:
                 network, make = _save(extractor, store), None
             else:
-                network, make = folded or fold_normalisations(extractor), images.make
+                network, make = folded or fuse_normalisations(extractor), images.make
             left = replace(images, digests=np.array(missing), make=make)
             how = {"address": ws.cluster, "on_gpu": True, "killers": ws.scratch / "killers.txt"}
             blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
@@ -74,7 +74,7 @@ def _save(extractor, store: Store) -> Path:
 
 @lru_cache(maxsize=1)
 def _load_folded(path: Path) -> keras.Model:
-    return fold_normalisations(keras.saving.load_model(path, compile=False, safe_mode=True))
+    return fuse_normalisations(keras.saving.load_model(path, compile=False, safe_mode=True))
 
 
 def compute_block(images: Selection, store: Store, network) -> None:

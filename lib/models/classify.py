@@ -24,29 +24,29 @@ def load_classifier(path: Path) -> tuple:
 
     Errors are those of `saved.open_model` and `check_description`.
     """
-    model, about = open_model(path)
-    check_description(about, model, path.with_suffix(".json"))
-    return model, about
+    model, metadata = open_model(path)
+    check_description(metadata, model, path.with_suffix(".json"))
+    return model, metadata
 
 
-def check_description(about: dict, model, file) -> None:
+def check_description(metadata: dict, model, file) -> None:
     """Raise a ValueError, naming `file` and key, where a key of a model's JSON lacks or misfits."""
-    names, size, temperature = map(about.get, ("class_names", "image_size", "temperature"))
+    names, size, temperature = map(metadata.get, ("class_names", "image_size", "temperature"))
     outputs, sides = model.output_shape[-1], model.input_shape[1:3]
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
     is_number = isinstance(temperature, int | float) and 0 < temperature < np.inf
     for key, fits, wanted in (
         ("class_names", is_list and len(names) == outputs, f"the names of its {outputs} classes"),
         ("image_size", isinstance(size, int) and {*sides} <= {None, size}, f"{sides[0]} pixels"),
-        ("temperature", "temperature" not in about or is_number, "a finite number above 0"),
+        ("temperature", "temperature" not in metadata or is_number, "a finite number above 0"),
     ):
         if not fits:
-            found = reprlib.repr(about[key]) if key in about else "missing"
+            found = reprlib.repr(metadata[key]) if key in metadata else "missing"
             raise ValueError(f'{file}: "{key}" is {found}, and should be {wanted}.')
 
 
 def classify(
-    model, about, folder: Path, files, top=1, probabilities=False, further=None, resemble=None
+    model, metadata, folder: Path, files, top=1, probabilities=False, further=None, resemble=None
 ):
     """Predict the class of every file.
 
@@ -67,15 +67,17 @@ def classify(
     to a name in use. Where there is a problem, the word of `pictures.PictureError`, there is no
     answer.
     """
-    check_description(about, model, f"{model.name}.json")
-    names, files = np.array(about["class_names"]), list(files)
+    check_description(metadata, model, f"{model.name}.json")
+    names, files = np.array(metadata["class_names"]), list(files)
     if not 1 <= top <= len(names):
         raise ValueError(f"--top is {top}; {model.name} can name 1 to {len(names)} classes.")
     paths = [folder / file for file in files]
-    y_prob, features, problems = _predict_files(model, paths, about["image_size"], bool(resemble))
+    y_prob, features, problems = _predict_files(
+        model, paths, metadata["image_size"], bool(resemble)
+    )
     best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
     columns = (further(y_prob) if further else {}) | (resemble(features) if resemble else {})
-    y_prob = _scale(y_prob, about).round(6)
+    y_prob = _scale(y_prob, metadata).round(6)
     y_prob[problems != ""] = np.nan
     table = _tabulate(files, y_prob, best, problems, names, columns)
     for index, name in enumerate(names if probabilities else []):
@@ -100,10 +102,10 @@ def _tabulate(files, y_prob, best, problems, names, columns) -> pd.DataFrame:
     return pd.DataFrame(table | {"problem": problems})
 
 
-def _scale(y_prob: np.ndarray, about: dict) -> np.ndarray:
-    temperature = about.get("temperature")
-    if "calibrated_on" in about:
-        says = f"probabilities were calibrated on {about['calibrated_on']}"
+def _scale(y_prob: np.ndarray, metadata: dict) -> np.ndarray:
+    temperature = metadata.get("temperature")
+    if "calibrated_on" in metadata:
+        says = f"probabilities were calibrated on {metadata['calibrated_on']}"
     elif temperature is None:
         says = "no temperature is stored: probabilities are the model's own; 08 fits one"
     else:

@@ -14,7 +14,7 @@ from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.judging import conformal
 from lib.judging.calibration import soften
-from lib.models import predict as classify_files
+from lib.models import classify as classify_files
 from lib.models import saved
 from lib.storage import read_table
 
@@ -31,8 +31,8 @@ def model_file(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("models") / "tiny.keras"
     model.save(path)
-    about = {"class_names": CLASS_NAMES, "image_size": 8, "file_hash": saved.hash_file(path)}
-    path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
+    metadata = {"class_names": CLASS_NAMES, "image_size": 8, "file_hash": saved.hash_file(path)}
+    path.with_suffix(".json").write_text(json.dumps(metadata), encoding="utf-8")
     return path
 
 
@@ -59,9 +59,9 @@ def describe(model_file, tmp_path):
     def copy(changes, name="copy.keras"):
         path = tmp_path / name
         path.write_bytes(model_file.read_bytes())
-        about = json.loads(model_file.with_suffix(".json").read_text(encoding="utf-8"))
-        about = {key: value for key, value in (about | changes).items() if value is not None}
-        path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
+        metadata = json.loads(model_file.with_suffix(".json").read_text(encoding="utf-8"))
+        metadata = {key: value for key, value in (metadata | changes).items() if value is not None}
+        path.with_suffix(".json").write_text(json.dumps(metadata), encoding="utf-8")
         return path
 
     return copy
@@ -79,9 +79,9 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, picture
 
 
 def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(model_file, pictures):
-    model, about = classify_files.load_classifier(model_file)
+    model, metadata = classify_files.load_classifier(model_file)
     files = list_new_pictures(pictures, []).file
-    table = classify_files.classify(model, about, pictures, files)
+    table = classify_files.classify(model, metadata, pictures, files)
     images = np.stack([load(pictures / file, 8) for file in files])
     y_prob = model.predict_on_batch(images)
     assert np.allclose(table.probability, y_prob.max(axis=1), atol=1e-6)
@@ -289,15 +289,15 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
 
 
 def test_scaled_probabilities_are_those_that_05_judges(model_file, pictures, capsys):
-    model, about = classify_files.load_classifier(model_file)
-    arguments = (model, about, pictures, ["red/000.png", "red/none.png"], 1, True)
+    model, metadata = classify_files.load_classifier(model_file)
+    arguments = (model, metadata, pictures, ["red/000.png", "red/none.png"], 1, True)
     own = classify_files.classify(*arguments)[CLASS_NAMES].to_numpy(float)
     for temperature in (0.05, 20):
-        about["temperature"] = temperature
+        metadata["temperature"] = temperature
         scaled = classify_files.classify(*arguments)[CLASS_NAMES].to_numpy(float)
         assert np.allclose(scaled[0], soften(own[:1], temperature)[0], atol=2e-5)
         assert np.isnan(scaled[1]).all()
-    about["temperature"] = -1
+    metadata["temperature"] = -1
     with pytest.raises(ValueError, match='tiny.json: "temperature" is -1'):
         classify_files.classify(*arguments)
 
@@ -371,6 +371,6 @@ def test_command_line_prints_a_table_headless(model_file, pictures):
 
 
 def test_table_of_a_model_without_problems_has_whole_numbers_as_index(model_file, pictures):
-    model, about = classify_files.load_classifier(model_file)
-    table = classify_files.classify(model, about, pictures, ["red/000.png", "red/none.png"])
+    model, metadata = classify_files.load_classifier(model_file)
+    table = classify_files.classify(model, metadata, pictures, ["red/000.png", "red/none.png"])
     assert table["index"].dtype == "Int64" and pd.isna(table["index"][1])

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from lib import workspace
-from lib.models import explain
+from lib.models import gradcam
 
 SIZE, PATCH = 32, 8
 
@@ -67,7 +67,7 @@ def test_model_trained_on_a_patch_lights_that_patch(kind, tmp_path):
     model = keras.saving.load_model(tmp_path / "model.keras")
     before = model.predict_on_batch(images[:30])
     assert (before.argmax(axis=1) == y_true[:30]).mean() > 0.9
-    evidence = explain.find_evidence(model, images[:30], y_true[:30])
+    evidence = gradcam.grad_cam(model, images[:30], y_true[:30])
     assert evidence.shape == (30, SIZE, SIZE) and evidence.dtype == np.float32
     assert evidence.min() >= 0 and np.allclose(evidence.max(axis=(1, 2)), 1)
     peaks = [np.unravel_index(one.argmax(), one.shape) for one in evidence]
@@ -80,9 +80,9 @@ def test_evidence_for_another_class_lies_elsewhere_and_the_predicted_one_is_the_
     keras.utils.set_random_seed(0)
     model, (images, _, _) = build_plain(), draw_patches(4)
     predicted = model.predict_on_batch(images).argmax(axis=1)
-    default = explain.find_evidence(model, images)
-    assert np.array_equal(default, explain.find_evidence(model, images, predicted))
-    assert not np.allclose(default, explain.find_evidence(model, images, (predicted + 1) % 3))
+    default = gradcam.grad_cam(model, images)
+    assert np.array_equal(default, gradcam.grad_cam(model, images, predicted))
+    assert not np.allclose(default, gradcam.grad_cam(model, images, (predicted + 1) % 3))
 
 
 def weigh(maps, weights):
@@ -102,7 +102,7 @@ def test_evidence_of_a_plain_model_is_that_of_finite_differences():
     keras.utils.set_random_seed(0)
     model, (images, _, classes) = build_plain(), draw_patches(4)
     names = [layer.name for layer in model.layers]
-    last = names.index(explain.find_last_maps(model).name)
+    last = names.index(gradcam.find_last_maps(model).name)
     assert isinstance(model.layers[last], layers.Conv2D)
     maps = keras.Model(model.inputs, model.layers[last].output).predict_on_batch(images)
     kernel, bias = model.layers[-1].get_weights()
@@ -118,7 +118,7 @@ def test_evidence_of_a_plain_model_is_that_of_finite_differences():
         axis=1,
     )
     expected = enlarge(weigh(maps, weights))
-    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-4)
+    assert np.allclose(gradcam.grad_cam(model, images, classes), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -129,7 +129,7 @@ def test_evidence_of_a_nested_model_is_the_one_worked_out_by_hand(pooled):
     cut = keras.Model(backbone.inputs, backbone.layers[-1 - pooled].output)
     kernel, _ = head.layers[-1].get_weights()
     expected = enlarge(weigh(cut.predict_on_batch(images / np.float32(255)), kernel.T[classes]))
-    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-4)
+    assert np.allclose(gradcam.grad_cam(model, images, classes), expected, atol=1e-4)
 
 
 def test_evidence_of_a_transfer_model_as_in_04_is_the_one_worked_out_by_hand():
@@ -151,7 +151,7 @@ def test_evidence_of_a_transfer_model_as_in_04_is_the_one_worked_out_by_hand():
     is_on = maps.mean(axis=(1, 2)) @ first + bias > 0
     weights = (second.T[classes] * is_on) @ first.T
     small = weigh(maps, weights)
-    found = explain.find_evidence(model, images, classes)
+    found = gradcam.grad_cam(model, images, classes)
     expected = keras.ops.image.resize(small[..., None], (64, 64), interpolation="bilinear")
     expected = keras.ops.convert_to_numpy(expected)[..., 0]
     expected = expected / np.maximum(expected.max(axis=(1, 2), keepdims=True), 1e-30)
@@ -174,28 +174,28 @@ def test_the_score_is_the_one_before_the_last_activation(ending, activation):
     model, (images, _, classes) = build_plain(), draw_patches(4)
     other = build_plain(ending, activation)
     other.set_weights(model.get_weights())
-    expected = explain.find_evidence(model, images, classes)
-    assert np.allclose(explain.find_evidence(other, images, classes), expected, atol=1e-6)
+    expected = gradcam.grad_cam(model, images, classes)
+    assert np.allclose(gradcam.grad_cam(other, images, classes), expected, atol=1e-6)
 
 
 def test_softmax_of_keras_ops_is_taken_off_too():
     keras.utils.set_random_seed(0)
     bare, (images, _, classes) = build_plain(activation=None), draw_patches(4)
     model = keras.Model(bare.inputs, keras.ops.softmax(bare.outputs[0]))
-    expected = explain.find_evidence(bare, images, classes)
-    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-6)
+    expected = gradcam.grad_cam(bare, images, classes)
+    assert np.allclose(gradcam.grad_cam(model, images, classes), expected, atol=1e-6)
 
 
 def test_threads_that_ask_one_model_at_the_same_time_get_what_one_alone_gets():
     keras.utils.set_random_seed(0)
     model, (images, _, _) = build_nested(False), draw_patches(8)
-    before, evidence = model.predict_on_batch(images), explain.find_evidence(model, images)
+    before, evidence = model.predict_on_batch(images), gradcam.grad_cam(model, images)
     marks = [len(layer._inbound_nodes) for layer in model.layers]
 
     def ask(turn):
         if turn % 2:
             return np.allclose(model(images), before, atol=1e-6)
-        return np.allclose(explain.find_evidence(model, images), evidence, atol=1e-6)
+        return np.allclose(gradcam.grad_cam(model, images), evidence, atol=1e-6)
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(ask, range(40)))
@@ -207,8 +207,8 @@ def test_random_layers_are_at_rest():
     images, _, classes = draw_patches(4)
     parts = [layers.RandomFlip(), layers.GaussianNoise(0.9), build_plain()]
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *parts])
-    expected = explain.find_evidence(parts[-1], images, classes)
-    assert np.allclose(explain.find_evidence(model, images, classes), expected, atol=1e-6)
+    expected = gradcam.grad_cam(parts[-1], images, classes)
+    assert np.allclose(gradcam.grad_cam(model, images, classes), expected, atol=1e-6)
 
 
 class Closed(keras.Model):
@@ -228,7 +228,7 @@ def test_model_that_cannot_be_cut_is_an_error_that_says_why():
     model = Closed()
     for closed in (model, keras.Model(pixels_in, model(pixels_in))):
         with pytest.raises(ValueError, match="closed.*neither.*can't be cut"):
-            explain.find_evidence(closed, images)
+            gradcam.grad_cam(closed, images)
 
 
 def test_evidence_is_the_same_on_jax(tmp_path):
@@ -239,18 +239,18 @@ def test_evidence_is_the_same_on_jax(tmp_path):
         build().save(tmp_path / f"{name}.keras")
     np.savez(tmp_path / "asked.npz", images=images, classes=classes)
     script = (
-        "import sys, keras, numpy as np; from pathlib import Path; from lib.models import explain\n"
+        "import sys, keras, numpy as np; from pathlib import Path; from lib.models import gradcam\n"
         "asked = np.load(Path(sys.argv[1], 'asked.npz'))\n"
         "for path in Path(sys.argv[1]).glob('*.keras'):\n"
         "    model = keras.saving.load_model(path)\n"
-        "    np.save(path.with_suffix('.npy'), explain.find_evidence(model, **asked))\n"
+        "    np.save(path.with_suffix('.npy'), gradcam.grad_cam(model, **asked))\n"
     )
     other = "tensorflow" if keras.backend.backend() == "jax" else "jax"
     environment = os.environ | {"KERAS_BACKEND": other, "PYTHONPATH": str(workspace.REPOSITORY)}
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=environment)
     for name in BUILD:
         model = keras.saving.load_model(tmp_path / f"{name}.keras")
-        expected = explain.find_evidence(model, images, classes)
+        expected = gradcam.grad_cam(model, images, classes)
         assert np.allclose(np.load(tmp_path / f"{name}.npy"), expected, atol=1e-4)
 
 
@@ -263,9 +263,9 @@ def test_backbones_of_keras_applications_show_their_evidence(name, options):
     pixels_in = keras.Input((64, 64, 3))
     features = layers.GlobalAveragePooling2D()(backbone(pixels_in, training=False))
     model = keras.Model(pixels_in, layers.Dense(3, activation="softmax")(features))
-    assert explain.find_last_maps(model) is backbone
+    assert gradcam.find_last_maps(model) is backbone
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    evidence = explain.find_evidence(model, images)
+    evidence = gradcam.grad_cam(model, images)
     assert evidence.shape == (2, 64, 64) and np.isfinite(evidence).all()
 
 
@@ -274,4 +274,4 @@ def test_model_without_a_convolution_is_an_error_that_names_it():
         [keras.Input((4, 4, 3)), layers.Flatten(), layers.Dense(2)], name="flat"
     )
     with pytest.raises(ValueError, match="flat has no convolution"):
-        explain.find_last_maps(model)
+        gradcam.find_last_maps(model)

@@ -8,7 +8,7 @@ from lib.machine import query_gpus
 FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def fold_normalisations(model: keras.Model) -> keras.Model:
+def fuse_normalisations(model: keras.Model) -> keras.Model:
     """Make a model that answers like another, faster: convolutions normalise what they compute.
 
     In inference a BatchNormalization is a factor and an offset for each channel, which the kernel

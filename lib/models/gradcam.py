@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 
-def find_evidence(model: keras.Model, images: np.ndarray, classes=None) -> np.ndarray:
+def grad_cam(model: keras.Model, images: np.ndarray, classes=None) -> np.ndarray:
     """Mark what in each picture speaks for a class, by Grad-CAM (Selvaraju et al. 2017).
 
     The maps of the last convolution are added up, each weighted by the mean gradient of the class's
