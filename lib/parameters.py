@@ -11,19 +11,19 @@ import jsonschema
 ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-def check_parameters(values: dict) -> None:
-    """Check every parameter among names and values, say a notebook's `globals()`.
+def check_parameters(values: dict) -> dict:
+    """Check every parameter among names and values, say a notebook's `globals()`, and return them.
 
     A ValueError, which says what is allowed, where one is of the wrong type or out of range.
     """
-    for name, schema in ALLOWED.items():
-        if name not in values:
-            continue
-        value = values[name]
+    parameters = {name: values[name] for name in ALLOWED if name in values}
+    for name, value in parameters.items():
+        schema = ALLOWED[name]
         # In draft 4, as in Python, 2.0 is no integer; and what is unequal to itself is no number.
         if not jsonschema.Draft4Validator(schema).is_valid(value) or value != value:
             allowed = ", ".join(f"{key} {what}" for key, what in schema.items())
             raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
+    return parameters
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

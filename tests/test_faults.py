@@ -13,17 +13,18 @@ import faults
 import h5py
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import prepare_and_split
 from PIL import Image
 from test_pictures import ODD, UNUSABLE, encode
-from test_training import ABOUT, save_tiny, train_tiny
+from test_training import Death, train_tiny
 
 from lib import chain, machine, runner, storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
 from lib.data.table import add_facts, check_classes, find_used, save_views
-from lib.models import backbones, classify, saved
+from lib.models import backbones, classify, saved, training
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -291,7 +292,7 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
 
 def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path, capsys):
     ran = tmp_path / "ran"
-    save_tiny(*train_tiny(prepared, epochs=1), prepared)
+    train_tiny(prepared, epochs=1)
     layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
@@ -304,26 +305,34 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
         def __reduce__(self):
             return os.mkdir, (str(ran),)
 
-    shutil.rmtree(prepared.results / "checkpoints")
-    train_tiny(prepared, epochs=1)
-    (kept,) = (prepared.results / "checkpoints").iterdir()
-    np.savez(kept, variable_0=np.array([Program()], dtype=object))
-    train_tiny(prepared, epochs=1)
+    process = multiprocessing.get_context("spawn").Process(
+        target=train_tiny, args=(prepared,), kwargs={"epochs": 3, "callbacks": [Death()]}
+    )
+    process.start()
+    process.join()
+    (path,) = (prepared.results / "checkpoints").iterdir()
+    np.savez(path, variable_0=np.array([Program()], dtype=object))
+    train_tiny(prepared, epochs=3)
     assert "allow_pickle=False" in capsys.readouterr().out and not ran.exists()
 
 
 def test_replaced_model_file_is_an_error_until_it_is_saved_again(prepared):
-    for name in ("one", "other"):
-        model, run = train_tiny(prepared, epochs=1)
-        with saved.save(model, run, prepared, name, ABOUT):
-            pass
+    model = train_tiny(prepared, epochs=1).model
+    history = pd.DataFrame(columns=training.HISTORY_COLUMNS)
+
+    def save(name):
+        run = training.Run(history, "a key", taken=False)
+        with saved.save(model, run, prepared, name, {"notebook": "02_baseline_cnn"}):
+            model.layers[-1].bias.assign_add([1.0, 0.0, 0.0])
+
+    save("one")
+    save("other")
     prepared.file("predictions", "one.csv").write_text("stale")
     models = prepared.results / "models"
     shutil.copy(models / "other.keras", models / "one.keras")
     with pytest.raises(ValueError, match="one.keras.*changed or replaced.*02_baseline_cnn"):
         saved.load_model(prepared, "one")
-    with saved.save(model, run, prepared, "one", ABOUT):
-        pass
+    save("one")
     saved.load_model(prepared, "one")
     assert not (prepared.results / "predictions/one.csv").exists(), "predicted by the model before"
 

@@ -1,5 +1,6 @@
 """Batches for a model, in an order that a seed decides; augmentation."""
 
+import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,13 +35,30 @@ class Batches(keras.utils.PyDataset):
         batch_size: pictures a batch; the last one may be smaller.
         seed: shuffles anew each epoch; None keeps the order.
         augment: change each picture at random; needs a seed.
+
+    Attributes:
+        pictures: what `inputs` are features of, where they are; else the inputs.
     """
 
     def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
         super().__init__()
         self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
         self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
+        self.pictures = inputs
         self._drawn_for, self._order = None, np.arange(len(self.y_true))
+
+    def reseed(self, seed: int) -> "Batches":
+        """Make the same batches in the order of another seed; what has no seed stays in its order."""
+        return self._change(seed=seed) if self.seed is not None else self
+
+    def use_features(self, features) -> "Batches":
+        """Make the same batches, in the same order, of features of the pictures, (n, ...)."""
+        return self._change(inputs=features)
+
+    def _change(self, **attributes) -> "Batches":
+        again = copy.copy(self)
+        vars(again).update(attributes, epoch=0, _drawn_for=None)
+        return again
 
     def __len__(self) -> int:
         return math.ceil(len(self.y_true) / self.batch_size)

@@ -155,7 +155,7 @@ def describe_gap(history: pd.DataFrame) -> str:
     """Say how far training and validation are apart after the last epoch, and where the loss goes.
 
     A trend is claimed only where Kendall's tau of the last epochs and their validation losses is
-    not 0 (Mann 1945). `history` is as `training.fit` returns it.
+    not 0 (Mann 1945). `history` is as `training.train` returns it.
     """
     last, tail = history.iloc[-1], history.tail(LAST)
     gap, best = last.accuracy - last.val_accuracy, history.loc[history.val_loss.idxmin()]

@@ -3,14 +3,14 @@
 import hashlib
 import inspect
 import json
-import linecache
 import re
 import zipfile
 from pathlib import Path
-from types import FunctionType
 
 import keras
 import numpy as np
+
+from lib.models.own_code import read_own_code
 
 # Where a layer's configuration names a layer: its own name, and those whose outputs it takes.
 NAME = re.compile(r'(?<="name": )"([^"]+)"|(?<=\[)"([^"]+)"(?=, \d+, \d+\])')
@@ -49,39 +49,15 @@ def describe_config(config: dict) -> str:
     )
 
 
-def describe_training(model: keras.Model) -> list[str]:
-    """List how a model is compiled, and what of it is a notebook's own."""
-    how = model.get_compile_config() | {"jit_compile": model.jit_compile}
-    return [describe_config(how), *read_own_code(model)]
+def describe_training(model: keras.Model, build) -> list:
+    """List what decides a training beside a model's first weights: how it is compiled, what learns, its code.
 
-
-def read_own_code(model: keras.Model) -> list[str]:
-    """List the cells of a notebook that define what a model, its loss and optimizer are made of.
-
-    And the numbers and texts that these functions and methods use.
+    `build` is the function that made the model.
     """
-    parts = [model]
-    for part in parts:
-        parts += getattr(part, "layers", [])
-    parts += [getattr(model, "optimizer", None), *keras.tree.flatten(getattr(model, "loss", None))]
-    waiting = [one for part in parts for one in (part, *getattr(part, "__dict__", {}).values())]
-    found, seen = [], set()
-    while waiting:
-        value = waiting.pop()
-        value = inspect.unwrap(getattr(value, "python_function", value))  # that of a tf.function
-        value = value if isinstance(value, (FunctionType, type)) else type(value)
-        if value.__module__ != "__main__" or value in seen:
-            continue
-        seen.add(value)
-        if isinstance(value, type):
-            waiting += vars(value).values()
-            continue
-        used = [cell.cell_contents for cell in value.__closure__ or ()]
-        used += [value.__globals__.get(name) for name in value.__code__.co_names]
-        waiting += used
-        found += linecache.getlines(value.__code__.co_filename)
-        found += [repr(one) for one in used if isinstance(one, (int, float, str))]
-    return found
+    how = model.get_compile_config() | {"jit_compile": model.jit_compile}
+    learning = {id(variable) for variable in model.trainable_variables}
+    which = [id(variable) in learning for variable in model.variables]
+    return [describe_config(how), which, *read_own_code(build)]
 
 
 def simplify(config, in_float32: bool = False):
@@ -100,8 +76,9 @@ def simplify(config, in_float32: bool = False):
         return "float32" if in_float32 and policy.startswith("mixed_") else policy
     kept = {key: value for key, value in config.items() if key != "compile_config"}
     simple = {key: simplify(value, in_float32) for key, value in kept.items()}
-    layer = getattr(keras.layers, str(config.get("class_name")), None)
-    if layer is not None and isinstance(config.get("config"), dict):
+    # A layer of one's own may have a name of Keras'.
+    is_keras = config.get("module") == "keras.layers" and isinstance(config.get("config"), dict)
+    if is_keras and (layer := getattr(keras.layers, config["class_name"], None)):
         # Layers that read their configuration themselves may rely on what is in it.
         reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
         for key, argument in inspect.signature(layer.__init__).parameters.items():
@@ -111,28 +88,23 @@ def simplify(config, in_float32: bool = False):
     return simple
 
 
-def rebuild(model: keras.Model, name: str, policy: str) -> keras.Model:
-    """Build a model anew under another name, the models within it in another dtype policy of Keras.
-
-    It is functional, and computes in float32, as its last layer will.
-    """
-    config = model.get_config() | {"name": name}
-    for layer, described in zip(model.operations[:-1], config["layers"]):
-        if isinstance(layer, keras.Model):
-            described["config"] = _compute_in(described["config"], policy)
-    again = type(model).from_config(config)
-    again.set_weights(model.get_weights())
-    return again
-
-
-def _compute_in(config, policy: str):
-    if isinstance(config, (list, tuple)):
-        return [_compute_in(value, policy) for value in config]
-    if not isinstance(config, dict):
-        return config
-    if config.get("class_name") == "DTypePolicy":
-        return policy
-    return {key: _compute_in(value, policy) for key, value in config.items()}
+def check_saveable(model: keras.Model) -> None:
+    """Raise a ValueError where a model holds code that its file would not carry to another notebook."""
+    waiting = [simplify(keras.saving.serialize_keras_object(model))]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            kind, module = part.get("class_name"), str(part.get("module", "keras"))
+            foreign = kind in ("Lambda", "function") or not module.startswith("keras")
+            if kind and foreign:
+                what = part["config"] if kind == "function" else f"{kind} layer"
+                raise ValueError(
+                    f"{model.name} can't be saved: {what} is code that its file would not hold, so no "
+                    "other notebook could open it. Build it of layers and functions of Keras."
+                )
+            waiting += part.values()
+        elif isinstance(part, (list, tuple)):
+            waiting += part
 
 
 def write_model(model: keras.Model, path: Path) -> None:

@@ -14,6 +14,10 @@ from lib.machine import describe_environment, find_versions
 from lib.models.configs import write_model
 from lib.storage import whole_file
 
+# What the JSON of a model must tell, for the model to be compared with others.
+NEEDED = {"name", "notebook", "weights"}
+# Endings of further files beside a model, which other notebooks make of it.
+BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
 
 
@@ -21,27 +25,24 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-l
 def save(model, run, ws, name: str, metadata: dict):
     """Save a model with its history and its JSON, once the block that checks it has succeeded.
 
-    Yields the model that the new file holds. The JSON, written last, makes the model complete. A
-    training that `fit` took from its files is checked too, and left there as it is.
+    Yields the model that the new file holds. The JSON, written last, makes the model complete.
 
-    The model takes RGB pictures of 0-255 and gives probabilities; `run` is what `fit` returned; in
+    The model takes RGB pictures of 0-255 and gives probabilities; `run` is a `training.Run`; in
     `metadata` is what the JSON tells besides counts, versions, key and the set's hash.
     """
-    if run.taken:
-        yield load_model(ws, name)
-        return
     path = ws.file("models", f"{name}.keras")
     with whole_file(path) as part:
         write_model(model, part)
         yield keras.saving.load_model(part, safe_mode=True)
     # Of the model that this one replaces.
-    for stale in (f"predictions/{name}.csv", f"models/{name}.md", f"models/{name}.npz"):
+    for stale in (f"predictions/{name}.csv", *(f"models/{name}.{end}" for end in BESIDE)):
         (ws.results / stale).unlink(missing_ok=True)
+    class_names = sorted(set(read_split(ws).label))
     ws.save_table(run.history, f"history/{name}.csv")
     made = {
         "parameters_total": model.count_params(),
         "parameters_trainable": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
-        "file_hash": hash_file(path),
+        "file_hash": hash_file(path, class_names),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
         "hardware": describe_environment().splitlines()[-1],
@@ -50,7 +51,7 @@ def save(model, run, ws, name: str, metadata: dict):
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "demo": ws.is_demo,
         "split_hash": identify_set(ws),
-        "class_names": sorted(set(read_split(ws).label)),
+        "class_names": class_names,
     }
     ws.save_json({"name": name} | metadata | made, f"models/{name}.json")
     for kept in ws.results.glob(f"checkpoints/{name}-*"):
@@ -83,6 +84,9 @@ def list_models(ws) -> list[dict]:
         metadata = read_metadata(ws, path.stem)
         if metadata.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
+            continue
+        if lacking := sorted(NEEDED - metadata.keys()):
+            print(f"{path.stem} is left out: {path.name} lacks {', '.join(lacking)}.")
             continue
         way, chosen = path.stem.split("@")[0], metadata.get("parameters", {}) | {"seed": None}
         if first.setdefault(way, chosen) != chosen:
@@ -117,10 +121,12 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
         metadata = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{description} is not valid JSON of a model: {error}")
-    if metadata.get("file_hash") != (found := hash_file(path)):
+    # Earlier versions hashed the file alone.
+    hashes = [hash_file(path, metadata.get("class_names")), hash_file(path)]
+    if metadata.get("file_hash") not in hashes:
         raise ValueError(
             f'{description}: "file_hash" is {metadata.get("file_hash", "missing")}, and that of {path} '
-            f"is {found}: one of the two was changed or replaced. Run "
+            f'with the "class_names" is {hashes[0]}: one of them was changed or replaced. Run '
             f"{metadata.get('notebook', 'the notebook that made it')} again, or copy both files again."
         )
     try:
@@ -129,7 +135,9 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
         raise ValueError(f"{path} can't be loaded: {error}") from error
 
 
-def hash_file(path: Path) -> str:
-    """Return the first 16 hex digits of a file's SHA-256."""
+def hash_file(path: Path, class_names=()) -> str:
+    """Return the first 16 hex digits of the SHA-256 of a file and of names of classes, in their order."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(json.dumps(class_names).encode() if class_names else b"")
+    return digest.hexdigest()[:16]

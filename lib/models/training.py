@@ -1,127 +1,141 @@
-"""Fit: the same training is done once, and goes on where it was cut short."""
+"""Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
 from dataclasses import dataclass
 from os import environ
 
 import keras
+import numpy as np
 import pandas as pd
 
 from lib.data import generators
 from lib.data.split import identify_set
-from lib.models import configs, saved
+from lib.machine import set_seed
+from lib.models import configs, pooling, saved
 from lib.models.checkpoints import HISTORY_COLUMNS, EpochLog
 from lib.storage import read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
+# Parameters of a notebook that the JSON tells in another place.
+ELSEWHERE = ("SEED", "SEEDS")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training that `fit` brought to its end."""
+    """A training that came to its end."""
 
     # A row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
     history: pd.DataFrame
     key: str  # of all that decided the outcome
     taken: bool  # whether it is an earlier run's, read from its files
+    model: keras.Model | None = None  # as it was trained
 
 
-@keras.saving.register_keras_serializable("lib")
-class Adam(keras.optimizers.Adam):
-    """Keras' Adam, with the update of a variable in one kernel of TensorFlow.
+def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
+    """Train a model once for each seed; save each, load it again, and check that it is what was trained.
 
-    Its variables and numbers are the same, but for rounding; memory is gone through once, not seven
-    times, which counts where a model has millions of weights and a CPU few cores.
-    """
-
-    def update_step(self, gradient, variable, learning_rate):
-        """Move one variable, as Keras' base class asks for it."""
-        if keras.backend.backend() != "tensorflow" or self.amsgrad:
-            return super().update_step(gradient, variable, learning_rate)
-        import tensorflow as tf
-
-        index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, tf.float32)
-        return tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
-            lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
-            grad=tf.convert_to_tensor(gradient),
-        )
-
-
-def fit(model, train, validation, ws, name, epochs, settings, class_weight=None, whole=None) -> Run:
-    """Train a compiled model, going on from its last kept epoch when a run was cut short.
-
-    A run goes on, and a finished one is taken from its files, only if nothing that decides the
-    outcome is other: batches, names of classes, layers, starting weights, optimizer, loss, epochs,
-    class weights, settings and this code. Else it starts anew, as it does where the environment
-    says TRAIN_ANEW=1.
+    A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
+    files, unless anything that decides the outcome is other: pictures, layers, first weights, what
+    learns, how it is compiled, the code of `build` and of what it uses. With TRAIN_ANEW=1 in the
+    environment everything starts anew.
 
     Args:
-        model: compiled keras.Model.
-        train, validation: `Batches`.
-        ws, name: the workspace, and the name of the model in it.
-        epochs: int, passes over the training part.
-        settings: what else decides the outcome, as text or numbers.
-        class_weight: {position of the class: weight in the loss}, or None.
-        whole: the model that is saved, where `model` is made of some of its layers.
+        build: takes no arguments and returns a compiled model, RGB pictures of 0-255 to probabilities;
+            or a pair: the part that is trained, and the whole model that it shares its layers with.
+        batches: a pair of `Batches`, to train and to validate on.
+        ws: the workspace.
+        parameters: in capitals those of the notebook: EPOCHS and, if they are there, CLASS_WEIGHTS and
+            DETERMINISTIC count here. In small letters what the JSON tells besides: notebook,
+            characteristics, purpose and, where it did not start from scratch, weights.
+        seeds: int; the first one's model has its own name, a further one's ends in @ and the seed.
+        callbacks: further ones for `fit`, say keras.callbacks.TensorBoard.
 
-    A FloatingPointError where the loss is no number; an OSError where checkpoints and model would
-    find no room.
+    Returns the run of the first seed. A ValueError where a file would not hold what the model is made of;
+    a FloatingPointError where the loss is no number; an OSError where there is no room.
     """
-    how = configs.describe_training(model)
-    parts = [TRAINING_VERSION, identify_set(ws), model, how, epochs, settings, class_weight]
-    key = configs.make_key(*parts, *train.describe(), *validation.describe())
+    runs = []
+    for seed in seeds:
+        set_seed(seed, parameters.get("DETERMINISTIC", False))
+        built = build()
+        model, whole = built if isinstance(built, tuple) else (built, built)
+        name = f"{whole.name}@{seed}" if runs else whole.name
+        configs.check_saveable(whole)
+        pair = [part.reseed(seed) for part in batches]
+        run = _fit((model, whole), build, pair, ws, name, parameters | {"SEED": seed}, callbacks)
+        if not run.taken:
+            metadata = _describe(whole, parameters, seed)
+            with saved.save(whole, run, ws, name, metadata) as loaded:
+                _check(loaded, model, whole, pair[1])
+        runs.append(run)
+    return runs[0]
+
+
+def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> Run:
+    model, whole = models
+    epochs, how = parameters["EPOCHS"], parameters.get("CLASS_WEIGHTS", "none")
+    weights = generators.weigh_classes(batches[0].y_true, batches[0].num_classes, how)
+    parts = [TRAINING_VERSION, identify_set(ws), model, *configs.describe_training(model, build)]
+    parts += [epochs, weights, *(parameters.get(each) for each in ("SEED", "DETERMINISTIC"))]
+    key = configs.make_key(*parts, *(each for part in batches for each in part.describe()))
     path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
     # Where there is one, the same training was begun anew, and goes on.
-    if not path.exists() and (run := _take_finished(whole or model, ws, name, key)):
+    if not path.exists() and (run := _take_finished(whole, ws, name, key)):
         return run
-    log = EpochLog(path, epochs, train, name)
-    _train(model, train, validation, log, class_weight)
-    history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
-    return Run(history, key, taken=False)
-
-
-def _train(model, train, validation, log, class_weight) -> None:
+    log = EpochLog(path, epochs, batches[0], name)
     log.set_model(model)
     if environ.get("TRAIN_ANEW"):
-        log.path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
     log.restore()
+    streams = [generators.stream(part) for part in batches]
     # The batches shuffle themselves: the order must depend on seed and epoch alone.
     model.fit(
-        generators.stream(train),
-        validation_data=generators.stream(validation),
-        epochs=log.epochs,
+        streams[0],
+        validation_data=streams[1],
+        epochs=epochs,
         initial_epoch=len(log.rows),
         shuffle=False,
         verbose=0,
-        class_weight=class_weight,
-        callbacks=[log],
+        class_weight=weights,
+        callbacks=[log, *callbacks],
     )
+    history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
+    return Run(history, key, False, whole)
 
 
-def _take_finished(model, ws, name: str, key: str) -> Run | None:
+def _take_finished(whole, ws, name: str, key: str) -> Run | None:
     metadata = saved.read_metadata(ws, name)
     if environ.get("TRAIN_ANEW") or metadata.get("key") != key:
         return None
     try:
-        loaded = saved.load_model(ws, name)
-        # 04 trains the head alone and saves it with its backbone.
-        loaded = loaded if loaded.name == model.name else loaded.get_layer(model.name)
+        whole.set_weights(saved.load_model(ws, name).get_weights())
         # Read as text, since a CSV reader may round.
         history = read_table(ws.results / f"history/{name}.csv").replace("", "nan").astype(float)
     except (OSError, ValueError) as error:
         print(f"{name} is trained anew: {error}")
         return None
-    model.set_weights(loaded.get_weights())
-    print(
-        f"{name}: taken from the training of {metadata.get('date', 'an earlier day')}; --anew trains again"
-    )
-    return Run(history.astype({"epoch": int}), key, taken=True)
+    date = metadata.get("date", "an earlier day")
+    print(f"{name}: taken from the training of {date}; --anew trains again")
+    return Run(history.astype({"epoch": int}), key, True, whole)
+
+
+def _describe(whole, parameters: dict, seed: int) -> dict:
+    chosen = {key.lower(): value for key, value in parameters.items() if key.isupper()}
+    for key in ELSEWHERE:
+        chosen.pop(key.lower(), None)
+    further = {key: value for key, value in parameters.items() if not key.isupper()}
+    size = {"image_size": whole.input_shape[1], "seed": seed}
+    return {"weights": "from scratch"} | further | size | {"parameters": chosen}
+
+
+def _check(loaded, model, whole, validation) -> None:
+    """Raise an AssertionError where a file does not hold the weights, or the answers, of the training."""
+    pairs = zip(loaded.get_weights(), whole.get_weights(), strict=True)
+    assert all((one == other).all() for one, other in pairs), "the file holds other weights"
+    chosen = slice(0, validation.batch_size)
+    trained = np.asarray(model.predict_on_batch(validation.inputs[chosen]))
+    answers = np.asarray(loaded.predict_on_batch(validation.pictures[chosen]))
+    difference = abs(answers - trained).max()
+    # The file computes in float32, whatever the training did.
+    in_half = any("float16" in layer.compute_dtype for layer in pooling.list_layers(whole))
+    print(f"{whole.name}: largest difference between file and training: {difference:.1e}")
+    assert difference < (0.1 if in_half else 1e-4), "the file gives other probabilities"

@@ -14,7 +14,7 @@ from lib import workspace
 from lib.data.split import identify_set
 from lib.models import configs, saved, training
 
-ABOUT = {"notebook": "02", "weights": "from scratch", "image_size": 8}
+DESCRIPTION = {"notebook": "02", "weights": "from scratch", "image_size": 8}
 HISTORY = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=training.HISTORY_COLUMNS)
 COLAB = (workspace.REPOSITORY / "tests/colab.txt").read_text(encoding="utf-8")
 # Run by another version of Keras: write a model and its answers, or read them and compare.
@@ -85,7 +85,7 @@ def tiny():
     keras.utils.set_random_seed(3)
     parts = [keras.layers.BatchNormalization(), keras.layers.Flatten()]
     head = keras.Sequential([keras.Input((192,)), keras.layers.Dense(3, "softmax")], name="head")
-    head.compile(training.Adam(), "categorical_crossentropy")
+    head.compile("adam", "categorical_crossentropy")
     return keras.Sequential([keras.Input((8, 8, 3)), *parts, head], name="tiny")
 
 
@@ -97,7 +97,9 @@ def test_file_holds_nothing_that_only_training_needs(tiny, tmp_path):
 
 
 def save_run(tiny, ws, check=lambda loaded: None):
-    with saved.save(tiny, training.Run(HISTORY, "a key", taken=False), ws, "tiny", ABOUT) as loaded:
+    with saved.save(
+        tiny, training.Run(HISTORY, "a key", taken=False), ws, "tiny", DESCRIPTION
+    ) as loaded:
         check(loaded)
 
 
@@ -138,7 +140,7 @@ def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, cap
     current = identify_set(prepared)
     for name, epochs in (("cnn", 6), ("cnn@43", 6), ("cnn@44", 1)):
         parameters = {"epochs": epochs, "seed": int(name.partition("@")[2] or 42)}
-        metadata = ABOUT | {"name": name, "parameters": parameters, "split_hash": current}
+        metadata = DESCRIPTION | {"name": name, "parameters": parameters, "split_hash": current}
         prepared.save_json(metadata, f"models/{name}.json")
     assert [metadata["name"] for metadata in saved.list_models(prepared)] == ["cnn", "cnn@43"]
     assert "cnn@44 is left out: cnn was trained with other parameters" in capsys.readouterr().out
@@ -177,6 +179,44 @@ def test_key_of_arrays_and_settings_counts_everything_in_them():
     assert configs.make_key(1, 2) != configs.make_key(12)
     assert len({configs.make_key(part) for part in parts}) == len(parts)
     assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))
+
+
+def test_reversed_and_repeated_names_of_classes_are_refused(tiny, prepared):
+    save_run(tiny, prepared)
+    metadata = saved.read_metadata(prepared, "tiny")
+    for names in (["red", "NA", "007"], ["007", "007", "red"], None):
+        prepared.save_json(metadata | {"class_names": names}, "models/tiny.json")
+        with pytest.raises(ValueError, match='tiny.json: "file_hash".*"class_names".*was changed'):
+            saved.load_model(prepared, "tiny")
+    # Earlier versions hashed the file alone.
+    alone = saved.hash_file(prepared.results / "models/tiny.keras")
+    prepared.save_json(metadata | {"file_hash": alone}, "models/tiny.json")
+    saved.load_model(prepared, "tiny")
+
+
+@pytest.mark.parametrize("key", ["name", "weights", "notebook"])
+def test_description_that_lacks_a_key_is_left_out_and_the_key_named(tiny, prepared, capsys, key):
+    save_run(tiny, prepared)
+    metadata = saved.read_metadata(prepared, "tiny")
+    prepared.save_json(metadata | {"name": "whole"}, "models/whole.json")
+    del metadata[key]
+    prepared.save_json(metadata, "models/tiny.json")
+    assert [one["name"] for one in saved.list_models(prepared)] == ["whole"]
+    assert f"tiny is left out: tiny.json lacks {key}" in capsys.readouterr().out
+
+
+def test_own_layer_with_a_name_of_keras_keeps_its_arguments():
+    class Dropout(keras.layers.Layer):
+        def __init__(self, rate=0.5, noise_shape=None, **options):
+            super().__init__(**options)
+            self.rate, self.noise_shape = rate, noise_shape
+
+        def get_config(self):
+            return super().get_config() | {"rate": self.rate, "noise_shape": self.noise_shape}
+
+    for layer, is_there in ((Dropout(), True), (keras.layers.Dropout(0.5), False)):
+        config = configs.simplify(keras.saving.serialize_keras_object(layer))
+        assert ("noise_shape" in config["config"]) == is_there
 
 
 def test_card_of_a_model_goes_when_the_model_is_replaced(tiny, prepared):
