@@ -1,112 +1,153 @@
-"""Fine-tuning: from which model, and with what learning rates."""
+"""Fine-tuning: the last stages of a backbone learn, too, in small steps."""
 
 import contextlib
-from dataclasses import replace
+from typing import NamedTuple
 
 import keras
-import pandas as pd
+import numpy as np
 
-from lib.data import generators
-from lib.models import saved, stages, training
+from lib.models import saved
+from lib.models.pooling import find_parts, flatten, list_layers
 from lib.storage import read_table
 
-# By how much a stage learns slower than the one above it (Howard and Ruder 2018).
-SLOWER = 2.6
+# A stage begins where maps lose at least a third of their side: halving may round up.
+STEP = 1.5
 
 
-@keras.saving.register_keras_serializable("lib")
-class LayerwiseAdam(training.Adam):
-    """Adam whose learning rate is another for each variable (Howard and Ruder 2018).
+class Stage(NamedTuple):
+    """Layers of a network that work at one size of maps, or one block of a transformer."""
+
+    shape: tuple  # of what leaves it, without the batch
+    layers: list[str]  # their names, in the order of computation
+    weights: list  # Keras variables
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights hold."""
+        return sum(int(np.prod(weight.shape)) for weight in self.weights)
+
+
+def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
+    """Return the name of a model on a frozen backbone: the one asked for, else the contest's winner.
 
     Args:
-        rates: what the learning rate is multiplied by, one a variable, in the order of the model's
-            `trainable_variables`.
+        name: of a model of the current split; empty for the winner of 05 or, without a contest, the
+            first of the first kind that there is.
+        kinds: what names may end in: linear is a model of 05, transfer one of 04.
+
+    Raises:
+        FileNotFoundError: there is no such model of the current split.
     """
-
-    def __init__(self, *args, rates=(), **options):
-        super().__init__(*args, **options)
-        self.rates = list(rates)
-
-    def update_step(self, gradient, variable, learning_rate):
-        """Move one variable at its own rate."""
-        rate = self.rates[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * rate)
-
-    def get_config(self):
-        """Return what makes the optimizer again."""
-        return super().get_config() | {"rates": self.rates}
-
-
-def find_transfer(ws, name: str = "") -> str:
-    """Return the name of the transfer model asked for, else that of the contest's winner.
-
-    Where there was no contest, it is what 04 wrote last, else 05. A FileNotFoundError where there
-    is no such model of the current split.
-    """
-    kinds, models = ("resnet50_transfer", "backbones"), []
+    models = []
     # Its error names notebooks whose models have no backbone.
     with contextlib.suppress(FileNotFoundError):
-        models = [metadata for metadata in saved.list_models(ws) if "@" not in metadata["name"]]
-    # Numbers of notebooks change.
-    topics = {metadata["name"]: metadata["notebook"].partition("_")[2] for metadata in models}
-    known = {name: topic for name, topic in topics.items() if topic in kinds}
-
-    def rank(one):
-        return known[one] == kinds[0], (ws.results / f"models/{one}.keras").stat().st_mtime
-
-    wanted = [name] if name else sorted(known, key=rank, reverse=True)
+        models = [metadata["name"] for metadata in saved.list_models(ws)]
+    known = [one for kind in kinds for one in models if one.endswith(f"_{kind}")]
+    wanted = [name] if name else known
     if not name and (path := ws.results / "contest.csv").exists():
         contest = read_table(path)
-        winners = contest.candidate[contest.chosen.str.lower() == "true"] + "_linear"
-        wanted = [*winners, *wanted]
+        wanted = [*(contest.candidate[contest.chosen == "True"] + "_linear"), *known]
     for one in wanted:
         if one in known:
             return one
     subject = f"MODEL: {name} is" if name else "There is"
     raise FileNotFoundError(
-        f"{subject} no transfer model of the current split in {ws.results / 'models'}. There are: "
-        f"{', '.join(known) or 'none'}. Run 05_backbones or 04_resnet50_transfer, which write them."
+        f"{subject} no model called …_{' or …_'.join(kinds)} of the current split in "
+        f"{ws.results / 'models'}. There are: {', '.join(known) or 'none'}. Run 05_backbones first."
     )
 
 
-def compile_slower_below(top, model, count: int, learning_rate: float, steps: int, epochs: int):
-    """Compile what is to be trained of a model: with Adam, each stage slower than what is above it.
+def find_stages(model: keras.Model) -> list[Stage]:
+    """Divide what lies below the head of a saved model into stages, the lowest first.
 
-    The learning rate rises over the first epoch, then falls along half a cosine (Loshchilov and
-    Hutter 2017) to 0 after `epochs`.
-
-    Args:
-        top: what is trained; shares the layers of `model`.
-        model: the whole.
-        count: how many stages of its backbone learn.
-        learning_rate: of the head, at its highest.
-        steps: batches an epoch.
-        epochs: the most that may be trained.
+    A stage begins where all maps from there on are smaller than before (those inside a squeeze and
+    excitation are small for a moment only), or with a block that holds attention, also where one layer
+    holds all blocks. Each weight is in one stage, but for those that scale pixels.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(steps * (epochs - 1), 1), warmup_target=learning_rate, warmup_steps=steps
+    with flatten(find_parts(model)[0]) as (_, steps):
+        pass
+    sides = [_find_side(*step) for step in steps]
+    # The largest side of any maps from here on.
+    largest = np.maximum.accumulate(sides[::-1])[::-1]
+    stages, side = [Stage((), [], [])], np.inf
+    for (layer, output), largest_side in zip(steps, largest):
+        is_smaller = 0 < largest_side * STEP <= side
+        side = largest_side if is_smaller else side
+        for number, (name, weights, has_attention) in enumerate(_open_blocks(layer)):
+            begins = has_attention or (is_smaller and number == 0)
+            if begins and any(stage.weights for stage in stages[-1:]):
+                stages.append(Stage((), [], []))
+            last = stages[-1]
+            stages[-1] = Stage(output.shape[1:], [*last.layers, name], [*last.weights, *weights])
+    return stages if stages[-1].weights else stages[:-1]
+
+
+def _find_side(layer, output) -> int:
+    # Of maps; what padding adds says nothing of how large they are.
+    return (
+        output.shape[1] if len(output.shape) == 4 and "Padding" not in type(layer).__name__ else 0
     )
-    rates = {}
-    for place, stage in enumerate(reversed(stages.find_stages(model)[-count:]), start=1):
-        rates |= {id(weight): SLOWER**-place for weight in stage.weights}
-    rates = [rates.get(id(variable), 1.0) for variable in top.trainable_variables]
-    adam = LayerwiseAdam(schedule, rates=rates)
-    if "float16" in keras.tree.flatten([layer.compute_dtype for layer in top._flatten_layers()]):
-        adam = keras.optimizers.LossScaleOptimizer(adam)
-    top.compile(adam, "categorical_crossentropy", metrics=["accuracy"])
 
 
-def fit_chosen(top, model, train, validation, *arguments):
-    """Fit as `training.fit` does; of no epochs the history has a row 0, the start's.
+def _open_blocks(layer) -> list[tuple]:
+    # Of a layer, or of each block within it: name, weights, whether it holds attention.
+    # Of operations, and of what scales pixels, nothing learns.
+    if not isinstance(layer, keras.Layer) or isinstance(layer, keras.layers.Normalization):
+        return [(layer.name, [], False)]
+    # Keras has no public word for the layers within a layer.
+    within = layer._flatten_layers(include_self=False, recursive=False)
+    blocks = [(one.name, one.weights, _has_attention(one)) for one in within]
+    if sum(has_attention for *_, has_attention in blocks) < 2:
+        return [(layer.name, layer.weights, _has_attention(layer))]
+    inside = {id(weight) for _, weights, _ in blocks for weight in weights}
+    own = [weight for weight in layer.weights if id(weight) not in inside]
+    return [(layer.name, own, False), *blocks]
 
-    `model` is the whole that `top` shares its layers with, `arguments` are the further ones.
+
+def _has_attention(layer) -> bool:
+    return any("Attention" in type(one).__name__ for one in layer._flatten_layers())
+
+
+def unfreeze(model: keras.Model, stages: list[Stage]) -> None:
+    """Let these stages and the head learn, and nothing else; batch normalisation stays as it is."""
+    head = find_parts(model)[1]
+    for layer in list_layers(model):
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    learning = {id(weight) for stage in stages for weight in stage.weights}
+    learning |= {id(weight) for weight in head.weights}
+    for variable in model.trainable_variables:
+        variable.trainable = id(variable) in learning
+
+
+class Still(keras.Layer):
+    """Runs a network in inference mode, also while the model around it trains.
+
+    Keras hands `training=True` down to models within: dropout in them would be at work.
     """
-    run = training.fit(top, train, validation, *arguments, whole=model)
-    if len(run.history):
-        return run
-    row = [0]
-    for batches in (train, validation):
-        scores = top.evaluate(generators.stream(batches), return_dict=True, verbose=0)
-        row += [scores["accuracy"], scores["loss"]]
-    history = pd.DataFrame([[*row, 0.0]], columns=training.HISTORY_COLUMNS)
-    return replace(run, history=history)
+
+    def __init__(self, network: keras.Model):
+        super().__init__()
+        self.network = network
+
+    def call(self, inputs):
+        """Run the network."""
+        return self.network(inputs, training=False)
+
+    def get_config(self):
+        """Describe the network: what is trained has a key, and is never loaded."""
+        return super().get_config() | {"network": self.network.get_config()}
+
+
+def hold_still(model: keras.Model, precision: str) -> keras.Model:
+    """Build a model of the same layers whose backbone infers, even while it learns.
+
+    Its backbone computes in `precision`, a dtype policy of Keras; the head goes on as it is.
+    """
+    extractor, head = find_parts(model)
+    for layer in list_layers(extractor):
+        if not isinstance(layer, keras.Model):
+            layer.dtype_policy = precision
+    top = keras.Model(extractor.input, head(Still(extractor)(extractor.input)))
+    # In half precision, Keras' `compile` scales the loss then.
+    top.dtype_policy = precision
+    return top

@@ -1,183 +1,235 @@
-import multiprocessing
-import os
-import signal
+"""Fine-tuning: where a network is cut, what learns then, and from which model it starts."""
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from test_stages import build_small_backbone, put_head_on
+from keras import layers
 
 from lib.data import generators
-from lib.models import configs, finetuning, saved, stages, training
-from lib.models.features import cached_features
+from lib.models import finetuning, pooling, saved, training
 
-NAME = "tiny_finetuned"
-ABOUT = {"characteristics": "tiny", "purpose": "a test", "weights": "imagenet", "image_size": 8}
-ABOUT |= {"notebook": "04_resnet50_transfer", "seed": 3, "parameters": {}}
+DESCRIPTION = {"characteristics": "tiny", "purpose": "a test", "weights": "imagenet", "seed": 3}
+DESCRIPTION |= {"image_size": 8, "parameters": {}, "notebook": "05_backbones"}
 
 
-def save_transfer(ws, name="tiny_transfer", notebook=ABOUT["notebook"]):
-    """Save a model as 04 does, which was never trained."""
-    model = put_head_on(build_small_backbone(), 8, name=name)
-    run = training.Run(pd.DataFrame(columns=training.HISTORY_COLUMNS), "key", taken=False)
-    with saved.save(model, run, ws, name, ABOUT | {"notebook": notebook}):
-        pass
+def put_head_on(backbone, side, name="tiny_linear"):
+    """Assemble a model in the form that 04 and 05 save."""
+    pixels = keras.Input((side, side, 3), name="pixels")
+    maps = backbone(pixels, training=False)
+    pools = {4: layers.GlobalAveragePooling2D, 3: layers.GlobalAveragePooling1D}
+    features = pools[len(maps.shape)]()(maps)
+    dense = layers.Dense(3, activation="softmax")
+    head = keras.Sequential([keras.Input(features.shape[1:]), dense], name="head")
+    return keras.Model(pixels, head(features), name=name)
 
 
-def build_top(ws, on_maps=False, policy="float32", rate=0.01, steps=5, epochs=4):
-    """Build what 06 trains, of the saved model."""
-    keras.utils.set_random_seed(3)
-    model = configs.rebuild(saved.load_model(ws, "tiny_transfer"), NAME, policy)
-    stages.unfreeze(model, stages.find_stages(model)[-1:])
-    below, top = stages.cut_in_two(model, 1)
-    top = top if on_maps else stages.hold_still(model)
-    finetuning.compile_slower_below(top, model, 1, rate, steps, epochs)
-    return model, below, top
-
-
-def fine_tune(ws, die=False, on_maps=False, epochs=4, augment=False, **options):
-    """Fine-tune the last stage on 24 pictures."""
-    model, below, top = build_top(ws, on_maps, **options)
-    parts = generators.pair(ws, 8, 5, seed=3, augment=augment)
-    if on_maps:
-        for part in parts:
-            part.inputs = cached_features(below, part.inputs, ws)
-    if die:
-        fit = top.fit
-        death = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: _die_in_epoch_3(top)
-        )
-        top.fit = lambda *a, callbacks, **o: fit(*a, callbacks=[*callbacks, death], **o)
-    arguments = (top, model, *parts, ws, NAME, epochs, {}, None)
-    return model, finetuning.fit_chosen(*arguments)
-
-
-def _die_in_epoch_3(model):
-    if model.optimizer.iterations == 2 * 5 + 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def assert_same_weights(one, two, **tolerances):
-    """Compare two models."""
-    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
-        assert np.allclose(a, b, **tolerances)
-
-
-def test_resumed_fine_tuning_equals_uninterrupted_fine_tuning(prepared, capsys):
-    save_transfer(prepared)
-    process = multiprocessing.get_context("spawn").Process(
-        target=fine_tune, args=(prepared,), kwargs={"die": True, "augment": True}
+def build_small_backbone(side=8):
+    """Build two stages with all that may go wrong: batch normalisation, branches, dropout."""
+    keras.utils.set_random_seed(1)
+    pixels = keras.Input((side, side, 3))
+    maps = layers.Rescaling(1 / 255)(pixels)
+    maps = layers.Conv2D(6, 3, strides=2, padding="same", name="low")(maps)
+    maps = layers.BatchNormalization()(maps)
+    maps = layers.Add()([maps, layers.Conv2D(6, 3, padding="same")(maps)])
+    wide = layers.Conv2D(9, 1, name="widen")(maps)
+    wide = layers.BatchNormalization()(
+        layers.Conv2D(9, 3, strides=2, padding="same", name="high")(wide)
     )
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    resumed, run = fine_tune(prepared, augment=True)
-    assert "goes on after epoch 2 of 4" in capsys.readouterr().out
-    (kept,) = (prepared.results / "checkpoints").iterdir()
-    kept.unlink()
-    whole, expected = fine_tune(prepared, augment=True)
-    assert_same_weights(resumed, whole, rtol=1e-4, atol=1e-5)
-    columns = training.HISTORY_COLUMNS[:-1]
-    pd.testing.assert_frame_equal(run.history[columns], expected.history[columns], rtol=1e-4)
+    return keras.Model(pixels, layers.Dropout(0.5)(layers.ReLU()(wide)), name="small")
 
 
-def test_training_on_kept_maps_equals_training_on_pictures(prepared):
-    save_transfer(prepared)
-    on_pictures, first = fine_tune(prepared)
-    on_maps, second = fine_tune(prepared, on_maps=True)
-    assert_same_weights(on_pictures, on_maps, rtol=1e-3, atol=1e-4)
-    assert np.allclose(first.history.val_loss, second.history.val_loss, rtol=1e-3)
-    start = saved.load_model(prepared, "tiny_transfer")
-    frozen, learned = (stages.find_stages(one) for one in (start, on_maps))
-    moved = [
-        any((a.numpy() != b.numpy()).any() for a, b in zip(one.weights, two.weights))
-        for one, two in zip(frozen, learned)
-    ]
-    assert moved == [False, True]
+def wrap(network, side):
+    """Put preprocessing before a network of any size: the natural way to make a file of it."""
+    pixels = keras.Input((side, side, 3))
+    return keras.Model(pixels, network(layers.Rescaling(1 / 127.5, offset=-1)(pixels)), name="wrap")
 
 
-def test_finished_fine_tuning_is_taken_from_its_files_by_the_whole_model(prepared, capsys):
-    save_transfer(prepared)
-    model, run = fine_tune(prepared, on_maps=True)
-    with saved.save(model, run, prepared, NAME, ABOUT) as loaded:
-        assert_same_weights(model, loaded, atol=0)
-    again, taken = fine_tune(prepared, on_maps=True)
-    assert taken.taken and "taken from the training of" in capsys.readouterr().out
-    assert_same_weights(again, model, atol=0)
-    _, other = fine_tune(prepared, on_maps=True, rate=0.02)
-    assert not other.taken
+def list_ids(variables):
+    """Return the identities of variables."""
+    return sorted(map(id, variables))
 
 
-def test_no_epochs_leave_the_start_and_have_a_history_of_epoch_0(prepared):
-    save_transfer(prepared)
-    model, run = fine_tune(prepared, epochs=0)
-    assert_same_weights(model, saved.load_model(prepared, "tiny_transfer"), atol=0)
-    assert list(run.history.columns) == training.HISTORY_COLUMNS and list(run.history.epoch) == [0]
-    with saved.save(model, run, prepared, NAME, ABOUT):
+@pytest.mark.parametrize(
+    ("name", "options", "firsts"),
+    [
+        ("ResNet50", {}, ["conv3_block1_1_conv", "conv4_block1_1_conv", "conv5_block1_1_conv"]),
+        ("MobileNet", {"alpha": 0.25}, ["conv_pad_4", "conv_pad_6", "conv_pad_12"]),
+        ("EfficientNetB0", {}, [f"block{k}a_dwconv_pad" for k in (3, 4, 6)]),
+        ("ConvNeXtTiny", {}, [f"convnext_tiny_downsampling_conv_{k}" for k in range(3)]),
+        ("VGG16", {}, ["block2_pool", "block3_pool", "block4_pool"]),
+    ],
+)
+def test_stages_of_known_networks_begin_where_maps_become_smaller(name, options, firsts):
+    build = getattr(keras.applications, name)
+    network = build(weights=None, include_top=False, input_shape=(64, 64, 3), **options)
+    stages = finetuning.find_stages(put_head_on(network, 64))
+    assert len(stages) == (4 if name == "ConvNeXtTiny" else 5)
+    assert [stage.layers[0] for stage in stages[-3:]] == firsts
+    scaling = [one for one in network.layers if isinstance(one, layers.Normalization)]
+    expected = {*list_ids(network.weights)} - {id(w) for one in scaling for w in one.weights}
+    assert list_ids(weight for stage in stages for weight in stage.weights) == sorted(expected)
+    sides = [stage.shape[0] for stage in stages[:-1]]
+    assert sides == sorted(sides, reverse=True)
+
+
+@pytest.mark.parametrize("side", [32, None])
+def test_wrapped_network_has_the_stages_of_the_network_itself(side):
+    network = keras.applications.MobileNet(
+        weights=None, include_top=False, alpha=0.25, input_shape=(side, side, 3)
+    )
+    sequence = keras.Sequential([keras.Input((32, 32, 3)), layers.Rescaling(1 / 255), network])
+    for backbone in (wrap(network, 32), wrap(wrap(network, 32), 32), sequence):
+        model = put_head_on(backbone, 32)
+        stages = finetuning.find_stages(model)
+        assert len(stages) == 5
+        finetuning.unfreeze(model, stages[-1:])
+        learning = {variable.path for variable in model.trainable_variables}
+        assert any("conv_pw_13" in path for path in learning)
+        assert not any("conv_pw_1/" in path or "conv_pw_11" in path for path in learning)
+
+
+class Stack(keras.Layer):
+    """Holds all blocks of a transformer in one layer, as some libraries do."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.blocks = [layers.MultiHeadAttention(2, 4, name=f"block_{k}") for k in range(depth)]
+        self.norm = layers.LayerNormalization()
+
+    def build(self, shape):
+        self.places = self.add_weight(name="places", shape=shape[1:])
+
+    def call(self, tokens):
+        tokens = tokens + self.places
+        for block in self.blocks:
+            tokens = tokens + block(tokens, tokens)
+        return self.norm(tokens)
+
+
+def test_blocks_of_a_transformer_are_stages_also_when_one_layer_holds_them():
+    pixels = keras.Input((8, 8, 3))
+    tokens = layers.Reshape((16, 6))(layers.Conv2D(6, 2, strides=2, name="patches")(pixels))
+    stack = Stack(3)
+    in_one = keras.Model(pixels, stack(tokens))
+    for _ in range(3):
+        normal = layers.LayerNormalization()(tokens)
+        tokens = layers.Add()([tokens, layers.MultiHeadAttention(2, 4)(normal, normal)])
+        inner = layers.Dense(6)(layers.LayerNormalization()(tokens))
+        tokens = layers.Add()([tokens, inner])
+    in_the_graph = keras.Model(pixels, tokens)
+    for network in (in_one, in_the_graph):
+        model = put_head_on(network, 8)
+        stages = finetuning.find_stages(model)
+        assert len(stages) == 4 and "patches" in stages[0].layers
+        weights = [weight for stage in stages for weight in stage.weights]
+        assert list_ids(weights) == list_ids(network.weights)
+        finetuning.unfreeze(model, stages[-1:])
+        learning = {*list_ids(model.trainable_variables)}
+        assert learning == {*list_ids(stages[-1].weights), *list_ids(model.layers[-1].weights)}
+    assert id(stack.places) in list_ids(finetuning.find_stages(put_head_on(in_one, 8))[0].weights)
+
+
+def test_model_without_a_backbone_is_an_error_that_says_so():
+    plain = keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="plain")
+    with pytest.raises(ValueError, match="plain has no backbone"):
+        finetuning.find_stages(plain)
+
+
+def test_unfrozen_are_the_stage_and_the_head_but_no_batch_normalisation():
+    model = put_head_on(build_small_backbone(), 8)
+    # As 05 freezes it, and as it is loaded again.
+    model.layers[1].trainable = False
+    model = type(model).from_config(model.get_config())
+    assert len(model.trainable_variables) == 2
+    stages = finetuning.find_stages(model)
+    assert [stage.layers[-1] for stage in stages][0] == "widen"
+    finetuning.unfreeze(model, stages[-1:])
+    norms = [one for one in pooling.list_layers(model) if "Normalization" in type(one).__name__]
+    learning = {*list_ids(stages[-1].weights), *list_ids(model.layers[-1].weights)}
+    learning -= {id(v) for norm in norms for v in norm.weights}
+    assert {*list_ids(model.trainable_variables)} == learning
+    assert len(norms) == 2 and not any(norm.trainable for norm in norms)
+
+
+def test_backbone_infers_while_the_model_trains():
+    model = put_head_on(build_small_backbone(), 8)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype("float32")
+    own_way = np.asarray(model(pictures, training=True))
+    expected = np.asarray(model(pictures, training=False))
+    assert not np.allclose(own_way, expected, atol=1e-4)
+    still = finetuning.hold_still(model, "float32")
+    assert np.allclose(still(pictures, training=True), expected, atol=1e-6)
+    assert list_ids(still.trainable_variables) == list_ids(model.trainable_variables)
+
+
+def fine_tune(ws, precision="float32", epochs=2):
+    """Fine-tune the last stage of the saved model, as 06 does."""
+
+    def build():
+        model = saved.load_model(ws, "tiny_linear")
+        finetuning.unfreeze(model, finetuning.find_stages(model)[-1:])
+        top = finetuning.hold_still(model, precision)
+        top.compile(keras.optimizers.Adam(0.01), "categorical_crossentropy", metrics=["accuracy"])
+        return top, keras.Model(model.inputs, model.outputs, name="tiny_finetuned")
+
+    batches = generators.pair(ws, 8, 5, seed=3, augment=True)
+    return training.train(build, batches, ws, DESCRIPTION | {"EPOCHS": epochs}, [3])
+
+
+def save_untrained(ws, name="tiny_linear"):
+    """Save a model as 05 does, which was never fitted."""
+    history = pd.DataFrame(columns=training.HISTORY_COLUMNS)
+    model = put_head_on(build_small_backbone(), 8, name)
+    with saved.save(model, training.Run(history, "key", False), ws, name, DESCRIPTION):
         pass
-    assert fine_tune(prepared, epochs=0)[1].history.equals(run.history)
 
 
-def test_lower_layers_learn_slower_along_a_schedule_that_rises_and_falls(prepared):
-    save_transfer(prepared)
-    model, _, top = build_top(prepared, rate=0.01)
-    adam = top.optimizer
-    rates = dict(zip(map(id, top.trainable_variables), adam.rates))
-    assert rates[id(model.layers[-1].layers[-1].kernel)] == 1
-    stage = [id(v) for v in stages.find_stages(model)[-1].weights if id(v) in rates]
-    assert {rates[one] for one in stage} == {1 / 2.6} and len(stage) > 2
-    found = [float(adam._learning_rate(step)) for step in range(21)]
-    assert np.argmax(found) == 5 and found[5] == pytest.approx(0.01)
-    assert found[0] == 0 and found[20] == pytest.approx(0, abs=1e-9)
-    assert (np.diff(found[:6]) > 0).all() and (np.diff(found[5:]) < 0).all()
+def test_only_the_last_stage_and_the_head_move_and_the_whole_is_saved(prepared):
+    save_untrained(prepared)
+    run = fine_tune(prepared)
+    start = saved.load_model(prepared, "tiny_linear")
+    again = saved.load_model(prepared, "tiny_finetuned")
+    moved = [
+        [not np.array_equal(a, b) for a, b in zip(one.weights, two.weights)]
+        for one, two in zip(finetuning.find_stages(start), finetuning.find_stages(again))
+    ]
+    assert not any(moved[0]) and any(moved[1])
+    assert not np.array_equal(start.layers[-1].get_weights()[0], again.layers[-1].get_weights()[0])
+    metadata = saved.read_metadata(prepared, "tiny_finetuned")
+    learning = sum(weight.shape.num_elements() for weight in run.model.trainable_weights)
+    assert metadata["parameters_trainable"] == learning < metadata["parameters_total"]
+    assert fine_tune(prepared).taken and not fine_tune(prepared, epochs=1).taken
 
 
-def test_rate_of_a_variable_scales_its_step_and_counts_in_the_configuration():
-    moved = []
-    for rates in ([1, 1], [1, 0.25]):
-        variables = [keras.Variable(np.zeros(3, "float32")) for _ in range(2)]
-        adam = finetuning.LayerwiseAdam(0.1, rates=rates)
-        for _ in range(3):
-            adam.apply([np.ones(3, "float32")] * 2, variables)
-        moved.append([float(variable[0]) for variable in variables])
-    assert moved[0][0] == moved[0][1] == moved[1][0]
-    assert moved[1][1] == pytest.approx(moved[0][1] / 4, rel=1e-5)
-    config = keras.saving.serialize_keras_object(adam)
-    assert keras.saving.deserialize_keras_object(config).rates == [1, 0.25]
-
-
-def test_half_precision_is_the_backbones_alone_and_saved_in_float32(prepared):
-    save_transfer(prepared)
-    model, run = fine_tune(prepared, policy="mixed_float16", epochs=1)
-    within = {layer.dtype_policy.name for layer in stages.find_backbone(model).layers[1:]}
-    assert within == {"mixed_float16"}
-    assert {layer.dtype_policy.name for layer in model.layers[-2:]} == {"float32"}
-    with saved.save(model, run, prepared, NAME, ABOUT) as loaded:
-        assert {layer.compute_dtype for layer in loaded._flatten_layers()} == {"float32"}
-        assert_same_weights(model, loaded, atol=0)
-
-
-def test_gradients_in_float16_are_scaled(prepared):
-    save_transfer(prepared)
-    _, _, top = build_top(prepared, policy="mixed_float16")
+def test_half_precision_is_the_backbones_alone_scales_the_loss_and_is_saved_in_float32(prepared):
+    save_untrained(prepared)
+    model = fine_tune(prepared, "mixed_float16", epochs=1).model
+    policies = {one.name: one.dtype_policy.name for one in pooling.list_layers(model)}
+    assert policies["low"] == policies["high"] == "mixed_float16"
+    assert {one.compute_dtype for one in model.layers[-1].layers} == {"float32"}
+    loaded = saved.load_model(prepared, "tiny_finetuned")
+    assert {layer.compute_dtype for layer in pooling.list_layers(loaded)} == {"float32"}
+    top = finetuning.hold_still(loaded, "mixed_float16")
+    top.compile("adam", "categorical_crossentropy")
     assert isinstance(top.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert isinstance(build_top(prepared)[-1].optimizer, finetuning.LayerwiseAdam)
 
 
-def test_start_is_the_model_asked_for_else_the_winner_else_that_of_04(prepared):
-    with pytest.raises(FileNotFoundError, match="05_backbones or 04_resnet50_transfer") as caught:
-        finetuning.find_transfer(prepared)
-    assert "02" not in str(caught.value), "its models have no backbone"
-    save_transfer(prepared, "own_cnn", "02_baseline_cnn")
-    with pytest.raises(FileNotFoundError, match="05_backbones or 04_resnet50_transfer"):
-        finetuning.find_transfer(prepared)
-    save_transfer(prepared)
-    save_transfer(prepared, "first_linear", "05_backbones")
+def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
+    for name in ("", "own_cnn"):
+        with pytest.raises(FileNotFoundError, match="no model called …_linear .*Run 05_backbones"):
+            finetuning.find_transfer(prepared, name, ["linear"])
+        save_untrained(prepared, "own_cnn")
+    save_untrained(prepared, "tiny_transfer")
     assert finetuning.find_transfer(prepared) == "tiny_transfer"
-    table = pd.DataFrame({"candidate": ["other", "first"], "chosen": [False, True]})
-    prepared.save_table(table, "contest.csv")
+    with pytest.raises(FileNotFoundError):
+        finetuning.find_transfer(prepared, "", ["linear"])
+    for name in ("first_linear", "second_linear"):
+        save_untrained(prepared, name)
     assert finetuning.find_transfer(prepared) == "first_linear"
+    table = pd.DataFrame({"candidate": ["first", "second"], "chosen": [False, True]})
+    prepared.save_table(table, "contest.csv")
+    assert finetuning.find_transfer(prepared) == "second_linear"
     assert finetuning.find_transfer(prepared, "tiny_transfer") == "tiny_transfer"
-    with pytest.raises(FileNotFoundError, match="own_cnn is no transfer model.*first_linear"):
-        finetuning.find_transfer(prepared, "own_cnn")
+    with pytest.raises(FileNotFoundError, match="tiny_transfer is no model called …_linear"):
+        finetuning.find_transfer(prepared, "tiny_transfer", ["linear"])
