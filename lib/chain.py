@@ -71,25 +71,23 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
 
 
 def check_backbone(ws, names: list[str], values: dict) -> None:
-    """Load the backbone of 04 before other notebooks take their time, in a process of its own.
-
-    Errors are those of `backbones.load_backbone`; a RuntimeError where that process is killed.
-    """
+    """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
     name = "04_resnet50_transfer"
     # The demo does without ImageNet weights.
     if name not in names[1:] or ws.is_demo and not {*BACKBONE_PARAMETERS} & {*values[name]}:
         return
     known = papermill.inspect_notebook(str(runner.NOTEBOOKS / f"{name}.ipynb"))
-    asked = {key: ast.literal_eval(known[key]["default"]) for key in known} | values[name]
+    chosen = {key: ast.literal_eval(known[key]["default"]) for key in known} | values[name]
+    # What Keras takes is given back with its process.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        process.submit(load_and_drop, [asked[key] for key in BACKBONE_PARAMETERS], ws).result()
+        process.submit(load_and_drop, *(chosen[key] for key in BACKBONE_PARAMETERS), ws).result()
 
 
-def load_and_drop(asked: list, ws) -> None:
-    """Load the backbone that these parameters ask for, in the order of BACKBONE_PARAMETERS."""
+def load_and_drop(*arguments) -> None:
+    """Load a backbone, and return nothing."""
     from lib.models.backbones import load_backbone
 
-    load_backbone(*asked, ws)
+    load_backbone(*arguments)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
+from keras import layers
 
 from lib.machine import query_gpus
-
-FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+from lib.models.pooling import flatten, list_layers
 
 
 def fuse_normalisations(model: keras.Model) -> keras.Model:
@@ -21,52 +21,48 @@ def fuse_normalisations(model: keras.Model) -> keras.Model:
     Returns:
         keras.Model whose outputs differ from those of `model` in inference by rounding alone.
     """
-    if query_gpus("name"):
-        # These have other limits, and may round kernels (TF32), folded ones otherwise than others.
+    every = list_layers(model)
+    # GPUs have other limits, and may round fused kernels (TF32) otherwise than others.
+    if query_gpus("name") or not any(isinstance(one, layers.BatchNormalization) for one in every):
         return model
-    convolved, folded = {}, []
+    convolved = {}
 
     def call(layer, *inputs, **options):
-        follows = isinstance(layer, keras.layers.BatchNormalization) and id(inputs[0]) in convolved
-        if follows and layer.axis in (-1, 3):
-            convolution, pixels = convolved[id(inputs[0])]
-            folded.append(_fold_into(convolution, layer))
-            return folded[-1](pixels)
+        if isinstance(layer, layers.BatchNormalization) and layer.axis in (-1, 3):
+            if id(inputs[0]) in convolved:
+                convolution, pixels = convolved[id(inputs[0])]
+                return _fuse(convolution, layer)(pixels)
         outputs = layer(*inputs, **options)
-        if type(layer) in FOLDABLE and layer.activation is keras.activations.linear:
-            if layer.compute_dtype == "float32" and layer.data_format == "channels_last":
-                convolved[id(outputs)] = layer, inputs[0]
+        if type(layer) in (layers.Conv2D, layers.DepthwiseConv2D) and _is_linear(layer):
+            convolved[id(outputs)] = layer, inputs[0]
         return outputs
 
-    flat = keras.Model(model.inputs, model.outputs)
-    copy = keras.models.clone_model(
-        flat, clone_function=lambda layer: layer, call_function=call, recursive=True
-    )
-    return copy if folded else model
+    same = {"clone_function": lambda layer: layer, "call_function": call}
+    with flatten(model) as (flat, _):
+        return keras.models.clone_model(flat, **same)
 
 
-def _fold_into(convolution, normalisation):
-    scale = 1 / np.sqrt(_read(normalisation.moving_variance) + normalisation.epsilon)
-    if normalisation.scale:
-        scale *= _read(normalisation.gamma)
-    bias = -_read(normalisation.moving_mean)
-    if convolution.use_bias:
-        bias += _read(convolution.bias)
-    bias *= scale
-    if normalisation.center:
-        bias += _read(normalisation.beta)
+def _is_linear(layer) -> bool:
+    is_plain = layer.compute_dtype == "float32" and layer.data_format == "channels_last"
+    return is_plain and layer.activation is keras.activations.linear
+
+
+def _fuse(convolution, normalisation) -> keras.Layer:
+    scale = _read(normalisation.gamma, 1.0)
+    scale = scale / np.sqrt(_read(normalisation.moving_variance) + normalisation.epsilon)
+    bias = (_read(convolution.bias) - _read(normalisation.moving_mean)) * scale
     kernel = _read(convolution.kernel)
-    if isinstance(convolution, keras.layers.DepthwiseConv2D):
-        # Its channels are counted by the last two axes together.
-        kernel *= scale.reshape(kernel.shape[2:])
-    else:
-        kernel *= scale
-    config = convolution.get_config() | {"use_bias": True, "name": None}
-    folded = type(convolution).from_config(config)
-    folded.build(convolution.get_build_config()["input_shape"])
-    folded.set_weights([kernel, bias])
-    return folded
+    # The channels of a depthwise kernel are counted by its last two axes together.
+    is_depthwise = isinstance(convolution, layers.DepthwiseConv2D)
+    kernel *= scale.reshape(kernel.shape[2:]) if is_depthwise else scale
+    fused = type(convolution).from_config(
+        convolution.get_config() | {"use_bias": True, "name": None}
+    )
+    fused.build(convolution.get_build_config()["input_shape"])
+    fused.set_weights([kernel, bias + _read(normalisation.beta)])
+    return fused
 
 
-def _read(variable) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable).astype(np.float64)
+def _read(variable, default=0.0):
+    # In float64, so that only the results are rounded.
+    return default if variable is None else keras.ops.convert_to_numpy(variable).astype(np.float64)

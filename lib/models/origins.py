@@ -1,43 +1,13 @@
-"""What pretrained networks were trained on, and the licence of their weights."""
+"""What pretrained networks were trained on, and the licence of their weights: see origins.csv."""
 
 import re
+from pathlib import Path
 
-from lib.models.backbones import PRESET, name_network
+from lib.models.backbones import PRESET, name_network, split_entry
+from lib.storage import read_table
 
-IMAGENET = "ImageNet-1k, 1.3 million photographs (ILSVRC 2012)"
-IMAGENET_21K = "ImageNet-21k, 14 million photographs, many of them of species"
-IMAGENETS = f"{IMAGENET_21K}; then ImageNet-1k"
-LVD_142M = (
-    "LVD-142M, photographs like those of ImageNet-21k and of sets of birds and flowers among "
-    "others (Oquab et al. 2024), without labels"
-)
-LVD_1689M = (
-    "LVD-1689M, public pictures of Instagram, and ImageNet-22k (Siméoni et al. 2025), "
-    "without labels"
-)
-SAT_493M = "SAT-493M, satellite pictures (Siméoni et al. 2025), without labels"
-WEBLI = "WebLI, pictures of the web with their text (Tschannen et al. 2025)"
-VIT = "github.com/google-research/vision_transformer"
-# First match counts: pattern of a name, trained on, licence, source.
-APPLICATIONS = (
-    ("resnet.*v2", IMAGENET, "Apache-2.0", "github.com/tensorflow/models"),
-    ("resnet", IMAGENET, "MIT", "github.com/KaimingHe/deep-residual-networks"),
-    ("vgg", IMAGENET, "CC BY 4.0", "robots.ox.ac.uk/~vgg/research/very_deep"),
-    ("densenet", IMAGENET, "BSD-3-Clause", "github.com/liuzhuang13/DenseNet"),
-    ("xception", IMAGENET, "MIT", "github.com/fchollet/deep-learning-models"),
-    ("inception|mobilenet|nasnet", IMAGENET, "Apache-2.0", "github.com/tensorflow/models"),
-    ("efficientnet(v2|b)", IMAGENET, "Apache-2.0", "github.com/google/automl"),
-    ("convnext(tiny|small)", IMAGENET, "MIT", "github.com/facebookresearch/ConvNeXt"),
-    ("convnext", IMAGENETS, "MIT", "github.com/facebookresearch/ConvNeXt"),
-)
-PRESETS = (
-    ("dinov3.*sat493m", SAT_493M, "DINOv3 License", "github.com/facebookresearch/dinov3"),
-    ("dinov2", LVD_142M, "Apache-2.0", "github.com/facebookresearch/dinov2"),
-    ("dinov3", LVD_1689M, "DINOv3 License", "github.com/facebookresearch/dinov3"),
-    ("siglip2", WEBLI, "Apache-2.0", "github.com/google-research/big_vision"),
-    ("vit.*imagenet21k", IMAGENET_21K, "Apache-2.0", VIT),
-    ("vit.*imagenet", IMAGENETS, "Apache-2.0", VIT),
-)
+# The first row counts whose pattern a name, `hub:` before that of a preset, begins with.
+ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")
 # Of species, or chosen to be like pictures of species.
 NATURALISTS = re.compile(r"(^|[\W_])inat|bioclip|plantnet|ImageNet-2[12]k|birds and flowers", re.I)
 
@@ -49,18 +19,19 @@ def describe_origin(entry: str, weights: str) -> dict:
     a score. A `.keras` file does not tell where its weights are from.
 
     Args:
-        entry: as `BACKBONE` in 04.
+        entry: as `name` of `backbones.load_backbone`.
         weights: `imagenet`, `untrained` or a name, as in `Network`.
     """
-    name, is_preset = name_network(entry), entry.startswith(PRESET)
-    # A file, or a folder that someone calls like a preset, may be anything.
-    is_file = entry.endswith(".keras") or "/" in entry or not (is_preset or weights == "imagenet")
-    known, note = ("", "", ""), ""
+    origin = dict.fromkeys(("trained_on", "licence", "source", "note"), "")
     if weights == "untrained":
-        known = ("nothing: its weights are random", "", "")
-    elif not is_file:
-        rows = (row for row in (PRESETS if is_preset else APPLICATIONS) if re.match(row[0], name))
-        known = next(rows, ("", *known))[1:]
-    if NATURALISTS.search(f"{name} {known[0]}") and weights != "untrained":
-        note = "may have seen such pictures"
-    return dict(zip(("trained_on", "licence", "source"), known)) | {"note": note}
+        return origin | {"trained_on": "nothing: its weights are random"}
+    is_preset, name = entry.startswith(PRESET), name_network(entry)
+    # A file, or a folder that someone calls like a preset, may be anything.
+    is_file = "/" in entry or split_entry(entry)[0].endswith(".keras")
+    if not is_file and (is_preset or weights == "imagenet"):
+        full = f"{PRESET}{name}" if is_preset else name
+        rows = (row for row in ORIGINS if re.match(row["pattern"], full))
+        origin |= {key: text for key, text in next(rows, {}).items() if key in origin}
+    if NATURALISTS.search(f"{name} {origin['trained_on']}"):
+        origin["note"] = "may have seen such pictures"
+    return origin

@@ -1,6 +1,6 @@
 """Backbones of keras-hub, which is optional: their half that sees pictures."""
 
-import importlib.util
+import importlib
 
 import keras
 
@@ -9,37 +9,34 @@ from lib.machine import find_versions
 PRESET = "hub:"
 
 
-def load_preset(preset: str, with_weights: bool, image_size: int | None) -> tuple:
+def load_preset(entry: str, with_weights: bool, image_size: int | None) -> tuple:
     """Load what a preset of keras-hub sees pictures with, say dinov2_base or siglip2_base_patch16_224.
 
     Args:
-        preset: a name that keras-hub knows, or the folder of a saved preset.
+        entry: hub: and a name that keras-hub knows, or the folder of a saved preset.
         image_size: side of the pictures in pixels; None for that of the preset.
 
     Returns model, preprocess and image_size, as in `backbones.Network`. An ImportError where
-    keras-hub is missing, or does not fit this TensorFlow; a ValueError where there is no such
-    preset for pictures, or not at this size; a ConnectionError where it can't be downloaded.
+    keras-hub is missing, or does not fit; a ValueError where there is no such preset for pictures, or
+    not at this size; a ConnectionError where it can't be downloaded.
     """
-    hub = _import_hub()
+    hub, preset = _import_hub(), entry.removeprefix(PRESET)
     try:
         converter = hub.layers.ImageConverter.from_preset(preset)
         size = image_size or (converter.image_size or [224])[0]
         tower = _load_tower(hub, preset, with_weights, size)
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        raise ValueError(f"BACKBONE: {PRESET}{preset} is no backbone for pictures: {error}")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"BACKBONE: {entry} is no backbone for pictures: {error}")
     except Exception as error:
         raise ConnectionError(
-            f"BACKBONE: {PRESET}{preset} can't be had ({error}). Connect to the internet; where its "
-            "licence has to be accepted, do so on its page and set KAGGLE_API_TOKEN."
+            f"BACKBONE: {entry} can't be had ({error}). Connect to the internet; where its licence has "
+            "to be accepted, do so on its page and set KAGGLE_API_TOKEN."
         ) from error
     if (only := tower.inputs[0].shape[1]) not in (None, size):
-        raise ValueError(
-            f"BACKBONE: {PRESET}{preset} takes pictures of {only} pixels alone: "
-            "give that as IMAGE_SIZE."
-        )
+        problem = f"{entry} takes pictures of {only} pixels alone: write {entry}@{only}."
+        raise ValueError(f"BACKBONE: {problem}")
     scale = 1.0 if converter.scale is None else converter.scale
-    offset = 0.0 if converter.offset is None else converter.offset
-    rescale = keras.layers.Rescaling(scale, offset)
+    rescale = keras.layers.Rescaling(scale, converter.offset or 0.0)
     if not isinstance(tower.input, dict):
         return tower, rescale, size
     (place,) = tower.input
@@ -58,19 +55,10 @@ def _load_tower(hub, preset: str, with_weights: bool, size: int):
 
 
 def _import_hub():
-    # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
-    versions = {"keras": "3", "tensorflow": "2"} | find_versions(["keras", "tensorflow"])
-    is_older = tuple(map(int, versions["keras"].split(".")[:2])) < (3, 15)
-    fitting = "<0.30" if is_older else ">=0.30"
-    minor = ".".join(versions["tensorflow"].split(".")[:2])
-    remedy = (
-        f'pip install "keras-hub{fitting}" "tensorflow-text=={minor}.*" "keras=={versions["keras"]}"'
-        f" fits TensorFlow {versions['tensorflow']}."
-    )
-    if importlib.util.find_spec("keras_hub") is None:
-        raise ModuleNotFoundError(f"{PRESET}… needs keras-hub: {remedy}")
     try:
-        import keras_hub
+        return importlib.import_module("keras_hub")
     except ImportError as error:
-        raise ImportError(f"keras-hub can't be imported ({error}): {remedy}")
-    return keras_hub
+        # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
+        versions = find_versions(["keras", "tensorflow"]).items()
+        fitting = " ".join(["keras-hub", *(f"{name}=={version}" for name, version in versions)])
+        raise ImportError(f"{PRESET}… needs keras-hub ({error}): pip install {fitting}") from error

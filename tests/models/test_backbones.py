@@ -1,13 +1,17 @@
 """Networks of three kinds, what is pooled of each, and where it comes from."""
 
+import importlib.util
 import inspect
+import sys
 
 import keras
 import numpy as np
 import pytest
 from keras.src.applications import imagenet_utils
 
-from lib.models import backbones, origins, pooling, presets, saved
+from lib.machine import find_versions
+from lib.models import backbones, origins, pooling, saved
+from lib.parameters import check_parameters
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
@@ -20,6 +24,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint
         ("hub:kaggle://keras/vit/keras/vit_base/3", "vit_base"),
         ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
         ("nets/a@b.keras", "a_b"),
+        ("hub:dinov2_small@224", "dinov2_small_224"),
+        ("EfficientNetV2S@300", "efficientnetv2s_300"),
+        ("path/net.keras@224", "net_224"),
     ],
 )
 def test_files_are_called_like_the_network(entry, name):
@@ -84,13 +91,65 @@ def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, w
         backbones.load_backbone(str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws)
 
 
+def test_network_that_a_file_wraps_takes_other_sizes_too(tmp_path, ws):
+    network = keras.applications.MobileNet((32, 32, 3), 0.25, include_top=False, weights=None)
+    pixels = keras.Input((32, 32, 3))
+    outputs = network(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
+    keras.Model(pixels, outputs).save(tmp_path / "wrapped.keras")
+    larger = backbones.load_backbone(f"{tmp_path}/wrapped.keras@64", None, None, {}, ws)
+    assert larger.model.output_shape == (None, 2, 2, 256)
+    same = backbones.load_backbone(f"{tmp_path}/wrapped.keras@32", None, None, {}, ws)
+    assert all(map(np.array_equal, larger.model.get_weights(), same.model.get_weights()))
+
+
+def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
+    entry = f"{network_file()}@48"
+    assert backbones.load_backbone(entry, None, 40, {}, ws).image_size == 48
+    backbone = backbones.load_backbone("MobileNet@64", None, 224, {"alpha": 0.25}, ws)
+    assert backbone.model.input_shape == (None, 64, 64, 3) and backbone.image_size == 64
+    check_parameters({"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]})
+
+
+@pytest.mark.parametrize("ending", ["dense", "activation", "softmax layer", "sigmoid", "head"])
+@pytest.mark.parametrize("within", [False, True])
+def test_classifier_is_no_network_whatever_lies_beside_it(ending, within, tmp_path, ws):
+    """It may have learned these very pictures."""
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
+    last = {
+        "dense": [keras.layers.Dense(3, "softmax"), keras.layers.Flatten()],
+        "activation": [keras.layers.Dense(3), keras.layers.Activation("softmax")],
+        "softmax layer": [keras.layers.Dense(3), keras.layers.Softmax()],
+        "sigmoid": [keras.layers.Dense(3, "sigmoid")],
+        "head": [keras.layers.Dense(3, name="head"), keras.layers.Dense(3)],
+    }[ending]
+    if within and ending != "head":
+        last = [keras.Sequential([keras.Input((4,)), keras.Sequential(last)])]
+    path = tmp_path / "mine.keras"
+    keras.Sequential([keras.Input((8, 8, 3)), *layers, *last]).save(path)
+    with pytest.raises(ValueError, match=r"mine.keras is a classifier.*layers\[-2\]"):
+        backbones.load_backbone(str(path), None, None, {}, ws)
+
+
+def test_gate_within_a_network_makes_no_classifier(tmp_path, ws):
+    pixels = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(4, 3)(pixels)
+    gate = keras.layers.Dense(4, "sigmoid")(
+        keras.layers.GlobalAveragePooling2D(keepdims=True)(maps)
+    )
+    keras.Model(pixels, keras.layers.Multiply()([maps, gate])).save(tmp_path / "gated.keras")
+    backbones.load_backbone(str(tmp_path / "gated.keras"), None, None, {}, ws)
+
+
 def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
     with pytest.raises(FileNotFoundError, match="BACKBONE: .*gone.keras is not a file"):
         backbones.load_backbone(str(tmp_path / "gone.keras"), None, None, {}, ws)
     broken = tmp_path / "broken.keras"
-    broken.write_bytes(b"PK no archive")
-    with pytest.raises(ValueError, match="BACKBONE: .*broken.keras can't be used"):
-        backbones.load_backbone(str(broken), None, None, {}, ws)
+    for content in (b"PK no archive", b"<html>404 Not Found</html>", b""):
+        broken.write_bytes(content)
+        with pytest.raises(
+            ValueError, match="broken.keras can't be used: damaged or no Keras file"
+        ):
+            backbones.load_backbone(str(broken), None, None, {}, ws)
     grey = tmp_path / "grey.keras"
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
     with pytest.raises(ValueError, match=r"grey.keras.*it takes \(None, 8, 8, 1\)"):
@@ -128,14 +187,13 @@ def test_saved_transfer_model_falls_into_extractor_and_head(network_file, ws):
 
 
 def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
-    monkeypatch.setattr(presets.importlib.util, "find_spec", lambda name: None)
-    for keras_version, fitting in (("3.13.2", "<0.30"), ("3.15.1", ">=0.30")):
-        versions = {"keras": keras_version, "tensorflow": "2.20.0"}
-        monkeypatch.setattr(presets, "find_versions", lambda names, told=versions: told)
-        with pytest.raises(ModuleNotFoundError) as caught:
-            backbones.load_backbone("hub:dinov2_small", "imagenet", None, {}, ws)
-        words = (f"keras-hub{fitting}", "tensorflow-text==2.20.*", f"keras=={keras_version}")
-        assert all(word in str(caught.value) for word in words)
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with pytest.raises(ImportError) as caught:
+        backbones.load_backbone("hub:dinov2_small", "imagenet", None, {}, ws)
+    # Given these two, pip chooses a keras-hub that fits them.
+    versions = find_versions(["keras", "tensorflow"])
+    fitting = f"keras=={versions['keras']} tensorflow=={versions['tensorflow']}"
+    assert f"pip install keras-hub {fitting}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +204,9 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
         ("ConvNeXtTiny", "imagenet", "MIT", ""),
         ("ConvNeXtBase", "imagenet", "MIT", "may have seen such pictures"),
         ("hub:dinov2_base", "dinov2_base", "Apache-2.0", "may have seen such pictures"),
+        ("hub:dinov3_vit_small_lvd1689m@256", "x", "DINOv3 License", "may have seen such pictures"),
+        ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", ""),
+        ("EfficientNetV2S@300", "imagenet", "Apache-2.0", ""),
         ("hub:siglip2_base_patch16_224", "siglip2", "Apache-2.0", ""),
         ("hub:vit_base_patch16_224_imagenet", "x", "Apache-2.0", "may have seen such pictures"),
         ("nets/inat_resnet.keras", "inat_resnet.keras", "", "may have seen such pictures"),
@@ -159,6 +220,11 @@ def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
     assert bool(origin["source"]) == bool(licence)
 
 
+def test_table_of_origins_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert importlib.reload(origins).describe_origin("VGG16", "imagenet")["licence"] == "CC BY 4.0"
+
+
 def test_every_application_has_an_origin():
     for name, build in vars(keras.applications).items():
         if inspect.isfunction(build):
@@ -166,7 +232,7 @@ def test_every_application_has_an_origin():
 
 
 hub = pytest.mark.skipif(
-    presets.importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
+    importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
 )
 TINY = dict(num_layers=2, num_heads=2, hidden_dim=8)
 
@@ -242,7 +308,7 @@ def test_preset_without_weights_is_untrained_and_an_unknown_one_an_error(tmp_pat
     assert backbone.weights == "untrained"
     pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
     assert not all(np.array_equal(one, other) for one, other in pairs)
-    with pytest.raises(ValueError, match="28 pixels alone"):
+    with pytest.raises(ValueError, match="28 pixels alone: write .*@28"):
         backbones.load_backbone(f"hub:{folder}", "imagenet", 42, {}, ws)
     with pytest.raises((ValueError, ConnectionError), match="hub:no_such_preset"):
         backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, ws)

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from lib.models.configs import make_key
@@ -33,26 +34,44 @@ def count_normalisations(model):
     return sum(isinstance(layer, layers.BatchNormalization) for layer in model._flatten_layers())
 
 
-def test_folded_network_answers_the_same_and_leaves_the_other_as_it_was():
+def test_fused_network_answers_the_same_and_leaves_the_other_as_it_was():
     keras.utils.set_random_seed(0)
     network = build_network()
     before = make_key(network)
-    folded = fuse_normalisations(network)
+    fused = fuse_normalisations(network)
     pictures = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     expected = network.predict_on_batch(pictures)
     assert np.abs(expected).max() > 0.1
-    assert np.allclose(folded.predict_on_batch(pictures), expected, rtol=1e-5, atol=1e-5)
-    assert count_normalisations(network) == 5 and count_normalisations(folded) == 2
+    answers = fused.predict_on_batch(pictures)
+    assert answers.shape == expected.shape
+    assert np.allclose(answers, expected, rtol=1e-5, atol=1e-5)
+    assert count_normalisations(network) == 5 and count_normalisations(fused) == 2
     assert make_key(network) == before
 
 
-def test_nothing_is_folded_in_half_precision():
+def test_nothing_is_fused_in_half_precision():
     network = build_network("mixed_float16")
     assert count_normalisations(fuse_normalisations(network)) == count_normalisations(network)
 
 
-def test_sequential_network_is_folded_too():
-    network = keras.Sequential(
-        [keras.Input((8, 8, 3)), layers.Conv2D(5, 3), layers.BatchNormalization()]
-    )
-    assert count_normalisations(fuse_normalisations(network)) == 0
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_normalisations_are_fused_however_deep_the_network_lies(depth):
+    """As in a file that wraps its network: input, preprocessing, network."""
+    network = keras.Sequential([keras.Input((8, 8, 3)), *make_pair(5), *make_pair(4)])
+    for level in range(depth):
+        pixels = keras.Input((8, 8, 3))
+        network = keras.Model(pixels, network(layers.Rescaling(0.9)(pixels), training=False))
+        if level % 2:
+            network = keras.Sequential([keras.Input((8, 8, 3)), network])
+    pictures = np.random.default_rng(1).uniform(0, 2, (5, 8, 8, 3)).astype(np.float32)
+    fused, expected = fuse_normalisations(network), network.predict_on_batch(pictures)
+    assert count_normalisations(fused) == 0 and count_normalisations(network) == 2
+    answers = fused.predict_on_batch(pictures)
+    assert answers.shape == expected.shape
+    assert np.allclose(answers, expected, rtol=1e-5, atol=1e-5)
+
+
+def make_pair(filters):
+    spread = keras.initializers.RandomUniform(0.5, 2)
+    statistics = dict(moving_mean_initializer=spread, moving_variance_initializer=spread)
+    return layers.Conv2D(filters, 3), layers.BatchNormalization(**statistics)

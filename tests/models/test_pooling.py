@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib import workspace
-from lib.models import backbones
+from lib.models import backbones, configs, pooling
 
 SMALL = {"alpha": 0.25}
 
@@ -57,9 +57,9 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
         (
             "MobileNet",
             None,
-            {"pooling": "avg"},
+            {"include_top": True},
             ValueError,
-            ["BACKBONE_OPTIONS", "'pooling'", "leave"],
+            ["BACKBONE_OPTIONS", "'include_top'", "MobileNet"],
         ),
         ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
     ],
@@ -131,3 +131,57 @@ def test_every_model_of_keras_applications_is_found():
     assert len(names) > 30
     for name in names:
         assert backbones.find_application(name)[0] is getattr(keras.applications, name)
+
+
+def build_nested():
+    """Build a model three models deep, in which two layers of other weights have one name."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="same")])
+    named = {"pixels": keras.Input((8, 8, 3), name="pixels")}
+    middle = keras.Model(named, layers.Dropout(0.5)(inner(named["pixels"])))
+    pixels = keras.Input((8, 8, 3))
+    outputs = middle({"pixels": layers.Conv2D(3, 1, name="same")(pixels)}, training=False)
+    return keras.Model(pixels, layers.GlobalAveragePooling2D()(outputs))
+
+
+def test_flattened_model_answers_the_same_and_shows_every_layer_in_order():
+    model, pictures = build_nested(), np.random.default_rng(0).normal(size=(5, 8, 8, 3))
+    key, names = configs.make_key(model), [layer.name for layer in pooling.list_layers(model)]
+    with pooling.flatten(model) as (flat, steps):
+        # What comes out can be cut, and opened again.
+        with pooling.flatten(keras.Model(flat.inputs[0], steps[1][1])) as (_, again):
+            assert len(again) == 2
+    kinds = ["Conv2D", "Conv2D", "Dropout", "GlobalAveragePooling2D"]
+    assert [type(layer).__name__ for layer, _ in steps] == kinds
+    assert [output.shape[-1] for _, output in steps] == [3, 4, 4, 4]
+    expected = model.predict_on_batch(pictures)
+    answers = flat.predict_on_batch(pictures)
+    assert answers.shape == (5, 4) and np.allclose(answers, expected, atol=1e-6)
+    assert {id(weight) for weight in flat.weights} == {id(weight) for weight in model.weights}
+    assert configs.make_key(model) == key
+    assert [layer.name for layer in pooling.list_layers(model)] == names
+
+
+def test_model_that_hides_its_layers_is_an_error_that_names_it():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    pixels = keras.Input((4, 4, 3))
+    with pytest.raises(ValueError, match="mine is a model that does not show its layers"):
+        with pooling.flatten(keras.Model(pixels, Own(name="mine")(pixels))):
+            pass
+
+
+def test_of_a_layer_with_several_outputs_the_first_is_shown():
+    class Two(keras.Layer):
+        def call(self, inputs):
+            return inputs + 1, {"further": inputs}
+
+    pixels = keras.Input((4, 4, 3))
+    model = keras.Model(pixels, Two()(pixels)[0])
+    with pooling.flatten(model) as (flat, steps):
+        pass
+    assert [output.shape for _, output in steps] == [(None, 4, 4, 3)]
+    assert (flat.predict_on_batch(np.zeros((2, 4, 4, 3))) == 1).all()
