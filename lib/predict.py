@@ -7,10 +7,7 @@ are checked before the first picture is read.
 import argparse
 import contextlib
 import sys
-from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from lib.data.labels import list_new_pictures
 from lib.parameters import ALLOWED
@@ -75,9 +72,7 @@ def open_parser() -> argparse.ArgumentParser:
 def _check_options(options: argparse.Namespace) -> None:
     for file in (options.model, options.model.with_suffix(".json")):
         if not file.is_file():
-            raise FileNotFoundError(
-                f"{file} is not a file: a model is a .keras file with its .json beside it."
-            )
+            raise FileNotFoundError(f"{file} is not a file: a .keras file has its .json beside it.")
     if options.csv is not None:
         if options.csv.is_dir() or not options.csv.parent.is_dir():
             raise FileNotFoundError(f"--csv {options.csv}: name a file in a folder that exists.")
@@ -93,37 +88,47 @@ def _list_files(places: list[str]) -> list[str]:
         if Path(place).is_dir():
             # Standard output is for the answers.
             with contextlib.redirect_stdout(sys.stderr):
-                names = list_new_pictures(Path(place), []).file
-            files += [str(Path(place, name)) for name in names]
+                inside = list_new_pictures(Path(place), [])
+            files += [str(Path(place, name)) for name in inside.file]
         elif Path(place).exists():
             files.append(place)
         else:
             hint = "; addresses of the web go into IMAGES of 09" if "://" in place else ""
-            raise FileNotFoundError(
-                f"{place} does not exist: name pictures, or folders of them{hint}."
-            )
+            says = f"{place} does not exist: name pictures, or folders of them{hint}."
+            raise FileNotFoundError(says)
     return files
 
 
-def _answer(options: argparse.Namespace, files: list[str]) -> pd.DataFrame:
+def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.judging import conformal, strangers
-    from lib.models.classify import classify, load_classifier
-    from lib.models.resemblance import open_features
+    from lib.models import classify, resemblance
 
-    model, metadata = load_classifier(options.model)
-    sets = resemblance = None
+    model, metadata = classify.load_classifier(options.model)
+    names, says = metadata["class_names"], [_describe_probabilities(metadata)]
+    if not 1 <= options.top <= len(names):
+        raise ValueError(f"--top is {options.top}; the model can name 1 to {len(names)} classes.")
     if options.sets is not None:
-        kept = conformal.check_scores(metadata, options.model.with_suffix(".json"))
-        print(conformal.describe_sets(kept, options.sets), file=sys.stderr)
-        promised = {"class_names": metadata["class_names"], "kept": kept, "coverage": options.sets}
-        sets = partial(conformal.write_sets, **promised)
+        scores = conformal.check_scores(metadata, options.model.with_suffix(".json"))
+        says.append(conformal.describe_sets(scores, options.sets))
     if options.strangers:
-        kept, reason = open_features(model, metadata, options.model.with_suffix(".npz"))
-        print(reason or strangers.describe_marks(kept), file=sys.stderr)
-        resemblance = partial(strangers.write_resemblance, kept=kept)
-    columns = options.top, options.probabilities, sets, resemblance
-    return classify(model, metadata, Path(), files, *columns)
+        beside = options.model.with_suffix(".npz")
+        known, reason = resemblance.open_features(model, metadata, beside)
+        says.append(reason or strangers.describe_marks(known))
+    print(*says, sep="\n", file=sys.stderr)
+    y_prob, features, problems = classify.answer_files(model, Path(), files, options.strangers)
+    columns = conformal.write_sets(y_prob, names, scores, options.sets) if options.sets else {}
+    columns |= strangers.write_resemblance(features, known) if options.strangers else {}
+    shown = options.top, options.probabilities, columns
+    return classify.list_answers(files, y_prob, problems, metadata, *shown)
+
+
+def _describe_probabilities(metadata: dict) -> str:
+    if "calibrated_on" in metadata:
+        return f"probabilities were calibrated on {metadata['calibrated_on']}"
+    if temperature := metadata.get("temperature"):
+        return f"probabilities are scaled by the temperature {temperature:.3g} that 08 fitted"
+    return "no temperature is stored: probabilities are the model's own; 08 fits one"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from lib import badges, storage, workspace
 from lib.data import pictures
 from lib.data.labels import list_named_pictures
-from lib.judging import figures
+from lib.judging import galleries
 from lib.models import gradcam, saved, training
 
 ROOT = workspace.REPOSITORY
@@ -322,7 +322,7 @@ def page(prepared, monkeypatch):
     with saved.save(model, run, prepared, "tiny", metadata):
         pass
     space = {"ws": prepared, "models": saved.list_models(prepared), "saved": saved}
-    space |= {"load": pictures.load, "figures": figures, "gradcam": gradcam, "np": np}
+    space |= {"load": pictures.load, "galleries": galleries, "gradcam": gradcam, "np": np}
     space["LAUNCH_DEMO"] = True
     # An interactive front end, which is not held up by the page.
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)

@@ -13,9 +13,8 @@ from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.judging import conformal
-from lib.judging.calibration import soften
-from lib.models import classify as classify_files
-from lib.models import saved
+from lib.models import classify, saved, training
+from lib.models.temperature import apply_temperature
 from lib.storage import read_table
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -79,9 +78,9 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, picture
 
 
 def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(model_file, pictures):
-    model, metadata = classify_files.load_classifier(model_file)
+    model, metadata = classify.load_classifier(model_file)
     files = list_new_pictures(pictures, []).file
-    table = classify_files.classify(model, metadata, pictures, files)
+    table = classify.classify(model, metadata, pictures, files)
     images = np.stack([load(pictures / file, 8) for file in files])
     y_prob = model.predict_on_batch(images)
     assert np.allclose(table.probability, y_prob.max(axis=1), atol=1e-6)
@@ -127,7 +126,7 @@ def test_address_is_echoed_as_it_was_given(model_file, capsys):
 
 @pytest.fixture
 def no_picture_is_read(monkeypatch):
-    monkeypatch.setattr(classify_files.pictures, "load", lambda *_: pytest.fail("read a picture"))
+    monkeypatch.setattr(classify.pictures, "load", lambda *_: pytest.fail("read a picture"))
 
 
 def fail_to_predict(capsys, *arguments):
@@ -193,13 +192,10 @@ def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(c
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("class_names", None, ["missing", "3 classes"]),
-        ("class_names", ["a", "b"], ["['a', 'b']", "3 classes"]),
-        ("class_names", "abc", ["'abc'"]),
-        ("class_names", [1, 2, 3], ["[1, 2, 3]"]),
-        ("image_size", None, ["missing", "8"]),
-        ("image_size", 9, ["is 9", "8"]),
-        ("image_size", "8", ["'8'"]),
+        ("class_names", None, ["None", "3 different names"]),
+        ("class_names", ["a", "b"], ["['a', 'b']", "3 different names"]),
+        ("class_names", ["a", "b", "a"], ["['a', 'b', 'a']", "3 different names"]),
+        ("class_names", "abc", ["abc"]),
         ("temperature", 0, ["is 0", "above 0"]),
         ("temperature", float("inf"), ["inf"]),
         ("temperature", float("nan"), ["nan"]),
@@ -213,6 +209,21 @@ def test_json_that_does_not_fit_its_model_is_named_with_the_key(
 ):
     errors = fail_to_predict(capsys, describe({key: value}), pictures)
     assert all(word in errors for word in ["copy.json", key, *words]), errors
+
+
+@pytest.mark.parametrize("change", [lambda names: names[::-1], lambda names: names[:1] * 3])
+def test_names_in_another_order_or_repeated_are_an_error_that_names_the_json(
+    change, model_file, prepared, capsys, no_picture_is_read
+):
+    model = keras.saving.load_model(model_file)
+    run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
+    with saved.save(model, run, prepared, "tiny", {"image_size": 8}):
+        pass
+    path = prepared.results / "models/tiny.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    prepared.save_json(metadata | {"class_names": change(metadata["class_names"])}, path)
+    errors = fail_to_predict(capsys, path.with_suffix(".keras"), prepared.train)
+    assert "tiny.json" in errors and '"class_names"' in errors
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null"])
@@ -288,24 +299,21 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
     assert np.allclose(scaled.probability.astype(float), expected.max(axis=1), atol=2e-6)
 
 
-def test_scaled_probabilities_are_those_that_05_judges(model_file, pictures, capsys):
-    model, metadata = classify_files.load_classifier(model_file)
-    arguments = (model, metadata, pictures, ["red/000.png", "red/none.png"], 1, True)
-    own = classify_files.classify(*arguments)[CLASS_NAMES].to_numpy(float)
+def test_scaled_probabilities_are_those_that_08_judges(model_file, pictures):
+    model, metadata = classify.load_classifier(model_file)
+    arguments = (pictures, ["red/000.png", "red/none.png"], 1, True)
+    own = classify.classify(model, metadata, *arguments)[CLASS_NAMES].to_numpy(float)
     for temperature in (0.05, 20):
-        metadata["temperature"] = temperature
-        scaled = classify_files.classify(*arguments)[CLASS_NAMES].to_numpy(float)
-        assert np.allclose(scaled[0], soften(own[:1], temperature)[0], atol=2e-5)
+        warm = metadata | {"temperature": temperature}
+        scaled = classify.classify(model, warm, *arguments)[CLASS_NAMES].to_numpy(float)
+        assert np.allclose(scaled[0], apply_temperature(own[:1], temperature)[0], atol=2e-5)
         assert np.isnan(scaled[1]).all()
-    metadata["temperature"] = -1
-    with pytest.raises(ValueError, match='tiny.json: "temperature" is -1'):
-        classify_files.classify(*arguments)
 
 
 KEPT = {"pictures": 40, "scores": np.linspace(0.9, 0.15, 40).round(3).tolist()}
 
 
-def test_sets_are_those_that_05_measures_and_leave_every_other_column(
+def test_sets_are_those_that_08_measures_and_leave_every_other_column(
     describe, pictures, tmp_path, capsys
 ):
     (pictures / "red/003.png").write_bytes(b"<html>404</html>")
@@ -323,7 +331,7 @@ def test_sets_are_those_that_05_measures_and_leave_every_other_column(
     assert list(table.columns[place - 1 : place + 3]) == ["probability_2", "set", "set_size", "007"]
     unusable = table.label == ""
     assert (table[["set", "set_size"]][unusable] == "").all(axis=None) and unusable.sum() == 1
-    loaded, table = classify_files.load_classifier(model)[0], table[~unusable]
+    loaded, table = classify.load_classifier(model)[0], table[~unusable]
     y_prob = loaded.predict_on_batch(np.stack([load(file, 8) for file in table.file]))
     held = conformal.build_sets(y_prob, KEPT, 0.75)
     assert 1 < held.sum() / len(held) < 3, "sets that tell something"
@@ -371,6 +379,6 @@ def test_command_line_prints_a_table_headless(model_file, pictures):
 
 
 def test_table_of_a_model_without_problems_has_whole_numbers_as_index(model_file, pictures):
-    model, metadata = classify_files.load_classifier(model_file)
-    table = classify_files.classify(model, metadata, pictures, ["red/000.png", "red/none.png"])
+    model, metadata = classify.load_classifier(model_file)
+    table = classify.classify(model, metadata, pictures, ["red/000.png", "red/none.png"])
     assert table["index"].dtype == "Int64" and pd.isna(table["index"][1])

@@ -6,29 +6,47 @@ from lib.data import generators
 from lib.models import classify, litert
 
 
-@pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
-def test_exported_file_answers_like_the_model_on_bytes_and_holds_half_precision(tmp_path):
+def build_model():
+    """Build a model as 04 does, whose normalisation has statistics."""
     keras.utils.set_random_seed(0)
     parts = [keras.layers.Conv2D(64, 3), keras.layers.BatchNormalization(momentum=0)]
     parts += [keras.layers.DepthwiseConv2D(3, activation="relu"), keras.layers.Flatten()]
     backbone = keras.Sequential([keras.Input((12, 12, 3)), *parts])
-    rng = np.random.default_rng(0)
-    images, y_true = rng.integers(0, 256, (7, 12, 12, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
-    backbone(
-        images / np.float32(127.5) - 1, training=True
-    )  # gives the normalisation its statistics
+    backbone(draw_images(7) / np.float32(127.5) - 1, training=True)
     pixels_in = keras.Input((12, 12, 3))
     scaled = keras.applications.mobilenet.preprocess_input(pixels_in)
     head = keras.layers.Dense(3, activation="softmax")
-    model = keras.Model(pixels_in, head(backbone(scaled, training=False)))
-    litert.export_litert(model, tmp_path / "model.tflite")
-    assert (tmp_path / "model.tflite").stat().st_size < 3 * model.count_params()
+    return keras.Model(pixels_in, head(backbone(scaled, training=False)))
+
+
+def draw_images(count):
+    return np.random.default_rng(0).integers(0, 256, (count, 12, 12, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A model, and its file."""
+    model, path = build_model(), tmp_path_factory.mktemp("models") / "model.tflite"
+    litert.export_litert(model, path)
+    return model, path
+
+
+def test_file_takes_exactly_one_picture_of_bytes_as_browsers_want_it(exported):
+    import tensorflow as tf
+
+    (taken,) = tf.lite.Interpreter(str(exported[1])).get_input_details()
+    assert taken["shape"].tolist() == taken["shape_signature"].tolist() == [1, 12, 12, 3]
+    assert taken["dtype"] is np.uint8
+
+
+@pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
+def test_file_answers_like_the_model_and_holds_half_precision(exported):
+    model, path = exported
+    assert path.stat().st_size < 3 * model.count_params()
+    images, y_true = draw_images(7), [2, 0, 1, 1, 0, 2, 2]
     batches = generators.Batches(images, y_true, 3, batch_size=3)
-    labels, y_prob = classify.predict_batches(
-        litert.open_litert(tmp_path / "model.tflite"), batches
-    )
+    labels, y_prob = classify.predict_batches(litert.open_litert(path), batches)
     expected = np.asarray(model.predict_on_batch(images))
     assert list(labels) == y_true and expected.std() > 0.01
-    assert np.allclose(y_prob, expected, atol=0.005) and np.allclose(
-        y_prob.sum(axis=1), 1, atol=1e-5
-    )
+    assert np.allclose(y_prob, expected, atol=0.005)
+    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)

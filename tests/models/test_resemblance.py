@@ -3,14 +3,14 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 
 from lib import predict
 from lib.data import pixels, split
 from lib.judging import strangers
-from lib.models import backbones, configs, pooling, resemblance, saved
-from lib.models import predict as classify_files
+from lib.models import backbones, classify, configs, pooling, resemblance, saved, training
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -97,21 +97,16 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
 
 
 def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged, tmp_path):
-    model, metadata = classify_files.load_classifier(judged.results / "models/small_transfer.keras")
-    kept, reason = resemblance.open_features(
-        model, metadata, judged.results / "models/small_transfer.npz"
-    )
-    known = kept["features"].astype(np.float32)
-    # Opposite to all that was trained on: of so small a network no picture is sure to be that.
-    columns = strangers.write_resemblance(-known[:2], kept)
-    assert reason == "" and columns["note"] == [strangers.NOTE] * 2
+    path = judged.results / "models/small_transfer.keras"
+    model, metadata = classify.load_classifier(path)
+    known, reason = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
     (judged.train / "red/000.png").write_bytes(b"no picture")
     files = ["007/000.png", "red/000.png"]
-    table = classify_files.classify(
-        model, metadata, judged.train, files,
-        resemble=lambda features: strangers.write_resemblance(-features, kept),
-    )  # fmt: skip
-    assert table.note[0] == strangers.NOTE and table.note.isna()[1]
+    y_prob, features, problems = classify.answer_files(model, judged.train, files, True)
+    # Opposite to all that was trained on: of so small a network no picture is sure to be that.
+    columns = strangers.write_resemblance(-features, known)
+    table = classify.list_answers(files, y_prob, problems, metadata, columns=columns)
+    assert reason == "" and table.note[0] == strangers.NOTE and table.note.isna()[1]
     assert table.resemblance_p.isna().tolist() == [False, True]
 
 
@@ -167,7 +162,7 @@ def test_picture_without_finite_features_costs_no_other_picture_its_answer(
     judged, tmp_path, monkeypatch
 ):
     _, plain = ask(judged, "small_transfer", tmp_path, "--strangers")
-    measured = classify_files.expose_features
+    measured = classify.expose_features
 
     def overflow(model):
         network = measured(model)
@@ -179,7 +174,7 @@ def test_picture_without_finite_features_costs_no_other_picture_its_answer(
 
         return SimpleNamespace(predict_on_batch=answer)
 
-    monkeypatch.setattr(classify_files, "expose_features", overflow)
+    monkeypatch.setattr(classify, "expose_features", overflow)
     status, table = ask(judged, "small_transfer", tmp_path, "--strangers")
     assert status == 0 and table.label.equals(plain.label)
     assert list(table.resemblance_p[[1, 3]]) == list(plain.resemblance_p[[1, 3]])
@@ -193,15 +188,7 @@ def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, t
         kept = {name: arrays[name] for name in ("features", "distances")}
     resemblance.keep_features(judged, metadata, kept)
     assert path.read_bytes() == before
-    columns = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
-    history = read_table(write_history(judged, columns)).astype(float)
-    run = type("Run", (), {"taken": False, "history": history, "key": "k"})
+    run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
     assert not path.exists()
-
-
-def write_history(ws, columns):
-    path = ws.file("one.csv")
-    path.write_text(",".join(columns) + "\n" + ",".join("1" for _ in columns) + "\n")
-    return path
