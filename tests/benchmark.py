@@ -43,15 +43,11 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 from scipy import fft, stats
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import StandardScaler
 
 from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.data.split import deal_folds
 from lib.data.table import add_facts, find_used, save_views
 from lib.models import (
     backbones,
@@ -76,22 +72,18 @@ ENGINES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
 HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
 FEATURES, FOLDS = 2048, 5
 CONTESTANTS = ["MobileNet", "MobileNetV2", "EfficientNetV2B0", "ResNet50V2"]
-STRENGTHS = np.logspace(-4, 1, 6)
 CROSS_VALIDATION = f"""
 import sys, time
 import numpy as np
-from lib.data.split import deal_folds
-from lib.models import linear, pooling
+from lib.models import linear
 
 count, classes = int(sys.argv[2]), int(sys.argv[3])
 features = np.memmap(sys.argv[1], np.float32, "r", shape=(count, {FEATURES}))
 y_true, groups = np.arange(count) % classes, np.arange(count)
-folds = deal_folds(y_true, groups, {FOLDS}, {SEED})[:, np.newaxis]
 started, spent = time.perf_counter(), time.process_time()
-basis = linear.find_basis(features)
-y_prob, _ = linear.cross_validate(basis, y_true, classes, groups, folds, {SEED})
+y_prob, _ = linear.answer_held_out(features, y_true, classes, groups, {SEED}, {FOLDS}, 2)
 seconds = time.perf_counter() - started, time.process_time() - spent
-print(*seconds, (y_prob.argmax(axis=1) == y_true).mean())
+print(*seconds, (y_prob[0].argmax(axis=1) == y_true).mean())
 """
 # Pictures and classes of the runs that show how memory and time grow.
 SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
@@ -141,7 +133,7 @@ def read_cells(name: str) -> list[str]:
 def run_cells(name: str, pattern: str, **given) -> dict:
     """Run the parameters of a notebook and the cells that match; return what they define."""
     space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
-    space |= {"configs": configs, "backbones": backbones}
+    space |= {"configs": configs, "backbones": backbones, "pooling": pooling}
     parameters, *cells = (c for c in read_cells(name) if re.search(rf"# @param|{pattern}", c))
     exec(parameters, space)
     space |= given
@@ -431,9 +423,7 @@ def train_transfer(extractor, head, parts, ws, epochs: int) -> list:
     """Do what notebook 04 does: features of both parts once, then the head on them."""
     batches = []
     for part in parts:
-        features = cached_features(extractor, part.inputs, ws)
-        further = (part.y_true, part.num_classes, BATCH_SIZE, part.seed)
-        batches.append(generators.Batches(features, *further))
+        batches.append(part.use_features(cached_features(extractor, part.inputs, ws)))
     fed, validation = map(generators.stream, batches)
     head.fit(fed, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
     return batches
@@ -441,7 +431,7 @@ def train_transfer(extractor, head, parts, ws, epochs: int) -> list:
 
 def build_our_transfer(ws, num_classes: int):
     """Build extractor, head and assembled model from the cells of notebook 04."""
-    pattern = r"keras\.(Sequential|Model)\(|load_backbone\("
+    pattern = r"keras\.(Sequential|Model)\(|load_backbone\(|_extractor\("
     given = {"ws": ws, "num_classes": num_classes, "WEIGHTS": None}
     space = run_cells("04_resnet50_transfer", pattern, **given)
     return space["extractor"], space["head"], space["model"]
@@ -462,26 +452,6 @@ def measure_fit(ws, pairs: int) -> dict:
         generator = time_call(lambda: model.fit(fed, shuffle=False, verbose=0))
         rates.append((len(images) / memory, len(images) / generator))
     return make_row("fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s")
-
-
-def measure_step(ws, pairs: int, name: str) -> dict:
-    """Compare training with Keras' own Adam and with ours, and with the limit of matrix products."""
-    train, _ = generators.pair(ws, 160, BATCH_SIZE, SEED, augment=name.startswith("03"))
-    fed, models = generators.stream(train), []
-    for optimizer in ("adam", training.Adam()):
-        model = build_cnn(name, train.num_classes)
-        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
-        time_epoch(model, fed, None)
-        models.append(model)
-    rates = []
-    for _ in range(max(pairs, 5)):
-        rates.append([len(train.y_true) / time_epoch(model, fed, None) for model in models])
-    # Forward once, backward for the weights of every layer, and for the inputs of all but the first.
-    first = count_flops(keras.Sequential(models[0].layers[:2]))
-    limit = measure_matrix_product() / (3 * count_flops(models[0]) - first)
-    what = f"training of {name}; left: Keras' own Adam"
-    note = f"{statistics.median(rate for _, rate in rates) / limit:.2f} of the limit"
-    return make_row(what, *zip(*rates), "pictures/s", note=note, limit=limit)
 
 
 def measure_precision(ws) -> dict:
@@ -650,31 +620,16 @@ def draw_features(path: Path, count: int, classes: int, apart: float) -> np.ndar
     return features
 
 
-def judge_by_sklearn(features, y_true) -> float:
-    """Return the out-of-fold accuracy of scikit-learn's logistic regression, C the best of six."""
-    accuracies = np.zeros((FOLDS, len(STRENGTHS)))
-    dealt = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(features, y_true)
-    for fold, (learned, asked) in enumerate(dealt):
-        scaler = StandardScaler().fit(features[learned])
-        known, new = scaler.transform(features[learned]), scaler.transform(features[asked])
-        # From the strongest regularisation on, each fit begins where the one before it ended.
-        head = LogisticRegression(max_iter=1000, warm_start=True)
-        for step, strength in enumerate(STRENGTHS):
-            head.set_params(C=strength).fit(known, y_true[learned])
-            accuracies[fold, step] = head.score(new, y_true[asked])
-    return accuracies.mean(axis=0).max()
-
-
 def measure_heads(root: Path):
-    """Yield the rows about linear heads: a small one beside scikit-learn, a large one alone."""
-    for number, (count, classes, apart) in enumerate(HEADS):
-        yield measure_head(root, count, classes, apart, compare=number == 0)
+    """Yield the rows about linear heads: of few classes, and of many."""
+    for head in HEADS:
+        yield measure_head(root, *head)
 
 
-def measure_head(root: Path, count: int, classes: int, apart: float, compare: bool) -> dict:
-    """Measure cross-validating a linear head, in a process of its own; beside scikit-learn if asked."""
+def measure_head(root: Path, count: int, classes: int, apart: float) -> dict:
+    """Measure cross-validating a linear head twice, as 05 does, in a process of its own."""
     root.mkdir(exist_ok=True, parents=True)
-    features = draw_features(root / "features", count, classes, apart)
+    draw_features(root / "features", count, classes, apart)
     printed, peak = run_watched(CROSS_VALIDATION, root / "features", count, classes)
     seconds, spent, accuracy = map(float, printed.split())
     row = {
@@ -685,15 +640,6 @@ def measure_head(root: Path, count: int, classes: int, apart: float, compare: bo
         "note": f"accuracy {accuracy:.4f}, {spent:.0f} CPU seconds, peak anonymous memory "
         f"{peak:.2f} GB",
     }
-    if compare:
-        before, judged = time.process_time(), []
-        y_true = np.arange(count) % classes
-        row["report's way"] = time_call(lambda: judged.append(judge_by_sklearn(features, y_true)))
-        row["ratio"] = row["report's way"] / seconds
-        row["note"] += (
-            f"; left: scikit-learn, accuracy {judged[0]:.4f}, "
-            f"{time.process_time() - before:.0f} CPU seconds"
-        )
     row["note"] += f"; load {os.getloadavg()[0]:.1f}"
     return row
 
@@ -711,10 +657,8 @@ def measure_contest(ws, pairs: int) -> dict:
 
     def judge(features):
         groups, count = np.arange(len(y_true)), y_true.max() + 1
-        folds = np.stack([deal_folds(y_true, groups, FOLDS, s) for s in range(2)], axis=1)
         for found in features:
-            basis = linear.find_basis(found)
-            linear.cross_validate(basis, y_true, count, groups, folds, SEED)
+            linear.answer_held_out(found, y_true, count, groups, SEED, FOLDS, 2)
 
     def hold():
         asked = (CONTESTANTS, None, 224, train.file, ws, SEED)
@@ -927,8 +871,6 @@ def measure_all(options, root: Path):
         yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)
-            for name in ("02_baseline_cnn", "03_augmented_cnn"):
-                yield measure_step(ws, pairs, name)
             yield measure_precision(ws)
             yield measure_contest(ws, 2)
             row, *transfer = measure_transfer(ws, pairs, root)

@@ -2,12 +2,14 @@
 
 import hashlib
 import math
+import warnings
 from collections import Counter, defaultdict
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lib.data.pictures import LOADER_VERSION
 from lib.data.table import find_used, note
@@ -82,17 +84,28 @@ def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
     Of classes and groups, int (n,), returns int (n,), the fold of each, from 0; a ValueError where
     there are fewer groups than folds.
     """
-    _, first, groups = np.unique(groups, return_index=True, return_inverse=True)
-    if len(first) < folds:
+    numbers, groups = np.unique(groups, return_inverse=True)
+    count = len(numbers)
+    if count < folds:
         raise ValueError(
-            f"{len(groups)} pictures are {len(first)} groups (copies, look-alikes, given ones): too "
+            f"{len(groups)} pictures are {count} groups (copies, look-alikes, given ones): too "
             f"few to be dealt into {folds} folds. Add other pictures."
         )
-    order = np.random.default_rng(seed).permutation(len(first))
-    order = order[np.argsort(np.asarray(y_true)[first][order], kind="stable")]
-    fold = np.empty(len(first), int)
-    fold[order] = np.arange(len(first)) % folds
-    return fold[groups]
+    # Where no class has a picture for each fold, there is nothing to keep in proportion.
+    y_true = np.asarray(y_true) * (np.unique(y_true, return_counts=True)[1].max() >= folds)
+    if count == len(groups):
+        # The same, but faster: without groups no place has to be sought for each.
+        splitter, groups = StratifiedKFold(folds, shuffle=True, random_state=seed), None
+    else:
+        # Its own `shuffle` spoils the proportions before scikit-learn 1.8.
+        splitter = StratifiedGroupKFold(folds)
+        groups = np.random.default_rng(seed).permutation(count)[groups]
+    fold = np.empty(len(y_true), int)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        for number, (_, held) in enumerate(splitter.split(y_true, y_true, groups)):
+            fold[held] = number
+    return fold
 
 
 def read_split(ws) -> pd.DataFrame:

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
 from lib.data.split import deal_folds
 from lib.judging import intervals
+from lib.models.temperature import TINY, apply_temperature, fit_temperature, measure_loss
 
 # Bins of the expected calibration error, draws of its test, and what decides them.
 BINS, DRAWS, SEED = 15, 1000, 0
-# A probability that float32 rounded to 0 has no logarithm.
-TINY = np.finfo(np.float32).tiny
 
 
 def measure_calibration(y_true, y_prob, groups=None) -> dict:
@@ -109,33 +107,6 @@ def bin_confidences(y_true, y_prob, groups=None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "pictures"])
 
 
-def _find_logits(y_prob):
-    # The largest becomes 0.
-    logits = np.log(np.maximum(y_prob, TINY))
-    return logits - logits.max(axis=1, keepdims=True)
-
-
-def soften(y_prob, temperature: float) -> np.ndarray:
-    """Divide the logits by a temperature (Guo et al. 2017); above 1 it makes a model less sure."""
-    powers = np.exp(_find_logits(y_prob) / np.float32(temperature))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def fit_temperature(y_true, y_prob) -> float:
-    """Return the temperature, 0.05-20, at which the negative log-likelihood is smallest."""
-    logits = _find_logits(y_prob)
-    of_truth = logits[np.arange(len(y_true)), y_true].astype(float)
-
-    def loss(logarithm):
-        temperature = np.exp(logarithm)
-        powers = logits / np.float32(temperature)
-        sums = np.exp(powers, out=powers).sum(axis=1)
-        return (np.log(sums) - of_truth / temperature).mean()
-
-    options = {"bounds": np.log([0.05, 20]), "method": "bounded", "options": {"xatol": 1e-4}}
-    return float(np.exp(minimize_scalar(loss, **options).x))
-
-
 def split_halves(y_true, groups=None, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
     """Divide pictures, but no group, into halves that have each class alike.
 
@@ -154,16 +125,13 @@ def judge_temperature(y_true, y_prob, groups=None) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
     Returns:
-        temperature: 1 where answers are too few, or all too good or bad, to fit one; nll_before,
-        nll_after, ece_before, ece_after: of the other half.
+        temperature: as `fit_temperature` returns it; nll_before, nll_after, ece_before, ece_after: of
+        the other half.
     """
     fitted, judged = split_halves(y_true, groups)
-    right, temperature = y_prob[fitted].argmax(axis=1) == y_true[fitted], 1.0
-    if fitted.sum() >= intervals.FEWEST and _has_both(right):
-        temperature = fit_temperature(y_true[fitted], y_prob[fitted])
+    temperature = fit_temperature(y_true[fitted], y_prob[fitted])
     scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
-    for when, judging in (("before", before), ("after", soften(before, temperature))):
-        of_truth = np.maximum(judging[np.arange(len(truth)), truth], TINY)
-        scores[f"nll_{when}"] = float(-np.log(of_truth, dtype=float).mean())
+    for when, judging in (("before", before), ("after", apply_temperature(before, temperature))):
+        scores[f"nll_{when}"] = measure_loss(truth, judging)
         scores[f"ece_{when}"] = find_ece(judging.max(axis=1), judging.argmax(axis=1) == truth)
     return scores

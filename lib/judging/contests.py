@@ -10,7 +10,7 @@ from lib.judging.wording import join_names
 
 
 def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups=None):
-    """Add to the facts of each candidate what cross-validation tells of it.
+    """Add to the facts of each candidate what cross-validation says of it.
 
     Args:
         facts: columns candidate, pictures_per_second and any others, a row a candidate.
@@ -90,17 +90,15 @@ def is_worse(table: pd.DataFrame) -> pd.Series:
 
 def describe_contest(table: pd.DataFrame) -> str:
     """Say which candidate scores highest, and which others can be told apart from it."""
-    best = table.iloc[0]
-    worse = table.candidate[is_worse(table)]
-    alike = table.candidate[table.p_holm.notna() & ~is_worse(table)]
-    text = (
+    best, worse = table.iloc[0], is_worse(table)
+    others = {
+        "it is better than": table.candidate[worse],
+        "it can't be told apart from": table.candidate[table.p_holm.notna() & ~worse],
+    }
+    parts = [f"{words} {join_names(names)}" for words, names in others.items() if len(names)]
+    compared = f"{'; '.join(parts)} (corrected t-test of Nadeau and Bengio, Holm)"
+    return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} pictures of the training part, "
-        f"each held out (95 % interval {best.low:.3f}–{best.high:.3f})"
+        f"each held out (95 % interval {best.low:.3f}–{best.high:.3f}); "
+        f"{compared if parts else 'there is no other to compare it with'}."
     )
-    if len(worse):
-        text += f"; it is better than {join_names(worse)}"
-    if len(alike):
-        text += f"; it can't be told apart from {join_names(alike)}"
-    if not len(worse) and not len(alike):
-        return f"{text}; there is no other to compare it with."
-    return f"{text} (corrected t-test of Nadeau and Bengio, Holm)."

@@ -1,184 +1,159 @@
-"""A linear classifier on kept features, and its cross-validation."""
+"""A linear classifier on features, by scikit-learn, and its answers to pictures that were held out."""
 
+import gc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from lib.data.split import deal_folds
 from lib.machine import count_cores
+from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 
-# Strengths of the regularisation that are tried, from the strongest on; folds that choose among them.
-PENALTIES, INNER_FOLDS = np.logspace(-2, -6, 9), 3
-TEMPERATURES = np.geomspace(1 / 16, 4, 49)
-# So many held-out rows are enough to choose by; of right and of wrong answers, a temperature needs so
-# many. Bytes that folds may copy at a time.
-ENOUGH, FEWEST, MEMORY = 2000, 5, 2 << 30
-# The most steps of a fit, and the relative gain that ends it.
-STEPS, PRECISION = 100, 1e-5
-# Threads of BLAS are limited to one below: these matrices are narrow, and where other work is done,
-# threads wait for one another, up to fifty times as long.
+# C times the number of features, which is how far logits may spread: five are tried, on one of so many
+# parts, of so many rows at most.
+STRENGTHS, PARTS, ENOUGH = (0.3, 1, 3, 10, 30), 3, 10_000
+# The slope that ends a fit, times the number of classes, and the most steps.
+TOLERANCE, STEPS = 1e-2, 200
+# A feature whose spread is a smaller part of its mean tells how float32 rounds, and nothing else.
+FLAT = 1e-4
+# The logit of a class that no row shows; bytes that folds may copy at a time, and that are many.
+ABSENT, MEMORY, LARGE = -30.0, 2 << 30, 1 << 24
 
 
 @dataclass(frozen=True)
-class Basis:
-    """Features in units of their own spread, turned into the axes along which they vary most.
+class Classifier:
+    """A multinomial logistic regression of standardised features."""
 
-    A turn changes nothing about a linear classifier with an L2 penalty but how fast it is found, and
-    neither axes nor units know a label.
+    mean: np.ndarray  # float32 (d,), of the features
+    units: np.ndarray  # float32 (d,), what they are multiplied by; 0 for those that never vary
+    weights: np.ndarray  # float32 (d, classes)
+    bias: np.ndarray  # float32 (classes,)
+    C: float  # inverse strength of the L2 penalty
+    temperature: float = 1.0  # divides the logits (Guo et al. 2017)
+
+    def answer(self, features) -> np.ndarray:
+        """Return probabilities, float32 (n, classes), for features, float32 (n, d)."""
+        logits = ((features[:] - self.mean) * self.units) @ self.weights + self.bias
+        return softmax(logits / np.float32(self.temperature), axis=1)
+
+
+def centre(rows) -> tuple[np.ndarray, np.ndarray]:
+    """Take the mean off each feature, float32 (n, d), in place.
+
+    Returns the means, and the units in which features have a spread of 1: float32 (d,), 0 for those
+    that never vary.
     """
-
-    rows: np.ndarray  # float32 (n, axes), the features in these axes; mean squared length is 1
-    variances: np.ndarray  # float64 (axes,), of each axis
-    axes: np.ndarray  # float64 (d, axes), which lead from features, less their mean, to rows
-    mean: np.ndarray  # float64 (d,)
-
-    def find_kernel(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn weights of `fit_linear` to the features as they are: kernel (d, classes), bias."""
-        kernel = self.axes @ weights[:-1]
-        return kernel.astype(np.float32), (weights[-1] - self.mean @ kernel).astype(np.float32)
+    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    rows -= mean
+    spread = np.sqrt(np.einsum("ij,ij->j", rows, rows) / len(rows))
+    return mean, np.divide(1, spread, np.zeros_like(spread), where=spread > FLAT * np.abs(mean))
 
 
+def _learn(rows, y_true, num_classes: int, strengths):
+    # Yields a classifier for each C; a fit begins where the one before it ended. The rows are used up.
+    mean, units = centre(rows)
+    rows *= units
+    shown, model = np.unique(y_true), LogisticRegression(max_iter=STEPS, warm_start=True)
+    for C in strengths:
+        weights = np.zeros((rows.shape[1], num_classes), np.float32)
+        bias = np.full(num_classes, ABSENT, np.float32)
+        bias[shown] = 0
+        if len(shown) > 1:
+            model.set_params(C=C, tol=TOLERANCE / num_classes).fit(rows, y_true)
+            # Of two classes scikit-learn has weights for the second alone.
+            with_weights = shown[-len(model.coef_) :]
+            weights[:, with_weights], bias[with_weights] = model.coef_.T, model.intercept_
+        yield Classifier(mean, units, weights, bias, C)
+    if rows.nbytes > LARGE:
+        # SciPy before 1.17 leaves a copy of the rows behind with each fit, in a circle of references.
+        gc.collect()
+
+
+def _choose(features, y_true, num_classes: int, part) -> tuple[float, float]:
+    # Answers to the first part decide on C, answers to all parts on the temperature.
+    y_prob, lowest, first = np.zeros((len(part), num_classes), np.float32), np.inf, part == 0
+    strengths = [strength / features.shape[1] for strength in STRENGTHS]
+    for classifier in _learn(features[~first], y_true[~first], num_classes, strengths):
+        answers = classifier.answer(features[first])
+        softened = apply_temperature(answers, fit_temperature(y_true[first], answers))
+        if (loss := measure_loss(y_true[first], softened)) < lowest:
+            lowest, C, y_prob[first] = loss, classifier.C, answers
+    for number in range(1, PARTS):
+        held = part == number
+        (classifier,) = _learn(features[~held], y_true[~held], num_classes, [C])
+        y_prob[held] = classifier.answer(features[held])
+    return C, fit_temperature(y_true, y_prob)
+
+
+# Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def find_basis(features) -> Basis:
-    """Find the principal axes of features, float32 (n, d), each divided by its standard deviation."""
-    rows = np.array(features[:], np.float32)
-    mean, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-    # What never varies tells nothing.
-    units = np.where(spread > 0, 1 / np.maximum(spread, 1e-30), 0)
-    units /= np.sqrt(max((spread > 0).sum(), 1))
-    rows = (rows - mean.astype(np.float32)) * units.astype(np.float32)
-    # Of the two products of rows with themselves, the smaller tells the same axes.
-    if rows.shape[0] >= rows.shape[1]:
-        squares, axes = np.linalg.eigh(rows.T @ rows)
-    else:
-        squares, axes = np.linalg.eigh(rows @ rows.T)
-        axes = rows.T @ axes / np.sqrt(np.maximum(squares, 1e-30))
-    kept = squares > squares.max() * 1e-6
-    squares, axes = squares[kept], axes[:, kept]
-    return Basis(rows @ axes, squares / len(rows), units[:, np.newaxis] * axes, mean)
+def fit(features, y_true, num_classes: int, groups, seed: int, chosen=None) -> Classifier:
+    """Fit a classifier, with the C and the temperature under which held-out rows surprise least.
 
-
-def fit_linear(
-    basis: Basis, y_true, num_classes: int, penalty: float, chosen, start=None
-) -> np.ndarray:
-    """Fit a multinomial logistic regression with an L2 penalty (L-BFGS, Liu and Nocedal 1989).
-
-    Smallest is the mean of the negative log-likelihood plus penalty / 2 times the sum of the squared
-    weights; the bias is free. Each axis is scaled by the curvature that it has before anything is
-    learned (after Böhning 1992), which saves most of the steps.
+    The rows are dealt into three parts. Five values of C are tried on one of them; what decides is
+    the mean negative log-likelihood at the temperature that suits each best, for a small C makes a
+    classifier modest, and that is no reason against it. The temperature that is kept suits the
+    answers to all three. Above 10,000 rows, a stratified sample chooses.
 
     Args:
-        y_true: int (n,), of all rows of the basis.
-        chosen: int (k,), the rows to learn from.
-        start: weights to begin with, as returned; None for zeros.
-
-    Returns float64 (axes + 1, classes); the last row is the bias.
-    """
-    rows, truth = basis.rows[chosen], y_true[chosen]
-    curvature = np.sqrt(np.append(basis.variances, 1) / 2 + penalty)[:, np.newaxis]
-    shrinking = np.append(np.full(rows.shape[1], penalty), 0)[:, np.newaxis]
-    places = np.arange(len(rows)), truth
-
-    def weigh(point):
-        weights = point.reshape(-1, num_classes) / curvature
-        single = weights.astype(np.float32)
-        logits = log_softmax(rows @ single[:-1] + single[-1], axis=1)
-        loss = -logits[places].mean(dtype=np.float64) + (shrinking * weights**2).sum() / 2
-        errors = np.exp(logits)
-        errors[places] -= 1
-        errors /= len(rows)
-        slope = np.vstack([rows.T @ errors, errors.sum(axis=0)]) + shrinking * weights
-        return loss, (slope / curvature).ravel()
-
-    if start is None:
-        start = np.zeros((rows.shape[1] + 1, num_classes))
-    start = (start * curvature).ravel()
-    options = {"maxiter": STEPS, "ftol": PRECISION, "maxcor": 20}
-    found = minimize(weigh, start, jac=True, method="L-BFGS-B", options=options)
-    return found.x.reshape(-1, num_classes) / curvature
-
-
-def find_logits(basis: Basis, weights: np.ndarray, chosen) -> np.ndarray:
-    """Return what a softmax makes probabilities of rows: float64 (k, classes)."""
-    return basis.rows[chosen] @ weights[:-1].astype(np.float32) + weights[-1]
-
-
-@threadpool_limits.wrap(limits=1, user_api="blas")
-def choose_penalty(basis, y_true, num_classes, chosen, groups, seed) -> tuple:
-    """Choose the penalty under which rows that were held out are least surprising.
-
-    The mean negative log-likelihood decides, at the temperature (Guo et al. 2017) that suits it best:
-    a strong penalty makes a classifier modest, and that is no reason against it. The search ends
-    where the loss begins to rise. Of many rows, one fold of held-out ones is enough.
-
-    Args:
-        chosen: int (k,), the rows that may be looked at.
+        features: float32 (n, d). y_true: int (n,), positions of the classes.
+        num_classes: how many classes there are, also such as no row shows.
         groups: int (n,), as in `deal_folds`.
+        seed: decides who is held out.
+        chosen: int (k,), the rows to learn from; None for all.
 
-    Returns penalty, temperature, and weights from which a fit with this penalty is near.
+    A ValueError where there are too few groups to hold any out.
     """
-    fold = deal_folds(y_true[chosen], groups[chosen], INNER_FOLDS, seed)
-    asked_folds = range(min(INNER_FOLDS, -(-ENOUGH * INNER_FOLDS // len(chosen))))
-    asked = np.concatenate([chosen[fold == held] for held in asked_folds])
-    starts, best = [None] * INNER_FOLDS, (np.inf,)
-    for penalty in PENALTIES:
-        logits = []
-        for held in asked_folds:
-            learned = chosen[fold != held]
-            starts[held] = fit_linear(basis, y_true, num_classes, penalty, learned, starts[held])
-            logits.append(find_logits(basis, starts[held], chosen[fold == held]))
-        loss, temperature = _find_temperature(np.concatenate(logits), y_true[asked])
-        if loss > best[0]:
-            break
-        best = loss, float(penalty), temperature, starts[0]
-    return best[1:]
+    few = chosen = np.arange(len(y_true)) if chosen is None else chosen
+    if len(few) > ENOUGH:
+        samples = deal_folds(y_true[few], np.arange(len(few)), -(-len(few) // ENOUGH), seed)
+        few = few[samples == 0]
+    part = deal_folds(y_true[few], groups[few], PARTS, seed)
+    # A fit that ends before its time is judged by its answers, like every other.
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        C, temperature = _choose(features[few], y_true[few], num_classes, part)
+        (fitted,) = _learn(features[chosen], y_true[chosen], num_classes, [C])
+    return replace(fitted, temperature=temperature)
 
 
-def _find_temperature(logits, y_true) -> tuple[float, float]:
-    """Return the smallest mean negative log-likelihood, and the temperature that gives it."""
-    places, right = (np.arange(len(y_true)), y_true), logits.argmax(axis=1) == y_true
-    # Nothing bounds the temperature of what is always right.
-    steps = TEMPERATURES if min(right.sum(), (~right).sum()) >= FEWEST else np.ones(1)
-    losses = [-log_softmax(logits / step, axis=1)[places].mean() for step in steps]
-    return min(losses), float(steps[np.argmin(losses)])
-
-
-def cross_validate(basis, y_true, num_classes, groups, folds, seed) -> tuple:
-    """Answer every row by classifiers that have not seen its label.
-
-    Each chooses penalty and temperature for itself, among the rows that it learns from.
+def answer_held_out(features, y_true, num_classes, groups, seed, folds=5, repeats=1) -> tuple:
+    """Answer every row by classifiers that have seen neither it nor its group.
 
     Args:
-        y_true: int (n,). groups: int (n,), as in `deal_folds`.
-        folds: int (n, repeats), in which fold each row is, in each repeat.
+        features, y_true, num_classes, groups: as in `fit`, which fits the classifier of each fold.
+        seed: decides how the rows are dealt into folds; it is the same for all features.
+        folds, repeats: into how many, and how often.
 
-    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds),
-    of each held-out fold.
+    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds), of
+    each fold. A ValueError where there are too few groups.
     """
-    repeats, count = folds.shape[1], folds.max() + 1
+    features = np.asarray(features[:], np.float32)
+    dealt = [deal_folds(y_true, groups, folds, seed + repeat) for repeat in range(repeats)]
     y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)
-    accuracies = np.zeros((repeats, count))
+    accuracies = np.zeros((repeats, folds))
 
-    def judge_fold(place):
-        repeat, held = place
-        learned = np.flatnonzero(folds[:, repeat] != held)
-        asked = np.flatnonzero(folds[:, repeat] == held)
-        told = (basis, y_true, num_classes)
-        penalty, temperature, start = choose_penalty(*told, learned, groups, seed)
-        weights = fit_linear(*told, penalty, learned, start)
-        return place, asked, softmax(find_logits(basis, weights, asked) / temperature, axis=1)
+    def answer_fold(place):
+        repeat, fold = place
+        held = dealt[repeat] == fold
+        classifier = fit(features, y_true, num_classes, groups, seed, np.flatnonzero(~held))
+        y_prob[repeat, held] = answers = classifier.answer(features[held])
+        accuracies[place] = (answers.argmax(axis=1) == y_true[held]).mean()
 
-    # A fold a core, each without threads of its own; each copies its rows twice.
-    workers = max(1, min(count_cores(), MEMORY // (2 * basis.rows.nbytes)))
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        judged = pool.map(judge_fold, np.ndindex(accuracies.shape))
-        options = {"total": repeats * count, "desc": "cross-validation", "unit": "fold"}
-        for place, asked, answers in tqdm(judged, **options):
-            y_prob[place[0], asked] = answers
-            accuracies[place] = (answers.argmax(axis=1) == y_true[asked]).mean()
+    places = list(np.ndindex(accuracies.shape))
+    workers = max(1, min(count_cores(), MEMORY // (2 * features.nbytes)))
+    with (
+        threadpool_limits(1, "blas"),
+        # Each thread's own filter is all threads'.
+        warnings.catch_warnings(action="ignore"),
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for _ in tqdm(pool.map(answer_fold, places), "cross-validation", len(places), unit="fold"):
+            pass
     return y_prob, accuracies

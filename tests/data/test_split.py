@@ -168,6 +168,34 @@ def test_identity_follows_contents_labels_and_parts_and_nothing_else(
     assert identify_set(prepared) not in seen, "one picture has another content, and the same name"
 
 
+def test_folds_keep_groups_together_and_classes_even():
+    y_true = np.repeat([0, 1, 2], [100, 50, 25])
+    groups = np.arange(175)
+    groups[:20] = groups[0]
+    groups[100:110] = groups[100]
+    for given in (groups, np.arange(175)):
+        fold = split.deal_folds(y_true, given, 5, seed=3)
+        assert (pd.Series(fold).groupby(given).nunique() == 1).all()
+        for label, even in ((0, 20), (1, 10), (2, 5)):
+            counts = np.bincount(fold[y_true == label], minlength=5)
+            assert counts.max() <= even + 2 and counts.min() >= even - 2
+        assert np.array_equal(fold, split.deal_folds(y_true, given, 5, seed=3))
+        assert not np.array_equal(fold, split.deal_folds(y_true, given, 5, seed=4))
+
+
+@pytest.mark.parametrize("groups", [np.arange(12), np.arange(12) // 2])
+def test_classes_with_fewer_pictures_than_folds_are_dealt_without_a_warning(groups, recwarn):
+    for y_true in (np.arange(12) % 6, np.r_[np.zeros(10, int), 1, 1]):
+        fold = split.deal_folds(y_true, groups, 5, seed=0)
+        assert set(fold) == set(range(5)) and not recwarn
+        assert (pd.Series(fold).groupby(groups).nunique() == 1).all()
+
+
+def test_too_few_groups_for_the_folds_are_an_error():
+    with pytest.raises(ValueError, match="12 pictures are 3 groups.*5 folds"):
+        split.deal_folds(np.arange(12) % 2, np.arange(12) % 3, 5, seed=0)
+
+
 def test_groups_of_files_are_read_as_01_wrote_them(prepared):
     files = split.read_split(prepared).file
     assert sorted(split.read_groups(prepared, files)) == list(range(len(files)))

@@ -4,6 +4,7 @@ import simulations
 from scipy.special import softmax
 
 from lib.judging import calibration
+from lib.models.temperature import apply_temperature, fit_temperature
 
 
 def test_calibration_error_equals_the_mean_gap_over_bins_counted_one_by_one():
@@ -29,7 +30,7 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
     assert judged["ece_before"] > 0.15 and judged["ece_after"] < 0.04
     assert judged["nll_after"] < judged["nll_before"]
     assert judged == calibration.judge_temperature(y_true, y_prob)
-    softened = calibration.soften(y_prob, judged["temperature"])
+    softened = apply_temperature(y_prob, judged["temperature"])
     assert (softened.argmax(axis=1) == y_prob.argmax(axis=1)).all()
     # One picture of a class, and probabilities that float32 rounded to 0 and 1.
     certain = calibration.judge_temperature(np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]])
@@ -39,7 +40,7 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
 def test_temperature_is_that_of_logits_taken_one_by_one():
     rng = np.random.default_rng(0)
     y_true, y_prob = rng.integers(0, 4, 300), rng.dirichlet(np.ones(4), 300)
-    found = calibration.fit_temperature(y_true, y_prob)
+    found = fit_temperature(y_true, y_prob)
 
     def loss(temperature):
         softened = softmax(np.log(y_prob) / temperature, axis=1)
@@ -73,17 +74,13 @@ def test_answers_nearly_all_alike_fit_no_temperature_and_bound_no_error(right):
     assert calibration.judge_temperature(y_true, y_prob)["temperature"] == 1
 
 
-def test_pictures_of_a_group_stand_in_one_half():
+def test_pictures_of_a_group_stand_in_one_half(monkeypatch):
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 5)
     y_true = np.repeat(rng.integers(0, 2, 40), 5)
     y_prob = rng.dirichlet(np.ones(2), 200)
     seen = []
-    fit = calibration.fit_temperature
-    calibration.fit_temperature = lambda truth, prob: seen.append(prob) or 1.0
-    try:
-        calibration.judge_temperature(y_true, y_prob, groups)
-    finally:
-        calibration.fit_temperature = fit
+    monkeypatch.setattr(calibration, "fit_temperature", lambda _, given: seen.append(given) or 1.0)
+    calibration.judge_temperature(y_true, y_prob, groups)
     chosen = {int(np.flatnonzero((y_prob == row).all(axis=1))[0]) // 5 for row in seen[0]}
     assert len(seen[0]) == 5 * len(chosen) and len(chosen) == 20

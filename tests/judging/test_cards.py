@@ -12,7 +12,8 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
-from lib.judging import calibration, cards, metrics
+from lib.judging import cards, metrics
+from lib.models.temperature import apply_temperature
 
 CLASSES = [
     "<img src=x>",
@@ -120,7 +121,7 @@ def test_code_in_the_card_runs_and_scales_probabilities_as_the_project_does(
     space = {"pictures": None}
     exec(re.search(r"```python\n(.*?)```", text, re.S)[1], space)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
-    assert np.allclose(scaled, calibration.soften(y_prob, 2.5), atol=1e-6)
+    assert np.allclose(scaled, apply_temperature(y_prob, 2.5), atol=1e-6)
     assert space["labels"] == ["a", "b"] and "`.npz`" in text
 
 

@@ -1,12 +1,13 @@
 """A contest of networks: who takes part, who doesn't and why, and what is built of the winner."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 from lib.data import split
-from lib.models import backbones, contest, pooling
+from lib.models import backbones, contest, linear, pooling
 from lib.models.features import cached_features, compute_batch
 
 
@@ -47,7 +48,7 @@ def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepar
 def test_features_are_shared_with_whoever_builds_the_same_network(prepared, networks, monkeypatch):
     files = list_training(prepared)
     _, features = contest.gather_features(networks[2:3], "imagenet", None, files, prepared, seed=0)
-    monkeypatch.setattr("lib.models.compute_batch", None)  # a call would fail
+    monkeypatch.setattr("lib.models.features.compute_batch", None)  # a call would fail
     backbone = backbones.load_backbone(networks[2], None, None, {}, prepared)
     pixels = contest.open_pixels(prepared, files, 8)
     extractor = pooling.build_extractor(backbone)
@@ -73,7 +74,7 @@ def test_network_that_does_not_fit_into_memory_is_left_out(prepared, networks, m
             raise MemoryError("no room for a tensor of 8 GB")
         return compute(extractor, pictures)
 
-    monkeypatch.setattr("lib.models.compute_batch", run_out)
+    monkeypatch.setattr("lib.models.features.compute_batch", run_out)
     files = list_training(prepared)
     facts, features = contest.gather_features(
         networks[2:], "imagenet", None, files, prepared, seed=0
@@ -109,20 +110,30 @@ def test_all_networks_compute_in_the_precision_that_was_chosen(prepared, network
         keras.config.set_dtype_policy("float32")
 
 
-def test_model_that_has_learned_from_labels_here_does_not_take_part(prepared, networks, tmp_path):
-    (tmp_path / "small.json").write_text('{"name": "small", "file_hash": "abc"}')
+def test_what_ends_in_classes_does_not_take_part_whether_its_json_is_there_or_not(
+    prepared, networks
+):
+    taught = keras.saving.load_model(networks[2])
+    pooled = keras.layers.GlobalAveragePooling2D()(taught.outputs[0])
+    answers = keras.layers.Dense(2, activation="softmax")(pooled)
+    keras.Model(taught.inputs, answers).save(networks[2])
     files = list_training(prepared)
     facts, features = contest.gather_features(networks[2:], None, None, files, prepared, seed=0)
-    assert list(features) == ["large"] and "learned from labels" in facts[0]["reason"]
+    assert list(features) == ["large"] and "is a classifier" in facts[0]["reason"]
 
 
-def test_features_that_are_no_numbers_keep_a_network_out(prepared, networks):
+@pytest.mark.parametrize(
+    ("kernel", "reason"), [(1e38, "no finite numbers"), (0, "the same for all")]
+)
+def test_features_that_say_nothing_keep_a_network_out_and_the_others_go_on(
+    prepared, networks, kernel, reason
+):
     broken = keras.saving.load_model(networks[2])
-    broken.layers[0].kernel.assign(np.full(broken.layers[0].kernel.shape, 1e38, np.float32))
+    broken.layers[0].kernel.assign(np.full(broken.layers[0].kernel.shape, kernel, np.float32))
     broken.save(networks[2])
     files = list_training(prepared)
     facts, features = contest.gather_features(networks[2:], None, None, files, prepared, seed=0)
-    assert list(features) == ["large"] and "no finite numbers" in facts[0]["reason"]
+    assert list(features) == ["large"] and reason in facts[0]["reason"]
 
 
 def test_two_of_one_name_are_an_error_before_any_work(prepared, tmp_path):
@@ -131,9 +142,16 @@ def test_two_of_one_name_are_an_error_before_any_work(prepared, tmp_path):
         contest.gather_features(entries, None, None, [], prepared, seed=0)
 
 
-def test_head_gives_softened_probabilities():
-    rng = np.random.default_rng(0)
-    kernel, bias, features = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(7, 5))
-    head = contest.build_head(kernel, bias, temperature=1.7)
-    expected = softmax((features @ kernel + bias) / 1.7, axis=1)
-    assert np.allclose(head.predict(features, verbose=0), expected, atol=1e-6)
+def test_model_of_the_winner_answers_pictures_as_the_classifier_answers_their_features(
+    prepared, networks
+):
+    files = list_training(prepared)
+    facts, features = contest.gather_features(networks[3:], None, None, files, prepared, seed=0)
+    y_true = np.arange(len(files)) % 3
+    classifier = linear.fit(features["large"], y_true, 3, np.arange(len(files)), seed=0)
+    classifier = replace(classifier, temperature=1.7)
+    model = contest.build_model(facts[0], None, classifier, seed=0)
+    assert model.name == "large_linear" and pooling.has_backbone(model)
+    pictures = contest.open_pixels(prepared, files, 8)
+    answers = model.predict(pictures[:], verbose=0)
+    assert np.allclose(answers, classifier.answer(features["large"]), atol=1e-5)
