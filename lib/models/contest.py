@@ -21,8 +21,7 @@ def gather_features(entries: list[str], weights, image_size, files, ws, seed: in
 
     Args:
         entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`.
-        files: of the split.
-        ws: the workspace.
+        files: of the split. ws: the workspace.
         seed: decides untrained weights, so that the same network can be built again.
 
     Returns:
@@ -33,9 +32,7 @@ def gather_features(entries: list[str], weights, image_size, files, ws, seed: in
             take part, in which case all from weights to note is missing).
         features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
 
-    Raises:
-        ValueError: two networks have one name.
-        ClusterError: no network is at fault.
+    A ValueError where two networks have one name; a ClusterError, of which no network is at fault.
     """
     names = [name_network(entry) for entry in entries]
     if again := [name for name in names if names.count(name) > 1]:
