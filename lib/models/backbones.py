@@ -79,7 +79,7 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
         if is_file:
             network = _load_file(Path(entry), size)
         elif is_preset:
-            source = entry.removeprefix(PRESET) if weights else "untrained"
+            source = hide_folder(entry).removeprefix(PRESET) if weights else "untrained"
             network = Network(*load_preset(entry, bool(weights), size), source)
         else:
             network = _load_application(entry, weights, size, options)
@@ -153,6 +153,7 @@ def _load_file(path: Path, size: int | None) -> Network:
         _, own, *others = model.input_shape
         if others != [own, 3] or len(model.outputs) != 1:
             raise ValueError(f"it takes {model.input_shape} and gives {model.output_shape}.")
+        remembers = is_classifier(model)
         if size and own not in (None, size):
             with flatten(model) as (flat, _):
                 model = keras.models.clone_model(flat, keras.Input((size, size, 3)))
@@ -162,7 +163,7 @@ def _load_file(path: Path, size: int | None) -> Network:
             f"BACKBONE: {path} can't be used for RGB pictures (0-255) of {size or 'its own'} pixels, to "
             f"give maps or a vector. Save or copy it again, or give another IMAGE_SIZE. {error}"
         ) from error
-    if is_classifier(model):
+    if remembers:
         raise ValueError(
             f"BACKBONE: {path} is a classifier, and may remember these pictures. Give the network below "
             "its head: keras.Model(model.inputs, model.layers[-2].output).save(…)."

@@ -54,10 +54,18 @@ def describe_training(model: keras.Model, build) -> list:
 
     `build` is the function that made the model.
     """
-    how = model.get_compile_config() | {"jit_compile": model.jit_compile}
     learning = {id(variable) for variable in model.trainable_variables}
     which = [id(variable) in learning for variable in model.variables]
-    return [describe_config(how), which, *read_own_code(build)]
+    how = describe_config(describe_compilation(model) | {"jit_compile": model.jit_compile})
+    return [how, which, *read_own_code(build)]
+
+
+def describe_compilation(model: keras.Model) -> dict:
+    """Return how a model is compiled; {} where Keras has no words for a part, whose code counts then."""
+    try:
+        return model.get_compile_config()
+    except (TypeError, NotImplementedError):
+        return {}
 
 
 def simplify(config, in_float32: bool = False):
@@ -71,6 +79,8 @@ def simplify(config, in_float32: bool = False):
         return [simplify(value, in_float32) for value in config]
     if not isinstance(config, dict):
         return config
+    if config.get("class_name") == "__lambda__":
+        return config["class_name"]  # its bytes tell the folder it was written in
     if config.get("class_name") == "DTypePolicy":
         policy = config["config"]["name"]
         return "float32" if in_float32 and policy.startswith("mixed_") else policy

@@ -144,7 +144,8 @@ def hold_still(model: keras.Model, precision: str) -> keras.Model:
     Its backbone computes in `precision`, a dtype policy of Keras; the head goes on as it is.
     """
     extractor, head = find_parts(model)
-    for layer in list_layers(extractor):
+    # The layers within layers, too.
+    for layer in extractor._flatten_layers():
         if not isinstance(layer, keras.Model):
             layer.dtype_policy = precision
     top = keras.Model(extractor.input, head(Still(extractor)(extractor.input)))

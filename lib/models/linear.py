@@ -111,6 +111,7 @@ def fit(features, y_true, num_classes: int, groups, seed: int, chosen=None) -> C
 
     A ValueError where there are too few groups to hold any out.
     """
+    features = np.asarray(features[:], np.float32)
     few = chosen = np.arange(len(y_true)) if chosen is None else chosen
     if len(few) > ENOUGH:
         samples = deal_folds(y_true[few], np.arange(len(few)), -(-len(few) // ENOUGH), seed)

@@ -121,7 +121,9 @@ def list_layers(model: keras.Model) -> list[keras.Layer]:
 def is_classifier(model: keras.Model) -> bool:
     """Tell whether a model ends in probabilities, or has a layer called `head`, as those of 04 to 06 do."""
     with flatten(model) as (_, steps):
-        *_, last = (layer for layer, _ in steps if not isinstance(layer, CARRIES))
+        changing = [layer for layer, _ in steps if not isinstance(layer, CARRIES)]
+    last = changing[-1] if changing else model
     activation = getattr(last, "activation", None) or type(last)
-    is_probability = activation.__name__.lower() in ("softmax", "log_softmax", "sigmoid")
+    name = getattr(activation, "__name__", type(activation).__name__).lower().replace("_", "")
+    is_probability = name in ("softmax", "logsoftmax", "sigmoid")
     return is_probability or any(layer.name == "head" for layer in model.layers)

@@ -54,7 +54,7 @@ def save(model, run, ws, name: str, metadata: dict):
         "class_names": class_names,
     }
     ws.save_json({"name": name} | metadata | made, f"models/{name}.json")
-    for kept in ws.results.glob(f"checkpoints/{name}-*"):
+    for kept in ws.results.glob(f"checkpoints/{name}-{'[0-9a-f]' * 16}.npz"):
         kept.unlink()
 
 

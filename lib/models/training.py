@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from os import environ
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,6 +19,10 @@ from lib.storage import read_table
 TRAINING_VERSION = 4
 # Parameters of a notebook that the JSON tells in another place.
 ELSEWHERE = ("SEED", "SEEDS")
+# Those that may be the path of a file.
+PATHS = ("BACKBONE", "WEIGHTS", "MODEL")
+# Callbacks of Keras that change a training: its key doesn't know them, and they forget when it is cut short.
+CHANGING = ("EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
             DETERMINISTIC count here. In small letters what the JSON tells besides: notebook,
             characteristics, purpose and, where it did not start from scratch, weights.
         seeds: int; the first one's model has its own name, a further one's ends in @ and the seed.
-        callbacks: further ones for `fit`, say keras.callbacks.TensorBoard.
+        callbacks: further ones for `fit` that watch, say keras.callbacks.TensorBoard.
 
     Returns the run of the first seed. A ValueError where a file would not hold what the model is made of;
     a FloatingPointError where the loss is no number; an OSError where there is no room.
@@ -60,6 +65,7 @@ def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
         model, whole = built if isinstance(built, tuple) else (built, built)
         name = f"{whole.name}@{seed}" if runs else whole.name
         configs.check_saveable(whole)
+        _check_training(model, callbacks)
         pair = [part.reseed(seed) for part in batches]
         run = _fit((model, whole), build, pair, ws, name, parameters | {"SEED": seed}, callbacks)
         if not run.taken:
@@ -70,12 +76,25 @@ def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
     return runs[0]
 
 
+def _check_training(model, callbacks) -> None:
+    names = [type(callback).__name__ for callback in callbacks]
+    if changing := [name for name in names if name in CHANGING]:
+        raise ValueError(
+            f"{changing[0]} changes a training, which is kept by its EPOCHS and its optimizer: give the "
+            "optimizer a schedule (keras.optimizers.schedules), and EPOCHS their number."
+        )
+    metrics = configs.describe_compilation(model).get("metrics", "accuracy")
+    if not model.compiled or "accuracy" not in keras.tree.flatten([metrics]):
+        raise ValueError(f'Compile {model.name} with metrics=["accuracy"]: its history shows that.')
+
+
 def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> Run:
     model, whole = models
     epochs, how = parameters["EPOCHS"], parameters.get("CLASS_WEIGHTS", "none")
     weights = generators.weigh_classes(batches[0].y_true, batches[0].num_classes, how)
     parts = [TRAINING_VERSION, identify_set(ws), model, *configs.describe_training(model, build)]
-    parts += [epochs, weights, *(parameters.get(each) for each in ("SEED", "DETERMINISTIC"))]
+    parts += [epochs, weights]
+    parts += [*(parameters.get(each) for each in ("SEED", "DETERMINISTIC"))]
     key = configs.make_key(*parts, *(each for part in batches for each in part.describe()))
     path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
     # Where there is one, the same training was begun anew, and goes on.
@@ -107,22 +126,27 @@ def _take_finished(whole, ws, name: str, key: str) -> Run | None:
     if environ.get("TRAIN_ANEW") or metadata.get("key") != key:
         return None
     try:
-        whole.set_weights(saved.load_model(ws, name).get_weights())
         # Read as text, since a CSV reader may round.
-        history = read_table(ws.results / f"history/{name}.csv").replace("", "nan").astype(float)
-    except (OSError, ValueError) as error:
+        history = read_table(ws.results / f"history/{name}.csv")[HISTORY_COLUMNS]
+        history = history.replace("", "nan").astype(float).astype({"epoch": int})
+        whole.set_weights(saved.load_model(ws, name).get_weights())
+    except (OSError, KeyError, ValueError) as error:
         print(f"{name} is trained anew: {error}")
         return None
     date = metadata.get("date", "an earlier day")
     print(f"{name}: taken from the training of {date}; --anew trains again")
-    return Run(history.astype({"epoch": int}), key, True, whole)
+    return Run(history, key, True, whole)
 
 
 def _describe(whole, parameters: dict, seed: int) -> dict:
-    chosen = {key.lower(): value for key, value in parameters.items() if key.isupper()}
-    for key in ELSEWHERE:
-        chosen.pop(key.lower(), None)
-    further = {key: value for key, value in parameters.items() if not key.isupper()}
+    # Where a file lies is no one's business.
+    shown = {
+        key: Path(value).name if key.upper() in PATHS and value else value
+        for key, value in parameters.items()
+        if key not in ELSEWHERE
+    }
+    chosen = {key.lower(): value for key, value in shown.items() if key.isupper()}
+    further = {key: value for key, value in shown.items() if not key.isupper()}
     size = {"image_size": whole.input_shape[1], "seed": seed}
     return {"weights": "from scratch"} | further | size | {"parameters": chosen}
 

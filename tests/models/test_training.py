@@ -1,11 +1,14 @@
 """Training: done once, resumed, repeated with further seeds, saved and checked."""
 
 import errno
+import importlib
 import json
 import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -15,7 +18,8 @@ import tensorflow as tf
 
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import classify, own_code, saved, training
+from lib.models import classify, configs, own_code, saved, training
+from lib.workspace import REPOSITORY
 
 DESCRIPTION = {"notebook": "02_baseline_cnn", "characteristics": "tiny", "purpose": "a test"}
 COLUMNS = training.HISTORY_COLUMNS[:-1]
@@ -40,6 +44,7 @@ def train_tiny(
     seeds=(3,),
     callbacks=(),
     options=None,
+    metrics=("accuracy",),
     **parameters,
 ):
     """Train a tiny model with dropout on 24 augmented pictures."""
@@ -55,7 +60,7 @@ def train_tiny(
             keras.layers.Dense(3, activation="softmax"),
         ]
         model = keras.Sequential(layers, name="tiny")
-        model.compile(optimizer(), loss, metrics=["accuracy"], **options or {})
+        model.compile(optimizer(), loss, metrics=metrics and [*metrics], **options or {})
         return model
 
     parameters = DESCRIPTION | {"EPOCHS": epochs} | parameters
@@ -220,6 +225,18 @@ def test_epoch_whose_checkpoint_finds_no_room_is_trained_again(prepared, monkeyp
     assert_same(train_tiny(prepared, epochs=3), whole)
 
 
+def test_damaged_history_and_folders_of_files(prepared, capsys):
+    first = train_tiny(prepared, 1, BACKBONE="/home/me/net.keras", weights="/home/me/w.h5")
+    text = (prepared.results / "models/tiny.json").read_text()
+    assert "/home/me" not in text and "net.keras" in text and "w.h5" in text
+    (prepared.results / "history/tiny.csv").write_text("a,b\n1,2\n")
+    other = prepared.file("checkpoints", "tiny-large-0123456789abcdef.npz")
+    other.touch()
+    again = train_tiny(prepared, 1)
+    assert not again.taken and "tiny is trained anew" in capsys.readouterr().out and other.exists()
+    assert_same(first, again)
+
+
 def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared):
     train_tiny(prepared, epochs=1)
     table = split.read_split(prepared).replace({"label": {"red": "rouge"}})
@@ -368,6 +385,8 @@ own = Own()
 
 @pytest.mark.parametrize("cell", [FUNCTION, FACTORY, GRAPH, CLASS])
 def test_own_code_that_was_edited_trains_anew_and_nothing_else_does(prepared, tmp_path, cell):
+    if cell is GRAPH and keras.backend.backend() != "tensorflow":
+        pytest.skip("a tf.function is TensorFlow's")
     for numbers, is_taken in (((1, 1), False), ((1, 1), True), ((2, 1), False), ((2, 3), False)):
         loss = define(tmp_path, "# A comment counts for nothing.\n" + cell.format(*numbers))
         define(tmp_path, f"own = {numbers}  # of no use to the model")
@@ -392,6 +411,91 @@ def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared, t
         build = define(tmp_path, BUILD.format(*edit))
         parameters = DESCRIPTION | {"EPOCHS": 1}
         assert training.train(build, batches, prepared, parameters, [3]).taken == is_taken
+
+
+BESIDE = {
+    "set": "S = {{{}}}\ndef own(): return S",
+    "key": "D = {{{}: 1}}\ndef own(): return D",
+    "number": "N = keras.ops.convert_to_numpy({}.0)[()]\ndef own(): return N",
+    "tensor": "T = keras.ops.convert_to_tensor([{}])\ndef own(): return T",
+    "partial": "import functools\ndef f(x): return x\nP = functools.partial(f, {})\ndef own(): return P",
+    "decorator": """
+import functools
+def make(factor):
+    def decorate(function):
+        @functools.wraps(function)
+        def wrapped(x):
+            return factor * function(x)
+        return wrapped
+    return decorate
+@make({})
+def f(x): return x
+def own(): return f(1)
+""",
+    "property": """
+class A:
+    @property
+    def b(self): return {}
+def own(): return A().b
+""",
+    "private": "class A:\n    _b = {}\ndef own(): return A._b",
+    "default": "W = {}\ndef f(x=W): return x\ndef own(): return f()",
+    "weights": """
+teacher = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant({}))])
+def own(): return teacher
+""",
+}
+
+
+@pytest.mark.parametrize("cell", BESIDE.values(), ids=BESIDE)
+def test_whatever_a_function_reaches_counts(tmp_path, cell):
+    one, same, other = (own_code.read_own_code(define(tmp_path, cell.format(n))) for n in (1, 1, 2))
+    assert configs.make_key(one) == configs.make_key(same) != configs.make_key(other)
+
+
+def test_function_of_a_file_beside_counts_and_locals_and_unset_variables_do_not(
+    tmp_path, monkeypatch
+):
+    cell = "import beside\nx = {}\ndef own():\n    x = 1\n    return beside.weigh(x)"
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = []
+    for factor, local in ((1, 1), (1, 2), (2, 2)):
+        (tmp_path / "beside.py").write_text(f"def weigh(x):\n    return {factor} * x\n")
+        monkeypatch.delitem(sys.modules, "beside", raising=False)
+        importlib.invalidate_caches()
+        keys.append(own_code.read_own_code(define(tmp_path, cell.format(local))))
+    assert keys[0] == keys[1] != keys[2]
+
+    def enclose():
+        def build():
+            return unset
+
+        if not keys:
+            unset = 1
+        return build
+
+    assert own_code.read_own_code(enclose())
+
+
+def test_key_of_code_is_the_same_in_every_process(tmp_path):
+    script = (
+        "import sys, keras, functools; from lib.models import configs, own_code\n"
+        "names = {'b', 'a', 'c'}\n"
+        "f = [\n    lambda x: [y for y in x if y in {'p', 'q', 'r'}\n"
+        "      and (lambda z: z)(y) in names]]\n"
+        "model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])\n"
+        "model.set_weights([w * 0 for w in model.get_weights()])\n"
+        "model.compile('adam', lambda y, p: y - p, metrics=['accuracy'])\n"
+        "print(configs.make_key(configs.describe_training(model, f)))\n"
+    )
+    keys = set()
+    for seed in ("1", "2"):
+        (tmp_path / f"{seed}.py").write_text(script)
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)}
+        command = [sys.executable, str(tmp_path / f"{seed}.py")]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        keys.add(run.stdout)
+    assert len(keys) == 1
 
 
 LAYER = """
@@ -431,6 +535,17 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(prepared, layer,
     with pytest.raises(ValueError, match=f"own can't be saved: {word} is code"):
         training.train(build, batches, prepared, DESCRIPTION | {"EPOCHS": 1}, [3])
     assert not list(prepared.results.glob("checkpoints/*"))
+
+
+def test_callbacks_that_change_a_training_and_a_history_without_accuracy_are_refused(prepared):
+    with pytest.raises(ValueError, match="EarlyStopping changes a training"):
+        train_tiny(prepared, callbacks=[keras.callbacks.EarlyStopping()])
+    with pytest.raises(ValueError, match='Compile tiny with metrics=."accuracy"'):
+        train_tiny(prepared, metrics=None)
+    seen = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    train_tiny(prepared, 2, callbacks=[watch])
+    assert seen == [0, 1]
 
 
 def halve(x):
