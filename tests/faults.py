@@ -567,7 +567,8 @@ TESTED = {
         "what was made from something else is recognised",
         "models, checkpoints, pixels and runs of other pictures or settings",
         "replaced or older_loader or identity or another_split or changed_ "
-        "or same_training or starting_weights or trained_anew or another_architecture",
+        "or same_training or first_weights or trained_anew or trains_anew or another_architecture "
+        "or reaches or of_a_file_beside",
     ),
 }
 # Promises whose faults are counted: how many, and what injects them.

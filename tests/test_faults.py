@@ -260,7 +260,7 @@ def train_deterministically(ws, seed, reverse, cores):
     os.cpu_count = lambda: cores
     machine.set_seed(seed, deterministic=True)
     prepare_and_split(ws, seed=seed)
-    model, _ = train_tiny(ws, epochs=2)
+    model = train_tiny(ws, epochs=2, DETERMINISTIC=True).model
     _, validation = generators.pair(ws, 8, 5, seed=0)
     _, y_prob = classify.predict_batches(model, validation)
     with storage.whole_file(ws.file("outcome.npz")) as part:
