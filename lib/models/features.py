@@ -41,7 +41,8 @@ def cached_features(extractor, images: Selection, ws, fused=None) -> Selection:
     could not be written; a ValueError where some are no finite numbers.
     """
     # Of networks without own code the key is that of the model alone.
-    key = make_key(extractor, *read_own_code(extractor))
+    layers = [layer for layer in list_layers(extractor) if not isinstance(layer, keras.Model)]
+    key = make_key(extractor, *read_own_code(*layers))
     store = open_store(ws.scratch, f"features_{key}", np.float32, extractor.output_shape[1:])
     # Whoever comes second finds all that the first has made.
     with lock(store.folder.with_suffix(".lock")):
