@@ -15,7 +15,7 @@ import numpy as np
 
 # Folders of code that others wrote: of packages, and of Python itself.
 LIBRARIES = {"site-packages", "dist-packages", Path(sysconfig.get_paths()["stdlib"]).name}
-SIMPLE = (str, bytes, int, float, complex, type(None), np.generic)
+SIMPLE = (str, bytes, int, float, complex, np.generic)
 # What holds functions, and where.
 HOLDERS = {
     MethodType: ["__func__", "__self__"],
@@ -41,7 +41,7 @@ def read_own_code(*roots) -> list:
             parts.append(repr(value))
         elif isinstance(value, np.ndarray):
             parts.append(repr(value.tolist()) if value.dtype == object else value)
-        elif id(value) not in seen:
+        elif value is not None and id(value) not in seen:
             seen[id(value)] = value
             waiting += _look_into(value, parts)
     return parts
