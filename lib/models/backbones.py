@@ -136,7 +136,7 @@ def _load_weights(model: keras.Model, file: str | None) -> str:
         model.load_weights(path)
     except Exception as error:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        remedy = f"Of SHA-256 {digest}: get {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
+        remedy = f"SHA-256 {digest}: download {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
         raise ValueError(f"WEIGHTS: {path} does not fit {model.name}: {error} {remedy}") from error
     return path.name
 
