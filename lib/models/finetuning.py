@@ -65,8 +65,7 @@ def find_stages(model: keras.Model) -> list[Stage]:
     holds all blocks. Each weight is in one stage, but for those that scale pixels.
     """
     with flatten(find_parts(model)[0]) as (_, steps):
-        pass
-    sides = [_find_side(*step) for step in steps]
+        sides = [_find_side(*step) for step in steps]
     # The largest side of any maps from here on.
     largest = np.maximum.accumulate(sides[::-1])[::-1]
     stages, side = [Stage((), [], [])], np.inf
@@ -84,9 +83,8 @@ def find_stages(model: keras.Model) -> list[Stage]:
 
 def _find_side(layer, output) -> int:
     # Of maps; what padding adds says nothing of how large they are.
-    return (
-        output.shape[1] if len(output.shape) == 4 and "Padding" not in type(layer).__name__ else 0
-    )
+    is_padding = "Padding" in type(layer).__name__
+    return output.shape[1] if len(output.shape) == 4 and not is_padding else 0
 
 
 def _open_blocks(layer) -> list[tuple]:

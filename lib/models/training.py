@@ -93,8 +93,7 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
     epochs, how = parameters["EPOCHS"], parameters.get("CLASS_WEIGHTS", "none")
     weights = generators.weigh_classes(batches[0].y_true, batches[0].num_classes, how)
     parts = [TRAINING_VERSION, identify_set(ws), model, *configs.describe_training(model, build)]
-    parts += [epochs, weights]
-    parts += [*(parameters.get(each) for each in ("SEED", "DETERMINISTIC"))]
+    parts += [epochs, weights, parameters.get("SEED"), parameters.get("DETERMINISTIC")]
     key = configs.make_key(*parts, *(each for part in batches for each in part.describe()))
     path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
     # Where there is one, the same training was begun anew, and goes on.
