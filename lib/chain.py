@@ -17,7 +17,7 @@ import papermill
 import yaml
 
 from lib import cluster, runner, storage, workspace
-from lib.judging import report
+from lib.evaluation import report
 from lib.parameters import check_cluster, check_parameters, suggest
 
 BEYOND = ("05", "06", "07")  # these run where they are asked for

@@ -101,7 +101,7 @@ def _list_files(places: list[str]) -> list[str]:
 
 def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.judging import conformal, strangers
+    from lib.evaluation import conformal, strangers
     from lib.models import classify, resemblance
 
     model, metadata = classify.load_classifier(options.model)

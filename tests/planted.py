@@ -22,7 +22,7 @@ from lib import workspace
 from lib.data import pixels, split
 from lib.data.listing import label_by_folder
 from lib.data.table import find_used
-from lib.judging import audit
+from lib.evaluation import audit
 from lib.storage import read_table
 
 KINDS = ("crop", "mirror", "turn")

@@ -73,7 +73,7 @@ for index in range(min(1000, len(batches))):
     batches[index]
 """,
     "metrics: `evaluate`, 10 classes": """
-from lib.judging import metrics
+from lib.evaluation import metrics
 rng = np.random.default_rng(0)
 y_true = np.arange(count) % 10
 y_prob = rng.dirichlet(np.full(10, 0.3), count)

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
 
-from lib.judging import calibration, claims, comparisons, intervals, metrics, wording
+from lib.evaluation import calibration, claims, comparisons, intervals, metrics, wording
 
 SCORES = """top1 top3 average_per_class macro_f1 weighted_f1 kappa roc_auc pr_auc nll brier
 overconfidence ece""".split()

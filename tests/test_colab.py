@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from lib import badges, storage, workspace
 from lib.data import pictures
 from lib.data.labels import list_named_pictures
-from lib.judging import galleries
+from lib.evaluation import galleries
 from lib.models import gradcam, saved, training
 
 ROOT = workspace.REPOSITORY

@@ -21,9 +21,9 @@ data.demo data.colours data.jpegs data.pictures data.quality data.table data.lis
 data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators
 models.own_code models.pooling models.configs models.saved models.checkpoints models.training models.fuse models.presets models.backbones models.origins models.features models.resemblance
 models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify
-judging.intervals judging.calibration judging.conformal judging.strangers judging.metrics judging.comparisons judging.neighbours judging.audit
-judging.wording judging.contests
-judging.claims judging.answers judging.lettering judging.figures judging.galleries judging.report judging.cards predict runner chain""".split()
+evaluation.intervals evaluation.calibration evaluation.conformal evaluation.strangers evaluation.metrics evaluation.comparisons evaluation.neighbours evaluation.audit
+evaluation.wording evaluation.contests
+evaluation.claims evaluation.answers evaluation.figure_text evaluation.figures evaluation.galleries evaluation.report evaluation.card predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",
@@ -59,8 +59,8 @@ def test_there_are_the_known_notebooks_and_the_known_rooms():
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
 
 
-def test_rooms_but_of_judging_have_at_most_170_lines():
-    for path in (path for path in (ROOT / "lib").rglob("*.py") if path.parent.name != "judging"):
+def test_rooms_but_of_evaluation_have_at_most_170_lines():
+    for path in (path for path in (ROOT / "lib").rglob("*.py") if path.parent.name != "evaluation"):
         count = len(path.read_text(encoding="utf-8").splitlines())
         assert count <= 170, f"{path.name} has {count} lines: a room with two topics?"
 
@@ -144,7 +144,7 @@ def list_imports(tree):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             # `from lib.data import pixels` names a room, `from lib.data.store import Store` a part.
-            joined = node.module in ("lib", "lib.data", "lib.models", "lib.judging")
+            joined = node.module in ("lib", "lib.data", "lib.models", "lib.evaluation")
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from names if joined else [node.module]
 

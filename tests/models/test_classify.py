@@ -12,7 +12,7 @@ from keras import layers
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
-from lib.judging import conformal
+from lib.evaluation import conformal
 from lib.models import classify, saved, training
 from lib.models.temperature import apply_temperature
 from lib.storage import read_table

@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from lib import workspace
-from lib.judging import galleries, wording
+from lib.evaluation import galleries, wording
 from lib.models import gradcam
 
 SIZE, PATCH = 32, 8

@@ -9,7 +9,7 @@ from keras import layers
 
 from lib import predict
 from lib.data import pixels, split
-from lib.judging import strangers
+from lib.evaluation import strangers
 from lib.models import backbones, classify, configs, pooling, resemblance, saved, training
 from lib.models.features import cached_features
 from lib.storage import read_table

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from planted import draw_features, measure_ranking, plant_labels
 
-from lib.judging import audit, neighbours
+from lib.evaluation import audit, neighbours
 from lib.models import linear
 
 

@@ -5,8 +5,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lib.judging import calibration, comparisons, conformal, metrics
-from lib.judging.intervals import drop_lonely
+from lib.evaluation import calibration, comparisons, conformal, metrics
+from lib.evaluation.intervals import drop_lonely
 
 
 class Answers:

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
 from scipy.stats import norm, t
 
-from lib.judging.intervals import FEWEST, LEVEL, find_effect
+from lib.evaluation.intervals import FEWEST, LEVEL, find_effect
 
 # Draws of the permutation test, and what decides them.
 DRAWS, SEED = 2000, 0

@@ -6,8 +6,8 @@ import numpy as np
 import yaml
 
 from lib.data.split import read_split
-from lib.judging.claims import describe_calibration
-from lib.judging.wording import escape_text, write_score
+from lib.evaluation.claims import describe_calibration
+from lib.evaluation.wording import escape_text, write_score
 from lib.storage import whole_file
 
 SCORES = {"top1": "top-1 accuracy", "average_per_class": "average recall per class"}

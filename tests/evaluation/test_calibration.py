@@ -3,7 +3,7 @@ import pytest
 import simulations
 from scipy.special import softmax
 
-from lib.judging import calibration
+from lib.evaluation import calibration
 from lib.models.temperature import apply_temperature, fit_temperature
 
 

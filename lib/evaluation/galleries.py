@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.judging.lettering import measure, note_spelled, shorten, shorten_names
+from lib.evaluation.figure_text import measure, note_spelled, shorten, shorten_names
 
 # Up to this many rows, pictures are drawn large; up to that many, they are drawn at all.
 MOST_LARGE, MOST_ROWS = 20, 60

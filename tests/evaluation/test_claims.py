@@ -6,7 +6,7 @@ import pytest
 import simulations
 from test_comparisons import make_right
 
-from lib.judging import claims, comparisons, metrics, wording
+from lib.evaluation import claims, comparisons, metrics, wording
 
 
 def compare(right):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
-from lib.judging import cards, metrics
+from lib.evaluation import card, metrics
 from lib.models.temperature import apply_temperature
 
 CLASSES = [
@@ -57,7 +57,7 @@ def write(ws):
         mistakes = metrics.list_confusions(matrix, classes, 5)
         known = ABOUT | {"name": NAME, "label": NAME, "class_names": classes}
         known |= {"weights": "from scratch", "parameters": {}} | metadata
-        cards.write_card(ws, known, score, mistakes)
+        card.write_card(ws, known, score, mistakes)
         path = ws.results / f"models/{NAME}.md"
         _, head, text = re.split(r"^---$", path.read_text(encoding="utf-8"), maxsplit=2, flags=re.M)
         return (

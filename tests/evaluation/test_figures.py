@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lib.judging import calibration, figures, galleries, intervals, lettering, metrics
+from lib.evaluation import calibration, figure_text, figures, galleries, intervals, metrics
 
 ODD = [
     "a",
@@ -222,31 +222,31 @@ def test_every_figure_of_the_rooms_is_drawn_here():
 def test_shortened_names_stay_different_and_say_what_was_spelled():
     for inches in (0.8, 1.4, 2.5):
         names = name_classes(120, odd=True)
-        short = lettering.shorten_names(names, inches)
+        short = figure_text.shorten_names(names, inches)
         assert len(set(short)) == 120
-        assert max(lettering.measure(name, 9) for name in short) <= inches
-    assert lettering.shorten_names(["a", "b", "a"], 1) == ["a", "b", "a"]
-    assert lettering.shorten_names([ODD[2]], 2)[0].startswith("Echinoidea")
-    assert lettering.shorten_names([ODD[2]], 2)[0].endswith("urchins")
+        assert max(figure_text.measure(name, 9) for name in short) <= inches
+    assert figure_text.shorten_names(["a", "b", "a"], 1) == ["a", "b", "a"]
+    assert figure_text.shorten_names([ODD[2]], 2)[0].startswith("Echinoidea")
+    assert figure_text.shorten_names([ODD[2]], 2)[0].endswith("urchins")
 
 
 def test_letters_without_a_font_are_spelled_out_and_the_figure_says_so(monkeypatch):
-    monkeypatch.setattr(lettering, "find_font", lambda letter: letter.isascii())
+    monkeypatch.setattr(figure_text, "find_font", lambda letter: letter.isascii())
     spelled = [
-        lettering.spell(name) for name in ("강아지", "中国", "🐶!", "Ａé", "two\nlines", "ก")
+        figure_text.spell(name) for name in ("강아지", "中国", "🐶!", "Ａé", "two\nlines", "ก")
     ]
     assert spelled == ["gangaji", "[4E2D][56FD]", "[dog face]!", "Ae", "two lines", "kai"]
-    assert "spelled" in lettering.note_spelled(["dog", "中"])
-    assert lettering.note_spelled(["dog", "two\nlines"]) == ""
+    assert "spelled" in figure_text.note_spelled(["dog", "中"])
+    assert figure_text.note_spelled(["dog", "two\nlines"]) == ""
     split = pd.DataFrame({"label": ["中", "中"], "part": ["train", "validation"]})
     axes = figures.class_balance(split).axes[0]
     assert axes.get_yticklabels()[0].get_text() == "[4E2D]" and "spelled" in axes.get_xlabel()
 
 
 def test_a_font_that_draws_boxes_is_no_font():
-    assert lettering.find_font("a") == lettering.find_font("д") == "DejaVu Sans"
+    assert figure_text.find_font("a") == figure_text.find_font("д") == "DejaVu Sans"
     # Nobody has drawn this private letter; the font of last resort has a box for it.
-    assert lettering.find_font("\ue123") == ""
+    assert figure_text.find_font("\ue123") == ""
 
 
 def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():
@@ -379,7 +379,7 @@ def test_names_with_dollars_are_no_formulas():
 
 @pytest.mark.parametrize("room", ["figures", "galleries"])
 def test_each_room_alone_shows_names_as_they_are(room):
-    code = f"from lib.judging import {room}\nimport matplotlib\nprint(matplotlib.rcParams)"
+    code = f"from lib.evaluation import {room}\nimport matplotlib\nprint(matplotlib.rcParams)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "text.parse_math: False" in told.stdout and "font.family: ['DejaVu Sans']" in told.stdout
 
@@ -396,13 +396,13 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
 
 @pytest.mark.parametrize(("low", "high"), [(1.9, 5.5), (2.05, 5.2), (180, 530), (1, 1e9)])
 def test_a_logarithmic_axis_has_one_to_five_ticks(low, high):
-    ticks = lettering.choose_ticks(low, high)
+    ticks = figure_text.choose_ticks(low, high)
     assert 1 <= len(ticks) <= 5 and all(low < tick < high for tick in ticks)
 
 
 @pytest.mark.parametrize("factor", [1.7, 10, 1e5])
 def test_logarithmic_axis_anywhere_has_one_to_five_round_ticks(factor):
     for middle in np.logspace(-3, 9, 2000):
-        ticks = lettering.choose_ticks(middle / factor, middle * factor)
+        ticks = figure_text.choose_ticks(middle / factor, middle * factor)
         assert 1 <= len(ticks) <= 5
         assert {f"{tick:.0e}"[0] for tick in ticks} <= set("1235")

@@ -3,7 +3,7 @@ import pytest
 import simulations
 from scipy.stats import binomtest, fisher_exact
 
-from lib.judging import comparisons
+from lib.evaluation import comparisons
 
 
 def make_right(*pattern):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from lib.judging import calibration, intervals
+from lib.evaluation import calibration, intervals
 
 # With fewer pictures in the wrong place no interval of ROC AUC holds often enough.
 FEWEST_MISPLACED = 2

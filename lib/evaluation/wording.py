@@ -2,7 +2,7 @@
 
 import re
 
-from lib.judging.intervals import LEVEL
+from lib.evaluation.intervals import LEVEL
 
 
 def write_p(p_value: float) -> str:

@@ -10,8 +10,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from lib.judging import lettering
-from lib.judging.lettering import note_spelled, shorten, shorten_names
+from lib.evaluation import figure_text
+from lib.evaluation.figure_text import note_spelled, shorten, shorten_names
 
 # Up to this many classes, the cells of a matrix carry numbers, and its classes names.
 MOST_NUMBERED, MOST_NAMED = 20, 30
@@ -22,7 +22,7 @@ def class_balance(split: pd.DataFrame) -> Figure:
     """Draw how many pictures (columns label, part) each class has in each part, largest first."""
     counts = pd.crosstab(split.label, split.part)[["train", "validation"]]
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    figure, axes, rows = lettering.open_rows(list(counts.index), 0.3)
+    figure, axes, rows = figure_text.open_rows(list(counts.index), 0.3)
     shown, places = counts.loc[list(rows)], list(rows.values())
     axes.barh(places, shown.train, color=TRAINING, label="train")
     options = dict(left=shown.train, color=VALIDATION, label="validation")
@@ -31,7 +31,7 @@ def class_balance(split: pd.DataFrame) -> Figure:
     axes.bar_label(bars, texts, padding=4, fontsize=9)
     axes.set(xlim=(0, shown.sum(axis=1).max() * 1.2), xlabel=f"pictures{note_spelled(rows)}")
     axes.set_title(f"{len(split):,} usable pictures in {len(counts)} classes")
-    lettering.add_legend(figure, axes)
+    figure_text.add_legend(figure, axes)
     return figure
 
 
@@ -68,7 +68,7 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
             axes.set(title=f"{label}: {metric}", xlabel="epoch", ylabel=metric)
             axes.xaxis.get_major_locator().set_params(integer=True)
         line[0].set_ylim(0, 1)
-    lettering.add_legend(figure, grid[0, 0])
+    figure_text.add_legend(figure, grid[0, 0])
     return figure
 
 
@@ -104,7 +104,7 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
     """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
     recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()}).astype(float)
     order = recall.mean(axis=1).sort_values(kind="stable").index
-    figure, axes, rows = lettering.open_rows(list(order), 0.14 * len(scores) + 0.14)
+    figure, axes, rows = figure_text.open_rows(list(order), 0.14 * len(scores) + 0.14)
     step = 0.8 / len(scores)
     for position, (label, score) in enumerate(scores.items()):
         values = recall.loc[list(rows), label].to_numpy()
@@ -115,7 +115,7 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
         axes.errorbar(values, places, xerr=reach, fmt="o", ms=4, lw=1, label=label)
     axes.set(xlim=(-0.02, 1.02), xlabel=f"recall, with 95 % interval{note_spelled(rows)}")
     axes.set_title(f"Recall by class and model, n = {score['n']:,}")
-    lettering.add_legend(figure, axes)
+    figure_text.add_legend(figure, axes)
     return figure
 
 
@@ -154,11 +154,11 @@ def accuracy_against_cost(costs: pd.DataFrame) -> Figure:
             axes.plot([row[name]] * 3, heights, f"{marker}-", markevery=[1], ms=8, label=label)
         low, high = costs[name].min() / 1.7, costs[name].max() * 1.7
         axes.set(xscale="log", xlabel=name, xlim=(low, high), ylim=(0, 1))
-        axes.set_xticks(lettering.choose_ticks(low, high))
+        axes.set_xticks(figure_text.choose_ticks(low, high))
         axes.minorticks_off()
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     panels[0].set_ylabel("top-1 accuracy, 95 % interval")
-    lettering.add_legend(figure, panels[0])
+    figure_text.add_legend(figure, panels[0])
     return figure
 
 
@@ -167,7 +167,7 @@ def ways_of_training(runs: pd.DataFrame, ways: pd.DataFrame) -> Figure:
 
     `runs` is as `Answers.list_runs` has it, `ways` as `comparisons.compare_ways` has it.
     """
-    figure, axes, _ = lettering.open_rows(list(ways.index), 0.6)
+    figure, axes, _ = figure_text.open_rows(list(ways.index), 0.6)
     places = ways.index.get_indexer(runs.way) - 0.15
     axes.plot(runs.top1, places, "o", ms=7, mfc="none", color=TRAINING)
     for place, row in enumerate(ways.itertuples()):

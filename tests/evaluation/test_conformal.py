@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from lib.judging import calibration, conformal
+from lib.evaluation import calibration, conformal
 
 
 def draw_answers(n, classes=10, groups=None, seed=0, strength=2.0, overconfidence=1.7):

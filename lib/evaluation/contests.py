@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lib.judging.comparisons import correct_tests
-from lib.judging.intervals import LEVEL, find_share_interval
-from lib.judging.wording import join_names
+from lib.evaluation.comparisons import correct_tests
+from lib.evaluation.intervals import LEVEL, find_share_interval
+from lib.evaluation.wording import join_names
 
 
 def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups=None):

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from lib.judging import intervals
+from lib.evaluation import intervals
 
 # Scores that are kept at most, and their digits.
 MOST, DIGITS = 1000, 4

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.judging import contests
+from lib.evaluation import contests
 
 
 def judge(accuracies, speeds, n=200, reasons=()):

@@ -5,7 +5,7 @@ import pytest
 import simulations
 from sklearn import metrics as expected
 
-from lib.judging import intervals, metrics
+from lib.evaluation import intervals, metrics
 
 CLASSES = ["bird", "frog", "newt", "shell"]
 Y_TRUE = np.array([0, 0, 0, 0, 1, 1, 2])  # no shell at all

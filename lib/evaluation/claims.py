@@ -3,9 +3,9 @@
 import pandas as pd
 from scipy.stats import kendalltau
 
-from lib.judging.comparisons import bound_difference, compare_pair
-from lib.judging.intervals import LEVEL
-from lib.judging.wording import join_names, write_bounds, write_p
+from lib.evaluation.comparisons import bound_difference, compare_pair
+from lib.evaluation.intervals import LEVEL
+from lib.evaluation.wording import join_names, write_bounds, write_p
 
 # A gap between confidence and accuracy that doesn't matter, and the epochs that make a trend.
 TOLERANCE, LAST = 0.05, 10

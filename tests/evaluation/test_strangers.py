@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.judging import strangers
+from lib.evaluation import strangers
 
 
 def draw_features(count, seed, centre=0.0):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.judging import answers
+from lib.evaluation import answers
 
 
 def make_about(name, weights="from scratch"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.judging import neighbours
+from lib.evaluation import neighbours
 
 
 @pytest.fixture

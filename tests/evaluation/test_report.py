@@ -20,8 +20,8 @@ from PIL import Image
 
 from lib import runner, workspace
 from lib.data import pixels
-from lib.judging import report
-from lib.judging.wording import escape_text
+from lib.evaluation import report
+from lib.evaluation.wording import escape_text
 from lib.models import saved, training
 from lib.storage import read_table
 
