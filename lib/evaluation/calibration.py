@@ -133,5 +133,5 @@ def judge_temperature(y_true, y_prob, groups=None) -> dict[str, float]:
     scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
     for when, judging in (("before", before), ("after", apply_temperature(before, temperature))):
         scores[f"nll_{when}"] = measure_loss(truth, judging)
-        scores[f"ece_{when}"] = find_ece(evaluation.max(axis=1), evaluation.argmax(axis=1) == truth)
+        scores[f"ece_{when}"] = find_ece(judging.max(axis=1), judging.argmax(axis=1) == truth)
     return scores
