@@ -1,4 +1,4 @@
-"""Run the notebooks one after the other with papermill, and make one report of what they show.
+"""Run the notebooks one after the other with papermill, and say where their report is.
 
 What an earlier run has finished is taken: after an interruption, run the same again.
 """
@@ -17,7 +17,6 @@ import papermill
 import yaml
 
 from lib import cluster, runner, storage, workspace
-from lib.evaluation import report
 from lib.parameters import check_cluster, check_parameters, suggest
 
 BEYOND = ("05", "06", "07")  # these run where they are asked for
@@ -56,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
-    """Run notebooks and make the report; errors as of `run_notebook` and `check_backbone`."""
+    """Run notebooks, and say where the report is; errors as of `run_notebook` and `check_backbone`."""
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if anew else ""
     (ws.scratch / "kernel.log").unlink(missing_ok=True)
@@ -66,8 +65,9 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
             os.environ[workspace.SCHEDULER] = cluster.connect(ws.cluster).scheduler.address
         check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
-    if written := report.write_report(ws):
-        print(f"report: {written}")
+    page = ws.results / "report.html"
+    if page.exists() and set(names) & {"08_evaluation", "09_random_images"}:
+        print(f"report: {page}")
 
 
 def check_backbone(ws, names: list[str], values: dict) -> None:

@@ -101,24 +101,27 @@ def _list_files(places: list[str]) -> list[str]:
 
 def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.evaluation import conformal, strangers
+    from lib.evaluation import conformal
     from lib.models import classify, resemblance
 
     model, metadata = classify.load_classifier(options.model)
-    names, says = metadata["class_names"], [_describe_probabilities(metadata)]
+    names, says, columns = metadata["class_names"], [_describe_probabilities(metadata)], {}
     if not 1 <= options.top <= len(names):
         raise ValueError(f"--top is {options.top}; the model can name 1 to {len(names)} classes.")
     if options.sets is not None:
-        scores = conformal.check_scores(metadata, options.model.with_suffix(".json"))
-        says.append(conformal.describe_sets(scores, options.sets))
+        sets = conformal.check_sets(metadata, options.model.with_suffix(".json"))
+        says.append(conformal.describe_sets(sets, options.sets))
     if options.strangers:
-        beside = options.model.with_suffix(".npz")
-        known, reason = resemblance.open_features(model, metadata, beside)
-        says.append(reason or strangers.describe_marks(known))
+        known = resemblance.open_features(model, metadata, options.model.with_suffix(".npz"))
+        marks = conformal.calibrate(known["distances"], known["groups"])
+        says.append(conformal.describe_marks(marks))
     print(*says, sep="\n", file=sys.stderr)
     y_prob, features, problems = classify.answer_files(model, Path(), files, options.strangers)
-    columns = conformal.write_sets(y_prob, names, scores, options.sets) if options.sets else {}
-    columns |= strangers.write_resemblance(features, known) if options.strangers else {}
+    if options.sets is not None:
+        columns |= conformal.write_sets(y_prob, names, sets, options.sets)
+    if options.strangers:
+        distances = resemblance.measure_distances(features, known["features"])
+        columns |= conformal.write_marks(distances, marks)
     shown = options.top, options.probabilities, columns
     return classify.list_answers(files, y_prob, problems, metadata, *shown)
 

@@ -75,11 +75,6 @@ class Workspace:
         with whole_file(self.file(name)) as part:
             part.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
-    def save_figure(self, figure, name: str) -> None:
-        """Write a matplotlib figure as `figures/<name>.png` of the results."""
-        with whole_file(self.file("figures", f"{name}.png")) as part:
-            figure.savefig(part, dpi=110, bbox_inches="tight", facecolor="white")
-
     def save_paths(self) -> Path:
         """Write these paths, without the cluster, as drive_paths.json of the results."""
         paths = {k: str(v) for k, v in asdict(self).items() if v and k != "cluster"}

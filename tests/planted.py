@@ -7,7 +7,7 @@ PYTHONPATH=. python tests/planted.py repeat PATHS_FILE MODEL
 `plant` writes FOLDER/train with class folders, and FOLDER/planted.csv (file,truth,source,kind);
 `measure` compares that with the tables which 07_label_audit has written into RESULTS. `repeat` takes
 the features that a model of PATHS_FILE keeps, changes 0, 5 and 20 % of the labels in memory, with
-several seeds, and tells how they are ranked and how many labels are called doubtful, rightly or not.
+several seeds, and tells how they are ranked, and how many of them and of all others `label?` marks.
 """
 
 import argparse
@@ -90,22 +90,20 @@ def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) ->
 def measure(folder: Path, results: Path) -> None:
     """Print what was found of what was planted."""
     planted, table = read_table(folder / "planted.csv"), read_table(results / "label_audit.csv")
-    table = table.reset_index(drop=True)
     wrong = np.flatnonzero(table.file.isin(planted.file[planted.kind == "label"]))
     precision, recall = measure_ranking(table["rank"].astype(int).to_numpy(), wrong)
     print(
-        f"{len(wrong)} wrong labels of {len(table)}: precision {precision:.3f}, recall in twice as many {recall:.3f}"
+        f"{len(wrong)} wrong labels of {len(table)}: precision {precision:.3f}, recall {recall:.3f}"
     )
-    called = table.finding.str.contains("label?", regex=False)
-    print(f"{called.sum()} labels called doubtful, {called[wrong].sum()} of them rightly")
+    marked = table.finding.str.contains("label?", regex=False).to_numpy()
+    print(f"label? marks {marked[wrong].sum()} of them and {np.delete(marked, wrong).sum()} others")
     groups = read_table(results / "groups.csv").set_index("file").group
     of_group = read_table(results / "pictures.csv").set_index("file").group
     source = dict(zip(planted.file, planted.source))
     copies = planted[planted.kind.isin(KINDS)]
     for kind, rows in copies.groupby("kind"):
-        found = (groups[rows.file].to_numpy() == groups[rows.source].to_numpy()) & (
-            groups[rows.file].to_numpy() != ""
-        )
+        own = groups[rows.file].to_numpy()
+        found = (own == groups[rows.source].to_numpy()) & (own != "")
         before = of_group[rows.file].to_numpy() == of_group[rows.source].to_numpy()
         print(f"{kind}: {found.mean():.3f} found, {before.mean():.3f} by their hashes already")
     flagged = table[table.finding.str.contains("copy?", regex=False)]
@@ -116,7 +114,7 @@ def measure(folder: Path, results: Path) -> None:
 
 
 def repeat(paths: Path, name: str, seeds: int) -> None:
-    """Print how planted labels are ranked, and how many are called doubtful."""
+    """Print how planted labels are ranked, and how many of them and of others are marked."""
     from lib.models import linear, pooling, saved
     from lib.models.features import cached_features
 
@@ -132,10 +130,10 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
             labels, planted = plant_labels(truth, share, seed)
             task = labels, len(class_names), groups, seed
             ranked = audit.rank_labels(linear.answer_held_out(features, *task)[0][0], labels)
-            called = np.flatnonzero(ranked.is_doubtful)
+            marked = ranked.is_doubtful.to_numpy()
             ranking = measure_ranking(ranked["rank"].to_numpy(), planted)
-            rows.append((*ranking, len(called), np.isin(called, planted).mean()))
-        columns = ["precision", "recall", "called", "rightly"]
+            rows.append((*ranking, marked[planted].sum(), np.delete(marked, planted).sum()))
+        columns = ["precision", "recall", "planted marked", "others marked"]
         means = pd.DataFrame(rows, columns=columns).mean().round(3)
         print(f"{share:.0%} planted, {len(planted)} labels, {seeds} seeds: {means.to_dict()}")
 

@@ -11,7 +11,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
 
-import keras
 import nbformat
 import numpy as np
 import pandas as pd
@@ -20,10 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from lib import badges, storage, workspace
-from lib.data import pictures
 from lib.data.labels import list_named_pictures
-from lib.evaluation import galleries
-from lib.models import gradcam, saved, training
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -308,46 +304,3 @@ def test_session_killed_in_the_third_epoch_goes_on_tomorrow_on_another_machine(s
     uninterrupted = pd.read_csv(results / "history/baseline_cnn.csv")
     columns = [name for name in history if name != "seconds"]
     assert history[columns].equals(uninterrupted[columns]) and len(history) == 4
-
-
-@pytest.fixture
-def page(prepared, monkeypatch):
-    """The page of 09 with one untrained model."""
-    pytest.importorskip("gradio", reason="gradio is not installed")
-    keras.utils.set_random_seed(3)
-    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]
-    model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")], name="tiny")
-    run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
-    metadata = {"notebook": "02", "weights": "from scratch", "image_size": 8}
-    with saved.save(model, run, prepared, "tiny", metadata):
-        pass
-    space = {"ws": prepared, "models": saved.list_models(prepared), "saved": saved}
-    space |= {"load": pictures.load, "galleries": galleries, "gradcam": gradcam, "np": np}
-    space["LAUNCH_DEMO"] = True
-    # An interactive front end, which is not held up by the page.
-    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
-    exec(find_source("09_random_images", "def ask_models"), space)
-    exec(find_source("09_random_images", "if LAUNCH_DEMO:"), space)
-    yield space["page"]
-    space["page"].close()
-
-
-def test_page_shows_what_the_models_say_about_a_dropped_picture(page, prepared, tmp_path):
-    browsers = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not shutil.which("chromium"):
-        pytest.skip("chromium is not installed")
-    with browsers.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        tab = browser.new_page(viewport={"width": 1200, "height": 900})
-        tab.goto(page.local_url)
-        tab.set_input_files("input[type=file]", prepared.train / "red/000.png")
-        tab.get_by_role("button", name="Submit").click()
-        tab.wait_for_selector(
-            ".gallery-item, .grid-wrap img, [data-testid=detailed-image], img.preview"
-        )
-        shown = tab.inner_text("body")
-        tab.screenshot(path=os.environ.get("PAGE_SCREENSHOT", tmp_path / "page.png"))
-        browser.close()
-    assert all(name in shown for name in ("tiny", "007", "NA", "red", "%"))

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import erf
 
 from lib.data.split import deal_folds
 from lib.evaluation import intervals
-from lib.models.temperature import TINY, apply_temperature, fit_temperature, measure_loss
+from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 
 # Bins of the expected calibration error, draws of its test, and what decides them.
 BINS, DRAWS, SEED = 15, 1000, 0
 
 
-def measure_calibration(y_true, y_prob, groups=None) -> dict:
+def measure_calibration(y_true, y_prob, groups) -> dict:
     """Measure how far the probabilities can be taken at their word; Args as `metrics.evaluate`.
 
     Returns:
@@ -21,33 +20,20 @@ def measure_calibration(y_true, y_prob, groups=None) -> dict:
         overconfidence: confidence minus accuracy; ece: expected calibration error, 0-1, the mean
         distance of accuracy from confidence over 15 bins (Guo et al. 2017), and ece_by_chance: what
         would be expected of it if every probability were right; calibration_p: the probability of
-        an ece as large in that case; `_interval` of nll, brier, overconfidence and ece, or None.
+        an ece as large in that case.
     """
     of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
     confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
-    losses = {
-        "nll": -np.log(np.maximum(of_truth, TINY)),
-        "brier": np.einsum("ij,ij->i", y_prob, y_prob) - 2 * of_truth + 1,
-        "overconfidence": confidence - right,
-    }
     p_value, by_chance = resample_calibration(confidence, right, groups)
-    count = len(y_true) if groups is None else len(np.unique(groups))
-    enough = count >= intervals.FEWEST and _has_both(right)
-    scores = {"confidence": float(confidence.mean())}
-    for name, values in losses.items():
-        bounds = intervals.find_mean_interval(values, groups, y_true) if enough else None
-        scores |= {name: float(values.mean()), f"{name}_interval": bounds}
-    bounds = None
-    if enough and count >= intervals.FEWEST_FOR_ECE:
-        low, high = bound_ece(confidence, right, groups)
-        bounds = [low if p_value < intervals.LEVEL else 0.0, high]
-    scores |= {"ece": find_ece(confidence, right), "ece_interval": bounds}
-    return scores | {"ece_by_chance": by_chance, "calibration_p": p_value}
-
-
-def _has_both(right) -> bool:
-    # Enough of right and of wrong answers to tell how they spread.
-    return min(right.sum(), (~right).sum()) >= intervals.FEWEST_MISTAKES
+    return {
+        "nll": measure_loss(y_true, y_prob),
+        "brier": float((np.einsum("ij,ij->i", y_prob, y_prob) - 2 * of_truth + 1).mean()),
+        "confidence": float(confidence.mean()),
+        "overconfidence": float((confidence - right).mean()),
+        "ece": find_ece(confidence, right),
+        "ece_by_chance": by_chance,
+        "calibration_p": p_value,
+    }
 
 
 def _find_bins(confidence):
@@ -60,40 +46,21 @@ def find_ece(confidence, right) -> float:
     return float(np.abs(gaps).sum() / len(right))
 
 
-def resample_calibration(confidence, right, groups=None) -> tuple[float, float]:
+def resample_calibration(confidence, right, groups) -> tuple[float, float]:
     """Test calibration by drawing which answers are right (resampling: Bröcker and Smith 2007).
 
     Pictures of a group are right or wrong together, the worst case. Return the share of draws with
     an ECE as large, and the mean ECE of the draws.
     """
     rng = np.random.default_rng(SEED)
-    if groups is None:
-        groups = np.arange(len(right))
     chances = (rng.random(groups.max() + 1)[groups] for _ in range(DRAWS))
     drawn = np.array([find_ece(confidence, chance < confidence) for chance in chances])
     as_large = (drawn >= find_ece(confidence, right) - 1e-12).sum()
     return float((1 + as_large) / (1 + DRAWS)), float(drawn.mean())
 
 
-def bound_ece(confidence, right, groups) -> list[float]:
-    """Return the interval of the ECE, its bias by chance removed.
-
-    In each bin the mean gap is nearly normal, so its size is a folded normal, of which the mean is
-    too large by a known amount (Leone, Nelson and Nottingham 1961). The variance is that of each
-    picture's gap, signed as its bin's.
-    """
-    n, bins, gap = len(right), _find_bins(confidence), confidence - right
-    sums, squares = np.bincount(bins, gap), np.bincount(bins, gap**2)
-    spread = np.sqrt(np.maximum(squares - sums**2 / n, 1e-12))
-    folded = spread * np.sqrt(2 / np.pi) * np.exp(-((sums / spread) ** 2) / 2)
-    folded += sums * erf(sums / spread / np.sqrt(2))
-    bias = (folded - np.abs(sums)).sum() / n
-    bounds = intervals.find_mean_interval(gap * np.sign(sums)[bins], groups)
-    return [float(max(bound - bias, 0)) for bound in bounds]
-
-
-def bin_confidences(y_true, y_prob, groups=None) -> pd.DataFrame:
-    """Group pictures by the probability of the answer, in bins of equal width.
+def bin_confidences(y_true, y_prob, groups) -> pd.DataFrame:
+    """Sort pictures by the probability of the answer into bins of equal width.
 
     Return one row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
     high (its Wilson 95 % interval), pictures.
@@ -101,19 +68,16 @@ def bin_confidences(y_true, y_prob, groups=None) -> pd.DataFrame:
     confidence, right = y_prob.max(axis=1).astype(float), y_prob.argmax(axis=1) == y_true
     bins, rows = _find_bins(confidence), []
     for chosen in (bins == number for number in np.unique(bins)):
-        members = None if groups is None else groups[chosen]
-        bounds = intervals.find_share_interval(right[chosen], members)
+        bounds = intervals.find_share_interval(right[chosen], groups[chosen])
         rows.append((confidence[chosen].mean(), right[chosen].mean(), *bounds, chosen.sum()))
     return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "pictures"])
 
 
-def split_halves(y_true, groups=None, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+def split_halves(y_true, groups, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
     """Divide pictures, but no group, into halves that have each class alike.
 
     Return two bool (n,): what is fitted on, and what is judged; of one group, the same twice.
     """
-    if groups is None:
-        groups = np.arange(len(y_true))
     if len(np.unique(groups)) == 1:
         every = np.ones(len(y_true), bool)
         return every, every
@@ -121,7 +85,7 @@ def split_halves(y_true, groups=None, seed: int = SEED) -> tuple[np.ndarray, np.
     return fitted, ~fitted
 
 
-def judge_temperature(y_true, y_prob, groups=None) -> dict[str, float]:
+def judge_temperature(y_true, y_prob, groups) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
     Returns:
@@ -131,7 +95,7 @@ def judge_temperature(y_true, y_prob, groups=None) -> dict[str, float]:
     fitted, judged = split_halves(y_true, groups)
     temperature = fit_temperature(y_true[fitted], y_prob[fitted])
     scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
-    for when, judging in (("before", before), ("after", apply_temperature(before, temperature))):
-        scores[f"nll_{when}"] = measure_loss(truth, judging)
-        scores[f"ece_{when}"] = find_ece(judging.max(axis=1), judging.argmax(axis=1) == truth)
+    for when, given in (("before", before), ("after", apply_temperature(before, temperature))):
+        scores[f"nll_{when}"] = measure_loss(truth, given)
+        scores[f"ece_{when}"] = find_ece(given.max(axis=1), given.argmax(axis=1) == truth)
     return scores

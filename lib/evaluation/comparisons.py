@@ -10,39 +10,33 @@ from scipy.stats import norm, t
 
 from lib.evaluation.intervals import FEWEST, LEVEL, find_effect
 
-# Draws of the permutation test, and what decides them.
-DRAWS, SEED = 2000, 0
-# Quantiles to integrate over, denser at the ends, and their weights.
+# Quantiles to integrate over, denser at both ends, and their weights.
 STEPS = np.linspace(-6, 6, 97)
 QUANTILES, WEIGHTS = norm.cdf(STEPS), norm.pdf(STEPS) / norm.pdf(STEPS).sum()
 
 
-def compare_pairs(right: dict[str, np.ndarray], y_true, groups=None) -> pd.DataFrame:
+def compare_pairs(right: dict[str, np.ndarray], groups) -> pd.DataFrame:
     """Compare each pair of models, best first.
 
     Args:
         right: model label to bool (n,), whether it is right on each picture.
-        y_true, groups: as in `metrics.evaluate`.
+        groups: int (n,), as in `intervals`.
 
     Returns:
         One row a pair: model, other, difference, low, high, p_value (`compare_pair`), p_holm (the
         same, corrected for the number of pairs after Holm 1979, so that any false claim among them
         is as rare as the level says), n. The interval of a pair has the level of its step in Holm's
         procedure (Serlin 1993), so it excludes 0 exactly if p_holm is below the level.
-        balanced_difference, balanced_p, balanced_holm: of the average per class (`swap_labels`).
     """
     ordered = sorted(right, key=lambda label: -right[label].mean())
     pairs = list(itertools.combinations(ordered, 2))
-    tests = [compare_pair(right[a], right[b], groups) for a, b in pairs]
-    corrected, levels = correct_tests([p_value for _, p_value in tests])
-    rows = []
-    for (a, b), (difference, p_value), p_holm, level in zip(pairs, tests, corrected, levels):
-        bounds = bound_difference(right[a], right[b], groups, level)
-        balanced = swap_labels(right[a], right[b], y_true, groups)
-        rows.append((a, b, difference, *bounds, p_value, p_holm, len(y_true), *balanced))
-    columns = "model other difference low high p_value p_holm n balanced_difference balanced_p"
-    table = pd.DataFrame(rows, columns=columns.split())
-    return table.assign(balanced_holm=correct_tests(table.balanced_p)[0])
+    rows = [(a, b, *compare_pair(right[a], right[b], groups)) for a, b in pairs]
+    table = pd.DataFrame(rows, columns=["model", "other", "difference", "p_value"])
+    corrected, levels = correct_tests(table.p_value)
+    bounds = [bound_difference(right[a], right[b], groups, k) for (a, b), k in zip(pairs, levels)]
+    table[["low", "high"]] = np.reshape(bounds, (-1, 2))
+    table = table.assign(p_holm=corrected, n=len(groups))
+    return table[["model", "other", "difference", "low", "high", "p_value", "p_holm", "n"]]
 
 
 def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
@@ -59,14 +53,14 @@ def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
     return corrected, levels
 
 
-def compare_pair(right_a, right_b, groups=None) -> tuple[float, float]:
+def compare_pair(right_a, right_b, groups) -> tuple[float, float]:
     """Return the accuracy of a minus that of b, and the exact p-value (McNemar 1947)."""
     only_a, only_b, _ = _count_cells(right_a, right_b, groups)
     tails = betainc(only_a, only_b + 1, 0.5), betainc(only_b, only_a + 1, 0.5)
     return float(np.mean(right_a) - np.mean(right_b)), float(min(2 * min(tails), 1))
 
 
-def bound_difference(right_a, right_b, groups=None, level: float = LEVEL) -> tuple[float, float]:
+def bound_difference(right_a, right_b, groups, level: float = LEVEL) -> tuple[float, float]:
     """Return the interval of the difference (Fay and Lumbard 2021).
 
     It excludes 0 exactly if the p-value of `compare_pair` is below `level`.
@@ -87,39 +81,30 @@ def _find_bound(a: float, b: float, n: float, level: float) -> float:
     # The lower bound melds those of Clopper and Pearson of two shares: of the pictures that the
     # models differ on, and of those among them that only the first model is right on.
     differ, same = a + b, max(n - a - b, 1e-9)
-    few = np.maximum(betaincinv(differ, same + 1, QUANTILES), 1e-12)
-    many = betaincinv(differ + 1, same, QUANTILES)
 
     def chance(bound):
-        shares = (1 + bound / (few if bound > 0 else many)) / 2
-        return WEIGHTS @ betainc(a, b + 1, np.clip(shares, 0, 1)) - level / 2
+        if bound > 0:
+            return 1 - level / 2 - _find_tail(bound, (b + 1, a), (differ, same + 1))
+        return _find_tail(-bound, (a, b + 1), (differ + 1, same)) - level / 2
 
-    return float(brentq(chance, -1, 1)) if chance(-1) < 0 else -1.0
-
-
-def swap_labels(right_a, right_b, y_true, groups=None) -> tuple[float, float]:
-    """Test the difference of two averages per class by swapping the models' answers at random.
-
-    Were the models alike, the two answers to a picture (or group) could as well be swapped: a
-    paired permutation test (Fisher 1935). Return the average of a minus that of b, and the p-value.
-    """
-    support = np.bincount(y_true)
-    weights = 1 / support[y_true] / (support > 0).sum()
-    shares = weights * (np.asarray(right_a, int) - np.asarray(right_b, int))
-    sums = shares if groups is None else np.bincount(groups, shares)
-    observed, sums = abs(shares.sum()), sums[sums != 0]
-    rng = np.random.default_rng(SEED)
-    drawn = [abs(sums @ (2 * rng.integers(0, 2, len(sums)) - 1)) for _ in range(DRAWS)]
-    as_large = np.sum(np.array(drawn) >= observed - 1e-12)
-    return float(shares.sum()), float((1 + as_large) / (1 + DRAWS))
+    ends = (0, 1) if chance(0) < 0 else (-1, 0)
+    return float(brentq(chance, *ends, xtol=1e-9))
 
 
-def compare_ways(right: dict, groups=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _find_tail(size: float, wrong, differing) -> float:
+    # The chance that differing * (1 - 2 * wrong) is above size, for shares with these two beta
+    # distributions. Only where it can be is integrated over, so that no step is jumped across.
+    most = betainc(*wrong, (1 - size) / 2)
+    gaps = np.maximum(1 - 2 * betaincinv(*wrong, most * QUANTILES), max(size, 1e-12))
+    return most * (WEIGHTS @ (1 - betainc(*differing, size / gaps)))
+
+
+def compare_ways(right: dict, groups) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare ways of training, of each of which there are runs that differ in the seed alone.
 
     Args:
         right: way to {seed: bool (n,), whether that run is right on each picture}.
-        groups: as in `metrics.evaluate`.
+        groups: int (n,), as in `intervals`.
 
     Returns:
         ways: index way; columns runs, mean, lowest, highest (top-1 of the runs), low, high
@@ -130,20 +115,19 @@ def compare_ways(right: dict, groups=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     runs = {way: pd.DataFrame(seeds).astype(float) for way, seeds in right.items()}
     rows = []
-    for way, table in runs.items():
+    for table in runs.values():
         mean, low, high = bound_mean(table, groups, LEVEL, 0)
-        tops = table.mean()
-        rows.append((way, len(tops), mean, tops.min(), tops.max(), low, high, len(table)))
-    columns = ["way", "runs", "mean", "lowest", "highest", "low", "high", "n"]
-    ways = pd.DataFrame(rows, columns=columns).set_index("way")
+        rows.append(
+            (table.shape[1], mean, *table.mean().agg(["min", "max"]), low, high, len(table))
+        )
+    columns = ["runs", "mean", "lowest", "highest", "low", "high", "n"]
+    ways = pd.DataFrame(rows, index=pd.Index(runs, name="way"), columns=columns)
     ordered = ways["mean"].sort_values(ascending=False, kind="stable").index
     pairs = itertools.combinations(ordered, 2)
-    gaps = {(a, b): (runs[a] - runs[b]).dropna(axis=1) for a, b in pairs}
-    gaps = {pair: table for pair, table in gaps.items() if table.shape[1] > 1}
-    rows = [
-        (*pair, *bound_mean(table, groups, LEVEL / len(gaps), -1), table.shape[1], len(table))
-        for pair, table in gaps.items()
-    ]
+    gaps = [(a, b, (runs[a] - runs[b]).dropna(axis=1)) for a, b in pairs]
+    gaps = [(a, b, gap) for a, b, gap in gaps if gap.shape[1] > 1]
+    level = LEVEL / max(len(gaps), 1)
+    rows = [(a, b, *bound_mean(gap, groups, level, -1), *gap.shape[::-1]) for a, b, gap in gaps]
     columns = ["way", "other", "difference", "low", "high", "runs", "n"]
     return ways, pd.DataFrame(rows, columns=columns)
 
@@ -161,10 +145,8 @@ def bound_mean(table: pd.DataFrame, groups, level: float, least: int) -> tuple:
     """
     (n, runs), of_each = table.shape, table.mean()
     mean = of_each.mean()
-    residuals = table - mean
-    if groups is not None:
-        residuals = residuals.groupby(groups).sum()
-    residuals, count = residuals.to_numpy(), len(residuals)
+    residuals = (table - mean).groupby(groups).sum().to_numpy()
+    count = len(residuals)
     if runs < 2 or count < FEWEST or not residuals.any():
         return mean, np.nan, np.nan
     of_pictures = (residuals.mean(axis=1) ** 2).sum() / n**2 * count / (count - 1)

@@ -1,133 +1,132 @@
-"""Answer sets: which classes to name so that the truth is among them as often as asked.
+"""Conformal p-values: how strange something is, beside pictures that taught the model nothing.
 
-Split conformal sets (Vovk et al. 2005; Lei et al. 2018): a class belongs to a set if it is at least as
-probable as the true class was to all but a few of the calibrating pictures. The score, one minus the
-probability of a class, gives the smallest sets on average (Sadinle, Lei and Wasserman 2019); adaptive
-sets (Romano, Sesia and Candès 2020) serve hard classes better and are larger. The probabilities are the
-model's own: scaled ones were fitted on the pictures that calibrate, which would spoil the promise.
-Nothing is drawn at random, so that a picture always gets the same set; ties only add classes.
+Answer sets hold every class that is not too strange (Vovk et al. 2005), and a picture that is strange
+itself is marked (Bates et al. 2023).
 """
 
 import json
-import math
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
-from lib.evaluation import intervals
+from lib.evaluation import calibration, intervals
 
-# Scores that are kept at most, and their digits.
-MOST, DIGITS = 1000, 4
+# A picture whose p-value is below the first is given the second.
+RARE, NOTE = 0.01, "unlike anything trained on"
 
 
-def keep_scores(y_true, y_prob, groups=None) -> dict:
-    """Keep how probable the truth was to a model, from which sets of any coverage follow.
+def calibrate(strangeness, groups) -> dict:
+    """Keep how strange calibrating pictures are, float32 (n,), in groups, int (n,), that count once.
 
-    Args: of the calibrating pictures.
-        y_true: int (n,), positions of the classes.
-        y_prob: float (n, classes), the model's own probabilities.
-        groups: as in `intervals`; each counts as one picture (Lee, Barber and Willett 2023).
-
-    Returns:
-        pictures: how many there are; scores: probabilities of the true class, the highest first, of
-        which the k-th of m is reached by k/m of the pictures. They are rounded down, and 1,000 at
-        most: both can only add classes.
+    Returns pictures: how many groups there are; grouped: whether any has several pictures; scores: up
+    to 1,000 levels, ascending; k of m have k/m of the groups at or below them, so that no p-value is
+    smaller than it would be from all n (of groups: Lee, Barber and Willett 2023).
     """
-    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
-    if groups is None:
-        groups = np.arange(len(y_true))
-    _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.argsort(-of_truth, kind="stable")
-    reached, kept = np.cumsum(1 / sizes[places[order]]), min(len(order), MOST)
-    levels = np.arange(1, kept + 1) * len(sizes) / kept
-    chosen = of_truth[order][np.searchsorted(reached, levels - 1e-9)]
-    digits = DIGITS - 1 - np.floor(np.log10(np.maximum(chosen, np.finfo(np.float32).tiny)))
-    return {"pictures": len(sizes), "scores": (np.floor(chosen * 10**digits) / 10**digits).tolist()}
+    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order, kept = np.argsort(strangeness), min(len(members), 1000)
+    reached, levels = np.cumsum(1 / sizes[members[order]]), np.arange(1, kept + 1) / kept
+    scores = strangeness[order][np.searchsorted(reached / reached[-1], levels - 1e-9)]
+    # The shortest decimals that are the same float32 again.
+    scores = [float(str(score)) for score in scores]
+    return {"pictures": len(sizes), "grouped": len(sizes) < len(members), "scores": scores}
 
 
-def check_scores(metadata: dict, file) -> dict:
-    """Return what `keep_scores` kept in a model's JSON.
+def find_p_values(kept: dict, strangeness) -> np.ndarray:
+    """Return (1 + groups as strange or stranger) / (1 + groups) of each value, float32; NaN of NaN."""
+    scores = np.array(kept["scores"], np.float32)
+    below = np.searchsorted(scores, strangeness) / len(scores)
+    p_values = (1 + kept["pictures"] * (1 - below)) / (1 + kept["pictures"])
+    return np.where(np.isnan(strangeness), np.nan, p_values)
 
-    Raises:
-        ValueError: 08 has not judged the model, or the key is damaged; `file` is named.
-    """
-    kept = metadata.get("answer_sets")
-    if kept is None:
-        raise ValueError(f'{file} has no "answer_sets": run 08_evaluation, which calibrates them.')
+
+def check_sets(metadata: dict, file) -> dict:
+    """Return what `calibrate` kept in a model's JSON, `file`; a ValueError where that is damaged."""
     try:
-        scores, pictures = np.array(kept["scores"], float), kept["pictures"]
-        fits = isinstance(pictures, int) and pictures > 0 and len(scores) <= MOST
-        fits = fits and 0 <= scores[-1] <= scores[0] <= 1 and (np.diff(scores) <= 0).all()
-    except (IndexError, KeyError, TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise ValueError(f'{file}: "answer_sets" is damaged: run 08_evaluation again.')
+        kept = metadata["answer_sets"]
+        scores, intact = kept["scores"], kept["pictures"] > 0 and "grouped" in kept
+        intact = intact and scores and all(a <= b for a, b in pairwise([-1, *scores, 0]))
+    except (KeyError, TypeError):
+        intact = False
+    if not intact:
+        remedy = "run 08_evaluation with MODEL naming this model"
+        raise ValueError(f'{file}: "answer_sets" is missing or damaged: {remedy}.')
     return kept
 
 
-def find_threshold(kept: dict, coverage: float) -> float:
-    """Return how probable a class has to be; 0, so that all classes are, for too few pictures.
-
-    Of n pictures the ceil((n + 1) coverage)-th must reach it (Lei et al. 2018), so that n has to be
-    coverage / (1 - coverage) at least.
-    """
-    pictures, scores = kept["pictures"], kept["scores"]
-    place = math.ceil(coverage * (pictures + 1) / pictures * len(scores) - 1e-9)
-    return scores[max(place, 1) - 1] if place <= len(scores) else 0.0
-
-
 def build_sets(y_prob, kept: dict, coverage: float) -> np.ndarray:
-    """Say which classes belong to the set of each picture: bool (n, classes).
+    """Say which classes each set holds, bool (n, classes); the most probable one always.
 
-    A set always holds the most probable class: none is empty, which can only add to the coverage.
+    A class is as strange as it is improbable, which gives the smallest sets (Sadinle, Lei and Wasserman
+    2019), to the model itself, float32: a temperature was fitted on the pictures that calibrate, which
+    would spoil the promise.
     """
-    # In float64, whatever the probabilities are in.
-    sets = y_prob >= np.float64(find_threshold(kept, coverage))
+    sets = find_p_values(kept, -y_prob) > 1 - coverage + 1e-9
     sets[np.arange(len(sets)), y_prob.argmax(axis=1)] = True
     return sets
 
 
 def write_sets(y_prob, class_names, kept: dict, coverage: float) -> dict[str, list]:
-    """Write the sets as columns of a table.
-
-    Returns:
-        set: JSON lists of class names, the most probable first; set_size: their lengths.
-    """
+    """Write sets as columns: set, JSON lists, the most probable class first; and set_size."""
     sets, order = build_sets(y_prob, kept, coverage), np.argsort(-y_prob, axis=1, kind="stable")
     named = [[str(class_names[k]) for k in row if held[k]] for row, held in zip(order, sets)]
     written = [json.dumps(names, ensure_ascii=False) for names in named]
     return {"set": written, "set_size": [len(names) for names in named]}
 
 
-def measure_sets(y_true, sets, groups=None) -> dict:
+def judge_sets(y_true, y_prob, groups, class_names, coverage) -> tuple[dict, dict, pd.DataFrame]:
+    """Calibrate sets on one half of the pictures and measure them on the other; Args as `evaluate`.
+
+    Returns what `calibrate` keeps; what `measure_sets` finds; and that of each class, the worst first.
+    """
+    fitted, judged = calibration.split_halves(y_true, groups)
+    kept = calibrate(-y_prob[fitted, y_true[fitted]], groups[fitted])
+    # A single group is both halves, and can't judge what it calibrated.
+    truth, members, y_prob = (values[judged & ~fitted] for values in (y_true, groups, y_prob))
+    sets, rows = build_sets(y_prob, kept, coverage), []
+    for k in np.unique(truth):
+        score = measure_sets(truth[truth == k], sets[truth == k], members[truth == k])
+        rows.append({"class": class_names[k]} | score)
+    by_class = pd.DataFrame(rows, columns="class pictures coverage low high size".split())
+    by_class = by_class.sort_values("coverage", kind="stable", ignore_index=True)
+    return kept, measure_sets(truth, sets, members), by_class
+
+
+def measure_sets(y_true, sets, groups) -> dict:
     """Measure sets, bool (n, classes), of pictures that did not calibrate them.
 
-    Returns:
-        n; coverage: the share of sets that hold the truth; size: how many classes they hold on
-        average; `_interval` of both, None for a size of too few pictures or hardly any spread. All
-        but n are None where there are no pictures.
+    Returns pictures: n; coverage: the share that holds the truth, each group counting the same, with
+    low and high, its Wilson interval; by_picture: that share of all; size: classes in a set on average.
     """
-    if not len(y_true):
-        return {"n": 0} | dict.fromkeys(("coverage", "coverage_interval", "size", "size_interval"))
-    sizes, held = sets.sum(axis=1), sets[np.arange(len(y_true)), y_true]
-    scores = {"n": len(y_true), "coverage": float(held.mean())}
-    scores["coverage_interval"] = intervals.find_share_interval(held, groups)
-    scores |= {"size": float(sizes.mean()), "size_interval": None}
-    count = len(y_true) if groups is None else len(np.unique(groups))
-    unusual = len(sizes) - np.bincount(sizes).max()
-    if count >= intervals.FEWEST and unusual >= intervals.FEWEST_MISTAKES:
-        scores["size_interval"] = intervals.find_mean_interval(sizes, groups, y_true)
-    return scores
+    held, size = pd.Series(sets[np.arange(len(sets)), y_true]), pd.Series(sets.sum(axis=1))
+    shares = held.astype(float).groupby(groups).mean()
+    low, high = intervals.wilson_interval(shares.sum(), len(shares))
+    score = {"pictures": len(sets), "coverage": shares.mean(), "low": low, "high": high}
+    return score | {"by_picture": held.mean(), "size": size.mean()}
 
 
 def describe_sets(kept: dict, coverage: float) -> str:
-    """Say what sets made from `keep_scores` promise, or that too few pictures allow none."""
-    pictures, needed = kept["pictures"], math.ceil(coverage / (1 - coverage) - 1e-9)
-    if pictures < needed:
-        return (
-            f"{pictures:,} pictures are too few to calibrate sets at {coverage:g}, which needs "
-            f"{needed:,}: every set holds all classes."
-        )
-    return (
-        f"Sets are made to hold the truth in {coverage:g} of cases on average, for pictures like those of "
-        f"the validation part; {pictures:,} independent ones of them calibrated the sets."
-    )
+    """Say what sets promise, or that too few pictures allow none."""
+    count, whose = f"{kept['pictures']:,}", "pictures"
+    if kept["grouped"]:
+        whose = "groups of pictures that belong together, each counted once"
+    if 1 / (1 + kept["pictures"]) > 1 - coverage + 1e-9:
+        return f"{count} {whose} are too few for sets of {coverage:g}: each holds all classes."
+    promise = f"Sets hold the truth in {coverage:g} of {whose}, on average"
+    return f"{promise}, if they are like the {count} of the validation part that calibrated them."
+
+
+def write_marks(distances, kept: dict) -> dict[str, list]:
+    """Write columns: resemblance_p, p-values of distances, float32 (n,); note, `NOTE` or ""."""
+    p_values = find_p_values(kept, distances)
+    notes = np.where(p_values < RARE, NOTE, "").tolist()
+    return {"resemblance_p": p_values.round(6).tolist(), "note": notes}
+
+
+def describe_marks(kept: dict) -> str:
+    """Say what a mark means, or that too few pictures allow none."""
+    count = f"{kept['pictures']:,}"
+    if 1 / (1 + kept["pictures"]) >= RARE:
+        return f"{count} validation pictures are too few to mark what is {NOTE}."
+    text = f'"{NOTE}" marks what lies farther from it than nearly all {count} validation pictures'
+    return f"{text}; of pictures like those, {100 * RARE:g} % at most, on average."

@@ -1,4 +1,4 @@
-"""Candidates judged on the same folds: how sure their differences are, and which is chosen."""
+"""Candidates cross-validated on the same folds: sure differences, and which is chosen."""
 
 import numpy as np
 import pandas as pd
@@ -6,15 +6,16 @@ from scipy.stats import t
 
 from lib.evaluation.comparisons import correct_tests
 from lib.evaluation.intervals import LEVEL, find_share_interval
-from lib.evaluation.wording import join_names
+
+SPEED = "pictures_per_second"
 
 
-def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups=None):
+def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups):
     """Add to the facts of each candidate what cross-validation says of it.
 
     Args:
         facts: columns candidate, pictures_per_second and any others, a row a candidate.
-        y_true: int (n,). groups: as in `intervals`.
+        y_true: int (n,). groups: int (n,), as in `intervals`.
         y_prob: candidate to float (repeats, n, classes), answers to rows that were held out.
         accuracies: candidate to float (repeats, folds), of the folds that were held out.
 
@@ -29,14 +30,11 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
         right = (answers.argmax(axis=2) == y_true).mean(axis=0)
         rows.append((name, right.mean(), *find_share_interval(right, groups), len(right)))
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
-    scores["n"] = scores.n.astype("Int64")
-    table = scores.merge(facts, on="candidate", how="outer")
-    order = ["accuracy", "pictures_per_second"]
-    table = table.sort_values(order, ascending=False, na_position="last", ignore_index=True)
-    gaps = compare_folds(accuracies, table.candidate[0])
-    table = table.merge(gaps, on="candidate", how="left")
-    first = ["candidate", *scores.columns[1:], *gaps.columns[1:]]
-    return table[[*first, *table.columns.difference(first, sort=False)]]
+    scores = scores.astype({"n": "Int64"}).merge(facts[["candidate", SPEED]], "outer")
+    scores = scores.sort_values(["accuracy", SPEED], ascending=False, ignore_index=True)
+    differences = compare_folds(accuracies, scores.candidate[0])
+    table = scores.drop(columns=SPEED).merge(differences, "left", on="candidate")
+    return table.merge(facts, "left", on="candidate")
 
 
 def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
@@ -57,11 +55,11 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
     """
     others = [name for name in accuracies if name != best]
     size, folds = accuracies[best].size, accuracies[best].shape[1]
-    gaps = [(accuracies[name] - accuracies[best]).ravel() for name in others]
-    means = np.array([gap.mean() for gap in gaps])
-    variances = np.array([gap.var(ddof=1) for gap in gaps]) * (1 / size + 1 / (folds - 1))
-    # Where all gaps are equal, a hair of spread, so that nothing is divided by 0.
-    errors = np.sqrt(np.maximum(variances, 1e-24))
+    differences = np.array([(accuracies[name] - accuracies[best]).ravel() for name in others])
+    differences = differences.reshape(len(others), size)
+    means, variances = differences.mean(axis=1), differences.var(axis=1, ddof=1)
+    # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
+    errors = np.sqrt(np.maximum(variances * (1 / size + 1 / (folds - 1)), 1e-24))
     p_values = 2 * t.sf(np.abs(means) / errors, size - 1)
     corrected, levels = correct_tests(p_values)
     reach = t.ppf(1 - levels / 2, size - 1) * errors
@@ -71,15 +69,15 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
 
 
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
-    """Return the candidate that is chosen of the table of `judge_candidates`.
+    """Return the candidate that is chosen from the table of `judge_candidates`.
 
-    `how` is "best", the most accurate; or "cheapest", which passes the most pictures a second of
-    those that can't be told apart from it.
+    `how` is "best", the most accurate; or "cheapest", the fastest of it and of those that can't be
+    told apart from it.
     """
     taking = table[table.accuracy.notna()]
     if how == "cheapest":
         taking = taking[~is_worse(taking)]
-        taking = taking.sort_values("pictures_per_second", ascending=False, kind="stable")
+        taking = taking.sort_values(SPEED, ascending=False, kind="stable")
     return taking.candidate.iloc[0]
 
 
@@ -95,10 +93,10 @@ def describe_contest(table: pd.DataFrame) -> str:
         "it is better than": table.candidate[worse],
         "it can't be told apart from": table.candidate[table.p_holm.notna() & ~worse],
     }
-    parts = [f"{words} {join_names(names)}" for words, names in others.items() if len(names)]
+    parts = [f"{words} {', '.join(names)}" for words, names in others.items() if len(names)]
     compared = f"{'; '.join(parts)} (corrected t-test of Nadeau and Bengio, Holm)"
     return (
-        f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} pictures of the training part, "
-        f"each held out (95 % interval {best.low:.3f}–{best.high:.3f}); "
+        f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held "
+        f"out (95 % interval {best.low:.3f} to {best.high:.3f}); "
         f"{compared if parts else 'there is no other to compare it with'}."
     )

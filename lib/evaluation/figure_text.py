@@ -1,104 +1,139 @@
-"""Names, rows and ticks that can be read: in fonts that are there, short enough, not too many."""
+"""Figures as SVG files with their text as text: names that fit, colours for light and dark pages."""
 
-import functools
+import base64
+import io
+import math
 import re
 import unicodedata
+import warnings
 from bisect import bisect
 from collections import Counter
+from xml.dom import minidom
 
-import matplotlib
 import matplotlib.pyplot as plt
-import numpy as np
 import seaborn as sns
-from matplotlib.backends.backend_agg import RendererAgg
+from IPython.display import SVG, display
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager, get_font
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import text_to_path
+from PIL import Image
+
+from lib.storage import whole_file
 
 # Up to this many classes, each has a row.
 MOST_ROWS = 40
-# Fonts of boxes, of colour bitmaps that can't be drawn, and of formulas, whose letters are others.
-USELESS = re.compile("Last Resort|Blank|Color|STIX(Non|Size)|cm[a-z]+10")
-# Before matplotlib 3.11, text that runs from right to left was drawn from left to right, unjoined.
-RIGHT_TO_LEFT = set() if matplotlib.__version_info__ >= (3, 11) else {"R", "AL"}
+INK, GRID, PAPER, RIGHT, WRONG = "#222222", "#d5d9de", "#ffffff", "#1a7f37", "#b42318"
+# What these are on a dark page.
+DARK = {INK: "#e4e6e9", GRID: "#3c434c", PAPER: "#14171b", RIGHT: "#4cc26f", WRONG: "#ff8a7e"}
+STYLE = ".plot {max-width: 100%; height: auto} @media (prefers-color-scheme: dark) {"
+for light, dark in DARK.items():
+    # Numbers on the dark cells of a matrix are as white as paper, and stay so.
+    filled = "path" if light == PAPER else "text"
+    STYLE += f'.plot {filled}[style*="fill: {light}"] {{fill: {dark} !important}} '
+    STYLE += f'.plot [style*="stroke: {light}"] {{stroke: {dark} !important}} '
+STYLE += "}"
+# Invisible and half an em wide: it holds the room of letters whose width matplotlib doesn't know.
+SPACER = "\u2002"
 
 sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
-# A class named "$x$" is a name, not a formula. DejaVu Sans comes with matplotlib.
-plt.rcParams |= {"text.parse_math": False, "font.family": ["DejaVu Sans"]}
-plt.rcParams["figure.constrained_layout.use"] = True
+plt.rcParams |= dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], INK)
+plt.rcParams |= dict.fromkeys(["grid.color", "axes.edgecolor"], GRID)
+plt.rcParams |= {
+    # DejaVu Sans comes with matplotlib; a browser that lacks it finds Verdana, which is as wide.
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],
+    "text.parse_math": False,  # A class named "$x$" is a name, not a formula.
+    "svg.fonttype": "none",
+    "figure.constrained_layout.use": True,
+}
+warnings.filterwarnings("ignore", "Glyph .* missing")  # The browser has it.
+LETTERS = frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+# How wide, in em, matplotlib takes a letter that DejaVu Sans lacks to be.
+UNKNOWN = 0.6
+if "font.enable_last_resort" in plt.rcParams:  # since matplotlib 3.11
+    plt.rcParams["font.enable_last_resort"], UNKNOWN = False, 0
 
 
-@functools.cache
-def list_letters(path: str) -> frozenset[int]:
-    """Return the code points that a font file has a glyph for."""
-    return frozenset(get_font(path).get_charmap())
+def show(ws, figure: Figure | None, name: str) -> None:
+    """Save a figure as `figures/<name>.svg` of the results, display it, and close it.
 
-
-@functools.cache
-def find_font(letter: str) -> str:
-    """Return the family of a font that has this letter, or ""; axes made from then on use it."""
-    if unicodedata.bidirectional(letter) in RIGHT_TO_LEFT:
-        return ""
-    fonts = [e for e in fontManager.ttflist if e.weight == 400 and e.style == "normal"]
-    for font in sorted(fonts, key=lambda e: (e.name != "DejaVu Sans", "Sans" not in e.name)):
-        if not USELESS.search(font.name) and ord(letter) in list_letters(font.fname):
-            if font.name not in plt.rcParams["font.family"]:
-                plt.rcParams["font.family"] += [font.name]
-            return font.name
-    return ""
-
-
-def spell(text) -> str:
-    """Return one line of text in which every letter that no font has is spelled out.
-
-    A letter becomes the last word of its Unicode name, its sound in most scripts; an ideograph its
-    number; another sign its name in brackets. Signs without a width are left out.
+    The label of the figure is its title for readers who can't see it. Where there is nothing to
+    show, None, the file of an earlier run goes.
     """
-    return "".join(map(spell_letter, " ".join(str(text).split())))
+    if figure is None:
+        return ws.file("figures", f"{name}.svg").unlink(missing_ok=True)
+    file, label = io.StringIO(), figure.get_label().replace(SPACER, "")
+    figure.draw_without_rendering()  # The layout of square axes is right the second time only.
+    # Ids are hashes with this salt: several figures may stand in one page.
+    with plt.rc_context({"svg.hashsalt": name}):
+        figure.savefig(file, format="svg", dpi=100, metadata={"Date": None, "Title": label})
+    plt.close(figure)
+    text = _finish(file.getvalue(), label)
+    with whole_file(ws.file("figures", f"{name}.svg")) as part:
+        part.write_text(text, encoding="utf-8")
+    display(SVG(text))
 
 
-def spell_letter(letter: str) -> str:
-    """Return a letter as it is or, where no font has it, in letters that DejaVu Sans has."""
-    category, number = unicodedata.category(letter), f"{ord(letter):04X}"
-    name = unicodedata.name(letter, number)
-    if category in ("Cc", "Cf") or "VARIATION SELECTOR" in name:
-        return ""
-    if letter == " " or find_font(letter):
-        return letter
-    if simpler := "".join(filter(find_font, unicodedata.normalize("NFKD", letter))):
-        return simpler
-    if name.endswith(number):
-        return f"[{number}]"
-    return name.split()[-1].lower() if category[0] in "LM" else f"[{name.lower()}]"
+def _finish(text: str, label: str) -> str:
+    text = re.sub(r">\s+<", "><", text.replace(SPACER, ""))
+    root, used = minidom.parseString(text).documentElement, set(re.findall(r"#(\w+)", text))
+    for element in root.getElementsByTagName("*"):
+        if element.hasAttribute("id") and element.getAttribute("id") not in used:
+            element.removeAttribute("id")
+    for image in root.getElementsByTagName("image"):
+        image.setAttribute("xlink:href", _shrink_photograph(image.getAttribute("xlink:href")))
+    # Matplotlib's own style would hold for all of the page.
+    root.getElementsByTagName("style")[0].firstChild.data = STYLE
+    root.removeChild(root.getElementsByTagName("metadata")[0])
+    root.setAttribute("style", "stroke-linejoin: round; stroke-linecap: butt")
+    for key, value in {"class": "plot", "role": "img", "aria-label": label}.items():
+        root.setAttribute(key, value)
+    return root.toxml()
 
 
-def note_spelled(names) -> str:
-    """Return a line of its own that says that letters of these names are spelled out, or ""."""
-    letters = set("".join("".join(map(str, names)).split()))
-    spelled = any(spell_letter(letter) not in ("", letter) for letter in letters)
-    return "\nLetters that no font here has are spelled out; tables show them." if spelled else ""
+def _shrink_photograph(address: str) -> str:
+    image, file = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))), io.BytesIO()
+    if image.getcolors(256):
+        return address  # A drawing of few colours is sharp, and small as it is.
+    image.save(file, "WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def measure(text: str, size: float) -> float:
-    """Return how wide the widest line is, in inches, at a font size in points."""
-    renderer, font = RendererAgg(1, 1, 100), FontProperties(size=size)
-    sizes = [renderer.get_text_width_height_descent(k, font, False) for k in text.split("\n")]
-    return max(width for width, _, _ in sizes) / 100
+    """Return how wide a line is in a browser, in inches, at a font size in points."""
+    known = "".join(letter for letter in text if ord(letter) in LETTERS)
+    font = FontProperties(size=size)
+    points, _, _ = text_to_path.get_text_width_height_descent(known, font, False)
+    return (points + size * sum(map(_estimate_width, text))) / 72
+
+
+def _estimate_width(letter: str) -> float:
+    """Return the width of a letter that DejaVu Sans lacks, in em; 0 for the others."""
+    category = unicodedata.category(letter)
+    if ord(letter) in LETTERS or category in ("Mn", "Me", "Cf"):
+        return 0
+    wide = unicodedata.east_asian_width(letter) in "WF"
+    return 0.8 if not wide else 1.3 if category == "So" else 1
 
 
 def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
-    """Return spelled text and `end`, no wider than that, its middle "…"; `size` is in points."""
-    text = spell(text)
+    """Return one line, text and `end`, no wider than that, its middle "…"; `size` is in points.
+
+    Spacers follow where a layout would leave too little room; `show` removes them.
+    """
+    text = " ".join(str(text).split())
+    # What is not printable but for joiners has no width, and may be no XML.
+    text = "".join(letter for letter in text if letter.isprintable() or letter in "\u200c\u200d")
 
     def cut(letters):
-        tail = text[len(text) - letters // 2 :]
-        # A mark that has lost its letter would stand on the dots.
-        while tail and unicodedata.category(tail[0])[0] == "M":
-            tail = tail[1:]
-        return f"{text[: letters - letters // 2].rstrip()}…{tail.lstrip()}{end}"
+        head, tail = text[: letters - letters // 2], text[len(text) - letters // 2 :]
+        return f"{head.rstrip()}…{tail.lstrip()}{end}"
 
-    if measure(text + end, size) <= inches:
-        return text + end
-    return cut(bisect(range(1, len(text)), inches, key=lambda k: measure(cut(k), size)))
+    short = text + end
+    if measure(short, size) > inches:
+        short = cut(bisect(range(1, len(text)), inches, key=lambda k: measure(cut(k), size)))
+    lacking = sum(_estimate_width(k) - UNKNOWN for k in short if ord(k) not in LETTERS)
+    return short + SPACER * math.ceil(2 * max(0, lacking))
 
 
 def shorten_names(names, inches: float) -> list[str]:
@@ -111,17 +146,19 @@ def shorten_names(names, inches: float) -> list[str]:
     return [short[name] for name in names]
 
 
-def open_rows(names: list[str], inches: float) -> tuple[Figure, plt.Axes, dict[str, int]]:
-    """Open axes with one row a class (name to its place); of many, the first and the last ones."""
+def open_rows(names: list[str], inches: float, label: str, width: float = 10):
+    """Open a figure of that label with one row a class; of many, with the first and the last ones.
+
+    Return figure, axes, and name to its place; `inches` is the height of a row.
+    """
     half, many = MOST_ROWS // 2, len(names) > MOST_ROWS
     shown = [*names[:half], None, *names[-half:]] if many else names
-    figure, axes = plt.subplots(figsize=(10, inches * len(shown) + 1.8))
+    figure, axes = plt.subplots(figsize=(width, inches * len(shown) + 1.8), label=label)
     rows = {name: place for place, name in enumerate(shown) if name is not None}
     if many:
         text = f"… {len(names) - 2 * half} classes between these are not shown"
-        place = dict(transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-        axes.text(0.02, half, text, style="italic", **place)
-    axes.set_yticks(list(rows.values()), shorten_names(rows, 3), fontsize=9)
+        axes.text(0, half, text, va="center", fontsize=9, style="italic")
+    axes.set_yticks(list(rows.values()), shorten_names(rows, 0.35 * width), fontsize=9)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return figure, axes, rows
@@ -134,14 +171,3 @@ def add_legend(figure: Figure, axes: plt.Axes) -> None:
     widest = max(measure(label, 11) for label in labels) + 0.7
     options = dict(ncols=max(1, int(figure.get_figwidth() / widest)), fontsize=11, frameon=False)
     figure.legend(handles, labels, loc="outside lower center", **options)
-
-
-def choose_ticks(low: float, high: float) -> np.ndarray:
-    """Return one to five round places of a logarithmic axis that spans a factor of 2.6 or more."""
-    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high))
-    for steps in ((1, 2, 3, 5), (1, 3), (1,)):
-        ticks = np.outer(powers, steps).ravel()
-        ticks = ticks[(ticks > low * 1.1) & (ticks < high / 1.1)]
-        if len(ticks) <= 5:
-            break
-    return ticks[:: int(np.ceil(len(ticks) / 5))]

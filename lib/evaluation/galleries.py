@@ -5,14 +5,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.evaluation.figure_text import measure, note_spelled, shorten, shorten_names
-
-# Up to this many rows, pictures are drawn large; up to that many, they are drawn at all.
-MOST_LARGE, MOST_ROWS = 20, 60
+from lib.evaluation.figure_text import MOST_ROWS, measure, shorten, shorten_names
 
 
 def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figure:
-    """Draw one row of pictures for each heading.
+    """Draw one row of pictures for each heading, the first 40 of them.
 
     Args:
         rows: heading to uint8 pictures (n, height, width, 3), all of one size; n may differ.
@@ -20,66 +17,46 @@ def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figu
         captions: heading to n lists of lines below the pictures; None for none.
     """
     headings = [heading for heading, pictures in rows.items() if len(pictures)][:MOST_ROWS]
-    if len(rows) > MOST_ROWS:
-        title += f"\n(the first {MOST_ROWS} of {len(rows)} rows)"
-    texts = [text for heading in headings for text in captions[heading]] if captions else []
-    title += note_spelled([*headings, *(line for text in texts for line in text)])
-    # In inches: a cell's width, the text below its picture, and the picture.
-    inches, below = 1.2, 0
-    if len(headings) > MOST_LARGE:
-        inches = 0.6
-    if captions:
-        inches, below = 1.8, 0.14 * max(map(len, texts)) + 0.12
-    shape = rows[headings[0]].shape
-    width, height = 0.92 * inches, 0.92 * inches * shape[1] / shape[2]
-    tops = np.arange(len(headings)) * (height + 0.08 * inches + below)
-    size = [inches * max(len(rows[heading]) for heading in headings), tops[-1] + height + below]
-    axes = _open_axes(size, title, headings, tops + height / 2)
-    for heading, top in zip(headings, tops):
-        for column, picture in enumerate(rows[heading]):
-            left = column * inches
-            axes.imshow(picture, extent=(left, left + width, top + height, top))
-            if captions:
-                lines = [shorten(line, 0.96 * inches, 8) for line in captions[heading][column]]
-                place, style = (left, top + 1.02 * height), dict(va="top", linespacing=1.15)
-                axes.text(*place, "\n".join(lines), fontsize=8, **style)
-    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    return axes.figure
-
-
-def _open_axes(size, title: str, headings, places) -> plt.Axes:
-    # Axes in inches, from the top. No layout is computed: the room for names and title is known.
+    columns = max(len(rows[heading]) for heading in headings)
     lines = "\n".join(headings).split("\n")
     short = dict(zip(lines, shorten_names(lines, 3)))
-    names = ["\n".join(short[line] for line in heading.split("\n")) for heading in headings]
-    beside = max(measure(name, 9) for name in names) + 0.3
-    above = 0.25 * len(title.splitlines()) + 0.2
-    whole = np.maximum(size, [measure(title, 12) + 0.1, 0]) + [beside, above + 0.1]
-    figure = plt.figure(figsize=whole, layout="none")
-    axes = figure.add_axes((beside / whole[0], 0.1 / whole[1], *size / whole))
-    axes.set_title(title, loc="left", fontsize=12)
-    axes.set_yticks(places, names, fontsize=9)
-    axes.set_xticks([])
-    axes.tick_params(length=0, grid_alpha=0)
-    axes.set_frame_on(False)
-    return axes
+    texts = {heading: captions[heading] if captions else [[]] * columns for heading in headings}
+    most = max(len(text) for heading in headings for text in texts[heading])
+    # In inches a picture with the space beside it; in its widths the height of a picture.
+    side, height = 1.7 if captions else 1.2, np.divide(*rows[headings[0]].shape[1:3])
+    width = side * columns + max(measure(line, 9) for line in short.values()) + 0.4
+    size = max(width, 7), (side * height + 0.14 * most + 0.15) * len(headings) + 0.5
+    options = dict(figsize=size, squeeze=False, label=title)
+    figure, grid = plt.subplots(len(headings), 1, **options)
+    for axes, heading in zip(grid.flat, headings):
+        for column, (picture, text) in enumerate(zip(rows[heading], texts[heading])):
+            axes.imshow(picture, extent=(column, column + 0.95, height, 0))
+            text = "\n".join(shorten(line, 0.95 * side, 8) for line in text)
+            axes.text(column, 1.02 * height, text, va="top", fontsize=8)
+        axes.set(xlim=(0, columns), ylim=(height, 0), xticks=[], yticks=[])
+        axes.set(anchor="W", frame_on=False)
+        name = "\n".join(short[line] for line in heading.split("\n"))
+        axes.set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
+    more = f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
+    figure.suptitle(title + more, x=0.01, ha="left", fontsize=12)
+    return figure
 
 
 def mistakes(answers, pictures, count: int) -> Figure | None:
-    """Draw for each model the mistakes that it was surest of; None where there are none.
+    """Draw for each trained model the mistakes that it was surest of; None where there are none.
 
     Args:
-        answers: the `Answers` of all models; those that were not trained are left out.
+        answers: the `Answers` of all models.
         pictures: uint8 (n, height, width, 3), in the order of the answers.
         count: pictures a row at most.
     """
-    rows = {}
-    for label in answers.trained:
-        said, confidence = answers.predicted[label], answers.confidence[label]
-        order = np.argsort(-confidence, kind="stable")
+    rows, answers = {}, answers.trained
+    for label, *model in zip(answers.labels, answers.y_pred, answers.confidence, answers.right):
+        y_pred, confidence, right = model
+        said, order = answers.class_names[y_pred], np.argsort(-confidence, kind="stable")
         rows[label] = {
             k: [f"says {said[k]} {confidence[k]:.2f}", f"label {answers.truth[k]}"]
-            for k in order[~answers.right[label][order]][:count]
+            for k in order[~right[order]][:count]
         }
     return _draw(rows, answers, pictures, "The mistakes that each model was surest of")
 
@@ -89,15 +66,13 @@ def confused(answers, pairs, pictures, count: int) -> Figure | None:
 
     `pairs` is what `metrics.list_confusions` returns; all else is as in `mistakes`.
     """
-    rows, models = {}, answers.trained
+    rows, answers = {}, answers.trained
+    said = answers.class_names[answers.y_pred]
     for row in pairs.itertuples():
-        taken = [answers.predicted[label] == row.predicted for label in models]
-        votes = np.sum(taken, axis=0) * (answers.truth == row.true)
-        rows[f"{row.true}\n→ {row.predicted}\n{row.pictures} times"] = {
-            k: [f"by {votes[k]} of {len(models)} models"]
-            for k in np.argsort(-votes, kind="stable")[:count]
-            if votes[k]
-        }
+        votes = (said == row.predicted).sum(axis=0) * (answers.truth == row.true)
+        chosen = [k for k in np.argsort(-votes, kind="stable")[:count] if votes[k]]
+        heading = f"{row.true}\n→ {row.predicted}\n{row.pictures} times"
+        rows[heading] = {k: [f"by {votes[k]} of {len(said)} models"] for k in chosen}
     return _draw(rows, answers, pictures, "The classes most often confused")
 
 
@@ -106,37 +81,42 @@ def suspects(answers, table, pictures, count: int) -> Figure | None:
 
     `table` is what `Answers.list_suspects` returns; all else is as in `mistakes`.
     """
-    rows = {"least probable": {}, "next": {}}
+    rows, answers = {"least probable": {}, "next": {}}, answers.trained
+    said = answers.class_names[answers.y_pred]
     for k, probability in table.label_probability[: 2 * count].items():
+        lines = [f"{label}: {name}" for label, name in zip(answers.labels, said[:, k])]
+        if lines[4:]:
+            lines[4:] = [f"and {len(lines) - 4} further models"]
         heading = "least probable" if len(rows["least probable"]) < count else "next"
-        said = [f"{label}: {answers.predicted[label][k]}" for label in answers.trained]
-        if said[4:]:
-            said[4:] = [f"and {len(said) - 4} further models"]
-        rows[heading][k] = [f"label {answers.truth[k]} {probability:.2f}", *said]
+        rows[heading][k] = [f"label {answers.truth[k]} {probability:.2f}", *lines]
     title = "The label, its mean probability, and what the trained models say"
     return _draw(rows, answers, pictures, title)
 
 
 def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) -> Figure | None:
     # rows: heading to {position of a picture: lines below it}, to which its file is added.
-    rows = {heading: row for heading, row in rows.items() if row}
-    if not rows:
-        return None
+    shown = {heading: pictures[np.array(list(row))] for heading, row in rows.items() if row}
     captions = {
         heading: [[*lines, answers.files[k]] for k, lines in row.items()]
         for heading, row in rows.items()
     }
-    shown = {heading: pictures[np.array(list(row))] for heading, row in rows.items()}
-    return picture_grid(shown, title, captions)
+    return picture_grid(shown, title, captions) if shown else None
 
 
-def evidence_grid(pictures, evidence: dict[str, np.ndarray], title: str, captions) -> Figure:
-    """Draw pictures in the first row, "pictures", and below it each model's evidence.
+def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> Figure | None:
+    """Draw some pictures, and below them what spoke for each model's answers; None without maps.
 
-    `evidence` is model label to what `gradcam.grad_cam` returns, all else as elsewhere here.
+    `chosen`, int (k,), are positions of pictures; `maps` is label to what `gradcam.grad_cam` returns
+    of these; all else is as in `mistakes`.
     """
-    rows = {label: overlay_evidence(pictures, maps) for label, maps in evidence.items()}
-    return picture_grid({"pictures": pictures} | rows, title, captions)
+    rows, captions = {"pictures": pictures[chosen]}, {"pictures": []}
+    captions["pictures"] = [[answers.truth[k], answers.files[k]] for k in chosen]
+    for place, label in enumerate(answers.labels):
+        if label in maps:
+            names, sure = answers.class_names[answers.y_pred[place]], answers.confidence[place]
+            rows[label] = overlay_evidence(pictures[chosen], maps[label])
+            captions[label] = [[f"says {names[k]} {sure[k]:.2f}"] for k in chosen]
+    return picture_grid(rows, "What spoke for each answer", captions) if maps else None
 
 
 def overlay_evidence(pictures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
@@ -158,7 +138,8 @@ def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
     """Draw one row a picture, uint8 (height, width, 3), beside it its lines of (text, colour)."""
     lines = max(len(caption) for caption in captions)
     height = max(2.2, 0.3 * lines + 0.3)
-    options = dict(figsize=(10, height * len(pictures)), width_ratios=[1, 2.6], squeeze=False)
+    options = dict(figsize=(10, height * len(pictures)), label="Pictures and what models say")
+    options |= dict(width_ratios=[1, 2.6], squeeze=False)
     figure, grid = plt.subplots(len(pictures), 2, **options)
     for (left, right), picture, caption in zip(grid, pictures, captions):
         left.imshow(picture)
@@ -168,6 +149,4 @@ def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
             place = 0.5 + (len(caption) / 2 - line - 0.5) / max(lines, 6)
             style = dict(color=colour, va="center", fontsize=11, transform=right.transAxes)
             right.text(0, place, shorten(text, 6.8, 11), **style)
-    shown = [text for caption in captions for text, _ in caption]
-    figure.supxlabel(note_spelled(shown).strip(), fontsize=9)
     return figure

@@ -1,4 +1,4 @@
-"""Neighbours in feature space: copies that hashes miss, and what is unlike its class."""
+"""Neighbours in feature space: copies that hashes miss, and pictures unlike their class."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import pandas as pd
 
 # How many neighbours tell how densely pictures lie around one.
 NEAREST = 5
-# Limits of being a copy, measured on planted ones (tests/README.md): a distance in units of those to
-# the fifth neighbours, and grey levels by which brightest and darkest colours may differ.
+# Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels by
+# which brightest and darkest colours may differ.
 MOST_DISTANCE, MOST_LEVELS = 0.66, 25
 BLOCK_BYTES = 1 << 26  # of similarities at a time
 
@@ -18,17 +18,12 @@ class Neighbours:
     """The pictures nearest to each, those of its own group left out.
 
     Distances are Euclidean, between vectors of length 1; infinite where there is no such picture.
-
-    Attributes:
-        nearest, distances: int and float32 (n, NEAREST), of all pictures, the nearest first.
-        similar: int (n,), the nearest of the class that was suggested; -1 for none.
-        spread: float32 (n,), mean distance to the `NEAREST` nearest of the picture's own class.
     """
 
-    nearest: np.ndarray
-    distances: np.ndarray
-    similar: np.ndarray
-    spread: np.ndarray
+    nearest: np.ndarray  # int (n, NEAREST), of all pictures, the nearest first
+    distances: np.ndarray  # float32 (n, NEAREST), to these
+    similar: np.ndarray  # int (n,), the nearest of the class that was suggested; -1 for none
+    spread: np.ndarray  # float32 (n,), mean distance to the `NEAREST` nearest of its own class
 
 
 def scale_features(features) -> np.ndarray:
@@ -62,7 +57,7 @@ def find_neighbours(rows, y_true, suggested, groups) -> Neighbours:
         _, apart = _take_nearest(of_class, count)
         spread[block] = np.ma.masked_invalid(apart).mean(axis=1).filled(np.inf)
         of_suggested = np.where(suggested[block, np.newaxis] == y_true, alike, -np.inf)
-        found = np.isfinite(of_suggested.max(axis=1))
+        found = of_suggested.max(axis=1) > -np.inf
         similar[block] = np.where(found, of_suggested.argmax(axis=1), -1)
     return Neighbours(nearest, distances, similar, spread)
 
@@ -78,12 +73,12 @@ def _take_nearest(alike, count):
 def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
-    Two things that don't know of each other must agree. The pair is close for where it lies: its
-    distance, divided by the geometric mean of those to either's fifth neighbour (as in the
-    self-tuning kernel of Zelnik-Manor and Perona 2004), is `most` at the largest. Where the fifth is
-    a copy too, it counts as 0.6 of the median of all away. And both have the same share of bright
-    and of dark places: sorted, the largest and smallest of red, green and blue differ in few levels
-    on average, which neither a turn nor another hue changes.
+    Two things must agree. The pair is close for where it lies: closeness, its distance divided by
+    the geometric mean of those to either's fifth neighbour (as in the self-tuning kernel of
+    Zelnik-Manor and Perona 2004), is `most` at the largest. Where the fifth is a copy too, it counts
+    as 0.6 of the median of all away. And both have the same share of bright and of dark places:
+    sorted, the largest and smallest of red, green and blue differ in few levels on average, which
+    neither a turn nor another hue changes.
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), in the order of the neighbours.
@@ -93,7 +88,7 @@ def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE)
     far = neighbours.distances[:, -1]
     known = np.isfinite(far)
     usual = np.median(far[known]) if known.any() else 0
-    scales = np.maximum(far, max(0.6 * usual, 1e-6))
+    scales = far.clip(min=max(0.6 * usual, 1e-6))
     first, column = np.nonzero(np.isfinite(neighbours.distances) & known[:, np.newaxis])
     second = neighbours.nearest[first, column]
     ratio = neighbours.distances[first, column] / np.sqrt(scales[first] * scales[second])
@@ -116,7 +111,7 @@ def find_outliers(spread, y_true) -> np.ndarray:
     The mean distance to the nearest of the class (Angiulli and Pizzuti 2002), divided by the class's
     median, lies above the upper fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
     """
-    finite = pd.Series(np.where(np.isfinite(spread), spread, np.nan))
+    finite = pd.Series(spread).replace(np.inf, np.nan)
     ratio = finite / finite.groupby(y_true).transform("median").clip(lower=1e-12)
     low, high = ratio.quantile([0.25, 0.75])
     return (ratio > high + 1.5 * (high - low)).to_numpy()

@@ -1,6 +1,9 @@
 """How names and numbers are written, so that they say what they are."""
 
 import re
+from pathlib import Path
+
+import jinja2
 
 from lib.evaluation.intervals import LEVEL
 
@@ -13,34 +16,55 @@ def write_p(p_value: float) -> str:
     return "p = " + next(t for t in texts if (float(t) < LEVEL) == (p_value < LEVEL))
 
 
+def write_number(value: float, digits: int = 3, sign: str = "-") -> str:
+    """Write a number with a true minus sign; `sign` "+" writes a plus too."""
+    return f"{value:{sign}z.{digits}f}".replace("-", "−")
+
+
 def write_bounds(low: float, high: float) -> str:
     """Write an interval with as many digits as show on which side of 0 its bounds are."""
     for digits in range(3, 17):
-        texts = [f"{bound:z.{digits}f}" for bound in (low, high)]
-        if [float(text) == 0 for text in texts] == [low == 0, high == 0]:
-            return "–".join(texts)
-    return f"{low:.2g}–{high:.2g}"
+        zeros = [float(f"{bound:.{digits}f}") == 0 for bound in (low, high)]
+        if zeros == [low == 0, high == 0]:
+            return f"{write_number(low, digits)} to {write_number(high, digits)}"
+    return f"{low:.2g} to {high:.2g}".replace("-", "−")
 
 
 def write_score(score: dict, name: str) -> str:
-    """Write a score of `metrics.evaluate` with its interval, or why it has none."""
+    """Write a score of `metrics.evaluate`, with its interval where it has one."""
     if score[name] is None:
-        return "no pictures"
-    why = "too few pictures for an interval"
-    if score[f"{name}_interval"] is not None:
-        why = "–".join(f"{bound:z.3f}" for bound in score[f"{name}_interval"])
-    return f"{score[name]:.4f} ({why})"
+        return "not defined"
+    text, bounds = write_number(score[name], 4), score.get(f"{name}_interval")
+    return f"{text} ({write_number(bounds[0])} to {write_number(bounds[1])})" if bounds else text
 
 
-def join_names(names) -> str:
-    """Join names to "a, b and c"; say how many there are beyond three."""
+def write_count(share: float, n: int) -> str:
+    """Write a share as what was counted: "71 of 80"."""
+    return f"{round(share * n):,} of {n:,}"
+
+
+def join_names(names, most: int = 3, last: str = "and") -> str:
+    """Join names to "a, b and c"; say how many there are beyond `most`."""
     names = list(names)
-    if names[3:]:
-        names[3:] = [f"{len(names) - 3} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
+    if names[most:]:
+        names[most:] = [f"{len(names) - most} more"]
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
 
 
 def escape_text(text) -> str:
     """Return one line that Markdown and HTML show as it is, whatever names are in it."""
     special = r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])"
     return re.sub(special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
+
+
+def render(template: str, **values) -> str:
+    """Fill in a file of `templates`; names are made harmless for HTML, or for Markdown by `| text`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=template.startswith("report"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"text": escape_text, "number": write_number}
+    return environment.get_template(template).render(values, write_score=write_score)

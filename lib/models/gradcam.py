@@ -6,11 +6,32 @@ import keras
 import numpy as np
 from keras import layers
 
+from lib.data.pixels import open_pixels
 from lib.models.pooling import flatten
+from lib.models.saved import load_model
 
 # Maps before these have more places; scores before those are the ones before the last activation.
 COARSE = (layers.MaxPooling2D, layers.AveragePooling2D, layers.Dropout)
 ACTIVATIONS = ("Activation", "Sigmoid", "Softmax")
+
+
+def explain_models(ws, models, files) -> dict[str, np.ndarray]:
+    """Ask models what spoke for their answers to some pictures; one that can't tell gets a line.
+
+    Args:
+        models: a DataFrame, a row a model by its label; columns name and image_size.
+        files: text (n,), of the split.
+
+    Returns label to what `grad_cam` returns.
+    """
+    evidence = {}
+    for label, row in models.iterrows():
+        images = open_pixels(ws, files, row["image_size"])[:]
+        try:
+            evidence[label] = grad_cam(load_model(ws, row["name"]), images)
+        except ValueError as error:
+            print(error)
+    return evidence
 
 
 def grad_cam(model: keras.Model, images: np.ndarray, classes=None) -> np.ndarray:

@@ -16,7 +16,7 @@ def export_litert(model, path: Path) -> None:
     A ValueError where Keras runs on another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
-        raise ValueError("EXPORT needs KERAS_BACKEND=tensorflow, which has the converter.")
+        raise ValueError("A LiteRT file needs KERAS_BACKEND=tensorflow, which has the converter.")
     import tensorflow as tf
 
     # Browsers take no batch of any size. Of these two, one Keras heeds the first, another the second.
@@ -33,7 +33,7 @@ def export_litert(model, path: Path) -> None:
 
 
 def open_litert(path: Path) -> SimpleNamespace:
-    """Open a LiteRT file so that `classify` can ask it like a model, picture by picture."""
+    """Open a LiteRT file so that it can be asked like a model, picture by picture."""
     import tensorflow as tf
 
     with warnings.catch_warnings():
@@ -45,3 +45,19 @@ def open_litert(path: Path) -> SimpleNamespace:
         return np.vstack([ask(images=image[np.newaxis])["output_0"] for image in images])
 
     return SimpleNamespace(name=path.name, predict_on_batch=predict_on_batch)
+
+
+def describe_export(model, path: Path, images, y_prob) -> str:
+    """Export a model and say on how many pictures the file answers otherwise, or why there is none.
+
+    Args:
+        images: uint8 (n, size, size, 3). y_prob: float (n, classes), the model's answers to them.
+    """
+    try:
+        export_litert(model, path)
+        other = open_litert(path).predict_on_batch(images).argmax(axis=1) != y_prob.argmax(axis=1)
+    # A converter refuses a network in many ways, and nobody loses a result by that.
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        return f"{path.name} can't be made: {error}"
+    return f"{path.name} gives another answer to {other.sum()} of {len(other)} pictures"

@@ -1,45 +1,59 @@
-"""The file beside a model that tells what it was trained on: written, and opened."""
+"""How far pictures lie from those that a model was trained on, and the file that tells."""
 
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
-from lib.models.pooling import has_backbone
+from lib.data.pixels import open_pixels
+from lib.data.split import read_groups, read_split
+from lib.models.features import cached_features
+from lib.models.pooling import find_parts, has_backbone
 from lib.storage import whole_file
 
+# Neighbours (1 to 10 tell about as well, see notebooks/README.md), and training pictures at most.
+NEAREST, MOST = 5, 20_000
 
-def keep_features(ws, metadata: dict, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays of `strangers.keep_distances` as models/<name>.npz, with the hash of their model.
 
-    `metadata` is the model's JSON.
+def measure_distances(features, known) -> np.ndarray:
+    """Return mean distances, float32 (n,), to the 5 nearest training pictures (Sun et al. 2022).
+
+    `features`, float (n, d), are made as long as those `known`, float16 (k, d), whose rows have length
+    1; where some are not finite, the distance is NaN.
     """
+    finite = np.isfinite(features).all(axis=1)
+    rows = normalize(np.where(finite[:, np.newaxis], features, 0).astype(np.float32))
+    search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
+    distances, _ = search.fit(known.astype(np.float32)).kneighbors(rows)
+    return np.where(finite, distances.mean(axis=1), np.nan).astype(np.float32)
+
+
+def keep_features(ws, model, metadata: dict) -> None:
+    """Write models/<name>.npz: features of training pictures, and distances of validation pictures."""
+    parts = dict(list(read_split(ws).groupby("part")))
+    training = parts["train"].sample(min(len(parts["train"]), MOST), random_state=0).file
+    files, features = parts["validation"].file, []
+    for chosen in (training, files):
+        images = open_pixels(ws, chosen, metadata["image_size"])
+        features.append(cached_features(find_parts(model)[0], images, ws)[:])
+    known = normalize(features[0]).astype(np.float16)
+    kept = {"features": known, "distances": measure_distances(features[1], known)}
     with whole_file(ws.file("models", f"{metadata['name']}.npz")) as part:
-        np.savez(part, model=metadata["file_hash"], **arrays)
+        np.savez(part, model=metadata["file_hash"], groups=read_groups(ws, files), **kept)
 
 
-def open_features(model, metadata: dict, path: Path) -> tuple[dict | None, str]:
-    """Open the .npz file that `keep_features` wrote beside a model; `metadata` is the model's JSON.
-
-    Returns the arrays, and ""; or None, and why the model can't tell. A ValueError where the file is
-    damaged, or belongs to another model.
-    """
-    reason = ""
+def open_features(model, metadata: dict, path: Path) -> dict[str, np.ndarray]:
+    """Open what `keep_features` wrote; a ValueError where there is none, or none of this model."""
     if not has_backbone(model):
-        reason = "it has no backbone"
-    elif "@" in path.stem:
-        reason = "08_evaluation keeps what that takes of first runs only"
-    elif not path.is_file():
-        reason = f"{path} is missing: run 08_evaluation, which writes it, or copy it too"
-    if reason:
-        says = f"{path.stem} can't tell whether a picture resembles anything trained on: {reason}."
-        return None, says
+        raise ValueError(f"{path.stem} has no backbone, so it can't tell what it resembles.")
     try:
         with np.load(path) as file:
-            arrays = dict(file)
-    except (EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged: copy it, or run 08_evaluation, again.") from error
-    if arrays.pop("model", "") != metadata["file_hash"]:
-        says = f"belongs to another model than {path.stem}.keras: copy both files, or run 08_evaluation"
-        raise ValueError(f"{path} {says}, again.")
-    return arrays, ""
+            kept = {name: file[name] for name in ("model", "features", "distances", "groups")}
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
+        kept = {}
+    if kept.get("model") != metadata["file_hash"]:
+        remedy = "run 08_evaluation with MODEL naming this model, or copy the file"
+        raise ValueError(f"{path} is missing, damaged or of another model: {remedy}.")
+    return kept

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
-from lib.evaluation import card, metrics
+from lib.evaluation import card, claims, metrics
 from lib.models.temperature import apply_temperature
 
 CLASSES = [
@@ -51,7 +51,7 @@ def write(ws):
         labels = np.tile(np.array(classes)[y_true], 3)
         split = pd.DataFrame({"file": files, "label": labels, "part": parts})
         ws.save_table(split, "split.csv")
-        score = metrics.evaluate(y_true, y_prob, classes)
+        score = metrics.evaluate(y_true, y_prob, classes, np.arange(len(y_true)))
         ws.save_json({NAME: score}, "metrics.json")
         matrix = metrics.count_confusions(y_true, y_prob.argmax(axis=1), len(classes))
         mistakes = metrics.list_confusions(matrix, classes, 5)
@@ -91,18 +91,19 @@ def test_head_parses_back_and_has_the_numbers_of_metrics_json(write):
 
 def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
     _, text, score = write()
-    assert "trained on 120 pictures" in text and "on 60 others" in text
+    assert "with seed 43, on 120 pictures" in text and "on 60 others" in text
     assert "would get 0.3000 right at best" in " ".join(text.split())
-    assert "This is one run, with seed 43." in text
+    assert "trained once" in text
     cells = list_cells(text)
     low, high = score["top1_interval"]
-    assert f"{score['top1']:.4f} ({low:.3f}–{high:.3f})" in cells
+    assert f"{score['top1']:.4f} ({low:.3f} to {high:.3f})" in cells
     for place, name in enumerate(CLASSES):
         row = cells.index(name) - 1
         low, high = score["per_class_interval"][name]
-        recall = f"{score['per_class'][name]:.4f} ({low:.3f}–{high:.3f})"
+        recall = f"{score['per_class'][name]:.4f} ({low:.3f} to {high:.3f})"
         assert cells[row : row + 4] == [str(place), name, str(COUNTS[place]), recall]
-    assert f"p = {score['calibration_p']:.2g}" in html.unescape(text)
+    assert f"{score['macro_f1']:.4f}" in cells, "without an interval it just stands there"
+    assert claims.describe_calibration(score)[1:] in html.unescape(text)
     assert f"{score['temperature']:.3g}" in text and f"{score['ece_after']:.3f}" in text
 
 
@@ -130,13 +131,13 @@ def test_names_are_text_and_the_most_frequent_mistakes_are_counted(write):
     page = markdown2html(text)
     assert "<img" not in page and "<b>" not in page and 'href="http://l"' not in page
     assert "frozen <b>Net</b>" in html.unescape(page)
-    table = text.split("## Known mistakes, the most frequent")[1].split("\n## ")[0]
+    table = text.split("## Most frequent mistakes")[1].split("\n## ")[0]
     counts = [int(count) for count in list_cells(table)[2::3]]
     assert len(counts) == 5 and counts == sorted(counts, reverse=True) and counts[-1] > 0
     _, text, score = write(skill=1.0)
     assert (
         score["top1"] == 1
-        and "None" in text.split("## Known mistakes, the most frequent")[1].split("\n## ")[0]
+        and "None" in text.split("## Most frequent mistakes")[1].split("\n## ")[0]
     )
 
 
@@ -181,7 +182,7 @@ def test_card_tells_no_folder_of_this_machine(write, ws):
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
     _, text, _ = write(calibrated_on="held-out answers of the training part")
     assert "The probabilities were calibrated on held-out answers of the training part." in text
-    assert "one half of these pictures" not in text
+    assert "temperature of" not in text
 
 
 def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):

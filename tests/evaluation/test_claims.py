@@ -10,87 +10,83 @@ from lib.evaluation import claims, comparisons, metrics, wording
 
 
 def compare(right):
-    return comparisons.compare_pairs(right, np.arange(20) % 2)
+    return comparisons.compare_pairs(right, np.arange(20))
+
+
+def read_cells(pairs):
+    table = claims.tabulate_pairs(pairs)
+    return list(table.index), table.to_numpy().tolist()
 
 
 def test_order_is_claimed_only_where_it_is_established_and_ties_are_said():
     even, odd = make_right(("1", 10), ("0", 10)), make_right(("0", 10), ("1", 10))
     poor, good = np.zeros(20, bool), np.ones(20, bool)
     for other in (even, odd):
-        (sentence,) = claims.describe_pairs(compare({"one": even, "two": other}))
-        assert sentence.startswith("one and two score the same on 20 pictures: 0.000 (-0.")
-        assert "better" not in sentence and sentence.endswith("p = 1 (exact McNemar, Holm).")
-    (sentence,) = claims.describe_pairs(compare({"poor": poor, "good": good}))
-    assert sentence.startswith("good is better than poor by 1.000 (")
-    assert sentence.endswith("p < 0.0001 (exact McNemar, Holm).")
+        labels, cells = read_cells(compare({"one": even, "two": other}))
+        assert labels == ["1 one", "2 two"]
+        assert cells == [["", "+0.000 same"], ["+0.000 same", ""]]
+    labels, cells = read_cells(compare({"poor": poor, "good": good}))
+    assert labels == ["1 good", "2 poor"], "the best stands first"
+    assert cells == [["", "+1.000 better"], ["−1.000 worse", ""]]
     # 6 of 6: p = 0.031 convinces once, but not as one of three comparisons.
     slight = make_right(("1", 6), ("0", 14))
     pairs = compare({"slight": slight, "poor": poor})
-    assert "better" in claims.describe_pairs(pairs)[0] and pairs.low[0] > 0
+    assert "better" in read_cells(pairs)[1][0][1] and pairs.low[0] > 0
+    assert claims.describe_pairs(pairs, "slight") == "better than poor"
+    assert claims.describe_pairs(pairs, "poor") == "worse than slight"
     pairs = compare({"slight": slight, "poor": poor, "none": poor})
-    sentences = claims.describe_pairs(pairs)
-    assert not any("better" in sentence for sentence in sentences) and len(sentences) == 3
-    assert (pairs.low < 0).all(), "the interval tells what the sentence tells"
-    assert claims.describe_pairs(compare({"alone": even})) == []
+    assert "better" not in str(read_cells(pairs)) and "not sure" in str(read_cells(pairs))
+    assert claims.describe_pairs(pairs, "slight") == "not to be told from poor and none"
+    assert (pairs.low < 0).all(), "the interval tells what the cell tells"
+    assert claims.tabulate_pairs(compare({"alone": even})).empty
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p_value", "words"),
+    ("low", "high", "text"),
     [
-        (0.00004, 0.1, 0.04998, "(0.00004–0.10000), p = 0.04998"),
-        (-0.1, 0.0, 0.2, "(-0.100–0.000), p"),
+        (0.00004, 0.1, "0.00004 to 0.10000"),
+        (-0.1, 0.0, "−0.100 to 0.000"),
+        (-0.058, 0.135, "−0.058 to 0.135"),
     ],
 )
-def test_rounding_never_moves_a_number_across_its_limit(low, high, p_value, words):
-    row = dict(model="a", other="b", difference=0.05, low=low, high=high, p_holm=p_value, n=9)
-    (sentence,) = claims.describe_pairs(pd.DataFrame([row]))
-    assert words in sentence
+def test_rounding_never_moves_a_bound_across_0(low, high, text):
+    assert wording.write_bounds(low, high) == text
 
 
-def evaluate(y_true, **answers):
-    scores = {label: metrics.evaluate(y_true, p, ["a", "b"]) for label, p in answers.items()}
-    right = {label: p.argmax(axis=1) == y_true for label, p in answers.items()}
-    return claims.describe_verdict(scores, comparisons.compare_pairs(right, y_true))
+def test_scores_are_written_once_alike_and_say_what_is_not_there():
+    assert wording.write_p(0.04998) == "p = 0.04998" and wording.write_p(1e-9) == "p < 0.0001"
+    score = {"top1": 0.8875, "top1_interval": [0.8, 0.94], "nll": 1.25, "kappa": None}
+    assert wording.write_score(score, "top1") == "0.8875 (0.800 to 0.940)"
+    assert wording.write_score(score, "nll") == "1.2500"
+    assert wording.write_score(score, "kappa") == "not defined"
+    assert wording.write_count(0.8875, 80) == "71 of 80"
+    assert wording.write_number(-0.0001) == "0.000" and wording.write_number(-0.1) == "−0.100"
 
 
-def test_verdict_says_who_leads_what_is_established_and_what_to_beware_of():
-    y_true = np.arange(200) % 2
-    sure, guess = np.array([[0.98, 0.02], [0.02, 0.98]]), np.array([[0.9, 0.1], [0.9, 0.1]])
-    first, second, third = evaluate(
-        y_true, guess=guess[y_true], again=guess[1 - y_true], good=sure[y_true]
-    )
-    assert first.startswith("good scores highest: it recognises 1.000 of 200")
-    assert first.endswith("where always answering the same class would score 0.500.")
-    assert (
-        second
-        == "Of these runs, good is better than guess and again; guess and again score the same."
-    )
-    assert "can't be told from n = 200" in third or "too low by 0.020" in third
-    first, second, third = evaluate(y_true, guess=guess[y_true])
-    assert "does not rule out" in first and "no other model" in second
-    assert "0.900 on average, which is too high by 0.400 (0.3" in third
+def describe(y_true, y_prob):
+    y_prob, groups = np.asarray(y_prob, np.float32), np.arange(len(y_true))
+    return claims.describe_calibration(metrics.evaluate(y_true, y_prob, ["a", "b"], groups))
 
 
-def test_verdict_names_all_of_tied_models_and_the_commonest_class():
-    y_true, always = np.repeat([0, 1], [190, 10]), np.repeat([[0.9, 0.1]], 200, axis=0)
-    first, second, _ = evaluate(y_true, one=always, two=always.copy())
-    assert first.startswith("one and two score highest, all the same: each recognises 0.950")
-    assert "always answering a, the commonest class, would score 0.950, which" in first
-    assert second == "Of these runs, one and two score the same."
+def test_probabilities_are_believed_only_as_far_as_a_test_tells():
+    y_true = np.arange(2000) % 2
+    sure = np.where(np.eye(2)[y_true].astype(bool), 0.9, 0.1)
+    right = np.random.default_rng(0).random(2000) < 0.9
+    y_prob = np.where(right[:, None], sure, sure[:, ::-1])
+    assert describe(y_true, y_prob).startswith("yes: it says 0.90 on average and is right in 0.")
+    few = describe(y_true[:40], y_prob[:40])
+    assert few.startswith("not enough pictures to say: it says 0.90")
+    guess = np.repeat([[0.9, 0.1]], 2000, axis=0)
+    assert describe(y_true, guess).startswith("too sure by about 0.40: it says 0.90")
+    modest = np.where(np.eye(2)[y_true].astype(bool), 0.6, 0.4)
+    assert describe(y_true, modest).startswith("not sure enough by about 0.40")
 
 
-def test_probabilities_that_are_wrong_both_ways_are_never_about_right():
+def test_probabilities_that_are_wrong_both_ways_are_never_believed():
     y_true = np.repeat([0, 1], 200)
     y_prob = np.array([[0.99, 0.01]] * 100 + [[0.51, 0.49]] * 100 + [[0.99, 0.01]] * 100)
-    y_prob = np.concatenate([y_prob, [[0.49, 0.51]] * 100])
-    text = evaluate(y_true, a=y_prob)[2]
-    assert "about right" not in text and "wrong in both directions" in text
-
-
-def test_numbers_of_one_class_too_few_pictures_are_said_so():
-    score = {"nll": 1.25, "nll_interval": None, "ece": 0.1, "ece_interval": [0, 0.25]}
-    assert wording.write_score(score, "nll") == "1.2500 (too few pictures for an interval)"
-    assert wording.write_score(score, "ece") == "0.1000 (0.000–0.250)"
+    text = describe(y_true, np.concatenate([y_prob, [[0.49, 0.51]] * 100]))
+    assert text == "no: they are off by about 0.49, though their mean of 0.75 fits"
 
 
 def test_ways_of_training_are_told_apart_only_by_several_runs():
@@ -100,18 +96,15 @@ def test_ways_of_training_are_told_apart_only_by_several_runs():
         columns=columns,
     )
     ways = pd.DataFrame({"runs": [5, 5, 1]}, index=["a", "b", "d"])
-    better, open_, once = claims.describe_ways(ways, differences)
+    better, unsure, once = claims.describe_ways(ways, differences)
     assert better.startswith(
-        "b is better than a by 0.090 (0.050–0.130) on average over 5 trainings"
+        "b is better than a by 0.090 (0.050 to 0.130) on average over 5 trainings"
     )
-    assert "not established" in open_ and once.startswith("One training tells of d how")
-
-
-def test_averages_per_class_have_sentences_of_their_own():
-    y_true = np.repeat([0, 1], [190, 10])
-    right = {"constant": y_true == 0, "fair": np.arange(200) % 20 != 0}
-    (sentence,) = claims.describe_balance(comparisons.compare_pairs(right, y_true))
-    assert "fair is better than constant" in sentence and "paired permutations" in sentence
+    assert "not established" in unsure and once.startswith("d was trained once.")
+    (both,) = claims.describe_ways(
+        pd.DataFrame({"runs": [1, 1]}, index=["a", "b"]), differences[:0]
+    )
+    assert both.startswith("a and b were trained once.") and "luck of a seed" in both
 
 
 def test_escaped_names_are_shown_as_they_are_by_markdown_and_html():
@@ -166,80 +159,40 @@ def test_a_trend_is_claimed_only_where_several_epochs_show_it():
     for losses in ([2.0], [2.0, 1.9]):
         assert claims.describe_gap(make_history(losses)).endswith("too few epochs for a trend.")
     for losses in ([1.5, 1.4, 1.6], [1.5, 1.7, 1.4, 1.6, 1.3, 1.8, 1.25]):
-        assert claims.describe_gap(make_history(losses)).endswith("show no trend.")
+        assert claims.describe_gap(make_history(losses)).endswith("it shows no trend.")
     text = claims.describe_gap(make_history(np.linspace(2, 1, 8)))
-    assert "over the last 8 epochs it was falling (p < 0.0001" in text
+    assert "Over the last 8 epochs it was falling (p < 0.0001" in text
     assert "it was rising" in claims.describe_gap(make_history(np.linspace(1, 2, 30)))
     falling, rising = simulations.describe_curves(10, 0, 300)
     assert falling + rising <= 0.08
 
 
-def make_score(top1, interval, support, **further):
-    calibrated = {"confidence": 0.5, "overconfidence": 0.0, "overconfidence_interval": None}
-    calibrated |= {"ece": 0.0, "ece_by_chance": 0.0, "calibration_p": 1.0}
-    most = max(support, key=support.get)
-    n = sum(support.values())
-    told = {"n": n, "commonest": most, "baseline": support[most] / n, "support": support}
-    return {"top1": top1, "top1_interval": interval} | told | calibrated | further
-
-
-NO_PAIRS = pd.DataFrame({"model": [], "other": [], "difference": [], "p_holm": []})
-
-
-@pytest.mark.parametrize(
-    ("interval", "words"),
-    [
-        ([0.43, 0.57], "would score 0.950, which is better."),
-        ([0.93, 0.97], "would score 0.950, which the interval does not rule out."),
-        ([0.96, 0.99], "would score 0.950."),
-    ],
-)
-def test_verdict_says_on_which_side_of_the_interval_the_commonest_class_scores(interval, words):
-    score = make_score(sum(interval) / 2, interval, {"often": 190, "rarely": 10})
-    text = claims.describe_verdict({"cnn": score}, NO_PAIRS)[0]
-    assert text.endswith(words) and "always answering often, the commonest class" in text
-
-
-def test_ties_of_classes_are_said():
-    score = make_score(0.5, [0.4, 0.6], {"a": 20, "b": 20, "c": 10})
-    assert (
-        "a, one of the commonest classes," in claims.describe_verdict({"cnn": score}, NO_PAIRS)[0]
-    )
-    assert claims.describe_extremes({"a": 1.0, "b": 1.0}) == "all classes alike (1.00)."
-
-
-def test_doubted_probabilities_without_an_interval_get_no_direction():
-    score = make_score(0.99, [0.97, 1.0], {"a": 200, "b": 200}, calibration_p=0.001)
-    text = claims.describe_calibration("cnn", score | {"overconfidence": -0.005})
-    assert "which is wrong" in text and "too low" not in text and "too high" not in text
-
-
 def test_ways_without_common_seeds_or_enough_pictures_are_not_passed_over_in_silence():
     right = {"a": {0: np.ones(40, bool), 1: np.ones(40, bool)}}
     apart = right | {"b": {2: np.ones(40, bool), 3: np.ones(40, bool)}}
-    (sentence,) = claims.describe_ways(*comparisons.compare_ways(apart))
+    (sentence,) = claims.describe_ways(*comparisons.compare_ways(apart, np.arange(40)))
     assert "no two ways" in sentence.lower()
-    ways, differences = comparisons.compare_ways(right | {"b": right["a"]})
+    ways, differences = comparisons.compare_ways(right | {"b": right["a"]}, np.arange(40))
     assert ways[["low", "high"]].isna().all(axis=None)
     assert "0.000 (too few pictures for an interval)" in claims.describe_ways(ways, differences)[0]
 
 
 def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_established():
-    was_right = make_right(("1", 190), ("0", 50))
+    was_right, alone = make_right(("1", 190), ("0", 50)), np.arange(240)
     some = was_right.copy()
     some[190:207], some[:9] = True, False
-    sentence = claims.describe_change("frozen", "tuned", was_right, some)
+    sentence = claims.describe_change("frozen", "tuned", was_right, some, alone)
     assert "Of 240 pictures, tuned corrects 17 that frozen gets wrong, and gets 9 wrong" in sentence
     assert "doesn't establish" in sentence and "p = 0.17 (exact McNemar)" in sentence
+    assert "08 asks about every pair" in sentence, "another question, corrected for more tests"
     for change, better in ((slice(190, 207), "tuned"), (slice(0, 17), "frozen")):
         other = was_right.copy()
         other[change] = ~other[change]
-        sentence = claims.describe_change("frozen", "tuned", was_right, other)
-        assert f"so {better} is better" in sentence and "establish" not in sentence
-    # What belongs together says less.
-    groups = np.arange(240) // 17
-    sentence = claims.describe_change("frozen", "tuned", was_right, other, groups)
-    assert "doesn't establish" in sentence and "exact" not in sentence
-    assert sentence.endswith("(McNemar, groups counted once).")
-    same = claims.describe_change("frozen", "tuned", was_right, was_right)
-    assert "corrects 0" in same and "doesn't establish" in same and "p = 1" in same
+        sentence = claims.describe_change("frozen", "tuned", was_right, other, alone)
+        assert f"So {better} is better" in sentence and "establish" not in sentence
+    # What belongs together says less, and groups are spoken of only where there are some.
+    assert "groups" not in sentence
+    sentence = claims.describe_change("frozen", "tuned", was_right, other, np.arange(240) // 17)
+    assert "doesn't establish" in sentence and "(McNemar, groups counted once)" in sentence
+    same = claims.describe_change("frozen", "tuned", was_right, was_right, alone)
+    assert "corrects 0" in same and "doesn't establish" in same and "p = 1 (" in same

@@ -8,178 +8,246 @@ from scipy.special import softmax
 from lib.evaluation import calibration, conformal
 
 
-def draw_answers(n, classes=10, groups=None, seed=0, strength=2.0, overconfidence=1.7):
-    """Draw answers of a model that is too sure; pictures of a group are copies of one."""
+def draw_answers(n, classes=10, groups=None, seed=0, strength=2.0):
+    """Draw answers of a model that is too sure, and the groups; pictures of a group are copies."""
     rng = np.random.default_rng(seed)
     groups = np.arange(n) if groups is None else groups
     y_true = rng.integers(0, classes, groups.max() + 1)
     logits = rng.normal(0, 1, (len(y_true), classes))
     # Classes are not equally hard.
     logits[np.arange(len(y_true)), y_true] += strength * np.linspace(0.2, 1.8, classes)[y_true]
-    y_prob = softmax(overconfidence * logits, axis=1).astype(np.float32)
-    return y_true[groups], y_prob[groups]
+    y_prob = softmax(1.7 * logits, axis=1).astype(np.float32)
+    return y_true[groups], y_prob[groups], groups
 
 
-def cover_halves(y_true, y_prob, coverage=0.95, groups=None, times=200):
-    """Return the share of sets that hold the truth on the other halves of random ones: (times,)."""
-    shares = []
+def calibrate_sets(y_true, y_prob, groups):
+    return conformal.calibrate(-y_prob[np.arange(len(y_true)), y_true], groups)
+
+
+def cover_halves(y_true, y_prob, groups, coverage=0.95, times=200):
+    """Return what sets of random halves measure on the other halves: a list of dicts."""
+    scores = []
     for seed in range(times):
         fitted, judged = calibration.split_halves(y_true, groups, seed)
-        members = None if groups is None else groups[fitted]
-        kept = conformal.keep_scores(y_true[fitted], y_prob[fitted], members)
+        kept = calibrate_sets(y_true[fitted], y_prob[fitted], groups[fitted])
         sets = conformal.build_sets(y_prob[judged], kept, coverage)
-        shares.append(conformal.measure_sets(y_true[judged], sets)["coverage"])
-    return np.array(shares)
+        scores.append(conformal.measure_sets(y_true[judged], sets, groups[judged]))
+    return scores
+
+
+def average(scores, name):
+    return np.mean([score[name] for score in scores])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_p_values_of_pictures_like_the_calibrating_ones_are_uniform(grouped):
+    rng, small = np.random.default_rng(0), []
+    groups = np.repeat(np.arange(150), np.arange(150) % 4 + 1 if grouped else 1)
+    for _ in range(300):
+        # Of a group all are alike, but for a little.
+        drawn = rng.gamma(2, size=150)[groups] + rng.normal(0, 0.01, len(groups))
+        kept = conformal.calibrate(drawn.astype(np.float32), groups)
+        p_values = conformal.find_p_values(kept, rng.gamma(2, size=200).astype(np.float32))
+        small.append([(p_values <= level).mean() for level in (0.01, 0.1, 0.3, 0.5, 0.8)])
+    assert np.mean(small, axis=0) == pytest.approx([1 / 151, 0.1, 0.3, 0.5, 0.8], abs=0.01)
+
+
+def test_p_value_counts_groups_that_are_as_strange_or_stranger():
+    strangeness = np.array([0.1, 0.2, 0.2, 0.4], np.float32)
+    kept = conformal.calibrate(strangeness, np.arange(4))
+    assert kept == {"pictures": 4, "grouped": False, "scores": [0.1, 0.2, 0.2, 0.4]}
+    asked = np.array([[0, 0.1, 0.2], [0.3, 0.5, np.nan]], np.float32)
+    expected = [[1, 1, 0.8], [0.4, 0.2, np.nan]]
+    assert conformal.find_p_values(kept, asked) == pytest.approx(np.array(expected), nan_ok=True)
+    # Three of the four are one picture.
+    kept = conformal.calibrate(strangeness, np.array([5, 7, 7, 7]))
+    assert kept["pictures"] == 2 and kept["grouped"]
+    p_values = conformal.find_p_values(kept, np.float32([0.1, 0.2, 0.3, 0.5]))
+    # Of two groups all; the second; at least a third of the second; none.
+    assert p_values == pytest.approx([1, 2 / 3, 1.5 / 3, 1 / 3])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_sets_at_95_percent_hold_the_truth_in_95_of_100_cases(seed):
-    shares = cover_halves(*draw_answers(400, seed=seed))
-    assert 0.94 <= shares.mean() <= 0.96 and shares.min() > 0.85
+    scores = cover_halves(*draw_answers(400, seed=seed))
+    assert 0.94 <= average(scores, "coverage") <= 0.96
+    assert min(score["coverage"] for score in scores) > 0.85
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.99])
 def test_sets_hold_the_truth_as_often_as_asked(coverage):
-    shares = cover_halves(*draw_answers(1000), coverage)
-    assert coverage - 0.01 <= shares.mean() <= coverage + 0.01
+    scores = cover_halves(*draw_answers(1000), coverage)
+    assert average(scores, "coverage") == pytest.approx(coverage, abs=0.01)
 
 
-def test_pictures_of_a_group_stand_in_one_half_and_count_as_one():
+def test_promise_is_about_groups_where_large_groups_are_harder():
+    sizes = np.where(np.arange(300) % 3 == 0, 6, 1)
+    groups = np.repeat(np.arange(300), sizes)
+    y_true, y_prob, _ = draw_answers(0, groups=groups, strength=3)
+    _, unsure, _ = draw_answers(0, groups=groups, strength=1)
+    y_prob = np.where(sizes[groups, np.newaxis] == 6, unsure, y_prob)
+    scores = cover_halves(y_true, y_prob, groups, 0.9, 100)
+    assert average(scores, "coverage") == pytest.approx(0.9, abs=0.015)
+    assert average(scores, "by_picture") < 0.87
+
+
+def test_copies_of_a_picture_tell_nothing_that_the_picture_does_not():
     groups = np.repeat(np.arange(120), np.arange(120) % 5 + 1)
-    y_true, y_prob = draw_answers(len(groups), groups=groups, strength=3)
-    for seed in range(20):
-        fitted, judged = calibration.split_halves(y_true, groups, seed)
-        assert not set(groups[fitted]) & set(groups[judged]) and (fitted ^ judged).all()
-    assert 0.94 <= cover_halves(y_true, y_prob, groups=groups).mean() <= 0.97
-    # The copies of a picture tell nothing that the picture doesn't.
-    _, first = np.unique(groups, return_index=True)
-    alone = conformal.keep_scores(y_true[first], y_prob[first])
-    copied = conformal.keep_scores(y_true, y_prob, groups)
+    y_true, y_prob, _ = draw_answers(0, groups=groups, strength=3)
+    first = np.unique(groups, return_index=True)[1]
+    alone = calibrate_sets(y_true[first], y_prob[first], groups[first])
+    copied = calibrate_sets(y_true, y_prob, groups)
     assert alone["pictures"] == copied["pictures"] == 120 < len(copied["scores"])
-    for share in (0.2, 0.5, 0.8, 0.95):
-        below = conformal.find_threshold(copied, share)
-        assert below == conformal.find_threshold(alone, share)
+    for coverage in (0.2, 0.5, 0.8, 0.95):
+        sets = [conformal.build_sets(y_prob, kept, coverage) for kept in (alone, copied)]
+        assert np.array_equal(*sets)
 
 
-def test_threshold_is_the_quantile_of_finite_samples():
-    y_true, y_prob = draw_answers(99)
-    kept = conformal.keep_scores(y_true, y_prob)
+def test_set_holds_what_reaches_the_quantile_of_finite_samples():
+    y_true, y_prob, groups = draw_answers(99)
+    kept, asked = calibrate_sets(y_true, y_prob, groups), draw_answers(500, seed=1)[1]
     ranked = np.sort(y_prob[np.arange(99), y_true])[::-1]
     for coverage in (0.01, 0.1, 0.5, 0.9, 0.95, 0.99):
-        exact = ranked[math.ceil(round(100 * coverage, 6)) - 1]
-        below = conformal.find_threshold(kept, coverage)
-        assert below <= exact and below == pytest.approx(exact, rel=1e-3)
-    assert conformal.find_threshold(kept, 1e-12) == pytest.approx(ranked[0], rel=1e-3)
+        expected = asked >= ranked[math.ceil(round(100 * coverage, 6)) - 1]
+        expected[np.arange(500), asked.argmax(axis=1)] = True
+        assert np.array_equal(conformal.build_sets(asked, kept, coverage), expected)
 
 
 def test_too_few_pictures_make_sets_of_all_classes_and_that_is_said():
-    y_true, y_prob = draw_answers(19, classes=4)
-    enough = conformal.keep_scores(y_true, y_prob)
-    few = conformal.keep_scores(y_true[:18], y_prob[:18])
-    assert conformal.find_threshold(enough, 0.95) > 0 == conformal.find_threshold(few, 0.95)
+    y_true, y_prob, groups = draw_answers(19, classes=4)
+    enough = calibrate_sets(y_true, y_prob, groups)
+    few = calibrate_sets(y_true[:18], y_prob[:18], groups[:18])
     assert conformal.build_sets(y_prob, few, 0.95).all()
+    assert not conformal.build_sets(y_prob, enough, 0.95).all()
     assert not conformal.build_sets(y_prob, few, 0.9).all()
     told = conformal.describe_sets(few, 0.95)
-    assert "18 pictures" in told and "19" in told and "all classes" in told
-    assert "all classes" not in conformal.describe_sets(enough, 0.95)
-    assert "99" in conformal.describe_sets(enough, 0.99)
+    assert "18 pictures are too few" in told and "all classes" in told
+    assert "0.95 of pictures" in conformal.describe_sets(enough, 0.95)
+    assert "too few" in conformal.describe_sets(enough, 0.99)
+    told = conformal.describe_sets(enough | {"grouped": True}, 0.95)
+    assert "0.95 of groups of pictures that belong together, each counted once" in told
 
 
 def test_ties_only_add_classes_and_the_same_picture_gets_the_same_set():
-    y_true, y_prob = np.arange(200) % 4, np.tile([0.4, 0.2, 0.2, 0.2], (200, 1))
-    kept = conformal.keep_scores(y_true, y_prob)
+    y_true, groups = np.arange(200) % 4, np.arange(200)
+    y_prob = np.tile(np.float32([0.4, 0.2, 0.2, 0.2]), (200, 1))
+    kept = calibrate_sets(y_true, y_prob, groups)
     assert conformal.build_sets(y_prob, kept, 0.2)[:, 0].all()
     assert conformal.build_sets(y_prob, kept, 0.2).sum() == 200
     assert conformal.build_sets(y_prob, kept, 0.5).all(), "of equal classes all belong to a set"
     # Probabilities that float32 rounded to 0.
     certain = np.eye(4, dtype=np.float32)[(y_true + 1) % 4]
-    kept = conformal.keep_scores(y_true, certain)
+    kept = calibrate_sets(y_true, certain, groups)
     assert kept["scores"] == [0.0] * 200 and conformal.build_sets(certain, kept, 0.5).all()
 
 
 def test_no_set_is_empty():
     y_true = np.arange(200) % 4
-    sure = np.full((200, 4), 0.01) + 0.96 * np.eye(4)[y_true]
-    kept = conformal.keep_scores(y_true, sure)
-    unsure = np.array([[0.3, 0.4, 0.2, 0.1]])
-    assert (unsure < conformal.find_threshold(kept, 0.5)).all()
+    sure = np.float32(0.01 + 0.96 * np.eye(4)[y_true])
+    kept = calibrate_sets(y_true, sure, np.arange(200))
+    unsure = np.float32([[0.3, 0.4, 0.2, 0.1]])
+    assert (conformal.find_p_values(kept, -unsure) < 0.5).all()
     assert conformal.build_sets(unsure, kept, 0.5).tolist() == [[False, True, False, False]]
 
 
-def test_many_scores_are_kept_in_short_and_never_promise_more():
-    y_true, y_prob = draw_answers(5003)
-    kept = conformal.keep_scores(y_true, y_prob)
+def test_many_scores_are_kept_in_short_exactly_and_never_promise_more():
+    y_true, y_prob, groups = draw_answers(5003)
+    kept, strangeness = calibrate_sets(y_true, y_prob, groups), -y_prob[groups, y_true]
     assert len(kept["scores"]) == 1000 and kept["pictures"] == 5003
-    assert len(json.dumps(kept)) < 12_000 and json.loads(json.dumps(kept)) == kept
-    ranked = np.sort(y_prob[np.arange(5003), y_true])[::-1]
-    for coverage in np.linspace(0.01, 0.9995, 200):
-        place = math.ceil(5004 * coverage)
-        below = conformal.find_threshold(kept, coverage)
-        assert ranked[min(place + 5, 5002)] * 0.998 <= below <= ranked[place - 1]
+    assert len(json.dumps(kept)) < 15_000 and json.loads(json.dumps(kept)) == kept
+    assert set(np.float32(kept["scores"])) <= set(strangeness), "not rounded"
+    asked = np.unique(strangeness)
+    exact = (1 + (strangeness >= asked[:, np.newaxis]).sum(axis=1)) / 5004
+    more = conformal.find_p_values(kept, asked) - exact
+    assert more.min() > -1e-9 and more.max() < 6 / 5004
 
 
-def test_measured_coverage_and_size_have_intervals_and_classes_their_own():
-    y_true, y_prob = draw_answers(600)
-    fitted, judged = calibration.split_halves(y_true)
-    sets = conformal.build_sets(
-        y_prob[judged], conformal.keep_scores(y_true[fitted], y_prob[fitted]), 0.95
+def test_many_groups_whose_shares_are_rounded_are_calibrated_too():
+    groups, strangeness = (
+        np.arange(60_000) // 3,
+        np.random.default_rng(0).random(60_000, np.float32),
     )
-    score = conformal.measure_sets(y_true[judged], sets)
-    assert score["n"] == 300 and score["size"] == pytest.approx(sets.sum() / 300)
-    for name in ("coverage", "size"):
-        low, high = score[f"{name}_interval"]
-        assert low < score[name] < high
-    hard = y_true[judged] == 0
-    of_class = conformal.measure_sets(y_true[judged][hard], sets[hard])
-    assert of_class["n"] == hard.sum() and of_class["coverage"] == sets[hard, 0].mean()
-    assert of_class["coverage"] < score["coverage"], "the promise is an average one"
-    alike = conformal.measure_sets(y_true[judged], np.ones_like(sets))
-    assert alike["coverage"] == 1 and alike["size_interval"] is None
+    kept = conformal.calibrate(strangeness, groups)
+    assert kept["pictures"] == 20_000 and kept["scores"][-1] == strangeness.max()
+
+
+def test_half_of_the_pictures_judges_and_every_class_has_a_row():
+    y_true, y_prob, groups = draw_answers(600)
+    names = [f"class {k}" for k in range(10)]
+    kept, score, by_class = conformal.judge_sets(y_true, y_prob, groups, names, 0.95)
+    assert kept["pictures"] == score["pictures"] == 300
+    assert score["coverage"] == score["by_picture"] and score["low"] < score["coverage"]
+    assert score["coverage"] < score["high"] and 1 < score["size"] < 10
+    assert list(by_class.columns) == ["class", "pictures", "coverage", "low", "high", "size"]
+    assert set(by_class["class"]) == set(names) and by_class.coverage.is_monotonic_increasing
+    assert by_class.coverage @ by_class.pictures / 300 == pytest.approx(score["coverage"])
+    assert by_class["size"] @ by_class.pictures / 300 == pytest.approx(score["size"])
+    hard = by_class.set_index("class").loc["class 0"]
+    assert hard.coverage < score["coverage"], "the promise is an average one"
+
+
+def test_a_single_group_judges_nothing():
+    y_true, y_prob, _ = draw_answers(30, classes=2)
+    kept, score, by_class = conformal.judge_sets(y_true, y_prob, np.zeros(30, int), "ab", 0.9)
+    assert kept["pictures"] == 1 and score["pictures"] == 0 == len(by_class)
+    assert math.isnan(score["coverage"]) and (score["low"], score["high"]) == (0, 1)
 
 
 def test_copies_make_no_interval_narrower():
-    y_true, y_prob = draw_answers(600)
-    sets = conformal.build_sets(y_prob, conformal.keep_scores(y_true, y_prob), 0.9)
-    copied, groups = np.repeat(np.arange(600), 4), np.repeat(np.arange(600), 4)
-    once = conformal.measure_sets(y_true, sets)
-    naive = conformal.measure_sets(y_true[copied], sets[copied])
-    told = conformal.measure_sets(y_true[copied], sets[copied], groups)
-    for name in ("coverage", "size"):
-        widths = [np.ptp(score[f"{name}_interval"]) for score in (once, naive, told)]
-        assert widths[1] < 0.6 * widths[0] < 0.9 * widths[0] < widths[2] < 1.3 * widths[0]
-
-
-def test_of_no_pictures_nothing_is_claimed():
-    score = conformal.measure_sets(np.zeros(0, int), np.zeros((0, 3), bool))
-    assert score.pop("n") == 0 and set(score.values()) == {None} and len(score) == 4
+    y_true, y_prob, groups = draw_answers(600)
+    sets = conformal.build_sets(y_prob, calibrate_sets(y_true, y_prob, groups), 0.9)
+    once = conformal.measure_sets(y_true, sets, groups)
+    again = np.repeat(groups, 4)
+    copied = conformal.measure_sets(y_true[again], sets[again], again)
+    assert copied == pytest.approx(once | {"pictures": 2400})
 
 
 def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     names = ["a", 'b; "c"', "Ünï, <d>"]
-    y_prob = np.array([[0.2, 0.3, 0.5], [0.9, 0.06, 0.04]])
-    kept = {"pictures": 100, "scores": [0.25] * 100}
+    y_prob = np.float32([[0.2, 0.3, 0.5], [0.9, 0.06, 0.04]])
+    kept = {"pictures": 100, "grouped": False, "scores": [-0.25] * 100}
     columns = conformal.write_sets(y_prob, names, kept, 0.5)
     assert [json.loads(text) for text in columns["set"]] == [["Ünï, <d>", 'b; "c"'], ["a"]]
     assert columns["set_size"] == [2, 1] and "Ünï" in columns["set"][0]
 
 
+KEPT = {"pictures": 2, "grouped": False, "scores": [-0.5, -0.1]}
 DAMAGED = [
-    [], "0.9", {}, {"pictures": 20}, {"pictures": 20, "scores": []},
-    {"pictures": 0, "scores": [0.5]}, {"pictures": "20", "scores": [0.5]},
-    {"pictures": 2, "scores": [0.1, 0.5]}, {"pictures": 1, "scores": [1.5]},
-    {"pictures": 1, "scores": [float("nan")]}, {"pictures": 1, "scores": "a"},
-    {"pictures": 2000, "scores": [0.5] * 1001},
+    None, [], "0.9", {}, {"pictures": 20, "scores": [-0.5]}, KEPT | {"scores": []},
+    KEPT | {"pictures": 0}, KEPT | {"pictures": "20"}, KEPT | {"scores": [-0.1, -0.5]},
+    KEPT | {"scores": [-1.5]}, KEPT | {"scores": [0.9, 0.1]}, KEPT | {"scores": [float("nan")]},
+    KEPT | {"scores": "a"},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kept", DAMAGED, ids=str)
 def test_damaged_scores_are_an_error_that_names_file_key_and_remedy(kept):
-    with pytest.raises(ValueError, match='cnn.json: "answer_sets" is damaged: run 08_evaluation'):
-        conformal.check_scores({"answer_sets": kept}, "cnn.json")
+    with pytest.raises(ValueError, match='cnn.json: "answer_sets" .* damaged: run 08_evaluation'):
+        conformal.check_sets({"answer_sets": kept}, "cnn.json")
 
 
-def test_model_that_was_never_judged_is_told_what_to_run():
-    with pytest.raises(ValueError, match='cnn.json has no "answer_sets": run 08_evaluation'):
-        conformal.check_scores({}, "cnn.json")
-    kept = conformal.keep_scores(*draw_answers(30))
-    assert conformal.check_scores({"answer_sets": kept}, "cnn.json") is kept
+def test_model_that_was_not_handed_over_is_told_what_to_run():
+    with pytest.raises(ValueError, match='"answer_sets" is missing .* 08_evaluation with MODEL'):
+        conformal.check_sets({}, "cnn.json")
+    assert conformal.check_sets({"answer_sets": KEPT}, "cnn.json") is KEPT
+
+
+def test_marks_are_as_rare_as_promised_and_what_is_not_known_has_none():
+    rng, marked = np.random.default_rng(0), 0
+    for _ in range(20):
+        kept = conformal.calibrate(rng.random(150, np.float32), np.arange(150))
+        marks = conformal.write_marks(rng.random(1000, np.float32), kept)
+        marked += marks["note"].count(conformal.NOTE)
+    assert 0.002 < marked / 20_000 <= 0.013
+    marks = conformal.write_marks(np.float32([2, np.nan, 0]), kept)
+    assert marks["note"] == [conformal.NOTE, "", ""]
+    assert marks["resemblance_p"] == pytest.approx([1 / 151, np.nan, 1], abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(("count", "marked"), [(99, False), (100, True)])
+def test_too_few_validation_pictures_mark_nothing_and_that_is_said(count, marked):
+    kept = conformal.calibrate(np.zeros(count, np.float32), np.arange(count))
+    marks = conformal.write_marks(np.ones(1, np.float32), kept)
+    assert marks["resemblance_p"] == [round(1 / (count + 1), 6)]
+    assert (marks["note"] == [conformal.NOTE]) == marked
+    assert ("too few" in conformal.describe_marks(kept)) != marked

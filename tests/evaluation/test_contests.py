@@ -21,7 +21,7 @@ def judge(accuracies, speeds, n=200, reasons=()):
     ]
     facts += [{"candidate": name, "reason": "gone"} for name in reasons]
     arrays = {name: np.array(values, float) for name, values in accuracies.items()}
-    return contests.judge_candidates(pd.DataFrame(facts), y_true, y_prob, arrays)
+    return contests.judge_candidates(pd.DataFrame(facts), y_true, y_prob, arrays, np.arange(n))
 
 
 NEAR = {
@@ -89,4 +89,4 @@ def test_candidates_that_are_alike_are_rarely_told_apart():
             accuracies[name] = held + shift + rng.normal(0, 0.005, (2, 5))
         best = max(accuracies, key=lambda name: accuracies[name].mean())
         claims += (contests.compare_folds(accuracies, best).p_holm < 0.05).any()
-    assert claims / 300 < 0.07
+    assert claims / 300 <= 0.05

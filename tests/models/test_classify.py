@@ -310,7 +310,8 @@ def test_scaled_probabilities_are_those_that_08_judges(model_file, pictures):
         assert np.isnan(scaled[1]).all()
 
 
-KEPT = {"pictures": 40, "scores": np.linspace(0.9, 0.15, 40).round(3).tolist()}
+SCORES = np.linspace(-0.9, -0.15, 40).round(3).tolist()
+KEPT = {"pictures": 40, "grouped": False, "scores": SCORES}
 
 
 def test_sets_are_those_that_08_measures_and_leave_every_other_column(
@@ -323,9 +324,7 @@ def test_sets_are_those_that_08_measures_and_leave_every_other_column(
     capsys.readouterr()
     extra += ["--sets", 0.75]
     status, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", *extra)
-    assert "in 0.75 of cases on average, for pictures like those of the validation part; 40" in (
-        capsys.readouterr().err
-    )
+    assert "Sets hold the truth in 0.75 of pictures, on average" in capsys.readouterr().err
     assert status == 1 and table.drop(columns=["set", "set_size"]).equals(plain)
     place = list(table.columns).index("set")
     assert list(table.columns[place - 1 : place + 3]) == ["probability_2", "set", "set_size", "007"]

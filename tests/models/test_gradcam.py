@@ -1,18 +1,15 @@
-import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 
 from lib import workspace
-from lib.evaluation import galleries, wording
 from lib.models import gradcam
 
 SIZE, PATCH = 32, 8
@@ -202,35 +199,17 @@ def test_model_without_maps_or_that_can_not_be_cut_is_an_error_that_says_why(kin
         gradcam.grad_cam(build_without_maps(kind), draw_patches(1)[0])
 
 
-def run_cell(notebook, cell, space):
-    path = workspace.REPOSITORY / f"notebooks/{notebook}.ipynb"
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    exec("".join(next(one["source"] for one in cells if one["id"] == cell)), space)
-    return space
-
-
-def test_notebooks_show_a_line_for_a_model_without_maps_and_the_maps_of_the_others():
-    models = {"tokens": build_without_maps("tokens"), "plain": build_plain()}
-    (images, _, _), shown, saved = draw_patches(3), [], []
-    common = {"image_size": SIZE, "class_names": list("abc")}
-    described = {name: {"name": name, "label": name} | common for name in models}
-    answers = SimpleNamespace(labels=list(models), metadata=described, files=np.array(list("abc")))
-    answers.truth, answers.predicted = answers.files, dict.fromkeys(models, answers.files)
-    answers.confidence = dict.fromkeys(models, np.ones(3))
-    space = {"answers": answers, "EXAMPLES": 2, "pictures": images, "np": np, "plt": plt}
-    space |= {"gradcam": gradcam, "galleries": galleries, "wording": wording, "Markdown": str}
-    space |= {"ws": SimpleNamespace(save_figure=lambda figure, name: saved.append(name))}
-    space |= {"pixels": SimpleNamespace(open_pixels=lambda ws, files, size: images[: len(files)])}
-    space |= {"saved": SimpleNamespace(load_model=lambda ws, name: models[name])}
-    evidence = run_cell("08_evaluation", "05-evidence", space | {"display": shown.append})[
-        "evidence"
-    ]
-    assert saved == ["evidence"] and list(evidence) == ["plain"]
-    assert len(shown) == 1 and "tokens has no maps" in shown[0]
-    space["loaded"] = list(zip(described.values(), models.values()))
-    space["load"] = lambda picture, size: images[0]
-    *said, maps = run_cell("09_random_images", "06-14b", space)["ask_models"]("a picture")
-    assert len(said) == 2 and "tokens has no maps" in maps[0][1] and maps[1][1] == "plain"
+def test_a_model_without_maps_gets_a_line_and_the_others_are_shown(monkeypatch, capsys):
+    models, images = (
+        {"tokens": build_without_maps("tokens"), "plain": build_plain()},
+        draw_patches(3)[0],
+    )
+    monkeypatch.setattr(gradcam, "load_model", lambda ws, name: models[name])
+    monkeypatch.setattr(gradcam, "open_pixels", lambda ws, files, size: images[: len(files)])
+    table = pd.DataFrame({"name": list(models), "image_size": SIZE}, list(models))
+    evidence = gradcam.explain_models(None, table, ["a", "b"])
+    assert list(evidence) == ["plain"] and evidence["plain"].shape[0] == 2
+    assert "tokens has no maps" in capsys.readouterr().out
 
 
 def test_evidence_is_the_same_on_jax(tmp_path):

@@ -9,7 +9,7 @@ from keras import layers
 
 from lib import predict
 from lib.data import pixels, split
-from lib.evaluation import strangers
+from lib.evaluation import conformal
 from lib.models import backbones, classify, configs, pooling, resemblance, saved, training
 from lib.models.features import cached_features
 from lib.storage import read_table
@@ -45,14 +45,14 @@ def judged(ws, transfer, draw_classes, prepare_set):
         configs.write_model(model, path)
         metadata = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
         ws.save_json(metadata | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
-    images = [pixels.open_pixels(ws, files, 32) for _, files in table.groupby("part").file]
-    features = [cached_features(transfer[0], part, ws) for part in images]
-    # As if the validation part were larger: each of its pictures with a little noise.
-    rng = np.random.default_rng(0)
-    many = np.repeat(features[1][:], 30, axis=0)
-    many += rng.normal(0, 0.1 * many.std(), many.shape).astype(np.float32)
-    metadata = saved.read_metadata(ws, "small_transfer")
-    resemblance.keep_features(ws, metadata, strangers.keep_distances(features[0], many))
+    resemblance.keep_features(ws, transfer[1], saved.read_metadata(ws, "small_transfer"))
+    # As if the validation part were larger.
+    path = ws.results / "models/small_transfer.npz"
+    with np.load(path) as file:
+        kept = dict(file)
+    distances = np.repeat(kept["distances"], 30)
+    distances *= np.random.default_rng(0).uniform(0.9, 1.1, len(distances)).astype(np.float32)
+    np.savez(path, **kept | {"distances": distances, "groups": np.arange(len(distances))})
     return ws
 
 
@@ -87,7 +87,7 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     _, plain = ask(judged, "small_transfer", tmp_path, *extra)
     capsys.readouterr()
     status, table = ask(judged, "small_transfer", tmp_path, *extra, "--strangers")
-    assert status == 0 and "marked as unlike anything trained on" in capsys.readouterr().err
+    assert status == 0 and '"unlike anything trained on" marks' in capsys.readouterr().err
     assert list(table.columns[4:8]) == ["label_2", "probability_2", "resemblance_p", "note"]
     rest = table.drop(columns=["resemblance_p", "note"])
     assert list(rest.columns) == list(plain.columns) and rest.label.equals(plain.label)
@@ -96,66 +96,117 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     assert set(table.note) == {""} and (table.resemblance_p.astype(float) > 0.01).all()
 
 
-def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged, tmp_path):
+def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged):
     path = judged.results / "models/small_transfer.keras"
     model, metadata = classify.load_classifier(path)
-    known, reason = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+    known = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
     (judged.train / "red/000.png").write_bytes(b"no picture")
     files = ["007/000.png", "red/000.png"]
     y_prob, features, problems = classify.answer_files(model, judged.train, files, True)
     # Opposite to all that was trained on: of so small a network no picture is sure to be that.
-    columns = strangers.write_resemblance(-features, known)
+    distances = resemblance.measure_distances(-features, known["features"])
+    kept = conformal.calibrate(known["distances"], known["groups"])
+    columns = conformal.write_marks(distances, kept)
     table = classify.list_answers(files, y_prob, problems, metadata, columns=columns)
-    assert reason == "" and table.note[0] == strangers.NOTE and table.note.isna()[1]
+    assert table.note[0] == conformal.NOTE and table.note.isna()[1]
     assert table.resemblance_p.isna().tolist() == [False, True]
 
 
+def draw_features(count, seed, centre=0.0):
+    """Draw features of five classes, or of something else where the centre is moved."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(5, 64)) + 2 + centre
+    rows = centres[rng.integers(0, 5, count)] + rng.normal(0, 0.5, (count, 64))
+    return rows.astype(np.float32)
+
+
+def point(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_distance_is_the_mean_to_the_five_nearest_directions():
+    known, asked = point(draw_features(300, 0)).astype(np.float16), draw_features(20, 1)
+    gaps = np.linalg.norm(point(asked)[:, np.newaxis] - known.astype(float), axis=2)
+    found = resemblance.measure_distances(asked, known)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(np.sort(gaps, axis=1)[:, :5].mean(axis=1), abs=1e-5)
+    # Brightness or contrast that only make features longer change nothing.
+    assert resemblance.measure_distances(3 * asked, known) == pytest.approx(found, abs=1e-5)
+    # Of float16, whose squares are soon too large for it, too.
+    half = (20 * asked).astype(np.float16)
+    assert resemblance.measure_distances(half, known) == pytest.approx(found, abs=1e-3)
+    # Neither zeros nor too few neighbours do harm.
+    assert np.isfinite(resemblance.measure_distances(0 * asked, known[:3])).all()
+
+
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_features_that_are_not_finite_have_no_distance_and_change_no_other(wrong):
+    known, asked = point(draw_features(50, 0)).astype(np.float16), draw_features(3, 2)
+    alone = resemblance.measure_distances(asked, known)
+    asked[1, 7] = wrong
+    found = resemblance.measure_distances(asked, known)
+    assert np.isnan(found[1]) and np.array_equal(found[::2], alone[::2])
+
+
+def test_strangers_are_found_and_pictures_like_validation_are_not():
+    known, marks = point(draw_features(500, 0)).astype(np.float16), []
+    for seed in range(1, 7):
+        distances = resemblance.measure_distances(draw_features(150, seed), known)
+        kept = conformal.calibrate(distances, np.arange(150))
+        for asked in (draw_features(1000, 1000 + seed), draw_features(10, seed, centre=-4)):
+            distances = resemblance.measure_distances(asked, known)
+            marks.append(np.mean(np.array(conformal.write_marks(distances, kept)["note"]) != ""))
+    assert 0.002 < np.mean(marks[::2]) <= 0.013 and np.mean(marks[1::2]) > 0.95
+
+
+def test_of_many_training_pictures_a_sample_is_kept(judged, transfer, monkeypatch):
+    monkeypatch.setattr(resemblance, "MOST", 7)
+    metadata = saved.read_metadata(judged, "small_transfer")
+    resemblance.keep_features(judged, transfer[1], metadata)
+    path = judged.results / "models/small_transfer.npz"
+    known = resemblance.open_features(transfer[1], metadata, path)
+    validation = split.read_split(judged).query("part == 'validation'").file
+    assert known["features"].shape == (7, 16) and known["features"].dtype == np.float16
+    assert np.linalg.norm(known["features"].astype(float), axis=1) == pytest.approx(1, abs=1e-2)
+    features = cached_features(transfer[0], pixels.open_pixels(judged, validation, 32), judged)
+    expected = resemblance.measure_distances(features[:], known["features"])
+    assert np.array_equal(known["distances"], expected)
+    assert np.array_equal(known["groups"], split.read_groups(judged, validation))
+
+
 @pytest.mark.parametrize(
-    ("name", "change", "words"),
+    ("name", "words"),
     [
-        ("plain", None, "plain can't tell .* no backbone"),
-        ("small_transfer", "further seed", "small_transfer@43 can't tell .* first runs only"),
-        ("small_transfer", "gone", "small_transfer.npz is missing"),
+        ("plain", "plain has no backbone"),
+        ("small_transfer", "small_transfer.npz is missing.*08_evaluation with MODEL naming"),
     ],
 )
-def test_model_that_cannot_tell_says_so_and_leaves_the_columns_empty(
-    name, change, words, judged, tmp_path, capsys
+def test_model_that_cannot_tell_says_so_before_the_first_picture(
+    name, words, judged, tmp_path, capsys, monkeypatch
 ):
-    path = judged.results / f"models/{name}.npz"
-    if change == "further seed":
-        name += "@43"
-        for suffix in (".keras", ".json"):
-            path.with_suffix(suffix).rename(judged.results / f"models/{name}{suffix}")
-    elif change == "gone":
-        path.unlink()
-    status, table = ask(judged, name, tmp_path, "--strangers")
-    said = " ".join(capsys.readouterr().err.split())
-    assert status == 0 and re.search(words, said), said
-    assert (table[["resemblance_p", "note"]] == "").all(axis=None) and (table.label != "").all()
+    monkeypatch.setattr(classify.pictures, "load", lambda *_: pytest.fail("read a picture"))
+    (judged.results / f"models/{name}.npz").unlink(missing_ok=True)
+    assert ask(judged, name, tmp_path, "--strangers") == (2, None)
+    assert re.search(words, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        ("other", "belongs to another"),
-        ("half", "is damaged"),
-        ("page", "is damaged"),
-        ("", "is damaged"),
-    ],
-)
+@pytest.mark.parametrize("damage", ["other", "half", "page", "", "old"])
 def test_file_of_another_model_or_a_damaged_one_is_an_error_that_names_it(
-    damage, words, judged, tmp_path, capsys
+    damage, judged, tmp_path, capsys
 ):
     path = judged.results / "models/small_transfer.npz"
-    if damage == "other":
-        with np.load(path) as arrays:
-            np.savez(path, **dict(arrays) | {"model": "0123456789abcdef"})
+    if damage in ("other", "old"):
+        with np.load(path) as file:
+            kept = dict(file)
+        if damage == "old":
+            del kept["groups"]
+        np.savez(path, **kept | ({"model": "0123456789abcdef"} if damage == "other" else {}))
     else:
         half = path.read_bytes()[: path.stat().st_size // 2]
         path.write_bytes({"half": half, "page": b"<html>404</html>", "": b""}[damage])
     assert ask(judged, "small_transfer", tmp_path, "--strangers") == (2, None)
     said = capsys.readouterr().err
-    assert f"small_transfer.npz {words}" in said and "08_evaluation" in said
+    assert "small_transfer.npz is missing, damaged or of another model: run 08" in said
 
 
 def test_picture_without_finite_features_costs_no_other_picture_its_answer(
@@ -183,11 +234,11 @@ def test_picture_without_finite_features_costs_no_other_picture_its_answer(
 
 def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, transfer):
     path = judged.results / "models/small_transfer.npz"
-    before, metadata = path.read_bytes(), saved.read_metadata(judged, "small_transfer")
-    with np.load(path) as arrays:
-        kept = {name: arrays[name] for name in ("features", "distances")}
-    resemblance.keep_features(judged, metadata, kept)
-    assert path.read_bytes() == before
+    metadata = saved.read_metadata(judged, "small_transfer")
+    resemblance.keep_features(judged, transfer[1], metadata)
+    first = path.read_bytes()
+    resemblance.keep_features(judged, transfer[1], metadata)
+    assert path.read_bytes() == first
     run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
