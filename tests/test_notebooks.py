@@ -23,7 +23,7 @@ models.own_code models.pooling models.configs models.saved models.checkpoints mo
 models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
 evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
-evaluation.verdict evaluation.tables evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card
+evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card
 evaluation.report predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",

@@ -130,6 +130,27 @@ class Answers:
         order = table[self.labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
+    def compare(self, ws, speed: dict[str, float]) -> pd.DataFrame:
+        """Put the scores of each model beside what it cost: the rows of comparison.csv.
+
+        `speed` is label to pictures a second. An interval has two columns, `_low` and `_high`.
+        """
+        table = pd.DataFrame(self.scores).T
+        by_class = ["support", "per_class", "precision", "f1", "per_class_interval"]
+        table = table.drop(columns=by_class)
+        for column in table.filter(like="_interval"):
+            bounds = [pair or [np.nan, np.nan] for pair in table.pop(column)]
+            name = column.removesuffix("_interval")
+            table[[f"{name}_low", f"{name}_high"]] = bounds
+        models = self.models
+        files = [ws.results / f"models/{name}.keras" for name in models.name]
+        table["parameters"] = models.parameters_total
+        table["file_megabytes"] = [file.stat().st_size / 1e6 for file in files]
+        table["training_seconds"] = models.seconds
+        table["pictures_per_second"] = pd.Series(speed)
+        table["weights"], table["demo"] = models.weights, ws.is_demo
+        return table.rename_axis("model").reset_index().infer_objects()
+
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that none of these models recognises, the label least probable first.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.data.split import read_split
 from lib.evaluation.claims import describe_calibration
-from lib.evaluation.wording import render
+from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
 # Scores of the card, and the names that the Hub has for some of them.
@@ -31,8 +31,7 @@ def write_card(ws, metadata: dict, score: dict, mistakes) -> None:
     known = metadata.get("backbone_origin") or {}
     origin |= {key: value for key, value in known.items() if value or key != "note"}
     recall = np.array(list(score["per_class"].values()), float)
-    text = render(
-        "card.md.jinja",
+    text = open_template("card.md.jinja").render(
         metadata=metadata,
         score=score,
         mistakes=mistakes,

@@ -48,18 +48,6 @@ def tabulate_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def describe_pairs(pairs: pd.DataFrame, label: str) -> str:
-    """Say from which other models one model can be told, by `comparisons.compare_pairs`."""
-    ahead, behind = pairs[pairs.model == label], pairs[pairs.other == label]
-    open_pairs = [*ahead.other[ahead.p_holm >= LEVEL], *behind.model[behind.p_holm >= LEVEL]]
-    parts = {
-        "better than": ahead.other[ahead.p_holm < LEVEL],
-        "worse than": behind.model[behind.p_holm < LEVEL],
-        "not to be told from": open_pairs,
-    }
-    return "; ".join(f"{words} {join_names(names)}" for words, names in parts.items() if len(names))
-
-
 def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     """Say which way of training is better on average, as `comparisons.compare_ways` tells."""
     sentences = []

@@ -48,23 +48,6 @@ def class_balance(split: pd.DataFrame) -> Figure:
     return figure
 
 
-def picture_sizes(pictures: pd.DataFrame) -> Figure:
-    """Draw the distribution of picture sizes (columns width, height, in pixels)."""
-    sizes = pictures.groupby(["width", "height"]).size().reset_index(name="count")
-    figure, (scatter, histogram) = plt.subplots(1, 2, figsize=(11, 4), label="Sizes of pictures")
-    area = 20 + 600 * sizes["count"] / len(pictures)
-    scatter.scatter(sizes.width, sizes.height, area, color=TRAINING, alpha=0.5)
-    scatter.set(xlabel="width, pixels", ylabel="height, pixels", xlim=(0, None), ylim=(0, None))
-    scatter.set_title(f"{len(sizes)} different sizes (area: number of pictures)")
-    scatter.locator_params(axis="x", nbins=5)
-    shapes = pictures.width / pictures.height
-    sns.histplot(shapes, bins=31, log_scale=2, color=TRAINING, ax=histogram)
-    histogram.set_xlim(min(0.4, shapes.min()), max(2.5, shapes.max()))
-    histogram.xaxis.set_major_formatter("{x:g}")
-    histogram.set(xlabel="width / height", ylabel="pictures", title="Shapes, before squaring")
-    return figure
-
-
 def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
     """Draw accuracy and loss over the epochs, one row for each model label and its history."""
     options = dict(figsize=(11, 3.4 * len(histories) + 0.4), label="Accuracy and loss by epoch")
@@ -138,23 +121,6 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
         axes.set_title(shorten(f"{label}, n = {table.pictures.sum():,}", 3.1, 11), fontsize=11)
         axes.locator_params(nbins=5)
     add_legend(figure, grid[0, 0])
-    return figure
-
-
-def accuracy_against_cost(costs: pd.DataFrame) -> Figure:
-    """Draw each model's accuracy (columns top1, top1_low, top1_high) against the other columns."""
-    names = list(costs.columns[3:])
-    options = dict(
-        figsize=(3.7 * len(names), 4.4), label="Accuracy of each model and what it costs"
-    )
-    figure, (panels,) = plt.subplots(1, len(names), sharey=True, squeeze=False, **options)
-    for axes, name in zip(panels, names):
-        for (label, row), marker in zip(costs.iterrows(), "osD^vP*X" * len(costs)):
-            axes.plot([row[name]] * 3, row.iloc[:3], f"{marker}-", markevery=[0], ms=8, label=label)
-        axes.set(xlabel=name, xlim=(0, costs[name].max() * 1.1), ylim=(0, 1))
-        axes.locator_params(axis="x", nbins=5)
-    panels[0].set_ylabel("top-1 accuracy, 95 % interval")
-    add_legend(figure, panels[0])
     return figure
 
 

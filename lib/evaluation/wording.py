@@ -57,14 +57,16 @@ def escape_text(text) -> str:
     return re.sub(special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
 
 
-def render(template: str, **values) -> str:
-    """Fill in a file of `templates`; names are made harmless for HTML, or for Markdown by `| text`."""
+def open_template(name: str) -> jinja2.Template:
+    """Open a file of `templates`; names are made harmless for HTML, or for Markdown by `| text`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         undefined=jinja2.StrictUndefined,
-        autoescape=template.startswith("report"),
+        autoescape=".html" in name,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"text": escape_text, "number": write_number}
-    return environment.get_template(template).render(values, write_score=write_score)
+    functions = (write_score, write_count, join_names)
+    environment.globals |= {function.__name__: function for function in functions}
+    return environment.get_template(name)

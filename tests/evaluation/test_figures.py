@@ -86,18 +86,10 @@ def draw_plots(classes, odd=False, unequal=False):
     bins = calibration.bin_confidences(y_true, y_prob, np.arange(len(y_true)))
     parts = np.where(rng.random(len(y_true)) < 0.8, "train", "validation")
     split = pd.DataFrame({"label": np.array(names)[y_true], "part": parts})
-    sizes = rng.integers(300, 500, (40, 2))
-    if unequal:
-        sizes[0] = 12_000, 60
     history = pd.DataFrame({"epoch": [1, 2, 3]})
     history[["accuracy", "loss", "val_accuracy", "val_loss"]] = rng.random((3, 4))
     models = ["baseline_cnn", "augmented_cnn", "resnet50_transfer (untrained backbone)"]
     models = [f"{model}{'_and_its_long_name' * 3 * odd}" for model in models]
-    costs = pd.DataFrame({"top1": 0.5, "top1_low": 0.4, "top1_high": 0.6}, index=models)
-    costs["parameters"] = (
-        [2e3, 11_850_058, 3e9] if unequal else [11_850_058, 23_680_714, 23_851_274]
-    )
-    costs["training, s"], costs["pictures/s"] = [0.1, 12.3, 90_000], [200, 201.0, 202]
     runs = pd.DataFrame(
         [(way, seed) for way in models for seed in range(5)], columns=["way", "seed"]
     )
@@ -107,14 +99,10 @@ def draw_plots(classes, odd=False, unequal=False):
     return {
         "accuracy_by_model": lambda: figures.accuracy_by_model(dict.fromkeys(names, score)),
         "class_balance": lambda: figures.class_balance(split),
-        "picture_sizes": lambda: figures.picture_sizes(
-            pd.DataFrame(sizes, columns=["width", "height"])
-        ),
         "learning_curves": lambda: figures.learning_curves(dict.fromkeys(models, history)),
         "confusion_matrices": lambda: figures.confusion_matrices(matrix, names, models[2]),
         "recall_by_class": lambda: figures.recall_by_class(dict.fromkeys(models, score)),
         "reliability": lambda: figures.reliability(dict.fromkeys([*models, "$b$"], bins)),
-        "accuracy_against_cost": lambda: figures.accuracy_against_cost(costs),
         "ways_of_training": lambda: figures.ways_of_training(runs, ways),
     }
 
@@ -297,9 +285,6 @@ def test_points_are_drawn_at_the_numbers():
     bins = calibration.bin_confidences(y_true, y_prob, np.arange(80))
     points = figures.reliability({"cnn": bins}).axes[0].collections[-1]
     assert points.get_offsets().tolist() == bins[["confidence", "accuracy"]].to_numpy().tolist()
-    costs = pd.DataFrame({"top1": [0.5], "top1_low": [0.4], "top1_high": [0.6], "MB": [9]})
-    (line,) = figures.accuracy_against_cost(costs.assign(s=1.0)).axes[0].lines
-    assert line.get_xydata().tolist() == [[9, 0.5], [9, 0.4], [9, 0.6]]
     score = {"n": 9, "per_class": {"a": 0.5, "b": None}}
     score["per_class_interval"] = {"a": (0.2, 0.8), "b": (0, 1)}
     (points,) = figures.recall_by_class({"cnn": score}).axes[0].containers
@@ -471,7 +456,9 @@ def draw_matrix_of(names):
 
 
 def draw_bars_of(names):
-    split = pd.DataFrame({"label": names * 2, "part": ["train"] * len(names) + ["validation"] * 10})
+    split = pd.DataFrame(
+        {"label": names * 2, "part": ["train"] * len(names) + ["validation"] * len(names)}
+    )
     return figures.class_balance(split)
 
 
@@ -496,10 +483,7 @@ def test_a_saved_figure_has_its_text_as_text_and_is_the_same_each_time(draw, tmp
 
 
 def test_ids_of_two_figures_in_one_page_differ_and_styles_stay_within_them(tmp_path):
-    points = pd.DataFrame({"width": range(90, 130), "height": range(80, 120)})
-    first, second = (
-        save(figures.picture_sizes(points + k), tmp_path, name) for k, name in enumerate("ab")
-    )
+    first, second = (save(draw_bars_of(CHINESE[k:]), tmp_path, name) for k, name in enumerate("ab"))
     ids = [set(re.findall(r' id="([^"]+)"', text)) for text in (first, second)]
     assert ids[0] and not ids[0] & ids[1]
     for text, known in zip((first, second), ids):

@@ -25,7 +25,7 @@ from lib.storage import read_table
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]
 FILE = 'a,"b\n$\\frac.jpg'
-EMPTY = ("meta", "img", "br", "hr", "col")
+EMPTY = ("meta", "img", "br", "hr", "col", "wbr")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -85,7 +85,7 @@ def judged(tmp_path_factory, prepare_set):
             progress_bar=False,
         )
     pictures = pd.DataFrame({"file": [FILE], "truth": [HOSTILE], "wrong": ["\N{SNOWMAN}"]})
-    report.describe_pictures(ws, pictures, "the <test> folder")
+    report.add_pictures(ws, pictures, "the <test> folder")
     return ws
 
 
@@ -181,10 +181,10 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
 
 
 def test_pictures_of_09_are_added_to_what_08_said_and_without_08_there_is_no_page(judged, ws):
-    content = report.read_content(judged)
-    assert {"verdict", "steps", "tables", "pictures"} <= set(content)
-    assert content["pictures"]["table"]["data"] == [[HOSTILE, "\N{SNOWMAN}"]]
-    report.describe_pictures(ws, pd.DataFrame({"file": [FILE], "truth": [""]}), "IMAGES")
+    content = report.read_page(judged)
+    assert {"answer", "found", "scores", "pictures"} <= set(content)
+    assert content["pictures"]["data"] == [[HOSTILE, "\N{SNOWMAN}"]]
+    report.add_pictures(ws, pd.DataFrame({"file": [FILE], "truth": [""]}), "IMAGES")
     assert not (ws.results / "report.html").exists()
 
 
@@ -235,7 +235,8 @@ def measure_contrast(colour, ground):
 
 
 def test_text_can_be_read_in_both_colour_schemes():
-    style = (report.TEMPLATES / "report.html.jinja").read_text(encoding="utf-8")
+    template = workspace.REPOSITORY / "lib/evaluation/templates/report.html.jinja"
+    style = template.read_text(encoding="utf-8")
     schemes = [dict(re.findall(r"--(\w+): #(\w+)", root)) for root in style.split(":root")[1:]]
     assert len(schemes) == 2 and measure_contrast("000", "fff") == pytest.approx(21)
     for scheme in schemes:
