@@ -6,7 +6,7 @@ from scipy.stats import kendalltau
 
 from lib.evaluation.comparisons import bound_difference, compare_pair
 from lib.evaluation.intervals import LEVEL
-from lib.evaluation.wording import join_names, write_bounds, write_number, write_p
+from lib.evaluation.wording import join_names, write_bounds, write_number, write_p, write_percent
 
 # A gap between confidence and accuracy that doesn't matter, and the epochs that make a trend.
 TOLERANCE, LAST = 0.05, 10
@@ -19,15 +19,18 @@ def describe_calibration(score: dict) -> str:
     error is small, and so are both ends of the interval of what could have been right.
     """
     mean, off, (low, high) = score["confidence"], score["overconfidence"], score["top1_interval"]
-    says = f"it says {mean:.2f} on average and is right in {score['top1']:.2f} of cases"
+    says = (
+        f"it says {write_percent(mean)} on average and is right in {write_percent(score['top1'])}"
+    )
     if score["calibration_p"] >= LEVEL:
         if max(mean - low, high - mean, score["ece"]) <= TOLERANCE:
             return f"yes: {says}"
         return f"not enough pictures to say: {says}"
     if not low <= mean <= high:
-        size = f"{abs(off):.2f}" if abs(off) >= 0.005 else "less than 0.01"
+        size = write_percent(abs(off)) if abs(off) >= 0.005 else "less than 1 %"
         return f"{'too sure' if off > 0 else 'not sure enough'} by about {size}: {says}"
-    return f"no: they are off by about {score['ece']:.2f}, though their mean of {mean:.2f} fits"
+    off = write_percent(score["ece"])
+    return f"no: they are off by about {off}, though their mean of {write_percent(mean)} fits"
 
 
 def tabulate_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -48,31 +51,35 @@ def tabulate_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
-    """Say which way of training is better on average, as `comparisons.compare_ways` tells."""
-    sentences = []
+def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Say which way of training is better on average, as `comparisons.compare_ways` tells.
+
+    Returns sentences about what is established, and about what is not.
+    """
+    established, unknown = [], []
     for row in differences.itertuples():
-        claim = f"That {row.way} is better than {row.other} is not established: difference"
-        if row.low > 0:
-            claim = f"{row.way} is better than {row.other} by"
-        elif row.high < 0:
-            claim = f"{row.way} is worse than {row.other}: difference"
         bounds = "too few pictures for an interval"
         if pd.notna(row.low):
             bounds = write_bounds(row.low, row.high)
-        sentences.append(
-            f"{claim} {write_number(row.difference)} ({bounds}) "
-            f"on average over {row.runs} trainings of each on {row.n:,} pictures."
+        size = (
+            f"{write_number(row.difference)} ({bounds}) on average over {row.runs} trainings of each "
+            f"on {row.n:,} pictures."
         )
+        if row.low > 0 or row.high < 0:
+            side = "better" if row.low > 0 else "worse"
+            established.append(f"{row.way} is {side} than {row.other}: difference {size}")
+        else:
+            both = f"{row.way} is better than {row.other}"
+            unknown.append(f"That {both} is not established: difference {size}")
     once = ways.index[ways.runs == 1]
-    if not sentences and not len(once) and len(ways) > 1:
-        sentences.append("No two ways of training have two seeds in common to be compared on.")
+    if not len(differences) and not len(once) and len(ways) > 1:
+        unknown.append("No two ways of training have two seeds in common to be compared on.")
     if len(once):
-        sentences.append(
+        unknown.append(
             f"{join_names(once)} {'were' if len(once) > 1 else 'was'} trained once. How much of a "
             "score is the luck of a seed, one training can't tell."
         )
-    return sentences
+    return established, unknown
 
 
 def describe_agreement(truth: str, predicted: dict[str, str]) -> str:

@@ -20,8 +20,6 @@ from PIL import Image
 
 from lib.storage import whole_file
 
-# Up to this many classes, each has a row.
-MOST_ROWS = 40
 INK, GRID, PAPER, RIGHT, WRONG = "#222222", "#d5d9de", "#ffffff", "#1a7f37", "#b42318"
 # What these are on a dark page.
 DARK = {INK: "#e4e6e9", GRID: "#3c434c", PAPER: "#14171b", RIGHT: "#4cc26f", WRONG: "#ff8a7e"}
@@ -144,24 +142,6 @@ def shorten_names(names, inches: float) -> list[str]:
         if counts[short[name]] > 1:
             short[name] = shorten(name, inches, end=f" #{number}")
     return [short[name] for name in names]
-
-
-def open_rows(names: list[str], inches: float, label: str, width: float = 10):
-    """Open a figure of that label with one row a class; of many, with the first and the last ones.
-
-    Return figure, axes, and name to its place; `inches` is the height of a row.
-    """
-    half, many = MOST_ROWS // 2, len(names) > MOST_ROWS
-    shown = [*names[:half], None, *names[-half:]] if many else names
-    figure, axes = plt.subplots(figsize=(width, inches * len(shown) + 1.8), label=label)
-    rows = {name: place for place, name in enumerate(shown) if name is not None}
-    if many:
-        text = f"… {len(names) - 2 * half} classes between these are not shown"
-        axes.text(0, half, text, va="center", fontsize=9, style="italic")
-    axes.set_yticks(list(rows.values()), shorten_names(rows, 0.35 * width), fontsize=9)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.grid(visible=False, axis="y")
-    return figure, axes, rows
 
 
 def add_legend(figure: Figure, axes: plt.Axes) -> None:

@@ -7,10 +7,29 @@ import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from lib.evaluation.figure_text import add_legend, open_rows, shorten, shorten_names
+from lib.evaluation.figure_text import add_legend, shorten, shorten_names
 
+MOST_ROWS = 40  # classes that have a row each
 MOST_NUMBERED, MOST_NAMED = 20, 30  # classes of a matrix with numbers, and with names
 TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
+
+
+def open_rows(names: list[str], inches: float, label: str, width: float = 10):
+    """Open a figure of that label with one row a class; of many, with the first and the last ones.
+
+    Return figure, axes, and name to its place; `inches` is the height of a row.
+    """
+    half, many = MOST_ROWS // 2, len(names) > MOST_ROWS
+    shown = [*names[:half], None, *names[-half:]] if many else names
+    figure, axes = plt.subplots(figsize=(width, inches * len(shown) + 1.8), label=label)
+    rows = {name: place for place, name in enumerate(shown) if name is not None}
+    if many:
+        text = f"… {len(names) - 2 * half} classes between these are not shown"
+        axes.text(0, half, text, va="center", fontsize=9, style="italic")
+    axes.set_yticks(list(rows.values()), shorten_names(rows, 0.35 * width), fontsize=9)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    return figure, axes, rows
 
 
 def accuracy_by_model(scores: dict[str, dict]) -> Figure:

@@ -5,7 +5,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.evaluation.figure_text import MOST_ROWS, measure, shorten, shorten_names
+from lib.evaluation.figure_text import measure, shorten, shorten_names
+
+MOST_ROWS = 40
 
 
 def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figure:

@@ -29,14 +29,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         histories: label to the history of its training, of models with more than one epoch.
     """
     first, (ways, differences) = answers.first, answers.ways
-    sentences, suspects = claims.describe_ways(ways, differences), answers.trained.list_suspects()
-    found = {
-        "demo": ws.is_demo,
-        "suspects": len(suspects),
-        "doubtful": _count_doubtful(ws),
-        "contest": (ws.results / "contest.csv").exists(),
-        "runs": int(ways.runs.max()),
-    }
+    established, unknown = claims.describe_ways(ways, differences)
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     return {
@@ -44,7 +37,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "n": len(answers.files),
         "pictures_in_all": len(read_split(ws)),
         "set": identify_set(ws),
-        "found": found,
+        "found": _find_facts(ws, answers),
         "best_first": best_first,
         "worst_first": first.list_classes()["class"].tolist(),
         "answer": verdict.find_answer(first.scores, first.pairs),
@@ -52,18 +45,24 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "believed": {k: claims.describe_calibration(s) for k, s in first.scores.items()},
         "pairs": claims.tabulate_pairs(first.pairs).to_dict("split"),
         "ways": json.loads(ways.reset_index().to_json(orient="records")),
-        "sentences": sentences,
-        "unknown": [one for one in sentences if "not established" in one or "luck" in one],
+        "established": established,
+        "unknown": unknown,
         "curves": {label: claims.describe_gap(history) for label, history in histories.items()},
         "mistakes": {label: _list_mistakes(first, label) for label in best_first},
         "models": json.loads(made.to_json(orient="index")),
     }
 
 
-def _count_doubtful(ws) -> int:
-    path = ws.results / "label_audit.csv"
-    findings = read_table(path).finding if path.exists() else pd.Series(dtype=str)
-    return int(findings.str.contains("label?", regex=False).sum())
+def _find_facts(ws, answers) -> dict:
+    audit = ws.results / "label_audit.csv"
+    findings = read_table(audit).finding if audit.exists() else pd.Series(dtype=str)
+    return {
+        "demo": ws.is_demo,
+        "suspects": len(answers.trained.list_suspects()),
+        "doubtful": int(findings.str.contains("label?", regex=False).sum()),
+        "contest": (ws.results / "contest.csv").exists(),
+        "runs": int(answers.ways[0].runs.max()),
+    }
 
 
 def _list_mistakes(answers, label: str) -> list[str]:

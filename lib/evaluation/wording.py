@@ -30,6 +30,11 @@ def write_bounds(low: float, high: float) -> str:
     return f"{low:.2g} to {high:.2g}".replace("-", "−")
 
 
+def write_percent(share: float) -> str:
+    """Write a share in whole per cent, which no line break divides: "89 %"."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
 def write_score(score: dict, name: str) -> str:
     """Write a score of `metrics.evaluate`, with its interval where it has one."""
     if score[name] is None:
@@ -67,6 +72,6 @@ def open_template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"text": escape_text, "number": write_number}
-    functions = (write_score, write_count, join_names)
+    functions = (write_score, write_count, write_percent, join_names)
     environment.globals |= {function.__name__: function for function in functions}
     return environment.get_template(name)

@@ -62,7 +62,8 @@ def test_scores_are_written_once_alike_and_say_what_is_not_there():
 
 def describe(y_true, y_prob):
     y_prob, groups = np.asarray(y_prob, np.float32), np.arange(len(y_true))
-    return claims.describe_calibration(metrics.evaluate(y_true, y_prob, ["a", "b"], groups))
+    said = claims.describe_calibration(metrics.evaluate(y_true, y_prob, ["a", "b"], groups))
+    return said.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_probabilities_are_believed_only_as_far_as_a_test_tells():
@@ -70,20 +71,20 @@ def test_probabilities_are_believed_only_as_far_as_a_test_tells():
     sure = np.where(np.eye(2)[y_true].astype(bool), 0.9, 0.1)
     right = np.random.default_rng(0).random(2000) < 0.9
     y_prob = np.where(right[:, None], sure, sure[:, ::-1])
-    assert describe(y_true, y_prob).startswith("yes: it says 0.90 on average and is right in 0.")
+    assert describe(y_true, y_prob).startswith("yes: it says 90 % on average and is right in ")
     few = describe(y_true[:40], y_prob[:40])
-    assert few.startswith("not enough pictures to say: it says 0.90")
+    assert few.startswith("not enough pictures to say: it says 90 %")
     guess = np.repeat([[0.9, 0.1]], 2000, axis=0)
-    assert describe(y_true, guess).startswith("too sure by about 0.40: it says 0.90")
+    assert describe(y_true, guess).startswith("too sure by about 40 %: it says 90 %")
     modest = np.where(np.eye(2)[y_true].astype(bool), 0.6, 0.4)
-    assert describe(y_true, modest).startswith("not sure enough by about 0.40")
+    assert describe(y_true, modest).startswith("not sure enough by about 40 %")
 
 
 def test_probabilities_that_are_wrong_both_ways_are_never_believed():
     y_true = np.repeat([0, 1], 200)
     y_prob = np.array([[0.99, 0.01]] * 100 + [[0.51, 0.49]] * 100 + [[0.99, 0.01]] * 100)
     text = describe(y_true, np.concatenate([y_prob, [[0.49, 0.51]] * 100]))
-    assert text == "no: they are off by about 0.49, though their mean of 0.75 fits"
+    assert text == "no: they are off by about 49 %, though their mean of 75 % fits"
 
 
 def test_ways_of_training_are_told_apart_only_by_several_runs():
@@ -93,12 +94,12 @@ def test_ways_of_training_are_told_apart_only_by_several_runs():
         columns=columns,
     )
     ways = pd.DataFrame({"runs": [5, 5, 1]}, index=["a", "b", "d"])
-    better, unsure, once = claims.describe_ways(ways, differences)
+    (better,), (unsure, once) = claims.describe_ways(ways, differences)
     assert better.startswith(
-        "b is better than a by 0.090 (0.050 to 0.130) on average over 5 trainings"
+        "b is better than a: difference 0.090 (0.050 to 0.130) on average over 5 trainings"
     )
     assert "not established" in unsure and once.startswith("d was trained once.")
-    (both,) = claims.describe_ways(
+    _, (both,) = claims.describe_ways(
         pd.DataFrame({"runs": [1, 1]}, index=["a", "b"]), differences[:0]
     )
     assert both.startswith("a and b were trained once.") and "luck of a seed" in both
@@ -167,11 +168,13 @@ def test_a_trend_is_claimed_only_where_several_epochs_show_it():
 def test_ways_without_common_seeds_or_enough_pictures_are_not_passed_over_in_silence():
     right = {"a": {0: np.ones(40, bool), 1: np.ones(40, bool)}}
     apart = right | {"b": {2: np.ones(40, bool), 3: np.ones(40, bool)}}
-    (sentence,) = claims.describe_ways(*comparisons.compare_ways(apart, np.arange(40)))
+    _, (sentence,) = claims.describe_ways(*comparisons.compare_ways(apart, np.arange(40)))
     assert "no two ways" in sentence.lower()
     ways, differences = comparisons.compare_ways(right | {"b": right["a"]}, np.arange(40))
     assert ways[["low", "high"]].isna().all(axis=None)
-    assert "0.000 (too few pictures for an interval)" in claims.describe_ways(ways, differences)[0]
+    assert (
+        "0.000 (too few pictures for an interval)" in claims.describe_ways(ways, differences)[1][0]
+    )
 
 
 def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_established():

@@ -50,7 +50,7 @@ def test_box_names_the_model_and_counts_in_plain_text():
         "and scored it."
     )
     believed = box["Can its probabilities be believed?"]
-    assert believed.startswith("Not enough pictures to say: it says 0.90 on average")
+    assert believed.startswith("Not enough pictures to say: it says 90 % on average")
     assert box["What is not established?"] == "It is the luck of a seed."
 
 
