@@ -271,6 +271,8 @@ def is_whole(path: Path) -> bool:
             json.loads(path.read_text())
         elif path.suffix == ".csv":
             return path.read_text().endswith("\n")
+        elif path.suffix in (".svg", ".html", ".md"):
+            return path.read_text().rstrip().endswith((">", "```"))
         elif path.suffix == ".png":
             Image.open(path).load()
         else:

@@ -73,7 +73,7 @@ def cover_best(k, n, reports):
         right = rng.random((k, n)) < 0.5
         best = right[right.mean(axis=1).argmax()]
         low, high = intervals.find_share_interval(best, np.arange(n))
-        score = {"top1": best.mean(), "n_independent": n, "baseline": 0.5}
+        score = {"top1": best.mean(), "n": n, "groups": n, "n_independent": n, "baseline": 0.5}
         found += [low <= 0.5 <= high, verdict.beats_baseline(score, k)]
     return found / reports
 

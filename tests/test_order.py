@@ -49,7 +49,6 @@ def run(stand_ins, tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(runner, "run_notebook", lambda ws, name, values: ran.append(name) or [])
     monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
-    monkeypatch.setattr(chain.report, "write_report", lambda ws: None)
 
     def run_chain(*arguments):
         ran.clear()

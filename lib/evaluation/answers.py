@@ -34,8 +34,9 @@ class Answers:
 
     def select(self, chosen) -> "Answers":
         """Return the answers of some models alone; `chosen` is bool (models,)."""
-        told = self.class_names, self.files, self.y_true, self.groups
-        return Answers(*told, self.models[np.asarray(chosen)], self.y_prob[np.asarray(chosen)])
+        chosen, told = np.asarray(chosen), (self.class_names, self.files, self.y_true, self.groups)
+        # Probabilities of many classes are large: none are copied in vain.
+        return self if chosen.all() else Answers(*told, self.models[chosen], self.y_prob[chosen])
 
     @cached_property
     def first(self) -> "Answers":
@@ -49,19 +50,6 @@ class Answers:
         """Those of `first` whose backbone is trained; all, where none is."""
         trained = self.first.models.weights != "untrained"
         return self.first.select(trained) if trained.any() else self.first
-
-    def choose(self, name: str) -> "Answers":
-        """Return the answers of one model: the named one, or the best trained where `name` is empty.
-
-        A ValueError lists the names where there is none of that name.
-        """
-        chosen = self.select(self.models.name == name) if name else self.trained
-        if not chosen.labels:
-            raise ValueError(
-                f"MODEL: there is no {name!r}; there are {', '.join(self.models.name)}."
-            )
-        best = chosen.right.mean(axis=1).argmax()
-        return chosen.select(np.arange(len(chosen.labels)) == best)
 
     @cached_property
     def scores(self) -> dict[str, dict]:

@@ -6,7 +6,14 @@ from scipy.stats import kendalltau
 
 from lib.evaluation.comparisons import bound_difference, compare_pair
 from lib.evaluation.intervals import LEVEL
-from lib.evaluation.wording import join_names, write_bounds, write_number, write_p, write_percent
+from lib.evaluation.wording import (
+    join_names,
+    write_bounds,
+    write_number,
+    write_p,
+    write_percent,
+    write_things,
+)
 
 # A gap between confidence and accuracy that doesn't matter, and the epochs that make a trend.
 TOLERANCE, LAST = 0.05, 10
@@ -26,11 +33,12 @@ def describe_calibration(score: dict) -> str:
         if max(mean - low, high - mean, score["ece"]) <= TOLERANCE:
             return f"yes: {says}"
         return f"not enough pictures to say: {says}"
-    if not low <= mean <= high:
-        size = write_percent(abs(off)) if abs(off) >= 0.005 else "less than 1 %"
-        return f"{'too sure' if off > 0 else 'not sure enough'} by about {size}: {says}"
-    off = write_percent(score["ece"])
-    return f"no: they are off by about {off}, though their mean of {write_percent(mean)} fits"
+    if low <= mean <= high:
+        return f"no, though their mean of {write_percent(mean)} fits: some are too high, or too low"
+    size = f"about {write_things(round(100 * abs(off)), 'point')}"
+    if abs(off) < 0.005:
+        size = "less than 1 point"
+    return f"{'too sure' if off > 0 else 'not sure enough'} by {size}: {says}"
 
 
 def tabulate_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -85,15 +93,12 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> tuple[list[s
 def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
     """Say which models (label to class) are right on one picture, or agree where truth is ""."""
     classes, right = set(predicted.values()), [k for k in predicted if predicted[k] == truth]
-    if not truth and len(classes) == 1:
-        return f"Truth unknown; the models agree on {classes.pop()}."
     if not truth:
-        return f"Truth unknown; the models see {len(classes)} different classes."
-    if len(right) == len(predicted):
-        return "Every model is right."
-    if not right:
-        return "No model is right."
-    return f"{' and '.join(right)} {'are' if right[1:] else 'is'} right."
+        agree = f"agree on {[*classes][0]}" if len(classes) == 1 else f"see {len(classes)} classes"
+        return f"Truth unknown; the models {agree}."
+    if len(right) in (0, len(predicted)):
+        return "Every model is right." if right else "No model is right."
+    return f"{join_names(right, most=9)} {'are' if right[1:] else 'is'} right."
 
 
 def describe_gap(history: pd.DataFrame) -> str:
@@ -102,6 +107,8 @@ def describe_gap(history: pd.DataFrame) -> str:
     A trend is claimed only where Kendall's tau of the last epochs and their validation losses is
     not 0 (Mann 1945). `history` is as `training.train` returns it.
     """
+    # A loss that is no number is as high as any.
+    history = history.fillna({"val_loss": np.inf})
     last, tail = history.iloc[-1], history.tail(LAST)
     gap, best = last.accuracy - last.val_accuracy, history.loc[history.val_loss.idxmin()]
     side = "above" if gap >= 0 else "below"

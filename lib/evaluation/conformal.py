@@ -107,13 +107,27 @@ def measure_sets(y_true, sets, groups) -> dict:
 
 def describe_sets(kept: dict, coverage: float) -> str:
     """Say what sets promise, or that too few pictures allow none."""
-    count, whose = f"{kept['pictures']:,}", "pictures"
-    if kept["grouped"]:
-        whose = "groups of pictures that belong together, each counted once"
+    count, whose = _count(kept), "groups of them" if kept["grouped"] else "pictures"
     if 1 / (1 + kept["pictures"]) > 1 - coverage + 1e-9:
-        return f"{count} {whose} are too few for sets of {coverage:g}: each holds all classes."
+        return f"{count} are too few for sets of {coverage:g}: each holds all classes."
     promise = f"Sets hold the truth in {coverage:g} of {whose}, on average"
-    return f"{promise}, if they are like the {count} of the validation part that calibrated them."
+    return f"{promise}, if they are like the {count} that calibrated them."
+
+
+def _count(kept: dict) -> str:
+    if kept["grouped"]:
+        return f"{kept['pictures']:,} groups of validation pictures, each counted once,"
+    return f"{kept['pictures']:,} validation pictures"
+
+
+def describe_judgement(score: dict) -> str:
+    """Say what `measure_sets` found, or that nothing could be measured."""
+    if not score["pictures"]:
+        return "One group of pictures calibrates sets and leaves none to judge them."
+    return (
+        f"Of the other half, {score['coverage']:.3f} ({score['low']:.3f} to {score['high']:.3f}) hold the "
+        f"truth ({score['by_picture']:.3f} counted by picture), with {score['size']:.1f} classes on average."
+    )
 
 
 def write_marks(distances, kept: dict) -> dict[str, list]:
@@ -125,8 +139,7 @@ def write_marks(distances, kept: dict) -> dict[str, list]:
 
 def describe_marks(kept: dict) -> str:
     """Say what a mark means, or that too few pictures allow none."""
-    count = f"{kept['pictures']:,}"
     if 1 / (1 + kept["pictures"]) >= RARE:
-        return f"{count} validation pictures are too few to mark what is {NOTE}."
-    text = f'"{NOTE}" marks what lies farther from it than nearly all {count} validation pictures'
-    return f"{text}; of pictures like those, {100 * RARE:g} % at most, on average."
+        return f"{_count(kept)} are too few to mark what is {NOTE}."
+    text = f'"{NOTE}" marks what lies farther from it than nearly all of {_count(kept)}'
+    return f"{text} do; of pictures like those, {100 * RARE:g} % at most, on average."

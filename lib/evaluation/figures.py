@@ -6,6 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lib.evaluation.figure_text import add_legend, shorten, shorten_names
 
@@ -67,8 +68,10 @@ def class_balance(split: pd.DataFrame) -> Figure:
     return figure
 
 
-def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
+def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     """Draw accuracy and loss over the epochs, one row for each model label and its history."""
+    if not histories:
+        return None
     options = dict(figsize=(11, 3.4 * len(histories) + 0.4), label="Accuracy and loss by epoch")
     figure, grid = plt.subplots(len(histories), 2, squeeze=False, **options)
     for line, (label, history) in zip(grid, histories.items()):
@@ -98,6 +101,7 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
     for axes, (values, form, what, top) in zip(panels, content):
         # Square roots keep single mistakes visible beside a class of hundreds.
         key = dict(norm=PowerNorm(0.5, 0, top), cbar_kws={"shrink": 0.7, "label": what})
+        key["cbar_kws"]["ticks"] = MaxNLocator(5, integer=top is None)
         sns.heatmap(values, fmt=form, ax=axes, **options, **key)
         axes.set(xlabel=f"predicted class{more}", ylabel=f"true class{more}")
         places, slanted = np.arange(len(names)) + 0.5, dict(rotation=45, rotation_mode="anchor")
@@ -143,8 +147,15 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def ways_of_training(runs: pd.DataFrame, ways: pd.DataFrame) -> Figure:
-    """Draw all runs (columns way, top1), and below those of a way their mean (mean, low, high)."""
+def ways_of_training(runs: pd.DataFrame, ways: pd.DataFrame) -> Figure | None:
+    """Draw all runs (columns way, top1), and below those of a way their mean (mean, low, high).
+
+    None where no way has several runs.
+    """
+    if len(runs) == len(ways):
+        return None
+    ways = ways.head(MOST_ROWS)
+    runs = runs[runs.way.isin(ways.index)]
     figure, axes, _ = open_rows(list(ways.index), 0.6, "Accuracy of each way of training")
     places = ways.index.get_indexer(runs.way) - 0.15
     axes.plot(runs.top1, places, "o", ms=7, mfc="none", color=TRAINING, label="one run")

@@ -36,19 +36,23 @@ def find_effect(values, groups) -> float:
     return max(1.0, float(sums @ sums / max(values @ values, 1e-300)))
 
 
-def count_independent(right, groups) -> float:
-    """Return how many independent pictures tell as much as `right`, bool (n,), does."""
-    n = len(right)
+def count_independent(right, groups) -> tuple[float, float]:
+    """Return how many independent pictures tell as much as `right`, bool (n,), does.
+
+    And the degrees of freedom of their spread: of few groups it is known badly, of one not at all.
+    """
+    n, count = len(right), len(np.unique(groups))
+    if count == n:
+        return float(n), np.inf
     # The share is moved a little to 1/2: what is always right has groups too.
-    return n / find_effect(right - (np.sum(right) + 1) / (n + 2), groups)
+    effect = find_effect(right - (np.sum(right) + 1) / (n + 2), groups)
+    return n / effect * (count - 1) / count, count - 1
 
 
 def find_share_interval(right, groups, level: float = LEVEL) -> list[float]:
     """Return the Wilson interval of the share of True in `right`, bool (n,)."""
-    if not len(right):
-        return [0.0, 1.0]
-    n = count_independent(right, groups)
-    return wilson_interval(np.mean(right) * n, n, level=level)
+    n, freedom = count_independent(right, groups)
+    return wilson_interval(np.mean(right) * n, n, freedom, level) if n else [0.0, 1.0]
 
 
 def count_members(y_true, groups, num_classes: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
@@ -32,6 +33,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
     established, unknown = claims.describe_ways(ways, differences)
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
+    answer = verdict.find_answer(answers)
     return {
         "version": VERSION,
         "n": len(answers.files),
@@ -40,13 +42,15 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "found": _find_facts(ws, answers),
         "best_first": best_first,
         "worst_first": first.list_classes()["class"].tolist(),
-        "answer": verdict.find_answer(first.scores, first.pairs),
+        "answer": answer,
+        "grouped": len(np.unique(answers.groups)) < len(answers.groups),
         "scores": first.scores,
         "believed": {k: claims.describe_calibration(s) for k, s in first.scores.items()},
         "pairs": claims.tabulate_pairs(first.pairs).to_dict("split"),
         "ways": json.loads(ways.reset_index().to_json(orient="records")),
         "established": established,
-        "unknown": unknown,
+        # What is said of the best comes first.
+        "unknown": sorted(unknown, key=lambda sentence: answer["best"][0] not in sentence),
         "curves": {label: claims.describe_gap(history) for label, history in histories.items()},
         "mistakes": {label: _list_mistakes(first, label) for label in best_first},
         "models": json.loads(made.to_json(orient="index")),
@@ -54,8 +58,11 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
 
 
 def _find_facts(ws, answers) -> dict:
-    audit = ws.results / "label_audit.csv"
-    findings = read_table(audit).finding if audit.exists() else pd.Series(dtype=str)
+    audit = pd.DataFrame(columns=["file", "finding"])
+    if (path := ws.results / "label_audit.csv").exists():
+        audit = audit.merge(read_table(path), "right")
+    # Of an earlier split it says nothing.
+    findings = audit.finding[audit.file.isin(read_split(ws).file)].fillna("")
     return {
         "demo": ws.is_demo,
         "suspects": len(answers.trained.list_suspects()),
@@ -65,9 +72,9 @@ def _find_facts(ws, answers) -> dict:
     }
 
 
-def _list_mistakes(answers, label: str) -> list[str]:
+def _list_mistakes(answers, label: str) -> list[tuple]:
     listed = answers.select(answers.models.index == label).list_mistakes(MISTAKES)
-    return [f"{row.true} taken for {row.predicted} ({row.pictures})" for row in listed.itertuples()]
+    return listed[["true", "predicted", "pictures"]].to_numpy().tolist()
 
 
 def show_part(page: dict, name: str) -> HTML:
@@ -76,18 +83,25 @@ def show_part(page: dict, name: str) -> HTML:
 
 
 def read_page(ws) -> dict:
-    """Read what report.html was made of; {} where there is none, or of another version."""
+    """Read what report.html was made of; {} where it is missing, damaged or of another version."""
     path = ws.results / "report.json"
-    page = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        page = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError):
+        return {}
     return page if page.get("version") == VERSION else {}
 
 
 def add_pictures(ws, table: pd.DataFrame, origin: str) -> None:
     """Write report.html again with the answers to new pictures, where there is a report.
 
-    `table` has columns file, truth, and one a model; `origin` says where the pictures are from.
+    `table` has columns file, truth, and one a model; `origin` says where the pictures are from. A
+    page of other models or pictures is left alone, and that is said.
     """
-    if page := read_page(ws):
+    page = read_page(ws)
+    if page.get("set") != identify_set(ws) or set(table.columns[2:]) != set(page["best_first"]):
+        print("report.html is missing or about other models: run 08_evaluation, then this again")
+    else:
         pictures = table.astype(str).set_index("file").to_dict("split")
         write_report(ws, page | {"pictures": pictures, "origin": origin})
 

@@ -30,9 +30,23 @@ def write_bounds(low: float, high: float) -> str:
     return f"{low:.2g} to {high:.2g}".replace("-", "−")
 
 
-def write_percent(share: float) -> str:
-    """Write a share in whole per cent, which no line break divides: "89 %"."""
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+def write_percent(*shares: float) -> str:
+    """Write a share in per cent, or the range of two: "89 %", "87 to 94 %", which no line divides.
+
+    It has as many digits as tell the two from each other, and a share from 0 and from 1.
+    """
+    for digits in range(9):
+        texts = [f"{100 * share:.{digits}f}" for share in shares]
+        honest = all((float(k) in (0, 100)) == (v in (0, 1)) for k, v in zip(texts, shares))
+        if honest and len({*texts}) == len({*shares}):
+            break
+    return f"{' to '.join(texts)} %".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def write_things(count: int, thing: str) -> str:
+    """Write how many there are: "1 picture", "2 pictures", "3 classes"."""
+    ending = "" if count == 1 else "es" if thing.endswith("s") else "s"
+    return f"{count:,} {thing}{ending}"
 
 
 def write_score(score: dict, name: str) -> str:
@@ -72,6 +86,6 @@ def open_template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"text": escape_text, "number": write_number}
-    functions = (write_score, write_count, write_percent, join_names)
+    functions = (write_score, write_count, write_percent, write_things, join_names)
     environment.globals |= {function.__name__: function for function in functions}
     return environment.get_template(name)

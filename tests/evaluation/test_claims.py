@@ -57,7 +57,27 @@ def test_scores_are_written_once_alike_and_say_what_is_not_there():
     assert wording.write_score(score, "nll") == "1.2500"
     assert wording.write_score(score, "kappa") == "not defined"
     assert wording.write_count(0.8875, 80) == "71 of 80"
+    assert wording.write_things(1, "picture") == "1 picture"
+    assert wording.write_things(2000, "class") == "2,000 classes"
     assert wording.write_number(-0.0001) == "0.000" and wording.write_number(-0.1) == "−0.100"
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ((0.8875,), "89 %"),
+        ((239 / 240,), "99.6 %"),
+        ((1,), "100 %"),
+        ((0.0004,), "0.04 %"),
+        ((0.8, 0.94), "80 to 94 %"),
+        ((0.901, 0.904), "90.1 to 90.4 %"),
+        ((0.98, 0.9999), "98.00 to 99.99 %"),
+        ((0, 1), "0 to 100 %"),
+        ((0.5, 0.5), "50 to 50 %"),
+    ],
+)
+def test_per_cents_have_the_digits_that_keep_them_apart(shares, text):
+    assert wording.write_percent(*shares).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
 def describe(y_true, y_prob):
@@ -75,16 +95,16 @@ def test_probabilities_are_believed_only_as_far_as_a_test_tells():
     few = describe(y_true[:40], y_prob[:40])
     assert few.startswith("not enough pictures to say: it says 90 %")
     guess = np.repeat([[0.9, 0.1]], 2000, axis=0)
-    assert describe(y_true, guess).startswith("too sure by about 40 %: it says 90 %")
+    assert describe(y_true, guess).startswith("too sure by about 40 points: it says 90 %")
     modest = np.where(np.eye(2)[y_true].astype(bool), 0.6, 0.4)
-    assert describe(y_true, modest).startswith("not sure enough by about 40 %")
+    assert describe(y_true, modest).startswith("not sure enough by about 40 points")
 
 
 def test_probabilities_that_are_wrong_both_ways_are_never_believed():
     y_true = np.repeat([0, 1], 200)
     y_prob = np.array([[0.99, 0.01]] * 100 + [[0.51, 0.49]] * 100 + [[0.99, 0.01]] * 100)
     text = describe(y_true, np.concatenate([y_prob, [[0.49, 0.51]] * 100]))
-    assert text == "no: they are off by about 49 %, though their mean of 75 % fits"
+    assert text == "no, though their mean of 75 % fits: some are too high, or too low"
 
 
 def test_ways_of_training_are_told_apart_only_by_several_runs():
@@ -128,7 +148,7 @@ def test_names_are_joined_as_people_do(names, text):
         ("frog", {"a": "newt", "b": "frog"}, "b is right."),
         ("frog", {"a": "frog", "b": "newt", "c": "frog"}, "a and c are right."),
         ("", {"a": "frog", "b": "frog"}, "Truth unknown; the models agree on frog."),
-        ("", {"a": "frog", "b": "newt"}, "Truth unknown; the models see 2 different classes."),
+        ("", {"a": "frog", "b": "newt"}, "Truth unknown; the models see 2 classes."),
     ],
 )
 def test_agreement_says_which_models_are_right(truth, predicted, words):
@@ -151,6 +171,12 @@ def test_gap_says_how_far_training_is_from_validation():
         "ends at 1.75",
     ):
         assert words in text
+
+
+def test_losses_that_are_no_numbers_are_told():
+    assert "lowest after epoch 1 (1.000) and ends at inf" in claims.describe_gap(
+        make_history([1.0, np.nan])
+    )
 
 
 def test_a_trend_is_claimed_only_where_several_epochs_show_it():

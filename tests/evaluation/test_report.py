@@ -1,5 +1,6 @@
 """08 on hostile names and untrained models, and the report that a real browser shows of it."""
 
+import html
 import json
 import re
 import shutil
@@ -14,9 +15,10 @@ import papermill
 import pytest
 import yaml
 from PIL import Image
+from test_answers import SCRATCH, gather
 
 from lib import runner, workspace
-from lib.data import pixels
+from lib.data import pixels, split
 from lib.evaluation import report
 from lib.evaluation.wording import escape_text
 from lib.models import saved, training
@@ -85,6 +87,7 @@ def judged(tmp_path_factory, prepare_set):
             progress_bar=False,
         )
     pictures = pd.DataFrame({"file": [FILE], "truth": [HOSTILE], "wrong": ["\N{SNOWMAN}"]})
+    pictures["one_class"] = HOSTILE
     report.add_pictures(ws, pictures, "the <test> folder")
     return ws
 
@@ -97,7 +100,7 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
     comparison = read_table(judged.results / "comparison.csv").set_index("model")
     names = """top1 top1_low top1_high average_per_class top3 macro_f1
-    weighted_f1 balanced_accuracy kappa nll brier ece
+    weighted_f1 kappa nll brier ece
     temperature ece_before ece_after parameters file_megabytes training_seconds
     pictures_per_second n""".split()
     assert np.isfinite(comparison[names].astype(float).to_numpy()).all()
@@ -175,25 +178,99 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
     assert headings[:3] == ["Verdict", "What to do next", "The models"]
     assert headings[-1] == "How this was made" and "New pictures" in headings
     assert "No model surely beats always answering" in text and "<img src=x" not in text
-    assert "&lt;img src=x" in text and "one_class is better than wrong" in text
+    assert (
+        "&lt;img src=x" in text and "<bdi>one_class</bdi> is better than <bdi>wrong</bdi>" in text
+    )
     assert text.index("Verdict") < text.index("<svg") < text.index("What to do next")
-    assert len(text) < 2e6 and "pictures from the &lt;test&gt; folder" in text
+    assert len(text) < 2e6 and "1 picture from the &lt;test&gt; folder" in text
 
 
-def test_pictures_of_09_are_added_to_what_08_said_and_without_08_there_is_no_page(judged, ws):
+def test_pictures_of_09_are_added_to_what_08_said_and_to_nothing_else(judged, ws, prepared, capsys):
     content = report.read_page(judged)
     assert {"answer", "found", "scores", "pictures"} <= set(content)
-    assert content["pictures"]["data"] == [[HOSTILE, "\N{SNOWMAN}"]]
-    report.add_pictures(ws, pd.DataFrame({"file": [FILE], "truth": [""]}), "IMAGES")
-    assert not (ws.results / "report.html").exists()
+    assert content["pictures"]["data"] == [[HOSTILE, "\N{SNOWMAN}", HOSTILE]]
+    before = (judged.results / "report.html").read_bytes()
+    other = pd.DataFrame({"file": [FILE], "truth": [""], "newer_model": [""]})
+    report.add_pictures(judged, other, "IMAGES")
+    assert "about other models: run 08" in capsys.readouterr().out
+    assert (judged.results / "report.html").read_bytes() == before
+    for damaged in ("", "[1]", '{"version": 0}'):
+        ws.file("report.json").write_text(damaged)
+        report.add_pictures(ws, other, "IMAGES")
+        assert not (ws.results / "report.html").exists()
+
+
+def read_tables(text):
+    """Return the tables of a page by their names: heads and rows of texts."""
+    tables = {}
+    for name, table in re.findall(
+        r'aria-label="Table: (.*?)">\s*<table.*?>(.*?)</table>', text, re.S
+    ):
+        rows = re.findall("<tr>(.*?)</tr>", table, re.S)
+        cells = [re.findall("<t[hd].*?>(.*?)</t[hd]>", row, re.S) for row in rows]
+        tables[name] = [[re.sub("<.*?>", "", cell) for cell in row] for row in cells]
+    return tables
+
+
+def test_numbers_of_the_tables_are_those_of_the_files(judged):
+    tables = read_tables((judged.results / "report.html").read_text(encoding="utf-8"))
+    scores = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
+    comparison = read_table(judged.results / "comparison.csv").set_index("model")
+    for row in tables["the models"][1:]:
+        score = scores[row[0]]
+        assert row[1] == f"{score['top1']:.4f}" and row[4] == f"{score['average_per_class']:.4f}"
+        assert row[2] == f"{round(score['top1'] * score['n'])} of {score['n']}"
+        low, high = (100 * bound for bound in score["top1_interval"])
+        assert row[3].split() == [f"{low:.0f}", "to", f"{high:.0f}", "%"]
+    keys = "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
+    for row in tables["further scores"][1:]:
+        assert [float(k.replace("−", "-")) for k in row[3:]] == pytest.approx(
+            [scores[row[0]][key] for key in keys], abs=6e-5
+        )
+    for row in tables["calibration"][1:]:
+        score = scores[row[0]]
+        told = [score["temperature"], score["ece_before"], score["ece_after"]]
+        assert [float(k) for k in row[2:]] == pytest.approx(told, abs=6e-3)
+    for row in tables["cost"][1:]:
+        costs = comparison.loc[row[0]]
+        assert float(row[4]) == pytest.approx(float(costs.training_seconds), abs=0.06)
+        assert float(row[3]) == pytest.approx(float(costs.file_megabytes), abs=0.06)
+        assert row[1].replace(",", "") == costs.parameters
+    for name, score in scores.items():
+        rows = tables[f"classification report of {name}"][1:]
+        found = {html.unescape(row[0]): [*map(float, row[1:])] for row in rows}
+        keys = ("precision", "per_class", "f1", "support")
+        expected = {k: [score[key][k] for key in keys] for k in CLASSES}
+        assert all(found[k] == pytest.approx(expected[k], abs=6e-4) for k in CLASSES)
+    assert [row[1:] for row in tables["pairs of models"][1:]] == [
+        ["", "+0.500 better"],
+        ["−0.500 worse", ""],
+    ]
+
+
+def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, prepared):
+    y_true = np.array([0, 0, 1, 1])
+    rows = [("cnn", SCRATCH), ("cnn@43", SCRATCH)]
+    wrong = np.eye(2)[1 - y_true]
+    answers = gather(rows, y_true, [np.eye(2)[y_true] * 0.8 + 0.1, wrong], None, "ab")
+    nothing = {"demo": False, "suspects": 0, "doubtful": 0, "contest": False, "runs": 2}
+    assert report._find_facts(prepared, answers) == nothing
+    files = list(split.read_split(prepared).file[:2])
+    audit = pd.DataFrame(
+        {"file": [*files, "of another set.png"], "finding": ["label?; copy?", "", "label?"]}
+    )
+    prepared.save_table(audit, "label_audit.csv")
+    prepared.save_table(audit, "contest.csv")
+    found = report._find_facts(prepared, answers.select([False, True]))
+    assert found == {"demo": False, "suspects": 4, "doubtful": 1, "contest": True, "runs": 1}
+    prepared.save_table(audit[["file"]], "label_audit.csv")
+    assert report._find_facts(prepared, answers)["doubtful"] == 0
 
 
 def test_title_of_the_report_is_made_of_the_data(judged):
     text = (judged.results / "report.html").read_text(encoding="utf-8")
     titles = re.findall("<(?:title|h1)>(.*?)</(?:title|h1)>", text)
-    assert [t for t in titles if "Recall" not in t][:2] == [
-        "2 image classifiers for 2 classes, from 30 pictures"
-    ] * 2
+    assert titles[:2] == ["2 image classifiers for 2 classes, from 30 pictures"] * 2
 
 
 def test_report_has_one_h1_one_main_and_headings_in_order(page):
