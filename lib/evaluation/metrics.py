@@ -17,16 +17,15 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         groups: int (n,), as in `intervals`.
 
     Returns:
-        n; groups, how many there are; n_independent: how many pictures of different groups would
-        tell as much of top1; top1, top3: share of pictures whose true class is the most probable one, or one of the
-        three most probable; average_per_class: the mean recall over classes with pictures, also
-        called balanced accuracy; macro_f1, weighted_f1, kappa (Cohen 1960) as scikit-learn has them;
-        what `measure_areas` and `calibration` measure; commonest: the class with most pictures, and
+        n; groups, how many; n_independent: how many pictures of different groups would tell as much
+        of top1; top1, top3: share of pictures whose true class is the most probable one, or one of
+        the three most probable; average_per_class: the mean recall over classes with pictures, also
+        called balanced accuracy; macro_f1, weighted_f1, kappa (Cohen 1960) as in scikit-learn; what
+        `measure_areas` and `calibration` measure; commonest: the class with most pictures, and
         baseline: what always answering it scores; by class support, per_class (recall), precision
-        and f1, None without pictures. `_interval` after a name is its 95 % interval, or None where
-        there are too few pictures for one. What isn't a finite number is None.
+        and f1, None without pictures. `_interval` after a name is its 95 % interval, None where
+        there are too few pictures for one.
     """
-    y_true, y_prob, groups = np.asarray(y_true), np.asarray(y_prob), np.asarray(groups)
     y_pred, of_truth = y_prob.argmax(axis=1), y_prob[np.arange(len(y_true)), y_true, None]
     # Of equal probabilities the first counts as the higher, as argmax has it.
     earlier = np.arange(y_prob.shape[1]) < y_true[:, None]
@@ -37,7 +36,7 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         scores[name] = float(right.mean())
         scores[f"{name}_interval"] = intervals.find_share_interval(right, groups)
     scores |= score_classes(y_true, y_pred, class_names, groups)
-    support = np.array(list(scores["support"].values()))
+    support = np.bincount(y_true, minlength=len(class_names))
     # Where there is one class and one answer, there is nothing to agree on.
     several = len(np.unique(np.r_[y_true, y_pred])) > 1
     scores |= {
@@ -46,8 +45,8 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         "baseline": float(support.max() / len(y_true)),
     }
     scores |= measure_areas(y_true, y_prob)
-    scores |= calibration.measure_calibration(y_true, y_prob, groups)
-    return scores | calibration.judge_temperature(y_true, y_prob, groups)
+    calibrated = calibration.measure_calibration(y_true, y_prob, groups)
+    return scores | calibrated | calibration.judge_temperature(y_true, y_prob, groups)
 
 
 def score_classes(y_true, y_pred, class_names, groups) -> dict:

@@ -358,7 +358,10 @@ def test_report_in_a_real_browser(judged, browser, width, height):
         bottom = "document.querySelector('.answer').getBoundingClientRect().bottom"
         assert page.evaluate(bottom) <= height, "all answers are on the first screen"
     dark_ground = "getComputedStyle(document.body).backgroundColor"
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
     page.emulate_media(color_scheme="dark")
+    assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
     assert max(map(int, re.findall(r"\d+", page.evaluate(dark_ground)))) < 60
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 718, "height": 1000})
