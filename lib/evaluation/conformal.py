@@ -124,10 +124,11 @@ def describe_judgement(score: dict) -> str:
     """Say what `measure_sets` found, or that nothing could be measured."""
     if not score["pictures"]:
         return "One group of pictures calibrates sets and leaves none to judge them."
-    return (
-        f"Of the other half, {score['coverage']:.3f} ({score['low']:.3f} to {score['high']:.3f}) hold the "
-        f"truth ({score['by_picture']:.3f} counted by picture), with {score['size']:.1f} classes on average."
-    )
+    bounds = f"{score['low']:.3f} to {score['high']:.3f}"
+    if score["by_picture"] != score["coverage"]:
+        bounds += f"; {score['by_picture']:.3f} where groups count by their pictures"
+    held = f"Of the other half, {score['coverage']:.3f} ({bounds}) hold the truth"
+    return f"{held}, with {score['size']:.1f} classes on average."
 
 
 def write_marks(distances, kept: dict) -> dict[str, list]:

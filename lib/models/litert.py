@@ -19,6 +19,7 @@ def export_litert(model, path: Path) -> None:
         raise ValueError("A LiteRT file needs KERAS_BACKEND=tensorflow, which has the converter.")
     import tensorflow as tf
 
+    tf.get_logger().setLevel("WARNING")  # It names temporary folders.
     # Browsers take no batch of any size. Of these two, one Keras heeds the first, another the second.
     shape = (1, *model.input_shape[1:])
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")

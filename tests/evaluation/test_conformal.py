@@ -251,3 +251,15 @@ def test_too_few_validation_pictures_mark_nothing_and_that_is_said(count, marked
     assert marks["resemblance_p"] == [round(1 / (count + 1), 6)]
     assert (marks["note"] == [conformal.NOTE]) == marked
     assert ("too few" in conformal.describe_marks(kept)) != marked
+
+
+def test_what_was_measured_is_said_by_group_and_by_picture_where_these_differ():
+    held, groups = np.array([True, True, True, False]), np.array([0, 0, 0, 1])
+    sets = np.stack([held, ~held], axis=1)
+    score = conformal.measure_sets(np.zeros(4, int), sets, groups)
+    said = conformal.describe_judgement(score)
+    assert "0.500 (" in said and "0.750 where groups count by their pictures" in said
+    alone = conformal.measure_sets(np.zeros(4, int), sets, np.arange(4))
+    assert "0.750 (" in conformal.describe_judgement(alone) and "1.0 classes on average" in said
+    assert "where groups" not in conformal.describe_judgement(alone)
+    assert "leaves none" in conformal.describe_judgement(alone | {"pictures": 0})

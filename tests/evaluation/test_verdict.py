@@ -39,7 +39,7 @@ def read(page, part):
     text = " ".join(text.replace("&nbsp;", " ").split()).replace(" ,", ",").replace(" .", ".")
     if part == "steps":
         return re.findall("<li>(.*?)</li>", text)
-    return dict(re.findall("<dt>(.*?)</dt> <dd> ?(.*?) ?</dd>", text))
+    return dict(re.findall("<p><strong>(.*?)</strong><br> ?(.*?) ?</p>", text))
 
 
 def test_box_names_the_model_and_counts_in_plain_text():
