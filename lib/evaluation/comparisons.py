@@ -18,39 +18,31 @@ QUANTILES, WEIGHTS = norm.cdf(STEPS), norm.pdf(STEPS) / norm.pdf(STEPS).sum()
 def compare_pairs(right: dict[str, np.ndarray], groups) -> pd.DataFrame:
     """Compare each pair of models, best first.
 
-    Args:
-        right: model label to bool (n,), whether it is right on each picture.
-        groups: int (n,), as in `intervals`.
+    `right` maps a model's label to bool (n,), whether it is right on each picture.
 
-    Returns:
-        One row a pair: model, other, difference, low, high, p_value (`compare_pair`), p_holm (the
-        same, corrected for the number of pairs after Holm 1979, so that any false claim among them
-        is as rare as the level says), n. The interval of a pair has the level of its step in Holm's
-        procedure (Serlin 1993), so it excludes 0 exactly if p_holm is below the level.
+    Returns a row a pair: model, other, difference, low, high, p_value, p_holm, n. Any false claim by
+    p_holm is as rare as the level says (Holm 1979). An interval has the level of its step in Holm's
+    procedure (Serlin 1993), so it excludes 0 exactly if p_holm is below the level.
     """
     ordered = sorted(right, key=lambda label: -right[label].mean())
-    pairs = list(itertools.combinations(ordered, 2))
-    rows = [(a, b, *compare_pair(right[a], right[b], groups)) for a, b in pairs]
-    table = pd.DataFrame(rows, columns=["model", "other", "difference", "p_value"])
-    corrected, levels = correct_tests(table.p_value)
-    bounds = [bound_difference(right[a], right[b], groups, k) for (a, b), k in zip(pairs, levels)]
-    table[["low", "high"]] = np.reshape(bounds, (-1, 2))
-    table = table.assign(p_holm=corrected, n=len(groups))
-    return table[["model", "other", "difference", "low", "high", "p_value", "p_holm", "n"]]
+    table = pd.DataFrame(itertools.combinations(ordered, 2), columns=["model", "other"])
+    pairs = [(right[a], right[b], groups) for a, b in zip(table.model, table.other)]
+    difference, p_value = np.reshape([compare_pair(*pair) for pair in pairs], (-1, 2)).T
+    p_holm, levels = correct_tests(p_value)
+    bounds = [bound_difference(*pair, level) for pair, level in zip(pairs, levels)]
+    low, high = np.reshape(bounds, (-1, 2)).T
+    table = table.assign(difference=difference, low=low, high=high, p_value=p_value)
+    return table.assign(p_holm=p_holm, n=len(groups))
 
 
 def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
-    """Correct p-values for their number (Holm 1979); return them, and the level of each one's step.
-
-    Once a step fails, all further tests have its level.
-    """
-    p_values = np.asarray(p_values, float)
+    """Correct p-values for their number (Holm 1979); return them, and the level of each one's step."""
     order, steps = np.argsort(p_values, kind="stable"), np.arange(len(p_values), 0, -1)
-    corrected, levels = np.empty(len(p_values)), np.empty(len(p_values))
-    corrected[order] = np.maximum.accumulate(np.minimum(p_values[order] * steps, 1))
-    failed = (corrected[order] >= LEVEL).cumsum() > 0
-    levels[order] = LEVEL / np.where(failed, max(failed.sum(), 1), steps)
-    return corrected, levels
+    corrected = np.maximum.accumulate(np.minimum(p_values[order] * steps, 1))
+    # Once a step fails, all further tests have its level.
+    levels = LEVEL / np.maximum(steps, (corrected >= LEVEL).sum())
+    place = order.argsort()
+    return corrected[place], levels[place]
 
 
 def compare_pair(right_a, right_b, groups) -> tuple[float, float]:
@@ -61,10 +53,7 @@ def compare_pair(right_a, right_b, groups) -> tuple[float, float]:
 
 
 def bound_difference(right_a, right_b, groups, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval of the difference (Fay and Lumbard 2021).
-
-    It excludes 0 exactly if the p-value of `compare_pair` is below `level`.
-    """
+    """Return the interval that goes with the test of `compare_pair` (Fay and Lumbard 2021)."""
     only_a, only_b, n = _count_cells(right_a, right_b, groups)
     return _find_bound(only_a, only_b, n, level), -_find_bound(only_b, only_a, n, level)
 
@@ -82,13 +71,13 @@ def _find_bound(a: float, b: float, n: float, level: float) -> float:
     # models differ on, and of those among them that only the first model is right on.
     differ, same = a + b, max(n - a - b, 1e-9)
 
-    def chance(bound):
+    def miss(bound):
         if bound > 0:
             return 1 - level / 2 - _find_tail(bound, (b + 1, a), (differ, same + 1))
         return _find_tail(-bound, (a, b + 1), (differ + 1, same)) - level / 2
 
-    ends = (0, 1) if chance(0) < 0 else (-1, 0)
-    return float(brentq(chance, *ends, xtol=1e-9))
+    ends = (0, 1) if miss(0) < 0 else (-1, 0)
+    return float(brentq(miss, *ends, xtol=1e-9))
 
 
 def _find_tail(size: float, wrong, differing) -> float:
@@ -102,46 +91,34 @@ def _find_tail(size: float, wrong, differing) -> float:
 def compare_ways(right: dict, groups) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare ways of training, of each of which there are runs that differ in the seed alone.
 
-    Args:
-        right: way to {seed: bool (n,), whether that run is right on each picture}.
-        groups: int (n,), as in `intervals`.
+    `right` maps a way to {seed: bool (n,), whether that run is right on each picture}.
 
-    Returns:
-        ways: index way; columns runs, mean, lowest, highest (top-1 of the runs), low, high
-        (`bound_mean`; NaN for one run), n.
-        differences: way, other, difference, low, high, runs, n: of two ways on the seeds that both
-        have, the better first; intervals hold together (Bonferroni). Pairs with fewer than two
-        seeds in common are left out.
+    Returns ways: index way; columns runs, mean, lowest, highest (top-1 of the runs), low, high, n; and
+    differences: way, other, difference, low, high, runs, n, the better first, on two or more seeds
+    that both have. The intervals of differences hold together (Bonferroni).
     """
     runs = {way: pd.DataFrame(seeds).astype(float) for way, seeds in right.items()}
     rows = []
-    for table in runs.values():
-        mean, low, high = bound_mean(table, groups, LEVEL, 0)
-        rows.append(
-            (table.shape[1], mean, *table.mean().agg(["min", "max"]), low, high, len(table))
-        )
-    columns = ["runs", "mean", "lowest", "highest", "low", "high", "n"]
-    ways = pd.DataFrame(rows, index=pd.Index(runs, name="way"), columns=columns)
+    for way, table in runs.items():
+        (mean, *bounds), top1 = bound_mean(table, groups, LEVEL, 0), table.mean()
+        rows.append((way, len(top1), mean, top1.min(), top1.max(), *bounds, len(table)))
+    columns = "way runs mean lowest highest low high n".split()
+    ways = pd.DataFrame(rows, columns=columns).set_index("way")
     ordered = ways["mean"].sort_values(ascending=False, kind="stable").index
     pairs = itertools.combinations(ordered, 2)
-    gaps = [(a, b, (runs[a] - runs[b]).dropna(axis=1)) for a, b in pairs]
-    gaps = [(a, b, gap) for a, b, gap in gaps if gap.shape[1] > 1]
+    gaps = {(a, b): (runs[a] - runs[b]).dropna(axis=1) for a, b in pairs}
+    gaps = {pair: gap for pair, gap in gaps.items() if gap.shape[1] > 1}
     level = LEVEL / max(len(gaps), 1)
-    rows = [(a, b, *bound_mean(gap, groups, level, -1), *gap.shape[::-1]) for a, b, gap in gaps]
-    columns = ["way", "other", "difference", "low", "high", "runs", "n"]
-    return ways, pd.DataFrame(rows, columns=columns)
+    rows = [(*p, *bound_mean(gap, groups, level, -1), *gap.shape[::-1]) for p, gap in gaps.items()]
+    return ways, pd.DataFrame(rows, columns="way other difference low high runs n".split())
 
 
 def bound_mean(table: pd.DataFrame, groups, level: float, least: int) -> tuple:
     """Return a mean over pictures (rows) and runs (columns), and its interval: both are chance.
 
-    The variance is that of the pictures' means plus what the runs add to it (two-way random effects:
-    Cameron, Gelbach and Miller 2011); each part has Student's t of its own degrees of freedom, and
-    the squares of the two widths are added (Graybill and Wang 1980).
-
-    Returns:
-        mean, low, high: within `least` and 1; the last two NaN for one run, for too few pictures, or
-        where all pictures are alike, so that nothing tells how others would be.
+    The variances of both add up (two-way random effects: Cameron, Gelbach and Miller 2011), and so do
+    the squares of their widths, of Student's t (Graybill and Wang 1980). Bounds lie within `least` and
+    1; they are NaN for one run, for too few pictures, or where all are alike, which tells nothing.
     """
     (n, runs), of_each = table.shape, table.mean()
     mean = of_each.mean()

@@ -5,7 +5,6 @@ itself is marked (Bates et al. 2023).
 """
 
 import json
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -44,22 +43,20 @@ def check_sets(metadata: dict, file) -> dict:
     """Return what `calibrate` kept in a model's JSON, `file`; a ValueError where that is damaged."""
     try:
         kept = metadata["answer_sets"]
-        scores, intact = kept["scores"], kept["pictures"] > 0 and "grouped" in kept
-        intact = intact and scores and all(a <= b for a, b in pairwise([-1, *scores, 0]))
-    except (KeyError, TypeError):
-        intact = False
-    if not intact:
-        remedy = "run 08_evaluation with MODEL naming this model"
-        raise ValueError(f'{file}: "answer_sets" is missing or damaged: {remedy}.')
-    return kept
+        steps = np.diff([-1, *kept["scores"], 0])
+        if kept["pictures"] > 0 and "grouped" in kept and len(steps) > 1 and (steps >= 0).all():
+            return kept
+    except (KeyError, TypeError, ValueError):
+        pass
+    remedy = "run 08_evaluation with MODEL naming this model"
+    raise ValueError(f'{file}: "answer_sets" is missing or damaged: {remedy}.')
 
 
 def build_sets(y_prob, kept: dict, coverage: float) -> np.ndarray:
     """Say which classes each set holds, bool (n, classes); the most probable one always.
 
     A class is as strange as it is improbable, which gives the smallest sets (Sadinle, Lei and Wasserman
-    2019), to the model itself, float32: a temperature was fitted on the pictures that calibrate, which
-    would spoil the promise.
+    2019). `y_prob`, float32, is the model's own: a temperature was fitted on what calibrates.
     """
     sets = find_p_values(kept, -y_prob) > 1 - coverage + 1e-9
     sets[np.arange(len(sets)), y_prob.argmax(axis=1)] = True
@@ -75,7 +72,7 @@ def write_sets(y_prob, class_names, kept: dict, coverage: float) -> dict[str, li
 
 
 def judge_sets(y_true, y_prob, groups, class_names, coverage) -> tuple[dict, dict, pd.DataFrame]:
-    """Calibrate sets on one half of the pictures and measure them on the other; Args as `evaluate`.
+    """Calibrate sets on one half of the pictures and measure them on the other.
 
     Returns what `calibrate` keeps; what `measure_sets` finds; and that of each class, the worst first.
     """
@@ -85,7 +82,7 @@ def judge_sets(y_true, y_prob, groups, class_names, coverage) -> tuple[dict, dic
     truth, members, y_prob = (values[judged & ~fitted] for values in (y_true, groups, y_prob))
     sets, rows = build_sets(y_prob, kept, coverage), []
     for k in np.unique(truth):
-        score = measure_sets(truth[truth == k], sets[truth == k], members[truth == k])
+        score = measure_sets(*(values[truth == k] for values in (truth, sets, members)))
         rows.append({"class": class_names[k]} | score)
     by_class = pd.DataFrame(rows, columns="class pictures coverage low high size".split())
     by_class = by_class.sort_values("coverage", kind="stable", ignore_index=True)
@@ -98,11 +95,11 @@ def measure_sets(y_true, sets, groups) -> dict:
     Returns pictures: n; coverage: the share that holds the truth, each group counting the same, with
     low and high, its Wilson interval; by_picture: that share of all; size: classes in a set on average.
     """
-    held, size = pd.Series(sets[np.arange(len(sets)), y_true]), pd.Series(sets.sum(axis=1))
-    shares = held.astype(float).groupby(groups).mean()
+    table = pd.DataFrame({"held": sets[np.arange(len(sets)), y_true], "size": sets.sum(axis=1)})
+    shares, (held, size) = table.held.groupby(groups).mean(), table.mean()
     low, high = intervals.wilson_interval(shares.sum(), len(shares))
     score = {"pictures": len(sets), "coverage": shares.mean(), "low": low, "high": high}
-    return score | {"by_picture": held.mean(), "size": size.mean()}
+    return score | {"by_picture": held, "size": size}
 
 
 def describe_sets(kept: dict, coverage: float) -> str:
@@ -142,5 +139,5 @@ def describe_marks(kept: dict) -> str:
     """Say what a mark means, or that too few pictures allow none."""
     if 1 / (1 + kept["pictures"]) >= RARE:
         return f"{_count(kept)} are too few to mark what is {NOTE}."
-    text = f'"{NOTE}" marks what lies farther from it than nearly all of {_count(kept)}'
-    return f"{text} do; of pictures like those, {100 * RARE:g} % at most, on average."
+    text = f'"{NOTE}" marks what lies farther from the training pictures than nearly all'
+    return f"{text} {_count(kept)} do: of such pictures {100 * RARE:g} % at most, on average."

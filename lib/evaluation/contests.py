@@ -15,15 +15,11 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
 
     Args:
         facts: columns candidate, pictures_per_second and any others, a row a candidate.
-        y_true: int (n,). groups: int (n,), as in `intervals`.
         y_prob: candidate to float (repeats, n, classes), answers to rows that were held out.
         accuracies: candidate to float (repeats, folds), of the folds that were held out.
 
-    Returns:
-        The table, the most accurate first (of equals the fastest, then those that don't take part):
-        after candidate come accuracy (the mean over the repeats), low, high (Wilson's 95 %
-        interval), n; then difference to the best, difference_low, difference_high, p_value and
-        p_holm (`compare_folds`; NaN for the best).
+    Returns candidate, accuracy (the mean over the repeats), low, high (Wilson's interval), n, the
+    columns of `compare_folds`, and the other facts; the most accurate first, of equals the fastest.
     """
     rows = []
     for name, answers in y_prob.items():
@@ -38,51 +34,38 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
 
 
 def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
-    """Compare candidates with the best of them over repeated cross-validation on the same folds.
+    """Compare all other candidates with the best over repeated cross-validation on the same folds.
 
     Training sets of folds overlap, so their accuracies vary too little: the variance of the mean
     difference is made larger by test size over training size (Nadeau and Bengio 2003), with Student's
-    t; Holm's correction as in `compare_pairs`, for p-values and for levels of intervals. That the best
-    is the best of these very folds is not corrected for.
+    t; then Holm's correction. That the best is the best of these very folds is not corrected for.
 
-    Args:
-        accuracies: candidate to float (repeats, folds).
-        best: the candidate to compare the others with.
-
-    Returns:
-        One row a candidate but the best: candidate, difference (mostly negative), difference_low,
-        difference_high, p_value, p_holm.
+    Returns a row each: candidate, difference, difference_low, difference_high, p_value, p_holm.
     """
-    others = [name for name in accuracies if name != best]
     size, folds = accuracies[best].size, accuracies[best].shape[1]
-    differences = np.array([(accuracies[name] - accuracies[best]).ravel() for name in others])
-    differences = differences.reshape(len(others), size)
-    means, variances = differences.mean(axis=1), differences.var(axis=1, ddof=1)
+    others = {name: of - accuracies[best] for name, of in accuracies.items() if name != best}
+    gaps = np.reshape(list(others.values()), (len(others), size))
+    means, variances = gaps.mean(axis=1), gaps.var(axis=1, ddof=1)
     # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
     errors = np.sqrt(np.maximum(variances * (1 / size + 1 / (folds - 1)), 1e-24))
     p_values = 2 * t.sf(np.abs(means) / errors, size - 1)
     corrected, levels = correct_tests(p_values)
     reach = t.ppf(1 - levels / 2, size - 1) * errors
-    columns = {"candidate": others, "difference": means, "difference_low": means - reach}
+    columns = {"candidate": list(others), "difference": means, "difference_low": means - reach}
     columns |= {"difference_high": means + reach, "p_value": p_values, "p_holm": corrected}
     return pd.DataFrame(columns)
 
 
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
-    """Return the candidate that is chosen from the table of `judge_candidates`.
-
-    `how` is "best", the most accurate; or "cheapest", the fastest of it and of those that can't be
-    told apart from it.
-    """
-    taking = table[table.accuracy.notna()]
+    """Return the "best" candidate, or the "cheapest": the fastest that can't be told apart from it."""
+    equal = table[table.accuracy.notna() & ~is_worse(table)]
     if how == "cheapest":
-        taking = taking[~is_worse(taking)]
-        taking = taking.sort_values(SPEED, ascending=False, kind="stable")
-    return taking.candidate.iloc[0]
+        equal = equal.sort_values(SPEED, ascending=False, kind="stable")
+    return equal.candidate.iloc[0]
 
 
 def is_worse(table: pd.DataFrame) -> pd.Series:
-    """Tell which candidates can be told from the best, and are worse: bool, in order."""
+    """Tell which candidates are surely worse than the best: bool, in order."""
     return (table.p_holm < LEVEL) & (table.difference < 0)
 
 

@@ -8,7 +8,7 @@ import unicodedata
 import warnings
 from bisect import bisect
 from collections import Counter
-from xml.dom import minidom
+from html import escape
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -30,24 +30,21 @@ for light, dark in DARK.items():
     STYLE += f'.plot {filled}[style*="fill: {light}"] {{fill: {dark} !important}} '
     STYLE += f'.plot [style*="stroke: {light}"] {{stroke: {dark} !important}} '
 STYLE += "}"
-# Invisible and half an em wide: it holds the room of letters whose width matplotlib doesn't know.
-SPACER = "\u2002"
+SPACER = "\u2002"  # Invisible, half an em wide: the room of letters that matplotlib can't measure.
 
-sns.set_theme(style="whitegrid", context="notebook", palette="colorblind")
-plt.rcParams |= dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], INK)
-plt.rcParams |= dict.fromkeys(["grid.color", "axes.edgecolor"], GRID)
-plt.rcParams |= {
+LOOK = dict.fromkeys(["text.color", "axes.labelcolor", "xtick.color", "ytick.color"], INK)
+LOOK |= dict.fromkeys(["grid.color", "axes.edgecolor"], GRID)
+LOOK |= {
     # DejaVu Sans comes with matplotlib; a browser that lacks it finds Verdana, which is as wide.
-    "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans", "Verdana"],
     "text.parse_math": False,  # A class named "$x$" is a name, not a formula.
     "svg.fonttype": "none",
     "figure.constrained_layout.use": True,
 }
+sns.set_theme(style="whitegrid", palette="colorblind", rc=LOOK)
 warnings.filterwarnings("ignore", "Glyph .* missing")  # The browser has it.
-LETTERS = frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
-# How wide, in em, matplotlib takes a letter that DejaVu Sans lacks to be.
-UNKNOWN = 0.6
+LETTERS = frozenset(map(chr, get_font(findfont("DejaVu Sans")).get_charmap()))
+UNKNOWN = 0.6  # How wide, in em, matplotlib takes other letters to be.
 if "font.enable_last_resort" in plt.rcParams:  # since matplotlib 3.11
     plt.rcParams["font.enable_last_resort"], UNKNOWN = False, 0
 
@@ -55,11 +52,11 @@ if "font.enable_last_resort" in plt.rcParams:  # since matplotlib 3.11
 def show(ws, figure: Figure | None, name: str) -> None:
     """Save a figure as `figures/<name>.svg` of the results, display it, and close it.
 
-    The label of the figure is its title for readers who can't see it. Where there is nothing to
-    show, None, the file of an earlier run goes.
+    Its label becomes its title for screen readers. None removes the file of an earlier run.
     """
+    path = ws.file("figures", f"{name}.svg")
     if figure is None:
-        return ws.file("figures", f"{name}.svg").unlink(missing_ok=True)
+        return path.unlink(missing_ok=True)
     file, label = io.StringIO(), figure.get_label().replace(SPACER, "")
     figure.draw_without_rendering()  # The layout of square axes is right the second time only.
     # Ids are hashes with this salt: several figures may stand in one page.
@@ -67,55 +64,46 @@ def show(ws, figure: Figure | None, name: str) -> None:
         figure.savefig(file, format="svg", dpi=100, metadata={"Date": None, "Title": label})
     plt.close(figure)
     text = _finish(file.getvalue(), label)
-    with whole_file(ws.file("figures", f"{name}.svg")) as part:
+    with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
     display(SVG(text))
 
 
 def _finish(text: str, label: str) -> str:
-    text = re.sub(r">\s+<", "><", text.replace(SPACER, ""))
-    root, used = minidom.parseString(text).documentElement, set(re.findall(r"#(\w+)", text))
-    for element in root.getElementsByTagName("*"):
-        if element.hasAttribute("id") and element.getAttribute("id") not in used:
-            element.removeAttribute("id")
-    for image in root.getElementsByTagName("image"):
-        image.setAttribute("xlink:href", _shrink_photograph(image.getAttribute("xlink:href")))
-    # Matplotlib's own style would hold for all of the page.
-    root.getElementsByTagName("style")[0].firstChild.data = STYLE
-    root.removeChild(root.getElementsByTagName("metadata")[0])
-    root.setAttribute("style", "stroke-linejoin: round; stroke-linecap: butt")
-    for key, value in {"class": "plot", "role": "img", "aria-label": label}.items():
-        root.setAttribute(key, value)
-    return root.toxml()
+    text = re.sub(r">\s+<", "><", text[text.index("<svg") :].replace(SPACER, ""))
+    text = re.sub(r'(<image [^>]*href=")(data:[^"]+)', _shrink_photograph, text)
+    # In one page with others: ids of groups would stand there twice, and a style holds for all.
+    text = re.sub(r'<metadata>.*</metadata>|(?<=<g) id="[^"]*"', "", text, flags=re.DOTALL)
+    text = re.sub(r"(?<=<style).*(?=</style>)", f">{STYLE}", text, flags=re.DOTALL)
+    style = "stroke-linejoin: round; stroke-linecap: butt"
+    root = f'<svg class="plot" role="img" aria-label="{escape(label)}" style="{style}"'
+    return text.replace("<svg", root, 1)
 
 
-def _shrink_photograph(address: str) -> str:
-    image, file = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))), io.BytesIO()
+def _shrink_photograph(found: re.Match) -> str:
+    data, file = base64.b64decode(found[2].split(",")[1]), io.BytesIO()
+    image = Image.open(io.BytesIO(data))
     if image.getcolors(256):
-        return address  # A drawing of few colours is sharp, and small as it is.
+        return found[0]  # A drawing of few colours is sharp, and small as it is.
     image.save(file, "WEBP", quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"{found[1]}data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def measure(text: str, size: float) -> float:
     """Return how wide a line is in a browser, in inches, at a font size in points."""
-    known = "".join(letter for letter in text if ord(letter) in LETTERS)
-    font = FontProperties(size=size)
+    known, font = "".join(k for k in text if k in LETTERS), FontProperties(size=size)
     points, _, _ = text_to_path.get_text_width_height_descent(known, font, False)
-    return (points + size * sum(map(_estimate_width, text))) / 72
+    return (points + size * sum(_estimate_width(k) for k in text if k not in LETTERS)) / 72
 
 
 def _estimate_width(letter: str) -> float:
-    """Return the width of a letter that DejaVu Sans lacks, in em; 0 for the others."""
+    # Of a letter that DejaVu Sans lacks, in em: a mark above another, an emoji, any other.
     category = unicodedata.category(letter)
-    if ord(letter) in LETTERS or category in ("Mn", "Me", "Cf"):
-        return 0
-    wide = unicodedata.east_asian_width(letter) in "WF"
-    return 0.8 if not wide else 1.3 if category == "So" else 1
+    return 0 if category in ("Mn", "Me", "Cf") else 1.3 if category == "So" else 1
 
 
 def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
-    """Return one line, text and `end`, no wider than that, its middle "…"; `size` is in points.
+    """Return text as one line no wider than that, its middle "…", then `end`; size in points.
 
     Spacers follow where a layout would leave too little room; `show` removes them.
     """
@@ -130,7 +118,7 @@ def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
     short = text + end
     if measure(short, size) > inches:
         short = cut(bisect(range(1, len(text)), inches, key=lambda k: measure(cut(k), size)))
-    lacking = sum(_estimate_width(k) - UNKNOWN for k in short if ord(k) not in LETTERS)
+    lacking = sum(_estimate_width(k) - UNKNOWN for k in short if k not in LETTERS)
     return short + SPACER * math.ceil(2 * max(0, lacking))
 
 
@@ -148,6 +136,6 @@ def add_legend(figure: Figure, axes: plt.Axes) -> None:
     """Write the legend of axes below the figure, in as many columns as there is room for."""
     handles, labels = axes.get_legend_handles_labels()
     labels = [shorten(label, 4, 11) for label in labels]
-    widest = max(measure(label, 11) for label in labels) + 0.7
-    options = dict(ncols=max(1, int(figure.get_figwidth() / widest)), fontsize=11, frameon=False)
+    columns = figure.get_figwidth() // (max(measure(label, 11) for label in labels) + 0.7)
+    options = dict(ncols=max(1, int(columns)), fontsize=11, frameon=False)
     figure.legend(handles, labels, loc="outside lower center", **options)

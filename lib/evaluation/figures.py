@@ -12,34 +12,29 @@ from lib.evaluation.figure_text import add_legend, shorten, shorten_names
 
 MOST_ROWS = 40  # classes that have a row each
 MOST_NUMBERED, MOST_NAMED = 20, 30  # classes of a matrix with numbers, and with names
-TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
+COLOURS = TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
 
 
-def open_rows(names: list[str], inches: float, label: str, width: float = 10):
-    """Open a figure of that label with one row a class; of many, with the first and the last ones.
-
-    Return figure, axes, and name to its place; `inches` is the height of a row.
-    """
-    half, many = MOST_ROWS // 2, len(names) > MOST_ROWS
-    shown = [*names[:half], None, *names[-half:]] if many else names
-    figure, axes = plt.subplots(figsize=(width, inches * len(shown) + 1.8), label=label)
-    rows = {name: place for place, name in enumerate(shown) if name is not None}
-    if many:
-        text = f"… {len(names) - 2 * half} classes between these are not shown"
-        axes.text(0, half, text, va="center", fontsize=9, style="italic")
-    axes.set_yticks(list(rows.values()), shorten_names(rows, 0.35 * width), fontsize=9)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
+def open_rows(names, inches: float, label: str, width: float = 10):
+    """Open a figure of one row a name, that many inches high; return it, its axes, names shown."""
+    shown = list(names[:MOST_ROWS])
+    texts = shorten_names(shown, 0.35 * width)
+    if len(names) > len(shown):
+        texts.append(f"and {len(names) - len(shown)} more")
+    figure, axes = plt.subplots(figsize=(width, inches * len(texts) + 1.8), label=label)
+    axes.set_yticks(range(len(texts)), texts, fontsize=9)
+    axes.set_ylim(len(texts) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    return figure, axes, rows
+    return figure, axes, shown
 
 
 def accuracy_by_model(scores: dict[str, dict]) -> Figure:
     """Draw the top-1 accuracy of each model (label to `metrics.evaluate`), of the best 12 at most."""
     best = sorted(scores, key=lambda label: -scores[label]["top1"])[:12]
-    figure, axes, rows = open_rows(best, 0.3, "Top-1 accuracy of each model", width=5.2)
+    figure, axes, _ = open_rows(best, 0.3, "Top-1 accuracy of each model", width=5.2)
     top1, bounds = zip(*((scores[k]["top1"], scores[k]["top1_interval"]) for k in best))
     options = dict(color=TRAINING, label="top-1 accuracy, 95 % interval")
-    _draw_points(axes, list(rows.values()), top1, bounds, **options)
+    _draw_points(axes, range(len(best)), top1, bounds, **options)
     options = dict(color=VALIDATION, ls="--", label="always the commonest class")
     axes.axvline(scores[best[0]]["baseline"], **options)
     axes.set(xlim=(-0.02, 1.02), xlabel=f"{len(best)} of {len(scores)} models, best first")
@@ -47,23 +42,24 @@ def accuracy_by_model(scores: dict[str, dict]) -> Figure:
     return figure
 
 
-def _draw_points(axes, places, values, bounds, **options) -> None:
+def _draw_points(axes, places, values, bounds, fmt="o", **options) -> None:
     reach = np.abs(np.transpose(bounds) - np.asarray(values))
-    axes.errorbar(values, places, xerr=reach, lw=1.2, **{"fmt": "o", "ms": 5} | options)
+    axes.errorbar(values, places, xerr=reach, fmt=fmt, ms=5, lw=1.2, **options)
 
 
 def class_balance(split: pd.DataFrame) -> Figure:
     """Draw how many pictures (columns label, part) each class has in each part, largest first."""
-    names = list(split.label.value_counts().index)
-    figure, axes, rows = open_rows(names, 0.3, "Pictures of each class and part")
-    counts = pd.crosstab(split.label, split.part)[["train", "validation"]]
-    shown, places = counts.loc[list(rows)], list(rows.values())
-    axes.barh(places, shown.train, color=TRAINING, label="train")
-    options = dict(left=shown.train, color=VALIDATION, label="validation")
-    bars = axes.barh(places, shown.validation, **options)
-    texts = [f"{train:,} + {validation:,}" for train, validation in shown.to_numpy()]
+    sizes = split.label.value_counts()
+    figure, axes, names = open_rows(sizes.index, 0.3, "Pictures of each class and part")
+    counts = pd.crosstab(split.part, split.label)[names]
+    train, validation = counts.loc["train"], counts.loc["validation"]
+    places = range(len(names))
+    axes.barh(places, train, color=TRAINING, label="train")
+    bars = axes.barh(places, validation, left=train, color=VALIDATION, label="validation")
+    texts = [f"{one:,} + {other:,}" for one, other in zip(train, validation)]
     axes.bar_label(bars, texts, padding=4, fontsize=9)
-    axes.set(xlim=(0, shown.sum(axis=1).max() * 1.2), xlabel=f"pictures, {len(split):,} in all")
+    axes.set_xlim(0, sizes.max() * 1.2)
+    axes.set_xlabel(f"pictures, {len(split):,} in all, {sizes.min():,} in the smallest class")
     add_legend(figure, axes)
     return figure
 
@@ -76,9 +72,8 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     figure, grid = plt.subplots(len(histories), 2, squeeze=False, **options)
     for line, (label, history) in zip(grid, histories.items()):
         for axes, metric in zip(line, ("accuracy", "loss")):
-            options = dict(color=[TRAINING, VALIDATION], label=["training", "validation"])
-            options |= dict(marker="o", ms=3, legend=False)
-            history.plot(x="epoch", y=[metric, f"val_{metric}"], ax=axes, **options)
+            options = dict(label=["training", "validation"], style=".-", legend=False, ax=axes)
+            history.plot("epoch", [metric, f"val_{metric}"], color=COLOURS, **options)
             axes.set(title=f"{shorten(label, 4, 12)}: {metric}", xlabel="epoch", ylabel=metric)
             axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         line[0].set_ylim(0, 1)
@@ -114,11 +109,11 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
     """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
     recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()}).astype(float)
     order, inches = recall.mean(axis=1).sort_values(kind="stable").index, 0.14 * len(scores) + 0.14
-    figure, axes, rows = open_rows(list(order), inches, "Recall of each class by each model")
+    figure, axes, names = open_rows(order, inches, "Recall of each class by each model")
     for position, (label, score) in enumerate(scores.items()):
-        places = np.array(list(rows.values())) + 0.8 * ((position + 0.5) / len(scores) - 0.5)
-        bounds = [score["per_class_interval"][name] for name in rows]
-        _draw_points(axes, places, recall.loc[list(rows), label], bounds, label=label)
+        places = np.arange(len(names)) + 0.8 * ((position + 0.5) / len(scores) - 0.5)
+        bounds = [score["per_class_interval"][name] for name in names]
+        _draw_points(axes, places, recall.loc[names, label], bounds, label=label)
     axes.set(xlim=(-0.02, 1.02), xlabel=f"recall, with 95 % interval, n = {score['n']:,}")
     add_legend(figure, axes)
     return figure
@@ -127,11 +122,9 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
 def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     """Draw how often answers of each probability are right, one panel for each model's bins."""
     lines = -(-len(bins) // 3)
-    options = dict(figsize=(11.4, 4 * lines + 0.4), label="How often sure answers are right")
-    figure, grid = plt.subplots(lines, 3, squeeze=False, **options)
-    for axes in grid.flat[len(bins) :]:
-        axes.set_visible(False)
-    for axes, (label, table) in zip(grid.flat, bins.items()):
+    figure = plt.figure(figsize=(11.4, 4 * lines + 0.4), label="How often sure answers are right")
+    for place, (label, table) in enumerate(bins.items(), 1):
+        axes = figure.add_subplot(lines, 3, place, aspect="equal")
         axes.axline((0, 0), slope=1, color="grey", ls="--", lw=1, label="as sure as right")
         axes.vlines(table.confidence, table.low, table.high, lw=1, label="95 % interval")
         area = 20 + 500 * table.pictures / table.pictures.sum()
@@ -139,24 +132,20 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
         axes.scatter(table.confidence, table.accuracy, area, **options)
         # Among many classes no answer is probable: the axes end where the points do.
         top = min(1, 1.2 * table[["confidence", "accuracy"]].to_numpy().max())
-        axes.set(xlim=(0, 1.03 * top), ylim=(-0.03 * top, 1.03 * top), aspect="equal")
+        axes.set(xlim=(0, 1.03 * top), ylim=(-0.03 * top, 1.03 * top))
         axes.set(xlabel="probability of the answer", ylabel="share that is right")
         axes.set_title(shorten(f"{label}, n = {table.pictures.sum():,}", 3.1, 11), fontsize=11)
         axes.locator_params(nbins=5)
-    add_legend(figure, grid[0, 0])
+    add_legend(figure, axes)
     return figure
 
 
 def ways_of_training(runs: pd.DataFrame, ways: pd.DataFrame) -> Figure | None:
-    """Draw all runs (columns way, top1), and below those of a way their mean (mean, low, high).
-
-    None where no way has several runs.
-    """
+    """Draw all runs (way, top1) and their means (mean, low, high); None without a second run."""
     if len(runs) == len(ways):
         return None
-    ways = ways.head(MOST_ROWS)
-    runs = runs[runs.way.isin(ways.index)]
-    figure, axes, _ = open_rows(list(ways.index), 0.6, "Accuracy of each way of training")
+    figure, axes, names = open_rows(ways.index, 0.6, "Accuracy of each way of training")
+    runs, ways = runs[runs.way.isin(names)], ways.loc[names]
     places = ways.index.get_indexer(runs.way) - 0.15
     axes.plot(runs.top1, places, "o", ms=7, mfc="none", color=TRAINING, label="one run")
     options = dict(fmt="D", color=VALIDATION, label="mean of the runs, 95 % interval")

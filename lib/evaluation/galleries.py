@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.evaluation.figure_text import measure, shorten, shorten_names
-
-MOST_ROWS = 40
+from lib.evaluation.figures import MOST_ROWS
 
 
 def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figure:
@@ -19,19 +18,18 @@ def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figu
         captions: heading to n lists of lines below the pictures; None for none.
     """
     headings = [heading for heading, pictures in rows.items() if len(pictures)][:MOST_ROWS]
+    captions = captions or {heading: [[]] * len(rows[heading]) for heading in headings}
     columns = max(len(rows[heading]) for heading in headings)
+    most = max(len(text) for heading in headings for text in captions[heading])
     lines = "\n".join(headings).split("\n")
     short = dict(zip(lines, shorten_names(lines, 3)))
-    texts = {heading: captions[heading] if captions else [[]] * columns for heading in headings}
-    most = max(len(text) for heading in headings for text in texts[heading])
     # In inches a picture with the space beside it; in its widths the height of a picture.
-    side, height = 1.7 if captions else 1.2, np.divide(*rows[headings[0]].shape[1:3])
+    side, height = 1.7 if most else 1.2, np.divide(*rows[headings[0]].shape[1:3])
     width = side * columns + max(measure(line, 9) for line in short.values()) + 0.4
     size = max(width, 7), (side * height + 0.14 * most + 0.15) * len(headings) + 0.5
-    options = dict(figsize=size, squeeze=False, label=title)
-    figure, grid = plt.subplots(len(headings), 1, **options)
+    figure, grid = plt.subplots(len(headings), figsize=size, squeeze=False, label=title)
     for axes, heading in zip(grid.flat, headings):
-        for column, (picture, text) in enumerate(zip(rows[heading], texts[heading])):
+        for column, (picture, text) in enumerate(zip(rows[heading], captions[heading])):
             axes.imshow(picture, extent=(column, column + 0.95, height, 0))
             text = "\n".join(shorten(line, 0.95 * side, 8) for line in text)
             axes.text(column, 1.02 * height, text, va="top", fontsize=8)
@@ -52,23 +50,20 @@ def mistakes(answers, pictures, count: int) -> Figure | None:
         pictures: uint8 (n, height, width, 3), in the order of the answers.
         count: pictures a row at most.
     """
-    rows, answers = {}, answers.trained
-    for label, *model in zip(answers.labels, answers.y_pred, answers.confidence, answers.right):
-        y_pred, confidence, right = model
-        said, order = answers.class_names[y_pred], np.argsort(-confidence, kind="stable")
-        rows[label] = {
-            k: [f"says {said[k]} {confidence[k]:.2f}", f"label {answers.truth[k]}"]
-            for k in order[~right[order]][:count]
-        }
+    answers, rows = answers.trained, {}
+    for place, label in enumerate(answers.labels):
+        order = np.argsort(-answers.confidence[place], kind="stable")
+        wrong = order[~answers.right[place, order]][:count]
+        rows[label] = {k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong}
     return _draw(rows, answers, pictures, "The mistakes that each model was surest of")
 
 
 def confused(answers, pairs, pictures, count: int) -> Figure | None:
-    """Draw examples of each pair of classes that is confused, those of most models first.
+    """Draw examples of each of the pairs that `metrics.list_confusions` returns, as `mistakes`.
 
-    `pairs` is what `metrics.list_confusions` returns; all else is as in `mistakes`.
+    Those that most models confuse come first.
     """
-    rows, answers = {}, answers.trained
+    answers, rows = answers.trained, {}
     said = answers.class_names[answers.y_pred]
     for row in pairs.itertuples():
         votes = (said == row.predicted).sum(axis=0) * (answers.truth == row.true)
@@ -79,76 +74,63 @@ def confused(answers, pairs, pictures, count: int) -> Figure | None:
 
 
 def suspects(answers, table, pictures, count: int) -> Figure | None:
-    """Draw the pictures that no trained model recognises, and what each says, in two rows at most.
-
-    `table` is what `Answers.list_suspects` returns; all else is as in `mistakes`.
-    """
-    rows, answers = {"least probable": {}, "next": {}}, answers.trained
-    said = answers.class_names[answers.y_pred]
-    for k, probability in table.label_probability[: 2 * count].items():
-        lines = [f"{label}: {name}" for label, name in zip(answers.labels, said[:, k])]
-        if lines[4:]:
-            lines[4:] = [f"and {len(lines) - 4} further models"]
-        heading = "least probable" if len(rows["least probable"]) < count else "next"
-        rows[heading][k] = [f"label {answers.truth[k]} {probability:.2f}", *lines]
+    """Draw the first pictures of `Answers.list_suspects` in two rows at most, as `mistakes`."""
+    answers, rows = answers.trained, {"least probable": {}, "next": {}}
+    more = [f"and {len(answers.labels) - 4} more models"] if answers.labels[4:] else []
+    for place, (k, probability) in enumerate(table.label_probability[: 2 * count].items()):
+        said = zip(answers.labels[:4], answers.class_names[answers.y_pred[:4, k]])
+        lines = [f"label {answers.truth[k]} {probability:.2f}", *map(": ".join, said), *more]
+        rows["least probable" if place < count else "next"][k] = lines
     title = "The label, its mean probability, and what the trained models say"
     return _draw(rows, answers, pictures, title)
+
+
+def _say(answers, model: int, k: int) -> str:
+    name = answers.class_names[answers.y_pred[model, k]]
+    return f"says {name} {answers.confidence[model, k]:.2f}"
 
 
 def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) -> Figure | None:
     # rows: heading to {position of a picture: lines below it}, to which its file is added.
     shown = {heading: pictures[np.array(list(row))] for heading, row in rows.items() if row}
-    captions = {
-        heading: [[*lines, answers.files[k]] for k, lines in row.items()]
-        for heading, row in rows.items()
-    }
-    return picture_grid(shown, title, captions) if shown else None
+    for heading, row in rows.items():
+        rows[heading] = [[*lines, answers.files[k]] for k, lines in row.items()]
+    return picture_grid(shown, title, rows) if shown else None
 
 
 def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> Figure | None:
-    """Draw some pictures, and below them what spoke for each model's answers; None without maps.
+    """Draw pictures, `chosen` int (k,), and below them what spoke for each model's answers.
 
-    `chosen`, int (k,), are positions of pictures; `maps` is label to what `gradcam.grad_cam` returns
-    of these; all else is as in `mistakes`.
+    `maps` is label to what `gradcam.grad_cam` returns of them; None without any.
     """
-    rows, captions = {"pictures": pictures[chosen]}, {"pictures": []}
-    captions["pictures"] = [[answers.truth[k], answers.files[k]] for k in chosen]
+    rows = {"pictures": pictures[chosen]}
+    captions = {"pictures": [[answers.truth[k], answers.files[k]] for k in chosen]}
     for place, label in enumerate(answers.labels):
         if label in maps:
-            names, sure = answers.class_names[answers.y_pred[place]], answers.confidence[place]
-            rows[label] = overlay_evidence(pictures[chosen], maps[label])
-            captions[label] = [[f"says {names[k]} {sure[k]:.2f}"] for k in chosen]
+            rows[label] = np.stack(list(map(_overlay, rows["pictures"], maps[label])))
+            captions[label] = [[_say(answers, place, k)] for k in chosen]
     return picture_grid(rows, "What spoke for each answer", captions) if maps else None
 
 
-def overlay_evidence(pictures: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Lay evidence over pictures: yellow on darkened grey needs no eye for red and green.
-
-    Args:
-        pictures: uint8 (n, height, width, 3), as the result.
-        evidence: float (n, h, w), 0-1, of any size.
-    """
-    size = pictures.shape[2:0:-1]
-    resized = [Image.fromarray(one.astype(np.float32)).resize(size) for one in evidence]
-    strength = np.stack(resized).clip(0, 1)
-    colour, cover = plt.get_cmap("plasma")(strength)[..., :3], 0.8 * strength[..., None]
-    grey = pictures.mean(axis=3, keepdims=True) * 0.6
-    return ((1 - cover) * grey + cover * 255 * colour).astype(np.uint8)
+def _overlay(picture: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    strength = Image.fromarray(strength.astype(np.float32)).resize(picture.shape[1::-1])
+    cover = np.clip(strength, 0, 1)
+    colour, cover = 255 * plt.get_cmap("plasma")(cover)[..., :3], 0.8 * cover[..., None]
+    grey = 0.6 * picture.mean(axis=2, keepdims=True)  # Yellow on it needs no eye for red and green.
+    return ((1 - cover) * grey + cover * colour).astype(np.uint8)
 
 
 def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
     """Draw one row a picture, uint8 (height, width, 3), beside it its lines of (text, colour)."""
-    lines = max(len(caption) for caption in captions)
-    height = max(2.2, 0.3 * lines + 0.3)
-    options = dict(figsize=(10, height * len(pictures)), label="Pictures and what models say")
-    options |= dict(width_ratios=[1, 2.6], squeeze=False)
+    most = max(6, *map(len, captions))
+    size, label = (10, (0.3 * most + 0.4) * len(pictures)), "Pictures and what models say"
+    options = dict(figsize=size, width_ratios=[1, 2.6], squeeze=False, label=label)
     figure, grid = plt.subplots(len(pictures), 2, **options)
     for (left, right), picture, caption in zip(grid, pictures, captions):
         left.imshow(picture)
         left.set_axis_off()
         right.set_axis_off()
         for line, (text, colour) in enumerate(caption):
-            place = 0.5 + (len(caption) / 2 - line - 0.5) / max(lines, 6)
-            style = dict(color=colour, va="center", fontsize=11, transform=right.transAxes)
-            right.text(0, place, shorten(text, 6.8, 11), **style)
+            place = 1 - (line + 0.5) / most
+            right.text(0, place, shorten(text, 6.8, 11), color=colour, va="center", fontsize=11)
     return figure

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# How many neighbours tell how densely pictures lie around one.
 NEAREST = 5
 # Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels by
 # which brightest and darkest colours may differ.
@@ -15,10 +14,7 @@ BLOCK_BYTES = 1 << 26  # of similarities at a time
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The pictures nearest to each, those of its own group left out.
-
-    Distances are Euclidean, between vectors of length 1; infinite where there is no such picture.
-    """
+    """The pictures nearest to each, of other groups; Euclidean distances, infinite for none."""
 
     nearest: np.ndarray  # int (n, NEAREST), of all pictures, the nearest first
     distances: np.ndarray  # float32 (n, NEAREST), to these
@@ -39,10 +35,7 @@ def scale_features(features) -> np.ndarray:
 def find_neighbours(rows, y_true, suggested, groups) -> Neighbours:
     """Compare every picture with every other, exactly, block by block.
 
-    Args:
-        rows: float32 (n, d), as `scale_features` returns them.
-        y_true, suggested: int (n,), each picture's class, and the one to look for a neighbour in.
-        groups: int (n,), equal for pictures that are known to belong together.
+    `y_true` and `suggested`, int (n,), are each picture's class, and that to look for `similar` in.
     """
     n, count = len(rows), min(NEAREST, len(rows) - 1)
     nearest, distances = np.zeros((n, NEAREST), int), np.full((n, NEAREST), np.inf, np.float32)
@@ -63,37 +56,33 @@ def find_neighbours(rows, y_true, suggested, groups) -> Neighbours:
 
 
 def _take_nearest(alike, count):
-    places = np.argpartition(-alike, count - 1, axis=1)[:, :count]
+    places = np.argpartition(-alike, np.arange(count), axis=1)[:, :count]
     found = np.take_along_axis(alike, places, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    places, found = (np.take_along_axis(one, order, axis=1) for one in (places, found))
     return places, np.sqrt(np.maximum(2 - 2 * found, 0))
 
 
 def find_copies(neighbours: Neighbours, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
-    Two things must agree. The pair is close for where it lies: closeness, its distance divided by
-    the geometric mean of those to either's fifth neighbour (as in the self-tuning kernel of
-    Zelnik-Manor and Perona 2004), is `most` at the largest. Where the fifth is a copy too, it counts
-    as 0.6 of the median of all away. And both have the same share of bright and of dark places:
-    sorted, the largest and smallest of red, green and blue differ in few levels on average, which
-    neither a turn nor another hue changes.
+    Closeness, at most `most`, is the distance of a pair divided by the geometric mean of those to
+    either's fifth neighbour (as in the self-tuning kernel of Zelnik-Manor and Perona 2004); where the
+    fifth is a copy too, it counts as 0.6 of the median of all away. And in `thumbnails`, uint8
+    (n, 16, 16, 3), both are as bright and as dark: sorted, the largest and smallest of red, green and
+    blue differ in few levels on average, which neither a turn nor another hue changes.
 
-    Args:
-        thumbnails: uint8 (n, 16, 16, 3), in the order of the neighbours.
-
-    Returns columns a, b (positions, a < b) and closeness (that ratio), the closest first.
+    Returns a, b (positions, a < b) and closeness, the closest first.
     """
     far = neighbours.distances[:, -1]
     known = np.isfinite(far)
     usual = np.median(far[known]) if known.any() else 0
     scales = far.clip(min=max(0.6 * usual, 1e-6))
-    first, column = np.nonzero(np.isfinite(neighbours.distances) & known[:, np.newaxis])
+    # Of whom fewer than five are known, nothing is known of the surroundings.
+    both = known[:, np.newaxis] & known[neighbours.nearest]
+    first, column = np.nonzero(np.isfinite(neighbours.distances) & both)
     second = neighbours.nearest[first, column]
     ratio = neighbours.distances[first, column] / np.sqrt(scales[first] * scales[second])
-    a, b = np.minimum(first, second), np.maximum(first, second)
-    pairs = pd.DataFrame({"a": a, "b": b, "closeness": ratio.astype(float)})
+    pairs = pd.DataFrame(np.sort([first, second], axis=0).T, columns=["a", "b"])
+    pairs["closeness"] = ratio.astype(float)
     pairs = pairs[pairs.closeness <= most].drop_duplicates(["a", "b"])
     levels = [_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b")]
     pairs = pairs[np.abs(levels[0] - levels[1]).mean(axis=1) <= MOST_LEVELS]

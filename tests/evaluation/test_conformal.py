@@ -24,7 +24,7 @@ def calibrate_sets(y_true, y_prob, groups):
     return conformal.calibrate(-y_prob[np.arange(len(y_true)), y_true], groups)
 
 
-def cover_halves(y_true, y_prob, groups, coverage=0.95, times=200):
+def cover_halves(y_true, y_prob, groups, coverage, times=200):
     """Return what sets of random halves measure on the other halves: a list of dicts."""
     scores = []
     for seed in range(times):
@@ -67,14 +67,7 @@ def test_p_value_counts_groups_that_are_as_strange_or_stranger():
     assert p_values == pytest.approx([1, 2 / 3, 1.5 / 3, 1 / 3])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_sets_at_95_percent_hold_the_truth_in_95_of_100_cases(seed):
-    scores = cover_halves(*draw_answers(400, seed=seed))
-    assert 0.94 <= average(scores, "coverage") <= 0.96
-    assert min(score["coverage"] for score in scores) > 0.85
-
-
-@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.99])
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95, 0.99])
 def test_sets_hold_the_truth_as_often_as_asked(coverage):
     scores = cover_halves(*draw_answers(1000), coverage)
     assert average(scores, "coverage") == pytest.approx(coverage, abs=0.01)
@@ -163,11 +156,8 @@ def test_many_scores_are_kept_in_short_exactly_and_never_promise_more():
 
 
 def test_many_groups_whose_shares_are_rounded_are_calibrated_too():
-    groups, strangeness = (
-        np.arange(60_000) // 3,
-        np.random.default_rng(0).random(60_000, np.float32),
-    )
-    kept = conformal.calibrate(strangeness, groups)
+    strangeness = np.random.default_rng(0).random(60_000, np.float32)
+    kept = conformal.calibrate(strangeness, np.arange(60_000) // 3)
     assert kept["pictures"] == 20_000 and kept["scores"][-1] == strangeness.max()
 
 
@@ -191,6 +181,7 @@ def test_a_single_group_judges_nothing():
     kept, score, by_class = conformal.judge_sets(y_true, y_prob, np.zeros(30, int), "ab", 0.9)
     assert kept["pictures"] == 1 and score["pictures"] == 0 == len(by_class)
     assert math.isnan(score["coverage"]) and (score["low"], score["high"]) == (0, 1)
+    assert "leaves none" in conformal.describe_judgement(score)
 
 
 def test_copies_make_no_interval_narrower():
@@ -216,29 +207,19 @@ DAMAGED = [
     None, [], "0.9", {}, {"pictures": 20, "scores": [-0.5]}, KEPT | {"scores": []},
     KEPT | {"pictures": 0}, KEPT | {"pictures": "20"}, KEPT | {"scores": [-0.1, -0.5]},
     KEPT | {"scores": [-1.5]}, KEPT | {"scores": [0.9, 0.1]}, KEPT | {"scores": [float("nan")]},
-    KEPT | {"scores": "a"},
+    KEPT | {"scores": "a"}, KEPT | {"scores": [[-0.5]]}, KEPT | {"scores": [None]},
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kept", DAMAGED, ids=str)
-def test_damaged_scores_are_an_error_that_names_file_key_and_remedy(kept):
-    with pytest.raises(ValueError, match='cnn.json: "answer_sets" .* damaged: run 08_evaluation'):
-        conformal.check_sets({"answer_sets": kept}, "cnn.json")
-
-
-def test_model_that_was_not_handed_over_is_told_what_to_run():
-    with pytest.raises(ValueError, match='"answer_sets" is missing .* 08_evaluation with MODEL'):
-        conformal.check_sets({}, "cnn.json")
+@pytest.mark.parametrize("metadata", [{}, *({"answer_sets": kept} for kept in DAMAGED)], ids=str)
+def test_missing_or_damaged_scores_are_an_error_that_names_file_key_and_remedy(metadata):
+    with pytest.raises(ValueError, match='cnn.json: "answer_sets" .* 08_evaluation with MODEL'):
+        conformal.check_sets(metadata, "cnn.json")
     assert conformal.check_sets({"answer_sets": KEPT}, "cnn.json") is KEPT
 
 
-def test_marks_are_as_rare_as_promised_and_what_is_not_known_has_none():
-    rng, marked = np.random.default_rng(0), 0
-    for _ in range(20):
-        kept = conformal.calibrate(rng.random(150, np.float32), np.arange(150))
-        marks = conformal.write_marks(rng.random(1000, np.float32), kept)
-        marked += marks["note"].count(conformal.NOTE)
-    assert 0.002 < marked / 20_000 <= 0.013
+def test_the_strangest_is_marked_and_what_is_not_known_is_not():
+    kept = conformal.calibrate(np.random.default_rng(0).random(150, np.float32), np.arange(150))
     marks = conformal.write_marks(np.float32([2, np.nan, 0]), kept)
     assert marks["note"] == [conformal.NOTE, "", ""]
     assert marks["resemblance_p"] == pytest.approx([1 / 151, np.nan, 1], abs=1e-6, nan_ok=True)
@@ -262,4 +243,3 @@ def test_what_was_measured_is_said_by_group_and_by_picture_where_these_differ():
     alone = conformal.measure_sets(np.zeros(4, int), sets, np.arange(4))
     assert "0.750 (" in conformal.describe_judgement(alone) and "1.0 classes on average" in said
     assert "where groups" not in conformal.describe_judgement(alone)
-    assert "leaves none" in conformal.describe_judgement(alone | {"pictures": 0})

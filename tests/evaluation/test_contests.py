@@ -44,11 +44,13 @@ def test_best_and_cheapest_are_chosen_among_those_that_take_part():
     assert "better than weak" in sentence and "told apart from small" in sentence
 
 
-def test_of_equals_the_faster_is_best():
-    same = {"slow": [[0.9, 0.8]], "fast": [[0.9, 0.8]]}
-    table = judge(same, [10, 20])
+def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
+    table = judge({"slow": [[0.9, 0.8]], "fast": [[0.9, 0.8]]}, [10, 20])
     assert contests.choose_candidate(table, "best") == "fast"
     assert table.p_holm[1] == 1 and table.difference[1] == 0
+    table = judge({"only": [[0.9, 0.8]]}, [10])
+    assert contests.choose_candidate(table, "cheapest") == "only"
+    assert "no other" in contests.describe_contest(table)
 
 
 def test_who_is_better_on_average_over_the_folds_is_never_called_worse():
@@ -56,12 +58,6 @@ def test_who_is_better_on_average_over_the_folds_is_never_called_worse():
     table["difference"], table["p_holm"] = [np.nan, 0.03], [np.nan, 1e-6]
     assert "told apart from b" in contests.describe_contest(table)
     assert contests.choose_candidate(table, "cheapest") == "b"
-
-
-def test_a_candidate_without_rivals_is_chosen_and_compared_with_nobody():
-    table = judge({"only": [[0.9, 0.8]]}, [10])
-    assert contests.choose_candidate(table, "cheapest") == "only"
-    assert "no other" in contests.describe_contest(table)
 
 
 def test_corrected_test_is_that_of_nadeau_and_bengio():

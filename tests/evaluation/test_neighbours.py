@@ -88,3 +88,10 @@ def test_few_pictures_and_lonely_classes_are_no_error():
     assert np.isinf(found.spread[2]) and found.similar[2] == -1 and found.similar[0] == 1
     assert not neighbours.find_outliers(found.spread, np.array([0, 0, 1])).any()
     assert neighbours.find_copies(found, np.zeros((3, 16, 16, 3), np.uint8)).empty
+
+
+def test_a_picture_with_few_others_beside_its_group_is_no_copy_of_all():
+    rng, groups = np.random.default_rng(0), np.r_[np.zeros(8, int), 1:5]
+    features, thumbnails = rng.gamma(1, 1, (12, 64)), np.full((12, 16, 16, 3), 99, np.uint8)
+    pairs = neighbours.find_copies(look(features, np.zeros(12, int), groups), thumbnails)
+    assert pairs.empty

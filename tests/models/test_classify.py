@@ -345,7 +345,7 @@ def test_too_few_calibrating_pictures_give_sets_of_all_classes(
     model = describe({"answer_sets": KEPT})
     _, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", "--sets", 0.99)
     assert set(table.set_size) == {"3"}
-    assert "40 pictures are too few" in capsys.readouterr().err
+    assert "40 validation pictures are too few" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
