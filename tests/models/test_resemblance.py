@@ -234,3 +234,11 @@ def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, t
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
     assert not path.exists()
+
+
+def test_features_that_are_not_finite_are_not_kept(judged, transfer, monkeypatch):
+    measured = cached_features(transfer[0], pixels.open_pixels(judged, ["red/000.png"], 32), judged)
+    monkeypatch.setattr(resemblance, "cached_features", lambda *_: measured[:] + np.inf)
+    metadata = saved.read_metadata(judged, "small_transfer")
+    with pytest.raises(ValueError, match="small_transfer has features .* PRECISION float32"):
+        resemblance.keep_features(judged, transfer[1], metadata)
