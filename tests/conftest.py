@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lib import storage, workspace
-from lib.data import labels, pixels, split
+from lib.data import labels, pictures, pixels, split
 from lib.data.table import add_facts, find_used, save_views
 
 matplotlib.use("Agg")
@@ -92,3 +92,9 @@ def read_all():
         return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
     return read
+
+
+@pytest.fixture
+def no_picture_is_read(monkeypatch):
+    """Fail where a picture is read."""
+    monkeypatch.setattr(pictures, "load", lambda *_: pytest.fail("read a picture"))

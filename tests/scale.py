@@ -81,7 +81,7 @@ y_prob[np.arange(count), y_true] += 0.3
 y_prob /= y_prob.sum(axis=1, keepdims=True)
 names = [f"class {k}" for k in range(10)]
 started = time.perf_counter()
-metrics.evaluate(y_true, y_prob, names)
+metrics.evaluate(y_true, y_prob, names, np.arange(len(y_true)))
 """,
 }
 

@@ -26,7 +26,8 @@ def describe_calibration(score: dict) -> str:
     error is small, and so are both ends of the interval of what could have been right.
     """
     mean, off, (low, high) = score["confidence"], score["overconfidence"], score["top1_interval"]
-    says = f"it says {write_percent(mean)} on average and is right in {write_percent(score['top1'])} of cases"
+    right = write_percent(score["top1"])
+    says = f"it says {write_percent(mean)} on average and is right in {right} of cases"
     if score["calibration_p"] >= LEVEL:
         if max(mean - low, high - mean, score["ece"]) <= TOLERANCE:
             return f"yes: {says}"

@@ -7,7 +7,6 @@ import re
 import unicodedata
 import warnings
 from bisect import bisect
-from collections import Counter
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -123,11 +122,11 @@ def shorten(text, inches: float, size: float = 9, end: str = "") -> str:
 
 
 def shorten_names(names, inches: float) -> list[str]:
-    """Shorten names so that no two different ones look the same: these get a number."""
+    """Shorten names; different ones that would look the same get a number."""
     short = {name: shorten(name, inches) for name in names}
-    counts = Counter(short.values())
+    looks = list(short.values())
     for number, name in enumerate(short, 1):
-        if counts[short[name]] > 1:
+        if looks.count(short[name]) > 1:
             short[name] = shorten(name, inches, end=f" #{number}")
     return [short[name] for name in names]
 

@@ -76,7 +76,7 @@ def confused(answers, pairs, pictures, count: int) -> Figure | None:
 def suspects(answers, table, pictures, count: int) -> Figure | None:
     """Draw the first pictures of `Answers.list_suspects` in two rows at most, as `mistakes`."""
     answers, rows = answers.trained, {"least probable": {}, "next": {}}
-    more = [f"and {len(answers.labels) - 4} more models"] if answers.labels[4:] else []
+    more = [f"and {len(answers.labels) - 4} more"] if answers.labels[4:] else []
     for place, (k, probability) in enumerate(table.label_probability[: 2 * count].items()):
         said = zip(answers.labels[:4], answers.class_names[answers.y_pred[:4, k]])
         lines = [f"label {answers.truth[k]} {probability:.2f}", *map(": ".join, said), *more]

@@ -124,11 +124,6 @@ def test_address_is_echoed_as_it_was_given(model_file, capsys):
     assert f"{address} does not exist" in error and "IMAGES of 09" in error
 
 
-@pytest.fixture
-def no_picture_is_read(monkeypatch):
-    monkeypatch.setattr(classify.pictures, "load", lambda *_: pytest.fail("read a picture"))
-
-
 def fail_to_predict(capsys, *arguments):
     """Return what the command line says when it could predict nothing."""
     assert predict.predict_pictures([str(argument) for argument in arguments]) == 2

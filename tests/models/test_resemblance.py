@@ -168,13 +168,8 @@ def test_of_many_training_pictures_a_sample_is_kept(judged, transfer, monkeypatc
     assert np.array_equal(known["groups"], split.read_groups(judged, validation))
 
 
-@pytest.fixture
-def unread(monkeypatch):
-    monkeypatch.setattr(classify.pictures, "load", lambda *_: pytest.fail("read a picture"))
-
-
 def test_model_without_a_backbone_says_so_before_the_first_picture(
-    judged, tmp_path, capsys, unread
+    judged, tmp_path, capsys, no_picture_is_read
 ):
     assert ask(judged, "plain", tmp_path, "--strangers") == (2, None)
     assert "plain has no backbone" in capsys.readouterr().err
@@ -182,7 +177,7 @@ def test_model_without_a_backbone_says_so_before_the_first_picture(
 
 @pytest.mark.parametrize("damage", ["none", "other", "half", "page", "", "old"])
 def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names_it(
-    damage, judged, tmp_path, capsys, unread
+    damage, judged, tmp_path, capsys, no_picture_is_read
 ):
     path = judged.results / "models/small_transfer.npz"
     with np.load(path) as file:
