@@ -83,20 +83,16 @@ def find_average_interval(matrix, y_true, y_pred, groups) -> list[float] | None:
         enough &= 1 / inverse.mean() >= FEWEST_IN_CLASS and members[members > 0].min() > 1
     if not enough:
         return None
-    present = np.flatnonzero(matrix.sum(axis=1))
-    support, right = matrix.sum(axis=1)[present], np.diag(matrix)[present]
-    added = 1 / len(present)
-    recall = (right + added) / (support + 2 * added)
+    present, count = matrix.any(axis=1), len(inverse)
+    right, support = np.diag(matrix), np.maximum(matrix.sum(axis=1), 1)
+    recall = (right + 1 / count) / (support + 2 / count)
     # A class of one picture gets the mean of all.
-    recall = np.where(support == 1, recall.mean(), recall)
-    variance = recall * (1 - recall) / np.maximum(support - 1, 1) / len(present) ** 2
-    weight = np.zeros(len(matrix))
-    weight[present] = 1 / (support * len(present))
-    expected = np.zeros(len(matrix))
-    expected[present] = recall
-    effect = find_effect(weight[y_true] * ((y_true == y_pred) - expected[y_true]), groups)
+    recall = np.where(support == 1, recall[present].mean(), recall)
+    effect = find_effect(((y_true == y_pred) - recall[y_true]) / support[y_true], groups)
+    freedoms = np.maximum(support - 1, 1)[present]
+    variance = (recall * (1 - recall))[present] / freedoms / count**2
     # Degrees of freedom of a sum of variances (Satterthwaite 1946).
-    freedom = variance.sum() ** 2 / (variance**2 / np.maximum(support - 1, 1)).sum()
-    middle, mean = recall.mean(), (right / support).mean()
+    freedom = variance.sum() ** 2 / (variance**2 / freedoms).sum()
+    middle, mean = recall[present].mean(), (right / support)[present].mean()
     n = middle * (1 - middle) / (variance.sum() * effect)
     return wilson_interval(mean * n, n, freedom)
