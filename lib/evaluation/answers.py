@@ -85,13 +85,18 @@ class Answers:
         rows["top1"] = self.right.mean(axis=1)
         return rows[["way", "seed", "top1"]].reset_index(drop=True)
 
-    @cached_property
-    def ways(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The ways of training, over all their runs, as `comparisons.compare_ways` has them."""
+    @property
+    def right_by_way(self) -> dict[str, dict]:
+        """Way of training to {seed: bool (n,), whether that run is right on each picture}."""
         right = {}
         for row, flags in zip(self.runs.itertuples(), self.right):
             right.setdefault(row.way, {})[row.seed] = flags
-        return comparisons.compare_ways(right, self.groups)
+        return right
+
+    @cached_property
+    def ways(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The ways of training, over all their runs, as `comparisons.compare_ways` has them."""
+        return comparisons.compare_ways(self.right_by_way, self.groups)
 
     def sum_confusions(self) -> np.ndarray:
         """Return the confusion matrix of these models together: int (classes, classes)."""

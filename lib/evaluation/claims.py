@@ -65,7 +65,7 @@ def describe_ways(ways: pd.DataFrame, differences: pd.DataFrame) -> tuple[list[s
     """
     established, unknown = [], []
     for row in differences.itertuples():
-        bounds = "too few pictures for an interval"
+        bounds = "without an interval"
         if pd.notna(row.low):
             bounds = write_bounds(row.low, row.high)
         size = (
@@ -106,17 +106,18 @@ def describe_gap(history: pd.DataFrame) -> str:
     A trend is claimed only where Kendall's tau of the last epochs and their validation losses is
     not 0 (Mann 1945). `history` is as `training.train` returns it.
     """
-    # A loss that is no number is as high as any.
-    history = history.fillna({"val_loss": np.inf})
-    last, tail = history.iloc[-1], history.tail(LAST)
-    gap, best = last.accuracy - last.val_accuracy, history.loc[history.val_loss.idxmin()]
+    last, tail, lost = history.iloc[-1], history.tail(LAST), history[history.val_loss.isna()]
+    gap = last.accuracy - last.val_accuracy
     side = "above" if gap >= 0 else "below"
     text = (
         f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
         f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} "
-        f"validation. The validation loss was lowest after epoch {best.epoch:.0f} "
-        f"({best.val_loss:.3f})"
+        "validation. The validation loss "
     )
+    if len(lost):
+        return f"{text}is no number from epoch {lost.epoch.iloc[0]:.0f} on."
+    best = history.loc[history.val_loss.idxmin()]
+    text += f"was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f})"
     if best.epoch < last.epoch:
         text += f" and ends at {last.val_loss:.3f}"
     # Of two epochs there is no trend to test.

@@ -6,7 +6,7 @@ Groups are int (n,), equal for pictures that belong together; `np.arange(n)` whe
 """
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import beta, t
 
 # The level of every test and interval.
 LEVEL = 0.05
@@ -53,6 +53,20 @@ def find_share_interval(right, groups, level: float = LEVEL) -> list[float]:
     """Return the Wilson interval of the share of True in `right`, bool (n,)."""
     n, freedom = count_independent(right, groups)
     return wilson_interval(np.mean(right) * n, n, freedom, level) if n else [0.0, 1.0]
+
+
+def find_lowest_share(share, n, n_independent, groups: int, level: float) -> float:
+    """Return the lower end of an interval of a share that is never too short (Clopper and Pearson 1934).
+
+    Args: as `metrics.evaluate` returns them. Of few groups it is lower (Korn and Graubard 1998).
+    """
+    if groups < 2 or not share:
+        return 0.0
+    if groups < n:
+        wide, wider = t.ppf(1 - level / 2, [n - 1, groups - 1])
+        n_independent *= (wide / wider) ** 2
+    right = share * n_independent
+    return float(beta.ppf(level / 2, right, n_independent - right + 1))
 
 
 def count_members(y_true, groups, num_classes: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "ways": json.loads(ways.reset_index().to_json(orient="records")),
         "established": established,
         # What is said of the best comes first.
-        "unknown": sorted(unknown, key=lambda sentence: answer["best"][0] not in sentence),
+        "unknown": sorted(unknown, key=lambda sentence: answer["name"] not in sentence.split()),
         "curves": {label: claims.describe_gap(history) for label, history in histories.items()},
         "mistakes": {label: _list_mistakes(first, label) for label in best_first},
         "models": json.loads(made.to_json(orient="index")),

@@ -1,9 +1,9 @@
 """What the answer box says: which model, how good it is, what to believe, what next."""
 
-import numpy as np
 import pandas as pd
 
-from lib.evaluation.intervals import LEVEL, wilson_interval
+from lib.evaluation.comparisons import bound_mean
+from lib.evaluation.intervals import LEVEL, find_lowest_share
 
 # Classes that are named as the weakest.
 WEAKEST = 3
@@ -14,36 +14,55 @@ def find_answer(answers) -> dict:
 
     Only models with trained weights are compared, where there are any. Where models were trained
     with several seeds, the way of training with the highest mean is the best, and it is compared with
-    the other ways.
+    the other ways over the seeds that both have.
 
     Args:
         answers: the `Answers` of all models.
 
-    Returns best: the labels with the highest top-1 accuracy, one or several alike, of those that
-    surely beat always answering the commonest class, if `is_useful`: if any does; count: how many were
-    compared; better, unsure: those that the first of them is better than, or can't be told from; way:
-    mean, low, high, runs of its way of training, or None; weakest: as `list_weakest`.
+    Returns trained: whether any model is; label: the first training of the best; name: what it is
+    called; is_useful: whether it surely beats always answering the commonest class; count: how many
+    were compared; same, better, unsure, apart: the others that score the same, that it is better
+    than, that it can't be told from, and that share no two seeds with it; way: runs, mean, low, high
+    of its several trainings, or None; weakest and weakest_more: as `list_weakest`.
     """
     trained, (ways, differences) = answers.trained, answers.ways
-    scores = trained.scores
-    useful = [label for label in scores if beats_baseline(scores[label], len(scores))]
-    candidates = useful or list(scores)
-    way_of = dict(zip(trained.labels, trained.runs.way))
-    several = ways.runs.max() > 1
-    value = {k: ways["mean"][way_of[k]] if several else scores[k]["top1"] for k in candidates}
-    best = [label for label in candidates if value[label] == max(value.values())]
-    found = {"best": best, "is_useful": bool(useful), "count": len(scores), "way": None}
-    others = set(way_of.values()) - {way_of[best[0]]}
+    scores, several = trained.scores, ways.runs.max() > 1
+    names = dict(zip(trained.labels, trained.runs.way if several else trained.labels))
+    value = {k: ways["mean"][names[k]] if several else scores[k]["top1"] for k in scores}
+    useful = [k for k in scores if _is_useful(answers, k, names[k], scores, several)]
+    label = max(useful or scores, key=value.get)
+    others = [names[k] for k in sorted(scores, key=lambda k: -value[k]) if k != label]
+    same = [names[k] for k in scores if value[k] == value[label] and k != label]
     if several:
-        ahead = differences[(differences.way == way_of[best[0]]) & (differences.low > 0)]
-        found["better"] = [name for name in ahead.other if name in others]
-        way = ways.loc[way_of[best[0]], ["runs", "mean", "low", "high"]]
-        found["way"] = way.astype(object).where(way.notna(), None).to_dict()
+        ahead, behind = (differences[differences[k] == names[label]] for k in ("way", "other"))
+        better, compared = {*ahead.other[ahead.low > 0]}, {*ahead.other, *behind.way}
     else:
-        ahead = trained.pairs[(trained.pairs.model == best[0]) & (trained.pairs.p_holm < LEVEL)]
-        found["better"] = list(ahead.other)
-    found["unsure"] = sorted(others - set(found["better"]))
-    return found | {"weakest": list_weakest(scores[best[0]])}
+        ahead = trained.pairs[trained.pairs.model == label]
+        better, compared = {*ahead.other[ahead.p_holm < LEVEL]}, {*others}
+    rest = [name for name in others if name not in {*better, *same}]
+    way = ways.loc[names[label], ["runs", "mean", "low", "high"]] if several else None
+    if way is not None:
+        way = way.astype(object).where(way.notna(), None).to_dict() if way.runs > 1 else None
+    return {
+        "trained": bool((trained.models.weights != "untrained").any()),
+        "label": label,
+        "name": names[label],
+        "is_useful": label in useful,
+        "count": len(scores),
+        "same": same,
+        "better": [name for name in others if name in better],
+        "unsure": [name for name in rest if name in compared],
+        "apart": [name for name in rest if name not in compared],
+        "way": way,
+        **list_weakest(scores[label]),
+    }
+
+
+def _is_useful(answers, label: str, name: str, scores: dict, several: bool) -> bool:
+    score, runs = scores[label], pd.DataFrame(answers.right_by_way.get(name, {})).astype(float)
+    if several and runs.shape[1] > 1:
+        return bound_mean(runs, answers.groups, LEVEL / len(scores), 0)[1] > score["baseline"]
+    return beats_baseline(score, len(scores))
 
 
 def beats_baseline(score: dict, count: int) -> bool:
@@ -51,17 +70,19 @@ def beats_baseline(score: dict, count: int) -> bool:
 
     The best of them was chosen for its score, so the level is divided by their number (Bonferroni).
     """
-    n, groups = score["n_independent"], score["groups"]
-    freedom = groups - 1 if groups < score["n"] else np.inf
-    low, _ = wilson_interval(score["top1"] * n, n, freedom, LEVEL / count) if n else (0, 1)
-    return low > score["baseline"]
+    told = score["top1"], score["n"], score["n_independent"], score["groups"]
+    return find_lowest_share(*told, LEVEL / count) > score["baseline"]
 
 
-def list_weakest(score: dict) -> list[tuple[str, int, int]]:
-    """List the classes that are recognised worst, never those without a mistake.
+def list_weakest(score: dict) -> dict:
+    """List the classes that are recognised worst, below the average and never without a mistake.
 
-    Returns (class, pictures recognised, pictures), `WEAKEST` at most.
+    Returns weakest: (class, pictures recognised, pictures), `WEAKEST` at most; weakest_more: how many
+    further classes are recognised as badly as the last of them.
     """
     recall = pd.Series(score["per_class"], dtype=float).dropna().sort_values(kind="stable")
-    support, worst = score["support"], recall[recall < 1].head(WEAKEST)
-    return [(name, round(share * support[name]), support[name]) for name, share in worst.items()]
+    worst = recall[(recall < 1) & (recall <= recall.mean() + 1e-9)]
+    listed, support = worst.head(WEAKEST), score["support"]
+    rows = [(name, round(share * support[name]), support[name]) for name, share in listed.items()]
+    more = int((worst[WEAKEST:] == listed.max()).sum()) if len(listed) else 0
+    return {"weakest": rows, "weakest_more": more}

@@ -40,7 +40,7 @@ def write_percent(*shares: float) -> str:
         honest = all((float(k) in (0, 100)) == (v in (0, 1)) for k, v in zip(texts, shares))
         if honest and len({*texts}) == len({*shares}):
             break
-    return f"{' to '.join(texts)} %".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{' to '.join(dict.fromkeys(texts))} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def write_things(count: int, thing: str) -> str:
