@@ -1,5 +1,6 @@
 """What the answer box says: which model, how good it is, what to believe, what next."""
 
+import numpy as np
 import pandas as pd
 
 from lib.evaluation.comparisons import bound_mean
@@ -31,15 +32,6 @@ def find_answer(answers) -> dict:
     value = {k: ways["mean"][names[k]] if several else scores[k]["top1"] for k in scores}
     useful = [k for k in scores if _is_useful(answers, k, names[k], scores, several)]
     label = max(useful or scores, key=value.get)
-    others = [names[k] for k in sorted(scores, key=lambda k: -value[k]) if k != label]
-    same = [names[k] for k in scores if value[k] == value[label] and k != label]
-    if several:
-        ahead, behind = (differences[differences[k] == names[label]] for k in ("way", "other"))
-        better, compared = {*ahead.other[ahead.low > 0]}, {*ahead.other, *behind.way}
-    else:
-        ahead = trained.pairs[trained.pairs.model == label]
-        better, compared = {*ahead.other[ahead.p_holm < LEVEL]}, {*others}
-    rest = [name for name in others if name not in {*better, *same}]
     way = ways.loc[names[label], ["runs", "mean", "low", "high"]] if several else None
     if way is not None:
         way = way.astype(object).where(way.notna(), None).to_dict() if way.runs > 1 else None
@@ -49,20 +41,35 @@ def find_answer(answers) -> dict:
         "name": names[label],
         "is_useful": label in useful,
         "count": len(scores),
+        "way": way,
+        **_compare_others(trained.pairs, differences if several else None, names, value, label),
+        **list_weakest(scores[label]),
+    }
+
+
+def _compare_others(pairs, differences, names: dict, value: dict, label: str) -> dict:
+    others = [names[k] for k in sorted(value, key=lambda k: -value[k]) if k != label]
+    same = [names[k] for k in value if value[k] == value[label] and k != label]
+    if differences is None:
+        ahead = pairs[pairs.model == label]
+        better, compared = {*ahead.other[ahead.p_holm < LEVEL]}, {*others}
+    else:
+        ahead, behind = (differences[differences[k] == names[label]] for k in ("way", "other"))
+        better, compared = {*ahead.other[ahead.low > 0]}, {*ahead.other, *behind.way}
+    rest = [name for name in others if name not in {*better, *same}]
+    return {
         "same": same,
         "better": [name for name in others if name in better],
         "unsure": [name for name in rest if name in compared],
         "apart": [name for name in rest if name not in compared],
-        "way": way,
-        **list_weakest(scores[label]),
     }
 
 
 def _is_useful(answers, label: str, name: str, scores: dict, several: bool) -> bool:
     score, runs = scores[label], pd.DataFrame(answers.right_by_way.get(name, {})).astype(float)
-    if several and runs.shape[1] > 1:
-        return bound_mean(runs, answers.groups, LEVEL / len(scores), 0)[1] > score["baseline"]
-    return beats_baseline(score, len(scores))
+    low = bound_mean(runs, answers.groups, LEVEL / len(scores), 0)[1] if several else np.nan
+    # Of one training, or where all pictures are alike, there is no such interval.
+    return beats_baseline(score, len(scores)) if np.isnan(low) else low > score["baseline"]
 
 
 def beats_baseline(score: dict, count: int) -> bool:
