@@ -36,7 +36,8 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), groups=None, **found):
 def read(page, part):
     """Return the texts of a part: question to answer, or the list of steps."""
     text = re.sub("</?bdi>|</?code>", "", report.show_part(page, part).data)
-    text = " ".join(text.replace("&nbsp;", " ").split()).replace(" ,", ",").replace(" .", ".")
+    text = " ".join(text.replace("&nbsp;", " ").split())
+    assert " ," not in text and " ." not in text
     if part == "steps":
         return re.findall("<li>(.*?)</li>", text)
     return dict(re.findall("<p><strong>(.*?)</strong><br> ?(.*?) ?</p>", text))
