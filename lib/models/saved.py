@@ -15,10 +15,9 @@ from lib.models.configs import write_model
 from lib.storage import whole_file
 
 # What the JSON of a model must tell, for the model to be compared with others.
-NEEDED = set(
-    """name notebook weights class_names image_size seed seconds hardware parameters versions
-characteristics parameters_total parameters_trainable""".split()
-)
+NEEDED = {"name", "notebook", "weights", "class_names", "image_size", "seed", "seconds"}
+NEEDED |= {"hardware", "parameters", "versions", "characteristics"}
+NEEDED |= {"parameters_total", "parameters_trainable"}
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")

@@ -14,7 +14,8 @@ from lib import workspace
 from lib.data.split import identify_set
 from lib.models import configs, saved, training
 
-DESCRIPTION = {"notebook": "02", "weights": "from scratch", "image_size": 8}
+DESCRIPTION = {"notebook": "02", "weights": "from scratch", "image_size": 8, "seed": 42}
+DESCRIPTION |= {"characteristics": "tiny", "parameters": {}}
 HISTORY = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=training.HISTORY_COLUMNS)
 COLAB = (workspace.REPOSITORY / "tests/colab.txt").read_text(encoding="utf-8")
 # Run by another version of Keras: write a model and its answers, or read them and compare.
@@ -140,7 +141,8 @@ def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, cap
     current = identify_set(prepared)
     for name, epochs in (("cnn", 6), ("cnn@43", 6), ("cnn@44", 1)):
         parameters = {"epochs": epochs, "seed": int(name.partition("@")[2] or 42)}
-        metadata = DESCRIPTION | {"name": name, "parameters": parameters, "split_hash": current}
+        metadata = dict.fromkeys(saved.NEEDED) | DESCRIPTION | {"split_hash": current}
+        metadata |= {"name": name, "parameters": parameters}
         prepared.save_json(metadata, f"models/{name}.json")
     assert [metadata["name"] for metadata in saved.list_models(prepared)] == ["cnn", "cnn@43"]
     assert "cnn@44 is left out: cnn was trained with other parameters" in capsys.readouterr().out
@@ -194,7 +196,7 @@ def test_reversed_and_repeated_names_of_classes_are_refused(tiny, prepared):
     saved.load_model(prepared, "tiny")
 
 
-@pytest.mark.parametrize("key", ["name", "weights", "notebook"])
+@pytest.mark.parametrize("key", ["name", "weights", "notebook", "seconds"])
 def test_description_that_lacks_a_key_is_left_out_and_the_key_named(tiny, prepared, capsys, key):
     save_run(tiny, prepared)
     metadata = saved.read_metadata(prepared, "tiny")
