@@ -255,7 +255,7 @@ def test_models_stand_best_first_beside_the_baseline():
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [f"m{k:02}" for k in range(15, 3, -1)] and "12 of 14" in axes.get_xlabel()
     points, _, (bounds,) = axes.containers[0]
-    assert points.get_xdata() == pytest.approx(np.arange(15, 3, -1) / 20)
+    assert list(points.get_xdata()) == pytest.approx(list(np.arange(15, 3, -1) / 20))
     assert bounds.get_segments()[0][:, 0] == pytest.approx([0.65, 0.95])
     (baseline,) = [line for line in axes.lines if "commonest" in line.get_label()]
     assert baseline.get_xdata() == [0.3, 0.3] and axes.yaxis_inverted()
