@@ -62,12 +62,12 @@ def write_count(share: float, n: int) -> str:
     return f"{round(share * n):,} of {n:,}"
 
 
-def join_names(names, most: int = 3, last: str = "and") -> str:
+def join_names(names, most: int = 3) -> str:
     """Join names to "a, b and c"; say how many there are beyond `most`."""
     names = list(names)
     if names[most:]:
         names[most:] = [f"{len(names) - most} more"]
-    return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
 
 
 def escape_text(text) -> str:
@@ -86,6 +86,6 @@ def open_template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"text": escape_text, "number": write_number}
-    functions = (write_score, write_count, write_percent, write_things, join_names)
+    functions = (write_score, write_count, write_percent, write_things)
     environment.globals |= {function.__name__: function for function in functions}
     return environment.get_template(name)
