@@ -104,7 +104,7 @@ def measure_sets(y_true, sets, groups) -> dict:
 
 def describe_sets(kept: dict, coverage: float) -> str:
     """Say what sets promise, or that too few pictures allow none."""
-    count, whose = _count(kept), "groups of them" if kept["grouped"] else "pictures"
+    count, whose = _count(kept), "groups of pictures" if kept["grouped"] else "pictures"
     if 1 / (1 + kept["pictures"]) > 1 - coverage + 1e-9:
         return f"{count} are too few for sets of {coverage:g}: each holds all classes."
     promise = f"Sets hold the truth in {coverage:g} of {whose}, on average"

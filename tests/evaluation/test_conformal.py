@@ -118,7 +118,7 @@ def test_too_few_pictures_make_sets_of_all_classes_and_that_is_said():
     assert "0.95 of pictures" in conformal.describe_sets(enough, 0.95)
     assert "too few" in conformal.describe_sets(enough, 0.99)
     told = conformal.describe_sets(enough | {"grouped": True}, 0.95)
-    assert "0.95 of groups of them" in told
+    assert "0.95 of groups of pictures" in told
 
 
 def test_ties_only_add_classes_and_the_same_picture_gets_the_same_set():
