@@ -9,8 +9,8 @@ from lib.evaluation.figure_text import measure, shorten, shorten_names
 from lib.evaluation.figures import MOST_ROWS
 
 
-def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figure:
-    """Draw one row of pictures for each heading, the first 40 of them.
+def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figure | None:
+    """Draw one row of pictures for each heading, the first 40 of them; None without pictures.
 
     Args:
         rows: heading to uint8 pictures (n, height, width, 3), all of one size; n may differ.
@@ -18,6 +18,8 @@ def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figu
         captions: heading to n lists of lines below the pictures; None for none.
     """
     headings = [heading for heading, pictures in rows.items() if len(pictures)][:MOST_ROWS]
+    if not headings:
+        return None
     captions = captions or {heading: [[]] * len(rows[heading]) for heading in headings}
     columns = max(len(rows[heading]) for heading in headings)
     most = max(len(text) for heading in headings for text in captions[heading])
@@ -95,7 +97,7 @@ def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) 
     shown = {heading: pictures[np.array(list(row))] for heading, row in rows.items() if row}
     for heading, row in rows.items():
         rows[heading] = [[*lines, answers.files[k]] for k, lines in row.items()]
-    return picture_grid(shown, title, rows) if shown else None
+    return picture_grid(shown, title, rows)
 
 
 def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> Figure | None:

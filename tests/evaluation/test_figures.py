@@ -316,6 +316,7 @@ def test_galleries_show_trained_models_alone_and_are_none_without_mistakes():
     empty = pd.DataFrame(columns=["true", "predicted", "pictures", "label_probability"])
     assert galleries.confused(answers, empty, pictures, 2) is None
     assert galleries.suspects(answers, empty, pictures, 2) is None
+    assert galleries.picture_grid({}, "a") is None
 
 
 def test_gallery_shows_names_as_they_are_and_leaves_empty_rows_out():
