@@ -9,7 +9,8 @@ INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONST
 # 1 runs 05 to 07, too.
 BEYOND ?=
 CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
-NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb))
+# 00 runs the others, and has a test of its own.
+NOTEBOOKS = $(sort $(filter-out notebooks/00_%,$(wildcard notebooks/*.ipynb)))
 
 # Most tests wait for processes that start. A file stays in one process, which shares its fixtures, and
 # none needs threads, which would wait for one another.
@@ -49,8 +50,8 @@ simulations: $(VENV)/installed-tests  ## how often intervals and tests are wrong
 bench: $(VENV)/installed  ## the report's way and ours, side by side
 	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
 
-colab: $(VENV)/installed  ## your copy's address into bootstrap cells and badges: REPO=owner/name
-	$(BIN)/python -m lib.badges $(REPO)
+colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
+	$(PYTHON) -m lib.badges $(REPO)
 
 format: $(VENV)/installed-tests
 	$(BIN)/ruff check --fix

@@ -4,7 +4,6 @@ What an earlier run has finished is taken: after an interruption, run the same a
 """
 
 import argparse
-import ast
 import contextlib
 import multiprocessing
 import os
@@ -13,11 +12,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import papermill
 import yaml
 
 from lib import cluster, runner, storage, workspace
-from lib.parameters import check_cluster, check_parameters, suggest
+from lib.parameters import check_cluster, check_parameters, read_defaults, suggest
 
 BEYOND = ("05", "06", "07")  # these run where they are asked for
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
@@ -28,8 +26,8 @@ EXAMPLES = """typically:
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
+    """Run the command line; return the exit status. At the end Drive is flushed, and unmounted."""
     options = parse_arguments(arguments)
     try:
         names = choose_notebooks(options.only, options.beyond)
@@ -43,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         ws = replace(ws, cluster=check_cluster(options.cluster, "--cluster") or ws.cluster)
         with runner.signals_raise(), runner.lock_results(ws):
             run_chain(ws, names, values, options.anew)
-        storage.flush_drive(ws)
+        if unmount:
+            storage.flush_drive(ws)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
@@ -76,8 +75,7 @@ def check_backbone(ws, names: list[str], values: dict) -> None:
     # The demo does without ImageNet weights.
     if name not in names[1:] or ws.is_demo and not {*BACKBONE_PARAMETERS} & {*values[name]}:
         return
-    known = papermill.inspect_notebook(str(runner.NOTEBOOKS / f"{name}.ipynb"))
-    chosen = {key: ast.literal_eval(known[key]["default"]) for key in known} | values[name]
+    chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     # What Keras takes is given back with its process.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         process.submit(load_and_drop, *(chosen[key] for key in BACKBONE_PARAMETERS), ws).result()
@@ -135,7 +133,7 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
 
     A ValueError where no chosen notebook has a parameter, or a value is not YAML or not allowed.
     """
-    known = {n: papermill.inspect_notebook(str(runner.NOTEBOOKS / f"{n}.ipynb")) for n in names}
+    known = {name: read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") for name in names}
     values, every = {}, sorted(set().union(*known.values()))
     for key, text in pairs:
         if key not in every:

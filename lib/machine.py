@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-if not shutil.which("nvidia-smi"):
-    # TensorFlow calls it an error that there is no GPU; read when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def describe_environment() -> str:
@@ -28,11 +27,20 @@ def describe_environment() -> str:
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
 
 
-def install_what_colab_lacks() -> None:
-    """In Colab, install the one package that reading pictures needs and Colab doesn't ship."""
-    if "google.colab" in sys.modules and importlib.util.find_spec("simplejpeg") is None:
-        print("Installing simplejpeg, which decodes JPEGs: 0.4 MB.")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "simplejpeg"]
+def set_up() -> None:
+    """Make a notebook ready: install what decodes JPEGs, where Colab lacks it, and print versions."""
+    # What TensorFlow's C++ writes would stand in the notebook, in red: it goes to the kernel's log.
+    with contextlib.suppress(OSError):
+        os.dup2(sys.stderr.fileno(), 2)
+    install_in_colab("simplejpeg")
+    print(describe_environment())
+
+
+def install_in_colab(package: str) -> None:
+    """Install a package, where this is Colab and doesn't have it."""
+    if "google.colab" in sys.modules and importlib.util.find_spec(package) is None:
+        print(f"Installing {package}, which Colab lacks.")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", package]
         subprocess.run(command, check=True)
         importlib.invalidate_caches()
 

@@ -1,6 +1,8 @@
 """What each parameter of the notebooks may be: see parameters.toml; and what a wrong name meant."""
 
+import ast
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterable
@@ -24,6 +26,15 @@ def check_parameters(values: dict) -> dict:
             allowed = ", ".join(f"{key} {what}" for key, what in schema.items())
             raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
     return parameters
+
+
+def read_defaults(path: Path) -> dict:
+    """Return the parameters of a notebook with their defaults, from its folded cell and the visible one."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ("".join(cell["source"]) for cell in cells)
+    forms = ast.parse("\n".join(source for source in sources if "# @param" in source)).body
+    typed = [line for line in forms if isinstance(line, ast.AnnAssign)]
+    return {line.target.id: ast.literal_eval(line.value) for line in typed}
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

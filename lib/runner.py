@@ -1,13 +1,11 @@
 """Run notebooks in their order with papermill, alone in their results folder."""
 
 import contextlib
-import io
+import logging
 import multiprocessing
 import os
 import platform
-import re
 import signal
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,17 +20,16 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib import storage, workspace
+from lib.progress import Line
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
-# A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
-BAR = re.compile(
-    r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells|Another run.*)"
-)
+# It warns of parameters that stand in the folded cell, which it doesn't know.
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
 def list_notebooks() -> list[str]:
-    """Return the names of the notebooks, in the order of their numbers."""
-    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    """Return the names of the notebooks, in the order of their numbers, but of 00, which runs the others."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb") if path.stem[:2] != "00")
 
 
 @contextlib.contextmanager
@@ -81,49 +78,42 @@ def lock_results(ws):
         raise OSError(f"{ws.results} is in use by another chain: {found}. Wait for its end.")
 
 
-class Shown(io.TextIOBase):
-    """A file for progress bars that tells on the terminal, in the line of its notebook, how far it is."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def write(self, text: str) -> None:
-        """Show the cell; of a bar the share that is done, the time left and, in training, the epoch."""
-        if bars := list(BAR.finditer(text)):
-            words = ", ".join(filter(None, bars[-1].groups()))
-            print(f"\r\033[K{self.name:<22} … {words}", end="", flush=True)
-
-
 def run_notebooks(ws, names: list[str], parameters: dict) -> None:
     """Execute notebooks in order, one line each, with {parameter: value} for each name."""
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
+    # Kernels find `lib`, wherever the chain was started.
+    paths = [str(workspace.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     for name in names:
-        beginning = f"{name:<22} … "
-        print(beginning, end="", flush=True)
-        started, end, taken = time.perf_counter(), "failed after", []
+        line, started, end, taken = Line(name), time.perf_counter(), "failed after", []
         try:
-            taken, end = run_notebook(ws, name, parameters[name]), "done in"
+            taken, end = run_notebook(ws, name, parameters[name], line), "done in"
         except SystemExit:
             end = "stopped after"
             raise
         finally:
-            again = f"\r\033[K{beginning}" if sys.stdout.isatty() else ""
-            print(f"{again}{end} {timedelta(seconds=round(time.perf_counter() - started))}")
+            taken_time = timedelta(seconds=round(time.perf_counter() - started))
+            line.show(f"{end} {taken_time}", end="\n")
             print(*taken, sep="", end="")
 
 
-def run_notebook(ws, name: str, parameters: dict) -> list[str]:
+def run_notebook(ws, name: str, parameters: dict, line=None) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.
+    What it writes is shown to `line`. Returns what it says that it took from earlier trainings; a
+    RuntimeError names cell and error.
     """
     log, failure, written = ws.scratch / "kernel.log", None, str(NOTEBOOKS / f"{name}.ipynb")
-    shown = Shown(name) if sys.stdout.isatty() else None
-    bar = {"file": shown, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
+    bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     # Every file is whole at the end, and TensorFlow takes its time to leave.
     options = {"kernel_name": "python3", "shutdown_kernel": "immediate"}
-    options |= {"stderr_file": shown, "progress_bar": shown and bar}
+    # Of a bar that redraws itself the last state is kept. In a notebook papermill's own is a widget.
+    options |= {
+        "coalesce_streams": True,
+        "progress_bar": bar if line and not line.handle else False,
+    }
+    options |= {"stdout_file": line, "stderr_file": line}
     run = partial(papermill.execute_notebook, written, parameters=parameters, **options)
     executed = storage.whole_file(ws.file("notebooks", f"{name}.ipynb"))
     with executed as part, stderr_to(log), watch_reading(ws) as marks:

@@ -17,7 +17,8 @@ REQUIRED = ("train", "results", "scratch")
 OPTIONAL = ("train_labels", "corrections", "validation", "test", "test_labels")
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
-    " In Colab each notebook has a machine of its own: mount Google Drive, or run all in one."
+    " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
+    "runs all in one."
 )
 ASKED = "DRIVE_ASKED"  # an environment variable: whether somebody was asked to mount Drive
 

@@ -11,15 +11,17 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
 
+import keras
 import nbformat
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 from packaging.requirements import Requirement
 
-from lib import badges, storage, workspace
+from lib import badges, start, storage, workspace
+from lib.data.demo import draw_picture
 from lib.data.labels import list_named_pictures
+from lib.parameters import read_defaults
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -51,9 +53,10 @@ def test_one_command_writes_one_address_and_badges_that_open_their_own_notebook(
             notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
             text = "\n".join(cell.source for cell in notebook.cells)
             assert re.findall(r"colab\.research\.google\.com(/github\S+)\)", text) == [address]
-            assert re.findall('REPOSITORY = "(.*)"', text) == [repository]
+            assert re.findall('REPOSITORY = "(.*?)"', text) == [repository]
             assert notebook.cells[0].source.startswith("# ")
-            assert (root / "README.md").read_text(encoding="utf-8").count(address) == 1
+            count = (root / "README.md").read_text(encoding="utf-8").count(address)
+            assert count == (name == "00_start_here"), "one click"
     badges.write_address("linnaeus/leaves", root)
     badges.write_address("haeckel/art.forms", root)
     assert read_all(root) != before
@@ -80,26 +83,23 @@ def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, repository):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_parameter_has_a_form_for_colab_and_type_and_reason_for_papermill(name):
-    listed = papermill.inspect_notebook(str(ROOT / f"notebooks/{name}.ipynb"))
-    lines = find_source(name, "# @param").splitlines()
-    assert len(listed) == len(lines)
-    for line in lines:
-        knob, value, form, reason = re.fullmatch(
-            r"(\w+): \w+ = (.*?)  # @param (.*?)  # (.*)", line
-        ).groups()
-        help_text = listed[knob]["help"]
-        assert listed[knob]["inferred_type_name"] in ("int", "float", "str", "bool", "list", "dict")
-        assert listed[knob]["default"] == value and help_text.endswith(reason)
-        assert not set("{}[]=") & set(reason), "Colab and papermill might take it for the form"
-        options = json.loads(form)
-        kind = {"int": "integer", "float": "number", "bool": "boolean", "list": "raw"}
-        expected = kind.get(listed[knob]["inferred_type_name"])
-        if value == "None":
-            # A field for numbers can't hold it.
-            expected = "raw"
-        assert isinstance(options, list) or expected in (options["type"], None)
-        assert isinstance(options, dict) or value.strip('"') in options
+def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wanted(name):
+    defaults, checked = read_defaults(ROOT / f"notebooks/{name}.ipynb"), set()
+    cells = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    for knob, form in re.findall(
+        r"^(\w+)(?:: \w+)? = .*?  # @param (.*?)(?:  # fmt: skip)?$", text, re.M
+    ):
+        options, _, further = form.partition("] ")
+        options = json.loads(options + "]" * bool(further))
+        default = defaults.get(knob, "")
+        if isinstance(options, list):
+            assert default in options and (not further or "allow-input" in json.loads(further))
+        elif knob in defaults:
+            kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+            assert options["type"] == kinds.get(type(default), "raw"), knob
+        checked.add(knob)
+    assert checked >= {*defaults}
 
 
 def test_nothing_that_colab_ships_is_installed_again():
@@ -111,28 +111,30 @@ def test_nothing_that_colab_ships_is_installed_again():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     needed = [Requirement(line) for line in lines if line and not line.startswith("#")]
     # Colab has OpenCV and filelock, of a version that is not known here; the bootstrap cell
-    # installs simplejpeg; the other two are for machines that run chain and tests.
+    # installs simplejpeg, 00 papermill, and nbval is for machines that run the tests.
     further = {"opencv-python-headless", "filelock", "simplejpeg", "papermill", "nbval"}
     assert {one.name for one in needed} - set(pins) == further
-    assert "install_what_colab_lacks" in find_source(NAMES[0], "REPOSITORY")
+    assert "machine.set_up()" in find_source(NAMES[0], "REPOSITORY")
+    assert find_source("00_start_here", 'install_in_colab("papermill")')
     for one in needed:
         assert one.name not in pins or pins[one.name] in one.specifier, f"Colab has another: {one}"
 
 
-def test_bootstrap_outside_the_project_says_what_to_do(tmp_path, monkeypatch):
+def test_bootstrap_outside_the_project_says_what_to_do(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
     source = find_source(NAMES[0], "REPOSITORY")
-    with pytest.raises(FileNotFoundError, match="make colab REPO=owner/name"):
+    with pytest.raises(FileNotFoundError, match="type owner/name into REPOSITORY"):
         exec(source, {})
     monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{tmp_path}/.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
     source = re.sub('REPOSITORY = ".*?"', 'REPOSITORY = "linnaeus/leaves"', source)
-    with pytest.raises(ConnectionError, match="github.com/linnaeus/leaves.git.*public"):
+    with pytest.raises(FileNotFoundError, match="type owner/name into REPOSITORY"):
         exec(source, {})
+    assert "linnaeus/leaves" in capfd.readouterr().err, "git says what it lacks"
 
 
 def test_what_goes_to_drive_is_written_elsewhere_and_copied_whole(tmp_path, monkeypatch):
@@ -239,6 +241,15 @@ class Session:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def run_notebook(self, name, parameters, **environment):
+        """Take a new machine, and run a notebook on it as it lies on GitHub; return its text."""
+        self.begin()
+        written = self.root / f"github/linnaeus/leaves.git/notebooks/{name}.ipynb"
+        executed, values = self.root / f"{name}.ipynb", json.dumps(parameters)
+        command = [sys.executable, "-m", "papermill", str(written), str(executed), "-y", values]
+        done = self.run(*command, **environment)
+        return done.returncode, executed.read_text(encoding="utf-8")
+
     def run_chain(self, *arguments, **environment):
         paths = str(self.mount / "MyDrive/drive_paths.json")
         command = [sys.executable, "-m", "lib.chain", "--paths", paths, *SMALL, *arguments]
@@ -304,3 +315,85 @@ def test_session_killed_in_the_third_epoch_goes_on_tomorrow_on_another_machine(s
     uninterrupted = pd.read_csv(results / "history/baseline_cnn.csv")
     columns = [name for name in history if name != "seconds"]
     assert history[columns].equals(uninterrupted[columns]) and len(history) == 4
+
+
+def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(session):
+    """00, as it lies on GitHub, on two classes of the demo in an archive on Drive."""
+    for number, name in enumerate(("Aves", "Fungi")):
+        for part, count in (("train", 12), ("test", 2)):
+            folder = session.root / "two" / part / name
+            folder.mkdir(parents=True)
+            for k in range(count):
+                rng = np.random.default_rng([number, k, count])
+                draw_picture(name, rng).save(folder / f"{k}.jpg")
+    archive = session.drive / "MyDrive/two"
+    shutil.make_archive(str(archive), "zip", session.root / "two")
+    options = (
+        "-p EPOCHS 1 -p IMAGE_SIZES [32] -p IMAGE_SIZE 32 -p BACKBONE MobileNet -p WEIGHTS null"
+    )
+    form = {"PICTURES": "two.zip", "RESULTS": "on Drive", "OPTIONS": options}
+    status, text = session.run_notebook("00_start_here", form)
+    assert status == 0, text[-3000:]
+    results = session.drive / "MyDrive/image_classifiers"
+    assert "09_random_images       … done in" in text and "unmounted now" in text
+    assert (results / "report.html").is_file() and len(pd.read_csv(results / "random_images.csv"))
+    assert set(pd.read_csv(results / "random_images.csv").truth) <= {"Aves", "Fungi"}
+    executed = nbformat.reads(text, as_version=4).cells
+    outputs = [output for cell in executed for output in cell.get("outputs", ())]
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+    for words in ("Which model?", "<svg", "image/png", "says: "):
+        assert words in text, words
+
+
+def test_drive_is_asked_for_only_where_something_lies_there(tmp_path, monkeypatch, draw_classes):
+    asked = []
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    monkeypatch.setattr(storage, "mount_drive", lambda: asked.append(True))
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    draw_classes(tmp_path / "pictures", 5)
+    assert start.read_form("", "here", False, "") == ["--paths", "demo"]
+    pictures, results = str(tmp_path / "pictures"), str(tmp_path / "results")
+    arguments = start.read_form(pictures, results, True, "--seeds 2")
+    assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"] and not asked
+    assert workspace.open(arguments[1]).train == tmp_path / "pictures"
+    assert workspace.open(arguments[1]).test is None, "it holds classes, and no part for testing"
+    for form in (("mine.zip", "here"), ("", "on Drive")):
+        with pytest.raises(FileNotFoundError, match="not mounted"):
+            start.read_form(*form, False, "")
+    assert len(asked) == 2
+    monkeypatch.delitem(sys.modules, "google.colab")
+    with pytest.raises(FileNotFoundError, match="mine.zip does not exist"):
+        start.read_form("mine.zip", results, False, "")
+    with pytest.raises(ValueError, match="works in Colab"):
+        start.read_form("upload", "here", False, "")
+
+
+def test_each_notebook_works_on_a_machine_of_its_own_where_drive_is_mounted(session):
+    layers = [keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255)]
+    layers += [keras.layers.Conv2D(4, 5, strides=3, activation="relu")]
+    network = session.drive / "MyDrive/small.keras"
+    keras.Sequential(layers).save(network)
+    backbone = {"BACKBONE": str(session.mount / "MyDrive/small.keras"), "IMAGE_SIZE": 32}
+    small = {"IMAGE_SIZE": 32, "EPOCHS": 1, "BATCH_SIZE": 8}
+    parameters = {"01": {"IMAGE_SIZES": [32]}, "02": small, "03": small, "04": small | backbone}
+    parameters |= {"05": {"BACKBONES": [backbone["BACKBONE"]]}, "06": {"EPOCHS": 1}}
+    for name in NAMES[1:]:
+        status, text = session.run_notebook(name, parameters.get(name[:2], {}))
+        assert status == 0, (name, text[-3000:])
+    session.begin()
+    results = session.drive / "MyDrive/results"
+    assert (results / "report.html").is_file() and (results / "random_images.csv").is_file()
+    assert {path.stem for path in results.glob("models/*.keras")} == {
+        "baseline_cnn",
+        "augmented_cnn",
+        "small_transfer",
+        "small_linear",
+        "small_finetuned",
+    }
+
+
+def test_without_drive_a_later_notebook_says_to_mount_it_or_to_take_the_first_click(session):
+    for name in ("02_baseline_cnn", "08_evaluation"):
+        status, text = session.run_notebook(name, {}, STAND_IN_REFUSED="1")
+        assert status != 0 and "Google Drive is not mounted" in text
+        assert "01_data_prep writes it" in text and "00_start_here, which runs all in one" in text

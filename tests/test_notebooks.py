@@ -16,7 +16,7 @@ from lib.models import backbones, configs, pooling, training
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine parameters workspace badges cluster
+ROOMS = """storage machine progress parameters workspace badges cluster
 data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.downloads data.label_files data.labels data.sources
 data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators
 models.own_code models.pooling models.configs models.saved models.checkpoints models.training models.fuse models.presets models.backbones models.origins models.features models.resemblance
@@ -24,14 +24,17 @@ models.temperature models.linear models.contest models.finetuning models.litert 
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
 evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
 evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card
-evaluation.report predict runner chain""".split()
+evaluation.report start predict runner chain""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",
     *(room for room in ROOMS if room.startswith("models.")),
 }
-# Colab makes a form field of it, papermill a line of help, and a reader sees why.
-FORM = r"  # @param [\[{].*[\]}]  # \w.{8,}$"
+# A reason, which Colab shows above the field of its form, and the field.
+REASON, FIELD = (
+    r"# @markdown \S.{12,}",
+    r"(\w+): \w+ = .*?  # @param [\[{].*[\]}](?:  # fmt: skip)?",
+)
 TREES = {
     room: ast.parse((ROOT / "lib" / f"{room.replace('.', '/')}.py").read_text(encoding="utf-8"))
     for room in ROOMS
@@ -47,14 +50,24 @@ def list_code(name):
     return [cell for cell in NOTEBOOKS[name].cells if cell.cell_type == "code"]
 
 
+def is_folded(cell):
+    return cell.metadata.get("cellView") == "form" and cell.metadata.jupyter.source_hidden
+
+
 def find_parameters(name):
-    return [cell for cell in list_code(name) if has_tag(cell, "parameters")]
+    """Return the two cells of parameters: those that few people turn, and those that a student turns."""
+    typed = [cell for cell in list_code(name) if re.search(r"^[A-Z_]+: ", cell.source, re.M)]
+    few, students = typed
+    assert is_folded(few) and not few.metadata.get("tags"), f"{name}: fold the first, untagged"
+    assert has_tag(students, "parameters") and not is_folded(students), f"{name}: tag the second"
+    assert list_code(name)[1:3] == typed, f"{name}: behind the bootstrap"
+    return typed
 
 
 def test_there_are_the_known_notebooks_and_the_known_rooms():
-    topics = """data_prep baseline_cnn augmented_cnn resnet50_transfer backbones fine_tuning label_audit
+    topics = """start_here data_prep baseline_cnn augmented_cnn resnet50_transfer backbones fine_tuning label_audit
     evaluation random_images""".split()
-    assert list(NOTEBOOKS) == [f"{number:02d}_{name}" for number, name in enumerate(topics, 1)]
+    assert list(NOTEBOOKS) == [f"{number:02d}_{name}" for number, name in enumerate(topics)]
     paths = [p.relative_to(ROOT / "lib").with_suffix("") for p in (ROOT / "lib").rglob("*.py")]
     found = {".".join(path.parts) for path in paths if path.name != "__init__"}
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
@@ -79,23 +92,55 @@ def test_notebook_is_valid_and_begins_with_its_title(name):
 
 
 @each_notebook
-def test_parameters_are_typed_and_each_has_a_reason(name):
-    cells = find_parameters(name)
-    assert len(cells) == 1, "tag exactly one cell `parameters`"
-    for line in cells[0].source.splitlines():
-        (knob,) = ast.parse(line).body
-        assert isinstance(knob, ast.AnnAssign), f"write `NAME: type = value`: {line}"
-        assert knob.target.id.isupper() and re.search(FORM, line), f"form, reason: {line}"
-        ast.literal_eval(knob.value)
+def test_parameters_are_typed_and_each_has_a_reason_that_colab_shows(name):
+    for cell in find_parameters(name):
+        lines = cell.source.splitlines()
+        if is_folded(cell):
+            assert lines.pop(0).startswith("# @title ")
+        for reason, line in zip(lines[::2], lines[1::2], strict=True):
+            assert re.fullmatch(REASON, reason), f"a reason above {line}"
+            (knob,) = ast.parse(line).body
+            assert re.fullmatch(FIELD, line) and isinstance(knob, ast.AnnAssign), line
+            ast.literal_eval(knob.value)
 
 
-def test_bootstrap_cell_is_the_same_in_every_notebook():
+def test_bootstrap_cell_is_short_folded_and_the_same_in_every_notebook():
     found = set()
-    for name, notebook in NOTEBOOKS.items():
-        (cell,) = [c for c in notebook.cells[1:3] if "REPOSITORY = " in c.source]
-        assert list_code(name)[0] is cell, f"{name}: the bootstrap comes before all other code"
+    for name in NOTEBOOKS:
+        cell = list_code(name)[0]
+        assert "REPOSITORY = " in cell.source and is_folded(cell), name
         found.add(cell.source)
     assert len(found) == 1, "copy the bootstrap cell of 01 into the others"
+    assert len(count_code(found.pop())) <= 14
+
+
+def count_code(source):
+    """Return the lines of code: neither blank nor comments."""
+    return [line for line in source.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+
+
+def test_notebooks_are_short():
+    lines = {name: sum(len(count_code(c.source)) for c in list_code(name)) for name in NOTEBOOKS}
+    assert sum(lines.values()) <= 1320, lines
+    for name in NOTEBOOKS:
+        assert len(list_code(name)) <= 25, f"{name} has {len(list_code(name))} code cells"
+
+
+@each_notebook
+def test_lesson_says_for_whom_asks_three_questions_and_leads_on(name):
+    text = "\n".join(c.source for c in NOTEBOOKS[name].cells if c.cell_type == "markdown")
+    first = NOTEBOOKS[name].cells[0].source
+    for part in ("**For whom**", "**Afterwards you can**", "**What you should see now**", "| | |"):
+        assert part in first, part
+    assert (
+        text.count("<details>") == text.count("</details>") and text.count("Answer</summary>") == 3
+    )
+    assert text.count("## Exercise") == 1
+    following = dict(zip(NOTEBOOKS, [*NOTEBOOKS][1:]))
+    for target in re.findall(r"\]\((\w+\.ipynb)\)", text):
+        assert (ROOT / "notebooks" / target).exists(), target
+    if name in following:
+        assert f"**Next:** [{following[name]}]({following[name]}.ipynb)" in text
 
 
 @each_notebook
@@ -182,7 +227,8 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     space = {"keras": keras, "layers": keras.layers, "ws": ws}
     space |= {"backbones": backbones, "machine": machine, "configs": configs, "training": training}
     space["pooling"] = pooling
-    exec(find_parameters(name)[0].source, space)
+    for cell in find_parameters(name):
+        exec(cell.source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}
     for cell in list_code(name):
         if re.search(r"(load_backbone|_extractor|keras\.(Sequential|Model))\(", cell.source):

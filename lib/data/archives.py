@@ -8,8 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from tqdm import tqdm
-
+from lib.progress import show_progress
 from lib.storage import is_on_drive, lock, require_room
 
 ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
@@ -62,13 +61,13 @@ def _extract(archive: Path, folder: Path) -> None:
             if up:
                 raise ValueError(f"{up[0].name!r} is a link that leads up, to {up[0].linkname!r}")
             require_room(folder, sum(member.size for member in members), "what it holds")
-            packed.extractall(folder, tqdm(members, text, unit=" files"), filter="data")
+            packed.extractall(folder, show_progress(members, text, unit=" files"), filter="data")
     elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()
             for member in members:
                 member.filename = member.filename.replace("\\", "/")  # as some write on Windows
             require_room(folder, sum(member.file_size for member in members), "what it holds")
-            packed.extractall(folder, tqdm(members, text, unit=" files"))
+            packed.extractall(folder, show_progress(members, text, unit=" files"))
     else:
         raise ValueError("it is neither a folder nor a whole .zip or .tar file")

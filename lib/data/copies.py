@@ -6,11 +6,11 @@ from multiprocessing.pool import ThreadPool
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lib.data.hashes import MOST_BITS, find_candidates
 from lib.data.table import find_used, note
 from lib.machine import count_cores
+from lib.progress import show_progress
 
 # What is fine tells copies from what looks alike: between altered photographs it correlates by 0.8 and
 # more (99 % of 3,600), between X-rays of different people by 0.5 at most.
@@ -59,7 +59,9 @@ def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
         places = zip(pairs.a, pairs.b, pairs.mirrored)
         with ThreadPool(count_cores()) as pool:
             found = pool.imap(lambda place: _correlate_detail(pixels, *place), places, chunksize=64)
-            correlations = list(tqdm(found, "comparing look-alikes", len(pairs), unit="pair"))
+            correlations = list(
+                show_progress(found, "comparing look-alikes", len(pairs), unit="pair")
+            )
         pairs = pairs[np.array(correlations) >= LEAST_CORRELATION]
     return pairs.drop_duplicates(["a", "b"], ignore_index=True)  # symmetry pairs both ways
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lib import cluster
 from lib.data import pictures, quality, sources
 from lib.data.copies_on_drive import keep_copies, lock_preparing, open_stores, restore_copies
 from lib.data.store import Selection, Store
 from lib.machine import count_cores
+from lib.progress import show_progress
 from lib.storage import read_table, require_room
 
 # Pictures that become a shard, and bytes of their pixels, at most.
@@ -37,7 +37,7 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd
     """
     files, told = list(files), {}
     how = {"address": address, "threads": count_cores(), "killers": scratch / "killers.txt"}
-    progress = tqdm(total=len(files), desc="decoding pictures", unit="picture")
+    progress = show_progress(total=len(files), desc="decoding pictures", unit="picture")
     with lock_preparing(scratch), progress:
         stores = open_stores(scratch, image_sizes)
         needed = sum(max(0, len(files) - len(s)) * s.row_bytes for s in stores.values())

@@ -5,8 +5,8 @@ import zipfile
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
+from lib.progress import show_progress
 from lib.storage import require_room, whole_file
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
@@ -50,7 +50,7 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         total, done = self.epochs * len(self.train), len(self.rows) * len(self.train)
-        self.progress = tqdm(total=total, initial=done, desc=self.name, unit="batch")
+        self.progress = show_progress(total=total, initial=done, desc=self.name, unit="batch")
 
     def on_epoch_begin(self, epoch, logs=None):
         self.train.epoch = epoch

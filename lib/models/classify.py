@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lib.data import pictures
 from lib.data.listing import escape
@@ -13,6 +12,7 @@ from lib.machine import count_cores
 from lib.models.pooling import expose_features
 from lib.models.saved import open_model
 from lib.models.temperature import apply_temperature
+from lib.progress import show_progress
 
 BATCH = 32
 
@@ -48,7 +48,9 @@ def answer_files(model, folder: Path, files, with_features=False) -> tuple:
     size, paths = model.input_shape[1], [Path(folder, file) for file in files]
     # A batch always has 32 places, so that no answer depends on the other pictures.
     images, rows, problems = np.zeros((BATCH, size, size, 3), np.uint8), [], []
-    starts = tqdm(range(0, len(paths), BATCH), desc=f"predicting with {model.name}", unit="batch")
+    starts = show_progress(
+        range(0, len(paths), BATCH), desc=f"predicting with {model.name}", unit="batch"
+    )
     with ThreadPoolExecutor(count_cores()) as pool:
         for start in starts:
             block = paths[start : start + BATCH]
@@ -107,7 +109,9 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
     Of `Batches` in fixed order, returns int64 (n,), positions of classes, and float32 (n, classes).
     """
     y_true, y_prob = [], []
-    for index in tqdm(range(len(batches)), desc=f"predicting with {model.name}", unit="batch"):
+    for index in show_progress(
+        range(len(batches)), desc=f"predicting with {model.name}", unit="batch"
+    ):
         images, one_hot = batches[index]
         y_true.append(one_hot.argmax(axis=1))
         y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from lib.cluster import run_blocks
 from lib.data.store import Selection, Store, open_store
@@ -16,6 +15,7 @@ from lib.models.configs import make_key
 from lib.models.fuse import fuse_normalisations
 from lib.models.own_code import read_own_code
 from lib.models.pooling import list_layers
+from lib.progress import show_progress
 from lib.storage import lock, require_room, whole_file
 
 FEATURE_BATCH = 32
@@ -56,7 +56,7 @@ def cached_features(extractor, images: Selection, ws, fused=None) -> Selection:
             blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
             how = {"address": ws.cluster, "on_gpu": True, "killers": ws.scratch / "killers.txt"}
             shared = store, fused or fuse_normalisations(extractor)
-            with tqdm(total=len(left), desc="features", unit="picture") as progress:
+            with show_progress(total=len(left), desc="features", unit="picture") as progress:
                 for block, *_ in run_blocks(compute_block, blocks, *shared, **how):
                     progress.update(len(block))
             store.refresh()

@@ -1,8 +1,9 @@
-"""Makes a folder as slow as Google Drive, and writes down every access to it.
+"""Makes every kernel one of Colab, and a folder as slow as Google Drive, and writes down every access to it.
 
 Every Python process that has this folder in PYTHONPATH begins here, kernels included. Each
 opened or listed file below STAND_IN_MOUNT costs 20 ms and a line in STAND_IN_LOG. The process that
-begins to write its STAND_IN_KILL-th checkpoint is killed there, with the one that started it.
+begins to write its STAND_IN_KILL-th checkpoint is killed there, with the one that started it. In
+Colab the environment of Python does not lie inside the project.
 """
 
 import os
@@ -35,3 +36,7 @@ def notice(event, arguments):
 
 
 sys.addaudithook(notice)
+if any("ipykernel" in word for word in sys.orig_argv):
+    import google.colab  # noqa: F401
+
+    sys.prefix = sys.base_prefix
