@@ -42,9 +42,9 @@ class Line(io.TextIOBase):
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
         bars = list(BAR.finditer(text))
         if bars and (self.handle or sys.stdout.isatty()):
-            self.show(", ".join(filter(None, bars[-1].groups())))
+            self.update(", ".join(filter(None, bars[-1].groups())))
 
-    def show(self, words: str, end: str = "") -> None:
+    def update(self, words: str, end: str = "") -> None:
         """Show some words in place of those before."""
         if self.handle:
             self.handle.update(self._bundle(words), raw=True)

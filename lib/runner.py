@@ -94,7 +94,7 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
             raise
         finally:
             taken_time = timedelta(seconds=round(time.perf_counter() - started))
-            line.show(f"{end} {taken_time}", end="\n")
+            line.update(f"{end} {taken_time}", end="\n")
             print(*taken, sep="", end="")
 
 

@@ -134,10 +134,11 @@ def run_cells(name: str, pattern: str, **given) -> dict:
     """Run the parameters of a notebook and the cells that match; return what they define."""
     space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
     space |= {"configs": configs, "backbones": backbones, "pooling": pooling}
-    parameters, *cells = (c for c in read_cells(name) if re.search(rf"# @param|{pattern}", c))
-    exec(parameters, space)
+    cells = read_cells(name)
+    for source in (cell for cell in cells if re.search(r"^\w+: .*# @param", cell, re.M)):
+        exec(source, space)
     space |= given
-    for source in cells:
+    for source in (cell for cell in cells if re.search(pattern, cell)):
         exec(source, space)
     return space
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,6 +128,24 @@ def test_metrics_are_those_of_the_predictions(run, model):
     assert score["average_per_class"] == pytest.approx(recall.mean())
     history = pd.read_csv(run.ws.results / f"history/{model}.csv")
     assert list(history.epoch) == [1, 2] and metadata["parameters"]["epochs"] == 2
+
+
+def test_parameters_of_both_cells_are_set_from_outside(run):
+    """EPOCHS is one that a student turns, BACKBONE_OPTIONS lies in the folded cell."""
+    metadata = json.loads((run.ws.results / "models/mobilenet_transfer.json").read_text())
+    assert metadata["parameters"]["epochs"] == 2 and metadata["parameters_total"] < 1e6
+    assert metadata["parameters"]["backbone_options"] == {"alpha": 0.25}
+
+
+def test_executed_notebooks_have_nothing_red_and_bars_of_one_line(run):
+    executed = sorted(run.ws.results.glob("notebooks/*.ipynb"))
+    assert len(executed) == 6
+    for path in executed:
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", ()):
+                assert output.get("name") != "stderr", (path.name, output.text)
+                lines = output.get("text", "").splitlines()
+                assert sum("|██" in line for line in lines) <= 2, (path.name, lines)
 
 
 def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):

@@ -12,10 +12,9 @@ from lib import chain, runner, workspace
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
 BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]
 LAST = ["08_evaluation", "09_random_images"]
-KNOBS = {
-    "04_resnet50_transfer": 'WEIGHTS: str = "imagenet"\nIMAGE_SIZE: int = 224',
-    "05_backbones": 'WEIGHTS: str = "imagenet"\nIMAGE_SIZE: int = 160',
-}
+KNOBS = """WEIGHTS: str = "imagenet"  # @param {}
+IMAGE_SIZE: int = 224  # @param {}"""
+KNOBS = dict.fromkeys(["04_resnet50_transfer", "05_backbones"], KNOBS)
 
 
 @pytest.fixture
@@ -24,8 +23,8 @@ def stand_ins(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "README.md").write_text("how to use them")
-    for name in FIRST + BEYOND + LAST:
-        cell = nbformat.v4.new_code_cell(KNOBS.get(name, "SEED: int = 1"))
+    for name in ["00_start_here", *FIRST, *BEYOND, *LAST]:
+        cell = nbformat.v4.new_code_cell(KNOBS.get(name, "SEED: int = 1  # @param {}"))
         cell.metadata["tags"] = ["parameters"]
         kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
         nbformat.write(
@@ -47,7 +46,7 @@ def run(stand_ins, tmp_path, monkeypatch):
     (tmp_path / "r/notebooks").mkdir(parents=True)
     (tmp_path / "r/notebooks/05_evaluation.ipynb").write_text("{}")
     ran = []
-    monkeypatch.setattr(runner, "run_notebook", lambda ws, name, values: ran.append(name) or [])
+    monkeypatch.setattr(runner, "run_notebook", lambda ws, name, *more: ran.append(name) or [])
     monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
 
     def run_chain(*arguments):

@@ -34,6 +34,7 @@ class Network(NamedTuple):
     preprocess: callable  # maps RGB pictures of 0-255 to what the model takes
     image_size: int  # side of the pictures in pixels
     weights: str  # `imagenet`, `untrained`, or the name of the file or preset
+    entry: str = ""  # as it was asked for
 
 
 def split_entry(entry: str, default=None) -> tuple[str, int | None]:
@@ -62,8 +63,8 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
     Args:
         name: a model of keras.applications, hub:PRESET of keras-hub, or the path of a .keras file, from
             RGB pictures of 0-255 to maps, tokens or a vector. @224 at its end goes before `image_size`.
-        weights: of a model of keras.applications: "imagenet", the path of a weights file, or None
-            for untrained weights. Presets have their own, or None; files always their own.
+        weights: of a model of keras.applications: "imagenet", the path of a weights file, or "none", or
+            None, for untrained weights. Presets have their own, or none; files always their own.
         image_size: side of the pictures, in pixels; None for the network's own.
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
         ws: on its demo pictures, weights that can't be downloaded are done without; None demands them.
@@ -72,6 +73,7 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
     ConnectionError or ImportError where a file, a download or keras-hub is missing.
     """
     entry, size = split_entry(name, image_size)
+    weights = None if weights == "none" else weights
     is_file, is_preset = entry.endswith(".keras"), entry.startswith(PRESET)
     if options and (is_file or is_preset):
         raise ValueError(f"BACKBONE_OPTIONS are for models of keras.applications, not for {entry}.")
@@ -84,14 +86,13 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
         else:
             network = _load_application(entry, weights, size, options)
     except ConnectionError:
-        # The demo does without, and says so.
         if ws is None or not ws.is_demo:
             raise
         return load_backbone(name, None, image_size, options, None)
     if not all(np.isfinite(weight).all() for weight in network.model.get_weights()):
         raise ValueError(f"WEIGHTS: {network.weights} of {entry} isn't finite: download it again.")
     network.model.trainable = False
-    return network
+    return network._replace(entry=name)
 
 
 def find_application(name: str):

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from lib.models.backbones import PRESET, name_network, split_entry
+from lib.models import saved
+from lib.models.backbones import PRESET, hide_folder, name_network, split_entry
 from lib.storage import read_table
 
 # The first row counts whose pattern a name, `hub:` before that of a preset, begins with.
@@ -35,3 +36,17 @@ def describe_origin(entry: str, weights: str) -> dict:
     if NATURALISTS.search(f"{name} {origin['trained_on']}"):
         origin["note"] = "may have seen such pictures"
     return origin
+
+
+def describe_base(ws, base) -> dict:
+    """Return what a model's JSON tells of what it is built on: a `Network`, a saved model's name, or None."""
+    if base is None:
+        return {"weights": "from scratch", "parameters": {}}
+    if isinstance(base, str):
+        start = saved.read_metadata(ws, base)
+        known = {key: start.get(key) for key in ("weights", "backbone_origin")}
+        chosen = {"backbone": start["parameters"].get("backbone")}
+        return known | {"started_from": base, "parameters": chosen}
+    origin = describe_origin(base.entry, base.weights)
+    chosen = {"backbone": hide_folder(base.entry), "weights": base.weights}
+    return {"weights": base.weights, "backbone_origin": origin, "parameters": chosen}

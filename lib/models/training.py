@@ -1,8 +1,8 @@
 """Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
+import inspect
 from dataclasses import dataclass
 from os import environ
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,14 +13,13 @@ from lib.data.split import identify_set
 from lib.machine import set_seed
 from lib.models import configs, pooling, saved
 from lib.models.checkpoints import HISTORY_COLUMNS, EpochLog
+from lib.models.origins import describe_base
 from lib.storage import read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 4
 # Parameters of a notebook that the JSON tells in another place.
 ELSEWHERE = ("SEED", "SEEDS")
-# Those that may be the path of a file.
-PATHS = ("BACKBONE", "WEIGHTS", "MODEL")
 # Callbacks of Keras that change a training: its key doesn't know them, and they forget when it is cut short.
 CHANGING = ("EarlyStopping", "LearningRateScheduler", "ReduceLROnPlateau", "SwapEMAWeights")
 
@@ -36,7 +35,7 @@ class Run:
     model: keras.Model | None = None  # as it was trained
 
 
-def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
+def train(build, batches, ws, parameters, seeds, *, notebook="", base=None, callbacks=()) -> Run:
     """Train a model once for each seed; save each, load it again, and check that it is what was trained.
 
     A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
@@ -47,17 +46,18 @@ def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
     Args:
         build: takes no arguments and returns a compiled model, RGB pictures of 0-255 to probabilities;
             or a pair: the part that is trained, and the whole model that it shares its layers with.
+            Its docstring is what the JSON tells: a line of what the model is, then what it is for.
         batches: a pair of `Batches`, to train and to validate on.
         ws: the workspace.
-        parameters: in capitals those of the notebook: EPOCHS and, if they are there, CLASS_WEIGHTS and
-            DETERMINISTIC count here. In small letters what the JSON tells besides: notebook,
-            characteristics, purpose and, where it did not start from scratch, weights.
+        parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: int; the first one's model has its own name, a further one's ends in @ and the seed.
+        notebook, base: its name; the `Network`, or the saved model's name, that the model is built on.
         callbacks: further ones for `fit` that watch, say keras.callbacks.TensorBoard.
 
     Returns the run of the first seed. A ValueError where a file would not hold what the model is made of;
     a FloatingPointError where the loss is no number; an OSError where there is no room.
     """
+    about = _describe(build, batches[0], parameters, describe_base(ws, base))
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
@@ -69,8 +69,8 @@ def train(build, batches, ws, parameters: dict, seeds, *, callbacks=()) -> Run:
         pair = [part.reseed(seed) for part in batches]
         run = _fit((model, whole), build, pair, ws, name, parameters | {"SEED": seed}, callbacks)
         if not run.taken:
-            metadata = _describe(whole, parameters, seed)
-            with saved.save(whole, run, ws, name, metadata) as loaded:
+            size = {"notebook": notebook, "image_size": whole.input_shape[1], "seed": seed}
+            with saved.save(whole, run, ws, name, about | size) as loaded:
                 _check(loaded, model, whole, pair[1])
         runs.append(run)
     return runs[0]
@@ -137,17 +137,16 @@ def _take_finished(whole, ws, name: str, key: str) -> Run | None:
     return Run(history, key, True, whole)
 
 
-def _describe(whole, parameters: dict, seed: int) -> dict:
-    # Where a file lies is no one's business.
-    shown = {
-        key: Path(value).name if key.upper() in PATHS and value else value
-        for key, value in parameters.items()
-        if key not in ELSEWHERE
-    }
-    chosen = {key.lower(): value for key, value in shown.items() if key.isupper()}
-    further = {key: value for key, value in shown.items() if not key.isupper()}
-    size = {"image_size": whole.input_shape[1], "seed": seed}
-    return {"weights": "from scratch"} | further | size | {"parameters": chosen}
+def _describe(build, train, parameters: dict, base: dict) -> dict:
+    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
+    chosen = {key.lower(): value for key, value in parameters.items() if key not in ELSEWHERE}
+    chosen |= base["parameters"]
+    name = base.get("started_from") or base["parameters"].get("backbone")
+    what = first.rstrip(".") + (f" of {name}" if name else "") + ", augmentation" * train.augment
+    purpose = " ".join(rest.split()).rstrip(".")
+    if base["weights"] == "untrained":
+        purpose = "a test run: the backbone has untrained weights"
+    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 
 def _check(loaded, model, whole, validation) -> None:

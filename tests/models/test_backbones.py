@@ -74,6 +74,8 @@ def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, w
     path = network_file(kind)
     backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
     assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
+    told = origins.describe_base(ws, backbone)
+    assert told["parameters"] == {"backbone": "small_net", "weights": "small net.keras"}
     assert not backbone.model.trainable_weights
     extractor = pooling.build_extractor(backbone)
     expected = keras.saving.load_model(path).predict(PIXELS, verbose=0)
@@ -105,8 +107,9 @@ def test_network_that_a_file_wraps_takes_other_sizes_too(tmp_path, ws):
 def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
     entry = f"{network_file()}@48"
     assert backbones.load_backbone(entry, None, 40, {}, ws).image_size == 48
-    backbone = backbones.load_backbone("MobileNet@64", None, 224, {"alpha": 0.25}, ws)
+    backbone = backbones.load_backbone("MobileNet@64", "none", 224, {"alpha": 0.25}, ws)
     assert backbone.model.input_shape == (None, 64, 64, 3) and backbone.image_size == 64
+    assert (backbone.weights, backbone.entry) == ("untrained", "MobileNet@64")
     check_parameters({"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]})
 
 

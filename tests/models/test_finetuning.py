@@ -10,7 +10,7 @@ from lib.data import generators
 from lib.models import finetuning, pooling, saved, training
 
 DESCRIPTION = {"characteristics": "tiny", "purpose": "a test", "weights": "imagenet", "seed": 3}
-DESCRIPTION |= {"image_size": 8, "parameters": {}, "notebook": "05_backbones"}
+DESCRIPTION |= {"image_size": 8, "parameters": {"backbone": "net"}, "notebook": "05_backbones"}
 
 
 def put_head_on(backbone, side, name="tiny_linear"):
@@ -167,6 +167,7 @@ def fine_tune(ws, precision="float32", epochs=2):
     """Fine-tune the last stage of the saved model, as 06 does."""
 
     def build():
+        """Small steps."""
         model = saved.load_model(ws, "tiny_linear")
         finetuning.unfreeze(model, finetuning.find_stages(model)[-1:])
         top = finetuning.hold_still(model, precision)
@@ -174,7 +175,7 @@ def fine_tune(ws, precision="float32", epochs=2):
         return top, keras.Model(model.inputs, model.outputs, name="tiny_finetuned")
 
     batches = generators.pair(ws, 8, 5, seed=3, augment=True)
-    return training.train(build, batches, ws, DESCRIPTION | {"EPOCHS": epochs}, [3])
+    return training.train(build, batches, ws, {"EPOCHS": epochs}, [3], base="tiny_linear")
 
 
 def save_untrained(ws, name="tiny_linear"):
@@ -199,6 +200,9 @@ def test_only_the_last_stage_and_the_head_move_and_the_whole_is_saved(prepared):
     metadata = saved.read_metadata(prepared, "tiny_finetuned")
     learning = sum(weight.shape.num_elements() for weight in run.model.trainable_weights)
     assert metadata["parameters_trainable"] == learning < metadata["parameters_total"]
+    known = {"weights": "imagenet", "started_from": "tiny_linear", "backbone_origin": None}
+    known |= {"characteristics": "Small steps of tiny_linear, augmentation"}
+    assert known.items() <= metadata.items() and metadata["parameters"]["backbone"] == "net"
     assert fine_tune(prepared).taken and not fine_tune(prepared, epochs=1).taken
 
 

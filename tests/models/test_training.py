@@ -19,9 +19,9 @@ import tensorflow as tf
 from lib.data import generators, split
 from lib.data.split import identify_set
 from lib.models import classify, configs, own_code, saved, training
+from lib.models.backbones import Network
 from lib.workspace import REPOSITORY
 
-DESCRIPTION = {"notebook": "02_baseline_cnn", "characteristics": "tiny", "purpose": "a test"}
 COLUMNS = training.HISTORY_COLUMNS[:-1]
 LOSS = "categorical_crossentropy"
 
@@ -45,6 +45,11 @@ def train_tiny(
     callbacks=(),
     options=None,
     metrics=("accuracy",),
+    base=None,
+    doc="""Tiny.
+
+    A test of
+    training.""",
     **parameters,
 ):
     """Train a tiny model with dropout on 24 augmented pictures."""
@@ -63,8 +68,10 @@ def train_tiny(
         model.compile(optimizer(), loss, metrics=metrics and [*metrics], **options or {})
         return model
 
-    parameters = DESCRIPTION | {"EPOCHS": epochs} | parameters
-    return training.train(build, batches, ws, parameters, seeds, callbacks=callbacks)
+    build.__doc__ = doc
+    parameters = {"EPOCHS": epochs} | parameters
+    told = {"notebook": "02_baseline_cnn", "base": base}
+    return training.train(build, batches, ws, parameters, seeds, callbacks=callbacks, **told)
 
 
 def assert_same(one, other, rtol=1e-5):
@@ -148,7 +155,7 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
 def test_only_the_same_training_is_taken_from_its_files(prepared, prepare_set, read_all, capsys):
     first = train_tiny(prepared, epochs=1)
     before = read_all(prepared.results)
-    again = train_tiny(prepared, epochs=1, characteristics="told otherwise")
+    again = train_tiny(prepared, epochs=1, doc="Told otherwise.")
     assert "taken from the training of" in capsys.readouterr().out
     assert again.taken and again.key == first.key and again.history.equals(first.history)
     assert_same(again, first, rtol=0)
@@ -186,7 +193,7 @@ def test_version_first_weights_and_what_learns_count(prepared, monkeypatch):
             model.compile("adam", LOSS, metrics=["accuracy"])
             return model
 
-        return training.train(build, batches, prepared, DESCRIPTION | {"EPOCHS": 1}, [3]).key
+        return training.train(build, batches, prepared, {"EPOCHS": 1}, [3]).key
 
     keys = [run(), run(change=1.0), run(freeze=True)]
     monkeypatch.setattr(training, "TRAINING_VERSION", -1)
@@ -226,9 +233,11 @@ def test_epoch_whose_checkpoint_finds_no_room_is_trained_again(prepared, monkeyp
 
 
 def test_damaged_history_and_folders_of_files(prepared, capsys):
-    first = train_tiny(prepared, 1, BACKBONE="/home/me/net.keras", weights="/home/me/w.h5")
+    base = Network(None, None, 8, "w.h5", "/home/me/net.keras")
+    first = train_tiny(prepared, 1, BACKBONE="/home/me/net.keras", WEIGHTS="/home/w.h5", base=base)
     text = (prepared.results / "models/tiny.json").read_text()
-    assert "/home/me" not in text and "net.keras" in text and "w.h5" in text
+    assert "/home" not in text and '"backbone": "net"' in text and '"weights": "w.h5"' in text
+    assert saved.read_metadata(prepared, "tiny")["characteristics"] == "Tiny of net, augmentation"
     (prepared.results / "history/tiny.csv").write_text("a,b\n1,2\n")
     other = prepared.file("checkpoints", "tiny-large-0123456789abcdef.npz")
     other.touch()
@@ -302,8 +311,9 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     expected = np.asarray(run.model.predict_on_batch(raw))
     assert np.allclose(loaded.predict_on_batch(raw), expected, atol=1e-6)
     metadata = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
-    further = {"name": "tiny", "weights": "from scratch", "image_size": 8, "seed": 3}
-    assert (DESCRIPTION | further).items() <= metadata.items()
+    told = {"name": "tiny", "weights": "from scratch", "image_size": 8, "seed": 3}
+    told |= {"notebook": "02_baseline_cnn", "characteristics": "Tiny, augmentation"}
+    assert (told | {"purpose": "A test of training"}).items() <= metadata.items()
     assert metadata["parameters"] == {"epochs": 1, "precision": "float32"}
     assert metadata["class_names"] == ["007", "NA", "red"]
     assert metadata["split_hash"] == identify_set(prepared)
@@ -409,7 +419,7 @@ def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared, t
     batches = generators.pair(prepared, 8, 5, seed=3)
     for edit, is_taken in ((("mine", 1), False), (("mine", 1), True), (("mine", 2), False)):
         build = define(tmp_path, BUILD.format(*edit))
-        parameters = DESCRIPTION | {"EPOCHS": 1}
+        parameters = {"EPOCHS": 1}
         assert training.train(build, batches, prepared, parameters, [3]).taken == is_taken
 
 
@@ -533,7 +543,7 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(prepared, layer,
         return model
 
     with pytest.raises(ValueError, match=f"own can't be saved: {word} is code"):
-        training.train(build, batches, prepared, DESCRIPTION | {"EPOCHS": 1}, [3])
+        training.train(build, batches, prepared, {"EPOCHS": 1}, [3])
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
@@ -571,16 +581,20 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         batches.append(part.use_features(every.reshape(-1, 192) / np.float32(255)))
 
     def build():
+        """A head."""
         dense = keras.layers.Dense(3, activation="softmax")
         head = keras.Sequential([keras.Input((192,)), dense], name="head")
         head.compile("adam", LOSS, metrics=["accuracy"])
         return head, keras.Model(extractor.input, head(extractor.output), name="tiny_transfer")
 
-    parameters = DESCRIPTION | {"EPOCHS": 2, "weights": "imagenet", "BACKBONE": "net"}
-    run = training.train(build, batches, prepared, parameters, [3, 4])
+    base = Network(None, None, 8, "imagenet", "VGG16")
+    run = training.train(build, batches, prepared, {"EPOCHS": 2}, [3, 4], base=base)
     metadata = saved.read_metadata(prepared, "tiny_transfer")
-    assert metadata["weights"] == "imagenet" and metadata["parameters"]["backbone"] == "net"
+    chosen = {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
+    assert metadata["weights"] == "imagenet" and metadata["parameters"] == chosen
+    assert metadata["backbone_origin"]["licence"] == "CC BY 4.0"
+    assert metadata["characteristics"] == "A head of VGG16" and not metadata["purpose"]
     assert (prepared.results / "models/tiny_transfer@4.keras").is_file()
-    again = training.train(build, batches, prepared, parameters, [3])
+    again = training.train(build, batches, prepared, {"EPOCHS": 2}, [3])
     assert again.taken and again.history.equals(run.history)
     assert_same(again, run, rtol=0)
