@@ -143,7 +143,7 @@ def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(monkeypatch,
     demo = replace(ws, train=tmp_path / "demo/pictures/train", test=tmp_path / "demo/pictures/test")
     assert demo.is_demo and not demo.test.exists()
     folder = sources.open_folder(demo, "test")
-    assert folder == demo.test and len(list(folder.glob("*.jpg"))) == 20 and demo.train.exists()
+    assert folder == demo.test and len(list(folder.glob("*.jpg"))) == 30 and demo.train.exists()
 
 
 def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):

@@ -1,18 +1,22 @@
-"""The demo set: knows how to draw ten classes of creatures as pictures in class folders."""
+"""The demo set: ten classes of creatures, drawn into class folders, and what is planted among them."""
 
 import shutil
 import tomllib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFilter
+import pandas as pd
+from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
 
-from lib.storage import lock
+from lib.storage import lock, read_table
 
-# The form of sketches is told there.
+# The form of sketches, and of what is planted, is told there.
 SKETCHES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 CREATURES, HABITATS = SKETCHES["creatures"], SKETCHES["habitats"]
 CLASS_NAMES = tuple(CREATURES)
+PLANTED = pd.DataFrame(SKETCHES["planted"], columns=["file", "fault", "truth"])
+# Pictures a class from which on there is room for faults, and those left to a class of few.
+LEAST, FEW = 40, 24
 
 
 def _mix_inks(hue, vividness, rng):
@@ -85,11 +89,45 @@ def draw_picture(class_name, rng):
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def draw_dataset(folder, per_class=40, test_count=20, seed=0):
-    """Draw the demo set into a folder, whole or not at all, unless the folder is there.
+def _draw_page(rng):
+    page = np.zeros((40, 40))
+    page[2:38:2, 3:37] = rng.random((18, 34)) < 0.82
+    picture = Image.fromarray((235 - 190 * page).astype(np.uint8))
+    return picture.resize((240, 320), Image.Resampling.NEAREST).convert("RGB")
 
-    It holds train/<Class>/, test/ and test_labels.csv (header file,label); the test pictures are of
-    all classes alike, in random order. The same seed gives the same files.
+
+def _plant(folder, file, fault, truth, rng):
+    """Plant one fault into the drawn set; copies are of the first picture of the true class."""
+    path = folder / ("train" if "/" in file else "test") / file
+    first, exif, picture = folder / f"train/{truth}/{truth.lower()}_000.jpg", Image.Exif(), None
+    match fault:
+        case "truncated":
+            path.write_bytes(path.read_bytes()[:4000])
+        case "twins in two classes":
+            path.write_bytes(first.read_bytes())
+        case "few pictures":
+            for spare in sorted(path.iterdir())[FEW:]:
+                spare.unlink()
+        case "nearly black":
+            picture = Image.open(path).point(lambda level: level * 0.15)
+        case "mirrored copy":
+            picture = Image.open(first).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        case "turned by Exif":
+            picture = Image.open(path).transpose(Image.Transpose.ROTATE_90)
+            exif[ExifTags.Base.Orientation] = 6  # a viewer has to turn it back
+        case _:
+            picture = draw_picture(truth, rng) if truth else _draw_page(rng)
+    if picture:
+        picture.save(path, quality=90, exif=exif)
+
+
+def draw_dataset(folder, per_class=40, test_count=20, seed=0):
+    """Draw the demo set into a folder, whole or not at all, unless it is there.
+
+    It holds train/<Class>/, test/, test_labels.csv (header file,label) and planted.csv (header
+    file,fault,truth, without rows where there are fewer than 40 pictures a class); the labelled test
+    pictures are of all classes alike, in random order. The same seed gives the same files. Only a set
+    that an earlier version drew, without planted.csv, is replaced.
     """
     folder = Path(folder)
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -97,14 +135,31 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
     keys = {f"test/{i:03d}.jpg": (k, i, 1) for i, k in enumerate(order)}
     for k, name in enumerate(CLASS_NAMES):
         keys |= {f"train/{name}/{name.lower()}_{i:03d}.jpg": (k, i) for i in range(per_class)}
+    planted = PLANTED if per_class >= LEAST else PLANTED[:0]
     with lock(folder.with_suffix(".lock")):
-        if folder.exists():
+        is_old = (folder / "test_labels.csv").exists() and not (folder / "planted.csv").exists()
+        if folder.exists() and not is_old:
             return
         shutil.rmtree(unfinished, ignore_errors=True)
+        if is_old:
+            folder.rename(unfinished)
+            shutil.rmtree(unfinished)
         for file, key in keys.items():
             (unfinished / file).parent.mkdir(parents=True, exist_ok=True)
             picture = draw_picture(CLASS_NAMES[key[0]], np.random.default_rng([seed, *key]))
             picture.save(unfinished / file, quality=90)
+        for row in planted.itertuples():
+            _plant(unfinished, *row[1:], np.random.default_rng([seed, 11, row.Index]))
+        planted.to_csv(unfinished / "planted.csv", index=False, lineterminator="\n")
         rows = [f"{i:03d}.jpg,{CLASS_NAMES[k]}\n" for i, k in enumerate(order)]
         (unfinished / "test_labels.csv").write_text("file,label\n" + "".join(rows), newline="\n")
         unfinished.rename(folder)
+
+
+def list_planted(ws) -> pd.DataFrame:
+    """Read what is planted in the demo: columns file, fault, truth; no row where these aren't its pictures.
+
+    Files are named as split.csv and test_labels.csv name them, and the folder of a class of few is;
+    truth is the class that was drawn, "" for no creature. A file may have two faults.
+    """
+    return read_table(ws.train.parent / "planted.csv") if ws.is_demo else PLANTED[:0]

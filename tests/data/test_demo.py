@@ -1,9 +1,16 @@
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from lib.data import demo
+from lib import workspace
+from lib.data import copies, demo, pictures, pixels
+from lib.data.label_files import read_labels
+from lib.data.quality import find_doubts
+from lib.storage import read_table
 
 
 @pytest.fixture(scope="module")
@@ -13,13 +20,23 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """The whole demo set, and its planted.csv with the path of each row."""
+    folder = tmp_path_factory.mktemp("whole") / "pictures"
+    demo.draw_dataset(folder)
+    table = read_table(folder / "planted.csv")
+    places = ["train" if "/" in file else "test" for file in table.file]
+    return folder, table.assign(path=[folder / p / f for p, f in zip(places, table.file)])
+
+
 def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(drawn, read_all):
     names = """Amphibia Animalia Arachnida Aves Fungi Insecta Mammalia Mollusca Plantae Reptilia"""
     assert list(demo.CLASS_NAMES) == names.split()
     for name in demo.CLASS_NAMES:
         assert len(list((drawn / "train" / name).iterdir())) == 2
     assert len(list((drawn / "train").iterdir())) == 10
-    assert len({content for content in read_all(drawn).values()}) == 41
+    assert len({content for content in read_all(drawn).values()}) == 42
 
 
 def test_pictures_are_of_varied_shape_and_not_plain(drawn):
@@ -52,6 +69,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(drawn, tmp_path,
         demo.draw_dataset(tmp_path / folder, per_class=2, test_count=20, seed=seed)
     expected, again, other = map(read_all, (drawn, tmp_path / "again", tmp_path / "other"))
     assert again == expected
+    expected = {path: content for path, content in expected.items() if path.suffix == ".jpg"}
     assert all(other[path] != content for path, content in expected.items())
 
 
@@ -71,6 +89,140 @@ def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(tmp_path, mon
     demo.draw_dataset(folder, per_class=1, test_count=2)
     assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
     before = read_all(folder)
-    assert len(before) == 13
+    assert len(before) == 14
     demo.draw_dataset(folder, per_class=3, test_count=9)
     assert read_all(folder) == before
+
+
+def test_a_set_that_an_earlier_version_drew_is_drawn_anew_and_no_other_is_touched(
+    tmp_path, monkeypatch, read_all
+):
+    folder, draw = tmp_path / "pictures", demo.draw_picture
+    demo.draw_dataset(folder, per_class=1, test_count=2)
+    expected = read_all(folder)
+    (folder / "planted.csv").unlink()
+    (folder / "train/Aves/aves_000.jpg").write_bytes(b"old")
+    monkeypatch.setattr(demo, "draw_picture", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        demo.draw_dataset(folder, per_class=1, test_count=2)
+    assert not folder.exists(), "half a set is none"
+    monkeypatch.setattr(demo, "draw_picture", draw)
+    demo.draw_dataset(folder, per_class=1, test_count=2)
+    assert read_all(folder) == expected
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
+    for name in ("planted.csv", "test_labels.csv"):
+        (folder / name).unlink()
+    demo.draw_dataset(folder, per_class=1, test_count=2)
+    assert len(read_all(folder)) == 12, "these may be pictures of somebody"
+
+
+def test_counts_of_the_whole_set(planted):
+    folder, table = planted
+    counts = Counter(path.parent.name for path in folder.glob("train/*/*"))
+    assert counts == dict.fromkeys(demo.CLASS_NAMES, 40) | {"Fungi": 24}
+    labelled = set(read_labels(folder / "test_labels.csv").file)
+    files = {path.name for path in (folder / "test").iterdir()}
+    unlabelled = set(table.file[table.fault == "unlabelled"])
+    assert len(labelled) == 20 and len(unlabelled) == 10 and files == labelled | unlabelled
+    assert Counter(table.fault) == {
+        "truncated": 1,
+        "nearly black": 1,
+        "mirrored copy": 1,
+        "twins in two classes": 2,
+        "turned by Exif": 1,
+        "wrong label": 6,
+        "few pictures": 1,
+        "stranger": 2,
+        "unlabelled": 10,
+    }
+    assert all(path.exists() for path in table.path)
+    assert list(table.columns[:3]) == ["file", "fault", "truth"]
+
+
+def test_whole_set_is_the_same_bytes_again(planted, tmp_path, read_all):
+    demo.draw_dataset(tmp_path / "again")
+    assert read_all(tmp_path / "again") == read_all(planted[0])
+
+
+def test_pictures_without_a_fault_are_drawn_as_ever(planted):
+    folder, table = planted
+    for path in (folder / "train/Fungi").iterdir():
+        rng = np.random.default_rng([0, 4, int(path.stem[-3:])])
+        said = demo.draw_picture("Fungi", rng)
+        assert np.abs(np.subtract(Image.open(path), said, dtype=float)).mean() < 8
+
+
+def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
+    folder, table = planted
+    (truncated,) = table.path[table.fault == "truncated"]
+    for path in folder.rglob("*.jpg"):
+        if path != truncated:
+            pictures.load(path, 32)
+    with pytest.raises(pictures.PictureError, match="truncated$"):
+        pictures.load(truncated, 32)
+
+
+def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted, tmp_path):
+    folder, table = planted
+    files = sorted(str(p.relative_to(folder / "train")) for p in folder.glob("train/*/*.jpg"))
+    facts = pixels.prepare(folder / "train", files, [224], tmp_path / "scratch")
+    facts = facts[facts.problem == ""].set_index("file", drop=False)
+    doubts = find_doubts(facts)
+    dark = table.file[table.fault == "nearly black"]
+    assert list(facts.file[doubts.pop("very_dark")]) == list(dark)
+    assert not any(found.any() for found in doubts.values())
+    twins = table[table.fault == "twins in two classes"]
+    same = facts[facts.digest.duplicated(keep=False)]
+    assert sorted(same.file) == sorted(twins.file) and twins.truth.nunique() == 1
+    assert len({file.split("/")[0] for file in twins.file}) == 2
+    ws = workspace.Workspace(folder / "train", tmp_path / "results", tmp_path / "scratch")
+    ws.save_table(facts, "pictures.csv")
+    facts = facts.drop_duplicates("digest", ignore_index=True)
+    images = pixels.select_pixels(ws, facts, 224)
+    (pair,) = copies.find_alike(pixels.open_thumbnails(ws, facts), images).itertuples()
+    assert pair.mirrored
+    (copy,) = table.file[table.fault == "mirrored copy"]
+    assert [facts.file[pair.a], facts.file[pair.b]] == ["Aves/aves_000.jpg", copy]
+
+
+def test_picture_turned_by_exif_comes_out_upright(planted):
+    folder, table = planted
+    (row,) = table[table.fault == "turned by Exif"].itertuples()
+    said = demo.draw_picture(row.truth, np.random.default_rng([0, 6, int(row.path.stem[-3:])]))
+    shown, stored = pictures.open_upright(row.path, 512), Image.open(row.path)
+    assert shown.shape == np.shape(said) and shown.shape[:2] != np.shape(stored)[:2]
+    assert np.abs(shown - np.asarray(said, float)).mean() < 8
+    assert ImageOps.exif_transpose(stored).size == said.size
+
+
+def test_wrong_labels_show_their_truth_and_are_spread(planted):
+    folder, table = planted
+    wrong = table[table.fault == "wrong label"]
+    labels = [file.split("/")[0] for file in wrong.file]
+    assert len(set(labels)) == 6 and len(set(wrong.truth)) == 6
+    assert all(label != truth for label, truth in zip(labels, wrong.truth))
+    for row in wrong.itertuples():
+        said = demo.draw_picture(row.truth, np.random.default_rng([0, 11, row.Index]))
+        assert np.abs(np.subtract(Image.open(row.path), said, dtype=float)).mean() < 8
+
+
+def test_strangers_show_no_creature_and_differ(planted):
+    folder, table = planted
+    strangers = table[table.fault == "stranger"]
+    assert set(strangers.truth) == {""}
+    assert [path.parents[1].name for path in strangers.path] == ["train", "pictures"]
+    first, second = (np.asarray(Image.open(path), float) for path in strangers.path)
+    assert np.abs(first - second).mean() > 20
+    # Grey, and of two levels only.
+    assert np.ptp(first, axis=2).max() <= 2 and 0.1 < (first < 100).mean() < 0.6
+
+
+def test_only_the_demo_has_planted_faults(planted, ws, monkeypatch):
+    folder, table = planted
+    assert list(demo.list_planted(ws).columns) == ["file", "fault", "truth"]
+    assert demo.list_planted(ws).empty
+    monkeypatch.setattr(workspace, "REPOSITORY", folder.parent.parent / "nowhere")
+    assert demo.list_planted(replace(ws, train=folder / "train")).empty
+    monkeypatch.setattr(type(ws), "is_demo", True)
+    found = demo.list_planted(replace(ws, train=folder / "train"))
+    pd.testing.assert_frame_equal(found, table.drop(columns="path"))
