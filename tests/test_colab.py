@@ -63,6 +63,10 @@ def test_one_command_writes_one_address_and_badges_that_open_their_own_notebook(
     again = read_all(root)
     badges.write_address("haeckel/art.forms", root)
     assert read_all(root) == again, "the second time, nothing is left to write"
+    # Whoever writes their address has not installed anything yet.
+    bare = [sys.executable, "-S", "-m", "lib.badges", "haeckel/art.forms"]
+    subprocess.run(bare, cwd=root, check=True)
+    assert read_all(root).items() >= again.items()
 
 
 def test_address_and_badges_of_the_project_agree():

@@ -51,7 +51,8 @@ def list_code(name):
 
 
 def is_folded(cell):
-    return cell.metadata.get("cellView") == "form" and cell.metadata.jupyter.source_hidden
+    hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+    return hidden and cell.metadata.get("cellView") == "form"
 
 
 def find_parameters(name):

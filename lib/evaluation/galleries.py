@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.evaluation.figure_text import measure, shorten, shorten_names
+from lib.evaluation.figure_text import INK, RIGHT, WRONG, measure, shorten, shorten_names
 from lib.evaluation.figures import MOST_ROWS
 
 
@@ -122,17 +122,30 @@ def _overlay(picture: np.ndarray, strength: np.ndarray) -> np.ndarray:
     return ((1 - cover) * grey + cover * colour).astype(np.uint8)
 
 
-def random_pictures(pictures, captions: list[list[tuple[str, str]]]) -> Figure:
-    """Draw one row a picture, uint8 (height, width, 3), beside it its lines of (text, colour)."""
-    most = max(6, *map(len, captions))
+def random_pictures(pictures, table, labels: list[str]) -> Figure:
+    """Draw one row a picture, uint8 (height, width, 3), beside it what each model says of it.
+
+    `table` has columns file, truth ("" where it is unknown), verdict, and of each model its label,
+    which is the answer, and "<label> probability".
+    """
+    most = max(6, len(labels) + 2)
     size, label = (10, (0.3 * most + 0.4) * len(pictures)), "Pictures and what models say"
     options = dict(figsize=size, width_ratios=[1, 2.6], squeeze=False, label=label)
     figure, grid = plt.subplots(len(pictures), 2, **options)
-    for (left, right), picture, caption in zip(grid, pictures, captions):
+    for (left, right), picture, (_, row) in zip(grid, pictures, table.iterrows()):
         left.imshow(picture)
         left.set_axis_off()
         right.set_axis_off()
-        for line, (text, colour) in enumerate(caption):
+        for line, (text, colour) in enumerate(_write_lines(row, labels)):
             place = 1 - (line + 0.5) / most
             right.text(0, place, shorten(text, 6.8, 11), color=colour, va="center", fontsize=11)
     return figure
+
+
+def _write_lines(row, labels: list[str]):
+    yield f"{row['file']}: {row['truth'] or 'truth unknown'}", INK
+    for label in labels:
+        mark, colour = ("✓ ", RIGHT) if row[label] == row["truth"] else ("✗ ", WRONG)
+        mark, colour = (mark, colour) if row["truth"] else ("", INK)
+        yield f"{mark}{label}: {row[label]}, {row[f'{label} probability']:.2f}", colour
+    yield row["verdict"], INK

@@ -22,6 +22,31 @@ parameters versions""".split()
 COST = ["file_megabytes", "pictures_per_second"]
 
 
+def save_scores(ws, answers, speed: dict[str, float], record) -> pd.DataFrame:
+    """Write every answer, score and comparison, and remove what an earlier run left of other models.
+
+    `speed` is label to pictures a second; `record(ws, name, found)` adds a temperature to the JSON of a
+    model. Returns the rows of comparison.csv.
+    """
+    content, first, comparison = {}, answers.first, answers.compare(ws, speed)
+    for place, (label, score) in enumerate(answers.scores.items()):
+        name, weights = answers.models.loc[label, ["name", "weights"]]
+        content[name] = {"label": label, "weights": weights} | score
+        record(ws, name, {"temperature": score["temperature"]})
+        rows = pd.DataFrame({"file": answers.files, "label": answers.truth})
+        rows["predicted"] = answers.class_names[answers.y_pred[place]]
+        y_prob = pd.DataFrame(answers.y_prob[place], columns=answers.class_names)
+        ws.save_table(pd.concat([rows, y_prob], axis=1), f"predictions/{name}.csv")
+    ws.save_json(content, "metrics.json")
+    tables = {"comparison": comparison, "pairs": first.pairs, "per_class": first.list_classes()}
+    for name, table in (tables | {"suspects": answers.trained.list_suspects()}).items():
+        ws.save_table(table, f"{name}.csv")
+    for path in (*ws.results.glob("predictions/*.csv"), *ws.results.glob("figures/confusion_*")):
+        if path.suffix != ".csv" or path.stem not in content:
+            path.unlink()
+    return comparison
+
+
 def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) -> dict:
     """Gather what the page says of the models, as plain values that JSON can hold.
 
@@ -92,18 +117,19 @@ def read_page(ws) -> dict:
     return page if page.get("version") == VERSION else {}
 
 
-def add_pictures(ws, table: pd.DataFrame, origin: str) -> None:
+def add_pictures(ws, table: pd.DataFrame, labels: list[str], origin: str) -> None:
     """Write report.html again with the answers to new pictures, where there is a report.
 
-    `table` has columns file, truth, and one a model; `origin` says where the pictures are from. A
+    `table` is as `galleries.random_pictures` takes it; `origin` says where the pictures are from. A
     page of other models or pictures is left alone, and that is said.
     """
     page = read_page(ws)
-    if page.get("set") != identify_set(ws) or set(table.columns[2:]) != set(page["best_first"]):
+    if page.get("set") != identify_set(ws) or {*labels} != {*page["best_first"]}:
         print("report.html is missing or about other models: run 08_evaluation, then this again")
     else:
-        pictures = table.astype(str).set_index("file").to_dict("split")
-        write_report(ws, page | {"pictures": pictures, "origin": origin})
+        said = {k: table[k] + " " + table[f"{k} probability"].map("{:.2f}".format) for k in labels}
+        pictures = table[["file", "truth"]].assign(**said).astype(str).set_index("file")
+        write_report(ws, page | {"pictures": pictures.to_dict("split"), "origin": origin})
 
 
 def write_report(ws, page: dict) -> Path:

@@ -4,23 +4,31 @@ import re
 
 import keras
 import numpy as np
+import pandas as pd
 
 from lib.cluster import ClusterError
 from lib.data.pixels import open_pixels
+from lib.data.split import identify_set, read_split
 from lib.machine import set_seed
-from lib.models import linear
-from lib.models.backbones import load_backbone, name_network
+from lib.models import linear, saved, training
+from lib.models.backbones import hide_folder, load_backbone, name_network
+from lib.models.configs import make_key
 from lib.models.features import cached_features, measure_speed
 from lib.models.fuse import fuse_normalisations
 from lib.models.origins import describe_origin
 from lib.models.pooling import build_extractor
+from lib.models.temperature import measure_loss
+
+# The demo's, with random weights, where no other network can be had.
+SMALL = ("MobileNet", "MobileNetV2")
 
 
-def gather_features(entries: list[str], weights, image_size, files, ws, seed: int) -> tuple:
+def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple:
     """Let networks, one after the other, look at every picture once; list what each is and costs.
 
     Args:
-        entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`.
+        entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`; a list,
+            or text with commas between them.
         files: of the split. ws: the workspace.
         seed: decides untrained weights, so that the same network can be built again.
 
@@ -32,8 +40,22 @@ def gather_features(entries: list[str], weights, image_size, files, ws, seed: in
             take part, in which case all from weights to note is missing).
         features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
 
-    A ValueError where two networks have one name; a ClusterError, of which no network is at fault.
+    A ValueError where two networks have one name, or none takes part, which the demo replaces by small
+    ones; a ClusterError, of which no network is at fault.
     """
+    if isinstance(entries, str):
+        entries = [entry.strip() for entry in entries.split(",") if entry.strip()]
+    facts, features = _let_look(entries, weights, image_size, files, ws, seed)
+    if not features and ws.is_demo and weights:
+        more, features = _let_look(SMALL, None, 64, files, ws, seed)
+        facts = [row for row in facts if row["entry"] not in SMALL] + more
+    if not features:
+        reasons = "\n".join(f"- {row['entry']}: {row['reason']}" for row in facts)
+        raise ValueError(f"BACKBONES: none of these networks can take part.\n{reasons}")
+    return facts, features
+
+
+def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
     names = [name_network(entry) for entry in entries]
     if again := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"BACKBONES: two are called {again[0]}: leave one out, or rename a file.")
@@ -74,13 +96,6 @@ def _look(entry: str, weights, image_size, files, ws) -> tuple:
     return facts | {"reason": ""}, features
 
 
-def check_candidates(facts: list[dict]) -> None:
-    """Raise a ValueError, which gives every reason, where none of the networks takes part."""
-    if all(row["reason"] for row in facts):
-        reasons = "\n".join(f"- {row['entry']}: {row['reason']}" for row in facts)
-        raise ValueError(f"BACKBONES: none of these networks can take part.\n{reasons}")
-
-
 def build_head(classifier: linear.Classifier) -> keras.Sequential:
     """Build a classifier's twin for features as they are: (n, d) to probabilities (n, classes)."""
     kernel = classifier.units[:, np.newaxis].astype(float) * classifier.weights
@@ -91,15 +106,65 @@ def build_head(classifier: linear.Classifier) -> keras.Sequential:
     return head
 
 
-def build_model(facts, weights, classifier: linear.Classifier, seed: int) -> keras.Model:
-    """Put a classifier behind its network: RGB pictures of 0-255 to probabilities.
+def build_model(facts, classifier: linear.Classifier, seed: int) -> keras.Model:
+    """Put a classifier behind its network: RGB pictures of 0-255 to probabilities, in float32.
 
     Args:
-        facts: candidate, entry and image_size, as `gather_features` lists them.
-        weights, seed: as `gather_features` took them: it is the same network.
+        facts: candidate, entry, weights and image_size, as `gather_features` lists them.
+        seed: as `gather_features` took it: it is the same network.
     """
+    keras.config.set_dtype_policy("float32")
     set_seed(seed, deterministic=False)
+    weights = None if facts["weights"] == "untrained" else "imagenet"
     backbone = load_backbone(facts["entry"], weights, int(facts["image_size"]), {}, None)
     extractor, head = build_extractor(backbone), build_head(classifier)
-    name = f"{facts['candidate']}_linear"
-    return keras.Model(extractor.input, head(extractor.output), name=name)
+    return keras.Model(extractor.input, head(extractor.output), name=f"{facts['candidate']}_linear")
+
+
+def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict, seconds: float):
+    """Save the winner, contest.csv and out_of_fold.csv, once its file answers as the classifier does.
+
+    Args:
+        model: of `build_model`. features: float32 (n, d), which the classifier was fitted to in so many
+            seconds. y_prob: float (n, classes), the answers when each row was held out.
+        table: all candidates as they were judged, and whether each is `chosen`.
+        parameters: CHOICE, SEED, and as PRECISION the policy that features were computed in.
+    """
+    learned, policy, scores = classifier.answer(features), parameters["PRECISION"], [1]
+    rows = read_split(ws).query("part == 'train'")[["file", "label"]].reset_index(drop=True)
+    names, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
+    # Accuracy and loss on what was learned from; behind it, as of an epoch, of the held-out answers.
+    for given in (learned, y_prob):
+        scores += [(given.argmax(axis=1) == y_true).mean(), measure_loss(y_true, given)]
+    history = pd.DataFrame([[*scores, seconds]], columns=training.HISTORY_COLUMNS)
+    run = training.Run(history, make_key(identify_set(ws), model), taken=False)
+    few = np.linspace(0, len(rows) - 1, 32).astype(int)
+    pictures = open_pixels(ws, rows.file, model.input_shape[1])[few]
+    metadata = _describe_winner(table, classifier, parameters)
+    with saved.save(model, run, ws, model.name, metadata) as loaded:
+        difference = abs(loaded.predict_on_batch(pictures) - learned[few]).max()
+        print(f"largest difference of a probability: {difference:.1e}, features in {policy}")
+        assert difference < (1e-4 if policy == "float32" else 0.1), "the file answers otherwise"
+    rows["predicted"] = names[y_prob.argmax(axis=1)]
+    rows = pd.concat([rows, pd.DataFrame(y_prob, columns=names)], axis=1)
+    ws.save_table(rows, "out_of_fold.csv")
+    ws.save_table(table, "contest.csv")
+
+
+def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, parameters: dict) -> dict:
+    others = table[["candidate", "accuracy", "low", "high", "p_holm"]].astype(object)
+    won = table[table.chosen].iloc[0]
+    chosen = {"backbone": hide_folder(won.entry), "choice": parameters["CHOICE"], "C": classifier.C}
+    return {
+        "notebook": "05_backbones",
+        "characteristics": f"frozen {won.candidate}, pooling, a linear head",
+        "purpose": "the network that suits these pictures, chosen within the training part",
+        "weights": won.weights,
+        "image_size": int(won.image_size),
+        "seed": parameters["SEED"],
+        "parameters": chosen | {"precision": parameters["PRECISION"]},
+        "backbone_origin": won[["trained_on", "licence", "source", "note"]].to_dict(),
+        "temperature": 1.0,
+        "calibrated_on": "held-out answers of the training part",
+        "candidates": others.replace({np.nan: None}).to_dict("records"),
+    }

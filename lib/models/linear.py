@@ -10,11 +10,11 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from lib.data.split import deal_folds
 from lib.machine import count_cores
 from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
+from lib.progress import show_progress
 
 # C times the number of features, which is how far logits may spread: five are tried, on one of so many
 # parts, of so many rows at most.
@@ -155,6 +155,8 @@ def answer_held_out(features, y_true, num_classes, groups, seed, folds=5, repeat
         warnings.catch_warnings(action="ignore"),
         ThreadPoolExecutor(workers) as pool,
     ):
-        for _ in tqdm(pool.map(answer_fold, places), "cross-validation", len(places), unit="fold"):
+        for _ in show_progress(
+            pool.map(answer_fold, places), "cross-validation", len(places), unit="fold"
+        ):
             pass
     return y_prob, accuracies

@@ -86,7 +86,8 @@ def draw_figures(classes, odd):
     pictures = rows[names[0]]
     maps = {f"{name} (untrained backbone)": rng.random((3, 5, 5)) for name in names[:2]}
     answers = make_models(names, maps)
-    lines = [[(f"{name}/a.jpg: {name}", "black"), ("cnn: frog, 0.50", "green")] for name in names]
+    shown = pd.DataFrame({"file": [f"{name}/a.jpg" for name in names[:2]], "truth": [names[0], ""]})
+    shown[["cnn", "cnn probability", "verdict"]] = names[0], 0.5, "Truth unknown."
     drawn = {
         "accuracy_by_model": lambda: figures.accuracy_by_model(dict.fromkeys(names, score)),
         "class_balance": lambda: figures.class_balance(split),
@@ -101,7 +102,7 @@ def draw_figures(classes, odd):
         drawn["learning_curves"] = lambda: figures.learning_curves(dict.fromkeys(models, history))
         drawn["ways_of_training"] = lambda: figures.ways_of_training(runs, ways)
         drawn["evidence"] = lambda: galleries.evidence(answers, pictures, np.arange(3), maps)
-        drawn["random_pictures"] = lambda: galleries.random_pictures(pictures[:2], lines)
+        drawn["random_pictures"] = lambda: galleries.random_pictures(pictures[:2], shown, ["cnn"])
     return {f"{name}-{classes}-{'odd' * odd}": draw for name, draw in drawn.items()}
 
 

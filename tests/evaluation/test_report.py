@@ -87,8 +87,8 @@ def judged(tmp_path_factory, prepare_set):
             progress_bar=False,
         )
     pictures = pd.DataFrame({"file": [FILE], "truth": [HOSTILE], "wrong": ["\N{SNOWMAN}"]})
-    pictures["one_class"] = HOSTILE
-    report.add_pictures(ws, pictures, "the <test> folder")
+    pictures[["one_class", "wrong probability", "one_class probability"]] = HOSTILE, 0.914, 1.0
+    report.add_pictures(ws, pictures, ["wrong", "one_class"], "the <test> folder")
     return ws
 
 
@@ -188,15 +188,15 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
 def test_pictures_of_09_are_added_to_what_08_said_and_to_nothing_else(judged, ws, prepared, capsys):
     content = report.read_page(judged)
     assert {"answer", "found", "scores", "pictures"} <= set(content)
-    assert content["pictures"]["data"] == [[HOSTILE, "\N{SNOWMAN}", HOSTILE]]
+    assert content["pictures"]["data"] == [[HOSTILE, "\N{SNOWMAN} 0.91", f"{HOSTILE} 1.00"]]
     before = (judged.results / "report.html").read_bytes()
     other = pd.DataFrame({"file": [FILE], "truth": [""], "newer_model": [""]})
-    report.add_pictures(judged, other, "IMAGES")
+    report.add_pictures(judged, other, ["newer_model"], "IMAGES")
     assert "about other models: run 08" in capsys.readouterr().out
     assert (judged.results / "report.html").read_bytes() == before
     for damaged in ("", "[1]", '{"version": 0}'):
         ws.file("report.json").write_text(damaged)
-        report.add_pictures(ws, other, "IMAGES")
+        report.add_pictures(ws, other, ["newer_model"], "IMAGES")
         assert not (ws.results / "report.html").exists()
 
 
