@@ -1,17 +1,16 @@
-"""Where the project lies on GitHub: written into the bootstrap cells and the "Open in Colab" badges.
+"""Where the project lies on GitHub: written into the bootstrap cells, and into the badge of the README.
 
 python -m lib.badges owner/name
 
 It needs nothing but Python.
 """
 
-import json
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BADGE = r"\[!\[Open in Colab\]\(\S+\)\]\(\S+\)\s*"
+BADGE = re.compile(r"\[!\[Open in Colab\]\(\S+\)\]\(\S+\)\n\n")
 COLAB = "https://colab.research.google.com"
 
 
@@ -23,27 +22,16 @@ def write_address(repository: str, root: Path = ROOT) -> None:
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"{repository!r} is not owner/name. Write: make colab REPO=owner/name")
-    for path in sorted(root.glob("notebooks/*.ipynb")):
-        badge = write_badge(repository, path.name)
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            text = re.sub(BADGE, "", "".join(cell["source"]))
-            text = text.replace("\n| | |\n", f"\n{badge}\n\n| | |\n")
-            text = re.sub('REPOSITORY = ".*?"', f'REPOSITORY = "{repository}"', text)
-            cell["source"] = text.splitlines(keepends=True)
-        text = json.dumps(notebook, indent=1, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+    for path in root.glob("notebooks/*.ipynb"):
+        # As JSON has it, which is changed in no other place.
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r'REPOSITORY = \\".*?\\"', rf'REPOSITORY = \\"{repository}\\"', text)
+        path.write_text(text, encoding="utf-8")
+    address = f"{COLAB}/github/{repository}/blob/main/notebooks/00_start_here.ipynb"
+    badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({address})"
     readme = root / "README.md"
-    page = re.sub(BADGE, "", readme.read_text(encoding="utf-8"))
-    title, rest = page.split("\n\n", 1)
-    badge = write_badge(repository, "00_start_here.ipynb")
+    title, rest = BADGE.sub("", readme.read_text(encoding="utf-8")).split("\n\n", 1)
     readme.write_text(f"{title}\n\n{badge}\n\n{rest}", encoding="utf-8")
-
-
-def write_badge(repository: str, name: str) -> str:
-    """Return the Markdown of a badge that opens a notebook in Colab."""
-    address = f"{COLAB}/github/{repository}/blob/main/notebooks/{name}"
-    return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({address})"
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import concurrent.futures
 import logging
+import os
 import pickle
 
-from lib.machine import describe_project, share_machine
-from lib.storage import BEING_READ, record_names
+from lib.machine import count_cores, describe_project
+from lib.storage import BEING_READ
 
 PATIENCE = 30  # seconds to wait for a scheduler and its first worker
 clients = {}  # the connections of this process, by address
@@ -15,7 +16,7 @@ class ClusterError(OSError):
     """The cluster is at fault, not what it was asked."""
 
 
-def run_blocks(function, blocks, *shared, address=None, threads=1, on_gpu=False, killers=None):
+def run_blocks(function, blocks, *shared, address=None, threads=1):
     """Call function(block, *shared) for each block; yield block, result and, if any, the worker.
 
     They come as they are finished; what was not begun is called off where the loop is cut short.
@@ -25,32 +26,26 @@ def run_blocks(function, blocks, *shared, address=None, threads=1, on_gpu=False,
         blocks: lists, or other sequences, of what is to be worked on.
         address: of the cluster whose workers do it, see `connect`; None for threads of this process.
         threads: how many, then.
-        on_gpu: prefer workers that have a GPU (Dask's resource).
-        killers: text file for the names of a block that kills workers.
 
     Raises what the function raises; of a worker that can't read or write, or has another version of the
     project, and of a lost scheduler a ClusterError, and of all else there a RuntimeError.
     """
     pool = concurrent.futures.ThreadPoolExecutor(threads)
-    submit = _open_workers(address, on_gpu) if address else pool.submit
+    submit = _open_workers(address) if address else pool.submit
     with pool:
         futures = {submit(function, block, *shared): block for block in blocks}
         try:
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
-                answer = _wait(future, block, killers) if address else (future.result(), None)
+                answer = _wait(future, block) if address else (future.result(), None)
                 yield block, *answer
         finally:
             for future in futures:
                 future.cancel()
 
 
-def _open_workers(address: str, on_gpu: bool):
-    client, version = connect(address), describe_project()
-    offers = client.run(lambda dask_worker: dask_worker.state.total_resources, on_error="ignore")
-    have_one = {bool(offered.get("GPU")) for offered in offers.values()}
-    resources = {"GPU": 1} if on_gpu and len(have_one) > 1 else None
-    executor = client.get_executor(pure=False, resources=resources)
+def _open_workers(address: str):
+    executor, version = connect(address).get_executor(pure=False), describe_project()
     # As bytes, which the scheduler does not open, and a worker of another version not either.
     return lambda *task: executor.submit(work, version, pickle.dumps(task))
 
@@ -70,14 +65,14 @@ def work(version: dict, task: bytes) -> tuple:
         raise kind(f"The worker {address}: {type(error).__name__}: {error}") from None
 
 
-def _wait(future, block, killers):
+def _wait(future, block):
     import distributed
 
     try:
         return future.result()
     except distributed.KilledWorker:
-        named = record_names(killers, getattr(block, "digests", block))
-        raise RuntimeError(f"Workers die, or lack memory, with these pictures: {named}")
+        names = ", ".join(getattr(block, "digests", block))
+        raise RuntimeError(f"Workers die, or lack memory, with these pictures: {names}")
     except (concurrent.futures.CancelledError, distributed.comm.CommClosedError):
         raise ClusterError("The scheduler is gone: start it, then run the same again.")
 
@@ -109,18 +104,17 @@ def _find_scheduler(address: str):
     if not address.startswith("local:"):
         return address
     import dask
-    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed import LocalCluster
 
-    workers, count = {}, int(address.removeprefix("local:"))
-    for number, env in enumerate(share_machine(count)):
-        # One that starts again would find the folder of a notebook that has ended.
-        env |= {BEING_READ: ""}
-        # Dask takes mapped files for memory, and would kill workers for them.
-        options = {"nthreads": 1, "memory_limit": None, "env": env, "silence_logs": 50}
-        options |= {"host": "127.0.0.1", "resources": {"GPU": env["CUDA_VISIBLE_DEVICES"] != "-1"}}
-        workers[number] = {"cls": Nanny, "options": options}
-    options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    count = int(address.removeprefix("local:"))
+    # Else the process that comes first takes all of a GPU's memory.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    # A worker that starts again would find the folder of a notebook that has ended.
+    env = {BEING_READ: "", "TF_NUM_INTRAOP_THREADS": str(max(1, count_cores() // count))}
+    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    # Dask takes mapped files for memory, and would kill workers for them.
+    here |= {"threads_per_worker": 1, "memory_limit": None, "env": env}
     # Three deaths end a block's tries; few others wait where it runs, which are blamed too.
     allowed = {"allowed-failures": 2, "worker-saturation": 1.0}
     with dask.config.set({f"distributed.scheduler.{key}": value for key, value in allowed.items()}):
-        return SpecCluster(workers, {"cls": Scheduler, "options": options}, silence_logs=50)
+        return LocalCluster(count, **here)

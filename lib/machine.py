@@ -56,17 +56,6 @@ def query_gpus(field: str) -> list[str]:
     return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
 
 
-def share_machine(count: int) -> list[dict[str, str]]:
-    """Return environment variables that give each of some processes its cores and one GPU, if any."""
-    every = ",".join(query_gpus("index"))
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES", every).split(",")
-    gpus = [gpu for gpu in allowed if every and gpu] + count * ["-1"]
-    # Else the process that comes first takes all of a GPU's memory.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    threads = str(max(1, count_cores() // count))
-    return [{"CUDA_VISIBLE_DEVICES": g, "TF_NUM_INTRAOP_THREADS": threads} for g in gpus[:count]]
-
-
 def find_versions(packages) -> dict[str, str]:
     """Return the installed version of each of the packages that is installed."""
     versions = {}
@@ -112,10 +101,8 @@ def set_precision(precision: str) -> str:
     """Choose what the layers that are built from now on compute in; weights stay float32.
 
     "auto" is float16 where all GPUs have tensor cores, else float32. Returns the name of the Keras
-    policy. A ValueError where `precision` is neither "auto" nor "float32".
+    policy.
     """
-    if precision not in ("float32", "auto"):
-        raise ValueError(f'PRECISION is {precision!r}; it is "float32" or "auto".')
     policy = "float32"
     # Tensor cores came with compute capability 7.0.
     if precision == "auto" and min(map(float, query_gpus("compute_cap")), default=0) >= 7:

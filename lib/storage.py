@@ -36,22 +36,11 @@ def whole_file(path: Path):
                     shutil.copyfile(Path(local, part.name), part)
             else:
                 yield part
-                _sync(part)
+                with part.open("rb") as file, _where_supported():
+                    os.fsync(file.fileno())
             os.replace(part, path)
-            # Not every system can do that with a folder.
-            with contextlib.suppress(OSError):
-                _sync(path.parent)
         finally:
             part.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    place = os.open(path, os.O_RDONLY)
-    try:
-        with _where_supported():
-            os.fsync(place)
-    finally:
-        os.close(place)
 
 
 @contextlib.contextmanager
@@ -152,13 +141,6 @@ def lock(path: Path, timeout: float | None = None):
         yield
     finally:
         held.release()
-
-
-def record_names(path: Path, names) -> str:
-    """Write all names into a text file, one a line; return some words that tell of them."""
-    with whole_file(path) as part:
-        part.write_text("\n".join(names), encoding="utf-8")
-    return f"{', '.join(names[:3])} …, {len(names)} in all, named in {path}"
 
 
 def read_table(path: Path) -> pd.DataFrame:

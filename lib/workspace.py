@@ -121,7 +121,7 @@ def _read_paths(path: Path) -> dict[str, str]:
     _check_exists(path, "It should be a copy of drive_paths.example.json with your own folders.")
     try:
         text = path.read_text(encoding="utf-8-sig")
-        paths = json.loads(text, object_pairs_hook=_refuse_twins)
+        paths = json.loads(text)
         if not isinstance(paths, dict):
             raise ValueError("it must hold one {…} object")
     except ValueError as error:
@@ -136,12 +136,6 @@ def _read_paths(path: Path) -> dict[str, str]:
     for key in {*REQUIRED} - {*paths}:
         raise ValueError(f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.')
     return paths
-
-
-def _refuse_twins(pairs: list[tuple]) -> dict:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("one of its keys stands there twice")
-    return dict(pairs)
 
 
 def _check_exists(path: Path, advice: str) -> None:

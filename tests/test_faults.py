@@ -297,7 +297,9 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
     metadata = json.loads(path.with_suffix(".json").read_text())
-    prepared.save_json(metadata | {"file_hash": saved.hash_file(path)}, "models/tiny.json")
+    prepared.save_json(
+        metadata | {"file_hash": saved.hash_file(path, metadata["class_names"])}, "models/tiny.json"
+    )
     with pytest.raises(ValueError, match="(?i)lambda"):
         saved.load_model(prepared, "tiny")
 

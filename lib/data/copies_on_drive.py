@@ -1,8 +1,6 @@
 """The stores of pictures, and their copies beside results on Google Drive."""
 
 import shutil
-import time
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,6 @@ from lib.data.pictures import LOADER_VERSION
 from lib.data.quality import FACTS
 from lib.data.store import SHARDS, Store, open_store
 from lib.storage import is_on_drive, lock, whole_file
-
-# What earlier versions have left: stores of other formats, and those of other loaders.
-OLDER = ["pixels_*.u8", "pixels_*.csv", "pixels_*.zip", "features_*.f32", "loader_[0-9]*/*.*"]
-OLDER += [f"loader_{version}" for version in range(LOADER_VERSION)]
 
 
 def open_stores(scratch: Path, image_sizes) -> dict[int, Store]:
@@ -29,7 +23,6 @@ def keep_copies(ws, image_sizes) -> None:
     """Keep each store beside results that lie on Google Drive; do nothing elsewhere."""
     if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
         copies = _find_copies(ws)
-        remove_older_stores(copies)
         for store in open_stores(ws.scratch, image_sizes).values():
             copied = copies / store.name
             _copy_shards(store.folder, copied)
@@ -45,12 +38,9 @@ def restore_copies(ws, image_sizes) -> None:
             _copy_shards(_find_copies(ws) / store.name, store.folder)
 
 
-@contextmanager
 def lock_preparing(scratch: Path):
     """Let one process add to the stores while the block runs: the second finds what the first made."""
-    remove_older_stores(scratch)
-    with lock(scratch / f"loader_{LOADER_VERSION}" / "preparing.lock"):
-        yield
+    return lock(scratch / f"loader_{LOADER_VERSION}" / "preparing.lock")
 
 
 def _copy_shards(source: Path, target: Path) -> None:
@@ -63,19 +53,3 @@ def _copy_shards(source: Path, target: Path) -> None:
 
 def _find_copies(ws) -> Path:
     return ws.results.with_name(f"{ws.results.name}_pixels")
-
-
-def remove_older_stores(folder: Path) -> None:
-    """Remove what earlier versions have kept in a folder, and name it in one line.
-
-    What killed processes have left unfinished is removed after a day.
-    """
-    found = [path for pattern in OLDER for path in folder.glob(pattern) if path.suffix != ".lock"]
-    unfinished = [*folder.glob("being_read_*"), *folder.glob("loader_*/*/*.part.*")]
-    for path in found + unfinished:
-        with suppress(FileNotFoundError):  # Others may be at it, too.
-            if path in found or path.stat().st_mtime < time.time() - 86_400:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if found:
-        names = ", ".join(path.name for path in found)
-        print(f"Removed from {folder}, stores of an earlier version: {names}.")

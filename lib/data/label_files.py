@@ -4,7 +4,6 @@ import csv
 import difflib
 import io
 import os
-import re
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -21,16 +20,14 @@ NO_GROUP = ("na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0")
 def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
     """Read the columns file and label and, where it has them, some others of a CSV file.
 
-    Commas, semicolons or tabs divide it; a first line such as `sep=;`, as spreadsheets write it,
-    capitals in the names of columns, further columns and blank rows mean nothing; nor do groups
-    called NA, nan, none, null or -1. Returns a row a file, with the line of the CSV file as index.
+    Commas, semicolons or tabs divide it; capitals in the names of columns, further columns and blank
+    rows mean nothing; nor do groups called NA, nan, none, null or -1. Returns a row a file, with the
+    line of the CSV file as index.
     Raises a ValueError, which names the line, where it is none.
     """
     rows, line = {}, 0
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        head = re.match(r'(\s*\n)?("?sep=.*\n)?', text, re.IGNORECASE)[0]
-        text, skipped = text.removeprefix(head), head.count("\n")
         separator = max(",;\t", key=text.partition("\n")[0].count)
         form = {"delimiter": separator, "strict": True, "skipinitialspace": True, "restval": ""}
         reader = csv.DictReader(io.StringIO(text, newline=""), **form)
@@ -38,12 +35,11 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
         wanted = [name for name in ("file", *columns) if name in names]
         if not {"file", "label"} <= {*wanted} or any(names.count(name) > 1 for name in wanted):
             raise ValueError(f"it needs columns file and label, each once: {', '.join(names)}")
-        line = skipped + 1
+        line = 1
         for row in reader:
             if any(row.get(None, ())):
-                number = skipped + reader.line_num
-                raise ValueError(f"line {number} has more cells than the first row")
-            line = skipped + reader.line_num
+                raise ValueError(f"line {reader.line_num} has more cells than the first row")
+            line = reader.line_num
             rows[line] = {name: row[name].strip() for name in wanted}
     except (ValueError, csv.Error) as error:
         place = f", behind line {line}" if line else ""
@@ -105,10 +101,8 @@ def _spell(path: Path, values: pd.Series, kind: str, known: dict[str, str]) -> p
 def _refuse(path: Path, unknown: pd.Series, kind: str, known) -> None:
     lines = []
     for line, name in unknown.head(3).items():
-        folder, base = os.path.split(name)
         # To compare a name with those of a million files takes a minute.
-        near = [one for one in known if one.startswith(f"{folder}/") or one.endswith(f"/{base}")]
-        near = difflib.get_close_matches(name, (near or list(known))[:50_000], 3, 0)
+        near = difflib.get_close_matches(name, list(known)[:50_000], 3, 0)
         lines.append(f"line {line}: {name!r} is no {kind}; the nearest: {', '.join(near)}.")
     if lines:
         count = f"Such lines: {len(unknown):,}. Correct or delete them."

@@ -36,7 +36,7 @@ def prepare(folder: Path, files, image_sizes, scratch: Path, address=None) -> pd
     OSError where the pixels would find no room, or could not be written.
     """
     files, told = list(files), {}
-    how = {"address": address, "threads": count_cores(), "killers": scratch / "killers.txt"}
+    how = {"address": address, "threads": count_cores()}
     progress = show_progress(total=len(files), desc="decoding pictures", unit="picture")
     with lock_preparing(scratch), progress:
         stores = open_stores(scratch, image_sizes)

@@ -116,8 +116,6 @@ def read_split(ws) -> pd.DataFrame:
 def read_groups(ws, files) -> np.ndarray:
     """Number the groups of some files of the split: int (n,), equal for what belongs together."""
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep")).set_index("file")
-    if "group" not in pictures:
-        raise ValueError("pictures.csv is of an earlier version: run 01_data_prep again.")
     return pd.factorize(pictures.group.reindex(files))[0]
 
 

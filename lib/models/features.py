@@ -54,10 +54,9 @@ def cached_features(extractor, images: Selection, ws, fused=None) -> Selection:
                 fused = _save(extractor, store)
             left = replace(images, digests=np.array(missing), make=make)
             blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
-            how = {"address": ws.cluster, "on_gpu": True, "killers": ws.scratch / "killers.txt"}
             shared = store, fused or fuse_normalisations(extractor)
             with show_progress(total=len(left), desc="features", unit="picture") as progress:
-                for block, *_ in run_blocks(compute_block, blocks, *shared, **how):
+                for block, *_ in run_blocks(compute_block, blocks, *shared, address=ws.cluster):
                     progress.update(len(block))
             store.refresh()
     return Selection(store, images.digests)

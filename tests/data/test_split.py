@@ -205,6 +205,3 @@ def test_groups_of_files_are_read_as_01_wrote_them(prepared):
     )
     groups = split.read_groups(prepared, pictures.file[:6])
     assert list(groups) == [0, 0, 1, 1, 2, 2]
-    prepared.save_table(pictures.drop(columns="group"), "pictures.csv")
-    with pytest.raises(ValueError, match="pictures.csv is of an earlier version: run 01"):
-        split.read_groups(prepared, files)

@@ -9,9 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from lib.data import copies_on_drive
 from lib.data import store as stores
-from lib.data.store import SHARDS, Selection, Store, open_store
+from lib.data.store import SHARDS, Selection, Store
 
 SHAPE = (16, 16, 3)
 
@@ -206,32 +205,6 @@ def test_rows_without_a_shape_are_kept_too(tmp_path):
     Store(tmp_path, facts.dtype).put({first: facts[0], second: facts[1]})
     store = Store(tmp_path, facts.dtype)
     assert (store[[second, first]] == facts[::-1]).all() and store[[]].shape == (0,)
-
-
-def test_stores_of_earlier_versions_are_removed_in_one_line_and_no_others(tmp_path, capsys):
-    old = ["loader_1/facts.rows", "pixels_160.u8", "pixels_160.csv", "features_12ab.f32"]
-    old += [
-        f"loader_{stores.LOADER_VERSION}/pixels_160.{end}" for end in ("rows", "index", "shards")
-    ]
-    mine = ["kernel.log", "pictures/x.jpg", f"loader_{stores.LOADER_VERSION}/preparing.lock"]
-    for name in (*old, *mine):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    store = open_store(tmp_path, "pixels_160", np.uint8, SHAPE)
-    store.put({digest: make_row(digest) for digest in make_digests([1])})
-    copies_on_drive.remove_older_stores(tmp_path)
-    assert not any((tmp_path / name).exists() for name in old)
-    assert all((tmp_path / name).exists() for name in mine)
-    assert capsys.readouterr().out.count("\n") == 1 and len(read_back(store.folder, [1])) == 1
-    for name in ("being_read_x/y.part.shard", f"{store.folder}/z.part.shard"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    copies_on_drive.remove_older_stores(tmp_path)
-    assert not capsys.readouterr().out and (store.folder / "z.part.shard").exists()
-    for path in (tmp_path / "being_read_x", store.folder / "z.part.shard"):
-        os.utime(path, (0, 0))
-    copies_on_drive.remove_older_stores(tmp_path)
-    assert not (tmp_path / "being_read_x").exists() and len(list(store.folder.iterdir())) == 1
 
 
 def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
