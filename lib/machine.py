@@ -15,7 +15,7 @@ from pathlib import Path
 
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 def describe_environment() -> str:
