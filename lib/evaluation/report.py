@@ -88,6 +88,9 @@ def _find_facts(ws, answers) -> dict:
         audit = audit.merge(read_table(path), "right")
     # Of an earlier split it says nothing.
     findings = audit.finding[audit.file.isin(read_split(ws).file)].fillna("")
+    # What random features doubt is no one's next step.
+    if set(answers.models.weights) - {"from scratch"} == {"untrained"}:
+        findings = findings[:0]
     return {
         "demo": ws.is_demo,
         "suspects": len(answers.trained.list_suspects()),

@@ -263,6 +263,9 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
     prepared.save_table(audit, "contest.csv")
     found = report._find_facts(prepared, answers.select([False, True]))
     assert found == {"demo": False, "suspects": 4, "doubtful": 1, "contest": True, "runs": 1}
+    for weights, doubtful in (("untrained", 0), ("imagenet", 1)):
+        known = gather([*rows, ("net", weights)], y_true, [wrong] * 3, None, "ab")
+        assert report._find_facts(prepared, known)["doubtful"] == doubtful
     prepared.save_table(audit[["file"]], "label_audit.csv")
     assert report._find_facts(prepared, answers)["doubtful"] == 0
 
