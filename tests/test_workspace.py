@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from unittest import mock
 
 import pytest
 
 from lib import storage, workspace
 from lib.data import sources
+from lib.data.demo import draw_dataset
 
 ROOT = workspace.REPOSITORY
 
@@ -137,10 +139,11 @@ def test_a_person_who_refuses_to_mount_drive_is_asked_once_and_gets_the_demo(
 
 def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(monkeypatch, tmp_path, ws):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(sources, "draw_dataset", partial(draw_dataset, per_class=2, test_count=5))
     demo = replace(ws, train=tmp_path / "demo/pictures/train", test=tmp_path / "demo/pictures/test")
     assert demo.is_demo and not demo.test.exists()
     folder = sources.open_folder(demo, "test")
-    assert folder == demo.test and len(list(folder.glob("*.jpg"))) == 30 and demo.train.exists()
+    assert folder == demo.test and len(list(folder.glob("*.jpg"))) == 5 and demo.train.exists()
 
 
 def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):
