@@ -20,6 +20,7 @@ def write_address(repository: str, root: Path = ROOT) -> None:
     Raises:
         ValueError: `repository` is not of the form owner/name.
     """
+    repository = repository.removesuffix(".git")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"{repository!r} is not owner/name. Write: make colab REPO=owner/name")
     for path in root.glob("notebooks/*.ipynb"):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import logging
-import os
 import pickle
 
 from lib.machine import count_cores, describe_project
@@ -71,8 +70,9 @@ def _wait(future, block):
     try:
         return future.result()
     except distributed.KilledWorker:
-        names = ", ".join(getattr(block, "digests", block))
-        raise RuntimeError(f"Workers die, or lack memory, with these pictures: {names}")
+        names = list(getattr(block, "digests", block))
+        named = f"{', '.join(names[:3])} …, {len(names)} in all"
+        raise RuntimeError(f"Workers die, or lack memory, with these pictures: {named}")
     except (concurrent.futures.CancelledError, distributed.comm.CommClosedError):
         raise ClusterError("The scheduler is gone: start it, then run the same again.")
 
@@ -107,8 +107,6 @@ def _find_scheduler(address: str):
     from distributed import LocalCluster
 
     count = int(address.removeprefix("local:"))
-    # Else the process that comes first takes all of a GPU's memory.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     # A worker that starts again would find the folder of a notebook that has ended.
     env = {BEING_READ: "", "TF_NUM_INTRAOP_THREADS": str(max(1, count_cores() // count))}
     here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
@@ -117,4 +115,4 @@ def _find_scheduler(address: str):
     # Three deaths end a block's tries; few others wait where it runs, which are blamed too.
     allowed = {"allowed-failures": 2, "worker-saturation": 1.0}
     with dask.config.set({f"distributed.scheduler.{key}": value for key, value in allowed.items()}):
-        return LocalCluster(count, **here)
+        return LocalCluster(n_workers=count, **here)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Else the process that comes first takes all of a GPU's memory.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
 
 

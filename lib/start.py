@@ -3,11 +3,12 @@
 import json
 import shlex
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lib import storage, workspace
+from lib import chain, storage, workspace
 from lib.data import sources
 
 ON_DRIVE = "image_classifiers"  # the folder of results in My Drive
@@ -23,51 +24,82 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
         beyond: whether 05 to 07 run, too.
         options: further ones, as on the command line.
 
-    A FileNotFoundError or ValueError where pictures or results can't be had.
+    A FileNotFoundError or ValueError where one of them can't be used; nothing is written then.
     """
-    folder, home = workspace.REPOSITORY / "results", workspace.REPOSITORY
-    if results == "on Drive":
-        folder = _open_drive() / ON_DRIVE
-    elif results != "here":
-        folder = Path(results).expanduser().resolve()
-        home = folder.parent
-    paths = find_pictures(pictures.strip())
+    try:
+        further = shlex.split(options)
+        chain.parse_arguments(further)
+    except (ValueError, SystemExit) as error:
+        raise ValueError(f"OPTIONS: {options!r} are no options of the chain.") from error
+    results = results.strip().strip("\"'")
+    usual = {"here": workspace.REPOSITORY / "results", "on drive": _drive() / ON_DRIVE}
+    folder = usual.get(results.lower(), Path(results).expanduser().resolve())
+    if storage.is_on_drive(folder):
+        _open_drive()
+    paths = find_pictures(pictures)
     if paths != "demo" and not paths.endswith(".json"):
-        paths = str(_write_paths(paths, folder, home / "scratch"))
+        paths = str(_write_paths(paths, folder))
     # Demo and paths files have a folder of their own.
-    elsewhere = ["--results", str(folder)] if results != "here" else []
-    return ["--paths", paths, *elsewhere, *["--beyond"] * beyond, *shlex.split(options)]
+    elsewhere = [] if folder == usual["here"] else ["--results", str(folder)]
+    return ["--paths", paths, *elsewhere, *["--beyond"] * beyond, *further]
 
 
 def find_pictures(pictures: str) -> str:
-    """Return where pictures are: "demo", `kaggle:…`, or a path here or, where Drive is asked for, there."""
-    if pictures == "upload":
-        if "google.colab" not in sys.modules:
-            raise ValueError('"upload" works in Colab; elsewhere give the path of a folder.')
-        from google.colab import files
+    """Return where pictures are: "demo", `kaggle:…`, or a path here or, where Drive is asked for, there.
 
-        pictures = next(iter(files.upload()), "")
-    if not pictures or pictures.startswith(workspace.KAGGLE):
-        return pictures or "demo"
-    if not (path := Path(pictures).expanduser()).exists() and "google.colab" in sys.modules:
+    A FileNotFoundError or ValueError where they are nowhere.
+    """
+    pictures = pictures.strip().strip("\"'")
+    if pictures.lower() == "upload":
+        pictures = _upload()
+    if pictures.lower() in ("", "demo"):
+        return "demo"
+    if pictures.startswith(workspace.KAGGLE):
+        return pictures
+    path = Path(pictures).expanduser()
+    if not path.exists() and "google.colab" in sys.modules and "://" not in pictures:
         path = _open_drive() / pictures
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: write the path of a folder or file.")
     return str(path.resolve())
+
+
+def _upload() -> str:
+    if "google.colab" not in sys.modules:
+        raise ValueError('"upload" works in Colab; elsewhere write a path.')
+    from google.colab import files
+
+    uploaded = list(files.upload())
+    if len(uploaded) != 1:
+        raise ValueError(f"{len(uploaded)} files were uploaded: choose one, for a set a ZIP file.")
+    return uploaded[0]
+
+
+def _drive() -> Path:
+    return storage.DRIVE / "MyDrive"
 
 
 def _open_drive() -> Path:
     storage.mount_drive()
-    if not (drive := storage.DRIVE / "MyDrive").exists():
+    if not _drive().exists():
         raise FileNotFoundError('Google Drive is not mounted here: say "here", or name a folder.')
-    return drive
+    return _drive()
 
 
-def _write_paths(pictures: str, results: Path, scratch: Path) -> Path:
+def _write_paths(pictures: str, results: Path) -> Path:
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
-    paths = {"train": pictures, "results": str(results), "scratch": str(scratch)}
-    results.mkdir(parents=True, exist_ok=True)
-    file = results / "drive_paths.json"
-    file.write_text(json.dumps(paths), encoding="utf-8")
-    ws = workspace.open(file)
+    file, scratch = results / "drive_paths.json", str(workspace.REPOSITORY / "scratch")
+    paths = {"train": pictures, "results": str(results), "scratch": scratch}
+    earlier = pictures
+    with suppress(OSError, ValueError, KeyError):
+        earlier = json.loads(file.read_text(encoding="utf-8"))["train"]
+    if earlier != pictures:
+        raise ValueError(f"RESULTS: {results} has results of {earlier}: name another folder.")
+    # Checked before anything is written there.
+    with tempfile.TemporaryDirectory() as place:
+        trial = Path(place, "drive_paths.json")
+        trial.write_text(json.dumps(paths), encoding="utf-8")
+        ws = workspace.open(trial)
     both = replace(ws, test=ws.train)
     with suppress(ValueError):
         if sources.open_folder(both, "test") != sources.open_folder(both, "train"):

@@ -144,6 +144,7 @@ def test_executed_notebooks_have_nothing_red_and_bars_of_one_line(run):
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", ()):
                 assert output.get("name") != "stderr", (path.name, output.text)
+                assert "WARNING:" not in output.get("text", ""), (path.name, output.text)
                 lines = output.get("text", "").splitlines()
                 assert sum("|██" in line for line in lines) <= 2, (path.name, lines)
 

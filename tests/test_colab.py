@@ -327,7 +327,8 @@ def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(ses
     status, text = session.run_notebook("00_start_here", form)
     assert status == 0, text[-3000:]
     results = session.drive / "MyDrive/image_classifiers"
-    assert "09_random_images       … done in" in text and "unmounted now" in text
+    assert "09_random_images       … done in" in text
+    session.begin()
     assert (results / "report.html").is_file() and len(pd.read_csv(results / "random_images.csv"))
     assert set(pd.read_csv(results / "random_images.csv").truth) <= {"Aves", "Fungi"}
     executed = nbformat.reads(text, as_version=4).cells
@@ -349,15 +350,35 @@ def test_drive_is_asked_for_only_where_something_lies_there(tmp_path, monkeypatc
     assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"] and not asked
     assert workspace.open(arguments[1]).train == tmp_path / "pictures"
     assert workspace.open(arguments[1]).test is None, "it holds classes, and no part for testing"
-    for form in (("mine.zip", "here"), ("", "on Drive")):
+    on_drive = str(tmp_path / "drive/MyDrive/mine")
+    for form in (("mine.zip", "here"), ("", "On drive"), ("", on_drive)):
         with pytest.raises(FileNotFoundError, match="not mounted"):
             start.read_form(*form, False, "")
-    assert len(asked) == 2
-    monkeypatch.delitem(sys.modules, "google.colab")
-    with pytest.raises(FileNotFoundError, match="mine.zip does not exist"):
-        start.read_form("mine.zip", results, False, "")
-    with pytest.raises(ValueError, match="works in Colab"):
-        start.read_form("upload", "here", False, "")
+    assert len(asked) == 3 and not (tmp_path / "drive").exists()
+
+
+def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
+    tmp_path, read_all, draw_classes
+):
+    draw_classes(tmp_path / "pictures", 5)
+    draw_classes(tmp_path / "others", 5)
+    pictures, results = str(tmp_path / "pictures"), str(tmp_path / "results")
+    assert start.read_form(" Demo ", "Here", False, "") == ["--paths", "demo"]
+    start.read_form(f'"{pictures}"', results, False, "")
+    before = read_all(tmp_path)
+    for form, words in (
+        (("mine.zip", results), "mine.zip does not exist"),
+        (("https://example.org/a.zip", results), "does not exist"),
+        (("upload", "here"), "works in Colab"),
+        ((pictures, f"{pictures}/results"), 'inside "train"'),
+        ((str(tmp_path / "others"), results), "has results of .*pictures: name another"),
+    ):
+        with pytest.raises((FileNotFoundError, ValueError), match=words):
+            start.read_form(*form, False, "")
+    for options in ("--wat 3", '-p EPOCHS "5'):
+        with pytest.raises(ValueError, match="OPTIONS: .* no options of the chain"):
+            start.read_form(pictures, results, False, options)
+    assert read_all(tmp_path) == before
 
 
 def test_each_notebook_works_on_a_machine_of_its_own_where_drive_is_mounted(session):

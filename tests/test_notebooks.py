@@ -24,7 +24,7 @@ models.temperature models.linear models.contest models.finetuning models.litert 
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
 evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
 evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card
-evaluation.report start predict runner chain""".split()
+evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",

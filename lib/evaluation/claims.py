@@ -126,7 +126,7 @@ def describe_gap(history: pd.DataFrame) -> str:
     trend = "shows no trend"
     tau, p_value = kendalltau(tail.epoch, tail.val_loss)
     if p_value < LEVEL:
-        trend = f"was {'falling' if tau < 0 else 'rising'} ({write_p(p_value)}, Mann–Kendall)"
+        trend = f"was {'falling' if tau < 0 else 'rising'} ({write_p(p_value)})"
     return f"{text}. Over the last {len(tail)} epochs it {trend}."
 
 

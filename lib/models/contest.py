@@ -158,7 +158,7 @@ def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, paramet
     return {
         "notebook": "05_backbones",
         "characteristics": f"frozen {won.candidate}, pooling, a linear head",
-        "purpose": "the network that suits these pictures, chosen within the training part",
+        "purpose": "the network that suits these pictures, chosen by the training pictures alone",
         "weights": won.weights,
         "image_size": int(won.image_size),
         "seed": parameters["SEED"],

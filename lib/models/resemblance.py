@@ -31,13 +31,19 @@ def measure_distances(features, known) -> np.ndarray:
 
 
 def keep_features(ws, model, metadata: dict) -> None:
-    """Write models/<name>.npz: features of training pictures, and distances of validation pictures."""
+    """Write models/<name>.npz: features of training pictures, and distances of validation pictures.
+
+    A ValueError where not all of them are finite numbers.
+    """
     parts = dict(list(read_split(ws).groupby("part")))
     training = parts["train"].sample(min(len(parts["train"]), MOST), random_state=0).file
     files, features = parts["validation"].file, []
     for chosen in (training, files):
         images = open_pixels(ws, chosen, metadata["image_size"])
         features.append(cached_features(find_parts(model)[0], images, ws)[:])
+    if not all(np.isfinite(part).all() for part in features):
+        says = "has features that are not finite: train it with PRECISION float32"
+        raise ValueError(f"{metadata['name']} {says}.")
     known = normalize(features[0]).astype(np.float16)
     kept = {"features": known, "distances": measure_distances(features[1], known)}
     with whole_file(ws.file("models", f"{metadata['name']}.npz")) as part:

@@ -43,10 +43,7 @@ def judged(ws, transfer, draw_classes, prepare_set):
         path = ws.file("models", f"{name}.keras")
         configs.write_model(model, path)
         metadata = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
-        ws.save_json(
-            metadata | {"file_hash": saved.hash_file(path, metadata["class_names"])},
-            f"models/{name}.json",
-        )
+        ws.save_json(metadata | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
     resemblance.keep_features(ws, transfer[1], saved.read_metadata(ws, "small_transfer"))
     # As if the validation part were larger.
     path = ws.results / "models/small_transfer.npz"
@@ -232,3 +229,11 @@ def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, t
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
     assert not path.exists()
+
+
+def test_features_that_are_not_finite_are_not_kept(judged, transfer, monkeypatch):
+    measured = cached_features(transfer[0], pixels.open_pixels(judged, ["red/000.png"], 32), judged)
+    monkeypatch.setattr(resemblance, "cached_features", lambda *_: measured[:] + np.inf)
+    metadata = saved.read_metadata(judged, "small_transfer")
+    with pytest.raises(ValueError, match="small_transfer has features .* PRECISION float32"):
+        resemblance.keep_features(judged, transfer[1], metadata)
