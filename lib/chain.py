@@ -5,10 +5,8 @@ What an earlier run has finished is taken: after an interruption, run the same a
 
 import argparse
 import contextlib
-import multiprocessing
 import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,9 +62,10 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
             os.environ[workspace.SCHEDULER] = cluster.connect(ws.cluster).scheduler.address
         check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
-    page = ws.results / "report.html"
-    if page.exists() and set(names) & {"08_evaluation", "09_random_images"}:
-        print(f"report: {page}")
+    pages = {"08_evaluation": "report", "09_random_images": "report", "10_hand_over": "model"}
+    for page in dict.fromkeys(pages[name] for name in names if name in pages):
+        if (path := ws.results / f"{page}.html").exists():
+            print(f"{page}: {path}")
 
 
 def check_backbone(ws, names: list[str], values: dict) -> None:
@@ -76,16 +75,9 @@ def check_backbone(ws, names: list[str], values: dict) -> None:
     if name not in names[1:] or ws.is_demo and not {*BACKBONE_PARAMETERS} & {*values[name]}:
         return
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
-    # What Keras takes is given back with its process.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        process.submit(load_and_drop, *(chosen[key] for key in BACKBONE_PARAMETERS), ws).result()
-
-
-def load_and_drop(*arguments) -> None:
-    """Load a backbone, and return nothing."""
     from lib.models.backbones import load_backbone
 
-    load_backbone(*arguments)
+    load_backbone(*(chosen[key] for key in BACKBONE_PARAMETERS), ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -1,6 +1,8 @@
 """What the tests share: small drawn pictures, and a workspace of them as 01_data_prep leaves it."""
 
 import os
+import shutil
+import subprocess
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,6 +18,7 @@ from lib.data.table import add_facts, find_used, save_views
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
 COLOURS = {"007": (40, 60, 220), "NA": (40, 190, 60), "red": (220, 50, 40)}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +101,24 @@ def read_all():
 def no_picture_is_read(monkeypatch):
     """Fail where a picture is read."""
     monkeypatch.setattr(pictures, "load", lambda *_: pytest.fail("read a picture"))
+
+
+def find_browser():
+    for path in filter(None, map(shutil.which, BROWSERS)):
+        # Ubuntu's chromium-browser can be a stub that only tells what to install.
+        if subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+            return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, in which pages are opened as a person does it."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium is installed; .ci/run installs one")
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield running
+        running.close()

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import test_review
 
 from lib import chain, workspace
 from lib.models.classify import load_classifier
@@ -118,7 +119,8 @@ def test_tables_of_the_audit_have_their_columns_and_carry_earlier_corrections(ru
     groups = read_table(run.results / "groups.csv")
     assert list(groups.columns) == ["file", "label", "group"]
     assert groups[["file", "label"]].equals(split[["file", "label"]])
-    template = read_table(run.results / "corrections_template.csv").set_index("file")
-    assert list(template.columns) == ["label", "suggested", "self_confidence"]
-    assert template.index.is_unique
-    assert template.label["red/003.png"] == "" and template.label["NA/004.png"] == "red"
+    content = test_review.read_content(run)[1]
+    assert content["earlier"] == [["red/003.png", ""], ["NA/004.png", "red"]]
+    decided = {"red/003.png", "NA/004.png"}
+    shown = [one["file"] for one in content["pictures"][: len(content["cases"])]]
+    assert {*shown} <= {*audited.file[audited.finding != ""]} - decided

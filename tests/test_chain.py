@@ -1,7 +1,6 @@
 import json
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -69,7 +68,7 @@ def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
     names = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
     report.html drive_paths.json figures/accuracy.svg figures/learning_curves.svg
     figures/recall_by_class.svg figures/random_images.svg figures/class_balance.svg
-    figures/augmentation.svg answer_sets.csv""".split()
+    figures/augmentation.svg answer_sets.csv model.html""".split()
     for model in MODELS:
         names += [f"models/{model}.keras", f"models/{model}.json", f"history/{model}.csv"]
         names += [f"predictions/{model}.csv", f"figures/confusion_{model}.svg"]
@@ -262,12 +261,6 @@ def test_results_among_the_pictures_are_an_error_and_write_nothing(run, read_all
     assert 'inside "train"' in capsys.readouterr().err and read_all(run.ws.train) == run.before
 
 
-@pytest.fixture
-def looked_at_here(monkeypatch):
-    """The backbone is loaded in this process, which has Keras: the error is the same, and sooner."""
-    monkeypatch.setattr(chain, "ProcessPoolExecutor", lambda count, _: ThreadPoolExecutor(count))
-
-
 def test_abbreviated_options_are_no_options(capsys):
     for arguments in (["--seed", "3"], ["--res", "r"]):
         with pytest.raises(SystemExit):
@@ -288,7 +281,7 @@ def test_help_ends_with_three_typical_commands_that_it_would_take(parse, capsys)
         parser(command.split())
 
 
-def test_missing_file_of_weights_is_an_error_before_the_first_notebook(run, capsys, looked_at_here):
+def test_missing_file_of_weights_is_an_error_before_the_first_notebook(run, capsys):
     results = run.ws.results.with_name("none")
     arguments = [*run.arguments[:2], "--results", str(results), "-p", "WEIGHTS", "nowhere.h5"]
     assert chain.main(arguments) == 1
@@ -297,7 +290,7 @@ def test_missing_file_of_weights_is_an_error_before_the_first_notebook(run, caps
     assert not list(results.glob("notebooks/*.ipynb"))
 
 
-def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys, looked_at_here):
+def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys):
     results = run.ws.results.with_name("none")
     arguments = [*run.arguments[:2], "--results", str(results), "-p", "BACKBONE", "ResNet5"]
     assert chain.main(arguments) == 1
@@ -306,9 +299,7 @@ def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys, looke
     assert "Traceback" not in message and not list(results.glob("notebooks/*.ipynb"))
 
 
-def test_option_without_imagenet_weights_is_told_before_the_first_notebook(
-    run, capsys, looked_at_here
-):
+def test_option_without_imagenet_weights_is_told_before_the_first_notebook(run, capsys):
     results = run.ws.results.with_name("none")
     arguments = [*run.arguments[:2], "--results", str(results), "-p", "BACKBONE", "MobileNet"]
     assert chain.main([*arguments, "-p", "BACKBONE_OPTIONS", "{alpha: 0.3}"]) == 1

@@ -23,8 +23,8 @@ models.own_code models.pooling models.configs models.saved models.checkpoints mo
 models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
 evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
-evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card
-evaluation.report predict runner chain start""".split()
+evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card evaluation.page
+evaluation.review evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",
@@ -67,7 +67,7 @@ def find_parameters(name):
 
 def test_there_are_the_known_notebooks_and_the_known_rooms():
     topics = """start_here data_prep baseline_cnn augmented_cnn resnet50_transfer backbones fine_tuning label_audit
-    evaluation random_images""".split()
+    evaluation random_images hand_over""".split()
     assert list(NOTEBOOKS) == [f"{number:02d}_{name}" for number, name in enumerate(topics)]
     paths = [p.relative_to(ROOT / "lib").with_suffix("") for p in (ROOT / "lib").rglob("*.py")]
     found = {".".join(path.parts) for path in paths if path.name != "__init__"}

@@ -1,12 +1,9 @@
 """Labels to check, and which pictures to label next."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from lib.data.label_files import match_files
 from lib.evaluation.neighbours import MOST_DISTANCE, NEAREST
 
 # A less probable label is doubtful; what lies farther away than so many labelled ones is junk.
@@ -31,20 +28,6 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     usual = table.self_confidence.groupby(y_true).mean().reindex(suggested).to_numpy()
     is_probable = (suggested != y_true) & (y_prob.max(axis=1) >= usual)
     return table.assign(is_doubtful=(own < DOUBTFUL) & is_probable)
-
-
-def carry_corrections(template, earlier, files, folder: Path) -> pd.DataFrame:
-    """Add the rows of an earlier corrections file to a new one: without them they would be undone.
-
-    The DataFrame `template` has file, label and more, a row a picture to look at now; `earlier` file
-    and label, as people wrote them; `files` are all that a name may mean, relative to `folder`.
-    """
-    names = earlier.file.map(match_files(earlier.file, files, folder)).fillna(earlier.file)
-    given = earlier.assign(file=names).drop_duplicates("file").set_index("file").label
-    table = template.astype(object).set_index("file")
-    table = table.reindex(table.index.union(given.index, sort=False))
-    table.update(given)
-    return table.fillna("").reset_index()
 
 
 def choose_next(rows, y_prob, labelled, away, count: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
 from lib.evaluation import claims, verdict
+from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
 
@@ -86,8 +87,9 @@ def _find_facts(ws, answers) -> dict:
     audit = pd.DataFrame(columns=["file", "finding"])
     if (path := ws.results / "label_audit.csv").exists():
         audit = audit.merge(read_table(path), "right")
-    # Of an earlier split it says nothing.
-    findings = audit.finding[audit.file.isin(read_split(ws).file)].fillna("")
+    # Of an earlier split it says nothing, nor of what a person has decided.
+    is_open = audit.file.isin({*read_split(ws).file} - {*read_earlier(ws, audit.file)})
+    findings = audit.finding[is_open].fillna("")
     # What random features doubt is no one's next step.
     if set(answers.models.weights) - {"from scratch"} == {"untrained"}:
         findings = findings[:0]

@@ -1,5 +1,6 @@
 """Models for phones, browsers and small computers: LiteRT files."""
 
+import textwrap
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
+from lib.machine import count_cores
 from lib.storage import whole_file
 
 
@@ -40,25 +42,23 @@ def open_litert(path: Path) -> SimpleNamespace:
     with warnings.catch_warnings():
         # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
         warnings.simplefilter("ignore", UserWarning)
-        ask = tf.lite.Interpreter(str(path)).get_signature_runner()
+        interpreter = tf.lite.Interpreter(str(path), num_threads=count_cores())
+    ask, (taken,) = interpreter.get_signature_runner(), interpreter.get_input_details()
 
     def predict_on_batch(images):
         return np.vstack([ask(images=image[np.newaxis])["output_0"] for image in images])
 
-    return SimpleNamespace(name=path.name, predict_on_batch=predict_on_batch)
+    shape = (None, *map(int, taken["shape"][1:]))
+    return SimpleNamespace(name=path.name, predict_on_batch=predict_on_batch, input_shape=shape)
 
 
-def describe_export(model, path: Path, images, y_prob) -> str:
-    """Export a model and say on how many pictures the file answers otherwise, or why there is none.
-
-    Args:
-        images: uint8 (n, size, size, 3). y_prob: float (n, classes), the model's answers to them.
-    """
+def try_export(model, path: Path) -> str:
+    """Write a model as `export_litert` does; return "", or why there is no file."""
     try:
         export_litert(model, path)
-        other = open_litert(path).predict_on_batch(images).argmax(axis=1) != y_prob.argmax(axis=1)
+        return ""
     # A converter refuses a network in many ways, and nobody loses a result by that.
     except Exception as error:
         path.unlink(missing_ok=True)
-        return f"{path.name} can't be made: {error}"
-    return f"{path.name} gives another answer to {other.sum()} of {len(other)} pictures"
+        # It may tell the whole network.
+        return f"{path.name} can't be made: {textwrap.shorten(str(error), 250)}"

@@ -60,6 +60,6 @@ def open_features(model, metadata: dict, path: Path) -> dict[str, np.ndarray]:
     except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
         kept = {}
     if kept.get("model") != metadata["file_hash"]:
-        remedy = "run 08_evaluation with MODEL naming this model, or copy the file"
+        remedy = "run 10_hand_over with MODEL naming this model, or copy the file"
         raise ValueError(f"{path} is missing, damaged or of another model: {remedy}.")
     return kept

@@ -1,7 +1,4 @@
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 from planted import draw_features, measure_ranking, plant_labels
 
@@ -68,21 +65,6 @@ def test_a_rule_for_suggestions_marks_fewer_right_labels(apart, num_classes):
         for row, is_marked in enumerate((table.is_doubtful, improbable)):
             marked[row] += is_marked[is_planted].sum(), is_marked[~is_planted].sum()
     assert marked[0, 0] >= 0.7 * marked[1, 0] and marked[0, 1] <= 0.7 * marked[1, 1]
-
-
-def test_earlier_corrections_are_carried_along_and_stand_once():
-    template = pd.DataFrame({"file": ["a/1.png", "b/2.png"], "label": ["a", "b"]})
-    template = template.assign(suggested=["b", "a"], self_confidence=[0.1, 0.2])
-    rows = [("./b/2.png", "a"), ("b\\2.png", "a"), ("a/5.png", ""), ("b\\3.png", "a")]
-    earlier = pd.DataFrame(rows, columns=["file", "label"])
-    files = ["a/1.png", "b/2.png", "b/3.png", "a/5.png", "b/5.png"]
-    carried = audit.carry_corrections(template, earlier, files, Path("train"))
-    assert carried.to_numpy().tolist() == [
-        ["a/1.png", "a", "b", 0.1],
-        ["b/2.png", "a", "a", 0.2],
-        ["a/5.png", "", "", ""],
-        ["b/3.png", "a", "", ""],
-    ]
 
 
 def draw_pool(seed):

@@ -1,10 +1,9 @@
-"""08 on hostile names and untrained models, and the report that a real browser shows of it."""
+"""08 and 10 on hostile names and untrained models, and the report that a real browser shows of it."""
 
 import html
 import json
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,14 +27,6 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]
 FILE = 'a,"b\n$\\frac.jpg'
 EMPTY = ("meta", "img", "br", "hr", "col", "wbr")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-def find_browser():
-    for path in filter(None, map(shutil.which, BROWSERS)):
-        # Ubuntu's chromium-browser can be a stub that only tells what to install.
-        if subprocess.run([path, "--version"], capture_output=True).returncode == 0:
-            return path
 
 
 def save_model(ws, name, weights):
@@ -80,12 +71,13 @@ def judged(tmp_path_factory, prepare_set):
     save_model(ws, "one_class", [[-9, 9], [-9, 9], [-9, 9]])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-        papermill.execute_notebook(
-            runner.NOTEBOOKS / "08_evaluation.ipynb",
-            ws.file("notebooks", "08_evaluation.ipynb"),
-            kernel_name="python3",
-            progress_bar=False,
-        )
+        for name in ("08_evaluation", "10_hand_over"):
+            papermill.execute_notebook(
+                runner.NOTEBOOKS / f"{name}.ipynb",
+                ws.file("notebooks", f"{name}.ipynb"),
+                kernel_name="python3",
+                progress_bar=False,
+            )
     pictures = pd.DataFrame({"file": [FILE], "truth": [HOSTILE], "wrong": ["\N{SNOWMAN}"]})
     pictures[["one_class", "wrong probability", "one_class probability"]] = HOSTILE, 0.914, 1.0
     report.add_pictures(ws, pictures, ["wrong", "one_class"], "the <test> folder")
@@ -266,6 +258,10 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
     for weights, doubtful in (("untrained", 0), ("imagenet", 1)):
         known = gather([*rows, ("net", weights)], y_true, [wrong] * 3, None, "ab")
         assert report._find_facts(prepared, known)["doubtful"] == doubtful
+    decided = prepared.train.parent / "decided.csv"
+    decided.write_text(f"file,label\n{files[0]},\n")
+    known = replace(prepared, corrections=decided)
+    assert report._find_facts(known, answers)["doubtful"] == 0, "a person has decided"
     prepared.save_table(audit[["file"]], "label_audit.csv")
     assert report._find_facts(prepared, answers)["doubtful"] == 0
 
@@ -323,19 +319,6 @@ def test_text_can_be_read_in_both_colour_schemes():
         for ground in ("page", "soft"):
             assert measure_contrast(scheme["text"], scheme[ground]) > 7
             assert measure_contrast(scheme["link"], scheme[ground]) > 4.5
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = find_browser()
-    if path is None:
-        pytest.skip("no Chromium is installed; .ci/run installs one")
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield running
-        running.close()
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])

@@ -39,6 +39,19 @@ def test_file_takes_exactly_one_picture_of_bytes_as_browsers_want_it(exported):
     assert taken["dtype"] is np.uint8
 
 
+def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path, monkeypatch):
+    pixels_in = keras.Input((12, 12, 3))
+    odd = keras.layers.Flatten()(keras.ops.erfinv(pixels_in / 300))
+    path = tmp_path / "odd.tflite"
+    path.write_bytes(b"of an earlier model")
+    reason = litert.try_export(keras.Model(pixels_in, odd), path)
+    assert reason.startswith("odd.tflite can't be made: ") and "Erfinv" in reason
+    assert len(reason) < 300 and "\n" not in reason
+    assert not path.exists() and not [*tmp_path.iterdir()]
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert "KERAS_BACKEND=tensorflow" in litert.try_export(build_model(), path)
+
+
 @pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
 def test_file_answers_like_the_model_and_holds_half_precision(exported):
     model, path = exported

@@ -1,0 +1,83 @@
+"""One page that holds a classifier: opened by a double click, it answers pictures, without a server."""
+
+import base64
+import gzip
+import hashlib
+import importlib.metadata
+import subprocess
+import tarfile
+from pathlib import Path
+
+from lib.evaluation.conformal import find_threshold
+from lib.evaluation.wording import open_template
+from lib.storage import whole_file
+
+# Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.
+VERSION = "2.5.3"
+SHA512 = "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
+BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a browser
+# The public network that LiteRT.js's own documentation names.
+CDN = "https://cdn.jsdelivr.net"
+LARGEST = 150e6  # bytes of a page
+
+
+def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool, lacks="") -> str:
+    """Write model.html of one model; return a line that says so, or why there is none.
+
+    Args:
+        ws: the workspace. metadata: the model's JSON, with its answer_sets.
+        score: what `metrics.evaluate` returns of it.
+        coverage: of the answer sets. flattered: whether the pictures of the score chose the model.
+        lacks: why the model has no LiteRT file; "" where it has one.
+    """
+    path, text = ws.file("model.html"), ""
+    if not lacks:
+        runtime, remark = fetch_runtime(ws.scratch / "downloads")
+        model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
+        shown = {"metadata": metadata, "score": score, "coverage": coverage, "flattered": flattered}
+        text = _render(_pack(model), runtime, **shown)
+    if len(text) > LARGEST:
+        lacks = f"it would have {len(text) / 1e6:.0f} MB, more than a browser likes"
+    if lacks:
+        path.unlink(missing_ok=True)
+        return f"model.html can't be made: {lacks}"
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return f"model.html: {len(text) / 1e6:.1f} MB; {remark or 'it needs no connection'}"
+
+
+def _render(model: str, runtime: dict, metadata: dict, coverage: float, **shown) -> str:
+    about = {key: metadata[key] for key in ("class_names", "image_size")}
+    about |= {"temperature": metadata.get("temperature", 1), "needs_connection": not runtime}
+    about["threshold"] = find_threshold(metadata["answer_sets"], coverage)
+    shown |= {"about": about, "metadata": metadata, "coverage": coverage, "model": model}
+    # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
+    licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
+    shown |= {"runtime": runtime, "version": VERSION, "cdn": CDN, "licence": licence}
+    return open_template("model.html.jinja").render(shown)
+
+
+def _pack(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
+
+
+def fetch_runtime(folder: Path) -> tuple[dict[str, str], str]:
+    """Fetch LiteRT.js once by npm, which Colab has.
+
+    Returns its parts, as the page takes them, and ""; or {} and why the page can't hold them.
+    """
+    archive = folder / f"litertjs-core-{VERSION}.tgz"
+    try:
+        if not archive.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+        if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != SHA512:
+            archive.unlink()
+            raise OSError(f"{archive} was not the package that is known")
+        with tarfile.open(archive) as files:
+            names = ("dist/index.js", f"wasm/{BUILD}.js", f"wasm/{BUILD}.wasm")
+            library, glue, binary = (files.extractfile(f"package/{k}").read() for k in names)
+    except (OSError, subprocess.SubprocessError) as error:
+        return {}, f"it needs a connection, since LiteRT.js could not be fetched by npm ({error})"
+    return {"library": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}, ""

@@ -1,0 +1,107 @@
+"""One HTML page on which a person decides about doubtful pictures; it makes the file of corrections."""
+
+import base64
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from lib.data import label_files, pictures, sources
+from lib.data.split import identify_set, read_split
+from lib.evaluation.wording import open_template, write_things
+from lib.machine import count_cores
+from lib.progress import show_progress
+from lib.storage import read_table, whole_file
+
+# 200 photographs and their neighbours are about 6 MB.
+MOST_CASES, LONG_SIDE, QUALITY = 200, 320, 75
+WORDS = {"label?": "label to check", "copy?": "possible copy", "outlier": "unlike its class"}
+SHOWN = ["suggested", "self_confidence", "probability", "finding", "reason"]
+
+
+def list_cases(audit: pd.DataFrame, decided=()) -> dict[str, str]:
+    """List the pictures to check, each once: doubtful labels, then copies, then outliers.
+
+    The least probable label comes first, the pair that stands in both parts, the most unlike. Of a pair
+    the training picture is the case. What is `decided` is not shown, nor what would be a copy of it.
+
+    `audit` is as `write_review` takes it, with part, and file as index. Returns file to its neighbour,
+    "" for none.
+    """
+    rows = audit[~audit.index.isin([*decided])]
+    doubtful, copies, strange = (rows[rows.finding.str.contains(w, regex=False)] for w in WORDS)
+    beside = doubtful.sort_values("rank").neighbour.to_dict()
+    copies = copies[~copies.neighbour.isin([*decided])]
+    alike = copies.part.to_numpy() == audit.part.reindex(copies.neighbour).to_numpy()
+    for file, other in copies.assign(alike=alike).sort_values(["alike", "part"]).neighbour.items():
+        if beside.get(other) != file:
+            beside.setdefault(file, other)
+    for file, other in strange.sort_values("spread", ascending=False).neighbour.items():
+        beside.setdefault(file, other)
+    return beside
+
+
+def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
+    """Write review.html; return a line that says how large it is, and of how many cases.
+
+    What the file `corrections` names has been decided: it is not shown, and its rows are carried along.
+
+    Args:
+        audit: the rows of label_audit.csv, with two more columns: probability, of the class that is
+            suggested, and spread, as in `neighbours.Neighbours`.
+        metadata: label and weights of the network that describes the pictures.
+    """
+    folder = sources.open_folder(ws, "train")
+    checks = read_table(ws.results / "checks.csv").set_index("file").problem.rename("reason")
+    audit = audit.set_index("file").join(read_split(ws).set_index("file").part).join(checks)
+    audit, earlier = audit.fillna({"reason": ""}), read_earlier(ws, {*audit.index, *checks.index})
+    every = list_cases(audit, earlier)
+    content = _gather(audit, dict([*every.items()][:MOST_CASES]), folder)
+    # Decisions that a browser keeps hold for the same contents and labels only.
+    content |= {"key": f"review {identify_set(ws)}", "earlier": [*earlier.items()]}
+    more = len(every) - len(content["cases"])
+    known = int(audit.index[audit.finding != ""].isin([*earlier]).sum())
+    page = {"content": content, "more": more, "known": known, "metadata": metadata, "ws": ws}
+    with whole_file(path := ws.file("review.html")) as part:
+        part.write_text(open_template("review.html.jinja").render(page), encoding="utf-8")
+    line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {write_things(len(every) - more, 'case')}"
+    return f"{line}, {more:,} more in label_audit.csv, {known:,} decided before"
+
+
+def read_earlier(ws, files) -> dict[str, str]:
+    """Read the corrections that there are: file, as one of `files` where it means one, to label."""
+    if ws.corrections is None:
+        return {}
+    given = label_files.read_labels(ws.corrections)
+    found = label_files.match_files(given.file, files, sources.open_folder(ws, "train"))
+    return dict(zip(given.file.map(found).fillna(given.file), given.label))
+
+
+def _gather(audit: pd.DataFrame, beside: dict[str, str], folder: Path) -> dict:
+    """Gather what the script needs; a case and the picture that it is about have one number."""
+    files = [*dict.fromkeys([*beside, *filter(None, beside.values())])]
+    cases, shown = audit.loc[[*beside], SHOWN], audit.loc[files, ["label", "part"]]
+    cases["finding"] = [[WORDS[word] for word in words.split("; ")] for words in cases.finding]
+    cases["beside"] = [files.index(other) if other else -1 for other in beside.values()]
+    shown["data"] = _embed(folder, files)
+    return {
+        "cases": cases.to_dict("records"),
+        "pictures": shown.reset_index().to_dict("records"),
+        "classes": sorted({*audit.label}),
+    }
+
+
+def _embed(folder: Path, files: list[str]) -> list[str]:
+    def shrink(file):
+        try:
+            picture = Image.fromarray(pictures.open_upright(folder / file, LONG_SIDE))
+        except pictures.PictureError:
+            return ""
+        picture.thumbnail((LONG_SIDE, LONG_SIDE))
+        picture.save(data := io.BytesIO(), "WEBP", quality=QUALITY)
+        return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
+
+    with ThreadPoolExecutor(count_cores()) as pool:
+        return [*show_progress(pool.map(shrink, files), "pictures to check", len(files))]

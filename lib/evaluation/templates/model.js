@@ -1,0 +1,266 @@
+// The page of a classifier: it reads pictures as the project does, asks the model, and writes what it says.
+"use strict";
+
+const about = JSON.parse(document.getElementById("about").textContent);
+const said = document.getElementById("said");
+const list = document.getElementById("answers");
+const save = document.getElementById("save");
+const rows = [];
+const LARGEST = 89478485;  // pixels, as elsewhere in the project
+const STRIP = 256;         // rows of a picture that are read at a time
+
+// The module at the end of the page calls this once it has read the runtime.
+let tellRuntime;
+const model = new Promise(resolve => { tellRuntime = resolve; }).then(startModel);
+
+async function unpack(id) {
+  const packed = document.getElementById(id);
+  const text = atob(packed.textContent);
+  packed.remove();
+  const bytes = new Uint8Array(text.length);
+  for (let k = 0; k < text.length; k++) bytes[k] = text.charCodeAt(k);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// The runtime is handed its program, which it would fetch from a server otherwise.
+async function openBinary(Library) {
+  return new Library(await ModuleFactory({wasmBinary: await unpack("binary")}));
+}
+
+async function startModel(runtime) {
+  await runtime.start();
+  const compiled = await runtime.loadAndCompile(await unpack("model"), {accelerator: "wasm"});
+  const side = about.image_size;
+  return async image => {
+    const input = new runtime.Tensor(image, [1, side, side, 3]);
+    const [output] = await compiled.run([input]);
+    const probabilities = Float64Array.from(output.toTypedArray());
+    input.delete();
+    output.delete();
+    return probabilities;
+  };
+}
+
+// Each source row (or column) lies in a cell, and what of it reaches beyond lies in the next one.
+function divide(from, to) {
+  const cells = new Int32Array(from), shares = new Float64Array(from), size = from / to;
+  for (let k = 0; k < from; k++) {
+    cells[k] = Math.min(Math.floor(k / size), to - 1);
+    shares[k] = Math.min(1, Math.max(0, (cells[k] + 1) * size - k));
+  }
+  return {cells, shares};
+}
+
+// Shrink a picture by averaging areas, as OpenCV's INTER_AREA does, a strip after the other.
+function shrink(picture, width, height) {
+  const columns = divide(picture.width, width), lines = divide(picture.height, height);
+  const row = new Float64Array(3 * (width + 1)), sums = new Float64Array(row.length * (height + 1));
+  const canvas = new OffscreenCanvas(picture.width, Math.min(STRIP, picture.height));
+  const pen = canvas.getContext("2d", {willReadFrequently: true});
+  for (let top = 0; top < picture.height; top += STRIP) {
+    const strip = Math.min(STRIP, picture.height - top);
+    pen.fillStyle = "white";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(picture, 0, top, picture.width, strip, 0, 0, picture.width, strip);
+    const {data} = pen.getImageData(0, 0, picture.width, strip);
+    for (let y = 0; y < strip; y++) {
+      row.fill(0);
+      for (let x = 0, k = 4 * y * picture.width; x < picture.width; x++, k += 4) {
+        const share = columns.shares[x], place = 3 * columns.cells[x];
+        for (let c = 0; c < 3; c++) {
+          row[place + c] += share * data[k + c];
+          row[place + 3 + c] += (1 - share) * data[k + c];
+        }
+      }
+      const share = lines.shares[top + y], place = row.length * lines.cells[top + y];
+      for (let k = 0; k < row.length; k++) {
+        sums[place + k] += share * row[k];
+        sums[place + row.length + k] += (1 - share) * row[k];
+      }
+    }
+  }
+  const area = (picture.width / width) * (picture.height / height);
+  const means = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    for (let k = 0; k < 3 * width; k++) {
+      means[3 * width * y + k] = Math.round(sums[row.length * y + k] / area);
+    }
+  }
+  return means;
+}
+
+// Between which two source pixels each pixel lies, and how near it is to the second.
+function place(from, to) {
+  return Array.from({length: to}, (_, k) => {
+    const at = Math.min(Math.max((k + 0.5) * from / to - 0.5, 0), from - 1);
+    const first = Math.floor(at);
+    return [first, Math.min(first + 1, from - 1), at - first];
+  });
+}
+
+// Enlarge a picture to a square, as OpenCV's INTER_LINEAR does.
+function enlarge(pixels, width, height, side) {
+  const across = place(width, side), down = place(height, side);
+  const square = new Uint8Array(3 * side * side);
+  let k = 0;
+  for (const [upper, lower, near] of down) {
+    for (const [left, right, close] of across) {
+      for (let c = 0; c < 3; c++) {
+        const mix = y => (1 - close) * pixels[3 * (width * y + left) + c]
+          + close * pixels[3 * (width * y + right) + c];
+        square[k++] = Math.round((1 - near) * mix(upper) + near * mix(lower));
+      }
+    }
+  }
+  return square;
+}
+
+function square(picture) {
+  const side = about.image_size;
+  const width = Math.min(picture.width, side), height = Math.min(picture.height, side);
+  const small = shrink(picture, width, height);
+  return width === side && height === side ? small : enlarge(small, width, height, side);
+}
+
+// Divide the logits by the temperature, so that a probability can be taken at its word.
+function scale(probabilities) {
+  const most = Math.max(...probabilities);
+  const powers = probabilities.map(p => (Math.max(p, 1e-37) / most) ** (1 / about.temperature));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map(p => p / sum);
+}
+
+function describeSet(names) {
+  if (names === null) return "";
+  if (names.length === about.class_names.length) return "can't tell: it may be any class";
+  if (names.length === 1) return `just this one: ${names[0]}`;
+  const numbers = ["two", "three", "four", "five", "six", "seven", "eight", "nine"];
+  return `one of these ${numbers[names.length - 2] || names.length}: ${names.join(", ")}`;
+}
+
+function decide(probabilities) {
+  const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+  const held = order.filter((k, rank) => rank === 0 || probabilities[k] >= about.threshold);
+  return {
+    label: about.class_names[order[0]],
+    probability: scale(probabilities)[order[0]],
+    set: about.threshold === null ? null : held.map(k => about.class_names[k]),
+    problem: "",
+  };
+}
+
+async function answer(file) {
+  const ask = await model;
+  let picture = null;
+  try {
+    picture = await createImageBitmap(file);
+  } catch {
+    return {problem: "this browser can't read it as a picture"};
+  }
+  try {
+    if (picture.width * picture.height > LARGEST) return {problem: "has more than 89 million pixels"};
+    return {...decide(await ask(square(picture))), thumbnail: draw(picture)};
+  } finally {
+    picture.close();
+  }
+}
+
+function draw(picture) {
+  const canvas = document.createElement("canvas"), side = 240 / Math.max(picture.width, picture.height);
+  canvas.width = Math.max(1, Math.round(picture.width * side));
+  canvas.height = Math.max(1, Math.round(picture.height * side));
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  canvas.setAttribute("aria-hidden", "true");
+  return canvas;
+}
+
+function write(kind, text) {
+  const part = document.createElement(kind === "file" ? "h3" : "p");
+  part.className = kind;
+  part.textContent = text;
+  return part;
+}
+
+function show(file, found) {
+  const item = document.createElement("li"), words = document.createElement("div");
+  words.append(write("file", file.name));
+  if (found.problem) {
+    words.append(write("problem", found.problem));
+  } else {
+    words.append(write("class", found.label), write("percent", `${(100 * found.probability).toFixed(1)} %`));
+    if (found.set) words.append(write("set", describeSet(found.set)));
+    item.append(found.thumbnail);
+  }
+  item.append(words);
+  list.append(item);
+  rows.push({file: file.name, ...found});
+}
+
+// One picture after the other; who chooses some before the model is ready is answered then.
+let queue = Promise.resolve();
+let chosen = 0;
+
+function add(files) {
+  for (const file of files) {
+    chosen += 1;
+    queue = queue.then(() => answer(file)).then(found => {
+      show(file, found);
+      report();
+    }).catch(fail);
+  }
+  report();
+}
+
+function report() {
+  save.hidden = rows.length === 0;
+  const lacking = rows.filter(row => row.problem).length;
+  const answered = `${rows.length - lacking} of ${chosen} answered`;
+  said.textContent = rows.length < chosen
+    ? `${answered}. The next one is being looked at…`
+    : chosen ? `${answered}${lacking ? `; ${lacking} can't be read` : ""}.` : "Ready for your pictures.";
+}
+
+function fail(error) {
+  console.error(error);
+  said.textContent = `The classifier can't run here (${error.message || error}). `
+    + (about.needs_connection ? "It needs a connection to the internet, and a" : "It needs a")
+    + " browser of 2023 or later.";
+}
+
+function writeCell(value) {
+  const text = String(value ?? "");
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function saveTable() {
+  const columns = ["file", "label", "probability", "set", "problem"];
+  const lines = rows.map(row => columns.map(column => {
+    if (column === "set") return row.set ? JSON.stringify(row.set) : "";
+    return column === "probability" && !row.problem ? row.probability.toFixed(6) : row[column];
+  }));
+  const text = [columns, ...lines].map(line => line.map(writeCell).join(",") + "\n").join("");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
+  link.download = "answers.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+save.addEventListener("click", saveTable);
+const chooser = document.getElementById("pictures");
+chooser.addEventListener("change", () => {
+  add([...chooser.files]);
+  chooser.value = "";  // The same file may be chosen again.
+});
+document.addEventListener("dragover", event => {
+  event.preventDefault();
+  document.body.classList.add("dragging");
+});
+document.addEventListener("dragleave", () => document.body.classList.remove("dragging"));
+document.addEventListener("drop", event => {
+  event.preventDefault();
+  document.body.classList.remove("dragging");
+  add([...event.dataTransfer.files]);
+});
+model.then(report, fail);

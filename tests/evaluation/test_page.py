@@ -1,0 +1,251 @@
+"""model.html in a real Chromium: it answers as the model does, offline, for everybody."""
+
+import base64
+import csv
+import json
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from handed_over import ask_page, measure
+from PIL import Image
+
+from lib import workspace
+from lib.data import pictures
+from lib.evaluation import conformal, metrics, page
+from lib.models import classify, litert
+from lib.models.temperature import apply_temperature
+
+SIDE, COVERAGE = 24, 0.8
+CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
+HOSTILE = "</script><b>&amp; $x$.png"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """A folder where the package of LiteRT.js lies."""
+    folder = tmp_path_factory.mktemp("downloads")
+    runtime, reason = page.fetch_runtime(folder)
+    if not runtime:
+        pytest.skip(f"the page can't be tried: {reason}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def handed(tmp_path_factory, packages):
+    """A workspace with model.html of a model that looks at patches, its JSON, and the model."""
+    root = tmp_path_factory.mktemp("handed")
+    ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
+    shutil.copytree(packages, ws.scratch / "downloads")
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Rescaling(1 / 90, -1.4), keras.layers.Conv2D(8, 5, activation="relu")]
+    layers += [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
+    metadata = {"name": "small", "class_names": CLASSES, "image_size": SIDE, "temperature": 1.7}
+    metadata |= {"weights": "untrained", "demo": True}
+    strangeness = -np.random.default_rng(0).uniform(0.15, 0.8, 60).astype(np.float32)
+    metadata["answer_sets"] = conformal.calibrate(strangeness, np.arange(60))
+    litert.export_litert(model, ws.file("models", "small.tflite"))
+    said = write(ws, metadata)
+    assert "needs no connection" in said, said
+    return ws, metadata, model
+
+
+def write(ws, metadata, lacks=""):
+    y_true = np.repeat([0, 1, 2], 8)
+    y_prob = np.random.default_rng(1).dirichlet([1, 1, 1], len(y_true))
+    score = metrics.evaluate(y_true, y_prob, CLASSES, np.arange(len(y_true)))
+    return page.write_page(ws, metadata, score, COVERAGE, flattered=True, lacks=lacks)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Pictures of all kinds: large and small, turned by Exif, transparent, grey, of a hostile name."""
+    folder, rng, files = tmp_path_factory.mktemp("drawn"), np.random.default_rng(0), []
+
+    def keep(name, size, mode="RGB", **options):
+        coarse = rng.integers(0, 256, (5, 4, len(mode)), dtype=np.uint8).squeeze()
+        Image.fromarray(coarse, mode).resize(size, Image.Resampling.BICUBIC).save(
+            folder / name, **options
+        )
+        files.append(folder / name)
+
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    sizes = [(61, 47), (24, 24), (25, 300), (300, 23), (9, 13), (1, 40), (640, 480)]
+    for number, size in enumerate(sizes * 3):
+        keep(f"{number}.png", size)
+    keep("turned.jpg", (90, 40), quality=95, exif=turned)
+    keep("clear.png", (50, 70), "RGBA")
+    keep("grey.jpg", (200, 100), "L", quality=95)
+    keep("flat.webp", (64, 48), lossless=True)
+    (folder / HOSTILE.replace("/", "")).write_bytes((folder / "0.png").read_bytes())
+    return [*files, folder / HOSTILE.replace("/", "")]
+
+
+@pytest.fixture
+def opened(handed, browser, request):
+    """The page, opened offline as it is from a double click, with what went wrong in it."""
+    path = handed[0].results / "model.html"
+    context = browser.new_context(offline=True, accept_downloads=True)
+    tab, faults = context.new_page(), []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
+    tab.on("request", lambda asked: faults.append(asked.url) if asked.url.startswith("http") else 0)
+    # Pictures may be chosen before anything is ready.
+    tab.goto(path.as_uri(), wait_until="commit")
+    yield tab
+    context.close()
+    assert faults == []
+
+
+def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened, tmp_path):
+    _, metadata, model = handed
+    asked = ask_page(opened, drawn)
+    predicted = classify.classify(model, metadata, Path(), drawn)
+    assert [*asked.file] == [path.name for path in drawn] and (predicted.problem == "").all()
+    found = measure(asked, predicted)
+    assert found["same answer"] == 1 and found["largest"] < 0.02, found
+    assert predicted.label.nunique() == 3 and predicted.probability.std() > 0.03
+    y_prob, _, _ = classify.answer_files(model, Path(), drawn)
+    sets = conformal.build_sets(y_prob, metadata["answer_sets"], COVERAGE)
+    sizes, words = sets.sum(axis=1), {1: "just this one: ", 2: "one of these two: "}
+    assert {*sizes} == {1, 2, 3}, "all kinds are asked for"
+    for row, size, held in zip(asked.itertuples(), sizes, sets):
+        assert row.set.startswith(words.get(size, "can't tell: it may be any class")), row
+        assert size == 3 or all(name in row.set for name in np.array(CLASSES)[held])
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Save these answers").click()
+    with open(download.value.path(), newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    assert [row["label"] for row in rows] == [*predicted.label]
+    assert [row["file"] for row in rows] == [*asked.file]
+    assert [len(json.loads(row["set"])) for row in rows] == sizes.tolist()
+    assert np.allclose(
+        [float(row["probability"]) for row in rows], predicted.probability, atol=0.02
+    )
+
+
+def test_scaling_is_that_of_the_temperature(opened):
+    opened.get_by_text("Ready for your pictures").wait_for()
+    y_prob = np.random.default_rng(0).dirichlet([0.1, 1, 3], 50).astype(np.float32)
+    scaled = opened.evaluate("rows => rows.map(scale)", y_prob.tolist())
+    assert np.allclose(scaled, apply_temperature(y_prob, 1.7), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(61, 47), (24, 100), (9, 13), (7, 300), (24, 24), (515, 300)])
+def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path, size):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    pixels[::2, :, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    opened.get_by_text("Ready for your pictures").wait_for()
+    script = """async data => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+        return [...square(await createImageBitmap(new Blob([bytes])))]; }"""
+    data = base64.b64encode((tmp_path / "noise.png").read_bytes()).decode()
+    seen = np.reshape(opened.evaluate(script, data), (SIDE, SIDE, 3)).astype(int)
+    apart = abs(seen - pictures.load(tmp_path / "noise.png", SIDE))
+    # Pillow and the browser round differently where they lay a picture over white.
+    assert apart.max() <= 2 and apart.mean() < 0.6
+
+
+def test_pictures_can_be_dropped(opened, drawn):
+    script = """names => { const carried = new DataTransfer();
+        for (const name of names) carried.items.add(new File(["no picture"], name));
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true})); }"""
+    opened.evaluate(script, ["a.txt", "b.txt"])
+    opened.get_by_text("0 of 2 answered; 2 can't be read.").wait_for()
+    assert opened.locator("h3").all_inner_texts() == ["a.txt", "b.txt"]
+
+
+def test_what_is_no_picture_and_what_is_huge_stop_nothing(opened, tmp_path, handed):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(2000))
+    Image.new("RGB", (8000, 5000), (30, 60, 200)).save(tmp_path / "huge.jpg")
+    Image.new("RGB", (10000, 9000), 1).save(tmp_path / "larger.png")
+    Image.new("RGB", (30, 30), (30, 60, 200)).save(tmp_path / "small.png")
+    names = ["broken.jpg", "huge.jpg", "larger.png", "small.png"]
+    asked = ask_page(opened, [tmp_path / name for name in names])
+    assert [*asked.file] == names
+    assert "can't read it" in asked.label[0] and "89 million" in asked.label[2]
+    assert asked.label[1] == asked.label[3] and asked.label[1] in CLASSES
+    assert opened.inner_text("#said") == "2 of 4 answered; 2 can't be read."
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_serves_everybody(opened, drawn, width):
+    opened.set_viewport_size({"width": width, "height": 844})
+    ask_page(opened, drawn[:3])
+    text = opened.inner_text("body")
+    assert "Demo." in text and "Untrained." in text and "a little flattered" in text
+    assert re.search(r"recognises \d+ of 24 pictures .* interval", text) and CLASSES[0] in text
+    assert not re.search("loading|working", opened.evaluate("document.body.innerText"), re.I)
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme)
+        assert axe.run(opened).violations_count == 0, axe.run(opened).generate_report()
+        ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (max(map(int, re.findall(r"\d+", ground))) < 60) == (scheme == "dark")
+    opened.keyboard.press("Tab")
+    assert opened.evaluate("document.activeElement.id") == "pictures", (
+        "the first that a key reaches"
+    )
+    licence = opened.text_content("pre")
+    assert "Apache License" in licence and "END OF TERMS AND CONDITIONS" in licence
+
+
+def test_without_npm_the_page_fetches_the_runtime_itself(
+    handed, packages, browser, drawn, tmp_path, monkeypatch
+):
+    ws, metadata, _ = handed
+    shutil.copytree(ws.results, tmp_path / "results")
+    other = type(ws)(ws.train, tmp_path / "results", tmp_path / "scratch")
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    assert "needs a connection" in write(other, metadata)
+    monkeypatch.setenv("PATH", "")
+    assert "No such file or directory: 'npm'" in write(other, metadata)
+    assert (other.results / "model.html").stat().st_size < 1e6
+    tab, asked = browser.new_page(), []
+    fetch = packages / f"litertjs-core-{page.VERSION}.tgz"
+    # As the package of this name does it.
+    utils = """export const createWasmLib = async (Library, address) => {
+        const script = Object.assign(document.createElement("script"), {src: address});
+        await new Promise(done => { script.onload = done; document.body.append(script); });
+        return new Library(await self.ModuleFactory(self.Module)); };"""
+
+    def serve(route):
+        asked.append(route.request.url)
+        headers = {"Access-Control-Allow-Origin": "*"}
+        if "wasm-utils" in asked[-1]:
+            return route.fulfill(body=utils, content_type="text/javascript", headers=headers)
+        with tarfile.open(fetch) as files:
+            name = asked[-1].split(f"core@{page.VERSION}/")[1]
+            body = files.extractfile(f"package/{name}").read()
+        kind = "application/wasm" if name.endswith("wasm") else "text/javascript"
+        route.fulfill(body=body, content_type=kind, headers=headers)
+
+    tab.context.route(re.compile("^https:"), serve)
+    tab.goto((other.results / "model.html").as_uri())
+    assert "connection to the internet" in tab.inner_text("main")
+    assert ask_page(tab, drawn[:2]).label.isin(CLASSES).all()
+    assert all(url.startswith(f"{page.CDN}/npm/@litertjs/") for url in asked) and len(asked) == 4
+    tab.close()
+
+
+def test_another_package_is_not_put_into_the_page(tmp_path):
+    (tmp_path / f"litertjs-core-{page.VERSION}.tgz").write_bytes(b"something else")
+    runtime, reason = page.fetch_runtime(tmp_path)
+    assert runtime == {} and "was not the package that is known" in reason
+
+
+def test_what_can_not_be_made_is_a_line(handed, monkeypatch, tmp_path):
+    ws, metadata, _ = handed
+    shutil.copytree(ws.results, tmp_path / "results")
+    ws = type(ws)(ws.train, tmp_path / "results", ws.scratch)
+    monkeypatch.setattr(page, "LARGEST", 1e6)
+    assert re.search(r"can't be made: it would have \d MB", write(ws, metadata))
+    assert not (ws.results / "model.html").exists()
+    assert "can't be made: no converter" in write(ws, metadata, lacks="no converter")

@@ -1,0 +1,319 @@
+"""The page of doubtful pictures: clicked through in a real browser, and 01 run on what it gives."""
+
+import json
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lib import runner, workspace
+from lib.data import demo, labels
+from lib.data.label_files import read_labels
+from lib.data.split import read_split
+from lib.evaluation import review
+from lib.storage import read_table
+
+KEYS = {"keep": "k", "take": "s", "other": "o", "leave": "l", "undo": "u"}
+KEYS |= {"previous": "ArrowLeft", "next": "ArrowRight"}
+HOSTILE = ["<img src=x onerror=alert(1)>", "$x_1$ **b**", "a<", "__proto__"]
+FILES = ['a,"b\n$\\frac.png', "script><img src=x onerror=alert(2)>.png", "'; alert(3) --.png"]
+NETWORK = {"label": HOSTILE[0], "weights": "untrained"}
+FINDINGS = dict.fromkeys((0, 8, 12), "label?") | {4: "label?; outlier", 16: "copy?", 20: "outlier"}
+
+
+def draw_set(folder, classes, files):
+    """Draw files for each class, for training and for validation, and write what 01 writes of them."""
+    parts = [folder / name for name in ("train", "validation")]
+    ws = workspace.Workspace(parts[0], folder / "results", folder / "scratch", validation=parts[1])
+    for path in (part / label / file for part in parts for label in classes for file in files):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (200, 90, 160)).save(path, "PNG")
+    table = labels.list_pictures(ws, *parts)
+    ws.save_table(table[["file", "label", "part"]], "split.csv")
+    ws.save_table(table[["file"]].assign(digest=table.file), "pictures.csv")
+    ws.save_table(table[["file"]][:1].assign(problem="blurred", action="kept"), "checks.csv")
+    return ws
+
+
+def write_page(ws, findings, **columns):
+    """Write the page of a set, in which each class is taken for the next; findings are by position."""
+    table, names = read_split(ws), sorted({*read_split(ws).label})
+    audit = table[["file", "label"]].assign(self_confidence=0.0001, probability=0.9, spread=1.0)
+    audit["suggested"] = audit.label.map(dict(zip(names, names[1:] + names[:1])))
+    audit["neighbour"] = audit.suggested.map(table.drop_duplicates("label").set_index("label").file)
+    audit["finding"] = [findings.get(k, "") for k in range(len(audit))]
+    audit = audit.assign(**{"rank": range(len(audit))} | columns)
+    line = review.write_review(ws, audit, NETWORK)
+    return audit[audit.finding != ""].reset_index(drop=True), line
+
+
+def read_content(ws):
+    text = (ws.results / "review.html").read_text(encoding="utf-8")
+    found = re.search('id="data">(.*?)</script>', text)
+    return text, json.loads(found[1]) if found else {}
+
+
+@contextmanager
+def open_page(browser, ws, script="", **options):
+    """Open the page; faults, dialogs and requests make the test fail at the end."""
+    context = browser.new_context(**options)
+    page, found = context.new_page(), []
+    page.add_init_script(script)
+    for event in ("console", "pageerror", "dialog", "request"):
+        page.on(event, lambda thing: found.append(getattr(thing, "url", str(thing))))
+    address = (ws.results / "review.html").as_uri()
+    page.goto(address)
+    yield page
+    assert [k for k in found if k != address and not k.startswith(("data:", "blob:"))] == []
+    context.close()
+
+
+def download(page, path):
+    with page.expect_download() as caught:
+        page.click("#download")
+    assert caught.value.suggested_filename == "corrections.csv"
+    caught.value.save_as(path)
+    table = read_labels(path)
+    assert table.file.is_unique
+    return dict(zip(table.file, table.label))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A set of four classes with hostile names, 24 pictures, of which six are cases."""
+    ws = draw_set(tmp_path_factory.mktemp("review"), HOSTILE, FILES)
+    cases, line = write_page(ws, FINDINGS)
+    assert line.endswith("MB, 6 cases, 0 more in label_audit.csv, 0 decided before")
+    return ws, cases
+
+
+@pytest.mark.parametrize("how", ["click", "key"])
+def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(hostile, browser, how, tmp_path):
+    ws, cases = hostile
+
+    def act(name, number, decided):
+        page.click(f"#{name}") if how == "click" else page.keyboard.press(KEYS[name])
+        is_at(number, decided)
+
+    def is_at(number, decided):
+        assert page.inner_text("#case").startswith(f"Case {number} of 6: ")
+        assert page.inner_text("#count") == f"{decided} of 6 decided"
+        assert page.eval_on_selector("#progress", "bar => bar.value") == decided
+
+    with open_page(browser, ws) as page:
+        assert page.is_disabled("#undo") and page.is_disabled("#download")
+        act("keep", 2, 1)
+        assert page.inner_text("#case").endswith("label to check, unlike its class")
+        act("take", 3, 2)
+        act("leave", 4, 3)
+        assert page.inner_text("#last").endswith(".png: left out.")
+        act("other", 4, 3)
+        page.keyboard.type("SLOK")  # in the field these are letters
+        page.keyboard.press("Enter")
+        assert page.inner_text("#rest") == "No class is called so."
+        is_at(4, 3)
+        page.fill("#find", "PROTO")
+        page.click("#found li") if how == "click" else page.keyboard.press("Enter")
+        is_at(5, 4)
+        assert page.inner_text("#case").endswith("possible copy")
+        assert page.inner_text("#facts").count("what it may be a copy of") == 1
+        act("undo", 4, 3)
+        act("undo", 3, 2)
+        act("previous", 2, 2)
+        act("leave", 3, 2)  # decided again
+        act("undo", 2, 2)
+        assert f"taken as {cases.suggested[1]}" in page.inner_text("#facts")
+        act("next", 3, 2)
+        act("take", 4, 3)
+        page.uncheck("#keys")
+        page.keyboard.press("l")
+        is_at(4, 3)
+        rows = download(page, tmp_path / "mine.csv")
+    expected = [cases.label[0], cases.suggested[1], cases.suggested[2]]
+    assert rows == dict(zip(cases.file, expected))
+    corrected = replace(ws, corrections=tmp_path / "mine.csv")
+    listed = labels.list_pictures(corrected, ws.train, ws.validation).set_index("file")
+    assert [*listed.label[[*rows]]] == expected
+
+
+def test_decisions_survive_a_reload_and_are_not_those_of_another_audit(browser, tmp_path):
+    ws = draw_set(tmp_path, HOSTILE, FILES)
+    write_page(ws, FINDINGS)
+    with open_page(browser, ws) as page:
+
+        def has(count):
+            page.get_by_text(f"{count} decided").wait_for()
+
+        for key in "kls":
+            page.keyboard.press(key)
+        has("3 of 6")
+        page.reload()
+        has("3 of 6")
+        assert page.inner_text("#case").startswith("Case 4")
+        other = page.context.new_page()
+        other.goto(page.url)
+        other.keyboard.press("u")
+        has("2 of 6")  # in both tabs
+        # The same set with other findings: what was decided and is still a case remains decided.
+        write_page(ws, {0: "label?", 1: "outlier"})
+        page.reload()
+        has("1 of 2")
+        table = read_split(ws)
+        ws.save_table(table.assign(label=np.roll(table.label, 6)), "split.csv")
+        write_page(ws, FINDINGS)
+        page.reload()
+        has("0 of 6")
+        for damaged in ("[", '"no"', "[1, null]", '[["a", "b"]]', '{"a": 1}'):
+            page.evaluate("text => localStorage.setItem(key, text)", damaged)
+            page.reload()
+            has("0 of 6")
+            assert page.is_hidden("#unkept")
+
+
+def test_page_says_where_a_browser_keeps_nothing(hostile, browser, tmp_path):
+    refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException(); }})"
+    with open_page(browser, hostile[0], refuse) as page:
+        assert page.is_visible("#unkept")
+        page.keyboard.press("k")
+        assert download(page, tmp_path / "mine.csv") == {hostile[1].file[0]: hostile[1].label[0]}
+
+
+def test_classes_are_found_by_typing_among_300(browser, tmp_path):
+    names = [*(f"species {k:03d}" for k in range(297)), "Éclair", "an éclair", "Eclair bun"]
+    ws = draw_set(tmp_path, names, ["0.png"])
+    write_page(ws, FINDINGS)
+    with open_page(browser, ws) as page:
+
+        def choose(text, *keys):
+            page.keyboard.press("o")
+            page.keyboard.type(text)
+            shown = page.locator("#found li").all_inner_texts()
+            for key in (*keys, "Enter"):
+                page.keyboard.press(key)
+            return shown
+
+        assert len(choose("")) == 8 and page.inner_text("#rest") == "and 292 more"
+        assert page.is_visible("#choose"), "nothing is taken where nothing was typed"
+        page.keyboard.press("Escape")
+        assert page.is_hidden("#choose")
+        assert choose("eclair", "ArrowDown") == ["Éclair", "Eclair bun", "an éclair"]
+        assert choose("142") == ["species 142"]
+        assert len(choose("species 29", "ArrowUp")) == 7
+        rows = download(page, tmp_path / "mine.csv")
+    assert [*rows.values()] == ["Eclair bun", "species 142", "species 296"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_page_is_accessible_fits_and_shows_names_as_text(hostile, browser, width, height):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with open_page(browser, hostile[0], viewport={"width": width, "height": height}) as page:
+        bottom = "document.querySelector('#leave').getBoundingClientRect().bottom"
+        assert page.evaluate(bottom) <= height, "nobody scrolls to decide"
+        page.click("summary")
+        page.keyboard.press("o")
+        page.keyboard.type("a")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+        widths = page.eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
+        assert widths == [40, 40], "a name has become a picture"
+        shown = " ".join(page.inner_text("main").split())
+        assert all(" ".join(name.split()) in shown for name in hostile[1].file)
+
+
+def test_cases_come_in_the_order_of_their_weight_each_pair_once():
+    files = [*"abcdefgh"]
+    audit = pd.DataFrame({"rank": range(8, 0, -1), "spread": range(8), "neighbour": "h"}, files)
+    audit["part"] = ["validation", *["train"] * 7]
+    audit["finding"] = "copy? copy? label?;copy? copy? outlier outlier label? -".split()
+    audit.loc[["a", "b", "c", "d"], "neighbour"] = ["b", "a", "d", "c"]
+    expected = {"g": "h", "c": "d", "b": "a", "f": "h", "e": "h"}
+    assert [*review.list_cases(audit).items()] == [*expected.items()]
+    assert [*review.list_cases(audit, {"b": "x", "g": ""})] == ["c", "f", "e"]
+    # Of three alike, each is shown with the one that it is most alike.
+    audit.loc["d", "neighbour"] = "b"
+    assert review.list_cases(audit)["d"] == "b"
+    assert review.list_cases(audit.assign(finding="")) == {}
+
+
+def test_page_of_many_cases_of_none_and_of_a_lost_picture(browser, tmp_path, monkeypatch):
+    ws = draw_set(tmp_path, ["a", "b"], [f"{k}.png" for k in range(8)])
+    monkeypatch.setattr(review, "MOST_CASES", 5)
+    (ws.train / "a/0.png").write_bytes(b"damaged")
+    (ws.train / "a/1.png").unlink()
+    _, line = write_page(ws, dict.fromkeys(range(32), "label?"), rank=np.roll(range(32), 16))
+    assert "5 cases, 27 more in label_audit.csv" in line and str(ws.results) in line
+    text, content = read_content(ws)
+    assert "27 further pictures" in text and len(content["cases"]) == 5
+    lost = [one["file"] for one in content["pictures"] if not one["data"]]
+    assert lost == ["a/0.png", "a/1.png"]
+    write_page(ws, {16: "label?", 0: "outlier"}, neighbour="")
+    with open_page(browser, ws) as page:
+        assert "can't be read any more" in page.inner_text("#picture")
+        assert "nothing to compare it with" in page.inner_text("#facts")
+        page.keyboard.press("k")
+        assert page.inner_text("#case") == "Case 2 of 2: unlike its class"
+        assert "blurred" in page.inner_text("#facts")
+    assert " 0 cases" in write_page(ws, {})[1] and "Nothing is left to check" in read_content(ws)[0]
+
+
+def prepare_and_audit(ws, truth, monkeypatch):
+    """Run 01, and what makes the page of 07, with features that know the truth; labels, and content."""
+    monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
+    runner.run_notebook(ws, "01_data_prep", {"IMAGE_SIZES": [32], "SAMPLES": 1})
+    path = workspace.REPOSITORY / "notebooks/07_label_audit.ipynb"
+    cells = {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells}
+    space = {"workspace": workspace, "metadata": NETWORK}
+    for name in "09-02-more 09-02 open groups held rank copies outliers findings correct".split():
+        exec(cells.get(f"{name}-code") or cells[name], space)
+        if name == "groups":
+            shown = [truth.get(file, file.split("/")[0]) for file in space["table"].file]
+            rng, places = np.random.default_rng(0), np.unique(shown, return_inverse=True)[1]
+            features = rng.normal(0, 1, (10, 32))[places] + rng.normal(0, 0.7, (len(shown), 32))
+            space["features"] = features.astype(np.float32)
+    return read_split(ws).set_index("file").label.to_dict(), read_content(ws)[1]
+
+
+def list_shown(content):
+    return {one["file"] for one in content["pictures"][: len(content["cases"])]}
+
+
+def test_what_is_clicked_on_the_planted_errors_is_what_01_does(browser, tmp_path, monkeypatch):
+    demo.draw_dataset(tmp_path / "pictures")
+    planted = read_table(tmp_path / "pictures/planted.csv").query("fault == 'wrong label'")
+    truth = dict(zip(planted.file, planted.truth))
+    ws = workspace.Workspace(tmp_path / "pictures/train", tmp_path / "r", tmp_path / "s")
+    before, first = prepare_and_audit(ws, truth, monkeypatch)
+    taken, chosen, (out,), (kept,) = np.split([*truth], [2, 4, 5])
+    assert {*truth} <= list_shown(first)
+    with open_page(browser, ws) as page:
+        page.click("summary")
+        for file in truth:
+            page.locator("#all button", has_text=f"{file}: undecided").click()
+            page.keyboard.press({**dict.fromkeys(taken, "s"), out: "l", kept: "k"}.get(file, "o"))
+            if file in chosen:
+                page.keyboard.type(truth[file][:4])
+                page.keyboard.press("Enter")
+        rows = download(page, tmp_path / "first.csv")
+    assert rows == (expected := truth | {out: "", kept: before[kept]})
+    ws = replace(ws, corrections=tmp_path / "first.csv")
+    after, second = prepare_and_audit(ws, truth, monkeypatch)
+    assert after == {file: label for file, label in (before | expected).items() if label}
+    checks = read_table(ws.results / "checks.csv").set_index("file")
+    assert [*checks.index[checks.problem == "left out by hand"]] == [out]
+    actions = checks.action[checks.problem.str.contains("corrected")].to_dict()
+    assert actions == {k: f"taken as {truth[k]}, not {before[k]}" for k in (*taken, *chosen)}
+    # In the second round nothing comes back, and nothing is undone.
+    assert list_shown(second).isdisjoint(truth) and second["cases"]
+    assert "1 picture with a finding was decided before" in read_content(ws)[0]
+    with open_page(browser, ws) as page:
+        assert download(page, tmp_path / "same.csv") == expected
+        page.keyboard.press("l")
+        rows = download(page, tmp_path / "second.csv")
+    assert rows == expected | {second["pictures"][0]["file"]: ""}

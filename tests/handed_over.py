@@ -1,0 +1,73 @@
+"""Ask what was handed over, the page and the LiteRT file, and compare both with `lib.predict`.
+
+PYTHONPATH=. python tests/handed_over.py RESULTS NAME PICTURES…    # the page in a headless Chromium
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from conftest import find_browser
+
+SECONDS = 15
+
+
+def ask_page(page, files: list[Path]) -> pd.DataFrame:
+    """Give files to an opened model.html; return a row a picture: file, label, probability, set."""
+    before = page.locator("#answers li").count()
+    page.set_input_files("#pictures", files)
+    items = page.locator("#answers li")
+    items.nth(before + len(files) - 1).wait_for(timeout=1000 * SECONDS)
+    texts = items.evaluate_all("items => items.map(item => item.innerText.split('\\n'))")
+    rows = [[part for part in text if part.strip()] for text in texts[before:]]
+    columns = ["file", "label", "probability", "set"]
+    table = pd.DataFrame([dict(zip(columns, row)) for row in rows], columns=columns).fillna("")
+    table["probability"] = pd.to_numeric(table.probability.str.removesuffix(" %")) / 100
+    return table
+
+
+def measure(asked: pd.DataFrame, predicted: pd.DataFrame) -> dict:
+    """Compare answers, in the same order: the share that is the same, and how far probabilities differ."""
+    same = asked.label.to_numpy() == predicted.label.to_numpy()
+    apart = abs(asked.probability.to_numpy() - predicted.probability.to_numpy())
+    return {
+        "pictures": len(same),
+        "same answer": same.mean(),
+        "mean difference of the top probability": apart.mean(),
+        "largest": apart.max(),
+    }
+
+
+def compare(results: Path, name: str, places: list[str]) -> pd.DataFrame:
+    """Ask page and file about pictures, and compare; a row for each of the two."""
+    from playwright import sync_api
+
+    from lib import predict
+    from lib.models import classify, litert, saved
+
+    files = [Path(file).resolve() for file in predict._list_files(places)]
+    model, metadata = saved.open_model(results / f"models/{name}.keras")
+    predicted = classify.classify(model, metadata, Path(), files)
+    phone = litert.open_litert(results / f"models/{name}.tflite")
+    rows = {"LiteRT file": measure(classify.classify(phone, metadata, Path(), files), predicted)}
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_browser(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        page = browser.new_page()
+        page.on("console", lambda message: print("console:", message.text[:200], file=sys.stderr))
+        page.on("pageerror", lambda error: print("error:", error, file=sys.stderr))
+        started = time.perf_counter()
+        page.goto((results / "model.html").resolve().as_uri())
+        page.get_by_text("Ready for your pictures").wait_for(timeout=1000 * SECONDS)
+        print(f"ready after {time.perf_counter() - started:.1f} s")
+        started = time.perf_counter()
+        rows["page"] = measure(ask_page(page, files), predicted)
+        print(f"{(time.perf_counter() - started) / len(files):.3f} s a picture")
+        browser.close()
+    return pd.DataFrame(rows).T
+
+
+if __name__ == "__main__":
+    print(compare(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]).to_string())
