@@ -138,7 +138,7 @@ def test_parameters_of_both_cells_are_set_from_outside(run):
 
 def test_executed_notebooks_have_nothing_red_and_bars_of_one_line(run):
     executed = sorted(run.ws.results.glob("notebooks/*.ipynb"))
-    assert len(executed) == 6
+    assert len(executed) == 7
     for path in executed:
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", ()):

@@ -32,7 +32,7 @@ def transfer(tmp_path_factory):
 
 @pytest.fixture
 def judged(ws, transfer, draw_classes, prepare_set):
-    """A workspace with a transfer model and a model without a backbone, as 08 leaves them."""
+    """A workspace with a transfer model and a model without a backbone, as 10 leaves them."""
     draw_classes(ws.train, 10)
     prepare_set(ws, image_sizes=(32,))
     plain = keras.Sequential(
@@ -192,7 +192,7 @@ def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names
         path.write_bytes({"half": half, "page": b"<html>404</html>", "": b""}[damage])
     assert ask(judged, "small_transfer", tmp_path, "--strangers") == (2, None)
     said = capsys.readouterr().err
-    assert "small_transfer.npz is missing, damaged or of another model: run 08" in said
+    assert "small_transfer.npz is missing, damaged or of another model: run 10" in said
 
 
 def test_picture_without_finite_features_costs_no_other_picture_its_answer(
