@@ -11,7 +11,7 @@ from lib import chain, runner, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
 BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]
-LAST = ["08_evaluation", "09_random_images"]
+LAST = ["08_evaluation", "09_random_images", "10_hand_over"]
 KNOBS = """WEIGHTS: str = "imagenet"  # @param {}
 IMAGE_SIZE: int = 224  # @param {}"""
 KNOBS = dict.fromkeys(["04_resnet50_transfer", "05_backbones"], KNOBS)
@@ -64,7 +64,7 @@ def run(stand_ins, tmp_path, monkeypatch):
         ([], FIRST + LAST),
         (["--beyond"], FIRST + BEYOND + LAST),
         (["--only", "08", "05"], ["05_backbones", "08_evaluation"]),
-        (["--only", "9", "8", "07", "3"], ["03_augmented_cnn", "07_label_audit", *LAST]),
+        (["--only", "10", "9", "8", "07", "3"], ["03_augmented_cnn", "07_label_audit", *LAST]),
         (["--only", "cnn", "audit"], ["02_baseline_cnn", "03_augmented_cnn", "07_label_audit"]),
         (["--only", "08_evaluation", "--beyond"], ["08_evaluation"]),
         (["--resume"], FIRST + LAST),
