@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from conftest import find_browser
 
-SECONDS = 15
+SECONDS = 120
 
 
 def ask_page(page, files: list[Path]) -> pd.DataFrame:

@@ -16,8 +16,7 @@ from lib.storage import whole_file
 VERSION = "2.5.3"
 SHA512 = "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
 BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a browser
-# The public network that LiteRT.js's own documentation names.
-CDN = "https://cdn.jsdelivr.net"
+CDN = "https://cdn.jsdelivr.net"  # public: LiteRT.js's own documentation names it
 LARGEST = 150e6  # bytes of a page
 
 

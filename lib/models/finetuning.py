@@ -50,7 +50,7 @@ def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
     for one in wanted:
         if one in known:
             return one
-    subject = f"MODEL: {name} is" if name else "There is"
+    subject = f"BASE: {name} is" if name else "There is"
     raise FileNotFoundError(
         f"{subject} no model called …_{' or …_'.join(kinds)} of the current split in "
         f"{ws.results / 'models'}. There are: {', '.join(known) or 'none'}. Run 05_backbones first."

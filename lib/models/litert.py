@@ -56,8 +56,9 @@ def try_export(model, path: Path) -> str:
     """Write a model as `export_litert` does; return "", or why there is no file."""
     try:
         export_litert(model, path)
+        open_litert(path).predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.uint8))
         return ""
-    # A converter refuses a network in many ways, and nobody loses a result by that.
+    # A converter refuses a network in many ways, or an interpreter its file: no result is lost by that.
     except Exception as error:
         path.unlink(missing_ok=True)
         # It may tell the whole network.

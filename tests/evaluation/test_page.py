@@ -137,19 +137,41 @@ def test_scaling_is_that_of_the_temperature(opened):
     assert np.allclose(scaled, apply_temperature(y_prob, 1.7), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(61, 47), (24, 100), (9, 13), (7, 300), (24, 24), (515, 300)])
-def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path, size):
-    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
-    pixels[::2, :, 3] = 255
-    Image.fromarray(pixels).save(tmp_path / "noise.png")
+def read_in_page(opened, path):
+    """Let the page read a picture: int (side, side, 3)."""
     opened.get_by_text("Ready for your pictures").wait_for()
     script = """async data => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
-        return [...square(await createImageBitmap(new Blob([bytes])))]; }"""
-    data = base64.b64encode((tmp_path / "noise.png").read_bytes()).decode()
-    seen = np.reshape(opened.evaluate(script, data), (SIDE, SIDE, 3)).astype(int)
-    apart = abs(seen - pictures.load(tmp_path / "noise.png", SIDE))
-    # Pillow and the browser round differently where they lay a picture over white.
-    assert apart.max() <= 2 and apart.mean() < 0.6
+        return [...square(await open(new Blob([bytes])))]; }"""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return np.reshape(opened.evaluate(script, data), (SIDE, SIDE, 3)).astype(int)
+
+
+def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "noise.png"
+    for width, height in [(61, 47), (24, 100), (9, 13), (7, 300), (24, 24), (515, 300)]:
+        pixels = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
+        pixels[::2, :, 3] = 255
+        Image.fromarray(pixels).save(path)
+        apart = abs(read_in_page(opened, path) - pictures.load(path, SIDE))
+        # Pillow and the browser round differently where they lay a picture over white.
+        assert apart.max() <= 2 and apart.mean() < 0.6, (width, height)
+
+
+def test_pictures_stand_upright_whatever_their_form(opened, tmp_path):
+    coarse = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    picture, exif = Image.fromarray(coarse).resize((80, 60), Image.Resampling.BICUBIC), Image.Exif()
+    for ending in ("jpg", "webp", "png"):
+        for exif[0x0112] in range(1, 9):
+            path = tmp_path / f"turned.{ending}"
+            picture.save(path, quality=95, exif=exif)
+            apart = abs(read_in_page(opened, path) - pictures.load(path, SIDE)).mean()
+            assert apart < 3, (ending, exif[0x0112])
+    # Exif that is cut short tells nothing.
+    path = path.with_suffix(".webp")
+    picture.save(path, quality=95)
+    expected, data = read_in_page(opened, path), path.read_bytes()
+    path.write_bytes(data + b"EXIF\x08\0\0\0II*\0\xff\0\0\0")
+    assert np.array_equal(read_in_page(opened, path), expected)
 
 
 def test_pictures_can_be_dropped(opened, drawn):
@@ -157,21 +179,41 @@ def test_pictures_can_be_dropped(opened, drawn):
         for (const name of names) carried.items.add(new File(["no picture"], name));
         document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true})); }"""
     opened.evaluate(script, ["a.txt", "b.txt"])
-    opened.get_by_text("0 of 2 answered; 2 can't be read.").wait_for()
+    opened.get_by_text("0 of 2 answered; 2 can't be.").wait_for()
     assert opened.locator("h3").all_inner_texts() == ["a.txt", "b.txt"]
 
 
 def test_what_is_no_picture_and_what_is_huge_stop_nothing(opened, tmp_path, handed):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(2000))
-    Image.new("RGB", (8000, 5000), (30, 60, 200)).save(tmp_path / "huge.jpg")
-    Image.new("RGB", (10000, 9000), 1).save(tmp_path / "larger.png")
-    Image.new("RGB", (30, 30), (30, 60, 200)).save(tmp_path / "small.png")
-    names = ["broken.jpg", "huge.jpg", "larger.png", "small.png"]
+    sizes = {"huge.jpg": (8000, 5000), "larger.png": (10000, 9000), "wide.png": (70000, 10)}
+    for name, size in (sizes | {"small.png": (30, 30)}).items():
+        Image.new("RGB", size, (30, 60, 200)).save(tmp_path / name)
+    names = ["broken.jpg", *sizes, "small.png"]
     asked = ask_page(opened, [tmp_path / name for name in names])
     assert [*asked.file] == names
     assert "can't read it" in asked.label[0] and "89 million" in asked.label[2]
-    assert asked.label[1] == asked.label[3] and asked.label[1] in CLASSES
-    assert opened.inner_text("#said") == "2 of 4 answered; 2 can't be read."
+    assert asked.label[3] == "it is too wide for this browser"
+    assert asked.label[1] == asked.label[4] and asked.label[1] in CLASSES
+    assert opened.inner_text("#said") == "2 of 5 answered; 3 can't be."
+
+
+def test_page_says_what_fails_and_goes_on_where_it_can(handed, browser, drawn):
+    tab = browser.new_page()
+    tab.goto((handed[0].results / "model.html").as_uri())
+    tab.evaluate("() => { square = () => { throw new Error('no memory'); }; }")
+    assert [*ask_page(tab, drawn[:2]).label] == ["no memory"] * 2
+    assert tab.inner_text("#said") == "0 of 2 answered; 2 can't be."
+    text = (handed[0].results / "model.html").read_text(encoding="utf-8")
+    for here, there in [
+        ('"importmap"', '"unknown"'),
+        ('id="model" type="text/plain">', "\\g<0>AAAA"),
+    ]:
+        (handed[0].results / "damaged.html").write_text(re.sub(here, there, text), encoding="utf-8")
+        tab.goto((handed[0].results / "damaged.html").as_uri())
+        tab.get_by_text("The classifier can't run here").wait_for()
+        tab.set_input_files("#pictures", drawn[:1])
+        assert "can't run here" in tab.inner_text("#said"), "that stays"
+    tab.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -163,6 +163,15 @@ def test_decisions_survive_a_reload_and_are_not_those_of_another_audit(browser, 
         write_page(ws, {0: "label?", 1: "outlier"})
         page.reload()
         has("1 of 2")
+        page.keyboard.press("k")
+        has("2 of 2")
+        assert "It has 1 more" in page.inner_text("main")
+        assert len(download(page, tmp_path / "mine.csv")) == 3, (
+            "what was decided before counts, too"
+        )
+        write_page(ws, FINDINGS)
+        page.reload()
+        has("2 of 6")
         table = read_split(ws)
         ws.save_table(table.assign(label=np.roll(table.label, 6)), "split.csv")
         write_page(ws, FINDINGS)

@@ -48,6 +48,10 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path, mo
     assert reason.startswith("odd.tflite can't be made: ") and "Erfinv" in reason
     assert len(reason) < 300 and "\n" not in reason
     assert not path.exists() and not [*tmp_path.iterdir()]
+    with monkeypatch.context() as patch:
+        patch.setattr(litert, "open_litert", lambda path: path / 0)
+        assert "unsupported operand" in litert.try_export(build_model(), path)
+    assert not path.exists(), "what no interpreter opens is no file"
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert "KERAS_BACKEND=tensorflow" in litert.try_export(build_model(), path)
 

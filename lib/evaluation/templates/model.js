@@ -52,9 +52,23 @@ function divide(from, to) {
   return {cells, shares};
 }
 
+// Add a row of RGBA bytes to the sums of its cells, three colours each.
+function addRow(sums, data, start, count, cells, shares) {
+  for (let x = 0, k = start; x < count; x++, k += 4) {
+    const share = shares[x], rest = 1 - share, place = 3 * cells[x];
+    const red = data[k], green = data[k + 1], blue = data[k + 2];
+    sums[place] += share * red;
+    sums[place + 1] += share * green;
+    sums[place + 2] += share * blue;
+    sums[place + 3] += rest * red;
+    sums[place + 4] += rest * green;
+    sums[place + 5] += rest * blue;
+  }
+}
+
 // Shrink a picture by averaging areas, as OpenCV's INTER_AREA does, a strip after the other.
 function shrink(picture, width, height) {
-  const columns = divide(picture.width, width), lines = divide(picture.height, height);
+  const {cells, shares} = divide(picture.width, width), lines = divide(picture.height, height);
   const row = new Float64Array(3 * (width + 1)), sums = new Float64Array(row.length * (height + 1));
   const canvas = new OffscreenCanvas(picture.width, Math.min(STRIP, picture.height));
   const pen = canvas.getContext("2d", {willReadFrequently: true});
@@ -64,15 +78,11 @@ function shrink(picture, width, height) {
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.drawImage(picture, 0, top, picture.width, strip, 0, 0, picture.width, strip);
     const {data} = pen.getImageData(0, 0, picture.width, strip);
+    // A canvas that is larger than the browser allows holds nothing, and says nothing.
+    if (data[3] !== 255) throw new Error("it is too wide for this browser");
     for (let y = 0; y < strip; y++) {
       row.fill(0);
-      for (let x = 0, k = 4 * y * picture.width; x < picture.width; x++, k += 4) {
-        const share = columns.shares[x], place = 3 * columns.cells[x];
-        for (let c = 0; c < 3; c++) {
-          row[place + c] += share * data[k + c];
-          row[place + 3 + c] += (1 - share) * data[k + c];
-        }
-      }
+      addRow(row, data, 4 * y * picture.width, picture.width, cells, shares);
       const share = lines.shares[top + y], place = row.length * lines.cells[top + y];
       for (let k = 0; k < row.length; k++) {
         sums[place + k] += share * row[k];
@@ -133,8 +143,8 @@ function scale(probabilities) {
 
 function describeSet(names) {
   if (names === null) return "";
-  if (names.length === about.class_names.length) return "can't tell: it may be any class";
   if (names.length === 1) return `just this one: ${names[0]}`;
+  if (names.length === about.class_names.length) return "can't tell: it may be any class";
   const numbers = ["two", "three", "four", "five", "six", "seven", "eight", "nine"];
   return `one of these ${numbers[names.length - 2] || names.length}: ${names.join(", ")}`;
 }
@@ -150,17 +160,67 @@ function decide(probabilities) {
   };
 }
 
+// Of the orientation of a WebP browsers know nothing: Exif's tag 0x0112, 1 where there is none.
+function readOrientation(bytes) {
+  const view = new DataView(bytes), word = at => String.fromCharCode(...new Uint8Array(bytes, at, 4));
+  for (let at = 12; at + 8 <= view.byteLength;) {
+    const size = view.getUint32(at + 4, true), isExif = word(at) === "EXIF";
+    at += 8;
+    if (isExif) {
+      const tiff = word(at) === "Exif" ? at + 6 : at, little = view.getUint16(tiff) === 0x4949;
+      const list = tiff + view.getUint32(tiff + 4, little);
+      for (let k = 0; k < view.getUint16(list, little); k++) {
+        const entry = list + 2 + 12 * k;
+        if (view.getUint16(entry, little) === 0x0112) return view.getUint16(entry + 8, little);
+      }
+      return 1;
+    }
+    at += size + size % 2;
+  }
+  return 1;
+}
+
+// What a picture has to go through to stand upright: the axes of a canvas, for Exif's 2 to 8.
+const TURNS = [[-1, 0, 0, 1], [-1, 0, 0, -1], [1, 0, 0, -1], [0, 1, 1, 0], [0, 1, -1, 0], [0, -1, -1, 0], [0, -1, 1, 0]];
+
+function turn(picture, orientation) {
+  const axes = TURNS[orientation - 2];
+  if (!axes) return picture;
+  const [width, height] = orientation > 4
+    ? [picture.height, picture.width] : [picture.width, picture.height];
+  const canvas = new OffscreenCanvas(width, height), pen = canvas.getContext("2d");
+  pen.setTransform(...axes, axes[0] + axes[2] < 0 ? width : 0, axes[1] + axes[3] < 0 ? height : 0);
+  pen.drawImage(picture, 0, 0);
+  picture.close();
+  return canvas.transferToImageBitmap();
+}
+
+async function open(file) {
+  const start = new Uint8Array(await file.slice(0, 12).arrayBuffer());
+  if (String.fromCharCode(...start.slice(8)) !== "WEBP") return createImageBitmap(file);
+  const picture = await createImageBitmap(file, {imageOrientation: "none"});
+  let orientation = 1;
+  try {
+    orientation = readOrientation(await file.arrayBuffer());
+  } catch { /* Exif that nobody can read tells nothing. */ }
+  return turn(picture, orientation);
+}
+
 async function answer(file) {
   const ask = await model;
+  // So that the page can be scrolled between two pictures.
+  await new Promise(done => setTimeout(done));
   let picture = null;
   try {
-    picture = await createImageBitmap(file);
+    picture = await open(file);
   } catch {
     return {problem: "this browser can't read it as a picture"};
   }
   try {
-    if (picture.width * picture.height > LARGEST) return {problem: "has more than 89 million pixels"};
+    if (picture.width * picture.height > LARGEST) return {problem: "it has more than 89 million pixels"};
     return {...decide(await ask(square(picture))), thumbnail: draw(picture)};
+  } catch (error) {
+    return {problem: error.message};
   } finally {
     picture.close();
   }
@@ -199,7 +259,7 @@ function show(file, found) {
 
 // One picture after the other; who chooses some before the model is ready is answered then.
 let queue = Promise.resolve();
-let chosen = 0;
+let chosen = 0, isReady = false, failure = "";
 
 function add(files) {
   for (const file of files) {
@@ -216,16 +276,17 @@ function report() {
   save.hidden = rows.length === 0;
   const lacking = rows.filter(row => row.problem).length;
   const answered = `${rows.length - lacking} of ${chosen} answered`;
-  said.textContent = rows.length < chosen
-    ? `${answered}. The next one is being looked at…`
-    : chosen ? `${answered}${lacking ? `; ${lacking} can't be read` : ""}.` : "Ready for your pictures.";
+  if (failure) said.textContent = failure;
+  else if (rows.length < chosen) said.textContent = `${answered}. The next one is being looked at…`;
+  else if (chosen) said.textContent = `${answered}${lacking ? `; ${lacking} can't be` : ""}.`;
+  else said.textContent = isReady ? "Ready for your pictures." : "Getting ready…";
 }
 
 function fail(error) {
-  console.error(error);
-  said.textContent = `The classifier can't run here (${error.message || error}). `
+  failure = `The classifier can't run here (${error?.message || error}). `
     + (about.needs_connection ? "It needs a connection to the internet, and a" : "It needs a")
     + " browser of 2023 or later.";
+  report();
 }
 
 function writeCell(value) {
@@ -236,7 +297,7 @@ function writeCell(value) {
 function saveTable() {
   const columns = ["file", "label", "probability", "set", "problem"];
   const lines = rows.map(row => columns.map(column => {
-    if (column === "set") return row.set ? JSON.stringify(row.set) : "";
+    if (column === "set") return row.set ? `[${row.set.map(name => JSON.stringify(name)).join(", ")}]` : "";
     return column === "probability" && !row.problem ? row.probability.toFixed(6) : row[column];
   }));
   const text = [columns, ...lines].map(line => line.map(writeCell).join(",") + "\n").join("");
@@ -263,4 +324,10 @@ document.addEventListener("drop", event => {
   document.body.classList.remove("dragging");
   add([...event.dataTransfer.files]);
 });
-model.then(report, fail);
+model.then(() => {
+  isReady = true;
+  report();
+}, fail);
+// A module that this browser can't read.
+addEventListener("error", event => isReady || fail(event.error ?? event.message));
+report();

@@ -4,7 +4,8 @@ const { key, cases, pictures, classes, earlier } = JSON.parse(at("data").textCon
 const places = new Map(cases.map((_, k) => [pictures[k].file, k]));
 const MOST = 8;
 // Each decision in its order, file and label, "" to leave it out: of a file the last one counts.
-let log = [], now = 0, matches = [], marked = -1;
+// Those of `others` are of the same set too, but no case here: of an earlier audit.
+let log = [], others = [], now = 0, matches = [], marked = -1;
 
 function make(tag, inside, properties = {}) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -53,8 +54,10 @@ function show(k, last = "") {
   const count = new Map(log).size;
   at("count").textContent = `${count} of ${cases.length} decided`;
   at("progress").value = count;
+  at("elsewhere").textContent = others.length
+    ? `It has ${others.length} more, decided in an earlier audit of these pictures.` : "";
   at("undo").disabled = !log.length;
-  at("download").disabled = !log.length && !earlier.length;
+  at("download").disabled = !log.length && !earlier.length && !others.length;
   [...at("all").children].forEach((row, k) => {
     row.firstChild.textContent = `${pictures[k].file}: ${describe(k)}`;
   });
@@ -69,13 +72,15 @@ function load() {
     at("unkept").hidden = false;
   }
   try {
-    log = JSON.parse(kept).filter(([file, label]) => places.has(file) && ["", ...classes].includes(label));
+    const known = JSON.parse(kept).filter(([file, label]) => file && ["", ...classes].includes(label));
+    log = known.filter(([file]) => places.has(file));
+    others = known.filter(([file]) => !places.has(file));
   } catch { /* Damaged: as if nothing had been decided. */ }
 }
 
 function save() {
   try {
-    localStorage.setItem(key, JSON.stringify(log));
+    localStorage.setItem(key, JSON.stringify([...others, ...log]));
   } catch {
     at("unkept").hidden = false;
   }
@@ -141,7 +146,7 @@ function closeChoice() {
 
 function download() {
   const quote = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const rows = [["file", "label"], ...new Map([...earlier, ...log])];
+  const rows = [["file", "label"], ...new Map([...earlier, ...others, ...log])];
   const text = rows.map(row => `${row.map(quote).join(",")}\n`).join("");
   const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   make("a", [], { href, download: "corrections.csv" }).click();
@@ -174,7 +179,7 @@ at("find").onkeydown = event => {
 const keys = { k: "keep", s: "take", o: "other", l: "leave", u: "undo" };
 Object.assign(keys, { arrowleft: "previous", arrowright: "next" });
 document.addEventListener("keydown", event => {
-  const id = keys[event.key.toLowerCase()];
+  const id = keys[event.key?.toLowerCase()];
   const isHeld = event.ctrlKey || event.altKey || event.metaKey || event.repeat;
   if (!id || isHeld || event.target === at("find") || !at("keys").checked) return;
   // The letter must not be typed into the field that it opens.
@@ -191,7 +196,8 @@ at("all").append(...cases.map((_, k) => make("li", make("button", "", { onclick:
 
 load();
 // The same page in another tab decides, too.
-addEventListener("storage", () => {
+addEventListener("storage", event => {
+  if (event.key !== key) return;
   load();
   show(now);
 });
