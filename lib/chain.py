@@ -13,9 +13,11 @@ from pathlib import Path
 import yaml
 
 from lib import cluster, runner, storage, workspace
+from lib.data import sources
 from lib.parameters import check_cluster, check_parameters, read_defaults, suggest
 
 BEYOND = ("05", "06", "07")  # these run where they are asked for
+LAST = "11_multi_label"
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
@@ -28,11 +30,11 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     """Run the command line; return the exit status. At the end Drive is flushed, and unmounted."""
     options = parse_arguments(arguments)
     try:
-        names = choose_notebooks(options.only, options.beyond)
+        ws = workspace.open(options.paths)
+        names = choose_notebooks(options.only, options.beyond, ws)
         if options.seeds is not None:
             options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
-        ws = workspace.open(options.paths)
         if options.results:
             ws = replace(ws, results=options.results.resolve())
             workspace.check_apart(ws)
@@ -62,9 +64,9 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
             os.environ[workspace.SCHEDULER] = cluster.connect(ws.cluster).scheduler.address
         check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
-    pages = {"08_evaluation": "report", "09_random_images": "report", "10_hand_over": "model"}
-    for page in dict.fromkeys(pages[name] for name in names if name in pages):
-        if (path := ws.results / f"{page}.html").exists():
+    for page, makers in (("report", ("08", "09")), ("model", ("10", "11"))):
+        path = ws.results / f"{page}.html"
+        if path.exists() and any(name.startswith(makers) for name in names):
             print(f"{page}: {path}")
 
 
@@ -92,24 +94,21 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add, pair = parser.add_argument, {"nargs": 2, "action": "append", "default": []}
     add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
     add("--results", type=Path, help="folder of the results, instead of that of the paths file")
-    add(
-        "--only", nargs="+", default=[], metavar="N", help="some notebooks: numbers, parts of names"
-    )
-    add("--beyond", action="store_true", help="05 to 07 too: networks, fine-tuning, labels")
+    add("--only", nargs="+", default=[], metavar="N", help="only these: numbers, parts of names")
+    add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add("--seeds", type=int, metavar="N", help="train N times, with SEED and the seeds after it")
-    add(
-        "-p", dest="parameter", metavar=("NAME", "VALUE"), help="a parameter; VALUE is YAML", **pair
-    )
+    add("-p", dest="parameter", metavar=("NAME", "VALUE"), help="parameter; VALUE is YAML", **pair)
     add("--cluster", metavar="ADDRESS", help="of a Dask scheduler, or local:N for N workers here")
     add("--anew", action="store_true", help="train anew what was trained before")
     add("--resume", action="store_true", help="changes nothing: to go on is the default")
     return parser.parse_args(arguments)
 
 
-def choose_notebooks(only: list[str], beyond: bool = False) -> list[str]:
+def choose_notebooks(only: list[str], beyond: bool = False, ws=None) -> list[str]:
     """Return the names of the notebooks to run, in order: those that `only` says, else the usual ones.
 
-    `only` has numbers, 2 or 02, and parts of names. A ValueError where one fits none.
+    `only` has numbers, 2 or 02, and parts of names. A ValueError where one fits none. 11 is usual where
+    `ws` has labels for it, and the only one where nothing tells classes.
     """
     names, chosen = runner.list_notebooks(), set()
     for word in only:
@@ -117,7 +116,10 @@ def choose_notebooks(only: list[str], beyond: bool = False) -> list[str]:
         if not (found := {name for name in names if word.strip("_") and part in name}):
             raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
         chosen |= found
-    return [n for n in names if (n in chosen if only else beyond or not n.startswith(BEYOND))]
+    usual = {n for n in names if beyond or not n.startswith(BEYOND)} - {LAST}
+    if ws and ws.multi_labels and (beyond or not ws.is_demo) and not only:
+        usual = usual | {LAST} if sources.has_classes(ws) else {LAST}
+    return [name for name in names if name in (chosen if only else usual)]
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
 REQUIRED = ("train", "results", "scratch")
-OPTIONAL = ("train_labels", "corrections", "validation", "test", "test_labels")
+OPTIONAL = ("train_labels", "corrections", "validation", "test", "test_labels", "multi_labels")
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
@@ -35,6 +35,7 @@ class Workspace:
     validation: Path | None = None  # as train: class folders to validate on
     test: Path | None = None  # as train: new pictures, in class folders or not
     test_labels: Path | None = None  # CSV file of file,label for the new pictures
+    multi_labels: Path | None = None  # CSV file of pictures with several labels
     cluster: str | None = None  # address of a Dask scheduler, or local:N
 
     @property

@@ -23,7 +23,8 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
     rows = [[part for part in text if part.strip()] for text in texts[before:]]
     columns = ["file", "label", "probability", "set"]
     table = pd.DataFrame([dict(zip(columns, row)) for row in rows], columns=columns).fillna("")
-    table["probability"] = pd.to_numeric(table.probability.str.removesuffix(" %")) / 100
+    percent = table.probability.str.removesuffix(" %")
+    table["probability"] = pd.to_numeric(percent, errors="coerce") / 100
     return table
 
 

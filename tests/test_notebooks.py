@@ -18,9 +18,9 @@ PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine progress parameters workspace badges cluster
 data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.downloads data.label_files data.labels data.sources
-data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators
+data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators data.multi_labels
 models.own_code models.pooling models.configs models.saved models.checkpoints models.fuse models.presets models.backbones models.origins models.training models.features models.resemblance
-models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify
+models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify models.multilabel
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
 evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
 evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card evaluation.page
@@ -67,7 +67,7 @@ def find_parameters(name):
 
 def test_there_are_the_known_notebooks_and_the_known_rooms():
     topics = """start_here data_prep baseline_cnn augmented_cnn resnet50_transfer backbones fine_tuning label_audit
-    evaluation random_images hand_over""".split()
+    evaluation random_images hand_over multi_label""".split()
     assert list(NOTEBOOKS) == [f"{number:02d}_{name}" for number, name in enumerate(topics)]
     paths = [p.relative_to(ROOT / "lib").with_suffix("") for p in (ROOT / "lib").rglob("*.py")]
     found = {".".join(path.parts) for path in paths if path.name != "__init__"}

@@ -14,15 +14,16 @@ from lib.data.listing import PART_NAMES
 from lib.data.pictures import ENDINGS
 from lib.data.table import NOT_FILES, tabulate
 
+KNOWN = ("file", "label", "labels", "part", "group")  # columns whose capitals mean nothing
 NO_GROUP = ("na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0")
 
 
-def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
+def read_labels(path: Path, columns=("label",), choose=None) -> pd.DataFrame:
     """Read the columns file and label and, where it has them, some others of a CSV file.
 
     Commas, semicolons or tabs divide it; capitals in the names of columns, further columns and blank
-    rows mean nothing; nor do groups called NA, nan, none, null or -1. Returns a row a file, with the
-    line of the CSV file as index.
+    rows mean nothing; nor do groups called NA, nan, none, null or -1. Of another form `choose` picks
+    the columns by their names. Returns a row a file, with the line of the CSV file as index.
     Raises a ValueError, which names the line, where it is none.
     """
     rows, line = {}, 0
@@ -31,9 +32,12 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
         separator = max(",;\t", key=text.partition("\n")[0].count)
         form = {"delimiter": separator, "strict": True, "skipinitialspace": True, "restval": ""}
         reader = csv.DictReader(io.StringIO(text, newline=""), **form)
-        reader.fieldnames = names = [name.strip().casefold() for name in reader.fieldnames or ()]
-        wanted = [name for name in ("file", *columns) if name in names]
-        if not {"file", "label"} <= {*wanted} or any(names.count(name) > 1 for name in wanted):
+        names = [name.strip() for name in reader.fieldnames or ()]
+        names = [name.casefold() if name.casefold() in KNOWN else name for name in names]
+        reader.fieldnames = names
+        wanted = choose(names) if choose else [n for n in ("file", *columns) if n in names]
+        has_all = choose or {"file", "label"} <= {*wanted}
+        if not has_all or any(names.count(name) > 1 for name in wanted):
             raise ValueError(f"it needs columns file and label, each once: {', '.join(names)}")
         line = 1
         for row in reader:
@@ -57,7 +61,7 @@ def read_labels(path: Path, columns=("label",)) -> pd.DataFrame:
 
 
 def apply_labels(
-    table: pd.DataFrame, path: Path, folder: Path, columns=("label",), classes=None, strict=False
+    table, path: Path, folder: Path, columns=("label",), classes=None, strict=False, rows=None
 ) -> pd.DataFrame:
     """Return the table of the files in `folder` with what a CSV file (see `read_labels`) says of them.
 
@@ -65,11 +69,12 @@ def apply_labels(
         columns: which to take: label, part, group.
         classes: what a label may be, if not empty; None for anything.
         strict: whether a row that names no file is an error; else it gets a row, `missing_file`.
+        rows: what was read of the file, where another reader did it.
 
     Raises a ValueError, which names file, line and the nearest names: two rows say different things
     of one file, a class or a part is not known, or no row names a file.
     """
-    rows = read_labels(path, columns)
+    rows = read_labels(path, columns) if rows is None else rows
     files = table.file[~table.problem.isin(NOT_FILES)]
     found = match_files(rows.file.unique(), files, folder)
     lost = rows.file[~rows.file.isin(found.keys())]

@@ -46,6 +46,12 @@ def find_validation(ws) -> Path | None:
     return None
 
 
+def has_classes(ws) -> bool:
+    """Tell whether labels, or two class folders or more in `train`, tell classes."""
+    known = ws.is_demo or ws.train_labels is not None
+    return known or sum(map(holds_pictures, _list(open_folder(ws, "train")))) > 1
+
+
 def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
     """Return the folders and archives to go through; the last is the folder that is meant."""
     if str(path).startswith(KAGGLE):

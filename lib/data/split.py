@@ -40,6 +40,13 @@ def set_groups(table: pd.DataFrame, alike=()) -> None:
     table.loc[~used, "group"] = ""
 
 
+def rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
+    """Give each picture the rank of its group, of columns digest and group: seed and content decide it."""
+    hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
+    ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
+    return pd.Series(ranks, pictures.index).groupby(pictures.group.to_numpy()).transform("min")
+
+
 def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     """Divide the pictures 80/20, the classes in equal proportion, each group in one part.
 
@@ -50,9 +57,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
 
     Of columns label, digest and group, returns the part of each, `train` or `validation`.
     """
-    hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
-    ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
-    ranks = pd.Series(ranks, pictures.index).groupby(pictures.group.to_numpy()).transform("min")
+    ranks = rank_groups(pictures, seed)
     groups, support, chosen = defaultdict(Counter), Counter(pictures.label), set()
     for rank, label in zip(ranks, pictures.label):
         groups[rank][label] += 1

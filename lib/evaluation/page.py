@@ -24,8 +24,8 @@ def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool
     """Write model.html of one model; return a line that says so, or why there is none.
 
     Args:
-        ws: the workspace. metadata: the model's JSON, with its answer_sets.
-        score: what `metrics.evaluate` returns of it.
+        ws: the workspace. metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
+        score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
         coverage: of the answer sets. flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
     """
@@ -48,7 +48,10 @@ def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool
 def _render(model: str, runtime: dict, metadata: dict, coverage: float, **shown) -> str:
     about = {key: metadata[key] for key in ("class_names", "image_size")}
     about |= {"temperature": metadata.get("temperature", 1), "needs_connection": not runtime}
-    about["threshold"] = find_threshold(metadata["answer_sets"], coverage)
+    if "thresholds" in metadata:  # Of several labels each has its own.
+        about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
+    else:
+        about["threshold"] = find_threshold(metadata["answer_sets"], coverage)
     shown |= {"about": about, "metadata": metadata, "coverage": coverage, "model": model}
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")

@@ -100,7 +100,7 @@ def build_head(classifier: linear.Classifier) -> keras.Sequential:
     """Build a classifier's twin for features as they are: (n, d) to probabilities (n, classes)."""
     kernel = classifier.units[:, np.newaxis].astype(float) * classifier.weights
     bias = classifier.bias - classifier.mean @ kernel
-    dense = keras.layers.Dense(len(bias), activation="softmax")
+    dense = keras.layers.Dense(len(bias), activation=classifier.activation)
     head = keras.Sequential([keras.Input((len(kernel),)), dense], name="head")
     head.set_weights([kernel / classifier.temperature, bias / classifier.temperature])
     return head

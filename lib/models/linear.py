@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -29,7 +29,7 @@ ABSENT, MEMORY, LARGE = -30.0, 2 << 30, 1 << 24
 
 @dataclass(frozen=True)
 class Classifier:
-    """A multinomial logistic regression of standardised features."""
+    """A logistic regression of standardised features: multinomial or, with sigmoid, one a class."""
 
     mean: np.ndarray  # float32 (d,), of the features
     units: np.ndarray  # float32 (d,), what they are multiplied by; 0 for those that never vary
@@ -37,11 +37,13 @@ class Classifier:
     bias: np.ndarray  # float32 (classes,)
     C: float  # inverse strength of the L2 penalty
     temperature: float = 1.0  # divides the logits (Guo et al. 2017)
+    activation: str = "softmax"
 
     def answer(self, features) -> np.ndarray:
         """Return probabilities, float32 (n, classes), for features, float32 (n, d)."""
         logits = ((features[:] - self.mean) * self.units) @ self.weights + self.bias
-        return softmax(logits / np.float32(self.temperature), axis=1)
+        logits /= np.float32(self.temperature)
+        return expit(logits) if self.activation == "sigmoid" else softmax(logits, axis=1)
 
 
 def centre(rows) -> tuple[np.ndarray, np.ndarray]:

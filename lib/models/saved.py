@@ -30,7 +30,7 @@ def save(model, run, ws, name: str, metadata: dict):
     Yields the model that the new file holds. The JSON, written last, makes the model complete.
 
     The model takes RGB pictures of 0-255 and gives probabilities; `run` is a `training.Run`; in
-    `metadata` is what the JSON tells besides counts, versions, key and the set's hash.
+    `metadata` is what the JSON tells besides counts, versions, key and, unless there, the set's hash.
     """
     path = ws.file("models", f"{name}.keras")
     with whole_file(path) as part:
@@ -39,7 +39,7 @@ def save(model, run, ws, name: str, metadata: dict):
     # Of the model that this one replaces.
     for stale in (f"predictions/{name}.csv", *(f"models/{name}.{end}" for end in BESIDE)):
         (ws.results / stale).unlink(missing_ok=True)
-    class_names = sorted(set(read_split(ws).label))
+    class_names = metadata.get("class_names") or sorted(set(read_split(ws).label))
     ws.save_table(run.history, f"history/{name}.csv")
     made = {
         "parameters_total": model.count_params(),
@@ -52,7 +52,7 @@ def save(model, run, ws, name: str, metadata: dict):
         "key": run.key,
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "demo": ws.is_demo,
-        "split_hash": identify_set(ws),
+        "split_hash": metadata.get("split_hash") or identify_set(ws),
         "class_names": class_names,
     }
     ws.save_json({"name": name} | metadata | made, f"models/{name}.json")
@@ -77,13 +77,15 @@ def list_models(ws) -> list[dict]:
     """Read the JSON of every model of the current split, in the order of the notebooks.
 
     A model of another split can't be compared with the others, and a run with a further seed counts
-    only if nothing but the seed differs from the first: what is left out is named. Each entry gets
-    a `label` for tables and figures, which says so when a backbone is untrained, and a `way`: the
-    name of the first run. A FileNotFoundError where no model of this split was trained.
+    only if nothing but the seed differs from the first: what is left out is named, but for another
+    task. Each entry gets a `label`, which says so when a backbone is untrained, and a `way`: the name
+    of the first run. A FileNotFoundError where no model of this split was trained.
     """
     current, models, first = identify_set(ws), [], {}
     for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
         metadata = read_metadata(ws, path.stem)
+        if "task" in metadata:
+            continue
         if metadata.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
             continue

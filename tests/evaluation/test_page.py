@@ -239,6 +239,41 @@ def test_page_serves_everybody(opened, drawn, width):
     assert "Apache License" in licence and "END OF TERMS AND CONDITIONS" in licence
 
 
+def test_page_of_several_labels_names_those_above_their_thresholds(
+    handed, drawn, browser, tmp_path
+):
+    ws, metadata, model = handed
+    layers = [*model.layers[:-1], keras.layers.Dense(3, activation="sigmoid")]
+    several = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
+    y_prob, _, _ = classify.answer_files(several, Path(), drawn)
+    limits = dict(zip(CLASSES, np.quantile(y_prob, 0.6, axis=0).tolist()))
+    about = {key: metadata[key] for key in ("class_names", "image_size", "weights", "demo")}
+    about |= {"name": "several", "task": "multilabel", "thresholds": limits}
+    score = {"exact_match": 0.25, "n": 12, "exact_match_interval": [0.1, 0.5]}
+    score |= {"mean_average_precision": 0.755, "baseline": {"mean_average_precision": 0.26}}
+    other = type(ws)(ws.train, tmp_path / "results", ws.scratch)
+    assert litert.try_export(several, other.file("models", "several.tflite")) == ""
+    assert "no connection" in page.write_page(other, about, score, 0, flattered=False)
+    tab = browser.new_page()
+    tab.goto((other.results / "model.html").as_uri())
+    assert "3 of 12 pictures" in tab.inner_text("header") and "0.76 (1 is best" in tab.inner_text(
+        "header"
+    )
+    asked = ask_page(tab, drawn)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save these answers").click()
+    with open(download.value.path(), newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    for row, shown, probabilities in zip(rows, asked.label, y_prob):
+        # At a threshold weights of half the size may say otherwise.
+        sure = {k for k, p, t in zip(CLASSES, probabilities, limits.values()) if p > t + 0.02}
+        near = {k for k, p, t in zip(CLASSES, probabilities, limits.values()) if p > t - 0.02}
+        said = {*row["label"].split("|")} - {""}
+        assert sure <= said <= near and (said or shown == "none of its labels")
+    assert {row["label"].count("|") for row in rows} >= {0, 1}
+    tab.close()
+
+
 def test_without_npm_the_page_fetches_the_runtime_itself(
     handed, packages, browser, drawn, tmp_path, monkeypatch
 ):

@@ -149,12 +149,31 @@ function describeSet(names) {
   return `one of these ${numbers[names.length - 2] || names.length}: ${names.join(", ")}`;
 }
 
+// Of several labels those above their thresholds, the most probable first.
+function decideLabels(order, probabilities) {
+  const named = order.filter(k => probabilities[k] >= about.thresholds[k]);
+  return {
+    label: named.map(k => about.class_names[k]).join("|"),
+    probability: named.map(k => probabilities[k].toFixed(6)).join("|"),
+    shown: named.map(k => about.class_names[k]).join(", ") || "none of its labels",
+    percent: named.map(k => writePercent(probabilities[k])).join(", "),
+    set: null,
+    problem: "",
+  };
+}
+
+const writePercent = share => `${(100 * share).toFixed(1)} %`;
+
 function decide(probabilities) {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+  if (about.thresholds) return decideLabels(order, probabilities);
   const held = order.filter((k, rank) => rank === 0 || probabilities[k] >= about.threshold);
+  const probability = scale(probabilities)[order[0]];
   return {
     label: about.class_names[order[0]],
-    probability: scale(probabilities)[order[0]],
+    probability: probability.toFixed(6),
+    shown: about.class_names[order[0]],
+    percent: writePercent(probability),
     set: about.threshold === null ? null : held.map(k => about.class_names[k]),
     problem: "",
   };
@@ -248,7 +267,7 @@ function show(file, found) {
   if (found.problem) {
     words.append(write("problem", found.problem));
   } else {
-    words.append(write("class", found.label), write("percent", `${(100 * found.probability).toFixed(1)} %`));
+    words.append(write("class", found.shown), write("percent", found.percent));
     if (found.set) words.append(write("set", describeSet(found.set)));
     item.append(found.thumbnail);
   }
@@ -298,7 +317,7 @@ function saveTable() {
   const columns = ["file", "label", "probability", "set", "problem"];
   const lines = rows.map(row => columns.map(column => {
     if (column === "set") return row.set ? `[${row.set.map(name => JSON.stringify(name)).join(", ")}]` : "";
-    return column === "probability" && !row.problem ? row.probability.toFixed(6) : row[column];
+    return row[column];
   }));
   const text = [columns, ...lines].map(line => line.map(writeCell).join(",") + "\n").join("");
   const link = document.createElement("a");

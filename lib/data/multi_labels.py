@@ -1,0 +1,103 @@
+"""Several labels a picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.data import sources
+from lib.data.demo import CLASS_NAMES, draw_picture
+from lib.data.label_files import apply_labels, read_labels
+from lib.data.listing import walk
+from lib.data.split import ONE_IN, rank_groups
+from lib.data.table import note
+from lib.storage import whole_file
+
+BESIDES = ("file", "part", "group")
+
+
+def _choose_columns(names: list[str]) -> list[str]:
+    lists = [name for name in names if name in ("label", "labels")]
+    wanted = [name for name in names if name in BESIDES or name in lists or not lists]
+    if "file" not in names or len(lists) > 1 or {*wanted} <= {*BESIDES}:
+        needed = "it needs columns file and labels (cat|dog), or file and one of 0 and 1 a label"
+        raise ValueError(f"{needed}: {', '.join(names)}")
+    return wanted
+
+
+def read_label_sets(path) -> pd.DataFrame:
+    """Read which labels each file has: rows of `read_labels`, of file, label and, if given, part and group.
+
+    `labels`, divided by | or ;, in one row a file or several; or one column of 0 and 1 a label. In
+    `label` each of them ends in |, and | alone means none. A ValueError names file and line.
+    """
+    rows = read_labels(path, choose=_choose_columns)
+    named = [name for name in rows if name not in BESIDES]
+    if named[0] in ("label", "labels"):
+        lists = rows[named[0]].str.split("[|;]", regex=True).groupby(rows.file).sum()
+        sets = [{name.strip() for name in lists[file]} - {""} for file in rows.file]
+    else:
+        for name in named:
+            wrong = rows.loc[~rows[name].isin(["0", "1", "0.0", "1.0"]), name]
+            for line, value in wrong.head(1).items():
+                raise ValueError(f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1.")
+        sets = [np.array(named)[has] for has in rows[named].astype(float).to_numpy() > 0]
+    rows["label"] = ["".join(f"{name}|" for name in sorted(names)) or "|" for names in sets]
+    return rows[["label", *(name for name in BESIDES if name in rows)]]
+
+
+def draw_scenes(folder: Path, count: int = 200) -> None:
+    """Draw the demo's scenes, of none to three kinds, and beside the folder their file, unless it is there."""
+    file, rng, rows = folder.with_suffix(".csv"), np.random.default_rng(11), ["file,labels"]
+    if file.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        kind, *others = rng.permutation(10)
+        company = [(kind + 5) % 10, *others] if rng.random() < 0.5 else others  # often its friend
+        most = rng.choice(4, p=(0.1, 0.3, 0.35, 0.25))
+        names = [CLASS_NAMES[one] for one in dict.fromkeys([kind, *company][:most])]
+        draw_picture(names, rng).save(folder / f"{number:03d}.jpg", quality=90)
+        rows.append(f"{number:03d}.jpg,{'|'.join(names)}")
+    with whole_file(file) as part:  # One label is misspelt, so that there is something to find.
+        part.write_text("\n".join([*rows, ""]).replace("Insecta", "Insekta", 1), newline="\n")
+
+
+def list_label_sets(ws) -> pd.DataFrame:
+    """List pictures, as of `lib.data.table`, with their labels, as of `read_label_sets`.
+
+    They lie in the folder beside the CSV file that is called like it, else in `train`.
+    """
+    train, folder = sources.open_folder(ws, "train"), ws.multi_labels.with_suffix("")
+    if ws.is_demo:
+        draw_scenes(folder)
+    folder = folder if folder.is_dir() else train
+    table, place = walk(folder), os.path.relpath(folder, train)
+    table["file"] = [os.path.normpath(f"{place}/{file}") for file in table.file]
+    told = {"columns": ("label", "part", "group"), "rows": read_label_sets(ws.multi_labels)}
+    table = apply_labels(table, ws.multi_labels, train, strict=True, **told)
+    note(table, table.label == "", "no_label")
+    return table
+
+
+def split_label_sets(pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int) -> pd.Series:
+    """Divide pictures of several labels 80/20 as `split.split`: in the order of hashes, no group divided.
+
+    First come groups that overfill no label's fifth by more than half of what they bring, then those by
+    which the labels, the pictures without any and all pictures come nearer to their fifths, all in all.
+    Of columns digest and group, and bool (n, labels), returns the part of each, `train` or `validation`.
+    """
+    counts = y_true.assign(**{"": ~y_true.any(axis=1), "|": True}).groupby(
+        rank_groups(pictures, seed)
+    )
+    table, is_chosen = counts.sum(), np.zeros(counts.ngroups, bool)
+    rows, support = table.to_numpy(float), np.maximum(table.sum().to_numpy(), 1)
+    room = support / ONE_IN
+    for is_strict in (True, False):
+        for k in np.flatnonzero(~is_chosen):
+            nearer = (rows[k] / support) @ (2 * room - rows[k]) > 0
+            is_chosen[k] = (rows[k] <= 2 * room)[rows[k] > 0].all() if is_strict else nearer
+            room = room - is_chosen[k] * rows[k]
+    validated = rank_groups(pictures, seed).isin(table.index[is_chosen])
+    return validated.map({True: "validation", False: "train"})

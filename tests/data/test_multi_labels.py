@@ -1,0 +1,134 @@
+"""CSV files of several labels a picture: their three forms, what is wrong with them, and the split."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import workspace
+from lib.data import multi_labels
+from lib.storage import read_table
+
+FORMS = {
+    "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",
+    "semicolons": 'File,Labels\n1.jpg, dog; cat ;\n2.jpg,\n"3.jpg",dog\n',
+    "rows": "file,label\n1.jpg,dog\n3.jpg,dog\n1.jpg,cat\n2.jpg,\n",
+    "columns": "file,cat,dog\n1.jpg,1,1\n2.jpg,0,0\n3.jpg,0.0,1.0\n",
+}
+
+
+@pytest.fixture
+def flat(tmp_path, draw_classes):
+    """A workspace of four pictures in a flat folder, and a function that writes their CSV file."""
+    draw_classes(tmp_path, 4, ["red"])
+    (tmp_path / "red").rename(tmp_path / "train")
+    for number, path in enumerate(sorted((tmp_path / "train").iterdir()), 1):
+        path.rename(path.with_name(f"{number}.jpg"))
+    folders = [tmp_path / name for name in ("train", "r", "s")]
+    ws = workspace.Workspace(*folders, multi_labels=tmp_path / "labels.csv")
+
+    def write(text):
+        ws.multi_labels.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return ws
+
+    return write
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_gives_the_same_table_and_none_is_not_the_same_as_no_row(form, flat):
+    table = multi_labels.list_label_sets(flat(FORMS[form]))
+    found = dict(zip(table.file, table.label))
+    assert found == {"1.jpg": "cat|dog|", "2.jpg": "|", "3.jpg": "dog|", "4.jpg": ""}
+    assert dict(zip(table.file, table.problem))["4.jpg"] == "no_label"
+
+
+def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
+    text = "File,GROUP,Part,Cat,NA\n1.jpg,a,train,1,0\n2.jpg,a,val,0,1\n"
+    table = multi_labels.list_label_sets(flat(text)).set_index("file")
+    assert list(table.label[:2]) == ["Cat|", "NA|"]
+    assert list(table.group[:2]) == ["a", "a"] and list(table.part[:2]) == ["train", "validation"]
+
+
+def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(flat, draw_classes):
+    ws = flat("file,labels\n000.png,a\nlabels/001.png,b\n")
+    draw_classes(ws.train.parent, 2, ["red"])
+    (ws.train.parent / "red").rename(ws.train.parent / "labels")
+    table = multi_labels.list_label_sets(ws)
+    assert list(table.file) == ["../labels/000.png", "../labels/001.png"]
+    assert list(table.label) == ["a|", "b|"]
+
+
+BROKEN = {
+    "wrong columns": ("image,tags\n1.jpg,cat\n", "it needs columns file and labels .*: image, tags"),
+    "unknown file": ("file,labels\n1.jpg,a\n33.jpg,a\n", "line 3: '33.jpg' is no file in .*3.jpg"),
+    "a 2": ("file,cat,dog\n1.jpg,0,1\n2.jpg,0,2\n", "line 3: dog is '2', neither 0 nor 1"),
+    "contradiction": ("file,cat\n1.jpg,0\n2.jpg,0\n1.jpg,1\n", "two different rows of '1.jpg': lines 2 and 4"),
+    "other part": ("file,labels,part\n1.jpg,a,train\n1.jpg,b,val\n", "two different rows of '1.jpg'"),
+    "unknown part": ("file,labels,part\n1.jpg,a,tain\n", "line 2: 'tain' is no part; the nearest: train"),
+    "not UTF-8": ("file,labels\n1.jpg,K\xfche\n".encode("latin-1"), "codec can't decode.* Write CSV in UTF-8"),
+    "empty": ("", "it needs columns file and labels"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_file_is_an_error_that_names_it_and_the_line(what, flat):
+    text, words = BROKEN[what]
+    with pytest.raises(ValueError, match=words) as caught:
+        multi_labels.list_label_sets(flat(text))
+    assert "labels.csv" in str(caught.value)
+
+
+def test_demo_draws_the_same_scenes_once(tmp_path, monkeypatch):
+    multi_labels.draw_scenes(tmp_path / "scenes", 30)
+    table = read_table(tmp_path / "scenes.csv")
+    assert len(table) == len(list((tmp_path / "scenes").iterdir())) == 30
+    counts = table.labels.str.split("|").str.len()
+    assert counts.max() <= 3 and (table.labels == "").any()
+    assert table.labels.str.count("Insekta").sum() == 1
+    monkeypatch.setattr(multi_labels, "draw_picture", None)
+    multi_labels.draw_scenes(tmp_path / "scenes", 30)
+
+
+def split_pictures(y_true, seed, groups=None):
+    """Split pictures of one content each; return whether each is for validation."""
+    rows = y_true.index.astype(str)
+    pictures = pd.DataFrame({"digest": rows, "group": rows if groups is None else groups}, rows)
+    part = multi_labels.split_label_sets(pictures, y_true.set_axis(rows), seed)
+    return (part == "validation").set_axis(y_true.index)
+
+
+def draw_labels(n, count, seed):
+    """Draw labels that depend on one another."""
+    rng = np.random.default_rng(seed)
+    tendency = rng.normal(size=(n, 3)) @ rng.normal(size=(3, count))
+    limits = np.quantile(tendency, 1 - rng.uniform(0.03, 0.3, count))
+    y_true = pd.DataFrame(tendency + 0.5 * rng.normal(size=(n, count)) > limits)
+    return y_true.loc[:, y_true.sum() >= 10].rename(columns=str)
+
+
+def test_each_label_has_nearly_its_fifth_though_labels_come_together():
+    for seed in range(8):
+        y_true = draw_labels(800, 30, seed)
+        held = split_pictures(y_true, seed)
+        shares, support = y_true[held].sum() / y_true.sum(), y_true.sum()
+        assert abs(held.sum() - 160) <= 16
+        # Nearer than by luck alone, whose spread is the root of 0.16 / support.
+        assert (abs(shares - 0.2) < 0.02 + 2 / support).mean() > 0.75
+        assert (abs(shares - 0.2) < 0.05 + 4 / support).all(), shares
+        # Pictures of many labels are neither preferred nor passed over.
+        counts = y_true.sum(axis=1)
+        assert abs(counts[held].mean() - counts.mean()) < 2 * counts.std() / np.sqrt(160)
+
+
+def test_added_picture_moves_few_and_no_group_is_divided():
+    moved = []
+    for seed in range(8):
+        y_true = draw_labels(401, 10, seed)
+        before, after = split_pictures(y_true[:400], seed), split_pictures(y_true, seed)
+        moved.append((before != after[:400]).sum())
+    assert np.mean(moved) <= 8 and max(moved) <= 20, moved
+    groups = [f"burst {row // 4}" for row in range(400)]
+    held = split_pictures(y_true[:400], 0, groups)
+    assert (held.groupby(groups).nunique() == 1).all() and abs(held.mean() - 0.2) < 0.03
+    assert held.equals(split_pictures(y_true[:400].sample(frac=1, random_state=0), 0,
+                                      pd.Series(groups).sample(frac=1, random_state=0).tolist())
+                       .sort_index())  # fmt: skip

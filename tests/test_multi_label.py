@@ -1,0 +1,138 @@
+"""The lesson on several labels a picture, alone on a flat folder of small scenes; who knows its model."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from scenes import make_scenes
+
+from lib import chain, predict, runner, workspace
+from lib.models import classify, saved
+from lib.storage import read_table
+
+NAME = "small_multilabel"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, draw_classes):
+    """`--only 11` on 60 scenes of noise of three colours, with a small network from a file."""
+    root = tmp_path_factory.mktemp("scenes")
+    draw_classes(root / "photos", 40)
+    scenes = make_scenes(root / "photos", root / "set", 60)
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((48, 48, 3)), keras.layers.Rescaling(1 / 255)]
+    layers += [keras.layers.Conv2D(24, 5, strides=5, activation="relu")]
+    keras.Sequential(layers).save(root / "small.keras")
+    arguments = [
+        "--paths",
+        str(root / "set/paths.json"),
+        "-p",
+        "BACKBONE",
+        str(root / "small.keras"),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
+            patch.setenv(name, "")
+            patch.delenv(name)
+        # Without class folders it is the only one, and needs no name.
+        assert chain.main(arguments) == 0
+    return workspace.open(root / "set/paths.json"), scenes
+
+
+def read_scores(ws):
+    return json.loads((ws.results / "metrics_multilabel.json").read_text(encoding="utf-8"))
+
+
+def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
+    ws, scenes = run
+    assert [path.name for path in ws.results.glob("notebooks/*")] == ["11_multi_label.ipynb"]
+    split = read_table(ws.results / "split_multilabel.csv")
+    assert list(split.columns) == ["file", "labels", "part"]
+    assert dict(zip(split.file, split.labels)) == dict(zip(scenes.file, scenes.labels))
+    parts = split.merge(scenes, on="file").groupby("group").part
+    assert (parts.nunique() == 1).all() and not (ws.results / "split.csv").exists()
+    for name in ("labels_together", "label_sets"):
+        assert (ws.results / f"figures/{name}.svg").is_file()
+
+
+def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
+    ws, _ = run
+    scores, answers = read_scores(ws), read_table(ws.results / "predictions_multilabel.csv")
+    right = answers[NAME] == answers.labels
+    assert scores["n"] == len(answers) == 12 and scores["model"] == NAME
+    assert scores["exact_match"] == pytest.approx(right.mean())
+    low, high = scores["mean_average_precision_interval"]
+    assert 0 <= low <= high <= 1
+    precision = [label["average_precision"] for label in scores["per_label"].values()]
+    known = [value for value in precision if value is not None]
+    assert scores["mean_average_precision"] == pytest.approx(np.mean(known))
+    assert 0 <= scores["f1_micro"] <= 1 and 0 <= scores["f1_macro"] <= 1
+    # Colours are easily told apart.
+    assert scores["mean_average_precision"] > scores["baseline"]["mean_average_precision"]
+
+
+def test_json_tells_what_a_page_or_a_command_line_needs(run):
+    ws, _ = run
+    model, metadata = classify.load_classifier(ws.results / f"models/{NAME}.keras")
+    assert metadata["task"] == "multilabel" and metadata["image_size"] == 48
+    assert metadata["class_names"] == ["007", "NA", "red"] == [*metadata["thresholds"]]
+    assert all(0 < limit < 1 for limit in metadata["thresholds"].values())
+    assert model.layers[-1].layers[-1].activation.__name__ == "sigmoid"
+
+
+def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys):
+    ws, _ = run
+    answers = read_table(ws.results / "predictions_multilabel.csv")
+    files = [str(ws.train / file) for file in answers.file]
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    model, table = str(ws.results / f"models/{NAME}.keras"), tmp_path / "a.csv"
+    wanted = [model, *files, str(tmp_path / "cut.png"), "--csv", str(table)]
+    assert predict.predict_pictures(wanted) == 1
+    found = read_table(table)
+    assert list(found.columns) == ["file", "labels"] and found.labels.iloc[-1] == ""
+    assert list(found.labels[:-1]) == list(answers[NAME])
+    assert predict.predict_pictures([*wanted, "--probabilities"]) == 1
+    full = read_table(table)
+    assert list(full.columns) == ["file", "labels", "007", "NA", "red"]
+    limits = saved.read_metadata(ws, NAME)["thresholds"]
+    for row in full[:-1].to_dict("records"):
+        above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
+        assert {*row["labels"].split("|")} - {""} <= {*above}
+    for option in (["--top", "2"], ["--sets", "0.9"], ["--strangers"]):
+        assert predict.predict_pictures([model, *files, *option]) == 2
+        assert "leave out --top, --sets and --strangers" in capsys.readouterr().err
+
+
+def test_lists_of_models_pass_it_over_without_a_word(run, prepared, capsys):
+    shutil.copytree(run[0].results / "models", prepared.results / "models")
+    with pytest.raises(FileNotFoundError, match="no model of the current split"):
+        saved.list_models(prepared)
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_second_network_is_compared_on_the_same_pictures(run, monkeypatch):
+    ws, _ = run
+    monkeypatch.setenv("DRIVE_PATHS", str(ws.results / "drive_paths.json"))
+    small = ws.train.parents[1] / "small.keras"
+    shutil.copy(small, small.with_name("twin.keras"))
+    runner.run_notebook(ws, "11_multi_label", {"BACKBONE": str(small.with_name("twin.keras"))})
+    answers = read_table(ws.results / "predictions_multilabel.csv")
+    assert list(answers.columns) == ["file", "labels", NAME, "twin_multilabel"]
+    assert (answers[NAME] == answers.twin_multilabel).all()
+
+
+def test_chain_takes_11_where_there_are_labels_for_it(run, ws, tmp_path, draw_classes):
+    last, demo = "11_multi_label", workspace.open("demo")
+    assert chain.choose_notebooks([], False, run[0]) == [last]
+    assert chain.choose_notebooks(["08"], False, run[0]) == ["08_evaluation"]
+    for beyond in (False, True):
+        names = chain.choose_notebooks([], beyond, ws)
+        assert last not in names and "08_evaluation" in names
+        assert (last in chain.choose_notebooks([], beyond, demo)) == beyond
+    draw_classes(ws.train, 1)
+    both = workspace.Workspace(ws.train, ws.results, ws.scratch, multi_labels=tmp_path / "a.csv")
+    names = chain.choose_notebooks([], False, both)
+    assert names[0] == "01_data_prep" and names[-1] == last and "05_backbones" not in names
+    assert chain.choose_notebooks(["11"], False, ws) == [last]
