@@ -30,7 +30,8 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     try:
         _check_options(options)
         table = _answer(options, _list_files(options.pictures))
-        answers = table.drop(columns="problem")
+        # Without a word a picture of none of the labels would look like one that can't be read.
+        answers = table if "labels" in table else table.drop(columns="problem")
         if options.csv is None:
             print(answers.astype(object).where(answers.notna(), "").to_string(index=False))
         else:

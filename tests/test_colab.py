@@ -390,8 +390,8 @@ def test_notebooks_work_each_on_a_machine_of_its_own_where_drive_is_mounted(sess
     small = {"IMAGE_SIZE": 32, "EPOCHS": 1, "BATCH_SIZE": 8}
     parameters = {"01": {"IMAGE_SIZES": [32]}, "02": small, "04": small | backbone}
     parameters |= {"05": {"BACKBONES": [backbone["BACKBONE"]]}}
-    # 03 does as 02 does, 06 and 07 as 05; each takes its time.
-    for name in (name for name in NAMES[1:] if name[:2] not in ("03", "06", "07")):
+    # 03 does as 02 does, 06 and 07 as 05; each takes its time. 11 needs labels of its own.
+    for name in (name for name in NAMES[1:] if name[:2] not in ("03", "06", "07", "11")):
         status, text = session.run_notebook(name, parameters.get(name[:2], {}))
         assert status == 0, (name, text[-3000:])
     session.begin()

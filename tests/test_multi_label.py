@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from scenes import make_scenes
+from sklearn.metrics import f1_score
 
 from lib import chain, predict, runner, workspace
 from lib.models import classify, saved
@@ -67,6 +68,9 @@ def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
     assert 0 <= low <= high <= 1
     precision = [label["average_precision"] for label in scores["per_label"].values()]
     known = [value for value in precision if value is not None]
+    sets = answers[["labels", NAME]].apply(lambda column: column.str.get_dummies("|").stack())
+    found = sets.fillna(0).astype(bool)
+    assert scores["f1_micro"] == pytest.approx(f1_score(found.labels, found[NAME]))
     assert scores["mean_average_precision"] == pytest.approx(np.mean(known))
     assert 0 <= scores["f1_micro"] <= 1 and 0 <= scores["f1_macro"] <= 1
     # Colours are easily told apart.
@@ -91,11 +95,12 @@ def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys)
     wanted = [model, *files, str(tmp_path / "cut.png"), "--csv", str(table)]
     assert predict.predict_pictures(wanted) == 1
     found = read_table(table)
-    assert list(found.columns) == ["file", "labels"] and found.labels.iloc[-1] == ""
+    assert list(found.columns) == ["file", "labels", "problem"]
+    assert (found.labels.iloc[-1], found.problem.iloc[-1]) == ("", "corrupt")
     assert list(found.labels[:-1]) == list(answers[NAME])
     assert predict.predict_pictures([*wanted, "--probabilities"]) == 1
     full = read_table(table)
-    assert list(full.columns) == ["file", "labels", "007", "NA", "red"]
+    assert list(full.columns) == ["file", "labels", "problem", "007", "NA", "red"]
     limits = saved.read_metadata(ws, NAME)["thresholds"]
     for row in full[:-1].to_dict("records"):
         above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
@@ -110,6 +115,14 @@ def test_lists_of_models_pass_it_over_without_a_word(run, prepared, capsys):
     with pytest.raises(FileNotFoundError, match="no model of the current split"):
         saved.list_models(prepared)
     assert "left out" not in capsys.readouterr().out
+
+
+def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
+    ws, _ = run
+    judged, scores = saved.read_metadata(ws, NAME)["judged"], read_scores(ws)
+    assert judged["exact_match"] == scores["exact_match"] and judged["n"] == 12
+    text = (ws.results / "model.html").read_text(encoding="utf-8")
+    assert NAME.replace("_", "_") in text and '"thresholds"' in text
 
 
 def test_second_network_is_compared_on_the_same_pictures(run, monkeypatch):

@@ -1,6 +1,7 @@
 """Several labels a picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,18 @@ from lib.data.table import note
 from lib.storage import whole_file
 
 BESIDES = ("file", "part", "group")
+YES_OR_NO = dict.fromkeys(("1", "1.0", "true"), True) | dict.fromkeys(("0", "0.0", "false"), False)
+
+
+def _tidy(name: str) -> str:
+    # Macs write letters with accents as two.
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _choose_columns(names: list[str]) -> list[str]:
     lists = [name for name in names if name in ("label", "labels")]
-    wanted = [name for name in names if name in BESIDES or name in lists or not lists]
+    # A column without a name is pandas' index, or a comma too many.
+    wanted = [name for name in names if name and (name in BESIDES or name in lists or not lists)]
     if "file" not in names or len(lists) > 1 or {*wanted} <= {*BESIDES}:
         needed = "it needs columns file and labels (cat|dog), or file and one of 0 and 1 a label"
         raise ValueError(f"{needed}: {', '.join(names)}")
@@ -36,13 +44,13 @@ def read_label_sets(path) -> pd.DataFrame:
     named = [name for name in rows if name not in BESIDES]
     if named[0] in ("label", "labels"):
         lists = rows[named[0]].str.split("[|;]", regex=True).groupby(rows.file).sum()
-        sets = [{name.strip() for name in lists[file]} - {""} for file in rows.file]
+        sets = [{_tidy(name) for name in lists[file]} - {""} for file in rows.file]
     else:
+        has_it = rows[named].apply(lambda column: column.str.casefold().map(YES_OR_NO))
         for name in named:
-            wrong = rows.loc[~rows[name].isin(["0", "1", "0.0", "1.0"]), name]
-            for line, value in wrong.head(1).items():
+            for line, value in rows.loc[has_it[name].isna(), name].head(1).items():
                 raise ValueError(f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1.")
-        sets = [np.array(named)[has] for has in rows[named].astype(float).to_numpy() > 0]
+        sets = [np.array([*map(_tidy, named)])[has] for has in has_it.to_numpy(bool)]
     rows["label"] = ["".join(f"{name}|" for name in sorted(names)) or "|" for names in sets]
     return rows[["label", *(name for name in BESIDES if name in rows)]]
 
@@ -72,11 +80,13 @@ def list_label_sets(ws) -> pd.DataFrame:
     train, folder = sources.open_folder(ws, "train"), ws.multi_labels.with_suffix("")
     if ws.is_demo:
         draw_scenes(folder)
-    folder = folder if folder.is_dir() else train
-    table, place = walk(folder), os.path.relpath(folder, train)
-    table["file"] = [os.path.normpath(f"{place}/{file}") for file in table.file]
+    is_there = folder.is_dir() and not train.is_relative_to(folder)
+    if not (is_there and (walk(folder).problem == "").any()):
+        folder = train
     told = {"columns": ("label", "part", "group"), "rows": read_label_sets(ws.multi_labels)}
-    table = apply_labels(table, ws.multi_labels, train, strict=True, **told)
+    table = apply_labels(walk(folder), ws.multi_labels, folder, strict=True, **told)
+    place = os.path.relpath(folder, train)
+    table["file"] = [os.path.normpath(f"{place}/{file}") for file in table.file]
     note(table, table.label == "", "no_label")
     return table
 
@@ -99,5 +109,9 @@ def split_label_sets(pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int) ->
             nearer = (rows[k] / support) @ (2 * room - rows[k]) > 0
             is_chosen[k] = (rows[k] <= 2 * room)[rows[k] > 0].all() if is_strict else nearer
             room = room - is_chosen[k] * rows[k]
+    for own in map(np.flatnonzero, rows.T):
+        # A label of few groups, all of them too large, gives the smallest.
+        if len(own) > 1 and not is_chosen[own].any():
+            is_chosen[own[rows[own].sum(axis=1).argmin()]] = True
     validated = rank_groups(pictures, seed).isin(table.index[is_chosen])
     return validated.map({True: "validation", False: "train"})

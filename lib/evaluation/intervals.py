@@ -5,6 +5,8 @@ pictures is divided by the design effect of groups (Kish 1965), as Korn and Grau
 Groups are int (n,), equal for pictures that belong together; `np.arange(n)` where none do.
 """
 
+import warnings
+
 import numpy as np
 from scipy.stats import beta, t
 
@@ -129,7 +131,10 @@ def find_precision_interval(y_true, y_prob, groups, draws: int = 500) -> list[fl
         # A draw without the label tells nothing of it.
         averages.append((hits * precision).sum(axis=1) / np.where(found, found, np.nan))
         members.append(len(np.unique(groups[truth])))
-    first, *others = np.nanmean(averages, axis=0)
-    reach = t.ppf(1 - LEVEL / 2, max(np.mean(members) - 1, 1)) * np.std(others)
-    middle = 2 * first - np.mean(others)
-    return [float(max(middle - reach, 0)), float(min(middle + reach, 1))]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings(action="ignore"):
+        first, *others = np.nanmean(averages, axis=0)  # a draw may have no label at all
+    reach = t.ppf(1 - LEVEL / 2, max(np.mean(members) - 1, 1)) * np.nanstd(others)
+    middle = 2 * first - np.nanmean(others)
+    # What is ranked without a mistake stays as uncertain as a share of as many.
+    low, high = wilson_interval(first * sum(members), sum(members))
+    return [float(max(min(middle - reach, low), 0)), float(min(max(middle + reach, high), 1))]

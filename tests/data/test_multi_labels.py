@@ -13,6 +13,7 @@ FORMS = {
     "semicolons": 'File,Labels\n1.jpg, dog; cat ;\n2.jpg,\n"3.jpg",dog\n',
     "rows": "file,label\n1.jpg,dog\n3.jpg,dog\n1.jpg,cat\n2.jpg,\n",
     "columns": "file,cat,dog\n1.jpg,1,1\n2.jpg,0,0\n3.jpg,0.0,1.0\n",
+    "of pandas": ",file,cat,dog\n0,1.jpg,True,True\n1,2.jpg,False,False\n2,3.jpg,FALSE,TRUE\n",
 }
 
 
@@ -46,6 +47,18 @@ def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
     table = multi_labels.list_label_sets(flat(text)).set_index("file")
     assert list(table.label[:2]) == ["Cat|", "NA|"]
     assert list(table.group[:2]) == ["a", "a"] and list(table.part[:2]) == ["train", "validation"]
+
+
+def test_letters_with_accents_are_one_label_however_they_are_written(flat):
+    table = multi_labels.list_label_sets(flat("file,labels\n1.jpg,Caf\u00e9\n2.jpg,Cafe\u0301\n"))
+    assert table.label[0] == table.label[1] == "Caf\u00e9|"
+
+
+def test_folder_of_that_name_without_pictures_is_another(flat):
+    ws = flat("file,labels\n1.jpg,a\n")
+    (ws.train.parent / "labels").mkdir()
+    (ws.train.parent / "labels/1.txt").write_text("0 0.5 0.5 1 1")
+    assert multi_labels.list_label_sets(ws).file[0] == "1.jpg"
 
 
 def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(flat, draw_classes):
@@ -117,6 +130,14 @@ def test_each_label_has_nearly_its_fifth_though_labels_come_together():
         # Pictures of many labels are neither preferred nor passed over.
         counts = y_true.sum(axis=1)
         assert abs(counts[held].mean() - counts.mean()) < 2 * counts.std() / np.sqrt(160)
+
+
+def test_label_of_few_large_groups_is_in_both_parts():
+    y_true = pd.DataFrame({"a": [True] * 12 + [False] * 288, "b": [False] * 12 + [True] * 288})
+    groups = ["g1"] * 6 + ["g2"] * 6 + [f"{k}" for k in range(288)]
+    for seed in range(5):
+        held = split_pictures(y_true, seed, groups)
+        assert held[:12].sum() == 6 and abs(held.mean() - 0.2) < 0.05
 
 
 def test_added_picture_moves_few_and_no_group_is_divided():
