@@ -1,7 +1,7 @@
 """Predictions for new pictures by one saved model.
 
 The table has a row a picture: file, label, index (of the class, from 0), probability; of a model of
-11: file, labels ("cat|dog"). All arguments are checked before the first picture is read.
+11: file, labels ("cat|dog"), problem. All arguments are checked before the first picture is read.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         _check_options(options)
         table = _answer(options, _list_files(options.pictures))
         # Without a word a picture of none of the labels would look like one that can't be read.
-        answers = table if "labels" in table else table.drop(columns="problem")
+        answers = table.drop(columns="problem") if "label" in table else table
         if options.csv is None:
             print(answers.astype(object).where(answers.notna(), "").to_string(index=False))
         else:
