@@ -81,8 +81,8 @@ def apply_labels(
     if strict or len(lost) == len(rows):
         _refuse(path, lost, f"file in {folder}", files)
     if classes is not None:
-        known = {_compose(name): name for name in ["", *classes]}
-        rows["label"] = _spell(path, rows.label.map(_compose), "class", known)
+        known = {_compose_path(name): name for name in ["", *classes]}
+        rows["label"] = _spell(path, rows.label.map(_compose_path), "class", known)
     if "part" in rows:
         known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
         rows["part"] = _spell(path, rows.part.str.casefold(), "part", known)
@@ -124,7 +124,7 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
     Files are relative to `folder`.
     """
     whole, ends = {}, {}  # files by their path, and by every end of it; None where several have it
-    paths = {_compose(file): file for file in files}
+    paths = {_compose_path(file): file for file in files}
     for path, file in paths.items():
         stem, ending = os.path.splitext(path)
         for known in [path, stem] if ending.lower() in ENDINGS else [path]:
@@ -143,7 +143,7 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
 
     here, elsewhere = {}, {}
     for name in names:
-        path = _compose(name)
+        path = _compose_path(name)
         inside, _, base = path.rpartition("/")
         places = find_places(inside) if inside else []
         fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
@@ -152,7 +152,7 @@ def match_files(names, files, folder: Path) -> dict[str, str]:
         if file := next(filter(None, fitting), None):
             (elsewhere if inside and not places else here)[name] = file
     # A name that gives an existing folder goes before one that merely ends alike.
-    taken = {file for name, file in here.items() if "/" in _compose(name)}
+    taken = {file for name, file in here.items() if "/" in _compose_path(name)}
     return here | {name: file for name, file in elsewhere.items() if file not in taken}
 
 
@@ -161,5 +161,10 @@ def _list_ends(path: str) -> list[str]:
     return ["/".join(folders[start:]) for start in range(len(folders))]
 
 
-def _compose(name: str) -> str:
-    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
+def compose(name: str) -> str:
+    """Return a name without space around it, its letters in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _compose_path(name: str) -> str:
+    return compose(name).replace("\\", "/").removeprefix("./")

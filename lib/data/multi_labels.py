@@ -1,7 +1,6 @@
 """Several labels a picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
 
 import os
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 
 from lib.data import sources
 from lib.data.demo import CLASS_NAMES, draw_picture
-from lib.data.label_files import apply_labels, read_labels
+from lib.data.label_files import apply_labels, compose, read_labels
 from lib.data.listing import walk
 from lib.data.split import ONE_IN, rank_groups
 from lib.data.table import note
@@ -17,11 +16,6 @@ from lib.storage import whole_file
 
 BESIDES = ("file", "part", "group")
 YES_OR_NO = dict.fromkeys(("1", "1.0", "true"), True) | dict.fromkeys(("0", "0.0", "false"), False)
-
-
-def _tidy(name: str) -> str:
-    # Macs write letters with accents as two.
-    return unicodedata.normalize("NFC", name.strip())
 
 
 def _choose_columns(names: list[str]) -> list[str]:
@@ -44,13 +38,13 @@ def read_label_sets(path) -> pd.DataFrame:
     named = [name for name in rows if name not in BESIDES]
     if named[0] in ("label", "labels"):
         lists = rows[named[0]].str.split("[|;]", regex=True).groupby(rows.file).sum()
-        sets = [{_tidy(name) for name in lists[file]} - {""} for file in rows.file]
+        sets = [{compose(name) for name in lists[file]} - {""} for file in rows.file]
     else:
         has_it = rows[named].apply(lambda column: column.str.casefold().map(YES_OR_NO))
         for name in named:
             for line, value in rows.loc[has_it[name].isna(), name].head(1).items():
                 raise ValueError(f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1.")
-        sets = [np.array([*map(_tidy, named)])[has] for has in has_it.to_numpy(bool)]
+        sets = [np.array([*map(compose, named)])[has] for has in has_it.to_numpy(bool)]
     rows["label"] = ["".join(f"{name}|" for name in sorted(names)) or "|" for names in sets]
     return rows[["label", *(name for name in BESIDES if name in rows)]]
 
@@ -98,9 +92,8 @@ def split_label_sets(pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int) ->
     which the labels, the pictures without any and all pictures come nearer to their fifths, all in all.
     Of columns digest and group, and bool (n, labels), returns the part of each, `train` or `validation`.
     """
-    counts = y_true.assign(**{"": ~y_true.any(axis=1), "|": True}).groupby(
-        rank_groups(pictures, seed)
-    )
+    ranks = rank_groups(pictures, seed)
+    counts = y_true.assign(**{"": ~y_true.any(axis=1), "|": True}).groupby(ranks)
     table, is_chosen = counts.sum(), np.zeros(counts.ngroups, bool)
     rows, support = table.to_numpy(float), np.maximum(table.sum().to_numpy(), 1)
     room = support / ONE_IN
@@ -113,5 +106,4 @@ def split_label_sets(pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int) ->
         # A label of few groups, all of them too large, gives the smallest.
         if len(own) > 1 and not is_chosen[own].any():
             is_chosen[own[rows[own].sum(axis=1).argmin()]] = True
-    validated = rank_groups(pictures, seed).isin(table.index[is_chosen])
-    return validated.map({True: "validation", False: "train"})
+    return ranks.isin(table.index[is_chosen]).map({True: "validation", False: "train"})

@@ -34,7 +34,7 @@ def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool
         runtime, remark = fetch_runtime(ws.scratch / "downloads")
         model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
         shown = {"metadata": metadata, "score": score, "coverage": coverage, "flattered": flattered}
-        text = _render(_pack(model), runtime, **shown)
+        text = _render(shown | {"model": _pack(model), "runtime": runtime})
     if len(text) > LARGEST:
         lacks = f"it would have {len(text) / 1e6:.0f} MB, more than a browser likes"
     if lacks:
@@ -45,18 +45,21 @@ def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool
     return f"model.html: {len(text) / 1e6:.1f} MB; {remark or 'it needs no connection'}"
 
 
-def _render(model: str, runtime: dict, metadata: dict, coverage: float, **shown) -> str:
+def _render(shown: dict) -> str:
+    metadata = shown["metadata"]
     about = {key: metadata[key] for key in ("class_names", "image_size")}
-    about |= {"temperature": metadata.get("temperature", 1), "needs_connection": not runtime}
+    about |= {
+        "temperature": metadata.get("temperature", 1),
+        "needs_connection": not shown["runtime"],
+    }
     if "thresholds" in metadata:  # Of several labels each has its own.
         about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
     else:
-        about["threshold"] = find_threshold(metadata["answer_sets"], coverage)
-    shown |= {"about": about, "metadata": metadata, "coverage": coverage, "model": model}
+        about["threshold"] = find_threshold(metadata["answer_sets"], shown["coverage"])
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
-    shown |= {"runtime": runtime, "version": VERSION, "cdn": CDN, "licence": licence}
-    return open_template("model.html.jinja").render(shown)
+    made = {"about": about, "version": VERSION, "cdn": CDN, "licence": licence}
+    return open_template("model.html.jinja").render(shown | made)
 
 
 def _pack(content: bytes) -> str:
@@ -82,4 +85,4 @@ def fetch_runtime(folder: Path) -> tuple[dict[str, str], str]:
             library, glue, binary = (files.extractfile(f"package/{k}").read() for k in names)
     except (OSError, subprocess.SubprocessError) as error:
         return {}, f"it needs a connection, since LiteRT.js could not be fetched by npm ({error})"
-    return {"library": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}, ""
+    return {"module": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}, ""

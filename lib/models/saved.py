@@ -69,7 +69,7 @@ def read_metadata(ws, name: str) -> dict:
 
 
 def record_calibration(ws, name: str, found: dict) -> None:
-    """Add to a model's JSON: its temperature and, of the one handed over, its answer_sets."""
+    """Add to a model's JSON: its temperature, answer_sets of one handed over, what 11 judged of its own."""
     ws.save_json(read_metadata(ws, name) | found, f"models/{name}.json")
 
 
