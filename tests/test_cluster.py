@@ -20,12 +20,12 @@ import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_listening
 
-from lib import chain, cluster, storage, workspace
-from lib.cluster import ClusterError, connect, run_blocks
+from lib import chain, storage, work, workspace
 from lib.data import pixels, split
 from lib.data.store import SHARDS
 from lib.models import contest
 from lib.models.features import cached_features
+from lib.work import ClusterError, connect, run_blocks
 
 pytest.importorskip("distributed")
 TWO = "local:2"
@@ -36,7 +36,7 @@ def test_a_local_cluster_has_as_many_workers_as_are_asked_for():
     assert len(client.scheduler_info()["workers"]) == 3
     client.cluster.close()
     client.close()
-    del cluster.clients["local:3"]
+    del work.clients["local:3"]
 
 
 @pytest.fixture
@@ -296,8 +296,8 @@ def scheduler(tmp_path):
     process, address = start_scheduler()
     started = [process]
     yield process, address, started
-    if address in cluster.clients:
-        cluster.clients.pop(address).close()
+    if address in work.clients:
+        work.clients.pop(address).close()
     for process in started:
         process.kill()
         process.wait()

@@ -10,7 +10,7 @@ import pandas as pd
 from lib.data.hashes import MOST_BITS, find_candidates
 from lib.data.table import find_used, note
 from lib.machine import count_cores
-from lib.progress import show_progress
+from lib.work import show_progress
 
 # What is fine tells copies from what looks alike: between altered photographs it correlates by 0.8 and
 # more (99 % of 3,600), between X-rays of different people by 0.5 at most.

@@ -112,8 +112,8 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
     y_true, class_names = pd.factorize(table.label, sort=True)
 
     def make(part: str, *options) -> Batches:
-        chosen = table.part == part
-        images = pixels.open_pixels(ws, table.file[chosen], image_size)
+        chosen = (table.part == part).to_numpy()
+        images = pixels.open_pixels(ws, table[chosen], image_size)
         return Batches(images, y_true[chosen], len(class_names), batch_size, *options)
 
     return make("train", seed, augment), make("validation")

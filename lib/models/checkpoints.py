@@ -6,8 +6,8 @@ import zipfile
 import keras
 import numpy as np
 
-from lib.progress import show_progress
 from lib.storage import require_room, whole_file
+from lib.work import show_progress
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 

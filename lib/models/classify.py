@@ -12,7 +12,7 @@ from lib.machine import count_cores
 from lib.models.pooling import expose_features
 from lib.models.saved import open_model
 from lib.models.temperature import apply_temperature
-from lib.progress import show_progress
+from lib.work import show_progress
 
 BATCH = 32
 

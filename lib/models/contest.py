@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lib.cluster import ClusterError
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
 from lib.machine import set_seed
@@ -18,6 +17,7 @@ from lib.models.fuse import fuse_normalisations
 from lib.models.origins import describe_origin
 from lib.models.pooling import build_extractor
 from lib.models.temperature import measure_loss
+from lib.work import ClusterError
 
 # The demo's, with random weights, where no other network can be had.
 SMALL = ("MobileNet", "MobileNetV2")

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from lib.data.split import deal_folds
 from lib.machine import count_cores
 from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
-from lib.progress import show_progress
+from lib.work import show_progress
 
 # C times the number of features, which is how far logits may spread: five are tried, on one of so many
 # parts, of so many rows at most.

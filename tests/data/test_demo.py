@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from lib import workspace
-from lib.data import copies, demo, pictures, pixels
+from lib.data import copies, demo, labels, pictures, pixels
 from lib.data.label_files import read_labels
 from lib.data.quality import find_doubts
 from lib.storage import read_table
@@ -87,33 +87,11 @@ def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(tmp_path, mon
         demo.draw_dataset(folder, per_class=1, test_count=2)
     assert not folder.exists()
     demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures"}
     before = read_all(folder)
     assert len(before) == 14
     demo.draw_dataset(folder, per_class=3, test_count=9)
     assert read_all(folder) == before
-
-
-def test_a_set_that_an_earlier_version_drew_is_drawn_anew_and_no_other_is_touched(
-    tmp_path, monkeypatch, read_all
-):
-    folder, draw = tmp_path / "pictures", demo.draw_picture
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    expected = read_all(folder)
-    (folder / "planted.csv").unlink()
-    (folder / "train/Aves/aves_000.jpg").write_bytes(b"old")
-    monkeypatch.setattr(demo, "draw_picture", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert not folder.exists(), "half a set is none"
-    monkeypatch.setattr(demo, "draw_picture", draw)
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert read_all(folder) == expected
-    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
-    for name in ("planted.csv", "test_labels.csv"):
-        (folder / name).unlink()
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert len(read_all(folder)) == 12, "these may be pictures of somebody"
 
 
 def test_counts_of_the_whole_set(planted):
@@ -169,9 +147,9 @@ def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
 
 def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted, tmp_path):
     folder, table = planted
-    files = sorted(str(p.relative_to(folder / "train")) for p in folder.glob("train/*/*.jpg"))
-    facts = pixels.prepare(folder / "train", files, [224], tmp_path / "scratch")
-    facts = facts[facts.problem == ""].set_index("file", drop=False)
+    ws = workspace.Workspace(folder / "train", tmp_path / "results", tmp_path / "scratch")
+    facts = pixels.prepare(ws, labels.list_pictures(ws, ws.train), [224])
+    facts = facts[(facts.problem == "") & (facts.digest != "")].set_index("file", drop=False)
     doubts = find_doubts(facts)
     dark = table.file[table.fault == "nearly black"]
     assert list(facts.file[doubts.pop("very_dark")]) == list(dark)
@@ -180,10 +158,8 @@ def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted,
     same = facts[facts.digest.duplicated(keep=False)]
     assert sorted(same.file) == sorted(twins.file) and twins.truth.nunique() == 1
     assert len({file.split("/")[0] for file in twins.file}) == 2
-    ws = workspace.Workspace(folder / "train", tmp_path / "results", tmp_path / "scratch")
-    ws.save_table(facts, "pictures.csv")
     facts = facts.drop_duplicates("digest", ignore_index=True)
-    images = pixels.select_pixels(ws, facts, 224)
+    images = pixels.open_pixels(ws, facts, 224)
     (pair,) = copies.find_alike(pixels.open_thumbnails(ws, facts), images).itertuples()
     assert pair.mirrored
     (copy,) = table.file[table.fault == "mirrored copy"]
