@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lib.data import colours, jpegs
 
-LOADER_VERSION = 3  # raise it when `load` returns something else: older stores are removed
+LOADER_VERSION = 4  # raise it when `load` returns something else: older stores are removed
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -36,7 +36,7 @@ LARGEST_FILE, LARGEST_PICTURE, LARGEST_DEEP, LARGE_PICTURE = (
     40_000_000,
     1 << 24,
 )
-LEAST_SIDE = 224  # to decode to, so that usual sizes and the facts share a decoding
+LEAST_SIZE = 224  # sizes up to it, and the facts, share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()
@@ -56,8 +56,12 @@ def load(source: Path | bytes, image_size: int) -> np.ndarray:
 
 
 def find_decoding_side(image_size: int) -> int:
-    """Return the least side to decode to: 224, or a power of two, which many sizes share."""
-    return LEAST_SIDE if image_size <= LEAST_SIDE else 1 << (image_size - 1).bit_length()
+    """Return the least side to decode to, in pixels: twice the size, and one for all usual sizes.
+
+    From there on what the decoder leaves out is no more seen: 110 photographs of 12 million pixels and
+    98 of 448 pixels and more got the answers of a full decoding (MobileNet 0.25, side 224).
+    """
+    return 2 * max(image_size, LEAST_SIZE)
 
 
 def square(picture: np.ndarray, image_size: int) -> np.ndarray:

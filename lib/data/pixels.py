@@ -120,13 +120,12 @@ def read_block(names: list, folder: Path, stores: dict[str | int, Store]) -> lis
 
 
 def _make_rows(data: bytes, keys: list) -> dict[str | int, np.ndarray]:
-    decode, rows = cache(partial(pictures.decode, data)), {}
-    for key in keys:
-        side = quality.SIDE if key == FACTS else key
-        picture, size = decode(pictures.find_decoding_side(side))
-        rows[key] = pictures.square(picture, side)
-        if key == FACTS:
-            rows[key] = quality.gather_facts(rows[key], size)
+    decode = cache(partial(pictures.decode, data))
+    square = cache(lambda side: pictures.square(decode(pictures.find_decoding_side(side))[0], side))
+    rows = {key: square(key) for key in keys if key != FACTS}
+    if FACTS in keys:
+        size = decode(pictures.find_decoding_side(quality.SIDE))[1]
+        rows[FACTS] = quality.gather_facts(square(quality.SIDE), size)
     return rows
 
 

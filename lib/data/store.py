@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.data.pictures import LOADER_VERSION
-from lib.storage import whole_file
+from lib.storage import explain_failed_writing
 
 DIGEST, CRC = np.dtype("S32"), np.dtype("<u4")
 SHARDS = 32 * "[0-9a-f]" + ".shard"  # a pattern that no unfinished file fits
@@ -75,11 +75,19 @@ class Store:
         if not rows:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        digests, content = np.array([*rows], DIGEST), np.stack([*rows.values()])
-        crc = zlib.crc32(content, zlib.crc32(digests))
-        with whole_file(self.folder / f"{uuid.uuid4().hex}.shard") as part, part.open("wb") as file:
-            np.save(file, digests)
-            file.writelines([np.array(crc, CRC), content])
+        path, digests = self.folder / f"{uuid.uuid4().hex}.shard", np.array([*rows], DIGEST)
+        crc = zlib.crc32(digests)
+        for row in rows.values():
+            crc = zlib.crc32(row, crc)
+        part = path.with_suffix(".part")
+        with explain_failed_writing(path):
+            try:
+                with part.open("wb") as file:
+                    np.save(file, digests)
+                    file.writelines([np.array(crc, CRC), *rows.values()])
+                part.rename(path)
+            finally:
+                part.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=128)  # a process may have only so many files open
