@@ -103,14 +103,14 @@ def _list_files(places: list[str]) -> list[str]:
 def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.evaluation import conformal
-    from lib.models import classify, multilabel, resemblance
+    from lib.models import classify, resemblance
 
     model, metadata = classify.load_classifier(options.model)
     if "task" in metadata:
         if options.top > 1 or options.sets is not None or options.strangers:
             refused = "leave out --top, --sets and --strangers"
             raise ValueError(f"{options.model.name} gives a picture several labels: {refused}.")
-        return multilabel.list_labels(model, metadata, files, options.probabilities)
+        return classify.list_labels(model, metadata, files, options.probabilities)
     names, says, columns = metadata["class_names"], [_describe_probabilities(metadata)], {}
     if not 1 <= options.top <= len(names):
         raise ValueError(f"--top is {options.top}; the model can name 1 to {len(names)} classes.")

@@ -18,7 +18,7 @@ from benchmark import draw_thumbnails, run_watched, time_call
 from lib import cluster, workspace
 from lib.data import pixels
 from lib.data.store import INDEX, Selection
-from lib.models import backbones, pooling
+from lib.models import backbones, parts
 from lib.models.features import cached_features
 
 TWO, SIZES = "local:2", [160, 224]
@@ -102,7 +102,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     ws = workspace.Workspace(root / "many", root / "results", root / "scratch", cluster=TWO)
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
-    extractor, few = pooling.build_extractor(backbone), names[:2000]
+    extractor, few = parts.build_extractor(backbone), names[:2000]
     prepared = pixels.prepare(ws.train, few, [224], ws.scratch, TWO)
     images = Selection(pixels.open_stores(ws.scratch, [224])[224], prepared.digest.to_numpy(str))
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}

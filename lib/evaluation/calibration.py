@@ -5,7 +5,7 @@ import pandas as pd
 
 from lib.data.split import deal_folds
 from lib.evaluation import intervals
-from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
+from lib.models.linear import apply_temperature, fit_temperature, measure_loss
 
 # Bins of the expected calibration error, draws of its test, and what decides them.
 BINS, DRAWS, SEED = 15, 1000, 0

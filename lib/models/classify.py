@@ -9,9 +9,9 @@ import pandas as pd
 from lib.data import pictures
 from lib.data.listing import escape
 from lib.machine import count_cores
-from lib.models.pooling import expose_features
+from lib.models.linear import apply_temperature
+from lib.models.parts import expose_features
 from lib.models.saved import open_model
-from lib.models.temperature import apply_temperature
 from lib.progress import show_progress
 
 BATCH = 32
@@ -116,3 +116,15 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
         y_true.append(one_hot.argmax(axis=1))
         y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
     return np.concatenate(y_true), np.concatenate(y_prob)
+
+
+def list_labels(model, metadata: dict, files, probabilities=False) -> pd.DataFrame:
+    """Ask about files: a row each, of file, labels ("cat|dog"), problem, and if wanted a column a label."""
+    y_prob, _, problems = answer_files(model, Path(), files)
+    names, usable = np.array(metadata["class_names"]), problems == ""
+    limits = [metadata["thresholds"][name] for name in names]
+    labels = np.where(usable, ["|".join(names[has]) for has in y_prob >= limits], "")
+    table = {"file": [escape(str(file)) for file in files], "labels": labels, "problem": problems}
+    for name, column in zip(names if probabilities else (), y_prob.T.round(6)):
+        table[f"{name} (class)" if name in table else name] = np.where(usable, column, np.nan)
+    return pd.DataFrame(table)

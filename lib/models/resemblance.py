@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 from lib.data.pixels import open_pixels
 from lib.data.split import read_groups, read_split
 from lib.models.features import cached_features
-from lib.models.pooling import find_parts, has_backbone
+from lib.models.parts import find_parts, has_backbone
 from lib.storage import whole_file
 
 # Neighbours (1 to 10 tell about as well, see notebooks/README.md), and training pictures at most.

@@ -35,7 +35,7 @@ def save(model, run, ws, name: str, metadata: dict):
     path = ws.file("models", f"{name}.keras")
     with whole_file(path) as part:
         write_model(model, part)
-        yield keras.saving.load_model(part, safe_mode=True)
+        yield keras.saving.load_model(part, compile=False, safe_mode=True)
     # Of the model that this one replaces.
     for stale in (f"predictions/{name}.csv", *(f"models/{name}.{end}" for end in BESIDE)):
         (ws.results / stale).unlink(missing_ok=True)
@@ -125,16 +125,15 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
         metadata = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{description} is not valid JSON of a model: {error}")
-    # Earlier versions hashed the file alone.
-    hashes = [hash_file(path, metadata.get("class_names")), hash_file(path)]
-    if metadata.get("file_hash") not in hashes:
+    expected = hash_file(path, metadata.get("class_names"))
+    if metadata.get("file_hash") != expected:
         raise ValueError(
             f'{description}: "file_hash" is {metadata.get("file_hash", "missing")}, and that of {path} '
-            f'with the "class_names" is {hashes[0]}: one of them was changed or replaced. Run '
+            f'with the "class_names" is {expected}: one of them was changed or replaced. Run '
             f"{metadata.get('notebook', 'the notebook that made it')} again, or copy both files again."
         )
     try:
-        return keras.saving.load_model(path, safe_mode=True), metadata
+        return keras.saving.load_model(path, compile=False, safe_mode=True), metadata
     except Exception as error:
         raise ValueError(f"{path} can't be loaded: {error}") from error
 

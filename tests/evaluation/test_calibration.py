@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import simulations
+from lib.models.temperature import apply_temperature, fit_temperature
 from scipy.special import softmax
 
 from lib.evaluation import calibration
-from lib.models.temperature import apply_temperature, fit_temperature
 
 
 def test_calibration_error_equals_the_mean_gap_over_bins_counted_one_by_one():

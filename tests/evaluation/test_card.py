@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from lib.models.temperature import apply_temperature
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, claims, metrics
-from lib.models.temperature import apply_temperature
 
 CLASSES = [
     "<img src=x>",

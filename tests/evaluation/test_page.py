@@ -12,13 +12,13 @@ import keras
 import numpy as np
 import pytest
 from handed_over import ask_page, measure
+from lib.models.temperature import apply_temperature
 from PIL import Image
 
 from lib import workspace
 from lib.data import pictures
 from lib.evaluation import conformal, metrics, page
 from lib.models import classify, litert
-from lib.models.temperature import apply_temperature
 
 SIDE, COVERAGE = 24, 0.8
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]

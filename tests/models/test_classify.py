@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import layers
+from lib.models.temperature import apply_temperature
 
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.evaluation import conformal
 from lib.models import classify, saved, training
-from lib.models.temperature import apply_temperature
 from lib.storage import read_table
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]

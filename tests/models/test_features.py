@@ -118,17 +118,9 @@ def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypat
     assert len(cached_features(extractor, images, ws)) == 70
 
 
-@pytest.mark.parametrize(
-    ("policy", "remedy"), [("float32", "may be damaged"), ("mixed_float16", "PRECISION float32")]
-)
-def test_features_that_are_no_numbers_are_an_error_with_a_remedy_that_can_help(
-    policy, remedy, images, ws
-):
+def test_features_that_are_no_numbers_are_an_error_with_a_remedy(images, ws):
     conv = keras.layers.Conv2D(5, 3, kernel_initializer=keras.initializers.Constant(1e38))
-    keras.config.set_dtype_policy(policy)
-    flat = keras.layers.Flatten()
-    keras.config.set_dtype_policy("float32")
-    broken = keras.Sequential([keras.Input((8, 8, 3)), conv, flat])
-    with pytest.raises(ValueError, match=f"no finite numbers: .*{remedy}"):
+    broken = keras.Sequential([keras.Input((8, 8, 3)), conv, keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="no finite numbers: .*PRECISION float32"):
         cached_features(broken, images, ws)
     assert not list_shards(ws)

@@ -9,7 +9,7 @@ from keras import layers
 from lib import predict
 from lib.data import pixels, split
 from lib.evaluation import conformal
-from lib.models import backbones, classify, configs, pooling, resemblance, saved, training
+from lib.models import backbones, classify, configs, parts, resemblance, saved, training
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -24,9 +24,9 @@ def transfer(tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "small.keras"
     keras.Model(pixels_in, patterns).save(path)
     backbone = backbones.load_backbone(str(path), None, None, {}, None)
-    extractor = pooling.build_extractor(backbone)
-    parts = [layers.Dropout(0.5), layers.Dense(3, activation="softmax")]
-    head = keras.Sequential([keras.Input(extractor.output.shape[1:]), *parts], name="head")
+    extractor = parts.build_extractor(backbone)
+    top = [layers.Dropout(0.5), layers.Dense(3, activation="softmax")]
+    head = keras.Sequential([keras.Input(extractor.output.shape[1:]), *top], name="head")
     return extractor, keras.Model(extractor.input, head(extractor.output), name="small_transfer")
 
 
@@ -65,17 +65,17 @@ def ask(judged, name, tmp_path, *options):
 
 def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(judged, transfer):
     model = saved.open_model(judged.results / "models/small_transfer.keras")[0]
-    assert configs.make_key(pooling.find_parts(model)[0]) == configs.make_key(transfer[0])
+    assert configs.make_key(parts.find_parts(model)[0]) == configs.make_key(transfer[0])
 
 
 def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(transfer):
     extractor, model = transfer
     images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
-    y_prob, features = pooling.expose_features(model).predict_on_batch(images)
+    y_prob, features = parts.expose_features(model).predict_on_batch(images)
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
     plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3)])
-    y_prob, features = pooling.expose_features(plain).predict_on_batch(images)
+    y_prob, features = parts.expose_features(plain).predict_on_batch(images)
     assert features.shape == (32, 0) and np.allclose(y_prob, plain.predict_on_batch(images))
 
 
@@ -225,7 +225,7 @@ def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, t
     first = path.read_bytes()
     resemblance.keep_features(judged, transfer[1], metadata)
     assert path.read_bytes() == first
-    run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key", taken=False)
+    run = training.Run(pd.DataFrame({"epoch": [1], "seconds": [0.1]}), "a key")
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
     assert not path.exists()
