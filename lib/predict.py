@@ -103,9 +103,9 @@ def _list_files(places: list[str]) -> list[str]:
 def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.evaluation import conformal
-    from lib.models import classify, resemblance
+    from lib.models import classify, resemblance, saved
 
-    model, metadata = classify.load_classifier(options.model)
+    model, metadata = saved.open_model(options.model)
     if "task" in metadata:
         if options.top > 1 or options.sets is not None or options.strangers:
             refused = "leave out --top, --sets and --strangers"

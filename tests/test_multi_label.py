@@ -10,7 +10,7 @@ from scenes import make_scenes
 from sklearn.metrics import f1_score
 
 from lib import chain, predict, runner, workspace
-from lib.models import classify, saved
+from lib.models import saved
 from lib.storage import read_table
 
 NAME = "small_multilabel"
@@ -79,7 +79,7 @@ def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
 
 def test_json_tells_what_a_page_or_a_command_line_needs(run):
     ws, _ = run
-    model, metadata = classify.load_classifier(ws.results / f"models/{NAME}.keras")
+    model, metadata = saved.open_model(ws.results / f"models/{NAME}.keras")
     assert metadata["task"] == "multilabel" and metadata["image_size"] == 48
     assert metadata["class_names"] == ["007", "NA", "red"] == [*metadata["thresholds"]]
     assert all(0 < limit < 1 for limit in metadata["thresholds"].values())

@@ -11,24 +11,9 @@ from lib.data.listing import escape
 from lib.machine import count_cores
 from lib.models.linear import apply_temperature
 from lib.models.parts import expose_features
-from lib.models.saved import open_model
 from lib.progress import show_progress
 
 BATCH = 32
-
-
-def load_classifier(path: Path) -> tuple:
-    """Load a saved model and its JSON; a ValueError where the two, names or temperature don't fit."""
-    model, metadata = open_model(path)
-    count, names = model.output_shape[-1], metadata.get("class_names")
-    if not isinstance(names, list) or not len(names) == len(set(map(str, names))) == count:
-        says = f'"class_names" is {str(names)[:60]}, not the {count} different names of its classes'
-        raise ValueError(f"{path.with_suffix('.json')}: {says}.")
-    temperature = metadata.get("temperature", 1)
-    if not (isinstance(temperature, int | float) and 0 < temperature < np.inf):
-        says = f'"temperature" is {temperature!r}, not a finite number above 0'
-        raise ValueError(f"{path.with_suffix('.json')}: {says}.")
-    return model, metadata
 
 
 def classify(model, metadata, folder: Path, files, top=1, probabilities=False) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import re
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -51,12 +52,16 @@ def describe_config(config: dict) -> str:
 def describe_training(model: keras.Model, build) -> list:
     """List what decides a training beside a model's first weights: how it is compiled, what learns, its code.
 
-    `build` is the function that made the model.
+    `build` is the function that made the model. Where it is compiled with code of one's own, which
+    only running it could tell, the list is never the same, and a line says so.
     """
     learning = {id(variable) for variable in model.trainable_variables}
     which = [id(variable) in learning for variable in model.variables]
-    compiled = describe_config(model.get_compile_config() | {"jit_compile": model.jit_compile})
-    return [compiled, which, inspect.getsource(build)]
+    compiled = model.get_compile_config() | {"jit_compile": model.jit_compile}
+    if foreign := find_foreign(compiled):
+        print(f"Always trained anew, since no key can tell what {foreign} does.")
+        compiled["never the same"] = uuid.uuid4().hex
+    return [describe_config(compiled), which, inspect.getsource(build)]
 
 
 def simplify(config):
@@ -90,8 +95,8 @@ def find_foreign(config) -> str:
         return ""
     kind, module = config.get("class_name"), str(config.get("module", "keras"))
     # Keras writes functions of its own as plain names.
-    if kind and (kind in ("Lambda", "function") or not module.startswith("keras")):
-        return str(config["config"]) if kind == "function" else str(kind)
+    if kind and (kind in ("Lambda", "__lambda__", "function") or not module.startswith("keras")):
+        return str(config["config"]) if kind == "function" else kind
     return find_foreign(list(config.values()))
 
 

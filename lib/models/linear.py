@@ -16,8 +16,6 @@ from lib.progress import show_progress
 
 # C times the number of features, which is how far logits may spread; inner parts.
 STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
-# The slope that ends a fit, the most steps, and the logit of a class that no row shows.
-TOLERANCE, STEPS, ABSENT = 1e-3, 1000, -30.0
 # A feature whose spread is a smaller part of its mean tells how float32 rounds, and nothing else.
 FLAT = 1e-4
 # A probability that float32 rounded to 0 has no logarithm.
@@ -43,10 +41,7 @@ class Classifier:
 
 
 def apply_temperature(y_prob, temperature: float) -> np.ndarray:
-    """Divide the logits of probabilities, float (n, classes), by a temperature (Guo et al. 2017).
-
-    Above 1 it makes a model less sure. Rows of what is returned sum to 1.
-    """
+    """Divide the logits of probabilities, float (n, classes), by a temperature (Guo et al. 2017)."""
     return softmax(np.log(np.maximum(y_prob, TINY)) / np.float32(temperature), axis=1)
 
 
@@ -75,27 +70,22 @@ def fit_temperature(y_true, y_prob) -> float:
     return float(np.exp(minimize_scalar(find_loss, **options).x))
 
 
-def fit_scaler(features) -> StandardScaler:
-    """Fit what standardises features, float (n, d); the scale of those that never vary is infinite."""
-    scaler = StandardScaler().fit(features)
-    scaler.scale_[np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)] = np.inf
-    return scaler
-
-
 def _fit_each(features, y_true, num_classes: int, strengths, class_weight, temperature=1.0):
     # Returns a classifier for each C.
     shown = np.unique(y_true)
     if len(shown) < 2:
         raise ValueError(
-            "One of two classes is a single group of pictures (copies, look-alikes, given ones): where "
-            "it is held out, one class is left to learn from. Add other pictures of it."
+            "One of two classes is a single group of pictures (copies, look-alikes, given ones): held "
+            "out, it leaves one class to learn from. Add other pictures of it."
         )
-    scaler, classifiers = fit_scaler(features), []
+    scaler, classifiers = StandardScaler().fit(features), []
+    scaler.scale_[np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)] = np.inf
     rows = scaler.transform(features)
     for C in strengths:
-        model = LogisticRegression(C=C, class_weight=class_weight, max_iter=STEPS, tol=TOLERANCE)
+        model = LogisticRegression(C=C, class_weight=class_weight, max_iter=1000, tol=1e-3)
         model.fit(rows, y_true)
-        weights, bias = np.zeros((rows.shape[1], num_classes)), np.full(num_classes, ABSENT)
+        # A class that no row shows is never the answer.
+        weights, bias = np.zeros((rows.shape[1], num_classes)), np.full(num_classes, -30.0)
         bias[shown] = 0
         # Of two classes scikit-learn has weights for the second alone.
         places = shown[-len(model.coef_) :]
@@ -115,10 +105,9 @@ def fit(features, y_true, num_classes, groups, seed, class_weights="none") -> tu
     What decides is the loss at the temperature that suits each C best.
 
     Args:
-        features: float32 (n, d). y_true: int (n,), positions of the classes.
-        num_classes: how many classes there are, also such as no row shows.
-        groups: int (n,), as in `deal_folds`, for which `seed` decides who is held out.
-        class_weights: balanced, where every class counts the same in a fit however few its rows; or none.
+        features: float32 (n, d). y_true: int (n,), positions of so many classes.
+        groups: int (n,), and `seed`: as in `deal_folds`.
+        class_weights: balanced, where every class counts the same however few its rows; or none.
 
     Returns a Classifier, and the answers to held-out rows that chose its C and temperature, float32
     (n, classes). A ValueError where too few groups, or only one class, would be left to learn from.
@@ -158,8 +147,7 @@ def answer_held_out(
 ) -> tuple:
     """Answer every row by classifiers that have seen neither it nor its group.
 
-    Arguments as in `fit`, which fits the classifier of each of so many `folds`; the rows are dealt so
-    often, in the same way for all features.
+    Arguments as in `fit`. The rows are dealt into `folds`, `repeats` times, alike for all features.
 
     Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds).
     """
@@ -173,10 +161,9 @@ def answer_held_out(
         return fit(*learned, seed, class_weights)[0].predict_proba(features[held])
 
     with threadpool_limits(1, "blas"):
-        # Threads share the features.
         pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
-        answers = pool(delayed(answer)(held) for _, held in masks)
-        bar = show_progress(answers, "cross-validation", len(masks), unit="fold")
+        fits = pool(delayed(answer)(held) for _, held in masks)
+        bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
         for (repeat, held), answers in zip(masks, bar):
             y_prob[repeat, held] = answers
             accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())

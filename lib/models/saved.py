@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import inspect
 import json
 import time
 from pathlib import Path
@@ -14,13 +15,25 @@ from lib.machine import describe_environment, find_versions
 from lib.models.configs import write_model
 from lib.storage import whole_file
 
-# What the JSON of a model must tell, for the model to be compared with others.
-NEEDED = {"name", "notebook", "weights", "class_names", "image_size", "seed", "seconds"}
-NEEDED |= {"hardware", "parameters", "versions", "characteristics"}
-NEEDED |= {"parameters_total", "parameters_trainable"}
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+
+
+def describe(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
+    """Return what a model's JSON tells: its base, as `describe_base` gives it, parameters, and two lines.
+
+    What the model is stands in the first line of the docstring of `build`, what it is for in the rest.
+    """
+    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
+    chosen = {key.lower(): value for key, value in parameters.items() if "SEED" not in key}
+    chosen |= base["parameters"]
+    name = base.get("started_from") or base["parameters"].get("backbone")
+    what = first.rstrip(".") + (f" of {name}" if name else "") + ", augmentation" * is_augmented
+    purpose = " ".join(rest.split()).rstrip(".")
+    if base["weights"] == "untrained":
+        purpose = "a test run: the backbone has untrained weights"
+    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 
 @contextlib.contextmanager
@@ -88,9 +101,6 @@ def list_models(ws) -> list[dict]:
             continue
         if metadata.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
-            continue
-        if lacking := sorted(NEEDED - metadata.keys()):
-            print(f"{path.stem} is left out: {path.name} lacks {', '.join(lacking)}.")
             continue
         way, chosen = path.stem.split("@")[0], metadata.get("parameters", {}) | {"seed": None}
         if first.setdefault(way, chosen) != chosen:

@@ -1,8 +1,6 @@
 """Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
-import inspect
 import time
-import uuid
 from dataclasses import dataclass
 from os import environ
 
@@ -38,9 +36,8 @@ class Run:
 class Checkpoint(keras.callbacks.Callback):
     """Keeps, after each epoch, all that is needed to go on from there.
 
-    It is one .npz file: every variable of model and optimizer, the states of the random layers among
-    them, and the history so far. It is written whole, so a run killed at any moment loses at most the
-    epoch it was in (Keras' own callbacks: see lib/README.md).
+    It is one .npz file, written whole: every variable of model and optimizer, the states of the random
+    layers among them, and the history so far (Keras' own callbacks: see lib/README.md).
     """
 
     def __init__(self, path, model, train):
@@ -82,24 +79,23 @@ def train(build, batches, ws, parameters, seeds, *, notebook="", base=None, call
 
     A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
     files, unless what decides the outcome is other: pictures, layers, first weights, what learns, how it
-    is compiled, the source of `build`. With a loss or another part of your own, which no key can tell,
-    it always starts anew, as everything does with TRAIN_ANEW=1 in the environment.
+    is compiled, the source of `build`. With a loss of your own, which no key can tell, it always starts
+    anew, as everything does with TRAIN_ANEW=1 in the environment.
 
     Args:
-        build: takes no arguments and returns a model, RGB pictures of 0-255 to probabilities, compiled
-            with metrics=["accuracy"]; or a pair: the part that is trained, and the whole model. Its
-            docstring goes into the JSON: a line of what the model is, then what it is for.
-        batches: a pair of `Batches`, to train and to validate on.
-        ws: the workspace.
+        build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
+            or a pair: the part that is trained, and the whole model. Its docstring goes into the JSON:
+            a line of what the model is, then what it is for.
+        batches: a pair of `Batches`, to train and to validate on. ws: the workspace.
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: int; the names of all models but the first end in @ and the seed.
         notebook, base: its name; the `Network`, or the saved model's name, that the model is built on.
         callbacks: further ones for `fit` that only watch, say keras.callbacks.TensorBoard.
 
-    Returns the run of the first seed. A ValueError where a file would not hold what the model is made of;
-    a FloatingPointError where the loss is no number.
+    Returns the run of the first seed; a ValueError where a file would not hold what the model is made of.
     """
-    about = _describe(build, batches[0], parameters, describe_base(ws, base))
+    base = describe_base(ws, base)
+    about = saved.describe(build, parameters, base, batches[0].augment)
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
@@ -123,9 +119,6 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
     weights = generators.weigh_classes(train.y_true, train.num_classes, how)
     decisive = [epochs, weights, parameters["SEED"], parameters.get("DETERMINISTIC")]
     decisive += [each for part in batches for each in part.describe()]
-    if foreign := configs.find_foreign(model.get_compile_config()):
-        print(f"{name} always starts anew: no key can tell what {foreign} does.")
-        decisive.append(uuid.uuid4().hex)
     decisive += configs.describe_training(model, build)
     key = configs.make_key(TRAINING_VERSION, identify_set(ws), model, *decisive)
     path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
@@ -141,8 +134,8 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
     log = Checkpoint(path, model, train)
     if done := len(log.rows):
         print(f"{name} goes on after epoch {done} of {epochs}.")
-    bar = {"total": epochs * len(train), "initial": done * len(train), "unit": "batch"}
-    with show_progress(desc=name, **bar) as log.progress:
+    counts = {"total": epochs * len(train), "initial": done * len(train)}
+    with show_progress(desc=name, unit="batch", **counts) as log.progress:
         model.fit(
             generators.stream(train),
             validation_data=generators.stream(batches[1]),
@@ -155,18 +148,6 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
         )
     history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
     return Run(history, key, model=whole)
-
-
-def _describe(build, train, parameters: dict, base: dict) -> dict:
-    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
-    chosen = {key.lower(): value for key, value in parameters.items() if "SEED" not in key}
-    chosen |= base["parameters"]
-    name = base.get("started_from") or base["parameters"].get("backbone")
-    what = first.rstrip(".") + (f" of {name}" if name else "") + ", augmentation" * train.augment
-    purpose = " ".join(rest.split()).rstrip(".")
-    if base["weights"] == "untrained":
-        purpose = "a test run: the backbone has untrained weights"
-    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 
 def _check(loaded, model, whole, validation) -> None:

@@ -43,7 +43,8 @@ def judged(ws, transfer, draw_classes, prepare_set):
         path = ws.file("models", f"{name}.keras")
         configs.write_model(model, path)
         metadata = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
-        ws.save_json(metadata | {"file_hash": saved.hash_file(path)}, f"models/{name}.json")
+        metadata["file_hash"] = saved.hash_file(path, metadata["class_names"])
+        ws.save_json(metadata, f"models/{name}.json")
     resemblance.keep_features(ws, transfer[1], saved.read_metadata(ws, "small_transfer"))
     # As if the validation part were larger.
     path = ws.results / "models/small_transfer.npz"
@@ -97,7 +98,7 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
 
 def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged):
     path = judged.results / "models/small_transfer.keras"
-    model, metadata = classify.load_classifier(path)
+    model, metadata = saved.open_model(path)
     known = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
     (judged.train / "red/000.png").write_bytes(b"no picture")
     files = ["007/000.png", "red/000.png"]

@@ -366,7 +366,7 @@ def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
 ):
     runs = [run_cell(prepared, tmp_path, 1, OWN_LOSS) for _ in range(2)]
     assert [run.from_files for run in runs] == [False, False]
-    assert capsys.readouterr().out.count("tiny always starts anew: no key can tell") == 2
+    assert capsys.readouterr().out.count("Always trained anew, since no key can tell") == 2
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
@@ -421,7 +421,7 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         head.compile("adam", LOSS, metrics=["accuracy"])
         return head, keras.Model(extractor.input, head(extractor.output), name="tiny_transfer")
 
-    base = Network(None, None, 8, "imagenet", "VGG16")
+    base = Network(None, 8, "imagenet", "VGG16")
     run = training.train(build, batches, prepared, {"EPOCHS": 2}, [3, 4], base=base)
     metadata = saved.read_metadata(prepared, "tiny_transfer")
     chosen = {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
