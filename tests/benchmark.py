@@ -63,7 +63,6 @@ SEEDS = 5
 PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
-# What computes an ONNX file, and the package for it; Keras needs tf2onnx to write one.
 # A linear head's rows, classes, and how far apart the classes are.
 HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
 FEATURES, FOLDS = 2048, 5
