@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pandas as pd
@@ -137,10 +135,6 @@ def test_distance_is_the_mean_to_the_five_nearest_directions():
     assert resemblance.measure_distances(half, known) == pytest.approx(found, abs=1e-3)
     # Neither zeros nor too few neighbours do harm.
     assert np.isfinite(resemblance.measure_distances(0 * asked, known[:3])).all()
-    # Features that are not finite have no distance and change no other.
-    asked[0, 7], asked[1, 7] = np.inf, np.nan
-    again = resemblance.measure_distances(asked, known)
-    assert np.isnan(again[:2]).all() and np.array_equal(again[2:], found[2:])
 
 
 def test_strangers_are_found_and_pictures_like_validation_are_not():
@@ -196,29 +190,6 @@ def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names
     assert "small_transfer.npz is missing, damaged or of another model: run 10" in said
 
 
-def test_picture_without_finite_features_costs_no_other_picture_its_answer(
-    judged, tmp_path, monkeypatch
-):
-    _, plain = ask(judged, "small_transfer", tmp_path, "--strangers")
-    measured = classify.expose_features
-
-    def overflow(model):
-        network = measured(model)
-
-        def answer(images):
-            y_prob, features = map(np.array, network.predict_on_batch(images))
-            features[2, 0] = np.inf
-            return y_prob, features
-
-        return SimpleNamespace(predict_on_batch=answer)
-
-    monkeypatch.setattr(classify, "expose_features", overflow)
-    status, table = ask(judged, "small_transfer", tmp_path, "--strangers")
-    assert status == 0 and table.label.equals(plain.label)
-    assert list(table.resemblance_p[[1, 3]]) == list(plain.resemblance_p[[1, 3]])
-    assert table.resemblance_p[2] == "" != plain.resemblance_p[2] and table.note[2] == ""
-
-
 def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, transfer):
     path = judged.results / "models/small_transfer.npz"
     metadata = saved.read_metadata(judged, "small_transfer")
@@ -230,11 +201,3 @@ def test_what_was_kept_is_the_same_bytes_again_and_goes_with_the_model(judged, t
     with saved.save(transfer[1], run, judged, "small_transfer", {}):
         assert path.exists(), "until the new model has passed its check"
     assert not path.exists()
-
-
-def test_features_that_are_not_finite_are_not_kept(judged, transfer, monkeypatch):
-    measured = cached_features(transfer[0], pixels.open_pixels(judged, ["red/000.png"], 32), judged)
-    monkeypatch.setattr(resemblance, "cached_features", lambda *_: measured[:] + np.inf)
-    metadata = saved.read_metadata(judged, "small_transfer")
-    with pytest.raises(ValueError, match="small_transfer has features .* PRECISION float32"):
-        resemblance.keep_features(judged, transfer[1], metadata)
