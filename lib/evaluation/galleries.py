@@ -77,7 +77,7 @@ def mistakes(answers, pictures, count: int) -> str | None:
     answers, rows = answers.trained, {}
     for place, label in enumerate(answers.labels):
         order = np.argsort(-answers.confidence[place], kind="stable")
-        wrong = order[~answers.right[place, order]][:count]
+        wrong = order[~answers.correct[place, order]][:count]
         rows[label] = {k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong}
     return _show(answers, pictures, rows, "The mistakes that each model was surest of")
 

@@ -8,7 +8,6 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from lib.evaluation.conformal import find_threshold
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
@@ -19,13 +18,13 @@ BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a brow
 LARGEST = 150e6  # bytes of a page
 
 
-def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool, lacks="") -> str:
+def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> str:
     """Write model.html of one model; return a line that says so, or why there is none.
 
     Args:
         ws: the workspace. metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
         score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
-        coverage: of the answer sets. flattered: whether the pictures of the score chose the model.
+        flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
     """
     path = ws.file("model.html")
@@ -37,7 +36,7 @@ def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool
     if lacks:
         return f"model.html can't be made: {lacks}"
     model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
-    shown = {"metadata": metadata, "score": score, "coverage": coverage, "flattered": flattered}
+    shown = {"metadata": metadata, "score": score, "flattered": flattered}
     text = _render(shown | {"model": _pack(model), "runtime": runtime})
     if len(text) > LARGEST:
         return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
@@ -53,7 +52,7 @@ def _render(shown: dict) -> str:
     if "thresholds" in metadata:  # Of several labels each has its own.
         about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
     else:
-        about["threshold"] = find_threshold(metadata["answer_sets"], shown["coverage"])
+        about["limit"] = metadata["answer_sets"]["limit"]
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
     made = {"about": about, "version": VERSION, "licence": licence}
