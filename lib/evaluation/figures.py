@@ -57,23 +57,21 @@ def _draw_points(axes, places, values, bounds, **options) -> None:
     axes.errorbar(values, places, xerr=reach, fmt="o", ms=5, lw=1.2, **options)
 
 
-def accuracy_by_model(scores: dict[str, dict], runs: pd.DataFrame | None = None) -> Figure:
-    """Draw the top-1 accuracy of the best 12 models; each has top1, top1_interval and baseline.
+def accuracy_by_model(means: pd.DataFrame, baseline: float, runs: pd.DataFrame | None = None):
+    """Draw the accuracy of the best 12 models (index their names; mean, low, high) and a baseline.
 
     `runs` has columns way, as the models are called, and top1, of each single training.
     """
-    best = sorted(scores, key=lambda label: -scores[label]["top1"])[:12]
-    figure, axes, _ = _open_rows(best, 0.3, width=5.2)
-    top1, bounds = zip(*((scores[k]["top1"], scores[k]["top1_interval"]) for k in best))
+    best = means.sort_values("mean", ascending=False, kind="stable")[:12]
+    figure, axes, _ = _open_rows(best.index, 0.3, width=5.2)
     options = dict(color=TRAINING, label="top-1 accuracy, 95 % interval")
-    _draw_points(axes, range(len(best)), top1, bounds, **options)
-    if runs is not None:
-        runs = runs[runs.way.isin(best)]
-        places = [best.index(way) for way in runs.way]
-        axes.plot(runs.top1, places, "o", mfc="none", color=TRAINING, label="one training")
-    options = dict(color=VALIDATION, ls="--", label="always the commonest class")
-    axes.axvline(scores[best[0]]["baseline"], **options)
-    axes.set(xlim=(-0.02, 1.02), xlabel=f"{len(best)} of {len(scores)} models, best first")
+    _draw_points(axes, range(len(best)), best["mean"], best[["low", "high"]], **options)
+    if runs is not None and len(runs) > len(means):
+        runs = runs[runs.way.isin(best.index)]
+        options = dict(mfc="none", color=TRAINING, label="one training")
+        axes.plot(runs.top1, best.index.get_indexer(runs.way), "o", **options)
+    axes.axvline(baseline, color=VALIDATION, ls="--", label="always the commonest class")
+    axes.set(xlim=(-0.02, 1.02), xlabel=f"{len(best)} of {len(means)} models, best first")
     return _add_legend(figure, axes)
 
 

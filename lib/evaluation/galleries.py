@@ -63,7 +63,8 @@ def picture_grid(rows: dict, title: str, captions=None) -> str | None:
     captions = captions or {heading: [[]] * len(pictures) for heading, pictures in rows.items()}
     title += f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
     shown = [(k, zip(map(encode, rows[k]), captions[k])) for k in [*rows][:MOST_ROWS]]
-    return open_template("gallery.html.jinja").render(title=title, rows=shown)
+    text = open_template("gallery.html.jinja").render(title=title, rows=shown)
+    return text.encode("ascii", "xmlcharrefreplace").decode()  # So that no browser has to guess.
 
 
 def mistakes(answers, pictures, count: int) -> str | None:

@@ -9,12 +9,11 @@ from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
 from lib.evaluation import verdict
+from lib.evaluation.galleries import embed
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
 
-# Of report.json; a page of another version is not added to.
-VERSION = 1
 # Of each model, so many of its most frequent mistakes.
 MISTAKES = 5
 # What the page says of how each model was made, of comparison.csv what it cost.
@@ -61,7 +60,6 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     answer = verdict.find_answer(answers)
     return {
-        "version": VERSION,
         "n": len(answers.files),
         "pictures_in_all": len(read_split(ws)),
         "set": identify_set(ws),
@@ -113,39 +111,19 @@ def show_part(page: dict, name: str) -> HTML:
 
 
 def read_page(ws) -> dict:
-    """Read what report.html was made of; {} where it is missing, damaged or of another version."""
-    path = ws.results / "report.json"
-    try:
-        page = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError):
-        return {}
-    return page if page.get("version") == VERSION else {}
-
-
-def add_pictures(ws, table: pd.DataFrame, labels: list[str], origin: str) -> None:
-    """Write report.html again with the answers to new pictures, where there is a report.
-
-    `table` is as `galleries.random_pictures` takes it; `origin` says where the pictures are from. A
-    page of other models or pictures is left alone, and that is said.
-    """
-    page = read_page(ws)
-    if page.get("set") != identify_set(ws) or {*labels} != {*page["best_first"]}:
-        print("report.html is missing or about other models: run 08_evaluation, then this again")
-    else:
-        said = {k: table[k] + " " + table[f"{k} probability"].map("{:.2f}".format) for k in labels}
-        pictures = table[["file", "truth"]].assign(**said).astype(str).set_index("file")
-        write_report(ws, page | {"pictures": pictures.to_dict("split"), "origin": origin})
+    """Read what report.html was made of."""
+    return json.loads(ws.existing("report.json", made_by="08_evaluation").read_text("utf-8"))
 
 
 def write_report(ws, page: dict) -> Path:
     """Write report.html, and report.json, which it is made of; figures are those of `figures/`."""
     ws.save_json(page, "report.json")
 
-    def read_figure(name: str) -> str:
-        path = ws.results / f"figures/{name}.svg"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+    def figure(name: str, label: str = "") -> str:
+        paths = (ws.results / f"figures/{name}.{ending}" for ending in ("svg", "html"))
+        return "".join(embed(path, label) for path in paths if path.exists())
 
-    text = open_template("report.html.jinja").render(page=page, figure=read_figure)
-    with whole_file(ws.file("report.html")) as part:
+    text = open_template("report.html.jinja").render(page=page, figure=figure)
+    with whole_file(path := ws.file("report.html")) as part:
         part.write_text(text, encoding="utf-8")
-    return ws.results / "report.html"
+    return path
