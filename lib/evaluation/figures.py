@@ -27,9 +27,11 @@ def shorten(name, letters: int = LETTERS) -> str:
     """Return a name as one line of at most that many letters, its middle "…"."""
     # What is not printable may be no XML.
     text = "".join(letter for letter in " ".join(str(name).split()) if letter.isprintable())
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    letters = max(letters // 2, letters - wide // 2)  # Chinese ones are twice as wide.
     if len(text) > letters:
         text = f"{text[: 2 * letters // 3]}…{text[1 - letters // 3 :]}"
-    return text + SPACE * sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return text + SPACE * min(wide, letters)
 
 
 def _open_rows(names, inches: float, width: float = 10):

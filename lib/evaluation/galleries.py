@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib.evaluation.figures import MOST_ROWS, SPACE
 from lib.evaluation.metrics import list_confusions
-from lib.evaluation.wording import open_template
+from lib.evaluation.wording import open_template, write_things
 from lib.storage import whole_file
 
 
@@ -28,7 +28,7 @@ def show(ws, drawn: Figure | str | None, name: str) -> None:
     with whole_file(path) as part:
         if isinstance(drawn, Figure):
             drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
-            drawn.savefig(part, format="svg", metadata={"Date": None})
+            drawn.savefig(part, format="svg", transparent=True, metadata={"Date": None})
             plt.close(drawn)
             drawn = part.read_text("utf-8").replace(SPACE, "")
         part.write_text(drawn, "utf-8")
@@ -40,7 +40,8 @@ def embed(path: Path, label: str) -> str:
     if path.suffix == ".html":
         return path.read_text("utf-8")
     source = "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-    return f'<img class="plot" style="max-width: 100%" alt="{escape(label)}" src="{source}">'
+    style = "max-width: 100%; background: white"
+    return f'<img class="plot" style="{style}" alt="{escape(label)}" src="{source}">'
 
 
 def encode(picture: np.ndarray, quality: int = 80) -> str:
@@ -94,7 +95,10 @@ def confused(answers, pairs: int, pictures, count: int) -> str | None:
         heading = [f"{way[0]} taken for {way[1]}: {k.sum()}" for way, k in zip(ways, taken)]
         votes = np.sum(taken, axis=(0, 1))
         chosen = [k for k in np.argsort(-votes, kind="stable")[:count] if votes[k]]
-        lines = {k: [f"label {answers.truth[k]}", f"by {votes[k]} models"] for k in chosen}
+        lines = {
+            k: [f"label {answers.truth[k]}", f"by {write_things(votes[k], 'model')}"]
+            for k in chosen
+        }
         rows[", ".join(heading)] = lines
     return _show(answers, pictures, rows, "The classes most often confused")
 
