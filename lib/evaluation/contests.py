@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lib.evaluation.comparisons import correct_tests
-from lib.evaluation.intervals import LEVEL, find_share_interval
+from lib.evaluation.intervals import LEVEL, correct_tests, effective_n, wilson_interval
 
 SPEED = "pictures_per_second"
 
@@ -21,10 +20,10 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
     Returns candidate, accuracy (the mean over the repeats), low, high (Wilson's interval), n, the
     columns of `compare_folds`, and the other facts; the most accurate first, of equals the fastest.
     """
-    rows = []
+    rows, n = [], effective_n(groups)
     for name, answers in y_prob.items():
-        right = (answers.argmax(axis=2) == y_true).mean(axis=0)
-        rows.append((name, right.mean(), *find_share_interval(right, groups), len(right)))
+        accuracy = (answers.argmax(axis=2) == y_true).mean()
+        rows.append((name, accuracy, *wilson_interval(accuracy, n), len(y_true)))
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
     scores = scores.astype({"n": "Int64"}).merge(facts[["candidate", SPEED]], "outer")
     scores = scores.sort_values(["accuracy", SPEED], ascending=False, ignore_index=True)
@@ -56,30 +55,29 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def is_worse(table: pd.DataFrame) -> pd.Series:
+    """Tell which candidates are surely worse than the best: bool, in order."""
+    return (table.p_holm < LEVEL) & (table.difference < 0)
+
+
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
-    """Return the "best" candidate, or the "cheapest": the fastest that can't be told apart from it."""
+    """Return the "best" candidate, or the "cheapest": the fastest that isn't surely worse."""
     equal = table[table.accuracy.notna() & ~is_worse(table)]
     if how == "cheapest":
         equal = equal.sort_values(SPEED, ascending=False, kind="stable")
     return equal.candidate.iloc[0]
 
 
-def is_worse(table: pd.DataFrame) -> pd.Series:
-    """Tell which candidates are surely worse than the best: bool, in order."""
-    return (table.p_holm < LEVEL) & (table.difference < 0)
-
-
 def describe_contest(table: pd.DataFrame) -> str:
-    """Say which candidate scores highest, and which others can be told apart from it."""
+    """Say which candidate scores highest, and which others are surely worse."""
     best, worse = table.iloc[0], is_worse(table)
-    others = {
-        "it is better than": table.candidate[worse],
-        "it can't be told apart from": table.candidate[table.p_holm.notna() & ~worse],
-    }
-    parts = [f"{words} {', '.join(names)}" for words, names in others.items() if len(names)]
-    compared = f"{'; '.join(parts)} (corrected t-test of Nadeau and Bengio, Holm)"
+    unsure = table.candidate[table.p_holm.notna() & ~worse]
+    parts = ["there is no other to compare it with"] if len(table.p_holm.dropna()) == 0 else []
+    if worse.any():
+        parts.append(f"it is better than {', '.join(table.candidate[worse])}")
+    if len(unsure):
+        parts.append(f"whether it is better than {', '.join(unsure)} these pictures can't tell")
     return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held "
-        f"out (95 % interval {best.low:.3f} to {best.high:.3f}); "
-        f"{compared if parts else 'there is no other to compare it with'}."
+        f"out (95 % interval {best.low:.3f} to {best.high:.3f}); {'; '.join(parts)}."
     )

@@ -55,7 +55,7 @@ def mistakes(answers, pictures, count: int) -> Figure | None:
     answers, rows = answers.trained, {}
     for place, label in enumerate(answers.labels):
         order = np.argsort(-answers.confidence[place], kind="stable")
-        wrong = order[~answers.right[place, order]][:count]
+        wrong = order[~answers.correct[place, order]][:count]
         rows[label] = {k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong}
     return _draw(rows, answers, pictures, "The mistakes that each model was surest of")
 

@@ -8,7 +8,6 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from lib.evaluation.conformal import find_threshold
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
@@ -20,20 +19,20 @@ CDN = "https://cdn.jsdelivr.net"  # public: LiteRT.js's own documentation names 
 LARGEST = 150e6  # bytes of a page
 
 
-def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool, lacks="") -> str:
+def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> str:
     """Write model.html of one model; return a line that says so, or why there is none.
 
     Args:
         ws: the workspace. metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
         score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
-        coverage: of the answer sets. flattered: whether the pictures of the score chose the model.
+        flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
     """
     path, text = ws.file("model.html"), ""
     if not lacks:
         runtime, remark = fetch_runtime(ws.scratch / "downloads")
         model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
-        shown = {"metadata": metadata, "score": score, "coverage": coverage, "flattered": flattered}
+        shown = {"metadata": metadata, "score": score, "flattered": flattered}
         text = _render(shown | {"model": _pack(model), "runtime": runtime})
     if len(text) > LARGEST:
         lacks = f"it would have {len(text) / 1e6:.0f} MB, more than a browser likes"
@@ -55,7 +54,7 @@ def _render(shown: dict) -> str:
     if "thresholds" in metadata:  # Of several labels each has its own.
         about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
     else:
-        about["threshold"] = find_threshold(metadata["answer_sets"], shown["coverage"])
+        about["limit"] = metadata["answer_sets"]["limit"]
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
     made = {"about": about, "version": VERSION, "cdn": CDN, "licence": licence}

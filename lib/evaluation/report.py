@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
-from lib.evaluation import claims, verdict
+from lib.evaluation import verdict
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
@@ -39,7 +39,7 @@ def save_scores(ws, answers, speed: dict[str, float], record) -> pd.DataFrame:
         y_prob = pd.DataFrame(answers.y_prob[place], columns=answers.class_names)
         ws.save_table(pd.concat([rows, y_prob], axis=1), f"predictions/{name}.csv")
     ws.save_json(content, "metrics.json")
-    tables = {"comparison": comparison, "pairs": first.pairs, "per_class": first.list_classes()}
+    tables = {"comparison": comparison, "pairs": answers.pairs, "per_class": first.list_classes()}
     for name, table in (tables | {"suspects": answers.trained.list_suspects()}).items():
         ws.save_table(table, f"{name}.csv")
     for path in (*ws.results.glob("predictions/*.csv"), *ws.results.glob("figures/confusion_*")):
@@ -55,8 +55,8 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         answers: the `Answers` of all models. comparison: as `Answers.compare` returns it.
         histories: label to the history of its training, of models with more than one epoch.
     """
-    first, (ways, differences) = answers.first, answers.ways
-    established, unknown = claims.describe_ways(ways, differences)
+    first, ways, pairs = answers.first, answers.ways, answers.pairs
+    established, unknown = verdict.describe_pairs(pairs)
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     answer = verdict.find_answer(answers)
@@ -71,13 +71,13 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "answer": answer,
         "grouped": len(np.unique(answers.groups)) < len(answers.groups),
         "scores": first.scores,
-        "believed": {k: claims.describe_calibration(s) for k, s in first.scores.items()},
-        "pairs": claims.tabulate_pairs(first.pairs).to_dict("split"),
+        "believed": {k: verdict.describe_calibration(s) for k, s in first.scores.items()},
+        "pairs": verdict.tabulate_pairs(pairs, ways.index).to_dict("split"),
         "ways": json.loads(ways.reset_index().to_json(orient="records")),
         "established": established,
         # What is said of the best comes first.
         "unknown": sorted(unknown, key=lambda sentence: answer["name"] not in sentence.split()),
-        "curves": {label: claims.describe_gap(history) for label, history in histories.items()},
+        "curves": {label: verdict.describe_gap(history) for label, history in histories.items()},
         "mistakes": {label: _list_mistakes(first, label) for label in best_first},
         "models": json.loads(made.to_json(orient="index")),
     }
@@ -98,7 +98,7 @@ def _find_facts(ws, answers) -> dict:
         "suspects": len(answers.trained.list_suspects()),
         "doubtful": int(findings.str.contains("label?", regex=False).sum()),
         "contest": (ws.results / "contest.csv").exists(),
-        "runs": int(answers.ways[0].runs.max()),
+        "runs": int(answers.ways.runs.max()),
     }
 
 

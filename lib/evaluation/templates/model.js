@@ -167,14 +167,14 @@ const writePercent = share => `${(100 * share).toFixed(1)} %`;
 function decide(probabilities) {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   if (about.thresholds) return decideLabels(order, probabilities);
-  const held = order.filter((k, rank) => rank === 0 || probabilities[k] >= about.threshold);
-  const probability = scale(probabilities)[order[0]];
+  const scaled = scale(probabilities), probability = scaled[order[0]];
+  const held = order.filter((k, rank) => rank === 0 || scaled[k] >= about.limit);
   return {
     label: about.class_names[order[0]],
     probability: probability.toFixed(6),
     shown: about.class_names[order[0]],
     percent: writePercent(probability),
-    set: about.threshold === null ? null : held.map(k => about.class_names[k]),
+    set: about.limit === null ? null : held.map(k => about.class_names[k]),
     problem: "",
   };
 }
