@@ -36,8 +36,8 @@ def judge_sets(y_true, y_prob, groups, coverage: float, whole: bool) -> tuple[di
         coverage: the share of groups whose pictures' sets should all hold the truth.
         whole: whether the temperature is from other pictures: then the limit kept is that of all.
 
-    Returns coverage, limit, groups (how many calibrated it); and of each picture that measures y_true,
-    group, held (whether its set holds the truth), size.
+    Returns coverage, limit, groups (how many calibrated it), grouped (whether any has several pictures);
+    and of each picture that measures y_true, group, held (whether its set holds the truth), size.
     """
     measured, calibrating = calibration.split_halves(y_true, groups)
     scores, rare = y_prob[np.arange(len(y_true)), y_true], 1 - coverage
@@ -50,7 +50,8 @@ def judge_sets(y_true, y_prob, groups, coverage: float, whole: bool) -> tuple[di
     if whole:
         limit, calibrating = find_limit(scores, groups, rare), np.ones(len(y_true), bool)
     count = len(np.unique(groups[calibrating]))
-    return {"coverage": coverage, "limit": limit, "groups": count}, table
+    kept = {"coverage": coverage, "limit": limit, "groups": count}
+    return kept | {"grouped": bool(count < calibrating.sum())}, table
 
 
 def build_sets(y_prob, limit: float | None) -> np.ndarray:
@@ -70,11 +71,12 @@ def write_sets(y_prob, class_names, limit: float | None) -> dict[str, list]:
 
 def describe_sets(kept: dict) -> str:
     """Say what sets promise, or that too few pictures allow none; `kept` is of `judge_sets`."""
-    groups = f"{kept['groups']:,} validation pictures (groups count once)"
+    whose = "groups of pictures" if kept["grouped"] else "pictures"
+    count = f"{kept['groups']:,} validation {whose}"
     if kept["limit"] is None:
-        return f"{groups} are too few for sets of {kept['coverage']:g}: each holds all classes."
-    promise = f"Sets hold the truth in about {100 * kept['coverage']:g} of 100 cases"
-    return f"{promise}, if they are like the {groups} that set the limit."
+        return f"{count} are too few for sets of {kept['coverage']:g}: each holds all classes."
+    promise = f"Sets hold the truth for about {100 * kept['coverage']:g} of 100 {whose}"
+    return f"{promise}, if they are like the {count} that set the limit."
 
 
 def mark_strangers(distances, known_distances, groups) -> tuple[list[str], str]:

@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, norm, t
+from scipy.stats import binom, t
 
 # The level of every test and interval.
 LEVEL = 0.05
@@ -20,11 +20,14 @@ def effective_n(groups) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
-def wilson_interval(share: float, n: float, level: float = LEVEL) -> list[float]:
-    """Return the interval of a share of n pictures (Wilson 1927); [0, 1] where n is 0."""
+def wilson_interval(share: float, n: float, level: float = LEVEL, freedom=np.inf) -> list[float]:
+    """Return the interval of a share of n pictures (Wilson 1927); [0, 1] where n is 0.
+
+    `freedom`, the degrees of freedom, is finite where a spread was estimated.
+    """
     if n == 0:
         return [0.0, 1.0]
-    z = norm.ppf(1 - level / 2)
+    z = t.ppf(1 - level / 2, freedom)
     middle = share + z**2 / (2 * n)
     reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = (middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n)
@@ -35,14 +38,15 @@ def wilson_interval(share: float, n: float, level: float = LEVEL) -> list[float]
 def mean_interval(top1, n: float) -> list[float]:
     """Return the interval of the mean of runs' shares (runs,), each of n pictures.
 
-    It is Wilson's, the spread of the runs added by Student's t (Graybill and Wang 1980).
+    It is Wilson's, with the variance of the runs added, and as many degrees of freedom as both have.
     """
     share, runs = np.mean(top1), len(top1)
     if np.ptp(top1) == 0:
         return wilson_interval(share, n)
-    wider = t.ppf(1 - LEVEL / 2, runs - 1) / norm.ppf(1 - LEVEL / 2)
-    of_one = share * (1 - share)
-    return wilson_interval(share, of_one / (of_one / n + wider**2 * np.var(top1, ddof=1) / runs))
+    of_runs = np.var(top1, ddof=1) / runs
+    variance = share * (1 - share) / n + of_runs
+    freedom = (runs - 1) * (variance / of_runs) ** 2
+    return wilson_interval(share, share * (1 - share) / variance, LEVEL, freedom)
 
 
 def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:

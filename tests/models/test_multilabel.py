@@ -1,4 +1,4 @@
-"""One logistic regression a label: beside scikit-learn's; its thresholds; its interval."""
+"""One logistic regression a label: beside scikit-learn's; its thresholds."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,6 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 from test_notebooks import list_code
 
-from lib.evaluation.intervals import find_precision_interval
 from lib.models import linear, multilabel
 
 
@@ -82,37 +81,3 @@ def test_thresholds_lose_little_against_the_best_on_other_pictures(task):
     f1 = [metrics.f1_score(truth, y_prob >= limits, average="macro") for limits in (ours, best)]
     assert f1[1] - 0.02 < f1[0] <= f1[1]
     assert metrics.f1_score(truth, y_prob >= 0.5, average="macro") < f1[0]
-
-
-def draw_scores(n, rng):
-    """Draw five labels and scores of groups of three that are alike."""
-    groups = np.repeat(np.arange(n // 3), 3)
-    y_true = rng.random((n, 5)) < 0.25
-    y_true[1::3] = y_true[::3]
-    luck = rng.normal(size=(n // 3, 5))[groups]
-    return y_true, y_true * 1.5 + rng.normal(size=(n, 5)) + 0.7 * luck, groups
-
-
-def test_interval_of_the_mean_average_precision_holds_it_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    y_true, scores, _ = draw_scores(60_000, rng)
-    right = metrics.average_precision_score(y_true, scores)
-    held, widths = 0, []
-    for _ in range(120):
-        y_true, scores, groups = draw_scores(90, rng)
-        low, high = find_precision_interval(y_true, scores, groups, draws=120)
-        held, widths = held + (low <= right <= high), [*widths, high - low]
-    # Of 120 intervals of 95 % fewer than 105 hold it in one case of 1,000.
-    assert held >= 105 and np.mean(widths) < 0.25
-
-
-def test_interval_of_a_perfect_ranking_ends_at_1_and_lies_within_0_and_1():
-    y_true = np.eye(30, 3, dtype=bool) | np.eye(30, 3, -5, dtype=bool)
-    low, high = find_precision_interval(y_true, y_true.astype(float), np.arange(30))
-    assert 0.4 < low < 0.8 and high == 1, "six pictures with a label prove little"
-    low, high = find_precision_interval(y_true, -y_true.astype(float), np.arange(30))
-    assert 0 <= low <= high <= 1
-    # Some draws have no label at all.
-    y_true = np.eye(20, 1, dtype=bool)
-    low, high = find_precision_interval(y_true, y_true.astype(float), np.arange(20))
-    assert 0 <= low < high == 1
