@@ -22,8 +22,8 @@ data.store data.copies_on_drive data.pixels data.hashes data.copies data.split d
 models.own_code models.pooling models.configs models.saved models.checkpoints models.fuse models.presets models.backbones models.origins models.training models.features models.resemblance
 models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify models.multilabel
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
-evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording
-evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card evaluation.page
+evaluation.contests evaluation.audit evaluation.answers evaluation.wording
+evaluation.verdict evaluation.figures evaluation.galleries evaluation.card evaluation.page
 evaluation.review evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",

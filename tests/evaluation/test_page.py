@@ -19,7 +19,7 @@ from lib.evaluation import conformal, metrics, page
 from lib.models import classify, litert
 from lib.models.temperature import apply_temperature
 
-SIDE, COVERAGE = 24, 0.8
+SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
 
@@ -47,8 +47,7 @@ def handed(tmp_path_factory, packages):
     model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
     metadata = {"name": "small", "class_names": CLASSES, "image_size": SIDE, "temperature": 1.7}
     metadata |= {"weights": "untrained", "demo": True}
-    strangeness = -np.random.default_rng(0).uniform(0.15, 0.8, 60).astype(np.float32)
-    metadata["answer_sets"] = conformal.calibrate(strangeness, np.arange(60))
+    metadata["answer_sets"] = {"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False}
     litert.export_litert(model, ws.file("models", "small.tflite"))
     said = write(ws, metadata)
     assert "needs no connection" in said, said
@@ -59,7 +58,7 @@ def write(ws, metadata, lacks=""):
     y_true = np.repeat([0, 1, 2], 8)
     y_prob = np.random.default_rng(1).dirichlet([1, 1, 1], len(y_true))
     score = metrics.evaluate(y_true, y_prob, CLASSES, np.arange(len(y_true)))
-    return page.write_page(ws, metadata, score, COVERAGE, flattered=True, lacks=lacks)
+    return page.write_page(ws, metadata, score, flattered=True, lacks=lacks)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +111,7 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened, t
     assert found["same answer"] == 1 and found["largest"] < 0.02, found
     assert predicted.label.nunique() == 3 and predicted.probability.std() > 0.03
     y_prob, _, _ = classify.answer_files(model, Path(), drawn)
-    sets = conformal.build_sets(y_prob, metadata["answer_sets"], COVERAGE)
+    sets = conformal.build_sets(apply_temperature(y_prob, 1.7), metadata["answer_sets"]["limit"])
     sizes, words = sets.sum(axis=1), {1: "just this one: ", 2: "one of these two: "}
     assert {*sizes} == {1, 2, 3}, "all kinds are asked for"
     for row, size, held in zip(asked.itertuples(), sizes, sets):
@@ -246,7 +245,7 @@ def test_page_of_several_labels_names_those_above_their_thresholds(
     score |= {"mean_average_precision": 0.755, "baseline": {"mean_average_precision": 0.26}}
     other = type(ws)(ws.train, tmp_path / "results", ws.scratch)
     assert litert.try_export(several, other.file("models", "several.tflite")) == ""
-    assert "no connection" in page.write_page(other, about, score, 0, flattered=False)
+    assert "no connection" in page.write_page(other, about, score, flattered=False)
     tab = browser.new_page()
     tab.goto((other.results / "model.html").as_uri())
     assert "3 of 12 pictures" in tab.inner_text("header") and "0.76 (1 is best" in tab.inner_text(
