@@ -42,25 +42,22 @@ def scale_features(features) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-def find_nearest(rows, groups, known=None, asked=None) -> tuple[np.ndarray, np.ndarray]:
+def find_nearest(rows, groups, known, asked) -> tuple[np.ndarray, np.ndarray]:
     """Find the `NEAREST` pictures of other groups, the nearest first.
 
     Args:
         rows: float32 (n, d), from `scale_features`. groups: int (n,), what belongs together.
-        known, asked: int (k,) and (m,), among which pictures to look, and for which; None for all.
+        known, asked: int (k,) and (m,), the pictures among which and for which to look.
 
-    Returns positions, int (m, NEAREST), -1 for none, and Euclidean distances, infinite for none.
+    Returns positions, -1 for none, and Euclidean distances, infinite for none: (m, `NEAREST`) or less.
     """
-    known, asked = (np.arange(len(rows)) if k is None else k for k in (known, asked))
     count = min(NEAREST + min(np.bincount(groups).max(), LARGEST), len(known))
     search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
     distances, places = search.kneighbors(rows[asked])
-    places = known[places]
-    distances[groups[places] == groups[asked, np.newaxis]] = np.inf
+    distances[groups[known[places]] == groups[asked, np.newaxis]] = np.inf
     order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
-    lacking = ((0, 0), (0, NEAREST - order.shape[1]))
-    distances = np.pad(np.take_along_axis(distances, order, 1), lacking, constant_values=np.inf)
-    places = np.pad(np.take_along_axis(places, order, 1), lacking)
+    distances = np.take_along_axis(distances, order, axis=1)
+    places = np.take_along_axis(known[places], order, axis=1)
     return np.where(np.isinf(distances), -1, places), distances
 
 
@@ -75,7 +72,8 @@ def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.Dat
 
     Returns a, b (positions, a < b) and closeness, the closest first.
     """
-    nearest, distances = find_nearest(rows, groups)
+    every = np.arange(len(rows))
+    nearest, distances = find_nearest(rows, groups, every, every)
     far = distances[:, -1]
     known = np.isfinite(far)
     scales = far.clip(min=max(0.6 * np.median(far[known]) if known.any() else 0, 1e-6))

@@ -85,7 +85,7 @@ def test_close_features_of_other_brightness_are_no_copies(drawn):
 def test_pictures_known_to_belong_together_are_no_news(drawn):
     rows, _, thumbnails = drawn
     groups = np.r_[np.arange(200), np.arange(20)]
-    nearest, _ = audit.find_nearest(rows, groups)
+    nearest, _ = audit.find_nearest(rows, groups, np.arange(220), np.arange(220))
     assert not (groups[nearest] == groups[:, np.newaxis]).any()
     assert not (audit.find_copies(rows, groups, thumbnails).b >= 200).any()
 

@@ -309,7 +309,7 @@ def measure_contrast(colour, ground):
 
 
 def test_text_can_be_read_in_both_colour_schemes():
-    template = workspace.REPOSITORY / "lib/evaluation/templates/report.html.jinja"
+    template = workspace.REPOSITORY / "lib/evaluation/templates/page.css"
     style = template.read_text(encoding="utf-8")
     schemes = [dict(re.findall(r"--(\w+): #(\w+)", root)) for root in style.split(":root")[1:]]
     assert len(schemes) == 2 and measure_contrast("000", "fff") == pytest.approx(21)
