@@ -26,13 +26,12 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     Returns 0; 1 when a picture could not be read, whose row has no answer; 2 when nothing could be
     predicted, or written.
     """
-    options, unknown = open_parser().parse_known_args(arguments)
+    parser = open_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        hint = "; --sets takes no number: COVERAGE of 10_hand_over decides" if options.sets else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     try:
-        if unknown:
-            hint = (
-                "; --sets takes no number: COVERAGE of 10_hand_over decides" if options.sets else ""
-            )
-            raise ValueError(f"not understood: {' '.join(unknown)}{hint}")
         _check_options(options)
         table = _answer(options, _list_files(options.pictures))
         # Without a word a picture of none of the labels would look like one that can't be read.

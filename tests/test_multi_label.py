@@ -105,7 +105,7 @@ def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys)
     for row in full[:-1].to_dict("records"):
         above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
         assert {*row["labels"].split("|")} - {""} <= {*above}
-    for option in (["--top", "2"], ["--sets", "0.9"], ["--strangers"]):
+    for option in (["--top", "2"], ["--sets"], ["--strangers"]):
         assert predict.predict_pictures([model, *files, *option]) == 2
         assert "leave out --top, --sets and --strangers" in capsys.readouterr().err
 

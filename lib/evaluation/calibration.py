@@ -31,23 +31,19 @@ def measure_calibration(y_true, y_prob) -> dict[str, float]:
 def bin_confidences(y_true, y_prob, groups) -> pd.DataFrame:
     """Sort pictures by the probability of the answer into 15 bins of equal width.
 
-    Return one row a bin with pictures: confidence (mean probability of the answer), accuracy, low,
-    high (its Wilson 95 % interval), pictures.
+    Returns a row a bin with pictures: confidence (mean probability of the answer), accuracy, low, high
+    (its 95 % interval), pictures.
     """
     table = pd.DataFrame({"confidence": y_prob.max(axis=1).astype(float), "group": groups})
     table["accuracy"] = y_prob.argmax(axis=1) == y_true
     bins = table.groupby(np.ceil(table.confidence * BINS).clip(1, BINS))
     means = bins[["confidence", "accuracy"]].mean().assign(pictures=bins.size())
-    bounds = map(wilson_interval, means.accuracy, bins.group.agg(effective_n))
-    means[["low", "high"]] = list(bounds)
+    means[["low", "high"]] = [*map(wilson_interval, means.accuracy, bins.group.agg(effective_n))]
     return means.reset_index(drop=True)
 
 
 def find_ece(y_true, y_prob) -> float:
-    """Return the expected calibration error, 0-1: the mean distance of accuracy from confidence.
-
-    Bins are weighted by their pictures (Guo et al. 2017).
-    """
+    """Return the expected calibration error, 0-1, over 15 bins (Guo et al. 2017)."""
     bins = bin_confidences(y_true, y_prob, np.arange(len(y_true)))
     return float(np.average((bins.confidence - bins.accuracy).abs(), weights=bins.pictures))
 
@@ -67,8 +63,7 @@ def split_halves(y_true, groups, seed: int = SEED) -> tuple[np.ndarray, np.ndarr
 def judge_temperature(y_true, y_prob, groups) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
-    Returns temperature, of `fit_temperature`; nll_before, nll_after, ece_before, ece_after: of the
-    other half.
+    Returns temperature; and of the other half nll_before, nll_after, ece_before, ece_after.
     """
     fitted, judged = split_halves(y_true, groups)
     temperature = fit_temperature(y_true[fitted], y_prob[fitted])

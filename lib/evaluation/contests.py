@@ -50,9 +50,9 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
     p_values = 2 * t.sf(np.abs(means) / errors, size - 1)
     corrected, levels = correct_tests(p_values)
     reach = t.ppf(1 - levels / 2, size - 1) * errors
-    columns = {"candidate": list(others), "difference": means, "difference_low": means - reach}
-    columns |= {"difference_high": means + reach, "p_value": p_values, "p_holm": corrected}
-    return pd.DataFrame(columns)
+    table = pd.DataFrame({"candidate": list(others), "difference": means})
+    table = table.assign(difference_low=means - reach, difference_high=means + reach)
+    return table.assign(p_value=p_values, p_holm=corrected)
 
 
 def is_worse(table: pd.DataFrame) -> pd.Series:
@@ -72,12 +72,11 @@ def describe_contest(table: pd.DataFrame) -> str:
     """Say which candidate scores highest, and which others are surely worse."""
     best, worse = table.iloc[0], is_worse(table)
     unsure = table.candidate[table.p_holm.notna() & ~worse]
-    parts = ["there is no other to compare it with"] if len(table.p_holm.dropna()) == 0 else []
-    if worse.any():
-        parts.append(f"it is better than {', '.join(table.candidate[worse])}")
-    if len(unsure):
-        parts.append(f"whether it is better than {', '.join(unsure)} these pictures can't tell")
+    parts = {"it is better than": table.candidate[worse]}
+    parts["these pictures are too few to say whether it is better than"] = unsure
+    parts = [f"{words} {', '.join(names)}" for words, names in parts.items() if len(names)]
     return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held "
-        f"out (95 % interval {best.low:.3f} to {best.high:.3f}); {'; '.join(parts)}."
+        f"out (95 % interval {best.low:.3f} to {best.high:.3f}); "
+        f"{'; '.join(parts) or 'there is no other to compare it with'}."
     )

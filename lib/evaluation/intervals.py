@@ -92,30 +92,29 @@ def compare_ways(correct: dict[str, dict], groups) -> pd.DataFrame:
     None where none decides. Runs of one seed are compared; a run that no seed decides with every run
     of the other; one run with one run. Else nothing is claimed, and there is no row.
 
-    Returns model, other (the better first), difference, low, high, p_value, p_holm, runs, n. The level
-    of an interval is that of its step in Holm's procedure, so it excludes 0 exactly if p_holm is below
-    the level (Serlin 1993).
+    Returns model, other (the better first), difference, low, high, p_value, p_holm, runs, n. An interval
+    has the level of its step in Holm's procedure, so it excludes 0 exactly if p_holm claims a
+    difference (Serlin 1993).
     """
     pairs, n = [], effective_n(groups)
     for model, other in itertools.combinations(correct, 2):
-        if len(gaps := _subtract(correct[model], correct[other])):
-            ahead = gaps.mean() >= 0
-            names = (model, other) if ahead else (other, model)
-            pairs.append((*names, gaps if ahead else -gaps))
+        gaps = _subtract(correct[model], correct[other])
+        if len(gaps):
+            pairs.append((model, other, gaps) if gaps.mean() >= 0 else (other, model, -gaps))
     p_value = np.array([compare_runs(gaps, n)[2] for *_, gaps in pairs])
     p_holm, levels = correct_tests(p_value)
     rows = [
-        (model, other, gaps.mean(), *compare_runs(gaps, n, level)[:2], *gaps.shape)
-        for (model, other, gaps), level in zip(pairs, levels)
+        (*names, gaps.mean(), *compare_runs(gaps, n, level)[:2], *gaps.shape)
+        for (*names, gaps), level in zip(pairs, levels)
     ]
     table = pd.DataFrame(rows, columns="model other difference low high runs n".split())
     return table.assign(p_value=p_value, p_holm=p_holm)
 
 
 def _subtract(runs: dict, others: dict) -> np.ndarray:
+    seeds = [(seed, seed) for seed in runs if seed in others]
     if None in runs or None in others or len(runs) == len(others) == 1:
-        seeds = list(itertools.product(runs, others))
-    else:
-        seeds = [(seed, seed) for seed in runs if seed in others]
-        seeds = seeds if len(seeds) > 1 else []
+        seeds = itertools.product(runs, others)
+    elif len(seeds) == 1:
+        seeds = []
     return np.array([runs[a].astype(float) - others[b] for a, b in seeds])

@@ -3,14 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import wording
-from lib.evaluation.intervals import (
-    LEVEL,
-    beats_baseline,
-    compare_runs,
-    effective_n,
-    wilson_interval,
-)
+from lib.evaluation import intervals, wording
+from lib.evaluation.intervals import LEVEL, beats_baseline
 
 # Classes that are named as the weakest.
 WEAKEST = 3
@@ -19,49 +13,43 @@ WEAKEST = 3
 def find_answer(answers) -> dict:
     """Find what the answer box says in parts.html.jinja, of the `Answers` of all models.
 
-    Only models with trained weights count, where there are any. The best is the way of training with
-    the highest mean, of those that surely beat always answering the majority class and that no other
-    is surely better than, as far as there are any.
+    Only trained models count, where there are any. The best is the way of training with the highest
+    mean, of those that surely beat the majority class and that no other is surely better than, as far
+    as there are any.
 
     Returns trained: whether any model is; label: the first training of the best; name: what it is
     called; is_useful: whether each of its trainings beats the baseline; count: how many were compared;
-    better, worse, same, unsure, apart: the others that it is better than, that are better than it,
-    that score the same, that too few pictures can tell from it, and that can't be compared with it;
-    way: runs, mean, low, high of its trainings; to_repeat: networks that were trained once; weakest
-    and weakest_more: as `list_weakest`.
+    way: its row of `Answers.ways`; to_repeat: networks that were trained once; and of the others better,
+    worse, same, unsure, apart: those that it is better than, that are better, that score the same, that
+    too few pictures tell from it, that can't be compared; weakest, weakest_more: as `list_weakest`.
     """
-    trained = answers.trained
+    trained, pairs, n = answers.trained, answers.pairs, intervals.effective_n(answers.groups)
     labels = dict(zip(trained.runs.way, trained.labels))
-    ways, pairs = (
-        answers.ways.loc[[way for way in answers.ways.index if way in labels]],
-        answers.pairs,
-    )
-    sure, n = (
-        pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(ways.index)],
-        effective_n(answers.groups),
-    )
-    baseline = np.bincount(answers.y_true).max() / len(answers.y_true)
-    useful = [way for way in ways.index if beats_baseline(ways.lowest[way], n, baseline, len(ways))]
-    unbeaten = [way for way in ways.index if way not in {*sure.other}]
-    best = ([way for way in useful if way in unbeaten] or useful or unbeaten or [*ways.index])[0]
-    others, mean = [way for way in ways.index if way != best], ways["mean"]
-    better, worse = {*sure.other[sure.model == best]}, {*sure.model[sure.other == best]}
-    same = {way for way in others if mean[way] == mean[best]} - better - worse
-    compared = (
-        {*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]} - better - worse
-    )
-    kinds = {"better": better, "worse": worse, "same": same, "unsure": compared - same}
-    kinds["apart"] = {*others}.difference(*kinds.values())
-    once = [way for way in ways.index if ways.runs[way] == 1]
+    ways = answers.ways[answers.ways.index.isin(labels)]
+    names, baseline = list(ways.index), np.bincount(answers.y_true).max() / len(answers.y_true)
+    sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
+    useful = {name for name in names if beats_baseline(ways.lowest[name], n, baseline, len(ways))}
+    best = min(names, key=lambda name: (name not in useful, name in {*sure.other}))
+    kinds = [
+        ("unsure", [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]]),
+        ("same", ways.index[ways["mean"] == ways["mean"][best]]),
+        ("better", sure.other[sure.model == best]),
+        ("worse", sure.model[sure.other == best]),
+    ]
+    kind_of = dict.fromkeys(names, "apart")
+    for kind, others in kinds:
+        kind_of |= dict.fromkeys(others, kind)
+    others = [name for name in names if name != best]
+    once = ways.index[ways.runs == 1]
     return {
         "trained": bool((trained.models.weights != "untrained").any()),
         "label": labels[best],
         "name": best,
         "is_useful": best in useful,
         "count": len(ways),
-        "way": ways.loc[best, ["runs", "mean", "low", "high"]].to_dict(),
-        "to_repeat": [way for way in once if not way.endswith(("_linear", "_finetuned"))],
-        **{kind: [way for way in others if way in names] for kind, names in kinds.items()},
+        "way": ways.loc[best].to_dict(),
+        "to_repeat": [name for name in once if not name.endswith(("_linear", "_finetuned"))],
+        **{k: [name for name in others if kind_of[name] == k] for k, _ in (*kinds, ("apart", 0))},
         **list_weakest(trained.scores[labels[best]]),
     }
 
@@ -86,7 +74,7 @@ def describe_calibration(score: dict) -> str:
     `score` is of `Answers.scores`: the level is divided by the number of models compared.
     """
     mean, top1 = score["confidence"], score["top1"]
-    low, high = wilson_interval(top1, score["effective_n"], LEVEL / score["compared"])
+    low, high = intervals.wilson_interval(top1, score["effective_n"], LEVEL / score["compared"])
     verdict = f"as sure as right, as far as {wording.write_things(score['n'], 'picture')} can tell"
     if not low <= mean <= high:
         points = wording.write_things(max(1, round(100 * abs(mean - top1))), "point")
@@ -101,18 +89,17 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
     A cell says how much higher the top-1 accuracy of its row is than that of its column, and whether
     that is established; "–" is not compared. Columns have the numbers of the rows.
     """
-    ways = list(ways) if len(pairs) else []
-    labels = [f"{number} {way}" for number, way in enumerate(ways, 1)]
-    table = pd.DataFrame("–", labels, [str(k) for k in range(1, len(ways) + 1)])
-    for k in range(len(ways)):
-        table.iloc[k, k] = ""
+    cells = {(way, way): "" for way in ways}
     for row in pairs.itertuples():
-        a, b = ways.index(row.model), ways.index(row.other)
-        sides = ("better", "worse") if row.p_holm < LEVEL else ("not sure",) * 2
-        sides = ("same",) * 2 if row.difference == 0 else sides
-        table.iloc[a, b] = f"{wording.write_number(row.difference, 3, '+')} {sides[0]}"
-        table.iloc[b, a] = f"{wording.write_number(-row.difference, 3, '+')} {sides[1]}"
-    return table
+        better, worse = ("better", "worse") if row.p_holm < LEVEL else ("not sure",) * 2
+        better, worse = (better, worse) if row.difference else ("same", "same")
+        size = wording.write_number(row.difference, 3, "+")
+        cells[row.model, row.other] = f"{size} {better}"
+        size = wording.write_number(-row.difference, 3, "+")
+        cells[row.other, row.model] = f"{size} {worse}"
+    rows = [[cells.get((way, other), "–") for other in ways] for way in ways] if len(pairs) else []
+    labels = [f"{number} {way}" for number, way in enumerate(ways, 1)][: len(rows)]
+    return pd.DataFrame(rows, labels, [str(k + 1) for k in range(len(rows))])
 
 
 def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -122,14 +109,10 @@ def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
     """
     established, unknown = [], []
     for row in pairs[pairs.runs > 1].itertuples():
-        claim, bounds = (
-            f"{row.model} is better than {row.other}",
-            wording.write_bounds(row.low, row.high),
-        )
-        says = (
-            f"difference {wording.write_number(row.difference)} ({bounds}), "
-            f"{wording.write_p(row.p_holm)}, on average over {row.runs} trainings and {row.n:,} pictures."
-        )
+        claim = f"{row.model} is better than {row.other}"
+        size, bounds = wording.write_number(row.difference), wording.write_bounds(row.low, row.high)
+        says = f"difference {size} ({bounds}), {wording.write_p(row.p_holm)}, on average over "
+        says += f"{row.runs} trainings and {row.n:,} pictures."
         if row.p_holm < LEVEL:
             established.append(f"{claim}: {says}")
         else:
@@ -146,7 +129,7 @@ def describe_change(before: str, after: str, was_correct, is_correct, groups) ->
         groups: int (n,), as in `intervals`.
     """
     gaps = np.subtract(is_correct, was_correct, dtype=float)
-    low, high, p_value = compare_runs([gaps], effective_n(groups))
+    low, high, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
     verdict = f"{len(gaps):,} pictures are too few to say which of these two models is better"
     if p_value < LEVEL:
         verdict = f"So {after if gaps.mean() > 0 else before} is the better one of these two models"
@@ -160,9 +143,9 @@ def describe_change(before: str, after: str, was_correct, is_correct, groups) ->
 
 def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
     """Say which models (label to class) are right on one picture, or agree where truth is ""."""
-    classes, correct = set(predicted.values()), [k for k in predicted if predicted[k] == truth]
+    classes, correct = {*predicted.values()}, [k for k in predicted if predicted[k] == truth]
     if not truth:
-        agree = f"agree on {[*classes][0]}" if len(classes) == 1 else f"see {len(classes)} classes"
+        agree = f"agree on {min(classes)}" if len(classes) == 1 else f"see {len(classes)} classes"
         return f"Truth unknown; the models {agree}."
     if len(correct) in (0, len(predicted)):
         return "Every model is right." if correct else "No model is right."
@@ -170,19 +153,16 @@ def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
 
 
 def describe_gap(history: pd.DataFrame) -> str:
-    """Say how far training and validation are apart after the last epoch, and where the loss was lowest.
+    """Say how far training and validation are apart at the end, and where the loss was lowest.
 
-    `history` is as `training.train` returns it.
+    `history` is as `training.train` returns it; a loss that is no number is written as nan.
     """
-    last, lost = history.iloc[-1], history[history.val_loss.isna()]
+    last, best = history.iloc[-1], history.loc[history.val_loss.fillna(np.inf).idxmin()]
     gap = last.accuracy - last.val_accuracy
-    text = (
+    return (
         f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
         f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} "
-        f"{'above' if gap >= 0 else 'below'} validation. The validation loss "
+        f"{'above' if gap >= 0 else 'below'} validation. The validation loss was lowest after epoch "
+        f"{best.epoch:.0f} ({best.val_loss:.3f})"
+        f"{f' and ends at {last.val_loss:.3f}' if best.epoch < last.epoch else ''}."
     )
-    if len(lost):
-        return f"{text}is no number from epoch {lost.epoch.iloc[0]:.0f} on."
-    best = history.loc[history.val_loss.idxmin()]
-    text += f"was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f})"
-    return f"{text} and ends at {last.val_loss:.3f}." if best.epoch < last.epoch else f"{text}."

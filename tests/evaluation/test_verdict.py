@@ -289,4 +289,4 @@ def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
     falling = verdict.describe_gap(make_history(np.linspace(2, 1, 30)))
     assert falling.endswith("The validation loss was lowest after epoch 30 (1.000).")
     said = verdict.describe_gap(make_history([1.0, np.nan, np.nan]))
-    assert said.endswith("The validation loss is no number from epoch 2 on.")
+    assert said.endswith("was lowest after epoch 1 (1.000) and ends at nan.")

@@ -348,9 +348,10 @@ def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
     assert all(word in errors for word in ["copy.json", "answer_sets", "10_hand_over"]), errors
 
 
-def test_a_number_behind_sets_is_an_error_that_names_who_decides(describe, pictures, capsys):
-    errors = fail_to_predict(capsys, describe({}), pictures, "--sets", 0.95)
-    assert "--sets takes no number: COVERAGE of 10_hand_over decides" in errors
+def test_a_number_behind_sets_is_an_error_that_names_who_decides(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        predict.predict_pictures(["m.keras", "a.jpg", "--sets", "0.95"])
+    assert "--sets takes no number: COVERAGE of 10_hand_over decides" in capsys.readouterr().err
 
 
 def test_command_line_prints_a_table_headless(model_file, pictures):
