@@ -21,9 +21,9 @@ data.demo data.colours data.jpegs data.pictures data.quality data.table data.lis
 data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators data.multi_labels
 models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
 models.linear models.contest models.finetuning models.litert models.gradcam models.classify
-evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
-evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
-evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card evaluation.page
+evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
+evaluation.contests evaluation.audit evaluation.answers evaluation.wording
+evaluation.verdict evaluation.figures evaluation.galleries evaluation.card evaluation.page
 evaluation.review evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.data.split import read_split
-from lib.evaluation.claims import describe_calibration
+from lib.evaluation.verdict import describe_calibration
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 

@@ -70,7 +70,7 @@ def test_copies_are_listed_with_their_partners_and_look_alikes_share_a_part(ws, 
     if rule == "together":
         assert part["Aves/copy.jpg"] == part["Fungi/01.jpg"]
         assert list(part[near.file]) == list(part[near.other])
-    assert (ws.results / "figures/near_duplicates.svg").exists()
+    assert (ws.results / "figures/near_duplicates.html").exists()
 
 
 def test_groups_of_a_labels_file_never_stand_on_both_sides(ws, tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_damaged_and_doubtful_pictures_are_listed_and_shown(ws, monkeypatch):
         ("Aves/cut.jpg", "corrupt", "left out"),
         ("Fungi/dark.jpg", "one_colour;very_dark", "kept"),
     }
-    assert (ws.results / "figures/doubtful.svg").exists()
+    assert (ws.results / "figures/doubtful.html").exists()
 
 
 DEADLY = """

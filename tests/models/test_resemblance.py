@@ -86,12 +86,12 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     capsys.readouterr()
     status, table = ask(judged, "small_transfer", tmp_path, *extra, "--strangers")
     assert status == 0 and '"unlike anything trained on" marks' in capsys.readouterr().err
-    assert list(table.columns[4:8]) == ["label_2", "probability_2", "resemblance_p", "note"]
-    rest = table.drop(columns=["resemblance_p", "note"])
+    assert list(table.columns[4:8]) == ["label_2", "probability_2", "distance", "note"]
+    rest = table.drop(columns=["distance", "note"])
     assert list(rest.columns) == list(plain.columns) and rest.label.equals(plain.label)
     numbers = [one[["probability", "probability_2"]].astype(float) for one in (rest, plain)]
     assert np.allclose(*numbers, atol=1e-6)
-    assert set(table.note) == {""} and (table.resemblance_p.astype(float) > 0.01).all()
+    assert set(table.note) == {""} and (table.distance.astype(float) > 0).all()
 
 
 def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged):
@@ -103,11 +103,12 @@ def test_a_stranger_is_marked_and_a_file_that_cannot_be_read_has_no_mark(judged)
     y_prob, features, problems = classify.answer_files(model, judged.train, files, True)
     # Opposite to all that was trained on: of so small a network no picture is sure to be that.
     distances = resemblance.measure_distances(-features, known["features"])
-    kept = conformal.calibrate(known["distances"], known["groups"])
-    columns = conformal.write_marks(distances, kept)
+    # As often as a mark needs.
+    like = np.tile(known["distances"], 50), np.arange(50 * len(known["distances"]))
+    columns = {"note": conformal.mark_strangers(distances, *like)[0], "distance": distances}
     table = classify.list_answers(files, y_prob, problems, metadata, columns=columns)
     assert table.note[0] == conformal.NOTE and table.note.isna()[1]
-    assert table.resemblance_p.isna().tolist() == [False, True]
+    assert table.distance.isna().tolist() == [False, True]
 
 
 def draw_features(count, seed, centre=0.0):
@@ -141,10 +142,11 @@ def test_strangers_are_found_and_pictures_like_validation_are_not():
     known, marks = point(draw_features(500, 0)).astype(np.float16), []
     for seed in range(1, 7):
         distances = resemblance.measure_distances(draw_features(150, seed), known)
-        kept = conformal.calibrate(distances, np.arange(150))
+        like = distances, np.arange(150)
         for asked in (draw_features(1000, 1000 + seed), draw_features(10, seed, centre=-4)):
             distances = resemblance.measure_distances(asked, known)
-            marks.append(np.mean(np.array(conformal.write_marks(distances, kept)["note"]) != ""))
+            notes, _ = conformal.mark_strangers(distances, *like)
+            marks.append(np.mean(np.array(notes) != ""))
     assert 0.002 < np.mean(marks[::2]) <= 0.013 and np.mean(marks[1::2]) > 0.95
 
 
