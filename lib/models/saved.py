@@ -20,7 +20,7 @@ BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
 
 
-def describe(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
+def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
     """Return what a model's JSON tells: its base, as `describe_base` gives it, parameters, and two lines.
 
     What the model is stands in the first line of the docstring of `build`, what it is for in the rest.

@@ -95,7 +95,7 @@ def train(build, batches, ws, parameters, seeds, *, notebook="", base=None, call
     Returns the run of the first seed; a ValueError where a file would not hold what the model is made of.
     """
     base = describe_base(ws, base)
-    about = saved.describe(build, parameters, base, batches[0].augment)
+    about = saved.describe_model(build, parameters, base, batches[0].augment)
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))

@@ -45,6 +45,20 @@ def read(page, part="verdict"):
     return dict(re.findall("<p><strong>(.*?)</strong><br> ?(.*?) ?</p>", text))
 
 
+def test_box_doubts_a_contest_that_its_winner_won_by_what_it_had_seen():
+    """Of validation it recognises less than the lowest value of the contest's interval."""
+    rows = [("net_linear", "net.keras"), ("cnn", SCRATCH)]
+    for low, is_doubted in ((0.95, True), (0.4, False)):
+        answers = gather(
+            rows, TWO, [answer(TWO, 0.5, 0), answer(TWO, 0.7, 1)], None, ["cat", "dog"]
+        )
+        candidates = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
+        answers.models["candidates"] = pd.Series({"net_linear": candidates})
+        doubts = [text for text in verdict.find_answer(answers)["doubts"] if text]
+        says = "In the contest net recognised 98 %, here 50 %: it may have learned from these"
+        assert [text.startswith(says) for text in doubts] == [True] * is_doubted
+
+
 def test_box_names_the_model_and_counts_in_plain_text():
     box = read(judge(TWO, {"poor": answer(TWO, 0.5, 0), "good": answer(TWO, 0.8875, 1)}))
     assert box["Which model?"] == (
