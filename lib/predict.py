@@ -6,17 +6,17 @@ The table has a row a picture: file, label, index (of the class, from 0), probab
 
 import argparse
 import contextlib
+import re
 import sys
 from pathlib import Path
 
 from lib.data.labels import list_new_pictures
-from lib.parameters import ALLOWED
 from lib.storage import require_room, whole_file
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
-  python -m lib.predict results/models/resnet50_transfer.keras a.jpg --sets 0.95 --strangers
+  python -m lib.predict results/models/resnet50_transfer.keras a.jpg --sets --strangers
 """
 
 
@@ -26,7 +26,11 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     Returns 0; 1 when a picture could not be read, whose row has no answer; 2 when nothing could be
     predicted, or written.
     """
-    options = open_parser().parse_args(arguments)
+    parser = open_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        hint = "; --sets takes no number: COVERAGE of 10_hand_over decides" if options.sets else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     try:
         _check_options(options)
         table = _answer(options, _list_files(options.pictures))
@@ -63,9 +67,9 @@ def open_parser() -> argparse.ArgumentParser:
     add("--top", type=int, default=1, metavar="K", help=top)
     each = 'add a column a class, in the order of class_names; " (class)" is put after a taken name'
     add("--probabilities", action="store_true", help=each)
-    sets = "add set, JSON lists of classes that hold the truth in a share C of cases, and set_size"
-    add("--sets", type=float, metavar="C", help=sets)
-    strangers = "add resemblance_p, a p-value, and note, which marks what is unlike all training"
+    sets = "add set, JSON lists of classes that hold the truth as often as COVERAGE of 10, and set_size"
+    add("--sets", action="store_true", help=sets)
+    strangers = "add distance, to the training pictures, and note, which marks what is unlike them"
     add("--strangers", action="store_true", help=strangers)
     return parser
 
@@ -78,9 +82,6 @@ def _check_options(options: argparse.Namespace) -> None:
         if options.csv.is_dir() or not options.csv.parent.is_dir():
             raise FileNotFoundError(f"--csv {options.csv}: name a file in a folder that exists.")
         require_room(options.csv.parent, 0, "the answers")
-    low, high = ALLOWED["COVERAGE"]["minimum"], ALLOWED["COVERAGE"]["maximum"]
-    if options.sets is not None and not low <= options.sets <= high:
-        raise ValueError(f"--sets is {options.sets}; give a share from {low} to {high}, say 0.95.")
 
 
 def _list_files(places: list[str]) -> list[str]:
@@ -95,6 +96,8 @@ def _list_files(places: list[str]) -> list[str]:
             files.append(place)
         else:
             hint = "; addresses of the web go into IMAGES of 09" if "://" in place else ""
+            if re.fullmatch(r"[\d.]+", place):
+                hint = "; --sets takes no number: COVERAGE of 10_hand_over decides"
             says = f"{place} does not exist: name pictures, or folders of them{hint}."
             raise FileNotFoundError(says)
     return files
@@ -103,31 +106,39 @@ def _list_files(places: list[str]) -> list[str]:
 def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.evaluation import conformal
-    from lib.models import classify, multilabel, resemblance
+    from lib.models import classify, resemblance, saved
+    from lib.models.linear import apply_temperature
 
-    model, metadata = classify.load_classifier(options.model)
+    model, metadata = saved.open_model(options.model)
     if "task" in metadata:
-        if options.top > 1 or options.sets is not None or options.strangers:
+        if options.top > 1 or options.sets or options.strangers:
             refused = "leave out --top, --sets and --strangers"
             raise ValueError(f"{options.model.name} gives a picture several labels: {refused}.")
-        return multilabel.list_labels(model, metadata, files, options.probabilities)
+        return classify.list_labels(model, metadata, files, options.probabilities)
     names, says, columns = metadata["class_names"], [_describe_probabilities(metadata)], {}
     if not 1 <= options.top <= len(names):
         raise ValueError(f"--top is {options.top}; the model can name 1 to {len(names)} classes.")
-    if options.sets is not None:
-        sets = conformal.check_sets(metadata, options.model.with_suffix(".json"))
-        says.append(conformal.describe_sets(sets, options.sets))
+    sets = metadata.get("answer_sets") or {}
+    if options.sets and "limit" not in sets:
+        file, remedy = (
+            options.model.with_suffix(".json"),
+            "run 10_hand_over with MODEL naming this model",
+        )
+        raise ValueError(f'{file}: "answer_sets" has no limit: {remedy}.')
+    if options.sets:
+        says.append(conformal.describe_sets(sets))
     if options.strangers:
         known = resemblance.open_features(model, metadata, options.model.with_suffix(".npz"))
-        marks = conformal.calibrate(known["distances"], known["groups"])
-        says.append(conformal.describe_marks(marks))
+        says.append(conformal.mark_strangers([], known["distances"], known["groups"])[1])
     print(*says, sep="\n", file=sys.stderr)
     y_prob, features, problems = classify.answer_files(model, Path(), files, options.strangers)
-    if options.sets is not None:
-        columns |= conformal.write_sets(y_prob, names, sets, options.sets)
+    if options.sets:
+        scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
+        columns |= conformal.write_sets(scaled, names, sets["limit"])
     if options.strangers:
         distances = resemblance.measure_distances(features, known["features"])
-        columns |= conformal.write_marks(distances, marks)
+        notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
+        columns |= {"distance": distances.round(6).tolist(), "note": notes}
     shown = options.top, options.probabilities, columns
     return classify.list_answers(files, y_prob, problems, metadata, *shown)
 

@@ -8,8 +8,7 @@
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
     make bench ARGUMENTS=--heads                 the rows about linear heads alone
     make bench ARGUMENTS=--contest               the row about a contest of networks alone
-    make bench ARGUMENTS="--engines --network FILE"   the rows about other engines alone, a network's
-                                                 features without FILE of an untrained MobileNetV2
+    make bench ARGUMENTS=--transfer              the row about transfer alone
 
 Both sides of a pair run one after the other in one process, so that a busy machine slows both. A
 ratio is the median over the pairs, with the smallest and the largest. "Extrapolated" says that a
@@ -20,7 +19,6 @@ product would allow, were nothing else to do.
 import argparse
 import contextlib
 import functools
-import importlib.util
 import itertools
 import json
 import os
@@ -54,20 +52,17 @@ from lib.models import (
     classify,
     configs,
     contest,
-    fuse,
     linear,
-    pooling,
+    parts,
     training,
 )
-from lib.models.features import cached_features, compute_batch
+from lib.models.features import cached_features
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 SEEDS = 5
 PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
-# What computes an ONNX file, and the package for it; Keras needs tf2onnx to write one.
-ENGINES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
 # A linear head's rows, classes, and how far apart the classes are.
 HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
 FEATURES, FOLDS = 2048, 5
@@ -131,7 +126,7 @@ def read_cells(name: str) -> list[str]:
 def run_cells(name: str, pattern: str, **given) -> dict:
     """Run the parameters of a notebook and the cells that match; return what they define."""
     space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
-    space |= {"configs": configs, "backbones": backbones, "pooling": pooling}
+    space |= {"configs": configs, "backbones": backbones, "parts": parts}
     cells = read_cells(name)
     for source in (cell for cell in cells if re.search(r"^\w+: .*# @param", cell, re.M)):
         exec(source, space)
@@ -519,86 +514,6 @@ def measure_features(ws, pairs: int) -> dict:
     return row
 
 
-def pool_network(network: Path | None) -> keras.Model:
-    """Build what pools the maps of a .keras file, or of an untrained MobileNetV2."""
-    if network:
-        backbone = keras.saving.load_model(network, compile=False)
-    else:
-        keras.utils.set_random_seed(SEED)
-        mobile = keras.applications.MobileNetV2(include_top=False, weights=None)
-        rescale = layers.Rescaling(1 / 127.5, offset=-1)
-        backbone = keras.Sequential([keras.Input((224, 224, 3)), rescale, mobile])
-    pixels_in = keras.Input(backbone.input_shape[1:])
-    maps = backbone(pixels_in, training=False)
-    return keras.Model(pixels_in, layers.GlobalAveragePooling2D()(maps))
-
-
-def start_engine(name: str, path: Path):
-    """Return a function from pictures to features that runs an ONNX file in float32."""
-    cores = machine.count_cores()
-    if name == "ONNX Runtime":
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cores
-        # Threads that spin while they wait would count as work.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-        fed = session.get_inputs()[0].name
-        return lambda pictures: session.run(None, {fed: pictures.astype(np.float32)})[0]
-    import openvino
-
-    settings = {"INFERENCE_NUM_THREADS": cores, "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.compile_model(path, "CPU", settings)
-    return lambda pictures: compiled(pictures.astype(np.float32))[0]
-
-
-def measure_engines(network: Path | None, pairs: int, root: Path) -> list[dict]:
-    """Compare features of a network with depthwise convolutions with those of other engines."""
-    extractor = pool_network(network)
-    shape = (2, BATCH_SIZE, *extractor.input_shape[1:])
-    batches = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
-    folded = fuse.fuse_normalisations(extractor)
-    engines = {"ours": lambda pictures: compute_batch(folded, pictures)}
-    features = {"ours": engines["ours"](batches[0])}
-    for name, package in ENGINES.items():
-        if all(map(importlib.util.find_spec, (package, "tf2onnx"))):
-            path = root / "features.onnx"
-            if not path.exists():
-                extractor.export(path, format="onnx", verbose=False)
-            engines[name] = start_engine(name, path)
-            features[name] = engines[name](batches[0])
-    spent = {name: [] for name in engines}
-    for _ in range(max(pairs, 5) if len(engines) > 1 else 0):
-        for name, compute in engines.items():
-            spent[name].append(time_batches(compute, batches))
-    what = f"features of {network.stem if network else 'an untrained MobileNetV2'}"
-    return [describe_engine(what, name, spent, features) for name in ENGINES]
-
-
-def time_batches(compute, batches) -> tuple[float, float]:
-    """Return pictures a second, and the CPU seconds that all of them took."""
-    before = time.process_time()
-    seconds = time_call(lambda: [compute(pictures) for pictures in batches])
-    return sum(map(len, batches)) / seconds, time.process_time() - before
-
-
-def describe_engine(what: str, name: str, spent: dict, features: dict) -> dict:
-    """Make the row of one engine, or say that it isn't installed."""
-    what = f"{what}; left: {name}"
-    if name not in spent:
-        return {"what": what, "unit": "", "note": f"{ENGINES[name]} or tf2onnx is not installed"}
-    (theirs, their_costs), (ours, our_costs) = zip(*spent[name]), zip(*spent["ours"])
-    cost = statistics.median(their / own for their, own in zip(their_costs, our_costs))
-    difference = abs(features[name] - features["ours"]).max()
-    note = (
-        f"in float32 with {machine.count_cores()} threads each, {BATCH_SIZE} pictures a batch; takes "
-        f"{cost:.2f} of our CPU seconds; features differ by {difference:.1e} at most, "
-        f"{difference / features['ours'].max():.1e} of the largest; load {os.getloadavg()[0]:.1f}"
-    )
-    return make_row(what, theirs, ours, "pictures/s", note=note)
-
-
 def draw_features(path: Path, count: int, classes: int, apart: float) -> np.ndarray:
     """Draw features as a pooled network gives: never negative, mostly 0, with few large ones.
 
@@ -659,7 +574,7 @@ def measure_contest(ws, pairs: int) -> dict:
             linear.answer_held_out(found, y_true, count, groups, SEED, FOLDS, 2)
 
     def hold():
-        asked = (CONTESTANTS, None, 224, train.file, ws, SEED)
+        asked = (CONTESTANTS, None, 224, train, ws, SEED)
         judge(contest.gather_features(*asked)[1].values())
 
     whole, alone = [], []
@@ -671,7 +586,7 @@ def measure_contest(ws, pairs: int) -> dict:
         for name in CONTESTANTS:
             machine.set_seed(SEED, deterministic=False)
             backbone = backbones.load_backbone(name, None, 224, {}, None)
-            extractor = pooling.build_extractor(backbone)
+            extractor = parts.build_extractor(backbone)
             look = functools.partial(cached_features, extractor, images, ws)
             passes += [time_call(look), time_call(functools.partial(judge, [look()]))]
         alone.append(sum(passes))
@@ -815,10 +730,7 @@ def main() -> None:
     )
     parser.add_argument("--heads", action="store_true", help="only the rows about linear heads")
     parser.add_argument("--contest", action="store_true", help="only the row about a contest")
-    parser.add_argument("--engines", action="store_true", help="only the rows about other engines")
-    parser.add_argument(
-        "--network", type=Path, help="a .keras file, pixels to maps, for these rows"
-    )
+    parser.add_argument("--transfer", action="store_true", help="only the row about transfer")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
     options = parser.parse_args()
     rows, started = [], time.perf_counter()
@@ -838,8 +750,9 @@ def measure_all(options, root: Path):
     """Yield the rows, as the options choose them."""
     import scale  # which imports this file
 
-    if options.engines:
-        yield from measure_engines(options.network, 7, root)
+    if options.transfer:
+        train = options.photos or draw_photographs(root / "train", 1000)
+        yield measure_transfer(prepare(train, root), 2, root)[0]
         return
     if options.workers:
         originals = options.photos or draw_photographs(root / "train", 1000)
@@ -865,7 +778,6 @@ def measure_all(options, root: Path):
         yield measure_repetition(ws, pairs)
         yield measure_batches()
         yield measure_features(ws, pairs)
-        yield from measure_engines(options.network, pairs, root)
         yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)

@@ -556,7 +556,7 @@ TESTED = {
     ),
     "weights": (
         "wrong weights are an error that names file, shape and remedy",
-        "of another model or width, cut, not finite, a web page, no network",
+        "of another model or width, cut, a web page, no network",
         "wrong_weights or without_network or file_without_weights or cannot_be_downloaded "
         "or imagenet_weights",
     ),
@@ -569,8 +569,8 @@ TESTED = {
         "what was made from something else is recognised",
         "models, checkpoints, pixels and runs of other pictures or settings",
         "replaced or older_loader or identity or another_split or changed_ "
-        "or same_training or first_weights or trained_anew or trains_anew or another_architecture "
-        "or reaches or of_a_file_beside",
+        "or same_training or first_weights or trained_anew or trains_anew or starts_anew "
+        "or another_architecture",
     ),
 }
 # Promises whose faults are counted: how many, and what injects them.

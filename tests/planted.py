@@ -115,14 +115,14 @@ def measure(folder: Path, results: Path) -> None:
 
 def repeat(paths: Path, name: str, seeds: int) -> None:
     """Print how planted labels are ranked, and how many of them and of others are marked."""
-    from lib.models import linear, pooling, saved
+    from lib.models import linear, parts, saved
     from lib.models.features import cached_features
 
     ws = workspace.open(paths)
     table = split.read_split(ws)
     class_names, truth = np.unique(table.label, return_inverse=True)
-    extractor, _ = pooling.find_parts(saved.load_model(ws, name))
-    images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
+    extractor, _ = parts.find_parts(saved.load_model(ws, name))
+    images = pixels.open_pixels(ws, table, extractor.input_shape[1])
     features, groups = cached_features(extractor, images, ws), np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         rows = []

@@ -17,7 +17,7 @@ from benchmark import draw_thumbnails, run_watched, time_call
 from lib import work, workspace
 from lib.data import labels, pixels
 from lib.data.store import CRC, DIGEST
-from lib.models import backbones, pooling
+from lib.models import backbones, parts
 from lib.models.features import cached_features
 
 TWO, SIZES = "local:2", [160, 224]
@@ -101,7 +101,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     table = labels.list_pictures(ws, ws.train)
-    extractor, few = pooling.build_extractor(backbone), table[:2000]
+    extractor, few = parts.build_extractor(backbone), table[:2000]
     images = pixels.open_pixels(ws, pixels.prepare(ws, few, [224]), 224)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):

@@ -1,10 +1,9 @@
-"""How often intervals hold the truth and tests are wrong: `make simulations` prints the table.
+"""How often intervals hold the truth and claims are false: `make simulations` prints the table.
 
 The tests call the same functions with fewer reports. Every report draws as many pictures of each
 class as the split leaves there.
 """
 
-import functools
 import os
 from concurrent.futures import ProcessPoolExecutor
 
@@ -13,9 +12,9 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
 
-from lib.evaluation import calibration, claims, comparisons, intervals, metrics, verdict
+from lib.evaluation import conformal, contests, intervals, verdict, wording
+from lib.evaluation.answers import Answers
 
-SCORES = ["top1", "top3", "average_per_class"]
 SETS = {
     "balanced": lambda n: np.full(10, n // 10),
     "95/5": lambda n: np.array([n - round(n / 20), round(n / 20)]),
@@ -24,6 +23,9 @@ SETS = {
 SIZES = (40, 80, 240, 800, 2002)
 # How far the true class stands out, and how much too sure the model is of it.
 MODELS = {"weak": (1.5, 1.0), "overconfident": (3.0, 2.5)}
+# Bursts, pictures of each, and single pictures beside them.
+UNEQUAL = [(10, 20, 40), (3, 60, 60), (20, 10, 100)]
+SHARES = (0.6, 0.8, 0.9, 0.97)
 
 
 def draw_answers(rng, support, model):
@@ -37,115 +39,80 @@ def draw_answers(rng, support, model):
     return y_true, softmax(sharpness * logits, axis=1).astype(np.float32)
 
 
-def find_intervals(y_true, y_prob, groups):
-    """Return name: (score, interval) of the scores that have intervals."""
-    y_pred, classes = y_prob.argmax(axis=1), y_prob.shape[1]
-    of_truth = y_prob[np.arange(len(y_true)), y_true, None]
-    told = {}
-    for name, right in {"top1": y_pred == y_true, "top3": (y_prob > of_truth).sum(1) < 3}.items():
-        told[name] = right.mean(), intervals.find_share_interval(right, groups)
-    matrix = metrics.count_confusions(y_true, y_pred, classes)
-    recall = np.diag(matrix)[matrix.any(axis=1)] / matrix.sum(axis=1)[matrix.any(axis=1)]
-    bounds = intervals.find_average_interval(matrix, y_true, y_pred, groups)
-    return told | {"average_per_class": (recall.mean(), bounds)}
+def draw_groups(bursts, size, single):
+    """Return the groups of bursts of one size, and of single pictures."""
+    return np.r_[np.repeat(np.arange(bursts), size), bursts + np.arange(single)]
+
+
+def holds(share, n, truth):
+    """Tell whether the interval of a share holds the truth."""
+    low, high = intervals.wilson_interval(share, n)
+    return low - 1e-9 <= truth <= high + 1e-9
 
 
 def cover_scores(kind, n, model, reports, many=400_000):
-    """Return for each score how often its interval holds the truth, and how often there is one."""
+    """Return how often the intervals of top-1 and of the largest class's recall hold the truth."""
     rng, support = np.random.default_rng(n), SETS[kind](n)
-    large = draw_answers(rng, support * (many // n), model)
-    truth = find_intervals(*large, np.arange(len(large[0])))
-    held, shown = dict.fromkeys(SCORES, 0), dict.fromkeys(SCORES, 0)
+
+    def score(y_true, y_prob):
+        correct = y_prob.argmax(axis=1) == y_true
+        return np.array([correct.mean(), correct[y_true == 0].mean()])
+
+    truth, held = score(*draw_answers(rng, support * (many // n), model)), np.zeros(2)
     for _ in range(reports):
-        drawn = find_intervals(*draw_answers(rng, support, model), np.arange(support.sum()))
-        for name, (_, interval) in drawn.items():
-            if interval is not None:
-                shown[name] += 1
-                held[name] += interval[0] - 1e-9 <= truth[name][0] <= interval[1] + 1e-9
-    return {name: (held[name] / max(shown[name], 1), shown[name] / reports) for name in SCORES}
+        found = zip(score(*draw_answers(rng, support, model)), (support.sum(), support[0]), truth)
+        held += [holds(*one) for one in found]
+    return held / reports
 
 
-def cover_best(k, n, chance, reports):
-    """Return how often the interval of the best of k equal models holds the truth, and how often
-    that model is said to beat a baseline that is as good, `chance`."""
+def cover_unequal(bursts, size, single, reports):
+    """Return for each of `SHARES` how often an interval holds it; a burst is right or wrong at once."""
+    rng, groups = np.random.default_rng(size), draw_groups(bursts, size, single)
+    n, held = intervals.effective_n(groups), []
+    for share in SHARES:
+        drawn = (rng.random((reports, bursts + single)) < share)[:, groups].mean(axis=1)
+        held.append(np.mean([holds(top1, n, share) for top1 in drawn]))
+    return held
+
+
+def judge_best(k, n, chance, reports, burst=1):
+    """Return of the best of k models, all as good as the baseline, how often its interval holds the
+    truth, and how often it is said to beat the baseline."""
     rng, found = np.random.default_rng(k), np.zeros(2)
     for _ in range(reports):
-        right = rng.random((k, n)) < chance
-        best = right[right.mean(axis=1).argmax()]
-        low, high = intervals.find_share_interval(best, np.arange(n))
-        score = {"top1": best.mean(), "n": n, "groups": n, "n_independent": n, "baseline": chance}
-        found += [low <= chance <= high, verdict.beats_baseline(score, k)]
+        top1 = (rng.random((k, n // burst)) < chance).mean(axis=1).max()
+        beats = intervals.beats_baseline(top1, n / burst, chance, k)
+        found += [holds(top1, n / burst, chance), beats]
     return found / reports
 
 
-def compare_models(n, models, gap, reports):
-    """Compare models on n pictures; the first is better by `gap`, the others are equal.
+def claim_pairs(n, models, reports, groups=None, share=0.6):
+    """Return how often any pair of models that are alike is told apart.
 
-    Returns how many reports contradict themselves (a cell against its interval or its p-value, a tie
-    not told), make any false claim, or have an interval that misses the truth.
+    Half of the pictures are right or wrong for all models at once.
     """
-    rng, found = np.random.default_rng(models * n), np.zeros(3)
-    chances = np.r_[0.5 + gap, np.full(models - 1, 0.5)]
-    truth = dict(zip("abcdef", chances))
+    rng, claims = np.random.default_rng(models * n), 0
+    groups = np.arange(n) if groups is None else groups
     for _ in range(reports):
-        hard, own = rng.random(n), rng.random((models, n))
-        # Half of the pictures are right or wrong for all models alike.
-        right = dict(zip("abcdef", np.where(rng.random(n) < 0.5, hard, own) < chances[:, None]))
-        pairs = comparisons.compare_pairs(right, np.arange(n))
-        found[0] += contradicts_itself(pairs)
-        actual = np.array([truth[a] - truth[b] for a, b in zip(pairs.model, pairs.other)])
-        found[1] += ((pairs.p_holm < 0.05) & (actual <= 0)).any()
-        found[2] += ((actual < pairs.low) | (actual > pairs.high)).any()
-    return found
+        shared, own = rng.random(groups.max() + 1), rng.random((models, groups.max() + 1))
+        correct = np.where(rng.random(groups.max() + 1) < 0.5, shared, own)[:, groups] < share
+        pairs = intervals.compare_ways({k: {0: of} for k, of in enumerate(correct)}, groups)
+        claims += (pairs.p_holm < 0.05).any()
+    return claims / reports
 
 
-def contradicts_itself(pairs):
-    """Tell whether a cell of the matrix says other than the interval or the p-value of its pair."""
-    table = claims.tabulate_pairs(pairs)
-    names = [label.split(" ", 1)[1] for label in table.index]
-    for row in pairs.itertuples():
-        a, b = names.index(row.model), names.index(row.other)
-        cells = table.iloc[a, b], table.iloc[b, a]
-        told = cells[0].endswith(" better")
-        if not told == cells[1].endswith(" worse") == (row.p_holm < 0.05) == (row.low > 0):
-            return True
-        if row.high < 0 or (cells[0].endswith(" same")) != (row.difference == 0):
-            return True
-        if (cells[0][0] == "+") != (cells[1][0] == "−") and row.difference >= 0.0005:
-            return True
-    return False
-
-
-def judge_calibration(n, off, reports):
-    """Draw answers whose probability is too high by `off`.
-
-    Returns how often the test finds that, and how often the sentence calls it about right.
-    """
-    rng, found, praised = np.random.default_rng(n), 0, 0
+def claim_contest(reports):
+    """Return how often one of four classifiers of the same skill is called worse than the best."""
+    rng, claims = np.random.default_rng(0), 0
     for _ in range(reports):
-        confidence = rng.uniform(0.3, 0.95, n)
-        y_prob = np.repeat((1 - confidence[:, None]) / 9, 10, axis=1)
-        y_prob[:, 0] = confidence
-        y_true = np.where(rng.random(n) < confidence - off, 0, rng.integers(1, 10, n))
-        right = y_prob.argmax(axis=1) == y_true
-        score = calibration.measure_calibration(y_true, y_prob, np.arange(n))
-        score["top1_interval"] = intervals.find_share_interval(right, np.arange(n))
-        score["top1"] = right.mean()
-        found += score["calibration_p"] < 0.05
-        praised += claims.describe_calibration(score).startswith("yes")
-    return found / reports, praised / reports
-
-
-def describe_curves(epochs, fall, reports):
-    """Return how often a loss that falls by `fall` an epoch, with noise of 0.05, is called falling,
-    and how often rising."""
-    rng, said = np.random.default_rng(epochs), np.zeros(2)
-    for _ in range(reports):
-        loss = 1 - fall * np.arange(epochs) + rng.normal(0, 0.05, epochs)
-        history = {"epoch": np.arange(epochs) + 1, "accuracy": 0.5, "val_accuracy": 0.5}
-        text = claims.describe_gap(pd.DataFrame(history | {"val_loss": loss}))
-        said += ["falling" in text, "rising" in text]
-    return said / reports
+        # What a training set taught is shared by the folds of which it is the larger part.
+        accuracies = {}
+        for name, shift in zip("abcd", rng.normal(0, 0.01, 4)):
+            held = rng.binomial(60, 0.8, (2, 5)) / 60
+            accuracies[name] = held + shift + rng.normal(0, 0.005, (2, 5))
+        best = max(accuracies, key=lambda name: accuracies[name].mean())
+        claims += (contests.compare_folds(accuracies, best).p_holm < 0.05).any()
+    return claims / reports
 
 
 def cover_ways(n, runs, spread, reports):
@@ -165,111 +132,216 @@ def cover_ways(n, runs, spread, reports):
             odds = 0.5 + hard + rng.normal(0, 1, (n, 1)) + rng.normal(0, spread, runs)
             flags = rng.random((n, runs)) < 1 / (1 + np.exp(-odds))
             ways[way] = dict(enumerate(flags.T))
-        means, gaps = comparisons.compare_ways(ways, np.arange(n))
-        held += [means.low["a"] <= truth <= means.high["a"], gaps.low[0] <= 0 <= gaps.high[0]]
+        low, high = intervals.mean_interval([run.mean() for run in ways["a"].values()], n)
+        (gap,) = intervals.compare_ways(ways, np.arange(n)).itertuples()
+        truth_lies_within = gap.low <= 0 <= gap.high
+        held += [low <= truth <= high, truth_lies_within]
     return held / reports
 
 
-def cover_groups(reports, many=400_000):
-    """Draw 150 groups of 1 to 5 pictures that are answered alike.
-
-    Returns how often an interval holds the truth, a score, with groups and without.
-    """
-    rng, held = np.random.default_rng(0), {name: np.zeros(2) for name in SCORES}
-    large = draw_answers(rng, np.full(5, many // 5), "weak")
-    truth = find_intervals(*large, np.arange(len(large[0])))
+def claim_linear(n, runs, spread, reports):
+    """Return how often a model that no seed decides is told from runs that are as good on average."""
+    rng, claims = np.random.default_rng(n + runs), 0
     for _ in range(reports):
-        y_true, y_prob = draw_answers(rng, np.full(5, 30), "weak")
-        groups = np.repeat(np.arange(150), np.tile(np.arange(1, 6), 30))
-        for column, given in enumerate((groups, np.arange(len(groups)))):
-            found = find_intervals(y_true[groups], y_prob[groups], given)
-            for name, (_, (low, high)) in found.items():
-                held[name][column] += low <= truth[name][0] <= high
-    return {name: counts / reports for name, counts in held.items()}
+        shares = 0.7 + rng.normal(0, spread, (runs, 1))
+        correct = {"linear": {None: rng.random(n) < 0.7}}
+        correct["net"] = dict(enumerate(rng.random((runs, n)) < shares))
+        claims += (intervals.compare_ways(correct, np.arange(n)).p_holm < 0.05).any()
+    return claims / reports
+
+
+def judge_calibration(n, off, reports, models=1):
+    """Draw models whose probabilities are too high by `off`; return how often any is called so."""
+    rng, found = np.random.default_rng(n), 0
+    for _ in range(reports):
+        confidence = rng.uniform(0.3, 0.95, (models, n))
+        top1 = (rng.random((models, n)) < confidence - off).mean(axis=1)
+        scores = [
+            {"confidence": c, "top1": t, "effective_n": n, "n": n, "compared": models}
+            for c, t in zip(confidence.mean(axis=1), top1)
+        ]
+        found += any(verdict.describe_calibration(score).startswith("too") for score in scores)
+    return found / reports
+
+
+def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
+    """Return in how many pictures sets hold the truth, if the best of some models makes them.
+
+    Pictures of one group are alike, and larger groups are harder.
+    """
+    rng, held = np.random.default_rng(models), []
+    sizes = np.bincount(groups)[groups]
+
+    def draw():
+        y_true = rng.integers(0, 10, groups.max() + 1)[groups]
+        logits = rng.normal(0, 1, (groups.max() + 1, 10))[groups]
+        logits += rng.normal(0, 0.1, logits.shape)
+        logits[np.arange(len(y_true)), y_true] += np.where(sizes > 1, hard, 2.5)
+        return y_true, softmax(logits, axis=1)
+
+    for _ in range(reports):
+        drawn = [draw() for _ in range(models)]
+        best = np.argmax([(y_prob.argmax(axis=1) == y_true).mean() for y_true, y_prob in drawn])
+        kept, _ = conformal.judge_sets(*drawn[best], groups, coverage, whole=True)
+        y_true, y_prob = draw()
+        sets = conformal.build_sets(y_prob, kept["limit"])
+        held.append(sets[np.arange(len(y_true)), y_true].mean())
+    return float(np.mean(held))
+
+
+def draw_report(rng):
+    """Draw a report: two to five ways of training, trained with some seeds each, on 20 to 200 pictures."""
+    n, rows, y_prob = int(rng.integers(20, 200)), [], []
+    groups = np.sort(rng.integers(0, n, n)) if rng.random() < 0.5 else np.arange(n)
+    hard, y_true = rng.normal(0, 1, n), np.arange(n) % 2
+    for way in ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"][: rng.integers(2, 6)]:
+        seeds = 42 + np.flatnonzero(rng.random(5) < rng.choice([0.2, 0.5, 1]))
+        seeds = seeds if len(seeds) and way not in ("net_linear", "net_finetuned") else [42]
+        skill = rng.normal(0.7, 0.7)
+        for seed in seeds:
+            correct = rng.random(n) < 1 / (1 + np.exp(-hard - skill - rng.normal(0, 0.2)))
+            rows.append((way if seed == 42 else f"{way}@{seed}", way, seed, "from scratch"))
+            y_prob.append(np.eye(2)[np.where(correct, y_true, 1 - y_true)])
+    models = pd.DataFrame(rows, columns=["name", "way", "seed", "weights"])
+    models.index = models.name.to_list()
+    files = [f"{k}.png" for k in range(n)]
+    answers = Answers(["cat", "dog"], files, y_true, groups, models, y_prob)
+    # The scores of single classes are slow, and no claim.
+    nothing = {"per_class": {}, "support": {}}
+    answers.trained.scores = dict.fromkeys(answers.trained.labels, nothing)
+    return answers
+
+
+def contradict(answers):
+    """Tell whether box, sentences, matrix and interval of any pair of a report say different things."""
+    answer, pairs = verdict.find_answer(answers), answers.pairs
+    established, unknown = verdict.describe_pairs(pairs)
+    matrix = verdict.tabulate_pairs(pairs, answers.ways.index)
+    names, best, wrong = list(answers.ways.index), answer["name"], False
+    cells = {"better": "better", "worse": "worse", "unsure": ("not sure", "same"), "apart": "–"}
+    others = {other: kind for kind in (*cells, "same") for other in answer[kind]}
+    wrong |= {*others} != {*names} - {best}
+    for other, kind in others.items():
+        cell = matrix.iloc[names.index(best), names.index(other)] if len(pairs) else "–"
+        wrong |= not cell.endswith(cells.get(kind, ("same", "not sure", "–")))
+        claims = [f"{best} is better than {other}", f"{other} is better than {best}"]
+        said = {claim for claim in claims for text in established if text.startswith(claim)}
+        wrong |= not said <= {"better": {claims[0]}, "worse": {claims[1]}}.get(kind, set())
+        unsaid = any(claim in text for claim in claims for text in unknown)
+        wrong |= unsaid and kind in ("better", "worse")
+    for row in pairs.itertuples():
+        low = wording.write_bounds(row.low, row.high).split(" to ")[0]
+        is_claimed = float(low.replace("−", "-")) > 0
+        wrong |= not is_claimed == (row.low > 0) == (row.p_holm < 0.05)
+        wrong |= (float(wording.write_p(row.p_holm)[4:]) < 0.05) != (row.p_holm < 0.05)
+    return bool(wrong)
+
+
+def contradict_often(seed, reports):
+    """Return how many drawn reports contradict themselves."""
+    rng = np.random.default_rng(seed)
+    return sum(contradict(draw_report(rng)) for _ in range(reports))
 
 
 RUNS = [(n, runs, spread) for n in (240, 2002) for runs in (2, 3, 5) for spread in (0, 0.1, 0.5)]
+BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
 
 
 def list_jobs(reports):
-    """List what is simulated: (function, arguments)."""
-    cells = [(kind, n, model) for kind in SETS for n in SIZES for model in MODELS]
-    jobs = [(cover_scores, (*cell, reports)) for cell in cells]
-    for n in (40, 80, 240, 2002):
-        jobs += [(compare_models, (n, 3, gap, reports)) for gap in (0, 0.1)]
-        jobs.append((compare_models, (n, 6, 0, reports // 2)))
-    jobs += [
-        (judge_calibration, (n, off, reports)) for n in (40, 240, 800, 2002) for off in (0, 0.1)
-    ]
-    jobs += [(describe_curves, (10, fall, reports)) for fall in (0, 0.02)]
-    jobs += [(cover_ways, (*cell, reports)) for cell in RUNS]
-    jobs += [(cover_best, (k, 240, 0.5, 5 * reports)) for k in (4, 8)]
-    jobs += [(cover_best, (k, 300, 1 / 300, 5 * reports)) for k in (1, 15)]
-    jobs.append((cover_groups, (reports // 2,)))
+    """List what is simulated: (what, where, function, arguments); a row of the table each."""
+    jobs = []
+
+    def add(what, where, function, *arguments):
+        jobs.append((what, where, function, arguments))
+
+    for kind in SETS:
+        for model in MODELS:
+            for n in SIZES:
+                add(
+                    f"coverage, top-1 and a recall: {kind}, {model}",
+                    n,
+                    cover_scores,
+                    kind,
+                    n,
+                    model,
+                    reports,
+                )
+    for bursts in UNEQUAL:
+        where = "{} bursts of {} + {} single, shares {}".format(*bursts, SHARES)
+        add("coverage, groups of unequal size", where, cover_unequal, *bursts, 10 * reports)
+    for size in (1, 3, 5):
+        where = f"40 groups of {size}, shares {SHARES}"
+        add("coverage, groups of one size", where, cover_unequal, 40, size, 0, 10 * reports)
+    for k, n, chance, burst in (
+        (1, 240, 0.5, 1),
+        (4, 240, 0.5, 1),
+        (8, 240, 0.5, 1),
+        (8, 240, 0.5, 4),
+        (15, 300, 1 / 300, 1),
+    ):
+        where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
+        what = "coverage of the best of several; falsely called useful"
+        add(what, where, judge_best, k, n, chance, 5 * reports, burst)
+    for n in (20, 40, 80, 240, 2002):
+        add("any false claim of a pair", f"3 models, n = {n:,}", claim_pairs, n, 3, 3 * reports)
+    add("any false claim of a pair", "6 models, n = 240", claim_pairs, 240, 6, reports)
+    for groups in BURSTS:
+        where = f"3 models, {len(groups)} pictures in {groups.max() + 1} groups"
+        add("any false claim of a pair", where, claim_pairs, 0, 3, reports, groups)
+    add("any false claim of a contest", "4 networks, 2 times 5 folds", claim_contest, reports)
+    for cell in RUNS:
+        where = "n = {:,}, {} runs, spread {}".format(*cell)
+        add("coverage, a way of training; a difference", where, cover_ways, *cell, reports)
+    for runs, spread in ((2, 0.02), (5, 0.02), (5, 0.05)):
+        where = f"n = 240, {runs} runs, spread of top-1 {spread}"
+        add(
+            "false claim, linear model and several runs",
+            where,
+            claim_linear,
+            240,
+            runs,
+            spread,
+            reports,
+        )
+    for n, models in ((40, 1), (240, 1), (240, 15), (2002, 15)):
+        for off in (0, 0.1):
+            what = "any called too sure or too modest, " + ("rightly" if off else "wrongly")
+            add(what, f"{models} models, n = {n:,}", judge_calibration, n, off, reports, models)
+    for groups, models, where in (
+        (np.arange(80), 1, "80 pictures"),
+        (np.arange(80), 15, "80 pictures, the best of 15"),
+        (np.repeat(np.arange(120), np.where(np.arange(120) % 6, 1, 12)), 1, "hard bursts of 12"),
+    ):
+        hard = 1.2 if "hard" in where else 2.5
+        add(
+            "pictures whose set of 0.95 holds the truth",
+            where,
+            cover_sets,
+            groups,
+            reports // 2,
+            models,
+            hard,
+        )
+    for seed in range(10):
+        add(
+            "reports that contradict themselves",
+            f"{reports:,} with seeds",
+            contradict_often,
+            seed,
+            reports,
+        )
     return jobs
 
 
 def simulate(job):
     """Do one job of `list_jobs`."""
-    # Few counts are possible, and many reports have the same.
-    comparisons._find_bound = FIND_BOUND
-    return job[0](*job[1])
-
-
-FIND_BOUND = functools.lru_cache(100_000)(comparisons._find_bound)
-
-
-def write_rows(results):
-    """Yield the rows of the table: what, where, figure."""
-    by = {}
-    results = list(results)
-    for (function, arguments), result in results:
-        by.setdefault(function.__name__, {})[arguments[:-1]] = result
-    for name in SCORES:
-        cells = [result[name] for result in by["cover_scores"].values()]
-        often = [held for held, shown in cells if shown >= 0.5]
-        rarely = [(1 - held) * shown for held, shown in cells if 0 < shown < 0.5]
-        figure = f"{min(often):.3f} – {max(often):.3f}" if often else "no interval is given"
-        where = f"{len(often)} of {len(cells)} sets and models"
-        if rarely:
-            where += f"; {len(rarely)} with one now and then, wrong in {max(rarely):.3f} at most"
-        yield f"coverage, {name}", where, figure
-    pairs = by["compare_models"]
-    counts = {job[1][:-1]: job[1][-1] for job, _ in results if job[0] is compare_models}
-    total, every = sum(counts.values()), sum(pairs.values())
-    yield "reports that contradict themselves", f"{total:,} reports", f"{every[0]:.0f}"
-    for row, what in ((1, "any false claim about a pair"), (2, "any interval of a pair misses")):
-        shares = [result[row] / counts[key] for key, result in pairs.items()]
-        yield what, "3 and 6 models, n = 40 – 2,002", f"{min(shares):.3f} – {max(shares):.3f}"
-    for (n, off), (found, praised) in by["judge_calibration"].items():
-        what = "calibration is doubted: " + ("power, too sure by 0.10" if off else "size")
-        yield what, f"n = {n:,}", f"{found:.3f}; believed {praised:.3f}"
-    for (_, fall), (falling, rising) in by["describe_curves"].items():
-        what = "loss called falling; rising"
-        yield what, f"10 epochs, falls by {fall}", f"{falling:.3f}; {rising:.3f}"
-    for runs in (2, 3, 5):
-        cells = [result for key, result in by["cover_ways"].items() if key[1] == runs]
-        for column, what in enumerate(("a way of training", "a difference of two ways")):
-            shares = [cell[column] for cell in cells]
-            figure = f"{min(shares):.3f} – {max(shares):.3f}"
-            yield f"coverage, {what}", f"{runs} runs, n = 240 and 2,002", figure
-    for (k, n, chance), (held, claimed) in by["cover_best"].items():
-        figure = f"{held:.3f}; falsely said to beat the baseline {claimed:.3f}"
-        where = f"{k} models that are right by {chance:.3f}, n = {n}"
-        yield "coverage, the best of equal models", where, figure
-    (groups,) = by["cover_groups"].values()
-    groups = np.array([counts for counts in groups.values() if counts[0]])
-    for column, what in enumerate(("told", "not told")):
-        figure = f"{groups[:, column].min():.3f} – {groups[:, column].max():.3f}"
-        yield "coverage, every score with an interval", f"groups of 1 – 5, {what}", figure
+    return job[2](*job[3])
 
 
 if __name__ == "__main__":
     found = list_jobs(1000)
-    # The longest first, so that no core waits at the end.
-    found.sort(key=lambda job: -job[1][0] if isinstance(job[1][0], int) else -job[1][1])
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        done = list(zip(found, pool.map(simulate, found)))
-    print("| what | where | share of reports |\n|---|---|---|")
-    for row in write_rows(done):
-        print("|", " | ".join(row), "|")
+        print("| what | where | share of reports |\n|---|---|---|")
+        for (what, where, *_), result in zip(found, pool.map(simulate, found)):
+            figure = "; ".join(f"{one:.3f}" for one in np.atleast_1d(result))
+            print(f"| {what} | {where} | {figure} |", flush=True)

@@ -358,7 +358,7 @@ def test_scheduler_here_gives_a_block_up_after_three_deaths_and_sends_one_at_a_t
 
 
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    monkeypatch.setattr(work, "PATIENCE", 1)
     with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 lacks a scheduler"):
         connect("tcp://127.0.0.1:9")
 

@@ -213,7 +213,7 @@ def test_read_only_folder_that_cannot_be_written_is_an_error_before_any_work(tmp
     assert "Read-only" in output and not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize("purpose", ["decoded pixels", "features", "training of tiny"])
+@pytest.mark.parametrize("purpose", ["decoded pixels", "features"])
 def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purpose):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     work = {
@@ -223,7 +223,6 @@ def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purp
             pixels.open_pixels(prepared, read_split(prepared).file, 8),
             prepared,
         ),
-        "training of tiny": lambda: train_tiny(prepared),
     }
     before = sorted(prepared.scratch.iterdir())
     with pytest.raises(OSError, match=f"0.0 MB free.*{purpose} will need.*make room"):
@@ -290,7 +289,7 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
     assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], "another seed, another split"
 
 
-def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path, capsys):
+def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path):
     ran = tmp_path / "ran"
     train_tiny(prepared, epochs=1)
     layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
@@ -314,8 +313,9 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     process.join()
     (path,) = (prepared.results / "checkpoints").iterdir()
     np.savez(path, variable_0=np.array([Program()], dtype=object))
-    train_tiny(prepared, epochs=3)
-    assert "allow_pickle=False" in capsys.readouterr().out and not ran.exists()
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        train_tiny(prepared, epochs=3)
+    assert not ran.exists()
 
 
 def test_replaced_model_file_is_an_error_until_it_is_saved_again(prepared):
@@ -323,7 +323,7 @@ def test_replaced_model_file_is_an_error_until_it_is_saved_again(prepared):
     history = pd.DataFrame(columns=training.HISTORY_COLUMNS)
 
     def save(name):
-        run = training.Run(history, "a key", taken=False)
+        run = training.Run(history, "a key")
         with saved.save(model, run, prepared, name, {"notebook": "02_baseline_cnn"}):
             model.layers[-1].bias.assign_add([1.0, 0.0, 0.0])
 
@@ -344,15 +344,13 @@ def make_small_mobilenet(alpha):
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
-@pytest.mark.parametrize("fault", ["another alpha", "another model", "cut", "not finite"])
+@pytest.mark.parametrize("fault", ["another alpha", "another model", "cut"])
 def test_wrong_weights_file_is_an_error_that_names_it_and_the_remedy(fault, ws, tmp_path):
     path = tmp_path / "mine.weights.h5"
     if fault == "another model":
         keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
     else:
         model = make_small_mobilenet(alpha=0.5 if fault == "another alpha" else 0.25)
-        if fault == "not finite":
-            model.weights[3].assign(model.weights[3] * float("nan"))
         model.save_weights(path)
     if fault == "cut":
         path.write_bytes(path.read_bytes()[:5000])
@@ -360,7 +358,7 @@ def test_wrong_weights_file_is_an_error_that_names_it_and_the_remedy(fault, ws, 
         backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.25}, ws)
     message = str(caught.value)
     words = ["mine.weights.h5", "download"]
-    words += ["finite"] if fault == "not finite" else ["SHA-256", "218,544 numbers"]
+    words += ["218,544 numbers"]
     assert all(word in message for word in words), message
 
 

@@ -10,7 +10,7 @@ from scenes import make_scenes
 from sklearn.metrics import f1_score
 
 from lib import chain, predict, runner, workspace
-from lib.models import classify, saved
+from lib.models import saved
 from lib.storage import read_table
 
 NAME = "small_multilabel"
@@ -54,8 +54,8 @@ def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
     assert dict(zip(split.file, split.labels)) == dict(zip(scenes.file, scenes.labels))
     parts = split.merge(scenes, on="file").groupby("group").part
     assert (parts.nunique() == 1).all() and not (ws.results / "split.csv").exists()
-    for name in ("labels_together", "label_sets"):
-        assert (ws.results / f"figures/{name}.svg").is_file()
+    for name in ("labels_together.svg", "label_sets.html"):
+        assert (ws.results / f"figures/{name}").is_file()
 
 
 def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
@@ -79,7 +79,7 @@ def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
 
 def test_json_tells_what_a_page_or_a_command_line_needs(run):
     ws, _ = run
-    model, metadata = classify.load_classifier(ws.results / f"models/{NAME}.keras")
+    model, metadata = saved.open_model(ws.results / f"models/{NAME}.keras")
     assert metadata["task"] == "multilabel" and metadata["image_size"] == 48
     assert metadata["class_names"] == ["007", "NA", "red"] == [*metadata["thresholds"]]
     assert all(0 < limit < 1 for limit in metadata["thresholds"].values())
@@ -105,7 +105,7 @@ def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys)
     for row in full[:-1].to_dict("records"):
         above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
         assert {*row["labels"].split("|")} - {""} <= {*above}
-    for option in (["--top", "2"], ["--sets", "0.9"], ["--strangers"]):
+    for option in (["--top", "2"], ["--sets"], ["--strangers"]):
         assert predict.predict_pictures([model, *files, *option]) == 2
         assert "leave out --top, --sets and --strangers" in capsys.readouterr().err
 

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from lib import machine, workspace
-from lib.models import backbones, configs, pooling, training
+from lib.models import backbones, configs, parts, training
 
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine progress parameters workspace badges cluster
-data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.downloads data.label_files data.labels data.sources
-data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators data.multi_labels
-models.own_code models.pooling models.configs models.saved models.checkpoints models.fuse models.presets models.backbones models.origins models.training models.features models.resemblance
-models.temperature models.linear models.contest models.finetuning models.litert models.gradcam models.classify models.multilabel
-evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal evaluation.comparisons
-evaluation.contests evaluation.neighbours evaluation.audit evaluation.answers evaluation.wording evaluation.claims
-evaluation.verdict evaluation.figure_text evaluation.figures evaluation.galleries evaluation.card evaluation.page
+ROOMS = """storage machine work parameters workspace badges
+data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
+data.store data.pixels data.hashes data.copies data.split data.generators data.multi_labels
+models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
+models.linear models.contest models.finetuning models.litert models.gradcam models.classify
+evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
+evaluation.contests evaluation.audit evaluation.answers evaluation.wording
+evaluation.verdict evaluation.figures evaluation.galleries evaluation.card evaluation.page
 evaluation.review evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
@@ -228,7 +228,7 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
 ):
     space = {"keras": keras, "layers": keras.layers, "ws": ws}
     space |= {"backbones": backbones, "machine": machine, "configs": configs, "training": training}
-    space["pooling"] = pooling
+    space["parts"] = parts
     for cell in find_parameters(name):
         exec(cell.source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}

@@ -13,9 +13,9 @@ import pandas as pd
 from lib import work
 from lib.data import pictures, quality, sources
 from lib.data.store import SHARDS, Selection, Store, open_store
-from lib.data.table import add_facts, find_used
+from lib.data.table import NOT_FILES, add_facts
 from lib.machine import count_cores
-from lib.storage import is_on_drive, read_table, require_room, whole_file
+from lib.storage import is_on_drive, require_room, whole_file
 
 # Pictures that become a shard, and bytes of their pixels, at most.
 BLOCK, BLOCK_BYTES = 256, 1 << 26
@@ -31,7 +31,7 @@ def open_stores(scratch: Path, image_sizes) -> dict:
 
 
 def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
-    """Decode every used picture of the table once; keep its pixels of each size and the facts about it.
+    """Decode every picture of the table that is not left out, once; keep its pixels of each size and the facts about it.
 
     What any process has finished with these contents is not decoded again. Beside results on Google
     Drive the shards are kept, too, for the next session.
@@ -40,7 +40,8 @@ def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
     (see `quality`), and the problem of what can't be used. Raises an OSError where the pixels would find
     no room, or could not be written.
     """
-    files, stores = list(table.file[find_used(table)]), open_stores(ws.scratch, image_sizes)
+    is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
+    files, stores = list(table.file[is_file]), open_stores(ws.scratch, image_sizes)
     told = _decode_files(ws, files, stores)
     found = pd.DataFrame([told[file] for file in files], columns=["digest", "problem"])
     facts, usable = np.zeros(len(found), quality.FACTS), (found.problem == "").to_numpy()
@@ -134,9 +135,6 @@ def open_pixels(ws, rows: pd.DataFrame, image_size: int) -> Selection:
 
     Raises a ValueError where a file is not what it was when 01 read it.
     """
-    if isinstance(rows, pd.Series):  # TODO: goes with its last callers
-        table = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
-        rows = table.set_index("file", drop=False).loc[list(rows)]
     return _open_rows(ws, rows, open_stores(ws.scratch, [image_size]), image_size)
 
 
@@ -161,7 +159,3 @@ def _open_rows(ws, rows: pd.DataFrame, stores: dict[str | int, Store], key: str 
             )
         images.store.refresh()
     return images
-
-
-def select_pixels(ws, rows, image_size):  # TODO: goes with its last callers
-    return open_pixels(ws, rows, image_size)

@@ -137,7 +137,3 @@ def identify_set(ws) -> str:
     rows = read_split(ws)[columns].sort_values(columns)
     content = rows.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(f"{LOADER_VERSION}\n{content}".encode()).hexdigest()[:16]
-
-
-def read_groups(ws, files):  # TODO: goes with its last callers
-    return read_split(ws).set_index("file").group.loc[list(files)].to_numpy()

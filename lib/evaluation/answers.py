@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import calibration, comparisons, metrics
+from lib.evaluation import calibration, intervals, metrics
 
 
 class Answers:
@@ -17,7 +17,7 @@ class Answers:
             `intervals`.
         models: a row a model, by its label; columns are the keys of its JSON.
         y_prob: float32 (models, n, classes). y_pred: int (models, n), the most probable classes.
-        right: bool (models, n). confidence: float32 (models, n), the probability of the answer.
+        correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """
 
     def __init__(self, class_names, files, y_true, groups, models: pd.DataFrame, y_prob):
@@ -25,7 +25,7 @@ class Answers:
         self.y_true, self.groups = np.asarray(y_true), np.asarray(groups)
         self.models, self.y_prob = models, np.asarray(y_prob, np.float32)
         self.y_pred, self.confidence = self.y_prob.argmax(axis=2), self.y_prob.max(axis=2)
-        self.right, self.truth = self.y_pred == self.y_true, self.class_names[self.y_true]
+        self.correct, self.truth = self.y_pred == self.y_true, self.class_names[self.y_true]
 
     @property
     def labels(self) -> list[str]:
@@ -34,9 +34,9 @@ class Answers:
 
     def select(self, chosen) -> "Answers":
         """Return the answers of some models alone; `chosen` is bool (models,)."""
-        chosen, told = np.asarray(chosen), (self.class_names, self.files, self.y_true, self.groups)
+        chosen, rows = np.asarray(chosen), (self.class_names, self.files, self.y_true, self.groups)
         # Probabilities of many classes are large: none are copied in vain.
-        return self if chosen.all() else Answers(*told, self.models[chosen], self.y_prob[chosen])
+        return self if chosen.all() else Answers(*rows, self.models[chosen], self.y_prob[chosen])
 
     @cached_property
     def first(self) -> "Answers":
@@ -53,7 +53,7 @@ class Answers:
 
     @cached_property
     def scores(self) -> dict[str, dict]:
-        """The scores of each model, as `metrics.evaluate` returns them."""
+        """The scores of each model, as `metrics.evaluate` returns them; compared: with how many."""
         scores = {}
         for label, y_prob in zip(self.labels, self.y_prob):
             score = metrics.evaluate(self.y_true, y_prob, self.class_names.tolist(), self.groups)
@@ -61,42 +61,50 @@ class Answers:
                 # It was calibrated within the training part: what validates it must not change it.
                 score |= {"temperature": 1.0, "nll_after": score["nll_before"]}
                 score |= {"ece_after": score["ece_before"]}
-            scores[label] = score
+            scores[label] = score | {"compared": len(self.trained.labels)}
         return scores
-
-    @cached_property
-    def pairs(self) -> pd.DataFrame:
-        """Every pair of models, as `comparisons.compare_pairs` returns it."""
-        right = dict(zip(self.labels, self.right))
-        return comparisons.compare_pairs(right, self.groups)
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
         """The probabilities of each model in bins, as `calibration.bin_confidences` has them."""
-        told = zip(self.labels, self.y_prob)
-        return {k: calibration.bin_confidences(self.y_true, p, self.groups) for k, p in told}
+        rows = zip(self.labels, self.y_prob)
+        return {k: calibration.bin_confidences(self.y_true, p, self.groups) for k, p in rows}
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """All trainings: columns way (an untrained backbone is named so), seed and top1."""
+        """All trainings: columns way (an untrained backbone is named so), seed and top1.
+
+        The seed is missing of a linear model of 05, which none decides.
+        """
         rows = self.models[["name", "way", "seed"]].copy()
         labels = zip(self.labels, rows.name, rows.way)
         rows["way"] = [label.replace(name, way, 1) for label, name, way in labels]
-        rows["top1"] = self.right.mean(axis=1)
+        rows["seed"] = rows.seed.astype("Int64").mask(rows.name.str.endswith("_linear"))
+        rows["top1"] = self.correct.mean(axis=1)
         return rows[["way", "seed", "top1"]].reset_index(drop=True)
 
-    @property
-    def right_by_way(self) -> dict[str, dict]:
-        """Way of training to {seed: bool (n,), whether that run is right on each picture}."""
-        right = {}
-        for row, flags in zip(self.runs.itertuples(), self.right):
-            right.setdefault(row.way, {})[row.seed] = flags
-        return right
+    @cached_property
+    def ways(self) -> pd.DataFrame:
+        """The ways of training, the best first: index way.
+
+        Columns runs, mean, lowest, highest (top-1 of the runs), low, high (the 95 % interval of
+        mean), n.
+        """
+        n, rows = intervals.effective_n(self.groups), []
+        for way, top1 in self.runs.groupby("way", sort=False).top1:
+            bounds = intervals.mean_interval(top1.to_numpy(), n)
+            rows.append((way, len(top1), top1.mean(), top1.min(), top1.max(), *bounds))
+        columns = "way runs mean lowest highest low high".split()
+        table = pd.DataFrame(rows, columns=columns).set_index("way").assign(n=len(self.groups))
+        return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
-    def ways(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The ways of training, over all their runs, as `comparisons.compare_ways` has them."""
-        return comparisons.compare_ways(self.right_by_way, self.groups)
+    def pairs(self) -> pd.DataFrame:
+        """Every pair of ways of training, as `intervals.compare_ways` returns it."""
+        correct = {way: {} for way in self.ways.index}
+        for row, flags in zip(self.runs.itertuples(), self.correct):
+            correct[row.way][None if pd.isna(row.seed) else row.seed] = flags
+        return intervals.compare_ways(correct, self.groups)
 
     def sum_confusions(self) -> np.ndarray:
         """Return the confusion matrix of these models together: int (classes, classes)."""
@@ -129,12 +137,11 @@ class Answers:
         `speed` is label to pictures a second. An interval has two columns, `_low` and `_high`.
         """
         table = pd.DataFrame(self.scores).T
-        by_class = ["support", "per_class", "precision", "f1", "per_class_interval"]
+        by_class = ["compared", "support", "per_class", "precision", "f1", "per_class_interval"]
         table = table.drop(columns=by_class)
         for column in table.filter(like="_interval"):
-            bounds = [pair or [np.nan, np.nan] for pair in table.pop(column)]
             name = column.removesuffix("_interval")
-            table[[f"{name}_low", f"{name}_high"]] = bounds
+            table[[f"{name}_low", f"{name}_high"]] = list(table.pop(column))
         models = self.models
         files = [ws.results / f"models/{name}.keras" for name in models.name]
         table["parameters"] = models.parameters_total
@@ -150,9 +157,9 @@ class Answers:
         Index: position of the picture. Columns file, label, each model's answer, and
         label_probability, the mean over the models.
         """
-        said = dict(zip(self.labels, self.class_names[self.y_pred]))
-        table = pd.DataFrame({"file": self.files, "label": self.truth} | said)
+        answers = dict(zip(self.labels, self.class_names[self.y_pred]))
+        table = pd.DataFrame({"file": self.files, "label": self.truth} | answers)
         of_truth = self.y_prob[:, np.arange(len(self.y_true)), self.y_true]
         table["label_probability"] = of_truth.mean(axis=0)
-        missed = ~self.right.any(axis=0)
+        missed = ~self.correct.any(axis=0)
         return table[missed].sort_values("label_probability", kind="stable")

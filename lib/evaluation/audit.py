@@ -1,13 +1,15 @@
-"""Labels to check, and which pictures to label next."""
+"""Labels to check, copies that hashes miss, outliers, and which pictures to label next."""
 
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from lib.evaluation.neighbours import MOST_DISTANCE, NEAREST
-
-# A less probable label is doubtful; what lies farther away than so many labelled ones is junk.
-DOUBTFUL, USUAL = 0.1, 0.99
+DOUBTFUL = 0.1  # A less probable label is doubtful.
+NEAREST = 5
+# Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels by
+# which brightest and darkest colours may differ.
+MOST_DISTANCE, MOST_LEVELS = 0.66, 25
+LARGEST = 100  # Of a larger group some pictures have no neighbours of other groups.
 
 
 def rank_labels(y_prob, y_true) -> pd.DataFrame:
@@ -30,32 +32,101 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     return table.assign(is_doubtful=(own < DOUBTFUL) & is_probable)
 
 
-def choose_next(rows, y_prob, labelled, away, count: int) -> np.ndarray:
-    """Choose unlabelled pictures to label next: smallest margins first, no junk, no copies.
+def scale_features(features) -> np.ndarray:
+    """Return features with roots for values and length 1: float32 (n, d).
 
-    The margin is the difference of the two highest probabilities (Scheffer, Decomain and Wrobel 2001).
-    What lies farther from the fifth nearest labelled picture than `USUAL` of these do is passed over:
-    the classifier is unsure there, but no label would help it. So is a near copy of one that is
-    chosen, by the closeness of `neighbours.find_copies`.
+    Roots keep a few strong features from deciding alone (Perronnin, Sánchez and Mensink 2010).
+    """
+    rows = np.array(features[:], np.float32)
+    rows = np.sign(rows) * np.sqrt(np.abs(rows))
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def find_nearest(rows, groups, known, asked) -> tuple[np.ndarray, np.ndarray]:
+    """Find the `NEAREST` pictures of other groups, the nearest first.
 
     Args:
-        rows, labelled: float32 (n, d), (m, d), from `neighbours.scale_features`.
-        away: float32 (m,), distance of each labelled picture to the fifth nearest of them.
+        rows: float32 (n, d), from `scale_features`. groups: int (n,), what belongs together.
+        known, asked: int (k,) and (m,), the pictures among which and for which to look.
+
+    Returns positions, -1 for none, and Euclidean distances, infinite for none: (m, `NEAREST`) or less.
+    """
+    count = min(NEAREST + min(np.bincount(groups).max(), LARGEST), len(known))
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
+    distances, places = search.kneighbors(rows[asked])
+    distances[groups[known[places]] == groups[asked, np.newaxis]] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
+    distances = np.take_along_axis(distances, order, axis=1)
+    places = np.take_along_axis(known[places], order, axis=1)
+    return np.where(np.isinf(distances), -1, places), distances
+
+
+def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
+    """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
+
+    Closeness, at most `most`, is the distance of a pair divided by the geometric mean of those to
+    either's fifth neighbour (as in the self-tuning kernel of Zelnik-Manor and Perona 2004); where the
+    fifth is a copy too, it counts as 0.6 of the median of all away. And in `thumbnails`, uint8
+    (n, 16, 16, 3), both are as bright and as dark: sorted, the largest and smallest of red, green and
+    blue differ in few levels on average, which neither a turn nor another hue changes.
+
+    Returns a, b (positions, a < b) and closeness, the closest first.
+    """
+    every = np.arange(len(rows))
+    nearest, distances = find_nearest(rows, groups, every, every)
+    far = distances[:, -1]
+    known = np.isfinite(far)
+    scales = far.clip(min=max(0.6 * np.median(far[known]) if known.any() else 0, 1e-6))
+    # Of whom fewer than five are known, nothing is known of the surroundings.
+    first, column = np.nonzero(known[:, np.newaxis] & known[nearest])
+    second = nearest[first, column]
+    pairs = pd.DataFrame(np.sort([first, second], axis=0).T, columns=["a", "b"])
+    pairs["closeness"] = distances[first, column] / np.sqrt(scales[first] * scales[second])
+    pairs = pairs[pairs.closeness <= most].drop_duplicates(["a", "b"])
+    levels = [_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b")]
+    pairs = pairs[np.abs(levels[0] - levels[1]).mean(axis=1) <= MOST_LEVELS]
+    return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
+
+
+def _sort_levels(thumbnails):
+    ends = (thumbnails.max(axis=3, initial=0), thumbnails.min(axis=3, initial=255))
+    return np.hstack([np.sort(end.reshape(len(end), 256), axis=1) for end in ends]).astype(float)
+
+
+def compare_with_classes(rows, y_true, suggested, groups) -> tuple[np.ndarray, np.ndarray]:
+    """Compare each picture with those of the class that is suggested, and of its own.
+
+    Returns similar, int (n,), the nearest picture of the class `suggested`, -1 for none; and spread,
+    float (n,), the mean distance to the nearest of its own class, NaN without any.
+    """
+    similar, spread = np.full(len(rows), -1), np.full(len(rows), np.nan)
+    for number in np.unique(y_true):
+        members, asked = np.flatnonzero(y_true == number), np.flatnonzero(suggested == number)
+        if len(asked):
+            similar[asked] = find_nearest(rows, groups, members, asked)[0][:, 0]
+        _, apart = find_nearest(rows, groups, members, members)
+        spread[members] = np.ma.masked_invalid(apart).mean(axis=1).filled(np.nan)
+    return similar, spread
+
+
+def find_outliers(spread, y_true) -> np.ndarray:
+    """Tell which pictures are unlike all others of their class: bool (n,).
+
+    Their spread (Angiulli and Pizzuti 2002), divided by the class's median, lies above the upper
+    fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
+    """
+    ratio = pd.Series(spread) / pd.Series(spread).groupby(y_true).transform("median").clip(1e-12)
+    low, high = ratio.quantile([0.25, 0.75])
+    return (ratio > high + 1.5 * (high - low)).to_numpy()
+
+
+def choose_next(y_prob, groups, count: int) -> np.ndarray:
+    """Choose unlabelled pictures to label next: the smallest margins first, one of a group.
+
+    The margin is the difference of the two highest probabilities (Scheffer, Decomain and Wrobel 2001).
 
     Returns int (count or fewer,), positions in the order of choice.
     """
-    if not len(rows):
-        return np.empty(0, int)
-    search = NearestNeighbors(n_neighbors=min(NEAREST, len(labelled)), algorithm="brute")
-    distances = np.maximum(search.fit(labelled).kneighbors(rows)[0][:, -1], 1e-6)
     second, first = np.sort(y_prob, axis=1)[:, -2:].T
     order = np.argsort(first - second, kind="stable")
-    chosen = []
-    for place in order[distances[order] <= np.quantile(away, USUAL, method="higher")]:
-        if len(chosen) == count:
-            break
-        apart = np.sqrt(np.maximum(2 - 2 * rows[chosen] @ rows[place], 0))
-        closeness = apart / np.sqrt(distances[chosen] * distances[place])
-        if (closeness > MOST_DISTANCE).all():
-            chosen.append(place)
-    return np.array(chosen, int)
+    return order[~pd.Series(groups[order]).duplicated()][:count]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.data.split import read_split
-from lib.evaluation.claims import describe_calibration
+from lib.evaluation.verdict import describe_calibration, doubt_contest
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
@@ -42,6 +42,7 @@ def write_card(ws, metadata: dict, score: dict, mistakes) -> None:
         # The worst first; classes without pictures come last.
         order=recall.argsort(kind="stable"),
         calibration=describe_calibration(score),
+        doubt=doubt_contest(metadata, score),
         origin={} if metadata["weights"] in ("from scratch", "untrained") else origin,
         file=repr(f"{metadata['name']}.keras"),
     )

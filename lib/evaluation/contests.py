@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lib.evaluation.comparisons import correct_tests
-from lib.evaluation.intervals import LEVEL, find_share_interval
+from lib.evaluation.intervals import LEVEL, correct_tests, effective_n, wilson_interval
 
 SPEED = "pictures_per_second"
 
@@ -21,10 +20,10 @@ def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict
     Returns candidate, accuracy (the mean over the repeats), low, high (Wilson's interval), n, the
     columns of `compare_folds`, and the other facts; the most accurate first, of equals the fastest.
     """
-    rows = []
+    rows, n = [], effective_n(groups)
     for name, answers in y_prob.items():
-        right = (answers.argmax(axis=2) == y_true).mean(axis=0)
-        rows.append((name, right.mean(), *find_share_interval(right, groups), len(right)))
+        accuracy = (answers.argmax(axis=2) == y_true).mean()
+        rows.append((name, accuracy, *wilson_interval(accuracy, n), len(y_true)))
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
     scores = scores.astype({"n": "Int64"}).merge(facts[["candidate", SPEED]], "outer")
     scores = scores.sort_values(["accuracy", SPEED], ascending=False, ignore_index=True)
@@ -51,17 +50,9 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
     p_values = 2 * t.sf(np.abs(means) / errors, size - 1)
     corrected, levels = correct_tests(p_values)
     reach = t.ppf(1 - levels / 2, size - 1) * errors
-    columns = {"candidate": list(others), "difference": means, "difference_low": means - reach}
-    columns |= {"difference_high": means + reach, "p_value": p_values, "p_holm": corrected}
-    return pd.DataFrame(columns)
-
-
-def choose_candidate(table: pd.DataFrame, how: str) -> str:
-    """Return the "best" candidate, or the "cheapest": the fastest that can't be told apart from it."""
-    equal = table[table.accuracy.notna() & ~is_worse(table)]
-    if how == "cheapest":
-        equal = equal.sort_values(SPEED, ascending=False, kind="stable")
-    return equal.candidate.iloc[0]
+    table = pd.DataFrame({"candidate": list(others), "difference": means})
+    table = table.assign(difference_low=means - reach, difference_high=means + reach)
+    return table.assign(p_value=p_values, p_holm=corrected)
 
 
 def is_worse(table: pd.DataFrame) -> pd.Series:
@@ -69,17 +60,23 @@ def is_worse(table: pd.DataFrame) -> pd.Series:
     return (table.p_holm < LEVEL) & (table.difference < 0)
 
 
+def choose_candidate(table: pd.DataFrame, how: str) -> str:
+    """Return the "best" candidate, or the "cheapest": the fastest that isn't surely worse."""
+    equal = table[table.accuracy.notna() & ~is_worse(table)]
+    if how == "cheapest":
+        equal = equal.sort_values(SPEED, ascending=False, kind="stable")
+    return equal.candidate.iloc[0]
+
+
 def describe_contest(table: pd.DataFrame) -> str:
-    """Say which candidate scores highest, and which others can be told apart from it."""
+    """Say which candidate scores highest, and which others are surely worse."""
     best, worse = table.iloc[0], is_worse(table)
-    others = {
-        "it is better than": table.candidate[worse],
-        "it can't be told apart from": table.candidate[table.p_holm.notna() & ~worse],
-    }
-    parts = [f"{words} {', '.join(names)}" for words, names in others.items() if len(names)]
-    compared = f"{'; '.join(parts)} (corrected t-test of Nadeau and Bengio, Holm)"
+    unsure = table.candidate[table.p_holm.notna() & ~worse]
+    parts = {"it is better than": table.candidate[worse]}
+    parts["these pictures are too few to say whether it is better than"] = unsure
+    parts = [f"{words} {', '.join(names)}" for words, names in parts.items() if len(names)]
     return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held "
         f"out (95 % interval {best.low:.3f} to {best.high:.3f}); "
-        f"{compared if parts else 'there is no other to compare it with'}."
+        f"{'; '.join(parts) or 'there is no other to compare it with'}."
     )

@@ -1,51 +1,75 @@
-"""Pictures with captions, as matplotlib Figures."""
+"""Pictures with captions, as HTML tables that fit any width; what is drawn, kept and displayed."""
+
+import base64
+import io
+from html import escape
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.evaluation.figure_text import INK, RIGHT, WRONG, measure, shorten, shorten_names
-from lib.evaluation.figures import MOST_ROWS
+from lib.evaluation.figures import MOST_ROWS, SPACE
+from lib.evaluation.metrics import list_confusions
+from lib.evaluation.wording import open_template, write_things
+from lib.storage import whole_file
 
 
-def picture_grid(rows: dict[str, np.ndarray], title: str, captions=None) -> Figure | None:
-    """Draw one row of pictures for each heading, the first 40 of them; None without pictures.
+def show(ws, drawn: Figure | str | None, name: str) -> None:
+    """Keep and display a figure, `figures/<name>.svg` of the results, or a gallery, `<name>.html`.
+
+    None removes what an earlier run has kept.
+    """
+    path = ws.file("figures", f"{name}.{'svg' if isinstance(drawn, Figure) else 'html'}")
+    if drawn is None:
+        return [path.with_suffix(ending).unlink(missing_ok=True) for ending in (".svg", ".html")]
+    with whole_file(path) as part:
+        if isinstance(drawn, Figure):
+            drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
+            drawn.savefig(part, format="svg", transparent=True, metadata={"Date": None})
+            plt.close(drawn)
+            drawn = part.read_text("utf-8").replace(SPACE, "")
+        part.write_text(drawn, "utf-8")
+    display(HTML(embed(path, name)))
+
+
+def embed(path: Path, label: str) -> str:
+    """Return what was kept as HTML; `label` is what screen readers say of a figure."""
+    if path.suffix == ".html":
+        return path.read_text("utf-8")
+    source = "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+    style = "max-width: 100%; background: white"
+    return f'<img class="plot" style="{style}" alt="{escape(label)}" src="{source}">'
+
+
+def encode(picture: np.ndarray, quality: int = 80) -> str:
+    """Return a picture, uint8 (height, width, 3), as a WebP file in base 64."""
+    Image.fromarray(np.asarray(picture)).save(file := io.BytesIO(), "WEBP", quality=quality)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def picture_grid(rows: dict, title: str, captions=None) -> str | None:
+    """Return one row of pictures for each heading, the first 40; None without pictures.
 
     Args:
-        rows: heading to uint8 pictures (n, height, width, 3), all of one size; n may differ.
-        title: of the figure.
+        rows: heading to uint8 pictures (n, height, width, 3); n may differ.
+        title: of the gallery.
         captions: heading to n lists of lines below the pictures; None for none.
     """
-    headings = [heading for heading, pictures in rows.items() if len(pictures)][:MOST_ROWS]
-    if not headings:
+    rows = {heading: pictures for heading, pictures in rows.items() if len(pictures)}
+    if not rows:
         return None
-    captions = captions or {heading: [[]] * len(rows[heading]) for heading in headings}
-    columns = max(len(rows[heading]) for heading in headings)
-    most = max(len(text) for heading in headings for text in captions[heading])
-    lines = "\n".join(headings).split("\n")
-    short = dict(zip(lines, shorten_names(lines, 3)))
-    # In inches a picture with the space beside it; in its widths the height of a picture.
-    side, height = 1.7 if most else 1.2, np.divide(*rows[headings[0]].shape[1:3])
-    width = side * columns + max(measure(line, 9) for line in short.values()) + 0.4
-    size = max(width, 7), (side * height + 0.14 * most + 0.15) * len(headings) + 0.5
-    figure, grid = plt.subplots(len(headings), figsize=size, squeeze=False, label=title)
-    for axes, heading in zip(grid.flat, headings):
-        for column, (picture, text) in enumerate(zip(rows[heading], captions[heading])):
-            axes.imshow(picture, extent=(column, column + 0.95, height, 0))
-            text = "\n".join(shorten(line, 0.95 * side, 8) for line in text)
-            axes.text(column, 1.02 * height, text, va="top", fontsize=8)
-        axes.set(xlim=(0, columns), ylim=(height, 0), xticks=[], yticks=[])
-        axes.set(anchor="W", frame_on=False)
-        name = "\n".join(short[line] for line in heading.split("\n"))
-        axes.set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
-    more = f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
-    figure.suptitle(title + more, x=0.01, ha="left", fontsize=12)
-    return figure
+    captions = captions or {heading: [[]] * len(pictures) for heading, pictures in rows.items()}
+    title += f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
+    shown = [(k, zip(map(encode, rows[k]), captions[k])) for k in [*rows][:MOST_ROWS]]
+    text = open_template("gallery.html.jinja").render(title=title, rows=shown)
+    return text.encode("ascii", "xmlcharrefreplace").decode()  # So that no browser has to guess.
 
 
-def mistakes(answers, pictures, count: int) -> Figure | None:
-    """Draw for each trained model the mistakes that it was surest of; None where there are none.
+def mistakes(answers, pictures, count: int) -> str | None:
+    """Show for each trained model the mistakes that it was surest of; None where there are none.
 
     Args:
         answers: the `Answers` of all models.
@@ -55,36 +79,38 @@ def mistakes(answers, pictures, count: int) -> Figure | None:
     answers, rows = answers.trained, {}
     for place, label in enumerate(answers.labels):
         order = np.argsort(-answers.confidence[place], kind="stable")
-        wrong = order[~answers.right[place, order]][:count]
+        wrong = order[~answers.correct[place, order]][:count]
         rows[label] = {k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong}
-    return _draw(rows, answers, pictures, "The mistakes that each model was surest of")
+    return _show(answers, pictures, rows, "The mistakes that each model was surest of")
 
 
-def confused(answers, pairs, pictures, count: int) -> Figure | None:
-    """Draw examples of each of the pairs that `metrics.list_confusions` returns, as `mistakes`.
-
-    Those that most models confuse come first.
-    """
+def confused(answers, pairs: int, pictures, count: int) -> str | None:
+    """Show examples of the `pairs` of classes that trained models confuse most, as `mistakes`."""
     answers, rows = answers.trained, {}
-    said = answers.class_names[answers.y_pred]
-    for row in pairs.itertuples():
-        votes = (said == row.predicted).sum(axis=0) * (answers.truth == row.true)
+    matrix, names = answers.sum_confusions(), answers.class_names
+    said = names[answers.y_pred]
+    for row in list_confusions(np.triu(matrix + matrix.T), names, pairs).itertuples():
+        ways = [(row.true, row.predicted), (row.predicted, row.true)]
+        taken = [(answers.truth == true) & (said == predicted) for true, predicted in ways]
+        heading = [f"{way[0]} taken for {way[1]}: {k.sum()}" for way, k in zip(ways, taken)]
+        votes = np.sum(taken, axis=(0, 1))
         chosen = [k for k in np.argsort(-votes, kind="stable")[:count] if votes[k]]
-        heading = f"{row.true}\n→ {row.predicted}\n{row.pictures} times"
-        rows[heading] = {k: [f"by {votes[k]} of {len(said)} models"] for k in chosen}
-    return _draw(rows, answers, pictures, "The classes most often confused")
+        lines = {
+            k: [f"label {answers.truth[k]}", f"by {write_things(votes[k], 'model')}"]
+            for k in chosen
+        }
+        rows[", ".join(heading)] = lines
+    return _show(answers, pictures, rows, "The classes most often confused")
 
 
-def suspects(answers, table, pictures, count: int) -> Figure | None:
-    """Draw the first pictures of `Answers.list_suspects` in two rows at most, as `mistakes`."""
-    answers, rows = answers.trained, {"least probable": {}, "next": {}}
-    more = [f"and {len(answers.labels) - 4} more"] if answers.labels[4:] else []
-    for place, (k, probability) in enumerate(table.label_probability[: 2 * count].items()):
-        said = zip(answers.labels[:4], answers.class_names[answers.y_pred[:4, k]])
-        lines = [f"label {answers.truth[k]} {probability:.2f}", *map(": ".join, said), *more]
-        rows["least probable" if place < count else "next"][k] = lines
+def suspects(answers, table, pictures, count: int) -> str | None:
+    """Show the first `count` pictures of `Answers.list_suspects`, as `mistakes`."""
+    answers, row = answers.trained, {}
+    for k, probability in table.label_probability[:count].items():
+        said = zip(answers.labels, answers.class_names[answers.y_pred[:, k]])
+        row[k] = [f"label {answers.truth[k]} {probability:.2f}", *map(": ".join, said)]
     title = "The label, its mean probability, and what the trained models say"
-    return _draw(rows, answers, pictures, title)
+    return _show(answers, pictures, {"": row}, title)
 
 
 def _say(answers, model: int, k: int) -> str:
@@ -92,16 +118,15 @@ def _say(answers, model: int, k: int) -> str:
     return f"says {name} {answers.confidence[model, k]:.2f}"
 
 
-def _draw(rows: dict[str, dict[int, list[str]]], answers, pictures, title: str) -> Figure | None:
+def _show(answers, pictures, rows: dict[str, dict[int, list[str]]], title: str) -> str | None:
     # rows: heading to {position of a picture: lines below it}, to which its file is added.
-    shown = {heading: pictures[np.array(list(row))] for heading, row in rows.items() if row}
-    for heading, row in rows.items():
-        rows[heading] = [[*lines, answers.files[k]] for k, lines in row.items()]
-    return picture_grid(shown, title, rows)
+    shown = {heading: pictures[np.array([*row], int)] for heading, row in rows.items()}
+    lines = {h: [[*text, answers.files[k]] for k, text in row.items()] for h, row in rows.items()}
+    return picture_grid(shown, title, lines)
 
 
-def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> Figure | None:
-    """Draw pictures, `chosen` int (k,), and below them what spoke for each model's answers.
+def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> str | None:
+    """Show pictures, `chosen` int (k,), and below them what spoke for each model's answers.
 
     `maps` is label to what `gradcam.grad_cam` returns of them; None without any.
     """
@@ -109,7 +134,7 @@ def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> Figure |
     captions = {"pictures": [[answers.truth[k], answers.files[k]] for k in chosen]}
     for place, label in enumerate(answers.labels):
         if label in maps:
-            rows[label] = np.stack(list(map(_overlay, rows["pictures"], maps[label])))
+            rows[label] = [*map(_overlay, rows["pictures"], maps[label])]
             captions[label] = [[_say(answers, place, k)] for k in chosen]
     return picture_grid(rows, "What spoke for each answer", captions) if maps else None
 
@@ -122,30 +147,16 @@ def _overlay(picture: np.ndarray, strength: np.ndarray) -> np.ndarray:
     return ((1 - cover) * grey + cover * colour).astype(np.uint8)
 
 
-def random_pictures(pictures, table, labels: list[str]) -> Figure:
-    """Draw one row a picture, uint8 (height, width, 3), beside it what each model says of it.
+def random_pictures(pictures, table, labels: list[str]) -> str:
+    """Show pictures, uint8 (height, width, 3), with what each model says of them.
 
     `table` has columns file, truth ("" where it is unknown), verdict, and of each model its label,
     which is the answer, and "<label> probability".
     """
-    most = max(6, len(labels) + 2)
-    size, label = (10, (0.3 * most + 0.4) * len(pictures)), "Pictures and what models say"
-    options = dict(figsize=size, width_ratios=[1, 2.6], squeeze=False, label=label)
-    figure, grid = plt.subplots(len(pictures), 2, **options)
-    for (left, right), picture, (_, row) in zip(grid, pictures, table.iterrows()):
-        left.imshow(picture)
-        left.set_axis_off()
-        right.set_axis_off()
-        for line, (text, colour) in enumerate(_write_lines(row, labels)):
-            place = 1 - (line + 0.5) / most
-            right.text(0, place, shorten(text, 6.8, 11), color=colour, va="center", fontsize=11)
-    return figure
-
-
-def _write_lines(row, labels: list[str]):
-    yield f"{row['file']}: {row['truth'] or 'truth unknown'}", INK
-    for label in labels:
-        mark, colour = ("✓ ", RIGHT) if row[label] == row["truth"] else ("✗ ", WRONG)
-        mark, colour = (mark, colour) if row["truth"] else ("", INK)
-        yield f"{mark}{label}: {row[label]}, {row[f'{label} probability']:.2f}", colour
-    yield row["verdict"], INK
+    captions = []
+    for _, row in table.iterrows():
+        marks = ("✗ ", "✓ ") if row["truth"] else ("", "")
+        said = [f"{marks[row[k] == row['truth']]}{k}: {row[k]}" for k in labels]
+        said = [f"{text} {row[f'{k} probability']:.2f}" for k, text in zip(labels, said)]
+        captions.append([row["file"], row["truth"] or "truth unknown", *said, row["verdict"]])
+    return picture_grid({"": pictures}, "Pictures and what models say", {"": captions})

@@ -8,7 +8,6 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from lib.evaluation.conformal import find_threshold
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
@@ -16,49 +15,47 @@ from lib.storage import whole_file
 VERSION = "2.5.3"
 SHA512 = "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
 BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a browser
-CDN = "https://cdn.jsdelivr.net"  # public: LiteRT.js's own documentation names it
 LARGEST = 150e6  # bytes of a page
 
 
-def write_page(ws, metadata: dict, score: dict, coverage: float, flattered: bool, lacks="") -> str:
+def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> str:
     """Write model.html of one model; return a line that says so, or why there is none.
 
     Args:
         ws: the workspace. metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
         score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
-        coverage: of the answer sets. flattered: whether the pictures of the score chose the model.
+        flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
     """
-    path, text = ws.file("model.html"), ""
-    if not lacks:
-        runtime, remark = fetch_runtime(ws.scratch / "downloads")
-        model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
-        shown = {"metadata": metadata, "score": score, "coverage": coverage, "flattered": flattered}
-        text = _render(shown | {"model": _pack(model), "runtime": runtime})
-    if len(text) > LARGEST:
-        lacks = f"it would have {len(text) / 1e6:.0f} MB, more than a browser likes"
+    path = ws.file("model.html")
+    path.unlink(missing_ok=True)
+    try:
+        runtime = {} if lacks else fetch_runtime(ws.scratch / "downloads")
+    except OSError as error:
+        lacks = str(error)
     if lacks:
-        path.unlink(missing_ok=True)
         return f"model.html can't be made: {lacks}"
+    model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
+    shown = {"metadata": metadata, "score": score, "flattered": flattered}
+    text = _render(shown | {"model": _pack(model), "runtime": runtime})
+    if len(text) > LARGEST:
+        return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
-    return f"model.html: {len(text) / 1e6:.1f} MB; {remark or 'it needs no connection'}"
+    return f"model.html: {len(text) / 1e6:.1f} MB; it needs no connection"
 
 
 def _render(shown: dict) -> str:
     metadata = shown["metadata"]
     about = {key: metadata[key] for key in ("class_names", "image_size")}
-    about |= {
-        "temperature": metadata.get("temperature", 1),
-        "needs_connection": not shown["runtime"],
-    }
+    about["temperature"] = metadata.get("temperature", 1)
     if "thresholds" in metadata:  # Of several labels each has its own.
         about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
     else:
-        about["threshold"] = find_threshold(metadata["answer_sets"], shown["coverage"])
+        about["limit"] = metadata["answer_sets"]["limit"]
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
-    made = {"about": about, "version": VERSION, "cdn": CDN, "licence": licence}
+    made = {"about": about, "version": VERSION, "licence": licence}
     return open_template("model.html.jinja").render(shown | made)
 
 
@@ -66,23 +63,23 @@ def _pack(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 
-def fetch_runtime(folder: Path) -> tuple[dict[str, str], str]:
-    """Fetch LiteRT.js once by npm, which Colab has.
+def fetch_runtime(folder: Path) -> dict[str, str]:
+    """Fetch LiteRT.js once by npm, which Colab has; return its parts, as the page takes them.
 
-    Returns its parts, as the page takes them, and ""; or {} and why the page can't hold them.
+    An OSError where it can't be fetched, or is not the package that is known.
     """
     archive = folder / f"litertjs-core-{VERSION}.tgz"
-    try:
-        if not archive.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
+    if not archive.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
+        try:
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
-        if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != SHA512:
-            archive.unlink()
-            raise OSError(f"{archive} was not the package that is known")
-        with tarfile.open(archive) as files:
-            names = ("dist/index.js", f"wasm/{BUILD}.js", f"wasm/{BUILD}.wasm")
-            library, glue, binary = (files.extractfile(f"package/{k}").read() for k in names)
-    except (OSError, subprocess.SubprocessError) as error:
-        return {}, f"it needs a connection, since LiteRT.js could not be fetched by npm ({error})"
-    return {"module": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}, ""
+        except (OSError, subprocess.SubprocessError) as error:
+            raise OSError(f"LiteRT.js could not be fetched by npm ({error})") from error
+    if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != SHA512:
+        archive.unlink()
+        raise OSError(f"{archive} was not the package that is known: run again")
+    with tarfile.open(archive) as files:
+        names = ("dist/index.js", f"wasm/{BUILD}.js", f"wasm/{BUILD}.wasm")
+        library, glue, binary = (files.extractfile(f"package/{k}").read() for k in names)
+    return {"module": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}

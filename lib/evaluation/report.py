@@ -8,13 +8,12 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
-from lib.evaluation import claims, verdict
+from lib.evaluation import verdict
+from lib.evaluation.galleries import embed
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
 
-# Of report.json; a page of another version is not added to.
-VERSION = 1
 # Of each model, so many of its most frequent mistakes.
 MISTAKES = 5
 # What the page says of how each model was made, of comparison.csv what it cost.
@@ -39,7 +38,7 @@ def save_scores(ws, answers, speed: dict[str, float], record) -> pd.DataFrame:
         y_prob = pd.DataFrame(answers.y_prob[place], columns=answers.class_names)
         ws.save_table(pd.concat([rows, y_prob], axis=1), f"predictions/{name}.csv")
     ws.save_json(content, "metrics.json")
-    tables = {"comparison": comparison, "pairs": first.pairs, "per_class": first.list_classes()}
+    tables = {"comparison": comparison, "pairs": answers.pairs, "per_class": first.list_classes()}
     for name, table in (tables | {"suspects": answers.trained.list_suspects()}).items():
         ws.save_table(table, f"{name}.csv")
     for path in (*ws.results.glob("predictions/*.csv"), *ws.results.glob("figures/confusion_*")):
@@ -55,13 +54,12 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         answers: the `Answers` of all models. comparison: as `Answers.compare` returns it.
         histories: label to the history of its training, of models with more than one epoch.
     """
-    first, (ways, differences) = answers.first, answers.ways
-    established, unknown = claims.describe_ways(ways, differences)
+    first, ways, pairs = answers.first, answers.ways, answers.pairs
+    established, unknown = verdict.describe_pairs(pairs)
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     answer = verdict.find_answer(answers)
     return {
-        "version": VERSION,
         "n": len(answers.files),
         "pictures_in_all": len(read_split(ws)),
         "set": identify_set(ws),
@@ -71,13 +69,13 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "answer": answer,
         "grouped": len(np.unique(answers.groups)) < len(answers.groups),
         "scores": first.scores,
-        "believed": {k: claims.describe_calibration(s) for k, s in first.scores.items()},
-        "pairs": claims.tabulate_pairs(first.pairs).to_dict("split"),
+        "believed": {k: verdict.describe_calibration(s) for k, s in first.scores.items()},
+        "pairs": verdict.tabulate_pairs(pairs, ways.index).to_dict("split"),
         "ways": json.loads(ways.reset_index().to_json(orient="records")),
         "established": established,
         # What is said of the best comes first.
         "unknown": sorted(unknown, key=lambda sentence: answer["name"] not in sentence.split()),
-        "curves": {label: claims.describe_gap(history) for label, history in histories.items()},
+        "curves": {label: verdict.describe_gap(history) for label, history in histories.items()},
         "mistakes": {label: _list_mistakes(first, label) for label in best_first},
         "models": json.loads(made.to_json(orient="index")),
     }
@@ -98,7 +96,7 @@ def _find_facts(ws, answers) -> dict:
         "suspects": len(answers.trained.list_suspects()),
         "doubtful": int(findings.str.contains("label?", regex=False).sum()),
         "contest": (ws.results / "contest.csv").exists(),
-        "runs": int(answers.ways[0].runs.max()),
+        "runs": int(answers.ways.runs.max()),
     }
 
 
@@ -113,39 +111,19 @@ def show_part(page: dict, name: str) -> HTML:
 
 
 def read_page(ws) -> dict:
-    """Read what report.html was made of; {} where it is missing, damaged or of another version."""
-    path = ws.results / "report.json"
-    try:
-        page = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError):
-        return {}
-    return page if page.get("version") == VERSION else {}
-
-
-def add_pictures(ws, table: pd.DataFrame, labels: list[str], origin: str) -> None:
-    """Write report.html again with the answers to new pictures, where there is a report.
-
-    `table` is as `galleries.random_pictures` takes it; `origin` says where the pictures are from. A
-    page of other models or pictures is left alone, and that is said.
-    """
-    page = read_page(ws)
-    if page.get("set") != identify_set(ws) or {*labels} != {*page["best_first"]}:
-        print("report.html is missing or about other models: run 08_evaluation, then this again")
-    else:
-        said = {k: table[k] + " " + table[f"{k} probability"].map("{:.2f}".format) for k in labels}
-        pictures = table[["file", "truth"]].assign(**said).astype(str).set_index("file")
-        write_report(ws, page | {"pictures": pictures.to_dict("split"), "origin": origin})
+    """Read what report.html was made of."""
+    return json.loads(ws.existing("report.json", made_by="08_evaluation").read_text("utf-8"))
 
 
 def write_report(ws, page: dict) -> Path:
     """Write report.html, and report.json, which it is made of; figures are those of `figures/`."""
     ws.save_json(page, "report.json")
 
-    def read_figure(name: str) -> str:
-        path = ws.results / f"figures/{name}.svg"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+    def figure(name: str, label: str = "") -> str:
+        paths = (ws.results / f"figures/{name}.{ending}" for ending in ("svg", "html"))
+        return "".join(embed(path, label) for path in paths if path.exists())
 
-    text = open_template("report.html.jinja").render(page=page, figure=read_figure)
-    with whole_file(ws.file("report.html")) as part:
+    text = open_template("report.html.jinja").render(page=page, figure=figure)
+    with whole_file(path := ws.file("report.html")) as part:
         part.write_text(text, encoding="utf-8")
-    return ws.results / "report.html"
+    return path

@@ -1,7 +1,5 @@
 """One HTML page on which a person decides about doubtful pictures; it makes the file of corrections."""
 
-import base64
-import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from PIL import Image
 
 from lib.data import label_files, pictures, sources
 from lib.data.split import identify_set, read_split
+from lib.evaluation.galleries import encode
 from lib.evaluation.wording import open_template, write_things
 from lib.machine import count_cores
 from lib.storage import read_table, whole_file
@@ -22,17 +21,18 @@ SHOWN = ["suggested", "self_confidence", "probability", "finding", "reason"]
 
 
 def list_cases(audit: pd.DataFrame, decided=()) -> dict[str, str]:
-    """List the pictures to check, each once: doubtful labels, then copies, then outliers.
+    """List the pictures to check, each once: findings, then as many again, the next of the ranking.
 
-    The least probable label comes first, the pair that stands in both parts, the most unlike. Of a pair
-    the training picture is the case. What is `decided` is not shown, nor what would be a copy of it.
+    Doubtful labels come first, the least probable before, then pairs that may be copies, those of
+    both parts before, then outliers, the most unlike before. Of a pair the training picture is the
+    case. What is `decided` is not shown, nor what would be a copy of it.
 
     `audit` is as `write_review` takes it, with part, and file as index. Returns file to its neighbour,
-    "" for none.
+    "" for none, `MOST_CASES` at most.
     """
-    rows = audit[~audit.index.isin([*decided])]
+    rows = audit[~audit.index.isin([*decided])].sort_values("rank")
     doubtful, copies, strange = (rows[rows.finding.str.contains(w, regex=False)] for w in WORDS)
-    beside = doubtful.sort_values("rank").neighbour.to_dict()
+    beside = doubtful.neighbour.to_dict()
     copies = copies[~copies.neighbour.isin([*decided])]
     alike = copies.part.to_numpy() == audit.part.reindex(copies.neighbour).to_numpy()
     for file, other in copies.assign(alike=alike).sort_values(["alike", "part"]).neighbour.items():
@@ -40,7 +40,9 @@ def list_cases(audit: pd.DataFrame, decided=()) -> dict[str, str]:
             beside.setdefault(file, other)
     for file, other in strange.sort_values("spread", ascending=False).neighbour.items():
         beside.setdefault(file, other)
-    return beside
+    following = rows.neighbour[rows.finding == ""]
+    beside |= following[: len(beside)].to_dict()
+    return dict([*beside.items()][:MOST_CASES])
 
 
 def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
@@ -50,24 +52,22 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
 
     Args:
         audit: the rows of label_audit.csv, with two more columns: probability, of the class that is
-            suggested, and spread, as in `neighbours.Neighbours`.
+            suggested, and spread, as `audit.compare_with_classes` returns it.
         metadata: label and weights of the network that describes the pictures.
     """
     folder = sources.open_folder(ws, "train")
     checks = read_table(ws.results / "checks.csv").set_index("file").problem.rename("reason")
     audit = audit.set_index("file").join(read_split(ws).set_index("file").part).join(checks)
     audit, earlier = audit.fillna({"reason": ""}), read_earlier(ws, {*audit.index, *checks.index})
-    every = list_cases(audit, earlier)
-    content = _gather(audit, dict([*every.items()][:MOST_CASES]), folder)
+    content = _gather(audit, list_cases(audit, earlier), folder)
     # Decisions that a browser keeps hold for the same contents and labels only.
     content |= {"key": f"review {identify_set(ws)}", "earlier": [*earlier.items()]}
-    more = len(every) - len(content["cases"])
     known = int(audit.index[audit.finding != ""].isin([*earlier]).sum())
-    page = {"content": content, "more": more, "known": known, "metadata": metadata, "ws": ws}
+    page = {"content": content, "known": known, "metadata": metadata, "ws": ws}
     with whole_file(path := ws.file("review.html")) as part:
         part.write_text(open_template("review.html.jinja").render(page), encoding="utf-8")
-    line = f"{path}: {path.stat().st_size / 1e6:.1f} MB, {write_things(len(every) - more, 'case')}"
-    return f"{line}, {more:,} more in label_audit.csv, {known:,} decided before"
+    count = write_things(len(content["cases"]), "case")
+    return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {count}, {known:,} decided before"
 
 
 def read_earlier(ws, files) -> dict[str, str]:
@@ -83,7 +83,9 @@ def _gather(audit: pd.DataFrame, beside: dict[str, str], folder: Path) -> dict:
     """Gather what the script needs; a case and the picture that it is about have one number."""
     files = [*dict.fromkeys([*beside, *filter(None, beside.values())])]
     cases, shown = audit.loc[[*beside], SHOWN], audit.loc[files, ["label", "part"]]
-    cases["finding"] = [[WORDS[word] for word in words.split("; ")] for words in cases.finding]
+    cases["finding"] = [
+        [WORDS[word] for word in words.split("; ") if word] for words in cases.finding
+    ]
     cases["beside"] = [files.index(other) if other else -1 for other in beside.values()]
     shown["data"] = _embed(folder, files)
     return {
@@ -100,8 +102,7 @@ def _embed(folder: Path, files: list[str]) -> list[str]:
         except pictures.PictureError:
             return ""
         picture.thumbnail((LONG_SIDE, LONG_SIDE))
-        picture.save(data := io.BytesIO(), "WEBP", quality=QUALITY)
-        return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
+        return f"data:image/webp;base64,{encode(picture, QUALITY)}"
 
     with ThreadPoolExecutor(count_cores()) as pool:
         return [*show_progress(pool.map(shrink, files), "pictures to check", len(files))]

@@ -1,84 +1,78 @@
-"""What the answer box says: which model, how good it is, what to believe, what next."""
+"""What the answer box and the sentences say; they claim no more than the tests behind them."""
 
 import numpy as np
 import pandas as pd
 
-from lib.evaluation.comparisons import bound_mean
-from lib.evaluation.intervals import LEVEL, find_lowest_share
+from lib.evaluation import intervals, wording
+from lib.evaluation.intervals import LEVEL, beats_baseline
 
 # Classes that are named as the weakest.
 WEAKEST = 3
 
 
 def find_answer(answers) -> dict:
-    """Find what the answer box says in parts.html.jinja.
+    """Find what the answer box says in parts.html.jinja, of the `Answers` of all models.
 
-    Only models with trained weights are compared, where there are any. Where models were trained
-    with several seeds, the way of training with the highest mean is the best, and it is compared with
-    the other ways over the seeds that both have.
-
-    Args:
-        answers: the `Answers` of all models.
+    Only trained models count, where there are any. The best is the way of training with the highest
+    mean, of those that surely beat the majority class and that no other is surely better than, as far
+    as there are any.
 
     Returns trained: whether any model is; label: the first training of the best; name: what it is
-    called; is_useful: whether it surely beats always answering the commonest class; count: how many
-    were compared; same, better, unsure, apart: the others that score the same, that it is better
-    than, that it can't be told from, and that share no two seeds with it; way: runs, mean, low, high
-    of its several trainings, or None; weakest and weakest_more: as `list_weakest`.
+    called; is_useful: whether each of its trainings beats the baseline; count: how many were compared;
+    way: its row of `Answers.ways`; to_repeat: networks that were trained once; and of the others better,
+    worse, same, unsure, apart: those that it is better than, that are better, that score the same, that
+    too few pictures tell from it, that can't be compared; doubts: `doubt_contest` of the models; weakest,
+    weakest_more: as `list_weakest`.
     """
-    trained, (ways, differences) = answers.trained, answers.ways
-    scores, several = trained.scores, ways.runs.max() > 1
-    names = dict(zip(trained.labels, trained.runs.way if several else trained.labels))
-    value = {k: ways["mean"][names[k]] if several else scores[k]["top1"] for k in scores}
-    useful = [k for k in scores if _is_useful(answers, k, names[k], scores, several)]
-    label = max(useful or scores, key=value.get)
-    way = ways.loc[names[label], ["runs", "mean", "low", "high"]] if several else None
-    if way is not None:
-        way = way.astype(object).where(way.notna(), None).to_dict() if way.runs > 1 else None
+    trained, pairs, n = answers.trained, answers.pairs, intervals.effective_n(answers.groups)
+    labels = dict(zip(trained.runs.way, trained.labels))
+    ways = answers.ways[answers.ways.index.isin(labels)]
+    names, baseline = list(ways.index), np.bincount(answers.y_true).max() / len(answers.y_true)
+    sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
+    useful = {name for name in names if beats_baseline(ways.lowest[name], n, baseline, len(ways))}
+    best = min(names, key=lambda name: (name not in useful, name in {*sure.other}))
+    kinds = [
+        ("unsure", [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]]),
+        ("same", ways.index[ways["mean"] == ways["mean"][best]]),
+        ("better", sure.other[sure.model == best]),
+        ("worse", sure.model[sure.other == best]),
+    ]
+    kind_of = dict.fromkeys(names, "apart")
+    for kind, others in kinds:
+        kind_of |= dict.fromkeys(others, kind)
+    others = [name for name in names if name != best]
+    once = ways.index[ways.runs == 1]
     return {
         "trained": bool((trained.models.weights != "untrained").any()),
-        "label": label,
-        "name": names[label],
-        "is_useful": label in useful,
-        "count": len(scores),
-        "way": way,
-        **_compare_others(trained.pairs, differences if several else None, names, value, label),
-        **list_weakest(scores[label]),
+        "label": labels[best],
+        "name": best,
+        "is_useful": best in useful,
+        "count": len(ways),
+        "way": ways.loc[best].to_dict(),
+        "doubts": [doubt_contest(trained.models.loc[k], trained.scores[k]) for k in trained.labels],
+        "to_repeat": [name for name in once if not name.endswith(("_linear", "_finetuned"))],
+        **{k: [name for name in others if kind_of[name] == k] for k, _ in (*kinds, ("apart", 0))},
+        **list_weakest(trained.scores[labels[best]]),
     }
 
 
-def _compare_others(pairs, differences, names: dict, value: dict, label: str) -> dict:
-    others = [names[k] for k in sorted(value, key=lambda k: -value[k]) if k != label]
-    same = [names[k] for k in value if value[k] == value[label] and k != label]
-    if differences is None:
-        ahead = pairs[pairs.model == label]
-        better, compared = {*ahead.other[ahead.p_holm < LEVEL]}, {*others}
-    else:
-        ahead, behind = (differences[differences[k] == names[label]] for k in ("way", "other"))
-        better, compared = {*ahead.other[ahead.low > 0]}, {*ahead.other, *behind.way}
-    rest = [name for name in others if name not in {*better, *same}]
-    return {
-        "same": same,
-        "better": [name for name in others if name in better],
-        "unsure": [name for name in rest if name in compared],
-        "apart": [name for name in rest if name not in compared],
-    }
+def doubt_contest(metadata, score: dict) -> str:
+    """Say where the winner of 05 was surely better in the contest than it is here; else return "".
 
-
-def _is_useful(answers, label: str, name: str, scores: dict, several: bool) -> bool:
-    score, runs = scores[label], pd.DataFrame(answers.right_by_way.get(name, {})).astype(float)
-    low = bound_mean(runs, answers.groups, LEVEL / len(scores), 0)[1] if several else np.nan
-    # Of one training, or where all pictures are alike, there is no such interval.
-    return beats_baseline(score, len(scores)) if np.isnan(low) else low > score["baseline"]
-
-
-def beats_baseline(score: dict, count: int) -> bool:
-    """Tell whether one of `count` models surely beats always answering the commonest class.
-
-    The best of them was chosen for its score, so the level is divided by their number (Bonferroni).
+    `metadata` is the model's JSON, whose candidates have the intervals of the contest.
     """
-    told = score["top1"], score["n"], score["n_independent"], score["groups"]
-    return find_lowest_share(*told, LEVEL / count) > score["baseline"]
+    candidates, name = metadata.get("candidates"), metadata["name"].removesuffix("_linear")
+    for row in candidates if isinstance(candidates, list) else ():
+        if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
+            there, here = (
+                wording.write_percent(row["accuracy"]),
+                wording.write_percent(score["top1"]),
+            )
+            return (
+                f"In the contest {name} recognised {there}, here {here}: it may have learned from "
+                "these pictures before, or the validation pictures are of another kind."
+            )
+    return ""
 
 
 def list_weakest(score: dict) -> dict:
@@ -93,3 +87,103 @@ def list_weakest(score: dict) -> dict:
     rows = [(name, round(share * support[name]), support[name]) for name, share in listed.items()]
     more = int((worst[WEAKEST:] == listed.max()).sum()) if len(listed) else 0
     return {"weakest": rows, "weakest_more": more}
+
+
+def describe_calibration(score: dict) -> str:
+    """Say whether probabilities can be believed: mean confidence beside Wilson's interval of top-1.
+
+    `score` is of `Answers.scores`: the level is divided by the number of models compared.
+    """
+    mean, top1 = score["confidence"], score["top1"]
+    low, high = intervals.wilson_interval(top1, score["effective_n"], LEVEL / score["compared"])
+    verdict = f"as sure as right, as far as {wording.write_things(score['n'], 'picture')} can tell"
+    if not low <= mean <= high:
+        points = wording.write_things(max(1, round(100 * abs(mean - top1))), "point")
+        verdict = f"{'too sure' if mean > high else 'too modest'} by about {points}"
+    confidence, share = wording.write_percent(mean), wording.write_percent(top1)
+    return f"{verdict}: it says {confidence} on average and is right in {share} of cases"
+
+
+def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
+    """Arrange the pairs of `intervals.compare_ways` as a small matrix of texts, `ways` in their order.
+
+    A cell says how much higher the top-1 accuracy of its row is than that of its column, and whether
+    that is established; "–" is not compared. Columns have the numbers of the rows.
+    """
+    cells = {(way, way): "" for way in ways}
+    for row in pairs.itertuples():
+        better, worse = ("better", "worse") if row.p_holm < LEVEL else ("not sure",) * 2
+        better, worse = (better, worse) if row.difference else ("same", "same")
+        size = wording.write_number(row.difference, 3, "+")
+        cells[row.model, row.other] = f"{size} {better}"
+        size = wording.write_number(-row.difference, 3, "+")
+        cells[row.other, row.model] = f"{size} {worse}"
+    rows = [[cells.get((way, other), "–") for other in ways] for way in ways] if len(pairs) else []
+    labels = [f"{number} {way}" for number, way in enumerate(ways, 1)][: len(rows)]
+    return pd.DataFrame(rows, labels, [str(k + 1) for k in range(len(rows))])
+
+
+def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Say of each pair of `intervals.compare_ways` with several runs which way of training is better.
+
+    Returns sentences about what is established, and about what is not.
+    """
+    established, unknown = [], []
+    for row in pairs[pairs.runs > 1].itertuples():
+        claim = f"{row.model} is better than {row.other}"
+        size, bounds = wording.write_number(row.difference), wording.write_bounds(row.low, row.high)
+        says = f"difference {size} ({bounds}), {wording.write_p(row.p_holm)}, on average over "
+        says += f"{row.runs} trainings and {row.n:,} pictures."
+        if row.p_holm < LEVEL:
+            established.append(f"{claim}: {says}")
+        else:
+            unknown.append(f"That {claim} is not established: {says}")
+    return established, unknown
+
+
+def describe_change(before: str, after: str, was_correct, is_correct, groups) -> str:
+    """Say what one model corrects of another's mistakes, makes anew, and whether that is a gain.
+
+    Args:
+        before, after: names of the two models.
+        was_correct, is_correct: bool (n,), whether each is right on each picture.
+        groups: int (n,), as in `intervals`.
+    """
+    gaps = np.subtract(is_correct, was_correct, dtype=float)
+    low, high, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
+    verdict = f"{len(gaps):,} pictures are too few to say which of these two models is better"
+    if p_value < LEVEL:
+        verdict = f"So {after if gaps.mean() > 0 else before} is the better one of these two models"
+    return (
+        f"Of {len(gaps):,} pictures, {after} corrects {(gaps > 0).sum()} that {before} gets wrong, and "
+        f"gets {(gaps < 0).sum()} wrong that {before} has right. {verdict}: difference "
+        f"{wording.write_number(gaps.mean())} ({wording.write_bounds(low, high)}), "
+        f"{wording.write_p(p_value)}. 08 asks about all pairs at once, and corrects for that."
+    )
+
+
+def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
+    """Say which models (label to class) are right on one picture, or agree where truth is ""."""
+    classes, correct = {*predicted.values()}, [k for k in predicted if predicted[k] == truth]
+    if not truth:
+        agree = f"agree on {min(classes)}" if len(classes) == 1 else f"see {len(classes)} classes"
+        return f"Truth unknown; the models {agree}."
+    if len(correct) in (0, len(predicted)):
+        return "Every model is right." if correct else "No model is right."
+    return f"{wording.join_names(correct, most=9)} {'are' if correct[1:] else 'is'} right."
+
+
+def describe_gap(history: pd.DataFrame) -> str:
+    """Say how far training and validation are apart at the end, and where the loss was lowest.
+
+    `history` is as `training.train` returns it; a loss that is no number is written as nan.
+    """
+    last, best = history.iloc[-1], history.loc[history.val_loss.fillna(np.inf).idxmin()]
+    gap = last.accuracy - last.val_accuracy
+    return (
+        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
+        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} "
+        f"{'above' if gap >= 0 else 'below'} validation. The validation loss was lowest after epoch "
+        f"{best.epoch:.0f} ({best.val_loss:.3f})"
+        f"{f' and ends at {last.val_loss:.3f}' if best.epoch < last.epoch else ''}."
+    )

@@ -4,16 +4,12 @@ import re
 from pathlib import Path
 
 import jinja2
-
-from lib.evaluation.intervals import LEVEL
+import numpy as np
 
 
 def write_p(p_value: float) -> str:
-    """Write a p-value with as many digits as show on which side of the level it is."""
-    if p_value < 1e-4:
-        return "p < 0.0001"
-    texts = (f"{p_value:.{digits}g}" for digits in range(2, 18))
-    return "p = " + next(t for t in texts if (float(t) < LEVEL) == (p_value < LEVEL))
+    """Write a p-value, rounded down, so that 0.0498 isn't 0.05: "p = 0.049"."""
+    return f"p = {np.floor(1000 * p_value) / 1000:.3f}" if p_value >= 0.001 else "p < 0.001"
 
 
 def write_number(value: float, digits: int = 3, sign: str = "-") -> str:
@@ -22,24 +18,20 @@ def write_number(value: float, digits: int = 3, sign: str = "-") -> str:
 
 
 def write_bounds(low: float, high: float) -> str:
-    """Write an interval with as many digits as show on which side of 0 its bounds are."""
-    for digits in range(3, 17):
-        zeros = [float(f"{bound:.{digits}f}") == 0 for bound in (low, high)]
-        if zeros == [low == 0, high == 0]:
-            return f"{write_number(low, digits)} to {write_number(high, digits)}"
-    return f"{low:.2g} to {high:.2g}".replace("-", "−")
+    """Write an interval, rounded away from 0, so that it shows on which side of 0 its bounds are."""
+    low, high = np.copysign(np.ceil(np.abs([low, high]) * 1000 - 1e-6) / 1000, [low, high])
+    return f"{write_number(low)} to {write_number(high)}"
 
 
 def write_percent(*shares: float) -> str:
-    """Write a share in per cent, or the range of two: "89 %", "87 to 94 %", which no line divides.
+    """Write a share in per cent, or the range of two: "89 %", "87 to over 99 %", which no line divides.
 
-    It has as many digits as tell the two from each other, and a share from 0 and from 1.
+    Only 0 is written as 0, and only 1 as 100.
     """
-    for digits in range(9):
-        texts = [f"{100 * share:.{digits}f}" for share in shares]
-        honest = all((float(k) in (0, 100)) == (v in (0, 1)) for k, v in zip(texts, shares))
-        if honest and len({*texts}) == len({*shares}):
-            break
+    texts = [f"{100 * share:.0f}" for share in shares]
+    for place, share in enumerate(shares):
+        if texts[place] in ("0", "100") and 0 < share < 1:
+            texts[place] = "under 1" if share < 0.5 else "over 99"
     return f"{' to '.join(dict.fromkeys(texts))} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 

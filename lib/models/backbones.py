@@ -1,40 +1,15 @@
-"""Pretrained networks of three kinds: Keras' applications, presets of keras-hub, files."""
+"""Backbones: the network that an entry means, and what it has learned from."""
 
-import hashlib
-import inspect
-import os
 import re
-import socket
-import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
-import keras
-import numpy as np
+from lib.models import networks, saved
+from lib.models.networks import PRESET, Network
+from lib.storage import read_table
 
-from lib.models.pooling import flatten, is_classifier
-from lib.models.presets import PRESET, load_preset
-from lib.parameters import suggest
-
-# Where Keras keeps what it downloads.
-DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-PATIENCE = 8  # seconds to wait for an answer
-# Sides in pixels of the pictures that Keras' applications were trained on; 224 where none is named.
-OWN_SIZES = {"InceptionV3": 299, "InceptionResNetV2": 299, "Xception": 299, "NASNetLarge": 331}
-SIDES = {"B1": 240, "B2": 260, "B3": 300, "B4": 380, "B5": 456, "B6": 528, "B7": 600}
-SIDES |= {"V2B1": 240, "V2B2": 260, "V2B3": 300, "V2S": 384, "V2M": 480, "V2L": 480}
-OWN_SIZES |= {f"EfficientNet{kind}": side for kind, side in SIDES.items()}
-
-
-class Network(NamedTuple):
-    """A network without its last layers."""
-
-    # From (n, size, size, 3) to maps (n, h, w, channels), tokens (n, places, channels) or vectors.
-    model: keras.Model
-    preprocess: callable  # maps RGB pictures of 0-255 to what the model takes
-    image_size: int  # side of the pictures in pixels
-    weights: str  # `imagenet`, `untrained`, or the name of the file or preset
-    entry: str = ""  # as it was asked for
+# What is known of pretrained networks: the first row counts whose `begins` a name begins with.
+ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")
+UNKNOWN = "nobody can tell what a file has learned from: perhaps from pictures like these"
 
 
 def split_entry(entry: str, default=None) -> tuple[str, int | None]:
@@ -79,92 +54,48 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
         raise ValueError(f"BACKBONE_OPTIONS are for models of keras.applications, not for {entry}.")
     try:
         if is_file:
-            network = _load_file(Path(entry), size)
+            network = networks.load_file(Path(entry), size)
         elif is_preset:
-            source = hide_folder(entry).removeprefix(PRESET) if weights else "untrained"
-            network = Network(*load_preset(entry, bool(weights), size), source)
+            network = networks.load_preset(entry, bool(weights), size)
         else:
-            network = _load_application(entry, weights, size, options)
+            network = networks.load_application(entry, weights, size, options)
     except ConnectionError:
         if ws is None or not ws.is_demo:
             raise
         return load_backbone(name, None, image_size, options, None)
-    if not all(np.isfinite(weight).all() for weight in network.model.get_weights()):
-        raise ValueError(f"WEIGHTS: {network.weights} of {entry} isn't finite: download it again.")
     network.model.trainable = False
     return network._replace(entry=name)
 
 
-def find_application(name: str):
-    """Return the constructor of a keras.applications model and its preprocess_input."""
-    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
-    if name not in models:
-        remedy = f"{suggest(name, sorted(models))} Else give {PRESET}PRESET, or a .keras file."
-        raise ValueError(f"BACKBONE: keras.applications has no {name!r}{remedy}")
-    return models[name], inspect.getmodule(models[name]).preprocess_input
+def describe_origin(entry: str, weights: str) -> dict:
+    """Return what is known of a network: trained_on, licence, source, note; "" where unknown.
+
+    The note says where pictures like yours may have been seen in training, which flatters a score.
+
+    Args:
+        entry: as `name` of `load_backbone`.
+        weights: `imagenet`, `untrained` or a name, as in `Network`.
+    """
+    origin = dict.fromkeys(("trained_on", "licence", "source", "note"), "")
+    if weights == "untrained":
+        return origin | {"trained_on": "nothing: its weights are random"}
+    network, is_preset = split_entry(entry)[0], entry.startswith(PRESET)
+    # A file, or a folder that someone calls like a preset, may be anything.
+    if "/" in entry or network.endswith(".keras") or not (is_preset or weights == "imagenet"):
+        return origin | {"note": UNKNOWN}
+    rows = (row for row in ORIGINS if network.lower().startswith(row["begins"]))
+    return origin | {key: text for key, text in next(rows, {}).items() if key in origin}
 
 
-def _load_application(name: str, weights, size: int | None, options: dict) -> Network:
-    build, preprocess = find_application(name)
-    size, source = size or OWN_SIZES.get(name, 224), weights if weights == "imagenet" else None
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        model = build(weights=source, include_top=False, input_shape=(size, size, 3), **options)
-    except Exception as error:
-        # Keras refuses what it can't build, or has no weights for, before it asks for any.
-        if isinstance(error, (TypeError, ValueError)) and "corrupted" not in str(error):
-            problem = "has no ImageNet weights for" if source else "can't be built of"
-            problem += f" IMAGE_SIZE {size} and BACKBONE_OPTIONS {options}"
-            raise ValueError(f"{name} {problem}: {error}") from error
-        raise ConnectionError(
-            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
-            "to the internet, and delete what a killed download may have left there; or get the "
-            "no-top weights elsewhere and name the file in WEIGHTS."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
-    return Network(model, preprocess, size, source or _load_weights(model, weights))
-
-
-def _load_weights(model: keras.Model, file: str | None) -> str:
-    if not file:
-        return "untrained"
-    path, needed = Path(file), f"no-top weights of {model.name}, {model.count_params():,} numbers"
-    if not path.is_file():
-        raise FileNotFoundError(f"WEIGHTS: {path.resolve()} is not a file. Give {needed}, or None.")
-    try:
-        model.load_weights(path)
-    except Exception as error:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        remedy = f"SHA-256 {digest}: download {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
-        raise ValueError(f"WEIGHTS: {path} does not fit {model.name}: {error} {remedy}") from error
-    return path.name
-
-
-def _load_file(path: Path, size: int | None) -> Network:
-    if not path.is_file():
-        raise FileNotFoundError(f"BACKBONE: {path.resolve()} is not a file.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"BACKBONE: {path} can't be used: damaged or no Keras file; copy it again")
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        _, own, *others = model.input_shape
-        if others != [own, 3] or len(model.outputs) != 1:
-            raise ValueError(f"it takes {model.input_shape} and gives {model.output_shape}.")
-        remembers = is_classifier(model)
-        if size and own not in (None, size):
-            with flatten(model) as (flat, _):
-                model = keras.models.clone_model(flat, keras.Input((size, size, 3)))
-            model.set_weights(flat.get_weights())
-    except Exception as error:
-        raise ValueError(
-            f"BACKBONE: {path} can't be used for RGB pictures (0-255) of {size or 'its own'} pixels, to "
-            f"give maps or a vector. Save or copy it again, or give another IMAGE_SIZE. {error}"
-        ) from error
-    if remembers:
-        raise ValueError(
-            f"BACKBONE: {path} is a classifier, and may remember these pictures. Give the network below "
-            "its head: keras.Model(model.inputs, model.layers[-2].output).save(…)."
-        )
-    return Network(model, lambda pixels: pixels, size or own or 224, path.name)
+def describe_base(ws, base) -> dict:
+    """Return what a model's JSON tells of what it is built on: a `Network`, a saved model's name, or None."""
+    if base is None:
+        return {"weights": "from scratch", "parameters": {}}
+    if isinstance(base, str):
+        start = saved.read_metadata(ws, base)
+        known = {key: start.get(key) for key in ("weights", "backbone_origin")}
+        chosen = {"backbone": start["parameters"].get("backbone")}
+        return known | {"started_from": base, "parameters": chosen}
+    origin = describe_origin(base.entry, base.weights)
+    chosen = {"backbone": hide_folder(base.entry), "weights": base.weights}
+    return {"weights": base.weights, "backbone_origin": origin, "parameters": chosen}

@@ -9,26 +9,11 @@ import pandas as pd
 from lib.data import pictures
 from lib.data.listing import escape
 from lib.machine import count_cores
-from lib.models.pooling import expose_features
-from lib.models.saved import open_model
-from lib.models.temperature import apply_temperature
+from lib.models.linear import apply_temperature
+from lib.models.parts import expose_features
 from lib.work import show_progress
 
 BATCH = 32
-
-
-def load_classifier(path: Path) -> tuple:
-    """Load a saved model and its JSON; a ValueError where the two, names or temperature don't fit."""
-    model, metadata = open_model(path)
-    count, names = model.output_shape[-1], metadata.get("class_names")
-    if not isinstance(names, list) or not len(names) == len(set(map(str, names))) == count:
-        says = f'"class_names" is {str(names)[:60]}, not the {count} different names of its classes'
-        raise ValueError(f"{path.with_suffix('.json')}: {says}.")
-    temperature = metadata.get("temperature", 1)
-    if not (isinstance(temperature, int | float) and 0 < temperature < np.inf):
-        says = f'"temperature" is {temperature!r}, not a finite number above 0'
-        raise ValueError(f"{path.with_suffix('.json')}: {says}.")
-    return model, metadata
 
 
 def classify(model, metadata, folder: Path, files, top=1, probabilities=False) -> pd.DataFrame:
@@ -116,3 +101,15 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
         y_true.append(one_hot.argmax(axis=1))
         y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
     return np.concatenate(y_true), np.concatenate(y_prob)
+
+
+def list_labels(model, metadata: dict, files, probabilities=False) -> pd.DataFrame:
+    """Ask about files: a row each, of file, labels ("cat|dog"), problem, and if wanted a column a label."""
+    y_prob, _, problems = answer_files(model, Path(), files)
+    names, usable = np.array(metadata["class_names"]), problems == ""
+    limits = [metadata["thresholds"][name] for name in names]
+    labels = np.where(usable, ["|".join(names[has]) for has in y_prob >= limits], "")
+    table = {"file": [escape(str(file)) for file in files], "labels": labels, "problem": problems}
+    for name, column in zip(names if probabilities else (), y_prob.T.round(6)):
+        table[f"{name} (class)" if name in table else name] = np.where(usable, column, np.nan)
+    return pd.DataFrame(table)

@@ -10,33 +10,30 @@ from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
 from lib.machine import set_seed
 from lib.models import linear, saved, training
-from lib.models.backbones import hide_folder, load_backbone, name_network
+from lib.models.backbones import describe_origin, hide_folder, load_backbone, name_network
 from lib.models.configs import make_key
 from lib.models.features import cached_features, measure_speed
-from lib.models.fuse import fuse_normalisations
-from lib.models.origins import describe_origin
-from lib.models.pooling import build_extractor
-from lib.models.temperature import measure_loss
+from lib.models.parts import build_extractor
 from lib.work import ClusterError
 
 # The demo's, with random weights, where no other network can be had.
 SMALL = ("MobileNet", "MobileNetV2")
 
 
-def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple:
+def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     """Let networks, one after the other, look at every picture once; list what each is and costs.
 
     Args:
         entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`; a list,
             or text with commas between them.
-        files: of the split. ws: the workspace.
+        rows: of the split. ws: the workspace.
         seed: decides untrained weights, so that the same network can be built again.
 
     Returns:
         facts: of every network, in order: candidate (its name), entry, weights, image_size
             (pixels), parameters, megabytes (of the weights in float32), features (how many),
-            pooling (`pooling.pool`), pictures_per_second (of a batch of 32, once the first is
-            through), trained_on, licence, source, note (`origins`), reason ("", or why it does not
+            pooling (`parts.pool`), pictures_per_second (of a batch of 32, once the first is
+            through), trained_on, licence, source, note (`describe_origin`), reason ("", or why it does not
             take part, in which case all from weights to note is missing).
         features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
 
@@ -45,9 +42,9 @@ def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple
     """
     if isinstance(entries, str):
         entries = [entry.strip() for entry in entries.split(",") if entry.strip()]
-    facts, features = _let_look(entries, weights, image_size, files, ws, seed)
+    facts, features = _let_look(entries, weights, image_size, rows, ws, seed)
     if not features and ws.is_demo and weights:
-        more, features = _let_look(SMALL, None, 64, files, ws, seed)
+        more, features = _let_look(SMALL, None, 64, rows, ws, seed)
         facts = [row for row in facts if row["entry"] not in SMALL] + more
     if not features:
         reasons = "\n".join(f"- {row['entry']}: {row['reason']}" for row in facts)
@@ -55,7 +52,7 @@ def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple
     return facts, features
 
 
-def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
+def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     names = [name_network(entry) for entry in entries]
     if again := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"BACKBONES: two are called {again[0]}: leave one out, or rename a file.")
@@ -64,7 +61,7 @@ def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
         facts.append({"candidate": name, "entry": entry})
         set_seed(seed, deterministic=False)
         try:
-            more, features[name] = _look(entry, weights, image_size, files, ws)
+            more, features[name] = _look(entry, weights, image_size, rows, ws)
             facts[-1] |= more
         except ClusterError:
             raise
@@ -80,29 +77,28 @@ def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
     return facts, features
 
 
-def _look(entry: str, weights, image_size, files, ws) -> tuple:
+def _look(entry: str, weights, image_size, rows, ws) -> tuple:
     backbone = load_backbone(entry, weights, image_size, {}, None)
     extractor = build_extractor(backbone)
-    images, fused = open_pixels(ws, files, backbone.image_size), fuse_normalisations(extractor)
+    images = open_pixels(ws, rows, backbone.image_size)
     facts = {"weights": backbone.weights, "image_size": backbone.image_size}
     count, size = extractor.count_params(), extractor.output_shape[-1]
     facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
     facts |= {"pooling": extractor.layers[-1].name}
-    facts |= {"pictures_per_second": measure_speed(fused, images)}
+    facts |= {"pictures_per_second": measure_speed(extractor, images)}
     facts |= describe_origin(entry, backbone.weights)
-    features = cached_features(extractor, images, ws, fused)
-    if not linear.centre(np.array(features[:]))[1].any():
+    features = cached_features(extractor, images, ws)
+    if np.allclose(features[:], features[:1], rtol=linear.FLAT, atol=0):
         raise ValueError("its features are the same for all pictures: its weights may be damaged.")
     return facts | {"reason": ""}, features
 
 
 def build_head(classifier: linear.Classifier) -> keras.Sequential:
     """Build a classifier's twin for features as they are: (n, d) to probabilities (n, classes)."""
-    kernel = classifier.units[:, np.newaxis].astype(float) * classifier.weights
-    bias = classifier.bias - classifier.mean @ kernel
+    weights, bias = classifier.weights, classifier.bias
     dense = keras.layers.Dense(len(bias), activation=classifier.activation)
-    head = keras.Sequential([keras.Input((len(kernel),)), dense], name="head")
-    head.set_weights([kernel / classifier.temperature, bias / classifier.temperature])
+    head = keras.Sequential([keras.Input((len(weights),)), dense], name="head")
+    head.set_weights([weights, bias])
     return head
 
 
@@ -128,24 +124,24 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
         model: of `build_model`. features: float32 (n, d), which the classifier was fitted to in so many
             seconds. y_prob: float (n, classes), the answers when each row was held out.
         table: all candidates as they were judged, and whether each is `chosen`.
-        parameters: CHOICE, SEED, and as PRECISION the policy that features were computed in.
+        parameters: CHOICE, CLASS_WEIGHTS, SEED, and as PRECISION the policy that features were computed in.
     """
-    learned, policy, scores = classifier.answer(features), parameters["PRECISION"], [1]
-    rows = read_split(ws).query("part == 'train'")[["file", "label"]].reset_index(drop=True)
+    learned, policy, scores = classifier.predict_proba(features), parameters["PRECISION"], [1]
+    rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
     names, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
     # Accuracy and loss on what was learned from; behind it, as of an epoch, of the held-out answers.
     for given in (learned, y_prob):
-        scores += [(given.argmax(axis=1) == y_true).mean(), measure_loss(y_true, given)]
+        scores += [(given.argmax(axis=1) == y_true).mean(), linear.measure_loss(y_true, given)]
     history = pd.DataFrame([[*scores, seconds]], columns=training.HISTORY_COLUMNS)
-    run = training.Run(history, make_key(identify_set(ws), model), taken=False)
+    run = training.Run(history, make_key(identify_set(ws), model))
     few = np.linspace(0, len(rows) - 1, 32).astype(int)
-    pictures = open_pixels(ws, rows.file, model.input_shape[1])[few]
+    pictures = open_pixels(ws, rows, model.input_shape[1])[few]
     metadata = _describe_winner(table, classifier, parameters)
     with saved.save(model, run, ws, model.name, metadata) as loaded:
         difference = abs(loaded.predict_on_batch(pictures) - learned[few]).max()
         print(f"largest difference of a probability: {difference:.1e}, features in {policy}")
         assert difference < (1e-4 if policy == "float32" else 0.1), "the file answers otherwise"
-    rows["predicted"] = names[y_prob.argmax(axis=1)]
+    rows = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
     rows = pd.concat([rows, pd.DataFrame(y_prob, columns=names)], axis=1)
     ws.save_table(rows, "out_of_fold.csv")
     ws.save_table(table, "contest.csv")
@@ -155,6 +151,7 @@ def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, paramet
     others = table[["candidate", "accuracy", "low", "high", "p_holm"]].astype(object)
     won = table[table.chosen].iloc[0]
     chosen = {"backbone": hide_folder(won.entry), "choice": parameters["CHOICE"], "C": classifier.C}
+    chosen["class_weights"] = parameters["CLASS_WEIGHTS"]
     return {
         "notebook": "05_backbones",
         "characteristics": f"frozen {won.candidate}, pooling, a linear head",

@@ -11,9 +11,6 @@ import numpy as np
 
 from lib.data.store import Selection, Store, open_store
 from lib.models.configs import make_key
-from lib.models.fuse import fuse_normalisations
-from lib.models.own_code import read_own_code
-from lib.models.pooling import list_layers
 from lib.storage import require_room, whole_file
 from lib.work import run_blocks, show_progress
 
@@ -23,7 +20,7 @@ BLOCK = 2 * FEATURE_BATCH
 one_computes = threading.Lock()  # of the threads of a worker
 
 
-def cached_features(extractor, images: Selection, ws, fused=None) -> Selection:
+def cached_features(extractor, images: Selection, ws) -> Selection:
     """Run every picture through a frozen extractor once, or read what an earlier run computed.
 
     They lie in the store of the extractor's configuration and weights, found by the pictures'
@@ -34,24 +31,19 @@ def cached_features(extractor, images: Selection, ws, fused=None) -> Selection:
         images: uint8 (n, size, size, 3).
         ws: the workspace; the stores lie in its `scratch`, and where it has a `cluster`, workers
             compute.
-        fused: what `fuse_normalisations` makes of the extractor, where it was made already.
 
     Returns float32 (n, *features), indexed like an array. An OSError where they would find no room, or
     could not be written; a ValueError where some are no finite numbers.
     """
-    # Of networks without own code the key is that of the model alone.
-    layers = [layer for layer in list_layers(extractor) if not isinstance(layer, keras.Model)]
-    key = make_key(extractor, *read_own_code(*layers))
-    store = open_store(ws.scratch, f"features_{key}", np.float32, extractor.output_shape[1:])
+    name = f"features_{make_key(extractor)}"
+    store = open_store(ws.scratch, name, np.float32, extractor.output_shape[1:])
     if missing := store.find_missing(images.digests.tolist()):
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-        if ws.cluster:
-            fused = _save(extractor, store)
+        network = _save(extractor, store) if ws.cluster else extractor
         left = replace(images, digests=np.array(missing))
         blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
-        shared = store, fused or fuse_normalisations(extractor)
         with show_progress(total=len(left), desc="features", unit="picture") as progress:
-            for block, *_ in run_blocks(compute_block, blocks, *shared, address=ws.cluster):
+            for block, *_ in run_blocks(compute_block, blocks, store, network, address=ws.cluster):
                 progress.update(len(block))
         store.refresh()
     return Selection(store, images.digests)
@@ -66,8 +58,8 @@ def _save(extractor, store: Store) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _load_fused(path: Path) -> keras.Model:
-    return fuse_normalisations(keras.saving.load_model(path, compile=False, safe_mode=True))
+def _load(path: Path) -> keras.Model:
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def compute_block(images: Selection, store: Store, network) -> None:
@@ -80,12 +72,11 @@ def compute_block(images: Selection, store: Store, network) -> None:
         if isinstance(network, Path):
             # An OSError of one that can't see it is the worker's fault, not the network's.
             network.open("rb").close()
-            network = _load_fused(network)
+            network = _load(network)
         parts = [slice(k, k + FEATURE_BATCH) for k in range(0, len(images), FEATURE_BATCH)]
         features = np.concatenate([compute_batch(network, images[part]) for part in parts])
     if not np.isfinite(features).all():
-        half = any(layer.compute_dtype != "float32" for layer in list_layers(network))
-        remedy = "try PRECISION float32" if half else "its weights may be damaged: leave it out"
+        remedy = "try PRECISION float32; else its weights may be damaged"
         raise ValueError(f"some features of this network are no finite numbers: {remedy}.")
     store.put(dict(zip(images.digests.tolist(), features)))
 

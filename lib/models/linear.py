@@ -1,164 +1,170 @@
-"""A linear classifier on features, by scikit-learn, and its answers to pictures that were held out."""
+"""A linear classifier on features, by scikit-learn, its temperature, and answers to held-out rows."""
 
-import gc
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, softmax
-from sklearn.exceptions import ConvergenceWarning
+from joblib import Parallel, delayed
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from lib.data.split import deal_folds
 from lib.machine import count_cores
-from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 from lib.work import show_progress
 
-# C times the number of features, which is how far logits may spread: five are tried, on one of so many
-# parts, of so many rows at most.
-STRENGTHS, PARTS, ENOUGH = (0.3, 1, 3, 10, 30), 3, 10_000
-# The slope that ends a fit, times the number of classes, and the most steps.
-TOLERANCE, STEPS = 1e-2, 200
+# C times the number of features, which is how far logits may spread; inner parts.
+STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
 # A feature whose spread is a smaller part of its mean tells how float32 rounds, and nothing else.
 FLAT = 1e-4
-# The logit of a class that no row shows; bytes that folds may copy at a time, and that are many.
-ABSENT, MEMORY, LARGE = -30.0, 2 << 30, 1 << 24
+# A probability that float32 rounded to 0 has no logarithm.
+TINY = np.finfo(np.float32).tiny
+# The lowest and the highest temperature, and of right and of wrong answers how many one needs.
+BOUNDS, FEWEST = (0.05, 20), 5
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A logistic regression of standardised features: multinomial or, with sigmoid, one a class."""
+    """A linear classifier of features as they are: multinomial or, with sigmoid, one a label."""
 
-    mean: np.ndarray  # float32 (d,), of the features
-    units: np.ndarray  # float32 (d,), what they are multiplied by; 0 for those that never vary
-    weights: np.ndarray  # float32 (d, classes)
-    bias: np.ndarray  # float32 (classes,)
-    C: float  # inverse strength of the L2 penalty
-    temperature: float = 1.0  # divides the logits (Guo et al. 2017)
+    weights: np.ndarray  # float32 (d, classes), divided by the temperature
+    bias: np.ndarray  # float32 (classes,), too
+    C: float  # inverse strength of the L2 penalty, on standardised features
+    temperature: float = 1.0
     activation: str = "softmax"
 
-    def answer(self, features) -> np.ndarray:
+    def predict_proba(self, features) -> np.ndarray:
         """Return probabilities, float32 (n, classes), for features, float32 (n, d)."""
-        logits = ((features[:] - self.mean) * self.units) @ self.weights + self.bias
-        logits /= np.float32(self.temperature)
+        logits = features[:] @ self.weights + self.bias
         return expit(logits) if self.activation == "sigmoid" else softmax(logits, axis=1)
 
 
-def centre(rows) -> tuple[np.ndarray, np.ndarray]:
-    """Take the mean off each feature, float32 (n, d), in place.
+def apply_temperature(y_prob, temperature: float) -> np.ndarray:
+    """Divide the logits of probabilities, float (n, classes), by a temperature (Guo et al. 2017)."""
+    return softmax(np.log(np.maximum(y_prob, TINY)) / np.float32(temperature), axis=1)
 
-    Returns the means, and the units in which features have a spread of 1: float32 (d,), 0 for those
-    that never vary.
+
+def measure_loss(y_true, y_prob) -> float:
+    """Return the mean negative log-likelihood of the true classes, in nats."""
+    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
+    return float(-np.log(np.maximum(of_truth, TINY)).mean())
+
+
+def fit_temperature(y_true, y_prob) -> float:
+    """Find the temperature, 0.05-20, at which the mean negative log-likelihood is smallest.
+
+    Takes int (n,) and float (n, classes), of pictures that were not learned from. It is 1 where fewer
+    than five answers are right, or wrong: nothing bounds the temperature of what is always right.
     """
-    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    rows -= mean
-    spread = np.sqrt(np.einsum("ij,ij->j", rows, rows) / len(rows))
-    return mean, np.divide(1, spread, np.zeros_like(spread), where=spread > FLAT * np.abs(mean))
+    correct = y_prob.argmax(axis=1) == y_true
+    if min(correct.sum(), (~correct).sum()) < FEWEST:
+        return 1.0
+    logits = np.log(np.maximum(y_prob, TINY))
+
+    def find_loss(logarithm):
+        scores = log_softmax(logits / np.float32(np.exp(logarithm)), axis=1)
+        return -scores[np.arange(len(y_true)), y_true].mean(dtype=float)
+
+    options = {"bounds": np.log(BOUNDS), "method": "bounded", "options": {"xatol": 1e-4}}
+    return float(np.exp(minimize_scalar(find_loss, **options).x))
 
 
-def _learn(rows, y_true, num_classes: int, strengths):
-    # Yields a classifier for each C; a fit begins where the one before it ended. The rows are used up.
-    mean, units = centre(rows)
-    rows *= units
-    shown, model = np.unique(y_true), LogisticRegression(max_iter=STEPS, warm_start=True)
+def _fit_each(features, y_true, num_classes: int, strengths, class_weight, temperature=1.0):
+    # Returns a classifier for each C.
+    shown = np.unique(y_true)
+    if len(shown) < 2:
+        raise ValueError(
+            "One of two classes is a single group of pictures (copies, look-alikes, given ones): held "
+            "out, it leaves one class to learn from. Add other pictures of it."
+        )
+    scaler, classifiers = StandardScaler().fit(features), []
+    scaler.scale_[np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)] = np.inf
+    rows = scaler.transform(features)
     for C in strengths:
-        weights = np.zeros((rows.shape[1], num_classes), np.float32)
-        bias = np.full(num_classes, ABSENT, np.float32)
+        model = LogisticRegression(C=C, class_weight=class_weight, max_iter=1000, tol=1e-3)
+        model.fit(rows, y_true)
+        # A class that no row shows is never the answer.
+        weights, bias = np.zeros((rows.shape[1], num_classes)), np.full(num_classes, -30.0)
         bias[shown] = 0
-        if len(shown) > 1:
-            model.set_params(C=C, tol=TOLERANCE / num_classes).fit(rows, y_true)
-            # Of two classes scikit-learn has weights for the second alone.
-            with_weights = shown[-len(model.coef_) :]
-            weights[:, with_weights], bias[with_weights] = model.coef_.T, model.intercept_
-        yield Classifier(mean, units, weights, bias, C)
-    if rows.nbytes > LARGE:
-        # SciPy before 1.17 leaves a copy of the rows behind with each fit, in a circle of references.
-        gc.collect()
-
-
-def _choose(features, y_true, num_classes: int, part) -> tuple[float, float]:
-    # Answers to the first part decide on C, answers to all parts on the temperature.
-    y_prob, lowest, first = np.zeros((len(part), num_classes), np.float32), np.inf, part == 0
-    strengths = [strength / features.shape[1] for strength in STRENGTHS]
-    for classifier in _learn(features[~first], y_true[~first], num_classes, strengths):
-        answers = classifier.answer(features[first])
-        softened = apply_temperature(answers, fit_temperature(y_true[first], answers))
-        if (loss := measure_loss(y_true[first], softened)) < lowest:
-            lowest, C, y_prob[first] = loss, classifier.C, answers
-    for number in range(1, PARTS):
-        held = part == number
-        (classifier,) = _learn(features[~held], y_true[~held], num_classes, [C])
-        y_prob[held] = classifier.answer(features[held])
-    return C, fit_temperature(y_true, y_prob)
+        # Of two classes scikit-learn has weights for the second alone.
+        places = shown[-len(model.coef_) :]
+        weights[:, places] = model.coef_.T / scaler.scale_[:, np.newaxis]
+        bias[places] = model.intercept_ - scaler.mean_ @ weights[:, places]
+        both = [(one / temperature).astype(np.float32) for one in (weights, bias)]
+        classifiers.append(Classifier(*both, C, temperature))
+    return classifiers
 
 
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def fit(features, y_true, num_classes: int, groups, seed: int, chosen=None) -> Classifier:
+def fit(features, y_true, num_classes, groups, seed, class_weights="none") -> tuple:
     """Fit a classifier, with the C and the temperature under which held-out rows surprise least.
 
-    The rows are dealt into three parts. Five values of C are tried on one of them; what decides is
-    the mean negative log-likelihood at the temperature that suits each best, for a small C makes a
-    classifier modest, and that is no reason against it. The temperature that is kept suits the
-    answers to all three. Above 10,000 rows, a stratified sample chooses.
+    The rows are dealt into three parts, and for each C classifiers that learn from two answer the third.
+    What decides is the loss at the temperature that suits each C best.
 
     Args:
-        features: float32 (n, d). y_true: int (n,), positions of the classes.
-        num_classes: how many classes there are, also such as no row shows.
-        groups: int (n,), as in `deal_folds`.
-        seed: decides who is held out.
-        chosen: int (k,), the rows to learn from; None for all.
+        features: float32 (n, d). y_true: int (n,), positions of so many classes.
+        groups: int (n,), and `seed`: as in `deal_folds`.
+        class_weights: balanced, where every class counts the same however few its rows; or none.
 
-    A ValueError where there are too few groups to hold any out.
+    Returns a Classifier, and the answers to held-out rows that chose its C and temperature, float32
+    (n, classes). A ValueError where too few groups, or only one class, would be left to learn from.
     """
-    features = np.asarray(features[:], np.float32)
-    few = chosen = np.arange(len(y_true)) if chosen is None else chosen
-    if len(few) > ENOUGH:
-        samples = deal_folds(y_true[few], np.arange(len(few)), -(-len(few) // ENOUGH), seed)
-        few = few[samples == 0]
-    part = deal_folds(y_true[few], groups[few], PARTS, seed)
-    # A fit that ends before its time is judged by its answers, like every other.
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-        C, temperature = _choose(features[few], y_true[few], num_classes, part)
-        (fitted,) = _learn(features[chosen], y_true[chosen], num_classes, [C])
-    return replace(fitted, temperature=temperature)
+    features, y_true = np.asarray(features[:], np.float32), np.asarray(y_true)
+    class_weight = "balanced" if class_weights == "balanced" else None
+    part = deal_folds(y_true, groups, PARTS, seed)
+    strengths = [strength / features.shape[1] for strength in STRENGTHS]
+    y_prob = np.zeros((len(strengths), len(y_true), num_classes), np.float32)
+    for held in (part == number for number in range(PARTS)):
+        learned = features[~held], y_true[~held], num_classes
+        for answers, classifier in zip(y_prob, _fit_each(*learned, strengths, class_weight)):
+            answers[held] = classifier.predict_proba(features[held])
+    temperatures = [fit_temperature(y_true, answers) for answers in y_prob]
+    scaled = [apply_temperature(*pair) for pair in zip(y_prob, temperatures)]
+    best = int(np.argmin([measure_loss(y_true, answers) for answers in scaled]))
+    chosen = [strengths[best]], class_weight, temperatures[best]
+    return _fit_each(features, y_true, num_classes, *chosen)[0], scaled[best]
 
 
-def answer_held_out(features, y_true, num_classes, groups, seed, folds=5, repeats=1) -> tuple:
+def fit_labels(features, y_true, groups, seed: int, class_weights="none") -> tuple:
+    """Fit a logistic regression for each label, as `fit` does for two classes.
+
+    Of float32 (n, d), bool (n, labels), and groups, int (n,), returns a Classifier, whose C is an
+    array, and the answers to held-out rows, float32 (n, labels).
+    """
+    pairs = [fit(features, has.astype(int), 2, groups, seed, class_weights) for has in y_true.T]
+    # Softmax of two classes is the sigmoid of their difference.
+    weights = np.column_stack([np.diff(one.weights) for one, _ in pairs])
+    bias, strengths = np.array([(np.diff(one.bias)[0], one.C) for one, _ in pairs]).T
+    fitted = Classifier(weights, bias.astype(np.float32), strengths, activation="sigmoid")
+    return fitted, np.column_stack([answers[:, 1] for _, answers in pairs])
+
+
+def answer_held_out(
+    features, y_true, num_classes, groups, seed, folds=5, repeats=1, class_weights="none"
+) -> tuple:
     """Answer every row by classifiers that have seen neither it nor its group.
 
-    Args:
-        features, y_true, num_classes, groups: as in `fit`, which fits the classifier of each fold.
-        seed: decides how the rows are dealt into folds; it is the same for all features.
-        folds, repeats: into how many, and how often.
+    Arguments as in `fit`. The rows are dealt into `folds`, `repeats` times, alike for all features.
 
-    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds), of
-    each fold. A ValueError where there are too few groups.
+    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds).
     """
-    features = np.asarray(features[:], np.float32)
+    features, y_true = np.asarray(features[:], np.float32), np.asarray(y_true)
     dealt = [deal_folds(y_true, groups, folds, seed + repeat) for repeat in range(repeats)]
-    y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)
-    accuracies = np.zeros((repeats, folds))
+    y_prob, accuracies = np.zeros((repeats, len(y_true), num_classes), np.float32), []
+    masks = [(repeat, dealt[repeat] == fold) for repeat, fold in np.ndindex(repeats, folds)]
 
-    def answer_fold(place):
-        repeat, fold = place
-        held = dealt[repeat] == fold
-        classifier = fit(features, y_true, num_classes, groups, seed, np.flatnonzero(~held))
-        y_prob[repeat, held] = answers = classifier.answer(features[held])
-        accuracies[place] = (answers.argmax(axis=1) == y_true[held]).mean()
+    def answer(held):
+        learned = features[~held], y_true[~held], num_classes, groups[~held]
+        return fit(*learned, seed, class_weights)[0].predict_proba(features[held])
 
-    places = list(np.ndindex(accuracies.shape))
-    workers = max(1, min(count_cores(), MEMORY // (2 * features.nbytes)))
-    with (
-        threadpool_limits(1, "blas"),
-        # Each thread's own filter is all threads'.
-        warnings.catch_warnings(action="ignore"),
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        for _ in show_progress(
-            pool.map(answer_fold, places), "cross-validation", len(places), unit="fold"
-        ):
-            pass
-    return y_prob, accuracies
+    with threadpool_limits(1, "blas"):
+        pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
+        fits = pool(delayed(answer)(held) for _, held in masks)
+        bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
+        for (repeat, held), answers in zip(masks, bar):
+            y_prob[repeat, held] = answers
+            accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())
+    return y_prob, np.reshape(accuracies, (repeats, folds))

@@ -8,9 +8,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from lib.data.pixels import open_pixels
-from lib.data.split import read_groups, read_split
+from lib.data.split import read_split
 from lib.models.features import cached_features
-from lib.models.pooling import find_parts, has_backbone
+from lib.models.parts import find_parts, has_backbone
 from lib.storage import whole_file
 
 # Neighbours (1 to 10 tell about as well, see notebooks/README.md), and training pictures at most.
@@ -20,34 +20,25 @@ NEAREST, MOST = 5, 20_000
 def measure_distances(features, known) -> np.ndarray:
     """Return mean distances, float32 (n,), to the 5 nearest training pictures (Sun et al. 2022).
 
-    `features`, float (n, d), are made as long as those `known`, float16 (k, d), whose rows have length
-    1; where some are not finite, the distance is NaN.
+    `features`, float (n, d), are made as long as those `known`, float16 (k, d), whose rows have length 1.
     """
-    finite = np.isfinite(features).all(axis=1)
-    rows = normalize(np.where(finite[:, np.newaxis], features, 0).astype(np.float32))
     search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
-    distances, _ = search.fit(known.astype(np.float32)).kneighbors(rows)
-    return np.where(finite, distances.mean(axis=1), np.nan).astype(np.float32)
+    distances, _ = search.fit(known.astype(np.float32)).kneighbors(normalize(features))
+    return distances.mean(axis=1).astype(np.float32)
 
 
 def keep_features(ws, model, metadata: dict) -> None:
-    """Write models/<name>.npz: features of training pictures, and distances of validation pictures.
-
-    A ValueError where not all of them are finite numbers.
-    """
+    """Write models/<name>.npz: features of training pictures, and distances of validation pictures."""
     parts = dict(list(read_split(ws).groupby("part")))
-    training = parts["train"].sample(min(len(parts["train"]), MOST), random_state=0).file
-    files, features = parts["validation"].file, []
-    for chosen in (training, files):
+    training = parts["train"].sample(min(len(parts["train"]), MOST), random_state=0)
+    held, features = parts["validation"], []
+    for chosen in (training, held):
         images = open_pixels(ws, chosen, metadata["image_size"])
         features.append(cached_features(find_parts(model)[0], images, ws)[:])
-    if not all(np.isfinite(part).all() for part in features):
-        says = "has features that are not finite: train it with PRECISION float32"
-        raise ValueError(f"{metadata['name']} {says}.")
     known = normalize(features[0]).astype(np.float16)
     kept = {"features": known, "distances": measure_distances(features[1], known)}
     with whole_file(ws.file("models", f"{metadata['name']}.npz")) as part:
-        np.savez(part, model=metadata["file_hash"], groups=read_groups(ws, files), **kept)
+        np.savez(part, model=metadata["file_hash"], groups=held.group, **kept)
 
 
 def open_features(model, metadata: dict, path: Path) -> dict[str, np.ndarray]:

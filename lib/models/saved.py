@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import inspect
 import json
 import time
 from pathlib import Path
@@ -14,13 +15,25 @@ from lib.machine import describe_environment, find_versions
 from lib.models.configs import write_model
 from lib.storage import whole_file
 
-# What the JSON of a model must tell, for the model to be compared with others.
-NEEDED = {"name", "notebook", "weights", "class_names", "image_size", "seed", "seconds"}
-NEEDED |= {"hardware", "parameters", "versions", "characteristics"}
-NEEDED |= {"parameters_total", "parameters_trainable"}
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+
+
+def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
+    """Return what a model's JSON tells: its base, as `describe_base` gives it, parameters, and two lines.
+
+    What the model is stands in the first line of the docstring of `build`, what it is for in the rest.
+    """
+    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
+    chosen = {key.lower(): value for key, value in parameters.items() if "SEED" not in key}
+    chosen |= base["parameters"]
+    name = base.get("started_from") or base["parameters"].get("backbone")
+    what = first.rstrip(".") + (f" of {name}" if name else "") + ", augmentation" * is_augmented
+    purpose = " ".join(rest.split()).rstrip(".")
+    if base["weights"] == "untrained":
+        purpose = "a test run: the backbone has untrained weights"
+    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 
 @contextlib.contextmanager
@@ -35,7 +48,7 @@ def save(model, run, ws, name: str, metadata: dict):
     path = ws.file("models", f"{name}.keras")
     with whole_file(path) as part:
         write_model(model, part)
-        yield keras.saving.load_model(part, safe_mode=True)
+        yield keras.saving.load_model(part, compile=False, safe_mode=True)
     # Of the model that this one replaces.
     for stale in (f"predictions/{name}.csv", *(f"models/{name}.{end}" for end in BESIDE)):
         (ws.results / stale).unlink(missing_ok=True)
@@ -89,9 +102,6 @@ def list_models(ws) -> list[dict]:
         if metadata.get("split_hash") != current:
             print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
             continue
-        if lacking := sorted(NEEDED - metadata.keys()):
-            print(f"{path.stem} is left out: {path.name} lacks {', '.join(lacking)}.")
-            continue
         way, chosen = path.stem.split("@")[0], metadata.get("parameters", {}) | {"seed": None}
         if first.setdefault(way, chosen) != chosen:
             print(f"{path.stem} is left out: {way} was trained with other parameters.")
@@ -125,16 +135,15 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
         metadata = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{description} is not valid JSON of a model: {error}")
-    # Earlier versions hashed the file alone.
-    hashes = [hash_file(path, metadata.get("class_names")), hash_file(path)]
-    if metadata.get("file_hash") not in hashes:
+    expected = hash_file(path, metadata.get("class_names"))
+    if metadata.get("file_hash") != expected:
         raise ValueError(
             f'{description}: "file_hash" is {metadata.get("file_hash", "missing")}, and that of {path} '
-            f'with the "class_names" is {hashes[0]}: one of them was changed or replaced. Run '
+            f'with the "class_names" is {expected}: one of them was changed or replaced. Run '
             f"{metadata.get('notebook', 'the notebook that made it')} again, or copy both files again."
         )
     try:
-        return keras.saving.load_model(path, safe_mode=True), metadata
+        return keras.saving.load_model(path, compile=False, safe_mode=True), metadata
     except Exception as error:
         raise ValueError(f"{path} can't be loaded: {error}") from error
 

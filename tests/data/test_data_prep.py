@@ -81,7 +81,7 @@ def test_notebook_01_lists_damaged_doubtful_alike_and_corrected_pictures(
     table = read_split(ws).set_index("file")
     assert table.label["Fungi/wrong.jpg"] == "Aves" and len(table) == 41
     for name in ("doubtful", "near_duplicates", "samples"):
-        assert (ws.results / f"figures/{name}.svg").exists()
+        assert (ws.results / f"figures/{name}.html").exists()
     notebook = nbformat.read(ws.results / "notebooks/01_data_prep.ipynb", as_version=4)
     assert "left out by hand" in str(notebook.cells)
     assert read_all(ws.train) == pictures

@@ -38,7 +38,7 @@ def test_first_runs_and_trained_models_are_answers_of_their_own(gathered):
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
     assert gathered.trained.labels == first.trained.labels == ["cnn", "wide"]
     assert len(gathered.scores) == 4 and list(first.scores) == first.labels
-    assert len(first.pairs) == 3 and set(first.bins) == set(first.labels)
+    assert set(first.bins) == set(first.labels)
     assert first.y_prob.shape == (3, 12, 3) and first.y_prob.dtype == np.float32
     only = gather([("net", "untrained")], np.array([0, 1]), [[[0.6, 0.4], [0.6, 0.4]]], None, "ab")
     assert only.trained.labels == ["net (untrained backbone)"] and only.pairs.empty
@@ -53,7 +53,7 @@ def test_a_way_without_a_first_run_is_shown_by_another():
 def test_answers_belong_to_their_pictures(gathered):
     assert list(gathered.truth[:4]) == ["a", "b", "c", "a"]
     assert list(gathered.y_pred[2, 9:]) != list(Y_TRUE[9:])
-    assert gathered.right[0].all() and gathered.right[2].sum() == 9
+    assert gathered.correct[0].all() and gathered.correct[2].sum() == 9
     assert gathered.confidence[0] == pytest.approx(np.full(12, 0.8))
     assert gathered.first.trained.sum_confusions().trace() == 21
     assert gathered.trained.list_mistakes(9).pictures.sum() == 3
@@ -78,9 +78,21 @@ def test_classes_are_listed_worst_first_with_intervals(gathered):
 def test_ways_of_training_are_compared_over_their_runs(gathered):
     assert list(gathered.runs.way) == ["cnn", "cnn", "wide", "net (untrained backbone)"]
     assert list(gathered.runs.seed) == [42, 43, 42, 42]
-    ways, differences = gathered.ways
-    assert list(ways.runs) == [2, 1, 1] and ways["mean"]["cnn"] == pytest.approx(0.875)
-    assert differences.empty, "one run of a way tells nothing of the way"
+    assert list(gathered.ways.index) == ["cnn", "wide", "net (untrained backbone)"], (
+        "the best first"
+    )
+    assert list(gathered.ways.runs) == [2, 1, 1]
+    assert gathered.ways["mean"]["cnn"] == pytest.approx(0.875)
+    (row,) = gathered.pairs.itertuples()
+    assert (row.model, row.other, row.runs) == ("wide", "net (untrained backbone)", 1)
+
+
+def test_a_linear_model_has_no_seed_and_stands_beside_every_run():
+    rows = [("cnn", SCRATCH), ("cnn@43", SCRATCH), ("net_linear", "imagenet")]
+    found = gather(rows, Y_TRUE, [REST, REST, EXACT])
+    assert found.runs.seed.isna().tolist() == [False, False, True]
+    (row,) = found.pairs.itertuples()
+    assert (row.model, row.other, row.runs) == ("net_linear", "cnn", 2)
 
 
 def test_what_was_calibrated_before_keeps_its_probabilities(gathered):

@@ -1,21 +1,15 @@
+"""What the audit finds of planted errors, copies and outliers, and what it chooses to be labelled."""
+
 import numpy as np
 import pytest
 from planted import draw_features, measure_ranking, plant_labels
 
-from lib.evaluation import audit, neighbours
+from lib.evaluation import audit
 from lib.models import linear
 
 
 def answer(features, y_true, groups):
     return linear.answer_held_out(features, y_true, y_true.max() + 1, groups, seed=0)[0][0]
-
-
-def test_no_answer_comes_from_a_copy_of_the_picture():
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(100, 64)).astype(np.float32)
-    labels, groups = np.tile(rng.integers(0, 4, 100), 2), np.tile(np.arange(100), 2)
-    y_prob = answer(np.tile(features, (2, 1)), labels, groups)
-    assert (y_prob.argmax(axis=1) == labels).mean() < 0.45, "labels drawn at random can't be known"
 
 
 def test_planted_errors_come_first_in_the_ranking():
@@ -51,62 +45,86 @@ def test_doubtful_is_an_improbable_label_beside_a_class_as_probable_as_it_usuall
     assert not audit.rank_labels(y_prob, np.array([0, 1])).is_doubtful[0]
 
 
-@pytest.mark.parametrize(("apart", "num_classes"), [(0.5, 5), (0.3, 10)])
-def test_a_rule_for_suggestions_marks_fewer_right_labels(apart, num_classes):
-    """Most of the planted labels stay marked, of the right ones a third fewer than by the label alone."""
-    marked = np.zeros((2, 2))
-    for seed in range(4):
-        features, truth = draw_features(600, num_classes, seed, apart)
-        labels, planted = plant_labels(truth, 0.05, seed)
-        is_planted = np.isin(np.arange(600), planted)
-        y_prob = answer(features, labels, np.arange(600))
-        table = audit.rank_labels(y_prob, labels)
-        improbable = (table.self_confidence < audit.DOUBTFUL) & (table.suggested != labels)
-        for row, is_marked in enumerate((table.is_doubtful, improbable)):
-            marked[row] += is_marked[is_planted].sum(), is_marked[~is_planted].sum()
-    assert marked[0, 0] >= 0.7 * marked[1, 0] and marked[0, 1] <= 0.7 * marked[1, 1]
+@pytest.fixture
+def drawn():
+    """Features of 200 pictures in 4 classes, then near copies of the first 20; thumbnails."""
+    rng = np.random.default_rng(0)
+    y_true = np.arange(200) % 4
+    features = rng.gamma(1, 1, (200, 64)) + 2 * rng.gamma(1, 1, (4, 64))[y_true]
+    copies = features[:20] * rng.uniform(0.85, 1.15, (20, 64))
+    thumbnails = rng.integers(0, 256, (200, 1, 1, 3)) * np.linspace(0.5, 1, 256).reshape(16, 16, 1)
+    thumbnails = np.r_[thumbnails, thumbnails[:20, :, ::-1]].astype(np.uint8)
+    features = np.r_[features, copies].astype(np.float32)
+    return audit.scale_features(features), np.r_[y_true, y_true[:20]], thumbnails
 
 
-def draw_pool(seed):
-    """Draw features of 200 labelled pictures, then of 600 others: 360 of the classes, 120 junk, 120 copies."""
-    features, y_true = draw_features(560, 5, seed, apart=1)
-    rng = np.random.default_rng(seed)
-    junk = rng.normal(0, 1, (120, 64))
-    copies = features[200:320] + rng.normal(0, 0.2, (120, 64))
-    pool = np.concatenate([features[200:], junk, copies]).astype(np.float32)
-    return features[:200], y_true[:200], pool
+def test_all_copies_are_found_and_no_others(drawn):
+    rows, _, thumbnails = drawn
+    pairs = audit.find_copies(rows, np.arange(220), thumbnails)
+    assert {*zip(pairs.a, pairs.b)} == {(k, 200 + k) for k in range(20)}
+    assert pairs.closeness.is_monotonic_increasing
 
 
-def choose(labelled, y_true, pool, count):
-    rows, known = neighbours.scale_features(pool), neighbours.scale_features(labelled)
-    around = neighbours.find_neighbours(known, y_true, y_true, np.arange(len(known)))
-    groups = np.arange(len(known))
-    y_prob = linear.fit(labelled, y_true, y_true.max() + 1, groups, 0).answer(pool)
-    return audit.choose_next(rows, y_prob, known, around.distances[:, -1], count), y_prob
+def test_many_copies_of_one_picture_are_found(drawn):
+    rows, _, thumbnails = drawn
+    copies = rows[:1] * np.random.default_rng(2).uniform(0.93, 1.07, (7, 64))
+    rows = np.r_[rows[:200], copies / np.linalg.norm(copies, axis=1, keepdims=True)]
+    thumbnails = np.r_[thumbnails[:200], thumbnails[:1].repeat(7, axis=0)]
+    pairs = audit.find_copies(rows.astype(np.float32), np.arange(207), thumbnails)
+    assert {*pairs.a, *pairs.b} == {0, *range(200, 207)}
 
 
-def test_next_to_label_are_unsure_and_neither_junk_nor_copies():
-    origin = np.r_[np.arange(480), np.arange(120)]
-    is_junk = (np.arange(600) >= 360) & (np.arange(600) < 480)
-    for seed in range(4):
-        chosen, y_prob = choose(*draw_pool(seed), 60)
-        second, first = np.sort(y_prob, axis=1)[:, -2:].T
-        margin = first - second
-        assert (np.diff(margin[chosen]) >= 0).all(), "the smallest margin comes first"
-        assert is_junk[chosen].mean() <= 0.05 and is_junk[margin.argsort()[:60]].mean() >= 0.9
-        useful = np.flatnonzero(~is_junk)
-        by_margin = useful[margin[useful].argsort()[:60]]
-        assert len(set(origin[chosen])) == 60, "a copy is no news"
-        assert len(set(origin[by_margin])) < 55
+def test_close_features_of_other_brightness_are_no_copies(drawn):
+    rows, _, thumbnails = drawn
+    thumbnails[200:] //= 3
+    bright = thumbnails[:20].max(axis=(1, 2, 3)) > 100
+    pairs = audit.find_copies(rows, np.arange(220), thumbnails)
+    assert not bright[pairs.a[pairs.b == pairs.a + 200]].any() and bright.sum() > 10
 
 
-def test_fewer_are_chosen_where_there_are_no_more():
-    labelled, y_true, pool = draw_pool(0)
-    chosen, _ = choose(labelled, y_true, pool, 1000)
-    assert len(set(chosen)) == len(chosen) < 600
-    assert len(choose(labelled, y_true, np.tile(pool[:1], (9, 1)), 5)[0]) == 1
-    nothing = audit.choose_next(pool[:0], np.empty((0, 5)), labelled, np.ones(200), 5)
-    assert nothing.shape == (0,)
-    # Of three labelled pictures none has a fifth neighbour.
-    few, _ = choose(labelled[:3], np.array([0, 1, 1]), pool[:20], 5)
-    assert len(few) <= 5
+def test_pictures_known_to_belong_together_are_no_news(drawn):
+    rows, _, thumbnails = drawn
+    groups = np.r_[np.arange(200), np.arange(20)]
+    nearest, _ = audit.find_nearest(rows, groups, np.arange(220), np.arange(220))
+    assert not (groups[nearest] == groups[:, np.newaxis]).any()
+    assert not (audit.find_copies(rows, groups, thumbnails).b >= 200).any()
+
+
+def test_a_picture_with_few_others_beside_its_group_is_no_copy_of_all():
+    rng, groups = np.random.default_rng(0), np.r_[np.zeros(8, int), 1:5]
+    rows, thumbnails = rng.gamma(1, 1, (12, 64)), np.full((12, 16, 16, 3), 99, np.uint8)
+    assert audit.find_copies(audit.scale_features(rows), groups, thumbnails).empty
+
+
+def test_the_similar_picture_is_the_nearest_of_the_class_that_is_suggested(drawn):
+    rows, y_true, _ = drawn
+    suggested, groups = (y_true + 1) % 4, np.arange(220)
+    similar, _ = audit.compare_with_classes(rows, y_true, suggested, groups)
+    apart = np.linalg.norm(rows[:, np.newaxis] - rows, axis=2)
+    apart[y_true != suggested[:, np.newaxis]] = np.inf
+    assert np.array_equal(similar, apart.argmin(axis=1))
+
+
+def test_what_is_unlike_its_class_is_an_outlier():
+    rng = np.random.default_rng(1)
+    y_true = np.arange(100) % 2
+    features = rng.gamma(4, 1, (100, 32)) + 6 * rng.gamma(1, 1, (2, 32))[y_true]
+    features[7] = rng.gamma(0.2, 20, 32)
+    task = audit.scale_features(features), y_true, y_true, np.arange(100)
+    found = audit.find_outliers(audit.compare_with_classes(*task)[1], y_true)
+    assert found[7] and found.sum() <= 8
+
+
+def test_few_pictures_and_lonely_classes_are_no_error():
+    rows, y_true = np.eye(3, dtype=np.float32), np.array([0, 0, 1])
+    similar, spread = audit.compare_with_classes(rows, y_true, y_true, np.arange(3))
+    assert [*similar] == [1, 0, -1] and np.isnan(spread[2])
+    assert not audit.find_outliers(spread, y_true).any()
+    assert audit.find_copies(rows, np.arange(3), np.zeros((3, 16, 16, 3), np.uint8)).empty
+
+
+def test_next_to_label_are_the_unsurest_one_of_a_group():
+    y_prob = np.array([[0.9, 0.1], [0.45, 0.55], [0.6, 0.4], [0.55, 0.45], [0.2, 0.8]])
+    assert [*audit.choose_next(y_prob, np.arange(5), 3)] == [1, 3, 2]
+    assert [*audit.choose_next(y_prob, np.array([0, 1, 2, 1, 2]), 9)] == [1, 2, 0]
+    assert audit.choose_next(y_prob[:0], np.arange(0), 5).shape == (0,)

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
-from lib.evaluation import card, claims, metrics
-from lib.models.temperature import apply_temperature
+from lib.evaluation import card, metrics, verdict
+from lib.models.linear import apply_temperature
 
 CLASSES = [
     "<img src=x>",
@@ -52,6 +52,7 @@ def write(ws):
         split = pd.DataFrame({"file": files, "label": labels, "part": parts})
         ws.save_table(split, "split.csv")
         score = metrics.evaluate(y_true, y_prob, classes, np.arange(len(y_true)))
+        score["compared"] = 3
         ws.save_json({NAME: score}, "metrics.json")
         matrix = metrics.count_confusions(y_true, y_prob.argmax(axis=1), len(classes))
         mistakes = metrics.list_confusions(matrix, classes, 5)
@@ -102,8 +103,9 @@ def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
         low, high = score["per_class_interval"][name]
         recall = f"{score['per_class'][name]:.4f} ({low:.3f} to {high:.3f})"
         assert cells[row : row + 4] == [str(place), name, str(COUNTS[place]), recall]
-    assert f"{score['macro_f1']:.4f}" in cells, "without an interval it just stands there"
-    said = claims.describe_calibration(score)[1:].replace("\N{NO-BREAK SPACE}", " ")
+    for name in ("macro_f1", "average_per_class"):
+        assert f"{score[name]:.4f}" in cells, "without an interval it just stands there"
+    said = verdict.describe_calibration(score)[1:].replace("\N{NO-BREAK SPACE}", " ")
     assert said in html.unescape(text)
     assert f"{score['temperature']:.3g}" in text and f"{score['ece_after']:.3f}" in text
 
@@ -182,6 +184,7 @@ def test_card_tells_no_folder_of_this_machine(write, ws):
 
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
     _, text, _ = write(calibrated_on="held-out answers of the training part")
+    assert "It was fitted to 120 pictures" in text and "seed" not in text.split("## Recall")[0]
     assert "The probabilities were calibrated on held-out answers of the training part." in text
     assert "temperature of" not in text
 

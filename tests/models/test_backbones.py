@@ -3,15 +3,18 @@
 import importlib.util
 import inspect
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 from keras.src.applications import imagenet_utils
 
+from lib import workspace
 from lib.machine import find_versions
-from lib.models import backbones, origins, pooling, saved
+from lib.models import backbones, configs, networks, parts
 from lib.parameters import check_parameters
+from lib.storage import whole_file
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
@@ -48,7 +51,7 @@ def test_own_size_of_every_application_is_that_of_keras(monkeypatch):
         if inspect.isfunction(build) and not name.startswith("MobileNetV3"):
             with pytest.raises(Told) as told:
                 build(weights=None)
-            assert backbones.OWN_SIZES.get(name, 224) == told.value.args[0], name
+            assert networks.OWN_SIZES.get(name, 224) == told.value.args[0], name
 
 
 @pytest.fixture
@@ -74,10 +77,10 @@ def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, w
     path = network_file(kind)
     backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
     assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
-    told = origins.describe_base(ws, backbone)
+    told = backbones.describe_base(ws, backbone)
     assert told["parameters"] == {"backbone": "small_net", "weights": "small net.keras"}
     assert not backbone.model.trainable_weights
-    extractor = pooling.build_extractor(backbone)
+    extractor = parts.build_extractor(backbone)
     expected = keras.saving.load_model(path).predict(PIXELS, verbose=0)
     expected = expected.mean(axis=tuple(range(1, expected.ndim - 1)))
     assert np.allclose(extractor.predict(PIXELS, verbose=0), expected, rtol=1e-4, atol=1e-3)
@@ -93,17 +96,6 @@ def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, w
         backbones.load_backbone(str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws)
 
 
-def test_network_that_a_file_wraps_takes_other_sizes_too(tmp_path, ws):
-    network = keras.applications.MobileNet((32, 32, 3), 0.25, include_top=False, weights=None)
-    pixels = keras.Input((32, 32, 3))
-    outputs = network(keras.layers.Rescaling(1 / 127.5, -1)(pixels))
-    keras.Model(pixels, outputs).save(tmp_path / "wrapped.keras")
-    larger = backbones.load_backbone(f"{tmp_path}/wrapped.keras@64", None, None, {}, ws)
-    assert larger.model.output_shape == (None, 2, 2, 256)
-    same = backbones.load_backbone(f"{tmp_path}/wrapped.keras@32", None, None, {}, ws)
-    assert all(map(np.array_equal, larger.model.get_weights(), same.model.get_weights()))
-
-
 def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
     entry = f"{network_file()}@48"
     assert backbones.load_backbone(entry, None, 40, {}, ws).image_size == 48
@@ -113,34 +105,16 @@ def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
     check_parameters({"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]})
 
 
-@pytest.mark.parametrize("ending", ["dense", "activation", "softmax layer", "sigmoid", "head"])
-@pytest.mark.parametrize("within", [False, True])
-def test_classifier_is_no_network_whatever_lies_beside_it(ending, within, tmp_path, ws):
-    """It may have learned these very pictures."""
-    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
-    last = {
-        "dense": [keras.layers.Dense(3, "softmax"), keras.layers.Flatten()],
-        "activation": [keras.layers.Dense(3), keras.layers.Activation("softmax")],
-        "softmax layer": [keras.layers.Dense(3), keras.layers.Softmax()],
-        "sigmoid": [keras.layers.Dense(3, "sigmoid")],
-        "head": [keras.layers.Dense(3, name="head"), keras.layers.Dense(3)],
-    }[ending]
-    if within and ending != "head":
-        last = [keras.Sequential([keras.Input((4,)), keras.Sequential(last)])]
-    path = tmp_path / "mine.keras"
-    keras.Sequential([keras.Input((8, 8, 3)), *layers, *last]).save(path)
-    with pytest.raises(ValueError, match=r"mine.keras is a classifier.*layers\[-2\]"):
-        backbones.load_backbone(str(path), None, None, {}, ws)
-
-
-def test_gate_within_a_network_makes_no_classifier(tmp_path, ws):
-    pixels = keras.Input((8, 8, 3))
-    maps = keras.layers.Conv2D(4, 3)(pixels)
-    gate = keras.layers.Dense(4, "sigmoid")(
-        keras.layers.GlobalAveragePooling2D(keepdims=True)(maps)
-    )
-    keras.Model(pixels, keras.layers.Multiply()([maps, gate])).save(tmp_path / "gated.keras")
-    backbones.load_backbone(str(tmp_path / "gated.keras"), None, None, {}, ws)
+def test_classifier_is_no_network(network_file, prepared):
+    """It may have learned these very pictures: what lies beside it tells."""
+    path = network_file("vector", name="mine.keras")
+    backbones.load_backbone(str(path), None, None, {}, prepared)
+    path.with_suffix(".json").write_text('{"class_names": ["a", "b"]}')
+    of_results = prepared.file("models", "other.keras")
+    of_results.write_bytes(path.read_bytes())
+    for classifier in (path, of_results):
+        with pytest.raises(ValueError, match=f"{classifier} is a classifier of these notebooks"):
+            backbones.load_backbone(str(classifier), None, None, {}, prepared)
 
 
 def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
@@ -166,19 +140,19 @@ def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
 )
 def test_class_token_is_taken_where_there_is_one(count, first):
     tokens = keras.Input((count, 5))
-    model = keras.Model(tokens, pooling.pool(tokens))
+    model = keras.Model(tokens, parts.pool(tokens))
     values = np.random.default_rng(0).normal(size=(2, count or 7, 5)).astype(np.float32)
     expected = values[:, 0] if first else values.mean(axis=1)
     assert np.allclose(model.predict(values, verbose=0), expected, atol=1e-6)
 
 
 def test_saved_transfer_model_falls_into_extractor_and_head(network_file, ws):
-    extractor = pooling.build_extractor(
+    extractor = parts.build_extractor(
         backbones.load_backbone(str(network_file()), None, None, {}, ws)
     )
     head = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     model = keras.Model(extractor.input, head(extractor.output))
-    first, second = pooling.find_parts(model)
+    first, second = parts.find_parts(model)
     features = first.predict(PIXELS, verbose=0)
     assert np.allclose(features, extractor.predict(PIXELS, verbose=0))
     assert np.allclose(
@@ -186,7 +160,7 @@ def test_saved_transfer_model_falls_into_extractor_and_head(network_file, ws):
     )
     plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match="no backbone"):
-        pooling.find_parts(plain)
+        parts.find_parts(plain)
 
 
 def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
@@ -208,30 +182,147 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
         ("ConvNeXtBase", "imagenet", "MIT", "may have seen such pictures"),
         ("hub:dinov2_base", "dinov2_base", "Apache-2.0", "may have seen such pictures"),
         ("hub:dinov3_vit_small_lvd1689m@256", "x", "DINOv3 License", "may have seen such pictures"),
-        ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", ""),
+        ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", backbones.UNKNOWN),
+        ("hub:folder/dinov2_base", "dinov2_base", "", backbones.UNKNOWN),
+        ("hub:dinov3_vit_large_sat493m", "x", "DINOv3 License", ""),
         ("EfficientNetV2S@300", "imagenet", "Apache-2.0", ""),
         ("hub:siglip2_base_patch16_224", "siglip2", "Apache-2.0", ""),
         ("hub:vit_base_patch16_224_imagenet", "x", "Apache-2.0", "may have seen such pictures"),
-        ("nets/inat_resnet.keras", "inat_resnet.keras", "", "may have seen such pictures"),
-        ("MobileNet", "mine.h5", "", ""),
+        ("MobileNet", "mine.h5", "", backbones.UNKNOWN),
         ("MobileNet", "untrained", "", ""),
     ],
 )
 def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
-    origin = origins.describe_origin(entry, weights)
+    origin = backbones.describe_origin(entry, weights)
     assert (origin["licence"], origin["note"]) == (licence, note)
     assert bool(origin["source"]) == bool(licence)
-
-
-def test_table_of_origins_is_found_from_any_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert importlib.reload(origins).describe_origin("VGG16", "imagenet")["licence"] == "CC BY 4.0"
 
 
 def test_every_application_has_an_origin():
     for name, build in vars(keras.applications).items():
         if inspect.isfunction(build):
-            assert origins.describe_origin(name, "imagenet")["licence"], name
+            assert backbones.describe_origin(name, "imagenet")["licence"], name
+
+
+SMALL = {"alpha": 0.25}
+
+
+@pytest.fixture
+def demo_ws(tmp_path):
+    return replace(workspace.open("demo"), results=tmp_path, scratch=tmp_path)
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    """Make every download of weights fail, as it does without a network."""
+
+    def fail(*arguments, **options):
+        raise Exception("URL fetch failure: no route to host")
+
+    module = inspect.getmodule(keras.applications.MobileNet)
+    monkeypatch.setattr(module.file_utils, "get_file", fail)
+
+
+def test_backbone_without_weights_is_frozen_and_labelled_untrained(ws):
+    backbone = backbones.load_backbone("MobileNet", None, 32, SMALL, ws)
+    assert backbone.weights == "untrained"
+    assert backbone.model.output_shape == (None, 1, 1, 256)
+    assert not backbone.model.trainable_weights and backbone.model.weights
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
+    trained = keras.applications.MobileNet(
+        include_top=False, weights=None, input_shape=(32, 32, 3), **SMALL
+    )
+    path = tmp_path / "mine.weights.h5"
+    trained.save_weights(path)
+    backbone = backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
+    assert backbone.weights == "mine.weights.h5"
+    for kept, loaded in zip(trained.get_weights(), backbone.model.get_weights(), strict=True):
+        assert np.array_equal(kept, loaded)
+    with pytest.raises(
+        ValueError, match="mine.weights.h5 does not fit.*no-top weights of mobilenet"
+    ):
+        backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.5}, ws)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "options", "error", "words"),
+    [
+        ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
+        ("MobileNet", None, {"alfa": 1}, ValueError, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
+        (
+            "MobileNet",
+            None,
+            {"include_top": True},
+            ValueError,
+            ["BACKBONE_OPTIONS", "'include_top'", "MobileNet"],
+        ),
+        ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
+    ],
+)
+def test_wrong_parameter_is_an_error_that_names_it(ws, name, weights, options, error, words):
+    with pytest.raises(error) as caught:
+        backbones.load_backbone(name, weights, 32, options, ws)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_file_without_weights_is_an_error_that_names_it(ws, tmp_path):
+    path = tmp_path / "page.h5"
+    path.write_text("<html>404 Not Found</html>")
+    with pytest.raises(ValueError, match="page.h5 does not fit"):
+        backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
+
+
+@pytest.mark.parametrize("weights", [None, "imagenet"])
+def test_too_small_a_picture_is_not_blamed_on_weights_or_network(ws, demo_ws, weights):
+    for workspace_ in (ws, demo_ws):
+        with pytest.raises(ValueError, match="32") as caught:
+            backbones.load_backbone("ResNet50", weights, 16, {}, workspace_)
+        assert "IMAGE_SIZE" in str(caught.value) and "WEIGHTS" not in str(caught.value)
+
+
+def test_weights_that_cannot_be_downloaded_are_done_without_on_the_demo_only(
+    ws, demo_ws, no_download
+):
+    with pytest.raises(ConnectionError, match="MobileNet.*no route to host.*WEIGHTS"):
+        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
+    assert (
+        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws).weights == "untrained"
+    )
+
+
+def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_ws, no_download):
+    for workspace_ in (ws, demo_ws):
+        with pytest.raises(ValueError, match="MobileNet has no ImageNet weights.*alpha"):
+            backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_)
+
+
+def test_nothing_that_others_downloaded_is_removed(ws, no_download, tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
+    (tmp_path / "other_project_top.h5").write_bytes(b"half of a file")
+    with pytest.raises(ConnectionError, match="delete what a killed download.*WEIGHTS"):
+        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
+    assert (tmp_path / "other_project_top.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "ResNet50V2", "EfficientNetB0", "DenseNet121"])
+def test_application_takes_pixels_and_preprocesses_them_as_keras_does(name, ws):
+    keras.utils.set_random_seed(0)
+    model = backbones.load_backbone(name, None, 32, {}, ws).model
+    build, preprocess = networks.find_application(name)
+    expected = build(weights=None, include_top=False, input_shape=(32, 32, 3))
+    expected.set_weights(model.get_weights())
+    answers = expected.predict(preprocess(PIXELS.astype(np.float32)), verbose=0)
+    assert np.allclose(model.predict(PIXELS, verbose=0), answers, rtol=1e-3, atol=1e-3)
+
+
+def test_every_model_of_keras_applications_is_found():
+    names = [name for name, f in vars(keras.applications).items() if inspect.isfunction(f)]
+    assert len(names) > 30
+    for name in names:
+        assert networks.find_application(name)[0] is getattr(keras.applications, name)
 
 
 hub = pytest.mark.skipif(
@@ -285,7 +376,7 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     entry = f"hub:{folder}"
     backbone = backbones.load_backbone(entry, "imagenet", None, {}, ws)
     assert backbone.image_size == 28
-    extractor = pooling.build_extractor(backbone)
+    extractor = parts.build_extractor(backbone)
     pixels = PIXELS[:, :28, :28]
     inputs = pixels / np.float32(127.5) - 1
     if kind == "dinov2":
@@ -296,8 +387,8 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     assert np.allclose(extractor.predict(pixels, verbose=0), expected, atol=1e-4)
     head = keras.Sequential([keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head")
     model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
-    with saved.whole_file(tmp_path / "tiny.keras") as part:
-        saved.write_model(model, part)
+    with whole_file(tmp_path / "tiny.keras") as part:
+        configs.write_model(model, part)
     again = keras.saving.load_model(tmp_path / "tiny.keras", safe_mode=True)
     answers = model.predict(pixels, verbose=0)
     assert np.allclose(again.predict(pixels, verbose=0), answers, atol=1e-5)

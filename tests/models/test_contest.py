@@ -1,13 +1,11 @@
 """A contest of networks: who takes part, who doesn't and why, and what is built of the winner."""
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
 
 from lib.data import split
-from lib.models import backbones, contest, linear, pooling
+from lib.models import backbones, contest, linear, parts
 from lib.models.features import cached_features, compute_batch
 
 
@@ -26,7 +24,7 @@ def networks(tmp_path):
 
 def list_training(ws):
     table = split.read_split(ws)
-    return table.file[table.part == "train"]
+    return table[table.part == "train"]
 
 
 def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepared, networks):
@@ -52,7 +50,7 @@ def test_features_are_shared_with_whoever_builds_the_same_network(prepared, netw
     monkeypatch.setattr("lib.models.features.compute_batch", None)  # a call would fail
     backbone = backbones.load_backbone(networks[2], None, None, {}, prepared)
     pixels = contest.open_pixels(prepared, files, 8)
-    extractor = pooling.build_extractor(backbone)
+    extractor = parts.build_extractor(backbone)
     again = cached_features(extractor, pixels, prepared)
     assert again.store.name == features["small"].store.name
 
@@ -105,18 +103,6 @@ def test_all_networks_compute_in_the_precision_that_was_chosen(prepared, network
         keras.config.set_dtype_policy("float32")
 
 
-def test_what_ends_in_classes_does_not_take_part_whether_its_json_is_there_or_not(
-    prepared, networks
-):
-    taught = keras.saving.load_model(networks[2])
-    pooled = keras.layers.GlobalAveragePooling2D()(taught.outputs[0])
-    answers = keras.layers.Dense(2, activation="softmax")(pooled)
-    keras.Model(taught.inputs, answers).save(networks[2])
-    files = list_training(prepared)
-    facts, features = contest.gather_features(networks[2:], None, None, files, prepared, seed=0)
-    assert list(features) == ["large"] and "is a classifier" in facts[0]["reason"]
-
-
 @pytest.mark.parametrize(
     ("kernel", "reason"), [(1e38, "no finite numbers"), (0, "the same for all")]
 )
@@ -143,10 +129,9 @@ def test_model_of_the_winner_answers_pictures_as_the_classifier_answers_their_fe
     files = list_training(prepared)
     facts, features = contest.gather_features(networks[3:], None, None, files, prepared, seed=0)
     y_true = np.arange(len(files)) % 3
-    classifier = linear.fit(features["large"], y_true, 3, np.arange(len(files)), seed=0)
-    classifier = replace(classifier, temperature=1.7)
+    classifier, _ = linear.fit(features["large"], y_true, 3, np.arange(len(files)), seed=0)
     model = contest.build_model(facts[0], classifier, seed=0)
-    assert model.name == "large_linear" and pooling.has_backbone(model)
+    assert model.name == "large_linear" and parts.has_backbone(model)
     pictures = contest.open_pixels(prepared, files, 8)
     answers = model.predict(pictures[:], verbose=0)
-    assert np.allclose(answers, classifier.answer(features["large"]), atol=1e-5)
+    assert np.allclose(answers, classifier.predict_proba(features["large"]), atol=1e-5)

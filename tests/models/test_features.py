@@ -51,15 +51,9 @@ def list_shards(ws):
     return sorted(ws.scratch.glob(f"*/features_*/{SHARDS}"))
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
-def test_damaged_features_alone_are_computed_again(extractor, images, ws, monkeypatch, damage):
+def test_lost_features_alone_are_computed_again(extractor, images, ws, monkeypatch):
     whole = cached_features(extractor, images, ws)[:]
-    shard = max(list_shards(ws), key=lambda path: path.stat().st_size)
-    content = shard.read_bytes()
-    if damage == "flip":
-        shard.write_bytes(content[:-500] + bytes(500))
-    else:
-        shard.write_bytes(content[:-500]) if damage == "cut" else shard.unlink()
+    max(list_shards(ws), key=lambda path: path.stat().st_size).unlink()
     seen = count_predictions(extractor, monkeypatch)
     again = cached_features(extractor, images, ws)
     assert len(seen) == 64 and np.allclose(again[:], whole, rtol=1e-5, atol=1e-3)
@@ -118,17 +112,9 @@ def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypat
     assert len(cached_features(extractor, images, ws)) == 70
 
 
-@pytest.mark.parametrize(
-    ("policy", "remedy"), [("float32", "may be damaged"), ("mixed_float16", "PRECISION float32")]
-)
-def test_features_that_are_no_numbers_are_an_error_with_a_remedy_that_can_help(
-    policy, remedy, images, ws
-):
+def test_features_that_are_no_numbers_are_an_error_with_a_remedy(images, ws):
     conv = keras.layers.Conv2D(5, 3, kernel_initializer=keras.initializers.Constant(1e38))
-    keras.config.set_dtype_policy(policy)
-    flat = keras.layers.Flatten()
-    keras.config.set_dtype_policy("float32")
-    broken = keras.Sequential([keras.Input((8, 8, 3)), conv, flat])
-    with pytest.raises(ValueError, match=f"no finite numbers: .*{remedy}"):
+    broken = keras.Sequential([keras.Input((8, 8, 3)), conv, keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="no finite numbers: .*PRECISION float32"):
         cached_features(broken, images, ws)
     assert not list_shards(ws)

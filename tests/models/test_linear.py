@@ -1,10 +1,14 @@
-"""A linear classifier: as good as a tuned one, and honest about what it has not seen."""
+"""A linear classifier, of classes and of labels: as good as a tuned one, honest about the unseen."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
+from test_notebooks import list_code
 
 from lib.data.split import deal_folds
 from lib.models import contest, linear
@@ -49,9 +53,7 @@ def test_answers_to_labels_without_meaning_are_no_better_than_guessing():
     assert -np.log(of_truth).mean() < np.log(4) + 0.05
 
 
-@pytest.mark.parametrize("enough", [10_000, 700])
-def test_held_out_answers_can_be_taken_at_their_word(enough, monkeypatch):
-    monkeypatch.setattr(linear, "ENOUGH", enough)
+def test_held_out_answers_can_be_taken_at_their_word():
     features, y_true = draw_features(1500, 40)
     y_prob = answer(features, y_true)
     right = y_prob[0].argmax(axis=1) == y_true
@@ -78,21 +80,23 @@ def test_few_mistakes_are_no_reason_to_be_sure():
     features, y_true = draw_features(48, 30, num_classes=3, spread=0.5)
     y_prob = answer(features, y_true, 3)
     assert (y_prob[0].argmax(axis=1) == y_true).mean() > 0.9
-    assert linear.fit(features, y_true, 3, np.arange(48), 0).temperature == 1
+    assert linear.fit(features, y_true, 3, np.arange(48), 0)[0].temperature == 1
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
 def test_features_that_vary_by_rounding_alone_count_neither_here_nor_in_the_saved_head(num_classes):
     features, y_true = draw_features(600, 20, num_classes, spread=1)
-    alone = linear.fit(features, y_true, num_classes, np.arange(600), 0)
+    alone, _ = linear.fit(features, y_true, num_classes, np.arange(600), 0)
     flat = np.full((600, 3), 7, np.float32)
     flat[:, 1] += np.random.default_rng(0).integers(0, 2, 600) * np.spacing(np.float32(7))
     flat[:, 2] = 0
     wider = np.hstack([features, flat])
-    with_flat = linear.fit(wider, y_true, num_classes, np.arange(600), 0)
-    assert (with_flat.units[-3:] == 0).all() and (with_flat.units[:-3] > 0).all()
-    expected = with_flat.answer(wider)
-    right = [(one.argmax(axis=1) == y_true).mean() for one in (expected, alone.answer(features))]
+    with_flat, _ = linear.fit(wider, y_true, num_classes, np.arange(600), 0)
+    assert not with_flat.weights[-3:].any() and with_flat.weights[:-3].any(axis=1).all()
+    expected = with_flat.predict_proba(wider)
+    right = [
+        (one.argmax(axis=1) == y_true).mean() for one in (expected, alone.predict_proba(features))
+    ]
     assert right[0] > 0.6 and right[0] == pytest.approx(right[1], abs=0.02)
     # Elsewhere they may be rounded otherwise.
     flat[:, 1] = np.float32(7) - np.spacing(np.float32(7))
@@ -108,6 +112,79 @@ def test_a_class_of_few_pictures_or_of_one_group_is_answered_too(groups):
     y_prob, accuracies = linear.answer_held_out(features, y_true, 3, groups, seed=0)
     assert accuracies.shape == (1, 5) and accuracies.min() >= 0
     assert y_prob.shape == (1, 60, 3) and np.allclose(y_prob.sum(axis=2), 1, atol=1e-5)
-    # Where only one class is left to learn from, it is the answer.
-    only = np.flatnonzero(y_true == 1)
-    assert (linear.fit(features, y_true, 3, groups, 0, only).answer(features)[:, 1] > 0.99).all()
+
+
+@pytest.mark.parametrize("fit", [linear.fit, linear.answer_held_out])
+def test_one_of_two_classes_in_one_group_is_an_error_that_says_so(fit):
+    features, y_true = draw_features(60, 10, num_classes=2)
+    groups = np.where(y_true == 1, 99, np.arange(60))
+    with pytest.raises(ValueError, match="One of two classes is a single group of pictures"):
+        fit(features, y_true, 2, groups, 0)
+
+
+def test_balanced_weights_find_more_of_a_rare_class():
+    features, y_true = draw_features(2000, 20, num_classes=2, spread=4)
+    few = np.flatnonzero((y_true == 0) | (np.arange(2000) % 12 == 0))
+    task = features[few], y_true[few], 2, np.arange(len(few)), 0
+    recalls = []
+    for class_weights in ("none", "balanced"):
+        y_prob, _ = linear.answer_held_out(*task, class_weights=class_weights)
+        recalls.append((y_prob[0].argmax(axis=1) == 1)[y_true[few] == 1].mean())
+    assert recalls[1] > recalls[0] + 0.2
+
+
+def draw_task(n, labels=6, seed=0):
+    """Draw correlated features of various scales, and labels from 0.04 to 0.4 that hang on them."""
+    rng = np.random.default_rng(seed)
+    features = (rng.normal(size=(n, 24)) @ rng.normal(size=(24, 48))) * rng.uniform(0.1, 9, 48) + 3
+    logits = StandardScaler().fit_transform(features) @ rng.normal(size=(48, labels)) / 3
+    logits += rng.logistic(size=logits.shape)
+    limits = np.quantile(logits, 1 - np.linspace(0.04, 0.4, labels), axis=0)
+    return features.astype(np.float32), logits > np.diag(limits)
+
+
+@pytest.fixture(scope="module")
+def task():
+    features, y_true = draw_task(1200)
+    learned = slice(0, 600)
+    fitted = linear.fit_labels(features[learned], y_true[learned], np.arange(600), seed=0)
+    return features, y_true, *fitted
+
+
+def test_answers_rank_as_well_as_those_of_one_against_the_rest(task):
+    features, y_true, classifier, _ = task
+    scaler = StandardScaler().fit(features[:600])
+    rows, others = map(scaler.transform, (features[:600], features[600:]))
+    rest = OneVsRestClassifier(LogisticRegression(C=1 / 48, max_iter=2000)).fit(rows, y_true[:600])
+    score = metrics.average_precision_score
+    own, theirs = classifier.predict_proba(features[600:]), rest.predict_proba(others)
+    assert score(y_true[600:], own) > score(y_true[600:], theirs) - 0.01
+
+
+def test_held_out_answers_are_not_flattered_and_C_suits_each_label(task):
+    features, y_true, classifier, held_out = task
+    score = metrics.average_precision_score
+    new = score(y_true[600:], classifier.predict_proba(features[600:]))
+    learned = score(y_true[:600], classifier.predict_proba(features[:600]))
+    held = score(y_true[:600], held_out)
+    assert held < learned and abs(held - new) < 0.08
+    assert {round(C * 48, 6) for C in classifier.C} <= set(linear.STRENGTHS)
+
+
+def test_thresholds_lose_little_against_the_best_on_other_pictures(task):
+    features, y_true = draw_task(9000)
+    classifier, held_out = linear.fit_labels(features[:3000], y_true[:3000], np.arange(3000), 0)
+    (source,) = (c.source for c in list_code("11_multi_label") if "recall_curve" in c.source)
+
+    def choose(truth, scores):
+        space = {"learned": truth, "held_out": scores, "y_prob": scores}
+        names = [*map(str, range(truth.shape[1]))]
+        space |= {"y_true": pd.DataFrame(truth, columns=names), "np": np, "pd": pd}
+        exec(source, space | {"metrics": metrics}, space)
+        return space["thresholds"]
+
+    truth, y_prob = y_true[3000:], classifier.predict_proba(features[3000:])
+    ours, best = choose(y_true[:3000], held_out), choose(truth, y_prob)
+    f1 = [metrics.f1_score(truth, y_prob >= limits, average="macro") for limits in (ours, best)]
+    assert f1[1] - 0.02 < f1[0] <= f1[1]
+    assert metrics.f1_score(truth, y_prob >= 0.5, average="macro") < f1[0]

@@ -1,4 +1,4 @@
-"""Vision transformers of keras-hub, tiny and of random weights, through 05 to 09 and `lib.predict`."""
+"""Vision transformers of keras-hub, tiny and of random weights, through 05 to 10 and `lib.predict`."""
 
 import importlib.util
 import json
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 # Three blocks: layers of the network, or all within one layer of it.
 BLOCKS = {"siglip": "encoder_block_{}", "dinov3": "encoder/layers_{}"}
+BLOCKS["dinov2"] = BLOCKS["dinov3"]
 
 
 def save_preset(kind, folder):
@@ -27,7 +28,10 @@ def save_preset(kind, folder):
     sizes = dict(hidden_dim=16, num_layers=3, num_heads=2, intermediate_dim=32)
     sees = dict(image_shape=(48, 48, 3), patch_size=16)
     scale = dict(image_size=(48, 48), scale=[1 / 127.5] * 3, offset=[-1.0] * 3)
-    if kind == "dinov3":
+    if kind == "dinov2":
+        network = models.DINOV2Backbone(**sees, **sizes, position_embedding_shape=(48, 48))
+        converter = layers.DINOV2ImageConverter
+    elif kind == "dinov3":
         network, converter = models.DINOV3Backbone(**sees, **sizes), layers.DINOV3ImageConverter
     else:
         vision, words = models.SigLIPVisionEncoder(**sees, **sizes), dict(vocabulary_size=9)
@@ -39,17 +43,28 @@ def save_preset(kind, folder):
 
 @pytest.fixture(scope="module", params=list(BLOCKS))
 def run(request, tmp_path_factory, draw_classes):
-    """01 and 05 to 09 on three classes of pictures; return the kind of network and the workspace."""
+    """01 and 05 to 10 on three classes of pictures; return the kind of network and the workspace."""
     root = tmp_path_factory.mktemp(request.param)
     draw_classes(root / "train", 15)
     draw_classes(root / "test", 2, seed=1)
     save_preset(request.param, str(root / request.param))
     folders = {"train": "train", "test": "test", "results": "r", "scratch": "s"}
     (root / "paths.json").write_text(json.dumps(folders))
-    arguments = ["--paths", str(root / "paths.json"), "--only", "01", "05", "06", "07", "08", "09"]
+    arguments = [
+        "--paths",
+        str(root / "paths.json"),
+        "--only",
+        "01",
+        "05",
+        "06",
+        "07",
+        "08",
+        "09",
+        "10",
+    ]
     arguments += ["-p", "BACKBONES", f"['hub:{root / request.param}@48']", "-p", "EPOCHS", "1"]
-    # The attention with which SigLIP pools is a block, too.
-    arguments += ["-p", "STAGES", "2"]
+    # The attention with which SigLIP pools comes last.
+    arguments += ["-p", "SHARE", "0.4"]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
             patch.setenv(name, "")
@@ -74,7 +89,7 @@ def test_every_notebook_has_its_answers(run):
     kind, ws = run
     contest = read_table(ws.results / "contest.csv")
     assert list(contest.candidate) == [f"{kind}_48"] and list(contest.reason) == [""]
-    pooling = {"siglip": "own_vector", "dinov3": "class_token"}
+    pooling = {"siglip": "own_vector", "dinov3": "class_token", "dinov2": "class_token"}
     assert list(contest.pooling) == [pooling[kind]] and list(contest.image_size) == ["48"]
     assert len(read_table(ws.results / "label_audit.csv")) == 45
     for way in ("linear", "finetuned"):

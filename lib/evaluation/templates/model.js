@@ -167,62 +167,16 @@ const writePercent = share => `${(100 * share).toFixed(1)} %`;
 function decide(probabilities) {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   if (about.thresholds) return decideLabels(order, probabilities);
-  const held = order.filter((k, rank) => rank === 0 || probabilities[k] >= about.threshold);
-  const probability = scale(probabilities)[order[0]];
+  const scaled = scale(probabilities), probability = scaled[order[0]];
+  const held = order.filter((k, rank) => rank === 0 || scaled[k] >= about.limit);
   return {
     label: about.class_names[order[0]],
     probability: probability.toFixed(6),
     shown: about.class_names[order[0]],
     percent: writePercent(probability),
-    set: about.threshold === null ? null : held.map(k => about.class_names[k]),
+    set: about.limit === null ? null : held.map(k => about.class_names[k]),
     problem: "",
   };
-}
-
-// Of the orientation of a WebP browsers know nothing: Exif's tag 0x0112, 1 where there is none.
-function readOrientation(bytes) {
-  const view = new DataView(bytes), word = at => String.fromCharCode(...new Uint8Array(bytes, at, 4));
-  for (let at = 12; at + 8 <= view.byteLength;) {
-    const size = view.getUint32(at + 4, true), isExif = word(at) === "EXIF";
-    at += 8;
-    if (isExif) {
-      const tiff = word(at) === "Exif" ? at + 6 : at, little = view.getUint16(tiff) === 0x4949;
-      const list = tiff + view.getUint32(tiff + 4, little);
-      for (let k = 0; k < view.getUint16(list, little); k++) {
-        const entry = list + 2 + 12 * k;
-        if (view.getUint16(entry, little) === 0x0112) return view.getUint16(entry + 8, little);
-      }
-      return 1;
-    }
-    at += size + size % 2;
-  }
-  return 1;
-}
-
-// What a picture has to go through to stand upright: the axes of a canvas, for Exif's 2 to 8.
-const TURNS = [[-1, 0, 0, 1], [-1, 0, 0, -1], [1, 0, 0, -1], [0, 1, 1, 0], [0, 1, -1, 0], [0, -1, -1, 0], [0, -1, 1, 0]];
-
-function turn(picture, orientation) {
-  const axes = TURNS[orientation - 2];
-  if (!axes) return picture;
-  const [width, height] = orientation > 4
-    ? [picture.height, picture.width] : [picture.width, picture.height];
-  const canvas = new OffscreenCanvas(width, height), pen = canvas.getContext("2d");
-  pen.setTransform(...axes, axes[0] + axes[2] < 0 ? width : 0, axes[1] + axes[3] < 0 ? height : 0);
-  pen.drawImage(picture, 0, 0);
-  picture.close();
-  return canvas.transferToImageBitmap();
-}
-
-async function open(file) {
-  const start = new Uint8Array(await file.slice(0, 12).arrayBuffer());
-  if (String.fromCharCode(...start.slice(8)) !== "WEBP") return createImageBitmap(file);
-  const picture = await createImageBitmap(file, {imageOrientation: "none"});
-  let orientation = 1;
-  try {
-    orientation = readOrientation(await file.arrayBuffer());
-  } catch { /* Exif that nobody can read tells nothing. */ }
-  return turn(picture, orientation);
 }
 
 async function answer(file) {
@@ -231,7 +185,7 @@ async function answer(file) {
   await new Promise(done => setTimeout(done));
   let picture = null;
   try {
-    picture = await open(file);
+    picture = await createImageBitmap(file);
   } catch {
     return {problem: "this browser can't read it as a picture"};
   }
@@ -303,8 +257,7 @@ function report() {
 
 function fail(error) {
   failure = `The classifier can't run here (${error?.message || error}). `
-    + (about.needs_connection ? "It needs a connection to the internet, and a" : "It needs a")
-    + " browser of 2023 or later.";
+    + "It needs a browser of 2023 or later.";
   report();
 }
 
