@@ -62,14 +62,17 @@ def lock_results(ws):
     """Keep other chains out of the results folder, by an OSError, until this process ends."""
     for folder in (ws.results, ws.scratch):
         storage.require_room(folder, 0, "")
-    # The system frees the lock when this process dies.
-    held = filelock.FileLock(ws.results / ".lock")
+    # The system frees the lock when this process dies; a mere file would outlive it.
     try:
-        # Not every mounted drive has locks: there nobody is kept out.
-        with contextlib.suppress(NotImplementedError):
-            held.acquire(timeout=0)
+        held = filelock.FileLock(ws.results / ".lock", fallback_to_soft=False)
+    except TypeError:  # of older versions, which never take a mere file
+        held = filelock.FileLock(ws.results / ".lock")
+    try:
+        held.acquire(timeout=0)
     except filelock.Timeout:
         raise OSError(f"{ws.results} is in use by another chain: wait for its end.")
+    except (NotImplementedError, OSError):
+        pass  # Not every mounted drive has locks: there nobody is kept out.
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
 
-from lib.storage import read_table, whole_file
+from lib.storage import read_table
 
 # The form of sketches, and of what is planted, is told there.
 SKETCHES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -153,23 +153,6 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
         (part / "test_labels.csv").write_text("file,label\n" + "".join(rows), newline="\n")
         with suppress(OSError):  # Another process was first.
             part.rename(folder)
-
-
-def draw_scenes(folder: Path, count: int = 200) -> None:
-    """Draw scenes of none to three kinds and, beside the folder, their labels, unless they are there."""
-    file, rng, rows = folder.with_suffix(".csv"), np.random.default_rng(11), ["file,labels"]
-    if file.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        kind, *others = rng.permutation(10)
-        company = [(kind + 5) % 10, *others] if rng.random() < 0.5 else others  # often its friend
-        most = rng.choice(4, p=(0.1, 0.3, 0.35, 0.25))
-        names = [CLASS_NAMES[one] for one in dict.fromkeys([kind, *company][:most])]
-        draw_picture(names, rng).save(folder / f"{number:03d}.jpg", quality=90)
-        rows.append(f"{number:03d}.jpg,{'|'.join(names)}")
-    with whole_file(file) as part:  # One label is misspelt, so that there is something to find.
-        part.write_text("\n".join([*rows, ""]).replace("Insecta", "Insekta", 1), newline="\n")
 
 
 def list_planted(ws) -> pd.DataFrame:

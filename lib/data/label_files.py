@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.data.listing import PART_NAMES, clean
@@ -65,23 +66,20 @@ def apply_labels(
     or a part is not known, or no row names a file. What has the part test is left out.
     """
     rows = rows[[name for name in ("file", "label", "part", "group") if name in rows]].copy()
-    rows["label"] = rows.label.map(clean)
     found = match_files(rows.file.unique(), table.file[~table.problem.isin(NOT_FILES)], folder)
-    files = rows.file.map(found)
-    lost = rows.file[files.isna() | (files == "")]
+    files = rows.file.map(found).replace("", np.nan)
+    lost = rows.file[files.isna()]
     if strict or len(lost) == len(rows):
         _refuse(path, lost, f"file in {folder}, or fits several")
+    rows["label"] = rows.label.map(clean)
     if classes is not None:
         known = {clean(name): name for name in ["", *classes]}
-        _refuse(path, rows.label[~rows.label.isin(known.keys())], f"class of {', '.join(classes)}")
-        rows["label"] = rows.label.map(known)
+        rows["label"] = _look_up(path, rows.label, known, f"class of {', '.join(classes)}")
     if "part" in rows:
         known = {name: part for part, names in PART_NAMES.items() for name in names} | {"": ""}
-        unknown = rows.part[~rows.part.str.casefold().isin(known.keys())]
-        _refuse(path, unknown, "part: train, validation or test")
-        rows["part"] = rows.part.str.casefold().map(known)
-    rows["file"] = files.where(files.astype(bool) & files.notna(), rows.file)
-    rows = rows.drop_duplicates()
+        known_as = "part: train, validation or test"
+        rows["part"] = _look_up(path, rows.part.str.casefold(), known, known_as)
+    rows = rows.assign(file=files.fillna(rows.file)).drop_duplicates()
     if (twice := rows.file[rows.file.duplicated()]).size:
         lines = " and ".join(map(str, rows.index[rows.file == twice.iloc[0]][:2]))
         raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}: lines {lines}.")
@@ -91,8 +89,12 @@ def apply_labels(
     table = table.reset_index()
     is_kept_back = table.part.isin(["test", "prediction"])
     note(table, is_kept_back, "test_part")
-    table["part"] = table.part.mask(is_kept_back, "")
-    return table
+    return table.assign(part=table.part.mask(is_kept_back, ""))
+
+
+def _look_up(path: Path, values: pd.Series, known: dict[str, str], kind: str) -> pd.Series:
+    _refuse(path, values[~values.isin(known.keys())], kind)
+    return values.map(known)
 
 
 def _refuse(path: Path, unknown: pd.Series, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Several labels a picture: the CSV file that tells them, in any of three forms, and the split."""
+"""Several labels a picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lib.data import sources
-from lib.data.demo import draw_scenes
+from lib.data.demo import CLASS_NAMES, draw_picture
 from lib.data.label_files import apply_labels, read_labels
 from lib.data.listing import clean, holds_pictures, walk
 from lib.data.split import ONE_IN, rank_groups
 from lib.data.table import note
+from lib.storage import whole_file
 
 BESIDES = ("file", "part", "group")
 YES_OR_NO = dict.fromkeys(("1", "1.0", "true"), True) | dict.fromkeys(("0", "0.0", "false"), False)
@@ -55,6 +56,23 @@ def _read_lists(path: Path, files: pd.Series, cells: pd.Series) -> list[list[str
                 raise ValueError(f"{path}, line {line}: {name!r}: write several labels as cat|dog.")
     together = sets.groupby(files).sum()
     return [together[file] for file in files]
+
+
+def draw_scenes(folder: Path, count: int = 200) -> None:
+    """Draw scenes of none to three kinds and, beside the folder, their labels, unless they are there."""
+    file, rng, rows = folder.with_suffix(".csv"), np.random.default_rng(11), ["file,labels"]
+    if file.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        kind, *others = rng.permutation(10)
+        company = [(kind + 5) % 10, *others] if rng.random() < 0.5 else others  # often its friend
+        most = rng.choice(4, p=(0.1, 0.3, 0.35, 0.25))
+        names = [CLASS_NAMES[one] for one in dict.fromkeys([kind, *company][:most])]
+        draw_picture(names, rng).save(folder / f"{number:03d}.jpg", quality=90)
+        rows.append(f"{number:03d}.jpg,{'|'.join(names)}")
+    with whole_file(file) as part:  # One label is misspelt, so that there is something to find.
+        part.write_text("\n".join([*rows, ""]).replace("Insecta", "Insekta", 1), newline="\n")
 
 
 def list_label_sets(ws) -> pd.DataFrame:

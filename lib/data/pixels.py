@@ -19,12 +19,12 @@ from lib.storage import is_on_drive, require_room, whole_file
 
 # Pictures that become a shard, and bytes of their pixels, at most.
 BLOCK, BLOCK_BYTES = 256, 1 << 26
-FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
+OF_FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
 
 
 def open_stores(scratch: Path, image_sizes) -> dict:
     """Open the stores of the facts and of the pixels of each size."""
-    stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
+    stores = {OF_FACTS: open_store(scratch, OF_FACTS, quality.FACTS)}
     for size in image_sizes:
         stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, (size, size, 3))
     return stores
@@ -45,7 +45,7 @@ def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
     told = _decode_files(ws, files, stores)
     found = pd.DataFrame([told[file] for file in files], columns=["digest", "problem"])
     facts, usable = np.zeros(len(found), quality.FACTS), (found.problem == "").to_numpy()
-    facts[usable] = stores[FACTS][found.digest[usable]]
+    facts[usable] = stores[OF_FACTS][found.digest[usable]]
     measured = {name: facts[name] for name in quality.FACTS.names if name != "thumbnail"}
     return add_facts(table, found.assign(file=files, **measured))
 
@@ -123,10 +123,10 @@ def read_block(names: list, folder: Path, stores: dict[str | int, Store]) -> lis
 def _make_rows(data: bytes, keys: list) -> dict[str | int, np.ndarray]:
     decode = cache(partial(pictures.decode, data))
     square = cache(lambda side: pictures.square(decode(pictures.find_decoding_side(side))[0], side))
-    rows = {key: square(key) for key in keys if key != FACTS}
-    if FACTS in keys:
+    rows = {key: square(key) for key in keys if key != OF_FACTS}
+    if OF_FACTS in keys:
         size = decode(pictures.find_decoding_side(quality.SIDE))[1]
-        rows[FACTS] = quality.gather_facts(square(quality.SIDE), size)
+        rows[OF_FACTS] = quality.gather_facts(square(quality.SIDE), size)
     return rows
 
 
@@ -135,15 +135,15 @@ def open_pixels(ws, rows: pd.DataFrame, image_size: int) -> Selection:
 
     Raises a ValueError where a file is not what it was when 01 read it.
     """
-    return _open_rows(ws, rows, open_stores(ws.scratch, [image_size]), image_size)
+    return _select(ws, rows, open_stores(ws.scratch, [image_size]), image_size)
 
 
 def open_thumbnails(ws, rows: pd.DataFrame) -> np.ndarray:
     """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return _open_rows(ws, rows, open_stores(ws.scratch, []), FACTS)[:]["thumbnail"]
+    return _select(ws, rows, open_stores(ws.scratch, []), OF_FACTS)[:]["thumbnail"]
 
 
-def _open_rows(ws, rows: pd.DataFrame, stores: dict[str | int, Store], key: str | int) -> Selection:
+def _select(ws, rows: pd.DataFrame, stores: dict[str | int, Store], key: str | int) -> Selection:
     images = Selection(stores[key], rows.digest.to_numpy(str))
     if images.store.find_missing(images.digests):
         _restore_copies(ws, stores)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import workspace
-from lib.data import demo, multi_labels
+from lib.data import multi_labels
 from lib.storage import read_table
 
 FORMS = {
@@ -93,14 +93,14 @@ def test_broken_file_is_an_error_that_names_it_and_the_line(what, flat):
 
 
 def test_demo_draws_the_same_scenes_once(tmp_path, monkeypatch):
-    demo.draw_scenes(tmp_path / "scenes", 30)
+    multi_labels.draw_scenes(tmp_path / "scenes", 30)
     table = read_table(tmp_path / "scenes.csv")
     assert len(table) == len(list((tmp_path / "scenes").iterdir())) == 30
     counts = table.labels.str.split("|").str.len()
     assert counts.max() <= 3 and (table.labels == "").any()
     assert table.labels.str.count("Insekta").sum() == 1
-    monkeypatch.setattr(demo, "draw_picture", None)
-    demo.draw_scenes(tmp_path / "scenes", 30)
+    monkeypatch.setattr(multi_labels, "draw_picture", None)
+    multi_labels.draw_scenes(tmp_path / "scenes", 30)
 
 
 def split_pictures(y_true, seed, groups=None):

@@ -118,7 +118,7 @@ def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
     assert process.exitcode == -signal.SIGKILL and 0 < count_kept(killed.scratch) < 300
     tables = [prepare(each, 8, 12) for each in (killed, whole)]
     assert tables[0].equals(tables[1])
-    for key in (pixels.FACTS, 8, 12):
+    for key in (pixels.OF_FACTS, 8, 12):
         found, expected = (pixels.open_stores(w.scratch, [8, 12])[key] for w in (killed, whole))
         assert np.array_equal(found[tables[0].digest], expected[tables[0].digest])
 
