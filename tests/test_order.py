@@ -136,16 +136,6 @@ with tqdm(total=3, desc="tiny", mininterval=0) as progress:
     assert re.fullmatch(r"05_backbones           … done in 0:00:\d\d\n", shown[-1])
 
 
-def test_stopped_run_is_called_stopped(ws, capsys, monkeypatch):
-    def stop(*arguments):
-        raise SystemExit(130)
-
-    monkeypatch.setattr(runner, "run_notebook", stop)
-    with pytest.raises(SystemExit):
-        runner.run_notebooks(ws, ["01_data_prep"], {"01_data_prep": {}})
-    assert "01_data_prep           … stopped after 0:00:00" in capsys.readouterr().out
-
-
 def plan_make(folder, *arguments):
     """Return the commands that make would run in a folder with notebooks."""
     (folder / "tests").mkdir()
