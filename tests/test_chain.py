@@ -319,6 +319,15 @@ def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
     assert "Traceback" not in message and not list(tmp_path.glob("r/notebooks/*.ipynb"))
 
 
+def test_folder_without_pictures_is_named_before_any_weights(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "paths.json").write_text('{"train": "train", "results": "r", "scratch": "s"}')
+    assert chain.main(["--paths", str(tmp_path / "paths.json")]) == 1
+    message = capsys.readouterr().err
+    assert f"{tmp_path / 'train'} holds no picture" in message and "ResNet50" not in message
+
+
 def test_error_without_words_ends_the_chain_too(run, tmp_path, capsys, monkeypatch):
     def run_out_of_memory(*arguments):
         raise MemoryError

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -104,24 +103,6 @@ def test_workers_compute_the_features_that_one_machine_computes(spread):
     assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
 
 
-def test_candidates_of_a_contest_are_judged_alike_by_workers(spread, tmp_path):
-    entries = ["NoSuchNet"]
-    for filters in (3, 6):
-        build_extractor(filters).save(tmp_path / f"net{filters}.keras")
-        entries.insert(0, str(tmp_path / f"net{filters}.keras"))
-    prepare_and_split(spread)
-    alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
-    files = split.read_split(spread)
-    both = [contest.gather_features(entries, None, None, files, ws, 0) for ws in (spread, alone)]
-    (facts, features), (expected_facts, expected) = both
-    for row, other in zip(facts, expected_facts, strict=True):
-        told = [{k: v for k, v in r.items() if k != "pictures_per_second"} for r in (row, other)]
-        assert told[0] == told[1] and list(row) == list(other)
-    assert list(features) == list(expected) == ["net6", "net3"]
-    for name in expected:
-        assert np.allclose(features[name][:], expected[name][:], atol=1e-4)
-
-
 def test_chain_gives_the_same_tables_with_workers_and_without(tmp_path):
     draw_noisy_classes(tmp_path / "train", 40)
     tables = []
@@ -198,29 +179,6 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(spread, t
     with pytest.raises(ClusterError, match="The worker tcp://.*features_"):
         contest.gather_features([str(tmp_path / "net.keras")], None, None, files, there, 0)
     os.close(place)
-
-
-def limit_files(size):
-    """Let no file of this process become larger, as if the disk were full."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-
-def test_full_disk_of_one_worker_is_named_and_nothing_is_lost(spread):
-    alone, client = prepare(spread, "alone", None), connect(TWO)
-    one = list(client.nthreads())[0]
-    client.run(limit_files, 1000, workers=[one])
-    try:
-        with pytest.raises(ClusterError, match=f"The worker {one}: .*could not be written"):
-            prepare(spread, "full")
-    finally:
-        client.run(limit_files, resource.RLIM_INFINITY, workers=[one])
-    assert_equal(prepare(spread, "full"), alone)
-    # The other worker may have been writing when the error came.
-    for _ in range(100):
-        if not (parts := list((spread.scratch / "full").glob("loader_*/*/*.part"))):
-            break
-        time.sleep(0.1)
-    assert not parts
 
 
 def start(module, *arguments, root=workspace.REPOSITORY, **environment):

@@ -40,6 +40,7 @@ def run(stand_ins, tmp_path, monkeypatch):
     for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL"):
         monkeypatch.setenv(name, "")
     (tmp_path / "train").mkdir()
+    (tmp_path / "train/1.jpg").touch()
     paths = tmp_path / "paths.json"
     paths.write_text('{"train": "train", "results": "r", "scratch": "s"}')
     # Executed notebooks of an earlier version are nobody's business.
