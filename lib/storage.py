@@ -11,8 +11,6 @@ from pathlib import Path
 import pandas as pd
 
 DRIVE = Path("/content/drive")
-# How file systems answer what they don't have.
-UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -32,20 +30,15 @@ def whole_file(path: Path):
                     shutil.copyfile(Path(local, part.name), part)
             else:
                 yield part
-                with part.open("rb") as file, _where_supported():
-                    os.fsync(file.fileno())
+                with part.open("rb") as file:
+                    try:
+                        os.fsync(file.fileno())
+                    except OSError as error:
+                        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+                            raise  # Not that this file system knows no such thing.
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _where_supported():
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
 
 
 def is_on_drive(path: Path) -> bool:

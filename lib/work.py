@@ -39,8 +39,7 @@ def run_blocks(function, blocks, *shared, address=None, threads=1):
         address: of the cluster whose workers do it, see `connect`; None for threads of this process.
         threads: how many, then.
 
-    Raises what the function raises; an OSError of a worker, another version of the project there, and a
-    lost scheduler are a ClusterError.
+    Raises what the function raises, of a worker's OSError a ClusterError.
     """
     pool = concurrent.futures.ThreadPoolExecutor(threads)
     submit = _open_workers(address) if address else pool.submit

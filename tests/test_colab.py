@@ -52,7 +52,7 @@ def list_addresses(root):
 
 def test_one_command_writes_one_address_and_a_badge_that_opens_the_first_click(tmp_path, read_all):
     root = copy_project(tmp_path)
-    for repository in ("linnaeus/leaves", "linnaeus/leaves", "haeckel/art.forms"):
+    for repository in ("linnaeus/leaves", "haeckel/art.forms", "haeckel/art.forms"):
         badges.write_address(repository, root)
         written, badge = list_addresses(root)
         assert written == [[repository]] * len(NAMES)

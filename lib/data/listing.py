@@ -123,20 +123,20 @@ def check_branches(table: pd.DataFrame, folder: Path) -> None:
     A ValueError where the folders in every class are parts of a data set.
     """
     pairs = table.file[table.label != ""].str.extract("^(?!../)([^/]+)/([^/]+)/").dropna()
-    inside = pairs.drop_duplicates().groupby(0)[1].agg(frozenset)
-    parts = {name for names in PART_NAMES.values() for name in names}
-    lower = inside.map(lambda names: {name.lower() for name in names})
-    if len(inside) and len(inside) == table.label.replace("", None).nunique():
-        if lower.map(lambda names: len(names) > 1 and names <= parts).all():
-            raise ValueError(
-                f"{folder}: each class is divided into {', '.join(sorted(inside.iloc[0]))}. Put the "
-                "classes into the parts, train/cat instead of cat/train, or name the files of each "
-                "part, file,label,part, in a CSV file that train_labels names."
-            )
-    counts = inside.explode().value_counts()
-    shared = inside.map(lambda names: sorted(name for name in names if counts[name] > 1))
-    branches = shared[shared.str.len() > 1]
-    if len(branches) > 1:
+    inside = pairs.drop_duplicates().set_index(0)[1]  # the folders in each class, by its name
+    is_part = inside.str.lower().isin(sum(PART_NAMES.values(), ()))
+    counts = is_part.groupby(level=0).agg(["size", "all"])
+    if (
+        len(counts) == table.label[table.label != ""].nunique() > 0
+        and (counts["all"] & (counts["size"] > 1)).all()
+    ):
+        raise ValueError(
+            f"{folder}: each class is divided into {', '.join(sorted({*inside}))}. Put the classes into "
+            "the parts, train/cat instead of cat/train, or name the files of each part, "
+            "file,label,part, in a CSV file that train_labels names."
+        )
+    shared = inside[inside.duplicated(keep=False)].groupby(level=0).agg(list)
+    if (branches := shared[shared.str.len() > 1]).size > 1:
         print(
             f"{', '.join(branches.index[:5])} hold folders of the same names: "
             f"{', '.join(branches.iloc[0][:5])}. If these are the classes, point train at one of the "

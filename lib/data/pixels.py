@@ -31,14 +31,11 @@ def open_stores(scratch: Path, image_sizes) -> dict:
 
 
 def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
-    """Decode every picture of the table that is not left out, once; keep its pixels of each size and the facts about it.
+    """Decode every picture of the table once, and keep its pixels of each size and the facts about it.
 
-    What any process has finished with these contents is not decoded again. Beside results on Google
-    Drive the shards are kept, too, for the next session.
-
-    Returns the table with digest, width, height (as shown), darkest, brightest, contrast, sharpness
-    (see `quality`), and the problem of what can't be used. Raises an OSError where the pixels would find
-    no room, or could not be written.
+    What any process has finished with these contents is not decoded again. Returns the table with
+    digest, width, height (as shown), darkest, brightest, contrast, sharpness (see `quality`), and the
+    problem of what can't be used. Raises an OSError where the pixels would find no room.
     """
     is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
     files, stores = list(table.file[is_file]), open_stores(ws.scratch, image_sizes)
