@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from conftest import prepare_and_split
 from PIL import Image
-from test_pictures import ODD, UNUSABLE, encode
+from test_pictures import encode
 from test_training import Death, train_tiny
 
 from lib import chain, machine, runner, storage, workspace
@@ -59,9 +59,7 @@ def save_mpo():
 
 HEIC_PROBLEM = "corrupt" if pictures.HAS_HEIF else "needs_pillow_heif"
 # What is put beside good pictures, and its problem; "" is a picture that is used.
-FILES = {name: (write(data), "") for name, (data, _) in ODD.items()}
-FILES |= {name: (write(data), name) for name, data in UNUSABLE.items()}
-FILES |= {
+FILES = {
     "mpo": (write(save_mpo()), ""),
     "1 x 1": (write(encode(Image.new("RGB", (1, 1)))), ""),
     "4000 x 3": (write(encode(Image.new("RGB", (4000, 3)), "jpeg")), ""),
@@ -202,17 +200,6 @@ def test_where_files_have_no_locks_the_chain_runs_without(code, ws, monkeypatch)
     monkeypatch.setattr(fcntl, "flock", refuse)
     with runner.lock_results(ws):
         assert refuse.called
-
-
-@needs_mounts
-def test_read_only_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path):
-    paths = faults.make_paths(tmp_path)
-    (tmp_path / "r").mkdir()
-    script = f"mount -t tmpfs -o ro tmpfs '{tmp_path / 'r'}' && \"$@\""
-    process = faults.start_chain(paths, faults.SHORT, ("unshare", "-rm", "sh", "-c", script, "sh"))
-    output, _ = process.communicate()
-    assert process.returncode == 1 and f"{tmp_path / 'r'} can't be written" in output
-    assert "Read-only" in output and not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize("purpose", ["decoded pixels", "features"])

@@ -119,12 +119,6 @@ def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientati
     assert abs(np.asarray(shown)[[5, 15], [10, 30]].astype(int) - [RED, BLUE]).max() < 8
 
 
-@pytest.mark.parametrize("orientation", [9, 255])
-def test_tiff_of_unknown_orientation_keeps_its_size(orientation):
-    data = encode(Image.new("RGB", (40, 20)), "tiff", tiffinfo={274: orientation})
-    assert pictures.decode(data, 8)[1] == (40, 20)
-
-
 PHOTO = draw_picture("Aves", np.random.default_rng(3))
 GREY = np.asarray(PHOTO.convert("L"))
 COLOUR = np.asarray(PHOTO)
@@ -356,12 +350,3 @@ def test_picture_slightly_too_large_and_missing_file_are_refused_too(tmp_path):
     for path, problem in ((tmp_path, "not_a_file"), (tmp_path / "missing.jpg", "unreadable")):
         with pytest.raises(pictures.PictureError, match=problem):
             pictures.load(path, 8)
-
-
-@pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "bmp", "webp", "tiff"])
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
-def test_no_half_written_picture_is_used(kind, share):
-    data = encode(PICTURE, kind)
-    assert pictures.load(data, 8).any()
-    with pytest.raises(pictures.PictureError):
-        pictures.load(data[: int(share * len(data))], 8)
