@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import intervals, wording
+from lib.evaluation import contests, intervals, wording
 from lib.evaluation.intervals import LEVEL, beats_baseline
 
 # Classes that are named as the weakest.
@@ -21,11 +21,11 @@ def find_answer(answers) -> dict:
     called; is_useful: whether each of its trainings beats the baseline; count: how many were compared;
     way: its row of `Answers.ways`; to_repeat: networks that were trained once; and of the others better,
     worse, same, unsure, apart: those that it is better than, that are better, that score the same, that
-    too few pictures tell from it, that can't be compared; doubts: `doubt_contest` of the models; weakest,
-    weakest_more: as `list_weakest`.
+    too few pictures tell from it, that can't be compared; doubts: what `contests.doubt_contest` says;
+    weakest, weakest_more: as `list_weakest`.
     """
     trained, pairs, n = answers.trained, answers.pairs, intervals.effective_n(answers.groups)
-    labels = dict(zip(trained.runs.way, trained.labels))
+    labels, scores = dict(zip(trained.runs.way, trained.labels)), trained.scores
     ways = answers.ways[answers.ways.index.isin(labels)]
     names, baseline = list(ways.index), np.bincount(answers.y_true).max() / len(answers.y_true)
     sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
@@ -49,30 +49,11 @@ def find_answer(answers) -> dict:
         "is_useful": best in useful,
         "count": len(ways),
         "way": ways.loc[best].to_dict(),
-        "doubts": [doubt_contest(trained.models.loc[k], trained.scores[k]) for k in trained.labels],
+        "doubts": [contests.doubt_contest(trained.models.loc[k], s) for k, s in scores.items()],
         "to_repeat": [name for name in once if not name.endswith(("_linear", "_finetuned"))],
         **{k: [name for name in others if kind_of[name] == k] for k, _ in (*kinds, ("apart", 0))},
-        **list_weakest(trained.scores[labels[best]]),
+        **list_weakest(scores[labels[best]]),
     }
-
-
-def doubt_contest(metadata, score: dict) -> str:
-    """Say where the winner of 05 was surely better in the contest than it is here; else return "".
-
-    `metadata` is the model's JSON, whose candidates have the intervals of the contest.
-    """
-    candidates, name = metadata.get("candidates"), metadata["name"].removesuffix("_linear")
-    for row in candidates if isinstance(candidates, list) else ():
-        if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
-            there, here = (
-                wording.write_percent(row["accuracy"]),
-                wording.write_percent(score["top1"]),
-            )
-            return (
-                f"In the contest {name} recognised {there}, here {here}: it may have learned from "
-                "these pictures before, or the validation pictures are of another kind."
-            )
-    return ""
 
 
 def list_weakest(score: dict) -> dict:

@@ -55,7 +55,7 @@ def test_box_doubts_a_contest_that_its_winner_won_by_what_it_had_seen():
         candidates = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
         answers.models["candidates"] = pd.Series({"net_linear": candidates})
         doubts = [text for text in verdict.find_answer(answers)["doubts"] if text]
-        says = "In the contest net recognised 98 %, here 50 %: it may have learned from these"
+        says = "In the contest net recognised 98\xa0%, here 50\xa0%: it may have learned from these"
         assert [text.startswith(says) for text in doubts] == [True] * is_doubted
 
 
