@@ -23,8 +23,10 @@ def show(ws, drawn: Figure | str | None, name: str) -> None:
     None removes what an earlier run has kept.
     """
     path = ws.file("figures", f"{name}.{'svg' if isinstance(drawn, Figure) else 'html'}")
+    for ending in (".svg", ".html"):
+        path.with_suffix(ending).unlink(missing_ok=True)
     if drawn is None:
-        return [path.with_suffix(ending).unlink(missing_ok=True) for ending in (".svg", ".html")]
+        return
     with whole_file(path) as part:
         if isinstance(drawn, Figure):
             drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
