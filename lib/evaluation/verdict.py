@@ -6,8 +6,7 @@ import pandas as pd
 from lib.evaluation import intervals, wording
 from lib.evaluation.intervals import LEVEL, beats_baseline
 
-# Classes that are named as the weakest.
-WEAKEST = 3
+WEAKEST = 3  # classes that are named
 
 
 def find_answer(answers) -> dict:
@@ -30,16 +29,6 @@ def find_answer(answers) -> dict:
     sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
     useful = {name for name in names if beats_baseline(ways.lowest[name], n, baseline, len(ways))}
     best = min(names, key=lambda name: (name not in useful, name in {*sure.other}))
-    kinds = [
-        ("unsure", [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]]),
-        ("same", ways.index[ways["mean"] == ways["mean"][best]]),
-        ("better", sure.other[sure.model == best]),
-        ("worse", sure.model[sure.other == best]),
-    ]
-    kind_of = dict.fromkeys(names, "apart")
-    for kind, others in kinds:
-        kind_of |= dict.fromkeys(others, kind)
-    others = [name for name in names if name != best]
     once = ways.index[ways.runs == 1]
     return {
         "trained": bool((trained.models.weights != "untrained").any()),
@@ -49,15 +38,29 @@ def find_answer(answers) -> dict:
         "count": len(ways),
         "way": ways.loc[best].to_dict(),
         "to_repeat": [name for name in once if not name.endswith(("_linear", "_finetuned"))],
-        **{k: [name for name in others if kind_of[name] == k] for k, _ in (*kinds, ("apart", 0))},
+        **_place_others(best, ways, pairs, sure),
         **list_weakest(trained.scores[labels[best]]),
     }
+
+
+def _place_others(best: str, ways, pairs, sure) -> dict[str, list[str]]:
+    kinds = {
+        "unsure": [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]],
+        "same": ways.index[ways["mean"] == ways["mean"][best]],
+        "better": sure.other[sure.model == best],
+        "worse": sure.model[sure.other == best],
+    }
+    kind_of = dict.fromkeys(ways.index, "apart")
+    for kind, others in kinds.items():
+        kind_of |= dict.fromkeys(others, kind)
+    kind_of[best] = "best"
+    return {k: [way for way in ways.index if kind_of[way] == k] for k in (*kinds, "apart")}
 
 
 def list_weakest(score: dict) -> dict:
     """List the classes that are recognised worst, below the average and never without a mistake.
 
-    Returns weakest: (class, pictures recognised, pictures), `WEAKEST` at most; weakest_more: how many
+    Returns weakest: (class, pictures recognised, pictures), three at most; weakest_more: how many
     further classes are recognised as badly as the last of them.
     """
     recall = pd.Series(score["per_class"], dtype=float).dropna().sort_values(kind="stable")
@@ -123,10 +126,8 @@ def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
 def describe_change(before: str, after: str, was_correct, is_correct, groups) -> str:
     """Say what one model corrects of another's mistakes, makes anew, and whether that is a gain.
 
-    Args:
-        before, after: names of the two models.
-        was_correct, is_correct: bool (n,), whether each is right on each picture.
-        groups: int (n,), as in `intervals`.
+    Of the names of two models, whether each is right on each picture, bool (n,), and groups, int (n,),
+    as in `intervals`.
     """
     gaps = np.subtract(is_correct, was_correct, dtype=float)
     low, high, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
