@@ -120,8 +120,11 @@ def test_box_names_no_model_that_the_list_calls_worse():
 
 def test_two_runs_that_are_alike_have_the_interval_of_one():
     y_true = np.arange(100) % 2
-    page = judge(y_true, {"a": answer(y_true, 0.9, 0), "a@43": answer(y_true, 0.9, 1)})
+    same = {name: answer(y_true, 0.9, 0) for name in ("a", "a@43", "b", "b@43")}
+    page = judge(y_true, same)
     assert "(95 % interval 83 to 94 %)" in read(page)["Which model?"].replace("\xa0", " ")
+    (sentence,) = page["unknown"]
+    assert "difference 0.000 (−0.028 to 0.028), p = 1.000" in sentence
 
 
 def test_every_training_of_a_useful_way_beats_the_commonest_class():
