@@ -22,7 +22,7 @@ data.store data.pixels data.hashes data.copies data.split data.generators data.m
 models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
 models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
-evaluation.contests evaluation.audit evaluation.answers evaluation.wording
+evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.galleries evaluation.card evaluation.page
 evaluation.review evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.data.split import read_split
-from lib.evaluation.verdict import describe_calibration, doubt_contest
+from lib.evaluation.contests import doubt_contest
+from lib.evaluation.verdict import describe_calibration
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 

@@ -1,10 +1,11 @@
-"""Candidates cross-validated on the same folds: sure differences, and which is chosen."""
+"""Candidates cross-validated on the same folds: sure differences, which is chosen, and a doubt."""
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
 
 from lib.evaluation.intervals import LEVEL, correct_tests, effective_n, wilson_interval
+from lib.evaluation.wording import write_percent
 
 SPEED = "pictures_per_second"
 
@@ -80,3 +81,19 @@ def describe_contest(table: pd.DataFrame) -> str:
         f"out (95 % interval {best.low:.3f} to {best.high:.3f}); "
         f"{'; '.join(parts) or 'there is no other to compare it with'}."
     )
+
+
+def doubt_contest(metadata, score: dict) -> str:
+    """Say where the winner of 05 was surely better in the contest than it is here; else return "".
+
+    `metadata` is the model's JSON, whose candidates have the intervals of the contest.
+    """
+    candidates, name = metadata.get("candidates"), metadata["name"].removesuffix("_linear")
+    for row in candidates if isinstance(candidates, list) else ():
+        if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
+            there, here = write_percent(row["accuracy"]), write_percent(score["top1"])
+            return (
+                f"In the contest {name} recognised {there}, here {here}: it may have learned from "
+                "these pictures before, or the validation pictures are of another kind."
+            )
+    return ""

@@ -3,6 +3,7 @@
 import base64
 import io
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,7 @@ from PIL import Image
 
 from lib.evaluation.figures import MOST_ROWS, SPACE
 from lib.evaluation.metrics import list_confusions
-from lib.evaluation.wording import open_template, write_things
+from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
 
@@ -23,8 +24,10 @@ def show(ws, drawn: Figure | str | None, name: str) -> None:
     None removes what an earlier run has kept.
     """
     path = ws.file("figures", f"{name}.{'svg' if isinstance(drawn, Figure) else 'html'}")
+    for ending in (".svg", ".html"):
+        path.with_suffix(ending).unlink(missing_ok=True)
     if drawn is None:
-        return [path.with_suffix(ending).unlink(missing_ok=True) for ending in (".svg", ".html")]
+        return
     with whole_file(path) as part:
         if isinstance(drawn, Figure):
             drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
@@ -90,16 +93,13 @@ def confused(answers, pairs: int, pictures, count: int) -> str | None:
     matrix, names = answers.sum_confusions(), answers.class_names
     said = names[answers.y_pred]
     for row in list_confusions(np.triu(matrix + matrix.T), names, pairs).itertuples():
-        ways = [(row.true, row.predicted), (row.predicted, row.true)]
-        taken = [(answers.truth == true) & (said == predicted) for true, predicted in ways]
-        heading = [f"{way[0]} taken for {way[1]}: {k.sum()}" for way, k in zip(ways, taken)]
-        votes = np.sum(taken, axis=(0, 1))
-        chosen = [k for k in np.argsort(-votes, kind="stable")[:count] if votes[k]]
-        lines = {
-            k: [f"label {answers.truth[k]}", f"by {write_things(votes[k], 'model')}"]
-            for k in chosen
-        }
-        rows[", ".join(heading)] = lines
+        heading, found = [], []
+        for true, predicted in ((row.true, row.predicted), (row.predicted, row.true)):
+            votes = ((answers.truth == true) & (said == predicted)).sum(axis=0)
+            heading.append(f"{true} taken for {predicted}: {votes.sum()}")
+            found.append([k for k in np.argsort(-votes, kind="stable") if votes[k]])
+        chosen = [k for both in zip_longest(*found) for k in both if k is not None][:count]
+        rows[", ".join(heading)] = {k: [f"label {answers.truth[k]}"] for k in chosen}
     return _show(answers, pictures, rows, "The classes most often confused")
 
 

@@ -48,17 +48,19 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         "majority_class": str(class_names[support.argmax()]),
         "baseline": float(support.max() / len(y_true)),
     }
-    areas = [
-        (
-            roc_auc_score(y_true == k, y_prob[:, k]),
-            average_precision_score(y_true == k, y_prob[:, k]),
-        )
-        for k in np.flatnonzero((support > 0) & (support < len(y_true)))
-    ]
-    means = np.mean(areas, axis=0).tolist() if areas else [None, None]
-    scores |= dict(zip(("roc_auc", "pr_auc"), means))
+    scores |= measure_areas(y_true, y_prob)
     scores |= calibration.measure_calibration(y_true, y_prob)
     return scores | calibration.judge_temperature(y_true, y_prob, groups)
+
+
+def measure_areas(y_true, y_prob) -> dict:
+    """Return roc_auc and pr_auc of `evaluate`; None of one class."""
+    shown = np.unique(y_true)
+    if len(shown) == 1:
+        return {"roc_auc": None, "pr_auc": None}
+    cases = [(y_true == k, y_prob[:, k]) for k in shown]
+    means = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score}
+    return {k: float(np.mean([area(*case) for case in cases])) for k, area in means.items()}
 
 
 def score_classes(y_true, y_pred, class_names, groups) -> dict:

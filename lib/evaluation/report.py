@@ -63,7 +63,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "n": len(answers.files),
         "pictures_in_all": len(read_split(ws)),
         "set": identify_set(ws),
-        "found": _find_facts(ws, answers),
+        "found": find_facts(ws, answers),
         "best_first": best_first,
         "worst_first": first.list_classes()["class"].tolist(),
         "answer": answer,
@@ -81,7 +81,8 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
     }
 
 
-def _find_facts(ws, answers) -> dict:
+def find_facts(ws, answers) -> dict:
+    """Find what the next steps depend on, of these answers and of what other notebooks have found."""
     audit = pd.DataFrame(columns=["file", "finding"])
     if (path := ws.results / "label_audit.csv").exists():
         audit = audit.merge(read_table(path), "right")

@@ -3,44 +3,32 @@
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import intervals, wording
+from lib.evaluation import contests, intervals, wording
 from lib.evaluation.intervals import LEVEL, beats_baseline
 
-# Classes that are named as the weakest.
-WEAKEST = 3
+WEAKEST = 3  # classes that are named
 
 
 def find_answer(answers) -> dict:
     """Find what the answer box says in parts.html.jinja, of the `Answers` of all models.
 
     Only trained models count, where there are any. The best is the way of training with the highest
-    mean, of those that surely beat the majority class and that no other is surely better than, as far
-    as there are any.
+    mean; those come first that surely beat the majority class, and that no other surely beats.
 
     Returns trained: whether any model is; label: the first training of the best; name: what it is
     called; is_useful: whether each of its trainings beats the baseline; count: how many were compared;
     way: its row of `Answers.ways`; to_repeat: networks that were trained once; and of the others better,
     worse, same, unsure, apart: those that it is better than, that are better, that score the same, that
-    too few pictures tell from it, that can't be compared; doubts: `doubt_contest` of the models; weakest,
-    weakest_more: as `list_weakest`.
+    too few pictures tell from it, that can't be compared; doubts: what `contests.doubt_contest` says;
+    weakest, weakest_more: as `list_weakest`.
     """
     trained, pairs, n = answers.trained, answers.pairs, intervals.effective_n(answers.groups)
-    labels = dict(zip(trained.runs.way, trained.labels))
+    labels, scores = dict(zip(trained.runs.way, trained.labels)), trained.scores
     ways = answers.ways[answers.ways.index.isin(labels)]
     names, baseline = list(ways.index), np.bincount(answers.y_true).max() / len(answers.y_true)
     sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
     useful = {name for name in names if beats_baseline(ways.lowest[name], n, baseline, len(ways))}
     best = min(names, key=lambda name: (name not in useful, name in {*sure.other}))
-    kinds = [
-        ("unsure", [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]]),
-        ("same", ways.index[ways["mean"] == ways["mean"][best]]),
-        ("better", sure.other[sure.model == best]),
-        ("worse", sure.model[sure.other == best]),
-    ]
-    kind_of = dict.fromkeys(names, "apart")
-    for kind, others in kinds:
-        kind_of |= dict.fromkeys(others, kind)
-    others = [name for name in names if name != best]
     once = ways.index[ways.runs == 1]
     return {
         "trained": bool((trained.models.weights != "untrained").any()),
@@ -49,36 +37,31 @@ def find_answer(answers) -> dict:
         "is_useful": best in useful,
         "count": len(ways),
         "way": ways.loc[best].to_dict(),
-        "doubts": [doubt_contest(trained.models.loc[k], trained.scores[k]) for k in trained.labels],
+        "doubts": [contests.doubt_contest(trained.models.loc[k], s) for k, s in scores.items()],
         "to_repeat": [name for name in once if not name.endswith(("_linear", "_finetuned"))],
-        **{k: [name for name in others if kind_of[name] == k] for k, _ in (*kinds, ("apart", 0))},
-        **list_weakest(trained.scores[labels[best]]),
+        **_place_others(best, ways, pairs, sure),
+        **list_weakest(scores[labels[best]]),
     }
 
 
-def doubt_contest(metadata, score: dict) -> str:
-    """Say where the winner of 05 was surely better in the contest than it is here; else return "".
-
-    `metadata` is the model's JSON, whose candidates have the intervals of the contest.
-    """
-    candidates, name = metadata.get("candidates"), metadata["name"].removesuffix("_linear")
-    for row in candidates if isinstance(candidates, list) else ():
-        if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
-            there, here = (
-                wording.write_percent(row["accuracy"]),
-                wording.write_percent(score["top1"]),
-            )
-            return (
-                f"In the contest {name} recognised {there}, here {here}: it may have learned from "
-                "these pictures before, or the validation pictures are of another kind."
-            )
-    return ""
+def _place_others(best: str, ways, pairs, sure) -> dict[str, list[str]]:
+    kinds = {
+        "unsure": [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]],
+        "same": ways.index[ways["mean"] == ways["mean"][best]],
+        "better": sure.other[sure.model == best],
+        "worse": sure.model[sure.other == best],
+    }
+    kind_of = dict.fromkeys(ways.index, "apart")
+    for kind, others in kinds.items():
+        kind_of |= dict.fromkeys(others, kind)
+    kind_of[best] = "best"
+    return {k: [way for way in ways.index if kind_of[way] == k] for k in (*kinds, "apart")}
 
 
 def list_weakest(score: dict) -> dict:
     """List the classes that are recognised worst, below the average and never without a mistake.
 
-    Returns weakest: (class, pictures recognised, pictures), `WEAKEST` at most; weakest_more: how many
+    Returns weakest: (class, pictures recognised, pictures), three at most; weakest_more: how many
     further classes are recognised as badly as the last of them.
     """
     recall = pd.Series(score["per_class"], dtype=float).dropna().sort_values(kind="stable")
@@ -144,10 +127,8 @@ def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
 def describe_change(before: str, after: str, was_correct, is_correct, groups) -> str:
     """Say what one model corrects of another's mistakes, makes anew, and whether that is a gain.
 
-    Args:
-        before, after: names of the two models.
-        was_correct, is_correct: bool (n,), whether each is right on each picture.
-        groups: int (n,), as in `intervals`.
+    Of the names of two models, whether each is right on each picture, bool (n,), and groups, int (n,),
+    as in `intervals`.
     """
     gaps = np.subtract(is_correct, was_correct, dtype=float)
     low, high, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))

@@ -191,8 +191,8 @@ def test_galleries_say_which_model_said_what_and_pairs_both_ways():
     ]
     headings, texts = read_gallery(galleries.confused(answers, 3, pictures, 3))
     assert headings == ["cat taken for dog: 4, dog taken for cat: 1"]
-    assert texts[0] == ["label cat", "by 2 models", "1.jpg"]
-    assert [text[2] for text in texts] == ["1.jpg", "0.jpg", "2.jpg"]
+    assert texts[0] == ["label cat", "1.jpg"]
+    assert [text[1] for text in texts] == ["1.jpg", "3.jpg", "0.jpg"], "both ways by turns"
     table = pd.DataFrame({"label_probability": [0.1]}, index=[1])
     headings, texts = read_gallery(galleries.suspects(answers, table, pictures, 3))
     assert texts == [["label cat 0.10", "good: dog", "bad: dog", "1.jpg"]] and not headings

@@ -129,13 +129,6 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened, t
     )
 
 
-def test_scaling_is_that_of_the_temperature(opened):
-    opened.get_by_text("Ready for your pictures").wait_for()
-    y_prob = np.random.default_rng(0).dirichlet([0.1, 1, 3], 50).astype(np.float32)
-    scaled = opened.evaluate("rows => rows.map(scale)", y_prob.tolist())
-    assert np.allclose(scaled, apply_temperature(y_prob, 1.7), atol=1e-5)
-
-
 def read_in_page(opened, path):
     """Let the page read a picture: int (side, side, 3)."""
     opened.get_by_text("Ready for your pictures").wait_for()

@@ -55,7 +55,7 @@ def test_box_doubts_a_contest_that_its_winner_won_by_what_it_had_seen():
         candidates = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
         answers.models["candidates"] = pd.Series({"net_linear": candidates})
         doubts = [text for text in verdict.find_answer(answers)["doubts"] if text]
-        says = "In the contest net recognised 98 %, here 50 %: it may have learned from these"
+        says = "In the contest net recognised 98\xa0%, here 50\xa0%: it may have learned from these"
         assert [text.startswith(says) for text in doubts] == [True] * is_doubted
 
 
@@ -134,8 +134,11 @@ def test_box_names_no_model_that_the_list_calls_worse():
 
 def test_two_runs_that_are_alike_have_the_interval_of_one():
     y_true = np.arange(100) % 2
-    page = judge(y_true, {"a": answer(y_true, 0.9, 0), "a@43": answer(y_true, 0.9, 1)})
+    same = {name: answer(y_true, 0.9, 0) for name in ("a", "a@43", "b", "b@43")}
+    page = judge(y_true, same)
     assert "(95 % interval 83 to 94 %)" in read(page)["Which model?"].replace("\xa0", " ")
+    (sentence,) = page["unknown"]
+    assert "difference 0.000 (−0.028 to 0.028), p = 1.000" in sentence
 
 
 def test_every_training_of_a_useful_way_beats_the_commonest_class():
