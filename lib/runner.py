@@ -60,8 +60,8 @@ def signals_raise():
 @contextlib.contextmanager
 def lock_results(ws):
     """Keep other chains out of the results folder, by an OSError, until this process ends."""
-    for folder in (ws.results, ws.scratch):
-        storage.require_room(folder, 0, "")
+    storage.require_room(ws.results, 0, "")
+    storage.require_room(ws.scratch, 0, "")
     # The system frees the lock when this process dies; a mere file would outlive it.
     try:
         held = filelock.FileLock(ws.results / ".lock", fallback_to_soft=False)
@@ -88,12 +88,10 @@ class Line(io.TextIOBase):
     def __init__(self, name: str):
         self.beginning, self.handle = f"{name:<22} … ", None
         if get_ipython():
-            self.handle = display(self._bundle("begins"), raw=True, display_id=True)
+            begins = {"text/plain": f"{self.beginning}begins"}
+            self.handle = display(begins, raw=True, display_id=True)
         else:
             print(self.beginning, end="", flush=True)
-
-    def _bundle(self, words: str) -> dict[str, str]:
-        return {"text/plain": self.beginning + words}
 
     def write(self, text: str) -> None:
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
@@ -104,7 +102,7 @@ class Line(io.TextIOBase):
     def update(self, words: str, end: str = "") -> None:
         """Show some words in place of those before."""
         if self.handle:
-            self.handle.update(self._bundle(words), raw=True)
+            self.handle.update({"text/plain": self.beginning + words}, raw=True)
         else:
             again = f"\r\033[K{self.beginning}" if sys.stdout.isatty() else ""
             print(again + words, end=end, flush=True)
@@ -130,8 +128,7 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
 def run_notebook(ws, name: str, parameters: dict, line: Line | None = None) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    What it writes is shown to `line`. Returns what it says that it took from earlier trainings; a
-    RuntimeError names cell and error.
+    Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.
     """
     log, failure = ws.scratch / "kernel.log", None
     # Every file is whole at the end, and TensorFlow takes its time to leave.
