@@ -556,7 +556,7 @@ TESTED = {
     "trust": (
         "names and files are data, and the user's folders are only read",
         "a model and a checkpoint with code inside, markup and line ends in names",
-        "malicious or untouched or names_with_markup or among_the_pictures",
+        "malicious or untouched or opens_without_network_shows or among_the_pictures",
     ),
     "weights": (
         "wrong weights are an error that names file, shape and remedy",
