@@ -341,9 +341,9 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
     root.mkdir(exist_ok=True, parents=True)
     draw_thumbnails(root / "thumbnails", count, planted)
     script = (
-        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import hashes\n"
+        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import copies\n"
         f"thumbnails = np.memmap(sys.argv[1], np.uint8, 'r', shape=({count}, 16, 16, 3))\n"
-        "started = time.perf_counter(); pairs = hashes.find_candidates(thumbnails)\n"
+        "started = time.perf_counter(); pairs = copies.find_candidates(thumbnails)\n"
         "seconds = time.perf_counter() - started\n"
         f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
         "print(seconds, right.sum(), (~right).sum())"

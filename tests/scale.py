@@ -54,10 +54,10 @@ assert len(parts) == count
 """,
     "near duplicates: `find_candidates`, 1 % planted": """
 import scale
-from lib.data import hashes
+from lib.data import copies
 thumbnails = np.memmap(folder / "thumbnails", np.uint8, "r", shape=(count, 16, 16, 3))
 started = time.perf_counter()
-pairs = hashes.find_candidates(thumbnails)
+pairs = copies.find_candidates(thumbnails)
 assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
 """,
     "`Batches`: the store of pixels at side 160 opened, 1,000 batches of 32": """

@@ -17,8 +17,8 @@ ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine work parameters workspace badges
-data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
-data.store data.pixels data.hashes data.copies data.split data.generators data.multi_labels
+data.demo data.decoders data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
+data.store data.pixels data.copies data.split data.generators data.multi_labels
 models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
 models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from lib.data import colours, jpegs
+from lib.data import decoders
 
 LOADER_VERSION = 4  # raise it when `load` returns something else: older stores are removed
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
@@ -112,7 +112,7 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
                 raise Image.DecompressionBombError
             with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
                 samples = _read_samples(picture, data, least_side)
-                shown = colours.convert_to_rgb(samples, picture.info.get("icc_profile"))
+                shown = decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
             # A TIFF's decoder has turned it; Exif that nobody can read tells nothing.
             with suppress(Exception):
                 if picture.format != "TIFF":
@@ -129,12 +129,12 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
 
 def _read_samples(picture: Image.Image, data: bytes, least_side: int):
     if picture.format in ("JPEG", "MPO"):
-        return jpegs.read_jpeg(picture, data, least_side)
+        return decoders.read_jpeg(picture, data, least_side)
     tags = picture.tag_v2 if picture.format == "TIFF" else {}
     if max(tags.get(258, (1,))) > 8 or (picture.format == "PNG" and data[24] == 16):
         if picture.width * picture.height > LARGEST_DEEP:
             raise Image.DecompressionBombError
-        return colours.read_deep(picture, data, tags)
+        return decoders.read_deep(picture, data, tags)
     picture.load()
     # Some write the colours of a palette as bytes into fields of two.
     if 320 in tags and max(tags[320]) < 256:
@@ -147,7 +147,7 @@ def _name_problem(error: Exception, data: bytes) -> str:
         return "too_large"
     is_tiff = isinstance(error, UnidentifiedImageError) and re.match(TIFF, data)
     is_known = isinstance(error, NotImplementedError) or str(error).startswith("Unsupported")
-    if is_known or is_tiff or jpegs.is_unusual(data):
+    if is_known or is_tiff or decoders.is_unusual(data):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
         return sniff(data[:64]) or "corrupt"

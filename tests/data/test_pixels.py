@@ -158,7 +158,7 @@ def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
     for number in range(4):
         Image.fromarray(noise[number:]).resize((400, 300)).save(ws.train / f"a/{number}.png")
     (ws.train / "a/179 million.jpg").write_bytes(claim_jpeg(13_400))
-    at_once, most, convert = [], [], pictures.colours.convert_to_rgb
+    at_once, most, convert = [], [], pictures.decoders.convert_to_rgb
 
     def note(*arguments):
         at_once.append(1)
@@ -167,7 +167,7 @@ def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
         at_once.pop()
         return convert(*arguments)
 
-    monkeypatch.setattr(pictures.colours, "convert_to_rgb", note)
+    monkeypatch.setattr(pictures.decoders, "convert_to_rgb", note)
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
     for limit, expected in ((100_000, False), (130_000, True)):
