@@ -29,7 +29,7 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
         check_branches(table, train)
     else:
         table = apply_labels(walk(train), ws.train_labels, train, read_labels(ws.train_labels))
-    if validation is not None and (table.part != "").any():
+    if validation is not None and (table.part == "validation").any():
         print(f"{ws.train_labels.name} gives the parts; {validation} is not used.")
     elif validation is not None:
         further = label_by_folder(validation).assign(part="validation")
@@ -38,8 +38,9 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
     if ws.corrections is not None:
         table = _correct_labels(table, ws.corrections, train)
     note(table, table.label == "", "no_label" if ws.train_labels else "outside_class_folder")
-    if (table.part != "").any():
-        table["part"] = table.part.replace("", "train")
+    # Parts of which none is for validation are none: a fifth is taken.
+    has_parts = (table.part == "validation").any()
+    table["part"] = table.part.replace("", "train") if has_parts else ""
     return _note_similar(table).sort_values("file", ignore_index=True)
 
 

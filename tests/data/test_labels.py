@@ -175,6 +175,13 @@ def test_parts_and_files_that_are_wrong_are_named(label, text, words):
         label(text, "1.jpg")
 
 
+def test_parts_without_any_for_validation_are_none(label):
+    listed = label(
+        "file,label,part\n1,cat,train\n2,dog,test\n3,dog,train\n", "1.jpg", "2.jpg", "3.jpg"
+    )
+    assert listed.part.to_list() == [""] * 3 and listed.problem["2.jpg"] == "test_part"
+
+
 def test_class_whose_few_rows_have_no_file_stops_nothing(label, ws):
     rows = "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(12))
     listed = label("file,label\n" + rows + "gone.jpg,c\n", *(f"{n}.jpg" for n in range(12)))
