@@ -39,29 +39,12 @@ def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(drawn, r
     assert len({content for content in read_all(drawn).values()}) == 42
 
 
-def test_pictures_are_of_varied_shape_and_not_plain(drawn):
-    pictures = [Image.open(path) for path in sorted(drawn.rglob("*.jpg"))]
-    assert len({picture.size for picture in pictures}) >= 5
-    assert all(240 <= max(picture.size) <= 360 for picture in pictures)
-    assert min(np.asarray(picture).std() for picture in pictures) > 15
-
-
 def test_labels_file_names_each_test_picture_and_is_balanced(drawn):
     table = pd.read_csv(drawn / "test_labels.csv")
     assert list(table.columns) == ["file", "label"]
     assert sorted(table.file) == sorted(path.name for path in (drawn / "test").iterdir())
     assert dict(table.label.value_counts()) == dict.fromkeys(demo.CLASS_NAMES, 2)
     assert not table.label.is_monotonic_increasing
-
-
-def test_label_of_a_test_picture_is_what_was_drawn(tmp_path, monkeypatch):
-    drawn, draw = [], demo.draw_picture
-    monkeypatch.setattr(
-        demo, "draw_picture", lambda name, rng: drawn.append(name) or draw(name, rng)
-    )
-    demo.draw_dataset(tmp_path / "x", per_class=0, test_count=10)
-    table = pd.read_csv(tmp_path / "x" / "test_labels.csv").sort_values("file")
-    assert list(table.label) == drawn
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(drawn, tmp_path, read_all):

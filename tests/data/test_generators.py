@@ -178,16 +178,6 @@ def test_order_and_augmentation_of_an_epoch_share_no_stream(monkeypatch):
     assert len({tuple(stream) for stream in drawn}) == len(drawn) == 9
 
 
-def test_order_of_an_epoch_is_drawn_once(monkeypatch):
-    batches, real, calls = make_numbered(seed=5), np.random.default_rng, []
-    monkeypatch.setattr(np.random, "default_rng", lambda seed: calls.append(seed) or real(seed))
-    first = [read_epoch(batches) for _ in range(2)]
-    batches.epoch = 0
-    again = read_epoch(batches)
-    assert len(calls) == 3
-    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first[0], again))
-
-
 def test_edges_are_filled_with_the_nearest_pixel_and_the_same_rng_repeats_itself():
     constant = np.full((40, 16, 16, 3), 200, np.uint8)
     assert (generators.augment(constant, np.random.default_rng(0)) == 200).all()

@@ -73,12 +73,6 @@ def test_added_picture_moves_at_most_two_others(insects):
         assert (before != after[before.index]).sum() <= 2
 
 
-def test_version_of_the_loader_moves_no_picture(insects, monkeypatch):
-    before = split_files(insects, 1)
-    monkeypatch.setattr(split, "LOADER_VERSION", split.LOADER_VERSION + 1)
-    assert split_files(insects, 1).equals(before)
-
-
 def test_group_is_what_contents_groups_and_likeness_connect():
     listed = list_pictures(a=8)
     listed["digest"] = list("ppqrstuv")
