@@ -61,7 +61,7 @@ def test_only_the_training_part_is_shuffled_and_augmented(prepared):
         train, validation = generators.pair(prepared, 8, 5, seed=1, augment=augment)
         for batches, part in ((train, "train"), (validation, "validation")):
             rows = table[table.part == part]
-            stored = pixels.open_pixels(prepared, rows.file, 8)[np.arange(len(rows))]
+            stored = pixels.open_pixels(prepared, rows, 8)[np.arange(len(rows))]
             images, labels = (np.concatenate(parts) for parts in zip(*read_epoch(batches)))
             unchanged = part == "validation" or not augment
             if part == "validation":
