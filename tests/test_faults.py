@@ -163,7 +163,7 @@ needs_mounts = pytest.mark.skipif(
 @needs_mounts
 def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
     arguments = ["--only", "01", "-p", "IMAGE_SIZES", "[32]"]
-    assert faults.survive_full_disks(1, tmp_path, arguments, sizes=[300]) == 1
+    assert faults.survive_full_disks(1, tmp_path, arguments, sizes=[100]) == 1
 
 
 def test_chains_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
