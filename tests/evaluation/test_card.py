@@ -51,6 +51,7 @@ def write(ws):
         labels = np.tile(np.array(classes)[y_true], 3)
         split = pd.DataFrame({"file": files, "label": labels, "part": parts})
         ws.save_table(split, "split.csv")
+        ws.save_table(split.assign(digest=files, group=range(len(files))), "pictures.csv")
         score = metrics.evaluate(y_true, y_prob, classes, np.arange(len(y_true)))
         score["compared"] = 3
         ws.save_json({NAME: score}, "metrics.json")

@@ -35,7 +35,9 @@ def draw_set(folder, classes, files):
         Image.new("RGB", (40, 30), (200, 90, 160)).save(path, "PNG")
     table = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
-    ws.save_table(table[["file"]].assign(digest=table.file), "pictures.csv")
+    ws.save_table(
+        table[["file"]].assign(digest=table.file, group=range(len(table))), "pictures.csv"
+    )
     ws.save_table(table[["file"]][:1].assign(problem="blurred", action="kept"), "checks.csv")
     return ws
 
