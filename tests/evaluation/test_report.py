@@ -235,8 +235,6 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
     decided.write_text(f"file,label\n{files[0]},\n")
     known = replace(prepared, corrections=decided)
     assert report.find_facts(known, answers)["doubtful"] == 0, "a person has decided"
-    prepared.save_table(audit[["file"]], "label_audit.csv")
-    assert report.find_facts(prepared, answers)["doubtful"] == 0
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
