@@ -249,7 +249,7 @@ def test_report_in_a_real_browser(judged, browser, width, height):
     assert faults == []
     assert [url for url in requests[1:] if not url.startswith("data:")] == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    overflow = """[...document.querySelectorAll("table, img, bdi")].filter(part => {
+    overflow = """[...document.querySelectorAll("table, img, td div")].filter(part => {
         const box = part.closest(".scroll") || document.body;
         return part.getBoundingClientRect().right > innerWidth
             && getComputedStyle(box).overflowX != "auto"; }).length"""
