@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from lib import cluster, runner, storage, workspace
+from lib import runner, storage, work, workspace
 from lib.data import sources
 from lib.parameters import check_cluster, check_parameters, read_defaults, suggest
 
@@ -61,7 +61,9 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
     with runner.stderr_to(ws.scratch / "kernel.log"):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
-            os.environ[workspace.SCHEDULER] = cluster.connect(ws.cluster).scheduler.address
+            os.environ[workspace.SCHEDULER] = work.connect(ws.cluster).scheduler.address
+        if "01_data_prep" in names:
+            sources.require_pictures(ws)
         check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
     for page, makers in (("report", ("08",)), ("model", ("10", "11"))):

@@ -1,28 +1,31 @@
 """Run notebooks in their order with papermill, alone in their results folder."""
 
 import contextlib
+import io
 import logging
 import multiprocessing
 import os
-import platform
+import re
 import signal
-import tempfile
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import filelock
 import papermill
 import psutil
+from IPython import get_ipython
+from IPython.display import display
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib import storage, workspace
-from lib.progress import Line
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+# A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
+BAR = re.compile(r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)")
 # It warns of parameters that stand in the folded cell, which it doesn't know.
 logging.getLogger("papermill").setLevel(logging.ERROR)
 
@@ -57,25 +60,52 @@ def signals_raise():
 @contextlib.contextmanager
 def lock_results(ws):
     """Keep other chains out of the results folder, by an OSError, until this process ends."""
-    for folder in (ws.results, ws.scratch):
-        storage.require_room(folder, 0, "")
-    holder = ws.results / ".chain"
+    storage.require_room(ws.results, 0, "")
+    storage.require_room(ws.scratch, 0, "")
+    # The system frees the lock when this process dies; a mere file would outlive it.
     try:
-        with storage.lock(ws.results / ".lock", timeout=0):
-            if holder.exists():
-                # The kernel of a killed chain looks once a second whether its parent still lives.
-                time.sleep(2)
-            holder.write_text(f"process {os.getpid()} on {platform.node()}, since {time.ctime()}")
-            try:
-                yield
-            finally:
-                # What a killed kernel has left half-written.
-                for part in (*ws.results.glob("*.part.*"), *ws.results.glob("*/*.part.*")):
-                    part.unlink(missing_ok=True)
-                holder.unlink(missing_ok=True)
+        held = filelock.FileLock(ws.results / ".lock", fallback_to_soft=False)
+    except TypeError:  # of older versions, which never take a mere file
+        held = filelock.FileLock(ws.results / ".lock")
+    try:
+        held.acquire(timeout=0)
     except filelock.Timeout:
-        found = holder.read_text() if holder.exists() else "just begun"
-        raise OSError(f"{ws.results} is in use by another chain: {found}. Wait for its end.")
+        raise OSError(f"{ws.results} is in use by another chain: wait for its end.")
+    except (NotImplementedError, OSError):
+        pass  # Not every mounted drive has locks: there nobody is kept out.
+    try:
+        yield
+    finally:
+        # What a killed kernel has left half-written.
+        for part in (*ws.results.glob("*.part.*"), *ws.results.glob("*/*.part.*")):
+            part.unlink(missing_ok=True)
+        held.release()
+
+
+class Line(io.TextIOBase):
+    """The line of one notebook: how far it is, on a terminal and in a notebook, and how it ended."""
+
+    def __init__(self, name: str):
+        self.beginning, self.handle = f"{name:<22} … ", None
+        if get_ipython():
+            begins = {"text/plain": f"{self.beginning}begins"}
+            self.handle = display(begins, raw=True, display_id=True)
+        else:
+            print(self.beginning, end="", flush=True)
+
+    def write(self, text: str) -> None:
+        """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
+        bars = list(BAR.finditer(text))
+        if bars and (self.handle or sys.stdout.isatty()):
+            self.update(", ".join(filter(None, bars[-1].groups())))
+
+    def update(self, words: str, end: str = "") -> None:
+        """Show some words in place of those before."""
+        if self.handle:
+            self.handle.update({"text/plain": self.beginning + words}, raw=True)
+        else:
+            again = f"\r\033[K{self.beginning}" if sys.stdout.isatty() else ""
+            print(again + words, end=end, flush=True)
 
 
 def run_notebooks(ws, names: list[str], parameters: dict) -> None:
@@ -86,63 +116,43 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
     paths = [str(workspace.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     for name in names:
-        line, started, end, taken = Line(name), time.perf_counter(), "failed after", []
+        line, started, end, taken = Line(name), time.perf_counter(), "ended after", []
         try:
             taken, end = run_notebook(ws, name, parameters[name], line), "done in"
-        except SystemExit:
-            end = "stopped after"
-            raise
         finally:
-            taken_time = timedelta(seconds=round(time.perf_counter() - started))
-            line.update(f"{end} {taken_time}", end="\n")
+            seconds = timedelta(seconds=round(time.perf_counter() - started))
+            line.update(f"{end} {seconds}", end="\n")
             print(*taken, sep="", end="")
 
 
-def run_notebook(ws, name: str, parameters: dict, line=None) -> list[str]:
+def run_notebook(ws, name: str, parameters: dict, line: Line | None = None) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    What it writes is shown to `line`. Returns what it says that it took from earlier trainings; a
-    RuntimeError names cell and error.
+    Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.
     """
-    log, failure, written = ws.scratch / "kernel.log", None, str(NOTEBOOKS / f"{name}.ipynb")
-    bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
+    log, failure = ws.scratch / "kernel.log", None
     # Every file is whole at the end, and TensorFlow takes its time to leave.
-    options = {"kernel_name": "python3", "shutdown_kernel": "immediate"}
-    # Of a bar that redraws itself the last state is kept. In a notebook papermill's own is a widget.
-    options |= {
-        "coalesce_streams": True,
-        "progress_bar": bar if line and not line.handle else False,
-    }
-    options |= {"stdout_file": line, "stderr_file": line}
-    run = partial(papermill.execute_notebook, written, parameters=parameters, **options)
+    options = {"kernel_name": "python3", "shutdown_kernel": "immediate", "coalesce_streams": True}
+    options |= {"parameters": parameters, "stdout_file": line, "stderr_file": line}
+    # In a notebook papermill's own bar is a widget.
+    bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
+    options["progress_bar"] = bar if line and not line.handle else False
     executed = storage.whole_file(ws.file("notebooks", f"{name}.ipynb"))
-    with executed as part, stderr_to(log), watch_reading(ws) as marks:
+    with executed as part, stderr_to(log), ThreadPoolExecutor(1) as thread:
+        written = str(NOTEBOOKS / f"{name}.ipynb")
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
-            with ThreadPoolExecutor(1) as thread:
-                notebook = thread.submit(run, str(part)).result()
+            run = thread.submit(papermill.execute_notebook, written, str(part), **options)
+            notebook = run.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            names = {mark.read_text(errors="backslashreplace") for mark in marks.glob("*.reading")}
-            reading = f" while it read {', '.join(sorted(names))}" if names else ""
-            failure = f"{name}: its kernel died{reading}; its last words: {log}"
+            failure = f"{name}: its kernel died; its last words: {log}"
     if failure:
         raise RuntimeError(failure)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     lines = "".join(output.get("text", "") for output in outputs).splitlines(keepends=True)
     return [f"    {line}" for line in lines if line.endswith("--anew trains again\n")]
-
-
-@contextlib.contextmanager
-def watch_reading(ws):
-    """Yield a folder where a file for each thread of a kernel names the picture that it reads."""
-    with tempfile.TemporaryDirectory(prefix="being_read_", dir=ws.scratch) as folder:
-        os.environ[storage.BEING_READ] = folder
-        try:
-            yield Path(folder)
-        finally:
-            del os.environ[storage.BEING_READ]
 
 
 @contextlib.contextmanager

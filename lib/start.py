@@ -3,15 +3,12 @@
 import json
 import shlex
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from lib import chain, storage, workspace
 from lib.data import sources
-
-ON_DRIVE = "image_classifiers"  # the folder of results in My Drive
 
 
 def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[str]:
@@ -31,16 +28,16 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise ValueError(f"OPTIONS: {options!r} are no options of the chain.") from error
-    results = results.strip().strip("\"'")
-    usual = {"here": workspace.REPOSITORY / "results", "on drive": _drive() / ON_DRIVE}
+    results, here = results.strip().strip("\"'"), workspace.REPOSITORY / "results"
+    usual = {"here": here, "on drive": storage.DRIVE / "MyDrive/image_classifiers"}
     folder = usual.get(results.lower(), Path(results).expanduser().resolve())
     if storage.is_on_drive(folder):
         _open_drive()
     paths = find_pictures(pictures)
     if paths != "demo" and not paths.endswith(".json"):
-        paths = str(_write_paths(paths, folder))
+        paths = str(_write_paths(Path(paths), folder))
     # Demo and paths files have a folder of their own.
-    elsewhere = [] if folder == usual["here"] else ["--results", str(folder)]
+    elsewhere = [] if folder == here else ["--results", str(folder)]
     return ["--paths", paths, *elsewhere, *["--beyond"] * beyond, *further]
 
 
@@ -75,32 +72,29 @@ def _upload() -> str:
     return uploaded[0]
 
 
-def _drive() -> Path:
+def _open_drive() -> Path:
+    storage.mount_drive()
+    if not (storage.DRIVE / "MyDrive").exists():
+        raise FileNotFoundError('Google Drive is not mounted here: say "here", or name a folder.')
     return storage.DRIVE / "MyDrive"
 
 
-def _open_drive() -> Path:
-    storage.mount_drive()
-    if not _drive().exists():
-        raise FileNotFoundError('Google Drive is not mounted here: say "here", or name a folder.')
-    return _drive()
-
-
-def _write_paths(pictures: str, results: Path) -> Path:
+def _write_paths(pictures: Path, results: Path) -> Path:
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
-    file, scratch = results / "drive_paths.json", str(workspace.REPOSITORY / "scratch")
-    paths = {"train": pictures, "results": str(results), "scratch": scratch}
-    earlier = pictures
-    with suppress(OSError, ValueError, KeyError):
+    if results.is_relative_to(pictures):
+        raise ValueError(f"RESULTS: {results} lies inside PICTURES: name another folder.")
+    file = results / "drive_paths.json"
+    has_results = (results / "split.csv").exists() or (results / "models").exists()
+    if has_results and file.exists():
         earlier = json.loads(file.read_text(encoding="utf-8"))["train"]
-    if earlier != pictures:
-        raise ValueError(f"RESULTS: {results} has results of {earlier}: name another folder.")
-    # Checked before anything is written there.
-    with tempfile.TemporaryDirectory() as place:
-        trial = Path(place, "drive_paths.json")
-        trial.write_text(json.dumps(paths), encoding="utf-8")
-        ws = workspace.open(trial)
-    both = replace(ws, test=ws.train)
+        if earlier != str(pictures):
+            raise ValueError(f"RESULTS: {results} has results of {earlier}: name another folder.")
+    ws = workspace.Workspace(pictures, results, workspace.REPOSITORY / "scratch")
+    try:
+        sources.require_pictures(ws)
+    except ValueError as error:
+        raise ValueError(f"PICTURES: {error}") from error
+    both = replace(ws, test=pictures)
     with suppress(ValueError):
         if sources.open_folder(both, "test") != sources.open_folder(both, "train"):
             ws = both

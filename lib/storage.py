@@ -1,4 +1,4 @@
-"""How files are written: whole or not at all, with room, under a lock, on Google Drive."""
+"""How files are written: whole or not at all, with room, on Google Drive."""
 
 import contextlib
 import errno
@@ -8,15 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import filelock
 import pandas as pd
 
 DRIVE = Path("/content/drive")
-# An environment variable: the folder where the threads of a chain's kernels name the pictures that
-# they read, and keep what is unfinished.
-BEING_READ = "PICTURES_BEING_READ"
-# How file systems answer what they don't have.
-UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -36,20 +30,15 @@ def whole_file(path: Path):
                     shutil.copyfile(Path(local, part.name), part)
             else:
                 yield part
-                with part.open("rb") as file, _where_supported():
-                    os.fsync(file.fileno())
+                with part.open("rb") as file:
+                    try:
+                        os.fsync(file.fileno())
+                    except OSError as error:
+                        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+                            raise  # Not that this file system knows no such thing.
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _where_supported():
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
 
 
 def is_on_drive(path: Path) -> bool:
@@ -113,34 +102,6 @@ def flush_drive(ws) -> None:
         print("Everything is on Google Drive, which is unmounted now.")
     except Exception as error:
         print(f"Google Drive could not be flushed ({error}): leave this session open a while.")
-
-
-@contextlib.contextmanager
-def lock(path: Path, timeout: float | None = None):
-    """Hold a lock file while the block runs; the system frees it when this process dies.
-
-    Not every mounted drive has locks: there one process works at a time. Who waits longer than two
-    seconds says so; after `timeout` seconds, where that is given, it raises a filelock.Timeout.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # A lock that is a mere file would outlive a killed process; older versions have none.
-        held = filelock.FileLock(path, fallback_to_soft=False)
-    except TypeError:
-        held = filelock.FileLock(path)
-    with contextlib.suppress(NotImplementedError), _where_supported():
-        try:
-            held.acquire(2 if timeout is None else timeout, poll_interval=0.01)
-        except filelock.Timeout:
-            if timeout is not None:
-                raise
-            words = f"Another run is at work on {path.with_suffix('')}: waiting for it."
-            print(words, file=sys.stderr, flush=True)
-            held.acquire(poll_interval=0.1)
-    try:
-        yield
-    finally:
-        held.release()
 
 
 def read_table(path: Path) -> pd.DataFrame:

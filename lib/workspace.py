@@ -58,14 +58,11 @@ class Workspace:
 
     def existing(self, name: str, made_by: str) -> Path:
         """Return the path of a results file; where it is missing, an error names who writes it."""
-        path = self.results / name
-        if not path.exists():
-            in_colab = "google.colab" in sys.modules and not is_on_drive(path)
-            raise FileNotFoundError(
-                f"{name} is not in {self.results}. The notebook {made_by} writes it: run that first."
-                f"{IN_COLAB if in_colab else ''}"
-            )
-        return path
+        if (path := self.results / name).exists():
+            return path
+        says = f"{name} is not in {self.results}. The notebook {made_by} writes it: run that first."
+        in_colab = "google.colab" in sys.modules and not is_on_drive(path)
+        raise FileNotFoundError(says + IN_COLAB * in_colab)
 
     def save_table(self, table, name: str) -> None:
         """Write a DataFrame, without its index, as the CSV file `name` of the results."""

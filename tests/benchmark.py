@@ -46,7 +46,7 @@ from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.data.table import add_facts, find_used, save_views
+from lib.data.table import find_used, save_views
 from lib.models import (
     backbones,
     classify,
@@ -109,9 +109,7 @@ def draw_photographs(folder: Path, count: int, size=(800, 600), classes: int = 1
 def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Workspace:
     """Do what 01_data_prep does."""
     ws = workspace.Workspace(train, root / "results", root / "scratch")
-    listed = list_pictures(ws, ws.train)
-    candidates = listed.file[find_used(listed)]
-    listed = add_facts(listed, pixels.prepare(ws.train, candidates, image_sizes, ws.scratch))
+    listed = pixels.prepare(ws, list_pictures(ws, ws.train), image_sizes)
     used = find_used(listed)
     split.set_groups(listed)
     listed.loc[used, "part"] = split.split(listed[used], SEED)
@@ -243,27 +241,25 @@ def decode_in_full(path: Path) -> list[np.ndarray]:
 
 def measure_preparation(ws, pairs: int) -> dict:
     """Compare decoding every picture to both sizes, ours with writing the stores."""
-    files = split.read_split(ws).file.tolist()
+    table = list_pictures(ws, ws.train)
     rates = []
     for _ in range(pairs):
-        reported = time_call(lambda: [decode_in_full(ws.train / name) for name in files])
+        reported = time_call(lambda: [decode_in_full(ws.train / name) for name in table.file])
         with tempfile.TemporaryDirectory() as scratch:
-            ours = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
-        rates.append((len(files) / reported, len(files) / ours))
+            anew = replace(ws, scratch=Path(scratch))
+            ours = time_call(functools.partial(pixels.prepare, anew, table, [160, 224]))
+        rates.append((len(table) / reported, len(table) / ours))
     return make_row("preparation", *zip(*rates), "pictures/s")
 
 
 def measure_repetition(ws, pairs: int) -> dict:
     """Compare preparing every picture (left) with doing it again, when all is there."""
-    files = split.read_split(ws).file.tolist()
-    seconds = []
+    table, seconds = list_pictures(ws, ws.train), []
     for _ in range(pairs):
         with tempfile.TemporaryDirectory() as scratch:
-            again = [
-                time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
-                for _ in range(2)
-            ]
-        seconds.append(again)
+            anew = replace(ws, scratch=Path(scratch))
+            look = functools.partial(pixels.prepare, anew, table, [160, 224])
+            seconds.append([time_call(look) for _ in range(2)])
     what = "preparation of what is prepared; left: the first time"
     return make_row(what, *zip(*seconds), "s", more_is_better=False)
 
@@ -285,7 +281,7 @@ def measure_batches() -> dict:
 
 def measure_memory(root: Path) -> dict:
     """Measure the memory of preparing large pictures at side 1024, in a process of its own."""
-    folder = root / "large"
+    folder = root / "large/train/a"
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
     large = Image.fromarray(noise).resize((8000, 6000), Image.Resampling.BICUBIC)
@@ -295,13 +291,14 @@ def measure_memory(root: Path) -> dict:
     for number in range(4):
         huge.save(folder / f"179 million {number}.jpg", progressive=bool(number % 2))
     script = (
-        "import sys; from pathlib import Path; from lib.data import pixels\n"
-        "folder = Path(sys.argv[1]); files = sorted(p.name for p in folder.iterdir())\n"
-        "table = pixels.prepare(folder, files, [1024], Path(sys.argv[2]))\n"
+        "import sys; from pathlib import Path\n"
+        "from lib import workspace; from lib.data import labels, pixels\n"
+        "root = Path(sys.argv[1]); ws = workspace.Workspace(root / 'train', root / 'r', root / 's')\n"
+        "table = pixels.prepare(ws, labels.list_pictures(ws, ws.train), [1024])\n"
         "print(table.problem.value_counts().to_dict())\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
-    command = [sys.executable, "-c", script, str(folder), str(root / "large_scratch")]
+    command = [sys.executable, "-c", script, str(root / "large")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     *found, peak = run.stdout.splitlines()
     return {
@@ -344,9 +341,9 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
     root.mkdir(exist_ok=True, parents=True)
     draw_thumbnails(root / "thumbnails", count, planted)
     script = (
-        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import hashes\n"
+        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import copies\n"
         f"thumbnails = np.memmap(sys.argv[1], np.uint8, 'r', shape=({count}, 16, 16, 3))\n"
-        "started = time.perf_counter(); pairs = hashes.find_candidates(thumbnails)\n"
+        "started = time.perf_counter(); pairs = copies.find_candidates(thumbnails)\n"
         "seconds = time.perf_counter() - started\n"
         f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
         "print(seconds, right.sum(), (~right).sum())"
@@ -565,7 +562,7 @@ def measure_contest(ws, pairs: int) -> dict:
     table = split.read_split(ws)
     train = table[table.part == "train"]
     y_true = np.unique(train.label, return_inverse=True)[1]
-    images = pixels.open_pixels(ws, train.file, 224)
+    images = pixels.open_pixels(ws, train, 224)
 
     def forget():
         for store in ws.scratch.glob("*/features_*/"):
@@ -577,7 +574,7 @@ def measure_contest(ws, pairs: int) -> dict:
             linear.answer_held_out(found, y_true, count, groups, SEED, FOLDS, 2)
 
     def hold():
-        asked = (CONTESTANTS, None, 224, train.file, ws, SEED)
+        asked = (CONTESTANTS, None, 224, train, ws, SEED)
         judge(contest.gather_features(*asked)[1].values())
 
     whole, alone = [], []
@@ -601,8 +598,8 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     """Compare preparing the pictures and training all three models, with either PRECISION."""
     sides = {"reported": list(transfer[0]), "float32": list(transfer[1])}
     with tempfile.TemporaryDirectory() as scratch:
-        files = split.read_split(ws).file
-        preparation = time_call(lambda: pixels.prepare(ws.train, files, [160, 224], Path(scratch)))
+        anew, table = replace(ws, scratch=Path(scratch)), list_pictures(ws, ws.train)
+        preparation = time_call(lambda: pixels.prepare(anew, table, [160, 224]))
     sides["float32"] = [seconds + preparation for seconds in sides["float32"]]
     sides["auto"] = list(sides["float32"])
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):

@@ -122,7 +122,7 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
     table = split.read_split(ws)
     class_names, truth = np.unique(table.label, return_inverse=True)
     extractor, _ = parts.find_parts(saved.load_model(ws, name))
-    images = pixels.open_pixels(ws, table.file, extractor.input_shape[1])
+    images = pixels.open_pixels(ws, table, extractor.input_shape[1])
     features, groups = cached_features(extractor, images, ws), np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         rows = []

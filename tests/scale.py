@@ -1,7 +1,6 @@
 """Rows of the benchmark: workers of a cluster, and the way from 10,000 to a million pictures."""
 
 import contextlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -15,9 +14,9 @@ import keras
 import numpy as np
 from benchmark import draw_thumbnails, run_watched, time_call
 
-from lib import cluster, workspace
-from lib.data import pixels
-from lib.data.store import INDEX, Selection
+from lib import work, workspace
+from lib.data import labels, pixels
+from lib.data.store import CRC, DIGEST
 from lib.models import backbones, parts
 from lib.models.features import cached_features
 
@@ -55,10 +54,10 @@ assert len(parts) == count
 """,
     "near duplicates: `find_candidates`, 1 % planted": """
 import scale
-from lib.data import hashes
+from lib.data import copies
 thumbnails = np.memmap(folder / "thumbnails", np.uint8, "r", shape=(count, 16, 16, 3))
 started = time.perf_counter()
-pairs = hashes.find_candidates(thumbnails)
+pairs = copies.find_candidates(thumbnails)
 assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
 """,
     "`Batches`: the store of pixels at side 160 opened, 1,000 batches of 32": """
@@ -86,30 +85,29 @@ metrics.evaluate(y_true, y_prob, names, np.arange(len(y_true)))
 }
 
 
-def multiply_files(folder: Path, originals: Path, count: int) -> list[str]:
+def multiply_files(folder: Path, originals: Path, count: int) -> None:
     """Write copies of JPEGs, each with a number behind its end, so that all contents are other."""
     sources = [path.read_bytes() for path in sorted(originals.rglob("*.jpg"))]
-    names = [f"{number % 10}/{number:06d}.jpg" for number in range(count)]
-    for number, name in enumerate(names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(sources[number % len(sources)] + b"%09d" % number)
-    return names
+    for number in range(count):
+        path = folder / f"{number % 10}/{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sources[number % len(sources)] + b"%09d" % number)
 
 
 def measure_workers(originals: Path, root: Path, pairs: int = 3):
     """Compare two workers with one, then with the threads of one process; yield rows."""
-    names = multiply_files(root / "many", originals, 10_000)
+    multiply_files(root / "many", originals, 10_000)
     ws = workspace.Workspace(root / "many", root / "results", root / "scratch", cluster=TWO)
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
-    extractor, few = parts.build_extractor(backbone), names[:2000]
-    prepared = pixels.prepare(ws.train, few, [224], ws.scratch, TWO)
-    images = Selection(pixels.open_stores(ws.scratch, [224])[224], prepared.digest.to_numpy(str))
+    table = labels.list_pictures(ws, ws.train)
+    extractor, few = parts.build_extractor(backbone), table[:2000]
+    images = pixels.open_pixels(ws, pixels.prepare(ws, few, [224]), 224)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):
         for count in (2, 1):
             with running(count):
-                preparing[count].append(len(few) / time_preparation(ws, few, TWO))
+                preparing[count].append(len(few) / time_preparation(ws, few))
                 # Each worker loads the network before it is measured.
                 compute_anew(extractor, images.take(slice(0, 128)), ws)
                 seconds = time_call(lambda: compute_anew(extractor, images, ws))
@@ -122,7 +120,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     with running(2) as starting:
         for _ in range(pairs):
             for side, address in ((1, None), (2, TWO)):
-                together[side].append(time_preparation(ws, names, address))
+                together[side].append(time_preparation(replace(ws, cluster=address), table))
     row = compare_sides(
         "preparation of 10,000 pictures by local:2; left: the threads here", together
     )
@@ -133,22 +131,21 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
 def running(count: int):
     """Run one or two workers, whose computing threads are set for two; yield the seconds it took."""
     started = time.perf_counter()
-    client = cluster.connect(TWO)
+    client = work.connect(TWO)
     client.cluster.scale(count)
     while len(client.nthreads()) != count:
         time.sleep(0.05)
     yield time.perf_counter() - started
-    cluster.clients.pop(TWO).close()
+    work.clients.pop(TWO).close()
     client.cluster.close()
 
 
-def time_preparation(ws, names: list[str], address: str | None) -> float:
+def time_preparation(ws, table) -> float:
     """Return the seconds of preparing pictures anew, once workers have imported what they need."""
-    scratch = ws.scratch / str(time.perf_counter())
-    pixels.prepare(ws.train, names[:128], SIZES, scratch, address)
-    seconds = time_call(lambda: pixels.prepare(ws.train, names, SIZES, scratch, address))
-    shutil.rmtree(scratch)
-    return seconds
+    with tempfile.TemporaryDirectory(dir=ws.scratch) as scratch:
+        ws = replace(ws, scratch=Path(scratch))
+        pixels.prepare(ws, table[:128], SIZES)
+        return time_call(lambda: pixels.prepare(ws, table, SIZES))
 
 
 def compute_anew(extractor, images, ws) -> None:
@@ -197,9 +194,10 @@ def make_pictures(folder: Path, count: int) -> None:
     store = pixels.open_stores(folder, [160])[160]
     store.folder.mkdir(parents=True)
     for start in range(0, count, pixels.BLOCK):
-        index = np.zeros(min(pixels.BLOCK, count - start), INDEX)
-        index["digest"] = [f"{start + k:032x}" for k in range(len(index))]
-        index["crc"] = zlib.crc32(bytes(store.row_bytes))
+        stop = min(start + pixels.BLOCK, count)
+        digests = np.array([f"{k:032x}" for k in range(start, stop)], DIGEST)
+        size = len(digests) * store.row_bytes
         with (store.folder / f"{start:032x}.shard").open("wb") as file:
-            np.save(file, index)
-            file.truncate(file.tell() + len(index) * store.row_bytes)
+            np.save(file, digests)
+            file.write(np.array(zlib.crc32(bytes(size), zlib.crc32(digests)), CRC))
+            file.truncate(file.tell() + size)

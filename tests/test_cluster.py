@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -20,23 +19,15 @@ import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_listening
 
-from lib import chain, cluster, storage, workspace
-from lib.cluster import ClusterError, connect, run_blocks
-from lib.data import pixels, split
+from lib import chain, work, workspace
+from lib.data import labels, pixels, split
 from lib.data.store import SHARDS
 from lib.models import contest
 from lib.models.features import cached_features
+from lib.work import ClusterError, connect, run_blocks
 
 pytest.importorskip("distributed")
 TWO = "local:2"
-
-
-def test_a_local_cluster_has_as_many_workers_as_are_asked_for():
-    client = connect("local:3")
-    assert len(client.scheduler_info()["workers"]) == 3
-    client.cluster.close()
-    client.close()
-    del cluster.clients["local:3"]
 
 
 @pytest.fixture
@@ -50,9 +41,9 @@ def spread(ws):
 
 def prepare(ws, scratch, address=TWO, sizes=(8, 12)):
     """Prepare all pictures into a folder of scratch; return the table and the arrays."""
-    files = sorted(str(path.relative_to(ws.train)) for path in ws.train.rglob("*.png"))
-    table = pixels.prepare(ws.train, files, sizes, ws.scratch / scratch, address)
-    stores = pixels.open_stores(ws.scratch / scratch, sizes).values()
+    ws = replace(ws, scratch=ws.scratch / scratch, cluster=address)
+    table = pixels.prepare(ws, labels.list_pictures(ws, ws.train), sizes)
+    stores = pixels.open_stores(ws.scratch, sizes).values()
     return table, [store[table.digest[table.problem == ""]] for store in stores]
 
 
@@ -83,33 +74,14 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spr
 
 def test_one_machine_goes_on_with_what_workers_have_prepared_and_the_other_way_round(spread):
     alone = prepare(spread, "alone", None)
-    few = replace(spread, train=spread.train / "NA")
+    few = replace(spread, train=spread.train.parent / "few")
+    shutil.copytree(spread.train / "NA", few.train / "NA")
     for first, second in ((TWO, None), (None, TWO)):
         scratch = f"{first}, {second}"
         prepare(few, scratch, first)
         assert_equal(prepare(spread, scratch, second), alone)
     shutil.rmtree(spread.scratch / "None, local:2")
     assert_equal(prepare(spread, "None, local:2"), alone)
-
-
-@pytest.mark.parametrize("damage", ["emptied", "flipped", "cut", "gone"])
-@pytest.mark.parametrize("address", [TWO, None])
-def test_damaged_shards_are_mended_once(spread, damage, address):
-    alone = prepare(spread, "alone", None)
-    prepare(spread, "together")
-    for path in (spread.scratch / "together").glob(f"loader_*/*/{SHARDS}"):
-        content = path.read_bytes()
-        kept = {"emptied": 0, "cut": len(content) // 2, "flipped": len(content) - 1}.get(damage)
-        path.write_bytes(content[:kept] + b"x" * (damage == "flipped"))
-        if damage == "gone":
-            path.unlink()
-    scratch = spread.scratch / "together"
-    for store in pixels.open_stores(scratch, [8, 12]).values():
-        store.find_missing(list(store.places), check=True)
-    assert_equal(prepare(spread, "together", address), alone)
-    shards = list_shards(scratch)
-    assert_equal(prepare(spread, "together", address), alone)
-    assert list_shards(scratch) == shards, "nothing was made again"
 
 
 def build_extractor(filters=5):
@@ -120,7 +92,7 @@ def build_extractor(filters=5):
 
 def test_workers_compute_the_features_that_one_machine_computes(spread):
     prepare_and_split(spread)
-    images = pixels.open_pixels(spread, split.read_split(spread).file, 8)
+    images = pixels.open_pixels(spread, split.read_split(spread), 8)
     found = cached_features(build_extractor(), images, spread)
     alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
     expected = cached_features(build_extractor(), images, alone)
@@ -129,24 +101,6 @@ def test_workers_compute_the_features_that_one_machine_computes(spread):
     # There already: no worker is asked.
     again = cached_features(build_extractor(), images, replace(spread, cluster="tcp://x:1"))
     assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
-
-
-def test_candidates_of_a_contest_are_judged_alike_by_workers(spread, tmp_path):
-    entries = ["NoSuchNet"]
-    for filters in (3, 6):
-        build_extractor(filters).save(tmp_path / f"net{filters}.keras")
-        entries.insert(0, str(tmp_path / f"net{filters}.keras"))
-    prepare_and_split(spread)
-    alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
-    files = split.read_split(spread).file
-    both = [contest.gather_features(entries, None, None, files, ws, 0) for ws in (spread, alone)]
-    (facts, features), (expected_facts, expected) = both
-    for row, other in zip(facts, expected_facts, strict=True):
-        told = [{k: v for k, v in r.items() if k != "pictures_per_second"} for r in (row, other)]
-        assert told[0] == told[1] and list(row) == list(other)
-    assert list(features) == list(expected) == ["net6", "net3"]
-    for name in expected:
-        assert np.allclose(features[name][:], expected[name][:], atol=1e-4)
 
 
 def test_chain_gives_the_same_tables_with_workers_and_without(tmp_path):
@@ -174,22 +128,10 @@ def test_chain_gives_the_same_tables_with_workers_and_without(tmp_path):
 
 
 def work_slowly(block, folder):
-    """Say that a block was begun; of those called `killer` nobody hears again."""
+    """Say that a block was begun."""
     (Path(folder) / f"{block[0]} {os.getpid()}").touch()
-    if "killer" in block:
-        os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.05)
     return len(block)
-
-
-def test_block_that_kills_three_workers_is_named_and_no_other_is_blamed(tmp_path):
-    blocks = [["killer", "second", "third", "fourth"], *([f"{k}"] for k in range(12))]
-    with pytest.raises(RuntimeError, match="pictures: killer, second, third …, 4 in all$"):
-        list(run_blocks(work_slowly, blocks, tmp_path, address=TWO))
-    assert len(list(tmp_path.glob("killer [0-9]*"))) == 3
-    # The workers are there again.
-    done = run_blocks(work_slowly, blocks[1:], tmp_path, address=TWO)
-    assert sum(count for _, count, _ in done) == 12
 
 
 def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
@@ -204,16 +146,6 @@ def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
         done.append(block)
     assert sorted(done) == sorted(blocks)
     assert_equal(prepare(spread, "together"), alone)
-
-
-def test_worker_that_starts_again_knows_no_folder_of_a_notebook(monkeypatch):
-    client = connect(TWO)
-    monkeypatch.setenv(storage.BEING_READ, "/gone")
-    before = client.run(os.getpid)
-    os.kill(next(iter(before.values())), signal.SIGKILL)
-    while len(after := client.run(os.getpid, on_error="ignore")) < 2 or after == before:
-        time.sleep(0.1)
-    assert set(client.run(os.getenv, storage.BEING_READ).values()) == {""}
 
 
 @pytest.mark.parametrize("address", [TWO, None])
@@ -243,33 +175,10 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(spread, t
     prepare_and_split(spread)
     place = os.open(spread.scratch, os.O_RDONLY)
     there = replace(spread, scratch=Path(f"/proc/self/fd/{place}"), cluster=TWO)
-    files = split.read_split(spread).file
-    with pytest.raises(ClusterError, match="The worker tcp://.*Error.*features_"):
+    files = split.read_split(spread)
+    with pytest.raises(ClusterError, match="The worker tcp://.*features_"):
         contest.gather_features([str(tmp_path / "net.keras")], None, None, files, there, 0)
     os.close(place)
-
-
-def limit_files(size):
-    """Let no file of this process become larger, as if the disk were full."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-
-def test_full_disk_of_one_worker_is_named_and_nothing_is_lost(spread):
-    alone, client = prepare(spread, "alone", None), connect(TWO)
-    one = list(client.nthreads())[0]
-    client.run(limit_files, 1000, workers=[one])
-    try:
-        with pytest.raises(ClusterError, match=f"The worker {one}: OSError.*could not be written"):
-            prepare(spread, "full")
-    finally:
-        client.run(limit_files, resource.RLIM_INFINITY, workers=[one])
-    assert_equal(prepare(spread, "full"), alone)
-    # The other worker may have been writing when the error came.
-    for _ in range(100):
-        if not (parts := list((spread.scratch / "full").glob("loader_*/*/*.part.*"))):
-            break
-        time.sleep(0.1)
-    assert not parts
 
 
 def start(module, *arguments, root=workspace.REPOSITORY, **environment):
@@ -296,8 +205,8 @@ def scheduler(tmp_path):
     process, address = start_scheduler()
     started = [process]
     yield process, address, started
-    if address in cluster.clients:
-        cluster.clients.pop(address).close()
+    if address in work.clients:
+        work.clients.pop(address).close()
     for process in started:
         process.kill()
         process.wait()
@@ -324,7 +233,7 @@ def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_pa
     started += [start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)]
     client.wait_for_workers(2, 60)
     blocks = [[f"{k}"] for k in range(20)]
-    with pytest.raises(ClusterError, match="The worker tcp.*another version of the project"):
+    with pytest.raises(ClusterError, match="The worker tcp.*another version"):
         list(run_blocks(work_slowly, blocks, tmp_path, address=address))
 
 
@@ -349,16 +258,8 @@ def test_workers_here_listen_to_this_machine_alone():
     assert set().union(*places.values()) == {"127.0.0.1"}
 
 
-def test_scheduler_here_gives_a_block_up_after_three_deaths_and_sends_one_at_a_time():
-    client = connect(TWO)
-    found = client.run_on_scheduler(
-        lambda dask_scheduler: (dask_scheduler.allowed_failures, dask_scheduler.WORKER_SATURATION)
-    )
-    assert found == (2, 1.0)
-
-
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    monkeypatch.setattr(work, "PATIENCE", 1)
     with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 lacks a scheduler"):
         connect("tcp://127.0.0.1:9")
 

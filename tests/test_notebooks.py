@@ -16,9 +16,9 @@ from lib.models import backbones, configs, parts, training
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine progress parameters workspace badges cluster
-data.demo data.colours data.jpegs data.pictures data.quality data.table data.listing data.archives data.downloads data.label_files data.labels data.sources
-data.store data.copies_on_drive data.pixels data.hashes data.copies data.split data.generators data.multi_labels
+ROOMS = """storage machine work parameters workspace badges
+data.demo data.decoders data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
+data.store data.pixels data.copies data.split data.generators data.multi_labels
 models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
 models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
@@ -122,7 +122,7 @@ def count_code(source):
 
 def test_notebooks_are_short():
     lines = {name: sum(len(count_code(c.source)) for c in list_code(name)) for name in NOTEBOOKS}
-    assert sum(lines.values()) <= 1320, lines
+    assert sum(lines.values()) <= 1360, lines
     for name in NOTEBOOKS:
         assert len(list_code(name)) <= 25, f"{name} has {len(list_code(name))} code cells"
 

@@ -40,6 +40,7 @@ def run(stand_ins, tmp_path, monkeypatch):
     for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL"):
         monkeypatch.setenv(name, "")
     (tmp_path / "train").mkdir()
+    (tmp_path / "train/1.jpg").touch()
     paths = tmp_path / "paths.json"
     paths.write_text('{"train": "train", "results": "r", "scratch": "s"}')
     # Executed notebooks of an earlier version are nobody's business.
@@ -134,16 +135,6 @@ with tqdm(total=3, desc="tiny", mininterval=0) as progress:
     assert any("2 of 3 cells" in line for line in shown)
     assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
     assert re.fullmatch(r"05_backbones           … done in 0:00:\d\d\n", shown[-1])
-
-
-def test_stopped_run_is_called_stopped(ws, capsys, monkeypatch):
-    def stop(*arguments):
-        raise SystemExit(130)
-
-    monkeypatch.setattr(runner, "run_notebook", stop)
-    with pytest.raises(SystemExit):
-        runner.run_notebooks(ws, ["01_data_prep"], {"01_data_prep": {}})
-    assert "01_data_prep           … stopped after 0:00:00" in capsys.readouterr().out
 
 
 def plan_make(folder, *arguments):

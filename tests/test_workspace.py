@@ -1,10 +1,6 @@
-import errno
-import fcntl
 import json
 import shutil
 import sys
-import threading
-import time
 from dataclasses import replace
 from functools import partial
 from unittest import mock
@@ -163,24 +159,6 @@ def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with storage.whole_file(path) as part:
         part.write_text("new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP])
-def test_where_files_have_no_locks_the_work_is_done_without(code, tmp_path, monkeypatch):
-    refuse = mock.Mock(side_effect=OSError(code, "no locks here"))
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with storage.lock(tmp_path / "a.lock"):
-        done = True
-    assert done and refuse.called
-
-
-def test_who_waits_for_another_says_so(tmp_path, capsys):
-    with storage.lock(tmp_path / "work.lock"):
-        other = threading.Thread(target=lambda: storage.lock(tmp_path / "work.lock").__enter__())
-        other.start()
-        time.sleep(2.3)
-    other.join()
-    assert f"Another run is at work on {tmp_path / 'work'}" in capsys.readouterr().err
 
 
 def test_missing_results_file_names_the_notebook_to_run(ws):

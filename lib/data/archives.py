@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
-from lib.progress import show_progress
-from lib.storage import is_on_drive, lock, require_room
+from lib.storage import is_on_drive, require_room
+from lib.work import show_progress
 
 ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
 
@@ -24,24 +25,21 @@ def unpack(archive: Path, scratch: Path) -> Path:
     state = f"{archive} {archive.stat().st_size} {archive.stat().st_mtime_ns}".encode()
     key = hashlib.blake2b(state, digest_size=6).hexdigest()
     folder = scratch / f"{archive.name.split('.')[0]}_{key}"
-    # The folder gets its name when all is in it, so after a kill the work is done anew.
-    part = folder.with_suffix(".part")
-    with lock(folder.with_suffix(".lock")):
-        if folder.is_dir():
-            return folder
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
+    if folder.is_dir():
+        return folder
+    scratch.mkdir(parents=True, exist_ok=True)
+    # The folder gets its name when all is in it; where another process was first, its folder stays.
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{folder.name}.part") as part:
         try:
-            copy = part / archive.name
+            copy = Path(part, archive.name)
             source = shutil.copyfile(archive, copy) if is_on_drive(archive) else archive
-            _extract(source, part / "whole")
-            os.replace(part / "whole", folder)
+            _extract(source, Path(part, "whole"))
+            if not folder.is_dir():
+                os.replace(Path(part, "whole"), folder)
         # Damage shows itself in many ways, a full disk and a missing password in others.
         except Exception as error:
             reason = str(error).rstrip(".") or type(error).__name__
             raise ValueError(f"{archive} can't be unpacked: {reason}.")
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
@@ -63,10 +61,9 @@ def _extract(archive: Path, folder: Path) -> None:
             require_room(folder, sum(member.size for member in members), "what it holds")
             packed.extractall(folder, show_progress(members, text, unit=" files"), filter="data")
     elif zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
+        # Names that don't say how they are written are UTF-8, or an error that says they are not.
+        with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
             members = packed.infolist()
-            for member in members:
-                member.filename = member.filename.replace("\\", "/")  # as some write on Windows
             require_room(folder, sum(member.file_size for member in members), "what it holds")
             packed.extractall(folder, show_progress(members, text, unit=" files"))
     else:

@@ -1,14 +1,15 @@
 """The demo set: ten classes of creatures, drawn into class folders, and what is planted among them."""
 
-import shutil
+import tempfile
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
 
-from lib.storage import lock, read_table
+from lib.storage import read_table
 
 # The form of sketches, and of what is planted, is told there.
 SKETCHES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
@@ -128,34 +129,30 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
 
     It holds train/<Class>/, test/, test_labels.csv (header file,label) and planted.csv (header
     file,fault,truth, without rows where there are fewer than 40 pictures a class); the labelled test
-    pictures are of all classes alike, in random order. The same seed gives the same files. Only a set
-    that an earlier version drew, without planted.csv, is replaced.
+    pictures are of all classes alike, in random order. The same seed gives the same files.
     """
     folder = Path(folder)
-    unfinished = folder.with_name(folder.name + ".unfinished")
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
     order = np.random.default_rng([seed, 10]).permutation(test_count) % 10
     keys = {f"test/{i:03d}.jpg": (k, i, 1) for i, k in enumerate(order)}
     for k, name in enumerate(CLASS_NAMES):
         keys |= {f"train/{name}/{name.lower()}_{i:03d}.jpg": (k, i) for i in range(per_class)}
     planted = PLANTED if per_class >= LEAST else PLANTED[:0]
-    with lock(folder.with_suffix(".lock")):
-        is_old = (folder / "test_labels.csv").exists() and not (folder / "planted.csv").exists()
-        if folder.exists() and not is_old:
-            return
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if is_old:
-            folder.rename(unfinished)
-            shutil.rmtree(unfinished)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.part") as place:
+        part = Path(place, "whole")
         for file, key in keys.items():
-            (unfinished / file).parent.mkdir(parents=True, exist_ok=True)
+            (part / file).parent.mkdir(parents=True, exist_ok=True)
             picture = draw_picture(CLASS_NAMES[key[0]], np.random.default_rng([seed, *key]))
-            picture.save(unfinished / file, quality=90)
+            picture.save(part / file, quality=90)
         for row in planted.itertuples():
-            _plant(unfinished, *row[1:], np.random.default_rng([seed, 11, row.Index]))
-        planted.to_csv(unfinished / "planted.csv", index=False, lineterminator="\n")
+            _plant(part, *row[1:], np.random.default_rng([seed, 11, row.Index]))
+        planted.to_csv(part / "planted.csv", index=False, lineterminator="\n")
         rows = [f"{i:03d}.jpg,{CLASS_NAMES[k]}\n" for i, k in enumerate(order)]
-        (unfinished / "test_labels.csv").write_text("file,label\n" + "".join(rows), newline="\n")
-        unfinished.rename(folder)
+        (part / "test_labels.csv").write_text("file,label\n" + "".join(rows), newline="\n")
+        with suppress(OSError):  # Another process was first.
+            part.rename(folder)
 
 
 def list_planted(ws) -> pd.DataFrame:

@@ -30,14 +30,10 @@ class Batches(keras.utils.PyDataset):
     sets, from 0: training that was interrupted goes on with the batches that it would have seen.
 
     Args:
-        inputs: what takes an index array: a `Selection` of pixels or features (n, ...).
+        inputs: what takes an index array: a `Selection` of pixels, or features of `pictures`, (n, ...).
         y_true: int (n,), positions of the classes.
-        batch_size: pictures a batch; the last one may be smaller.
         seed: shuffles anew each epoch; None keeps the order.
         augment: change each picture at random; needs a seed.
-
-    Attributes:
-        pictures: what `inputs` are features of, where they are; else the inputs.
     """
 
     def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
@@ -112,8 +108,8 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
     y_true, class_names = pd.factorize(table.label, sort=True)
 
     def make(part: str, *options) -> Batches:
-        chosen = table.part == part
-        images = pixels.open_pixels(ws, table.file[chosen], image_size)
+        chosen = (table.part == part).to_numpy()
+        images = pixels.open_pixels(ws, table[chosen], image_size)
         return Batches(images, y_true[chosen], len(class_names), batch_size, *options)
 
     return make("train", seed, augment), make("validation")

@@ -1,170 +1,134 @@
-"""Files of labels, as people write them: read, matched with the files that are there, and applied."""
+"""Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
-import csv
-import difflib
-import io
 import os
-import unicodedata
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from lib.data.listing import PART_NAMES
+from lib.data.listing import PART_NAMES, clean
 from lib.data.pictures import ENDINGS
-from lib.data.table import NOT_FILES, tabulate
+from lib.data.table import NOT_FILES, note, tabulate
 
 KNOWN = ("file", "label", "labels", "part", "group")  # columns whose capitals mean nothing
 NO_GROUP = ("na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0")
+UNREAD = ("split", "fold", "subset", "patient", "patient_id")  # what others call part and group
 
 
-def read_labels(path: Path, columns=("label",), choose=None) -> pd.DataFrame:
-    """Read the columns file and label and, where it has them, some others of a CSV file.
+def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
+    """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns, as text.
 
-    Commas, semicolons or tabs divide it; capitals in the names of columns, further columns and blank
-    rows mean nothing; nor do groups called NA, nan, none, null or -1. Of another form `choose` picks
-    the columns by their names. Returns a row a file, with the line of the CSV file as index.
-    Raises a ValueError, which names the line, where it is none.
+    Capitals in the names of the usual columns and rows without a file mean nothing; nor do groups
+    called NA, nan, none, null or -1. Returns a row a file, with the line of the CSV file as index.
+    Raises a ValueError, which names the line, where it is none, or `needed` columns are not there.
     """
-    rows, line = {}, 0
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
-        form = {"delimiter": separator, "strict": True, "skipinitialspace": True, "restval": ""}
-        reader = csv.DictReader(io.StringIO(text, newline=""), **form)
-        names = [name.strip() for name in reader.fieldnames or ()]
-        names = [name.casefold() if name.casefold() in KNOWN else name for name in names]
-        reader.fieldnames = names
-        wanted = choose(names) if choose else [n for n in ("file", *columns) if n in names]
-        has_all = choose or {"file", "label"} <= {*wanted}
-        if not has_all or any(names.count(name) > 1 for name in wanted):
-            raise ValueError(f"it needs columns file and label, each once: {', '.join(names)}")
-        line = 1
-        for row in reader:
-            if any(row.get(None, ())):
-                raise ValueError(f"line {reader.line_num} has more cells than the first row")
-            line = reader.line_num
-            rows[line] = {name: row[name].strip() for name in wanted}
-    except (ValueError, csv.Error) as error:
-        place = f", behind line {line}" if line else ""
-        raise ValueError(
-            f"{path}{place}: {error}. Write CSV in UTF-8, with commas, semicolons or tabs, and names "
-            "that hold one in double quotes."
-        ) from error
-    table = pd.DataFrame(list(rows.values()), list(rows), wanted, dtype=str)
-    table = table[table.file != ""]
-    if table.empty:
+        with path.open(encoding="utf-8-sig") as file:
+            separator = max(",;\t", key=file.readline().count)
+        # Without a header a row that is longer than the first is an error, and not shifted.
+        form = {"sep": separator, "header": None, "skip_blank_lines": False}
+        form |= {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+        cells = pd.read_csv(path, encoding="utf-8-sig", **form).fillna("")
+    except pd.errors.EmptyDataError:
+        cells = pd.DataFrame([[""]])
+    except ValueError as error:
+        hint = "Write CSV in UTF-8, and names that hold a comma in double quotes."
+        raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
+    names = [name.strip() for name in cells.iloc[0]]
+    names = [name.casefold() if name.casefold() in KNOWN else name for name in names]
+    if not {*needed} <= {*names} or any(names.count(name) > 1 for name in names if name):
+        raise ValueError(f"{path} needs columns {', '.join(needed)}, each once: {', '.join(names)}")
+    rows = cells[1:].set_axis(names, axis=1).set_axis(cells.index[1:] + 1)
+    rows = rows[rows.file.str.strip() != ""].apply(lambda column: column.str.strip())
+    if rows.empty:
         raise ValueError(f"{path} names no file below its first row.")
-    if "group" in table:
-        table["group"] = table.group.mask(table.group.str.casefold().isin(NO_GROUP), "")
-    return table
+    if "group" in rows:
+        rows["group"] = rows.group.mask(rows.group.str.casefold().isin(NO_GROUP), "")
+    if unread := [name for name in names if name.casefold() in UNREAD]:
+        print(f"{path.name}: {', '.join(unread)} are not read; columns part and group would be.")
+    return rows
 
 
 def apply_labels(
-    table, path: Path, folder: Path, columns=("label",), classes=None, strict=False, rows=None
+    table: pd.DataFrame, path: Path, folder: Path, rows: pd.DataFrame, classes=None, strict=False
 ) -> pd.DataFrame:
-    """Return the table of the files in `folder` with what a CSV file (see `read_labels`) says of them.
+    """Return the table of the files in `folder` with the label, part and group that rows give them.
 
     Args:
-        columns: which to take: label, part, group.
+        path: the CSV file that the rows were read from, for errors.
+        rows: as `read_labels` returns them.
         classes: what a label may be, if not empty; None for anything.
-        strict: whether a row that names no file is an error; else it gets a row, `missing_file`.
-        rows: what was read of the file, where another reader did it.
+        strict: whether a row that names no file, or several, is an error; else it gets a row,
+            missing_file or ambiguous.
 
-    Raises a ValueError, which names file, line and the nearest names: two rows say different things
-    of one file, a class or a part is not known, or no row names a file.
+    Raises a ValueError, which names file and line: two rows say different things of one file, a class
+    or a part is not known, or no row names a file. What has the part test is left out.
     """
-    rows = read_labels(path, columns) if rows is None else rows
-    files = table.file[~table.problem.isin(NOT_FILES)]
-    found = match_files(rows.file.unique(), files, folder)
-    lost = rows.file[~rows.file.isin(found.keys())]
+    rows = rows[[name for name in ("file", "label", "part", "group") if name in rows]].copy()
+    found = match_files(rows.file.unique(), table.file[~table.problem.isin(NOT_FILES)], folder)
+    files = rows.file.map(found).replace("", np.nan)
+    lost = rows.file[files.isna()]
     if strict or len(lost) == len(rows):
-        _refuse(path, lost, f"file in {folder}", files)
+        _refuse(path, lost, f"file in {folder}, or fits several")
+    rows["label"] = rows.label.map(clean)
     if classes is not None:
-        known = {_compose_path(name): name for name in ["", *classes]}
-        rows["label"] = _spell(path, rows.label.map(_compose_path), "class", known)
+        known = {clean(name): name for name in ["", *classes]}
+        rows["label"] = _look_up(path, rows.label, known, f"class of {', '.join(classes)}")
     if "part" in rows:
-        known = {name: part for part in ("train", "validation") for name in PART_NAMES[part]}
-        rows["part"] = _spell(path, rows.part.str.casefold(), "part", known)
-    rows["file"] = rows.file.map(found).fillna(rows.file)
-    rows = rows.drop_duplicates()
+        known = {name: part for part, names in PART_NAMES.items() for name in names} | {"": ""}
+        known_as = "part: train, validation or test"
+        rows["part"] = _look_up(path, rows.part.str.casefold(), known, known_as)
+    rows = rows.assign(file=files.fillna(rows.file)).drop_duplicates()
     if (twice := rows.file[rows.file.duplicated()]).size:
         lines = " and ".join(map(str, rows.index[rows.file == twice.iloc[0]][:2]))
         raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}: lines {lines}.")
-    missing = tabulate((name, "missing_file") for name in lost.unique())
-    table = pd.concat([table, missing]).set_index("file")
+    words = {name: "ambiguous" if name in found else "missing_file" for name in lost.unique()}
+    table = pd.concat([table, tabulate(words.items())]).set_index("file")
     table.update(rows.set_index("file"))
-    return table.reset_index()
+    table = table.reset_index()
+    is_kept_back = table.part.isin(["test", "prediction"])
+    note(table, is_kept_back, "test_part")
+    return table.assign(part=table.part.mask(is_kept_back, ""))
 
 
-def _spell(path: Path, values: pd.Series, kind: str, known: dict[str, str]) -> pd.Series:
-    found = values.map(known)
-    _refuse(path, values[found.isna()], kind, sorted({*known.values()} - {""}))
+def _look_up(path: Path, values: pd.Series, known: dict[str, str], kind: str) -> pd.Series:
+    _refuse(path, values[~values.isin(known.keys())], kind)
+    return values.map(known)
+
+
+def _refuse(path: Path, unknown: pd.Series, kind: str) -> None:
+    if len(unknown):
+        count = f"Such lines: {len(unknown):,}. Correct or delete them."
+        line, name = unknown.index[0], unknown.iloc[0]
+        raise ValueError(f"{path}, line {line}: {name!r} is no {kind}. {count}")
+
+
+def match_files(names: Iterable[str], files: Iterable[str], folder: Path) -> dict[str, str]:
+    """Find the file that each name of a labels file means: "" where it fits several, else absent.
+
+    A name is the path from `folder` or from the folder above it, or, without folders, the name of a
+    file at any depth. It may lack the ending; letters compare in Unicode's composed form (NFC), as
+    Macs write them differently. `files` are relative to `folder`.
+    """
+    exact, paths, bare = {}, {}, {}
+    for file in files:
+        path = _clean_path(file)
+        above = os.path.normpath(f"{folder.name}/{path}")
+        exact[path] = file
+        for known, whole in ((paths, path), (paths, above), (bare, os.path.basename(path))):
+            stem, ending = os.path.splitext(whole)
+            for name in [whole, stem] if ending.lower() in ENDINGS else [whole]:
+                known[name] = "" if known.get(name, file) != file else file
+    found = {}
+    for name in names:
+        path = _clean_path(name)
+        for known in (exact, paths, bare):
+            if path in known:
+                found[name] = known[path]
+                break
     return found
 
 
-def _refuse(path: Path, unknown: pd.Series, kind: str, known) -> None:
-    lines = []
-    for line, name in unknown.head(3).items():
-        # To compare a name with those of a million files takes a minute.
-        near = difflib.get_close_matches(name, list(known)[:50_000], 3, 0)
-        lines.append(f"line {line}: {name!r} is no {kind}; the nearest: {', '.join(near)}.")
-    if lines:
-        count = f"Such lines: {len(unknown):,}. Correct or delete them."
-        raise ValueError(f"{path}, {' '.join(lines)} {count}")
-
-
-def match_files(names, files, folder: Path) -> dict[str, str]:
-    """Find the file that each name of a labels file means; what fits none is absent.
-
-    Where the folder that a name begins with exists, in `folder` or up to two above it, the file lies
-    there or nowhere. Else one path must end in the other: a name may lack folders, where one file
-    alone fits, or begin with others, where no name of an existing folder means that file. It may lack
-    the ending; letters compare in Unicode's composed form (NFC), as Macs write them differently.
-    Files are relative to `folder`.
-    """
-    whole, ends = {}, {}  # files by their path, and by every end of it; None where several have it
-    paths = {_compose_path(file): file for file in files}
-    for path, file in paths.items():
-        stem, ending = os.path.splitext(path)
-        for known in [path, stem] if ending.lower() in ENDINGS else [path]:
-            whole[known] = None if known in whole else file
-            for end in _list_ends(known):
-                ends[end] = None if end in ends else file
-    whole |= paths | {file: file for file in files}
-    ends |= whole
-    folders = {os.path.dirname(path) for path in paths}
-
-    @cache
-    def find_places(inside):
-        above = [parent / inside for parent in (folder, *folder.parents[:2])]
-        places = [os.path.relpath(place, folder) for place in above if os.path.isdir(place)]
-        return [inside] * (inside in folders) + places
-
-    here, elsewhere = {}, {}
-    for name in names:
-        path = _compose_path(name)
-        inside, _, base = path.rpartition("/")
-        places = find_places(inside) if inside else []
-        fitting = [whole.get(os.path.normpath(f"{place}/{base}")) for place in places]
-        if not places:
-            fitting = [whole.get(name), ends.get(path), *map(whole.get, _list_ends(path))]
-        if file := next(filter(None, fitting), None):
-            (elsewhere if inside and not places else here)[name] = file
-    # A name that gives an existing folder goes before one that merely ends alike.
-    taken = {file for name, file in here.items() if "/" in _compose_path(name)}
-    return here | {name: file for name, file in elsewhere.items() if file not in taken}
-
-
-def _list_ends(path: str) -> list[str]:
-    folders = path.split("/")
-    return ["/".join(folders[start:]) for start in range(len(folders))]
-
-
-def compose(name: str) -> str:
-    """Return a name without space around it, its letters in Unicode's composed form (NFC)."""
-    return unicodedata.normalize("NFC", name.strip())
-
-
-def _compose_path(name: str) -> str:
-    return compose(name).replace("\\", "/").removeprefix("./")
+def _clean_path(name: str) -> str:
+    return os.path.normpath(clean(name).replace("\\", "/"))

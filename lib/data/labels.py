@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.downloads import fetch
-from lib.data.label_files import apply_labels
-from lib.data.listing import label_by_folder, walk
+from lib.data.label_files import apply_labels, read_labels
+from lib.data.listing import check_branches, clean, label_by_folder, walk
 from lib.data.table import FORMS, find_used, note, tabulate
+
+# Pictures that can't be read here, which nobody may take for answered.
+UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer")
 
 
 def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFrame:
@@ -24,9 +26,10 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
     """
     if ws.train_labels is None:
         table = label_by_folder(train)
+        check_branches(table, train)
     else:
-        table = apply_labels(walk(train), ws.train_labels, train, ("label", "part", "group"))
-    if validation is not None and (table.part != "").any():
+        table = apply_labels(walk(train), ws.train_labels, train, read_labels(ws.train_labels))
+    if validation is not None and (table.part == "validation").any():
         print(f"{ws.train_labels.name} gives the parts; {validation} is not used.")
     elif validation is not None:
         further = label_by_folder(validation).assign(part="validation")
@@ -35,22 +38,16 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
     if ws.corrections is not None:
         table = _correct_labels(table, ws.corrections, train)
     note(table, table.label == "", "no_label" if ws.train_labels else "outside_class_folder")
-    if (table.part != "").any():
-        table["part"] = table.part.replace("", "train")
-    names = table.label[find_used(table)].drop_duplicates()
-    # Without regard to case and accents.
-    folded = (
-        names.str.casefold().str.normalize("NFKD").str.replace("[\u0300-\u036f]", "", regex=True)
-    )
-    similar = names[folded.duplicated(keep=False)]
-    notes = tabulate((name, "similar_class_name") for name in similar).assign(action="kept")
-    return pd.concat([table, notes]).sort_values("file", ignore_index=True)
+    # Parts of which none is for validation are none: a fifth is taken.
+    has_parts = (table.part == "validation").any()
+    table["part"] = table.part.replace("", "train") if has_parts else ""
+    return _note_similar(table).sort_values("file", ignore_index=True)
 
 
 def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFrame:
     """Move pictures to the classes that a corrections file names; leave out where it names none."""
-    before = table.label
-    table = apply_labels(table, path, folder, classes={*before} - {""}, strict=True)
+    before, rows = table.label, read_labels(path)[["file", "label"]]
+    table = apply_labels(table, path, folder, rows, sorted({*before} - {""}), strict=True)
     is_other, is_none = table.label != before, table.label == ""
     note(table, is_other & is_none, "left out by hand")
     earlier = (", not " + before).where(before != "", "")
@@ -58,6 +55,18 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
     table["label"] = table.label.mask(is_none, before)
     emptied = tabulate((name, "empty_class") for name in sorted({*before} - {*table.label, ""}))
     return pd.concat([table, emptied], ignore_index=True)
+
+
+def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
+    """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
+    names = table.label[find_used(table)].drop_duplicates()
+    folded = names.map(clean).str.casefold().str.normalize("NFKD")
+    folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
+    numbers = pd.to_numeric(folded, errors="coerce")
+    folded = folded.where(numbers.isna(), numbers)
+    similar = names[folded.duplicated(keep=False)]
+    notes = tabulate((name, "similar_class_name") for name in similar).assign(action="kept")
+    return pd.concat([table, notes])
 
 
 def list_new_pictures(
@@ -74,37 +83,15 @@ def list_new_pictures(
     table = walk(folder)
     top = table.file.str.split("/").str[0]
     table["label"] = top.where(top.isin(class_names), "")
-    if not (table.problem == "").any():
+    if not table.problem.isin(["", *UNREADABLE]).any():
         raise ValueError(f"{folder} holds no picture ({FORMS}).")
     if labels is not None:
-        table = apply_labels(table, labels, folder, classes=class_names)
+        rows = read_labels(labels)[["file", "label"]]
+        table = apply_labels(table, labels, folder, rows, class_names)
     for problem, files in table.groupby("problem").file:
-        if problem not in ("", "junk"):
+        if problem not in ("", "junk", *UNREADABLE):
             more = f" and {len(files) - 10:,} more" if len(files) > 10 else ""
             print(f"passed over, {problem}: {', '.join(files[:10])}{more}")
-    return table.loc[table.problem == "", ["file", "label"]].reset_index(drop=True)
-
-
-def list_named_pictures(names: list[str], class_names: list[str], scratch: Path) -> pd.DataFrame:
-    """List pictures by their names: files, folders of them, and addresses of the web.
-
-    Returns columns file (as named), path (where it lies), label (of class folders, else ""), problem
-    ("" where it may be read, else missing_file, no_picture in a folder, or not_downloaded), and
-    in_folder: whether a folder was named.
-    """
-    rows = []
-    for name in names:
-        path, problem = Path(name).absolute(), ""
-        try:
-            if "://" in name:
-                path = fetch(name, scratch / "downloads")
-            elif os.path.isdir(path):
-                for file, label in list_new_pictures(path, class_names).itertuples(index=False):
-                    rows.append((os.path.join(name, file), path / file, label, "", True))
-                continue
-            elif not os.path.exists(path):
-                problem = "missing_file"
-        except ValueError as error:
-            problem = getattr(error, "problem", "no_picture")
-        rows.append((name, path, "", problem, False))
-    return pd.DataFrame(rows, columns=["file", "path", "label", "problem", "in_folder"])
+    return table.loc[table.problem.isin(["", *UNREADABLE]), ["file", "label"]].reset_index(
+        drop=True
+    )

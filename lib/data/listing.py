@@ -1,21 +1,26 @@
 """The one walker: which files there are, which may be pictures, and the class of their folder."""
 
 import os
+import re
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from lib.data.pictures import ENDINGS, sniff
-from lib.data.table import tabulate
+from lib.data.table import note, tabulate
 
-JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
+JUNK = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 # What folders are named that are parts of a data set, not classes.
 PART_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trainval"),
+    "validation": ("validation", "valid", "val", "dev", "eval"),
+    "test": ("test", "tests", "testing"),
     "prediction": ("pred", "predict", "prediction", "predictions"),
 }
+# What the file beside a picture, x_mask.png beside x.png, shows is where things are in it.
+MASK = re.compile(r"[_-](mask|seg|segmentation|label)(_\d+)?$", re.IGNORECASE)
 
 
 def is_junk(name: str) -> bool:
@@ -23,10 +28,22 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name in JUNK
 
 
+def list_folders(folder: Path) -> list[Path]:
+    """List the folders in a folder, junk left out, sorted."""
+    inside = (entry for entry in os.scandir(folder) if not is_junk(entry.name))
+    return sorted(Path(entry) for entry in inside if os.path.isdir(entry))
+
+
 def holds_pictures(folder: Path) -> bool:
-    """Tell whether any file below a folder is named like a picture."""
-    found = (name for _, _, names in os.walk(folder) for name in names)
-    return any(Path(name).suffix.lower() in ENDINGS and not is_junk(name) for name in found)
+    """Tell whether any file below a folder may be a picture, also one that can't be read here."""
+    readable_elsewhere = ("needs_pillow_heif", "git_lfs_pointer", "unreadable")
+    return any(problem in ("", *readable_elsewhere) for _, problem in _scan(folder, "", ()))
+
+
+def clean(name: str) -> str:
+    """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
+    seen = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(seen.split()))
 
 
 def escape(name: str) -> str:
@@ -40,13 +57,17 @@ def walk(folder: Path) -> pd.DataFrame:
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
     Returns the table (see `lib.data.table`), sorted by file. A problem is junk, odd_name,
-    circular_link, unreadable, not_a_file or a word of `sniff`; junk, and a folder that can't be
+    circular_link, unreadable, not_a_file, mask or a word of `sniff`; junk, and a folder that can't be
     entered, is one row.
     """
-    return tabulate(sorted(_scan(folder, "", ())))
+    table = tabulate(sorted(_scan(folder, "", ())))
+    stems = table.file.where(table.problem == "", "").map(lambda name: os.path.splitext(name)[0])
+    pictured = stems.str.replace(MASK, "", regex=True)
+    note(table, (pictured != stems) & pictured.isin(stems), "mask")
+    return table
 
 
-def _scan(folder: Path, prefix: str, above: tuple):
+def _scan(folder: Path, prefix: str, above: tuple) -> Iterator[tuple[str, str]]:
     """Yield each file of a folder, prefix before its name, with its problem."""
     place = os.path.realpath(folder)
     if place in above:
@@ -87,11 +108,37 @@ def label_by_folder(folder: Path) -> pd.DataFrame:
     Of a file in none of them no label and no problem is known; a class without files has a row.
     """
     table = walk(folder)
-    folders = [entry.name for entry in os.scandir(folder) if os.path.isdir(entry)]
-    names = {escape(name) for name in folders if not is_junk(name)}
+    names = {escape(path.name) for path in list_folders(folder)}
     top = table.file.str.split("/").str[0]
     table["label"] = top.where(top.isin(names) & (table.problem != "junk"), "")
     is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
     table.loc[is_outside, ["problem", "action"]] = ""
     empty = tabulate((name, "empty_class") for name in sorted(names - {*table.label}))
     return pd.concat([table, empty], ignore_index=True)
+
+
+def check_branches(table: pd.DataFrame, folder: Path) -> None:
+    """Say where class folders hold the same folders: they may be parts, folds or sizes, not classes.
+
+    A ValueError where the folders in every class are parts of a data set.
+    """
+    pairs = table.file[table.label != ""].str.extract("^(?!../)([^/]+)/([^/]+)/").dropna()
+    inside = pairs.drop_duplicates().set_index(0)[1]  # the folders in each class, by its name
+    is_part = inside.str.lower().isin(sum(PART_NAMES.values(), ()))
+    counts = is_part.groupby(level=0).agg(["size", "all"])
+    if (
+        len(counts) == table.label[table.label != ""].nunique() > 0
+        and (counts["all"] & (counts["size"] > 1)).all()
+    ):
+        raise ValueError(
+            f"{folder}: each class is divided into {', '.join(sorted({*inside}))}. Put the classes into "
+            "the parts, train/cat instead of cat/train, or name the files of each part, "
+            "file,label,part, in a CSV file that train_labels names."
+        )
+    shared = inside[inside.duplicated(keep=False)].groupby(level=0).agg(list)
+    if (branches := shared[shared.str.len() > 1]).size > 1:
+        print(
+            f"{', '.join(branches.index[:5])} hold folders of the same names: "
+            f"{', '.join(branches.iloc[0][:5])}. If these are the classes, point train at one of the "
+            f"former, say {folder / branches.index[0]}."
+        )

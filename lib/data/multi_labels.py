@@ -8,8 +8,8 @@ import pandas as pd
 
 from lib.data import sources
 from lib.data.demo import CLASS_NAMES, draw_picture
-from lib.data.label_files import apply_labels, compose, read_labels
-from lib.data.listing import walk
+from lib.data.label_files import apply_labels, read_labels
+from lib.data.listing import clean, holds_pictures, walk
 from lib.data.split import ONE_IN, rank_groups
 from lib.data.table import note
 from lib.storage import whole_file
@@ -18,39 +18,48 @@ BESIDES = ("file", "part", "group")
 YES_OR_NO = dict.fromkeys(("1", "1.0", "true"), True) | dict.fromkeys(("0", "0.0", "false"), False)
 
 
-def _choose_columns(names: list[str]) -> list[str]:
-    lists = [name for name in names if name in ("label", "labels")]
-    # A column without a name is pandas' index, or a comma too many.
-    wanted = [name for name in names if name and (name in BESIDES or name in lists or not lists)]
-    if "file" not in names or len(lists) > 1 or {*wanted} <= {*BESIDES}:
-        needed = "it needs columns file and labels (cat|dog), or file and one of 0 and 1 a label"
-        raise ValueError(f"{needed}: {', '.join(names)}")
-    return wanted
-
-
-def read_label_sets(path) -> pd.DataFrame:
+def read_label_sets(path: Path) -> pd.DataFrame:
     """Read which labels each file has: rows of `read_labels`, of file, label and, if given, part and group.
 
     `labels`, divided by | or ;, in one row a file or several; or one column of 0 and 1 a label. In
     `label` each of them ends in |, and | alone means none. A ValueError names file and line.
     """
-    rows = read_labels(path, choose=_choose_columns)
-    named = [name for name in rows if name not in BESIDES]
-    if named[0] in ("label", "labels"):
-        lists = rows[named[0]].str.split("[|;]", regex=True).groupby(rows.file).sum()
-        sets = [{compose(name) for name in lists[file]} - {""} for file in rows.file]
-    else:
-        has_it = rows[named].apply(lambda column: column.str.casefold().map(YES_OR_NO))
-        for name in named:
+    rows = read_labels(path, ["file"])
+    lists = [name for name in rows if name in ("label", "labels")]
+    # A column without a name is pandas' index, or a comma too many.
+    others = [name for name in rows if name and name not in (*BESIDES, *lists)]
+    has_it = rows[others].apply(lambda column: column.str.casefold().map(YES_OR_NO))
+    if len(lists) == 1 and not has_it.notna().all().any():
+        sets = _read_lists(path, rows.file, rows[lists[0]])
+    elif others and not lists:
+        for name in others:
             for line, value in rows.loc[has_it[name].isna(), name].head(1).items():
                 raise ValueError(f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1.")
-        sets = [np.array([*map(compose, named)])[has] for has in has_it.to_numpy(bool)]
-    rows["label"] = ["".join(f"{name}|" for name in sorted(names)) or "|" for names in sets]
+        sets = [np.array([*map(clean, others)])[has] for has in has_it.to_numpy(bool)]
+    else:
+        raise ValueError(
+            f"{path} needs columns file and labels (cat|dog), or file and one of 0 and 1 for each label, "
+            f"and not both: {', '.join(rows)}"
+        )
+    rows["label"] = ["".join(f"{name}|" for name in sorted({*names})) or "|" for names in sets]
     return rows[["label", *(name for name in BESIDES if name in rows)]]
 
 
+def _read_lists(path: Path, files: pd.Series, cells: pd.Series) -> list[list[str]]:
+    sets = cells.str.split("[|;]").map(lambda names: [clean(name) for name in names if clean(name)])
+    known, are_divided = {*sets.explode()}, cells.str.contains("[|;]").any()
+    for line, names in sets.items():
+        for name in names:
+            parts = [clean(part) for part in name.split(",")]
+            is_list = len(parts) > 1 and (not are_divided or known.issuperset(parts))
+            if is_list or name.startswith("["):
+                raise ValueError(f"{path}, line {line}: {name!r}: write several labels as cat|dog.")
+    together = sets.groupby(files).sum()
+    return [together[file] for file in files]
+
+
 def draw_scenes(folder: Path, count: int = 200) -> None:
-    """Draw the demo's scenes, of none to three kinds, and beside the folder their file, unless it is there."""
+    """Draw scenes of none to three kinds and, beside the folder, their labels, unless they are there."""
     file, rng, rows = folder.with_suffix(".csv"), np.random.default_rng(11), ["file,labels"]
     if file.exists():
         return
@@ -74,11 +83,10 @@ def list_label_sets(ws) -> pd.DataFrame:
     train, folder = sources.open_folder(ws, "train"), ws.multi_labels.with_suffix("")
     if ws.is_demo:
         draw_scenes(folder)
-    is_there = folder.is_dir() and not train.is_relative_to(folder)
-    if not (is_there and (walk(folder).problem == "").any()):
+    if not folder.is_dir() or train.is_relative_to(folder) or not holds_pictures(folder):
         folder = train
-    told = {"columns": ("label", "part", "group"), "rows": read_label_sets(ws.multi_labels)}
-    table = apply_labels(walk(folder), ws.multi_labels, folder, strict=True, **told)
+    rows = read_label_sets(ws.multi_labels)
+    table = apply_labels(walk(folder), ws.multi_labels, folder, rows, strict=True)
     place = os.path.relpath(folder, train)
     table["file"] = [os.path.normpath(f"{place}/{file}") for file in table.file]
     note(table, table.label == "", "no_label")
@@ -93,9 +101,10 @@ def split_label_sets(pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int) ->
     Of columns digest and group, and bool (n, labels), returns the part of each, `train` or `validation`.
     """
     ranks = rank_groups(pictures, seed)
-    counts = y_true.assign(**{"": ~y_true.any(axis=1), "|": True}).groupby(ranks)
-    table, is_chosen = counts.sum(), np.zeros(counts.ngroups, bool)
-    rows, support = table.to_numpy(float), np.maximum(table.sum().to_numpy(), 1)
+    kinds = np.column_stack([y_true, ~y_true.any(axis=1), np.ones(len(y_true))]).astype(float)
+    counts = pd.DataFrame(kinds, ranks.index).groupby(ranks).sum()
+    rows, is_chosen = counts.to_numpy(), np.zeros(len(counts), bool)
+    support = np.maximum(rows.sum(axis=0), 1)
     room = support / ONE_IN
     for is_strict in (True, False):
         for k in np.flatnonzero(~is_chosen):
@@ -106,4 +115,4 @@ def split_label_sets(pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int) ->
         # A label of few groups, all of them too large, gives the smallest.
         if len(own) > 1 and not is_chosen[own].any():
             is_chosen[own[rows[own].sum(axis=1).argmin()]] = True
-    return ranks.isin(table.index[is_chosen]).map({True: "validation", False: "train"})
+    return ranks.isin(counts.index[is_chosen]).map({True: "validation", False: "train"})

@@ -114,14 +114,18 @@ def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
 
 
 def read_split(ws) -> pd.DataFrame:
-    """Read split.csv: columns file, label, part; an error where 01_data_prep has not been run."""
-    return read_table(ws.existing("split.csv", made_by="01_data_prep"))
+    """Read the split: columns file, label, part, group (int), digest, in the order of split.csv.
 
-
-def read_groups(ws, files) -> np.ndarray:
-    """Number the groups of some files of the split: int (n,), equal for what belongs together."""
-    pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep")).set_index("file")
-    return pd.factorize(pictures.group.reindex(files))[0]
+    A FileNotFoundError where 01_data_prep has not been run.
+    """
+    rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))[["file", "label", "part"]]
+    pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
+    rows = rows.merge(pictures[["file", "group", "digest"]], "left", "file")
+    if rows.digest.isna().any():
+        raise ValueError(
+            f"{ws.results}: split.csv has other files than pictures.csv: run 01 again."
+        )
+    return rows.assign(group=rows.group.astype(int))
 
 
 def identify_set(ws) -> str:
@@ -129,8 +133,7 @@ def identify_set(ws) -> str:
 
     Names and places of files don't count, so a folder may be moved.
     """
-    pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     columns = ["digest", "label", "part"]
-    rows = read_split(ws).merge(pictures, "left", "file")[columns].sort_values(columns)
+    rows = read_split(ws)[columns].sort_values(columns)
     content = rows.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(f"{LOADER_VERSION}\n{content}".encode()).hexdigest()[:16]

@@ -13,12 +13,13 @@ from lib.data.quality import FACTS
 
 COLUMNS = ["file", "label", "part", "group", "problem", "action"]  # before decoding
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]
-NOT_FILES = ("empty_class", "missing_file", "similar_class_name")  # rows about something else
+NOT_FILES = ("empty_class", "missing_file", "ambiguous", "similar_class_name")  # rows about others
 FEWEST_PER_CLASS = 5
 FORMS = ", ".join(sorted(ENDINGS))
 REMEDIES = {
     "git_lfs_pointer": " (run: git lfs pull)",
     "odd_name": " (give it a name of letters)",
+    "ambiguous": " (write the path from train)",
     "needs_pillow_heif": " (run: pip install pillow-heif)",
     "duplicate_other_class": " (the same picture in several classes: correct the labels)",
     "not_a_picture": " (if that is no class but tells the labels: write file,label into a CSV file that "
@@ -85,9 +86,12 @@ def check_classes(table: pd.DataFrame, ws) -> None:
     and why they can't be used, and the file of corrections, if any.
     """
     classes = table[table.label != ""].groupby("label")
+    # A few rows whose files are missing make no class.
+    classes = [one for one in classes if len(one[1]) >= FEWEST_PER_CLASS or _has_files(one[1])]
     few = [_explain(*one) for one in classes if find_used(one[1]).sum() < FEWEST_PER_CLASS]
-    names = list(classes.groups)
-    parts = table[find_used(table) & (table.part != "")].groupby("label").part.nunique()
+    names = [name for name, _ in classes]
+    parted = table[find_used(table) & (table.part != "")].groupby("label")
+    alone = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
     if few:
         message = (
             f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. {'; '.join(few)}. "
@@ -100,17 +104,23 @@ def check_classes(table: pd.DataFrame, ws) -> None:
             f"pictures ({FORMS}), into {ws.train}, point train at such a folder, or name a CSV file, "
             "file,label, in train_labels."
         )
-    elif (parts < 2).any():
+    elif len(alone):
+        counts = [f"{name} ({n:,} pictures, {k:,} groups)" for name, k, n in alone.itertuples()]
+        counts = counts if (table.group != "").any() else alone.index
         message = (
-            f"These classes stand in one part alone: {', '.join(parts.index[parts < 2][:20])}. Where "
-            "parts were given, correct them. Else their files are copies, look-alikes or one group of "
-            'too few pictures to be divided: add pictures, or take DUPLICATES = "drop".'
+            f"These classes stand in one part alone: {', '.join(counts[:20])}. Where parts were given, "
+            "correct them. A group (copies, look-alikes as the frames of one film, one given group) is "
+            'never divided: add other pictures, or take DUPLICATES = "drop".'
         )
     else:
         return
     ws.save_table(list_checks(table), "checks.csv")
     hint = f" Labels were corrected by {ws.corrections}." if ws.corrections else ""
     raise ValueError(f"{message} Every file stands in checks.csv.{hint}")
+
+
+def _has_files(rows: pd.DataFrame) -> bool:
+    return not rows.problem.isin(["missing_file", "ambiguous"]).all()
 
 
 def _explain(name: str, rows: pd.DataFrame) -> str:

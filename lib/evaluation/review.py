@@ -11,8 +11,8 @@ from lib.data.split import identify_set, read_split
 from lib.evaluation.galleries import encode
 from lib.evaluation.wording import open_template, write_things
 from lib.machine import count_cores
-from lib.progress import show_progress
 from lib.storage import read_table, whole_file
+from lib.work import show_progress
 
 # 200 photographs and their neighbours are about 6 MB.
 MOST_CASES, LONG_SIDE, QUALITY = 200, 320, 75

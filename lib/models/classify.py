@@ -11,7 +11,7 @@ from lib.data.listing import escape
 from lib.machine import count_cores
 from lib.models.linear import apply_temperature
 from lib.models.parts import expose_features
-from lib.progress import show_progress
+from lib.work import show_progress
 
 BATCH = 32
 

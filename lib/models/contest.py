@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lib.cluster import ClusterError
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
 from lib.machine import set_seed
@@ -15,18 +14,19 @@ from lib.models.backbones import describe_origin, hide_folder, load_backbone, na
 from lib.models.configs import make_key
 from lib.models.features import cached_features, measure_speed
 from lib.models.parts import build_extractor
+from lib.work import ClusterError
 
 # The demo's, with random weights, where no other network can be had.
 SMALL = ("MobileNet", "MobileNetV2")
 
 
-def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple:
+def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     """Let networks, one after the other, look at every picture once; list what each is and costs.
 
     Args:
         entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`; a list,
             or text with commas between them.
-        files: of the split. ws: the workspace.
+        rows: of the split. ws: the workspace.
         seed: decides untrained weights, so that the same network can be built again.
 
     Returns:
@@ -42,9 +42,9 @@ def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple
     """
     if isinstance(entries, str):
         entries = [entry.strip() for entry in entries.split(",") if entry.strip()]
-    facts, features = _let_look(entries, weights, image_size, files, ws, seed)
+    facts, features = _let_look(entries, weights, image_size, rows, ws, seed)
     if not features and ws.is_demo and weights:
-        more, features = _let_look(SMALL, None, 64, files, ws, seed)
+        more, features = _let_look(SMALL, None, 64, rows, ws, seed)
         facts = [row for row in facts if row["entry"] not in SMALL] + more
     if not features:
         reasons = "\n".join(f"- {row['entry']}: {row['reason']}" for row in facts)
@@ -52,7 +52,7 @@ def gather_features(entries, weights, image_size, files, ws, seed: int) -> tuple
     return facts, features
 
 
-def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
+def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     names = [name_network(entry) for entry in entries]
     if again := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"BACKBONES: two are called {again[0]}: leave one out, or rename a file.")
@@ -61,7 +61,7 @@ def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
         facts.append({"candidate": name, "entry": entry})
         set_seed(seed, deterministic=False)
         try:
-            more, features[name] = _look(entry, weights, image_size, files, ws)
+            more, features[name] = _look(entry, weights, image_size, rows, ws)
             facts[-1] |= more
         except ClusterError:
             raise
@@ -77,10 +77,10 @@ def _let_look(entries, weights, image_size, files, ws, seed: int) -> tuple:
     return facts, features
 
 
-def _look(entry: str, weights, image_size, files, ws) -> tuple:
+def _look(entry: str, weights, image_size, rows, ws) -> tuple:
     backbone = load_backbone(entry, weights, image_size, {}, None)
     extractor = build_extractor(backbone)
-    images = open_pixels(ws, files, backbone.image_size)
+    images = open_pixels(ws, rows, backbone.image_size)
     facts = {"weights": backbone.weights, "image_size": backbone.image_size}
     count, size = extractor.count_params(), extractor.output_shape[-1]
     facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
@@ -127,7 +127,7 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
         parameters: CHOICE, CLASS_WEIGHTS, SEED, and as PRECISION the policy that features were computed in.
     """
     learned, policy, scores = classifier.predict_proba(features), parameters["PRECISION"], [1]
-    rows = read_split(ws).query("part == 'train'")[["file", "label"]].reset_index(drop=True)
+    rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
     names, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
     # Accuracy and loss on what was learned from; behind it, as of an epoch, of the held-out answers.
     for given in (learned, y_prob):
@@ -135,13 +135,13 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
     history = pd.DataFrame([[*scores, seconds]], columns=training.HISTORY_COLUMNS)
     run = training.Run(history, make_key(identify_set(ws), model))
     few = np.linspace(0, len(rows) - 1, 32).astype(int)
-    pictures = open_pixels(ws, rows.file, model.input_shape[1])[few]
+    pictures = open_pixels(ws, rows, model.input_shape[1])[few]
     metadata = _describe_winner(table, classifier, parameters)
     with saved.save(model, run, ws, model.name, metadata) as loaded:
         difference = abs(loaded.predict_on_batch(pictures) - learned[few]).max()
         print(f"largest difference of a probability: {difference:.1e}, features in {policy}")
         assert difference < (1e-4 if policy == "float32" else 0.1), "the file answers otherwise"
-    rows["predicted"] = names[y_prob.argmax(axis=1)]
+    rows = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
     rows = pd.concat([rows, pd.DataFrame(y_prob, columns=names)], axis=1)
     ws.save_table(rows, "out_of_fold.csv")
     ws.save_table(table, "contest.csv")

@@ -9,11 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lib.cluster import run_blocks
 from lib.data.store import Selection, Store, open_store
 from lib.models.configs import make_key
-from lib.progress import show_progress
-from lib.storage import lock, require_room, whole_file
+from lib.storage import require_room, whole_file
+from lib.work import run_blocks, show_progress
 
 FEATURE_BATCH = 32
 # Pictures whose features become a shard: few, so that a kill costs seconds.
@@ -38,21 +37,15 @@ def cached_features(extractor, images: Selection, ws) -> Selection:
     """
     name = f"features_{make_key(extractor)}"
     store = open_store(ws.scratch, name, np.float32, extractor.output_shape[1:])
-    # Whoever comes second finds all that the first has made.
-    with lock(store.folder.with_suffix(".lock")):
-        if missing := store.find_missing(images.digests.tolist(), check=True):
-            require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-            # What makes lost pixels is not for sending.
-            make = None if ws.cluster else images.make
-            network = _save(extractor, store) if ws.cluster else extractor
-            left = replace(images, digests=np.array(missing), make=make)
-            blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
-            with show_progress(total=len(left), desc="features", unit="picture") as progress:
-                for block, *_ in run_blocks(
-                    compute_block, blocks, store, network, address=ws.cluster
-                ):
-                    progress.update(len(block))
-            store.refresh()
+    if missing := store.find_missing(images.digests.tolist()):
+        require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
+        network = _save(extractor, store) if ws.cluster else extractor
+        left = replace(images, digests=np.array(missing))
+        blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
+        with show_progress(total=len(left), desc="features", unit="picture") as progress:
+            for block, *_ in run_blocks(compute_block, blocks, store, network, address=ws.cluster):
+                progress.update(len(block))
+        store.refresh()
     return Selection(store, images.digests)
 
 

@@ -7,18 +7,18 @@ from lib.data.pixels import open_pixels
 from lib.models.saved import load_model
 
 
-def explain_models(ws, models, files) -> dict[str, np.ndarray]:
+def explain_models(ws, models, rows) -> dict[str, np.ndarray]:
     """Ask models what spoke for their answers to some pictures; one that can't tell gets a line.
 
     Args:
         models: a DataFrame, a row a model by its label; columns name and image_size.
-        files: text (n,), of the split.
+        rows: of the split.
 
     Returns label to what `grad_cam` returns.
     """
     evidence = {}
     for label, row in models.iterrows():
-        images = open_pixels(ws, files, row["image_size"])[:]
+        images = open_pixels(ws, rows, row["image_size"])[:]
         try:
             evidence[label] = grad_cam(load_model(ws, row["name"]), images)
         # Networks differ in many ways, and the other models can tell.

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from lib.data.split import deal_folds
 from lib.machine import count_cores
-from lib.progress import show_progress
+from lib.work import show_progress
 
 # C times the number of features, which is how far logits may spread; inner parts.
 STRENGTHS, PARTS = (0.3, 1, 3, 10), 3

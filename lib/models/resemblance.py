@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from lib.data.pixels import open_pixels
-from lib.data.split import read_groups, read_split
+from lib.data.split import read_split
 from lib.models.features import cached_features
 from lib.models.parts import find_parts, has_backbone
 from lib.storage import whole_file
@@ -32,15 +32,15 @@ def measure_distances(features, known) -> np.ndarray:
 def keep_features(ws, model, metadata: dict) -> None:
     """Write models/<name>.npz: features of training pictures, and distances of validation pictures."""
     parts = dict(list(read_split(ws).groupby("part")))
-    training = parts["train"].sample(min(len(parts["train"]), MOST), random_state=0).file
-    files, features = parts["validation"].file, []
-    for chosen in (training, files):
+    training = parts["train"].sample(min(len(parts["train"]), MOST), random_state=0)
+    held, features = parts["validation"], []
+    for chosen in (training, held):
         images = open_pixels(ws, chosen, metadata["image_size"])
         features.append(cached_features(find_parts(model)[0], images, ws)[:])
     known = normalize(features[0]).astype(np.float16)
     kept = {"features": known, "distances": measure_distances(features[1], known)}
     with whole_file(ws.file("models", f"{metadata['name']}.npz")) as part:
-        np.savez(part, model=metadata["file_hash"], groups=read_groups(ws, files), **kept)
+        np.savez(part, model=metadata["file_hash"], groups=held.group, **kept)
 
 
 def open_features(model, metadata: dict, path: Path) -> dict[str, np.ndarray]:

@@ -14,8 +14,8 @@ from lib.machine import set_seed
 from lib.models import configs, saved
 from lib.models.backbones import describe_base
 from lib.models.parts import list_layers
-from lib.progress import show_progress
 from lib.storage import read_table, whole_file
+from lib.work import show_progress
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 5

@@ -1,7 +1,6 @@
-"""Notebook 01 from end to end: copies, groups, given parts, and errors before long work."""
+"""What 01 does, row by row: copies, groups, given parts, and errors before long work; once as a notebook."""
 
 import io
-import os
 import shutil
 from dataclasses import replace
 
@@ -11,22 +10,36 @@ import pytest
 from PIL import Image
 
 from lib import chain, runner, workspace
+from lib.data import copies, labels, pixels, sources, split
 from lib.data.demo import draw_picture
 from lib.data.split import read_split
-from lib.machine import count_cores
-from lib.storage import BEING_READ, read_table
-
-SMALL = {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1}
+from lib.data.table import check_classes, find_used, save_views
+from lib.storage import read_table
 
 
-def prepare(ws, monkeypatch, **parameters):
-    """Run notebook 01; return what failed, or ""."""
-    monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-    try:
-        runner.run_notebook(ws, "01_data_prep", SMALL | parameters)
-    except RuntimeError as error:
-        return str(error)
-    return ""
+def prepare(ws, rule="together"):
+    """Do the work of 01; return the split, by file, and the files of each word of checks.csv."""
+    table = labels.list_pictures(ws, ws.train, sources.find_validation(ws))
+    check_classes(table, ws)
+    table = pixels.prepare(ws, table, [48])
+    copies.note_copies(table, rule)
+    contents = table[find_used(table)].drop_duplicates("digest", ignore_index=True)
+    alike = copies.find_alike(
+        pixels.open_thumbnails(ws, contents), pixels.open_pixels(ws, contents, 48)
+    )
+    near = alike.assign(file=contents.file[alike.a].array, other=contents.file[alike.b].array)
+    copies.note_alike(table, near)
+    split.set_groups(table, contents.digest.to_numpy()[alike[["a", "b"]]] if rule != "drop" else [])
+    used = find_used(table)
+    if (table.part[used] != "").any():
+        split.note_both_parts(table)
+    else:
+        table.loc[used, "part"] = split.split(table[used], 1)
+    check_classes(table, ws)
+    save_views(ws, table)
+    checks = read_table(ws.results / "checks.csv")
+    assert not checks.file.duplicated().any()
+    return read_split(ws).set_index("file"), checks.groupby("problem").file.apply(set)
 
 
 def draw_creatures(folder, per_class=20, seed=0, classes=("Aves", "Fungi")):
@@ -37,128 +50,97 @@ def draw_creatures(folder, per_class=20, seed=0, classes=("Aves", "Fungi")):
             draw_picture(name, rng).save(folder / name / f"{number:02d}.jpg", quality=90)
 
 
-def read_output(ws):
-    notebook = nbformat.read(ws.results / "notebooks/01_data_prep.ipynb", as_version=4)
-    return "\n".join(str(cell.get("outputs", "")) for cell in notebook.cells)
-
-
-@pytest.mark.parametrize("rule", ["together", "drop"])
-def test_copies_are_listed_with_their_partners_and_look_alikes_share_a_part(ws, monkeypatch, rule):
-    draw_creatures(ws.train)
-    shutil.copy(ws.train / "Fungi/01.jpg", ws.train / "Aves/copy.jpg")
-    numbers = range(2, 18, 2)
-    for number in numbers:
-        with Image.open(ws.train / f"Aves/{number:02d}.jpg") as picture:
-            changed = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if number % 4 else picture
-            changed.resize((200, 150)).save(ws.train / f"Fungi/near$_{number}$.png")
-    assert not prepare(ws, monkeypatch, DUPLICATES=rule)
-    near = read_table(ws.results / "near_duplicates.csv")
-    assert set(zip(near.file, near.other)) == {
-        (f"Aves/{n:02d}.jpg", f"Fungi/near$_{n}$.png") for n in numbers
-    }
-    assert dict(zip(near.other, near.mirrored)) == {
-        f"Fungi/near$_{n}$.png": str(n % 4 > 0) for n in numbers
-    }
-    assert near.distance.astype(float).is_monotonic_increasing
-    checks = read_table(ws.results / "checks.csv")
-    assert not checks.file.duplicated().any()
-    checks = checks.groupby("problem").file.apply(set)
-    assert checks["duplicate_other_class"] == {"Aves/copy.jpg", "Fungi/01.jpg"}
-    assert checks["near_duplicate_other_class"] == {*near.file, *near.other}
-    part = read_split(ws).set_index("file").part
-    assert ("Aves/copy.jpg" in part) == (rule == "together")
-    if rule == "together":
-        assert part["Aves/copy.jpg"] == part["Fungi/01.jpg"]
-        assert list(part[near.file]) == list(part[near.other])
-    assert (ws.results / "figures/near_duplicates.html").exists()
-
-
-def test_groups_of_a_labels_file_never_stand_on_both_sides(ws, tmp_path, monkeypatch):
-    draw_creatures(tmp_path / "drawn")
-    for path in (tmp_path / "drawn").rglob("*.jpg"):
-        shutil.copy(path, ws.train / f"{path.parent.name}_{path.name}")
-    rows = [f"{p.stem},{p.name[:4]},animal {int(p.stem[-2:]) // 3}" for p in ws.train.iterdir()]
-    (tmp_path / "labels.csv").write_text("file,label,group\n" + "\n".join(rows))
-    ws = replace(ws, train_labels=tmp_path / "labels.csv")
-    assert not prepare(ws, monkeypatch)
-    table = read_split(ws)
-    assert set(table.label) == {"Aves", "Fung"} and len(table) == 40
-    animals = table.file.str[-6:-4].astype(int) // 3
-    assert (table.groupby(animals).part.nunique() == 1).all()
-
-
-def test_validation_folder_beside_train_is_used_and_said(ws, monkeypatch):
-    draw_creatures(ws.train)
-    draw_creatures(ws.train.parent / "val", per_class=6, seed=1)
-    shutil.copy(ws.train.parent / "val/Aves/01.jpg", ws.train / "Aves/leaked.jpg")
-    with Image.open(ws.train.parent / "val/Aves/02.jpg") as picture:
-        picture.resize((200, 150)).save(ws.train / "Aves/near.jpg")
-    assert not prepare(ws, monkeypatch)
-    table = read_split(ws)
-    held = table[table.part == "validation"]
-    assert len(held) == 12 and held.file.str.startswith("../val/").all()
-    assert all((ws.train / file).is_file() for file in table.file)
-    checks = read_table(ws.results / "checks.csv")
-    left = checks[checks.action == "left out"].set_index("file").problem
-    assert dict(left) == dict.fromkeys(["Aves/leaked.jpg", "Aves/near.jpg"], "in_both_parts")
-    assert not checks.file.duplicated().any()
-    assert "left out of train, their group is validated on: 2" in read_output(ws)
-    assert f"validation: {ws.train.parent / 'val'}" in read_output(ws)
-
-
-def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
-    ws, monkeypatch
+def test_notebook_01_lists_damaged_doubtful_alike_and_corrected_pictures(
+    ws, tmp_path, monkeypatch, read_all
 ):
-    draw_creatures(ws.train, per_class=6)
-    (ws.train / "Mollusca").mkdir()
-    for number in range(7):
-        (ws.train / f"Mollusca/{number}.txt").write_text("no picture")
-    failure = prepare(ws, monkeypatch)
-    assert '"Mollusca" has 0 usable pictures, 7 not_a_picture' in failure
-    checks = read_table(ws.results / "checks.csv")
-    assert set(checks.file) == {f"Mollusca/{number}.txt" for number in range(7)}
-    assert not list(ws.scratch.glob("loader_*"))
-
-
-def test_damaged_and_doubtful_pictures_are_listed_and_shown(ws, monkeypatch):
     draw_creatures(ws.train)
     whole = (ws.train / "Aves/00.jpg").read_bytes()
     (ws.train / "Aves/cut.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
     buffer = io.BytesIO()
     Image.new("RGB", (300, 200), (3, 2, 1)).save(buffer, "jpeg")
     (ws.train / "Fungi/dark.jpg").write_bytes(buffer.getvalue())
-    assert not prepare(ws, monkeypatch)
+    with Image.open(ws.train / "Aves/02.jpg") as picture:
+        mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        mirrored.resize((200, 150)).save(ws.train / "Fungi/near$_2$.png")
+    shutil.move(ws.train / "Aves/03.jpg", ws.train / "Fungi/wrong.jpg")
+    (tmp_path / "mine.csv").write_text("file;label\nFungi/wrong.jpg;Aves\nAves/05.jpg;\n")
+    ws, pictures = replace(ws, corrections=tmp_path / "mine.csv"), read_all(ws.train)
+    monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
+    runner.run_notebook(ws, "01_data_prep", {"IMAGE_SIZES": [48], "SAMPLES": 2, "SEED": 1})
     checks = read_table(ws.results / "checks.csv")
-    found = {(row.file, row.problem, row.action) for row in checks.itertuples()}
-    assert found == {
+    near = "near_duplicate_other_class"
+    assert {(row.file, row.problem, row.action) for row in checks.itertuples()} == {
+        ("Aves/02.jpg", near, "kept"),
+        ("Aves/05.jpg", "left out by hand", "left out"),
         ("Aves/cut.jpg", "corrupt", "left out"),
         ("Fungi/dark.jpg", "one_colour;very_dark", "kept"),
+        ("Fungi/near$_2$.png", near, "kept"),
+        ("Fungi/wrong.jpg", "corrected", "taken as Aves, not Fungi"),
     }
-    assert (ws.results / "figures/doubtful.html").exists()
+    assert read_table(ws.results / "near_duplicates.csv").mirrored.tolist() == ["True"]
+    table = read_split(ws).set_index("file")
+    assert table.label["Fungi/wrong.jpg"] == "Aves" and len(table) == 41
+    for name in ("doubtful", "near_duplicates", "samples"):
+        assert (ws.results / f"figures/{name}.html").exists()
+    notebook = nbformat.read(ws.results / "notebooks/01_data_prep.ipynb", as_version=4)
+    assert "left out by hand" in str(notebook.cells)
+    assert read_all(ws.train) == pictures
+    assert workspace.open(ws.results / "drive_paths.json") == ws
 
 
-DEADLY = """
-import os
+@pytest.mark.parametrize("rule", ["together", "drop"])
+def test_copies_are_listed_with_their_partners_and_look_alikes_share_a_part(ws, rule):
+    draw_creatures(ws.train)
+    shutil.copy(ws.train / "Fungi/01.jpg", ws.train / "Aves/copy.jpg")
+    pairs = {f"Aves/{n:02d}.jpg": f"Fungi/near_{n}.png" for n in range(2, 18, 2)}
+    for file, other in pairs.items():
+        with Image.open(ws.train / file) as picture:
+            picture.resize((200, 150)).save(ws.train / other)
+    table, words = prepare(ws, rule)
+    assert words["duplicate_other_class"] == {"Aves/copy.jpg", "Fungi/01.jpg"}
+    assert words["near_duplicate_other_class"] == {*pairs, *pairs.values()}
+    assert ("Aves/copy.jpg" in table.index) == (rule == "together")
+    if rule == "together":
+        assert table.part["Aves/copy.jpg"] == table.part["Fungi/01.jpg"]
+        assert list(table.part[[*pairs]]) == list(table.part[[*pairs.values()]])
 
-def decode_jpeg(data, **options):
-    if b"deadly" in data:
-        os.abort()
-    raise ValueError("Pillow is to read it")
-"""
+
+def test_groups_of_a_labels_file_never_stand_on_both_sides(ws, tmp_path):
+    draw_creatures(tmp_path / "drawn")
+    for path in (tmp_path / "drawn").rglob("*.jpg"):
+        shutil.copy(path, ws.train / f"{path.parent.name}_{path.name}")
+    rows = [f"{p.stem},{p.name[:4]},animal {int(p.stem[-2:]) // 3}" for p in ws.train.iterdir()]
+    (tmp_path / "labels.csv").write_text("file,label,group\n" + "\n".join(rows))
+    table, _ = prepare(replace(ws, train_labels=tmp_path / "labels.csv"))
+    assert set(table.label) == {"Aves", "Fung"} and len(table) == 40
+    animals = table.index.str[-6:-4].astype(int) // 3
+    assert (table.groupby(animals).part.nunique() == 1).all()
+    assert (table.groupby("group").part.nunique() == 1).all() and table.group.dtype.kind == "i"
 
 
-def test_dead_kernel_is_told_with_the_pictures_that_were_being_read(ws, monkeypatch, tmp_path):
+def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(ws):
+    draw_creatures(ws.train)
+    draw_creatures(ws.train.parent / "val", per_class=6, seed=1)
+    shutil.copy(ws.train.parent / "val/Aves/01.jpg", ws.train / "Aves/leaked.jpg")
+    with Image.open(ws.train.parent / "val/Aves/02.jpg") as picture:
+        picture.resize((200, 150)).save(ws.train / "Aves/near.jpg")
+    table, words = prepare(ws)
+    held = table[table.part == "validation"]
+    assert len(held) == 12 and held.index.str.startswith("../val/").all()
+    assert all((ws.train / file).is_file() for file in table.index)
+    assert words["in_both_parts"] == {"Aves/leaked.jpg", "Aves/near.jpg"}
+
+
+def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(ws):
     draw_creatures(ws.train, per_class=6)
-    with (ws.train / "Fungi/03.jpg").open("ab") as file:
-        file.write(b"deadly")
-    (tmp_path / "fake").mkdir()
-    (tmp_path / "fake/simplejpeg.py").write_text(DEADLY)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
-    failure = prepare(ws, monkeypatch)
-    assert "01_data_prep: its kernel died while it read " in failure and "memory" not in failure
-    assert str(ws.train / "Fungi/03.jpg") in failure
-    assert failure.count(".jpg") <= count_cores(), "what was read before is not blamed"
-    assert BEING_READ not in os.environ and not list(ws.scratch.glob("being_read_*"))
+    (ws.train / "Mollusca").mkdir()
+    for number in range(7):
+        (ws.train / f"Mollusca/{number}.txt").write_text("no picture")
+    with pytest.raises(ValueError, match='"Mollusca" has 0 usable pictures, 7 not_a_picture'):
+        prepare(ws)
+    checks = read_table(ws.results / "checks.csv")
+    assert set(checks.file) == {f"Mollusca/{number}.txt" for number in range(7)}
+    assert not list(ws.scratch.glob("loader_*"))
 
 
 def test_scratch_that_cannot_be_written_is_named(ws, draw_classes, capsys):
@@ -166,4 +148,3 @@ def test_scratch_that_cannot_be_written_is_named(ws, draw_classes, capsys):
     ws.scratch.write_text("a file in the place of the folder")
     assert chain.main(["--paths", str(ws.save_paths()), "--only", "01"]) == 1
     assert f"{ws.scratch} can't be written" in capsys.readouterr().err
-    assert workspace.open(ws.results / "drive_paths.json") == ws

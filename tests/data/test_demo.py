@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from lib import workspace
-from lib.data import copies, demo, pictures, pixels
+from lib.data import copies, demo, labels, pictures, pixels
 from lib.data.label_files import read_labels
 from lib.data.quality import find_doubts
 from lib.storage import read_table
@@ -39,29 +39,12 @@ def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(drawn, r
     assert len({content for content in read_all(drawn).values()}) == 42
 
 
-def test_pictures_are_of_varied_shape_and_not_plain(drawn):
-    pictures = [Image.open(path) for path in sorted(drawn.rglob("*.jpg"))]
-    assert len({picture.size for picture in pictures}) >= 5
-    assert all(240 <= max(picture.size) <= 360 for picture in pictures)
-    assert min(np.asarray(picture).std() for picture in pictures) > 15
-
-
 def test_labels_file_names_each_test_picture_and_is_balanced(drawn):
     table = pd.read_csv(drawn / "test_labels.csv")
     assert list(table.columns) == ["file", "label"]
     assert sorted(table.file) == sorted(path.name for path in (drawn / "test").iterdir())
     assert dict(table.label.value_counts()) == dict.fromkeys(demo.CLASS_NAMES, 2)
     assert not table.label.is_monotonic_increasing
-
-
-def test_label_of_a_test_picture_is_what_was_drawn(tmp_path, monkeypatch):
-    drawn, draw = [], demo.draw_picture
-    monkeypatch.setattr(
-        demo, "draw_picture", lambda name, rng: drawn.append(name) or draw(name, rng)
-    )
-    demo.draw_dataset(tmp_path / "x", per_class=0, test_count=10)
-    table = pd.read_csv(tmp_path / "x" / "test_labels.csv").sort_values("file")
-    assert list(table.label) == drawn
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(drawn, tmp_path, read_all):
@@ -87,33 +70,11 @@ def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(tmp_path, mon
         demo.draw_dataset(folder, per_class=1, test_count=2)
     assert not folder.exists()
     demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures"}
     before = read_all(folder)
     assert len(before) == 14
     demo.draw_dataset(folder, per_class=3, test_count=9)
     assert read_all(folder) == before
-
-
-def test_a_set_that_an_earlier_version_drew_is_drawn_anew_and_no_other_is_touched(
-    tmp_path, monkeypatch, read_all
-):
-    folder, draw = tmp_path / "pictures", demo.draw_picture
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    expected = read_all(folder)
-    (folder / "planted.csv").unlink()
-    (folder / "train/Aves/aves_000.jpg").write_bytes(b"old")
-    monkeypatch.setattr(demo, "draw_picture", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert not folder.exists(), "half a set is none"
-    monkeypatch.setattr(demo, "draw_picture", draw)
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert read_all(folder) == expected
-    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "pictures.lock"}
-    for name in ("planted.csv", "test_labels.csv"):
-        (folder / name).unlink()
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert len(read_all(folder)) == 12, "these may be pictures of somebody"
 
 
 def test_counts_of_the_whole_set(planted):
@@ -149,14 +110,6 @@ def test_faults_are_planted_into_the_same_bytes_again(tmp_path, monkeypatch, rea
     assert read_all(tmp_path / "again") == read_all(tmp_path / "first")
 
 
-def test_pictures_without_a_fault_are_drawn_as_ever(planted):
-    folder, table = planted
-    for path in (folder / "train/Fungi").iterdir():
-        rng = np.random.default_rng([0, 4, int(path.stem[-3:])])
-        said = demo.draw_picture("Fungi", rng)
-        assert np.abs(np.subtract(Image.open(path), said, dtype=float)).mean() < 8
-
-
 def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
     folder, table = planted
     (truncated,) = table.path[table.fault == "truncated"]
@@ -169,9 +122,9 @@ def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
 
 def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted, tmp_path):
     folder, table = planted
-    files = sorted(str(p.relative_to(folder / "train")) for p in folder.glob("train/*/*.jpg"))
-    facts = pixels.prepare(folder / "train", files, [224], tmp_path / "scratch")
-    facts = facts[facts.problem == ""].set_index("file", drop=False)
+    ws = workspace.Workspace(folder / "train", tmp_path / "results", tmp_path / "scratch")
+    facts = pixels.prepare(ws, labels.list_pictures(ws, ws.train), [224])
+    facts = facts[(facts.problem == "") & (facts.digest != "")].set_index("file", drop=False)
     doubts = find_doubts(facts)
     dark = table.file[table.fault == "nearly black"]
     assert list(facts.file[doubts.pop("very_dark")]) == list(dark)
@@ -180,10 +133,8 @@ def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted,
     same = facts[facts.digest.duplicated(keep=False)]
     assert sorted(same.file) == sorted(twins.file) and twins.truth.nunique() == 1
     assert len({file.split("/")[0] for file in twins.file}) == 2
-    ws = workspace.Workspace(folder / "train", tmp_path / "results", tmp_path / "scratch")
-    ws.save_table(facts, "pictures.csv")
     facts = facts.drop_duplicates("digest", ignore_index=True)
-    images = pixels.select_pixels(ws, facts, 224)
+    images = pixels.open_pixels(ws, facts, 224)
     (pair,) = copies.find_alike(pixels.open_thumbnails(ws, facts), images).itertuples()
     assert pair.mirrored
     (copy,) = table.file[table.fault == "mirrored copy"]
@@ -209,17 +160,6 @@ def test_wrong_labels_show_their_truth_and_are_spread(planted):
     for row in wrong.itertuples():
         said = demo.draw_picture(row.truth, np.random.default_rng([0, 11, row.Index]))
         assert np.abs(np.subtract(Image.open(row.path), said, dtype=float)).mean() < 8
-
-
-def test_strangers_show_no_creature_and_differ(planted):
-    folder, table = planted
-    strangers = table[table.fault == "stranger"]
-    assert set(strangers.truth) == {""}
-    assert [path.parents[1].name for path in strangers.path] == ["train", "pictures"]
-    first, second = (np.asarray(Image.open(path), float) for path in strangers.path)
-    assert np.abs(first - second).mean() > 20
-    # Grey, and of two levels only.
-    assert np.ptp(first, axis=2).max() <= 2 and 0.1 < (first < 100).mean() < 0.6
 
 
 def test_only_the_demo_has_planted_faults(planted, ws, monkeypatch):

@@ -61,7 +61,7 @@ def test_only_the_training_part_is_shuffled_and_augmented(prepared):
         train, validation = generators.pair(prepared, 8, 5, seed=1, augment=augment)
         for batches, part in ((train, "train"), (validation, "validation")):
             rows = table[table.part == part]
-            stored = pixels.open_pixels(prepared, rows.file, 8)[np.arange(len(rows))]
+            stored = pixels.open_pixels(prepared, rows, 8)[np.arange(len(rows))]
             images, labels = (np.concatenate(parts) for parts in zip(*read_epoch(batches)))
             unchanged = part == "validation" or not augment
             if part == "validation":
@@ -176,16 +176,6 @@ def test_order_and_augmentation_of_an_epoch_share_no_stream(monkeypatch):
             batches[index]
     # An order and two batches for each of three epochs, no two alike.
     assert len({tuple(stream) for stream in drawn}) == len(drawn) == 9
-
-
-def test_order_of_an_epoch_is_drawn_once(monkeypatch):
-    batches, real, calls = make_numbered(seed=5), np.random.default_rng, []
-    monkeypatch.setattr(np.random, "default_rng", lambda seed: calls.append(seed) or real(seed))
-    first = [read_epoch(batches) for _ in range(2)]
-    batches.epoch = 0
-    again = read_epoch(batches)
-    assert len(calls) == 3
-    assert all(np.array_equal(a[0], b[0]) for a, b in zip(first[0], again))
 
 
 def test_edges_are_filled_with_the_nearest_pixel_and_the_same_rng_repeats_itself():

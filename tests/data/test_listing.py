@@ -4,9 +4,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from lib.data import labels, listing, pictures
-from lib.data.labels import list_named_pictures, list_new_pictures
-from lib.data.table import add_facts, check_classes, list_checks, note, tabulate
+from lib.data import labels, listing
+from lib.data.labels import list_new_pictures
+from lib.data.table import check_classes, list_checks, note, tabulate
 from lib.storage import read_table
 from lib.workspace import Workspace
 
@@ -38,7 +38,13 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(t
     touch(tmp_path, *(f"frogs/{i}.{ending}" for i, ending in enumerate(endings)))
     touch(tmp_path, "birds/é ü,.jpg", "birds/2019/more/1.jpg", "readme.md", "birds/Thumbs.db")
     touch(tmp_path, "birds/._1.jpg", "__MACOSX/birds/1.jpg", ".Trash-0/files/1.jpg")
-    touch(tmp_path, ".ipynb_checkpoints/1.jpg", "desktop.ini")
+    touch(
+        tmp_path,
+        ".ipynb_checkpoints/1.jpg",
+        "desktop.ini",
+        "birds/@eaDir/1.jpg",
+        "$RECYCLE.BIN/1.jpg",
+    )
     (tmp_path / "birds/notes.txt").write_text("mine")
     (tmp_path / "birds/no_ending").write_bytes(b"\xff\xd8\xff\xe0 a JPEG begins like this")
     touch(tmp_path, "empty/.gitkeep")
@@ -62,6 +68,8 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(t
         ".Trash-0": "junk",
         ".ipynb_checkpoints": "junk",
         "desktop.ini": "junk",
+        "birds/@eaDir": "junk",
+        "$RECYCLE.BIN": "junk",
     }
     assert set(checks.action) == {"left out"}
 
@@ -91,15 +99,42 @@ def test_links_are_followed_and_circles_named(tmp_path):
     }
 
 
-def test_names_that_differ_in_case_or_accents_are_said_and_kept(tmp_path):
-    touch(tmp_path, "Frögs/1.jpg", "frogs/1.jpg", "birds/1.jpg")
-    listed = list_files(tmp_path)
-    checks = list_checks(listed)
-    assert checks.to_numpy().tolist() == [
-        ["Frögs", "similar_class_name", "kept"],
-        ["frogs", "similar_class_name", "kept"],
-    ]
-    assert (listed.problem == "").sum() == 3
+def test_masks_beside_their_pictures_are_left_out(tmp_path):
+    touch(tmp_path, "cat/x.jpg", "cat/x_mask.png", "cat/x_mask_1.png", "cat/y.png", "cat/Y_seg.png")
+    touch(tmp_path, "cat/y_label.png", "dog/x_mask.png", "dog/blue_label.jpg")
+    found = list_problems(list_files(tmp_path))
+    masks = {"cat/x_mask.png", "cat/x_mask_1.png", "cat/y_label.png"}
+    assert {file for file, problem in found.items() if problem == "mask"} == masks
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        ["treino", "teste"],
+        ["fold1", "fold2", "fold3"],
+        ["original", "resized_224"],
+        ["训练集", "测试集"],
+    ],
+)
+def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, branches):
+    touch(
+        tmp_path, *(f"{b}/{c}/{n}.jpg" for b in branches for c in ("cat", "dog") for n in range(2))
+    )
+    list_files(tmp_path)
+    said = capsys.readouterr().out
+    assert (
+        f"hold folders of the same names: cat, dog. If these are the classes, point {'train'}"
+        in said
+    )
+    touch(tmp_path / "plain", *(f"{c}/{year}/1.jpg" for c in "ab" for year in (2020,)))
+    list_files(tmp_path / "plain")
+    assert not capsys.readouterr().out
+
+
+def test_classes_that_are_divided_into_parts_are_an_error(tmp_path):
+    touch(tmp_path, *(f"{c}/{p}/1.jpg" for c in ("cat", "dog") for p in ("train", "val", "test")))
+    with pytest.raises(ValueError, match="each class is divided into test, train, val. Put the"):
+        list_files(tmp_path)
 
 
 @pytest.mark.parametrize("files", [[], ["a.jpg"]])
@@ -159,20 +194,6 @@ def test_every_class_with_too_few_usable_pictures_is_named_with_its_reasons(ws, 
     assert dict(zip(written.file, written.problem)) == list_problems(table[table.problem != ""])
 
 
-def test_class_of_other_files_is_an_error_before_any_decoding(ws):
-    touch(ws.train, *(f"birds/{i}.jpg" for i in range(9)))
-    for number in range(6):
-        path = ws.train / "phones" / f"{number}.heic"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
-    listed = list_files(ws.train)
-    if not pictures.ENDINGS & {".heic"}:
-        with pytest.raises(ValueError, match='"phones" has 0 .* 6 needs_pillow_heif'):
-            check_classes(listed, ws)
-    (ws.train / "phones/0.heic").rename(ws.train / "phones/0.txt")
-    assert len(list_files(ws.train)) == 15
-
-
 def test_folder_that_holds_nothing_is_listed_and_no_error(ws):
     touch(ws.train, *(f"{name}/{i}.jpg" for name in ("a", "b") for i in range(5)), "c/.gitkeep")
     (ws.train / "d").mkdir()
@@ -196,24 +217,14 @@ def test_what_is_left_out_keeps_its_first_reason_and_what_is_used_has_all_words(
     ]
 
 
-def test_facts_join_the_table_and_what_is_damaged_is_left_out():
-    table = make_listed(a=["", "junk", ""])
-    facts = pd.DataFrame({"file": ["a/0.jpg", "a/2.jpg"], "digest": ["x", "y"], "width": [3, 0],
-                          "height": [4, 0], "darkest": [1, 0], "brightest": [9, 0],
-                          "contrast": [0.5, 0], "sharpness": [0.1, 0],
-                          "problem": ["", "corrupt"]})  # fmt: skip
-    known = add_facts(table, facts).set_index("file")
-    assert list(known.digest) == ["x", "", "y"] and list(known.width) == [3, 0, 0]
-    assert list(known.problem) == ["", "junk", "corrupt"]
-    assert list(known.action) == ["", "left out", "left out"]
-    assert known.width.dtype.kind == "u" and "damage" not in known
-
-
 def test_class_that_one_part_lacks_is_an_error_before_any_decoding(ws):
     listed = make_listed(a=[""] * 6, b=[""] * 6).assign(part="train")
     listed.loc[:2, "part"] = "validation"
     with pytest.raises(ValueError, match="one part alone: b\\. Where parts were given"):
         check_classes(listed, ws)
+    frames = listed.assign(group=["1", "2", "3"] * 2 + ["7"] * 6)
+    with pytest.raises(ValueError, match=r"one part alone: b \(6 pictures, 1 groups\).*frames"):
+        check_classes(frames, ws)
 
 
 def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, capsys):
@@ -240,7 +251,7 @@ def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(tmp_
     assert dict(zip(new.file, new.label)) == known | {"1.jpg": "birds"}
     assert "passed over, missing_file: gone.jpg" in capsys.readouterr().out
     for content, word in (
-        ("file,label\n1.jpg,brids\n", "line 2: 'brids' is no class; the nearest: birds"),
+        ("file,label\n1.jpg,brids\n", "line 2: 'brids' is no class of birds, frogs"),
         ("file,label\n1.jpg,birds\n./1.jpg,frogs\n", "lines 2 and 3"),
         ("name,class\n", "columns"),
     ):
@@ -258,28 +269,3 @@ def test_own_pictures_may_lie_in_a_folder_and_a_missing_one_is_an_error(tmp_path
     (tmp_path / "bare").mkdir()
     with pytest.raises(ValueError, match="bare holds no picture"):
         list_new_pictures(tmp_path / "bare", [])
-
-
-def test_pictures_are_named_as_files_folders_and_addresses_and_none_is_lost(tmp_path):
-    touch(tmp_path / "mine", "frogs/b.png", "a.jpg")
-    touch(tmp_path, "web/one.jpg")
-    address = (tmp_path / "web/one.jpg").as_uri()
-    (tmp_path / "bare").mkdir()
-    names = [str(tmp_path / "mine"), address, "http://127.0.0.1:9/x/y.jpg", "gone.jpg"]
-    names += [str(tmp_path / "bare"), "x" * 300, "http://[bad", f"http://127.0.0.1:9/{'x' * 300}"]
-    for _ in range(2):  # the second time the address is there
-        new = list_named_pictures(names, ["frogs"], tmp_path / "scratch").set_index("file")
-        assert list(new.problem) == [
-            "",
-            "",
-            "",
-            "not_downloaded",
-            "missing_file",
-            "no_picture",
-            "missing_file",
-            *["not_downloaded"] * 2,
-        ]
-        assert list(new.index[2:]) == names[1:]
-        assert new.label[f"{tmp_path}/mine/frogs/b.png"] == "frogs"
-        assert all(path.is_file() for path in new.path[new.problem == ""])
-        (tmp_path / "web/one.jpg").unlink(missing_ok=True)

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageFilter
 
-from lib.data import pixels, quality
+from lib.data import quality
 from lib.data.demo import draw_picture
+from lib.data.pictures import square
 
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
 BLACK = Image.new("RGB", (320, 240))
@@ -20,25 +21,25 @@ KINDS = {
 }
 
 
-def list_doubts(table):
-    return [kind for kind, doubt in quality.find_doubts(table).items() if doubt.any()]
+def list_doubts(*shown):
+    """Return the words of doubt that any of some pictures gets."""
+    rows = []
+    for picture in shown:
+        pixels = np.asarray(picture)
+        facts = quality.gather_facts(square(pixels, quality.SIDE), picture.size)
+        rows.append({name: facts[name] for name in facts.dtype.names if name != "thumbnail"})
+    doubts = quality.find_doubts(pd.DataFrame(rows))
+    return [kind for kind, doubt in doubts.items() if doubt.any()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_doubtful_picture_gets_its_word_and_no_other(kind, tmp_path):
-    KINDS[kind].save(tmp_path / "x.png")
-    table = pixels.prepare(tmp_path, ["x.png"], [8], tmp_path / "scratch")
-    assert list_doubts(table) == [kind]
+def test_doubtful_picture_gets_its_word_and_no_other(kind):
+    assert list_doubts(KINDS[kind]) == [kind]
 
 
-def test_ordinary_pictures_are_not_doubtful(tmp_path):
-    for number in range(60):
-        picture = draw_picture("Fungi", np.random.default_rng(number))
-        picture.save(tmp_path / f"{number:02d}.png")
-    SHOWN_ON_BLACK.save(tmp_path / "on black.png")
-    names = sorted(path.name for path in tmp_path.iterdir())
-    table = pixels.prepare(tmp_path, names, [8], tmp_path / "scratch")
-    assert not list_doubts(table)
+def test_ordinary_pictures_are_not_doubtful():
+    drawn = [draw_picture("Fungi", np.random.default_rng(number)) for number in range(60)]
+    assert not list_doubts(*drawn, SHOWN_ON_BLACK)
 
 
 def test_facts_are_those_of_the_picture_by_hand():
@@ -52,13 +53,10 @@ def test_facts_are_those_of_the_picture_by_hand():
     assert facts["sharpness"] == pytest.approx(200 * np.sqrt(2 / 160) / 100, rel=1e-3)
 
 
-def test_pictures_smaller_than_what_is_measured_are_not_called_blurred(tmp_path):
-    for side in (32, 64, 159):
-        KINDS["blurred"].resize((side, side)).save(tmp_path / f"{side}.png")
-    names = [path.name for path in tmp_path.iterdir()]
-    assert not list_doubts(pixels.prepare(tmp_path, names, [8], tmp_path / "scratch"))
+def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
+    assert not list_doubts(*(KINDS["blurred"].resize((side, side)) for side in (32, 64, 159)))
 
 
 def test_rows_without_facts_are_not_doubtful():
-    unknown = {name: [0] for name in quality.FACTS.names if name != "thumbnail"}
-    assert not list_doubts(pd.DataFrame(unknown))
+    unknown = pd.DataFrame({name: [0] for name in quality.FACTS.names if name != "thumbnail"})
+    assert not any(doubt.any() for doubt in quality.find_doubts(unknown).values())

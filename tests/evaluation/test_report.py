@@ -119,7 +119,9 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(j
     assert index["results"][0]["metrics"][0]["value"] == content["one_class"]["top1"]
     assert escape_text(HOSTILE) in card and HOSTILE not in card
     table = read_table(judged.results / "predictions/one_class.csv")
-    pictures = pixels.open_pixels(judged, table.file, 16)[np.arange(len(table))]
+    pictures = pixels.open_pixels(
+        judged, split.read_split(judged).query("part == 'validation'"), 16
+    )[np.arange(len(table))]
     space = {"keras": keras, "json": json, "Path": Path, "pictures": pictures}
     exec(re.search("```python\n(.*?)```", card, re.S)[1], space)
     assert space["labels"] == list(table.predicted)

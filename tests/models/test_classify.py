@@ -94,13 +94,15 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
 ):
     (pictures / "red/003.png").write_bytes(b"<html>404</html>")
     (tmp_path / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (pictures / "red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
     places, extra = [pictures, tmp_path / "half.jpg"], ["--top", 2, "--probabilities"]
     status, table = predict_to_csv(model_file, places, tmp_path / "answers.csv", *extra)
-    assert status == 1 and len(table) == 41
+    assert status == 1 and len(table) == 42
     errors = capsys.readouterr().err
     assert "003.png: not_a_picture" in errors and "half.jpg: " in errors
     unusable = table[table.label == ""]
-    assert {name.split("/")[-1] for name in unusable.file} == {"003.png", "half.jpg"}
+    names = {name.split("/")[-1] for name in unusable.file}
+    assert names == {"003.png", "half.jpg", "phone.heic"}
     assert (unusable.drop(columns="file") == "").all(axis=None)
     assert (table.drop(unusable.index) != "").all(axis=None)
     assert predict.predict_pictures([str(model_file), str(pictures / "red/003.png")]) == 1

@@ -24,7 +24,7 @@ def networks(tmp_path):
 
 def list_training(ws):
     table = split.read_split(ws)
-    return table.file[table.part == "train"]
+    return table[table.part == "train"]
 
 
 def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepared, networks):

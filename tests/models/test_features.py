@@ -51,15 +51,9 @@ def list_shards(ws):
     return sorted(ws.scratch.glob(f"*/features_*/{SHARDS}"))
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
-def test_damaged_features_alone_are_computed_again(extractor, images, ws, monkeypatch, damage):
+def test_lost_features_alone_are_computed_again(extractor, images, ws, monkeypatch):
     whole = cached_features(extractor, images, ws)[:]
-    shard = max(list_shards(ws), key=lambda path: path.stat().st_size)
-    content = shard.read_bytes()
-    if damage == "flip":
-        shard.write_bytes(content[:-500] + bytes(500))
-    else:
-        shard.write_bytes(content[:-500]) if damage == "cut" else shard.unlink()
+    max(list_shards(ws), key=lambda path: path.stat().st_size).unlink()
     seen = count_predictions(extractor, monkeypatch)
     again = cached_features(extractor, images, ws)
     assert len(seen) == 64 and np.allclose(again[:], whole, rtol=1e-5, atol=1e-3)

@@ -122,7 +122,7 @@ def test_a_model_without_maps_gets_a_line_and_the_others_are_shown(monkeypatch, 
     monkeypatch.setattr(gradcam, "load_model", lambda ws, name: models[name])
     monkeypatch.setattr(gradcam, "open_pixels", lambda ws, files, size: images[: len(files)])
     table = pd.DataFrame({"name": list(models), "image_size": SIZE}, list(models))
-    evidence = gradcam.explain_models(None, table, ["a", "b"])
+    evidence = gradcam.explain_models(None, table, pd.DataFrame({"file": ["a", "b"]}))
     assert list(evidence) == ["plain"] and evidence["plain"].shape[0] == 2
     assert "tokens has no evidence to show: no maps lead to its answer" in capsys.readouterr().out
 

@@ -156,13 +156,13 @@ def test_of_many_training_pictures_a_sample_is_kept(judged, transfer, monkeypatc
     resemblance.keep_features(judged, transfer[1], metadata)
     path = judged.results / "models/small_transfer.npz"
     known = resemblance.open_features(transfer[1], metadata, path)
-    validation = split.read_split(judged).query("part == 'validation'").file
+    validation = split.read_split(judged).query("part == 'validation'")
     assert known["features"].shape == (7, 16) and known["features"].dtype == np.float16
     assert np.linalg.norm(known["features"].astype(float), axis=1) == pytest.approx(1, abs=1e-2)
     features = cached_features(transfer[0], pixels.open_pixels(judged, validation, 32), judged)
     expected = resemblance.measure_distances(features[:], known["features"])
     assert np.array_equal(known["distances"], expected)
-    assert np.array_equal(known["groups"], split.read_groups(judged, validation))
+    assert np.array_equal(known["groups"], validation.group)
 
 
 def test_model_without_a_backbone_says_so_before_the_first_picture(

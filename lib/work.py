@@ -1,11 +1,13 @@
-"""One executor for blocks of work: threads of this process, or the workers of a Dask cluster."""
+"""Long work: blocks of it done by threads of this process or by workers of a Dask cluster, and its bar."""
 
 import concurrent.futures
 import logging
 import pickle
+import sys
+
+from tqdm import tqdm
 
 from lib.machine import count_cores, describe_project
-from lib.storage import BEING_READ
 
 PATIENCE = 30  # seconds to wait for a scheduler and its first worker
 clients = {}  # the connections of this process, by address
@@ -13,6 +15,17 @@ clients = {}  # the connections of this process, by address
 
 class ClusterError(OSError):
     """The cluster is at fault, not what it was asked."""
+
+
+def show_progress(steps=None, desc: str = "", total: int | None = None, **options) -> tqdm:
+    """Return a bar of tqdm over some steps: in a notebook on stdout, where it isn't red, else on stderr.
+
+    One step, or none, has no bar.
+    """
+    total = len(steps) if total is None else total
+    in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
+    file = sys.stdout if in_notebook else sys.stderr
+    return tqdm(steps, desc, total, file=file, disable=total < 2, **options)
 
 
 def run_blocks(function, blocks, *shared, address=None, threads=1):
@@ -26,8 +39,7 @@ def run_blocks(function, blocks, *shared, address=None, threads=1):
         address: of the cluster whose workers do it, see `connect`; None for threads of this process.
         threads: how many, then.
 
-    Raises what the function raises; of a worker that can't read or write, or has another version of the
-    project, and of a lost scheduler a ClusterError, and of all else there a RuntimeError.
+    Raises what the function raises, of a worker's OSError a ClusterError.
     """
     pool = concurrent.futures.ThreadPoolExecutor(threads)
     submit = _open_workers(address) if address else pool.submit
@@ -36,8 +48,7 @@ def run_blocks(function, blocks, *shared, address=None, threads=1):
         try:
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
-                answer = _wait(future, block) if address else (future.result(), None)
-                yield block, *answer
+                yield block, *(_wait(future) if address else (future.result(), None))
         finally:
             for future in futures:
                 future.cancel()
@@ -46,35 +57,32 @@ def run_blocks(function, blocks, *shared, address=None, threads=1):
 def _open_workers(address: str):
     executor, version = connect(address).get_executor(pure=False), describe_project()
     # As bytes, which the scheduler does not open, and a worker of another version not either.
-    return lambda *task: executor.submit(work, version, pickle.dumps(task))
+    return lambda *task: executor.submit(work_on, version, pickle.dumps(task))
 
 
-def work(version: dict, task: bytes) -> tuple:
+def work_on(version: dict, task: bytes) -> tuple:
     """Run on a worker; return what the function of a task returns, and its own address."""
     from distributed import get_worker
 
     address = get_worker().address
+    if version != (own := describe_project()):
+        raise ClusterError(f"The worker {address} has another version: {own}, and not {version}")
+    function, *arguments = pickle.loads(task)
     try:
-        if version != (own := describe_project()):
-            raise OSError(f"it has another version of the project: {own}, and not {version}")
-        function, *arguments = pickle.loads(task)
         return function(*arguments), address
-    except Exception as error:
-        kind = ClusterError if isinstance(error, OSError) else RuntimeError
-        raise kind(f"The worker {address}: {type(error).__name__}: {error}") from None
+    except OSError as error:
+        raise ClusterError(f"The worker {address}: {error}") from None
 
 
-def _wait(future, block):
+def _wait(future):
     import distributed
 
     try:
         return future.result()
-    except distributed.KilledWorker:
-        names = list(getattr(block, "digests", block))
-        named = f"{', '.join(names[:3])} …, {len(names)} in all"
-        raise RuntimeError(f"Workers die, or lack memory, with these pictures: {named}")
     except (concurrent.futures.CancelledError, distributed.comm.CommClosedError):
         raise ClusterError("The scheduler is gone: start it, then run the same again.")
+    except distributed.KilledWorker as error:
+        raise ClusterError(f"Workers die, or lack memory: {error}")
 
 
 def connect(address: str):
@@ -103,16 +111,12 @@ def connect(address: str):
 def _find_scheduler(address: str):
     if not address.startswith("local:"):
         return address
-    import dask
     from distributed import LocalCluster
 
     count = int(address.removeprefix("local:"))
-    # A worker that starts again would find the folder of a notebook that has ended.
-    env = {BEING_READ: "", "TF_NUM_INTRAOP_THREADS": str(max(1, count_cores() // count))}
-    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    env = {"TF_NUM_INTRAOP_THREADS": str(max(1, count_cores() // count))}
     # Dask takes mapped files for memory, and would kill workers for them.
-    here |= {"threads_per_worker": 1, "memory_limit": None, "env": env}
-    # Three deaths end a block's tries; few others wait where it runs, which are blamed too.
-    allowed = {"allowed-failures": 2, "worker-saturation": 1.0}
-    with dask.config.set({f"distributed.scheduler.{key}": value for key, value in allowed.items()}):
-        return LocalCluster(n_workers=count, **here)
+    return LocalCluster(
+        count, threads_per_worker=1, memory_limit=None, host="127.0.0.1", env=env,
+        dashboard_address="127.0.0.1:0", silence_logs=50,
+    )  # fmt: skip
