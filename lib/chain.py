@@ -66,7 +66,7 @@ def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
             sources.require_pictures(ws)
         check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
-    for page, makers in (("report", ("08", "09")), ("model", ("10", "11"))):
+    for page, makers in (("report", ("08",)), ("model", ("10", "11"))):
         path = ws.results / f"{page}.html"
         if path.exists() and any(name.startswith(makers) for name in names):
             print(f"{page}: {path}")

@@ -15,9 +15,8 @@ LARGEST = 100  # Of a larger group some pictures have no neighbours of other gro
 def rank_labels(y_prob, y_true) -> pd.DataFrame:
     """Rank pictures by self-confidence: how probable held-out answers call their own label.
 
-    A label is doubtful if it has less than `DOUBTFUL`, and another class has at least the mean
-    self-confidence of the pictures labelled so: the threshold of confident learning (Northcutt, Jiang
-    and Chuang 2021), which is lower where classes are hard to tell apart.
+    A label is doubtful if it has less than `DOUBTFUL`, and another class at least the mean
+    self-confidence of its own pictures (the threshold of Northcutt, Jiang and Chuang 2021).
 
     Returns a row a picture: suggested (int, the most probable class), self_confidence, rank (from 1,
     all different) and is_doubtful. A ValueError where there is one class only.
@@ -65,10 +64,9 @@ def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.Dat
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
     Closeness, at most `most`, is the distance of a pair divided by the geometric mean of those to
-    either's fifth neighbour (as in the self-tuning kernel of Zelnik-Manor and Perona 2004); where the
-    fifth is a copy too, it counts as 0.6 of the median of all away. And in `thumbnails`, uint8
-    (n, 16, 16, 3), both are as bright and as dark: sorted, the largest and smallest of red, green and
-    blue differ in few levels on average, which neither a turn nor another hue changes.
+    either's fifth neighbour (Zelnik-Manor and Perona 2004), each at least 0.6 of the median of all. And in
+    `thumbnails`, uint8 (n, 16, 16, 3), both are as bright and as dark: sorted, the largest and smallest
+    of red, green and blue differ in few levels, which neither a turn nor another hue changes.
 
     Returns a, b (positions, a < b) and closeness, the closest first.
     """

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
@@ -67,7 +66,6 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "best_first": best_first,
         "worst_first": first.list_classes()["class"].tolist(),
         "answer": answer,
-        "grouped": len(np.unique(answers.groups)) < len(answers.groups),
         "scores": first.scores,
         "believed": {k: verdict.describe_calibration(s) for k, s in first.scores.items()},
         "pairs": verdict.tabulate_pairs(pairs, ways.index).to_dict("split"),
@@ -83,19 +81,17 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
 
 def find_facts(ws, answers) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
-    audit = pd.DataFrame(columns=["file", "finding"])
-    if (path := ws.results / "label_audit.csv").exists():
-        audit = audit.merge(read_table(path), "right")
-    # Of an earlier split it says nothing, nor of what a person has decided.
-    is_open = audit.file.isin({*read_split(ws).file} - {*read_earlier(ws, audit.file)})
-    findings = audit.finding[is_open].fillna("")
+    path, doubtful = ws.results / "label_audit.csv", 0
     # What random features doubt is no one's next step.
-    if set(answers.models.weights) - {"from scratch"} == {"untrained"}:
-        findings = findings[:0]
+    if path.exists() and set(answers.models.weights) - {"from scratch"} != {"untrained"}:
+        audit = read_table(path)
+        # Of an earlier split it says nothing, nor of what a person has decided.
+        is_open = audit.file.isin({*read_split(ws).file} - {*read_earlier(ws, audit.file)})
+        doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
     return {
         "demo": ws.is_demo,
         "suspects": len(answers.trained.list_suspects()),
-        "doubtful": int(findings.str.contains("label?", regex=False).sum()),
+        "doubtful": doubtful,
         "contest": (ws.results / "contest.csv").exists(),
         "runs": int(answers.ways.runs.max()),
     }

@@ -164,7 +164,7 @@ def answer_held_out(
         pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
         fits = pool(delayed(answer)(held) for _, held in masks)
         bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
-        for (repeat, held), answers in zip(masks, bar):
+        for answers, (repeat, held) in zip(bar, masks):
             y_prob[repeat, held] = answers
             accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())
     return y_prob, np.reshape(accuracies, (repeats, folds))

@@ -23,7 +23,9 @@ def measure_distances(features, known) -> np.ndarray:
     `features`, float (n, d), are made as long as those `known`, float16 (k, d), whose rows have length 1.
     """
     search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
-    distances, _ = search.fit(known.astype(np.float32)).kneighbors(normalize(features))
+    distances, _ = search.fit(known.astype(np.float32)).kneighbors(
+        normalize(np.asarray(features, np.float32))
+    )
     return distances.mean(axis=1).astype(np.float32)
 
 
