@@ -5,7 +5,6 @@ import sys
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from keras import layers
 
@@ -120,12 +119,6 @@ def test_name_that_is_no_text_loses_no_answer(model_file, pictures, tmp_path, ca
     assert table.drop(columns="file").loc[0].equals(table.drop(columns="file").loc[1])
     assert predict.predict_pictures([str(model_file), os.fsdecode(odd)]) == 0
     assert "caf\\xe9.png" in capsys.readouterr().out
-
-
-def test_address_is_echoed_as_it_was_given(model_file, capsys):
-    address = "http://example.org//a/y.jpg"
-    error = fail_to_predict(capsys, model_file, address)
-    assert f"{address} does not exist" in error and "IMAGES of 09" in error
 
 
 def fail_to_predict(capsys, *arguments):
@@ -346,9 +339,3 @@ def test_command_line_prints_a_table_headless(model_file, pictures):
     assert run.returncode == 0, run.stderr
     header, row = run.stdout.splitlines()
     assert header.split() == ["file", "label", "index", "probability"] and "000.png" in row
-
-
-def test_table_of_a_model_without_problems_has_whole_numbers_as_index(model_file, pictures):
-    model, metadata = saved.open_model(model_file)
-    table = classify.classify(model, metadata, pictures, ["red/000.png", "red/none.png"])
-    assert table["index"].dtype == "Int64" and pd.isna(table["index"][1])

@@ -126,15 +126,6 @@ def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all, m
     assert read_all(prepared.results / "models") == before
 
 
-def test_calibration_is_recorded_beside_all_that_was_told(tiny, prepared):
-    save_run(tiny, prepared)
-    before = saved.read_metadata(prepared, "tiny")
-    found = {"temperature": 1.5, "answer_sets": {"pictures": 2, "scores": [0.9, 0.1]}}
-    saved.record_calibration(prepared, "tiny", found)
-    assert saved.read_metadata(prepared, "tiny") == before | found
-    saved.load_model(prepared, "tiny")
-
-
 def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, capsys):
     current = identify_set(prepared)
     for name, epochs in (("cnn", 6), ("cnn@43", 6), ("cnn@44", 1)):
@@ -179,29 +170,6 @@ def test_key_of_arrays_and_settings_counts_everything_in_them():
     assert configs.make_key(1, 2) != configs.make_key(12)
     assert len({configs.make_key(part) for part in parts}) == len(parts)
     assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))
-
-
-def test_reversed_and_repeated_names_of_classes_are_refused(tiny, prepared):
-    save_run(tiny, prepared)
-    metadata = saved.read_metadata(prepared, "tiny")
-    for names in (["red", "NA", "007"], ["007", "007", "red"], None):
-        prepared.save_json(metadata | {"class_names": names}, "models/tiny.json")
-        with pytest.raises(ValueError, match='tiny.json: "file_hash".*"class_names".*was changed'):
-            saved.load_model(prepared, "tiny")
-
-
-def test_own_layer_with_a_name_of_keras_keeps_its_arguments():
-    class Dropout(keras.layers.Layer):
-        def __init__(self, rate=0.5, noise_shape=None, **options):
-            super().__init__(**options)
-            self.rate, self.noise_shape = rate, noise_shape
-
-        def get_config(self):
-            return super().get_config() | {"rate": self.rate, "noise_shape": self.noise_shape}
-
-    for layer, is_there in ((Dropout(), True), (keras.layers.Dropout(0.5), False)):
-        config = configs.simplify(keras.saving.serialize_keras_object(layer))
-        assert ("noise_shape" in config["config"]) == is_there
 
 
 def test_card_of_a_model_goes_when_the_model_is_replaced(tiny, prepared):

@@ -105,7 +105,7 @@ def test_resumed_training_equals_uninterrupted_training(killed, monkeypatch, cap
     assert_same(resumed, whole)
 
 
-def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_from_files(
+def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_taken(
     prepared, monkeypatch, capsys
 ):
     train_tiny(prepared, 2)
@@ -146,9 +146,7 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
         assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
 
 
-def test_only_the_same_training_is_from_files_from_its_files(
-    prepared, prepare_set, read_all, capsys
-):
+def test_only_the_same_training_is_taken_from_its_files(prepared, prepare_set, read_all, capsys):
     first = train_tiny(prepared, epochs=1)
     before = read_all(prepared.results)
     again = train_tiny(prepared, epochs=1)
