@@ -88,7 +88,10 @@ def simplify(config):
 
 
 def find_foreign(config) -> str:
-    """Name the first layer or function in a configuration that is not Keras' or keras-hub's own, or ""."""
+    """Name the first layer or function in a configuration that is not Keras' or keras-hub's own, or "".
+
+    How models within it are compiled is passed over: no file holds that.
+    """
     if isinstance(config, (list, tuple)):
         return next(filter(None, map(find_foreign, config)), "")
     if not isinstance(config, dict):
@@ -97,7 +100,7 @@ def find_foreign(config) -> str:
     # Keras writes functions of its own as plain names.
     if kind and (kind in ("Lambda", "__lambda__", "function") or not module.startswith("keras")):
         return str(config["config"]) if kind == "function" else kind
-    return find_foreign(list(config.values()))
+    return find_foreign([config[key] for key in config if key != "compile_config"])
 
 
 def check_saveable(model: keras.Model) -> None:

@@ -333,6 +333,8 @@ def define(tmp_path, source):
 
 
 BUILD = """
+def weigh(y, p):
+    return keras.losses.categorical_crossentropy(y, p)
 def own():
     pixels = keras.Input((8, 8, 3))
     flat = keras.layers.Flatten()(pixels)
@@ -341,7 +343,7 @@ def own():
     model.compile("adam", {}, metrics=["accuracy"])
     return model
 """
-OWN_LOSS = "lambda y, p: keras.losses.categorical_crossentropy(y, p)"
+OWN_LOSSES = ["weigh", "lambda y, p: keras.losses.categorical_crossentropy(y, p)"]
 
 
 def run_cell(ws, tmp_path, *numbers):
@@ -359,10 +361,11 @@ def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared, t
     assert [run.from_files for run in runs] == [False, True, False]
 
 
+@pytest.mark.parametrize("loss", OWN_LOSSES)
 def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
-    prepared, tmp_path, capsys
+    loss, prepared, tmp_path, capsys
 ):
-    runs = [run_cell(prepared, tmp_path, 1, OWN_LOSS) for _ in range(2)]
+    runs = [run_cell(prepared, tmp_path, 1, loss) for _ in range(2)]
     assert [run.from_files for run in runs] == [False, False]
     assert capsys.readouterr().out.count("Always trained anew, since no key can tell") == 2
     assert not list(prepared.results.glob("checkpoints/*"))
