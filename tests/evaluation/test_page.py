@@ -109,7 +109,7 @@ def save_answers(tab):
         return [*csv.DictReader(file)]
 
 
-def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened, tmp_path):
+def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened):
     _, metadata, model = handed
     asked = ask_page(opened, drawn)
     predicted = classify.classify(model, metadata, Path(), drawn)
