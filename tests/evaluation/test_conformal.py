@@ -30,8 +30,7 @@ def test_sets_of_95_need_19_groups():
 
 
 def test_without_a_limit_sets_hold_all_classes_and_that_is_said():
-    sets = conformal.build_sets(np.float32([[0.9, 0.1], [0.2, 0.8]]), None)
-    assert sets.all()
+    assert conformal.build_sets(np.float32([[0.9, 0.1], [0.2, 0.8]]), None).all()
     kept = {"coverage": 0.95, "limit": None, "groups": 18, "grouped": False}
     said = conformal.describe_sets(kept)
     assert said == "18 validation pictures are too few for sets of 0.95: each holds all classes."

@@ -26,22 +26,14 @@ HOSTILE = "</script><b>&amp; $x$.png"
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory):
-    """A folder where the package of LiteRT.js lies."""
-    folder = tmp_path_factory.mktemp("downloads")
-    try:
-        page.fetch_runtime(folder)
-    except OSError as error:
-        pytest.skip(f"the page can't be tried: {error}")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def handed(tmp_path_factory, packages):
+def handed(tmp_path_factory):
     """A workspace with model.html of a model that looks at patches, its JSON, and the model."""
     root = tmp_path_factory.mktemp("handed")
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
-    shutil.copytree(packages, ws.scratch / "downloads")
+    try:
+        page.fetch_runtime(ws.scratch / "downloads")
+    except OSError as error:
+        pytest.skip(f"the page can't be tried: {error}")
     keras.utils.set_random_seed(3)
     layers = [keras.layers.Rescaling(1 / 90, -1.4), keras.layers.Conv2D(8, 5, activation="relu")]
     layers += [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]

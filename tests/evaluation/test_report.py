@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import nbformat
 import numpy as np
 import pandas as pd
 import papermill
@@ -48,11 +47,6 @@ def save_model(ws, name, weights):
     metadata = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
     with saved.save(model, training.Run(history, "a key"), ws, name, metadata | text):
         pass
-
-
-def read_output(ws, name):
-    cells = nbformat.read(ws.results / f"notebooks/{name}.ipynb", as_version=4).cells
-    return "".join(part.get("text", "") for cell in cells for part in cell.get("outputs", ()))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +128,6 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(j
     assert "answer_sets" in saved.read_metadata(judged, "one_class")
     page = (judged.results / "model.html").read_text(encoding="utf-8")
     assert "is a little flattered" in page and "scores are a little flattered" in card
-    assert "flattered: the same pictures chose it" in read_output(judged, "10_hand_over")
 
 
 def test_report_answers_first_and_carries_names_only_as_text(judged):
