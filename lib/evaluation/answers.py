@@ -111,10 +111,6 @@ class Answers:
         truth = np.tile(self.y_true, len(self.labels))
         return metrics.count_confusions(truth, self.y_pred.ravel(), len(self.class_names))
 
-    def list_mistakes(self, count: int) -> pd.DataFrame:
-        """List the most frequent mistakes of these models, as `metrics.list_confusions` does."""
-        return metrics.list_confusions(self.sum_confusions(), self.class_names, count)
-
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.
 
@@ -136,19 +132,17 @@ class Answers:
 
         `speed` is label to pictures a second. An interval has two columns, `_low` and `_high`.
         """
-        table = pd.DataFrame(self.scores).T
-        by_class = ["compared", "support", "per_class", "precision", "f1", "per_class_interval"]
-        table = table.drop(columns=by_class)
+        left_out = ["compared", "support", "per_class", "precision", "f1", "per_class_interval"]
+        table = pd.DataFrame(self.scores).T.drop(columns=left_out)
         for column in table.filter(like="_interval"):
             name = column.removesuffix("_interval")
             table[[f"{name}_low", f"{name}_high"]] = list(table.pop(column))
-        models = self.models
-        files = [ws.results / f"models/{name}.keras" for name in models.name]
-        table["parameters"] = models.parameters_total
+        files = [ws.results / f"models/{name}.keras" for name in self.models.name]
+        table["parameters"] = self.models.parameters_total
         table["file_megabytes"] = [file.stat().st_size / 1e6 for file in files]
-        table["training_seconds"] = models.seconds
+        table["training_seconds"] = self.models.seconds
         table["pictures_per_second"] = pd.Series(speed)
-        table["weights"], table["demo"] = models.weights, ws.is_demo
+        table["weights"], table["demo"] = self.models.weights, ws.is_demo
         return table.rename_axis("model").reset_index().infer_objects()
 
     def list_suspects(self) -> pd.DataFrame:
