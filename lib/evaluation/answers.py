@@ -15,7 +15,7 @@ class Answers:
         class_names: text (classes,). files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), positions of the classes, and what belongs together, as in
             `intervals`.
-        models: a row a model, by its label; columns are the keys of its JSON.
+        models: a row a model, by its label; columns are the keys of its JSON. labels: list of text.
         y_prob: float32 (models, n, classes). y_pred: int (models, n), the most probable classes.
         correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """
@@ -23,14 +23,10 @@ class Answers:
     def __init__(self, class_names, files, y_true, groups, models: pd.DataFrame, y_prob):
         self.class_names, self.files = np.asarray(class_names), np.asarray(files)
         self.y_true, self.groups = np.asarray(y_true), np.asarray(groups)
-        self.models, self.y_prob = models, np.asarray(y_prob, np.float32)
+        self.models, self.labels = models, list(models.index)
+        self.y_prob = np.asarray(y_prob, np.float32)
         self.y_pred, self.confidence = self.y_prob.argmax(axis=2), self.y_prob.max(axis=2)
         self.correct, self.truth = self.y_pred == self.y_true, self.class_names[self.y_true]
-
-    @property
-    def labels(self) -> list[str]:
-        """The labels of the models."""
-        return list(self.models.index)
 
     def select(self, chosen) -> "Answers":
         """Return the answers of some models alone; `chosen` is bool (models,)."""

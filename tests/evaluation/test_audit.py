@@ -38,8 +38,7 @@ def test_doubtful_is_an_improbable_label_beside_a_class_as_probable_as_it_usuall
     # The second class has 0.6 where it is the label.
     y_true = np.array([0, 0, 0, 1, 1])
     rows = [(0.05, 0.9, 0.05), (0.05, 0.55, 0.4), (0.2, 0.7, 0.1), (0.2, 0.5, 0.3), (0.2, 0.7, 0.1)]
-    table = audit.rank_labels(np.array(rows), y_true)
-    assert list(table.is_doubtful) == [True, False, False, False, False]
+    assert [*audit.rank_labels(np.array(rows), y_true).is_doubtful] == [True] + 4 * [False]
     # The third class is nobody's label, so nothing tells how probable it usually is.
     y_prob = np.array([(0.05, 0.0, 0.95), (0.9, 0.1, 0.0)])
     assert not audit.rank_labels(y_prob, np.array([0, 1])).is_doubtful[0]

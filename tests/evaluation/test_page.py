@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -209,11 +210,10 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
     several = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
     y_prob, _, _ = classify.answer_files(several, Path(), drawn)
     limits = dict(zip(CLASSES, np.quantile(y_prob, 0.6, axis=0).tolist()))
-    about = {key: metadata[key] for key in ("class_names", "image_size", "weights", "demo")}
-    about |= {"name": "several", "task": "multilabel", "thresholds": limits}
+    about = metadata | {"name": "several", "thresholds": limits}
     score = {"exact_match": 0.25, "n": 12, "exact_match_interval": [0.1, 0.5]}
     score |= {"mean_average_precision": 0.755, "baseline": {"mean_average_precision": 0.26}}
-    other = type(ws)(ws.train, tmp_path / "results", ws.scratch)
+    other = replace(ws, results=tmp_path / "results")
     assert litert.try_export(several, other.file("models", "several.tflite")) == ""
     assert "no connection" in page.write_page(other, about, score, flattered=False)
     tab = browser.new_page()
@@ -223,9 +223,9 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
     asked = ask_page(tab, drawn)
     rows = save_answers(tab)
     for row, shown, probabilities in zip(rows, asked.label, y_prob):
+        above = dict(zip(CLASSES, probabilities - [*limits.values()]))
         # At a threshold weights of half the size may say otherwise.
-        sure = {k for k, p, t in zip(CLASSES, probabilities, limits.values()) if p > t + 0.02}
-        near = {k for k, p, t in zip(CLASSES, probabilities, limits.values()) if p > t - 0.02}
+        sure, near = ({k for k in CLASSES if above[k] > least} for least in (0.02, -0.02))
         said = {*row["label"].split("|")} - {""}
         assert sure <= said <= near and (said or shown == "none of its labels")
     assert {row["label"].count("|") for row in rows} >= {0, 1}
@@ -241,11 +241,11 @@ def test_another_package_is_not_put_into_the_page(tmp_path):
 def test_what_can_not_be_made_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_path):
     ws, metadata, _ = handed
     shutil.copytree(ws.results, tmp_path / "results")
-    ws = type(ws)(ws.train, tmp_path / "results", ws.scratch)
+    ws = replace(ws, results=tmp_path / "results")
     monkeypatch.setattr(page, "LARGEST", 1e6)
     assert re.search(r"can't be made: it would have \d MB", write(ws, metadata))
     assert not (ws.results / "model.html").exists()
     assert "can't be made: no converter" in write(ws, metadata, lacks="no converter")
     monkeypatch.setenv("PATH", "")
-    other = type(ws)(ws.train, ws.results, tmp_path / "scratch")
+    other = replace(ws, scratch=tmp_path / "scratch")
     assert "could not be fetched by npm" in write(other, metadata)

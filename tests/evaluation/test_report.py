@@ -60,9 +60,7 @@ def judged(tmp_path_factory, prepare_set):
             noise = rng.normal(colour, 30, (16, 16, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(noise).save(root / "train" / name / file)
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
-    listed = prepare_set(ws, [16])[["file"]].assign(
-        label=lambda table: table.file.str.split("/").str[0]
-    )
+    listed = prepare_set(ws, [16])[["file", "label"]]
     # The file with the hostile name is a validation picture, so galleries show it.
     part = listed.file.str.contains("a,|/[0-4].png").map({True: "validation", False: "train"})
     ws.save_table(listed.assign(part=part), "split.csv")
@@ -132,8 +130,7 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(j
 
 def test_report_answers_first_and_carries_names_only_as_text(judged):
     text = (judged.results / "report.html").read_text(encoding="utf-8")
-    titles = re.findall("<(?:title|h1)>(.*?)</(?:title|h1)>", text)
-    assert titles[:2] == ["2 image classifiers for 2 classes, from 30 pictures"] * 2
+    assert text.count("2 image classifiers for 2 classes, from 30 pictures<") == 2
     headings = re.findall(r"<h2[^>]*>([^<]*)", text)
     assert headings[:3] == ["Verdict", "What you can do next", "The models"]
     assert headings[-1] == "How this was made" and "Ways of training" not in headings
@@ -166,14 +163,16 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
         assert row[1] == f"{score['top1']:.4f}" and row[4] == f"{score['average_per_class']:.4f}"
         assert row[2] == write_count(score["top1"], score["n"])
         assert row[3] == write_percent(*score["top1_interval"])
-    keys = "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
-    for row in tables["further scores"][1:]:
-        assert [float(k.replace("−", "-")) for k in row[3:]] == pytest.approx(
-            [scores[row[0]][key] for key in keys], abs=6e-5
-        )
-    for row in tables["calibration"][1:]:
-        told = [scores[row[0]][key] for key in ("temperature", "ece_before", "ece_after")]
-        assert [float(k) for k in row[2:]] == pytest.approx(told, abs=6e-3)
+    further = "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll"
+    calibration = "temperature ece_before ece_after"
+    for what, names, apart in (
+        ("further scores", further, 6e-5),
+        ("calibration", calibration, 6e-3),
+    ):
+        for row in tables[what][1:]:
+            told = [scores[row[0]][key] for key in names.split()]
+            shown = [float(k.replace("−", "-")) for k in row[-len(told) :]]
+            assert shown == pytest.approx(told, abs=apart)
     for row in tables["cost"][1:]:
         costs = comparison.loc[row[0], ["file_megabytes", "training_seconds"]].astype(float)
         assert [float(k) for k in row[3:5]] == pytest.approx(costs.tolist(), abs=0.06)
@@ -214,9 +213,8 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
 def test_report_in_a_real_browser(judged, browser, width, height):
     page = browser.new_page(viewport={"width": width, "height": height})
     faults, requests = [], []
-    page.on("console", lambda message: faults.append(message.text))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
+    for event in ("console", "pageerror", "dialog"):
+        page.on(event, lambda found: faults.append(str(found)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto((judged.results / "report.html").as_uri(), wait_until="load")
     assert faults == []
@@ -236,9 +234,9 @@ def test_report_in_a_real_browser(judged, browser, width, height):
         assert page.evaluate(bottom) <= height, "all answers are on the first screen"
     dark_ground = "getComputedStyle(document.body).backgroundColor"
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
-    page.emulate_media(color_scheme="dark")
-    assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
     assert max(map(int, re.findall(r"\d+", page.evaluate(dark_ground)))) < 60
     shot = Image.open(io.BytesIO(page.locator(".plot").first.screenshot())).convert("L")
     assert np.median(np.asarray(shot)) < 60, "a figure is as dark as its page"
