@@ -144,23 +144,14 @@ def test_points_are_drawn_at_the_numbers_best_first():
     assert dots.get_xdata().tolist() == runs.top1.tolist() and [*dots.get_ydata()] == [1, 1, 0, 0]
 
 
-def test_curves_have_whole_epochs_and_a_loss_axis_a_model():
-    one = pd.DataFrame({"epoch": [1, 2]})
-    one[["accuracy", "val_accuracy", "loss", "val_loss"]] = 0.5
-    figure = figures.learning_curves({"a": one, "b": one.assign(loss=90.0)})
-    figure.canvas.draw()
-    assert all(tick == round(tick) for axes in figure.axes for tick in axes.get_xticks())
-    assert figure.axes[1].get_ylim()[1] < 1 < 90 < figure.axes[3].get_ylim()[1]
-    assert figure.axes[0].get_ylim() == (0, 1) and figures.learning_curves({}) is None
-
-
 PICTURES = np.zeros((4, 120, 120, 3), np.uint8)
 
 
 def ask(good=(0.1, 0.6, 0.1, 0.2), weights=SCRATCH):
     """Return the answers of two models to three cats and a dog, given how probable they call a dog."""
-    y_prob = np.array([[good], [[0.6, 0.7, 0.9, 0.9]]])[:, 0, :, None] @ [[-1, 1]] + [1, 0]
-    return gather([("good", SCRATCH), ("bad", weights)], [0, 0, 0, 1], y_prob, None, ["cat", "dog"])
+    dog, rows = np.array([good, (0.6, 0.7, 0.9, 0.9)]), [("good", SCRATCH), ("bad", weights)]
+    y_prob = np.stack([1 - dog, dog], axis=2)
+    return gather(rows, [0, 0, 0, 1], y_prob, class_names=["cat", "dog"])
 
 
 def read_gallery(text):
@@ -205,7 +196,7 @@ def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_
     assert read_gallery(text) == (["<b>$x$"], [["蝴蝶 <i>", "W" * 200]]) and text.isascii()
     many = galleries.picture_grid({f"n{k}": pictures for k in range(50)}, "all")
     assert many.count("<img") == 40 and "(the first 40 of 50 rows)" in many
-    assert galleries.picture_grid({}, "a") is None
+    assert galleries.picture_grid({}, "a") is None and figures.learning_curves({}) is None
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey():

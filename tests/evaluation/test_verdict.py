@@ -13,21 +13,20 @@ NOTHING = {"demo": False, "suspects": 0, "doubtful": 0, "contest": True, "runs":
 TWO = np.arange(80) % 2
 
 
-def answer(y_true, share, seed, classes=2):
+def answer(y_true, share, seed):
     """Return probabilities that are right for a share of the pictures."""
     rng = np.random.default_rng(seed)
     wrong = rng.permutation(len(y_true)) >= round(share * len(y_true))
-    y_pred = np.where(wrong, (y_true + 1) % classes, y_true)
-    return np.eye(classes, dtype=np.float32)[y_pred] * 0.8 + 0.2 / classes
+    return np.eye(2)[np.where(wrong, 1 - y_true, y_true)] * 0.8 + 0.1
 
 
-def judge(y_true, y_prob, class_names=("cat", "dog"), groups=None, **found):
+def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
     """Return the page that the answer box and the next steps are made of.
 
     `y_prob` is name to probabilities; a name that ends in "?" has an untrained backbone.
     """
     rows = [(name.rstrip("?"), "untrained" if "?" in name else SCRATCH) for name in y_prob]
-    answers = gather(rows, y_true, list(y_prob.values()), groups, class_names)
+    answers = gather(rows, y_true, list(y_prob.values()), class_names=class_names)
     _, unknown = verdict.describe_pairs(answers.pairs)
     believed = {k: verdict.describe_calibration(score) for k, score in answers.scores.items()}
     page = {"scores": answers.scores, "believed": believed, "unknown": unknown}
