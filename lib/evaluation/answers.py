@@ -86,12 +86,10 @@ class Answers:
         Columns runs, mean, lowest, highest (top-1 of the runs), low, high (the 95 % interval of
         mean), n.
         """
-        n, rows = intervals.effective_n(self.groups), []
-        for way, top1 in self.runs.groupby("way", sort=False).top1:
-            bounds = intervals.mean_interval(top1.to_numpy(), n)
-            rows.append((way, len(top1), top1.mean(), top1.min(), top1.max(), *bounds))
-        columns = "way runs mean lowest highest low high".split()
-        table = pd.DataFrame(rows, columns=columns).set_index("way").assign(n=len(self.groups))
+        n, top1 = intervals.effective_n(self.groups), self.runs.groupby("way", sort=False).top1
+        table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
+        table[["low", "high"]] = [intervals.mean_interval(of.to_numpy(), n) for _, of in top1]
+        table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
