@@ -15,7 +15,7 @@ class Answers:
         class_names: text (classes,). files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), positions of the classes, and what belongs together, as in
             `intervals`.
-        models: a row a model, by its label; columns are the keys of its JSON.
+        models: a row a model, by its label; columns are the keys of its JSON. labels: list of text.
         y_prob: float32 (models, n, classes). y_pred: int (models, n), the most probable classes.
         correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """
@@ -23,14 +23,10 @@ class Answers:
     def __init__(self, class_names, files, y_true, groups, models: pd.DataFrame, y_prob):
         self.class_names, self.files = np.asarray(class_names), np.asarray(files)
         self.y_true, self.groups = np.asarray(y_true), np.asarray(groups)
-        self.models, self.y_prob = models, np.asarray(y_prob, np.float32)
+        self.models, self.labels = models, list(models.index)
+        self.y_prob = np.asarray(y_prob, np.float32)
         self.y_pred, self.confidence = self.y_prob.argmax(axis=2), self.y_prob.max(axis=2)
         self.correct, self.truth = self.y_pred == self.y_true, self.class_names[self.y_true]
-
-    @property
-    def labels(self) -> list[str]:
-        """The labels of the models."""
-        return list(self.models.index)
 
     def select(self, chosen) -> "Answers":
         """Return the answers of some models alone; `chosen` is bool (models,)."""
@@ -90,12 +86,10 @@ class Answers:
         Columns runs, mean, lowest, highest (top-1 of the runs), low, high (the 95 % interval of
         mean), n.
         """
-        n, rows = intervals.effective_n(self.groups), []
-        for way, top1 in self.runs.groupby("way", sort=False).top1:
-            bounds = intervals.mean_interval(top1.to_numpy(), n)
-            rows.append((way, len(top1), top1.mean(), top1.min(), top1.max(), *bounds))
-        columns = "way runs mean lowest highest low high".split()
-        table = pd.DataFrame(rows, columns=columns).set_index("way").assign(n=len(self.groups))
+        n, top1 = intervals.effective_n(self.groups), self.runs.groupby("way", sort=False).top1
+        table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
+        table[["low", "high"]] = [intervals.mean_interval(of.to_numpy(), n) for _, of in top1]
+        table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
@@ -110,10 +104,6 @@ class Answers:
         """Return the confusion matrix of these models together: int (classes, classes)."""
         truth = np.tile(self.y_true, len(self.labels))
         return metrics.count_confusions(truth, self.y_pred.ravel(), len(self.class_names))
-
-    def list_mistakes(self, count: int) -> pd.DataFrame:
-        """List the most frequent mistakes of these models, as `metrics.list_confusions` does."""
-        return metrics.list_confusions(self.sum_confusions(), self.class_names, count)
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.
@@ -136,19 +126,17 @@ class Answers:
 
         `speed` is label to pictures a second. An interval has two columns, `_low` and `_high`.
         """
-        table = pd.DataFrame(self.scores).T
-        by_class = ["compared", "support", "per_class", "precision", "f1", "per_class_interval"]
-        table = table.drop(columns=by_class)
+        left_out = ["compared", "support", "per_class", "precision", "f1", "per_class_interval"]
+        table = pd.DataFrame(self.scores).T.drop(columns=left_out)
         for column in table.filter(like="_interval"):
             name = column.removesuffix("_interval")
             table[[f"{name}_low", f"{name}_high"]] = list(table.pop(column))
-        models = self.models
-        files = [ws.results / f"models/{name}.keras" for name in models.name]
-        table["parameters"] = models.parameters_total
+        files = [ws.results / f"models/{name}.keras" for name in self.models.name]
+        table["parameters"] = self.models.parameters_total
         table["file_megabytes"] = [file.stat().st_size / 1e6 for file in files]
-        table["training_seconds"] = models.seconds
+        table["training_seconds"] = self.models.seconds
         table["pictures_per_second"] = pd.Series(speed)
-        table["weights"], table["demo"] = models.weights, ws.is_demo
+        table["weights"], table["demo"] = self.models.weights, ws.is_demo
         return table.rename_axis("model").reset_index().infer_objects()
 
     def list_suspects(self) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 DOUBTFUL = 0.1  # A less probable label is doubtful.
 NEAREST = 5
@@ -37,8 +38,7 @@ def scale_features(features) -> np.ndarray:
     Roots keep a few strong features from deciding alone (Perronnin, Sánchez and Mensink 2010).
     """
     rows = np.array(features[:], np.float32)
-    rows = np.sign(rows) * np.sqrt(np.abs(rows))
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return normalize(np.sign(rows) * np.sqrt(np.abs(rows)))
 
 
 def find_nearest(rows, groups, known, asked) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,7 @@ from lib.data.split import deal_folds
 from lib.evaluation.intervals import effective_n, wilson_interval
 from lib.models.linear import apply_temperature, fit_temperature, measure_loss
 
-# Bins of the expected calibration error; what decides the halves.
-BINS, SEED = 15, 0
+BINS = 15  # of the expected calibration error
 
 
 def measure_calibration(y_true, y_prob) -> dict[str, float]:
@@ -48,7 +47,7 @@ def find_ece(y_true, y_prob) -> float:
     return float(np.average((bins.confidence - bins.accuracy).abs(), weights=bins.pictures))
 
 
-def split_halves(y_true, groups, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+def split_halves(y_true, groups) -> tuple[np.ndarray, np.ndarray]:
     """Divide pictures, but no group, into halves that have each class alike.
 
     Return two bool (n,): what is fitted on, and what is judged; of one group, the same twice.
@@ -56,7 +55,7 @@ def split_halves(y_true, groups, seed: int = SEED) -> tuple[np.ndarray, np.ndarr
     if len(np.unique(groups)) == 1:
         every = np.ones(len(y_true), bool)
         return every, every
-    fitted = deal_folds(y_true, groups, 2, seed) == 0
+    fitted = deal_folds(y_true, groups, 2, seed=0) == 0
     return fitted, ~fitted
 
 

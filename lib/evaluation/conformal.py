@@ -45,13 +45,12 @@ def judge_sets(y_true, y_prob, groups, coverage: float, whole: bool) -> tuple[di
     measured = measured & ~calibrating  # of a single group both halves are the same
     sets, truth = build_sets(y_prob[measured], limit), y_true[measured]
     held = sets[np.arange(len(truth)), truth]
-    table = pd.DataFrame({"y_true": truth, "group": groups[measured], "held": held})
-    table["size"] = sets.sum(axis=1)
+    table = {"y_true": truth, "group": groups[measured], "held": held, "size": sets.sum(axis=1)}
     if whole:
         limit, calibrating = find_limit(scores, groups, rare), np.ones(len(y_true), bool)
     count = len(np.unique(groups[calibrating]))
     kept = {"coverage": coverage, "limit": limit, "groups": count}
-    return kept | {"grouped": bool(count < calibrating.sum())}, table
+    return kept | {"grouped": bool(count < calibrating.sum())}, pd.DataFrame(table)
 
 
 def build_sets(y_prob, limit: float | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Plots of what `metrics` and `comparisons` return, as matplotlib Figures."""
+"""Plots of what `metrics`, `calibration` and `answers` return, as matplotlib Figures."""
 
 import unicodedata
 import warnings
@@ -111,7 +111,8 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
 
 def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
     """Draw a confusion matrix (rows are true classes) as counts and as shares of the true class."""
-    numbered, side = len(matrix) <= MOST_NUMBERED, 6.4 if len(matrix) <= MOST_NUMBERED else 8
+    numbered = len(matrix) <= MOST_NUMBERED
+    side = 6.4 if numbered else 8
     names = [shorten(name, 20) for name in class_names] if len(matrix) <= MOST_NAMED else []
     more = "" if names else f", {len(matrix)} by name"
     figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1, side))

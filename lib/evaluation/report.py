@@ -9,6 +9,7 @@ from IPython.display import HTML
 from lib.data.split import identify_set, read_split
 from lib.evaluation import verdict
 from lib.evaluation.galleries import embed
+from lib.evaluation.metrics import list_confusions
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
@@ -98,7 +99,8 @@ def find_facts(ws, answers) -> dict:
 
 
 def _list_mistakes(answers, label: str) -> list[tuple]:
-    listed = answers.select(answers.models.index == label).list_mistakes(MISTAKES)
+    matrix = answers.select(answers.models.index == label).sum_confusions()
+    listed = list_confusions(matrix, answers.class_names, MISTAKES)
     return listed[["true", "predicted", "pictures"]].to_numpy().tolist()
 
 

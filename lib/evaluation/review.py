@@ -83,9 +83,7 @@ def _gather(audit: pd.DataFrame, beside: dict[str, str], folder: Path) -> dict:
     """Gather what the script needs; a case and the picture that it is about have one number."""
     files = [*dict.fromkeys([*beside, *filter(None, beside.values())])]
     cases, shown = audit.loc[[*beside], SHOWN], audit.loc[files, ["label", "part"]]
-    cases["finding"] = [
-        [WORDS[word] for word in words.split("; ") if word] for words in cases.finding
-    ]
+    cases["finding"] = [[WORDS[k] for k in found.split("; ") if k] for found in cases.finding]
     cases["beside"] = [files.index(other) if other else -1 for other in beside.values()]
     shown["data"] = _embed(folder, files)
     return {

@@ -15,12 +15,11 @@ def find_answer(answers) -> dict:
     Only trained models count, where there are any. The best is the way of training with the highest
     mean; those come first that surely beat the majority class, and that no other surely beats.
 
-    Returns trained: whether any model is; label: the first training of the best; name: what it is
-    called; is_useful: whether each of its trainings beats the baseline; count: how many were compared;
-    way: its row of `Answers.ways`; to_repeat: networks that were trained once; and of the others better,
-    worse, same, unsure, apart: those that it is better than, that are better, that score the same, that
-    too few pictures tell from it, that can't be compared; doubts: what `contests.doubt_contest` says;
-    weakest, weakest_more: as `list_weakest`.
+    Returns trained: whether any model is; name and label of the best, and of its first training;
+    is_useful: whether each of its trainings beats the baseline; count: how many were compared; way: its
+    row of `Answers.ways`; to_repeat: networks that were trained once; better, worse, same, unsure,
+    apart: those that it is better than, that are better, that score the same, that too few pictures
+    tell from it, that can't be compared; doubts of `contests.doubt_contest`; what `list_weakest` returns.
     """
     trained, pairs, n = answers.trained, answers.pairs, intervals.effective_n(answers.groups)
     labels, scores = dict(zip(trained.runs.way, trained.labels)), trained.scores
@@ -97,10 +96,9 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
     for row in pairs.itertuples():
         better, worse = ("better", "worse") if row.p_holm < LEVEL else ("not sure",) * 2
         better, worse = (better, worse) if row.difference else ("same", "same")
-        size = wording.write_number(row.difference, 3, "+")
-        cells[row.model, row.other] = f"{size} {better}"
-        size = wording.write_number(-row.difference, 3, "+")
-        cells[row.other, row.model] = f"{size} {worse}"
+        size = row.difference
+        cells[row.model, row.other] = f"{wording.write_number(size, 3, '+')} {better}"
+        cells[row.other, row.model] = f"{wording.write_number(-size, 3, '+')} {worse}"
     rows = [[cells.get((way, other), "–") for other in ways] for way in ways] if len(pairs) else []
     labels = [f"{number} {way}" for number, way in enumerate(ways, 1)][: len(rows)]
     return pd.DataFrame(rows, labels, [str(k + 1) for k in range(len(rows))])

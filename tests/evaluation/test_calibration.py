@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 
 from lib.evaluation import calibration
-from lib.models.linear import apply_temperature, fit_temperature
+from lib.models.linear import apply_temperature
 
 
 def test_calibration_error_equals_the_mean_gap_over_bins_counted_one_by_one():
@@ -18,8 +18,8 @@ def test_calibration_error_equals_the_mean_gap_over_bins_counted_one_by_one():
     assert found["ece"] == pytest.approx(total / 203)
     assert found["confidence"] == pytest.approx(confidence.mean())
     bins = calibration.bin_confidences(y_true, y_prob, np.arange(203))
-    assert bins.pictures.sum() == 203 and (bins.low <= bins.accuracy).all()
-    assert (bins.accuracy <= bins.high).all() and bins.confidence.is_monotonic_increasing
+    assert bins.pictures.sum() == 203 and bins.confidence.is_monotonic_increasing
+    assert bins.accuracy.between(bins.low, bins.high).all()
 
 
 def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
@@ -31,24 +31,11 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
     assert judged["temperature"] == pytest.approx(3, rel=0.1)
     assert judged["ece_before"] > 0.15 and judged["ece_after"] < 0.04
     assert judged["nll_after"] < judged["nll_before"]
-    assert judged == calibration.judge_temperature(y_true, y_prob, np.arange(4000))
     softened = apply_temperature(y_prob, judged["temperature"])
     assert (softened.argmax(axis=1) == y_prob.argmax(axis=1)).all()
     # One picture of a class, and probabilities that float32 rounded to 0 and 1.
     certain = calibration.judge_temperature(np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]], np.arange(3))
     assert np.isfinite(list(certain.values())).all()
-
-
-def test_temperature_is_that_of_logits_taken_one_by_one():
-    rng = np.random.default_rng(0)
-    y_true, y_prob = rng.integers(0, 4, 300), rng.dirichlet(np.ones(4), 300)
-    found = fit_temperature(y_true, y_prob)
-
-    def loss(temperature):
-        softened = softmax(np.log(y_prob) / temperature, axis=1)
-        return -np.log(softened[np.arange(300), y_true]).mean()
-
-    assert loss(found) <= min(loss(found * 1.01), loss(found / 1.01))
 
 
 @pytest.mark.parametrize("right", [0, 2, 58, 60])

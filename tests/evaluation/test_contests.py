@@ -11,18 +11,13 @@ from lib.evaluation import contests
 
 def judge(accuracies, speeds, n=200, reasons=()):
     """Judge candidates whose held-out answers have the mean of their accuracies."""
-    y_true = np.zeros(n, int)
-    y_prob = {}
-    for name, values in accuracies.items():
-        right = np.arange(n) < round(np.mean(values) * n)
-        y_prob[name] = np.stack([right, ~right], axis=1)[np.newaxis] * 0.8 + 0.1
-    facts = [
-        {"candidate": name, "pictures_per_second": speed, "reason": ""}
-        for name, speed in zip(accuracies, speeds)
-    ]
-    facts += [{"candidate": name, "reason": "gone"} for name in reasons]
-    arrays = {name: np.array(values, float) for name, values in accuracies.items()}
-    return contests.judge_candidates(pd.DataFrame(facts), y_true, y_prob, arrays, np.arange(n))
+    arrays = {name: np.array(values) for name, values in accuracies.items()}
+    correct = {name: np.arange(n) < round(of.mean() * n) for name, of in arrays.items()}
+    y_prob = {name: np.stack([of, ~of], axis=1)[np.newaxis] for name, of in correct.items()}
+    facts = pd.DataFrame({"candidate": [*accuracies], "pictures_per_second": speeds})
+    gone = pd.DataFrame({"candidate": reasons, "reason": "gone"})
+    facts = pd.concat([facts.assign(reason=""), gone], ignore_index=True)
+    return contests.judge_candidates(facts, np.zeros(n, int), y_prob, arrays, np.arange(n))
 
 
 NEAR = {

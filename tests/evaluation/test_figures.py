@@ -4,7 +4,6 @@ import base64
 import io
 import re
 import warnings
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from test_answers import SCRATCH, gather
 
 from lib import workspace
 from lib.evaluation import calibration, figures, galleries, metrics
@@ -97,15 +97,18 @@ def test_names_are_cut_in_their_middle_and_chinese_ones_sooner():
     assert len(short.rstrip("\u2002")) == 15 < len(short), "with room for wider letters"
 
 
+def read_names(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
 def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():
     score = {"n": 300, "per_class": {f"n{k}": 1 - k / 300 for k in range(300)}}
     score["per_class_interval"] = dict.fromkeys(score["per_class"], (0, 1))
     axes = figures.recall_by_class({"cnn": score}).axes[0]
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == [*(f"n{k}" for k in range(299, 259, -1)), "and 260 more"]
+    assert read_names(axes) == [*(f"n{k}" for k in range(299, 259, -1)), "and 260 more"]
     split = pd.DataFrame({"label": list("abbbcc"), "part": ["train", "validation"] * 3})
     axes = figures.class_balance(split).axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == list("bca")
+    assert read_names(axes) == list("bca")
     assert [text.get_text() for text in axes.texts] == ["1 + 2", "1 + 1", "1 + 0"]
     assert axes.get_xlabel() == "pictures, 6 in all, 1 in the smallest class"
 
@@ -117,9 +120,9 @@ def test_confusion_matrices_show_all_their_numbers_while_they_can_be_read():
     counts, shares = ([float(text.get_text()) for text in axes.texts] for axes in figure.axes[:2])
     assert counts == matrix.ravel().tolist()
     assert shares == pytest.approx(matrix.ravel() / 6, abs=0.0051)
-    for axes in figure.axes[:2]:
-        assert [tick.get_text() for tick in axes.get_yticklabels()] == list("abcdefghij")
-        assert axes.get_ylabel() == "true class" and axes.get_xlabel() == "predicted class"
+    axes = figure.axes[1]
+    assert read_names(axes) == list("abcdefghij")
+    assert axes.get_ylabel() == "true class" and axes.get_xlabel() == "predicted class"
     many = figures.confusion_matrices(np.eye(134, dtype=int), [*map(str, range(134))], "cnn")
     assert many.axes[0].get_xlabel() == "predicted class, 134 by name"
     assert not any(axes.texts or axes.get_xticklabels() for axes in many.axes[:2])
@@ -130,45 +133,25 @@ def test_points_are_drawn_at_the_numbers_best_first():
     bins = calibration.bin_confidences(y_true, y_prob, np.arange(80))
     points = figures.reliability({"cnn": bins}).axes[0].collections[-1]
     assert points.get_offsets().tolist() == bins[["confidence", "accuracy"]].to_numpy().tolist()
-    score = {"n": 9, "per_class": {"a": 0.5, "b": None}}
-    score["per_class_interval"] = {"a": (0.2, 0.8), "b": (0, 1)}
-    (points,) = figures.recall_by_class({"cnn": score}).axes[0].containers
-    assert points.lines[0].get_xdata()[0] == 0.5
     means = pd.DataFrame({"mean": [0.4, 0.6], "low": [0.3, 0.5], "high": [0.5, 0.8]}, list("ab"))
     runs = pd.DataFrame({"way": list("aabb"), "top1": [0.3, 0.5, 0.55, 0.65]})
     axes = figures.accuracy_by_model(means, 0.2, runs).axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "a"]
+    assert read_names(axes) == ["b", "a"]
     mean, _, (interval,) = axes.containers[0]
     assert mean.get_xdata().tolist() == [0.6, 0.4] and axes.yaxis_inverted()
     assert interval.get_segments()[0][:, 0] == pytest.approx([0.5, 0.8])
-    lines = {line.get_label(): line for line in axes.lines}
-    assert lines["always the commonest class"].get_xdata() == [0.2, 0.2]
-    dots = lines["one training"]
+    (dots,) = (line for line in axes.lines if line.get_label() == "one training")
     assert dots.get_xdata().tolist() == runs.top1.tolist() and [*dots.get_ydata()] == [1, 1, 0, 0]
-    many = pd.DataFrame({"mean": np.arange(14) / 14, "low": 0.0, "high": 1.0}, range(14))
-    assert "12 of 14" in figures.accuracy_by_model(many, 0.2).axes[0].get_xlabel()
 
 
-def test_curves_have_whole_epochs_and_a_loss_axis_a_model():
-    one = pd.DataFrame({"epoch": [1, 2]})
-    one[["accuracy", "val_accuracy", "loss", "val_loss"]] = 0.5
-    figure = figures.learning_curves({"a": one, "b": one.assign(loss=90.0)})
-    figure.canvas.draw()
-    assert all(tick == round(tick) for axes in figure.axes for tick in axes.get_xticks())
-    assert figure.axes[1].get_ylim()[1] < 1 < 90 < figure.axes[3].get_ylim()[1]
-    assert figure.axes[0].get_ylim() == (0, 1) and figures.learning_curves({}) is None
+PICTURES = np.zeros((4, 120, 120, 3), np.uint8)
 
 
-def make_models(class_names=("cat", "dog"), labels=("good", "bad")):
-    """Return the answers of two models on four pictures, as `Answers` holds them."""
-    models = SimpleNamespace(class_names=np.array(class_names), labels=list(labels))
-    models.files, models.truth = [f"{k}.jpg" for k in range(4)], models.class_names[[0, 0, 0, 1]]
-    models.y_pred = np.array([[0, 1, 0, 0], [1, 1, 1, 1]])
-    models.confidence = np.array([[0.9, 0.5, 0.9, 0.8], [0.6, 0.7, 0.9, 0.9]], np.float32)
-    models.correct = models.y_pred == [0, 0, 0, 1]
-    models.sum_confusions = lambda: np.array([[2, 4], [1, 1]])
-    models.trained = models
-    return models
+def ask(good=(0.1, 0.6, 0.1, 0.2), weights=SCRATCH):
+    """Return the answers of two models to three cats and a dog, given how probable they call a dog."""
+    dog, rows = np.array([good, (0.6, 0.7, 0.9, 0.9)]), [("good", SCRATCH), ("bad", weights)]
+    y_prob = np.stack([1 - dog, dog], axis=2)
+    return gather(rows, [0, 0, 0, 1], y_prob, class_names=["cat", "dog"])
 
 
 def read_gallery(text):
@@ -180,52 +163,44 @@ def read_gallery(text):
 
 
 def test_galleries_say_which_model_said_what_and_pairs_both_ways():
-    answers, pictures = make_models(), np.zeros((4, 120, 120, 3), np.uint8)
-    headings, texts = read_gallery(galleries.mistakes(answers, pictures, 2))
+    headings, texts = read_gallery(galleries.mistakes(ask(), PICTURES, 2))
     assert headings == ["good", "bad"]
     assert texts == [
-        ["says cat 0.80", "label dog", "3.jpg"],
-        ["says dog 0.50", "label cat", "1.jpg"],
-        ["says dog 0.90", "label cat", "2.jpg"],
-        ["says dog 0.70", "label cat", "1.jpg"],
+        ["says cat 0.80", "label dog", "3.png"],
+        ["says dog 0.60", "label cat", "1.png"],
+        ["says dog 0.90", "label cat", "2.png"],
+        ["says dog 0.70", "label cat", "1.png"],
     ]
-    headings, texts = read_gallery(galleries.confused(answers, 3, pictures, 3))
+    headings, texts = read_gallery(galleries.confused(ask(), 3, PICTURES, 3))
     assert headings == ["cat taken for dog: 4, dog taken for cat: 1"]
-    assert texts[0] == ["label cat", "1.jpg"]
-    assert [text[1] for text in texts] == ["1.jpg", "3.jpg", "0.jpg"], "both ways by turns"
-    table = pd.DataFrame({"label_probability": [0.1]}, index=[1])
-    headings, texts = read_gallery(galleries.suspects(answers, table, pictures, 3))
-    assert texts == [["label cat 0.10", "good: dog", "bad: dog", "1.jpg"]] and not headings
+    assert texts[0] == ["label cat", "1.png"]
+    assert [text[1] for text in texts] == ["1.png", "3.png", "0.png"], "both ways by turns"
+    table = ask().list_suspects()
+    headings, texts = read_gallery(galleries.suspects(ask(), table, PICTURES, 3))
+    assert texts == [["label cat 0.35", "good: dog", "bad: dog", "1.png"]] and not headings
 
 
 def test_galleries_show_trained_models_alone_and_are_none_without_mistakes():
-    answers, pictures = make_models(), np.zeros((4, 120, 120, 3), np.uint8)
-    answers.trained = trained = make_models()
-    trained.labels = ["good"]
-    assert read_gallery(galleries.mistakes(answers, pictures, 2))[0] == ["good"]
-    trained.correct[:] = True
-    trained.sum_confusions = lambda: np.eye(2, dtype=int)
-    assert galleries.mistakes(answers, pictures, 2) is None
-    assert galleries.confused(answers, 3, pictures, 2) is None
-    empty = pd.DataFrame(columns=["label_probability"])
-    assert galleries.suspects(answers, empty, pictures, 2) is None
+    answers = ask(weights="untrained")
+    assert read_gallery(galleries.mistakes(answers, PICTURES, 2))[0] == ["good"]
+    answers = ask(good=(0.1, 0.1, 0.1, 0.9), weights="untrained")
+    assert galleries.mistakes(answers, PICTURES, 2) is None
+    assert galleries.confused(answers, 3, PICTURES, 2) is None
+    assert galleries.suspects(answers, answers.trained.list_suspects(), PICTURES, 2) is None
 
 
 def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_not():
     pictures = np.zeros((1, 8, 8, 3), np.uint8)
-    text = galleries.picture_grid(
-        {"<b>$x$": pictures, "none": pictures[:0]},
-        "a",
-        {"<b>$x$": [["蝴蝶 <i>", "W" * 200]], "none": []},
-    )
+    rows, lines = {"<b>$x$": pictures, "none": pictures[:0]}, [["蝴蝶 <i>", "W" * 200]]
+    text = galleries.picture_grid(rows, "a", {"<b>$x$": lines, "none": []})
     assert read_gallery(text) == (["<b>$x$"], [["蝴蝶 <i>", "W" * 200]]) and text.isascii()
     many = galleries.picture_grid({f"n{k}": pictures for k in range(50)}, "all")
     assert many.count("<img") == 40 and "(the first 40 of 50 rows)" in many
-    assert galleries.picture_grid({}, "a") is None
+    assert galleries.picture_grid({}, "a") is None and figures.learning_curves({}) is None
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey():
-    answers, pictures = make_models(), np.full((4, 40, 40, 3), (200, 40, 40), np.uint8)
+    answers, pictures = ask(), np.full((4, 40, 40, 3), (200, 40, 40), np.uint8)
     maps, chosen = np.zeros((1, 8, 8)), np.array([2])
     maps[0, :3, :3] = 1
     text = galleries.evidence(answers, pictures, chosen, {"good": maps})

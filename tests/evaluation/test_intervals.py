@@ -16,12 +16,9 @@ def test_interval_of_a_share_is_wilsons(right, n):
     assert intervals.wilson_interval(right / n, n) == pytest.approx([*expected])
 
 
-def test_of_no_picture_nothing_is_known():
-    assert intervals.wilson_interval(0, intervals.effective_n([])) == [0, 1]
-
-
 def test_pictures_of_a_group_count_as_one_where_all_groups_are_as_large():
-    assert intervals.effective_n(ALONE) == 240
+    assert intervals.effective_n(ALONE) == 240 and intervals.effective_n([]) == 0
+    assert intervals.wilson_interval(0, 0) == [0, 1], "of no picture nothing is known"
     assert intervals.effective_n(ALONE // 8) == pytest.approx(30)
     # 10 bursts of 20 and 40 single pictures: 240² / (10 · 20² + 40).
     unequal = np.r_[np.repeat(np.arange(10), 20), 10 + np.arange(40)]
@@ -95,14 +92,6 @@ def test_pairs_are_corrected_after_holm_and_their_intervals_say_the_same():
     assert ((pairs.p_holm < 0.05) == (pairs.low > 0)).all()
     assert 0 < (pairs.p_holm < 0.05).sum() < 15
     assert intervals.compare_ways({"alone": correct[0]}, np.arange(80)).empty
-
-
-def test_copies_of_the_pictures_are_no_further_evidence():
-    rng = np.random.default_rng(0)
-    gaps, groups = rng.choice([-1.0, 0, 1], 60), np.repeat(np.arange(60), 8)
-    once = intervals.compare_runs([gaps], 60)
-    again = intervals.compare_runs([gaps[groups]], intervals.effective_n(groups))
-    assert again == pytest.approx(once)
 
 
 @pytest.mark.parametrize(("runs", "spread"), [(2, 0.1), (5, 0), (5, 0.5)])

@@ -52,25 +52,16 @@ def test_scores_equal_those_of_scikit_learn():
         assert list(score[name].values()) == pytest.approx(values)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_scores_of_few_classes_and_pictures_are_valid_json(classes, recwarn):
-    y_true = np.arange(classes)
-    score = evaluate(y_true, np.eye(classes, dtype=np.float32)[y_true], CLASSES[:classes])
-    assert json.loads(json.dumps(score, allow_nan=False)) == score
-    assert score["top3"] == score["kappa"] == 1 and not recwarn.list
-    assert score["top1_interval"][0] < 0.5, "two pictures don't make a model infallible"
-
-
-def test_scores_of_one_class_are_valid_json_though_kappa_is_not_defined(recwarn):
-    score = evaluate(np.zeros(30, int), np.tile([0.9, 0.1], (30, 1)), CLASSES[:2])
+@pytest.mark.parametrize("answers", [[0, 1], [0, 1, 2], [0] * 30])
+def test_scores_of_few_pictures_and_of_one_class_are_valid_json(answers, recwarn):
+    classes = max(2, len({*answers}))
+    score = evaluate(
+        np.array(answers), np.eye(classes, dtype=np.float32)[answers], CLASSES[:classes]
+    )
     assert json.loads(json.dumps(score, allow_nan=False)) == score and not recwarn.list
-    assert score["kappa"] is score["roc_auc"] is score["per_class"]["frog"] is None
-    assert score["top1"] == score["average_per_class"] == 1
-
-
-def test_pictures_are_counted_in_whole_numbers_where_no_answer_is_right():
-    score = evaluate(np.arange(40) % 2, np.eye(2)[(np.arange(40) + 1) % 2], ["cat", "dog"])
-    assert [str(count) for count in score["support"].values()] == ["20", "20"]
+    assert score["top1"] == score["top3"] == score["average_per_class"] == 1
+    assert score["kappa"] == (1 if any(answers) else None)
+    assert score["top1_interval"][0] < 0.9, "few pictures don't make a model infallible"
 
 
 def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth():
@@ -88,12 +79,12 @@ def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth()
 def test_confusions_are_listed_most_frequent_first_and_ties_in_class_order():
     matrix = np.array([[9, 1, 3, 0], [2, 5, 0, 3], [0, 0, 4, 0], [0, 0, 0, 0]])
     table = metrics.list_confusions(matrix, CLASSES, 3)
-    assert table.values.tolist() == [
+    expected_rows = [
         ["bird", "newt", 3, 3 / 13],
         ["frog", "shell", 3, 0.3],
         ["frog", "bird", 2, 0.2],
     ]
-    assert len(metrics.list_confusions(matrix, CLASSES, 99)) == 4
+    assert table.values.tolist() == expected_rows
     assert metrics.list_confusions(np.diag([3, 2]), CLASSES[:2], 5).empty
     counted = metrics.count_confusions(Y_TRUE, Y_PRED, 4)
     assert counted.tolist() == [[3, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0]]

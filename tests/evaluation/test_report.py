@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import nbformat
 import numpy as np
 import pandas as pd
 import papermill
@@ -20,8 +19,9 @@ from test_answers import SCRATCH, gather
 from lib import runner, workspace
 from lib.data import pixels, split
 from lib.evaluation import report
-from lib.evaluation.wording import escape_text
+from lib.evaluation.wording import escape_text, write_count, write_percent
 from lib.models import saved, training
+from lib.models.linear import apply_temperature
 from lib.storage import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -49,11 +49,6 @@ def save_model(ws, name, weights):
         pass
 
 
-def read_output(ws, name):
-    cells = nbformat.read(ws.results / f"notebooks/{name}.ipynb", as_version=4).cells
-    return "".join(part.get("text", "") for cell in cells for part in cell.get("outputs", ()))
-
-
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory, prepare_set):
     """A workspace of two classes, one always recognised by one model only, and 08 run on it."""
@@ -65,9 +60,7 @@ def judged(tmp_path_factory, prepare_set):
             noise = rng.normal(colour, 30, (16, 16, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(noise).save(root / "train" / name / file)
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
-    listed = prepare_set(ws, [16])[["file"]].assign(
-        label=lambda table: table.file.str.split("/").str[0]
-    )
+    listed = prepare_set(ws, [16])[["file", "label"]]
     # The file with the hostile name is a validation picture, so galleries show it.
     part = listed.file.str.contains("a,|/[0-4].png").map({True: "validation", False: "train"})
     ws.save_table(listed.assign(part=part), "split.csv")
@@ -93,19 +86,20 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     )
     assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
     comparison = read_table(judged.results / "comparison.csv").set_index("model")
-    names = """top1 top1_low top1_high average_per_class top3 macro_f1
-    weighted_f1 kappa nll brier ece
-    temperature ece_before ece_after parameters file_megabytes training_seconds
+    names = """top1 top1_low top1_high average_per_class top3 macro_f1 weighted_f1 kappa nll brier
+    ece temperature ece_before ece_after parameters file_megabytes training_seconds
     pictures_per_second n""".split()
     assert np.isfinite(comparison[names].astype(float).to_numpy()).all()
     assert (comparison.pictures_per_second.astype(float) > 0).all()
     sets = read_table(judged.results / "answer_sets.csv")
     assert set(sets["class"]) == set(CLASSES)
+    suspects = read_table(judged.results / "suspects.csv")
+    assert len(suspects) == 6 and set(suspects.label) == {CLASSES[1]}
     pairs = read_table(judged.results / "pairs.csv")
     assert list(pairs.model) == ["one_class"] and float(pairs.difference[0]) == 0.5
-    for name in ("accuracy.svg", "reliability.svg", "recall_by_class.svg"):
-        assert (judged.results / f"figures/{name}").stat().st_size > 3000
-    for name in ("mistakes.html", "confused.html", "suspects.html"):
+    for (
+        name
+    ) in "accuracy.svg reliability.svg recall_by_class.svg mistakes.html suspects.html".split():
         assert (judged.results / f"figures/{name}").stat().st_size > 3000
     assert all("temperature" in saved.read_metadata(judged, name) for name in content)
 
@@ -125,31 +119,18 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(j
     space = {"keras": keras, "json": json, "Path": Path, "pictures": pictures}
     exec(re.search("```python\n(.*?)```", card, re.S)[1], space)
     assert space["labels"] == list(table.predicted)
+    scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
+    temperature = content["one_class"]["temperature"]
+    expected = apply_temperature(table[CLASSES[::-1]].to_numpy(float), temperature)
+    assert np.allclose(scaled, expected, atol=1e-4) and "`.npz`" in card
     assert "answer_sets" in saved.read_metadata(judged, "one_class")
     page = (judged.results / "model.html").read_text(encoding="utf-8")
     assert "is a little flattered" in page and "scores are a little flattered" in card
-    assert "flattered: the same pictures chose it" in read_output(judged, "10_hand_over")
-
-
-def test_suspects_are_the_pictures_that_no_model_recognises(judged):
-    suspects = read_table(judged.results / "suspects.csv")
-    wrong = read_table(judged.results / "predictions/wrong.csv")
-    other = read_table(judged.results / "predictions/one_class.csv")
-    missed = (wrong.predicted != wrong.label) & (other.predicted != other.label)
-    assert sorted(suspects.file) == sorted(wrong.file[missed]) and len(suspects) == 6
-    assert f"{CLASSES[1]}/{FILE}" in set(suspects.file)
-    assert set(suspects.label) == {CLASSES[1]} == {suspects.label[0]}
-    probability = suspects.label_probability.astype(float)
-    assert list(probability) == sorted(probability) and probability.between(0, 0.5).all()
-    for model, table in (("wrong", wrong), ("one_class", other)):
-        answers = dict(zip(table.file, table.predicted))
-        assert list(suspects[model]) == [answers[file] for file in suspects.file]
 
 
 def test_report_answers_first_and_carries_names_only_as_text(judged):
     text = (judged.results / "report.html").read_text(encoding="utf-8")
-    titles = re.findall("<(?:title|h1)>(.*?)</(?:title|h1)>", text)
-    assert titles[:2] == ["2 image classifiers for 2 classes, from 30 pictures"] * 2
+    assert text.count("2 image classifiers for 2 classes, from 30 pictures<") == 2
     headings = re.findall(r"<h2[^>]*>([^<]*)", text)
     assert headings[:3] == ["Verdict", "What you can do next", "The models"]
     assert headings[-1] == "How this was made" and "Ways of training" not in headings
@@ -159,12 +140,6 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
     assert len(text) < 2e6
     content = report.read_page(judged)
     assert report.write_report(judged, content).read_text(encoding="utf-8") == text
-
-
-def test_pairs_of_classes_stand_in_the_gallery_both_ways(judged):
-    text = (judged.results / "report.html").read_text(encoding="utf-8")
-    one, other = map(html.escape, sorted(CLASSES))
-    assert f"{one} taken for {other}: " in text and f", {other} taken for {one}: " in text
 
 
 def read_tables(text):
@@ -186,33 +161,29 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
     for row in tables["the models"][1:]:
         score = scores[row[0]]
         assert row[1] == f"{score['top1']:.4f}" and row[4] == f"{score['average_per_class']:.4f}"
-        assert row[2] == f"{round(score['top1'] * score['n'])} of {score['n']}"
-        low, high = (100 * bound for bound in score["top1_interval"])
-        assert row[3].split() == [f"{low:.0f}", "to", f"{high:.0f}", "%"]
-    keys = "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
-    for row in tables["further scores"][1:]:
-        assert [float(k.replace("−", "-")) for k in row[3:]] == pytest.approx(
-            [scores[row[0]][key] for key in keys], abs=6e-5
-        )
-    for row in tables["calibration"][1:]:
-        score = scores[row[0]]
-        told = [score["temperature"], score["ece_before"], score["ece_after"]]
-        assert [float(k) for k in row[2:]] == pytest.approx(told, abs=6e-3)
+        assert row[2] == write_count(score["top1"], score["n"])
+        assert row[3] == write_percent(*score["top1_interval"])
+    further = "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll"
+    calibration = "temperature ece_before ece_after"
+    for what, names, apart in (
+        ("further scores", further, 6e-5),
+        ("calibration", calibration, 6e-3),
+    ):
+        for row in tables[what][1:]:
+            told = [scores[row[0]][key] for key in names.split()]
+            shown = [float(k.replace("−", "-")) for k in row[-len(told) :]]
+            assert shown == pytest.approx(told, abs=apart)
     for row in tables["cost"][1:]:
-        costs = comparison.loc[row[0]]
-        assert float(row[4]) == pytest.approx(float(costs.training_seconds), abs=0.06)
-        assert float(row[3]) == pytest.approx(float(costs.file_megabytes), abs=0.06)
-        assert row[1].replace(",", "") == costs.parameters
+        costs = comparison.loc[row[0], ["file_megabytes", "training_seconds"]].astype(float)
+        assert [float(k) for k in row[3:5]] == pytest.approx(costs.tolist(), abs=0.06)
     for name, score in scores.items():
         rows = tables[f"classification report of {name}"][1:]
         found = {html.unescape(row[0]): [*map(float, row[1:])] for row in rows}
         keys = ("precision", "per_class", "f1", "support")
         expected = {k: [score[key][k] for key in keys] for k in CLASSES}
         assert all(found[k] == pytest.approx(expected[k], abs=6e-4) for k in CLASSES)
-    assert [row[1:] for row in tables["pairs of models"][1:]] == [
-        ["", "+0.500 better"],
-        ["−0.500 worse", ""],
-    ]
+    pairs = [row[1:] for row in tables["pairs of models"][1:]]
+    assert pairs == [["", "+0.500 better"], ["−0.500 worse", ""]]
 
 
 def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, prepared):
@@ -223,9 +194,8 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
     nothing = {"demo": False, "suspects": 0, "doubtful": 0, "contest": False, "runs": 2}
     assert report.find_facts(prepared, answers) == nothing
     files = list(split.read_split(prepared).file[:2])
-    audit = pd.DataFrame(
-        {"file": [*files, "of another set.png"], "finding": ["label?; copy?", "", "label?"]}
-    )
+    audit = pd.DataFrame({"file": [*files, "of another set.png"]})
+    audit["finding"] = ["label?; copy?", "", "label?"]
     prepared.save_table(audit, "label_audit.csv")
     prepared.save_table(audit, "contest.csv")
     found = report.find_facts(prepared, answers.select([False, True]))
@@ -243,9 +213,8 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
 def test_report_in_a_real_browser(judged, browser, width, height):
     page = browser.new_page(viewport={"width": width, "height": height})
     faults, requests = [], []
-    page.on("console", lambda message: faults.append(message.text))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
+    for event in ("console", "pageerror", "dialog"):
+        page.on(event, lambda found: faults.append(str(found)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto((judged.results / "report.html").as_uri(), wait_until="load")
     assert faults == []
@@ -265,9 +234,9 @@ def test_report_in_a_real_browser(judged, browser, width, height):
         assert page.evaluate(bottom) <= height, "all answers are on the first screen"
     dark_ground = "getComputedStyle(document.body).backgroundColor"
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
-    page.emulate_media(color_scheme="dark")
-    assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
     assert max(map(int, re.findall(r"\d+", page.evaluate(dark_ground)))) < 60
     shot = Image.open(io.BytesIO(page.locator(".plot").first.screenshot())).convert("L")
     assert np.median(np.asarray(shot)) < 60, "a figure is as dark as its page"

@@ -1,22 +1,20 @@
-"""The page of doubtful pictures: clicked through in a real browser, and 01 run on what it gives."""
+"""The page of doubtful pictures, clicked through in a real browser, and the file that it gives."""
 
 import json
 import re
 from contextlib import contextmanager
 from dataclasses import replace
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import runner, workspace
-from lib.data import demo, labels
+from lib import workspace
+from lib.data import labels
 from lib.data.label_files import read_labels
 from lib.data.split import read_split
 from lib.evaluation import review
-from lib.storage import read_table
 
 KEYS = {"keep": "KeyK", "take": "KeyS", "leave": "KeyL"}
 KEYS |= {"previous": "ArrowLeft", "next": "ArrowRight"}
@@ -35,9 +33,7 @@ def draw_set(folder, classes, files):
         Image.new("RGB", (40, 30), (200, 90, 160)).save(path, "PNG")
     table = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
-    ws.save_table(
-        table[["file"]].assign(digest=table.file, group=range(len(table))), "pictures.csv"
-    )
+    ws.save_table(table[["file"]].assign(digest=table.file, group=0), "pictures.csv")
     ws.save_table(table[["file"]][:1].assign(problem="blurred", action="kept"), "checks.csv")
     return ws
 
@@ -135,11 +131,19 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(hostile, brows
     assert [*listed.label[[*rows]]] == expected
 
 
-def test_keys_are_places_on_the_keyboard_whatever_is_written_on_them(hostile, browser):
-    with open_page(browser, hostile[0]) as page:
-        press = "code => document.dispatchEvent(new KeyboardEvent('keydown', {key: 'κ', code}))"
-        page.evaluate(press, "KeyK")
-        assert page.inner_text("#count") == "1 of 12 decided"
+def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(browser, tmp_path):
+    ws = draw_set(tmp_path, HOSTILE, FILES)
+    first, _ = write_page(ws, FINDINGS)
+    decided = {first.file[0]: "", first.file[1]: first.suggested[1]}
+    pd.DataFrame(decided.items(), columns=["file", "label"]).to_csv(tmp_path / "one.csv")
+    write_page(replace(ws, corrections=tmp_path / "one.csv"), FINDINGS)
+    text, content = read_content(ws)
+    cases = [one["file"] for one in content["pictures"][: len(content["cases"])]]
+    assert "2 pictures with a finding were decided before" in text and not {*cases} & {*decided}
+    with open_page(browser, ws) as page:
+        assert download(page, tmp_path / "same.csv") == decided
+        page.keyboard.press("KeyL")
+        assert download(page, tmp_path / "two.csv") == decided | {cases[0]: ""}
 
 
 def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(browser, tmp_path):
@@ -167,11 +171,14 @@ def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(browser, tmp
         has("0 of 12")
 
 
-def test_page_says_where_a_browser_keeps_nothing(hostile, browser, tmp_path):
+def test_page_serves_where_a_browser_keeps_nothing_and_keys_bear_other_letters(
+    hostile, browser, tmp_path
+):
+    press = "code => document.dispatchEvent(new KeyboardEvent('keydown', {key: 'κ', code}))"
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException(); }})"
     with open_page(browser, hostile[0], refuse) as page:
         assert page.is_visible("#unkept")
-        page.keyboard.press("KeyK")
+        page.evaluate(press, "KeyK")
         assert download(page, tmp_path / "mine.csv") == {hostile[1].file[0]: hostile[1].label[0]}
 
 
@@ -198,15 +205,8 @@ def test_findings_come_first_each_pair_once_then_as_many_of_the_ranking():
     files = [*"abcdefghij"]
     audit = pd.DataFrame({"rank": range(10, 0, -1), "spread": range(10), "neighbour": "h"}, files)
     audit["part"] = ["validation", *["train"] * 9]
-    audit["finding"] = [
-        "copy?",
-        "copy?",
-        "label?; copy?",
-        "copy?",
-        "outlier",
-        "outlier",
-        "label?",
-    ] + 3 * [""]
+    findings = "copy? copy? label?;copy? copy? outlier outlier label?".split()
+    audit["finding"] = [*findings, "", "", ""]
     audit.loc[["a", "b", "c", "d"], "neighbour"] = ["b", "a", "d", "c"]
     expected = dict(zip("gcbfejih", "hdahhhhh"))
     assert [*review.list_cases(audit).items()] == [*expected.items()]
@@ -235,60 +235,3 @@ def test_page_of_many_cases_of_none_and_of_a_lost_picture(browser, tmp_path, mon
         assert page.inner_text("#case") == "Case 2 of 4: unlike its class"
         assert "blurred" in page.inner_text("#facts")
     assert " 0 cases" in write_page(ws, {})[1] and "Nothing is left to check" in read_content(ws)[0]
-
-
-def prepare_and_audit(ws, truth, monkeypatch):
-    """Run 01, and what makes the page of 07, with features that know the truth; labels, and content."""
-    monkeypatch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-    runner.run_notebook(ws, "01_data_prep", {"IMAGE_SIZES": [32], "SAMPLES": 1})
-    path = workspace.REPOSITORY / "notebooks/07_label_audit.ipynb"
-    cells = {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells}
-    space = {"workspace": workspace, "metadata": NETWORK}
-    for name in "09-02-more 09-02 open groups held rank copies outliers findings correct".split():
-        exec(cells.get(f"{name}-code") or cells[name], space)
-        if name == "groups":
-            shown = [truth.get(file, file.split("/")[0]) for file in space["table"].file]
-            rng, places = np.random.default_rng(0), np.unique(shown, return_inverse=True)[1]
-            features = rng.normal(0, 1, (10, 32))[places] + rng.normal(0, 0.7, (len(shown), 32))
-            space["features"] = features.astype(np.float32)
-    return read_split(ws).set_index("file").label.to_dict(), read_content(ws)[1]
-
-
-def list_shown(content):
-    return {one["file"] for one in content["pictures"][: len(content["cases"])]}
-
-
-def test_what_is_clicked_on_the_planted_errors_is_what_01_does(browser, tmp_path, monkeypatch):
-    demo.draw_dataset(tmp_path / "pictures")
-    planted = read_table(tmp_path / "pictures/planted.csv").query("fault == 'wrong label'")
-    truth = dict(zip(planted.file, planted.truth))
-    ws = workspace.Workspace(tmp_path / "pictures/train", tmp_path / "r", tmp_path / "s")
-    before, first = prepare_and_audit(ws, truth, monkeypatch)
-    taken, chosen, (out,), (kept,) = np.split([*truth], [2, 4, 5])
-    assert {*truth} <= list_shown(first)
-    with open_page(browser, ws) as page:
-        page.click("summary")
-        for file in truth:
-            page.locator("#all button", has_text=f"{file}: undecided").click()
-            keys = {**dict.fromkeys(taken, "KeyS"), out: "KeyL", kept: "KeyK"}
-            page.keyboard.press(keys.get(file, "KeyO"))
-            if file in chosen:
-                page.keyboard.type(truth[file])
-                page.keyboard.press("Enter")
-        rows = download(page, tmp_path / "first.csv")
-    assert rows == (expected := truth | {out: "", kept: before[kept]})
-    ws = replace(ws, corrections=tmp_path / "first.csv")
-    after, second = prepare_and_audit(ws, truth, monkeypatch)
-    assert after == {file: label for file, label in (before | expected).items() if label}
-    checks = read_table(ws.results / "checks.csv").set_index("file")
-    assert [*checks.index[checks.problem == "left out by hand"]] == [out]
-    actions = checks.action[checks.problem.str.contains("corrected")].to_dict()
-    assert actions == {k: f"taken as {truth[k]}, not {before[k]}" for k in (*taken, *chosen)}
-    # In the second round nothing comes back, and nothing is undone.
-    assert list_shown(second).isdisjoint(truth) and second["cases"]
-    assert "1 picture with a finding was decided before" in read_content(ws)[0]
-    with open_page(browser, ws) as page:
-        assert download(page, tmp_path / "same.csv") == expected
-        page.keyboard.press("KeyL")
-        rows = download(page, tmp_path / "second.csv")
-    assert rows == expected | {second["pictures"][0]["file"]: ""}

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pandas as pd
-import pytest
 import simulations
 from test_answers import SCRATCH, gather
 
@@ -14,21 +13,20 @@ NOTHING = {"demo": False, "suspects": 0, "doubtful": 0, "contest": True, "runs":
 TWO = np.arange(80) % 2
 
 
-def answer(y_true, share, seed, classes=2):
+def answer(y_true, share, seed):
     """Return probabilities that are right for a share of the pictures."""
     rng = np.random.default_rng(seed)
     wrong = rng.permutation(len(y_true)) >= round(share * len(y_true))
-    y_pred = np.where(wrong, (y_true + 1) % classes, y_true)
-    return np.eye(classes, dtype=np.float32)[y_pred] * 0.8 + 0.2 / classes
+    return np.eye(2)[np.where(wrong, 1 - y_true, y_true)] * 0.8 + 0.1
 
 
-def judge(y_true, y_prob, class_names=("cat", "dog"), groups=None, **found):
+def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
     """Return the page that the answer box and the next steps are made of.
 
     `y_prob` is name to probabilities; a name that ends in "?" has an untrained backbone.
     """
     rows = [(name.rstrip("?"), "untrained" if "?" in name else SCRATCH) for name in y_prob]
-    answers = gather(rows, y_true, list(y_prob.values()), groups, class_names)
+    answers = gather(rows, y_true, list(y_prob.values()), class_names=class_names)
     _, unknown = verdict.describe_pairs(answers.pairs)
     believed = {k: verdict.describe_calibration(score) for k, score in answers.scores.items()}
     page = {"scores": answers.scores, "believed": believed, "unknown": unknown}
@@ -47,11 +45,8 @@ def read(page, part="verdict"):
 
 def test_box_doubts_a_contest_that_its_winner_won_by_what_it_had_seen():
     """Of validation it recognises less than the lowest value of the contest's interval."""
-    rows = [("net_linear", "net.keras"), ("cnn", SCRATCH)]
     for low, is_doubted in ((0.95, True), (0.4, False)):
-        answers = gather(
-            rows, TWO, [answer(TWO, 0.5, 0), answer(TWO, 0.7, 1)], None, ["cat", "dog"]
-        )
+        answers = gather([("net_linear", "net.keras")], TWO, [answer(TWO, 0.5, 0)], None, "ab")
         candidates = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
         answers.models["candidates"] = pd.Series({"net_linear": candidates})
         doubts = [text for text in verdict.find_answer(answers)["doubts"] if text]
@@ -77,13 +72,6 @@ def test_box_names_the_model_and_counts_in_plain_text():
     assert box["What is not established?"].startswith("good and poor were trained once:")
 
 
-def test_pictures_that_are_too_few_to_tell_two_models_apart_are_called_so():
-    box = read(judge(TWO, {"a": answer(TWO, 0.85, 0), "b": answer(TWO, 0.9, 1)}))
-    assert box["And the others?"].startswith(
-        "80 pictures are too few to say whether b is better than a. The best of 2"
-    )
-
-
 def test_no_model_is_recommended_that_does_not_surely_beat_the_commonest_class():
     y_true = np.repeat([0, 1], [190, 10])
     always = np.repeat([[0.9, 0.1]], 200, axis=0)
@@ -100,8 +88,7 @@ def test_untrained_models_are_recommended_only_where_there_are_no_others():
     net, cnn = answer(y_true, 0.95, 0), answer(y_true, 0.9, 1)
     found = judge(y_true, {"net?": net, "cnn": cnn})["answer"]
     assert found["name"] == "cnn" and found["count"] == 1 and not found["worse"]
-    alone = judge(y_true, {"net?": net})["answer"]
-    assert alone["name"] == "net (untrained backbone)" and alone["count"] == 1
+    assert judge(y_true, {"net?": net})["answer"]["name"] == "net (untrained backbone)"
 
 
 def test_with_several_seeds_the_ways_of_training_are_compared():
@@ -111,11 +98,14 @@ def test_with_several_seeds_the_ways_of_training_are_compared():
         models[f"lucky{ending}"] = answer(y_true, 0.7 if seed else 0.92, seed)
         models[f"steady{ending}"] = answer(y_true, 0.9, 10 + seed)
         models[f"same{ending}"] = answer(y_true, 0.88 + 0.02 * (seed % 2), 20 + seed)
-    page = judge(y_true, models)
+    page = judge(y_true, models | {"once": answer(y_true, 0.5, 2)})
     found, box = page["answer"], read(page)
     # The first run of "lucky" is the best of all, and its way of training the worst.
     assert found["name"] == "steady" and found["way"]["runs"] == 8
-    assert found["better"] == ["lucky"] and found["unsure"] == ["same"]
+    assert box["And the others?"].startswith(
+        "steady is better than lucky. 300 pictures are too few to say whether steady is better than "
+        "same. With once it can't be compared: that takes two seeds in common. The best of 4"
+    )
     assert "recognises 90 % of 300 pictures, on average over 8 trainings" in box["Which model?"]
     assert box["What is not established?"].startswith("That steady is better than same is not")
     assert box["Can its probabilities be believed?"].startswith("Of its first training: ")
@@ -132,15 +122,6 @@ def test_box_names_no_model_that_the_list_calls_worse():
     assert read(page)["And the others?"].startswith("a is better than b.")
 
 
-def test_two_runs_that_are_alike_have_the_interval_of_one():
-    y_true = np.arange(100) % 2
-    same = {name: answer(y_true, 0.9, 0) for name in ("a", "a@43", "b", "b@43")}
-    page = judge(y_true, same)
-    assert "(95 % interval 83 to 94 %)" in read(page)["Which model?"].replace("\xa0", " ")
-    (sentence,) = page["unknown"]
-    assert "difference 0.000 (−0.028 to 0.028), p = 1.000" in sentence
-
-
 def test_every_training_of_a_useful_way_beats_the_commonest_class():
     y_true = np.arange(300) % 2
 
@@ -150,16 +131,6 @@ def test_every_training_of_a_useful_way_beats_the_commonest_class():
 
     assert not judge(y_true, train(0.62, 0.5))["answer"]["is_useful"]
     assert judge(y_true, train(0.8, 0.95))["answer"]["is_useful"]
-    page = judge(y_true, train(1, 1))
-    assert "100 % of 300 pictures, on average over 4 trainings" in read(page)["Which model?"]
-
-
-def test_one_training_is_not_compared_with_several():
-    y_true = np.arange(300) % 2
-    models = {"wide@43": answer(y_true, 0.5, 0), "wide@44": answer(y_true, 0.52, 1)}
-    page = judge(y_true, models | {"cnn": answer(y_true, 0.95, 2)})
-    assert (page["answer"]["name"], page["answer"]["apart"]) == ("cnn", ["wide"])
-    assert read(page)["And the others?"].startswith("With wide it can't be compared")
 
 
 def test_no_report_contradicts_itself():
@@ -183,10 +154,8 @@ def test_weakest_classes_have_counts_and_perfect_ones_are_never_weak():
     page = judge(y_true, {"good_linear": y_prob}, names)
     assert read(page)["Its weakest classes?"] == "&lt;eel&gt; (4 of 10)."
     assert read(page, "steps") == ["Add pictures of &lt;eel&gt;: recognised least."]
-    score = {
-        "per_class": dict.fromkeys("abcdef", 0.0) | {"g": 1.0},
-        "support": dict.fromkeys("abcdefg", 2),
-    }
+    score = {"per_class": dict.fromkeys("abcdef", 0.0) | {"g": 1.0}}
+    score["support"] = dict.fromkeys("abcdefg", 2)
     found = verdict.list_weakest(score)
     assert found == {"weakest": [("a", 0, 2), ("b", 0, 2), ("c", 0, 2)], "weakest_more": 3}
     none = judge(TWO, {"bad": answer(TWO, 0, 0)})
@@ -233,11 +202,9 @@ def test_matrix_says_better_only_where_that_is_established():
     assert list(table.index) == ["1 good", "2 poor"]
     assert table.to_numpy().tolist() == [["", "+1.000 better"], ["−1.000 worse", ""]]
     table = verdict.tabulate_pairs(compare(one=even, two=even[::-1]), ["one", "two"])
-    assert table.to_numpy().tolist() == [["", "+0.000 same"], ["+0.000 same", ""]]
+    assert table.iloc[0, 1] == "+0.000 same"
     # 6 of 6 convince once, but not as one of three comparisons.
-    slight = np.arange(20) < 6
-    assert "better" in str(verdict.tabulate_pairs(compare(a=slight, b=poor), "ab").values)
-    pairs = compare(a=slight, b=poor, c=poor)
+    pairs = compare(a=np.arange(20) < 6, b=poor, c=poor)
     assert "not sure" in verdict.tabulate_pairs(pairs, "abc").iloc[0, 1]
     assert verdict.tabulate_pairs(pairs[pairs.other != "c"], "abc").iloc[0, 2] == "–"
     assert verdict.tabulate_pairs(compare(alone=even), ["alone"]).empty
@@ -251,59 +218,41 @@ def test_sentences_are_of_several_trainings_and_say_what_is_established():
         ("b", "d", 0.5, 0.4, 0.6, 1, 240, 0, 0),
     ]
     (better,), (unsure,) = verdict.describe_pairs(pd.DataFrame(rows, columns=columns))
-    assert better == (
-        "b is better than a: difference 0.090 (0.050 to 0.130), p = 0.002, on average over 5 "
-        "trainings and 240 pictures."
-    )
+    assert better.startswith("b is better than a: difference 0.090 (0.050 to 0.130), p = 0.002, on")
+    assert better.endswith("average over 5 trainings and 240 pictures.")
     assert unsure.startswith("That b is better than c is not established: difference 0.010 (−0.020")
 
 
 def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_established():
     was_correct, alone = np.arange(240) < 190, np.arange(240)
-    some = was_correct.copy()
-    some[190:207], some[:9] = True, False
-    sentence = verdict.describe_change("frozen", "tuned", was_correct, some, alone)
+    told = was_correct, was_correct ^ (alone >= 190) ^ (alone >= 207) ^ (alone < 9)
+    sentence = verdict.describe_change("frozen", "tuned", *told, alone)
     assert "Of 240 pictures, tuned corrects 17 that frozen gets wrong, and gets 9 wrong" in sentence
     assert "240 pictures are too few to say which of these two models is better" in sentence
     assert "p = 0.130" in sentence and "08 asks about all pairs" in sentence
-    for change, better in ((slice(190, 207), "tuned"), (slice(0, 17), "frozen")):
-        other = was_correct.copy()
-        other[change] = ~other[change]
-        sentence = verdict.describe_change("frozen", "tuned", was_correct, other, alone)
-        assert f"So {better} is the better one of these two" in sentence
+    told = was_correct, alone < 207
+    assert "So b is the better one" in verdict.describe_change("a", "b", *told, alone)
+    assert "So b is the better one" in verdict.describe_change("b", "a", *told[::-1], alone)
     # What belongs together says less.
-    sentence = verdict.describe_change("frozen", "tuned", was_correct, other, alone // 17)
-    assert "too few" in sentence
+    assert "too few" in verdict.describe_change("a", "b", *told, alone // 17)
 
 
-@pytest.mark.parametrize(
-    ("truth", "predicted", "words"),
-    [
-        ("frog", {"a": "frog", "b": "frog"}, "Every model is right."),
-        ("frog", {"a": "newt", "b": "bird"}, "No model is right."),
-        ("frog", {"a": "newt", "b": "frog"}, "b is right."),
-        ("frog", {"a": "frog", "b": "newt", "c": "frog"}, "a and c are right."),
-        ("", {"a": "frog", "b": "frog"}, "Truth unknown; the models agree on frog."),
-        ("", {"a": "frog", "b": "newt"}, "Truth unknown; the models see 2 classes."),
-    ],
-)
-def test_agreement_says_which_models_are_right(truth, predicted, words):
-    assert verdict.describe_agreement(truth, predicted) == words
-
-
-def make_history(losses):
-    epochs = np.arange(len(losses)) + 1
-    fixed = {"accuracy": 0.9, "val_accuracy": 0.45}
-    return pd.DataFrame({"epoch": epochs, "val_loss": losses} | fixed)
+def test_agreement_says_which_models_are_right():
+    predicted = {"a": "frog", "b": "newt", "c": "frog"}
+    assert verdict.describe_agreement("frog", predicted) == "a and c are right."
+    assert verdict.describe_agreement("newt", predicted) == "b is right."
+    assert verdict.describe_agreement("bird", predicted) == "No model is right."
+    unknown = "Truth unknown; the models see 2 classes."
+    assert verdict.describe_agreement("", predicted) == unknown
 
 
 def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
-    assert verdict.describe_gap(make_history([2.0, 1.25, 1.75])) == (
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [2.0, 1.25, 1.75]})
+    history = history.assign(accuracy=0.9, val_accuracy=0.45)
+    assert verdict.describe_gap(history) == (
         "After epoch 3 the training accuracy is 0.900 and the validation accuracy 0.450: training is "
         "0.450 above validation. The validation loss was lowest after epoch 2 (1.250) and ends at "
         "1.750."
     )
-    falling = verdict.describe_gap(make_history(np.linspace(2, 1, 30)))
-    assert falling.endswith("The validation loss was lowest after epoch 30 (1.000).")
-    said = verdict.describe_gap(make_history([1.0, np.nan, np.nan]))
+    said = verdict.describe_gap(history.assign(val_loss=[1.0, np.nan, np.nan]))
     assert said.endswith("was lowest after epoch 1 (1.000) and ends at nan.")

@@ -2,45 +2,22 @@
 
 import html
 
-import pytest
-
 from lib.evaluation import wording
 
 
-@pytest.mark.parametrize(
-    ("p_value", "text"),
-    [(0.0498, "p = 0.049"), (0.05, "p = 0.050"), (0.0009, "p < 0.001"), (1, "p = 1.000")],
-)
-def test_a_p_value_is_never_rounded_up_to_the_level(p_value, text):
-    assert wording.write_p(p_value) == text
+def test_rounding_crosses_neither_the_level_nor_0():
+    p_values = {0.0498: "p = 0.049", 0.05: "p = 0.050", 0.0009: "p < 0.001", 1: "p = 1.000"}
+    assert {p: wording.write_p(p) for p in p_values} == p_values
+    bounds = {(0.00004, 0.1): "0.001 to 0.100", (-0.1, 0.0): "−0.100 to 0.000"}
+    bounds[-0.058, 0.0004] = "−0.058 to 0.001"
+    assert {pair: wording.write_bounds(*pair) for pair in bounds} == bounds
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "text"),
-    [
-        (0.00004, 0.1, "0.001 to 0.100"),
-        (-0.1, 0.0, "−0.100 to 0.000"),
-        (-0.058, 0.0004, "−0.058 to 0.001"),
-    ],
-)
-def test_rounding_never_moves_a_bound_across_0(low, high, text):
-    assert wording.write_bounds(low, high) == text
-
-
-@pytest.mark.parametrize(
-    ("shares", "text"),
-    [
-        ((0.8875,), "89 %"),
-        ((1,), "100 %"),
-        ((239 / 240,), "over 99 %"),
-        ((0.0004,), "under 1 %"),
-        ((0.8, 0.94), "80 to 94 %"),
-        ((0, 0.9999), "0 to over 99 %"),
-        ((0.5, 0.5), "50 %"),
-    ],
-)
-def test_only_0_and_1_are_written_as_such(shares, text):
-    assert wording.write_percent(*shares).replace("\N{NO-BREAK SPACE}", " ") == text
+def test_only_0_and_1_are_written_as_such():
+    texts = {(0.8875,): "89 %", (1,): "100 %", (239 / 240,): "over 99 %", (0.0004,): "under 1 %"}
+    texts |= {(0.8, 0.94): "80 to 94 %", (0, 0.9999): "0 to over 99 %", (0.5, 0.5): "50 %"}
+    for shares, text in texts.items():
+        assert wording.write_percent(*shares).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
 def test_scores_are_written_once_alike_and_say_what_is_not_there():
@@ -61,8 +38,7 @@ def test_escaped_names_are_shown_as_they_are_by_markdown_and_html():
     assert html.unescape(text) == name.replace("\n", " ")
 
 
-@pytest.mark.parametrize(
-    ("names", "text"), [("", ""), ("a", "a"), ("ab", "a and b"), ("abcde", "a, b, c and 2 more")]
-)
-def test_names_are_joined_as_people_do(names, text):
-    assert wording.join_names(names) == text
+def test_names_are_joined_as_people_do():
+    assert wording.join_names("") == "" and wording.join_names("a") == "a"
+    assert wording.join_names("ab") == "a and b"
+    assert wording.join_names("abcde") == "a, b, c and 2 more"

@@ -142,7 +142,6 @@ function scale(probabilities) {
 }
 
 function describeSet(names) {
-  if (names === null) return "";
   if (names.length === 1) return `just this one: ${names[0]}`;
   if (names.length === about.class_names.length) return "can't tell: it may be any class";
   const numbers = ["two", "three", "four", "five", "six", "seven", "eight", "nine"];
@@ -157,8 +156,6 @@ function decideLabels(order, probabilities) {
     probability: named.map(k => probabilities[k].toFixed(6)).join("|"),
     shown: named.map(k => about.class_names[k]).join(", ") || "none of its labels",
     percent: named.map(k => writePercent(probabilities[k])).join(", "),
-    set: null,
-    problem: "",
   };
 }
 
@@ -175,7 +172,6 @@ function decide(probabilities) {
     shown: about.class_names[order[0]],
     percent: writePercent(probability),
     set: about.limit === null ? null : held.map(k => about.class_names[k]),
-    problem: "",
   };
 }
 
