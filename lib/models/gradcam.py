@@ -45,9 +45,8 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes=None) -> np.ndarray
         raise ValueError("Grad-CAM needs KERAS_BACKEND=tensorflow.")
     import tensorflow as tf
 
-    maps, last = _find_maps(model), model.layers[-1]
+    both, last = keras.Model(model.inputs, _find_maps(model)), model.layers[-1]
     last = last.layers[-1] if isinstance(last, keras.Model) else last
-    both = keras.Model(model.inputs, [maps, model.outputs[0]])
     activation, last.activation = last.activation, keras.activations.linear
     try:
         # Watched from the pixels on, since what is frozen leaves no trace.
@@ -66,10 +65,18 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes=None) -> np.ndarray
     return evidence / np.maximum(evidence.max(axis=(1, 2), keepdims=True), np.finfo("float32").tiny)
 
 
-def _find_maps(model: keras.Model):
-    # What the last pooling over all places takes, or a layer that makes one vector of all.
+def _find_maps(model: keras.Model) -> tuple:
+    """Return what the last pooling over all places takes, or `Flatten`, and the probabilities made of it."""
     pooling = keras.layers.GlobalAveragePooling2D, keras.layers.Flatten
-    takers = [layer for layer in model.layers if isinstance(layer, pooling)]
-    if not takers or len(takers[-1].input.shape) != 4:
+    if isinstance(model, keras.Sequential):
+        # Its layers stand in a graph for each that was added: a new one holds them all.
+        tensors = [model.inputs[0]]
+        for layer in model.layers:
+            tensors.append(layer(tensors[-1]))
+        takers = [t for layer, t in zip(model.layers, tensors) if isinstance(layer, pooling)]
+    else:
+        tensors = model.outputs
+        takers = [layer.input for layer in model.layers if isinstance(layer, pooling)]
+    if not takers or len(takers[-1].shape) != 4:
         raise ValueError("no maps lead to its answer, so there is no place to point at.")
-    return takers[-1].input
+    return takers[-1], tensors[-1]
