@@ -82,7 +82,6 @@ def _load_weights(model: keras.Model, file: str | None) -> str:
         model.load_weights(path)
     except Exception as error:
         remedy = f"download {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
-        # It tells every layer.
         problem = textwrap.shorten(str(error), 200)
         raise ValueError(f"WEIGHTS: {path} does not fit: {problem} So {remedy}") from error
     return path.name
@@ -120,7 +119,9 @@ def _refuse_classifier(path: Path) -> None:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         beside = {}
-    if "class_names" in beside or (path.resolve().parents[1] / "split.csv").exists():
+    folder = path.resolve().parent
+    is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
+    if "class_names" in beside or is_result:
         raise ValueError(
             f"BACKBONE: {path} is a classifier of these notebooks, and may remember these pictures: "
             "give a network that has learned from others."
