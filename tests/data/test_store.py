@@ -5,7 +5,6 @@ import os
 import pickle
 import resource
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -60,8 +59,10 @@ def test_killed_writers_leave_whole_shards_and_the_next_goes_on(tmp_path):
     context = multiprocessing.get_context("fork")
     for attempt in range(4):
         writer = context.Process(target=fill, args=(tmp_path, list(range(3000)), 3))
+        before = len(list(tmp_path.glob(SHARDS)))
         writer.start()
-        time.sleep(0.05 + 0.03 * attempt)
+        while len(list(tmp_path.glob(SHARDS))) <= before + attempt:
+            assert writer.is_alive()
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
         written = open_rows(tmp_path)
