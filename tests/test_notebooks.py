@@ -23,7 +23,7 @@ models.configs models.saved models.parts models.networks models.backbones models
 models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
-evaluation.verdict evaluation.figures evaluation.galleries evaluation.card evaluation.page
+evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.card evaluation.page
 evaluation.review evaluation.report predict runner chain start""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
@@ -122,7 +122,7 @@ def count_code(source):
 
 def test_notebooks_are_short():
     lines = {name: sum(len(count_code(c.source)) for c in list_code(name)) for name in NOTEBOOKS}
-    assert sum(lines.values()) <= 1360, lines
+    assert sum(lines.values()) <= 1450, lines
     for name in NOTEBOOKS:
         assert len(list_code(name)) <= 25, f"{name} has {len(list_code(name))} code cells"
 

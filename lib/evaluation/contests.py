@@ -1,13 +1,16 @@
-"""Candidates cross-validated on the same folds: sure differences, which is chosen, and a doubt."""
+"""Candidates cross-validated on the same folds: sure differences, a choice, a doubt, more pictures."""
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from lib.data.split import deal_folds
 from lib.evaluation.intervals import LEVEL, correct_tests, effective_n, wilson_interval
-from lib.evaluation.wording import write_percent
+from lib.evaluation.wording import write_bounds, write_number, write_percent
+from lib.models import linear
 
 SPEED = "pictures_per_second"
+SHARES, DRAWS = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0), 3  # of the training pictures, and how often drawn
 
 
 def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups):
@@ -97,3 +100,45 @@ def doubt_contest(metadata, score: dict) -> str:
                 "these pictures before, or the validation pictures are of another kind."
             )
     return ""
+
+
+def measure_need(features, y_true, num_classes, groups, seed, class_weights="none") -> pd.DataFrame:
+    """Measure how accuracy grows with the pictures that a linear classifier learns from.
+
+    Arguments as in `linear.fit`. Each share of the pictures is drawn three times, the classes in
+    proportion, no group divided; every picture is answered by classifiers that have not seen it.
+
+    Returns share, pictures (that there are for it), accuracy, low, high (Wilson's interval), n, and the
+    columns of `compare_folds`, with all pictures as the best. A share that can't be tried has no row.
+    """
+    rows, accuracies, n = [], {}, effective_n(groups)
+    for share in SHARES:
+        try:
+            tenths = [deal_folds(y_true, groups, 10, seed + DRAWS + draw) for draw in range(DRAWS)]
+            some, task = np.less(tenths, 10 * share), (y_true, num_classes, groups, seed)
+            options = {"repeats": DRAWS, "class_weights": class_weights, "some": some}
+            y_prob, found = linear.answer_held_out(features, *task, **options)
+        except ValueError as error:
+            print(f"{100 * share:.0f} % of the pictures can't be tried: {error}")
+            continue
+        accuracy, accuracies[share] = (y_prob.argmax(axis=2) == y_true).mean(), found
+        bounds = wilson_interval(accuracy, n)
+        rows.append((share, round(some.sum() / DRAWS), accuracy, *bounds, len(y_true)))
+    table = pd.DataFrame(rows, columns="share pictures accuracy low high n".split())
+    if 1 not in accuracies:
+        return table
+    differences = compare_folds(accuracies, 1).rename(columns={"candidate": "share"})
+    return table.merge(differences, "left", on="share")
+
+
+def describe_need(table: pd.DataFrame) -> str:
+    """Say whether accuracy has risen from half of the pictures to all of them: `measure_need`."""
+    shares = table.set_index("share")
+    if 0.5 not in shares.index:
+        return "These pictures are too few to try half of them."
+    half, count = shares.loc[0.5], shares.pictures.iloc[-1]
+    bounds = write_bounds(-half.difference_high, -half.difference_low)
+    rise, verdict = write_number(-half.difference), "that more would help is not established"
+    if half.p_holm < LEVEL and half.difference < 0:
+        verdict = "more pictures of this kind should help"
+    return f"From half to all of the {count:,} pictures, accuracy rose by {rise} ({bounds}): {verdict}."

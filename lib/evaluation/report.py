@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
-from lib.evaluation import verdict
+from lib.evaluation import contests, verdict
 from lib.evaluation.galleries import embed
 from lib.evaluation.metrics import list_confusions
 from lib.evaluation.review import read_earlier
@@ -89,11 +89,15 @@ def find_facts(ws, answers) -> dict:
         # Of an earlier split it says nothing, nor of what a person has decided.
         is_open = audit.file.isin({*read_split(ws).file} - {*read_earlier(ws, audit.file)})
         doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+    need, path = "", ws.results / "pictures_needed.csv"
+    if path.exists() and (table := pd.read_csv(path)).set.eq(identify_set(ws)).all():
+        need = contests.describe_need(table)
     return {
         "demo": ws.is_demo,
         "suspects": len(answers.trained.list_suspects()),
         "doubtful": doubtful,
         "contest": (ws.results / "contest.csv").exists(),
+        "need": need,
         "runs": int(answers.ways.runs.max()),
     }
 

@@ -139,7 +139,6 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
     metadata = _describe_winner(table, classifier, parameters)
     with saved.save(model, run, ws, model.name, metadata) as loaded:
         difference = abs(loaded.predict_on_batch(pictures) - learned[few]).max()
-        print(f"largest difference of a probability: {difference:.1e}, features in {policy}")
         assert difference < (1e-4 if policy == "float32" else 0.1), "the file answers otherwise"
     rows = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
     rows = pd.concat([rows, pd.DataFrame(y_prob, columns=names)], axis=1)

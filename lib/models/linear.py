@@ -16,12 +16,9 @@ from lib.work import show_progress
 
 # C times the number of features, which is how far logits may spread; inner parts.
 STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
-# A feature whose spread is a smaller part of its mean tells how float32 rounds, and nothing else.
-FLAT = 1e-4
-# A probability that float32 rounded to 0 has no logarithm.
-TINY = np.finfo(np.float32).tiny
-# The lowest and the highest temperature, and of right and of wrong answers how many one needs.
-BOUNDS, FEWEST = (0.05, 20), 5
+FLAT = 1e-4  # the spread of a feature beside its mean that is only how float32 rounds
+TINY = np.finfo(np.float32).tiny  # a probability that float32 rounded to 0 has no logarithm
+BOUNDS, FEWEST = (0.05, 20), 5  # of temperatures; right, and wrong, answers that one needs
 
 
 @dataclass(frozen=True)
@@ -143,11 +140,12 @@ def fit_labels(features, y_true, groups, seed: int, class_weights="none") -> tup
 
 
 def answer_held_out(
-    features, y_true, num_classes, groups, seed, folds=5, repeats=1, class_weights="none"
+    features, y_true, num_classes, groups, seed, folds=5, repeats=1, class_weights="none", some=True
 ) -> tuple:
     """Answer every row by classifiers that have seen neither it nor its group.
 
     Arguments as in `fit`. The rows are dealt into `folds`, `repeats` times, alike for all features.
+    `some`, bool (repeats, n), says which rows may be learned from.
 
     Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds).
     """
@@ -155,14 +153,16 @@ def answer_held_out(
     dealt = [deal_folds(y_true, groups, folds, seed + repeat) for repeat in range(repeats)]
     y_prob, accuracies = np.zeros((repeats, len(y_true), num_classes), np.float32), []
     masks = [(repeat, dealt[repeat] == fold) for repeat, fold in np.ndindex(repeats, folds)]
+    some = np.broadcast_to(some, (repeats, len(y_true)))
 
-    def answer(held):
-        learned = features[~held], y_true[~held], num_classes, groups[~held]
-        return fit(*learned, seed, class_weights)[0].predict_proba(features[held])
+    def answer(held, some):
+        learned = ~held & some
+        rows = features[learned], y_true[learned], num_classes, groups[learned]
+        return fit(*rows, seed, class_weights)[0].predict_proba(features[held])
 
     with threadpool_limits(1, "blas"):
         pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
-        fits = pool(delayed(answer)(held) for _, held in masks)
+        fits = pool(delayed(answer)(held, some[repeat]) for repeat, held in masks)
         bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
         for answers, (repeat, held) in zip(bar, masks):
             y_prob[repeat, held] = answers

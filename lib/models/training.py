@@ -159,5 +159,4 @@ def _check(loaded, model, whole, validation) -> None:
     difference = abs(loaded.predict_on_batch(validation.pictures[chosen]) - trained).max()
     # The file computes in float32, whatever the training did.
     in_half = any("float16" in layer.compute_dtype for layer in list_layers(whole))
-    print(f"{whole.name}: largest difference between file and training: {difference:.1e}")
     assert difference < (0.1 if in_half else 1e-4), "the file gives other probabilities"

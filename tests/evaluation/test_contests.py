@@ -72,3 +72,36 @@ def test_corrected_test_is_that_of_nadeau_and_bengio():
 
 def test_candidates_that_are_alike_are_rarely_told_apart():
     assert simulations.claim_contest(300) <= 0.05
+
+
+@pytest.fixture
+def describe_classes(monkeypatch):
+    """Say of ten classes, by so much apart, whether more pictures would help."""
+
+    def describe(distance: float, per_class: int):
+        monkeypatch.setattr(contests, "SHARES", (0.5, 1.0))
+        y_true, rng = np.repeat(np.arange(10), per_class), np.random.default_rng(0)
+        features = distance * rng.normal(size=(10, 30))[y_true] + rng.normal(size=(len(y_true), 30))
+        task = y_true, 10, np.arange(len(y_true)), 0
+        table = contests.measure_need(features.astype(np.float32), *task)
+        return table, contests.describe_need(table)
+
+    return describe
+
+
+def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(describe_classes):
+    table, sentence = describe_classes(0.5, 12)
+    assert table.pictures.tolist() == [60, 120] and (table.n == 120).all()
+    assert ((table.low < table.accuracy) & (table.accuracy < table.high)).all()
+    half, whole = table.itertuples()
+    assert half.p_holm < 0.05 and half.difference == pytest.approx(half.accuracy - whole.accuracy)
+    rise = f"{whole.accuracy - half.accuracy:.3f}"
+    assert sentence.startswith(f"From half to all of the 120 pictures, accuracy rose by {rise} (0.")
+    assert sentence.endswith(": more pictures of this kind should help.")
+
+
+def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(describe_classes):
+    table, sentence = describe_classes(3, 6)
+    assert "that more would help is not established" in sentence
+    few = contests.describe_need(table[table.share == 1])
+    assert few == "These pictures are too few to try half of them."

@@ -14,7 +14,7 @@ from PIL import Image
 from test_answers import SCRATCH, gather
 
 from lib import workspace
-from lib.evaluation import calibration, figures, galleries, metrics
+from lib.evaluation import calibration, diagrams, figures, galleries, metrics
 
 ODD = [
     "a",
@@ -95,6 +95,18 @@ def test_names_are_cut_in_their_middle_and_chinese_ones_sooner():
     assert len(figures.shorten("W" * 200)) == 30 and figures.shorten("W" * 30) == "W" * 30
     short = figures.shorten("中国" * 20)
     assert len(short.rstrip("\u2002")) == 15 < len(short), "with room for wider letters"
+
+
+def test_a_drawn_network_says_of_each_layer_what_it_hands_on_and_whether_it_learns():
+    layers = [("backbone", (7, 7, 2048), 23_587_712, False), ("pool", (2048,), 0, False)]
+    figure = diagrams.draw_network([*layers, ("W" * 200, (10,), 20_490, True)])
+    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert texts[3:8] == ["backbone", "7 × 7 × 2,048", "23,587,712", "pool", "2,048"]
+    assert texts[-2:] == ["10", "20,490"] and len(texts[-3]) == 30
+    (legend,) = figure.legends
+    assert [kind.get_text() for kind in legend.texts] == ["learns", "frozen", "nothing to learn"]
+    colours = [box.get_facecolor() for box in figure.axes[0].patches]
+    assert [colours.index(patch.get_facecolor()) for patch in legend.legend_handles] == [2, 0, 1]
 
 
 def read_names(axes):

@@ -191,7 +191,7 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
     rows = [("cnn", SCRATCH), ("cnn@43", SCRATCH)]
     wrong = np.eye(2)[1 - y_true]
     answers = gather(rows, y_true, [np.eye(2)[y_true] * 0.8 + 0.1, wrong], None, "ab")
-    nothing = {"demo": False, "suspects": 0, "doubtful": 0, "contest": False, "runs": 2}
+    nothing = {"demo": False, "suspects": 0, "doubtful": 0, "contest": False, "need": "", "runs": 2}
     assert report.find_facts(prepared, answers) == nothing
     files = list(split.read_split(prepared).file[:2])
     audit = pd.DataFrame({"file": [*files, "of another set.png"]})
@@ -199,10 +199,14 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, 
     prepared.save_table(audit, "label_audit.csv")
     prepared.save_table(audit, "contest.csv")
     found = report.find_facts(prepared, answers.select([False, True]))
-    assert found == {"demo": False, "suspects": 4, "doubtful": 1, "contest": True, "runs": 1}
+    assert found == nothing | {"suspects": 4, "doubtful": 1, "contest": True, "runs": 1}
     for weights, doubtful in (("untrained", 0), ("imagenet", 1)):
         known = gather([*rows, ("net", weights)], y_true, [wrong] * 3, None, "ab")
         assert report.find_facts(prepared, known)["doubtful"] == doubtful
+    needed = pd.DataFrame({"share": [1.0], "pictures": [4], "set": split.identify_set(prepared)})
+    for of_set, need in ((needed, "These pictures are too few to try half of them."), (audit, "")):
+        prepared.save_table(of_set.assign(set=of_set.get("set", "another")), "pictures_needed.csv")
+        assert report.find_facts(prepared, answers)["need"] == need
     decided = prepared.train.parent / "decided.csv"
     decided.write_text(f"file,label\n{files[0]},\n")
     known = replace(prepared, corrections=decided)

@@ -9,7 +9,7 @@ from test_answers import SCRATCH, gather
 
 from lib.evaluation import intervals, report, verdict
 
-NOTHING = {"demo": False, "suspects": 0, "doubtful": 0, "contest": True, "runs": 1}
+NOTHING = {"demo": False, "suspects": 0, "doubtful": 0, "contest": True, "need": "", "runs": 1}
 TWO = np.arange(80) % 2
 
 
@@ -170,10 +170,10 @@ def test_of_one_class_there_is_nothing_to_tell_apart():
 
 def test_next_steps_stand_in_the_order_of_what_they_bring():
     y_prob = answer(TWO, 0.95, 0)
-    found = {"demo": True, "suspects": 7, "doubtful": 1, "contest": False}
+    found = {"demo": True, "suspects": 7, "doubtful": 1, "contest": False, "need": "It rose."}
     steps = read(judge(TWO, {"good": y_prob}, **found), "steps")
     words = ["your own pictures", "--beyond", "the 1 label that", "the 7 pictures that no trained"]
-    words += ["Add pictures of", "--seeds 5"]
+    words += ["recognised least. It rose.", "--seeds 5"]
     assert len(steps) == 6 and all(word in step for word, step in zip(words, steps))
 
 
