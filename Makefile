@@ -22,7 +22,7 @@ SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=ta
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test test-rooms test-notebooks faults simulations bench colab format
+.PHONY: demo run test test-rooms test-notebooks faults simulations bench colab handouts format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(CHAIN) --paths demo
@@ -52,6 +52,9 @@ bench: $(VENV)/installed  ## the report's way and ours, side by side
 
 colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
 	$(PYTHON) -m lib.badges $(REPO)
+
+handouts: $(VENV)/installed-tests  ## the lessons of the last run for print and phone: PATHS=demo, or your file
+	$(BIN)/python -m lib.handouts $(or $(wildcard $(PATHS)),demo)
 
 format: $(VENV)/installed-tests
 	$(BIN)/ruff check --fix

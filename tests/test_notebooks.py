@@ -24,7 +24,7 @@ models.linear models.contest models.finetuning models.litert models.gradcam mode
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.card evaluation.page
-evaluation.review evaluation.report predict runner chain start""".split()
+evaluation.review evaluation.report predict runner chain start handouts""".split()
 WITHOUT_TENSORFLOW = set(ROOMS) - {
     "data.generators",
     "predict",
@@ -138,6 +138,9 @@ def test_lesson_says_for_whom_asks_three_questions_and_leads_on(name):
         and len(re.findall(r"Answer</summary>|<summary>\d\. ", text)) == 3
     )
     assert text.count("## Exercise") == 1
+    if name != "00_start_here":
+        (short,) = re.findall(r"## In short\n\n(.+)\n\n\*\*Next:\*\*", text)
+        assert len(re.findall(r"[.?]( |$)", short)) == 3, "three sentences"
     following = dict(zip(NOTEBOOKS, [*NOTEBOOKS][1:]))
     for target in re.findall(r"\]\((\w+\.ipynb)\)", text):
         assert (ROOT / "notebooks" / target).exists(), target
