@@ -108,9 +108,9 @@ def _list_mistakes(answers, label: str) -> list[tuple]:
     return listed[["true", "predicted", "pictures"]].to_numpy().tolist()
 
 
-def show_part(page: dict, name: str) -> HTML:
-    """Show a part of the page, by the name of its macro in parts.html.jinja."""
-    return HTML(getattr(open_template("parts.html.jinja").module, name)(page))
+def show_part(page: dict, name: str, **options) -> HTML:
+    """Show a part of the page, by the name of its macro in parts.html.jinja, and its options."""
+    return HTML(getattr(open_template("parts.html.jinja").module, name)(page, **options))
 
 
 def read_page(ws) -> dict:

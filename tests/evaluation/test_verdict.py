@@ -171,10 +171,13 @@ def test_of_one_class_there_is_nothing_to_tell_apart():
 def test_next_steps_stand_in_the_order_of_what_they_bring():
     y_prob = answer(TWO, 0.95, 0)
     found = {"demo": True, "suspects": 7, "doubtful": 1, "contest": False, "need": "It rose."}
-    steps = read(judge(TWO, {"good": y_prob}, **found), "steps")
+    page = judge(TWO, {"good": y_prob}, **found)
+    steps, in_form = read(page, "steps"), report.show_part(page, "steps", form=True).data
     words = ["your own pictures", "--beyond", "the 1 label that", "the 7 pictures that no trained"]
     words += ["recognised least. It rose.", "--seeds 5"]
     assert len(steps) == 6 and all(word in step for word, step in zip(words, steps))
+    assert all(word in in_form for word in ("PICTURES", "tick BEYOND", "OPTIONS"))
+    assert "lib.chain" not in in_form and "drive_paths" not in in_form
 
 
 def believe(confidence, top1, n, compared=1):
