@@ -177,7 +177,7 @@ def make_listed(**problems):
         ),
         (
             {"birds": [""] * 9, "frogs": ["duplicate_other_class"] * 8 + ["truncated"]},
-            ["8 duplicate_other_class (the same picture in several classes", "1 truncated"],
+            ["8 duplicate_other_class", "1 truncated"],
         ),
         (
             {"JPEGImages": [""] * 9, "Annotations": ["not_a_picture"] * 9},

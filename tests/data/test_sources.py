@@ -182,16 +182,6 @@ def test_archive_is_unpacked_once_and_anew_when_it_changed(ws, files):
     assert archives.unpack(archive, ws.scratch) != first
 
 
-def test_archive_on_drive_is_read_as_one_file(ws, files, drive, read_all, monkeypatch):
-    archive, opened = pack(drive / "train.zip", files), zipfile.ZipFile
-    seen = []
-    monkeypatch.setattr(
-        zipfile, "ZipFile", lambda path, **o: seen.append(path) or opened(path, **o)
-    )
-    assert read_all(archives.unpack(archive, ws.scratch)) == files
-    assert not storage.is_on_drive(seen[0]) and not seen[0].exists()
-
-
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 @pytest.mark.parametrize("hostile", ["../out.png", "{}/out.png", "cat/../../../out.png"])
 def test_hostile_names_write_nothing_outside(ws, tmp_path, read_all, name, hostile):
