@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.listing import PART_NAMES, clean
+from lib.data.listing import PARTS, clean
 from lib.data.pictures import ENDINGS
 from lib.data.table import NOT_FILES, note, tabulate
 
 KNOWN = ("file", "label", "labels", "part", "group")  # columns whose capitals mean nothing
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 UNREAD = ("split", "fold", "subset", "patient", "patient_id")  # what others call part and group
-PARTS = {word: part for part, words in PART_NAMES.items() for word in words} | {"": ""}
 
 
 def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
@@ -76,7 +75,7 @@ def apply_labels(
         rows["label"] = _look_up(path, rows.label, names, f"class of {', '.join(classes)}")
     if "part" in rows:
         part = rows.part.str.casefold()
-        rows["part"] = _look_up(path, part, PARTS, "part: train, validation or test")
+        rows["part"] = _look_up(path, part, PARTS | {"": ""}, "part: train, validation or test")
     lost = {name: "ambiguous" if name in matches else "missing_file" for name in rows.file[is_lost]}
     rows["file"] = files.mask(is_lost, rows.file)
     rows = rows.drop_duplicates()

@@ -20,6 +20,7 @@ PART_NAMES = {
     "test": ("test", "tests", "testing"),
     "prediction": ("pred", "predict", "prediction", "predictions"),
 }
+PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
 # What the file beside a picture, x_mask.png beside x.png, shows is where things are in it.
 MASK = re.compile(r"[_-](mask|seg|segmentation|label)(_\d+)?$", re.IGNORECASE)
 
@@ -43,8 +44,8 @@ def holds_pictures(folder: Path) -> bool:
 
 def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
-    seen = "".join(c for c in name if unicodedata.category(c) != "Cf")
-    return unicodedata.normalize("NFC", " ".join(seen.split()))
+    shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(shown.split()))
 
 
 def escape(name: str) -> str:
@@ -124,9 +125,8 @@ def check_branches(folder: Path) -> None:
     A ValueError where the folders in every class are parts of a data set.
     """
     inside = {path: {one.name for one in list_folders(path)} for path in list_folders(folder)}
-    words = {word for words in PART_NAMES.values() for word in words}
     names = sorted(set().union(*inside.values()))
-    if min(map(len, inside.values()), default=0) > 1 and words.issuperset(map(str.lower, names)):
+    if min(map(len, inside.values()), default=0) > 1 and {*PARTS}.issuperset(map(str.lower, names)):
         raise ValueError(
             f"{folder}: each class is divided into {', '.join(names)}. Put the classes into the parts, "
             "train/cat instead of cat/train, or name the files of each part, file,label,part, in a CSV "

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from lib.data.archives import download, unpack
 from lib.data.demo import draw_dataset
-from lib.data.listing import PART_NAMES, holds_pictures, list_folders
+from lib.data.listing import PARTS, holds_pictures, list_folders
 from lib.data.pictures import ENDINGS
 from lib.workspace import KAGGLE
 
 COPY = re.compile(r"([ _-]*copy)?( ?\(\d+\))?$")  # as "train - Copy" and "train (1)"
 FILLING = re.compile(r"[ -]*((data)?set|data|images)?[ -]*$")  # as "training_set"
-PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
 
 
 def open_folder(ws, key: str) -> Path:

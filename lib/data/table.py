@@ -1,9 +1,9 @@
 """The table of pictures: a row a file, from the first look to the split, and what becomes of it.
 
 Columns: file, relative to the folder of the pictures, with /; label, part (train or validation) and
-group (what must not be divided), "" as long as nobody told them; digest and the facts of `quality`,
-"" and 0 where decoding told nothing; problem, words on what was found, of what is left out one word,
-the first reason; action: "left out", "kept" or what else became of it, "" where nothing is to be said.
+group (what must not be divided), "" as long as they are unknown; digest and the facts of `quality`, ""
+and 0 where nothing was decoded; problem: words, of what is left out one word, the first reason; action:
+"left out", "kept" or what else became of it, "" where there is no problem.
 """
 
 import pandas as pd
