@@ -1,25 +1,21 @@
-"""Archives: unpacked once, whole, and nowhere but into their folder."""
+"""Archives, unpacked once, whole, and nowhere but into their folder; data of Kaggle, downloaded once."""
 
 import hashlib
 import os
 import re
-import shutil
 import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
-from lib.storage import is_on_drive, require_room
+from lib.storage import require_room
 from lib.work import show_progress
-
-ARCHIVE = re.compile(r"\.(zip|tgz|tar(\.(gz|bz2|xz))?)$", re.IGNORECASE)
 
 
 def unpack(archive: Path, scratch: Path) -> Path:
     """Unpack a .zip or .tar file, compressed or not, once, into a folder of scratch.
 
-    From Google Drive it is first copied: many small reads are slow there. An archive that is
-    damaged, too large, or would write outside its folder is a ValueError.
+    An archive that is damaged, too large, or would write outside its folder is a ValueError.
     """
     # So the folder's name changes with the archive.
     state = f"{archive} {archive.stat().st_size} {archive.stat().st_mtime_ns}".encode()
@@ -31,9 +27,7 @@ def unpack(archive: Path, scratch: Path) -> Path:
     # The folder gets its name when all is in it; where another process was first, its folder stays.
     with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{folder.name}.part") as part:
         try:
-            copy = Path(part, archive.name)
-            source = shutil.copyfile(archive, copy) if is_on_drive(archive) else archive
-            _extract(source, Path(part, "whole"))
+            _extract(archive, Path(part, "whole"))
             if not folder.is_dir():
                 os.replace(Path(part, "whole"), folder)
         # Damage shows itself in many ways, a full disk and a missing password in others.
@@ -44,27 +38,57 @@ def unpack(archive: Path, scratch: Path) -> Path:
 
 
 def _extract(archive: Path, folder: Path) -> None:
-    text = f"unpacking {archive.name}"
     # tar first: one whose last member is a zip file would pass for that.
     if tarfile.is_tarfile(archive):
         with tarfile.open(archive) as packed:
-            members = packed.getmembers()
-            # tarfile takes a damaged header for the end; beyond the true end are zeros.
-            packed.fileobj.seek(packed.offset)
-            rest = packed.fileobj.read(1 << 24)
-            if any(rest) or len(rest) < tarfile.BLOCKSIZE:
-                raise ValueError("its end is missing, or its middle damaged")
-            # By chains of such links the filter of older Pythons is led outside.
-            up = [member for member in members if member.issym() and ".." in member.linkname]
-            if up:
-                raise ValueError(f"{up[0].name!r} is a link that leads up, to {up[0].linkname!r}")
-            require_room(folder, sum(member.size for member in members), "what it holds")
-            packed.extractall(folder, show_progress(members, text, unit=" files"), filter="data")
-    elif zipfile.is_zipfile(archive):
+            members, packed.extraction_filter = packed.getmembers(), tarfile.data_filter
+            _check_tar(packed, members)
+            _extract_members(packed, members, sum(one.size for one in members), folder)
+    else:
         # Names that don't say how they are written are UTF-8, or an error that says they are not.
         with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
             members = packed.infolist()
-            require_room(folder, sum(member.file_size for member in members), "what it holds")
-            packed.extractall(folder, show_progress(members, text, unit=" files"))
-    else:
-        raise ValueError("it is neither a folder nor a whole .zip or .tar file")
+            _extract_members(packed, members, sum(one.file_size for one in members), folder)
+
+
+def _check_tar(packed: tarfile.TarFile, members: list) -> None:
+    # tarfile takes a damaged header for the end; beyond the true end are zeros.
+    packed.fileobj.seek(packed.offset)
+    rest = packed.fileobj.read(1 << 24)
+    if any(rest) or len(rest) < tarfile.BLOCKSIZE:
+        raise ValueError("its end is missing, or its middle damaged")
+    # By chains of such links the filter of older Pythons is led outside.
+    for member in members:
+        if member.issym() and ".." in member.linkname:
+            raise ValueError(f"{member.name!r} is a link that leads up")
+
+
+def _extract_members(packed, members: list, size: int, folder: Path) -> None:
+    require_room(folder, size, "what it holds")
+    packed.extractall(folder, show_progress(members, "unpacking", unit=" files"))
+
+
+def download(name: str) -> Path:
+    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
+
+    What follows the name is a folder in the data. A ValueError names a wrong form or a missing
+    folder; a ConnectionError says what Kaggle answers, and what to do.
+    """
+    form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
+    if not form:
+        raise ValueError(f"{name}: not kaggle:competitions/NAME or kaggle:datasets/OWNER/NAME.")
+    page, inside = form.groups()
+    kind, handle = page.split("/", 1)
+    try:
+        import kagglehub
+
+        path = Path(getattr(kagglehub, f"{kind.removesuffix('s')}_download")(handle), inside)
+    except Exception as error:
+        raise ConnectionError(
+            f"https://www.kaggle.com/{page} gives no data: {error}. It needs kagglehub (pip install "
+            "kagglehub). Join there and accept the rules, store an API token of your settings there as "
+            "KAGGLE_API_TOKEN in Colab's secrets or the environment, and run this again."
+        )
+    if not path.exists():
+        raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
+    return path

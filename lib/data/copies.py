@@ -33,8 +33,8 @@ def note_copies(table: pd.DataFrame, rule: str) -> None:
     used = table[find_used(table)].sort_values(["part", "file"], ascending=[False, True])
     conflict = used.groupby("digest").label.transform("nunique") > 1
     keep, action = ("first", "left out") if rule == "drop" else (False, "kept, same part")
-    found = conflict[conflict | used.duplicated("digest", keep=keep)]
-    words = found.map({True: "duplicate_other_class", False: "duplicate"})
+    copies = conflict[conflict | used.duplicated("digest", keep=keep)]
+    words = copies.map({True: "duplicate_other_class", False: "duplicate"})
     note(table, table.index.isin(words.index), words, action)
 
 
@@ -57,8 +57,10 @@ def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
     if pixels.shape[1] >= LEAST_SIDE:
         places = zip(pairs.a, pairs.b, pairs.mirrored)
         with ThreadPool(count_cores()) as pool:
-            found = pool.imap(lambda place: _correlate_detail(pixels, *place), places, chunksize=64)
-            bar = show_progress(found, "comparing look-alikes", len(pairs), unit="pair")
+            scores = pool.imap(
+                lambda place: _correlate_detail(pixels, *place), places, chunksize=64
+            )
+            bar = show_progress(scores, "comparing look-alikes", len(pairs), unit="pair")
             pairs = pairs[np.fromiter(bar, float) >= LEAST_CORRELATION]
     return pairs.drop_duplicates(["a", "b"], ignore_index=True)  # symmetry pairs both ways
 
@@ -134,24 +136,24 @@ def _measure_distances(thumbnails, a, b, mirrored):
 def pair_hashes(hashes, most_bits: int) -> tuple:
     """Pair hashes, uint64 (2, n), upright and mirrored, that differ in few bits.
 
-    All bits are dealt to most_bits + k bands; k of them are equal in any pair to be found, so sorting by
+    All bits are dealt to most_bits + k bands; k of them are equal in any pair that is wanted, so sorting by
     every choice of k bands brings it together. With this k few are so by chance.
     """
     n, both = hashes.shape[1], hashes.ravel()
     k = next(k for k in count(1) if 2 ** (64 * k / (most_bits + k)) >= n)
     bands = np.arange(most_bits + k)
     masks = np.packbits(np.arange(64) % len(bands) == bands[:, None], axis=1).view(np.uint64)[:, 0]
-    found = [np.empty((3, 0), int)]
+    matches = [np.empty((3, 0), int)]
     for chosen in combinations(bands, k):
         for a, b in _match(both, masks[list(chosen)].sum()):
             near = np.bitwise_count(both[a] ^ both[b]) <= most_bits
             a, b = a[near], b[near]
-            # Where more bands before the last chosen one are equal, an earlier choice found the pair.
+            # Where more bands before the last chosen one are equal, an earlier choice has the pair.
             equal = (both[a] ^ both[b])[:, np.newaxis] & masks[: chosen[-1]] == 0
             pairs = np.stack([a, b % n, b >= n])[:, equal.sum(axis=1) < k]
             # Nor a picture with itself, nor two that are both mirrored: there, a is n or more.
-            found.append(pairs[:, pairs[0] < pairs[1]])
-    a, b, mirrored = np.concatenate(found, axis=1)
+            matches.append(pairs[:, pairs[0] < pairs[1]])
+    a, b, mirrored = np.concatenate(matches, axis=1)
     return a, b, mirrored == 1
 
 

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
 
 from lib.storage import read_table
 
-# The form of sketches, and of what is planted, is told there.
+# Its comments describe the form of sketches, and of what is planted.
 SKETCHES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 CREATURES, HABITATS = SKETCHES["creatures"], SKETCHES["habitats"]
 CLASS_NAMES = tuple(CREATURES)

@@ -4,15 +4,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from lib.data.listing import PART_NAMES, clean
+from lib.data.listing import PARTS, clean
 from lib.data.pictures import ENDINGS
 from lib.data.table import NOT_FILES, note, tabulate
 
 KNOWN = ("file", "label", "labels", "part", "group")  # columns whose capitals mean nothing
-NO_GROUP = ("na", "n/a", "<na>", "nan", "none", "null", "-1", "-1.0")
+NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 UNREAD = ("split", "fold", "subset", "patient", "patient_id")  # what others call part and group
 
 
@@ -27,24 +26,23 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
         with path.open(encoding="utf-8-sig") as file:
             separator = max(",;\t", key=file.readline().count)
         # Without a header a row that is longer than the first is an error, and not shifted.
-        form = {"sep": separator, "header": None, "skip_blank_lines": False}
-        form |= {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
-        cells = pd.read_csv(path, encoding="utf-8-sig", **form).fillna("")
-    except pd.errors.EmptyDataError:
-        cells = pd.DataFrame([[""]])
+        form = {"sep": separator, "header": None, "skip_blank_lines": False, "dtype": str}
+        cells = pd.read_csv(
+            path, encoding="utf-8-sig", skipinitialspace=True, na_filter=False, **form
+        )
     except ValueError as error:
         hint = "Write CSV in UTF-8, and names that hold a comma in double quotes."
         raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
-    names = [name.strip() for name in cells.iloc[0]]
-    names = [name.casefold() if name.casefold() in KNOWN else name for name in names]
+    cells = cells.fillna("").apply(lambda column: column.str.strip())
+    names = [name.casefold() if name.casefold() in KNOWN else name for name in cells.iloc[0]]
     if not {*needed} <= {*names} or any(names.count(name) > 1 for name in names if name):
         raise ValueError(f"{path} needs columns {', '.join(needed)}, each once: {', '.join(names)}")
-    rows = cells[1:].set_axis(names, axis=1).set_axis(cells.index[1:] + 1)
-    rows = rows[rows.file.str.strip() != ""].apply(lambda column: column.str.strip())
+    rows = cells.set_axis(names, axis=1).set_axis(cells.index + 1)[1:]
+    rows = rows[rows.file != ""]
     if rows.empty:
         raise ValueError(f"{path} names no file below its first row.")
     if "group" in rows:
-        rows["group"] = rows.group.mask(rows.group.str.casefold().isin(NO_GROUP), "")
+        rows = rows.assign(group=rows.group.mask(rows.group.str.casefold().isin(NO_GROUP), ""))
     if unread := [name for name in names if name.casefold() in UNREAD]:
         print(f"{path.name}: {', '.join(unread)} are not read; columns part and group would be.")
     return rows
@@ -66,30 +64,30 @@ def apply_labels(
     or a part is not known, or no row names a file. What has the part test is left out.
     """
     rows = rows[[name for name in ("file", "label", "part", "group") if name in rows]].copy()
-    found = match_files(rows.file.unique(), table.file[~table.problem.isin(NOT_FILES)], folder)
-    files = rows.file.map(found).replace("", np.nan)
-    lost = rows.file[files.isna()]
-    if strict or len(lost) == len(rows):
-        _refuse(path, lost, f"file in {folder}, or fits several")
+    matches = match_files(rows.file.unique(), table.file[~table.problem.isin(NOT_FILES)], folder)
+    files = rows.file.map(lambda name: matches.get(name, ""))
+    is_lost = files == ""
+    if strict or is_lost.all():
+        _refuse(path, rows.file[is_lost], f"file in {folder}, or fits several")
     rows["label"] = rows.label.map(clean)
     if classes is not None:
-        known = {clean(name): name for name in ["", *classes]}
-        rows["label"] = _look_up(path, rows.label, known, f"class of {', '.join(classes)}")
+        names = {clean(name): name for name in ["", *classes]}
+        rows["label"] = _look_up(path, rows.label, names, f"class of {', '.join(classes)}")
     if "part" in rows:
-        known = {name: part for part, names in PART_NAMES.items() for name in names} | {"": ""}
-        known_as = "part: train, validation or test"
-        rows["part"] = _look_up(path, rows.part.str.casefold(), known, known_as)
-    rows = rows.assign(file=files.fillna(rows.file)).drop_duplicates()
+        part = rows.part.str.casefold()
+        rows["part"] = _look_up(path, part, PARTS | {"": ""}, "part: train, validation or test")
+    lost = {name: "ambiguous" if name in matches else "missing_file" for name in rows.file[is_lost]}
+    rows["file"] = files.mask(is_lost, rows.file)
+    rows = rows.drop_duplicates()
     if (twice := rows.file[rows.file.duplicated()]).size:
         lines = " and ".join(map(str, rows.index[rows.file == twice.iloc[0]][:2]))
         raise ValueError(f"{path} has two different rows of {twice.iloc[0]!r}: lines {lines}.")
-    words = {name: "ambiguous" if name in found else "missing_file" for name in lost.unique()}
-    table = pd.concat([table, tabulate(words.items())]).set_index("file")
+    table = pd.concat([table, tabulate(lost.items())]).set_index("file")
     table.update(rows.set_index("file"))
     table = table.reset_index()
-    is_kept_back = table.part.isin(["test", "prediction"])
-    note(table, is_kept_back, "test_part")
-    return table.assign(part=table.part.mask(is_kept_back, ""))
+    is_for_later = table.part.isin(["test", "prediction"])
+    note(table, is_for_later, "test_part")
+    return table.assign(part=table.part.mask(is_for_later, ""))
 
 
 def _look_up(path: Path, values: pd.Series, known: dict[str, str], kind: str) -> pd.Series:
@@ -111,23 +109,17 @@ def match_files(names: Iterable[str], files: Iterable[str], folder: Path) -> dic
     file at any depth. It may lack the ending; letters compare in Unicode's composed form (NFC), as
     Macs write them differently. `files` are relative to `folder`.
     """
-    exact, paths, bare = {}, {}, {}
+    by_path, by_name = {}, {}
     for file in files:
         path = _clean_path(file)
         above = os.path.normpath(f"{folder.name}/{path}")
-        exact[path] = file
-        for known, whole in ((paths, path), (paths, above), (bare, os.path.basename(path))):
+        for known, whole in ((by_path, path), (by_path, above), (by_name, os.path.basename(path))):
             stem, ending = os.path.splitext(whole)
-            for name in [whole, stem] if ending.lower() in ENDINGS else [whole]:
+            for name in {whole, stem} if ending.lower() in ENDINGS else {whole}:
                 known[name] = "" if known.get(name, file) != file else file
-    found = {}
-    for name in names:
-        path = _clean_path(name)
-        for known in (exact, paths, bare):
-            if path in known:
-                found[name] = known[path]
-                break
-    return found
+    paths = {name: _clean_path(name) for name in names}
+    known = by_name | by_path
+    return {name: known[path] for name, path in paths.items() if path in known}
 
 
 def _clean_path(name: str) -> str:

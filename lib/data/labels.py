@@ -26,7 +26,7 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
     """
     if ws.train_labels is None:
         table = label_by_folder(train)
-        check_branches(table, train)
+        check_branches(train)
     else:
         table = apply_labels(walk(train), ws.train_labels, train, read_labels(ws.train_labels))
     if validation is not None and (table.part == "validation").any():
@@ -52,9 +52,7 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
     note(table, is_other & is_none, "left out by hand")
     earlier = (", not " + before).where(before != "", "")
     note(table, is_other, "corrected", "taken as " + table.label + earlier)
-    table["label"] = table.label.mask(is_none, before)
-    emptied = tabulate((name, "empty_class") for name in sorted({*before} - {*table.label, ""}))
-    return pd.concat([table, emptied], ignore_index=True)
+    return table.assign(label=table.label.mask(is_none, before))
 
 
 def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,8 +61,7 @@ def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     folded = names.map(clean).str.casefold().str.normalize("NFKD")
     folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
     numbers = pd.to_numeric(folded, errors="coerce")
-    folded = folded.where(numbers.isna(), numbers)
-    similar = names[folded.duplicated(keep=False)]
+    similar = names[folded.where(numbers.isna(), numbers).duplicated(keep=False)]
     notes = tabulate((name, "similar_class_name") for name in similar).assign(action="kept")
     return pd.concat([table, notes])
 
@@ -83,15 +80,14 @@ def list_new_pictures(
     table = walk(folder)
     top = table.file.str.split("/").str[0]
     table["label"] = top.where(top.isin(class_names), "")
-    if not table.problem.isin(["", *UNREADABLE]).any():
-        raise ValueError(f"{folder} holds no picture ({FORMS}).")
     if labels is not None:
         rows = read_labels(labels)[["file", "label"]]
         table = apply_labels(table, labels, folder, rows, class_names)
-    for problem, files in table.groupby("problem").file:
-        if problem not in ("", "junk", *UNREADABLE):
+    is_picture = table.problem.isin(["", *UNREADABLE])
+    if not is_picture.any():
+        raise ValueError(f"{folder} holds no picture ({FORMS}).")
+    for problem, files in table[~is_picture].groupby("problem").file:
+        if problem != "junk":
             more = f" and {len(files) - 10:,} more" if len(files) > 10 else ""
             print(f"passed over, {problem}: {', '.join(files[:10])}{more}")
-    return table.loc[table.problem.isin(["", *UNREADABLE]), ["file", "label"]].reset_index(
-        drop=True
-    )
+    return table.loc[is_picture, ["file", "label"]].reset_index(drop=True)

@@ -3,8 +3,8 @@
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +20,7 @@ PART_NAMES = {
     "test": ("test", "tests", "testing"),
     "prediction": ("pred", "predict", "prediction", "predictions"),
 }
+PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
 # What the file beside a picture, x_mask.png beside x.png, shows is where things are in it.
 MASK = re.compile(r"[_-](mask|seg|segmentation|label)(_\d+)?$", re.IGNORECASE)
 
@@ -36,19 +37,15 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Tell whether any file below a folder may be a picture, also one that can't be read here."""
-    names = (name for *_, names in os.walk(folder) for name in names if not is_junk(name))
-    if any(Path(name).suffix.lower() in ENDINGS for name in names):
-        return True
-    # Of many thousands of annotations, on a slow drive, it would take minutes to open each.
-    problems = {problem for _, problem in islice(_scan(folder, "", ()), 1000)}
-    return bool(problems & {"", "needs_pillow_heif", "git_lfs_pointer", "unreadable"})
+    """Tell whether any file below a folder may be a picture, by its ending; one may have none."""
+    paths = (Path(name) for *_, names in os.walk(folder) for name in names if not is_junk(name))
+    return any(path.suffix.lower() in {*ENDINGS, ".heic", ".heif", ""} for path in paths)
 
 
 def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
-    seen = "".join(c for c in name if unicodedata.category(c) != "Cf")
-    return unicodedata.normalize("NFC", " ".join(seen.split()))
+    shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(shown.split()))
 
 
 def escape(name: str) -> str:
@@ -122,28 +119,25 @@ def label_by_folder(folder: Path) -> pd.DataFrame:
     return pd.concat([table, empty], ignore_index=True)
 
 
-def check_branches(table: pd.DataFrame, folder: Path) -> None:
+def check_branches(folder: Path) -> None:
     """Say where class folders hold the same folders: they may be parts, folds or sizes, not classes.
 
     A ValueError where the folders in every class are parts of a data set.
     """
-    pairs = table.file[table.label != ""].str.extract("^(?!../)([^/]+)/([^/]+)/").dropna()
-    inside = pairs.drop_duplicates().set_index(0)[1]  # the folders in each class, by its name
-    is_part = inside.str.lower().isin(sum(PART_NAMES.values(), ()))
-    counts = is_part.groupby(level=0).agg(["size", "all"])
-    if (
-        len(counts) == table.label[table.label != ""].nunique() > 0
-        and (counts["all"] & (counts["size"] > 1)).all()
-    ):
+    inside = {path: {one.name for one in list_folders(path)} for path in list_folders(folder)}
+    names = sorted(set().union(*inside.values()))
+    if min(map(len, inside.values()), default=0) > 1 and {*PARTS}.issuperset(map(str.lower, names)):
         raise ValueError(
-            f"{folder}: each class is divided into {', '.join(sorted({*inside}))}. Put the classes into "
-            "the parts, train/cat instead of cat/train, or name the files of each part, "
-            "file,label,part, in a CSV file that train_labels names."
+            f"{folder}: each class is divided into {', '.join(names)}. Put the classes into the parts, "
+            "train/cat instead of cat/train, or name the files of each part, file,label,part, in a CSV "
+            "file that train_labels names."
         )
-    shared = inside[inside.duplicated(keep=False)].groupby(level=0).agg(list)
-    if (branches := shared[shared.str.len() > 1]).size > 1:
+    counts = Counter(name for names in inside.values() for name in names)
+    shared = [name for name in names if counts[name] > 1]
+    branches = [path for path, names in inside.items() if len(names.intersection(shared)) > 1]
+    if len(branches) > 1:
         print(
-            f"{', '.join(branches.index[:5])} hold folders of the same names: "
-            f"{', '.join(branches.iloc[0][:5])}. If these are the classes, point train at one of the "
-            f"former, say {folder / branches.index[0]}."
+            f"{', '.join(path.name for path in branches[:5])} hold folders of the same names: "
+            f"{', '.join(shared[:5])}. If these are the classes, point train at one of the former, say "
+            f"{branches[0]}."
         )

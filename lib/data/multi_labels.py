@@ -47,13 +47,12 @@ def read_label_sets(path: Path) -> pd.DataFrame:
 
 def _read_lists(path: Path, files: pd.Series, cells: pd.Series) -> list[list[str]]:
     sets = cells.str.split("[|;]").map(lambda names: [clean(name) for name in names if clean(name)])
-    known, are_divided = {*sets.explode()}, cells.str.contains("[|;]").any()
-    for line, names in sets.items():
-        for name in names:
-            parts = [clean(part) for part in name.split(",")]
-            is_list = len(parts) > 1 and (not are_divided or known.issuperset(parts))
-            if is_list or name.startswith("["):
-                raise ValueError(f"{path}, line {line}: {name!r}: write several labels as cat|dog.")
+    names = sets.explode().dropna()
+    if len(lists := names[names.str.contains(r"^\[|,")]):
+        line, name = lists.index[0], lists.iloc[0]
+        raise ValueError(
+            f"{path}, line {line}: {name!r}: write several labels as cat|dog, none with a comma."
+        )
     together = sets.groupby(files).sum()
     return [together[file] for file in files]
 

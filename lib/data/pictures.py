@@ -29,13 +29,10 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     pillow_heif.register_heif_opener()
     FORMATS.append("HEIF")
     ENDINGS |= {".heic", ".heif"}
-# Bytes; pixels; pixels of more than 8 bits a sample; pixels of which one at a time is decoded.
-LARGEST_FILE, LARGEST_PICTURE, LARGEST_DEEP, LARGE_PICTURE = (
-    1 << 28,
-    89_478_485,
-    40_000_000,
-    1 << 24,
-)
+LARGEST_FILE = 1 << 28  # bytes
+LARGEST_PICTURE = 89_478_485  # pixels
+LARGEST_DEEP = 40_000_000  # pixels of 16 bits a sample
+LARGE_PICTURE = 1 << 24  # pixels, from which on one picture at a time is decoded
 LEAST_SIZE = 224  # sizes up to it, and the facts, share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -73,12 +70,11 @@ def square(picture: np.ndarray, image_size: int) -> np.ndarray:
 
 def open_upright(source: Path | bytes, least_side: int) -> np.ndarray:
     """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
-    if isinstance(source, bytes):
-        return decode(source, least_side)[0]
+    is_path = not isinstance(source, bytes)
     try:
-        return decode(read_file(Path(source)), least_side)[0]
+        return decode(read_file(Path(source)) if is_path else source, least_side)[0]
     except PictureError as error:
-        raise PictureError(error.problem, source) from error
+        raise PictureError(error.problem, source if is_path else "") from error
 
 
 def read_file(path: Path) -> bytes:

@@ -1,20 +1,17 @@
-"""Where pictures come from: folders, archives and Kaggle, and which folder in them is meant."""
+"""Which folder is meant: of folders, archives and data of Kaggle, and of what lies in them."""
 
 import os
 import re
 from pathlib import Path
 
-from lib.data.archives import ARCHIVE, unpack
+from lib.data.archives import download, unpack
 from lib.data.demo import draw_dataset
-from lib.data.listing import PART_NAMES, holds_pictures, list_folders
+from lib.data.listing import PARTS, holds_pictures, list_folders
 from lib.data.pictures import ENDINGS
 from lib.workspace import KAGGLE
 
 COPY = re.compile(r"([ _-]*copy)?( ?\(\d+\))?$")  # as "train - Copy" and "train (1)"
-FILLING = "set|data|images"
-# A word between digits, dots and underscores names a part: train_224 is train, and 224.
-PARTS = "|".join(f"(?P<{part}>{'|'.join(names)})" for part, names in PART_NAMES.items())
-PART = re.compile(rf"(?<![^\d._])[ -]*(?:{PARTS})[ -]*(?:{FILLING})?[ -]*(?![^\d._])")
+FILLING = re.compile(r"[ -]*((data)?set|data|images)?[ -]*$")  # as "training_set"
 
 
 def open_folder(ws, key: str) -> Path:
@@ -101,37 +98,9 @@ def _find_step(folder: Path, key: str) -> Path | None:
     return None
 
 
-def _split_name(name: str) -> tuple[str | None, str]:
-    """Return the part that a folder is named after, and what else its name says."""
-    name = COPY.sub("", ARCHIVE.sub("", name).lower())
-    part = PART.search(name)
-    rest = re.sub(rf"[\W_]|{FILLING}", "", PART.sub("", name, 1))
-    return part and part.lastgroup, rest
-
-
-def download(name: str) -> Path:
-    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
-
-    What follows the name is a folder in the data. A ValueError names a wrong form or a missing
-    folder; a ConnectionError says what Kaggle answers, and what to do.
-    """
-    form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
-    if not form:
-        raise ValueError(f"{name}: not kaggle:competitions/NAME or kaggle:datasets/OWNER/NAME.")
-    page, inside = form.groups()
-    kind, handle = page.split("/", 1)
-    try:
-        import kagglehub
-
-        path = Path(getattr(kagglehub, f"{kind.removesuffix('s')}_download")(handle), inside)
-    except ImportError as error:
-        raise ConnectionError(f"kaggle:{name} needs kagglehub: pip install kagglehub") from error
-    except Exception as error:
-        raise ConnectionError(
-            f"https://www.kaggle.com/{page} gives no data: {error}. Join there and accept the rules, "
-            "store an API token of your settings there as KAGGLE_API_TOKEN in Colab's secrets or "
-            "the environment, and run this again."
-        )
-    if not path.exists():
-        raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
-    return path
+def _split_name(name: str) -> tuple[str | None, list[str]]:
+    """Return the part that a folder is named after, and the other words: train and 224 of train_224."""
+    words = re.findall(r"\d+|[^\d._]+", COPY.sub("", name.lower()))
+    words = [word for word in (FILLING.sub("", word).strip(" -") for word in words) if word]
+    part = next((word for word in words if word in PARTS), None)
+    return PARTS.get(part), [word for word in words if word != part]

@@ -39,15 +39,12 @@ class Store:
         return len(self.places)
 
     def refresh(self) -> None:
-        """Take in what any process has written, and leave out what was deleted, since."""
-        found = {*self.folder.glob(SHARDS)}
-        if gone := self.shards - found:
-            self.places = {k: place for k, place in self.places.items() if place[0] not in gone}
-        for path in found - self.shards:
+        """Take in what any process has written since."""
+        for path in {*self.folder.glob(SHARDS)} - self.shards:
             with _explain_damage(path), path.open("rb") as file:
                 digests, start = np.load(file).astype(str).tolist(), file.tell() + CRC.itemsize
-            self.places |= {k: (path, start, row) for row, k in enumerate(digests)}
-        self.shards = found
+            self.places |= {digest: (path, start, row) for row, digest in enumerate(digests)}
+            self.shards.add(path)
 
     def find_missing(self, digests) -> list[str]:
         """Return the digests that have no row, each once, in order."""
@@ -55,22 +52,16 @@ class Store:
         return [digest for digest in dict.fromkeys(digests) if digest not in self.places]
 
     def __getitem__(self, digests) -> np.ndarray:
-        """Return the row of a digest, or of several (n, *shape).
-
-        An OSError names a shard that is damaged, or says that a row is missing.
-        """
+        """Return the row of a digest, or of several (n, *shape); an OSError names a damaged shard."""
         if isinstance(digests, str):
-            return self._get_row(digests)
+            return self[[digests]][0]
         rows = np.empty((len(digests), *self.shape), self.dtype)
         for number, digest in enumerate(digests):
-            rows[number] = self._get_row(digest)
+            if digest not in self.places and self.find_missing([digest]):
+                raise OSError(f"{self.folder} lacks rows that were there: run again.")
+            path, start, row = self.places[digest]
+            rows[number] = _map_rows(path, start, self.dtype, self.shape)[row]
         return rows
-
-    def _get_row(self, digest: str) -> np.ndarray:
-        if digest not in self.places and self.find_missing([digest]):
-            raise OSError(f"{self.folder} lacks rows that were there: run again.")
-        path, start, row = self.places[digest]
-        return _map_rows(path, start, self.dtype, self.shape)[row]
 
     def put(self, rows: dict[str, np.ndarray]) -> None:
         """Write rows, by digest, as a shard; an OSError names the file that could not be written."""

@@ -1,9 +1,9 @@
 """The table of pictures: a row a file, from the first look to the split, and what becomes of it.
 
 Columns: file, relative to the folder of the pictures, with /; label, part (train or validation) and
-group (what must not be divided), "" as long as nobody told them; digest and the facts of `quality`,
-"" and 0 where decoding told nothing; problem, words on what was found, of what is left out one word,
-the first reason; action: "left out", "kept" or what else became of it, "" where nothing is to be said.
+group (what must not be divided), "" as long as they are unknown; digest and the facts of `quality`, ""
+and 0 where nothing was decoded; problem: words, of what is left out one word, the first reason; action:
+"left out", "kept" or what else became of it, "" where there is no problem.
 """
 
 import pandas as pd
@@ -18,10 +18,7 @@ FEWEST_PER_CLASS = 5
 FORMS = ", ".join(sorted(ENDINGS))
 REMEDIES = {
     "git_lfs_pointer": " (run: git lfs pull)",
-    "odd_name": " (give it a name of letters)",
-    "ambiguous": " (write the path from train)",
     "needs_pillow_heif": " (run: pip install pillow-heif)",
-    "duplicate_other_class": " (the same picture in several classes: correct the labels)",
     "not_a_picture": " (if that is no class but tells the labels: write file,label into a CSV file that "
     "train_labels names)",
 }
@@ -35,35 +32,27 @@ def tabulate(rows) -> pd.DataFrame:
 
 
 def note(table: pd.DataFrame, where, problem, action="left out") -> None:
-    """Write into the table what was found of some rows, bool (n,), and what becomes of them.
+    """Write into the table a problem of some rows, bool (n,), and what becomes of them.
 
-    What is left out keeps its first reason; of what is used, words and actions are joined by
+    What is left out keeps its first reason; of what is used, problems and actions are joined by
     semicolons.
 
     Args:
         problem: one word, or a Series of one a row.
         action: "left out", "kept" or more, or a Series of such.
     """
-    found = pd.DataFrame({"problem": problem, "action": action}, table.index)
-    found = found[where & (table.action != "left out")]
-    old, stays = table.loc[found.index], found.action != "left out"
-    words = (old.problem + ";" + found.problem).str.removeprefix(";")
-    actions = (old.action + "; " + found.action).str.replace("^; |^kept; |; kept$", "", regex=True)
-    table.loc[found.index, "problem"] = words.where(stays, found.problem)
-    table.loc[found.index, "action"] = actions.where(stays, "left out")
+    rows = table.index[where & (table.action != "left out")]
+    problem, action = (pd.Series(one, table.index)[rows] for one in (problem, action))
+    old, stays = table.loc[rows], action != "left out"
+    problems = (old.problem + ";" + problem).where(stays & (old.problem != ""), problem)
+    actions = (old.action + "; " + action).where(action != "kept", old.action)
+    actions = actions.where(stays & ~old.action.isin(["", "kept"]), action)
+    table.loc[rows, "problem"], table.loc[rows, "action"] = problems, actions
 
 
 def find_used(table: pd.DataFrame) -> pd.Series:
     """Tell which rows are pictures that are used: they have a label, and are not left out."""
     return (table.label != "") & (table.action != "left out")
-
-
-def add_facts(table: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with what decoding told, as `pixels.prepare` returns it; note the problems."""
-    table = table.merge(facts.rename(columns={"problem": "damage"}), "left", "file")
-    table = table.fillna({"digest": "", "damage": ""} | dict.fromkeys(MEASURED, 0))
-    note(table, table.damage != "", table.damage)
-    return table.drop(columns="damage").astype({name: FACTS[name] for name in MEASURED})
 
 
 def list_checks(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,46 +74,45 @@ def check_classes(table: pd.DataFrame, ws) -> None:
     Else checks.csv is written, and a ValueError names every class that has too few, with its files
     and why they can't be used, and the file of corrections, if any.
     """
-    classes = table[table.label != ""].groupby("label")
+    if lack := _find_lack(table, ws.train):
+        ws.save_table(list_checks(table), "checks.csv")
+        hint = f" Labels were corrected by {ws.corrections}." if ws.corrections else ""
+        raise ValueError(f"{lack} Every file stands in checks.csv.{hint}")
+
+
+def _find_lack(table: pd.DataFrame, train) -> str | None:
+    is_missing = table.problem.isin(["missing_file", "ambiguous"])
+    table = table.assign(used=find_used(table), missing=is_missing)[table.label != ""]
+    classes = table.groupby("label").agg({"file": "size", "used": "sum", "missing": "sum"})
     # A few rows whose files are missing make no class.
-    classes = [one for one in classes if len(one[1]) >= FEWEST_PER_CLASS or _has_files(one[1])]
-    few = [_explain(*one) for one in classes if find_used(one[1]).sum() < FEWEST_PER_CLASS]
-    names = [name for name, _ in classes]
-    parted = table[find_used(table) & (table.part != "")].groupby("label")
-    alone = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
-    if few:
-        message = (
-            f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. {'; '.join(few)}. "
+    classes = classes[(classes.file >= FEWEST_PER_CLASS) | (classes.missing < classes.file)]
+    if few := list(classes.index[classes.used < FEWEST_PER_CLASS]):
+        each = [_describe_class(name, table[table.label == name]) for name in few]
+        return (
+            f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. {'; '.join(each)}. "
             "Add pictures, or move the folder out of train."
         )
-    elif len(names) < 2:
-        found = f'one class only, "{names[0]}"' if names else "no class folder"
-        message = (
-            f"train has {found}; a classifier needs two or more. Put one folder a class, each with its "
-            f"pictures ({FORMS}), into {ws.train}, point train at such a folder, or name a CSV file, "
+    if len(classes) < 2:
+        count = f'one class only, "{classes.index[0]}"' if len(classes) else "no class folder"
+        return (
+            f"train has {count}; a classifier needs two or more. Put one folder a class, each with its "
+            f"pictures ({FORMS}), into {train}, point train at such a folder, or name a CSV file, "
             "file,label, in train_labels."
         )
-    elif len(alone):
-        counts = [f"{name} ({n:,} pictures, {k:,} groups)" for name, k, n in alone.itertuples()]
-        counts = counts if (table.group != "").any() else alone.index
-        message = (
-            f"These classes stand in one part alone: {', '.join(counts[:20])}. Where parts were given, "
+    parted = table[table.used & (table.part != "")].groupby("label")
+    alone = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
+    if len(alone):
+        each = [f"{name} ({n:,} pictures, {k:,} groups)" for name, k, n in alone.itertuples()]
+        each = each if (table.group != "").any() else list(alone.index)
+        return (
+            f"These classes stand in one part alone: {', '.join(each[:20])}. Where parts were given, "
             "correct them. A group (copies, look-alikes as the frames of one film, one given group) is "
             'never divided: add other pictures, or take DUPLICATES = "drop".'
         )
-    else:
-        return
-    ws.save_table(list_checks(table), "checks.csv")
-    hint = f" Labels were corrected by {ws.corrections}." if ws.corrections else ""
-    raise ValueError(f"{message} Every file stands in checks.csv.{hint}")
+    return None
 
 
-def _has_files(rows: pd.DataFrame) -> bool:
-    return not rows.problem.isin(["missing_file", "ambiguous"]).all()
-
-
-def _explain(name: str, rows: pd.DataFrame) -> str:
-    used = find_used(rows)
-    reasons = rows.problem[~used].value_counts()
+def _describe_class(name: str, rows: pd.DataFrame) -> str:
+    reasons = rows.problem[~rows.used].value_counts()
     words = [f", {n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()]
-    return f'"{name}" has {used.sum()} usable pictures{"".join(words)}'
+    return f'"{name}" has {rows.used.sum()} usable pictures{"".join(words)}'

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-from scipy.ndimage import affine_transform
 
 from lib.data import generators, pixels
-from lib.data.demo import draw_picture
 from lib.data.split import read_split
 
 SIDE, REACH = 64, 16
@@ -139,29 +137,6 @@ def test_transform_leads_to_the_place_computed_by_hand(angle, zoom_x, zoom_y, ne
     (a0, a1, a2), (b0, b1, b2) = transform[0]
     x, y = new
     assert (a0 * x + a1 * y + a2, b0 * x + b1 * y + b2) == pytest.approx(old, abs=1e-5)
-
-
-def test_augmentation_equals_the_same_map_in_scipy(monkeypatch):
-    seen, compose = [], generators.compose_transforms
-    monkeypatch.setattr(
-        generators, "compose_transforms", lambda *args: seen.append(compose(*args)) or seen[0]
-    )
-    rng = np.random.default_rng(0)
-    images = np.stack([draw_picture("Aves", rng).resize((52, 40)) for _ in range(12)])
-    moved = generators.augment(images, np.random.default_rng(1)).astype(float)
-    differences = []
-    for image, result, ((a0, a1, a2), (b0, b1, b2)) in zip(images, moved, seen[0]):
-        for channel in range(3):
-            expected = affine_transform(
-                image[..., channel].astype(float),
-                [[b1, b0], [a1, a0]],
-                offset=[b2, a2],
-                order=1,
-                mode="nearest",
-            )
-            differences.append(abs(result[..., channel] - expected))
-    # OpenCV places a pixel to a 32nd.
-    assert np.mean(differences) < 1 and np.mean([d.max() for d in differences]) < 8
 
 
 def test_order_and_augmentation_of_an_epoch_share_no_stream(monkeypatch):

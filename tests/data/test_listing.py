@@ -34,53 +34,31 @@ def write_csv(path, text):
 
 
 def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(tmp_path):
-    endings = ["jpg", "JPEG", "Png", "webp", "BMP", "gif", "tif", "TIFF", "jfif", "jpe", "avif"]
-    touch(tmp_path, *(f"frogs/{i}.{ending}" for i, ending in enumerate(endings)))
-    touch(tmp_path, "birds/é ü,.jpg", "birds/2019/more/1.jpg", "readme.md", "birds/Thumbs.db")
-    touch(tmp_path, "birds/._1.jpg", "__MACOSX/birds/1.jpg", ".Trash-0/files/1.jpg")
-    touch(
-        tmp_path,
-        ".ipynb_checkpoints/1.jpg",
-        "desktop.ini",
-        "birds/@eaDir/1.jpg",
-        "$RECYCLE.BIN/1.jpg",
-    )
+    endings = "jpg JPEG Png webp BMP gif tif TIFF jfif jpe avif".split()
+    junk = """birds/Thumbs.db birds/._1.jpg __MACOSX/birds/1.jpg .Trash-0/files/1.jpg desktop.ini
+    .ipynb_checkpoints/1.jpg birds/@eaDir/1.jpg $RECYCLE.BIN/1.jpg empty/.gitkeep""".split()
+    touch(tmp_path, *(f"frogs/{i}.{ending}" for i, ending in enumerate(endings)), *junk)
+    touch(tmp_path, "birds/é ü,.jpg", "birds/2019/more/1.jpg", "readme.md")
     (tmp_path / "birds/notes.txt").write_text("mine")
     (tmp_path / "birds/no_ending").write_bytes(b"\xff\xd8\xff\xe0 a JPEG begins like this")
-    touch(tmp_path, "empty/.gitkeep")
     listed = list_files(tmp_path)
     pictures = listed[listed.problem == ""]
-    assert set(pictures.file[pictures.label == "frogs"]) == {
-        f"frogs/{i}.{ending}" for i, ending in enumerate(endings)
-    }
+    frogs = {f"frogs/{i}.{ending}" for i, ending in enumerate(endings)}
+    assert set(pictures.file[pictures.label == "frogs"]) == frogs
     names = ["2019/more/1.jpg", "no_ending", "é ü,.jpg"]
     assert list(pictures.file[pictures.label == "birds"]) == [f"birds/{name}" for name in names]
     assert listed.file.is_monotonic_increasing and set(pictures.label) == {"frogs", "birds"}
     checks = list_checks(listed)
-    assert dict(zip(checks.file, checks.problem)) == {
+    tops = {
+        "/".join(name.split("/")[: 2 if name.startswith(("birds", "empty")) else 1])
+        for name in junk
+    }
+    assert dict(zip(checks.file, checks.problem)) == dict.fromkeys(tops, "junk") | {
         "birds/notes.txt": "not_a_picture",
-        "birds/Thumbs.db": "junk",
-        "birds/._1.jpg": "junk",
         "empty": "empty_class",
-        "empty/.gitkeep": "junk",
         "readme.md": "outside_class_folder",
-        "__MACOSX": "junk",
-        ".Trash-0": "junk",
-        ".ipynb_checkpoints": "junk",
-        "desktop.ini": "junk",
-        "birds/@eaDir": "junk",
-        "$RECYCLE.BIN": "junk",
     }
     assert set(checks.action) == {"left out"}
-
-
-def test_list_does_not_depend_on_the_order_of_the_folder(tmp_path, monkeypatch):
-    touch(tmp_path, *(f"{name}/{i}.png" for name in "ba" for i in range(5)), "z.txt", "y.txt")
-    expected, real = list_files(tmp_path), os.scandir
-    monkeypatch.setattr(
-        listing.os, "scandir", lambda f: sorted(real(f), key=lambda e: e.name, reverse=True)
-    )
-    pd.testing.assert_frame_equal(expected, list_files(tmp_path))
 
 
 def test_links_are_followed_and_circles_named(tmp_path):
@@ -107,26 +85,14 @@ def test_masks_beside_their_pictures_are_left_out(tmp_path):
     assert {file for file, problem in found.items() if problem == "mask"} == masks
 
 
-@pytest.mark.parametrize(
-    "branches",
-    [
-        ["treino", "teste"],
-        ["fold1", "fold2", "fold3"],
-        ["original", "resized_224"],
-        ["训练集", "测试集"],
-    ],
-)
+@pytest.mark.parametrize("branches", ["treino teste", "fold1 fold2 fold3", "训练集 测试集"])
 def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, branches):
-    touch(
-        tmp_path, *(f"{b}/{c}/{n}.jpg" for b in branches for c in ("cat", "dog") for n in range(2))
-    )
+    names = [f"{b}/{c}/{n}.jpg" for b in branches.split() for c in ("cat", "dog") for n in range(2)]
+    touch(tmp_path, *names)
     list_files(tmp_path)
-    said = capsys.readouterr().out
-    assert (
-        f"hold folders of the same names: cat, dog. If these are the classes, point {'train'}"
-        in said
-    )
-    touch(tmp_path / "plain", *(f"{c}/{year}/1.jpg" for c in "ab" for year in (2020,)))
+    words = "hold folders of the same names: cat, dog. If these are the classes, point train"
+    assert words in capsys.readouterr().out
+    touch(tmp_path / "plain", "a/2020/1.jpg", "b/2020/1.jpg")
     list_files(tmp_path / "plain")
     assert not capsys.readouterr().out
 
@@ -162,22 +128,17 @@ def make_listed(**problems):
     ("problems", "words"),
     [
         ({"frogs": [""] * 9}, ["one class only", '"frogs"']),
-        ({"birds": [""] * 9, "frogs": [""] * 4}, ['"frogs" has 4 usable', "at least 5"]),
         (
             {"birds": [""] * 3, "frogs": [""] * 4, "newts": [""] * 6},
-            ['"birds" has 3', '"frogs" has 4'],
+            ['"birds" has 3 usable', '"frogs" has 4 usable', "at least 5"],
         ),
         (
             {"birds": [""] * 9, "frogs": ["git_lfs_pointer"] * 7},
             ['"frogs" has 0 usable pictures, 7 git_lfs_pointer (run: git lfs pull)'],
         ),
         (
-            {"birds": [""] * 9, "frogs": ["needs_pillow_heif"] * 7},
-            ["7 needs_pillow_heif (run: pip install pillow-heif)"],
-        ),
-        (
             {"birds": [""] * 9, "frogs": ["duplicate_other_class"] * 8 + ["truncated"]},
-            ["8 duplicate_other_class (the same picture in several classes", "1 truncated"],
+            ["8 duplicate_other_class", "1 truncated"],
         ),
         (
             {"JPEGImages": [""] * 9, "Annotations": ["not_a_picture"] * 9},
@@ -250,14 +211,6 @@ def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(tmp_
     new = list_new_pictures(test, ["birds", "frogs"], path)
     assert dict(zip(new.file, new.label)) == known | {"1.jpg": "birds"}
     assert "passed over, missing_file: gone.jpg" in capsys.readouterr().out
-    for content, word in (
-        ("file,label\n1.jpg,brids\n", "line 2: 'brids' is no class of birds, frogs"),
-        ("file,label\n1.jpg,birds\n./1.jpg,frogs\n", "lines 2 and 3"),
-        ("name,class\n", "columns"),
-    ):
-        write_csv(path, content)
-        with pytest.raises(ValueError, match=f"labels.csv.*{word}"):
-            list_new_pictures(test, ["birds", "frogs"], path)
 
 
 def test_own_pictures_may_lie_in_a_folder_and_a_missing_one_is_an_error(tmp_path):

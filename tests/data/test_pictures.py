@@ -1,6 +1,5 @@
 import io
 import struct
-import zlib
 
 import cv2
 import numpy as np
@@ -19,24 +18,11 @@ def encode(picture, kind="png", **options):
     return buffer.getvalue()
 
 
-def claim_png(side):
-    """A PNG of a few bytes whose header claims a huge picture."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    return b"\x89PNG\r\n\x1a\n" + chunk + encode(Image.new("RGB", (2, 2)))[33:]
-
-
 def claim_jpeg(side):
     """A JPEG of a few bytes whose header claims a huge picture."""
     data = bytearray(encode(Image.new("RGB", (8, 8)), "jpeg"))
     place = data.index(b"\xff\xc0") + 5
     data[place : place + 4] = struct.pack(">HH", side, side)
-    return bytes(data)
-
-
-def break_png():
-    data = bytearray(encode(Image.new("RGB", (40, 40), RED)))
-    data[data.index(b"IDAT") + 8] ^= 255
     return bytes(data)
 
 
@@ -80,24 +66,13 @@ def test_every_kind_of_picture_becomes_rgb_bytes(tmp_path, name):
     assert abs(loaded.astype(int) - colour).max() <= 2
 
 
-def make_exif(kind, value):
-    """Exif data whose orientation has any TIFF type."""
-    code, size = {"ascii": (2, 2), "byte": (1, 1), "short": (3, 1), "undefined": (7, 1)}[kind]
-    content = struct.pack("<I", value) if kind != "ascii" else b"6\0\0\0"
-    entry = struct.pack("<HHI", 0x0112, code, size) + content
-    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [("ascii", 0), ("byte", 6), ("undefined", 6), ("short", 0), ("short", 9), ("short", 255)],
-)
-def test_orientation_that_says_nothing_leaves_the_picture_as_it_is(kind, value):
-    data = encode(Image.new("RGB", (40, 20), RED), "jpeg", exif=make_exif(kind, value))
-    shown, size = pictures.decode(data, 100)
-    assert size in ((40, 20), (20, 40)) and shown.shape[1::-1] == size
-    if kind != "byte":
-        assert size == (40, 20)
+def test_exif_that_says_nothing_leaves_the_picture_as_it_is():
+    unknown = Image.Exif()
+    unknown[0x0112] = 9
+    for exif in (unknown.tobytes(), b"Exif\0\0II*\0 damaged"):
+        data = encode(Image.new("RGB", (40, 20), RED), "jpeg", exif=exif)
+        shown, size = pictures.decode(data, 100)
+        assert size == shown.shape[1::-1] == (40, 20)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "tiff", "png"])
@@ -327,9 +302,9 @@ UNUSABLE = {
     "empty": b"",
     "not_a_picture": b"RIFF\x24\0\0\0WAVEfmt " + bytes(40),
     "truncated": encode(PICTURE, "jpeg")[:2000],
-    "too_large": claim_png(20_000),
+    "too_large": claim_jpeg(20_000),
     "git_lfs_pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n",
-    "corrupt": break_png(),
+    "corrupt": encode(PICTURE).replace(b"IDAT", b"IDAX"),
 }
 
 
@@ -345,7 +320,7 @@ def test_unusable_file_is_named_with_its_problem(tmp_path, problem):
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_picture_slightly_too_large_and_missing_file_are_refused_too(tmp_path):
     with pytest.raises(pictures.PictureError, match="too_large"):
-        pictures.load(claim_png(10_000), 8)
+        pictures.load(claim_jpeg(10_000), 8)
     for path, problem in ((tmp_path, "not_a_file"), (tmp_path / "missing.jpg", "unreadable")):
         with pytest.raises(pictures.PictureError, match=problem):
             pictures.load(path, 8)

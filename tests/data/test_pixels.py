@@ -1,8 +1,6 @@
-"""Pixels: decoded once, equal to what the loader gives, whoever is killed or runs beside."""
+"""Pixels: decoded once, equal to what the loader gives, and kept on Drive."""
 
-import multiprocessing
 import os
-import signal
 import time
 from dataclasses import replace
 
@@ -13,7 +11,6 @@ from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
 
 from lib.data import labels, pictures, pixels, split
 from lib.data.split import identify_set, read_split
-from lib.data.store import Store
 from lib.data.table import list_checks
 
 
@@ -87,55 +84,6 @@ def test_picture_that_fails_at_one_size_is_unusable_at_all(ws, draw_classes, mon
     table = prepare(ws, 8, 300)
     assert list(table.file[table.problem == "corrupt"]) == ["red/001.png"]
     assert count_kept(ws.scratch, 8) == count_kept(ws.scratch, 300) == 5
-
-
-def prepare_and_die(ws, doomed, call):
-    """Prepare pictures in blocks of 32 and die by kill -9 when `doomed` is called that often."""
-    place = {"decode": pictures, "put": Store}[doomed]
-    real, calls = getattr(place, doomed), []
-
-    def count_and_die(*arguments):
-        calls.append(arguments)
-        if len(calls) == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*arguments)
-
-    pixels.BLOCK = 32
-    setattr(place, doomed, count_and_die)
-    prepare(ws, 8, 12)
-
-
-@pytest.mark.parametrize(("doomed", "call"), [("decode", 200), ("put", 8)])
-def test_killed_preparation_goes_on_to_the_result_of_an_uninterrupted_one(
-    ws, draw_classes, doomed, call
-):
-    draw_classes(ws.train, 100)
-    killed, whole = (replace(ws, scratch=ws.scratch / name) for name in ("killed", "whole"))
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=prepare_and_die, args=(killed, doomed, call))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL and 0 < count_kept(killed.scratch) < 300
-    tables = [prepare(each, 8, 12) for each in (killed, whole)]
-    assert tables[0].equals(tables[1])
-    for key in (pixels.OF_FACTS, 8, 12):
-        found, expected = (pixels.open_stores(w.scratch, [8, 12])[key] for w in (killed, whole))
-        assert np.array_equal(found[tables[0].digest], expected[tables[0].digest])
-
-
-def test_chains_that_share_a_scratch_folder_mix_nothing_up(ws, draw_classes):
-    draw_classes(ws.train / "a", 40, seed=1)
-    draw_classes(ws.train / "b", 40, seed=2)
-    context, parts = multiprocessing.get_context("fork"), ("a", "a", "b", "a", "b", ".")
-    each = [context.Process(target=prepare, args=(replace(ws, train=ws.train / p),)) for p in parts]
-    for process in each:
-        process.start()
-    for process in each:
-        process.join()
-        assert process.exitcode == 0
-    assert count_kept(ws.scratch) == 240
-    rows = prepare(ws)
-    assert np.array_equal(pixels.open_pixels(ws, rows, 8)[:], load_all(ws, rows))
 
 
 @pytest.mark.parametrize("new_content", [encode(PICTURE), b"", None])

@@ -6,7 +6,7 @@ import pytest
 
 from lib.data import split
 from lib.data.split import identify_set, read_split
-from lib.data.table import check_classes, list_checks
+from lib.data.table import list_checks
 
 
 def list_pictures(**support):
@@ -114,13 +114,6 @@ def test_class_of_a_few_large_groups_gives_its_smallest():
 
 def make_table(pictures):
     return pictures.assign(problem="", action="")
-
-
-def test_class_of_copies_of_one_picture_is_an_error_that_names_it(ws):
-    listed = give_copies(list_pictures(a=6, b=9), **{f"row{row}": 0 for row in range(6)})
-    listed["part"] = split.split(listed, 0)
-    with pytest.raises(ValueError, match="one part alone: a "):
-        check_classes(make_table(listed), ws)
 
 
 def test_given_parts_are_kept_and_a_group_of_both_stays_in_validation_alone():
