@@ -9,8 +9,6 @@ INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONST
 # 1 runs 05 to 07, too.
 BEYOND ?=
 CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
-# 00 runs the others, and has a test of its own.
-NOTEBOOKS = $(sort $(filter-out notebooks/00_%,$(wildcard notebooks/*.ipynb)))
 
 # Most tests wait for processes that start. A file stays in one process, which shares its fixtures, and
 # none needs threads, which would wait for one another.
@@ -30,7 +28,7 @@ demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 run: $(VENV)/installed  ## the whole chain on your pictures: make run PATHS=drive_paths.json
 	$(CHAIN) --paths $(PATHS)
 
-test: $(VENV)/installed-tests  ## every test, and beside them the notebooks on the demo
+test: $(VENV)/installed-tests  ## every test, and beside them all notebooks on the demo
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(MAKE) $(SIDE_BY_SIDE) test-notebooks test-rooms
@@ -39,7 +37,7 @@ test-rooms:
 	$(ALONE) $(BIN)/python -m pytest $(TWO_AT_A_TIME)
 
 test-notebooks:
-	DRIVE_PATHS=demo $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS)
+	$(BIN)/python -m lib.chain --paths demo --results demo/tested --beyond --anew -p EPOCHS 2
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
 	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)

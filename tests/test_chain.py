@@ -1,8 +1,6 @@
 import json
 import re
 import shlex
-import shutil
-from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -11,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import chain, runner, workspace
+from lib import chain, workspace
 from lib.models import saved
 from lib.predict import open_parser, predict_pictures
 from lib.storage import read_table
@@ -162,31 +160,6 @@ def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):
     assert html.count(label) >= 3
 
 
-def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run, tmp_path):
-    folder = run.ws.train.parent / "test/NA"
-    (tmp_path / "half.png").write_bytes((folder / "000.png").read_bytes()[:200])
-    reasons = {
-        str(folder): "",
-        str(tmp_path / "half.png"): "truncated",
-        str(tmp_path / "gone.png"): "missing_file",
-        "http://127.0.0.1:9/x.png": "not_downloaded",
-    }
-    ws = replace(run.ws, results=tmp_path / "results")
-    shutil.copytree(run.ws.results, ws.results)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-        runner.run_notebook(ws, "09_random_images", {"IMAGES": list(reasons), "SUBMISSION": True})
-    table = read_table(ws.results / "random_images.csv")
-    del reasons[str(folder)]
-    inside = {f"{folder}/{number:03d}.png": "" for number in range(2)}
-    assert dict(zip(table.file, table.problem)) == inside | reasons
-    answers = table[[f"{name} probability" for name in table if f"{name} probability" in table]]
-    assert ((answers != "").all(axis=1) == (table.problem == "")).all()
-    submission = read_table(ws.results / "submission.csv")
-    assert list(submission.file) == [*inside, *reasons]
-    assert list(submission.probability[2:].astype(float)) == [0, 0, 0]
-
-
 def test_random_images_know_their_truth_and_every_models_answer(run):
     table = read(run, "random_images.csv")
     assert len(table) == 5 and table.file.is_unique
@@ -220,24 +193,6 @@ def test_report_opens_without_network_shows_figures_and_runs_no_code(run):
     assert html.count("data:image/webp;base64") >= 6 and html.count("data:image/svg") >= 7
     assert "import numpy" not in html and len(html) < 2e6
     assert "&lt;img src=x onerror=alert(1)&gt;" in html, "names with markup stay text"
-
-
-def test_chain_that_runs_again_takes_what_is_finished_and_says_so(run, capsys):
-    model = run.ws.results / "models/baseline_cnn.keras"
-    before = model.stat().st_mtime_ns
-    arguments = [*run.arguments[:2], "--only", "2", "-p", "EPOCHS", "2"]
-    assert chain.main([*arguments, "-p", "IMAGE_SIZE", "32"]) == 0
-    said = "baseline_cnn: taken from an earlier training; --anew trains again"
-    assert said in capsys.readouterr().out and model.stat().st_mtime_ns == before
-
-
-def test_failing_notebook_is_named_with_cell_error_and_remedy(run, tmp_path, capsys):
-    paths = run.arguments[:2]
-    assert chain.main([*paths, "--results", str(tmp_path / "none"), "--only", "02"]) == 1
-    message = capsys.readouterr().err
-    assert re.search(r"02_baseline_cnn, cell \d+: FileNotFoundError: split.csv", message)
-    assert "01_data_prep" in message and "Traceback" not in message
-    assert not (tmp_path / "none/report.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -162,16 +162,14 @@ needs_mounts = pytest.mark.skipif(
 
 @needs_mounts
 def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
-    arguments = ["--only", "01", "-p", "IMAGE_SIZES", "[32]"]
-    assert faults.survive_full_disks(1, tmp_path, arguments, sizes=[100]) == 1
+    assert faults.survive_full_disks(1, tmp_path, faults.SHORT, sizes=[100]) == 1
 
 
 def test_chains_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
     for name in ("DRIVE_PATHS", "TQDM_MININTERVAL"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    arguments = ["--only", "01", "-p", "IMAGE_SIZES", "[32]"]
-    assert faults.survive_repetition(2, tmp_path, arguments) == 2
+    assert faults.survive_repetition(2, tmp_path, faults.SHORT) == 2
 
 
 def test_second_chain_refuses_and_names_the_first(tmp_path, capsys):
