@@ -25,8 +25,6 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def no_paths_file_or_cluster_is_named(monkeypatch):
     monkeypatch.delenv("DRIVE_PATHS", raising=False)
     monkeypatch.delenv(workspace.SCHEDULER, raising=False)
-    monkeypatch.setenv(workspace.ASKED, "")
-    monkeypatch.delenv(workspace.ASKED)
 
 
 def draw_noisy_classes(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):

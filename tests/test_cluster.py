@@ -249,8 +249,11 @@ def test_workers_here_listen_to_this_machine_alone():
 
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
     monkeypatch.setattr(work, "PATIENCE", 1)
-    with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 lacks a scheduler"):
-        connect("tcp://127.0.0.1:9")
+    for address in ("tcp://127.0.0.1:9", "local:two", "local"):
+        with pytest.raises(
+            ClusterError, match=f'{address} lacks a scheduler.* say "tcp://host:8786'
+        ):
+            connect(address)
 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):

@@ -118,11 +118,11 @@ def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(stand_ins, w
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
     runner.run_notebooks(ws, ["05_backbones"], values)
-    shown = terminal.getvalue().split("\r\033[K")
-    assert all(line.startswith("05_backbones           … ") for line in shown)
+    shown = [line.rstrip() for line in terminal.getvalue().split("\r")]
+    assert all(line.startswith("05_backbones           …") for line in shown)
     assert any("2 of 5 cells" in line for line in shown)
     assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
-    end = rf"05_backbones           … done in 0:00:\d\d\n    {TAKEN}\n"
+    end = rf"05_backbones           … done in 0:00:\d\d +\n    {TAKEN}"
     assert re.fullmatch(end, shown[-1])
 
 
@@ -156,12 +156,3 @@ def test_make_test_runs_every_notebook_on_the_demo(tmp_path):
     options = chain.parse_arguments(arguments.split())
     ran = chain.choose_notebooks(options.only, options.beyond, workspace.open(options.paths))
     assert ran == runner.list_notebooks() and len(ran) == 11
-
-
-def test_no_size_reaches_only_notebooks_with_a_backbone():
-    pairs = [["IMAGE_SIZE", "None"], ["WEIGHTS", "None"]]
-    names = ["02_baseline_cnn", "04_resnet50_transfer", "05_backbones"]
-    values = chain.read_parameters(pairs, names)
-    assert values["02_baseline_cnn"] == {}
-    for name in names[1:]:
-        assert values[name] == {"IMAGE_SIZE": None, "WEIGHTS": None}
