@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import test_review
 
-from lib import chain, workspace
+from lib import workspace
 from lib.models.saved import open_model
 from lib.storage import read_table
 
@@ -19,7 +19,7 @@ FIRST = ["file", "label", "predicted"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes, prepare_set):
+def run(tmp_path_factory, draw_classes, prepare_set, run_chain):
     """05, 07, 08 and 09 on three classes; of four candidates two can't take part, of four pictures one can."""
     root = tmp_path_factory.mktemp("beyond")
     draw_classes(root / "train", 15)
@@ -43,16 +43,18 @@ def run(tmp_path_factory, draw_classes, prepare_set):
     picture = (root / "test/NA/000.png").read_bytes()
     (root / "half.png").write_bytes(picture[:200])
     named = [root / "test/NA", root / "half.png", root / "gone.png", "http://127.0.0.1:9/x.png"]
-    arguments = ["--paths", str(paths), "--only", "05", "08", "09", "07"]
-    values = {"BACKBONES": entries, "IMAGES": [*map(str, named)], "SUBMISSION": True}
-    for name, value in values.items():
-        arguments += ["-p", name, str(value)]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        assert chain.main(arguments) == 0
-    return ws
+    values = [
+        "-p",
+        "BACKBONES",
+        entries,
+        "-p",
+        "IMAGES",
+        [*map(str, named)],
+        "-p",
+        "SUBMISSION",
+        True,
+    ]
+    return run_chain(paths, "--only", "05", "08", "09", "07", *values)
 
 
 def test_candidates_that_cannot_be_had_are_rows_with_their_reasons(run):

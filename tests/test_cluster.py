@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import keras
 import numpy as np
@@ -18,7 +17,7 @@ import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_listening
 
-from lib import chain, work, workspace
+from lib import work, workspace
 from lib.data import labels, pixels, split
 from lib.data.store import SHARDS
 from lib.models import contest
@@ -71,18 +70,6 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spr
     assert "121/121" in capsys.readouterr().err, "the bar counts pictures"
 
 
-def test_one_machine_goes_on_with_what_workers_have_prepared_and_the_other_way_round(spread):
-    alone = prepare(spread, "alone", None)
-    few = replace(spread, train=spread.train.parent / "few")
-    shutil.copytree(spread.train / "NA", few.train / "NA")
-    for first, second in ((TWO, None), (None, TWO)):
-        scratch = f"{first}, {second}"
-        prepare(few, scratch, first)
-        assert_equal(prepare(spread, scratch, second), alone)
-    shutil.rmtree(spread.scratch / "None, local:2")
-    assert_equal(prepare(spread, "None, local:2"), alone)
-
-
 def build_extractor(filters=5):
     keras.utils.set_random_seed(filters)
     layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3), keras.layers.Flatten()]
@@ -102,15 +89,12 @@ def test_workers_compute_the_features_that_one_machine_computes(spread):
     assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
 
 
-def test_chain_with_workers_splits_as_one_machine_does(spread):
+def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
     prepare_and_split(replace(spread, cluster=None), [32], seed=42)
     expected = (spread.results / "split.csv").read_bytes()
     results = spread.results.with_name("together")
     arguments = ["--results", str(results), "--only", "01", "-p", "IMAGE_SIZES", "[32]"]
-    # It tells its kernels by the environment.
-    with mock.patch.dict(os.environ):
-        paths = str(spread.save_paths())
-        assert chain.main(["--paths", paths, "--cluster", TWO, *arguments]) == 0
+    run_chain(spread.save_paths(), "--cluster", TWO, *arguments)
     assert (results / "split.csv").read_bytes() == expected
     finished = (results / "drive_paths.json").read_text()
     assert "cluster" not in finished, "what was finished is so without one, too"

@@ -73,7 +73,7 @@ def test_address_and_badge_of_the_project_agree():
     assert badge == [address] * bool(written[0][0]), "run make colab REPO=owner/name"
 
 
-@pytest.mark.parametrize("repository", ["", "leaves", "a/b/c", "a b/c", 'a/"b'])
+@pytest.mark.parametrize("repository", ["", "leaves", 'a/"b'])
 def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, repository):
     with pytest.raises(ValueError, match="make colab REPO=owner/name"):
         badges.write_address(repository, tmp_path / "nowhere")
@@ -273,9 +273,8 @@ class Session:
 
 
 @pytest.fixture
-def session(tmp_path, draw_classes, monkeypatch):
+def session(tmp_path, draw_classes):
     """The project on GitHub, pictures in a ZIP file on Drive, and a fresh machine."""
-    monkeypatch.delenv("TQDM_MININTERVAL", raising=False)
     draw_classes(tmp_path / "train", 10)
     account = tmp_path / "account/MyDrive"
     shutil.make_archive(str(account / "train"), "zip", tmp_path, "train")

@@ -164,10 +164,7 @@ def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
     assert faults.survive_full_disks(1, tmp_path, faults.SHORT, sizes=[100]) == 1
 
 
-def test_chains_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
-    for name in ("DRIVE_PATHS", "TQDM_MININTERVAL"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
+def test_chains_in_a_row_leave_nothing_behind(tmp_path):
     assert faults.survive_repetition(2, tmp_path, faults.SHORT) == 2
 
 

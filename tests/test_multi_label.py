@@ -17,7 +17,7 @@ NAME = "small_multilabel"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes):
+def run(tmp_path_factory, draw_classes, run_chain):
     """`--only 11` on 60 scenes of noise of three colours, with a small network from a file."""
     root = tmp_path_factory.mktemp("scenes")
     draw_classes(root / "photos", 40)
@@ -26,15 +26,8 @@ def run(tmp_path_factory, draw_classes):
     layers = [keras.Input((48, 48, 3)), keras.layers.Rescaling(1 / 255)]
     layers += [keras.layers.Conv2D(24, 5, strides=5, activation="relu")]
     keras.Sequential(layers).save(root / "small.keras")
-    arguments = ["--paths", str(root / "set/paths.json")]
-    arguments += ["-p", "BACKBONE", str(root / "small.keras")]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        # Without class folders it is the only one, and needs no name.
-        assert chain.main(arguments) == 0
-    return workspace.open(root / "set/paths.json"), scenes
+    # Without class folders it is the only one, and needs no name.
+    return run_chain(root / "set/paths.json", "-p", "BACKBONE", root / "small.keras"), scenes
 
 
 def read_scores(ws):

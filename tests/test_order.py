@@ -37,8 +37,6 @@ def stand_ins(tmp_path, monkeypatch):
 @pytest.fixture
 def run(stand_ins, tmp_path, monkeypatch):
     """Return a function that runs a chain and returns the names, in the order in which they ran."""
-    for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL"):
-        monkeypatch.setenv(name, "")
     (tmp_path / "train").mkdir()
     (tmp_path / "train/1.jpg").touch()
     paths = tmp_path / "paths.json"
@@ -84,14 +82,6 @@ def test_only_anew_trains_what_was_trained_before(run, monkeypatch):
     for arguments in ([], ["--resume"], ["--anew"]):
         run(*arguments)
     assert told == ["", "", "1"]
-
-
-def test_parameters_reach_04_and_05_alike(stand_ins):
-    names = chain.choose_notebooks([], beyond=True)
-    values = chain.read_parameters([["WEIGHTS", "w.h5"], ["IMAGE_SIZE", "64"]], names)
-    for name in ("04_resnet50_transfer", "05_backbones"):
-        assert values[name] == {"WEIGHTS": "w.h5", "IMAGE_SIZE": 64}
-    assert values["06_fine_tuning"] == values["08_evaluation"] == {}
 
 
 def replace_cells(folder, name, *sources):
