@@ -120,7 +120,7 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
             print(*taken, sep="", end="")
 
 
-def run_notebook(ws, name: str, parameters: dict, line: Line | None = None) -> list[str]:
+def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
     Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.

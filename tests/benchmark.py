@@ -237,33 +237,6 @@ def measure_preparation(ws, pairs: int) -> dict:
     return make_row("preparation", *zip(*rates), "pictures/s")
 
 
-def measure_repetition(ws, pairs: int) -> dict:
-    """Compare preparing every picture (left) with doing it again, when all is there."""
-    table, seconds = list_pictures(ws, ws.train), []
-    for _ in range(pairs):
-        with tempfile.TemporaryDirectory() as scratch:
-            anew = replace(ws, scratch=Path(scratch))
-            look = functools.partial(pixels.prepare, anew, table, [160, 224])
-            seconds.append([time_call(look) for _ in range(2)])
-    what = "preparation of what is prepared; left: the first time"
-    return make_row(what, *zip(*seconds), "s", more_is_better=False)
-
-
-def measure_batches() -> dict:
-    """Measure what a batch costs beyond its gather, with a million rows and 10,000 classes."""
-    rows = np.zeros((1_000_000, 8), np.uint8)
-    batches = generators.Batches(rows, np.arange(len(rows)) % 10_000, 10_000, BATCH_SIZE, SEED)
-    batches[0]  # draws the order
-    chosen = np.random.default_rng(0).integers(0, len(rows), BATCH_SIZE)
-    gather = time_call(lambda: [rows[chosen] for _ in range(1000)])
-    whole = time_call(lambda: [batches[index] for index in range(1000)])
-    return {
-        "what": "a batch of 32 from a million rows and 10,000 classes, beyond the gather",
-        "ours": whole - gather,
-        "unit": "ms",
-    }
-
-
 def measure_memory(root: Path) -> dict:
     """Measure the memory of preparing large pictures at side 1024, in a process of its own."""
     folder = root / "large/train/a"
@@ -578,29 +551,6 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     ]
 
 
-def measure_overhead(root: Path) -> dict:
-    """Take apart the seconds of a chain that are not the notebooks' own work."""
-    draw_photographs(root / "train", 60, (80, 60), 3)
-    started = time.perf_counter()
-    run_chain(root)
-    total = time.perf_counter() - started
-    kernels = imports = work = 0
-    for path in sorted((root / "results" / "notebooks").glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        seconds = [(c.source, c.metadata.papermill.duration or 0) for c in notebook.cells]
-        imports += sum(spent for source, spent in seconds if source.startswith("import "))
-        work += sum(spent for source, spent in seconds if not source.startswith("import "))
-        kernels += notebook.metadata.papermill.duration - sum(spent for _, spent in seconds)
-    rest = total - kernels - imports - work
-    note = f"kernels {kernels:.1f}, imports {imports:.1f}, papermill and report {rest:.1f}"
-    return {
-        "what": "chain overhead, six notebooks",
-        "ours": total - work,
-        "unit": "s",
-        "note": note,
-    }
-
-
 def measure_scale(root: Path) -> list[dict]:
     """Compare peak memory and work of each notebook's kernel from 1,000 to 50,000 pictures."""
     runs = []
@@ -723,10 +673,7 @@ def measure_all(options, root: Path):
         for augment in (False, True):
             yield measure_feed(ws, pairs, augment)
         yield measure_preparation(ws, pairs)
-        yield measure_repetition(ws, pairs)
-        yield measure_batches()
         yield measure_features(ws, pairs)
-        yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)
             yield measure_precision(ws)
