@@ -12,9 +12,8 @@ def write_address(repository: str, root: Path = ROOT) -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError(f"{repository!r} is not owner/name. Write: make colab REPO=owner/name")
     for path in root.glob("notebooks/*.ipynb"):
-        text = path.read_text(
-            encoding="utf-8"
-        )  # As JSON has it, which is changed in no other place.
+        # As JSON has it, which is changed in no other place.
+        text = path.read_text(encoding="utf-8")
         text = re.sub(r'REPOSITORY = \\".*?\\"', rf'REPOSITORY = \\"{repository}\\"', text)
         path.write_text(text, encoding="utf-8")
     address = f"{COLAB}/github/{repository}/blob/main/notebooks/00_start_here.ipynb"

@@ -14,7 +14,7 @@ import yaml
 
 from lib import runner, storage, work, workspace
 from lib.data import sources
-from lib.parameters import check_cluster, check_parameters, read_defaults, suggest
+from lib.parameters import check_parameters, read_defaults, suggest
 
 BEYOND = ("05", "06", "07")  # these run where they are asked for
 LAST = "11_multi_label"
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         if options.results:
             ws = replace(ws, results=options.results.resolve())
             workspace.check_apart(ws)
-        ws = replace(ws, cluster=check_cluster(options.cluster, "--cluster") or ws.cluster)
+        ws = replace(ws, cluster=options.cluster or ws.cluster)
         with runner.signals_raise(), runner.lock_results(ws):
             run_chain(ws, names, values, options.anew)
         if unmount:
@@ -136,12 +136,7 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
             raise ValueError(f"-p {key}: no chosen notebook has it{suggest(key, every)}")
         values[key] = parse_value(key, text)
     check_parameters(values)
-    values = {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
-    for name in names:
-        # None is the size of a backbone's own.
-        if "WEIGHTS" not in known[name] and values[name].get("IMAGE_SIZE", 0) is None:
-            del values[name]["IMAGE_SIZE"]
-    return values
+    return {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
 
 
 def parse_value(key: str, text: str):

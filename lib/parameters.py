@@ -3,7 +3,6 @@
 import ast
 import difflib
 import json
-import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,13 +43,3 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if close:
         return f'; did you mean "{spelled[close[0]]}"?'
     return f". There are: {', '.join(spelled.values())}."
-
-
-def check_cluster(address: str | None, source: str) -> str | None:
-    """Return the address of a cluster, or None; a ValueError names the source of one that is wrong."""
-    if address and not re.fullmatch(r"local:[1-9]\d*|\w+://\S+:\d+", address):
-        raise ValueError(
-            f'{source} is {address!r}: give the address of a Dask scheduler, say "tcp://host:8786", or '
-            '"local:2" for two worker processes on this machine.'
-        )
-    return address or None

@@ -17,7 +17,6 @@ import filelock
 import papermill
 import psutil
 from IPython import get_ipython
-from IPython.display import display
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -86,26 +85,22 @@ class Line(io.TextIOBase):
     """The line of one notebook: how far it is, on a terminal and in a notebook, and how it ended."""
 
     def __init__(self, name: str):
-        self.beginning, self.handle = f"{name:<22} … ", None
-        if get_ipython():
-            begins = {"text/plain": f"{self.beginning}begins"}
-            self.handle = display(begins, raw=True, display_id=True)
-        else:
-            print(self.beginning, end="", flush=True)
+        self.beginning = f"{name:<22} … "
+        self.is_watched = sys.stdout.isatty() or get_ipython() is not None
+        print(self.beginning, end="", flush=True)
 
     def write(self, text: str) -> None:
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
         bars = list(BAR.finditer(text))
-        if bars and (self.handle or sys.stdout.isatty()):
+        if bars and self.is_watched:
             self.update(", ".join(filter(None, bars[-1].groups())))
 
     def update(self, words: str, end: str = "") -> None:
         """Show some words in place of those before."""
-        if self.handle:
-            self.handle.update({"text/plain": self.beginning + words}, raw=True)
-        else:
-            again = f"\r\033[K{self.beginning}" if sys.stdout.isatty() else ""
-            print(again + words, end=end, flush=True)
+        if self.is_watched:
+            # Over what is longer.
+            words = f"\r{self.beginning}{words:<50}"
+        print(words, end=end, flush=True)
 
 
 def run_notebooks(ws, names: list[str], parameters: dict) -> None:
@@ -125,7 +120,7 @@ def run_notebooks(ws, names: list[str], parameters: dict) -> None:
             print(*taken, sep="", end="")
 
 
-def run_notebook(ws, name: str, parameters: dict, line: Line | None = None) -> list[str]:
+def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
     Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.
@@ -136,7 +131,7 @@ def run_notebook(ws, name: str, parameters: dict, line: Line | None = None) -> l
     options |= {"parameters": parameters, "stdout_file": line, "stderr_file": line}
     # In a notebook papermill's own bar is a widget.
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
-    options["progress_bar"] = bar if line and not line.handle else False
+    options["progress_bar"] = False if get_ipython() else bar
     executed = storage.whole_file(ws.file("notebooks", f"{name}.ipynb"))
     with executed as part, stderr_to(log), ThreadPoolExecutor(1) as thread:
         written = str(NOTEBOOKS / f"{name}.ipynb")

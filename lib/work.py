@@ -88,7 +88,8 @@ def _wait(future):
 def connect(address: str):
     """Return the `distributed.Client` of a cluster; of `local:N` the workers are started.
 
-    Raises a ClusterError without Dask, a scheduler, a worker, or this version of the project there.
+    Raises a ClusterError without Dask, a scheduler, a worker, or this version of the project there,
+    or where the address is none.
     """
     if address in clients and clients[address].status == "running":
         return clients[address]
@@ -101,8 +102,11 @@ def connect(address: str):
         client = Client(_find_scheduler(address), timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
         client.run_on_scheduler(describe_project)
-    except (OSError, ImportError) as error:
-        raise ClusterError(f"{address} lacks a scheduler, a worker, or this project: {error}")
+    except (OSError, ImportError, ValueError) as error:
+        raise ClusterError(
+            f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
+            'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine.'
+        )
     print(f"Dask: {len(client.nthreads())} workers, dashboard {client.dashboard_link}", flush=True)
     clients[address] = client
     return client

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lib import storage
-from lib.parameters import check_cluster, suggest
+from lib.parameters import suggest
 from lib.storage import is_on_drive, whole_file
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -20,7 +20,6 @@ IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
     "runs all in one."
 )
-ASKED = "DRIVE_ASKED"  # an environment variable: whether somebody was asked to mount Drive
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,14 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
     A FileNotFoundError or ValueError says what is wrong with the file or a key of it.
     """
     named, drive = paths_file or os.environ.get("DRIVE_PATHS"), storage.DRIVE / "MyDrive"
-    if not named and ASKED not in os.environ:
-        os.environ[ASKED] = "1"
+    if not named:
         storage.mount_drive()
     usual = (REPOSITORY / "drive_paths.json", drive / "drive_paths.json", DEMO_PATHS)
     found = Path(named) if named else next(path for path in usual if path.exists())
     found = DEMO_PATHS if str(named) == "demo" else found
     paths, base = _read_paths(found), found.resolve().parent
-    given = check_cluster(paths.pop("cluster", None), f'{found}: "cluster"')
-    cluster = check_cluster(os.environ.get(SCHEDULER), SCHEDULER) or given
+    given = paths.pop("cluster", None)
+    cluster = os.environ.get(SCHEDULER) or given
     folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
     # What lies on Kaggle has no local path before it is downloaded.
     folders |= {k: Path(v) for k, v in paths.items() if v.startswith(KAGGLE)}

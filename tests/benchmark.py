@@ -1,14 +1,8 @@
 """The report's way and ours, side by side on the same files.
 
     make bench                                   all rows, about an hour on two cores
-    make bench ARGUMENTS=--scale                 the rows about many pictures alone
-    make bench ARGUMENTS=--workers               the rows about workers of a cluster alone
-    make bench ARGUMENTS=--million               the rows about 10,000 to a million pictures alone
-    make bench ARGUMENTS=--quick                 the rows that take 2 minutes
+    make bench ARGUMENTS=--scale                 some of them: see CHOICES
     make bench ARGUMENTS="--photos FOLDER"       on a folder of class folders instead of drawn JPEGs
-    make bench ARGUMENTS=--heads                 the rows about linear heads alone
-    make bench ARGUMENTS=--contest               the row about a contest of networks alone
-    make bench ARGUMENTS=--transfer              the row about transfer alone
 
 Both sides of a pair run one after the other in one process, so that a busy machine slows both. A
 ratio is the median over the pairs, with the smallest and the largest. "Extrapolated" says that a
@@ -47,15 +41,7 @@ from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.data.table import find_used, save_views
-from lib.models import (
-    backbones,
-    classify,
-    configs,
-    contest,
-    linear,
-    parts,
-    training,
-)
+from lib.models import backbones, classify, configs, parts, training
 from lib.models.features import cached_features
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
@@ -66,7 +52,6 @@ FLOPS_PER_MULTIPLY_ADD = 2
 # A linear head's rows, classes, and how far apart the classes are.
 HEADS = ((8_008, 10, 0.4), (50_000, 200, 0.8))
 FEATURES, FOLDS = 2048, 5
-CONTESTANTS = ["MobileNet", "MobileNetV2", "EfficientNetV2B0", "ResNet50V2"]
 CROSS_VALIDATION = f"""
 import sys, time
 import numpy as np
@@ -250,33 +235,6 @@ def measure_preparation(ws, pairs: int) -> dict:
             ours = time_call(functools.partial(pixels.prepare, anew, table, [160, 224]))
         rates.append((len(table) / reported, len(table) / ours))
     return make_row("preparation", *zip(*rates), "pictures/s")
-
-
-def measure_repetition(ws, pairs: int) -> dict:
-    """Compare preparing every picture (left) with doing it again, when all is there."""
-    table, seconds = list_pictures(ws, ws.train), []
-    for _ in range(pairs):
-        with tempfile.TemporaryDirectory() as scratch:
-            anew = replace(ws, scratch=Path(scratch))
-            look = functools.partial(pixels.prepare, anew, table, [160, 224])
-            seconds.append([time_call(look) for _ in range(2)])
-    what = "preparation of what is prepared; left: the first time"
-    return make_row(what, *zip(*seconds), "s", more_is_better=False)
-
-
-def measure_batches() -> dict:
-    """Measure what a batch costs beyond its gather, with a million rows and 10,000 classes."""
-    rows = np.zeros((1_000_000, 8), np.uint8)
-    batches = generators.Batches(rows, np.arange(len(rows)) % 10_000, 10_000, BATCH_SIZE, SEED)
-    batches[0]  # draws the order
-    chosen = np.random.default_rng(0).integers(0, len(rows), BATCH_SIZE)
-    gather = time_call(lambda: [rows[chosen] for _ in range(1000)])
-    whole = time_call(lambda: [batches[index] for index in range(1000)])
-    return {
-        "what": "a batch of 32 from a million rows and 10,000 classes, beyond the gather",
-        "ours": whole - gather,
-        "unit": "ms",
-    }
 
 
 def measure_memory(root: Path) -> dict:
@@ -557,43 +515,6 @@ def measure_head(root: Path, count: int, classes: int, apart: float) -> dict:
     return row
 
 
-def measure_contest(ws, pairs: int) -> dict:
-    """Compare a whole contest of networks with its passes and fits alone."""
-    table = split.read_split(ws)
-    train = table[table.part == "train"]
-    y_true = np.unique(train.label, return_inverse=True)[1]
-    images = pixels.open_pixels(ws, train, 224)
-
-    def forget():
-        for store in ws.scratch.glob("*/features_*/"):
-            shutil.rmtree(store)
-
-    def judge(features):
-        groups, count = np.arange(len(y_true)), y_true.max() + 1
-        for found in features:
-            linear.answer_held_out(found, y_true, count, groups, SEED, FOLDS, 2)
-
-    def hold():
-        asked = (CONTESTANTS, None, 224, train, ws, SEED)
-        judge(contest.gather_features(*asked)[1].values())
-
-    whole, alone = [], []
-    for _ in range(pairs):
-        forget()
-        whole.append(time_call(hold))
-        forget()
-        passes = []
-        for name in CONTESTANTS:
-            machine.set_seed(SEED, deterministic=False)
-            backbone = backbones.load_backbone(name, None, 224, {}, None)
-            extractor = parts.build_extractor(backbone)
-            look = functools.partial(cached_features, extractor, images, ws)
-            passes += [time_call(look), time_call(functools.partial(judge, [look()]))]
-        alone.append(sum(passes))
-    what = f"contest of {', '.join(CONTESTANTS)}; left: their passes and fits alone"
-    return make_row(what, alone, whole, "s", more_is_better=False, n=len(y_true))
-
-
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     """Compare preparing the pictures and training all three models, with either PRECISION."""
     sides = {"reported": list(transfer[0]), "float32": list(transfer[1])}
@@ -628,29 +549,6 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
         )
         for side in ("float32", "auto")
     ]
-
-
-def measure_overhead(root: Path) -> dict:
-    """Take apart the seconds of a chain that are not the notebooks' own work."""
-    draw_photographs(root / "train", 60, (80, 60), 3)
-    started = time.perf_counter()
-    run_chain(root)
-    total = time.perf_counter() - started
-    kernels = imports = work = 0
-    for path in sorted((root / "results" / "notebooks").glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        seconds = [(c.source, c.metadata.papermill.duration or 0) for c in notebook.cells]
-        imports += sum(spent for source, spent in seconds if source.startswith("import "))
-        work += sum(spent for source, spent in seconds if not source.startswith("import "))
-        kernels += notebook.metadata.papermill.duration - sum(spent for _, spent in seconds)
-    rest = total - kernels - imports - work
-    note = f"kernels {kernels:.1f}, imports {imports:.1f}, papermill and report {rest:.1f}"
-    return {
-        "what": "chain overhead, six notebooks",
-        "ours": total - work,
-        "unit": "s",
-        "note": note,
-    }
 
 
 def measure_scale(root: Path) -> list[dict]:
@@ -717,20 +615,24 @@ def print_row(row: dict) -> None:
     print(f"| {' | '.join(cells)} |")
 
 
+CHOICES = {
+    "quick": "that take 2 minutes",
+    "scale": "about many pictures",
+    "workers": "about a cluster",
+    "million": "up to a million pictures",
+    "heads": "about linear heads",
+    "transfer": "about transfer",
+}
+
+
 def main() -> None:
+    """Measure the rows that are asked for, and print them as a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="the rows that take 2 minutes")
+    for name, rows in CHOICES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=f"only the rows {rows}")
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
-    parser.add_argument("--scale", action="store_true", help="only the rows about many pictures")
-    parser.add_argument("--workers", action="store_true", help="only the rows about a cluster")
-    parser.add_argument(
-        "--million", action="store_true", help="only those up to a million pictures"
-    )
-    parser.add_argument("--heads", action="store_true", help="only the rows about linear heads")
-    parser.add_argument("--contest", action="store_true", help="only the row about a contest")
-    parser.add_argument("--transfer", action="store_true", help="only the row about transfer")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
     options = parser.parse_args()
     rows, started = [], time.perf_counter()
@@ -764,10 +666,6 @@ def measure_all(options, root: Path):
     if options.heads:
         yield from measure_heads(root / "heads")
         return
-    if options.contest:
-        train = options.photos or draw_photographs(root / "train", 1200)
-        yield measure_contest(prepare(train, root), 3)
-        return
     if not options.scale:
         count, pairs = (320, 3) if options.quick else (1000, 3)
         train = options.photos or draw_photographs(root / "train", count)
@@ -775,14 +673,10 @@ def measure_all(options, root: Path):
         for augment in (False, True):
             yield measure_feed(ws, pairs, augment)
         yield measure_preparation(ws, pairs)
-        yield measure_repetition(ws, pairs)
-        yield measure_batches()
         yield measure_features(ws, pairs)
-        yield measure_overhead(root / "overhead")
         if not options.quick:
             yield measure_fit(ws, pairs)
             yield measure_precision(ws)
-            yield measure_contest(ws, 2)
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
             yield from measure_chain(ws, pairs, transfer)

@@ -1,8 +1,10 @@
 """What the tests share: small drawn pictures, and a workspace of them as 01_data_prep leaves it."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib import storage, workspace
+from lib import chain, storage, workspace
 from lib.data import labels, pictures, pixels, split
 from lib.data.table import find_used, save_views
 
@@ -21,12 +23,31 @@ COLOURS = {"007": (40, 60, 220), "NA": (40, 190, 60), "red": (220, 50, 40)}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+@contextlib.contextmanager
+def plain_environment():
+    """Name no paths file and no cluster; undo what a chain tells its kernels by the environment."""
+    with mock.patch.dict(os.environ):
+        for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL", workspace.SCHEDULER):
+            os.environ.pop(name, None)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def no_paths_file_or_cluster_is_named(monkeypatch):
-    monkeypatch.delenv("DRIVE_PATHS", raising=False)
-    monkeypatch.delenv(workspace.SCHEDULER, raising=False)
-    monkeypatch.setenv(workspace.ASKED, "")
-    monkeypatch.delenv(workspace.ASKED)
+def environment():
+    with plain_environment():
+        yield
+
+
+@pytest.fixture(scope="session")
+def run_chain():
+    """Return a function that runs a chain, which must end well, and returns its workspace."""
+
+    def run(paths, *arguments):
+        with plain_environment():
+            assert chain.main(["--paths", str(paths), *map(str, arguments)]) == 0
+        return workspace.open(paths)
+
+    return run
 
 
 def draw_noisy_classes(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):

@@ -4,6 +4,7 @@ The tests call the same functions with fewer reports. Every report draws as many
 class as the split leaves there.
 """
 
+import itertools
 import os
 from concurrent.futures import ProcessPoolExecutor
 
@@ -245,6 +246,15 @@ def contradict_often(seed, reports):
 
 RUNS = [(n, runs, spread) for n in (240, 2002) for runs in (2, 3, 5) for spread in (0, 0.1, 0.5)]
 BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
+# Models, pictures, accuracy of models and baseline, pictures of a group.
+BEST = [(k, 240, 0.5, 1) for k in (1, 4, 8)] + [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
+HARD_BURSTS = np.repeat(np.arange(120), np.where(np.arange(120) % 6, 1, 12))
+# Groups, models, how far the true class stands out in bursts, and their description.
+ANSWERED = [
+    (np.arange(80), 1, 2.5, "80 pictures"),
+    (np.arange(80), 15, 2.5, "80 pictures, the best of 15"),
+    (HARD_BURSTS, 1, 1.2, "hard bursts of 12"),
+]
 
 
 def list_jobs(reports):
@@ -254,31 +264,16 @@ def list_jobs(reports):
     def add(what, where, function, *arguments):
         jobs.append((what, where, function, arguments))
 
-    for kind in SETS:
-        for model in MODELS:
-            for n in SIZES:
-                add(
-                    f"coverage, top-1 and a recall: {kind}, {model}",
-                    n,
-                    cover_scores,
-                    kind,
-                    n,
-                    model,
-                    reports,
-                )
+    for kind, model, n in itertools.product(SETS, MODELS, SIZES):
+        what = f"coverage, top-1 and a recall: {kind}, {model}"
+        add(what, n, cover_scores, kind, n, model, reports)
     for bursts in UNEQUAL:
         where = "{} bursts of {} + {} single, shares {}".format(*bursts, SHARES)
         add("coverage, groups of unequal size", where, cover_unequal, *bursts, 10 * reports)
     for size in (1, 3, 5):
         where = f"40 groups of {size}, shares {SHARES}"
         add("coverage, groups of one size", where, cover_unequal, 40, size, 0, 10 * reports)
-    for k, n, chance, burst in (
-        (1, 240, 0.5, 1),
-        (4, 240, 0.5, 1),
-        (8, 240, 0.5, 1),
-        (8, 240, 0.5, 4),
-        (15, 300, 1 / 300, 1),
-    ):
+    for k, n, chance, burst in BEST:
         where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
         what = "coverage of the best of several; falsely called useful"
         add(what, where, judge_best, k, n, chance, 5 * reports, burst)
@@ -294,42 +289,18 @@ def list_jobs(reports):
         add("coverage, a way of training; a difference", where, cover_ways, *cell, reports)
     for runs, spread in ((2, 0.02), (5, 0.02), (5, 0.05)):
         where = f"n = 240, {runs} runs, spread of top-1 {spread}"
-        add(
-            "false claim, linear model and several runs",
-            where,
-            claim_linear,
-            240,
-            runs,
-            spread,
-            reports,
-        )
+        what = "false claim, linear model and several runs"
+        add(what, where, claim_linear, 240, runs, spread, reports)
     for n, models in ((40, 1), (240, 1), (240, 15), (2002, 15)):
         for off in (0, 0.1):
             what = "any called too sure or too modest, " + ("rightly" if off else "wrongly")
             add(what, f"{models} models, n = {n:,}", judge_calibration, n, off, reports, models)
-    for groups, models, where in (
-        (np.arange(80), 1, "80 pictures"),
-        (np.arange(80), 15, "80 pictures, the best of 15"),
-        (np.repeat(np.arange(120), np.where(np.arange(120) % 6, 1, 12)), 1, "hard bursts of 12"),
-    ):
-        hard = 1.2 if "hard" in where else 2.5
-        add(
-            "pictures whose set of 0.95 holds the truth",
-            where,
-            cover_sets,
-            groups,
-            reports // 2,
-            models,
-            hard,
-        )
+    for groups, models, hard, where in ANSWERED:
+        what = "pictures whose set of 0.95 holds the truth"
+        add(what, where, cover_sets, groups, reports // 2, models, hard)
     for seed in range(10):
-        add(
-            "reports that contradict themselves",
-            f"{reports:,} with seeds",
-            contradict_often,
-            seed,
-            reports,
-        )
+        where = f"{reports:,} with seeds"
+        add("reports that contradict themselves", where, contradict_often, seed, reports)
     return jobs
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import test_review
 
-from lib import chain, workspace
+from lib import workspace
 from lib.models.saved import open_model
 from lib.storage import read_table
 
@@ -19,8 +19,8 @@ FIRST = ["file", "label", "predicted"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes):
-    """01, 05, 07, 08 and 09 on three classes; of four candidates two can't take part."""
+def run(tmp_path_factory, draw_classes, prepare_set, run_chain):
+    """05, 07, 08 and 09 on three classes; of four candidates two can't take part, of four pictures one can."""
     root = tmp_path_factory.mktemp("beyond")
     draw_classes(root / "train", 15)
     draw_classes(root / "test", 2, seed=1)
@@ -37,14 +37,24 @@ def run(tmp_path_factory, draw_classes):
     (root / "mine.csv").write_text("file,label\nred/003,\nNA/004.png,red\n")
     folders = {"train": "train", "test": "test", "corrections": "mine.csv"}
     paths.write_text(json.dumps(folders | {"results": "r", "scratch": "s"}))
-    arguments = ["--paths", str(paths), "--only", "05", "08", "01", "09", "07", "-p", "BACKBONES"]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        status = chain.main([*arguments, str(entries), "-p", "IMAGE_SIZES", "[24]"])
-    assert status == 0
-    return workspace.open(paths)
+    ws = workspace.open(paths)
+    prepare_set(ws, [24])
+    ws.save_table(pd.DataFrame(columns=["file", "other"]), "near_duplicates.csv")
+    picture = (root / "test/NA/000.png").read_bytes()
+    (root / "half.png").write_bytes(picture[:200])
+    named = [root / "test/NA", root / "half.png", root / "gone.png", "http://127.0.0.1:9/x.png"]
+    values = [
+        "-p",
+        "BACKBONES",
+        entries,
+        "-p",
+        "IMAGES",
+        [*map(str, named)],
+        "-p",
+        "SUBMISSION",
+        True,
+    ]
+    return run_chain(paths, "--only", "05", "08", "09", "07", *values)
 
 
 def test_candidates_that_cannot_be_had_are_rows_with_their_reasons(run):
@@ -124,3 +134,17 @@ def test_tables_of_the_audit_have_their_columns_and_carry_earlier_corrections(ru
     decided = {"red/003.png", "NA/004.png"}
     shown = [one["file"] for one in content["pictures"][: len(content["cases"])]]
     assert {*shown} <= {*audited.file} - decided
+
+
+def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run):
+    root = run.train.parent
+    table = read_table(run.results / "random_images.csv")
+    expected = {f"{root}/test/NA/{number:03d}.png": "" for number in range(2)}
+    expected |= {f"{root}/half.png": "truncated", f"{root}/gone.png": "missing_file"}
+    expected |= {"http://127.0.0.1:9/x.png": "not_downloaded"}
+    assert dict(zip(table.file, table.problem)) == expected
+    answers = table[[f"{name} probability" for name in table if f"{name} probability" in table]]
+    assert ((answers != "").all(axis=1) == (table.problem == "")).all()
+    submission = read_table(run.results / "submission.csv")
+    assert list(submission.file) == [*expected]
+    assert list(submission.probability[2:].astype(float)) == [0, 0, 0]

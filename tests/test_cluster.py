@@ -1,6 +1,5 @@
 """Workers of a Dask cluster: they give what one machine gives, and what goes wrong with them."""
 
-import json
 import os
 import shutil
 import signal
@@ -10,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import keras
 import numpy as np
@@ -19,7 +17,7 @@ import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_listening
 
-from lib import chain, work, workspace
+from lib import work, workspace
 from lib.data import labels, pixels, split
 from lib.data.store import SHARDS
 from lib.models import contest
@@ -72,18 +70,6 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spr
     assert "121/121" in capsys.readouterr().err, "the bar counts pictures"
 
 
-def test_one_machine_goes_on_with_what_workers_have_prepared_and_the_other_way_round(spread):
-    alone = prepare(spread, "alone", None)
-    few = replace(spread, train=spread.train.parent / "few")
-    shutil.copytree(spread.train / "NA", few.train / "NA")
-    for first, second in ((TWO, None), (None, TWO)):
-        scratch = f"{first}, {second}"
-        prepare(few, scratch, first)
-        assert_equal(prepare(spread, scratch, second), alone)
-    shutil.rmtree(spread.scratch / "None, local:2")
-    assert_equal(prepare(spread, "None, local:2"), alone)
-
-
 def build_extractor(filters=5):
     keras.utils.set_random_seed(filters)
     layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3), keras.layers.Flatten()]
@@ -103,28 +89,15 @@ def test_workers_compute_the_features_that_one_machine_computes(spread):
     assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
 
 
-def test_chain_gives_the_same_tables_with_workers_and_without(tmp_path):
-    draw_noisy_classes(tmp_path / "train", 40)
-    tables = []
-    for name, arguments in (("alone", []), ("together", ["--cluster", TWO])):
-        paths = {"train": "train", "results": f"{name}/r", "scratch": f"{name}/s"}
-        (tmp_path / "paths.json").write_text(json.dumps(paths))
-        told = [
-            "--paths",
-            str(tmp_path / "paths.json"),
-            "--only",
-            "01",
-            "-p",
-            "IMAGE_SIZES",
-            "[32]",
-        ]
-        # It tells its kernels by the environment.
-        with mock.patch.dict(os.environ):
-            assert chain.main([*told, *arguments]) == 0
-        files = ("split.csv", "checks.csv", "pictures.csv", "drive_paths.json")
-        tables.append([(tmp_path / name / "r" / file).read_bytes() for file in files])
-    assert tables[0][:3] == tables[1][:3]
-    assert b"cluster" not in tables[1][3], "what was finished is so without one, too"
+def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
+    prepare_and_split(replace(spread, cluster=None), [32], seed=42)
+    expected = (spread.results / "split.csv").read_bytes()
+    results = spread.results.with_name("together")
+    arguments = ["--results", str(results), "--only", "01", "-p", "IMAGE_SIZES", "[32]"]
+    run_chain(spread.save_paths(), "--cluster", TWO, *arguments)
+    assert (results / "split.csv").read_bytes() == expected
+    finished = (results / "drive_paths.json").read_text()
+    assert "cluster" not in finished, "what was finished is so without one, too"
 
 
 def work_slowly(block, folder):
@@ -260,8 +233,11 @@ def test_workers_here_listen_to_this_machine_alone():
 
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
     monkeypatch.setattr(work, "PATIENCE", 1)
-    with pytest.raises(ClusterError, match="tcp://127.0.0.1:9 lacks a scheduler"):
-        connect("tcp://127.0.0.1:9")
+    for address in ("tcp://127.0.0.1:9", "local:two", "local"):
+        with pytest.raises(
+            ClusterError, match=f'{address} lacks a scheduler.* say "tcp://host:8786'
+        ):
+            connect(address)
 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from scenes import make_scenes
 from sklearn.metrics import f1_score
 
-from lib import chain, predict, runner, workspace
+from lib import chain, predict, workspace
 from lib.models import saved
 from lib.storage import read_table
 
@@ -17,7 +17,7 @@ NAME = "small_multilabel"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes):
+def run(tmp_path_factory, draw_classes, run_chain):
     """`--only 11` on 60 scenes of noise of three colours, with a small network from a file."""
     root = tmp_path_factory.mktemp("scenes")
     draw_classes(root / "photos", 40)
@@ -26,20 +26,8 @@ def run(tmp_path_factory, draw_classes):
     layers = [keras.Input((48, 48, 3)), keras.layers.Rescaling(1 / 255)]
     layers += [keras.layers.Conv2D(24, 5, strides=5, activation="relu")]
     keras.Sequential(layers).save(root / "small.keras")
-    arguments = [
-        "--paths",
-        str(root / "set/paths.json"),
-        "-p",
-        "BACKBONE",
-        str(root / "small.keras"),
-    ]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        # Without class folders it is the only one, and needs no name.
-        assert chain.main(arguments) == 0
-    return workspace.open(root / "set/paths.json"), scenes
+    # Without class folders it is the only one, and needs no name.
+    return run_chain(root / "set/paths.json", "-p", "BACKBONE", root / "small.keras"), scenes
 
 
 def read_scores(ws):
@@ -123,17 +111,6 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     assert judged["exact_match"] == scores["exact_match"] and judged["n"] == 12
     text = (ws.results / "model.html").read_text(encoding="utf-8")
     assert NAME.replace("_", "_") in text and '"thresholds"' in text
-
-
-def test_second_network_is_compared_on_the_same_pictures(run, monkeypatch):
-    ws, _ = run
-    monkeypatch.setenv("DRIVE_PATHS", str(ws.results / "drive_paths.json"))
-    small = ws.train.parents[1] / "small.keras"
-    shutil.copy(small, small.with_name("twin.keras"))
-    runner.run_notebook(ws, "11_multi_label", {"BACKBONE": str(small.with_name("twin.keras"))})
-    answers = read_table(ws.results / "predictions_multilabel.csv")
-    assert list(answers.columns) == ["file", "labels", NAME, "twin_multilabel"]
-    assert (answers[NAME] == answers.twin_multilabel).all()
 
 
 def test_chain_takes_11_where_there_are_labels_for_it(run, ws, tmp_path, draw_classes):

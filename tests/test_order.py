@@ -37,8 +37,6 @@ def stand_ins(tmp_path, monkeypatch):
 @pytest.fixture
 def run(stand_ins, tmp_path, monkeypatch):
     """Return a function that runs a chain and returns the names, in the order in which they ran."""
-    for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL"):
-        monkeypatch.setenv(name, "")
     (tmp_path / "train").mkdir()
     (tmp_path / "train/1.jpg").touch()
     paths = tmp_path / "paths.json"
@@ -86,55 +84,44 @@ def test_only_anew_trains_what_was_trained_before(run, monkeypatch):
     assert told == ["", "", "1"]
 
 
-def test_parameters_reach_04_and_05_alike(stand_ins):
-    names = chain.choose_notebooks([], beyond=True)
-    values = chain.read_parameters([["WEIGHTS", "w.h5"], ["IMAGE_SIZE", "64"]], names)
-    for name in ("04_resnet50_transfer", "05_backbones"):
-        assert values[name] == {"WEIGHTS": "w.h5", "IMAGE_SIZE": 64}
-    assert values["06_fine_tuning"] == values["08_evaluation"] == {}
-
-
 def replace_cells(folder, name, *sources):
     notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]
     nbformat.write(notebook, folder / f"{name}.ipynb")
 
 
-TAKEN = "tiny: taken from the training of 2026-01-02 03:04; --anew trains again"
-
-
-def test_notebook_runs_under_papermill_with_its_parameters_and_says_what_it_took(
-    stand_ins, ws, capfd
-):
-    replace_cells(
-        stand_ins, "05_backbones", f"assert IMAGE_SIZE == 64\nprint('a')\nprint({TAKEN!r})"
-    )
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
-    runner.run_notebooks(ws, ["05_backbones"], values)
-    printed = capfd.readouterr().out
-    assert re.fullmatch(rf"05_backbones           … done in 0:00:\d\d\n    {TAKEN}\n", printed)
-
-
-def test_on_a_terminal_the_line_shows_the_cell_and_what_the_progress_bar_says(
-    stand_ins, ws, monkeypatch
-):
-    bar = """
+BAR = """
 from tqdm import tqdm
 with tqdm(total=3, desc="tiny", mininterval=0) as progress:
     for epoch in "123":
         progress.set_postfix(accuracy="0.1", epoch=f"{epoch}/3")
         progress.update()
 """
-    replace_cells(stand_ins, "05_backbones", "1 + 1", bar)
+TAKEN = "tiny: taken from the training of 2026-01-02 03:04; --anew trains again"
+
+
+def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(stand_ins, ws, monkeypatch):
+    """On a terminal each in place of the one before."""
+    replace_cells(stand_ins, "05_backbones", "assert IMAGE_SIZE == 64", BAR, f"print({TAKEN!r})")
+    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
-    runner.run_notebooks(ws, ["05_backbones"], {"05_backbones": {}})
-    shown = terminal.getvalue().split("\r\033[K")
-    assert all(line.startswith("05_backbones           … ") for line in shown)
-    assert any("2 of 3 cells" in line for line in shown)
+    runner.run_notebooks(ws, ["05_backbones"], values)
+    shown = [line.rstrip() for line in terminal.getvalue().split("\r")]
+    assert all(line.startswith("05_backbones           …") for line in shown)
+    assert any("2 of 5 cells" in line for line in shown)
     assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
-    assert re.fullmatch(r"05_backbones           … done in 0:00:\d\d\n", shown[-1])
+    end = rf"05_backbones           … done in 0:00:\d\d +\n    {TAKEN}"
+    assert re.fullmatch(end, shown[-1])
+
+
+def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
+    replace_cells(stand_ins, "05_backbones", "1 + 1", "open('split.csv')")
+    with pytest.raises(RuntimeError, match="05_backbones, cell 3: FileNotFoundError: .*split.csv"):
+        runner.run_notebooks(ws, ["05_backbones"], {"05_backbones": {}})
+    printed = capsys.readouterr().out
+    assert re.fullmatch(r"05_backbones           … ended after 0:00:\d\d\n", printed)
 
 
 def plan_make(folder, *arguments):
@@ -154,16 +141,8 @@ def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
     assert demo.endswith("--paths demo") and run.endswith("--paths drive_paths.json")
 
 
-def test_make_test_runs_every_notebook_in_the_order_of_the_chain(stand_ins):
-    plan = plan_make(stand_ins.parent, "test-notebooks")
-    assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
-    assert runner.list_notebooks() == FIRST + BEYOND + LAST
-
-
-def test_no_size_reaches_only_notebooks_with_a_backbone():
-    pairs = [["IMAGE_SIZE", "None"], ["WEIGHTS", "None"]]
-    names = ["02_baseline_cnn", "04_resnet50_transfer", "05_backbones"]
-    values = chain.read_parameters(pairs, names)
-    assert values["02_baseline_cnn"] == {}
-    for name in names[1:]:
-        assert values[name] == {"IMAGE_SIZE": None, "WEIGHTS": None}
+def test_make_test_runs_every_notebook_on_the_demo(tmp_path):
+    (arguments,) = re.findall("-m lib.chain (.*)", plan_make(tmp_path, "test-notebooks"))
+    options = chain.parse_arguments(arguments.split())
+    ran = chain.choose_notebooks(options.only, options.beyond, workspace.open(options.paths))
+    assert ran == runner.list_notebooks() and len(ran) == 11

@@ -299,7 +299,7 @@ def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_w
             backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_)
 
 
-@pytest.mark.parametrize("name", ["ResNet50", "ResNet50V2", "EfficientNetB0", "DenseNet121"])
+@pytest.mark.parametrize("name", ["VGG16", "MobileNet", "EfficientNetB0", "DenseNet121"])
 def test_application_takes_pixels_and_preprocesses_them_as_keras_does(name, ws):
     keras.utils.set_random_seed(0)
     model = backbones.load_backbone(name, None, 32, {}, ws).model

@@ -1,11 +1,9 @@
-"""The account's files lie in STAND_IN_DRIVE until they are mounted; without it a person refuses."""
+"""The account's files lie in STAND_IN_DRIVE until they are mounted."""
 
 import os
 
 
 def mount(mountpoint):
-    if "STAND_IN_REFUSED" in os.environ:
-        raise ValueError("mount failed")
     os.rename(os.environ["STAND_IN_DRIVE"], mountpoint)
 
 
