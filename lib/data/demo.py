@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
+from scipy.ndimage import uniform_filter1d
 
 from lib.storage import read_table
 
@@ -27,32 +28,37 @@ def _mix_inks(hue, vividness, rng):
     return {"coat": coat, "trim": f"hsv({trim_hue % 1 * 360:.0f},{soft:.0f}%,92%)"}
 
 
+def _turn(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
 def _draw_sketch(canvas, sketch, inks, centre, scale, turn_limit, rng):
-    """Draw a sketch turned, stretched and either way round; places are complex numbers."""
-    wide, high = rng.uniform(0.87, 1.15, 2) * (rng.choice([-1, 1]), 1)
-    pose = scale * np.exp(1j * rng.uniform(-turn_limit, turn_limit))
+    """Draw a sketch turned, stretched and either way round."""
+    stretch = rng.uniform(0.87, 1.15, 2) * (rng.choice([-1, 1]), 1)
+    pose = scale * _turn(rng.uniform(-turn_limit, turn_limit))
     for stroke in sketch:
-        radii, path = np.array(stroke["radii"]) / 100, np.array(stroke["path"]) / 100 @ (1, 1j)
+        radii, path = np.array(stroke["radii"]) / 100, np.array(stroke["path"]) / 100
         steps = np.linspace(0, 1, 30 * len(path) - 29)
         radii = np.interp(steps, np.linspace(0, 1, len(radii)), radii)
-        path = np.interp(steps, np.linspace(0, 1, len(path)), path)
+        knots = np.linspace(0, 1, len(path))
+        path = np.stack([np.interp(steps, knots, axis) for axis in path.T], axis=1)
         # Averaging neighbours rounds the joints off.
-        path = np.convolve(np.pad(path, 8, "edge"), np.ones(17) / 17, "valid")
+        path = uniform_filter1d(path, 17, axis=0, mode="nearest")
         count = stroke.get("copies", 1)
-        turns = np.exp(2j * np.pi * np.arange(count) / count)
         colour = ImageColor.getrgb(inks.get(stroke["ink"], stroke["ink"]))
         edge = tuple(part * 11 // 20 for part in colour)
-        for copy in (path, -path.conj()) if count == 2 else np.outer(turns, path):
-            places = centre + pose * (wide * copy.real + 1j * high * copy.imag)
+        turned = [path @ _turn(2 * np.pi * k / count).T for k in range(count)]
+        for copy in (path, path * (-1, 1)) if count == 2 else turned:
+            places = (centre + (stretch * copy) @ pose.T).tolist()
             for fill, reach in ((edge, scale * (radii + 0.02)), (colour, scale * radii)):
-                for place, radius in zip(places.tolist(), reach.tolist()):
-                    canvas.circle((place.real, place.imag), radius, fill)
+                for place, radius in zip(places, reach.tolist()):
+                    canvas.circle(place, radius, fill)
 
 
 def _scatter_clutter(habitat, size, top, count, rng):
     for height in np.sort(rng.uniform(top, 1.05, count)):
         scale = size.min() * (0.1 + 0.2 * height) * rng.uniform(0.7, 1.3)
-        centre = 2 * size * (rng.random(), height) @ (1, 1j)
+        centre = 2 * size * (rng.random(), height)
         inks = _mix_inks(rng.normal(habitat["hue"], 0.04), 0.6, rng)
         yield habitat["sketch"], inks, centre, scale, habitat["turn_limit"]
 
@@ -85,7 +91,7 @@ def draw_picture(class_name, rng):
         inks = _mix_inks(hue if rng.random() < 0.65 else rng.random(), 1, rng)
         scale = size.min() * rng.uniform(0.66, 0.86) / len(names) ** 0.6
         middle = size * ((2 * place + 1) / len(names), 1)
-        centre = (middle + (size - scale) * rng.uniform(-0.5, 0.5, 2) / (len(names), 1)) @ (1, 1j)
+        centre = middle + (size - scale) * rng.uniform(-0.5, 0.5, 2) / (len(names), 1)
         _lay_over(picture, [(creature["sketch"], inks, centre, scale, 0.35)], rng)
     _lay_over(picture, _scatter_clutter(habitat, size, 0.9, 3, rng), rng)
     pixels = np.asarray(picture) * rng.uniform(0.85, 1.1) + rng.normal(0, 6, (*size[::-1], 1))
@@ -131,7 +137,6 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
     file,fault,truth, without rows where there are fewer than 40 pictures a class); the labelled test
     pictures are of all classes alike, in random order. The same seed gives the same files.
     """
-    folder = Path(folder)
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -156,9 +161,5 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
 
 
 def list_planted(ws) -> pd.DataFrame:
-    """Read what is planted in the demo: columns file, fault, truth; no row where these aren't its pictures.
-
-    Files are named as split.csv and test_labels.csv name them, and the folder of a class of few is;
-    truth is the class that was drawn, "" for no creature. A file may have two faults.
-    """
+    """Read what is planted: file, fault, truth (the class drawn, "" for none); no row but of the demo."""
     return read_table(ws.train.parent / "planted.csv") if ws.is_demo else PLANTED[:0]

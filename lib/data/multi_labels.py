@@ -35,7 +35,8 @@ def read_label_sets(path: Path) -> pd.DataFrame:
         for name in others:
             for line, value in rows.loc[has_it[name].isna(), name].head(1).items():
                 raise ValueError(f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1.")
-        sets = [np.array([*map(clean, others)])[has] for has in has_it.to_numpy(bool)]
+        names = np.array([clean(name) for name in others])
+        sets = [names[row] for row in has_it.to_numpy(bool)]
     else:
         raise ValueError(
             f"{path} needs columns file and labels (cat|dog), or file and one of 0 and 1 for each label, "

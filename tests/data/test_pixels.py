@@ -71,21 +71,6 @@ def test_equal_files_share_one_row_and_added_ones_alone_are_decoded(ws, draw_cla
     assert len(decoded) == len(added) == 6, "the facts and both sizes share a decoding"
 
 
-def test_picture_that_fails_at_one_size_is_unusable_at_all(ws, draw_classes, monkeypatch):
-    draw_classes(ws.train, 2)
-    decode = pictures.decode
-
-    def fail_when_large(data, least_side):
-        if least_side > 256 and data == (ws.train / "red/001.png").read_bytes():
-            raise pictures.PictureError("corrupt")
-        return decode(data, least_side)
-
-    monkeypatch.setattr(pictures, "decode", fail_when_large)
-    table = prepare(ws, 8, 300)
-    assert list(table.file[table.problem == "corrupt"]) == ["red/001.png"]
-    assert count_kept(ws.scratch, 8) == count_kept(ws.scratch, 300) == 5
-
-
 @pytest.mark.parametrize("new_content", [encode(PICTURE), b"", None])
 def test_picture_changed_since_01_is_an_error_that_names_it(prepared, new_content):
     path = prepared.train / "red" / "003.png"

@@ -82,14 +82,6 @@ def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
         reader[make_digests([99])]
 
 
-def test_unfinished_file_beside_the_shards_is_none_of_them(tmp_path):
-    fill(tmp_path, range(3))
-    (shard,) = tmp_path.glob(SHARDS)
-    for name in (f"{'0' * 32}.part.shard", f"{'0' * 31}.shard"):
-        (tmp_path / name).write_bytes(shard.read_bytes()[:100])
-    assert len(read_back(tmp_path, range(3)).shards) == 1
-
-
 @pytest.mark.parametrize(
     "damage", "flipped zeroed cut cut_index emptied flipped_index gone".split()
 )
@@ -138,14 +130,6 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1, "nothing half-written is left"
     fill(tmp_path, range(30))
     read_back(tmp_path, range(30))
-
-
-def test_rows_of_any_dtype_and_without_a_shape_are_kept_too(tmp_path):
-    facts = np.array([(3, 0.5), (4, 0.25)], [("width", "u4"), ("contrast", "f4")])
-    first, second = make_digests([1, 2])
-    Store(tmp_path, facts.dtype).put({first: facts[0], second: facts[1]})
-    store = Store(tmp_path, facts.dtype)
-    assert (store[[second, first]] == facts[::-1]).all() and store[[]].shape == (0,)
 
 
 def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
