@@ -16,6 +16,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from packaging.requirements import Requirement
 
 from lib import badges, start, storage, workspace
@@ -360,7 +361,7 @@ def test_drive_is_asked_for_only_where_something_lies_there(tmp_path, monkeypatc
     assert workspace.open(arguments[1]).test is None, "it holds classes, and no part for testing"
     on_drive = str(tmp_path / "drive/MyDrive/mine")
     for form in (("mine.zip", "here"), ("", "On drive"), ("", on_drive)):
-        with pytest.raises(FileNotFoundError, match="not mounted"):
+        with pytest.raises(start.FormError, match="not mounted"):
             start.read_form(*form, False, "")
     assert len(asked) == 3 and not (tmp_path / "drive").exists()
 
@@ -370,7 +371,6 @@ def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
 ):
     draw_classes(tmp_path / "pictures", 5)
     draw_classes(tmp_path / "others", 5)
-    (tmp_path / "bare").mkdir()
     pictures, results = str(tmp_path / "pictures"), str(tmp_path / "results")
     assert start.read_form(" Demo ", "Here", False, "") == ["--paths", "demo"]
     start.read_form(f'"{pictures}"', results, False, "")
@@ -379,18 +379,35 @@ def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
         (("mine.zip", results), "mine.zip does not exist"),
         (("https://example.org/a.zip", results), "does not exist"),
         (("upload", "here"), "works in Colab"),
-        ((pictures, f"{pictures}/results"), "RESULTS: .* lies inside PICTURES"),
-        ((str(tmp_path / "bare"), results), "PICTURES: .*bare holds no picture"),
     ):
-        with pytest.raises((FileNotFoundError, ValueError), match=words):
+        with pytest.raises(start.FormError, match=words):
             start.read_form(*form, False, "")
     for options in ("--wat 3", '-p EPOCHS "5'):
-        with pytest.raises(ValueError, match="OPTIONS: .* no options of the chain"):
+        with pytest.raises(start.FormError, match="OPTIONS: .* no options of the chain"):
             start.read_form(pictures, results, False, options)
     assert read_all(tmp_path) == before
     others = str(tmp_path / "others")
     paths = start.read_form(others, results, False, "")[1]
     assert str(workspace.open(paths).train) == others, "nothing has run yet"
     (tmp_path / "results/split.csv").touch()
-    with pytest.raises(ValueError, match="RESULTS: .*has results of .*others: name another"):
+    with pytest.raises(start.FormError, match="RESULTS: .*has results of .*others: name another"):
         start.read_form(pictures, results, False, "")
+
+
+def test_a_run_that_stops_before_its_first_notebook_is_one_sentence_and_leaves_nothing(
+    tmp_path, draw_classes, capsys
+):
+    draw_classes(tmp_path / "pictures", 5)
+    (tmp_path / "bare").mkdir()
+    results = tmp_path / "results"
+    for folder, options, words in (
+        ("pictures", "-p EPOCHS many", "EPOCHS is 'many'"),
+        ("bare", "", "bare holds no picture"),
+    ):
+        arguments = start.read_form(str(tmp_path / folder), str(results), False, options)
+        with pytest.raises(start.FormError, match="It stopped: .* run all cells again") as stopped:
+            start.run_chain(arguments)
+        assert words in capsys.readouterr().err and not results.exists()
+    shown = InteractiveShell().showtraceback
+    shown((type(stopped.value), stopped.value, stopped.tb))
+    assert "Traceback" not in (text := "".join(capsys.readouterr())) and "It stopped" in text
