@@ -57,9 +57,7 @@ def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
     if pixels.shape[1] >= LEAST_SIDE:
         places = zip(pairs.a, pairs.b, pairs.mirrored)
         with ThreadPool(count_cores()) as pool:
-            scores = pool.imap(
-                lambda place: _correlate_detail(pixels, *place), places, chunksize=64
-            )
+            scores = pool.imap(lambda place: _correlate_detail(pixels, *place), places, 64)
             bar = show_progress(scores, "comparing look-alikes", len(pairs), unit="pair")
             pairs = pairs[np.fromiter(bar, float) >= LEAST_CORRELATION]
     return pairs.drop_duplicates(["a", "b"], ignore_index=True)  # symmetry pairs both ways
