@@ -13,6 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
+
+# How many CPU cores this process may use, also in a container with a limit.
+count_cores = joblib.cpu_count
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Else the process that comes first takes all of a GPU's memory.
@@ -75,13 +79,6 @@ def describe_project() -> dict[str, str]:
     code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     found = {"project": hashlib.sha256(code).hexdigest()[:12], "opencv": cv2.__version__}
     return found | find_versions(["keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg"])
-
-
-def count_cores() -> int:
-    """Return how many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def set_seed(seed: int, deterministic: bool) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from benchmark import draw_thumbnails, run_watched, time_call
+from benchmark import draw_thumbnails, make_row, run_watched, time_call
 
 from lib import work, workspace
 from lib.data import labels, pixels
@@ -112,19 +111,18 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
                 compute_anew(extractor, images.take(slice(0, 128)), ws)
                 seconds = time_call(lambda: compute_anew(extractor, images, ws))
                 computing[count].append(len(images) / seconds)
-    yield compare_sides("preparation, two single-threaded workers; left: one", preparing)
-    yield compare_sides(
-        "features of MobileNetV2, two single-threaded workers; left: one", computing
-    )
+    what = "preparation, two single-threaded workers; left: one"
+    yield make_row(what, *preparing.values(), "pictures/s")
+    what = "features of MobileNetV2, two single-threaded workers; left: one"
+    yield make_row(what, *computing.values(), "pictures/s")
     together = {1: [], 2: []}
     with running(2) as starting:
         for _ in range(pairs):
             for side, address in ((1, None), (2, TWO)):
                 together[side].append(time_preparation(replace(ws, cluster=address), table))
-    row = compare_sides(
-        "preparation of 10,000 pictures by local:2; left: the threads here", together
-    )
-    yield row | {"unit": "s", "note": f"once, apart: {starting:.1f} s to start the workers"}
+    what = "preparation of 10,000 pictures by local:2; left: the threads here"
+    note = f"once, apart: {starting:.1f} s to start the workers"
+    yield make_row(what, *together.values(), "s", note=note)
 
 
 @contextlib.contextmanager
@@ -152,15 +150,6 @@ def compute_anew(extractor, images, ws) -> None:
     """Compute features of pictures into a scratch folder of their own."""
     with tempfile.TemporaryDirectory(dir=ws.scratch) as scratch:
         cached_features(extractor, images, replace(ws, scratch=Path(scratch)))
-
-
-def compare_sides(what: str, sides: dict) -> dict:
-    """Make a row of one (left) and two, with the ratio over the pairs."""
-    ratios = [two / one for one, two in zip(sides[1], sides[2])]
-    left, ours = (statistics.median(sides[side]) for side in (1, 2))
-    return {"what": what, "report's way": left, "ours": ours, "unit": "pictures/s",
-            "ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios),
-            "pairs": len(ratios)}  # fmt: skip
 
 
 def measure_million(root: Path):
