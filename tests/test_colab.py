@@ -92,7 +92,9 @@ def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wa
         options = json.loads(options + "]" * bool(further))
         default = defaults.get(knob, "")
         if isinstance(options, list):
-            assert default in options and (not further or "allow-input" in json.loads(further))
+            # What is raw is written as Python has it.
+            shown = json.dumps(default) if "raw" in further else default
+            assert shown in options and (not further or "allow-input" in json.loads(further))
         elif knob in defaults:
             kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
             assert options["type"] == kinds.get(type(default), "raw"), knob

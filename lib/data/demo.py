@@ -74,19 +74,20 @@ def _lay_over(picture, sketches, rng):
     picture.paste(layer, (0, 0), layer)
 
 
-def draw_picture(class_name, rng):
+def draw_picture(class_name, rng, creatures=CREATURES, reduction=1):
     """Draw one picture of a class: its creature amid the clutter of a random habitat.
 
-    Of several classes, side by side. Returns RGB, long side 240 to 360 pixels, sides 4:3, 3:4 or 1:1.
+    Of several classes, side by side. Returns RGB, long side 240 to 360 pixels divided by `reduction`,
+    sides 4:3, 3:4 or 1:1.
     """
     habitat, names = HABITATS[rng.integers(len(HABITATS))], np.atleast_1d(class_name)
-    size = rng.integers(60, 91) * np.array([(4, 4), (4, 3), (3, 4)][rng.integers(3)])
+    size = rng.integers(60, 91) // reduction * np.array([(4, 4), (4, 3), (3, 4)][rng.integers(3)])
     blend = np.linspace(0, 1, 9)[:, None, None] + rng.normal(0, 0.15, (9, 9, 1))
     colours = habitat["far"] + blend * np.subtract(habitat["close"], habitat["far"])
     pixels = colours + rng.normal(0, 12, 3)
     picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(size.tolist())
     _lay_over(picture, _scatter_clutter(habitat, size, 0.15, rng.integers(6, 16), rng), rng)
-    for place, creature in enumerate(map(CREATURES.get, names)):
+    for place, creature in enumerate(map(creatures.get, names)):
         hue = rng.normal(creature["hue"], 0.03)
         inks = _mix_inks(hue if rng.random() < 0.65 else rng.random(), 1, rng)
         scale = size.min() * rng.uniform(0.66, 0.86) / len(names) ** 0.6
@@ -94,7 +95,9 @@ def draw_picture(class_name, rng):
         centre = middle + (size - scale) * rng.uniform(-0.5, 0.5, 2) / (len(names), 1)
         _lay_over(picture, [(creature["sketch"], inks, centre, scale, 0.35)], rng)
     _lay_over(picture, _scatter_clutter(habitat, size, 0.9, 3, rng), rng)
-    pixels = np.asarray(picture) * rng.uniform(0.85, 1.1) + rng.normal(0, 6, (*size[::-1], 1))
+    pixels = np.asarray(picture) * rng.uniform(0.85, 1.1) + rng.normal(
+        0, 6 / reduction, (*size[::-1], 1)
+    )
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 

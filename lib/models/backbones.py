@@ -1,7 +1,11 @@
 """Backbones: the network that an entry means, and what it has learned from."""
 
+import json
 import re
+import zipfile
 from pathlib import Path
+
+import keras
 
 from lib.models import networks, saved
 from lib.models.networks import PRESET, Network
@@ -9,6 +13,9 @@ from lib.storage import read_table
 
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
 ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")
+# Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
+SKETCHES = ("sketches", "sketches_random", "sketches@112")
+SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
 UNKNOWN = "nobody can tell what a file has learned from: perhaps from pictures like these"
 
 
@@ -42,7 +49,7 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
             None, for untrained weights. Presets have their own, or none; files always their own.
         image_size: side of the pictures, in pixels; None for the network's own.
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
-        ws: on its demo pictures, weights that can't be downloaded are done without; None demands them.
+        ws: on its demo pictures `sketches` takes the place of what can't be downloaded; None demands it.
 
     A ValueError of an unknown network, a classifier, options or weights that don't fit; a FileNotFoundError,
     ConnectionError or ImportError where a file, a download or keras-hub is missing.
@@ -54,7 +61,10 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
         raise ValueError(f"BACKBONE_OPTIONS are for models of keras.applications, not for {entry}.")
     try:
         if is_file:
+            _refuse_classifier(Path(entry))
             network = networks.load_file(Path(entry), size)
+        elif entry in SKETCHES:
+            network = load_sketches(entry, size)
         elif is_preset:
             network = networks.load_preset(entry, bool(weights), size)
         else:
@@ -62,9 +72,43 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
     except ConnectionError:
         if ws is None or not ws.is_demo:
             raise
-        return load_backbone(name, None, image_size, options, None)
+        print(
+            f"{entry}'s weights could not be downloaded: a small network that has learned "
+            f"{describe_sketches()['kinds']} other kinds of drawings takes its place."
+        )
+        return load_backbone("sketches", None, None, {}, None)
     network.model.trainable = False
     return network._replace(entry=name)
+
+
+def _refuse_classifier(path: Path) -> None:
+    # Its layers can't tell what a network has learned from. What lies beside it may.
+    try:
+        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        beside = {}
+    folder = path.resolve().parent
+    is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
+    if "class_names" in beside or is_result:
+        raise ValueError(
+            f"BACKBONE: {path} is a classifier of these notebooks, and may remember these pictures: "
+            "give a network that has learned from others."
+        )
+
+
+def load_sketches(entry: str, size: int | None) -> Network:
+    """Load the network that has learned other drawings, or its twin of random weights, `sketches_random`."""
+    network = networks.load_file(SKETCHES_FILE, size)
+    if entry == "sketches":
+        return network._replace(weights="sketches")
+    twin = keras.models.clone_model(network.model)
+    return network._replace(model=twin, weights="untrained")
+
+
+def describe_sketches() -> dict:
+    """Read how that network was made: kinds (how many), side (of its pictures), seed."""
+    with zipfile.ZipFile(SKETCHES_FILE) as file:
+        return json.loads(file.read("metadata.json"))
 
 
 def describe_origin(entry: str, weights: str) -> dict:
@@ -74,14 +118,15 @@ def describe_origin(entry: str, weights: str) -> dict:
 
     Args:
         entry: as `name` of `load_backbone`.
-        weights: `imagenet`, `untrained` or a name, as in `Network`.
+        weights: as in `Network`.
     """
     origin = dict.fromkeys(("trained_on", "licence", "source", "note"), "")
     if weights == "untrained":
         return origin | {"trained_on": "nothing: its weights are random"}
     network, is_preset = split_entry(entry)[0], entry.startswith(PRESET)
     # A file, or a folder that someone calls like a preset, may be anything.
-    if "/" in entry or network.endswith(".keras") or not (is_preset or weights == "imagenet"):
+    is_known = is_preset or weights in ("imagenet", "sketches")
+    if "/" in entry or network.endswith(".keras") or not is_known:
         return origin | {"note": UNKNOWN}
     rows = (row for row in ORIGINS if network.lower().startswith(row["begins"]))
     return origin | {key: text for key, text in next(rows, {}).items() if key in origin}

@@ -9,15 +9,11 @@ import pandas as pd
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
 from lib.machine import set_seed
-from lib.models import linear, saved, training
-from lib.models.backbones import describe_origin, hide_folder, load_backbone, name_network
+from lib.models import backbones, linear, saved, training
 from lib.models.configs import make_key
 from lib.models.features import cached_features, measure_speed
 from lib.models.parts import build_extractor
 from lib.work import ClusterError
-
-# The demo's, with random weights, where no other network can be had.
-SMALL = ("MobileNet", "MobileNetV2")
 
 
 def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
@@ -37,15 +33,15 @@ def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
             take part, in which case all from weights to note is missing).
         features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
 
-    A ValueError where two networks have one name, or none takes part, which the demo replaces by small
-    ones; a ClusterError, of which no network is at fault.
+    A ValueError where two networks have one name, or none takes part, which the demo replaces by its
+    own; a ClusterError, of which no network is at fault.
     """
     if isinstance(entries, str):
         entries = [entry.strip() for entry in entries.split(",") if entry.strip()]
     facts, features = _let_look(entries, weights, image_size, rows, ws, seed)
     if not features and ws.is_demo and weights:
-        more, features = _let_look(SMALL, None, 64, rows, ws, seed)
-        facts = [row for row in facts if row["entry"] not in SMALL] + more
+        more, features = _let_look(backbones.SKETCHES, None, None, rows, ws, seed)
+        facts += more
     if not features:
         reasons = "\n".join(f"- {row['entry']}: {row['reason']}" for row in facts)
         raise ValueError(f"BACKBONES: none of these networks can take part.\n{reasons}")
@@ -53,7 +49,7 @@ def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
 
 
 def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
-    names = [name_network(entry) for entry in entries]
+    names = [backbones.name_network(entry) for entry in entries]
     if again := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"BACKBONES: two are called {again[0]}: leave one out, or rename a file.")
     facts, features, policy = [], {}, keras.config.dtype_policy()
@@ -78,7 +74,7 @@ def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
 
 
 def _look(entry: str, weights, image_size, rows, ws) -> tuple:
-    backbone = load_backbone(entry, weights, image_size, {}, None)
+    backbone = backbones.load_backbone(entry, weights, image_size, {}, None)
     extractor = build_extractor(backbone)
     images = open_pixels(ws, rows, backbone.image_size)
     facts = {"weights": backbone.weights, "image_size": backbone.image_size}
@@ -86,7 +82,7 @@ def _look(entry: str, weights, image_size, rows, ws) -> tuple:
     facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
     facts |= {"pooling": extractor.layers[-1].name}
     facts |= {"pictures_per_second": measure_speed(extractor, images)}
-    facts |= describe_origin(entry, backbone.weights)
+    facts |= backbones.describe_origin(entry, backbone.weights)
     features = cached_features(extractor, images, ws)
     if np.allclose(features[:], features[:1], rtol=linear.FLAT, atol=0):
         raise ValueError("its features are the same for all pictures: its weights may be damaged.")
@@ -112,7 +108,8 @@ def build_model(facts, classifier: linear.Classifier, seed: int) -> keras.Model:
     keras.config.set_dtype_policy("float32")
     set_seed(seed, deterministic=False)
     weights = None if facts["weights"] == "untrained" else "imagenet"
-    backbone = load_backbone(facts["entry"], weights, int(facts["image_size"]), {}, None)
+    size = int(facts["image_size"])
+    backbone = backbones.load_backbone(facts["entry"], weights, size, {}, None)
     extractor, head = build_extractor(backbone), build_head(classifier)
     return keras.Model(extractor.input, head(extractor.output), name=f"{facts['candidate']}_linear")
 
@@ -149,7 +146,11 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
 def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, parameters: dict) -> dict:
     others = table[["candidate", "accuracy", "low", "high", "p_holm"]].astype(object)
     won = table[table.chosen].iloc[0]
-    chosen = {"backbone": hide_folder(won.entry), "choice": parameters["CHOICE"], "C": classifier.C}
+    chosen = {
+        "backbone": backbones.hide_folder(won.entry),
+        "choice": parameters["CHOICE"],
+        "C": classifier.C,
+    }
     chosen["class_weights"] = parameters["CLASS_WEIGHTS"]
     return {
         "notebook": "05_backbones",

@@ -2,11 +2,9 @@
 
 import importlib
 import inspect
-import json
 import os
-import socket
-import textwrap
-import zipfile
+import urllib.request
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +17,10 @@ PRESET = "hub:"
 # Where Keras keeps what it downloads.
 DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 PATIENCE = 8  # seconds to wait for an answer
+# A small file beside the weights of Keras' applications.
+BESIDE_WEIGHTS = (
+    "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
+)
 # Sides in pixels of the pictures that Keras' applications were trained on; 224 where none is named.
 OWN_SIZES = {"InceptionV3": 299, "InceptionResNetV2": 299, "Xception": 299, "NASNetLarge": 331}
 SIDES = {"B1": 240, "B2": 260, "B3": 300, "B4": 380, "B5": 456, "B6": 528, "B7": 600}
@@ -33,7 +35,7 @@ class Network(NamedTuple):
     # channels) or vectors. The layers of keras.applications stand in it; others are one layer of it.
     model: keras.Model
     image_size: int  # side of the pictures in pixels
-    weights: str  # `imagenet`, `untrained`, or the name of the file or preset
+    weights: str  # `imagenet`, `sketches`, `untrained`, or the name of the file or preset
     entry: str = ""  # as it was asked for
 
 
@@ -52,9 +54,9 @@ def load_application(name: str, weights, size: int | None, options: dict) -> Net
     size, source = size or OWN_SIZES.get(name, 224), weights if weights == "imagenet" else None
     given = {"input_shape": (size, size, 3), "include_top": False, "weights": source}
     pixels = preprocess(keras.Input((size, size, 3), name="pixels"))
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
     try:
+        if source and not (any(DOWNLOADS.glob("*")) or has_connection()):
+            raise OSError(f"{BESIDE_WEIGHTS} can't be read")
         model = build(input_tensor=pixels, **given, **options)
     except Exception as error:
         # Keras refuses what it can't build, or has no weights for, before it asks for any.
@@ -67,9 +69,17 @@ def load_application(name: str, weights, size: int | None, options: dict) -> Net
             "to the internet, and delete what a killed download may have left there; or get the "
             "no-top weights elsewhere and name the file in WEIGHTS."
         ) from error
-    finally:
-        socket.setdefaulttimeout(before)
     return Network(model, size, source or _load_weights(model, weights))
+
+
+@lru_cache(maxsize=1)
+def has_connection() -> bool:
+    """Tell, asking once a process, whether the server of Keras' weights answers."""
+    try:
+        urllib.request.urlopen(BESIDE_WEIGHTS, timeout=PATIENCE).close()
+        return True
+    except OSError:
+        return False
 
 
 def _load_weights(model: keras.Model, file: str | None) -> str:
@@ -81,9 +91,8 @@ def _load_weights(model: keras.Model, file: str | None) -> str:
     try:
         model.load_weights(path)
     except Exception as error:
-        remedy = f"download {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
-        problem = textwrap.shorten(str(error), 200)
-        raise ValueError(f"WEIGHTS: {path} does not fit: {problem} So {remedy}") from error
+        remedy = f"Download {needed}, or correct BACKBONE and BACKBONE_OPTIONS. {error}"
+        raise ValueError(f"WEIGHTS: {path} does not fit. {remedy}") from error
     return path.name
 
 
@@ -91,9 +100,6 @@ def load_file(path: Path, size: int | None) -> Network:
     """Load a network from a .keras file; arguments as in `load_backbone`."""
     if not path.is_file():
         raise FileNotFoundError(f"BACKBONE: {path.resolve()} is not a file.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"BACKBONE: {path} can't be used: damaged or no Keras file; copy it again")
-    _refuse_classifier(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         _, own, *others = model.input_shape
@@ -111,21 +117,6 @@ def load_file(path: Path, size: int | None) -> Network:
             f"give maps or a vector. Save or copy it again, or give another IMAGE_SIZE. {error}"
         ) from error
     return Network(network, pixels.shape[1], path.name)
-
-
-def _refuse_classifier(path: Path) -> None:
-    # Its layers can't tell what a network has learned from. What lies beside it may.
-    try:
-        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        beside = {}
-    folder = path.resolve().parent
-    is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
-    if "class_names" in beside or is_result:
-        raise ValueError(
-            f"BACKBONE: {path} is a classifier of these notebooks, and may remember these pictures: "
-            "give a network that has learned from others."
-        )
 
 
 def load_preset(entry: str, with_weights: bool, image_size: int | None) -> Network:
@@ -149,9 +140,6 @@ def load_preset(entry: str, with_weights: bool, image_size: int | None) -> Netwo
             f"BACKBONE: {entry} can't be had ({error}). Connect to the internet; where its licence has "
             "to be accepted, do so on its page and set KAGGLE_API_TOKEN."
         ) from error
-    if (only := tower.inputs[0].shape[1]) not in (None, size):
-        problem = f"{entry} takes pictures of {only} pixels alone: write {entry}@{only}."
-        raise ValueError(f"BACKBONE: {problem}")
     scale = 1.0 if converter.scale is None else converter.scale
     pixels = keras.Input((size, size, 3), name="pixels")
     scaled = keras.layers.Rescaling(scale, converter.offset or 0.0)(pixels)

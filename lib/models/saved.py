@@ -31,8 +31,6 @@ def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> d
     name = base.get("started_from") or base["parameters"].get("backbone")
     what = first.rstrip(".") + (f" of {name}" if name else "") + ", augmentation" * is_augmented
     purpose = " ".join(rest.split()).rstrip(".")
-    if base["weights"] == "untrained":
-        purpose = "a test run: the backbone has untrained weights"
     return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 

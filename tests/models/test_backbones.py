@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 import sys
 from dataclasses import replace
 
@@ -123,9 +124,7 @@ def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
     broken = tmp_path / "broken.keras"
     for content in (b"PK no archive", b"<html>404 Not Found</html>", b""):
         broken.write_bytes(content)
-        with pytest.raises(
-            ValueError, match="broken.keras can't be used: damaged or no Keras file"
-        ):
+        with pytest.raises(ValueError, match="broken.keras can't be used for RGB pictures"):
             backbones.load_backbone(str(broken), None, None, {}, ws)
     grey = tmp_path / "grey.keras"
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
@@ -214,7 +213,8 @@ def demo_ws(tmp_path):
 
 @pytest.fixture
 def no_download(monkeypatch):
-    """Make every download of weights fail, as it does without a network."""
+    """Make every download of weights fail, as it does where a proxy refuses them."""
+    monkeypatch.setattr(networks, "has_connection", lambda: True)
 
     def fail(*arguments, **options):
         raise Exception("URL fetch failure: no route to host")
@@ -276,21 +276,58 @@ def test_file_without_weights_is_an_error_that_names_it(ws, tmp_path):
 
 
 @pytest.mark.parametrize("weights", [None, "imagenet"])
-def test_too_small_a_picture_is_not_blamed_on_weights_or_network(ws, demo_ws, weights):
+def test_too_small_a_picture_is_not_blamed_on_weights_or_network(ws, demo_ws, weights, no_download):
     for workspace_ in (ws, demo_ws):
         with pytest.raises(ValueError, match="32") as caught:
             backbones.load_backbone("ResNet50", weights, 16, {}, workspace_)
         assert "IMAGE_SIZE" in str(caught.value) and "WEIGHTS" not in str(caught.value)
 
 
-def test_weights_that_cannot_be_downloaded_are_done_without_on_the_demo_only(
-    ws, demo_ws, no_download
+def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
+    ws, demo_ws, no_download, capsys
 ):
     with pytest.raises(ConnectionError, match="MobileNet.*no route to host.*WEIGHTS"):
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
-    assert (
-        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws).weights == "untrained"
+    backbone = backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws)
+    kinds = backbones.describe_sketches()["kinds"]
+    line = (
+        f"MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
     )
+    assert re.search(line, capsys.readouterr().out)
+    assert (backbone.entry, backbone.weights) == ("sketches", "sketches")
+    assert not backbone.model.trainable_weights
+    assert "other kinds" in backbones.describe_origin("sketches@112", "sketches")["trained_on"]
+
+
+def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
+    learned = backbones.load_backbone("sketches", None, None, {}, None)
+    twins = []
+    for seed in (0, 0, 1):
+        keras.utils.set_random_seed(seed)
+        twins.append(backbones.load_backbone("sketches_random", None, None, {}, None))
+    one, same, other = (twin.model.get_weights() for twin in twins)
+    assert all(map(np.array_equal, one, same)) and not np.array_equal(one[0], other[0])
+    assert [w.shape for w in one] == [w.shape for w in learned.model.get_weights()]
+    assert not np.array_equal(one[0], learned.model.get_weights()[0])
+    assert (twins[0].weights, twins[0].image_size) == ("untrained", learned.image_size)
+
+
+def test_missing_connection_is_noticed_once_and_before_a_network_is_built(monkeypatch, tmp_path):
+    asked = []
+
+    def fail(*arguments, **options):
+        asked.append(arguments)
+        raise TimeoutError
+
+    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
+    monkeypatch.setattr(networks.urllib.request, "urlopen", fail)
+    monkeypatch.setattr(networks, "find_application", lambda name: (None, lambda pixels: pixels))
+    networks.has_connection.cache_clear()
+    for name in ("MobileNet", "MobileNetV2"):
+        with pytest.raises(ConnectionError, match=f"{name}.*can't be read"):
+            backbones.load_backbone(name, "imagenet", None, {}, None)
+    assert len(asked) == 1
+    networks.has_connection.cache_clear()
 
 
 def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_ws, no_download):
@@ -387,7 +424,5 @@ def test_preset_without_weights_is_untrained_and_an_unknown_one_an_error(tmp_pat
     assert backbone.weights == "untrained"
     pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
     assert not all(np.array_equal(one, other) for one, other in pairs)
-    with pytest.raises(ValueError, match="28 pixels alone: write .*@28"):
-        backbones.load_backbone(f"hub:{folder}", "imagenet", 42, {}, ws)
     with pytest.raises((ValueError, ConnectionError), match="hub:no_such_preset"):
         backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, ws)

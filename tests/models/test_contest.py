@@ -81,6 +81,7 @@ def test_untrained_weights_take_part_only_where_asked_for(prepared, monkeypatch)
     def fail(*arguments, **options):
         raise OSError("no route to host")
 
+    monkeypatch.setattr("lib.models.networks.has_connection", lambda: True)
     monkeypatch.setattr(keras.src.applications.mobilenet.file_utils, "get_file", fail)
     files = list_training(prepared)
     with pytest.raises(ValueError, match="no route to host"):
@@ -89,10 +90,27 @@ def test_untrained_weights_take_part_only_where_asked_for(prepared, monkeypatch)
     assert facts[0]["weights"] == "untrained" and len(features["mobilenet"]) == len(files)
 
 
+def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_can(
+    prepared, monkeypatch
+):
+    monkeypatch.setattr(type(prepared), "is_demo", True)
+    rows = list_training(prepared)
+    facts, features = contest.gather_features("NoSuchNet", "imagenet", None, rows, prepared, seed=3)
+    assert list(features) == ["sketches", "sketches_random", "sketches_112"]
+    assert [row.get("weights") for row in facts] == [None, "sketches", "untrained", "sketches"]
+    assert facts[1]["licence"] and facts[3]["image_size"] == 112
+    # The random one can be built again.
+    classifier = linear.Classifier(np.ones((160, 3), np.float32), np.zeros(3, np.float32), 1.0)
+    extractor, _ = parts.find_parts(contest.build_model(facts[2], classifier, seed=3))
+    images = contest.open_pixels(prepared, rows, facts[2]["image_size"])[:4]
+    answers = compute_batch(extractor, images)
+    assert np.allclose(answers, features["sketches_random"][:4], atol=1e-5)
+
+
 def test_all_networks_compute_in_the_precision_that_was_chosen(prepared, networks, monkeypatch):
-    seen, load = [], contest.load_backbone
+    seen, load = [], backbones.load_backbone
     told = lambda *arguments: seen.append(keras.config.dtype_policy().name) or load(*arguments)  # noqa: E731
-    monkeypatch.setattr(contest, "load_backbone", told)
+    monkeypatch.setattr(backbones, "load_backbone", told)
     keras.config.set_dtype_policy("mixed_float16")
     try:
         files = list_training(prepared)
