@@ -25,7 +25,8 @@ async function unpack(id) {
 
 // The runtime is handed its program, which it would fetch from a server otherwise.
 async function openBinary(Library) {
-  return new Library(await ModuleFactory({wasmBinary: await unpack("binary")}));
+  const printErr = line => (/^(INFO|WARNING)/.test(line) ? console.debug : console.error)(line);
+  return new Library(await ModuleFactory({wasmBinary: await unpack("binary"), printErr}));
 }
 
 async function startModel(runtime) {
@@ -175,14 +176,44 @@ function decide(probabilities) {
   };
 }
 
+// From marker to marker: a thumbnail in the head of a file has an end of its own.
+function hasEndOfJpeg(bytes) {
+  for (let at = 2; at + 1 < bytes.length;) {
+    const kind = bytes[at + 1];
+    if (bytes[at] !== 255 || kind === 255) at += 1;
+    else if (kind === 0xd9) return true;
+    else if (kind < 2 || (kind >= 0xd0 && kind < 0xd8)) at += 2;  // what has no length
+    else at += 2 + 256 * bytes[at + 2] + bytes[at + 3];
+  }
+  return false;
+}
+
+function hasEndOfPng(bytes) {
+  const view = new DataView(bytes.buffer);
+  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+    if (view.getUint32(at + 4) === 0x49454e44) return true;  // IEND
+  }
+  return false;
+}
+
+// Some browsers show what is left of a picture, and the rest grey.
+function isCutOff(bytes, head) {
+  if (head.startsWith("\xff\xd8")) return !hasEndOfJpeg(bytes);
+  return head.startsWith("\x89PNG") && !hasEndOfPng(bytes);
+}
+
 async function answer(file) {
   const ask = await model;
   // So that the page can be scrolled between two pictures.
   await new Promise(done => setTimeout(done));
-  let picture = null;
+  let picture = null, head = "";
   try {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    head = String.fromCharCode(...bytes.subarray(0, 12));
+    if (isCutOff(bytes, head)) return {problem: "the file is cut off: its end is missing"};
     picture = await createImageBitmap(file);
   } catch {
+    if (/^.{4}ftyp(hei|hev|mif|msf)/s.test(head)) return {problem: "HEIC, which this browser can't read: save it as JPEG"};
     return {problem: "this browser can't read it as a picture"};
   }
   try {
@@ -276,6 +307,24 @@ function saveTable() {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// The pictures of a folder, of those in it, too, in the order of their names.
+async function listFiles(place) {
+  if (place instanceof File) return [place];
+  if (place.getFile) return [await place.getFile()];
+  if (place.isFile) return [await new Promise((done, failed) => place.file(done, failed))];
+  const inside = [];
+  if (place.values) {
+    for await (const one of place.values()) inside.push(one);
+  } else {
+    const reader = place.createReader();
+    const read = () => new Promise((done, failed) => reader.readEntries(done, failed));
+    for (let some = await read(); some.length; some = await read()) inside.push(...some);
+  }
+  inside.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files = (await Promise.all(inside.map(listFiles))).flat();
+  return files.filter(file => /^image/.test(file.type) || /\.(hei[cf]|avif|tiff?)$/i.test(file.name));
+}
+
 save.addEventListener("click", saveTable);
 const chooser = document.getElementById("pictures");
 chooser.addEventListener("change", () => {
@@ -287,11 +336,17 @@ document.addEventListener("dragover", event => {
   document.body.classList.add("dragging");
 });
 document.addEventListener("dragleave", () => document.body.classList.remove("dragging"));
-document.addEventListener("drop", event => {
+document.addEventListener("drop", async event => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  add([...event.dataTransfer.files]);
+  // Of a page that lies on a disk Chromium opens folders by handles alone, which others don't know.
+  const places = [...event.dataTransfer.items].map(item => {
+    if (!item.webkitGetAsEntry()?.isDirectory) return item.getAsFile();
+    return item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
+  });
+  for (const place of places) add(await listFiles(await place));
 });
+document.addEventListener("paste", event => add([...event.clipboardData.files]));
 model.then(() => {
   isReady = true;
   report();
