@@ -50,11 +50,11 @@ def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
     ws, scenes = run
     assert [path.name for path in ws.results.glob("notebooks/*")] == ["11_multi_label.ipynb"]
     split = read_table(ws.results / "split_multilabel.csv")
-    assert list(split.columns) == ["file", "labels", "part"]
+    assert list(split.columns) == ["file", "labels", "part", "group"]
     assert dict(zip(split.file, split.labels)) == dict(zip(scenes.file, scenes.labels))
-    parts = split.merge(scenes, on="file").groupby("group").part
+    parts = split.drop(columns="group").merge(scenes, on="file").groupby("group").part
     assert (parts.nunique() == 1).all() and not (ws.results / "split.csv").exists()
-    for name in ("labels_together.svg", "label_sets.html"):
+    for name in ("labels_together.svg", "thresholds.svg", "label_sets.html"):
         assert (ws.results / f"figures/{name}").is_file()
 
 
@@ -71,6 +71,8 @@ def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
     sets = answers[["labels", NAME]].apply(lambda column: column.str.get_dummies("|").stack())
     found = sets.fillna(0).astype(bool)
     assert scores["f1_micro"] == pytest.approx(f1_score(found.labels, found[NAME]))
+    assert scores["labels_per_picture"] == pytest.approx(found[NAME].sum() / 12)
+    assert scores["hamming_loss"] == pytest.approx((found.labels != found[NAME]).mean())
     assert scores["mean_average_precision"] == pytest.approx(np.mean(known))
     assert 0 <= scores["f1_micro"] <= 1 and 0 <= scores["f1_macro"] <= 1
     # Colours are easily told apart.
@@ -122,7 +124,10 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     judged, scores = saved.read_metadata(ws, NAME)["judged"], read_scores(ws)
     assert judged["exact_match"] == scores["exact_match"] and judged["n"] == 12
     text = (ws.results / "model.html").read_text(encoding="utf-8")
-    assert NAME.replace("_", "_") in text and '"thresholds"' in text
+    assert NAME in text and '"thresholds"' in text
+    ran = (ws.results / "notebooks/11_multi_label.ipynb").read_text(encoding="utf-8")
+    assert "gives another answer to" in ran, "its file was asked about the validation pictures"
+    (ws.results / "model.html").unlink()
 
 
 def test_second_network_is_compared_on_the_same_pictures(run, monkeypatch):

@@ -18,7 +18,7 @@ from PIL import Image
 from lib import workspace
 from lib.data import pictures
 from lib.evaluation import conformal, metrics, page
-from lib.models import classify, litert
+from lib.models import classify, litert, resemblance
 from lib.models.linear import apply_temperature
 
 SIDE = 24
@@ -266,6 +266,46 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
         assert sure <= said <= near and (said or shown == "none of its labels")
     assert {row["label"].count("|") for row in rows} >= {0, 1}
     tab.close()
+
+
+def test_strangers_are_marked_as_predict_marks_them(handed, drawn, browser, tmp_path):
+    ws, metadata, model = handed
+    pixels_in = keras.Input((SIDE, SIDE, 3))
+    features = keras.layers.GlobalAveragePooling2D()(model.layers[1](pixels_in / 90 - 1.4))
+    layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3, activation="softmax")]
+    head = keras.Sequential(layers)
+    several = keras.Model(pixels_in, head(features))
+    _, found, _ = classify.answer_files(several, Path(), drawn, True)
+    known = {"features": resemblance.normalize(found[::3]).astype(np.float16)}
+    distances = resemblance.measure_distances(found, known["features"])
+    # As if a hundred validation pictures were as far away as a middling one of these.
+    known |= {"distances": np.full(200, np.median(distances)), "groups": np.arange(200)}
+    other = replace(ws, results=tmp_path / "results")
+    assert litert.try_export(several, other.file("models", "small.tflite")) == ""
+    score = metrics.evaluate(np.arange(3), np.eye(3), CLASSES, np.arange(3))
+    page.write_page(other, metadata, score, flattered=False, known=known)
+    tab = browser.new_page()
+    tab.goto((other.results / "model.html").as_uri())
+    ask_page(tab, drawn)
+    notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
+    near = abs(distances - np.median(distances)) < 0.002
+    marked = np.array([row["note"] for row in save_answers(tab)])
+    assert (marked == notes)[~near].all() and {*marked[~near]} == {"", conformal.NOTE}
+    assert conformal.NOTE in tab.inner_text("#answers") and near.sum() < len(near) / 3
+    tab.close()
+
+
+def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys):
+    truth, groups = ["a|b", "b", "", "c"] * 20, np.arange(80)
+    assert page.compare_file("x.tflite", truth, truth, truth, groups) == ""
+    assert "another answer to 0 of 80 pictures" in capsys.readouterr().out
+    # No set is wholly right, before or after; but one label of two is lost.
+    before, after = ["a|b|d", "b|d", "d", "c|d"] * 20, ["a|d", "d", "d", "c|d"] * 20
+    reason = page.compare_file("x.tflite", truth, before, after, groups)
+    assert reason == "x.tflite is surely better or worse than its model (p < 0.001)"
+    assert "another answer to 40 of 80 pictures" in capsys.readouterr().out
+    # Of two groups nothing is sure.
+    assert page.compare_file("x.tflite", truth, before, after, groups // 40) == ""
 
 
 def test_what_can_not_be_made_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_path):

@@ -32,15 +32,28 @@ async function openBinary(Library) {
 async function startModel(runtime) {
   await runtime.start();
   const compiled = await runtime.loadAndCompile(await unpack("model"), {accelerator: "wasm"});
+  const known = about.farthest ? new Int16Array((await unpack("known")).buffer) : null;
   const side = about.image_size;
   return async image => {
     const input = new runtime.Tensor(image, [1, side, side, 3]);
-    const [output] = await compiled.run([input]);
-    const probabilities = Float64Array.from(output.toTypedArray());
-    input.delete();
-    output.delete();
-    return probabilities;
+    const outputs = Object.entries(await compiled.run({images: input}));
+    const {output_0: probabilities, output_1: features} = Object.fromEntries(
+      outputs.map(([name, output]) => [name, Float64Array.from(output.toTypedArray())]));
+    for (const one of [input, ...outputs.map(([, output]) => output)]) one.delete();
+    return {probabilities, distance: known && measureDistance(features, known)};
   };
+}
+
+// The mean distance to the five nearest training pictures; of all the features have the length 1.
+function measureDistance(features, known) {
+  const length = Math.hypot(...features) || 1, distances = [];
+  for (let row = 0; row < known.length; row += features.length) {
+    let sum = 0;
+    for (let k = 0; k < features.length; k++) sum += (features[k] / length - known[row + k] / 32767) ** 2;
+    distances.push(Math.sqrt(sum));
+  }
+  const nearest = distances.sort((a, b) => a - b).slice(0, 5);
+  return nearest.reduce((a, b) => a + b) / nearest.length;
 }
 
 // Each source row (or column) lies in a cell, and what of it reaches beyond lies in the next one.
@@ -162,7 +175,7 @@ function decideLabels(order, probabilities) {
 
 const writePercent = share => `${(100 * share).toFixed(1)} %`;
 
-function decide(probabilities) {
+function decide({probabilities, distance}) {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   if (about.thresholds) return decideLabels(order, probabilities);
   const scaled = scale(probabilities), probability = scaled[order[0]];
@@ -173,6 +186,7 @@ function decide(probabilities) {
     shown: about.class_names[order[0]],
     percent: writePercent(probability),
     set: about.limit === null ? null : held.map(k => about.class_names[k]),
+    note: distance > about.farthest ? "unlike anything trained on" : "",
   };
 }
 
@@ -250,6 +264,7 @@ function show(file, found) {
   } else {
     words.append(write("class", found.shown), write("percent", found.percent));
     if (found.set) words.append(write("set", describeSet(found.set)));
+    if (found.note) words.append(write("note", found.note));
     item.append(found.thumbnail);
   }
   item.append(words);
@@ -294,7 +309,7 @@ function writeCell(value) {
 }
 
 function saveTable() {
-  const columns = ["file", "label", "probability", "set", "problem"];
+  const columns = ["file", "label", "probability", "set", "note", "problem"];
   const lines = rows.map(row => columns.map(column => {
     if (column === "set") return row.set ? `[${row.set.map(name => JSON.stringify(name)).join(", ")}]` : "";
     return row[column];
