@@ -107,9 +107,9 @@ def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys)
     for row in full[:-1].to_dict("records"):
         above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
         assert {*row["labels"].split("|")} - {""} <= {*above}
-    for option in (["--top", "2"], ["--sets"], ["--strangers"]):
+    for option in (["--top", "2"], ["--sets"], ["--strangers"], ["--group-by", "folder"]):
         assert predict.predict_pictures([model, *files, *option]) == 2
-        assert "leave out --top, --sets and --strangers" in capsys.readouterr().err
+        assert "leave out --top, --sets, --strangers and --group-by" in capsys.readouterr().err
 
 
 def test_lists_of_models_pass_it_over_without_a_word(run, prepared, capsys):

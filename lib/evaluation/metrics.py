@@ -66,6 +66,24 @@ def pool_groups(y_prob, groups) -> tuple[np.ndarray, np.ndarray]:
     return softmax(logarithms.to_numpy(), axis=1), place
 
 
+def write_groups(y_prob, class_names, groups, usable) -> dict[str, np.ndarray]:
+    """Write the answers of `pool_groups` as columns, float (n, classes) being scaled.
+
+    Returns group, group_label, group_probability; group_agree, how many of its pictures answer so, and
+    group_size. Pictures that are not `usable`, bool (n,), have no vote.
+    """
+    groups, rows = np.asarray(groups), np.flatnonzero(usable)
+    pooled, place = pool_groups(y_prob[rows], groups[rows])
+    said = pooled.argmax(axis=1)
+    table = pd.DataFrame({"group": groups[rows]}, rows)
+    table["group_label"] = np.asarray(class_names)[said[place]]
+    table["group_probability"] = pooled.max(axis=1)[place].round(6)
+    agree = y_prob[rows].argmax(axis=1) == said[place]
+    table["group_agree"] = np.bincount(place, agree).astype(int)[place]
+    table["group_size"] = np.bincount(place)[place]
+    return dict(table.reindex(range(len(groups))).items())
+
+
 def score_groups(y_true, y_prob, groups) -> dict:
     """Return groups: how many have one class, and by_group: the share of them answered right by
     `pool_groups`; {} where no group has several pictures.
