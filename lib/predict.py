@@ -1,36 +1,29 @@
 """Predictions for new pictures by one saved model.
 
 The table has a row a picture: file, label, index (of the class, from 0), probability; of a model of
-11: file, labels ("cat|dog"), problem. All arguments are checked before the first picture is read.
+11: file, labels ("cat|dog"), problem. A picture that can't be read has no answer.
 """
 
 import argparse
 import contextlib
-import re
+import os
 import sys
 from pathlib import Path
 
+from lib.data.label_files import match_files, read_labels
 from lib.data.labels import list_new_pictures
 from lib.storage import require_room, whole_file
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
-  python -m lib.predict results/models/resnet50_transfer.keras a.jpg --sets --strangers
+  python -m lib.predict results/models/resnet50_transfer.keras PICTURES --strangers --group-by folder
 """
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
-    """Run the command line.
-
-    Returns 0; 1 when a picture could not be read, whose row has no answer; 2 when nothing could be
-    predicted, or written.
-    """
-    parser = open_parser()
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        hint = "; --sets takes no number: COVERAGE of 10_hand_over decides" if options.sets else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    """Run the command line; return 0, 1 where a picture could not be read, 2 where nothing was done."""
+    options = open_parser().parse_args(arguments)
     try:
         _check_options(options)
         table = _answer(options, _list_files(options.pictures))
@@ -44,8 +37,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    unusable = table[table.problem != ""]
-    for row in unusable.itertuples():
+    for row in (unusable := table[table.problem != ""]).itertuples():
         print(f"{row.file}: {row.problem}", file=sys.stderr)
     return int(len(unusable) > 0)
 
@@ -71,6 +63,11 @@ def open_parser() -> argparse.ArgumentParser:
     add("--sets", action="store_true", help=sets)
     strangers = "add distance, to the training pictures, and note, which marks what is unlike them"
     add("--strangers", action="store_true", help=strangers)
+    groups = (
+        "add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
+    )
+    groups += "group_probability, and how many pictures of group_size agree"
+    add("--group-by", metavar="folder|CSV", help=groups)
     return parser
 
 
@@ -78,6 +75,11 @@ def _check_options(options: argparse.Namespace) -> None:
     for file in (options.model, options.model.with_suffix(".json")):
         if not file.is_file():
             raise FileNotFoundError(f"{file} is not a file: a .keras file has its .json beside it.")
+    if options.group_by not in (None, "folder") and not Path(options.group_by).is_file():
+        asked = f"--group-by {options.group_by}"
+        raise FileNotFoundError(
+            f"{asked}: write folder, or name a CSV file of columns file and group."
+        )
     if options.csv is not None:
         if options.csv.is_dir() or not options.csv.parent.is_dir():
             raise FileNotFoundError(f"--csv {options.csv}: name a file in a folder that exists.")
@@ -95,50 +97,63 @@ def _list_files(places: list[str]) -> list[str]:
         elif Path(place).exists():
             files.append(place)
         else:
-            hint = "; addresses of the web go into IMAGES of 09" if "://" in place else ""
-            if re.fullmatch(r"[\d.]+", place):
-                hint = "; --sets takes no number: COVERAGE of 10_hand_over decides"
-            says = f"{place} does not exist: name pictures, or folders of them{hint}."
-            raise FileNotFoundError(says)
+            raise FileNotFoundError(f"{place} does not exist: name pictures, or folders of them.")
     return files
+
+
+def _list_groups(how: str, files: list[str]) -> list[str]:
+    if how == "folder":
+        return [str(Path(file).parent) for file in files]
+    rows, paths = (
+        read_labels(Path(how), ["file", "group"]),
+        [Path(file).resolve() for file in files],
+    )
+    folder = Path(os.path.commonpath([path.parent for path in paths]))
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    rows["file"] = rows.file.map(match_files(rows.file, names, folder))
+    group = rows.drop_duplicates(["file", "group"]).set_index("file").group
+    if lost := [name for name in names if (group.index == name).sum() != 1]:
+        raise ValueError(f"{how} has to give {lost[0]} one group (such files: {len(lost):,}).")
+    return [group[name] or name for name in names]  # Without a group a picture is its own.
 
 
 def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.evaluation import conformal
+    from lib.evaluation import conformal, metrics
     from lib.models import classify, resemblance, saved
     from lib.models.linear import apply_temperature
 
     model, metadata = saved.open_model(options.model)
     if "task" in metadata:
-        if options.top > 1 or options.sets or options.strangers:
-            refused = "leave out --top, --sets and --strangers"
+        if options.top > 1 or options.sets or options.strangers or options.group_by:
+            refused = "leave out --top, --sets, --strangers and --group-by"
             raise ValueError(f"{options.model.name} gives a picture several labels: {refused}.")
         return classify.list_labels(model, metadata, files, options.probabilities)
     names, says, columns = metadata["class_names"], [_describe_probabilities(metadata)], {}
+    groups = _list_groups(options.group_by, files) if options.group_by else []
     if not 1 <= options.top <= len(names):
         raise ValueError(f"--top is {options.top}; the model can name 1 to {len(names)} classes.")
     sets = metadata.get("answer_sets") or {}
     if options.sets and "limit" not in sets:
-        file, remedy = (
-            options.model.with_suffix(".json"),
-            "run 10_hand_over with MODEL naming this model",
-        )
+        file, remedy = options.model.with_suffix(".json"), "run 10_hand_over with this MODEL"
         raise ValueError(f'{file}: "answer_sets" has no limit: {remedy}.')
     if options.sets:
         says.append(conformal.describe_sets(sets))
     if options.strangers:
         known = resemblance.open_features(model, metadata, options.model.with_suffix(".npz"))
-        says.append(conformal.mark_strangers([], known["distances"], known["groups"])[1])
+        like = known["distances"], known["groups"]
+        says.append(conformal.mark_strangers([], *like)[1])
     print(*says, sep="\n", file=sys.stderr)
     y_prob, features, problems = classify.answer_files(model, Path(), files, options.strangers)
+    scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
+    if options.group_by:
+        columns |= metrics.write_groups(scaled, names, groups, problems == "")
     if options.sets:
-        scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
         columns |= conformal.write_sets(scaled, names, sets["limit"])
     if options.strangers:
         distances = resemblance.measure_distances(features, known["features"])
-        notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
-        columns |= {"distance": distances.round(6).tolist(), "note": notes}
+        columns["distance"] = distances.round(6).tolist()
+        columns["note"], _ = conformal.mark_strangers(distances, *like)
     shown = options.top, options.probabilities, columns
     return classify.list_answers(files, y_prob, problems, metadata, *shown)
 

@@ -22,7 +22,9 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
     texts = items.evaluate_all("items => items.map(item => item.innerText.split('\\n'))")
     rows = [[part for part in text if part.strip()] for text in texts[before:]]
     columns = ["file", "label", "probability", "set"]
-    table = pd.DataFrame([dict(zip(columns, row)) for row in rows], columns=columns).fillna("")
+    table = pd.DataFrame(
+        [dict(zip(columns, row)) for row in rows], columns=columns, dtype=object
+    ).fillna("")
     percent = table.probability.str.removesuffix(" %")
     table["probability"] = pd.to_numeric(percent, errors="coerce") / 100
     return table

@@ -38,11 +38,11 @@ def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
     ws, scenes = run
     assert [path.name for path in ws.results.glob("notebooks/*")] == ["11_multi_label.ipynb"]
     split = read_table(ws.results / "split_multilabel.csv")
-    assert list(split.columns) == ["file", "labels", "part"]
+    assert list(split.columns) == ["file", "labels", "part", "group"]
     assert dict(zip(split.file, split.labels)) == dict(zip(scenes.file, scenes.labels))
-    parts = split.merge(scenes, on="file").groupby("group").part
+    parts = split.drop(columns="group").merge(scenes, on="file").groupby("group").part
     assert (parts.nunique() == 1).all() and not (ws.results / "split.csv").exists()
-    for name in ("labels_together.svg", "label_sets.html"):
+    for name in ("labels_together.svg", "thresholds.svg", "label_sets.html"):
         assert (ws.results / f"figures/{name}").is_file()
 
 
@@ -59,6 +59,8 @@ def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
     sets = answers[["labels", NAME]].apply(lambda column: column.str.get_dummies("|").stack())
     found = sets.fillna(0).astype(bool)
     assert scores["f1_micro"] == pytest.approx(f1_score(found.labels, found[NAME]))
+    assert scores["labels_per_picture"] == pytest.approx(found[NAME].sum() / 12)
+    assert scores["hamming_loss"] == pytest.approx((found.labels != found[NAME]).mean())
     assert scores["mean_average_precision"] == pytest.approx(np.mean(known))
     assert 0 <= scores["f1_micro"] <= 1 and 0 <= scores["f1_macro"] <= 1
     # Colours are easily told apart.
@@ -93,9 +95,9 @@ def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys)
     for row in full[:-1].to_dict("records"):
         above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
         assert {*row["labels"].split("|")} - {""} <= {*above}
-    for option in (["--top", "2"], ["--sets"], ["--strangers"]):
+    for option in (["--top", "2"], ["--sets"], ["--strangers"], ["--group-by", "folder"]):
         assert predict.predict_pictures([model, *files, *option]) == 2
-        assert "leave out --top, --sets and --strangers" in capsys.readouterr().err
+        assert "leave out --top, --sets, --strangers and --group-by" in capsys.readouterr().err
 
 
 def test_lists_of_models_pass_it_over_without_a_word(run, prepared, capsys):
@@ -110,7 +112,10 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     judged, scores = saved.read_metadata(ws, NAME)["judged"], read_scores(ws)
     assert judged["exact_match"] == scores["exact_match"] and judged["n"] == 12
     text = (ws.results / "model.html").read_text(encoding="utf-8")
-    assert NAME.replace("_", "_") in text and '"thresholds"' in text
+    assert NAME in text and '"thresholds"' in text
+    ran = (ws.results / "notebooks/11_multi_label.ipynb").read_text(encoding="utf-8")
+    assert "gives another answer to" in ran, "its file was asked about the validation pictures"
+    (ws.results / "model.html").unlink()
 
 
 def test_chain_takes_11_where_there_are_labels_for_it(run, ws, tmp_path, draw_classes):

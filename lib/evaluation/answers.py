@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import calibration, intervals, metrics
+from lib.models.linear import apply_temperature
 
 
 class Answers:
@@ -57,8 +58,22 @@ class Answers:
                 # It was calibrated within the training part: what validates it must not change it.
                 score |= {"temperature": 1.0, "nll_after": score["nll_before"]}
                 score |= {"ece_after": score["ece_before"]}
+            scaled = apply_temperature(y_prob, score["temperature"])
+            score |= metrics.score_groups(self.y_true, scaled, self.groups)
             scores[label] = score | {"compared": len(self.trained.labels)}
         return scores
+
+    def answer_when_sure(self, label: str, thresholds) -> pd.DataFrame:
+        """Tell what a model is worth that answers from a probability on, scaled by its temperature.
+
+        Returns what `calibration.answer_when_sure` does.
+        """
+        y_prob, temperature = (
+            self.y_prob[self.labels.index(label)],
+            self.scores[label]["temperature"],
+        )
+        scaled = apply_temperature(y_prob, temperature)
+        return calibration.answer_when_sure(self.y_true, scaled, self.groups, thresholds)
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:

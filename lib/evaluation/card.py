@@ -30,7 +30,7 @@ def write_card(ws, metadata: dict, score: dict, mistakes) -> None:
     origin = {"network": backbone, "weights": Path(metadata["weights"]).name}
     origin |= dict.fromkeys(("trained_on", "licence", "source"))
     known = metadata.get("backbone_origin") or {}
-    origin |= {key: value for key, value in known.items() if value or key != "note"}
+    origin |= {key: value for key, value in known.items() if value or key in origin}
     recall = np.array(list(score["per_class"].values()), float)
     text = open_template("card.md.jinja").render(
         metadata=metadata,

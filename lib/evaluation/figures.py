@@ -159,3 +159,13 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
         axes.set(xlabel="probability of the answer", ylabel="share that is right")
         axes.set_title(f"{shorten(label)}, n = {table.pictures.sum():,}", fontsize=11)
     return _add_legend(figure, axes)
+
+
+def answer_when_sure(table: pd.DataFrame) -> Figure:
+    """Draw share answered and accuracy over the thresholds of `calibration.answer_when_sure`."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    axes.fill_between(table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0)
+    axes.plot(table.threshold, table.accuracy, color=TRAINING, label="right, of those answered")
+    axes.plot(table.threshold, table.share, color=VALIDATION, label="answered, of all pictures")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="answers only from this probability on")
+    return _add_legend(figure, axes)

@@ -17,9 +17,17 @@ from lib.evaluation.metrics import list_confusions
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
+SMALL = 112  # pixels of a thumbnail
+
 
 def show(ws, drawn: Figure | str | None, name: str) -> None:
-    """Keep and display a figure, `figures/<name>.svg` of the results, or a gallery, `<name>.html`.
+    """Keep and display a figure or a gallery, as `keep` does."""
+    if path := keep(ws, drawn, name):
+        display(HTML(embed(path, name)))
+
+
+def keep(ws, drawn: Figure | str | None, name: str) -> Path | None:
+    """Keep a figure, `figures/<name>.svg` of the results, or a gallery, `<name>.html`.
 
     None removes what an earlier run has kept.
     """
@@ -27,7 +35,7 @@ def show(ws, drawn: Figure | str | None, name: str) -> None:
     for ending in (".svg", ".html"):
         path.with_suffix(ending).unlink(missing_ok=True)
     if drawn is None:
-        return
+        return None
     with whole_file(path) as part:
         if isinstance(drawn, Figure):
             drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
@@ -35,7 +43,7 @@ def show(ws, drawn: Figure | str | None, name: str) -> None:
             plt.close(drawn)
             drawn = part.read_text("utf-8").replace(SPACE, "")
         part.write_text(drawn, "utf-8")
-    display(HTML(embed(path, name)))
+    return path
 
 
 def embed(path: Path, label: str) -> str:
@@ -101,6 +109,21 @@ def confused(answers, pairs: int, pictures, count: int) -> str | None:
         chosen = [k for both in zip_longest(*found) for k in both if k is not None][:count]
         rows[", ".join(heading)] = {k: [f"label {answers.truth[k]}"] for k in chosen}
     return _show(answers, pictures, rows, "The classes most often confused")
+
+
+def thumbnails(mistakes: dict[str, list[dict]], pictures) -> str:
+    """Return a style sheet in which each picture that `report.find_mistakes` shows is a class, p<number>.
+
+    So it stands in the page once, however many models err about it.
+    """
+    kinds = (kind for of_model in mistakes.values() for kind in of_model)
+    numbers = sorted({number for kind in kinds for number, _ in kind["shown"]})
+    small = (Image.fromarray(pictures[[k]][0]).resize((SMALL, SMALL)) for k in numbers)
+    rules = (
+        f".p{k}{{background-image:url(data:image/webp;base64,{encode(one, 70)})}}"
+        for k, one in zip(numbers, small)
+    )
+    return f"<style>{''.join(rules)}</style>"
 
 
 def suspects(answers, table, pictures, count: int) -> str | None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.metrics import (
     average_precision_score,
     cohen_kappa_score,
@@ -11,6 +12,7 @@ from sklearn.metrics import (
 
 from lib.evaluation import calibration
 from lib.evaluation.intervals import effective_n, wilson_interval
+from lib.models.linear import TINY
 
 
 def evaluate(y_true, y_prob, class_names, groups) -> dict:
@@ -51,6 +53,48 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
     scores |= measure_areas(y_true, y_prob)
     scores |= calibration.measure_calibration(y_true, y_prob)
     return scores | calibration.judge_temperature(y_true, y_prob, groups)
+
+
+def pool_groups(y_prob, groups) -> tuple[np.ndarray, np.ndarray]:
+    """Give every group one answer: the mean of its pictures' logarithms of probabilities.
+
+    Of float (n, classes), scaled by the temperature, and groups (n,), returns float (groups, classes),
+    rows sum to 1, in the order of the groups' names, and the row of each picture, int (n,).
+    """
+    _, place = np.unique(groups, return_inverse=True)
+    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY))).groupby(place).mean()
+    return softmax(logarithms.to_numpy(), axis=1), place
+
+
+def write_groups(y_prob, class_names, groups, usable) -> dict[str, np.ndarray]:
+    """Write the answers of `pool_groups` as columns, float (n, classes) being scaled.
+
+    Returns group, group_label, group_probability; group_agree, how many of its pictures answer so, and
+    group_size. Pictures that are not `usable`, bool (n,), have no vote.
+    """
+    groups, rows = np.asarray(groups), np.flatnonzero(usable)
+    pooled, place = pool_groups(y_prob[rows], groups[rows])
+    said = pooled.argmax(axis=1)
+    table = pd.DataFrame({"group": groups[rows]}, rows)
+    table["group_label"] = np.asarray(class_names)[said[place]]
+    table["group_probability"] = pooled.max(axis=1)[place].round(6)
+    agree = y_prob[rows].argmax(axis=1) == said[place]
+    table["group_agree"] = np.bincount(place, agree).astype(int)[place]
+    table["group_size"] = np.bincount(place)[place]
+    return dict(table.reindex(range(len(groups))).items())
+
+
+def score_groups(y_true, y_prob, groups) -> dict:
+    """Return groups: how many have one class, and by_group: the share of them answered right by
+    `pool_groups`; {} where no group has several pictures.
+    """
+    pooled, place = pool_groups(y_prob, groups)
+    truth = pd.Series(y_true).groupby(place).agg(["min", "max"])
+    alike = (truth["min"] == truth["max"]).to_numpy()
+    if len(pooled) == len(y_true) or not alike.any():
+        return {}
+    correct = pooled.argmax(axis=1)[alike] == truth["min"][alike]
+    return {"groups": int(alike.sum()), "by_group": float(correct.mean())}
 
 
 def measure_areas(y_true, y_prob) -> dict:

@@ -8,7 +8,10 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from lib.evaluation.wording import open_template
+import numpy as np
+
+from lib.evaluation import conformal, intervals
+from lib.evaluation.wording import open_template, write_number, write_p
 from lib.storage import whole_file
 
 # Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.
@@ -18,7 +21,7 @@ BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a brow
 LARGEST = 150e6  # bytes of a page
 
 
-def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> str:
+def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="", known=None) -> str:
     """Write model.html of one model; return a line that says so, or why there is none.
 
     Args:
@@ -26,6 +29,7 @@ def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> st
         score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
+        known: features, distances and groups of `resemblance`, by which strangers are marked.
     """
     path = ws.file("model.html")
     path.unlink(missing_ok=True)
@@ -36,7 +40,7 @@ def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> st
     if lacks:
         return f"model.html can't be made: {lacks}"
     model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
-    shown = {"metadata": metadata, "score": score, "flattered": flattered}
+    shown = {"metadata": metadata, "score": score, "flattered": flattered, "known": known}
     text = _render(shown | {"model": _pack(model), "runtime": runtime})
     if len(text) > LARGEST:
         return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
@@ -45,14 +49,36 @@ def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="") -> st
     return f"model.html: {len(text) / 1e6:.1f} MB; it needs no connection"
 
 
+def compare_file(name: str, truth, model_said, file_said, groups) -> str:
+    """Print how a LiteRT file answers beside its model; return "", or that it is surely better or worse.
+
+    Labels are text (n,), several of a picture divided by |. A picture counts as the share of those that
+    are true or said which are both (Jaccard 1912): of one label right or wrong. groups: int (n,).
+    """
+    rows = [[{*row.split("|")} for row in rows] for rows in (truth, model_said, file_said)]
+    gaps = [len(t & new) / len(t | new) - len(t & old) / len(t | old) for t, old, new in zip(*rows)]
+    *_, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
+    others = np.count_nonzero(np.asarray(model_said) != np.asarray(file_said))
+    print(f"{name} gives another answer to {others} of {len(gaps)} pictures")
+    print(f"its accuracy differs by {write_number(np.mean(gaps), sign='+')}, {write_p(p_value)}")
+    surely = f"{name} is surely better or worse than its model ({write_p(p_value)})"
+    return surely if p_value < intervals.LEVEL else ""
+
+
 def _render(shown: dict) -> str:
     metadata = shown["metadata"]
     about = {key: metadata[key] for key in ("class_names", "image_size")}
-    about["temperature"] = metadata.get("temperature", 1)
+    about |= {"temperature": metadata.get("temperature", 1), "farthest": None}
     if "thresholds" in metadata:  # Of several labels each has its own.
         about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
     else:
         about["limit"] = metadata["answer_sets"]["limit"]
+    if known := shown["known"]:
+        limit = conformal.find_limit(-known["distances"], known["groups"], conformal.RARE)
+        about["farthest"] = limit and -limit
+        # As fine as float16, and read by every browser.
+        features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
+        shown = shown | {"known": _pack(features.tobytes()), "note": conformal.NOTE}
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
     made = {"about": about, "version": VERSION, "licence": licence}

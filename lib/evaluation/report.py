@@ -3,19 +3,21 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
 from lib.evaluation import contests, verdict
 from lib.evaluation.galleries import embed
-from lib.evaluation.metrics import list_confusions
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
 
-# Of each model, so many of its most frequent mistakes.
-MISTAKES = 5
+# Of each model, so many of its most frequent mistakes in words, and with pictures: so many of each, of
+# all models so many different ones.
+MISTAKES, KINDS, OF_EACH, PICTURES = 5, 400, 6, 200
+SURE = (0.5, 0.8, 0.95)
 # What the page says of how each model was made, of comparison.csv what it cost.
 MADE = """name characteristics weights seed hardware parameters_total parameters_trainable seconds
 parameters versions""".split()
@@ -75,7 +77,11 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         # What is said of the best comes first.
         "unknown": sorted(unknown, key=lambda sentence: answer["name"] not in sentence.split()),
         "curves": {label: verdict.describe_gap(history) for label, history in histories.items()},
-        "mistakes": {label: _list_mistakes(first, label) for label in best_first},
+        "class_names": first.class_names.tolist(),
+        "mistakes": find_mistakes(first, best_first),
+        "sure": json.loads(
+            answers.answer_when_sure(answer["label"], SURE).to_json(orient="records")
+        ),
         "models": json.loads(made.to_json(orient="index")),
     }
 
@@ -102,10 +108,27 @@ def find_facts(ws, answers) -> dict:
     }
 
 
-def _list_mistakes(answers, label: str) -> list[tuple]:
-    matrix = answers.select(answers.models.index == label).sum_confusions()
-    listed = list_confusions(matrix, answers.class_names, MISTAKES)
-    return listed[["true", "predicted", "pictures"]].to_numpy().tolist()
+def find_mistakes(answers, labels: list[str]) -> dict[str, list[dict]]:
+    """List each model's kinds of mistakes, the most frequent first, with pictures to show of each.
+
+    Returns label to rows of true and predicted, positions of classes, pictures, a count, and shown:
+    number and file of those that the model was surest of, until `PICTURES` are shown in all.
+    """
+    found, seen = {}, set()
+    for label in labels:
+        place = answers.labels.index(label)
+        order = np.argsort(-answers.confidence[place], kind="stable")
+        table = pd.DataFrame({"true": answers.y_true, "predicted": answers.y_pred[place]})
+        wrong = table.loc[order[~answers.correct[place, order]]]
+        kinds = sorted(wrong.groupby(["true", "predicted"]), key=lambda kind: -len(kind[1]))
+        found[label] = []
+        for (true, predicted), rows in kinds[:KINDS]:
+            shown = rows.index[:OF_EACH].tolist()
+            shown = shown if len(seen.union(shown)) <= PICTURES else []
+            seen.update(shown)
+            kind = {"true": int(true), "predicted": int(predicted), "pictures": len(rows)}
+            found[label].append(kind | {"shown": [(k, str(answers.files[k])) for k in shown]})
+    return found
 
 
 def show_part(page: dict, name: str, **options) -> HTML:

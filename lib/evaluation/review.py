@@ -1,5 +1,6 @@
 """One HTML page on which a person decides about doubtful pictures; it makes the file of corrections."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
     content = _gather(audit, list_cases(audit, earlier), folder)
     # Decisions that a browser keeps hold for the same contents and labels only.
     content |= {"key": f"review {identify_set(ws)}", "earlier": [*earlier.items()]}
+    # The page lies in the results folder, so that it can show the files themselves.
+    content["folder"] = Path(os.path.relpath(folder, ws.results)).as_posix()
     known = int(audit.index[audit.finding != ""].isin([*earlier]).sum())
     page = {"content": content, "known": known, "metadata": metadata, "ws": ws}
     with whole_file(path := ws.file("review.html")) as part:

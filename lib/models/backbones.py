@@ -112,15 +112,16 @@ def describe_sketches() -> dict:
 
 
 def describe_origin(entry: str, weights: str) -> dict:
-    """Return what is known of a network: trained_on, licence, source, note; "" where unknown.
+    """Return what is known of a network: trained_on, licence, source, note, base_model; "" where unknown.
 
-    The note says where pictures like yours may have been seen in training, which flatters a score.
+    The note says where pictures like yours may have been seen in training, which flatters a score;
+    base_model is what the network is called on the Hugging Face Hub.
 
     Args:
         entry: as `name` of `load_backbone`.
         weights: as in `Network`.
     """
-    origin = dict.fromkeys(("trained_on", "licence", "source", "note"), "")
+    origin = dict.fromkeys(("trained_on", "licence", "source", "note", "base_model"), "")
     if weights == "untrained":
         return origin | {"trained_on": "nothing: its weights are random"}
     network, is_preset = split_entry(entry)[0], entry.startswith(PRESET)
@@ -129,7 +130,12 @@ def describe_origin(entry: str, weights: str) -> dict:
     if "/" in entry or network.endswith(".keras") or not is_known:
         return origin | {"note": UNKNOWN}
     rows = (row for row in ORIGINS if network.lower().startswith(row["begins"]))
-    return origin | {key: text for key, text in next(rows, {}).items() if key in origin}
+    origin |= {key: text for key, text in next(rows, {}).items() if key in origin}
+    if origin[
+        "base_model"
+    ]:  # The presets of keras-hub have the name of its owner before their own.
+        origin["base_model"] += network.removeprefix(PRESET)
+    return origin
 
 
 def describe_base(ws, base) -> dict:

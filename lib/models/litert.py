@@ -9,13 +9,15 @@ import keras
 import numpy as np
 
 from lib.machine import count_cores
+from lib.models.parts import expose_features, has_backbone
 from lib.storage import whole_file
 
 
 def export_litert(model, path: Path) -> None:
     """Write a model as a LiteRT file, its weights in float16: a uint8 picture in, probabilities out.
 
-    A ValueError where Keras runs on another backend than TensorFlow.
+    Of a model with a backbone its features come out, too: `output_0` and `output_1`. A ValueError where
+    Keras runs on another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError("A LiteRT file needs KERAS_BACKEND=tensorflow, which has the converter.")
@@ -26,7 +28,8 @@ def export_litert(model, path: Path) -> None:
     shape = (1, *model.input_shape[1:])
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
-    answer = keras.Model(picture, model(keras.ops.cast(picture, "float32"), training=False))
+    network = expose_features(model) if has_backbone(model) else model
+    answer = keras.Model(picture, network(keras.ops.cast(picture, "float32"), training=False))
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
     target = {"supported_types": [tf.float16], "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": target}

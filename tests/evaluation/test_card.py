@@ -124,6 +124,19 @@ def test_origin_of_the_weights_is_what_the_json_says_or_not_known(write):
     assert "random" in untrained and "ImageNet" not in untrained
 
 
+def test_hub_reads_the_head_and_the_base_model_where_it_is_known(write, ws):
+    origin = {"trained_on": "photographs", "licence": "Apache-2.0", "source": "", "note": ""}
+    about = {"weights": "preset", "parameters": {"backbone": "hub:dinov2_small@224"}}
+    head, text, score = write(
+        **about, backbone_origin=origin | {"base_model": "keras/dinov2_small"}
+    )
+    assert head["base_model"] == "keras/dinov2_small" and "write `license: …`" in text
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    read = huggingface_hub.ModelCard.load(ws.results / f"models/{NAME}.md").data
+    assert read.base_model == "keras/dinov2_small" and read.library_name == "keras"
+    assert read.eval_results[0].metric_value == score["top1"]
+
+
 def test_card_tells_no_folder_of_this_machine(write, ws):
     parameters = {"backbone": str(ws.train / "net.keras"), "file": str(ws.train)}
     _, text, _ = write(weights=str(ws.scratch / "w.h5"), parameters=parameters)

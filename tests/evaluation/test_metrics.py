@@ -96,3 +96,17 @@ def test_intervals_hold_the_truth_as_often_as_they_say(kind, n):
     for held in simulations.cover_scores(kind, n, "weak", 120, 40_000):
         # What is missed may be chance: three deviations; a cautious interval is no lie.
         assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 120) - 0.02
+
+
+def test_group_answers_by_the_mean_of_logarithms():
+    y_prob = np.array([[0.6, 0.4], [0.6, 0.4], [0.01, 0.99], [0.7, 0.3], [0.2, 0.8]])
+    groups = np.array(["b", "b", "b", "a", "c"])
+    pooled, place = metrics.pool_groups(y_prob, groups)
+    of_b = np.exp(np.log(y_prob[:3]).mean(axis=0))
+    assert pooled == pytest.approx(np.array([[0.7, 0.3], of_b / of_b.sum(), [0.2, 0.8]]))
+    assert list(place) == [1, 1, 1, 0, 2], "two of three are outvoted by one that is sure"
+    score = metrics.score_groups(np.array([1, 1, 1, 1, 1]), y_prob, groups)
+    assert score == {"groups": 3, "by_group": pytest.approx(2 / 3)}
+    # A group of two classes has no truth; where each picture is its own, there is nothing to say.
+    assert metrics.score_groups(np.array([0, 1, 1, 1, 1]), y_prob, groups)["groups"] == 2
+    assert metrics.score_groups(np.array([0, 1, 1, 1, 1]), y_prob, np.arange(5)) == {}

@@ -18,7 +18,7 @@ from PIL import Image
 from lib import workspace
 from lib.data import pictures
 from lib.evaluation import conformal, metrics, page
-from lib.models import classify, litert
+from lib.models import classify, litert, resemblance
 from lib.models.linear import apply_temperature
 
 SIDE = 24
@@ -86,6 +86,7 @@ def opened(handed, browser, request):
     context = browser.new_context(offline=True, accept_downloads=True)
     tab, faults = context.new_page(), []
     tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("console", lambda said: faults.append(said.text) if said.type == "error" else 0)
     tab.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
     tab.on("request", lambda asked: faults.append(asked.url) if asked.url.startswith("http") else 0)
     # Pictures may be chosen before anything is ready.
@@ -143,13 +144,45 @@ def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
         assert apart.max() <= 2 and apart.mean() < 0.6, (width, height)
 
 
-def test_pictures_can_be_dropped(opened):
-    script = """names => { const carried = new DataTransfer();
-        for (const name of names) carried.items.add(new File(["no picture"], name));
-        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true})); }"""
-    opened.evaluate(script, ["a.txt", "b.txt"])
-    opened.get_by_text("0 of 2 answered; 2 can't be.").wait_for()
-    assert opened.locator("h3").all_inner_texts() == ["a.txt", "b.txt"]
+def test_pictures_can_be_dropped_in_folders_and_pasted(opened, tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    for name in ("c.png", "a/d.png", "a/b/e.png"):
+        Image.new("RGB", (30, 20)).save(tmp_path / name)
+    (tmp_path / "a/notes.txt").write_text("no picture")
+    carried = {"items": [], "files": [str(tmp_path / "c.png"), str(tmp_path / "a")]}
+    carried |= {"dragOperationsMask": 1}
+    hand = opened.context.new_cdp_session(opened)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, "x": 9, "y": 9, "data": carried})
+    opened.get_by_text("3 of 3 answered.").wait_for()
+    assert opened.locator("h3").all_inner_texts() == ["c.png", "e.png", "d.png"]
+    paste = """() => { const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File(["no picture"], "pasted.png"));
+        document.dispatchEvent(new ClipboardEvent("paste", {clipboardData})); }"""
+    opened.evaluate(paste)
+    opened.get_by_text("3 of 4 answered; 1 can't be.").wait_for()
+
+
+def test_what_is_cut_off_gets_no_answer_where_a_browser_would_draw_it(opened, tmp_path):
+    small, rng = tmp_path / "small.jpg", np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    noise.save(small)
+    thumbnail = b"Exif\0\0" + small.read_bytes()  # which has an end of its own
+    kinds = {"a.jpg": {}, "b.jpg": {"progressive": True}, "c.jpg": {"exif": thumbnail}, "d.png": {}}
+    whole, cut = [], []
+    for name, options in kinds.items():
+        noise.save(tmp_path / name, **options)
+        data = (tmp_path / name).read_bytes()
+        whole += [tmp_path / name, tmp_path / f"longer_{name}"]
+        whole[-1].write_bytes(data + b"more of a camera")
+        for lost in (1, 400, len(data) // 2):
+            cut.append(tmp_path / f"{lost}_{name}")
+            cut[-1].write_bytes(data[:-lost])
+    # Firefox and WebKit draw what is left.
+    opened.evaluate("() => { createImageBitmap = async () => new OffscreenCanvas(30, 30); }")
+    opened.evaluate("() => { OffscreenCanvas.prototype.close = () => {}; }")
+    assert ask_page(opened, whole).label.isin(CLASSES).all()
+    assert ask_page(opened, cut).label.str.startswith("the file is cut off").all()
 
 
 def test_what_is_no_picture_and_what_is_huge_stop_nothing(opened, tmp_path, handed):
@@ -157,13 +190,15 @@ def test_what_is_no_picture_and_what_is_huge_stop_nothing(opened, tmp_path, hand
     sizes = {"huge.jpg": (8000, 5000), "larger.png": (10000, 9000), "wide.png": (70000, 10)}
     for name, size in (sizes | {"small.png": (30, 30)}).items():
         Image.new("RGB", size, (30, 60, 200)).save(tmp_path / name)
-    names = ["broken.jpg", *sizes, "small.png"]
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(2000))
+    names = ["broken.jpg", *sizes, "small.png", "phone.heic"]
     asked = ask_page(opened, [tmp_path / name for name in names])
     assert [*asked.file] == names
-    assert "can't read it" in asked.label[0] and "89 million" in asked.label[2]
+    assert "cut off" in asked.label[0] and "89 million" in asked.label[2]
     assert asked.label[3] == "it is too wide for this browser"
     assert asked.label[1] == asked.label[4] and asked.label[1] in CLASSES
-    assert opened.inner_text("#said") == "2 of 5 answered; 3 can't be."
+    assert "save it as JPEG" in asked.label[5]
+    assert opened.inner_text("#said") == "2 of 6 answered; 4 can't be."
 
 
 def test_page_says_what_fails_and_goes_on_where_it_can(handed, browser, drawn):
@@ -200,6 +235,7 @@ def test_page_serves_everybody(opened, drawn, width):
         assert (max(map(int, re.findall(r"\d+", ground))) < 60) == (scheme == "dark")
     opened.keyboard.press("Tab")
     assert opened.evaluate("document.activeElement.id") == "pictures"
+    assert opened.locator("#pictures").bounding_box()["height"] >= 44, "a thumb's width"
     licence = opened.text_content("pre")
     assert "Apache License" in licence and "END OF TERMS AND CONDITIONS" in licence
 
@@ -230,6 +266,46 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
         assert sure <= said <= near and (said or shown == "none of its labels")
     assert {row["label"].count("|") for row in rows} >= {0, 1}
     tab.close()
+
+
+def test_strangers_are_marked_as_predict_marks_them(handed, drawn, browser, tmp_path):
+    ws, metadata, model = handed
+    pixels_in = keras.Input((SIDE, SIDE, 3))
+    features = keras.layers.GlobalAveragePooling2D()(model.layers[1](pixels_in / 90 - 1.4))
+    layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3, activation="softmax")]
+    head = keras.Sequential(layers)
+    several = keras.Model(pixels_in, head(features))
+    _, found, _ = classify.answer_files(several, Path(), drawn, True)
+    known = {"features": resemblance.normalize(found[::3]).astype(np.float16)}
+    distances = resemblance.measure_distances(found, known["features"])
+    # As if a hundred validation pictures were as far away as a middling one of these.
+    known |= {"distances": np.full(200, np.median(distances)), "groups": np.arange(200)}
+    other = replace(ws, results=tmp_path / "results")
+    assert litert.try_export(several, other.file("models", "small.tflite")) == ""
+    score = metrics.evaluate(np.arange(3), np.eye(3), CLASSES, np.arange(3))
+    page.write_page(other, metadata, score, flattered=False, known=known)
+    tab = browser.new_page()
+    tab.goto((other.results / "model.html").as_uri())
+    ask_page(tab, drawn)
+    notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
+    near = abs(distances - np.median(distances)) < 0.002
+    marked = np.array([row["note"] for row in save_answers(tab)])
+    assert (marked == notes)[~near].all() and {*marked[~near]} == {"", conformal.NOTE}
+    assert conformal.NOTE in tab.inner_text("#answers") and near.sum() < len(near) / 3
+    tab.close()
+
+
+def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys):
+    truth, groups = ["a|b", "b", "", "c"] * 20, np.arange(80)
+    assert page.compare_file("x.tflite", truth, truth, truth, groups) == ""
+    assert "another answer to 0 of 80 pictures" in capsys.readouterr().out
+    # No set is wholly right, before or after; but one label of two is lost.
+    before, after = ["a|b|d", "b|d", "d", "c|d"] * 20, ["a|d", "d", "d", "c|d"] * 20
+    reason = page.compare_file("x.tflite", truth, before, after, groups)
+    assert reason == "x.tflite is surely better or worse than its model (p < 0.001)"
+    assert "another answer to 40 of 80 pictures" in capsys.readouterr().out
+    # Of two groups nothing is sure.
+    assert page.compare_file("x.tflite", truth, before, after, groups // 40) == ""
 
 
 def test_what_can_not_be_made_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_path):

@@ -142,6 +142,20 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
     assert report.write_report(judged, content).read_text(encoding="utf-8") == text
 
 
+def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
+    y_true = np.array([0, 0, 0, 1, 1])
+    wrong = np.eye(2)[1 - y_true] * np.array([0.8, 0.9, 0.7, 0.6, 0.6])[:, np.newaxis]
+    answers = gather([("cnn", SCRATCH), ("net", SCRATCH)], y_true, [wrong, wrong], None, "ab")
+    monkeypatch.setattr(report, "OF_EACH", 2)
+    first, second = report.find_mistakes(answers, answers.labels)["cnn"]
+    assert (first["true"], first["predicted"], first["pictures"]) == (0, 1, 3)
+    assert [number for number, _ in first["shown"]] == [1, 0], "the surest"
+    assert first["shown"][0][1] == answers.files[1] and len(second["shown"]) == 2
+    monkeypatch.setattr(report, "PICTURES", 3)
+    for kinds in report.find_mistakes(answers, answers.labels).values():
+        assert [len(kind["shown"]) for kind in kinds] == [2, 0], "the same may be shown again"
+
+
 def read_tables(text):
     """Return the tables of a page by their names: heads and rows of texts."""
     tables = {}
@@ -182,6 +196,11 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
         keys = ("precision", "per_class", "f1", "support")
         expected = {k: [score[key][k] for key in keys] for k in CLASSES}
         assert all(found[k] == pytest.approx(expected[k], abs=6e-4) for k in CLASSES)
+    for row, least in zip(tables["answers only when sure"][1:], ("0.5", "0.8", "0.95")):
+        answered, right = (int(cell.split(" of ")[0].replace(",", "")) for cell in row[1:3])
+        assert row[0] == least and row[1].endswith(" of 12") and right <= answered
+    matrix = tables["confusion matrix of one_class"][1:]
+    assert [row[1:] for row in matrix] == [["", "6"], ["", "6"]]
     pairs = [row[1:] for row in tables["pairs of models"][1:]]
     assert pairs == [["", "+0.500 better"], ["−0.500 worse", ""]]
 
@@ -236,6 +255,14 @@ def test_report_in_a_real_browser(judged, browser, width, height):
     if width == 1280:
         bottom = "document.querySelector('.answer').getBoundingClientRect().bottom"
         assert page.evaluate(bottom) <= height, "all answers are on the first screen"
+        assert page.evaluate(bottom.replace(".answer", ".chosen")) <= height, "so is what it is"
+    assert page.locator(".gallery").first.bounding_box()["y"] > height
+    assert page.get_attribute(".chosen a", "href") == "models/one_class.keras"
+    page.locator(".matrix a").first.click()
+    shown = page.locator(".kind:visible li")
+    assert shown.count() == 6, "the pictures of a cell"
+    image = "e => getComputedStyle(e).backgroundImage"
+    assert all(shown.locator("i").nth(k).evaluate(image).startswith('url("data') for k in range(6))
     dark_ground = "getComputedStyle(document.body).backgroundColor"
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for scheme in ("light", "dark"):

@@ -197,6 +197,13 @@ def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
     assert bool(origin["source"]) == bool(licence)
 
 
+def test_name_on_the_hub_is_that_of_a_preset_alone():
+    found = backbones.describe_origin("hub:dinov2_small@224", "preset")["base_model"]
+    assert found == "keras/dinov2_small"
+    for entry in ("ResNet50", "hub:dinov3_vit_small_lvd1689m", "/nets/hub:vit.keras"):
+        assert backbones.describe_origin(entry, "imagenet")["base_model"] == ""
+
+
 def test_every_application_has_an_origin():
     for name, build in vars(keras.applications).items():
         if inspect.isfunction(build):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -325,10 +326,53 @@ def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
     assert all(word in errors for word in ["copy.json", "answer_sets", "10_hand_over"]), errors
 
 
-def test_a_number_behind_sets_is_an_error_that_names_who_decides(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        predict.predict_pictures(["m.keras", "a.jpg", "--sets", "0.95"])
-    assert "--sets takes no number: COVERAGE of 10_hand_over decides" in capsys.readouterr().err
+def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
+    model_file, pictures, tmp_path
+):
+    (pictures / "red/cut.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    files = sorted((pictures / "red").iterdir())
+    rows = [
+        f"{path.name if k % 2 else path.stem},{'a' if k < 9 else 'b'}"
+        for k, path in enumerate(files)
+    ]
+    names = [row for row, path in zip(rows, files) if path.name != ODD_NAME]
+    quoted = '"' + ODD_NAME.replace('"', '""') + '",b'
+    (tmp_path / "groups.csv").write_text("\n".join(["file,group", *names, quoted, ""]))
+    table = predict_to_csv(
+        model_file,
+        [pictures],
+        tmp_path / "a.csv",
+        "--probabilities",
+        "--group-by",
+        tmp_path / "groups.csv",
+    )[1].set_index("file")
+    usable = table[table.label != ""]
+    for name, of_group in usable.groupby("group"):
+        mean = np.log(of_group.iloc[:, -3:].to_numpy(float)).mean(axis=0)
+        said = CLASS_NAMES[mean.argmax()]
+        assert {*of_group.group_label} == {said} and name in "ab"
+        expected = np.exp(mean).max() / np.exp(mean).sum()
+        assert float(of_group.group_probability.iloc[0]) == pytest.approx(expected, abs=1e-4)
+        assert {*of_group.group_size.astype(int)} == {len(of_group)}
+        assert {*of_group.group_agree.astype(int)} == {(of_group.label == said).sum()}
+    assert table.group[table.label == ""].tolist() == [""] and len(usable) == 40
+    status, table = predict_to_csv(
+        model_file, files[:3], tmp_path / "b.csv", "--group-by", "folder"
+    )
+    assert {*table.group} == {str(pictures / "red")}
+
+
+@pytest.mark.parametrize("rows", ["000.png,a", "000.png,a\n001.png,b\n001.png,c", "no.png,a"])
+def test_a_picture_without_one_group_is_an_error_that_names_it(
+    rows, model_file, pictures, tmp_path, capsys, no_picture_is_read
+):
+    (tmp_path / "groups.csv").write_text(f"file,group\n{rows}\n")
+    asked = [model_file, *sorted((pictures / "red").glob("00[01].png"))]
+    arguments = [*map(str, asked), "--group-by", str(tmp_path / "groups.csv")]
+    assert predict.predict_pictures(arguments) == 2
+    assert re.search(r"groups.csv has to give 00[01].png one group", capsys.readouterr().err)
+    assert predict.predict_pictures([*arguments[:-1], "no such file"]) == 2
+    assert "write folder, or name a CSV file" in capsys.readouterr().err
 
 
 def test_command_line_prints_a_table_headless(model_file, pictures):

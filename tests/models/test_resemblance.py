@@ -150,14 +150,18 @@ def test_strangers_are_found_and_pictures_like_validation_are_not():
     assert 0.002 < np.mean(marks[::2]) <= 0.013 and np.mean(marks[1::2]) > 0.95
 
 
-def test_of_many_training_pictures_a_sample_is_kept(judged, transfer, monkeypatch):
-    monkeypatch.setattr(resemblance, "MOST", 7)
+def test_of_many_training_pictures_as_many_of_each_class_are_kept(judged, transfer, monkeypatch):
+    monkeypatch.setattr(resemblance, "MOST", 6 * 16 + 5)
     metadata = saved.read_metadata(judged, "small_transfer")
     resemblance.keep_features(judged, transfer[1], metadata)
     path = judged.results / "models/small_transfer.npz"
     known = resemblance.open_features(transfer[1], metadata, path)
-    validation = split.read_split(judged).query("part == 'validation'")
-    assert known["features"].shape == (7, 16) and known["features"].dtype == np.float16
+    parts = dict(list(split.read_split(judged).groupby("part")))
+    training, validation = parts["train"], parts["validation"]
+    rows = point(cached_features(transfer[0], pixels.open_pixels(judged, training, 32), judged)[:])
+    nearest = (known["features"].astype(float) @ rows.T).argmax(axis=1)
+    assert (training.label.iloc[nearest].value_counts() == 2).all()
+    assert known["features"].shape == (6, 16) and known["features"].dtype == np.float16
     assert np.linalg.norm(known["features"].astype(float), axis=1) == pytest.approx(1, abs=1e-2)
     features = cached_features(transfer[0], pixels.open_pixels(judged, validation, 32), judged)
     expected = resemblance.measure_distances(features[:], known["features"])

@@ -25,21 +25,35 @@ async function unpack(id) {
 
 // The runtime is handed its program, which it would fetch from a server otherwise.
 async function openBinary(Library) {
-  return new Library(await ModuleFactory({wasmBinary: await unpack("binary")}));
+  const printErr = line => (/^(INFO|WARNING)/.test(line) ? console.debug : console.error)(line);
+  return new Library(await ModuleFactory({wasmBinary: await unpack("binary"), printErr}));
 }
 
 async function startModel(runtime) {
   await runtime.start();
   const compiled = await runtime.loadAndCompile(await unpack("model"), {accelerator: "wasm"});
+  const known = about.farthest ? new Int16Array((await unpack("known")).buffer) : null;
   const side = about.image_size;
   return async image => {
     const input = new runtime.Tensor(image, [1, side, side, 3]);
-    const [output] = await compiled.run([input]);
-    const probabilities = Float64Array.from(output.toTypedArray());
-    input.delete();
-    output.delete();
-    return probabilities;
+    const outputs = Object.entries(await compiled.run({images: input}));
+    const {output_0: probabilities, output_1: features} = Object.fromEntries(
+      outputs.map(([name, output]) => [name, Float64Array.from(output.toTypedArray())]));
+    for (const one of [input, ...outputs.map(([, output]) => output)]) one.delete();
+    return {probabilities, distance: known && measureDistance(features, known)};
   };
+}
+
+// The mean distance to the five nearest training pictures; of all the features have the length 1.
+function measureDistance(features, known) {
+  const length = Math.hypot(...features) || 1, distances = [];
+  for (let row = 0; row < known.length; row += features.length) {
+    let sum = 0;
+    for (let k = 0; k < features.length; k++) sum += (features[k] / length - known[row + k] / 32767) ** 2;
+    distances.push(Math.sqrt(sum));
+  }
+  const nearest = distances.sort((a, b) => a - b).slice(0, 5);
+  return nearest.reduce((a, b) => a + b) / nearest.length;
 }
 
 // Each source row (or column) lies in a cell, and what of it reaches beyond lies in the next one.
@@ -161,7 +175,7 @@ function decideLabels(order, probabilities) {
 
 const writePercent = share => `${(100 * share).toFixed(1)} %`;
 
-function decide(probabilities) {
+function decide({probabilities, distance}) {
   const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
   if (about.thresholds) return decideLabels(order, probabilities);
   const scaled = scale(probabilities), probability = scaled[order[0]];
@@ -172,17 +186,48 @@ function decide(probabilities) {
     shown: about.class_names[order[0]],
     percent: writePercent(probability),
     set: about.limit === null ? null : held.map(k => about.class_names[k]),
+    note: distance > about.farthest ? "unlike anything trained on" : "",
   };
+}
+
+// From marker to marker: a thumbnail in the head of a file has an end of its own.
+function hasEndOfJpeg(bytes) {
+  for (let at = 2; at + 1 < bytes.length;) {
+    const kind = bytes[at + 1];
+    if (bytes[at] !== 255 || kind === 255) at += 1;
+    else if (kind === 0xd9) return true;
+    else if (kind < 2 || (kind >= 0xd0 && kind < 0xd8)) at += 2;  // what has no length
+    else at += 2 + 256 * bytes[at + 2] + bytes[at + 3];
+  }
+  return false;
+}
+
+function hasEndOfPng(bytes) {
+  const view = new DataView(bytes.buffer);
+  for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+    if (view.getUint32(at + 4) === 0x49454e44) return true;  // IEND
+  }
+  return false;
+}
+
+// Some browsers show what is left of a picture, and the rest grey.
+function isCutOff(bytes, head) {
+  if (head.startsWith("\xff\xd8")) return !hasEndOfJpeg(bytes);
+  return head.startsWith("\x89PNG") && !hasEndOfPng(bytes);
 }
 
 async function answer(file) {
   const ask = await model;
   // So that the page can be scrolled between two pictures.
   await new Promise(done => setTimeout(done));
-  let picture = null;
+  let picture = null, head = "";
   try {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    head = String.fromCharCode(...bytes.subarray(0, 12));
+    if (isCutOff(bytes, head)) return {problem: "the file is cut off: its end is missing"};
     picture = await createImageBitmap(file);
   } catch {
+    if (/^.{4}ftyp(hei|hev|mif|msf)/s.test(head)) return {problem: "HEIC, which this browser can't read: save it as JPEG"};
     return {problem: "this browser can't read it as a picture"};
   }
   try {
@@ -219,6 +264,7 @@ function show(file, found) {
   } else {
     words.append(write("class", found.shown), write("percent", found.percent));
     if (found.set) words.append(write("set", describeSet(found.set)));
+    if (found.note) words.append(write("note", found.note));
     item.append(found.thumbnail);
   }
   item.append(words);
@@ -263,7 +309,7 @@ function writeCell(value) {
 }
 
 function saveTable() {
-  const columns = ["file", "label", "probability", "set", "problem"];
+  const columns = ["file", "label", "probability", "set", "note", "problem"];
   const lines = rows.map(row => columns.map(column => {
     if (column === "set") return row.set ? `[${row.set.map(name => JSON.stringify(name)).join(", ")}]` : "";
     return row[column];
@@ -274,6 +320,24 @@ function saveTable() {
   link.download = "answers.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// The pictures of a folder, of those in it, too, in the order of their names.
+async function listFiles(place) {
+  if (place instanceof File) return [place];
+  if (place.getFile) return [await place.getFile()];
+  if (place.isFile) return [await new Promise((done, failed) => place.file(done, failed))];
+  const inside = [];
+  if (place.values) {
+    for await (const one of place.values()) inside.push(one);
+  } else {
+    const reader = place.createReader();
+    const read = () => new Promise((done, failed) => reader.readEntries(done, failed));
+    for (let some = await read(); some.length; some = await read()) inside.push(...some);
+  }
+  inside.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files = (await Promise.all(inside.map(listFiles))).flat();
+  return files.filter(file => /^image/.test(file.type) || /\.(hei[cf]|avif|tiff?)$/i.test(file.name));
 }
 
 save.addEventListener("click", saveTable);
@@ -287,11 +351,17 @@ document.addEventListener("dragover", event => {
   document.body.classList.add("dragging");
 });
 document.addEventListener("dragleave", () => document.body.classList.remove("dragging"));
-document.addEventListener("drop", event => {
+document.addEventListener("drop", async event => {
   event.preventDefault();
   document.body.classList.remove("dragging");
-  add([...event.dataTransfer.files]);
+  // Of a page that lies on a disk Chromium opens folders by handles alone, which others don't know.
+  const places = [...event.dataTransfer.items].map(item => {
+    if (!item.webkitGetAsEntry()?.isDirectory) return item.getAsFile();
+    return item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
+  });
+  for (const place of places) add(await listFiles(await place));
 });
+document.addEventListener("paste", event => add([...event.clipboardData.files]));
 model.then(() => {
   isReady = true;
   report();

@@ -1,8 +1,9 @@
 "use strict";
 const at = id => document.getElementById(id);
-const { key, cases, pictures, classes, earlier } = JSON.parse(at("data").textContent);
+const { key, cases, pictures, classes, earlier, folder } = JSON.parse(at("data").textContent);
 // File to the label that was decided, "" to leave it out; of an earlier audit of this set, too.
-let decisions = new Map(), now = 0;
+let decisions = new Map(), now = 0, row = [];
+const IN_A_ROW = 8;
 
 function make(tag, inside, properties = {}) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -23,7 +24,30 @@ function draw(id, k, alt) {
   const { label, part, data } = pictures[k];
   at(id).replaceChildren(
     make("figcaption", [make("strong", label), ` · ${part === "train" ? "training" : part}`]),
-    data ? make("img", [], { src: data, alt }) : make("p", "This file can't be read any more."));
+    data ? enlarge(k, alt) : make("p", "This file can't be read any more."));
+}
+
+function enlarge(k, alt) {
+  const image = make("img", [], { src: pictures[k].data, alt });
+  return make("button", image, { className: "picture", title: "At its own size", onclick: () => zoom(k) });
+}
+
+// The file itself, where it lies; where it doesn't, or is of a kind that no browser shows, the small one.
+function zoom(k) {
+  const { file, data } = pictures[k], image = make("img", [], { alt: file });
+  image.onerror = () => {
+    image.onerror = null;
+    image.src = data;
+  };
+  image.src = `${folder}/${file}`.split("/").map(encodeURIComponent).join("/");
+  at("zoom").replaceChildren(image);
+  at("zoom").showModal();
+}
+
+// Undecided cases of the same label and suggestion.
+function findRow(k) {
+  const same = i => pictures[i].label === pictures[k].label && cases[i].suggested === cases[k].suggested;
+  return [...cases.keys()].filter(i => i !== k && !isDecided(i) && same(i) && pictures[i].data).slice(0, IN_A_ROW);
 }
 
 function show(k, last = "") {
@@ -55,10 +79,15 @@ function show(k, last = "") {
     row.firstChild.textContent = `${pictures[k].file}: ${describe(k)}`;
   });
   at("find").value = "";
+  row = findRow(k);
+  at("row").hidden = !row.length;
+  at("every").checked = false;
+  at("alike").replaceChildren(...row.map(i => enlarge(i, pictures[i].file)));
 }
 
 function decide(label) {
-  decisions.set(pictures[now].file, label);
+  const more = at("every").checked ? row : [];
+  for (const k of [now, ...more]) decisions.set(pictures[k].file, label);
   try {
     localStorage.setItem(key, JSON.stringify([...decisions]));
   } catch {
@@ -67,7 +96,8 @@ function decide(label) {
   const order = cases.map((_, k) => (now + 1 + k) % cases.length);
   const following = order.find(k => !isDecided(k));
   const end = following === undefined ? " All are decided: download the corrections." : "";
-  show(following ?? now, `${pictures[now].file}: ${describe(now)}.${end}`);
+  const which = more.length ? `${pictures[now].file} and ${more.length} more` : pictures[now].file;
+  show(following ?? now, `${which}: ${describe(now)}.${end}`);
 }
 
 function choose() {
@@ -89,6 +119,7 @@ function download() {
 
 const step = by => show((now + by + cases.length) % cases.length);
 const actions = {
+  zoom: () => at("zoom").close(),
   keep: () => decide(pictures[now].label),
   take: () => decide(cases[now].suggested),
   leave: () => decide(""),
@@ -109,7 +140,10 @@ const keys = { KeyK: "keep", KeyS: "take", KeyL: "leave", ArrowLeft: "previous",
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || !at("keys").checked) return;
   if (event.target === at("find")) return;
-  if (event.code === "KeyO") at("find").focus();
+  if (event.code === "KeyZ") at("zoom").open ? at("zoom").close() : zoom(now);
+  else if (at("zoom").open) return;
+  else if (event.code === "KeyA") at("every").click();
+  else if (event.code === "KeyO") at("find").focus();
   else if (keys[event.code]) at(keys[event.code]).click();
   else return;
   // The letter must not be typed into the field that it opens.
