@@ -51,7 +51,7 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
     return ["--paths", paths, *elsewhere, *["--beyond"] * beyond, *further]
 
 
-def run_chain(arguments: list[str]) -> None:
+def run_form(arguments: list[str]) -> None:
     """Run the chain; where it stops, raise a FormError, and remove a folder that is still empty."""
     if not chain.main(arguments, unmount=False):
         return
