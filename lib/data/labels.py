@@ -26,7 +26,7 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
     """
     if ws.train_labels is None:
         table = label_by_folder(train)
-        check_branches(train)
+        check_branches(table, train)
     else:
         table = apply_labels(walk(train), ws.train_labels, train, read_labels(ws.train_labels))
     if validation is not None and (table.part == "validation").any():

@@ -3,7 +3,6 @@
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,25 +118,25 @@ def label_by_folder(folder: Path) -> pd.DataFrame:
     return pd.concat([table, empty], ignore_index=True)
 
 
-def check_branches(folder: Path) -> None:
+def check_branches(table: pd.DataFrame, folder: Path) -> None:
     """Say where class folders hold the same folders: they may be parts, folds or sizes, not classes.
 
     A ValueError where the folders in every class are parts of a data set.
     """
-    inside = {path: {one.name for one in list_folders(path)} for path in list_folders(folder)}
-    names = sorted(set().union(*inside.values()))
-    if min(map(len, inside.values()), default=0) > 1 and {*PARTS}.issuperset(map(str.lower, names)):
+    labelled = table[table.label != ""]
+    pairs = labelled.file.str.extract("^([^/]+)/([^/]+)/").dropna().drop_duplicates()
+    inside, names = pairs.groupby(0)[1].agg(set), sorted({*pairs[1]})
+    is_divided = len(inside) == labelled.label.nunique() and inside.str.len().min() > 1
+    if is_divided and {*PARTS}.issuperset(map(str.lower, names)):
         raise ValueError(
             f"{folder}: each class is divided into {', '.join(names)}. Put the classes into the parts, "
             "train/cat instead of cat/train, or name the files of each part, file,label,part, in a CSV "
             "file that train_labels names."
         )
-    counts = Counter(name for names in inside.values() for name in names)
-    shared = [name for name in names if counts[name] > 1]
-    branches = [path for path, names in inside.items() if len(names.intersection(shared)) > 1]
+    shared = sorted({*pairs[1][pairs[1].duplicated()]})
+    branches = [name for name, folders in inside.items() if len(folders.intersection(shared)) > 1]
     if len(branches) > 1:
         print(
-            f"{', '.join(path.name for path in branches[:5])} hold folders of the same names: "
-            f"{', '.join(shared[:5])}. If these are the classes, point train at one of the former, say "
-            f"{branches[0]}."
+            f"{', '.join(branches[:5])} hold folders of the same names: {', '.join(shared[:5])}. If "
+            f"these are the classes, point train at one of the former, say {folder / branches[0]}."
         )

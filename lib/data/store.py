@@ -39,12 +39,15 @@ class Store:
         return len(self.places)
 
     def refresh(self) -> None:
-        """Take in what any process has written since."""
-        for path in {*self.folder.glob(SHARDS)} - self.shards:
+        """Take in what any process has written, and leave out what was deleted, since."""
+        present = {*self.folder.glob(SHARDS)}
+        if gone := self.shards - present:
+            self.places = {k: place for k, place in self.places.items() if place[0] not in gone}
+        for path in present - self.shards:
             with _explain_damage(path), path.open("rb") as file:
                 digests, start = np.load(file).astype(str).tolist(), file.tell() + CRC.itemsize
             self.places |= {digest: (path, start, row) for row, digest in enumerate(digests)}
-            self.shards.add(path)
+        self.shards = present
 
     def find_missing(self, digests) -> list[str]:
         """Return the digests that have no row, each once, in order."""

@@ -100,16 +100,6 @@ def test_counts_of_the_whole_set(planted):
     assert list(table.columns[:3]) == ["file", "fault", "truth"]
 
 
-def test_faults_are_planted_into_the_same_bytes_again(tmp_path, monkeypatch, read_all):
-    def draw_noise(name, rng):
-        return Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8))
-
-    monkeypatch.setattr(demo, "draw_picture", draw_noise)
-    for folder in ("first", "again"):
-        demo.draw_dataset(tmp_path / folder)
-    assert read_all(tmp_path / "again") == read_all(tmp_path / "first")
-
-
 def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
     folder, table = planted
     (truncated,) = table.path[table.fault == "truncated"]
