@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib import chain
 from lib.data import copies, labels, pixels, quality, sources, split
 from lib.data.demo import draw_picture
 from lib.data.split import read_split
@@ -132,10 +131,3 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
     checks = read_table(ws.results / "checks.csv")
     assert set(checks.file) == {f"Mollusca/{number}.txt" for number in range(7)}
     assert not list(ws.scratch.glob("loader_*"))
-
-
-def test_scratch_that_cannot_be_written_is_named(ws, draw_classes, capsys):
-    draw_classes(ws.train, 5)
-    ws.scratch.write_text("a file in the place of the folder")
-    assert chain.main(["--paths", str(ws.save_paths()), "--only", "01"]) == 1
-    assert f"{ws.scratch} can't be written" in capsys.readouterr().err
