@@ -102,7 +102,7 @@ def connect(address: str):
         client = Client(_find_scheduler(address), timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
         client.run_on_scheduler(describe_project)
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, ValueError, ZeroDivisionError) as error:
         raise ClusterError(
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
             'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine.'

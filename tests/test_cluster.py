@@ -233,7 +233,7 @@ def test_workers_here_listen_to_this_machine_alone():
 
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
     monkeypatch.setattr(work, "PATIENCE", 1)
-    for address in ("tcp://127.0.0.1:9", "local:two", "local"):
+    for address in ("tcp://127.0.0.1:9", "local:two", "local:0"):
         with pytest.raises(
             ClusterError, match=f'{address} lacks a scheduler.* say "tcp://host:8786'
         ):

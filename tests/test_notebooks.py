@@ -25,11 +25,7 @@ evaluation.intervals evaluation.calibration evaluation.metrics evaluation.confor
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.card evaluation.page
 evaluation.review evaluation.report predict runner chain start handouts""".split()
-WITHOUT_TENSORFLOW = set(ROOMS) - {
-    "data.generators",
-    "predict",
-    *(room for room in ROOMS if room.startswith("models.")),
-}
+WITHOUT_TENSORFLOW = {room for room in ROOMS if not room.startswith(("models.", "predict"))}
 # A reason, which Colab shows above the field of its form, and the field.
 REASON, FIELD = (
     r"# @markdown \S.{12,}",

@@ -5,7 +5,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
-import keras
 import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
@@ -23,7 +22,7 @@ pool = ThreadPoolExecutor(CORES)
 cv2.setNumThreads(0)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
     A batch depends on the seed, its number and the attribute `epoch` alone, which whoever trains
@@ -37,7 +36,6 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
-        super().__init__()
         self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
         self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
         self.pictures = inputs
@@ -67,7 +65,7 @@ class Batches(keras.utils.PyDataset):
         batch = self.inputs[chosen]
         if self.augment:
             batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
-        return batch, keras.utils.to_categorical(self.y_true[chosen], self.num_classes)
+        return batch, np.eye(self.num_classes)[self.y_true[chosen]]
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=stream))
@@ -82,8 +80,19 @@ class Batches(keras.utils.PyDataset):
 
 def stream(batches: Batches):
     """Make of batches what `fit` takes; the next ones are prepared while a model trains."""
+    # Keras takes seconds to import, and 01 does without it.
+    import keras
+
     if keras.backend.backend() != "tensorflow":
-        return batches
+
+        class Fed(keras.utils.PyDataset):
+            def __len__(self):
+                return len(batches)
+
+            def __getitem__(self, index):
+                return batches[index]
+
+        return Fed()
     import tensorflow as tf
 
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0])

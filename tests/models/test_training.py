@@ -155,13 +155,11 @@ def test_only_the_same_training_is_taken_from_its_files(prepared, prepare_set, r
     assert_same(again, first, rtol=0)
     assert again.model.optimizer.iterations == 0 and read_all(prepared.results) == before
     others = [
-        dict(optimizer=lambda: keras.optimizers.SGD(0.01)),
         dict(optimizer=lambda: keras.optimizers.Adam(0.01)),
         dict(loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1)),
         dict(options={"loss_weights": [2.0]}),
         dict(CLASS_WEIGHTS="balanced"),
         dict(batch_size=6),
-        dict(activation="sigmoid"),
         dict(epochs=2),
         dict(seeds=(4,)),
     ]
