@@ -157,8 +157,8 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
     [
         (["-p", "EPOCH", "3"], ["-p EPOCH", "EPOCHS"]),
         (["--seeds", "0"], ["SEEDS is 0", "minimum 1"]),
-        (["--only", "08", "--seeds", "2"], ["-p SEEDS", "CONFUSED_PAIRS"]),
-        (["--only", "08", "-p", "EPOCHS", "3"], ["-p EPOCHS", "CONFUSED_PAIRS"]),
+        (["--only", "08", "--seeds", "2"], ["-p SEEDS", "EXAMPLES"]),
+        (["--only", "08", "-p", "EPOCHS", "3"], ["-p EPOCHS", "EXAMPLES"]),
         (["--only", "backbonse"], ["--only backbonse", 'did you mean "05_backbones"']),
         (["-p", "SEED", "[1"], ["-p SEED", "YAML"]),
         (["-p", "EPOCHS", "0"], ["EPOCHS is 0", "minimum 1"]),

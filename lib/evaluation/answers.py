@@ -64,16 +64,21 @@ class Answers:
         return scores
 
     def answer_when_sure(self, label: str, thresholds) -> pd.DataFrame:
-        """Tell what a model is worth that answers from a probability on, scaled by its temperature.
+        """Count what a model answers from each probability on, scaled by its temperature.
 
-        Returns what `calibration.answer_when_sure` does.
+        Returns a row a threshold: threshold; answered and correct, counts; share, of all pictures;
+        accuracy, NaN where nothing is answered, low and high, its 95 % interval.
         """
-        y_prob, temperature = (
-            self.y_prob[self.labels.index(label)],
-            self.scores[label]["temperature"],
-        )
-        scaled = apply_temperature(y_prob, temperature)
-        return calibration.answer_when_sure(self.y_true, scaled, self.groups, thresholds)
+        place, temperature = self.labels.index(label), self.scores[label]["temperature"]
+        sureness, rows = apply_temperature(self.y_prob[place], temperature).max(axis=1), []
+        for threshold in thresholds:
+            sure = sureness >= threshold
+            correct, n = self.correct[place, sure], intervals.effective_n(self.groups[sure])
+            accuracy = correct.mean() if len(correct) else np.nan
+            bounds = intervals.wilson_interval(accuracy, n)
+            rows.append((threshold, len(correct), correct.sum(), sure.mean(), accuracy, *bounds))
+        columns = "threshold answered correct share accuracy low high".split()
+        return pd.DataFrame(rows, columns=columns)
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:

@@ -41,24 +41,6 @@ def bin_confidences(y_true, y_prob, groups) -> pd.DataFrame:
     return means.reset_index(drop=True)
 
 
-def answer_when_sure(y_true, y_prob, groups, thresholds) -> pd.DataFrame:
-    """Count the answers of at least a probability, and how many of them are right.
-
-    Returns a row a threshold: threshold; answered and correct, counts; share, of all pictures that are
-    answered; accuracy, of what is answered, low and high (its 95 % interval), NaN where nothing is.
-    """
-    correct, rows = y_prob.argmax(axis=1) == y_true, []
-    for threshold in thresholds:
-        sure = y_prob.max(axis=1) >= threshold
-        accuracy = correct[sure].mean() if sure.any() else np.nan
-        bounds = (
-            wilson_interval(accuracy, effective_n(groups[sure])) if sure.any() else [np.nan] * 2
-        )
-        rows.append((threshold, sure.sum(), correct[sure].sum(), sure.mean(), accuracy, *bounds))
-    columns = "threshold answered correct share accuracy low high".split()
-    return pd.DataFrame(rows, columns=columns)
-
-
 def find_ece(y_true, y_prob) -> float:
     """Return the expected calibration error, 0-1, over 15 bins (Guo et al. 2017)."""
     bins = bin_confidences(y_true, y_prob, np.arange(len(y_true)))

@@ -162,7 +162,7 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
 
 
 def answer_when_sure(table: pd.DataFrame) -> Figure:
-    """Draw share answered and accuracy over the thresholds of `calibration.answer_when_sure`."""
+    """Draw share answered and accuracy over the thresholds of `Answers.answer_when_sure`."""
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     axes.fill_between(table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0)
     axes.plot(table.threshold, table.accuracy, color=TRAINING, label="right, of those answered")

@@ -3,7 +3,6 @@
 import base64
 import io
 from html import escape
-from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.evaluation.figures import MOST_ROWS, SPACE
-from lib.evaluation.metrics import list_confusions
 from lib.evaluation.wording import open_template
 from lib.storage import whole_file
 
@@ -95,35 +93,13 @@ def mistakes(answers, pictures, count: int) -> str | None:
     return _show(answers, pictures, rows, "The mistakes that each model was surest of")
 
 
-def confused(answers, pairs: int, pictures, count: int) -> str | None:
-    """Show examples of the `pairs` of classes that trained models confuse most, as `mistakes`."""
-    answers, rows = answers.trained, {}
-    matrix, names = answers.sum_confusions(), answers.class_names
-    said = names[answers.y_pred]
-    for row in list_confusions(np.triu(matrix + matrix.T), names, pairs).itertuples():
-        heading, found = [], []
-        for true, predicted in ((row.true, row.predicted), (row.predicted, row.true)):
-            votes = ((answers.truth == true) & (said == predicted)).sum(axis=0)
-            heading.append(f"{true} taken for {predicted}: {votes.sum()}")
-            found.append([k for k in np.argsort(-votes, kind="stable") if votes[k]])
-        chosen = [k for both in zip_longest(*found) for k in both if k is not None][:count]
-        rows[", ".join(heading)] = {k: [f"label {answers.truth[k]}"] for k in chosen}
-    return _show(answers, pictures, rows, "The classes most often confused")
-
-
 def thumbnails(mistakes: dict[str, list[dict]], pictures) -> str:
-    """Return a style sheet in which each picture that `report.find_mistakes` shows is a class, p<number>.
-
-    So it stands in the page once, however many models err about it.
-    """
-    kinds = (kind for of_model in mistakes.values() for kind in of_model)
-    numbers = sorted({number for kind in kinds for number, _ in kind["shown"]})
-    small = (Image.fromarray(pictures[[k]][0]).resize((SMALL, SMALL)) for k in numbers)
-    rules = (
-        f".p{k}{{background-image:url(data:image/webp;base64,{encode(one, 70)})}}"
-        for k, one in zip(numbers, small)
-    )
-    return f"<style>{''.join(rules)}</style>"
+    """Return a style sheet of the pictures that `report.find_mistakes` shows, each once: class p<number>."""
+    kinds = [kind for of_model in mistakes.values() for kind in of_model]
+    numbers = {number for kind in kinds for number, _ in kind["shown"]}
+    small = {k: Image.fromarray(pictures[[k]][0]).resize((SMALL, SMALL)) for k in sorted(numbers)}
+    rule = ".p{}{{background-image:url(data:image/webp;base64,{})}}"
+    return f"<style>{''.join(rule.format(k, encode(one, 70)) for k, one in small.items())}</style>"
 
 
 def suspects(answers, table, pictures, count: int) -> str | None:

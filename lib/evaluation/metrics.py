@@ -55,46 +55,45 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
     return scores | calibration.judge_temperature(y_true, y_prob, groups)
 
 
-def pool_groups(y_prob, groups) -> tuple[np.ndarray, np.ndarray]:
-    """Give every group one answer: the mean of its pictures' logarithms of probabilities.
+def pool_groups(y_prob, groups) -> np.ndarray:
+    """Give each picture the answer of its group: the mean of its pictures' logarithms of probabilities.
 
-    Of float (n, classes), scaled by the temperature, and groups (n,), returns float (groups, classes),
-    rows sum to 1, in the order of the groups' names, and the row of each picture, int (n,).
+    Of float (n, classes), scaled by the temperature, and groups (n,), returns float (n, classes).
     """
-    _, place = np.unique(groups, return_inverse=True)
-    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY))).groupby(place).mean()
-    return softmax(logarithms.to_numpy(), axis=1), place
+    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY)))
+    return softmax(logarithms.groupby(np.asarray(groups)).transform("mean").to_numpy(), axis=1)
 
 
-def write_groups(y_prob, class_names, groups, usable) -> dict[str, np.ndarray]:
-    """Write the answers of `pool_groups` as columns, float (n, classes) being scaled.
+def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
+    """Write the answers of `pool_groups` as columns; pictures not `usable`, bool (n,), have no vote.
 
-    Returns group, group_label, group_probability; group_agree, how many of its pictures answer so, and
-    group_size. Pictures that are not `usable`, bool (n,), have no vote.
+    Returns group, group_label, group_probability, and how many of group_size pictures agree.
     """
-    groups, rows = np.asarray(groups), np.flatnonzero(usable)
-    pooled, place = pool_groups(y_prob[rows], groups[rows])
-    said = pooled.argmax(axis=1)
-    table = pd.DataFrame({"group": groups[rows]}, rows)
-    table["group_label"] = np.asarray(class_names)[said[place]]
-    table["group_probability"] = pooled.max(axis=1)[place].round(6)
-    agree = y_prob[rows].argmax(axis=1) == said[place]
-    table["group_agree"] = np.bincount(place, agree).astype(int)[place]
-    table["group_size"] = np.bincount(place)[place]
+    table = pd.DataFrame({"group": groups})[usable]
+    pooled = pool_groups(y_prob[usable], table.group)
+    table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
+    table["group_probability"] = pooled.max(axis=1).round(6)
+    agree = pd.Series(y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1), table.index)
+    of_group = agree.groupby(table.group)
+    table["group_agree"], table["group_size"] = (
+        of_group.transform("sum"),
+        of_group.transform("size"),
+    )
     return dict(table.reindex(range(len(groups))).items())
 
 
 def score_groups(y_true, y_prob, groups) -> dict:
-    """Return groups: how many have one class, and by_group: the share of them answered right by
-    `pool_groups`; {} where no group has several pictures.
+    """Return groups, how many have one class, and by_group, the share of them that is right.
+
+    {} where every picture is its own group.
     """
-    pooled, place = pool_groups(y_prob, groups)
-    truth = pd.Series(y_true).groupby(place).agg(["min", "max"])
-    alike = (truth["min"] == truth["max"]).to_numpy()
-    if len(pooled) == len(y_true) or not alike.any():
+    groups, truth = pd.Series(groups), pd.Series(y_true)
+    alike = truth.groupby(groups).transform("nunique") == 1
+    chosen = (alike & ~groups.duplicated()).to_numpy()
+    if not (groups.duplicated().any() and chosen.any()):
         return {}
-    correct = pooled.argmax(axis=1)[alike] == truth["min"][alike]
-    return {"groups": int(alike.sum()), "by_group": float(correct.mean())}
+    correct = pool_groups(y_prob, groups).argmax(axis=1)[chosen] == truth[chosen]
+    return {"groups": int(chosen.sum()), "by_group": float(correct.mean())}
 
 
 def measure_areas(y_true, y_prob) -> dict:

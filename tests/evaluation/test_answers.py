@@ -100,3 +100,18 @@ def test_what_was_calibrated_before_keeps_its_probabilities(gathered):
     own, before = found.scores["cnn"], found.scores["net_linear"]
     assert own["temperature"] != 1 == before["temperature"]
     assert before["ece_after"] == before["ece_before"] == own["ece_before"]
+
+
+def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
+    y_prob = [np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])]
+    answers = gather([("cnn", SCRATCH)], np.array([0, 1, 1, 1]), y_prob, None, "ab")
+    every, sure, none = answers.answer_when_sure("cnn", (0.5, 0.8, 0.95)).to_dict("records")
+    assert (every["answered"], every["correct"], every["share"], every["accuracy"]) == (
+        4,
+        3,
+        1,
+        0.75,
+    )
+    assert (sure["answered"], sure["correct"], sure["share"], sure["accuracy"]) == (2, 1, 0.5, 0.5)
+    assert sure["low"] < every["low"] < 0.75 < every["high"], "of fewer pictures less is known"
+    assert (none["answered"], none["share"]) == (0, 0) and np.isnan(none["accuracy"])

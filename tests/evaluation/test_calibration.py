@@ -51,19 +51,3 @@ def test_pictures_of_a_group_stand_in_one_half():
     fitted, judged = calibration.split_halves(y_true, groups)
     assert (fitted ^ judged).all() and fitted.sum() == 100
     assert not {*groups[fitted]} & {*groups[judged]}
-
-
-def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
-    y_prob = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])
-    every, sure, none = calibration.answer_when_sure(
-        np.array([0, 1, 1, 1]), y_prob, np.arange(4), (0.5, 0.8, 0.95)
-    ).to_dict("records")
-    assert (every["answered"], every["correct"], every["share"], every["accuracy"]) == (
-        4,
-        3,
-        1,
-        0.75,
-    )
-    assert (sure["answered"], sure["correct"], sure["share"], sure["accuracy"]) == (2, 1, 0.5, 0.5)
-    assert sure["low"] < every["low"] < 0.75 < every["high"], "of fewer pictures less is known"
-    assert (none["answered"], none["share"]) == (0, 0) and np.isnan(none["accuracy"])
