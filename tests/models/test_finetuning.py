@@ -45,12 +45,6 @@ def list_ids(variables):
     return {id(variable) for variable in variables}
 
 
-def test_model_without_a_backbone_is_an_error_that_says_so():
-    plain = keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="plain")
-    with pytest.raises(ValueError, match="plain has no backbone"):
-        finetuning.unfreeze(plain, 0.5)
-
-
 @pytest.mark.parametrize("boxed", [False, True])
 def test_the_last_share_of_variables_and_the_head_learn_but_no_batch_normalisation(boxed):
     model = put_head_on(build_small_backbone(), 8, boxed=boxed)
