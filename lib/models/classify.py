@@ -16,28 +16,26 @@ from lib.work import show_progress
 BATCH = 32
 
 
-def classify(model, metadata, folder: Path, files, top=1, probabilities=False) -> pd.DataFrame:
+def classify(model, metadata, folder: Path, files, probabilities=False) -> pd.DataFrame:
     """Predict the class of every file: what `answer_files` gives, as `list_answers` shows it."""
     y_prob, _, problems = answer_files(model, folder, files)
-    return list_answers(files, y_prob, problems, metadata, top, probabilities)
+    return list_answers(files, y_prob, problems, metadata, probabilities=probabilities)
 
 
 def answer_files(model, folder: Path, files, with_features=False) -> tuple:
     """Ask a model about one or more files, relative to a folder, in one pass.
 
     Returns its own probabilities, float32 (n, classes); features, float32 (n, d), d = 0 unless they are
-    wanted and there is a backbone; and problems, str (n,): "", or the word of `pictures.PictureError`
-    where a file can't be read, and its rows mean nothing.
+    wanted; and problems, str (n,): "", or the word of `pictures.PictureError` where a file can't be
+    read, and its rows mean nothing.
     """
     network = expose_features(model) if with_features else model
     size, paths = model.input_shape[1], [Path(folder, file) for file in files]
+    bar = show_progress(range(0, len(paths), BATCH), f"predicting with {model.name}", unit="batch")
     # A batch always has 32 places, so that no answer depends on the other pictures.
     images, rows, problems = np.zeros((BATCH, size, size, 3), np.uint8), [], []
-    starts = show_progress(
-        range(0, len(paths), BATCH), desc=f"predicting with {model.name}", unit="batch"
-    )
     with ThreadPoolExecutor(count_cores()) as pool:
-        for start in starts:
+        for start in bar:
             block = paths[start : start + BATCH]
             problems += pool.map(_fill, images, block)
             answers = network.predict_on_batch(images)
@@ -59,33 +57,34 @@ def list_answers(files, y_prob, problems, metadata, top=1, probabilities=False, 
     """Make a table of what `answer_files` returned, probabilities scaled by the JSON's temperature.
 
     Args:
-        top: how many classes to name, 1 or more, the most probable first.
-        probabilities: whether each class gets a column.
+        top: how many classes to name, the most probable first.
+        probabilities: whether each class gets a column, with " (class)" behind a name in use.
         columns: further ones, {name: n values}.
 
     Returns a row a file: file, label, index (of the class, from 0), probability; label_2, probability_2
-    up to `top`; `columns`; problem; a column a class, " (class)" added to a name in use. Where there is
-    a problem, there is no answer.
+    up to `top`; `columns`; problem; the classes. Where there is a problem, there is no answer.
     """
     names, usable = np.array(metadata["class_names"]), problems == ""
     best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
     y_prob = apply_temperature(y_prob.astype(float), metadata.get("temperature", 1)).round(6)
-    y_prob[~usable] = np.nan
-    # A name may be bytes that are no text, which no CSV file holds.
-    table = {"file": [escape(str(file)) for file in files], "label": ""}
-    table["index"] = pd.Series(best[:, 0], dtype="Int64").where(usable)
+    answers = {"label": "", "index": best[:, 0]}
     for place, classes in enumerate(best.T, 1):
         ending = f"_{place}" if place > 1 else ""
-        table[f"label{ending}"] = np.where(usable, names[classes], "")
-        table[f"probability{ending}"] = y_prob[np.arange(len(classes)), classes]
-    for name, values in (columns or {}).items():
-        table[name] = pd.Series(values).convert_dtypes().where(usable)
-    table["problem"] = problems
-    for index, name in enumerate(names if probabilities else []):
-        while name in table:
-            name += " (class)"
-        table[name] = y_prob[:, index]
-    return pd.DataFrame(table)
+        answers[f"label{ending}"] = names[classes]
+        answers[f"probability{ending}"] = y_prob[np.arange(len(classes)), classes]
+    # Whole numbers stay so beside rows without an answer.
+    table = pd.DataFrame(answers | (columns or {})).convert_dtypes()
+    table = table[usable].reindex(range(len(files))).assign(problem=problems)
+    return _finish(table, files, names, y_prob if probabilities else None)
+
+
+def _finish(table: pd.DataFrame, files, names, y_prob=None) -> pd.DataFrame:
+    # A name may be bytes that are no text, which no CSV file holds.
+    table.insert(0, "file", [escape(str(file)) for file in files])
+    if y_prob is None:
+        return table
+    columns = [f"{name} (class)" if name in table else name for name in names]
+    return table.join(pd.DataFrame(y_prob, columns=columns)[table.problem == ""])
 
 
 def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
@@ -94,9 +93,7 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
     Of `Batches` in fixed order, returns int64 (n,), positions of classes, and float32 (n, classes).
     """
     y_true, y_prob = [], []
-    for index in show_progress(
-        range(len(batches)), desc=f"predicting with {model.name}", unit="batch"
-    ):
+    for index in show_progress(range(len(batches)), f"predicting with {model.name}", unit="batch"):
         images, one_hot = batches[index]
         y_true.append(one_hot.argmax(axis=1))
         y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
@@ -106,10 +103,8 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
 def list_labels(model, metadata: dict, files, probabilities=False) -> pd.DataFrame:
     """Ask about files: a row each, of file, labels ("cat|dog"), problem, and if wanted a column a label."""
     y_prob, _, problems = answer_files(model, Path(), files)
-    names, usable = np.array(metadata["class_names"]), problems == ""
+    names = np.array(metadata["class_names"])
     limits = [metadata["thresholds"][name] for name in names]
-    labels = np.where(usable, ["|".join(names[has]) for has in y_prob >= limits], "")
-    table = {"file": [escape(str(file)) for file in files], "labels": labels, "problem": problems}
-    for name, column in zip(names if probabilities else (), y_prob.T.round(6)):
-        table[f"{name} (class)" if name in table else name] = np.where(usable, column, np.nan)
-    return pd.DataFrame(table)
+    labels = ["|".join(names[has]) for has in y_prob >= limits]
+    table = pd.DataFrame({"labels": np.where(problems == "", labels, ""), "problem": problems})
+    return _finish(table, files, names, y_prob.round(6) if probabilities else None)

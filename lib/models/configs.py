@@ -18,9 +18,8 @@ NAME = re.compile(r'(?<="name": )"([^"]+)"|(?<=\[)"([^"]+)"(?=, \d+, \d+\])')
 def make_key(*parts) -> str:
     """Hash models, arrays and what JSON can write: the key is the same exactly if nothing is other.
 
-    Of a model count its configuration, whatever names Keras gave its layers and whatever
-    initialisers they have, and the values of all its variables, the states of random layers among
-    them.
+    Of a model count its configuration, but for names and initialisers, and the values of all its
+    variables, the states of random layers among them.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -41,19 +40,15 @@ def make_key(*parts) -> str:
 
 def describe_config(config: dict) -> str:
     """Return what `get_config` gives as JSON: names are numbered, and initialisers left out."""
-    numbers = {}
-
-    def number(name: re.Match) -> str:
-        return f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"'
-
-    return NAME.sub(number, json.dumps(simplify(config), default=str))
+    text, numbers = json.dumps(simplify(config), default=str), {}
+    return NAME.sub(lambda name: f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"', text)
 
 
 def describe_training(model: keras.Model, build) -> list:
     """List what decides a training beside a model's first weights: how it is compiled, what learns, its code.
 
-    `build` is the function that made the model. Where it is compiled with code of one's own, which
-    only running it could tell, the list is never the same, and a line says so.
+    `build` is the function that made the model. Compiled with code of one's own, the list is never the
+    same, and a line says so.
     """
     learning = {id(variable) for variable in model.trainable_variables}
     which = [id(variable) in learning for variable in model.variables]
@@ -65,10 +60,9 @@ def describe_training(model: keras.Model, build) -> list:
 
 
 def simplify(config):
-    """Leave out of a configuration what only training needs, and what is usual.
+    """Leave out of a configuration what only training needs, and arguments left at their defaults.
 
-    Every version of Keras adds arguments that older ones don't know; as long as they are left at
-    their defaults, nothing of them has to be written. Takes what `get_config` or a model's file gives.
+    Every version of Keras adds some that older ones don't know. Takes what `get_config` or a file gives.
     """
     if isinstance(config, (list, tuple)):
         return [simplify(value) for value in config]
@@ -88,10 +82,7 @@ def simplify(config):
 
 
 def find_foreign(config) -> str:
-    """Name the first layer or function in a configuration that is not Keras' or keras-hub's own, or "".
-
-    How models within it are compiled is passed over: no file holds that.
-    """
+    """Name the first layer or function in a configuration that is not Keras' or keras-hub's own, or ""."""
     if isinstance(config, (list, tuple)):
         return next(filter(None, map(find_foreign, config)), "")
     if not isinstance(config, dict):
@@ -100,6 +91,7 @@ def find_foreign(config) -> str:
     # Keras writes functions of its own as plain names.
     if kind and (kind in ("Lambda", "__lambda__", "function") or not module.startswith("keras")):
         return str(config["config"]) if kind == "function" else kind
+    # How models within are compiled no file holds.
     return find_foreign([config[key] for key in config if key != "compile_config"])
 
 
@@ -113,11 +105,7 @@ def check_saveable(model: keras.Model) -> None:
 
 
 def write_model(model: keras.Model, path: Path) -> None:
-    """Write a model so that it opens in older and newer Keras, on any backend and any machine.
-
-    It was never compiled, so the optimizer's state, twice the weights, stays out; and it computes
-    in float32.
-    """
+    """Write a model, without its optimizer and in float32, so that it opens in older and newer Keras."""
     text = json.dumps(simplify(model.get_config()))
     plain = type(model).from_config(json.loads(re.sub("mixed_b?float16", "float32", text)))
     plain.set_weights(model.get_weights())

@@ -23,17 +23,11 @@ one_computes = threading.Lock()  # of the threads of a worker
 def cached_features(extractor, images: Selection, ws) -> Selection:
     """Run every picture through a frozen extractor once, or read what an earlier run computed.
 
-    They lie in the store of the extractor's configuration and weights, found by the pictures'
-    content: a killed run goes on where it stopped, and any number of processes share them.
+    They lie in a store in `ws.scratch`, that of the extractor's configuration and weights, found by the
+    pictures' content: a killed run goes on where it stopped, and any number of processes share them.
 
-    Args:
-        extractor: maps uint8 pictures to features.
-        images: uint8 (n, size, size, 3).
-        ws: the workspace; the stores lie in its `scratch`, and where it has a `cluster`, workers
-            compute.
-
-    Returns float32 (n, *features), indexed like an array. An OSError where they would find no room, or
-    could not be written; a ValueError where some are no finite numbers.
+    Takes uint8 (n, size, size, 3); returns float32 (n, *features), indexed like an array. An OSError
+    where they would find no room; a ValueError where some are no finite numbers.
     """
     name = f"features_{make_key(extractor)}"
     store = open_store(ws.scratch, name, np.float32, extractor.output_shape[1:])
@@ -63,18 +57,15 @@ def _load(path: Path) -> keras.Model:
 
 
 def compute_block(images: Selection, store: Store, network) -> None:
-    """Compute the features of some pictures, and write them as a shard.
-
-    The network is a model or, on a worker, which keeps it, the path of one. A ValueError where some
-    features are no finite numbers.
-    """
+    """Compute the features of some pictures by a model, or a worker's path of one; write them as a shard."""
     with one_computes:
         if isinstance(network, Path):
             # An OSError of one that can't see it is the worker's fault, not the network's.
             network.open("rb").close()
             network = _load(network)
-        parts = [slice(k, k + FEATURE_BATCH) for k in range(0, len(images), FEATURE_BATCH)]
-        features = np.concatenate([compute_batch(network, images[part]) for part in parts])
+        starts = range(0, len(images), FEATURE_BATCH)
+        batches = [compute_batch(network, images[k : k + FEATURE_BATCH]) for k in starts]
+    features = np.concatenate(batches)
     if not np.isfinite(features).all():
         remedy = "try PRECISION float32; else its weights may be damaged"
         raise ValueError(f"some features of this network are no finite numbers: {remedy}.")

@@ -1,7 +1,5 @@
 """Fine-tuning: the last weights of a backbone learn, too, in small steps."""
 
-import contextlib
-
 import keras
 
 from lib.models import saved
@@ -12,30 +10,20 @@ from lib.storage import read_table
 def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
     """Return the name of a model on a frozen backbone: the one asked for, else the contest's winner.
 
-    Args:
-        name: of a model of the current split; empty for the winner of 05 or, without a contest, the
-            first of the first kind that there is.
-        kinds: what names may end in: linear is a model of 05, transfer one of 04.
-
-    Raises:
-        FileNotFoundError: there is no such model of the current split.
+    Without a name and a contest it is the first model of the first of `kinds`, which its name ends in:
+    linear is a model of 05, transfer one of 04. A FileNotFoundError where the current split has none.
     """
-    models = []
-    # Its error names notebooks whose models have no backbone.
-    with contextlib.suppress(FileNotFoundError):
-        models = [metadata["name"] for metadata in saved.list_models(ws)]
+    models = [metadata["name"] for metadata in saved.list_models(ws)]
     known = [one for kind in kinds for one in models if one.endswith(f"_{kind}")]
-    wanted = [name] if name else known
-    if not name and (path := ws.results / "contest.csv").exists():
-        contest = read_table(path)
-        wanted = [*(contest.candidate[contest.chosen == "True"] + "_linear"), *known]
-    for one in wanted:
+    contest, winner = ws.results / "contest.csv", []
+    if contest.exists():
+        winner = read_table(contest).query("chosen == 'True'").candidate + "_linear"
+    for one in [name] if name else [*winner, *known]:
         if one in known:
             return one
-    subject = f"BASE: {name} is" if name else "There is"
     raise FileNotFoundError(
-        f"{subject} no model called …_{' or …_'.join(kinds)} of the current split in "
-        f"{ws.results / 'models'}. There are: {', '.join(known) or 'none'}. Run 05_backbones first."
+        f"{ws.results / 'models'} has no {name or 'model'} of the current split whose name ends in "
+        f"{' or '.join(kinds)}, but {', '.join(known) or 'none'}. Run 05_backbones first."
     )
 
 
@@ -43,8 +31,8 @@ def unfreeze(model: keras.Model, share: float) -> list:
     """Let the head and the last share of the backbone's variables learn, and nothing else.
 
     The share is of the count of those that can learn, in the order of computation. Batch normalisation
-    stays as it is (what a batch of your pictures tells would spoil its averages), and with it the whole
-    of a layer that holds one within itself, as some of keras-hub do.
+    stays as it is (a batch of your pictures would spoil its averages), and with it the whole of a layer
+    that holds one within itself, as some of keras-hub do.
 
     Returns the variables of the backbone that learn.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -19,6 +19,8 @@ STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
 FLAT = 1e-4  # the spread of a feature beside its mean that is only how float32 rounds
 TINY = np.finfo(np.float32).tiny  # a probability that float32 rounded to 0 has no logarithm
 BOUNDS, FEWEST = (0.05, 20), 5  # of temperatures; right, and wrong, answers that one needs
+# Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
+limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,15 @@ def measure_loss(y_true, y_prob) -> float:
 def fit_temperature(y_true, y_prob) -> float:
     """Find the temperature, 0.05-20, at which the mean negative log-likelihood is smallest.
 
-    Takes int (n,) and float (n, classes), of pictures that were not learned from. It is 1 where fewer
-    than five answers are right, or wrong: nothing bounds the temperature of what is always right.
+    Takes int (n,) and float (n, classes). It is 1 where fewer than five answers are right, or wrong:
+    nothing bounds the temperature of what is always right.
     """
     correct = y_prob.argmax(axis=1) == y_true
     if min(correct.sum(), (~correct).sum()) < FEWEST:
         return 1.0
-    logits = np.log(np.maximum(y_prob, TINY))
 
     def find_loss(logarithm):
-        scores = log_softmax(logits / np.float32(np.exp(logarithm)), axis=1)
-        return -scores[np.arange(len(y_true)), y_true].mean(dtype=float)
+        return measure_loss(y_true, apply_temperature(y_prob, np.exp(logarithm)))
 
     options = {"bounds": np.log(BOUNDS), "method": "bounded", "options": {"xatol": 1e-4}}
     return float(np.exp(minimize_scalar(find_loss, **options).x))
@@ -93,13 +93,12 @@ def _fit_each(features, y_true, num_classes: int, strengths, class_weight, tempe
     return classifiers
 
 
-# Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@limit_threads
 def fit(features, y_true, num_classes, groups, seed, class_weights="none") -> tuple:
     """Fit a classifier, with the C and the temperature under which held-out rows surprise least.
 
-    The rows are dealt into three parts, and for each C classifiers that learn from two answer the third.
-    What decides is the loss at the temperature that suits each C best.
+    For each C classifiers that learn from two of three parts answer the third. What decides is the loss
+    at the temperature that suits each C best.
 
     Args:
         features: float32 (n, d). y_true: int (n,), positions of so many classes.
@@ -114,7 +113,8 @@ def fit(features, y_true, num_classes, groups, seed, class_weights="none") -> tu
     part = deal_folds(y_true, groups, PARTS, seed)
     strengths = [strength / features.shape[1] for strength in STRENGTHS]
     y_prob = np.zeros((len(strengths), len(y_true), num_classes), np.float32)
-    for held in (part == number for number in range(PARTS)):
+    for number in range(PARTS):
+        held = part == number
         learned = features[~held], y_true[~held], num_classes
         for answers, classifier in zip(y_prob, _fit_each(*learned, strengths, class_weight)):
             answers[held] = classifier.predict_proba(features[held])
@@ -139,13 +139,14 @@ def fit_labels(features, y_true, groups, seed: int, class_weights="none") -> tup
     return fitted, np.column_stack([answers[:, 1] for _, answers in pairs])
 
 
+@limit_threads
 def answer_held_out(
     features, y_true, num_classes, groups, seed, folds=5, repeats=1, class_weights="none", some=True
 ) -> tuple:
     """Answer every row by classifiers that have seen neither it nor its group.
 
-    Arguments as in `fit`. The rows are dealt into `folds`, `repeats` times, alike for all features.
-    `some`, bool (repeats, n), says which rows may be learned from.
+    As in `fit`; rows are dealt into `folds`, `repeats` times, alike for all features. `some`, bool
+    (repeats, n), says which may be learned from.
 
     Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds).
     """
@@ -160,11 +161,10 @@ def answer_held_out(
         rows = features[learned], y_true[learned], num_classes, groups[learned]
         return fit(*rows, seed, class_weights)[0].predict_proba(features[held])
 
-    with threadpool_limits(1, "blas"):
-        pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
-        fits = pool(delayed(answer)(held, some[repeat]) for repeat, held in masks)
-        bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
-        for answers, (repeat, held) in zip(bar, masks):
-            y_prob[repeat, held] = answers
-            accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())
+    pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
+    fits = pool(delayed(answer)(held, some[repeat]) for repeat, held in masks)
+    bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
+    for answers, (repeat, held) in zip(bar, masks):
+        y_prob[repeat, held] = answers
+        accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())
     return y_prob, np.reshape(accuracies, (repeats, folds))

@@ -24,7 +24,7 @@ def export_litert(model, path: Path) -> None:
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
-    # Browsers take no batch of any size. Of these two, one Keras heeds the first, another the second.
+    # Browsers take one picture. Of these two, one Keras heeds the first, another the second.
     shape = (1, *model.input_shape[1:])
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
@@ -33,18 +33,18 @@ def export_litert(model, path: Path) -> None:
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
     target = {"supported_types": [tf.float16], "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": target}
-    options |= {"input_signature": signature, "verbose": False}
     with whole_file(path) as part:
-        answer.export(str(part), format="litert", **options)
+        answer.export(
+            str(part), format="litert", input_signature=signature, verbose=False, **options
+        )
 
 
 def open_litert(path: Path) -> SimpleNamespace:
     """Open a LiteRT file so that it can be asked like a model, picture by picture."""
     import tensorflow as tf
 
-    with warnings.catch_warnings():
-        # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
-        warnings.simplefilter("ignore", UserWarning)
+    # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
         interpreter = tf.lite.Interpreter(str(path), num_threads=count_cores())
     ask, (taken,) = interpreter.get_signature_runner(), interpreter.get_input_details()
 
@@ -61,8 +61,7 @@ def try_export(model, path: Path) -> str:
         export_litert(model, path)
         open_litert(path).predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.uint8))
         return ""
-    # A converter refuses a network in many ways, or an interpreter its file: no result is lost by that.
+    # A converter refuses a network in many ways, and may tell all of it; no result is lost by that.
     except Exception as error:
         path.unlink(missing_ok=True)
-        # It may tell the whole network.
         return f"{path.name} can't be made: {textwrap.shorten(str(error), 250)}"

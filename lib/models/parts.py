@@ -8,9 +8,8 @@ def pool(patterns):
     """Make one vector a picture, float (n, channels), of what a backbone gives.
 
     Of maps the mean over all places (Lin, Chen and Yan 2014). Of tokens the class token, which stands
-    first (ViT: Dosovitskiy et al. 2021; DINOv2: Oquab et al. 2024); where their number is a square,
-    there is none, and the mean is taken. A vector, say of SigLIP's attention pooling, stays as it is;
-    of several outputs the pooled one is taken. The name of the layer says which it was.
+    first (ViT: Dosovitskiy et al. 2021); where their number is a square there is none, and the mean is
+    taken. A vector stays as it is; of several outputs it is the pooled one. The layer's name says which.
     """
     if isinstance(patterns, dict):
         pooled = [output for name, output in patterns.items() if "pooled" in name]
@@ -50,13 +49,9 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def expose_features(model: keras.Model) -> keras.Model:
-    """Make a model that gives its probabilities and, from the same pass, its features.
-
-    They are (n, 0) of a model without a backbone.
-    """
-    probabilities = model.outputs[0]
-    features = model.layers[-2].output if has_backbone(model) else probabilities[:, :0]
-    return keras.Model(model.inputs, [probabilities, features], name=model.name)
+    """Make a model that gives its probabilities and, from the same pass, its features."""
+    features = find_parts(model)[0].output
+    return keras.Model(model.inputs, [model.outputs[0], features], name=model.name)
 
 
 def list_layers(model: keras.Model) -> list[keras.Layer]:

@@ -21,9 +21,9 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-l
 
 
 def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
-    """Return what a model's JSON tells: its base, as `describe_base` gives it, parameters, and two lines.
+    """Return what a model's JSON tells: its base, as of `describe_base`, parameters, and two lines.
 
-    What the model is stands in the first line of the docstring of `build`, what it is for in the rest.
+    The first line of the docstring of `build` says what the model is, the rest what it is for.
     """
     first, _, rest = (inspect.getdoc(build) or "").partition("\n")
     chosen = {key.lower(): value for key, value in parameters.items() if "SEED" not in key}
@@ -38,10 +38,8 @@ def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> d
 def save(model, run, ws, name: str, metadata: dict):
     """Save a model with its history and its JSON, once the block that checks it has succeeded.
 
-    Yields the model that the new file holds. The JSON, written last, makes the model complete.
-
-    The model takes RGB pictures of 0-255 and gives probabilities; `run` is a `training.Run`; in
-    `metadata` is what the JSON tells besides counts, versions, key and, unless there, the set's hash.
+    Yields the model that the new file holds. The JSON, written last, makes the model complete: it has
+    `metadata`, and besides counts, versions, the key of the `training.Run`, and the set's hash.
     """
     path = ws.file("models", f"{name}.keras")
     with whole_file(path) as part:
@@ -80,17 +78,16 @@ def read_metadata(ws, name: str) -> dict:
 
 
 def record_calibration(ws, name: str, found: dict) -> None:
-    """Add to a model's JSON: its temperature, answer_sets of one handed over, what 11 judged of its own."""
+    """Add to a model's JSON what was found of it, say its temperature."""
     ws.save_json(read_metadata(ws, name) | found, f"models/{name}.json")
 
 
 def list_models(ws) -> list[dict]:
     """Read the JSON of every model of the current split, in the order of the notebooks.
 
-    A model of another split can't be compared with the others, and a run with a further seed counts
-    only if nothing but the seed differs from the first: what is left out is named, but for another
-    task. Each entry gets a `label`, which says so when a backbone is untrained, and a `way`: the name
-    of the first run. A FileNotFoundError where no model of this split was trained.
+    A run with a further seed counts only if nothing but the seed differs from the first: what is left
+    out is named, but for another task. Each gets a `label`, which says so when a backbone is untrained,
+    and a `way`: the name of the first run. A FileNotFoundError where there is none.
     """
     current, models, first = identify_set(ws), [], {}
     for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
@@ -107,38 +104,31 @@ def list_models(ws) -> list[dict]:
         note = " (untrained backbone)" if metadata["weights"] == "untrained" else ""
         models.append(metadata | {"label": metadata["name"] + note, "way": way})
     if not models:
+        remedy = "run 02_baseline_cnn, 04_resnet50_transfer or 05_backbones first"
         raise FileNotFoundError(
-            f"{ws.results / 'models'} has no model of the current split. "
-            "Run 02_baseline_cnn, 03_augmented_cnn or 04_resnet50_transfer first."
+            f"{ws.results / 'models'} has no model of the current split: {remedy}."
         )
     return sorted(models, key=lambda metadata: (metadata["notebook"], metadata["name"]))
 
 
 def load_model(ws, name: str) -> keras.Model:
-    """Load a saved model, RGB pictures (n, size, size, 3) of 0-255 in, probabilities out.
-
-    It raises what `open_model` does.
-    """
+    """Load a saved model, RGB pictures (n, size, size, 3) of 0-255 in, probabilities out."""
     return open_model(ws.results / f"models/{name}.keras")[0]
 
 
 def open_model(path: Path) -> tuple[keras.Model, dict]:
-    """Open a .keras file, and the JSON beside it.
-
-    A FileNotFoundError where one of the two is missing; a ValueError where one is damaged, or they
-    don't belong together.
-    """
+    """Open a .keras file, and the JSON beside it; a ValueError where they don't belong together."""
     description = path.with_suffix(".json")
     try:
         metadata = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{description} is not valid JSON of a model: {error}")
+        raise ValueError(f"{description} is not valid JSON of a model: {error}") from error
     expected = hash_file(path, metadata.get("class_names"))
     if metadata.get("file_hash") != expected:
         raise ValueError(
             f'{description}: "file_hash" is {metadata.get("file_hash", "missing")}, and that of {path} '
-            f'with the "class_names" is {expected}: one of them was changed or replaced. Run '
-            f"{metadata.get('notebook', 'the notebook that made it')} again, or copy both files again."
+            f'with the "class_names" is {expected}: one of them was changed or replaced. Copy both '
+            "files again, or run again the notebook that made them."
         )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True), metadata
@@ -146,9 +136,9 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
         raise ValueError(f"{path} can't be loaded: {error}") from error
 
 
-def hash_file(path: Path, class_names=()) -> str:
+def hash_file(path: Path, class_names) -> str:
     """Return the first 16 hex digits of the SHA-256 of a file and of names of classes, in their order."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    digest.update(json.dumps(class_names).encode() if class_names else b"")
+    digest.update(json.dumps(class_names).encode())
     return digest.hexdigest()[:16]

@@ -78,33 +78,6 @@ def test_other_pictures_or_weights_do_not_share_features(extractor, images, ws):
     assert before == 2 and len({path.parent for path in list_shards(ws)}) == 2
 
 
-@pytest.mark.parametrize("change", ["pooling", "preprocessing", "precision"])
-def test_another_architecture_of_the_same_weights_does_not_share_features(change, images, ws):
-    def build(pool, scale, policy):
-        keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy(policy)
-        pixels = keras.Input((8, 8, 3))
-        maps = keras.layers.Conv2D(5, 3)(keras.layers.Rescaling(scale)(pixels))
-        keras.config.set_dtype_policy("float32")
-        return keras.Model(pixels, pool(maps), name="extractor")
-
-    average, largest = keras.layers.GlobalAveragePooling2D(), keras.layers.GlobalMaxPooling2D()
-    first = cached_features(build(average, 1 / 255, "float32"), images, ws)
-    again = cached_features(build(average, 1 / 255, "float32"), images, ws)
-    assert again.store.name == first.store.name
-    changed = {
-        "pooling": (largest, 1 / 255, "float32"),
-        "preprocessing": (average, 1.0, "float32"),
-        "precision": (average, 1 / 255, "mixed_float16"),
-    }
-    other = build(*changed[change])
-    features = cached_features(other, images, ws)
-    expected = np.asarray(other.predict_on_batch(images[:32]), np.float32)
-    assert features.store.name != first.store.name and np.allclose(
-        features[:32], expected, atol=1e-3
-    )
-
-
 def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypatch):
     cached_features(extractor, images, ws)
     full = shutil.disk_usage(ws.scratch)._replace(free=0)

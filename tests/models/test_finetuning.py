@@ -45,12 +45,6 @@ def list_ids(variables):
     return {id(variable) for variable in variables}
 
 
-def test_model_without_a_backbone_is_an_error_that_says_so():
-    plain = keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="plain")
-    with pytest.raises(ValueError, match="plain has no backbone"):
-        finetuning.unfreeze(plain, 0.5)
-
-
 @pytest.mark.parametrize("boxed", [False, True])
 def test_the_last_share_of_variables_and_the_head_learn_but_no_batch_normalisation(boxed):
     model = put_head_on(build_small_backbone(), 8, boxed=boxed)
@@ -141,10 +135,10 @@ def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared, boxed):
 
 
 def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
+    save_untrained(prepared, "own_cnn")
     for name in ("", "own_cnn"):
-        with pytest.raises(FileNotFoundError, match="no model called …_linear .*Run 05_backbones"):
+        with pytest.raises(FileNotFoundError, match="no .* ends in linear.*Run 05_backbones"):
             finetuning.find_transfer(prepared, name, ["linear"])
-        save_untrained(prepared, "own_cnn")
     save_untrained(prepared, "tiny_transfer")
     assert finetuning.find_transfer(prepared) == "tiny_transfer"
     with pytest.raises(FileNotFoundError):
@@ -156,5 +150,5 @@ def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepa
     prepared.save_table(table, "contest.csv")
     assert finetuning.find_transfer(prepared) == "second_linear"
     assert finetuning.find_transfer(prepared, "tiny_transfer") == "tiny_transfer"
-    with pytest.raises(FileNotFoundError, match="tiny_transfer is no model called …_linear"):
+    with pytest.raises(FileNotFoundError, match="no tiny_transfer .*ends in linear"):
         finetuning.find_transfer(prepared, "tiny_transfer", ["linear"])

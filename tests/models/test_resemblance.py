@@ -63,7 +63,7 @@ def ask(judged, name, tmp_path, *options):
 
 
 def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(judged, transfer):
-    model = saved.open_model(judged.results / "models/small_transfer.keras")[0]
+    model = saved.load_model(judged, "small_transfer")
     assert configs.make_key(parts.find_parts(model)[0]) == configs.make_key(transfer[0])
 
 
@@ -73,9 +73,6 @@ def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_e
     y_prob, features = parts.expose_features(model).predict_on_batch(images)
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
-    plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3)])
-    y_prob, features = parts.expose_features(plain).predict_on_batch(images)
-    assert features.shape == (32, 0) and np.allclose(y_prob, plain.predict_on_batch(images))
 
 
 def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
@@ -134,8 +131,6 @@ def test_distance_is_the_mean_to_the_five_nearest_directions():
     # Of float16, whose squares are soon too large for it, too.
     half = (20 * asked).astype(np.float16)
     assert resemblance.measure_distances(half, known) == pytest.approx(found, abs=1e-3)
-    # Neither zeros nor too few neighbours do harm.
-    assert np.isfinite(resemblance.measure_distances(0 * asked, known[:3])).all()
 
 
 def test_strangers_are_found_and_pictures_like_validation_are_not():
@@ -176,7 +171,7 @@ def test_model_without_a_backbone_says_so_before_the_first_picture(
     assert "plain has no backbone" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damage", ["none", "other", "half", "page", "", "old"])
+@pytest.mark.parametrize("damage", ["none", "other", "half"])
 def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names_it(
     damage, judged, tmp_path, capsys, no_picture_is_read
 ):
@@ -187,10 +182,8 @@ def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names
     path.unlink()
     if damage == "other":
         np.savez(path, **kept | {"model": "0123456789abcdef"})
-    elif damage == "old":
-        np.savez(path, **{name: kept[name] for name in ("model", "features", "distances")})
-    elif damage != "none":
-        path.write_bytes({"half": half, "page": b"<html>404</html>", "": b""}[damage])
+    elif damage == "half":
+        path.write_bytes(half)
     assert ask(judged, "small_transfer", tmp_path, "--strangers") == (2, None)
     said = capsys.readouterr().err
     assert "small_transfer.npz is missing, damaged or of another model: run 10" in said

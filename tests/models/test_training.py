@@ -1,6 +1,5 @@
 """Training: done once, resumed, repeated with further seeds, saved and checked."""
 
-import errno
 import json
 import multiprocessing
 import os
@@ -11,7 +10,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from lib.data import generators, split
 from lib.data.split import identify_set
@@ -124,17 +122,6 @@ def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_take
     assert train_tiny(prepared, 2).from_files
 
 
-def test_checkpoint_that_a_kill_left_beside_a_finished_model_goes_with_the_next_run(
-    prepared, monkeypatch
-):
-    with monkeypatch.context() as patch:
-        patch.setattr(saved.Path, "unlink", lambda *path, **options: None)
-        train_tiny(prepared, 1)
-    assert list(prepared.results.glob("checkpoints/*.npz"))
-    train_tiny(prepared, 1)
-    assert not list(prepared.results.glob("checkpoints/*"))
-
-
 def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
     keras.config.set_dtype_policy("mixed_float16")
     model = train_tiny(prepared, epochs=1).model
@@ -204,24 +191,6 @@ def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(prepa
     capsys.readouterr()
     train_tiny(prepared, 2, seeds=[3, 4, 5])
     assert capsys.readouterr().out.count("taken from an earlier training") == 3
-
-
-def test_epoch_whose_checkpoint_finds_no_room_is_trained_again(prepared, monkeypatch):
-    whole = train_tiny(prepared, epochs=3)
-    monkeypatch.setenv("TRAIN_ANEW", "1")
-    save, calls = np.savez, []
-
-    def fill_the_disk(*arguments, **arrays):
-        calls.append(1)
-        if len(calls) == 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(*arguments, **arrays)
-
-    monkeypatch.setattr(np, "savez", fill_the_disk)
-    with pytest.raises(OSError, match="could not be written.*No space left"):
-        train_tiny(prepared, epochs=3)
-    monkeypatch.delenv("TRAIN_ANEW")
-    assert_same(train_tiny(prepared, epochs=3), whole)
 
 
 def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared):
@@ -319,15 +288,6 @@ def test_predict_keeps_the_order_and_the_ragged_last_batch():
     assert list(labels) == y_true and y_prob.shape == (7, 3)
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
-
-
-def define(tmp_path, source):
-    """Run a cell as a notebook does: in the module __main__, its lines where Python finds them."""
-    cell = tmp_path / f"cell_{len(list(tmp_path.glob('cell_*')))}.py"
-    cell.write_text(source)
-    space = {"keras": keras, "tf": tf, "__name__": "__main__"}
-    exec(compile(source, cell, "exec"), space)
-    return space["own"]
 
 
 BUILD = """
