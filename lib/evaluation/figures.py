@@ -117,7 +117,7 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
     more = "" if names else f", {len(matrix)} by name"
     figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1, side))
     figure.suptitle(f"{shorten(label)}: confusion matrix, n = {matrix.sum():,}")
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
     options = dict(annot=numbered, annot_kws={"fontsize": 9 if len(matrix) <= 12 else 7})
     options |= dict(cmap="Blues", square=True, rasterized=True)
     content = ((matrix, "d", "pictures", None), (shares, ".2f", "share of the true class", 1))
@@ -134,7 +134,7 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
 
 def recall_by_class(scores: dict[str, dict]) -> Figure:
     """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
-    recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()}).astype(float)
+    recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()})
     order = recall.mean(axis=1).sort_values(kind="stable").index
     figure, axes, names = _open_rows(order, 0.14 * len(scores) + 0.14)
     for position, (label, score) in enumerate(scores.items()):

@@ -63,7 +63,7 @@ def list_weakest(score: dict) -> dict:
     Returns weakest: (class, pictures recognised, pictures), three at most; weakest_more: how many
     further classes are recognised as badly as the last of them.
     """
-    recall = pd.Series(score["per_class"], dtype=float).dropna().sort_values(kind="stable")
+    recall = pd.Series(score["per_class"], dtype=float).sort_values(kind="stable")
     worst = recall[(recall < 1) & (recall <= recall.mean() + 1e-9)]
     listed, support = worst.head(WEAKEST), score["support"]
     rows = [(name, round(share * support[name]), support[name]) for name, share in listed.items()]
@@ -155,9 +155,9 @@ def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
 def describe_gap(history: pd.DataFrame) -> str:
     """Say how far training and validation are apart at the end, and where the loss was lowest.
 
-    `history` is as `training.train` returns it; a loss that is no number is written as nan.
+    `history` is as `training.train` returns it.
     """
-    last, best = history.iloc[-1], history.loc[history.val_loss.fillna(np.inf).idxmin()]
+    last, best = history.iloc[-1], history.loc[history.val_loss.idxmin()]
     gap = last.accuracy - last.val_accuracy
     return (
         f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
