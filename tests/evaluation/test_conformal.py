@@ -65,11 +65,6 @@ def test_temperature_of_training_pictures_leaves_all_others_to_the_limit():
     assert kept["limit"] == np.sort(of_truth)[5] and kept["groups"] == 60 and len(measured) == 30
 
 
-def test_of_a_single_group_nothing_is_measured():
-    kept, measured = conformal.judge_sets(*draw(), np.zeros(60, int), 0.9, whole=False)
-    assert kept["limit"] is None and measured.empty and kept["grouped"]
-
-
 def test_sets_hold_the_truth_as_often_as_asked():
     found = simulations.cover_sets(np.arange(400), 60, coverage=0.9)
     assert found == pytest.approx(0.9, abs=0.015)
