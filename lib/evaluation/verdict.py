@@ -94,11 +94,10 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
     """
     cells = {(way, way): "" for way in ways}
     for row in pairs.itertuples():
-        better, worse = ("better", "worse") if row.p_holm < LEVEL else ("not sure",) * 2
-        better, worse = (better, worse) if row.difference else ("same", "same")
-        size = row.difference
-        cells[row.model, row.other] = f"{wording.write_number(size, 3, '+')} {better}"
-        cells[row.other, row.model] = f"{wording.write_number(-size, 3, '+')} {worse}"
+        words = ("better", "worse") if row.p_holm < LEVEL else ("not sure", "not sure")
+        above, below = (wording.write_number(k * row.difference, 3, "+") for k in (1, -1))
+        cells[row.model, row.other] = f"{above} {words[0]}"
+        cells[row.other, row.model] = f"{below} {words[1]}"
     rows = [[cells.get((way, other), "–") for other in ways] for way in ways] if len(pairs) else []
     labels = [f"{number} {way}" for number, way in enumerate(ways, 1)][: len(rows)]
     return pd.DataFrame(rows, labels, [str(k + 1) for k in range(len(rows))])

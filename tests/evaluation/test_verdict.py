@@ -199,7 +199,7 @@ def test_matrix_says_better_only_where_that_is_established():
     assert list(table.index) == ["1 good", "2 poor"]
     assert table.to_numpy().tolist() == [["", "+1.000 better"], ["−1.000 worse", ""]]
     table = verdict.tabulate_pairs(compare(one=even, two=even[::-1]), ["one", "two"])
-    assert table.iloc[0, 1] == "+0.000 same"
+    assert table.iloc[0, 1] == "+0.000 not sure"
     # 6 of 6 convince once, but not as one of three comparisons.
     pairs = compare(a=np.arange(20) < 6, b=poor, c=poor)
     assert "not sure" in verdict.tabulate_pairs(pairs, "abc").iloc[0, 1]
