@@ -223,7 +223,7 @@ def contradict(answers):
     others = {other: kind for kind in (*cells, "same") for other in answer[kind]}
     wrong |= {*others} != {*names} - {best}
     for other, kind in others.items():
-        cell = matrix.iloc[names.index(best), names.index(other)] if len(pairs) else "–"
+        cell = matrix.iloc[names.index(best), names.index(other)]
         wrong |= not cell.endswith(cells.get(kind, ("not sure", "–")))
         claims = [f"{best} is better than {other}", f"{other} is better than {best}"]
         said = {claim for claim in claims for text in established if text.startswith(claim)}

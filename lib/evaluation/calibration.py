@@ -21,7 +21,7 @@ def measure_calibration(y_true, y_prob) -> dict[str, float]:
     confidence, of_truth = y_prob.max(axis=1), y_prob[np.arange(len(y_true)), y_true].astype(float)
     return {
         "nll": measure_loss(y_true, y_prob),
-        "brier": float((np.einsum("ij,ij->i", y_prob, y_prob) - 2 * of_truth + 1).mean()),
+        "brier": float((np.square(y_prob).sum(axis=1) - 2 * of_truth + 1).mean()),
         "confidence": float(confidence.mean(dtype=float)),
         "ece": find_ece(y_true, y_prob),
     }

@@ -98,9 +98,9 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
         above, below = (wording.write_number(k * row.difference, 3, "+") for k in (1, -1))
         cells[row.model, row.other] = f"{above} {words[0]}"
         cells[row.other, row.model] = f"{below} {words[1]}"
-    rows = [[cells.get((way, other), "–") for other in ways] for way in ways] if len(pairs) else []
-    labels = [f"{number} {way}" for number, way in enumerate(ways, 1)][: len(rows)]
-    return pd.DataFrame(rows, labels, [str(k + 1) for k in range(len(rows))])
+    rows = [[cells.get((way, other), "–") for other in ways] for way in ways]
+    numbers = [str(number) for number in range(1, len(rows) + 1)]
+    return pd.DataFrame(rows, [*map(" ".join, zip(numbers, ways))], numbers)
 
 
 def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:

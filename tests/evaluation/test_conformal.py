@@ -6,8 +6,6 @@ import simulations
 
 from lib.evaluation import calibration, conformal
 
-Y_TRUE = np.arange(60) % 3
-
 
 def draw(n=60, seed=0):
     rng = np.random.default_rng(seed)

@@ -204,7 +204,6 @@ def test_matrix_says_better_only_where_that_is_established():
     pairs = compare(a=np.arange(20) < 6, b=poor, c=poor)
     assert "not sure" in verdict.tabulate_pairs(pairs, "abc").iloc[0, 1]
     assert verdict.tabulate_pairs(pairs[pairs.other != "c"], "abc").iloc[0, 2] == "–"
-    assert verdict.tabulate_pairs(compare(alone=even), ["alone"]).empty
 
 
 def test_sentences_are_of_several_trainings_and_say_what_is_established():
