@@ -82,7 +82,7 @@ def mark_strangers(distances, known_distances, groups) -> tuple[list[str], str]:
 
     Returns `NOTE` or "" for each of `distances`, float (k,); and a line on what a mark means.
     """
-    limit = find_limit(-np.asarray(known_distances), groups, RARE)
+    limit = find_limit(-known_distances, groups, RARE)
     count = f"{len(np.unique(groups)):,} validation pictures (groups count once)"
     if limit is None:
         return [""] * len(distances), f"{count} are too few to mark what is {NOTE}."
