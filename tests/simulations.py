@@ -219,12 +219,12 @@ def contradict(answers):
     established, unknown = verdict.describe_pairs(pairs)
     matrix = verdict.tabulate_pairs(pairs, answers.ways.index)
     names, best, wrong = list(answers.ways.index), answer["name"], False
-    cells = {"better": "better", "worse": "worse", "unsure": ("not sure", "same"), "apart": "–"}
+    cells = {"better": "better", "worse": "worse", "unsure": "not sure", "apart": "–"}
     others = {other: kind for kind in (*cells, "same") for other in answer[kind]}
     wrong |= {*others} != {*names} - {best}
     for other, kind in others.items():
-        cell = matrix.iloc[names.index(best), names.index(other)] if len(pairs) else "–"
-        wrong |= not cell.endswith(cells.get(kind, ("same", "not sure", "–")))
+        cell = matrix.iloc[names.index(best), names.index(other)]
+        wrong |= not cell.endswith(cells.get(kind, ("not sure", "–")))
         claims = [f"{best} is better than {other}", f"{other} is better than {best}"]
         said = {claim for claim in claims for text in established if text.startswith(claim)}
         wrong |= not said <= {"better": {claims[0]}, "worse": {claims[1]}}.get(kind, set())

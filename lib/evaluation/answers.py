@@ -16,7 +16,8 @@ class Answers:
         class_names: text (classes,). files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), positions of the classes, and what belongs together, as in
             `intervals`.
-        models: a row a model, by its label; columns are the keys of its JSON. labels: list of text.
+        models: a row a model, by its label, in the order of `saved.list_models`; columns are the keys
+            of its JSON. labels: list of text.
         y_prob: float32 (models, n, classes). y_pred: int (models, n), the most probable classes.
         correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """
@@ -37,10 +38,8 @@ class Answers:
 
     @cached_property
     def first(self) -> "Answers":
-        """The first run of each way of training: the one without a seed in its name, if it is here."""
-        named = self.models.assign(further=self.models.name != self.models.way)
-        order = named.sort_values("further", kind="stable")
-        return self.select(~order.duplicated("way").reindex(self.models.index))
+        """The first run of each way of training."""
+        return self.select(~self.models.way.duplicated())
 
     @cached_property
     def trained(self) -> "Answers":
@@ -134,10 +133,10 @@ class Answers:
         table = pd.DataFrame({"class": self.class_names})
         table["pictures"] = np.bincount(self.y_true, minlength=len(table))
         for label, score in self.scores.items():
-            table[label] = np.array(list(score["per_class"].values()), float)
+            table[label] = list(score["per_class"].values())
             table[[f"{label} low", f"{label} high"]] = list(score["per_class_interval"].values())
             for name in ("precision", "f1"):
-                table[f"{label} {name}"] = np.array(list(score[name].values()), float)
+                table[f"{label} {name}"] = list(score[name].values())
         order = table[self.labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 

@@ -20,10 +20,8 @@ def rank_labels(y_prob, y_true) -> pd.DataFrame:
     self-confidence of its own pictures (the threshold of Northcutt, Jiang and Chuang 2021).
 
     Returns a row a picture: suggested (int, the most probable class), self_confidence, rank (from 1,
-    all different) and is_doubtful. A ValueError where there is one class only.
+    all different) and is_doubtful.
     """
-    if y_prob.shape[1] < 2:
-        raise ValueError("One class only: an audit asks which other class a picture may show.")
     own, suggested = y_prob[np.arange(len(y_true)), y_true], y_prob.argmax(axis=1)
     table = pd.DataFrame({"suggested": suggested, "self_confidence": own})
     table["rank"] = table.self_confidence.rank(method="first").astype(int)
@@ -74,21 +72,21 @@ def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.Dat
     nearest, distances = find_nearest(rows, groups, every, every)
     far = distances[:, -1]
     known = np.isfinite(far)
-    scales = far.clip(min=max(0.6 * np.median(far[known]) if known.any() else 0, 1e-6))
+    scales = far.clip(min=0.6 * pd.Series(far[known]).median())
     # Of whom fewer than five are known, nothing is known of the surroundings.
     first, column = np.nonzero(known[:, np.newaxis] & known[nearest])
     second = nearest[first, column]
     pairs = pd.DataFrame(np.sort([first, second], axis=0).T, columns=["a", "b"])
     pairs["closeness"] = distances[first, column] / np.sqrt(scales[first] * scales[second])
     pairs = pairs[pairs.closeness <= most].drop_duplicates(["a", "b"])
-    levels = [_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b")]
-    pairs = pairs[np.abs(levels[0] - levels[1]).mean(axis=1) <= MOST_LEVELS]
+    ends = (_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b"))
+    pairs = pairs[np.abs(np.subtract(*ends)).mean(axis=1) <= MOST_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
 
 def _sort_levels(thumbnails):
-    ends = (thumbnails.max(axis=3, initial=0), thumbnails.min(axis=3, initial=255))
-    return np.hstack([np.sort(end.reshape(len(end), 256), axis=1) for end in ends]).astype(float)
+    levels = np.stack([thumbnails.max(axis=3), thumbnails.min(axis=3)], axis=1)
+    return np.sort(levels.reshape(-1, 2, 256)).reshape(-1, 512).astype(float)
 
 
 def compare_with_classes(rows, y_true, suggested, groups) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +101,7 @@ def compare_with_classes(rows, y_true, suggested, groups) -> tuple[np.ndarray, n
         if len(asked):
             similar[asked] = find_nearest(rows, groups, members, asked)[0][:, 0]
         _, apart = find_nearest(rows, groups, members, members)
-        spread[members] = np.ma.masked_invalid(apart).mean(axis=1).filled(np.nan)
+        spread[members] = pd.DataFrame(apart).replace(np.inf, np.nan).mean(axis=1)
     return similar, spread
 
 
@@ -113,7 +111,7 @@ def find_outliers(spread, y_true) -> np.ndarray:
     Their spread (Angiulli and Pizzuti 2002), divided by the class's median, lies above the upper
     fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
     """
-    ratio = pd.Series(spread) / pd.Series(spread).groupby(y_true).transform("median").clip(1e-12)
+    ratio = pd.Series(spread) / pd.Series(spread).groupby(y_true).transform("median")
     low, high = ratio.quantile([0.25, 0.75])
     return (ratio > high + 1.5 * (high - low)).to_numpy()
 

@@ -1,7 +1,7 @@
 """One limit from pictures that taught the model nothing: for answer sets, and for strangers.
 
-A set holds every class that is probable enough (Sadinle, Lei and Wasserman 2019), and a picture that is
-too far from all training pictures is marked. Both limits are calibrated alike (Vovk et al. 2005).
+A set holds every class that is probable enough (Sadinle, Lei and Wasserman 2019). Both limits are
+calibrated alike (Vovk et al. 2005).
 """
 
 import json
@@ -42,15 +42,14 @@ def judge_sets(y_true, y_prob, groups, coverage: float, whole: bool) -> tuple[di
     measured, calibrating = calibration.split_halves(y_true, groups)
     scores, rare = y_prob[np.arange(len(y_true)), y_true], 1 - coverage
     limit = find_limit(scores[calibrating], groups[calibrating], rare)
-    measured = measured & ~calibrating  # of a single group both halves are the same
     sets, truth = build_sets(y_prob[measured], limit), y_true[measured]
     held = sets[np.arange(len(truth)), truth]
     table = {"y_true": truth, "group": groups[measured], "held": held, "size": sets.sum(axis=1)}
     if whole:
-        limit, calibrating = find_limit(scores, groups, rare), np.ones(len(y_true), bool)
-    count = len(np.unique(groups[calibrating]))
-    kept = {"coverage": coverage, "limit": limit, "groups": count}
-    return kept | {"grouped": bool(count < calibrating.sum())}, pd.DataFrame(table)
+        limit, calibrating = find_limit(scores, groups, rare), slice(None)
+    sizes = pd.Series(groups[calibrating]).value_counts()
+    kept = {"coverage": coverage, "limit": limit, "groups": len(sizes)}
+    return kept | {"grouped": bool(sizes.max() > 1)}, pd.DataFrame(table)
 
 
 def build_sets(y_prob, limit: float | None) -> np.ndarray:
@@ -83,7 +82,7 @@ def mark_strangers(distances, known_distances, groups) -> tuple[list[str], str]:
 
     Returns `NOTE` or "" for each of `distances`, float (k,); and a line on what a mark means.
     """
-    limit = find_limit(-np.asarray(known_distances), groups, RARE)
+    limit = find_limit(-known_distances, groups, RARE)
     count = f"{len(np.unique(groups)):,} validation pictures (groups count once)"
     if limit is None:
         return [""] * len(distances), f"{count} are too few to mark what is {NOTE}."

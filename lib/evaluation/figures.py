@@ -1,5 +1,6 @@
 """Plots of what `metrics`, `calibration` and `answers` return, as matplotlib Figures."""
 
+import math
 import unicodedata
 import warnings
 
@@ -14,8 +15,8 @@ LETTERS = 30  # of a name that is shown
 MOST_ROWS = 40  # classes that have a row each
 MOST_NUMBERED, MOST_NAMED = 20, 30  # classes of a matrix with numbers, and with names
 COLOURS = TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
-# The browser writes the text. Letters that DejaVu Sans lacks, as Chinese ones, are wider there than
-# matplotlib believes: this space keeps their room, and is not saved.
+# The browser writes Chinese letters wider than matplotlib believes: this space keeps their room, and
+# is not saved.
 SPACE = "\u2002"
 LOOK = {"svg.fonttype": "none", "svg.hashsalt": "", "text.parse_math": False}
 LOOK |= {"font.sans-serif": ["DejaVu Sans", "Verdana"], "figure.constrained_layout.use": True}
@@ -69,9 +70,8 @@ def accuracy_by_model(means: pd.DataFrame, baseline: float, runs: pd.DataFrame |
     options = dict(color=TRAINING, label="top-1 accuracy, 95 % interval")
     _draw_points(axes, range(len(best)), best["mean"], best[["low", "high"]], **options)
     if runs is not None and len(runs) > len(means):
-        runs = runs[runs.way.isin(best.index)]
-        options = dict(mfc="none", color=TRAINING, label="one training")
-        axes.plot(runs.top1, best.index.get_indexer(runs.way), "o", **options)
+        places = runs.way.map({way: place for place, way in enumerate(best.index)})
+        axes.plot(runs.top1, places, "o", mfc="none", color=TRAINING, label="one training")
     axes.axvline(baseline, color=VALIDATION, ls="--", label="always the commonest class")
     axes.set(xlim=(-0.02, 1.02), xlabel=f"{len(best)} of {len(means)} models, best first")
     return _add_legend(figure, axes)
@@ -117,7 +117,7 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
     more = "" if names else f", {len(matrix)} by name"
     figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1, side))
     figure.suptitle(f"{shorten(label)}: confusion matrix, n = {matrix.sum():,}")
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
     options = dict(annot=numbered, annot_kws={"fontsize": 9 if len(matrix) <= 12 else 7})
     options |= dict(cmap="Blues", square=True, rasterized=True)
     content = ((matrix, "d", "pictures", None), (shares, ".2f", "share of the true class", 1))
@@ -134,7 +134,7 @@ def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
 
 def recall_by_class(scores: dict[str, dict]) -> Figure:
     """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
-    recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()}).astype(float)
+    recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()})
     order = recall.mean(axis=1).sort_values(kind="stable").index
     figure, axes, names = _open_rows(order, 0.14 * len(scores) + 0.14)
     for position, (label, score) in enumerate(scores.items()):
@@ -147,7 +147,7 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
 
 def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     """Draw how often answers of each probability are right, one panel for each model's bins."""
-    lines = -(-len(bins) // 3)
+    lines = math.ceil(len(bins) / 3)
     figure = plt.figure(figsize=(11.4, 4 * lines + 0.4))
     for place, (label, table) in enumerate(bins.items(), 1):
         axes = figure.add_subplot(lines, 3, place, aspect="equal")

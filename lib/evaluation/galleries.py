@@ -62,10 +62,8 @@ def encode(picture: np.ndarray, quality: int = 80) -> str:
 def picture_grid(rows: dict, title: str, captions=None) -> str | None:
     """Return one row of pictures for each heading, the first 40; None without pictures.
 
-    Args:
-        rows: heading to uint8 pictures (n, height, width, 3); n may differ.
-        title: of the gallery.
-        captions: heading to n lists of lines below the pictures; None for none.
+    `rows` is heading to pictures, uint8 (n, height, width, 3), of any n; `captions` heading to n lists of
+    lines, which stand below them.
     """
     rows = {heading: pictures for heading, pictures in rows.items() if len(pictures)}
     if not rows:
@@ -80,10 +78,7 @@ def picture_grid(rows: dict, title: str, captions=None) -> str | None:
 def mistakes(answers, pictures, count: int) -> str | None:
     """Show for each trained model the mistakes that it was surest of; None where there are none.
 
-    Args:
-        answers: the `Answers` of all models.
-        pictures: uint8 (n, height, width, 3), in the order of the answers.
-        count: pictures a row at most.
+    `pictures` are uint8 (n, height, width, 3), in the order of the `Answers`; a row has `count` at most.
     """
     answers, rows = answers.trained, {}
     for place, label in enumerate(answers.labels):
@@ -108,8 +103,7 @@ def suspects(answers, table, pictures, count: int) -> str | None:
     for k, probability in table.label_probability[:count].items():
         said = zip(answers.labels, answers.class_names[answers.y_pred[:, k]])
         row[k] = [f"label {answers.truth[k]} {probability:.2f}", *map(": ".join, said)]
-    title = "The label, its mean probability, and what the trained models say"
-    return _show(answers, pictures, {"": row}, title)
+    return _show(answers, pictures, {"": row}, "Labels, their mean probability, what models say")
 
 
 def _say(answers, model: int, k: int) -> str:

@@ -31,7 +31,7 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         roc_auc, pr_auc (average precision), means over classes of one against the rest, as in
         scikit-learn; what `calibration` measures; majority_class: the class with most pictures, and
         baseline: what always answering it scores; by class support, per_class (recall), precision
-        and f1, None without pictures. `_interval` after a name is Wilson's, of 95 %.
+        and f1. `_interval` after a name is Wilson's, of 95 %. Every class has pictures, as 01 sees to it.
     """
     n, of_truth = effective_n(groups), y_prob[np.arange(len(y_true)), y_true, None]
     # Of equal probabilities the first counts as the higher, as argmax has it.
@@ -43,10 +43,8 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         scores[f"{name}_interval"] = wilson_interval(scores[name], n)
     y_pred, support = y_prob.argmax(axis=1), np.bincount(y_true, minlength=len(class_names))
     scores |= score_classes(y_true, y_pred, class_names, groups)
-    # Where there is one class and one answer, there is nothing to agree on.
-    several = len(np.unique(np.r_[y_true, y_pred])) > 1
     scores |= {
-        "kappa": float(cohen_kappa_score(y_true, y_pred)) if several else None,
+        "kappa": float(cohen_kappa_score(y_true, y_pred)),
         "majority_class": str(class_names[support.argmax()]),
         "baseline": float(support.max() / len(y_true)),
     }
@@ -97,30 +95,24 @@ def score_groups(y_true, y_prob, groups) -> dict:
 
 
 def measure_areas(y_true, y_prob) -> dict:
-    """Return roc_auc and pr_auc of `evaluate`; None of one class."""
-    shown = np.unique(y_true)
-    if len(shown) == 1:
-        return {"roc_auc": None, "pr_auc": None}
-    cases = [(y_true == k, y_prob[:, k]) for k in shown]
+    """Return roc_auc and pr_auc of `evaluate`."""
+    truth = y_true[:, np.newaxis] == np.arange(y_prob.shape[1])
     means = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score}
-    return {k: float(np.mean([area(*case) for case in cases])) for k, area in means.items()}
+    return {name: float(area(truth, y_prob)) for name, area in means.items()}
 
 
 def score_classes(y_true, y_pred, class_names, groups) -> dict:
     """Return what `evaluate` says of single classes, and the scores that are means over them."""
     options = {"labels": range(len(class_names)), "zero_division": 0}
     precision, recall, f1, support = precision_recall_fscore_support(y_true, y_pred, **options)
-    # A class without pictures counts in no mean, unless it is answered: then its F1 is 0.
-    known = (support > 0) | (np.bincount(y_pred, minlength=len(class_names)) > 0)
     scores = {
-        "average_per_class": float(recall[support > 0].mean()),
-        "macro_f1": float(f1[known].mean()),
+        "average_per_class": float(recall.mean()),
+        "macro_f1": float(f1.mean()),
         "weighted_f1": float(np.average(f1, weights=support)),
         "support": dict(zip(class_names, support.astype(int).tolist())),
     }
     for name, values in (("per_class", recall), ("precision", precision), ("f1", f1)):
-        shown = [float(value) if count else None for value, count in zip(values, support)]
-        scores[name] = dict(zip(class_names, shown))
+        scores[name] = dict(zip(class_names, values.tolist()))
     of_class = (effective_n(groups[y_true == k]) for k in range(len(class_names)))
     bounds = map(wilson_interval, recall, of_class)
     return scores | {"per_class_interval": dict(zip(class_names, bounds))}

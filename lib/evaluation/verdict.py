@@ -63,7 +63,7 @@ def list_weakest(score: dict) -> dict:
     Returns weakest: (class, pictures recognised, pictures), three at most; weakest_more: how many
     further classes are recognised as badly as the last of them.
     """
-    recall = pd.Series(score["per_class"], dtype=float).dropna().sort_values(kind="stable")
+    recall = pd.Series(score["per_class"], dtype=float).sort_values(kind="stable")
     worst = recall[(recall < 1) & (recall <= recall.mean() + 1e-9)]
     listed, support = worst.head(WEAKEST), score["support"]
     rows = [(name, round(share * support[name]), support[name]) for name, share in listed.items()]
@@ -94,14 +94,13 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
     """
     cells = {(way, way): "" for way in ways}
     for row in pairs.itertuples():
-        better, worse = ("better", "worse") if row.p_holm < LEVEL else ("not sure",) * 2
-        better, worse = (better, worse) if row.difference else ("same", "same")
-        size = row.difference
-        cells[row.model, row.other] = f"{wording.write_number(size, 3, '+')} {better}"
-        cells[row.other, row.model] = f"{wording.write_number(-size, 3, '+')} {worse}"
-    rows = [[cells.get((way, other), "–") for other in ways] for way in ways] if len(pairs) else []
-    labels = [f"{number} {way}" for number, way in enumerate(ways, 1)][: len(rows)]
-    return pd.DataFrame(rows, labels, [str(k + 1) for k in range(len(rows))])
+        words = ("better", "worse") if row.p_holm < LEVEL else ("not sure", "not sure")
+        above, below = (wording.write_number(k * row.difference, 3, "+") for k in (1, -1))
+        cells[row.model, row.other] = f"{above} {words[0]}"
+        cells[row.other, row.model] = f"{below} {words[1]}"
+    rows = [[cells.get((way, other), "–") for other in ways] for way in ways]
+    numbers = [str(number) for number in range(1, len(rows) + 1)]
+    return pd.DataFrame(rows, [*map(" ".join, zip(numbers, ways))], numbers)
 
 
 def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -155,9 +154,9 @@ def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
 def describe_gap(history: pd.DataFrame) -> str:
     """Say how far training and validation are apart at the end, and where the loss was lowest.
 
-    `history` is as `training.train` returns it; a loss that is no number is written as nan.
+    `history` is as `training.train` returns it.
     """
-    last, best = history.iloc[-1], history.loc[history.val_loss.fillna(np.inf).idxmin()]
+    last, best = history.iloc[-1], history.loc[history.val_loss.idxmin()]
     gap = last.accuracy - last.val_accuracy
     return (
         f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "

@@ -43,8 +43,6 @@ def write_things(count: int, thing: str) -> str:
 
 def write_score(score: dict, name: str) -> str:
     """Write a score of `metrics.evaluate`, with its interval where it has one."""
-    if score[name] is None:
-        return "not defined"
     text, bounds = write_number(score[name], 4), score.get(f"{name}_interval")
     return f"{text} ({write_number(bounds[0])} to {write_number(bounds[1])})" if bounds else text
 

@@ -44,12 +44,6 @@ def test_first_runs_and_trained_models_are_answers_of_their_own(gathered):
     assert only.trained.labels == ["net (untrained backbone)"] and only.pairs.empty
 
 
-def test_a_way_without_a_first_run_is_shown_by_another():
-    rows = [(name, SCRATCH) for name in ("cnn@44", "cnn@43", "wide@43", "wide")]
-    found = gather(rows, Y_TRUE, [EXACT] * 4)
-    assert found.first.labels == ["cnn@44", "wide"]
-
-
 def test_answers_belong_to_their_pictures(gathered):
     assert list(gathered.truth[:4]) == ["a", "b", "c", "a"]
     assert list(gathered.y_pred[2, 9:]) != list(Y_TRUE[9:])

@@ -6,8 +6,6 @@ import simulations
 
 from lib.evaluation import calibration, conformal
 
-Y_TRUE = np.arange(60) % 3
-
 
 def draw(n=60, seed=0):
     rng = np.random.default_rng(seed)
@@ -63,11 +61,6 @@ def test_temperature_of_training_pictures_leaves_all_others_to_the_limit():
     kept, measured = conformal.judge_sets(y_true, y_prob, np.arange(60), 0.9, whole=True)
     of_truth = y_prob[np.arange(60), y_true]
     assert kept["limit"] == np.sort(of_truth)[5] and kept["groups"] == 60 and len(measured) == 30
-
-
-def test_of_a_single_group_nothing_is_measured():
-    kept, measured = conformal.judge_sets(*draw(), np.zeros(60, int), 0.9, whole=False)
-    assert kept["limit"] is None and measured.empty and kept["grouped"]
 
 
 def test_sets_hold_the_truth_as_often_as_asked():

@@ -20,11 +20,10 @@ def test_only_0_and_1_are_written_as_such():
         assert wording.write_percent(*shares).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
-def test_scores_are_written_once_alike_and_say_what_is_not_there():
-    score = {"top1": 0.8875, "top1_interval": [0.8, 0.94], "nll": 1.25, "kappa": None}
+def test_scores_and_counts_are_written_alike_everywhere():
+    score = {"top1": 0.8875, "top1_interval": [0.8, 0.94], "nll": 1.25}
     assert wording.write_score(score, "top1") == "0.8875 (0.800 to 0.940)"
     assert wording.write_score(score, "nll") == "1.2500"
-    assert wording.write_score(score, "kappa") == "not defined"
     assert wording.write_count(0.8875, 80) == "71 of 80"
     assert wording.write_things(1, "picture") == "1 picture"
     assert wording.write_things(2000, "class") == "2,000 classes"
