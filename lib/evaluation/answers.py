@@ -32,9 +32,8 @@ class Answers:
 
     def select(self, chosen) -> "Answers":
         """Return the answers of some models alone; `chosen` is bool (models,)."""
-        chosen, rows = np.asarray(chosen), (self.class_names, self.files, self.y_true, self.groups)
-        # Probabilities of many classes are large: none are copied in vain.
-        return self if chosen.all() else Answers(*rows, self.models[chosen], self.y_prob[chosen])
+        rows = self.class_names, self.files, self.y_true, self.groups
+        return Answers(*rows, self.models[chosen], self.y_prob[np.asarray(chosen)])
 
     @cached_property
     def first(self) -> "Answers":
@@ -100,11 +99,7 @@ class Answers:
 
     @cached_property
     def ways(self) -> pd.DataFrame:
-        """The ways of training, the best first: index way.
-
-        Columns runs, mean, lowest, highest (top-1 of the runs), low, high (the 95 % interval of
-        mean), n.
-        """
+        """The ways of training, the best first: runs, mean, lowest and highest top-1, low and high, n."""
         n, top1 = intervals.effective_n(self.groups), self.runs.groupby("way", sort=False).top1
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
         table[["low", "high"]] = [intervals.mean_interval(of.to_numpy(), n) for _, of in top1]
@@ -118,11 +113,6 @@ class Answers:
         for row, flags in zip(self.runs.itertuples(), self.correct):
             correct[row.way][None if pd.isna(row.seed) else row.seed] = flags
         return intervals.compare_ways(correct, self.groups)
-
-    def sum_confusions(self) -> np.ndarray:
-        """Return the confusion matrix of these models together: int (classes, classes)."""
-        truth = np.tile(self.y_true, len(self.labels))
-        return metrics.count_confusions(truth, self.y_pred.ravel(), len(self.class_names))
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.

@@ -23,7 +23,7 @@ def write_card(ws, metadata: dict, score: dict, mistakes) -> None:
         ws: the workspace.
         metadata: the model's JSON, and its label.
         score: what `metrics.evaluate` returns of the model.
-        mistakes: the most frequent ones, as `metrics.list_confusions` lists them.
+        mistakes: counts of the most frequent ones, their index label and predicted.
     """
     # A backbone may be a file: its folder is no one's business.
     backbone = Path(metadata["parameters"].get("backbone") or "").name

@@ -162,10 +162,10 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
 
 
 def answer_when_sure(table: pd.DataFrame) -> Figure:
-    """Draw share answered and accuracy over the thresholds of `Answers.answer_when_sure`."""
+    """Draw what `Answers.answer_when_sure` returns."""
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     axes.fill_between(table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0)
-    axes.plot(table.threshold, table.accuracy, color=TRAINING, label="right, of those answered")
-    axes.plot(table.threshold, table.share, color=VALIDATION, label="answered, of all pictures")
+    options = dict(label=["right, of those answered", "answered, of all pictures"], legend=False)
+    table.plot("threshold", ["accuracy", "share"], color=COLOURS, ax=axes, **options)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="answers only from this probability on")
     return _add_legend(figure, axes)

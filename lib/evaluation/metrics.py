@@ -63,10 +63,7 @@ def pool_groups(y_prob, groups) -> np.ndarray:
 
 
 def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
-    """Write the answers of `pool_groups` as columns; pictures not `usable`, bool (n,), have no vote.
-
-    Returns group, group_label, group_probability, and how many of group_size pictures agree.
-    """
+    """Write what `pool_groups` says as columns; pictures not `usable`, bool (n,), have no vote."""
     table = pd.DataFrame({"group": groups})[usable]
     pooled = pool_groups(y_prob[usable], table.group)
     table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
@@ -81,10 +78,7 @@ def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
 
 
 def score_groups(y_true, y_prob, groups) -> dict:
-    """Return groups, how many have one class, and by_group, the share of them that is right.
-
-    {} where every picture is its own group.
-    """
+    """Return groups, how many have one class, and by_group, the share of them right; or {} without any."""
     groups, truth = pd.Series(groups), pd.Series(y_true)
     alike = truth.groupby(groups).transform("nunique") == 1
     chosen = (alike & ~groups.duplicated()).to_numpy()
@@ -116,21 +110,3 @@ def score_classes(y_true, y_pred, class_names, groups) -> dict:
     of_class = (effective_n(groups[y_true == k]) for k in range(len(class_names)))
     bounds = map(wilson_interval, recall, of_class)
     return scores | {"per_class_interval": dict(zip(class_names, bounds))}
-
-
-def count_confusions(y_true, y_pred, num_classes: int) -> np.ndarray:
-    """Count pictures by true (rows) and predicted class (columns): int64 (classes, classes)."""
-    counts = np.bincount(y_true * num_classes + y_pred, minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes)
-
-
-def list_confusions(matrix: np.ndarray, class_names, count: int) -> pd.DataFrame:
-    """List the most frequent mistakes of a confusion matrix, `count` at most.
-
-    Columns true, predicted, pictures, share (of the true class); ties in class order.
-    """
-    true, predicted = np.nonzero(matrix * (1 - np.eye(len(matrix), dtype=int)))
-    table = pd.DataFrame(np.array(class_names)[[true, predicted]].T, columns=["true", "predicted"])
-    table["pictures"] = matrix[true, predicted]
-    table["share"] = table.pictures / matrix.sum(axis=1)[true]
-    return table.sort_values("pictures", ascending=False, kind="stable", ignore_index=True)[:count]

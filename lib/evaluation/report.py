@@ -14,9 +14,8 @@ from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
 from lib.storage import read_table, whole_file
 
-# Of each model, so many of its most frequent mistakes in words, and with pictures: so many of each, of
-# all models so many different ones.
-MISTAKES, KINDS, OF_EACH, PICTURES = 5, 400, 6, 200
+# So many kinds of mistakes of each model, pictures of each, and different pictures in all.
+KINDS, OF_EACH, PICTURES = 400, 6, 200
 SURE = (0.5, 0.8, 0.95)
 # What the page says of how each model was made, of comparison.csv what it cost.
 MADE = """name characteristics weights seed hardware parameters_total parameters_trainable seconds
@@ -61,6 +60,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     answer = verdict.find_answer(answers)
+    sure = answers.answer_when_sure(answer["label"], SURE)
     return {
         "n": len(answers.files),
         "pictures_in_all": len(read_split(ws)),
@@ -79,9 +79,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "curves": {label: verdict.describe_gap(history) for label, history in histories.items()},
         "class_names": first.class_names.tolist(),
         "mistakes": find_mistakes(first, best_first),
-        "sure": json.loads(
-            answers.answer_when_sure(answer["label"], SURE).to_json(orient="records")
-        ),
+        "sure": json.loads(sure.to_json(orient="records")),
         "models": json.loads(made.to_json(orient="index")),
     }
 

@@ -49,7 +49,7 @@ def test_answers_belong_to_their_pictures(gathered):
     assert list(gathered.y_pred[2, 9:]) != list(Y_TRUE[9:])
     assert gathered.correct[0].all() and gathered.correct[2].sum() == 9
     assert gathered.confidence[0] == pytest.approx(np.full(12, 0.8))
-    assert gathered.first.trained.sum_confusions().trace() == 21
+    assert gathered.first.trained.correct.sum() == 21
 
 
 def test_suspects_are_those_that_no_model_recognises(gathered):

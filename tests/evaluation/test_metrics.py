@@ -71,20 +71,6 @@ def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth()
     assert not any(name.startswith("average_per_class_") for name in score), "it has no interval"
 
 
-def test_confusions_are_listed_most_frequent_first_and_ties_in_class_order():
-    matrix = np.array([[9, 1, 3, 0], [2, 5, 0, 3], [0, 0, 4, 0], [0, 0, 0, 0]])
-    table = metrics.list_confusions(matrix, CLASSES, 3)
-    expected_rows = [
-        ["bird", "newt", 3, 3 / 13],
-        ["frog", "shell", 3, 0.3],
-        ["frog", "bird", 2, 0.2],
-    ]
-    assert table.values.tolist() == expected_rows
-    assert metrics.list_confusions(np.diag([3, 2]), CLASSES[:2], 5).empty
-    counted = metrics.count_confusions(Y_TRUE, Y_PRED, 4)
-    assert counted.tolist() == [[3, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]]
-
-
 @pytest.mark.parametrize("kind", simulations.SETS)
 @pytest.mark.parametrize("n", [40, 240])
 def test_intervals_hold_the_truth_as_often_as_they_say(kind, n):

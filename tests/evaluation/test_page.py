@@ -168,13 +168,14 @@ def test_what_is_cut_off_gets_no_answer_where_a_browser_would_draw_it(opened, tm
     noise = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
     noise.save(small)
     thumbnail = b"Exif\0\0" + small.read_bytes()  # which has an end of its own
-    kinds = {"a.jpg": {}, "b.jpg": {"progressive": True}, "c.jpg": {"exif": thumbnail}, "d.png": {}}
+    kinds = {"a.jpg": {}, "b.jpg": {"progressive": True}, "c.jpg": {"exif": thumbnail}}
+    kinds |= dict.fromkeys(["d.png", "e.webp", "f.gif", "g.bmp"], {})
     whole, cut = [], []
     for name, options in kinds.items():
         noise.save(tmp_path / name, **options)
         data = (tmp_path / name).read_bytes()
         whole += [tmp_path / name, tmp_path / f"longer_{name}"]
-        whole[-1].write_bytes(data + b"more of a camera")
+        whole[-1].write_bytes(data + b"more of a camera;")
         for lost in (1, 400, len(data) // 2):
             cut.append(tmp_path / f"{lost}_{name}")
             cut[-1].write_bytes(data[:-lost])

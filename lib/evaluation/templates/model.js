@@ -202,8 +202,7 @@ function hasEndOfJpeg(bytes) {
   return false;
 }
 
-function hasEndOfPng(bytes) {
-  const view = new DataView(bytes.buffer);
+function hasEndOfPng(bytes, view) {
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     if (view.getUint32(at + 4) === 0x49454e44) return true;  // IEND
   }
@@ -212,8 +211,13 @@ function hasEndOfPng(bytes) {
 
 // Some browsers show what is left of a picture, and the rest grey.
 function isCutOff(bytes, head) {
+  const view = new DataView(bytes.buffer);
   if (head.startsWith("\xff\xd8")) return !hasEndOfJpeg(bytes);
-  return head.startsWith("\x89PNG") && !hasEndOfPng(bytes);
+  if (head.startsWith("\x89PNG")) return !hasEndOfPng(bytes, view);
+  if (head.startsWith("GIF8")) return bytes[bytes.length - 1] !== 0x3b;
+  // These two say in their head how long they are.
+  if (head.startsWith("RIFF")) return view.getUint32(4, true) + 8 > bytes.length;
+  return head.startsWith("BM") && view.getUint32(2, true) > bytes.length;
 }
 
 async function answer(file) {
