@@ -29,12 +29,13 @@ def measure_distances(features, known) -> np.ndarray:
 
 def keep_features(ws, model, metadata: dict) -> None:
     """Write models/<name>.npz: features of training pictures, and distances of validation pictures."""
-    table, (extractor, _) = read_split(ws), find_parts(model)
+    table = read_split(ws)
     held = table[table.part == "validation"]
     sample = table[table.part == "train"].sample(frac=1, random_state=0)[:MOST]
 
     def look(rows):
-        return cached_features(extractor, open_pixels(ws, rows, metadata["image_size"]), ws)[:]
+        images = open_pixels(ws, rows, metadata["image_size"])
+        return cached_features(find_parts(model)[0], images, ws)[:]
 
     known = normalize(look(sample)).astype(np.float16)
     kept = {"features": known, "distances": measure_distances(look(held), known)}
