@@ -14,7 +14,7 @@ from lib.machine import set_seed
 from lib.models import configs, saved
 from lib.models.backbones import describe_base
 from lib.models.parts import list_layers
-from lib.storage import read_table, whole_file
+from lib.storage import whole_file
 from lib.work import show_progress
 
 # Counts in every key: raise it when the same settings no longer give the same training.
@@ -34,10 +34,10 @@ class Run:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps, after each epoch, all that is needed to go on from there.
+    """Keeps, after each epoch, all that is needed to go on from there, in one .npz file.
 
-    It is one .npz file, written whole: every variable of model and optimizer, the states of the random
-    layers among them, and the history so far (Keras' own callbacks: see lib/README.md).
+    These are every variable of model and optimizer, the states of random layers among them, which Keras'
+    own callbacks forget, and the history.
     """
 
     def __init__(self, path, model, train):
@@ -60,9 +60,9 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self.started
         if np.isnan(logs["loss"]):
+            name, remedy = self.path.stem.rpartition("-")[0], "take a tenth of the learning rate"
             raise FloatingPointError(
-                f"{self.path.stem.rpartition('-')[0]}: the loss of epoch {epoch + 1} is no number. Most often the "
-                "learning rate is too large: take a tenth of it; or the model divides by 0."
+                f"{name}: the loss of epoch {epoch + 1} is no number: {remedy}."
             )
         self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
         shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
@@ -79,8 +79,7 @@ def train(build, batches, ws, parameters, seeds, *, notebook="", base=None, call
 
     A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
     files, unless what decides the outcome is other: pictures, layers, first weights, what learns, how it
-    is compiled, the source of `build`. With a loss of your own, which no key can tell, it always starts
-    anew, as everything does with TRAIN_ANEW=1 in the environment.
+    is compiled, the source of `build`. TRAIN_ANEW=1 in the environment trains anew.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -128,9 +127,8 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
     elif not path.exists() and saved.read_metadata(ws, name).get("key") == key:
         whole.set_weights(saved.load_model(ws, name).get_weights())
         print(f"{name}: taken from an earlier training; --anew trains again")
-        # Read as text, since a reader of numbers may round.
-        history = read_table(ws.results / f"history/{name}.csv").replace("", "nan").astype(float)
-        return Run(history.astype({"epoch": int}), key, from_files=True, model=whole)
+        history = pd.read_csv(ws.results / f"history/{name}.csv", float_precision="round_trip")
+        return Run(history, key, from_files=True, model=whole)
     log = Checkpoint(path, model, train)
     if done := len(log.rows):
         print(f"{name} goes on after epoch {done} of {epochs}.")
@@ -151,7 +149,7 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
 
 
 def _check(loaded, model, whole, validation) -> None:
-    """Raise an AssertionError where a file does not hold the weights, or the answers, of the training."""
+    """Check that a file holds the weights, and gives the answers, of the training."""
     pairs = zip(loaded.get_weights(), whole.get_weights(), strict=True)
     assert all((one == other).all() for one, other in pairs), "the file holds other weights"
     chosen = slice(0, validation.batch_size)
