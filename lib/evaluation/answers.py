@@ -15,8 +15,7 @@ class Answers:
         class_names: text (classes,). files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), positions of the classes, and what belongs together, as in
             `intervals`.
-        models: a row a model, by its label, in the order of `saved.list_models`; columns are the keys
-            of its JSON. labels: list of text.
+        models: what `saved.list_models` returns, a row a model, by its label. labels: list of text.
         y_prob: float32 (models, n, classes). y_pred: int (models, n), the most probable classes.
         correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """
@@ -82,8 +81,7 @@ class Answers:
     def ways(self) -> pd.DataFrame:
         """The ways of training, the best first: index way.
 
-        Columns runs, mean, lowest, highest (top-1 of the runs), low, high (the 95 % interval of
-        mean), n.
+        Columns runs; mean, lowest, highest top-1 of them; low, high, the mean's 95 % interval; n.
         """
         n, top1 = intervals.effective_n(self.groups), self.runs.groupby("way", sort=False).top1
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
