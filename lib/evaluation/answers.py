@@ -79,10 +79,7 @@ class Answers:
 
     @cached_property
     def ways(self) -> pd.DataFrame:
-        """The ways of training, the best first: index way.
-
-        Columns runs; mean, lowest, highest top-1 of them; low, high, the mean's 95 % interval; n.
-        """
+        """The ways of training, the best first: runs, mean, lowest and highest top-1, low and high, n."""
         n, top1 = intervals.effective_n(self.groups), self.runs.groupby("way", sort=False).top1
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
         table[["low", "high"]] = [intervals.mean_interval(of.to_numpy(), n) for _, of in top1]
