@@ -16,8 +16,7 @@ class Answers:
         class_names: text (classes,). files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), positions of the classes, and what belongs together, as in
             `intervals`.
-        models: a row a model, by its label, in the order of `saved.list_models`; columns are the keys
-            of its JSON. labels: list of text.
+        models: what `saved.list_models` returns, a row a model, by its label. labels: list of text.
         y_prob: float32 (models, n, classes). y_pred: int (models, n), the most probable classes.
         correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """

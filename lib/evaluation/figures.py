@@ -81,8 +81,7 @@ def class_balance(split: pd.DataFrame) -> Figure:
     """Draw how many pictures (columns label, part) each class has in each part, largest first."""
     sizes = split.label.value_counts()
     figure, axes, names = _open_rows(sizes.index, 0.3)
-    counts = pd.crosstab(split.part, split.label)[names]
-    train, validation = counts.loc["train"], counts.loc["validation"]
+    train, validation = pd.crosstab(split.part, split.label)[names].to_numpy()
     axes.barh(range(len(names)), train, color=TRAINING, label="train")
     options = dict(left=train, color=VALIDATION, label="validation")
     bars = axes.barh(range(len(names)), validation, **options)

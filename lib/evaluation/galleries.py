@@ -99,10 +99,10 @@ def thumbnails(mistakes: dict[str, list[dict]], pictures) -> str:
 
 def suspects(answers, table, pictures, count: int) -> str | None:
     """Show the first `count` pictures of `Answers.list_suspects`, as `mistakes`."""
-    answers, row = answers.trained, {}
-    for k, probability in table.label_probability[:count].items():
-        said = zip(answers.labels, answers.class_names[answers.y_pred[:, k]])
-        row[k] = [f"label {answers.truth[k]} {probability:.2f}", *map(": ".join, said)]
+    row = {}
+    for k, of in table[:count].iterrows():
+        said = [f"{label}: {of[label]}" for label in answers.trained.labels]
+        row[k] = [f"label {of['label']} {of['label_probability']:.2f}", *said]
     return _show(answers, pictures, {"": row}, "Labels, their mean probability, what models say")
 
 

@@ -17,14 +17,16 @@ LEVEL = 0.05
 def effective_n(groups) -> float:
     """Return how many pictures of different groups tell as much: n² / Σ sizes² (Kish 1965)."""
     _, sizes = np.unique(groups, return_counts=True)
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 def wilson_interval(share: float, n: float, level: float = LEVEL, freedom=np.inf) -> list[float]:
-    """Return the interval of a share of n pictures (Wilson 1927).
+    """Return the interval of a share of n pictures (Wilson 1927); [0, 1] where n is 0.
 
     `freedom`, the degrees of freedom, is finite where a spread was estimated.
     """
+    if n == 0:
+        return [0.0, 1.0]
     z = t.ppf(1 - level / 2, freedom)
     middle = share + z**2 / (2 * n)
     reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

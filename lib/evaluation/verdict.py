@@ -158,10 +158,10 @@ def describe_gap(history: pd.DataFrame) -> str:
     """
     last, best = history.iloc[-1], history.loc[history.val_loss.idxmin()]
     gap = last.accuracy - last.val_accuracy
+    side = "above" if gap >= 0 else "below"
+    end = f" and ends at {last.val_loss:.3f}" if best.epoch < last.epoch else ""
     return (
         f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
-        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} "
-        f"{'above' if gap >= 0 else 'below'} validation. The validation loss was lowest after epoch "
-        f"{best.epoch:.0f} ({best.val_loss:.3f})"
-        f"{f' and ends at {last.val_loss:.3f}' if best.epoch < last.epoch else ''}."
+        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
+        f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f}){end}."
     )

@@ -17,7 +17,8 @@ def test_interval_of_a_share_is_wilsons(right, n):
 
 
 def test_pictures_of_a_group_count_as_one_where_all_groups_are_as_large():
-    assert intervals.effective_n(ALONE) == 240
+    assert intervals.effective_n(ALONE) == 240 and intervals.effective_n([]) == 0
+    assert intervals.wilson_interval(0, 0) == [0, 1], "of no picture nothing is known"
     assert intervals.effective_n(ALONE // 8) == pytest.approx(30)
     # 10 bursts of 20 and 40 single pictures: 240² / (10 · 20² + 40).
     unequal = np.r_[np.repeat(np.arange(10), 20), 10 + np.arange(40)]
