@@ -14,7 +14,7 @@ from lib.storage import read_table
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
 ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
-SKETCHES = ("sketches", "sketches_random", "sketches@112")
+SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
 UNKNOWN = "nobody can tell what a file has learned from: perhaps from pictures like these"
 

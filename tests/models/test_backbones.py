@@ -303,7 +303,7 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     assert re.search(line, capsys.readouterr().out)
     assert (backbone.entry, backbone.weights) == ("sketches", "sketches")
     assert not backbone.model.trainable_weights
-    assert "other kinds" in backbones.describe_origin("sketches@112", "sketches")["trained_on"]
+    assert "other kinds" in backbones.describe_origin("sketches@96", "sketches")["trained_on"]
 
 
 def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():

@@ -96,9 +96,9 @@ def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_c
     monkeypatch.setattr(type(prepared), "is_demo", True)
     rows = list_training(prepared)
     facts, features = contest.gather_features("NoSuchNet", "imagenet", None, rows, prepared, seed=3)
-    assert list(features) == ["sketches", "sketches_random", "sketches_112"]
+    assert list(features) == ["sketches", "sketches_random", "sketches_96"]
     assert [row.get("weights") for row in facts] == [None, "sketches", "untrained", "sketches"]
-    assert facts[1]["licence"] and facts[3]["image_size"] == 112
+    assert facts[1]["licence"] and facts[3]["image_size"] == 96
     # The random one can be built again.
     classifier = linear.Classifier(np.ones((160, 3), np.float32), np.zeros(3, np.float32), 1.0)
     extractor, _ = parts.find_parts(contest.build_model(facts[2], classifier, seed=3))
