@@ -57,7 +57,7 @@ bench: $(VENV)/installed  ## the report's way and ours, side by side
 	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
 
 colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
-	$(PYTHON) -m lib.badges $(REPO)
+	$(PYTHON) .github/address.py $(REPO)
 
 handouts: $(VENV)/installed-tests  ## the lessons of the last run for print and phone: PATHS=demo, or your file
 	$(BIN)/python -m lib.handouts $(or $(wildcard $(PATHS)),demo)

@@ -202,7 +202,7 @@ def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_pa
     started += [start("worker", address, "--nthreads", "1", "--no-dashboard")]
     client = connect(address)
     shutil.copytree(workspace.REPOSITORY / "lib", tmp_path / "lib")
-    (tmp_path / "lib/badges.py").write_text("# older\n")
+    (tmp_path / "lib/handouts.py").write_text("# older\n")
     started += [start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)]
     client.wait_for_workers(2, 60)
     blocks = [[f"{k}"] for k in range(20)]

@@ -19,7 +19,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from packaging.requirements import Requirement
 
-from lib import badges, start, storage, workspace
+from lib import start, storage, workspace
 from lib.data.demo import draw_picture
 from lib.parameters import read_defaults
 
@@ -31,7 +31,7 @@ SMALL = "-p IMAGE_SIZE 32 -p EPOCHS 4 -p BATCH_SIZE 8".split()
 
 def copy_project(target):
     """Copy what git would fetch of the project."""
-    for name in ("lib", "notebooks"):
+    for name in (".github", "lib", "notebooks"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "README.md", target)
     return target
@@ -51,20 +51,24 @@ def list_addresses(root):
     return written, re.findall(r"colab\.research\.google\.com/github(\S+)\)", readme)
 
 
+def write_address(repository, root):
+    # Whoever writes their address has not installed anything yet.
+    command = [sys.executable, "-S", root / ".github/address.py", *repository.split()]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def test_one_command_writes_one_address_and_a_badge_that_opens_the_first_click(tmp_path, read_all):
     root = copy_project(tmp_path)
-    for repository in ("linnaeus/leaves", "haeckel/art.forms", "haeckel/art.forms"):
-        badges.write_address(repository, root)
+    for repository in ("linnaeus/leaves", "haeckel/art.forms"):
+        assert write_address(repository, root).returncode == 0
         written, badge = list_addresses(root)
         assert written == [[repository]] * len(NAMES)
         assert badge == [f"/{repository}/blob/main/notebooks/00_start_here.ipynb"]
         for name in NAMES:
             nbformat.validate(nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4))
     again = read_all(root)
-    # Whoever writes their address has not installed anything yet.
-    bare = [sys.executable, "-S", "-m", "lib.badges", "haeckel/art.forms"]
-    subprocess.run(bare, cwd=root, check=True)
-    assert read_all(root).items() >= again.items(), "the second time, nothing is left to write"
+    write_address("haeckel/art.forms", root)
+    assert read_all(root) == again, "the second time, nothing is left to write"
 
 
 def test_address_and_badge_of_the_project_agree():
@@ -75,9 +79,11 @@ def test_address_and_badge_of_the_project_agree():
 
 
 @pytest.mark.parametrize("repository", ["", "leaves", 'a/"b'])
-def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, repository):
-    with pytest.raises(ValueError, match="make colab REPO=owner/name"):
-        badges.write_address(repository, tmp_path / "nowhere")
+def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, read_all, repository):
+    root = copy_project(tmp_path)
+    before, refused = read_all(root), write_address(repository, root)
+    assert refused.returncode == 1 and "make colab REPO=owner/name" in refused.stderr
+    assert read_all(root) == before
 
 
 @pytest.mark.parametrize("name", NAMES)

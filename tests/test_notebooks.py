@@ -16,7 +16,7 @@ from lib.models import backbones, configs, parts, training
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine work parameters workspace badges
+ROOMS = """storage machine work parameters workspace
 data.demo data.decoders data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
 data.store data.pixels data.copies data.split data.generators data.multi_labels
 models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance

@@ -160,7 +160,7 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     return _add_legend(figure, axes)
 
 
-def answer_when_sure(table: pd.DataFrame) -> Figure:
+def accuracy_when_sure(table: pd.DataFrame) -> Figure:
     """Draw what `Answers.answer_when_sure` returns."""
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     axes.fill_between(table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0)
