@@ -286,7 +286,7 @@ def session(tmp_path, draw_classes):
     (account / "drive_paths.json").write_text(json.dumps(paths))
     session = Session(tmp_path)
     github = copy_project(tmp_path / "github/linnaeus/leaves.git")
-    badges.write_address("linnaeus/leaves", github)
+    write_address("linnaeus/leaves", github)
     # In the real Colab, Drive is mounted at /content/drive, where not everybody may write.
     room = github / "lib/storage.py"
     source = room.read_text(encoding="utf-8")
