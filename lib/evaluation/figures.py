@@ -14,8 +14,7 @@ LETTERS = 30  # of a name that is shown
 MOST_ROWS = 40  # classes that have a row each
 MOST_NUMBERED, MOST_NAMED = 20, 30  # classes of a matrix with numbers, and with names
 COLOURS = TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
-# The browser writes the text. Letters that DejaVu Sans lacks, as Chinese ones, are wider there than
-# matplotlib believes: this space keeps their room, and is not saved.
+# The browser writes the text, Chinese letters wider than matplotlib believes: keeps room, is not saved.
 SPACE = "\u2002"
 LOOK = {"svg.fonttype": "none", "svg.hashsalt": "", "text.parse_math": False}
 LOOK |= {"font.sans-serif": ["DejaVu Sans", "Verdana"], "figure.constrained_layout.use": True}
@@ -97,8 +96,8 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     """Draw accuracy and loss over the epochs, one row for each model label and its history."""
     if not histories:
         return None
-    size = 11, 3.4 * len(histories) + 0.4
-    figure, grid = plt.subplots(len(histories), 2, squeeze=False, figsize=size)
+    rows = len(histories)
+    figure, grid = plt.subplots(rows, 2, squeeze=False, figsize=(11, 3.4 * rows + 0.4))
     for line, (label, history) in zip(grid, histories.items()):
         for axes, metric in zip(line, ("accuracy", "loss")):
             options = dict(label=["training", "validation"], style=".-", legend=False, ax=axes)
@@ -161,11 +160,11 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
     return _add_legend(figure, axes)
 
 
-def answer_when_sure(table: pd.DataFrame) -> Figure:
+def accuracy_when_sure(table: pd.DataFrame) -> Figure:
     """Draw what `Answers.answer_when_sure` returns."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    labels = ["right, of those answered", "answered, of all pictures"]
+    options = dict(color=COLOURS, figsize=(6.4, 3.4), legend=False)
+    axes = table.plot("threshold", ["accuracy", "share"], label=labels, **options)
     axes.fill_between(table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0)
-    options = dict(label=["right, of those answered", "answered, of all pictures"], legend=False)
-    table.plot("threshold", ["accuracy", "share"], color=COLOURS, ax=axes, **options)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="answers only from this probability on")
-    return _add_legend(figure, axes)
+    return _add_legend(axes.figure, axes)
