@@ -38,9 +38,9 @@ def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
     ws, scenes = run
     assert [path.name for path in ws.results.glob("notebooks/*")] == ["11_multi_label.ipynb"]
     split = read_table(ws.results / "split_multilabel.csv")
-    assert list(split.columns) == ["file", "labels", "part", "group"]
+    assert list(split.columns) == ["file", "labels", "part"]
     assert dict(zip(split.file, split.labels)) == dict(zip(scenes.file, scenes.labels))
-    parts = split.drop(columns="group").merge(scenes, on="file").groupby("group").part
+    parts = split.merge(scenes, on="file").groupby("group").part
     assert (parts.nunique() == 1).all() and not (ws.results / "split.csv").exists()
     for name in ("labels_together.svg", "thresholds.svg", "label_sets.html"):
         assert (ws.results / f"figures/{name}").is_file()

@@ -96,8 +96,8 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     """Draw accuracy and loss over the epochs, one row for each model label and its history."""
     if not histories:
         return None
-    size = 11, 3.4 * len(histories) + 0.4
-    figure, grid = plt.subplots(len(histories), 2, squeeze=False, figsize=size)
+    rows = len(histories)
+    figure, grid = plt.subplots(rows, 2, squeeze=False, figsize=(11, 3.4 * rows + 0.4))
     for line, (label, history) in zip(grid, histories.items()):
         for axes, metric in zip(line, ("accuracy", "loss")):
             options = dict(label=["training", "validation"], style=".-", legend=False, ax=axes)
@@ -162,9 +162,9 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
 
 def accuracy_when_sure(table: pd.DataFrame) -> Figure:
     """Draw what `Answers.answer_when_sure` returns."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.4))
+    labels = ["right, of those answered", "answered, of all pictures"]
+    options = dict(color=COLOURS, figsize=(6.4, 3.4), legend=False)
+    axes = table.plot("threshold", ["accuracy", "share"], label=labels, **options)
     axes.fill_between(table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0)
-    options = dict(label=["right, of those answered", "answered, of all pictures"], legend=False)
-    table.plot("threshold", ["accuracy", "share"], color=COLOURS, ax=axes, **options)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="answers only from this probability on")
-    return _add_legend(figure, axes)
+    return _add_legend(axes.figure, axes)
