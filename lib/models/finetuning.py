@@ -1,7 +1,5 @@
 """Fine-tuning: the last weights of a backbone learn, too, in small steps."""
 
-import contextlib
-
 import keras
 
 from lib.models import saved
@@ -20,10 +18,7 @@ def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
     Raises:
         FileNotFoundError: there is no such model of the current split.
     """
-    models = []
-    # Its error names notebooks whose models have no backbone.
-    with contextlib.suppress(FileNotFoundError):
-        models = [metadata["name"] for metadata in saved.list_models(ws)]
+    models = [metadata["name"] for metadata in saved.list_models(ws)]
     known = [one for kind in kinds for one in models if one.endswith(f"_{kind}")]
     wanted = [name] if name else known
     if not name and (path := ws.results / "contest.csv").exists():

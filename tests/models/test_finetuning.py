@@ -141,10 +141,10 @@ def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared, boxed):
 
 
 def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
+    save_untrained(prepared, "own_cnn")
     for name in ("", "own_cnn"):
         with pytest.raises(FileNotFoundError, match="no model called …_linear .*Run 05_backbones"):
             finetuning.find_transfer(prepared, name, ["linear"])
-        save_untrained(prepared, "own_cnn")
     save_untrained(prepared, "tiny_transfer")
     assert finetuning.find_transfer(prepared) == "tiny_transfer"
     with pytest.raises(FileNotFoundError):
