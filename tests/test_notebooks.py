@@ -23,7 +23,7 @@ models.configs models.saved models.parts models.networks models.backbones models
 models.linear models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
-evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.card evaluation.page
+evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page
 evaluation.review evaluation.report predict runner chain start handouts""".split()
 WITHOUT_TENSORFLOW = {room for room in ROOMS if not room.startswith(("models.", "predict"))}
 # A reason, which Colab shows above the field of its form, and the field.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
-from lib.evaluation import card, metrics, verdict
+from lib.evaluation import metrics, page, verdict
 
 CLASSES = ["<img src=x>", '"q": `b` --- # |x|', "007", "[l](http://l) **b** $$x$$", "null", "漢_x_"]
 COUNTS = [4, 6, 8, 10, 14, 18]
@@ -38,7 +38,7 @@ def write(ws):
         mistakes = wrong.value_counts().head(5)
         known = ABOUT | {"name": NAME, "label": NAME, "class_names": classes}
         known |= {"weights": "from scratch", "parameters": {}} | metadata
-        card.write_card(ws, known, score, mistakes)
+        page.write_card(ws, known, score, mistakes)
         path = ws.results / f"models/{NAME}.md"
         _, head, text = re.split(r"^---$", path.read_text(encoding="utf-8"), maxsplit=2, flags=re.M)
         return yaml.safe_load(head), text, score
