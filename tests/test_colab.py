@@ -117,8 +117,8 @@ def test_nothing_that_colab_ships_is_installed_again():
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     needed = [Requirement(line) for line in lines if line and not line.startswith("#")]
     # Colab has OpenCV and filelock, of a version that is not known here; the bootstrap cell
-    # installs simplejpeg, and 00 papermill.
-    further = {"opencv-python-headless", "filelock", "simplejpeg", "papermill"}
+    # installs simplejpeg, and 00 papermill; nbval is for whoever tests.
+    further = {"opencv-python-headless", "filelock", "simplejpeg", "papermill", "nbval"}
     assert {one.name for one in needed} - set(pins) == further
     assert "machine.set_up()" in find_source(NAMES[0], "REPOSITORY")
     assert find_source("00_start_here", 'install_in_colab("papermill")')

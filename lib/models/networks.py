@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import textwrap
 import urllib.request
 from functools import lru_cache
 from pathlib import Path
@@ -91,7 +92,8 @@ def _load_weights(model: keras.Model, file: str | None) -> str:
     try:
         model.load_weights(path)
     except Exception as error:
-        remedy = f"Download {needed}, or correct BACKBONE and BACKBONE_OPTIONS. {error}"
+        remedy = f"Download {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
+        remedy += f" {textwrap.shorten(str(error), 200)}"  # Keras lists every layer.
         raise ValueError(f"WEIGHTS: {path} does not fit. {remedy}") from error
     return path.name
 
