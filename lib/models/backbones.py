@@ -131,9 +131,7 @@ def describe_origin(entry: str, weights: str) -> dict:
         return origin | {"note": UNKNOWN}
     rows = (row for row in ORIGINS if network.lower().startswith(row["begins"]))
     origin |= {key: text for key, text in next(rows, {}).items() if key in origin}
-    if origin[
-        "base_model"
-    ]:  # The presets of keras-hub have the name of its owner before their own.
+    if origin["base_model"]:  # the owner of keras-hub's presets, before their own name
         origin["base_model"] += network.removeprefix(PRESET)
     return origin
 
