@@ -34,7 +34,7 @@ import psutil
 import tensorflow as tf
 from keras import layers
 from PIL import Image
-from scipy import fft, stats
+from scipy import fft
 
 from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
@@ -45,7 +45,6 @@ from lib.models import backbones, classify, configs, parts, training
 from lib.models.features import cached_features
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
-SEEDS = 5
 PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
@@ -405,45 +404,6 @@ def measure_fit(ws, pairs: int) -> dict:
     return make_row("fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s")
 
 
-def measure_precision(ws) -> dict:
-    """Compare training the baseline in float32 (left) with PRECISION="auto", a pair a seed.
-
-    A single training says little about a precision: two that differ in a rounding alone drift
-    apart. So the accuracies of several seeds are compared, judged in float32 as 08 does.
-    """
-    what = "baseline CNN training; left: float32"
-    policy = machine.set_precision("auto")
-    if policy == "float32":
-        note = 'PRECISION = "auto" is float32 here: no GPU with tensor cores'
-        return {"what": what, "unit": "", "note": note}
-    train, validation = generators.pair(ws, 160, BATCH_SIZE, SEED)
-    fed = generators.stream(train)
-    judge = build_cnn("02_baseline_cnn", train.num_classes)
-    rates, accuracies = [], []
-    for seed in range(SEEDS):
-        for precision in ("float32", "auto"):
-            keras.utils.set_random_seed(seed)
-            model = build_cnn("02_baseline_cnn", train.num_classes, precision)
-            spent = []
-            for train.epoch in range(8):
-                spent.append(time_epoch(model, fed, None))
-            # The first epoch traces the model.
-            rates.append(len(train.y_true) / statistics.median(spent[1:]))
-            judge.set_weights(model.get_weights())
-            y_true, y_prob = classify.predict_batches(judge, validation)
-            accuracies.append((y_prob.argmax(axis=1) == y_true).mean())
-    machine.set_precision("float32")
-    difference = np.subtract(accuracies[1::2], accuracies[::2])
-    note = (
-        f"{policy}; validation accuracy {np.mean(accuracies[::2]):.3f} in float32, "
-        f"{difference.mean():+.3f} ± {difference.std(ddof=1):.3f} over {SEEDS} seeds (paired "
-        f"t-test p = {stats.ttest_1samp(difference, 0).pvalue:.2f}); the limit is that of float32"
-    )
-    # A step goes forward once and backward twice as far, for inputs and for weights.
-    limit = measure_matrix_product() / (3 * count_flops(judge))
-    return make_row(what, rates[::2], rates[1::2], "pictures/s", note=note, limit=limit)
-
-
 def count_flops(model: keras.Model) -> int:
     """Count the floating-point operations of convolutions and dense layers for one picture."""
     flops = 0
@@ -676,7 +636,6 @@ def measure_all(options, root: Path):
         yield measure_features(ws, pairs)
         if not options.quick:
             yield measure_fit(ws, pairs)
-            yield measure_precision(ws)
             row, *transfer = measure_transfer(ws, pairs, root)
             yield row
             yield from measure_chain(ws, pairs, transfer)

@@ -381,32 +381,6 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
     return survived
 
 
-def survive_odd_workers(count: int, root: Path) -> int:
-    """Let one of two workers not see the pictures, or find its disk full, in turn.
-
-    Returns:
-        Chains that named the worker and the file, and run again on a sound cluster ended with
-        all files and numbers of an undisturbed one.
-    """
-    expected, survived = run_whole(root, SPREAD), 0
-    for number in range(count):
-        paths = make_paths(root / str(number), per_class=60)
-        hidden = paths.parent / ("train", "s")[number % 2]
-        hidden.mkdir(exist_ok=True)
-        # In a name space of its own that worker has a tiny, empty disk there.
-        script = f"mount -t tmpfs -o size=8k disk '{hidden}' && exec \"$@\""
-        with run_scheduler([(), ("unshare", "-rm", "sh", "-c", script, "sh")]) as (address, _):
-            process = start_chain(paths, [*SPREAD, "--cluster", address])
-            output, _ = process.communicate()
-        named = process.returncode == 1 and re.search(f"worker tcp://.*{hidden}/", output)
-        resumed = start_chain(paths, [*SPREAD, "--cluster", "local:2"])
-        output += resumed.communicate()[0]
-        different = list_differences(read_numbers(paths.parent / "r"), expected)
-        survived += bool(named) and resumed.returncode == 0 and not different
-        print(f"{survived} of {number + 1} {output} {different}", file=sys.stderr)
-    return survived
-
-
 def draw_seeds(photos: Path | None) -> list[bytes]:
     """Save drawn pictures, and those of a folder, in every format; return the files' bytes."""
     rng, seeds = np.random.default_rng(0), []
@@ -560,13 +534,6 @@ FAULTS = {
         "`kill -9` of it at random moments; then run again",
         4,
         survive_dead_schedulers,
-    ),
-    "odd workers": (
-        "a worker that can't see the pictures, or whose disk is full, is named with the file; the "
-        "chain goes on without it to the same files",
-        "another disk mounted there, for one of two workers alone; then run again",
-        4,
-        survive_odd_workers,
     ),
     "repetition": (
         "chains in a row leave nothing behind",
