@@ -108,8 +108,8 @@ def measure_need(features, y_true, num_classes, groups, seed, class_weights="non
     Arguments as in `linear.fit`. Each share of the pictures is drawn three times, the classes in
     proportion, no group divided; every picture is answered by classifiers that have not seen it.
 
-    Returns share, pictures (that there are for it), accuracy, low, high (Wilson's interval), n, and the
-    columns of `compare_folds`, with all pictures as the best. A share that can't be tried has no row.
+    Returns share, pictures (that there are for it), accuracy, low, high (Wilson's interval), n, and, of
+    half of them, the columns of `compare_folds` with all. A share that can't be tried has no row.
     """
     rows, accuracies, n = [], {}, effective_n(groups)
     for share in SHARES:
@@ -125,9 +125,10 @@ def measure_need(features, y_true, num_classes, groups, seed, class_weights="non
         bounds = wilson_interval(accuracy, n)
         rows.append((share, round(some.sum() / DRAWS), accuracy, *bounds, len(y_true)))
     table = pd.DataFrame(rows, columns="share pictures accuracy low high n".split())
-    if 1 not in accuracies:
+    if 0.5 not in accuracies:
         return table
-    differences = compare_folds(accuracies, 1).rename(columns={"candidate": "share"})
+    compared = {share: accuracies[share] for share in (0.5, 1.0)}
+    differences = compare_folds(compared, 1).rename(columns={"candidate": "share"})
     return table.merge(differences, "left", on="share")
 
 
