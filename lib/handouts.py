@@ -50,4 +50,7 @@ def write_handouts(ws) -> list[Path]:
 
 
 if __name__ == "__main__":
-    print(*write_handouts(workspace.open(*sys.argv[1:])), sep="\n")
+    try:
+        print(*write_handouts(workspace.open(*sys.argv[1:])), sep="\n")
+    except FileNotFoundError as error:
+        sys.exit(str(error))
