@@ -2,15 +2,12 @@ import json
 
 import numpy as np
 import pytest
-import simulations
 from sklearn import metrics as expected
 
 from lib.evaluation import metrics
 from lib.evaluation.intervals import wilson_interval
 
 CLASSES = ["bird", "frog", "newt", "shell"]
-Y_TRUE = np.array([0, 0, 0, 0, 1, 1, 2])  # no shell at all
-Y_PRED = np.array([0, 0, 0, 1, 1, 3, 0])
 
 
 def evaluate(y_true, y_prob, class_names, groups=None):
@@ -18,18 +15,9 @@ def evaluate(y_true, y_prob, class_names, groups=None):
     return metrics.evaluate(y_true, y_prob, class_names, groups)
 
 
-def test_scores_equal_those_computed_by_hand():
-    score = evaluate(np.r_[Y_TRUE, 3], np.eye(4)[np.r_[Y_PRED, 0]], CLASSES)
-    assert score["top1"] == pytest.approx(4 / 8) and score["n"] == score["effective_n"] == 8
-    assert [*score["per_class"].values()] == [0.75, 0.5, 0, 0]
-    # Every class counts the same, however many pictures it has.
-    assert score["average_per_class"] == pytest.approx((0.75 + 0.5 + 0 + 0) / 4)
-    assert score["majority_class"] == "bird" and score["baseline"] == pytest.approx(4 / 8)
-
-
 def test_scores_equal_those_of_scikit_learn():
     rng = np.random.default_rng(0)
-    y_true, y_prob = rng.integers(0, 4, 203), rng.dirichlet(np.ones(4), 203)
+    y_true, y_prob = rng.choice(4, 203, p=[0.5, 0.2, 0.2, 0.1]), rng.dirichlet(np.ones(4), 203)
     score, y_pred = evaluate(y_true, y_prob, CLASSES), y_prob.argmax(axis=1)
     assert score["top1"] == pytest.approx(expected.accuracy_score(y_true, y_pred))
     assert score["top3"] == pytest.approx(expected.top_k_accuracy_score(y_true, y_prob, k=3))
@@ -48,6 +36,7 @@ def test_scores_equal_those_of_scikit_learn():
     precision, recall, f1, _ = expected.precision_recall_fscore_support(y_true, y_pred)
     for name, values in (("precision", precision), ("per_class", recall), ("f1", f1)):
         assert list(score[name].values()) == pytest.approx(values)
+    assert score["majority_class"] == "bird" and score["baseline"] == (y_true == 0).mean()
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -69,14 +58,6 @@ def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth()
     expected_interval = wilson_interval(score["per_class"]["a"], 120**2 / 2020)
     assert score["per_class_interval"]["a"] == pytest.approx(expected_interval)
     assert not any(name.startswith("average_per_class_") for name in score), "it has no interval"
-
-
-@pytest.mark.parametrize("kind", simulations.SETS)
-@pytest.mark.parametrize("n", [40, 240])
-def test_intervals_hold_the_truth_as_often_as_they_say(kind, n):
-    for held in simulations.cover_scores(kind, n, "weak", 120, 40_000):
-        # What is missed may be chance: three deviations; a cautious interval is no lie.
-        assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 120) - 0.02
 
 
 def test_group_answers_by_the_mean_of_logarithms():
