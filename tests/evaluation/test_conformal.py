@@ -20,20 +20,16 @@ def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
     assert conformal.find_limit(scores, groups, 0.25) == 0.3
     assert conformal.find_limit(scores, groups, 0.5) == 0.4
     assert conformal.find_limit(scores, groups, 0.24) is None, "k is 0"
-
-
-def test_sets_of_95_need_19_groups():
     limits = [conformal.find_limit(np.arange(n), np.arange(n), 1 - 0.95) for n in (18, 19)]
-    assert limits == [None, 0]
+    assert limits == [None, 0], "sets of 0.95 need 19 groups"
 
 
 def test_without_a_limit_sets_hold_all_classes_and_that_is_said():
     assert conformal.build_sets(np.float32([[0.9, 0.1], [0.2, 0.8]]), None).all()
     kept = {"coverage": 0.95, "limit": None, "groups": 18, "grouped": False}
-    said = conformal.describe_sets(kept)
-    assert said == "18 validation pictures are too few for sets of 0.95: each holds all classes."
+    assert "18 validation pictures are too few for sets of 0.95" in conformal.describe_sets(kept)
     said = conformal.describe_sets(kept | {"limit": 0.2, "groups": 40, "grouped": True})
-    assert said.startswith("Sets hold the truth for about 95 of 100 groups of pictures, if")
+    assert "about 95 of 100 groups of pictures" in said
 
 
 def test_a_set_holds_what_reaches_the_limit_and_always_the_most_probable_class():
@@ -67,8 +63,7 @@ def test_sets_hold_the_truth_as_often_as_asked():
     found = simulations.cover_sets(np.arange(400), 60, coverage=0.9)
     assert found == pytest.approx(0.9, abs=0.015)
     # Of bursts that are harder, groups are promised: more pictures than were held by one score each.
-    sizes = np.where(np.arange(120) % 6, 1, 12)
-    assert simulations.cover_sets(np.repeat(np.arange(120), sizes), 60, hard=1.2) > 0.84
+    assert simulations.cover_sets(simulations.HARD_BURSTS, 60, hard=1.2) > 0.84
 
 
 def test_sets_are_written_as_lists_that_any_reader_takes_apart():
@@ -82,7 +77,7 @@ def test_what_is_farther_than_nearly_all_validation_pictures_is_marked():
     known = np.linspace(0.1, 0.5, 200)
     notes, line = conformal.mark_strangers([0.6, 0.499, 0.2, np.nan], known, np.arange(200))
     assert notes == [conformal.NOTE, conformal.NOTE, "", ""]
-    assert line.startswith(f'"{conformal.NOTE}" marks') and "1 % at most" in line
+    assert "1 % at most" in line
     notes, line = conformal.mark_strangers([9], known[:98], np.arange(98))
     assert notes == [""] and "98 validation pictures" in line and "too few" in line
     assert conformal.mark_strangers([9], known, np.arange(200) // 4)[0] == [""], "50 groups"
