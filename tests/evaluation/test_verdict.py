@@ -8,7 +8,7 @@ import pytest
 import simulations
 from test_answers import SCRATCH, gather
 
-from lib.evaluation import intervals, report, verdict
+from lib.evaluation import report, verdict
 
 NOTHING = {"demo": False, "suspects": 0, "doubtful": 0, "contest": True, "need": "", "runs": 1}
 TWO = np.arange(80) % 2
@@ -65,15 +65,6 @@ def test_box_names_the_model_and_counts_in_plain_text():
     assert box["And the others?"].startswith("good is better than poor. The best of 2 is a little")
     assert box["Can its probabilities be believed?"].startswith("As sure as right, as far as 80")
     assert box["What is not established?"].startswith("good and poor were trained once:")
-
-
-def test_no_model_is_recommended_that_does_not_surely_beat_the_commonest_class():
-    y_true = np.repeat([0, 1], [190, 10])
-    always = np.repeat([[0.9, 0.1]], 200, axis=0)
-    box = read(judge(y_true, {"one": always, "two": always.copy()}))
-    assert box["Which model?"].startswith("No model surely beats always answering cat")
-    assert "First in line is one: 190 of 200" in box["Which model?"]
-    assert box["And the others?"] == "two scores the same."
 
 
 def test_untrained_models_are_recommended_only_where_there_are_no_others():
@@ -176,21 +167,6 @@ def test_probabilities_are_doubted_only_as_far_as_the_accuracy_is_known():
     # Of fifteen models one is doubted by chance more easily than one alone.
     assert believe(0.85, 0.8, 260).startswith("too") and believe(0.85, 0.8, 260, 15)[:2] == "as"
     assert simulations.judge_calibration(240, 0, 200, models=15) <= 0.08
-
-
-def compare(**correct):
-    return intervals.compare_ways({way: {42: of} for way, of in correct.items()}, np.arange(20))
-
-
-def test_matrix_says_better_only_where_that_is_established():
-    poor, good = np.zeros(20, bool), np.ones(20, bool)
-    table = verdict.tabulate_pairs(compare(good=good, poor=poor), ["good", "poor", "else"])
-    assert list(table.index) == ["1 good", "2 poor", "3 else"]
-    assert table.to_numpy().tolist()[0] == ["", "+1.000 better", "–"]
-    assert table.to_numpy().tolist()[1] == ["−1.000 worse", "", "–"]
-    # 6 of 6 convince once, but not as one of three comparisons.
-    pairs = compare(a=np.arange(20) < 6, b=poor, c=poor)
-    assert "not sure" in verdict.tabulate_pairs(pairs, "abc").iloc[0, 1]
 
 
 def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_established():
