@@ -7,12 +7,6 @@ import simulations
 from lib.evaluation import calibration, conformal
 
 
-def draw(n=60, seed=0):
-    rng = np.random.default_rng(seed)
-    y_true = np.arange(n) % 3
-    return y_true, rng.dirichlet(np.ones(3), n) * 0.5 + 0.5 * np.eye(3)[y_true]
-
-
 def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
     scores = np.array([0.5, 0.9, 0.3, 0.8, 0.4, 0.7])
     groups = np.array([0, 0, 1, 1, 2, 2])
@@ -40,7 +34,8 @@ def test_a_set_holds_what_reaches_the_limit_and_always_the_most_probable_class()
 
 
 def test_limit_is_of_one_half_and_the_half_of_the_temperature_measures():
-    y_true, y_prob = draw()
+    rng, y_true = np.random.default_rng(0), np.arange(60) % 3
+    y_prob = rng.dirichlet(np.ones(3), 60) * 0.5 + 0.5 * np.eye(3)[y_true]
     fitted, rest = calibration.split_halves(y_true, np.arange(60))
     kept, measured = conformal.judge_sets(y_true, y_prob, np.arange(60), 0.9, whole=False)
     of_truth = y_prob[np.arange(60), y_true]
@@ -50,12 +45,8 @@ def test_limit_is_of_one_half_and_the_half_of_the_temperature_measures():
     sets = conformal.build_sets(y_prob[fitted], kept["limit"])
     assert measured["size"].tolist() == sets.sum(axis=1).tolist()
     assert measured.held.tolist() == sets[np.arange(30), y_true[fitted]].tolist()
-
-
-def test_temperature_of_training_pictures_leaves_all_others_to_the_limit():
-    y_true, y_prob = draw()
+    # A temperature of training pictures leaves all others to the limit.
     kept, measured = conformal.judge_sets(y_true, y_prob, np.arange(60), 0.9, whole=True)
-    of_truth = y_prob[np.arange(60), y_true]
     assert kept["limit"] == np.sort(of_truth)[5] and kept["groups"] == 60 and len(measured) == 30
 
 
