@@ -21,9 +21,8 @@ def test_only_0_and_1_are_written_as_such():
 
 
 def test_scores_and_counts_are_written_alike_everywhere():
-    score = {"top1": 0.8875, "top1_interval": [0.8, 0.94], "nll": 1.25}
+    score = {"top1": 0.8875, "top1_interval": [0.8, 0.94]}
     assert wording.write_score(score, "top1") == "0.8875 (0.800 to 0.940)"
-    assert wording.write_score(score, "nll") == "1.2500"
     assert wording.write_count(0.8875, 80) == "71 of 80"
     assert wording.write_things(2000, "class") == "2,000 classes"
     assert wording.write_number(-0.0001) == "0.000" and wording.write_number(-0.1) == "−0.100"
