@@ -67,13 +67,6 @@ def test_box_names_the_model_and_counts_in_plain_text():
     assert box["What is not established?"].startswith("good and poor were trained once:")
 
 
-def test_untrained_models_are_recommended_only_where_there_are_no_others():
-    net, cnn = answer(TWO, 0.95, 0), answer(TWO, 0.9, 1)
-    found = judge(TWO, {"net?": net, "cnn": cnn})["answer"]
-    assert found["name"] == "cnn" and found["count"] == 1 and not found["worse"]
-    assert judge(TWO, {"net?": net})["answer"]["name"] == "net (untrained backbone)"
-
-
 def test_with_several_seeds_the_ways_of_training_are_compared():
     y_true, models = np.arange(300) % 2, {}
     for seed in range(8):
