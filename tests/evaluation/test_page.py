@@ -24,6 +24,7 @@ from lib.models.linear import apply_temperature
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
+SCORE = metrics.evaluate(np.arange(24) % 3, np.eye(3)[np.arange(24) // 8], CLASSES, np.arange(24))
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +50,7 @@ def handed(tmp_path_factory):
 
 
 def write(ws, metadata, lacks=""):
-    y_true = np.repeat([0, 1, 2], 8)
-    y_prob = np.random.default_rng(1).dirichlet([1, 1, 1], len(y_true))
-    score = metrics.evaluate(y_true, y_prob, CLASSES, np.arange(len(y_true)))
-    return page.write_page(ws, metadata, score, flattered=True, lacks=lacks)
+    return page.write_page(ws, metadata, SCORE, flattered=True, lacks=lacks)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +141,7 @@ def test_pictures_can_be_dropped_in_folders_and_pasted(opened, tmp_path):
     (tmp_path / "a/notes.txt").write_text("no picture")
     carried = {"items": [], "files": [str(tmp_path / "c.png"), str(tmp_path / "a")]}
     carried |= {"dragOperationsMask": 1}
+    opened.wait_for_load_state()  # What is dropped before is opened by the browser itself.
     hand = opened.context.new_cdp_session(opened)
     for kind in ("dragEnter", "dragOver", "drop"):
         hand.send("Input.dispatchDragEvent", {"type": kind, "x": 9, "y": 9, "data": carried})
@@ -265,8 +264,7 @@ def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_p
     known |= {"distances": np.full(200, np.median(distances)), "groups": np.arange(200)}
     other = replace(ws, results=tmp_path / "results")
     assert litert.try_export(net, other.file("models", "small.tflite")) == ""
-    score = metrics.evaluate(np.arange(3), np.eye(3), CLASSES, np.arange(3))
-    page.write_page(other, metadata, score, flattered=False, known=known)
+    page.write_page(other, metadata, SCORE, flattered=False, known=known)
     opened.goto((other.results / "model.html").as_uri())
     ask_page(opened, drawn)
     notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
