@@ -214,3 +214,4 @@ def test_no_picture_and_no_caption_of_a_gallery_is_cut(browser, width):
     ends = "[...document.querySelectorAll('img, th, td div')].map(p => p.getBoundingClientRect())"
     boxes = page.evaluate(f"{ends}.map(b => [b.left, b.right])")
     assert len(boxes) == len(ODD) * (6 + 13) and all(0 <= a and b <= width for a, b in boxes)
+    assert page.evaluate("document.documentElement.scrollWidth") == width

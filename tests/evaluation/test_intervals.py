@@ -83,7 +83,6 @@ def test_pairs_are_corrected_after_holm_and_their_intervals_say_the_same():
     assert np.sort(pairs.p_holm) == pytest.approx(expected)
     assert ((pairs.p_holm < 0.05) == (pairs.low > 0)).all()
     assert 0 < (pairs.p_holm < 0.05).sum() < 15
-    assert intervals.compare_ways({"alone": correct[0]}, np.arange(80)).empty
 
 
 def test_intervals_of_ways_of_training_count_pictures_and_runs():
