@@ -13,8 +13,8 @@ def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
     # Lowest of the groups: 0.5, 0.3, 0.4.
     assert conformal.find_limit(scores, groups, 0.5) == 0.4
     assert conformal.find_limit(scores, groups, 0.24) is None, "k is 0"
-    limits = [conformal.find_limit(np.arange(n), np.arange(n), 1 - 0.95) for n in (18, 19)]
-    assert limits == [None, 0], "sets of 0.95 need 19 groups"
+    limits = [conformal.find_limit(np.arange(n), np.arange(n), 1 - 0.9) for n in (8, 9)]
+    assert limits == [None, 0], "sets of 0.9 need 9 groups"
 
 
 def test_without_a_limit_sets_hold_all_classes_and_that_is_said():
@@ -65,9 +65,8 @@ def test_sets_are_written_as_lists_that_any_reader_takes_apart():
 
 def test_what_is_farther_than_nearly_all_validation_pictures_is_marked():
     known = np.linspace(0.1, 0.5, 200)
-    notes, line = conformal.mark_strangers([0.6, 0.499, 0.2, np.nan], known, np.arange(200))
+    notes, _ = conformal.mark_strangers([0.6, 0.499, 0.2, np.nan], known, np.arange(200))
     assert notes == [conformal.NOTE, conformal.NOTE, "", ""]
-    assert "1 % at most" in line
     notes, line = conformal.mark_strangers([9], known[:98], np.arange(98))
     assert notes == [""] and "98 validation pictures" in line and "too few" in line
     assert conformal.mark_strangers([9], known, np.arange(200) // 4)[0] == [""], "50 groups"

@@ -83,7 +83,11 @@ def test_pairs_are_corrected_after_holm_and_their_intervals_say_the_same():
     assert np.sort(pairs.p_holm) == pytest.approx(expected)
     assert ((pairs.p_holm < 0.05) == (pairs.low > 0)).all()
     assert 0 < (pairs.p_holm < 0.05).sum() < 15
+    # 0.03 isn't below 0.05 / 2, and with it falls 0.04.
+    assert [*intervals.correct_tests(np.array([0.03, 0.04]))[1]] == [0.025, 0.025]
 
 
-def test_intervals_of_ways_of_training_count_pictures_and_runs():
-    assert min(simulations.cover_ways(240, 5, 0.5, 150)) >= 0.9
+def test_with_many_pictures_the_t_is_that_of_the_runs():
+    gaps = np.repeat([[0.1], [0.2], [0.3]], 10_000, axis=1)
+    expected = stats.ttest_1samp(gaps[:, 0], 0).pvalue
+    assert intervals.compare_runs(gaps, 10_000)[2] == pytest.approx(expected, rel=1e-3)
