@@ -37,19 +37,10 @@ def test_first_runs_and_trained_models_are_answers_of_their_own(gathered):
     first = gathered.first
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
     assert gathered.trained.labels == first.trained.labels == ["cnn", "wide"]
-    assert len(gathered.scores) == 4 and list(first.scores) == first.labels
-    assert set(first.bins) == set(first.labels)
-    assert first.y_prob.shape == (3, 12, 3) and first.y_prob.dtype == np.float32
+    assert len(gathered.scores) == 4 and list(first.scores) == first.labels == [*first.bins]
+    assert first.correct.sum(axis=1).tolist() == [12, 9, 0]
     only = gather([("net", "untrained")], Y_TRUE, [NEVER])
     assert only.trained.labels == ["net (untrained backbone)"] and only.pairs.empty
-
-
-def test_answers_belong_to_their_pictures(gathered):
-    assert list(gathered.truth[:4]) == ["a", "b", "c", "a"]
-    assert list(gathered.y_pred[2, 9:]) != list(Y_TRUE[9:])
-    assert gathered.correct[0].all() and gathered.correct[2].sum() == 9
-    assert gathered.confidence[0] == pytest.approx(np.full(12, 0.8))
-    assert gathered.first.trained.correct.sum() == 21
 
 
 def test_suspects_are_those_that_no_model_recognises(gathered):
@@ -69,8 +60,6 @@ def test_classes_are_listed_worst_first_with_intervals(gathered):
 
 
 def test_ways_of_training_are_compared_over_their_runs(gathered):
-    assert list(gathered.runs.way) == ["cnn", "cnn", "wide", "net (untrained backbone)"]
-    assert list(gathered.runs.seed) == [42, 43, 42, 42]
     assert list(gathered.ways.index) == ["cnn", "wide", "net (untrained backbone)"]
     assert list(gathered.ways.runs) == [2, 1, 1]
     assert gathered.ways["mean"]["cnn"] == pytest.approx(0.875)
@@ -99,13 +88,8 @@ def test_what_was_calibrated_before_keeps_its_probabilities(gathered):
 def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
     y_prob = [np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])]
     answers = gather([("cnn", SCRATCH)], np.array([0, 1, 1, 1]), y_prob, None, "ab")
-    every, sure, none = answers.answer_when_sure("cnn", (0.5, 0.8, 0.95)).to_dict("records")
-    assert (every["answered"], every["correct"], every["share"], every["accuracy"]) == (
-        4,
-        3,
-        1,
-        0.75,
-    )
-    assert (sure["answered"], sure["correct"], sure["share"], sure["accuracy"]) == (2, 1, 0.5, 0.5)
-    assert sure["low"] < every["low"] < 0.75 < every["high"], "of fewer pictures less is known"
-    assert (none["answered"], none["share"]) == (0, 0) and np.isnan(none["accuracy"])
+    table = answers.answer_when_sure("cnn", (0.5, 0.8, 0.95))
+    assert table.answered.tolist() == [4, 2, 0] and table.share.tolist() == [1, 0.5, 0]
+    assert table.correct.tolist() == [3, 1, 0] and table.accuracy[:2].tolist() == [0.75, 0.5]
+    assert table.low[1] < table.low[0] < 0.75 < table.high[0], "of fewer pictures less is known"
+    assert np.isnan(table.accuracy[2])

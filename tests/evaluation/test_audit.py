@@ -8,35 +8,26 @@ from lib.evaluation import audit
 from lib.models import linear
 
 
-def answer(features, y_true, groups):
-    return linear.answer_held_out(features, y_true, y_true.max() + 1, groups, seed=0)[0][0]
-
-
 def test_planted_errors_come_first_in_the_ranking():
     features, truth = draw_features(300, 5, 0)
     labels, planted = plant_labels(truth, 0.05, 0)
-    table = audit.rank_labels(answer(features, labels, np.arange(300)), labels)
+    y_prob = linear.answer_held_out(features, labels, 5, np.arange(300), seed=0)[0][0]
+    table = audit.rank_labels(y_prob, labels)
     precision, recall = measure_ranking(table["rank"].to_numpy(), planted)
     assert precision >= 0.75 and recall >= 0.9
-    right = table.suggested.to_numpy()[planted] == truth[planted]
+    right = table.suggested[planted] == truth[planted]
     assert right.mean() >= 0.75, "what is suggested is what was there before"
-    is_planted = np.isin(np.arange(300), planted)
-    assert table.is_doubtful[is_planted].mean() >= 0.7
-    assert table.is_doubtful[~is_planted].mean() <= 0.02
-
-
-def test_ranks_are_all_different_and_follow_self_confidence():
-    y_prob, y_true = np.array([[0.2, 0.8], [0.2, 0.8], [0.9, 0.1]]), np.zeros(3, int)
-    table = audit.rank_labels(y_prob, y_true)
-    assert list(table["rank"]) == [1, 2, 3] and list(table.suggested) == [1, 1, 0]
-    assert list(table.self_confidence) == [0.2, 0.2, 0.9]
+    assert table.is_doubtful[planted].mean() >= 0.7
+    assert table.is_doubtful.drop(planted).mean() <= 0.02
 
 
 def test_doubtful_is_an_improbable_label_beside_a_class_as_probable_as_it_usually_is():
     # The second class has 0.6 where it is the label.
     y_true = np.array([0, 0, 0, 1, 1])
     rows = [(0.05, 0.9, 0.05), (0.05, 0.55, 0.4), (0.2, 0.7, 0.1), (0.2, 0.5, 0.3), (0.2, 0.7, 0.1)]
-    assert [*audit.rank_labels(np.array(rows), y_true).is_doubtful] == [True] + 4 * [False]
+    table = audit.rank_labels(np.array(rows), y_true)
+    assert [*table.is_doubtful] == [True] + 4 * [False]
+    assert [*table["rank"]] == [1, 2, 3, 4, 5], "no two have the same"
 
 
 @pytest.fixture
@@ -56,7 +47,6 @@ def test_all_copies_are_found_and_no_others(drawn):
     rows, _, thumbnails = drawn
     pairs = audit.find_copies(rows, np.arange(220), thumbnails)
     assert {*zip(pairs.a, pairs.b)} == {(k, 200 + k) for k in range(20)}
-    assert pairs.closeness.is_monotonic_increasing
 
 
 def test_many_copies_of_one_picture_are_found(drawn):

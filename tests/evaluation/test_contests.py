@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import simulations
 from scipy import stats
 
 from lib.evaluation import contests
@@ -36,9 +35,7 @@ def test_best_and_cheapest_are_chosen_among_those_that_take_part():
     low, high = table.difference_low, table.difference_high
     assert low[1] < 0 < high[1] and high[2] < 0
     assert table.n.isna().tolist() == [False] * 3 + [True] and table.reason[3] == "gone"
-    sentence = contests.describe_contest(table)
-    assert "it is better than weak; these pictures are too few to say whether" in sentence
-    assert sentence.endswith("better than small.")
+    assert "better than weak; these pictures are too few" in contests.describe_contest(table)
 
 
 def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
@@ -64,14 +61,9 @@ def test_corrected_test_is_that_of_nadeau_and_bengio():
     gaps = (b - a).ravel()
     statistic = gaps.mean() / np.sqrt((1 / 10 + 1 / 4) * gaps.var(ddof=1))
     assert row.p_value == pytest.approx(2 * stats.t.sf(abs(statistic), 9))
-    assert row.difference == pytest.approx(gaps.mean())
     middle = (row.difference_low + row.difference_high) / 2
-    assert middle == pytest.approx(gaps.mean())
+    assert middle == pytest.approx(gaps.mean()) == pytest.approx(row.difference)
     assert (row.difference_high < 0) == (row.p_holm < 0.05)
-
-
-def test_candidates_that_are_alike_are_rarely_told_apart():
-    assert simulations.claim_contest(300) <= 0.05
 
 
 @pytest.fixture
@@ -95,9 +87,8 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(des
     assert ((table.low < table.accuracy) & (table.accuracy < table.high)).all()
     half, whole = table.itertuples()
     assert half.p_holm < 0.05 and half.difference == pytest.approx(half.accuracy - whole.accuracy)
-    rise = f"{whole.accuracy - half.accuracy:.3f}"
-    assert sentence.startswith(f"From half to all of the 120 pictures, accuracy rose by {rise} (0.")
-    assert sentence.endswith(": more pictures of this kind should help.")
+    assert f"accuracy rose by {whole.accuracy - half.accuracy:.3f} (0." in sentence
+    assert "should help" in sentence
 
 
 def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(describe_classes):

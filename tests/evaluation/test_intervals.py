@@ -41,9 +41,6 @@ def test_claim_of_the_best_of_several_is_asked_at_a_stricter_level():
     # Just above the baseline: enough for one model, not for the best of eight.
     assert intervals.beats_baseline(0.575, 240, 0.5, 1)
     assert not intervals.beats_baseline(0.575, 240, 0.5, 8)
-    for k, n, chance in ((4, 240, 0.5), (1, 300, 1 / 300), (15, 300, 1 / 300)):
-        assert simulations.judge_best(k, n, chance, 300)[1] <= 0.05
-    assert simulations.judge_best(4, 240, 0.5, 300, burst=4)[1] <= 0.08
     assert not intervals.beats_baseline(1, intervals.effective_n(np.zeros(30)), 0.5, 1)
 
 
@@ -54,11 +51,6 @@ def test_without_runs_the_t_is_that_of_one_more_picture_won_by_each_side():
     assert p_value == pytest.approx(expected.pvalue)
     assert (low, high) == pytest.approx(tuple(expected.confidence_interval()))
     assert intervals.compare_runs([0 * gaps], 100)[2] == 1, "equal answers differ in nothing"
-
-
-@pytest.mark.parametrize("n", [20, 60, 500])
-def test_two_models_that_are_alike_are_rarely_told_apart(n):
-    assert simulations.claim_pairs(n, 2, 400) <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def make(**runs):
@@ -91,9 +83,11 @@ def test_pairs_are_corrected_after_holm_and_their_intervals_say_the_same():
     assert np.sort(pairs.p_holm) == pytest.approx(expected)
     assert ((pairs.p_holm < 0.05) == (pairs.low > 0)).all()
     assert 0 < (pairs.p_holm < 0.05).sum() < 15
-    assert intervals.compare_ways({"alone": correct[0]}, np.arange(80)).empty
+    # 0.03 isn't below 0.05 / 2, and with it falls 0.04.
+    assert [*intervals.correct_tests(np.array([0.03, 0.04]))[1]] == [0.025, 0.025]
 
 
-@pytest.mark.parametrize(("runs", "spread"), [(2, 0.1), (5, 0), (5, 0.5)])
-def test_intervals_of_ways_of_training_count_pictures_and_runs(runs, spread):
-    assert min(simulations.cover_ways(240, runs, spread, 150)) >= 0.9
+def test_with_many_pictures_the_t_is_that_of_the_runs():
+    gaps = np.repeat([[0.1], [0.2], [0.3]], 10_000, axis=1)
+    expected = stats.ttest_1samp(gaps[:, 0], 0).pvalue
+    assert intervals.compare_runs(gaps, 10_000)[2] == pytest.approx(expected, rel=1e-3)

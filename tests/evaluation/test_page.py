@@ -24,6 +24,7 @@ from lib.models.linear import apply_temperature
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
+SCORE = metrics.evaluate(np.arange(24) % 3, np.eye(3)[np.arange(24) // 8], CLASSES, np.arange(24))
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +50,7 @@ def handed(tmp_path_factory):
 
 
 def write(ws, metadata, lacks=""):
-    y_true = np.repeat([0, 1, 2], 8)
-    y_prob = np.random.default_rng(1).dirichlet([1, 1, 1], len(y_true))
-    score = metrics.evaluate(y_true, y_prob, CLASSES, np.arange(len(y_true)))
-    return page.write_page(ws, metadata, score, flattered=True, lacks=lacks)
+    return page.write_page(ws, metadata, SCORE, flattered=True, lacks=lacks)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +78,7 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(handed, browser, request):
+def opened(handed, browser):
     """The page, opened offline as it is from a double click, with what went wrong in it."""
     path = handed[0].results / "model.html"
     context = browser.new_context(offline=True, accept_downloads=True)
@@ -107,7 +105,6 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened):
     _, metadata, model = handed
     asked = ask_page(opened, drawn)
     predicted = classify.classify(model, metadata, Path(), drawn)
-    assert [*asked.file] == [path.name for path in drawn] and (predicted.problem == "").all()
     found = measure(asked, predicted)
     assert found["same answer"] == 1 and found["largest"] < 0.02, found
     assert predicted.label.nunique() == 3 and predicted.probability.std() > 0.03
@@ -115,31 +112,24 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened):
     sets = conformal.build_sets(apply_temperature(y_prob, 1.7), metadata["answer_sets"]["limit"])
     sizes, words = sets.sum(axis=1), {1: "just this one: ", 2: "one of these two: "}
     assert {*sizes} == {1, 2, 3}, "all kinds are asked for"
-    for row, size, held in zip(asked.itertuples(), sizes, sets):
-        assert row.set.startswith(words.get(size, "can't tell: it may be any class")), row
-        assert size == 3 or all(name in row.set for name in np.array(CLASSES)[held])
     saved = pd.DataFrame(save_answers(opened))
-    assert [*saved.label] == [*predicted.label] and [*saved.file] == [*asked.file]
-    assert [*saved["set"].map(json.loads).map(len)] == [*sizes]
-    assert np.allclose(saved.probability.astype(float), predicted.probability, atol=0.02)
-
-
-def read_in_page(opened, path):
-    """Let the page read a picture: int (side, side, 3)."""
-    opened.get_by_text("Ready for your pictures").wait_for()
-    script = """async data => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
-        return [...square(await createImageBitmap(new Blob([bytes])))]; }"""
-    data = base64.b64encode(path.read_bytes()).decode()
-    return np.reshape(opened.evaluate(script, data), (SIDE, SIDE, 3)).astype(int)
+    assert [*saved.label] == [*predicted.label] and [*saved.file] == [path.name for path in drawn]
+    for text, size, said, held in zip(asked.set, sizes, saved["set"], sets):
+        assert text.startswith(words.get(size, "can't tell: it may be any class"))
+        assert {*json.loads(said)} == {*np.array(CLASSES)[held]}
 
 
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
     rng, path = np.random.default_rng(0), tmp_path / "noise.png"
+    opened.get_by_text("Ready for your pictures").wait_for()
+    script = """async data => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+        return [...square(await createImageBitmap(new Blob([bytes])))]; }"""
     for width, height in [(61, 47), (24, 100), (9, 13), (7, 300), (24, 24), (515, 300)]:
         pixels = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
         pixels[::2, :, 3] = 255
         Image.fromarray(pixels).save(path)
-        apart = abs(read_in_page(opened, path) - pictures.load(path, SIDE))
+        read = opened.evaluate(script, base64.b64encode(path.read_bytes()).decode())
+        apart = abs(np.reshape(read, (SIDE, SIDE, 3)) - pictures.load(path, SIDE).astype(int))
         # Pillow and the browser round differently where they lay a picture over white.
         assert apart.max() <= 2 and apart.mean() < 0.6, (width, height)
 
@@ -151,6 +141,7 @@ def test_pictures_can_be_dropped_in_folders_and_pasted(opened, tmp_path):
     (tmp_path / "a/notes.txt").write_text("no picture")
     carried = {"items": [], "files": [str(tmp_path / "c.png"), str(tmp_path / "a")]}
     carried |= {"dragOperationsMask": 1}
+    opened.wait_for_load_state()  # What is dropped before is opened by the browser itself.
     hand = opened.context.new_cdp_session(opened)
     for kind in ("dragEnter", "dragOver", "drop"):
         hand.send("Input.dispatchDragEvent", {"type": kind, "x": 9, "y": 9, "data": carried})
@@ -194,7 +185,6 @@ def test_what_is_no_picture_and_what_is_huge_stop_nothing(opened, tmp_path, hand
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(2000))
     names = ["broken.jpg", *sizes, "small.png", "phone.heic"]
     asked = ask_page(opened, [tmp_path / name for name in names])
-    assert [*asked.file] == names
     assert "cut off" in asked.label[0] and "89 million" in asked.label[2]
     assert asked.label[3] == "it is too wide for this browser"
     assert asked.label[1] == asked.label[4] and asked.label[1] in CLASSES
@@ -216,7 +206,6 @@ def test_page_says_what_fails_and_goes_on_where_it_can(handed, browser, drawn):
         tab.get_by_text("The classifier can't run here").wait_for()
         tab.set_input_files("#pictures", drawn[:1])
         assert "can't run here" in tab.inner_text("#said"), "that stays"
-    tab.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -226,22 +215,18 @@ def test_page_serves_everybody(opened, drawn, width):
     text = opened.inner_text("body")
     assert "Demo." in text and "Untrained." in text and "a little flattered" in text
     assert re.search(r"recognises \d+ of 24 pictures .* interval", text) and CLASSES[0] in text
-    assert not re.search("loading|working", opened.evaluate("document.body.innerText"), re.I)
     assert opened.evaluate("document.documentElement.scrollWidth") == width
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for scheme in ("light", "dark"):
         opened.emulate_media(color_scheme=scheme)
         assert axe.run(opened).violations_count == 0, axe.run(opened).generate_report()
-        ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (max(map(int, re.findall(r"\d+", ground))) < 60) == (scheme == "dark")
     opened.keyboard.press("Tab")
     assert opened.evaluate("document.activeElement.id") == "pictures"
     assert opened.locator("#pictures").bounding_box()["height"] >= 44, "a thumb's width"
-    licence = opened.text_content("pre")
-    assert "Apache License" in licence and "END OF TERMS AND CONDITIONS" in licence
+    assert "END OF TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
 
 
-def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn, browser, tmp_path):
+def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn, opened, tmp_path):
     ws, metadata, model = handed
     layers = [*model.layers[:-1], keras.layers.Dense(3, activation="sigmoid")]
     several = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
@@ -252,13 +237,11 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
     score |= {"mean_average_precision": 0.755, "baseline": {"mean_average_precision": 0.26}}
     other = replace(ws, results=tmp_path / "results")
     assert litert.try_export(several, other.file("models", "several.tflite")) == ""
-    assert "no connection" in page.write_page(other, about, score, flattered=False)
-    tab = browser.new_page()
-    tab.goto((other.results / "model.html").as_uri())
-    says = tab.inner_text("header")
+    page.write_page(other, about, score, flattered=False)
+    opened.goto((other.results / "model.html").as_uri())
+    says = opened.inner_text("header")
     assert "3 of 12 pictures" in says and "0.76 (1 is best" in says
-    asked = ask_page(tab, drawn)
-    rows = save_answers(tab)
+    asked, rows = ask_page(opened, drawn), save_answers(opened)
     for row, shown, probabilities in zip(rows, asked.label, y_prob):
         above = dict(zip(CLASSES, probabilities - [*limits.values()]))
         # At a threshold weights of half the size may say otherwise.
@@ -266,34 +249,29 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
         said = {*row["label"].split("|")} - {""}
         assert sure <= said <= near and (said or shown == "none of its labels")
     assert {row["label"].count("|") for row in rows} >= {0, 1}
-    tab.close()
 
 
-def test_strangers_are_marked_as_predict_marks_them(handed, drawn, browser, tmp_path):
+def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_path):
     ws, metadata, model = handed
     pixels_in = keras.Input((SIDE, SIDE, 3))
     features = keras.layers.GlobalAveragePooling2D()(model.layers[1](pixels_in / 90 - 1.4))
     layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3, activation="softmax")]
-    head = keras.Sequential(layers)
-    several = keras.Model(pixels_in, head(features))
-    _, found, _ = classify.answer_files(several, Path(), drawn, True)
+    net = keras.Model(pixels_in, keras.Sequential(layers)(features))
+    _, found, _ = classify.answer_files(net, Path(), drawn, True)
     known = {"features": resemblance.normalize(found[::3]).astype(np.float16)}
     distances = resemblance.measure_distances(found, known["features"])
     # As if a hundred validation pictures were as far away as a middling one of these.
     known |= {"distances": np.full(200, np.median(distances)), "groups": np.arange(200)}
     other = replace(ws, results=tmp_path / "results")
-    assert litert.try_export(several, other.file("models", "small.tflite")) == ""
-    score = metrics.evaluate(np.arange(3), np.eye(3), CLASSES, np.arange(3))
-    page.write_page(other, metadata, score, flattered=False, known=known)
-    tab = browser.new_page()
-    tab.goto((other.results / "model.html").as_uri())
-    ask_page(tab, drawn)
+    assert litert.try_export(net, other.file("models", "small.tflite")) == ""
+    page.write_page(other, metadata, SCORE, flattered=False, known=known)
+    opened.goto((other.results / "model.html").as_uri())
+    ask_page(opened, drawn)
     notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
     near = abs(distances - np.median(distances)) < 0.002
-    marked = np.array([row["note"] for row in save_answers(tab)])
+    marked = np.array([row["note"] for row in save_answers(opened)])
     assert (marked == notes)[~near].all() and {*marked[~near]} == {"", conformal.NOTE}
-    assert conformal.NOTE in tab.inner_text("#answers") and near.sum() < len(near) / 3
-    tab.close()
+    assert conformal.NOTE in opened.inner_text("#answers") and near.sum() < len(near) / 3
 
 
 def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys):
@@ -303,8 +281,7 @@ def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys
     # No set is wholly right, before or after; but one label of two is lost.
     before, after = ["a|b|d", "b|d", "d", "c|d"] * 20, ["a|d", "d", "d", "c|d"] * 20
     reason = page.compare_file("x.tflite", truth, before, after, groups)
-    assert reason == "x.tflite is surely better or worse than its model (p < 0.001)"
-    assert "another answer to 40 of 80 pictures" in capsys.readouterr().out
+    assert "surely better or worse than its model (p < 0.001)" in reason
     # Of two groups nothing is sure.
     assert page.compare_file("x.tflite", truth, before, after, groups // 40) == ""
 
