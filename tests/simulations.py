@@ -1,6 +1,6 @@
 """How often intervals hold the truth and claims are false: `make simulations` prints the table.
 
-The tests call the same functions with fewer reports. Every report draws as many pictures of each
+Some tests call the same functions with fewer reports. Every report draws as many pictures of each
 class as the split leaves there.
 """
 
