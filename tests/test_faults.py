@@ -25,7 +25,7 @@ from lib import chain, machine, runner, storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
 from lib.data.table import check_classes, save_views
-from lib.models import backbones, classify, saved
+from lib.models import classify, saved
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -281,19 +281,6 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     with pytest.raises(ValueError, match="allow_pickle=False"):
         train_tiny(prepared, epochs=3)
     assert not ran.exists()
-
-
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
-@pytest.mark.parametrize("fault", ["another model", "cut"])
-def test_wrong_weights_file_is_an_error_that_names_it_and_the_remedy(fault, ws, tmp_path):
-    path = tmp_path / "mine.weights.h5"
-    if fault == "another model":
-        keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
-    else:
-        backbones.load_backbone("MobileNet", None, 32, {"alpha": 0.25}, ws).model.save_weights(path)
-        path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ValueError, match="mine.weights.h5.*ownload .*218,544 numbers"):
-        backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.25}, ws)
 
 
 LOAD_DAMAGED = """

@@ -77,19 +77,6 @@ def test_network_that_does_not_fit_into_memory_is_left_out(prepared, networks, m
     assert list(features) == ["small"] and "no room for a tensor" in facts[1]["reason"]
 
 
-def test_untrained_weights_take_part_only_where_asked_for(prepared, monkeypatch):
-    def fail(*arguments, **options):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr("lib.models.networks.has_connection", lambda: True)
-    monkeypatch.setattr(keras.src.applications.mobilenet.file_utils, "get_file", fail)
-    files = list_training(prepared)
-    with pytest.raises(ValueError, match="no route to host"):
-        contest.gather_features("MobileNet", "imagenet", 32, files, prepared, seed=0)
-    facts, features = contest.gather_features(["MobileNet"], None, 32, files, prepared, seed=0)
-    assert facts[0]["weights"] == "untrained" and len(features["mobilenet"]) == len(files)
-
-
 def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_can(
     prepared, monkeypatch
 ):
