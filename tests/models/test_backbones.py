@@ -28,8 +28,6 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint
         ("hub:kaggle://keras/vit/keras/vit_base/3", "vit_base"),
         ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
         ("nets/a@b.keras", "a_b"),
-        ("hub:dinov2_small@224", "dinov2_small_224"),
-        ("EfficientNetV2S@300", "efficientnetv2s_300"),
         ("path/net.keras@224", "net_224"),
     ],
 )
