@@ -7,12 +7,10 @@ import multiprocessing
 import os
 import shutil
 import subprocess
-import sys
 from types import SimpleNamespace
 from unittest import mock
 
 import faults
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -281,30 +279,3 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     with pytest.raises(ValueError, match="allow_pickle=False"):
         train_tiny(prepared, epochs=3)
     assert not ran.exists()
-
-
-LOAD_DAMAGED = """
-from lib import workspace
-from lib.models import backbones
-try:
-    ws = workspace.Workspace("t", "r", "s")
-    backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.25}, ws)
-except ConnectionError as error:
-    print(error)
-"""
-
-
-def test_without_network_damaged_weights_and_the_remedy_are_named(tmp_path):
-    """In a process of its own, since Keras reads where weights lie when it is imported."""
-    path = tmp_path / "models/mobilenet_2_5_128_tf_no_top.h5"
-    path.parent.mkdir()
-    with h5py.File(path, "w") as whole:
-        whole["altered"] = np.zeros(1000)
-    path.write_bytes(path.read_bytes()[:1500])
-    environment = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    environment |= {"PYTHONPATH": str(workspace.REPOSITORY)}
-    command = [sys.executable, "-c", LOAD_DAMAGED]
-    run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
-    assert "The ImageNet weights of MobileNet can't be downloaded" in run.stdout, run.stderr
-    assert "name the file in WEIGHTS" in run.stdout and str(path.parent) in run.stdout
-    assert "delete what a killed download" in run.stdout and path.exists()

@@ -265,6 +265,17 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     assert "other kinds" in backbones.describe_origin("sketches@96", "sketches")["trained_on"]
 
 
+def test_damaged_weights_are_an_error_that_says_what_to_delete(ws, tmp_path, monkeypatch):
+    damaged = tmp_path / "mobilenet.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n, half of a download")
+    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
+    module = inspect.getmodule(keras.applications.MobileNet)
+    monkeypatch.setattr(module.file_utils, "get_file", lambda *given, **options: damaged)
+    words = f"MobileNet can't be downloaded into {tmp_path}.* delete what a killed download"
+    with pytest.raises(ConnectionError, match=words):
+        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
+
+
 def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
     learned = backbones.load_backbone("sketches", None, None, {}, None)
     twins = []

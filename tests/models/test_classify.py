@@ -279,15 +279,6 @@ def test_sets_are_made_of_the_scaled_probabilities_and_leave_every_other_column(
         assert set(names) == set(np.array(CLASS_NAMES)[inside])
 
 
-def test_too_few_calibrating_pictures_give_sets_of_all_classes(
-    describe, pictures, tmp_path, capsys
-):
-    model = describe({"answer_sets": SETS | {"limit": None}})
-    _, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", "--sets")
-    assert set(table.set_size) == {"3"}
-    assert "40 validation pictures are too few" in capsys.readouterr().err
-
-
 def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
     describe, pictures, capsys, no_picture_is_read
 ):

@@ -95,7 +95,7 @@ def test_features_that_say_nothing_keep_a_network_out_and_the_others_go_on(
     assert list(features) == ["large"] and reason in facts[0]["reason"]
 
 
-def test_two_of_one_name_are_an_error_before_any_work(prepared, tmp_path):
+def test_two_of_one_name_are_an_error_before_any_work(prepared):
     entries = ["a/net.keras", "b/net.keras"]
     with pytest.raises(ValueError, match="two are called net"):
         contest.gather_features(entries, None, None, [], prepared, seed=0)
