@@ -43,17 +43,8 @@ def run(tmp_path_factory, draw_classes, prepare_set, run_chain):
     picture = (root / "test/NA/000.png").read_bytes()
     (root / "half.png").write_bytes(picture[:200])
     named = [root / "test/NA", root / "half.png", root / "gone.png", "http://127.0.0.1:9/x.png"]
-    values = [
-        "-p",
-        "BACKBONES",
-        entries,
-        "-p",
-        "IMAGES",
-        [*map(str, named)],
-        "-p",
-        "SUBMISSION",
-        True,
-    ]
+    values = ["-p", "BACKBONES", entries, "-p", "SUBMISSION", True]
+    values += ["-p", "IMAGES", [*map(str, named)]]
     return run_chain(paths, "--only", "05", "08", "09", "07", *values)
 
 

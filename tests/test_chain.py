@@ -158,12 +158,8 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
         (["-p", "EPOCH", "3"], ["-p EPOCH", "EPOCHS"]),
         (["--seeds", "0"], ["SEEDS is 0", "minimum 1"]),
         (["--only", "08", "--seeds", "2"], ["-p SEEDS", "EXAMPLES"]),
-        (["--only", "08", "-p", "EPOCHS", "3"], ["-p EPOCHS", "EXAMPLES"]),
         (["--only", "backbonse"], ["--only backbonse", 'did you mean "05_backbones"']),
         (["-p", "SEED", "[1"], ["-p SEED", "YAML"]),
-        (["-p", "EPOCHS", "0"], ["EPOCHS is 0", "minimum 1"]),
-        (["-p", "BATCH_SIZE", "1e9"], ["BATCH_SIZE is 1000000000.0", "maximum 8192"]),
-        (["--only", "70"], ["--only 70", "09_random_images"]),
         (["--paths", "nowhere.json"], ["nowhere.json", "does not exist"]),
     ],
 )
@@ -180,14 +176,7 @@ def test_results_among_the_pictures_are_an_error_and_write_nothing(run, read_all
     assert 'inside "train"' in capsys.readouterr().err and read_all(run.ws.train) == run.before
 
 
-def test_abbreviated_options_are_no_options(capsys):
-    for arguments in (["--seed", "3"], ["--res", "r"]):
-        with pytest.raises(SystemExit):
-            chain.main(arguments)
-        assert f"unrecognized arguments: {arguments[0]}" in capsys.readouterr().err
-
-
-def test_help_ends_with_three_typical_commands_that_it_would_take(capsys):
+def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capsys):
     with pytest.raises(SystemExit):
         chain.parse_arguments(["--help"])
     ending = capsys.readouterr().out.partition("typically:")[2]
@@ -195,6 +184,9 @@ def test_help_ends_with_three_typical_commands_that_it_would_take(capsys):
     assert len(commands) == 3
     for command in commands:
         chain.parse_arguments(command.split())
+        with pytest.raises(SystemExit):
+            chain.parse_arguments([*command.split(), "--res", "r"])
+    assert "unrecognized arguments: --res" in capsys.readouterr().err
 
 
 def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys):

@@ -7,12 +7,10 @@ import multiprocessing
 import os
 import shutil
 import subprocess
-import sys
 from types import SimpleNamespace
 from unittest import mock
 
 import faults
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -25,7 +23,7 @@ from lib import chain, machine, runner, storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
 from lib.data.table import check_classes, save_views
-from lib.models import backbones, classify, saved
+from lib.models import classify, saved
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -281,43 +279,3 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
     with pytest.raises(ValueError, match="allow_pickle=False"):
         train_tiny(prepared, epochs=3)
     assert not ran.exists()
-
-
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
-@pytest.mark.parametrize("fault", ["another model", "cut"])
-def test_wrong_weights_file_is_an_error_that_names_it_and_the_remedy(fault, ws, tmp_path):
-    path = tmp_path / "mine.weights.h5"
-    if fault == "another model":
-        keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(path)
-    else:
-        backbones.load_backbone("MobileNet", None, 32, {"alpha": 0.25}, ws).model.save_weights(path)
-        path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ValueError, match="mine.weights.h5.*ownload .*218,544 numbers"):
-        backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.25}, ws)
-
-
-LOAD_DAMAGED = """
-from lib import workspace
-from lib.models import backbones
-try:
-    ws = workspace.Workspace("t", "r", "s")
-    backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.25}, ws)
-except ConnectionError as error:
-    print(error)
-"""
-
-
-def test_without_network_damaged_weights_and_the_remedy_are_named(tmp_path):
-    """In a process of its own, since Keras reads where weights lie when it is imported."""
-    path = tmp_path / "models/mobilenet_2_5_128_tf_no_top.h5"
-    path.parent.mkdir()
-    with h5py.File(path, "w") as whole:
-        whole["altered"] = np.zeros(1000)
-    path.write_bytes(path.read_bytes()[:1500])
-    environment = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    environment |= {"PYTHONPATH": str(workspace.REPOSITORY)}
-    command = [sys.executable, "-c", LOAD_DAMAGED]
-    run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
-    assert "The ImageNet weights of MobileNet can't be downloaded" in run.stdout, run.stderr
-    assert "name the file in WEIGHTS" in run.stdout and str(path.parent) in run.stdout
-    assert "delete what a killed download" in run.stdout and path.exists()

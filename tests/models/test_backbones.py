@@ -28,8 +28,6 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint
         ("hub:kaggle://keras/vit/keras/vit_base/3", "vit_base"),
         ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
         ("nets/a@b.keras", "a_b"),
-        ("hub:dinov2_small@224", "dinov2_small_224"),
-        ("EfficientNetV2S@300", "efficientnetv2s_300"),
         ("path/net.keras@224", "net_224"),
     ],
 )
@@ -145,23 +143,6 @@ def test_class_token_is_taken_where_there_is_one(count, first):
     assert np.allclose(model.predict(values, verbose=0), expected, atol=1e-6)
 
 
-def test_saved_transfer_model_falls_into_extractor_and_head(network_file, ws):
-    extractor = parts.build_extractor(
-        backbones.load_backbone(str(network_file()), None, None, {}, ws)
-    )
-    head = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
-    model = keras.Model(extractor.input, head(extractor.output))
-    first, second = parts.find_parts(model)
-    features = first.predict(PIXELS, verbose=0)
-    assert np.allclose(features, extractor.predict(PIXELS, verbose=0))
-    assert np.allclose(
-        second.predict(features, verbose=0), model.predict(PIXELS, verbose=0), atol=1e-6
-    )
-    plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    with pytest.raises(ValueError, match="no backbone"):
-        parts.find_parts(plain)
-
-
 def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(ImportError) as caught:
@@ -175,7 +156,6 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
 @pytest.mark.parametrize(
     ("entry", "weights", "licence", "note"),
     [
-        ("ResNet50", "imagenet", "MIT", ""),
         ("ResNet50V2", "imagenet", "Apache-2.0", ""),
         ("ConvNeXtTiny", "imagenet", "MIT", ""),
         ("ConvNeXtBase", "imagenet", "MIT", "may have seen such pictures"),
@@ -184,9 +164,6 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
         ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", backbones.UNKNOWN),
         ("hub:folder/dinov2_base", "dinov2_base", "", backbones.UNKNOWN),
         ("hub:dinov3_vit_large_sat493m", "x", "DINOv3 License", ""),
-        ("EfficientNetV2S@300", "imagenet", "Apache-2.0", ""),
-        ("hub:siglip2_base_patch16_224", "siglip2", "Apache-2.0", ""),
-        ("hub:vit_base_patch16_224_imagenet", "x", "Apache-2.0", "may have seen such pictures"),
         ("MobileNet", "mine.h5", "", backbones.UNKNOWN),
         ("MobileNet", "untrained", "", ""),
     ],
@@ -230,13 +207,6 @@ def no_download(monkeypatch):
     monkeypatch.setattr(module.file_utils, "get_file", fail)
 
 
-def test_backbone_without_weights_is_frozen_and_labelled_untrained(ws):
-    backbone = backbones.load_backbone("MobileNet", None, 32, SMALL, ws)
-    assert backbone.weights == "untrained"
-    assert backbone.model.output_shape == (None, 1, 1, 256)
-    assert not backbone.model.trainable_weights and backbone.model.weights
-
-
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     trained = keras.applications.MobileNet(
@@ -248,10 +218,13 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     assert backbone.weights == "mine.weights.h5"
     for kept, loaded in zip(trained.get_weights(), backbone.model.get_weights(), strict=True):
         assert np.array_equal(kept, loaded)
-    with pytest.raises(
-        ValueError, match="mine.weights.h5 does not fit.*no-top weights of mobilenet"
-    ):
-        backbones.load_backbone("MobileNet", str(path), 32, {"alpha": 0.5}, ws)
+    other, cut = tmp_path / "other.weights.h5", tmp_path / "cut.weights.h5"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(other)
+    cut.write_bytes(path.read_bytes()[:5000])
+    for file, options in ((path, {"alpha": 0.5}), (other, SMALL), (cut, SMALL)):
+        words = f"{file.name} does not fit.*Download no-top weights of mobilenet.*numbers"
+        with pytest.raises(ValueError, match=words):
+            backbones.load_backbone("MobileNet", str(file), 32, options, ws)
 
 
 @pytest.mark.parametrize(
@@ -259,13 +232,6 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     [
         ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
         ("MobileNet", None, {"alfa": 1}, ValueError, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
-        (
-            "MobileNet",
-            None,
-            {"include_top": True},
-            ValueError,
-            ["BACKBONE_OPTIONS", "'include_top'", "MobileNet"],
-        ),
         ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
     ],
 )
@@ -273,13 +239,6 @@ def test_wrong_parameter_is_an_error_that_names_it(ws, name, weights, options, e
     with pytest.raises(error) as caught:
         backbones.load_backbone(name, weights, 32, options, ws)
     assert all(word in str(caught.value) for word in words), caught.value
-
-
-def test_file_without_weights_is_an_error_that_names_it(ws, tmp_path):
-    path = tmp_path / "page.h5"
-    path.write_text("<html>404 Not Found</html>")
-    with pytest.raises(ValueError, match="page.h5 does not fit"):
-        backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
 
 
 @pytest.mark.parametrize("weights", [None, "imagenet"])
@@ -304,6 +263,17 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     assert (backbone.entry, backbone.weights) == ("sketches", "sketches")
     assert not backbone.model.trainable_weights
     assert "other kinds" in backbones.describe_origin("sketches@96", "sketches")["trained_on"]
+
+
+def test_damaged_weights_are_an_error_that_says_what_to_delete(ws, tmp_path, monkeypatch):
+    damaged = tmp_path / "mobilenet.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n, half of a download")
+    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
+    module = inspect.getmodule(keras.applications.MobileNet)
+    monkeypatch.setattr(module.file_utils, "get_file", lambda *given, **options: damaged)
+    words = f"MobileNet can't be downloaded into {tmp_path}.* delete what a killed download"
+    with pytest.raises(ConnectionError, match=words):
+        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
 
 
 def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
@@ -343,7 +313,7 @@ def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_w
             backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_)
 
 
-@pytest.mark.parametrize("name", ["VGG16", "MobileNet", "EfficientNetB0", "DenseNet121"])
+@pytest.mark.parametrize("name", ["VGG16", "MobileNet"])
 def test_application_takes_pixels_and_preprocesses_them_as_keras_does(name, ws):
     keras.utils.set_random_seed(0)
     model = backbones.load_backbone(name, None, 32, {}, ws).model
@@ -371,16 +341,6 @@ def save_preset(folder, kind):
             image_shape=(28, 28, 3), patch_size=14, mlp_dim=16, use_class_token=True, **TINY
         )
         converter = layers.ViTImageConverter(**scale)
-    elif kind == "dinov2":
-        backbone = models.DINOV2Backbone(
-            patch_size=14,
-            intermediate_dim=16,
-            num_register_tokens=2,
-            image_shape=(42, 42, 3),
-            position_embedding_shape=(42, 42),
-            **TINY,
-        )
-        converter = layers.DINOV2ImageConverter(**scale)
     else:
         backbone = models.ResNetBackbone(
             input_conv_filters=[64],
@@ -398,7 +358,7 @@ def save_preset(folder, kind):
 
 
 @hub
-@pytest.mark.parametrize("kind", ["vit", "dinov2", "resnet"])
+@pytest.mark.parametrize("kind", ["vit", "resnet"])
 def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     folder = tmp_path / f"Tiny_{kind}"
     kept = save_preset(str(folder), kind)
@@ -408,10 +368,7 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     extractor = parts.build_extractor(backbone)
     pixels = PIXELS[:, :28, :28]
     inputs = pixels / np.float32(127.5) - 1
-    if kind == "dinov2":
-        kept = type(kept).from_preset(str(folder), image_shape=(28, 28, 3))
-    name = kept.inputs[0].name if isinstance(kept.input, dict) else None
-    outputs = np.asarray(kept.predict({name: inputs} if name else inputs, verbose=0))
+    outputs = np.asarray(kept.predict(inputs, verbose=0))
     expected = outputs.mean(axis=(1, 2)) if outputs.ndim == 4 else outputs[:, 0]
     assert np.allclose(extractor.predict(pixels, verbose=0), expected, atol=1e-4)
     head = keras.Sequential([keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head")

@@ -106,6 +106,7 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     assert (table.drop(unusable.index) != "").all(axis=None)
     assert predict.predict_pictures([str(model_file), str(pictures / "red/003.png")]) == 1
     printed = capsys.readouterr().out
+    assert printed.split()[:4] == ["file", "label", "index", "probability"]
     assert "003.png" in printed and "nan" not in printed.lower() and "NA" not in printed
 
 
@@ -133,7 +134,7 @@ def fail_to_predict(capsys, *arguments):
     ("damage", "words"),
     [
         ("model", ["copy.keras is not a file"]),
-        ("json", ["copy.json is not a file", ".json beside it"]),
+        ("json", ["copy.json is not a file"]),
         ("broken json", ["copy.json is not valid JSON"]),
         ("broken model", ["copy.keras"]),
         ("pictures", ["holds no picture"]),
@@ -158,12 +159,12 @@ def test_what_is_missing_is_named_and_nothing_is_written(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_wrong_path_is_answered_without_importing_tensorflow(tmp_path):
-    code = "import sys; from lib.predict import predict_pictures as predict; "
-    code += "sys.exit(predict(sys.argv[1:]) + 10 * ('tensorflow' in sys.modules))"
+def test_command_line_answers_a_wrong_path_without_importing_tensorflow(tmp_path):
+    code = "import runpy, sys; sys.modules['tensorflow'] = None; "
+    code += "runpy.run_module('lib.predict', run_name='__main__', alter_sys=True)"
     command = [sys.executable, "-c", code, str(tmp_path / "gone.keras"), str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, cwd=workspace.REPOSITORY)
-    assert run.returncode == 2 and "gone.keras" in run.stderr, run.stderr
+    assert run.returncode == 2 and "gone.keras is not a file" in run.stderr, run.stderr
 
 
 def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capsys):
@@ -179,19 +180,13 @@ def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(c
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("class_names", ["a", "b"], ["replaced"]),
-        ("class_names", CLASS_NAMES[::-1], ["replaced"]),
-        ("file_hash", None, ["missing", "copy.keras", "replaced"]),
-        ("file_hash", "0123456789abcdef", ["0123456789abcdef", "copy.keras", "replaced"]),
-    ],
+    ("key", "value"), [("class_names", CLASS_NAMES[::-1]), ("file_hash", None)]
 )
 def test_json_that_does_not_fit_its_model_is_named_with_the_key(
-    key, value, words, describe, pictures, capsys, no_picture_is_read
+    key, value, describe, pictures, capsys, no_picture_is_read
 ):
     errors = fail_to_predict(capsys, describe({key: value}), pictures)
-    assert all(word in errors for word in ["copy.json", key, *words]), errors
+    assert all(word in errors for word in ["copy.json", key, "replaced"]), errors
 
 
 def test_place_of_the_answers_is_checked_before_the_first_picture(
@@ -284,20 +279,10 @@ def test_sets_are_made_of_the_scaled_probabilities_and_leave_every_other_column(
         assert set(names) == set(np.array(CLASS_NAMES)[inside])
 
 
-def test_too_few_calibrating_pictures_give_sets_of_all_classes(
-    describe, pictures, tmp_path, capsys
-):
-    model = describe({"answer_sets": SETS | {"limit": None}})
-    _, table = predict_to_csv(model, [pictures], tmp_path / "sets.csv", "--sets")
-    assert set(table.set_size) == {"3"}
-    assert "40 validation pictures are too few" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("kept", [None, {"pictures": 40, "scores": [-0.9]}])
 def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
-    kept, describe, pictures, capsys, no_picture_is_read
+    describe, pictures, capsys, no_picture_is_read
 ):
-    errors = fail_to_predict(capsys, describe({"answer_sets": kept}), pictures, "--sets")
+    errors = fail_to_predict(capsys, describe({"answer_sets": None}), pictures, "--sets")
     assert all(word in errors for word in ["copy.json", "answer_sets", "10_hand_over"]), errors
 
 
@@ -313,14 +298,8 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
     names = [row for row, path in zip(rows, files) if path.name != ODD_NAME]
     quoted = '"' + ODD_NAME.replace('"', '""') + '",b'
     (tmp_path / "groups.csv").write_text("\n".join(["file,group", *names, quoted, ""]))
-    table = predict_to_csv(
-        model_file,
-        [pictures],
-        tmp_path / "a.csv",
-        "--probabilities",
-        "--group-by",
-        tmp_path / "groups.csv",
-    )[1].set_index("file")
+    extra = ["--probabilities", "--group-by", tmp_path / "groups.csv"]
+    _, table = predict_to_csv(model_file, [pictures], tmp_path / "a.csv", *extra)
     usable = table[table.label != ""]
     for name, of_group in usable.groupby("group"):
         mean = np.log(of_group.iloc[:, -3:].to_numpy(float)).mean(axis=0)
@@ -331,9 +310,8 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
         assert {*of_group.group_size.astype(int)} == {len(of_group)}
         assert {*of_group.group_agree.astype(int)} == {(of_group.label == said).sum()}
     assert table.group[table.label == ""].tolist() == [""] and len(usable) == 40
-    status, table = predict_to_csv(
-        model_file, files[:3], tmp_path / "b.csv", "--group-by", "folder"
-    )
+    extra = ["--group-by", "folder"]
+    _, table = predict_to_csv(model_file, files[:3], tmp_path / "b.csv", *extra)
     assert {*table.group} == {str(pictures / "red")}
 
 
@@ -348,13 +326,3 @@ def test_a_picture_without_one_group_is_an_error_that_names_it(
     assert re.search(r"groups.csv has to give 00[01].png one group", capsys.readouterr().err)
     assert predict.predict_pictures([*arguments[:-1], "no such file"]) == 2
     assert "write folder, or name a CSV file" in capsys.readouterr().err
-
-
-def test_command_line_prints_a_table_headless(model_file, pictures):
-    run = subprocess.run(
-        [sys.executable, "-m", "lib.predict", str(model_file), str(pictures / "red/000.png")],
-        capture_output=True, text=True, cwd=workspace.REPOSITORY, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    header, row = run.stdout.splitlines()
-    assert header.split() == ["file", "label", "index", "probability"] and "000.png" in row

@@ -6,7 +6,7 @@ import pytest
 
 from lib.data import split
 from lib.models import backbones, contest, linear, parts
-from lib.models.features import cached_features, compute_batch
+from lib.models.features import compute_batch
 
 
 @pytest.fixture
@@ -44,50 +44,10 @@ def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepar
     assert [row["candidate"] for row in told] == [row["candidate"] for row in facts]
 
 
-def test_features_are_shared_with_whoever_builds_the_same_network(prepared, networks, monkeypatch):
-    files = list_training(prepared)
-    _, features = contest.gather_features(networks[2:3], "imagenet", None, files, prepared, seed=0)
-    monkeypatch.setattr("lib.models.features.compute_batch", None)  # a call would fail
-    backbone = backbones.load_backbone(networks[2], None, None, {}, prepared)
-    pixels = contest.open_pixels(prepared, files, 8)
-    extractor = parts.build_extractor(backbone)
-    again = cached_features(extractor, pixels, prepared)
-    assert again.store.name == features["small"].store.name
-
-
 def test_none_left_is_an_error_with_every_reason(prepared, networks):
     files = list_training(prepared)
     with pytest.raises(ValueError, match="(?s)none.*broken.keras.*NoSuchNet.*ResNet50"):
         contest.gather_features(networks[:2], "imagenet", None, files, prepared, seed=0)
-
-
-def test_network_that_does_not_fit_into_memory_is_left_out(prepared, networks, monkeypatch):
-    compute = compute_batch
-
-    def run_out(extractor, pictures):
-        if extractor.output_shape[-1] == 6:
-            raise MemoryError("no room for a tensor of 8 GB")
-        return compute(extractor, pictures)
-
-    monkeypatch.setattr("lib.models.features.compute_batch", run_out)
-    files = list_training(prepared)
-    facts, features = contest.gather_features(
-        networks[2:], "imagenet", None, files, prepared, seed=0
-    )
-    assert list(features) == ["small"] and "no room for a tensor" in facts[1]["reason"]
-
-
-def test_untrained_weights_take_part_only_where_asked_for(prepared, monkeypatch):
-    def fail(*arguments, **options):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr("lib.models.networks.has_connection", lambda: True)
-    monkeypatch.setattr(keras.src.applications.mobilenet.file_utils, "get_file", fail)
-    files = list_training(prepared)
-    with pytest.raises(ValueError, match="no route to host"):
-        contest.gather_features("MobileNet", "imagenet", 32, files, prepared, seed=0)
-    facts, features = contest.gather_features(["MobileNet"], None, 32, files, prepared, seed=0)
-    assert facts[0]["weights"] == "untrained" and len(features["mobilenet"]) == len(files)
 
 
 def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_can(
@@ -135,7 +95,7 @@ def test_features_that_say_nothing_keep_a_network_out_and_the_others_go_on(
     assert list(features) == ["large"] and reason in facts[0]["reason"]
 
 
-def test_two_of_one_name_are_an_error_before_any_work(prepared, tmp_path):
+def test_two_of_one_name_are_an_error_before_any_work(prepared):
     entries = ["a/net.keras", "b/net.keras"]
     with pytest.raises(ValueError, match="two are called net"):
         contest.gather_features(entries, None, None, [], prepared, seed=0)

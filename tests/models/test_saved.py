@@ -164,10 +164,10 @@ def test_key_of_arrays_and_settings_counts_everything_in_them():
     assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))
 
 
-def test_card_and_predictions_of_a_model_go_when_the_model_is_replaced(tiny, prepared):
-    card, other = (prepared.file("models", name) for name in ("tiny.md", "other.md"))
-    predicted = prepared.file("predictions", "tiny.csv")
-    for path in (card, other, predicted):
+def test_all_that_was_made_of_a_model_goes_when_it_is_replaced(tiny, prepared):
+    names = [("models", "tiny.md"), ("models", "tiny.npz"), ("predictions", "tiny.csv")]
+    made, other = [prepared.file(*name) for name in names], prepared.file("models", "other.md")
+    for path in (*made, other):
         path.write_text("of the model before")
-    save_run(tiny, prepared)
-    assert not card.exists() and other.exists() and not predicted.exists()
+    save_run(tiny, prepared, lambda loaded: [path.read_text() for path in made])
+    assert not any(path.exists() for path in made) and other.exists()

@@ -13,7 +13,7 @@ import pytest
 
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import classify, saved, training
+from lib.models import saved, training
 from lib.models.backbones import Network
 
 COLUMNS = training.HISTORY_COLUMNS[:-1]
@@ -32,13 +32,10 @@ def train_tiny(
     ws,
     epochs=4,
     batch_size=5,
-    activation="relu",
     optimizer=keras.optimizers.Adam,
     loss=LOSS,
     seeds=(3,),
     callbacks=(),
-    options=None,
-    base=None,
     **parameters,
 ):
     """Train a tiny model with dropout on 24 augmented pictures."""
@@ -52,18 +49,18 @@ def train_tiny(
         layers = [
             keras.Input((8, 8, 3)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(4, 3, activation=activation),
+            keras.layers.Conv2D(4, 3, activation="relu"),
             keras.layers.Flatten(),
             keras.layers.Dropout(0.5),
             keras.layers.Dense(3, activation="softmax"),
         ]
         model = keras.Sequential(layers, name="tiny")
-        model.compile(optimizer(), loss, metrics=["accuracy"], **options or {})
+        model.compile(optimizer(), loss, metrics=["accuracy"])
         return model
 
     parameters = {"EPOCHS": epochs} | parameters
-    about = {"notebook": "02_baseline_cnn", "base": base}
-    return training.train(build, batches, ws, parameters, seeds, callbacks=callbacks, **about)
+    about = {"notebook": "02_baseline_cnn", "callbacks": callbacks}
+    return training.train(build, batches, ws, parameters, seeds, **about)
 
 
 def assert_same(one, other, rtol=1e-5):
@@ -133,7 +130,7 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
         assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
 
 
-def test_only_the_same_training_is_taken_from_its_files(prepared, prepare_set, read_all, capsys):
+def test_only_the_same_training_is_taken_from_its_files(prepared, read_all, capsys):
     first = train_tiny(prepared, epochs=1)
     before = read_all(prepared.results)
     again = train_tiny(prepared, epochs=1)
@@ -144,7 +141,6 @@ def test_only_the_same_training_is_taken_from_its_files(prepared, prepare_set, r
     others = [
         dict(optimizer=lambda: keras.optimizers.Adam(0.01)),
         dict(loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1)),
-        dict(options={"loss_weights": [2.0]}),
         dict(CLASS_WEIGHTS="balanced"),
         dict(batch_size=6),
         dict(epochs=2),
@@ -153,9 +149,6 @@ def test_only_the_same_training_is_taken_from_its_files(prepared, prepare_set, r
     runs = [train_tiny(prepared, **{"epochs": 1} | changed) for changed in others]
     assert not any(run.from_files for run in runs)
     assert len({first.key, *(run.key for run in runs)}) == len(others) + 1
-    train_tiny(prepared, epochs=1)
-    prepare_set(prepared, seed=9)
-    assert not train_tiny(prepared, epochs=1).from_files
 
 
 def test_version_first_weights_and_what_learns_count(prepared, monkeypatch):
@@ -193,15 +186,6 @@ def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(prepa
     assert capsys.readouterr().out.count("taken from an earlier training") == 3
 
 
-def test_renamed_class_is_trained_anew_though_its_position_is_the_same(prepared):
-    train_tiny(prepared, epochs=1)
-    table = split.read_split(prepared).replace({"label": {"red": "rouge"}})
-    prepared.save_table(table, "split.csv")
-    assert not train_tiny(prepared, epochs=1).from_files
-    (metadata,) = saved.list_models(prepared)
-    assert metadata["class_names"] == ["007", "NA", "rouge"]
-
-
 def test_loss_that_is_no_number_is_an_error_that_names_the_epoch(prepared):
     with pytest.raises(FloatingPointError, match="tiny: the loss of epoch 1 .*learning rate"):
         train_tiny(prepared, epochs=2, optimizer=lambda: keras.optimizers.SGD(1e30))
@@ -213,11 +197,11 @@ def test_balanced_classes_weigh_the_same_in_the_loss(prepared, monkeypatch):
     weights = generators.weigh_classes(y_true, 2, "balanced")
     assert weights == {0: 0.6, 1: 3.0} and generators.weigh_classes(y_true, 2, "none") is None
     losses = []
-    for weight in (None, 1.0, 3.0):
-        classes = weight and dict.fromkeys(range(3), weight)
+    for weight in (1.0, 3.0):
+        classes = dict.fromkeys(range(3), weight)
         monkeypatch.setattr(generators, "weigh_classes", lambda *given, by=classes: by)
         losses.append(train_tiny(prepared, epochs=1).history.loss[0])
-    assert np.isclose(losses[0], losses[1], rtol=1e-5) and losses[2] > 1.5 * losses[0]
+    assert losses[1] > 1.5 * losses[0]
 
 
 def test_pictures_changed_under_the_same_names_are_trained_anew(
@@ -277,22 +261,7 @@ def test_file_that_holds_something_else_gets_no_name(prepared, monkeypatch):
     assert list(prepared.results.glob("checkpoints/*.npz"))
 
 
-def test_predict_keeps_the_order_and_the_ragged_last_batch():
-    rng = np.random.default_rng(0)
-    images, y_true = rng.integers(0, 256, (7, 4, 4, 3), dtype=np.uint8), [2, 0, 1, 1, 0, 2, 2]
-    layers = [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
-    model = keras.Sequential(layers)
-    labels, y_prob = classify.predict_batches(
-        model, generators.Batches(images, y_true, 3, batch_size=3)
-    )
-    assert list(labels) == y_true and y_prob.shape == (7, 3)
-    assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
-    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
-
-
 BUILD = """
-def weigh(y, p):
-    return keras.losses.categorical_crossentropy(y, p)
 def own():
     pixels = keras.Input((8, 8, 3))
     flat = keras.layers.Flatten()(pixels)
@@ -301,7 +270,6 @@ def own():
     model.compile("adam", {}, metrics=["accuracy"])
     return model
 """
-OWN_LOSSES = ["weigh", "lambda y, p: keras.losses.categorical_crossentropy(y, p)"]
 
 
 def run_cell(ws, tmp_path, *numbers):
@@ -319,10 +287,10 @@ def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared, t
     assert [run.from_files for run in runs] == [False, True, False]
 
 
-@pytest.mark.parametrize("loss", OWN_LOSSES)
 def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
-    loss, prepared, tmp_path, capsys
+    prepared, tmp_path, capsys
 ):
+    loss = "lambda y, p: keras.losses.categorical_crossentropy(y, p)"
     runs = [run_cell(prepared, tmp_path, 1, loss) for _ in range(2)]
     assert [run.from_files for run in runs] == [False, False]
     assert capsys.readouterr().out.count("Always trained anew, since no key can tell") == 2
@@ -381,13 +349,11 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         return head, keras.Model(extractor.input, head(extractor.output), name="tiny_transfer")
 
     base = Network(None, 8, "imagenet", "VGG16")
-    run = training.train(build, batches, prepared, {"EPOCHS": 2}, [3, 4], base=base)
+    run = training.train(build, batches, prepared, {"EPOCHS": 2}, [3], base=base)
     metadata = saved.read_metadata(prepared, "tiny_transfer")
-    chosen = {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
-    assert metadata["weights"] == "imagenet" and metadata["parameters"] == chosen
+    assert metadata["parameters"] == {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
     assert metadata["backbone_origin"]["licence"] == "CC BY 4.0"
     assert metadata["characteristics"] == "A head of VGG16" and not metadata["purpose"]
-    assert (prepared.results / "models/tiny_transfer@4.keras").is_file()
     again = training.train(build, batches, prepared, {"EPOCHS": 2}, [3])
     assert again.from_files and again.history.equals(run.history)
     assert_same(again, run, rtol=0)

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from lib import chain, workspace
 from lib.models import saved
 from lib.predict import predict_pictures
 from lib.storage import read_table
@@ -42,7 +41,7 @@ def save_preset(kind, folder):
 
 
 @pytest.fixture(scope="module", params=list(BLOCKS))
-def run(request, tmp_path_factory, draw_classes):
+def run(request, tmp_path_factory, draw_classes, run_chain):
     """01 and 05 to 10 on three classes of pictures; return the kind of network and the workspace."""
     root = tmp_path_factory.mktemp(request.param)
     draw_classes(root / "train", 15)
@@ -50,27 +49,11 @@ def run(request, tmp_path_factory, draw_classes):
     save_preset(request.param, str(root / request.param))
     folders = {"train": "train", "test": "test", "results": "r", "scratch": "s"}
     (root / "paths.json").write_text(json.dumps(folders))
-    arguments = [
-        "--paths",
-        str(root / "paths.json"),
-        "--only",
-        "01",
-        "05",
-        "06",
-        "07",
-        "08",
-        "09",
-        "10",
-    ]
-    arguments += ["-p", "BACKBONES", f"['hub:{root / request.param}@48']", "-p", "EPOCHS", "1"]
+    options = "--only 01 05 06 07 08 09 10 -p EPOCHS 1 -p IMAGE_SIZES [48]".split()
+    options += ["-p", "BACKBONES", f"['hub:{root / request.param}@48']"]
     # The attention with which SigLIP pools comes last.
-    arguments += ["-p", "SHARE", "0.4"]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DRIVE_PATHS", "TQDM_MININTERVAL", "TRAIN_ANEW"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        assert chain.main([*arguments, "-p", "IMAGE_SIZES", "[48]"]) == 0
-    return request.param, workspace.open(root / "paths.json")
+    options += ["-p", "SHARE", "0.4"]
+    return request.param, run_chain(root / "paths.json", *options)
 
 
 def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(run):
