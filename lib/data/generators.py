@@ -65,7 +65,7 @@ class Batches:
         batch = self.inputs[chosen]
         if self.augment:
             batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
-        return batch, np.eye(self.num_classes)[self.y_true[chosen]]
+        return batch, 1.0 * np.equal.outer(self.y_true[chosen], np.arange(self.num_classes))
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=stream))
