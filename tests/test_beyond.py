@@ -77,6 +77,7 @@ def test_winner_is_judged_like_every_other_and_its_calibration_left_alone(run):
     name = f"{contest.candidate['True']}_linear"
     model, metadata = open_model(run.results / f"models/{name}.keras")
     assert metadata["temperature"] == 1 and metadata["calibrated_on"]
+    assert {"trained_on", "licence", "base_model"} <= {*metadata["backbone_origin"]}
     assert {row["candidate"] for row in metadata["candidates"]} >= {"small", "broken"}
     judged = read_table(run.results / f"predictions/{name}.csv")
     assert list(judged.columns) == [*FIRST, "007", "NA", "red"]

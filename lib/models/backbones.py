@@ -13,6 +13,7 @@ from lib.storage import read_table
 
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
 ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")
+FACTS = ["trained_on", "licence", "source", "note", "base_model"]
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
@@ -121,7 +122,7 @@ def describe_origin(entry: str, weights: str) -> dict:
         entry: as `name` of `load_backbone`.
         weights: as in `Network`.
     """
-    origin = dict.fromkeys(("trained_on", "licence", "source", "note", "base_model"), "")
+    origin = dict.fromkeys(FACTS, "")
     if weights == "untrained":
         return origin | {"trained_on": "nothing: its weights are random"}
     network, is_preset = split_entry(entry)[0], entry.startswith(PRESET)

@@ -146,12 +146,8 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
 def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, parameters: dict) -> dict:
     others = table[["candidate", "accuracy", "low", "high", "p_holm"]].astype(object)
     won = table[table.chosen].iloc[0]
-    chosen = {
-        "backbone": backbones.hide_folder(won.entry),
-        "choice": parameters["CHOICE"],
-        "C": classifier.C,
-    }
-    chosen["class_weights"] = parameters["CLASS_WEIGHTS"]
+    chosen = {"backbone": backbones.hide_folder(won.entry), "C": classifier.C}
+    chosen |= {"choice": parameters["CHOICE"], "class_weights": parameters["CLASS_WEIGHTS"]}
     return {
         "notebook": "05_backbones",
         "characteristics": f"frozen {won.candidate}, pooling, a linear head",
@@ -160,7 +156,7 @@ def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, paramet
         "image_size": int(won.image_size),
         "seed": parameters["SEED"],
         "parameters": chosen | {"precision": parameters["PRECISION"]},
-        "backbone_origin": won[["trained_on", "licence", "source", "note"]].to_dict(),
+        "backbone_origin": won[backbones.FACTS].to_dict(),
         "temperature": 1.0,
         "calibrated_on": "held-out answers of the training part",
         "candidates": others.replace({np.nan: None}).to_dict("records"),
