@@ -63,10 +63,8 @@ def open_parser() -> argparse.ArgumentParser:
     add("--sets", action="store_true", help=sets)
     strangers = "add distance, to the training pictures, and note, which marks what is unlike them"
     add("--strangers", action="store_true", help=strangers)
-    groups = (
-        "add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
-    )
-    groups += "group_probability, and how many pictures of group_size agree"
+    groups = "add the answer of its folder, or of its group in a CSV file,group: group, "
+    groups += "group_label, group_probability, and how many pictures of group_size agree"
     add("--group-by", metavar="folder|CSV", help=groups)
     return parser
 
@@ -76,10 +74,8 @@ def _check_options(options: argparse.Namespace) -> None:
         if not file.is_file():
             raise FileNotFoundError(f"{file} is not a file: a .keras file has its .json beside it.")
     if options.group_by not in (None, "folder") and not Path(options.group_by).is_file():
-        asked = f"--group-by {options.group_by}"
-        raise FileNotFoundError(
-            f"{asked}: write folder, or name a CSV file of columns file and group."
-        )
+        remedy = "write folder, or name a CSV file of columns file and group"
+        raise FileNotFoundError(f"--group-by {options.group_by}: {remedy}.")
     if options.csv is not None:
         if options.csv.is_dir() or not options.csv.parent.is_dir():
             raise FileNotFoundError(f"--csv {options.csv}: name a file in a folder that exists.")
@@ -104,10 +100,8 @@ def _list_files(places: list[str]) -> list[str]:
 def _list_groups(how: str, files: list[str]) -> list[str]:
     if how == "folder":
         return [str(Path(file).parent) for file in files]
-    rows, paths = (
-        read_labels(Path(how), ["file", "group"]),
-        [Path(file).resolve() for file in files],
-    )
+    rows = read_labels(Path(how), ["file", "group"])
+    paths = [Path(file).resolve() for file in files]
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows["file"] = rows.file.map(match_files(rows.file, names, folder))

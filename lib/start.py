@@ -110,7 +110,7 @@ def _write_paths(pictures: Path, results: Path) -> Path:
             raise FormError(f"RESULTS: {results} has results of {earlier}: name another folder.")
     ws = workspace.Workspace(pictures, results, workspace.REPOSITORY / "scratch")
     both = replace(ws, test=pictures)
-    with suppress(ValueError):
+    with suppress(OSError, ValueError):  # The chain says what is wrong with the pictures.
         if sources.open_folder(both, "test") != sources.open_folder(both, "train"):
             ws = both
     return ws.save_paths()

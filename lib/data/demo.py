@@ -95,9 +95,8 @@ def draw_picture(class_name, rng, creatures=CREATURES, reduction=1):
         centre = middle + (size - scale) * rng.uniform(-0.5, 0.5, 2) / (len(names), 1)
         _lay_over(picture, [(creature["sketch"], inks, centre, scale, 0.35)], rng)
     _lay_over(picture, _scatter_clutter(habitat, size, 0.9, 3, rng), rng)
-    pixels = np.asarray(picture) * rng.uniform(0.85, 1.1) + rng.normal(
-        0, 6 / reduction, (*size[::-1], 1)
-    )
+    pixels = np.asarray(picture) * rng.uniform(0.85, 1.1)
+    pixels += rng.normal(0, 6 / reduction, (*size[::-1], 1))
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 

@@ -70,10 +70,8 @@ def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
     table["group_probability"] = pooled.max(axis=1).round(6)
     agree = pd.Series(y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1), table.index)
     of_group = agree.groupby(table.group)
-    table["group_agree"], table["group_size"] = (
-        of_group.transform("sum"),
-        of_group.transform("size"),
-    )
+    table["group_agree"] = of_group.transform("sum")
+    table["group_size"] = of_group.transform("size")
     return dict(table.reindex(range(len(groups))).items())
 
 
