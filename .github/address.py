@@ -14,12 +14,18 @@ def write_address(repository: str) -> None:
     for path in ROOT.glob("notebooks/*.ipynb"):
         # As JSON has it, which is changed in no other place.
         text = path.read_text(encoding="utf-8")
-        text = re.sub(r'REPOSITORY = \\".*?\\"', rf'REPOSITORY = \\"{repository}\\"', text)
+        text = re.sub(
+            r'REPOSITORY = \\".*?\\"', rf'REPOSITORY = \\"{repository}\\"', text
+        )
         path.write_text(text, encoding="utf-8")
     address = f"{COLAB}/github/{repository}/blob/main/notebooks/00_start_here.ipynb"
     badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({address})\n\n"
-    text = re.sub(r"\[!\[Open in Colab\].*\n\n", "", (ROOT / "README.md").read_text("utf-8"))
-    (ROOT / "README.md").write_text(text.replace("\n\n", f"\n\n{badge}", 1), encoding="utf-8")
+    text = re.sub(
+        r"\[!\[Open in Colab\].*\n\n", "", (ROOT / "README.md").read_text("utf-8")
+    )
+    (ROOT / "README.md").write_text(
+        text.replace("\n\n", f"\n\n{badge}", 1), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        how = "the same command, without --anew," if options.anew else "the same command"
+        how = (
+            "the same command, without --anew," if options.anew else "the same command"
+        )
         print(f"\nstopped; {how} goes on from here", file=sys.stderr)
         return stopped.code
     return 0
@@ -76,7 +78,11 @@ def check_backbone(ws, names: list[str], values: dict) -> None:
     """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
     name = "04_resnet50_transfer"
     # The demo does without ImageNet weights.
-    if name not in names[1:] or ws.is_demo and not {*BACKBONE_PARAMETERS} & {*values[name]}:
+    if (
+        name not in names[1:]
+        or ws.is_demo
+        and not {*BACKBONE_PARAMETERS} & {*values[name]}
+    ):
         return
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     from lib.models.backbones import load_backbone
@@ -94,15 +100,46 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add, pair = parser.add_argument, {"nargs": 2, "action": "append", "default": []}
-    add("--paths", type=Path, help="a drive_paths.json (default: as the notebooks find it)")
-    add("--results", type=Path, help="folder of the results, instead of that of the paths file")
-    add("--only", nargs="+", default=[], metavar="N", help="only these: numbers, parts of names")
+    add(
+        "--paths",
+        type=Path,
+        help="a drive_paths.json (default: as the notebooks find it)",
+    )
+    add(
+        "--results",
+        type=Path,
+        help="folder of the results, instead of that of the paths file",
+    )
+    add(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="only these: numbers, parts of names",
+    )
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
-    add("--seeds", type=int, metavar="N", help="train N times, with SEED and the seeds after it")
-    add("-p", dest="parameter", metavar=("NAME", "VALUE"), help="parameter; VALUE is YAML", **pair)
-    add("--cluster", metavar="ADDRESS", help="of a Dask scheduler, or local:N for N workers here")
+    add(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train N times, with SEED and the seeds after it",
+    )
+    add(
+        "-p",
+        dest="parameter",
+        metavar=("NAME", "VALUE"),
+        help="parameter; VALUE is YAML",
+        **pair,
+    )
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a Dask scheduler, or local:N for N workers here",
+    )
     add("--anew", action="store_true", help="train anew what was trained before")
-    add("--resume", action="store_true", help="changes nothing: to go on is the default")
+    add(
+        "--resume", action="store_true", help="changes nothing: to go on is the default"
+    )
     return parser.parse_args(arguments)
 
 
@@ -133,10 +170,14 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
     values, every = {}, sorted(set().union(*known.values()))
     for key, text in pairs:
         if key not in every:
-            raise ValueError(f"-p {key}: no chosen notebook has it{suggest(key, every)}")
+            raise ValueError(
+                f"-p {key}: no chosen notebook has it{suggest(key, every)}"
+            )
         values[key] = parse_value(key, text)
     check_parameters(values)
-    return {name: {k: v for k, v in values.items() if k in known[name]} for name in names}
+    return {
+        name: {k: v for k, v in values.items() if k in known[name]} for name in names
+    }
 
 
 def parse_value(key: str, text: str):

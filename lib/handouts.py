@@ -31,8 +31,12 @@ def write_handouts(ws) -> list[Path]:
 
     A FileNotFoundError where the chain has not run.
     """
-    folded = Config({"TagRemovePreprocessor": {"enabled": True, "remove_input_tags": {"folded"}}})
-    options = dict(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    folded = Config(
+        {"TagRemovePreprocessor": {"enabled": True, "remove_input_tags": {"folded"}}}
+    )
+    options = dict(
+        template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True
+    )
     exporter, written = HTMLExporter(config=folded, **options), []
     for path in sorted((ws.results / "notebooks").glob("*.ipynb")):
         lesson = nbformat.read(path, as_version=4)
@@ -42,10 +46,14 @@ def write_handouts(ws) -> list[Path]:
         body = exporter.from_notebook_node(lesson)[0].replace('.ipynb">', '.html">')
         page = ws.file("handouts", f"{path.stem}.html")
         with whole_file(page) as part:
-            part.write_text(PAGE.format(title=escape(path.stem), body=body), encoding="utf-8")
+            part.write_text(
+                PAGE.format(title=escape(path.stem), body=body), encoding="utf-8"
+            )
         written.append(page)
     if not written:
-        raise FileNotFoundError(f"{ws.results} has no executed lesson: run the chain first.")
+        raise FileNotFoundError(
+            f"{ws.results} has no executed lesson: run the chain first."
+        )
     return written
 
 

@@ -21,13 +21,17 @@ count_cores = joblib.cpu_count
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Else the process that comes first takes all of a GPU's memory.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= logging.ERROR)
+logging.getLogger("tensorflow").addFilter(
+    lambda record: record.levelno >= logging.ERROR
+)
 
 
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
-    versions = ", ".join(f"{name} {version}" for name, version in find_versions(packages).items())
+    versions = ", ".join(
+        f"{name} {version}" for name, version in find_versions(packages).items()
+    )
     gpus = ", ".join(query_gpus("name"))
     accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {os.cpu_count()} CPU cores"
     if not gpus and "google.colab" in sys.modules:
@@ -76,9 +80,16 @@ def describe_project() -> dict[str, str]:
     """Return what has to be equal on all machines of a cluster: this code, and what decodes."""
     import cv2
 
-    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
-    found = {"project": hashlib.sha256(code).hexdigest()[:12], "opencv": cv2.__version__}
-    return found | find_versions(["keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg"])
+    code = b"".join(
+        path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))
+    )
+    found = {
+        "project": hashlib.sha256(code).hexdigest()[:12],
+        "opencv": cv2.__version__,
+    }
+    return found | find_versions(
+        ["keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg"]
+    )
 
 
 def set_seed(seed: int, deterministic: bool) -> None:
@@ -104,7 +115,10 @@ def set_precision(precision: str) -> str:
     """
     policy = "float32"
     # Tensor cores came with compute capability 7.0.
-    if precision == "auto" and min(map(float, query_gpus("compute_cap")), default=0) >= 7:
+    if (
+        precision == "auto"
+        and min(map(float, query_gpus("compute_cap")), default=0) >= 7
+    ):
         policy = "mixed_float16"
     import keras
 

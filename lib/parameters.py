@@ -31,7 +31,9 @@ def read_defaults(path: Path) -> dict:
     """Return the parameters of a notebook with their defaults, from its folded cell and the visible one."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     sources = ("".join(cell["source"]) for cell in cells)
-    forms = ast.parse("\n".join(source for source in sources if "# @param" in source)).body
+    forms = ast.parse(
+        "\n".join(source for source in sources if "# @param" in source)
+    ).body
     typed = [line for line in forms if isinstance(line, ast.AnnAssign)]
     return {line.target.id: ast.literal_eval(line.value) for line in typed}
 

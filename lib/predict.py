@@ -30,7 +30,9 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         # Without a word a picture of none of the labels would look like one that can't be read.
         answers = table.drop(columns="problem") if "label" in table else table
         if options.csv is None:
-            print(answers.astype(object).where(answers.notna(), "").to_string(index=False))
+            print(
+                answers.astype(object).where(answers.notna(), "").to_string(index=False)
+            )
         else:
             with whole_file(options.csv) as part:
                 answers.to_csv(part, index=False, lineterminator="\n")
@@ -63,8 +65,12 @@ def open_parser() -> argparse.ArgumentParser:
     add("--sets", action="store_true", help=sets)
     strangers = "add distance, to the training pictures, and note, which marks what is unlike them"
     add("--strangers", action="store_true", help=strangers)
-    groups = "add the answer of its folder, or of its group in a CSV file,group: group, "
-    groups += "group_label, group_probability, and how many pictures of group_size agree"
+    groups = (
+        "add the answer of its folder, or of its group in a CSV file,group: group, "
+    )
+    groups += (
+        "group_label, group_probability, and how many pictures of group_size agree"
+    )
     add("--group-by", metavar="folder|CSV", help=groups)
     return parser
 
@@ -72,13 +78,20 @@ def open_parser() -> argparse.ArgumentParser:
 def _check_options(options: argparse.Namespace) -> None:
     for file in (options.model, options.model.with_suffix(".json")):
         if not file.is_file():
-            raise FileNotFoundError(f"{file} is not a file: a .keras file has its .json beside it.")
-    if options.group_by not in (None, "folder") and not Path(options.group_by).is_file():
+            raise FileNotFoundError(
+                f"{file} is not a file: a .keras file has its .json beside it."
+            )
+    if (
+        options.group_by not in (None, "folder")
+        and not Path(options.group_by).is_file()
+    ):
         remedy = "write folder, or name a CSV file of columns file and group"
         raise FileNotFoundError(f"--group-by {options.group_by}: {remedy}.")
     if options.csv is not None:
         if options.csv.is_dir() or not options.csv.parent.is_dir():
-            raise FileNotFoundError(f"--csv {options.csv}: name a file in a folder that exists.")
+            raise FileNotFoundError(
+                f"--csv {options.csv}: name a file in a folder that exists."
+            )
         require_room(options.csv.parent, 0, "the answers")
 
 
@@ -93,7 +106,9 @@ def _list_files(places: list[str]) -> list[str]:
         elif Path(place).exists():
             files.append(place)
         else:
-            raise FileNotFoundError(f"{place} does not exist: name pictures, or folders of them.")
+            raise FileNotFoundError(
+                f"{place} does not exist: name pictures, or folders of them."
+            )
     return files
 
 
@@ -107,8 +122,12 @@ def _list_groups(how: str, files: list[str]) -> list[str]:
     rows["file"] = rows.file.map(match_files(rows.file, names, folder))
     group = rows.drop_duplicates(["file", "group"]).set_index("file").group
     if lost := [name for name in names if (group.index == name).sum() != 1]:
-        raise ValueError(f"{how} has to give {lost[0]} one group (such files: {len(lost):,}).")
-    return [group[name] or name for name in names]  # Without a group a picture is its own.
+        raise ValueError(
+            f"{how} has to give {lost[0]} one group (such files: {len(lost):,})."
+        )
+    return [
+        group[name] or name for name in names
+    ]  # Without a group a picture is its own.
 
 
 def _answer(options: argparse.Namespace, files: list[str]):
@@ -121,24 +140,39 @@ def _answer(options: argparse.Namespace, files: list[str]):
     if "task" in metadata:
         if options.top > 1 or options.sets or options.strangers or options.group_by:
             refused = "leave out --top, --sets, --strangers and --group-by"
-            raise ValueError(f"{options.model.name} gives a picture several labels: {refused}.")
+            raise ValueError(
+                f"{options.model.name} gives a picture several labels: {refused}."
+            )
         return classify.list_labels(model, metadata, files, options.probabilities)
-    names, says, columns = metadata["class_names"], [_describe_probabilities(metadata)], {}
+    names, says, columns = (
+        metadata["class_names"],
+        [_describe_probabilities(metadata)],
+        {},
+    )
     groups = _list_groups(options.group_by, files) if options.group_by else []
     if not 1 <= options.top <= len(names):
-        raise ValueError(f"--top is {options.top}; the model can name 1 to {len(names)} classes.")
+        raise ValueError(
+            f"--top is {options.top}; the model can name 1 to {len(names)} classes."
+        )
     sets = metadata.get("answer_sets") or {}
     if options.sets and "limit" not in sets:
-        file, remedy = options.model.with_suffix(".json"), "run 10_hand_over with this MODEL"
+        file, remedy = (
+            options.model.with_suffix(".json"),
+            "run 10_hand_over with this MODEL",
+        )
         raise ValueError(f'{file}: "answer_sets" has no limit: {remedy}.')
     if options.sets:
         says.append(conformal.describe_sets(sets))
     if options.strangers:
-        known = resemblance.open_features(model, metadata, options.model.with_suffix(".npz"))
+        known = resemblance.open_features(
+            model, metadata, options.model.with_suffix(".npz")
+        )
         like = known["distances"], known["groups"]
         says.append(conformal.mark_strangers([], *like)[1])
     print(*says, sep="\n", file=sys.stderr)
-    y_prob, features, problems = classify.answer_files(model, Path(), files, options.strangers)
+    y_prob, features, problems = classify.answer_files(
+        model, Path(), files, options.strangers
+    )
     scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
     if options.group_by:
         columns |= metrics.write_groups(scaled, names, groups, problems == "")

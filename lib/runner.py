@@ -24,14 +24,18 @@ from lib import storage, workspace
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
-BAR = re.compile(r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)")
+BAR = re.compile(
+    r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
+)
 # It warns of parameters that stand in the folded cell, which it doesn't know.
 logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
 def list_notebooks() -> list[str]:
     """Return the names of the notebooks, in the order of their numbers, but of 00, which runs the others."""
-    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb") if path.stem[:2] != "00")
+    return sorted(
+        path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb") if path.stem[:2] != "00"
+    )
 
 
 @contextlib.contextmanager
@@ -40,15 +44,24 @@ def signals_raise():
 
     def stop(number, frame):
         # Dask starts a worker again that is killed; all end with this process.
-        spared = {child.pid for child in multiprocessing.active_children() if "Dask" in child.name}
+        spared = {
+            child.pid
+            for child in multiprocessing.active_children()
+            if "Dask" in child.name
+        }
         # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if child.pid not in spared and "resource_tracker" not in " ".join(child.cmdline()):
+                if child.pid not in spared and "resource_tracker" not in " ".join(
+                    child.cmdline()
+                ):
                     child.kill()
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, stop)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
@@ -127,7 +140,11 @@ def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
     """
     log, failure = ws.scratch / "kernel.log", None
     # Every file is whole at the end, and TensorFlow takes its time to leave.
-    options = {"kernel_name": "python3", "shutdown_kernel": "immediate", "coalesce_streams": True}
+    options = {
+        "kernel_name": "python3",
+        "shutdown_kernel": "immediate",
+        "coalesce_streams": True,
+    }
     options |= {"parameters": parameters, "stdout_file": line, "stderr_file": line}
     # In a notebook papermill's own bar is a widget.
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
@@ -137,7 +154,9 @@ def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
         written = str(NOTEBOOKS / f"{name}.ipynb")
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
-            run = thread.submit(papermill.execute_notebook, written, str(part), **options)
+            run = thread.submit(
+                papermill.execute_notebook, written, str(part), **options
+            )
             notebook = run.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
@@ -146,7 +165,9 @@ def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
     if failure:
         raise RuntimeError(failure)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    lines = "".join(output.get("text", "") for output in outputs).splitlines(keepends=True)
+    lines = "".join(output.get("text", "") for output in outputs).splitlines(
+        keepends=True
+    )
     return [f"    {line}" for line in lines if line.endswith("--anew trains again\n")]
 
 

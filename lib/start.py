@@ -11,13 +11,18 @@ from pathlib import Path
 from lib import chain, storage, workspace
 from lib.data import sources
 
-LEFT = {".lock", "drive_paths.json"}  # all that a results folder has before a notebook has run
+LEFT = {
+    ".lock",
+    "drive_paths.json",
+}  # all that a results folder has before a notebook has run
 
 
 class FormError(ValueError):
     """What is wrong with a field of the form, or that the run has stopped: shown as one sentence."""
 
-    def _render_traceback_(self) -> list[str]:  # IPython shows this in place of a traceback.
+    def _render_traceback_(
+        self,
+    ) -> list[str]:  # IPython shows this in place of a traceback.
         return [str(self)]
 
 
@@ -57,7 +62,10 @@ def run_form(arguments: list[str]) -> None:
         return
     _, paths, *rest = arguments
     folder = Path(paths).parent
-    if rest[:2] == ["--results", str(folder)] and {path.name for path in folder.iterdir()} <= LEFT:
+    if (
+        rest[:2] == ["--results", str(folder)]
+        and {path.name for path in folder.iterdir()} <= LEFT
+    ):
         shutil.rmtree(folder)
     raise FormError(
         "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
@@ -97,7 +105,9 @@ def find_pictures(pictures: str) -> str:
 def _open_drive() -> Path:
     storage.mount_drive()
     if not (storage.DRIVE / "MyDrive").exists():
-        raise FormError('Google Drive is not mounted here: say "here", or name a folder.')
+        raise FormError(
+            'Google Drive is not mounted here: say "here", or name a folder.'
+        )
     return storage.DRIVE / "MyDrive"
 
 
@@ -107,10 +117,14 @@ def _write_paths(pictures: Path, results: Path) -> Path:
     if (results / "split.csv").exists() and file.exists():
         earlier = json.loads(file.read_text(encoding="utf-8"))["train"]
         if earlier != str(pictures):
-            raise FormError(f"RESULTS: {results} has results of {earlier}: name another folder.")
+            raise FormError(
+                f"RESULTS: {results} has results of {earlier}: name another folder."
+            )
     ws = workspace.Workspace(pictures, results, workspace.REPOSITORY / "scratch")
     both = replace(ws, test=pictures)
-    with suppress(OSError, ValueError):  # The chain says what is wrong with the pictures.
+    with suppress(
+        OSError, ValueError
+    ):  # The chain says what is wrong with the pictures.
         if sources.open_folder(both, "test") != sources.open_folder(both, "train"):
             ws = both
     return ws.save_paths()

@@ -34,7 +34,11 @@ def whole_file(path: Path):
                     try:
                         os.fsync(file.fileno())
                     except OSError as error:
-                        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+                        if error.errno not in (
+                            errno.EINVAL,
+                            errno.ENOSYS,
+                            errno.ENOTSUP,
+                        ):
                             raise  # Not that this file system knows no such thing.
             os.replace(part, path)
         finally:
@@ -69,7 +73,9 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise OSError(f"{folder} can't be written ({error}): choose another folder.") from error
+        raise OSError(
+            f"{folder} can't be written ({error}): choose another folder."
+        ) from error
     if free < needed:
         raise OSError(
             f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need {needed / 1e6:,.1f} MB: "
@@ -85,7 +91,9 @@ def mount_drive() -> None:
         try:
             drive.mount(str(DRIVE))
         except Exception as error:  # Colab has several for a person who refuses.
-            print(f"Google Drive is not mounted ({error}): the demo, on this machine alone.")
+            print(
+                f"Google Drive is not mounted ({error}): the demo, on this machine alone."
+            )
 
 
 def flush_drive(ws) -> None:
@@ -101,7 +109,9 @@ def flush_drive(ws) -> None:
         drive.flush_and_unmount()
         print("Everything is on Google Drive, which is unmounted now.")
     except Exception as error:
-        print(f"Google Drive could not be flushed ({error}): leave this session open a while.")
+        print(
+            f"Google Drive could not be flushed ({error}): leave this session open a while."
+        )
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -17,7 +17,9 @@ class ClusterError(OSError):
     """The cluster is at fault, not what it was asked."""
 
 
-def show_progress(steps=None, desc: str = "", total: int | None = None, **options) -> tqdm:
+def show_progress(
+    steps=None, desc: str = "", total: int | None = None, **options
+) -> tqdm:
     """Return a bar of tqdm over some steps: in a notebook on stdout, where it isn't red, else on stderr.
 
     One step, or none, has no bar.
@@ -66,7 +68,9 @@ def work_on(version: dict, task: bytes) -> tuple:
 
     address = get_worker().address
     if version != (own := describe_project()):
-        raise ClusterError(f"The worker {address} has another version: {own}, and not {version}")
+        raise ClusterError(
+            f"The worker {address} has another version: {own}, and not {version}"
+        )
     function, *arguments = pickle.loads(task)
     try:
         return function(*arguments), address
@@ -96,8 +100,12 @@ def connect(address: str):
     try:
         from distributed import Client
     except ImportError as error:
-        raise ClusterError('cluster needs Dask: pip install "dask[distributed]>=2025.1"') from error
-    logging.getLogger("distributed").handlers = [logging.NullHandler()]  # we raise what matters
+        raise ClusterError(
+            'cluster needs Dask: pip install "dask[distributed]>=2025.1"'
+        ) from error
+    logging.getLogger("distributed").handlers = [
+        logging.NullHandler()
+    ]  # we raise what matters
     try:
         client = Client(_find_scheduler(address), timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
@@ -107,7 +115,10 @@ def connect(address: str):
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
             'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine.'
         )
-    print(f"Dask: {len(client.nthreads())} workers, dashboard {client.dashboard_link}", flush=True)
+    print(
+        f"Dask: {len(client.nthreads())} workers, dashboard {client.dashboard_link}",
+        flush=True,
+    )
     clients[address] = client
     return client
 

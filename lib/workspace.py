@@ -14,7 +14,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
 REQUIRED = ("train", "results", "scratch")
-OPTIONAL = ("train_labels", "corrections", "validation", "test", "test_labels", "multi_labels")
+OPTIONAL = (
+    "train_labels",
+    "corrections",
+    "validation",
+    "test",
+    "test_labels",
+    "multi_labels",
+)
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
@@ -27,10 +34,16 @@ class Workspace:
     """The folders of one run, all absolute; train, validation and test may lie in an archive."""
 
     train: Path  # folder of class folders; or an archive, or kaggle:…, that holds one
-    results: Path  # what is kept: models, histories, predictions, tables, figures, report
+    results: (
+        Path  # what is kept: models, histories, predictions, tables, figures, report
+    )
     scratch: Path  # what can be made again: stores of pixels and features
-    train_labels: Path | None = None  # CSV file: file,label and, if you like, part and group
-    corrections: Path | None = None  # CSV file of file,label: goes before all other labels
+    train_labels: Path | None = (
+        None  # CSV file: file,label and, if you like, part and group
+    )
+    corrections: Path | None = (
+        None  # CSV file of file,label: goes before all other labels
+    )
     validation: Path | None = None  # as train: class folders to validate on
     test: Path | None = None  # as train: new pictures, in class folders or not
     test_labels: Path | None = None  # CSV file of file,label for the new pictures
@@ -71,7 +84,9 @@ class Workspace:
     def save_json(self, content, name: str) -> None:
         """Write `content` as the JSON file `name` of the results."""
         with whole_file(self.file(name)) as part:
-            part.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+            part.write_text(
+                json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8"
+            )
 
     def save_paths(self) -> Path:
         """Write these paths, without the cluster, as drive_paths.json of the results."""
@@ -89,7 +104,10 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
             then the demo, whose results go to Google Drive where that is mounted.
     A FileNotFoundError or ValueError says what is wrong with the file or a key of it.
     """
-    named, drive = paths_file or os.environ.get("DRIVE_PATHS"), storage.DRIVE / "MyDrive"
+    named, drive = (
+        paths_file or os.environ.get("DRIVE_PATHS"),
+        storage.DRIVE / "MyDrive",
+    )
     if not named:
         storage.mount_drive()
     usual = (REPOSITORY / "drive_paths.json", drive / "drive_paths.json", DEMO_PATHS)
@@ -114,23 +132,35 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
 
 
 def _read_paths(path: Path) -> dict[str, str]:
-    _check_exists(path, "It should be a copy of drive_paths.example.json with your own folders.")
+    _check_exists(
+        path, "It should be a copy of drive_paths.example.json with your own folders."
+    )
     try:
         text = path.read_text(encoding="utf-8-sig")
         paths = json.loads(text)
         if not isinstance(paths, dict):
             raise ValueError("it must hold one {…} object")
     except ValueError as error:
-        hint = " Write / or \\\\ between folders, not \\." if "escape" in str(error) else ""
-        raise ValueError(f"{path} is no valid JSON: {error}.{hint} See drive_paths.example.json.")
+        hint = (
+            " Write / or \\\\ between folders, not \\."
+            if "escape" in str(error)
+            else ""
+        )
+        raise ValueError(
+            f"{path} is no valid JSON: {error}.{hint} See drive_paths.example.json."
+        )
     known = (*REQUIRED, *OPTIONAL, "cluster")
     for key, value in paths.items():
         if key not in known:
             raise ValueError(f'{path}: unknown key "{key}"{suggest(key, known)}')
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f'{path}: "{key}" must be the path of a folder or file, in quotes.')
+            raise ValueError(
+                f'{path}: "{key}" must be the path of a folder or file, in quotes.'
+            )
     for key in {*REQUIRED} - {*paths}:
-        raise ValueError(f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.')
+        raise ValueError(
+            f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.'
+        )
     return paths
 
 
@@ -143,8 +173,12 @@ def _check_exists(path: Path, advice: str) -> None:
             f'from google.colab import drive; drive.mount("{storage.DRIVE}")'
         )
     parent = next(folder for folder in path.absolute().parents if folder.is_dir())
-    beside = ", ".join(sorted(entry.name for entry in parent.iterdir())[:12]) or "nothing"
-    raise FileNotFoundError(f"{path} does not exist; {parent} holds: {beside}. {advice}")
+    beside = (
+        ", ".join(sorted(entry.name for entry in parent.iterdir())[:12]) or "nothing"
+    )
+    raise FileNotFoundError(
+        f"{path} does not exist; {parent} holds: {beside}. {advice}"
+    )
 
 
 def check_apart(ws: Workspace) -> None:
@@ -152,5 +186,12 @@ def check_apart(ws: Workspace) -> None:
     for key in ("train", "validation", "test"):
         for written in ("results", "scratch", "validation"):
             pictures, folder = getattr(ws, key), getattr(ws, written)
-            if key != written and pictures and folder and folder.is_relative_to(pictures):
-                raise ValueError(f'"{written}" is "{folder}", inside "{key}": give another folder.')
+            if (
+                key != written
+                and pictures
+                and folder
+                and folder.is_relative_to(pictures)
+            ):
+                raise ValueError(
+                    f'"{written}" is "{folder}", inside "{key}": give another folder.'
+                )

@@ -31,11 +31,15 @@ MORE = {
 def count_copies(folder: Path, files: list[str]) -> None:
     """Print for each alteration how many copies are found, and how many other pairs."""
     originals = [pictures.open_upright(folder / file, 600) for file in files]
-    for name, alter in ({k: alter for k, (alter, _) in ALTERATIONS.items()} | MORE).items():
+    for name, alter in (
+        {k: alter for k, (alter, _) in ALTERATIONS.items()} | MORE
+    ).items():
         everything = [*originals, *map(alter, originals)]
         found = find_alike([pictures.square(picture, SIDE) for picture in everything])
         right = (found.b - found.a == len(files)).sum()
-        print(f"{name}: {right} of {len(files)} found, {len(found) - right} other pairs")
+        print(
+            f"{name}: {right} of {len(files)} found, {len(found) - right} other pairs"
+        )
 
 
 def count_pairs(folder: Path, files: list[str], pairs: pd.DataFrame) -> None:
@@ -46,14 +50,20 @@ def count_pairs(folder: Path, files: list[str], pairs: pd.DataFrame) -> None:
         count = sum(frozenset(pair) in called for pair in zip(rows.file, rows.other))
         print(f"same: {same}: {count} of {len(rows)} are called copies")
     digests = pd.DataFrame({"digest": files})
-    groups = find_groups(digests, [(files[a], files[b]) for a, b in zip(found.a, found.b)])
-    print(f"{len(found)} pairs of {len(files)} pictures, largest group {np.bincount(groups).max()}")
+    groups = find_groups(
+        digests, [(files[a], files[b]) for a, b in zip(found.a, found.b)]
+    )
+    print(
+        f"{len(found)} pairs of {len(files)} pictures, largest group {np.bincount(groups).max()}"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pairs", type=Path, help="CSV file: file, other, same (yes or no)")
+    parser.add_argument(
+        "--pairs", type=Path, help="CSV file: file, other, same (yes or no)"
+    )
     options = parser.parse_args()
     files = list(walk(options.folder).query("problem == ''").file)
     if options.pairs:

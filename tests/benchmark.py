@@ -75,7 +75,9 @@ SCALE_PARAMETERS = {
 }
 
 
-def draw_photographs(folder: Path, count: int, size=(800, 600), classes: int = 10) -> Path:
+def draw_photographs(
+    folder: Path, count: int, size=(800, 600), classes: int = 10
+) -> Path:
     """Draw JPEGs as large as photographs; each class has colours of its own."""
     rng = np.random.default_rng(0)
     for number in range(count):
@@ -104,7 +106,11 @@ def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Worksp
 def read_cells(name: str) -> list[str]:
     """Return the source of each code cell of a notebook."""
     path = workspace.REPOSITORY / "notebooks" / f"{name}.ipynb"
-    return [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    return [
+        c.source
+        for c in nbformat.read(path, as_version=4).cells
+        if c.cell_type == "code"
+    ]
 
 
 def run_cells(name: str, pattern: str, **given) -> dict:
@@ -112,7 +118,9 @@ def run_cells(name: str, pattern: str, **given) -> dict:
     space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
     space |= {"configs": configs, "backbones": backbones, "parts": parts}
     cells = read_cells(name)
-    for source in (cell for cell in cells if re.search(r"^\w+: .*# @param", cell, re.M)):
+    for source in (
+        cell for cell in cells if re.search(r"^\w+: .*# @param", cell, re.M)
+    ):
         exec(source, space)
     space |= given
     for source in (cell for cell in cells if re.search(pattern, cell)):
@@ -123,7 +131,9 @@ def run_cells(name: str, pattern: str, **given) -> dict:
 def build_cnn(name: str, num_classes: int, precision: str = "float32") -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
     train = SimpleNamespace(num_classes=num_classes)
-    return run_cells(name, r"keras\.Sequential\(", train=train, PRECISION=precision)["cnn"]
+    return run_cells(name, r"keras\.Sequential\(", train=train, PRECISION=precision)[
+        "cnn"
+    ]
 
 
 def build_report_transfer(num_classes: int) -> keras.Model:
@@ -142,13 +152,17 @@ def build_report_transfer(num_classes: int) -> keras.Model:
             layers.Dense(num_classes, activation="softmax"),
         ]
     )
-    model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(1e-4), "categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
 def feed_as_reported(ws, part: str, image_size: int, augment=False, preprocess=None):
     """Make the report's ImageDataGenerator over one part of the split."""
-    options = {"preprocessing_function": preprocess} if preprocess else {"rescale": 1 / 255}
+    options = (
+        {"preprocessing_function": preprocess} if preprocess else {"rescale": 1 / 255}
+    )
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         **options, **(AUGMENTATION if augment else {})
     )
@@ -180,7 +194,9 @@ def time_call(function) -> float:
     return time.perf_counter() - started
 
 
-def make_row(what: str, reported, ours, unit: str, more_is_better=True, **further) -> dict:
+def make_row(
+    what: str, reported, ours, unit: str, more_is_better=True, **further
+) -> dict:
     """Make a row of the table from paired measurements."""
     ratios = [o / r if more_is_better else r / o for r, o in zip(reported, ours)]
     return {
@@ -199,7 +215,9 @@ def make_row(what: str, reported, ours, unit: str, more_is_better=True, **furthe
 def measure_matrix_product() -> float:
     """Return the floating-point operations a second of a float32 matrix product."""
     square = tf.random.normal((2048, 2048))
-    seconds = time_call(lambda: [tf.matmul(square, square).numpy() for _ in range(10)]) / 10
+    seconds = (
+        time_call(lambda: [tf.matmul(square, square).numpy() for _ in range(10)]) / 10
+    )
     return FLOPS_PER_MULTIPLY_ADD * 2048**3 / seconds
 
 
@@ -212,15 +230,23 @@ def measure_feed(ws, pairs: int, augment: bool) -> dict:
         return make_row("feed with augmentation", *zip(*rates), "pictures/s")
     batch = ours[0][0]
     target = np.empty_like(batch)
-    limit = 1000 * len(batch) / time_call(lambda: [np.copyto(target, batch) for _ in range(1000)])
-    return make_row("feed without augmentation", *zip(*rates), "pictures/s", limit=limit)
+    limit = (
+        1000
+        * len(batch)
+        / time_call(lambda: [np.copyto(target, batch) for _ in range(1000)])
+    )
+    return make_row(
+        "feed without augmentation", *zip(*rates), "pictures/s", limit=limit
+    )
 
 
 def decode_in_full(path: Path) -> list[np.ndarray]:
     """Decode a picture on one thread without help from the decoder's down-scaling."""
     with Image.open(path) as picture:
         full = picture.convert("RGB")
-    return [np.asarray(full.resize((s, s), Image.Resampling.BILINEAR)) for s in (160, 224)]
+    return [
+        np.asarray(full.resize((s, s), Image.Resampling.BILINEAR)) for s in (160, 224)
+    ]
 
 
 def measure_preparation(ws, pairs: int) -> dict:
@@ -228,7 +254,9 @@ def measure_preparation(ws, pairs: int) -> dict:
     table = list_pictures(ws, ws.train)
     rates = []
     for _ in range(pairs):
-        reported = time_call(lambda: [decode_in_full(ws.train / name) for name in table.file])
+        reported = time_call(
+            lambda: [decode_in_full(ws.train / name) for name in table.file]
+        )
         with tempfile.TemporaryDirectory() as scratch:
             anew = replace(ws, scratch=Path(scratch))
             ours = time_call(functools.partial(pixels.prepare, anew, table, [160, 224]))
@@ -277,7 +305,9 @@ def draw_thumbnails(path: Path, count: int, planted: int) -> np.ndarray:
     for start in range(0, count, block):
         size = min(block, count - start)
         waves = rng.standard_normal((size, 16, 16, 1), np.float32)
-        waves = (waves + 0.4 * rng.standard_normal((size, 16, 16, 3), np.float32)) / frequency
+        waves = (
+            waves + 0.4 * rng.standard_normal((size, 16, 16, 3), np.float32)
+        ) / frequency
         pattern = fft.idctn(waves, axes=(1, 2), norm="ortho") * rng.uniform(
             40, 300, (size, 1, 1, 1)
         )
@@ -311,7 +341,12 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
         f"peak anonymous memory {peak:.2f} GB; {right:,.0f} of {planted:,} planted copies found, "
         f"{others:.0f} other pairs"
     )
-    return {"what": f"look-alikes among {count:,}", "ours": seconds, "unit": "s", "note": note}
+    return {
+        "what": f"look-alikes among {count:,}",
+        "ours": seconds,
+        "unit": "s",
+        "note": note,
+    }
 
 
 def run_watched(script: str, *arguments) -> tuple[str, float]:
@@ -341,7 +376,9 @@ def time_reported_epoch(model, train, validation, steps: int) -> float:
 
 def time_epoch(model, train, validation) -> float:
     """Return the seconds of one whole epoch of `fit`."""
-    return time_call(lambda: model.fit(train, validation_data=validation, shuffle=False, verbose=0))
+    return time_call(
+        lambda: model.fit(train, validation_data=validation, shuffle=False, verbose=0)
+    )
 
 
 def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
@@ -352,7 +389,9 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
     reported_model = build_report_transfer(ours[0].num_classes)
     time_reported_epoch(reported_model, *parts, steps=1)
     extractor, head, model = build_our_transfer(ws, ours[0].num_classes)
-    train_transfer(extractor, head, ours, replace(ws, scratch=root / "traced"), epochs=1)
+    train_transfer(
+        extractor, head, ours, replace(ws, scratch=root / "traced"), epochs=1
+    )
     seconds = []
     for pair in range(pairs):
         reported = EPOCHS * time_reported_epoch(reported_model, *parts, steps=3)
@@ -365,7 +404,9 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
     _, from_features = classify.predict_batches(head, batches[1])
     difference = abs(from_pixels - from_features).max()
     note = f"report's way extrapolated; largest difference of a probability {difference:.1e}"
-    row = make_row("transfer, 20 epochs", *zip(*seconds), "s", more_is_better=False, note=note)
+    row = make_row(
+        "transfer, 20 epochs", *zip(*seconds), "s", more_is_better=False, note=note
+    )
     return row, *zip(*seconds)
 
 
@@ -398,10 +439,14 @@ def measure_fit(ws, pairs: int) -> dict:
         model.fit(*data, batch_size=BATCH_SIZE if len(data) > 1 else None, verbose=0)
     rates = []
     for _ in range(pairs):
-        memory = time_call(lambda: model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0))
+        memory = time_call(
+            lambda: model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0)
+        )
         generator = time_call(lambda: model.fit(fed, shuffle=False, verbose=0))
         rates.append((len(images) / memory, len(images) / generator))
-    return make_row("fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s")
+    return make_row(
+        "fit on our generator; left: tensors in memory", *zip(*rates), "pictures/s"
+    )
 
 
 def count_flops(model: keras.Model) -> int:
@@ -417,13 +462,17 @@ def count_flops(model: keras.Model) -> int:
 def measure_features(ws, pairs: int) -> dict:
     """Compare ResNet50 features with what a matrix product of the same run would allow."""
     backbone = backbones.load_backbone("ResNet50", None, 224, {}, ws).model
-    extractor = keras.Model(backbone.input, layers.GlobalAveragePooling2D()(backbone.output))
+    extractor = keras.Model(
+        backbone.input, layers.GlobalAveragePooling2D()(backbone.output)
+    )
     pictures = tf.random.uniform((BATCH_SIZE, 224, 224, 3))
     extractor.predict_on_batch(pictures)
     rates = []
     for _ in range(max(pairs, 5)):
         limit = measure_matrix_product() / count_flops(backbone)
-        spent = time_call(lambda: [extractor.predict_on_batch(pictures) for _ in range(3)])
+        spent = time_call(
+            lambda: [extractor.predict_on_batch(pictures) for _ in range(3)]
+        )
         rates.append((limit, 3 * BATCH_SIZE / spent))
     limit = statistics.median(limit for limit, _ in rates)
     what = "ResNet50 features; ratio: to the limit"
@@ -440,14 +489,18 @@ def draw_features(path: Path, count: int, classes: int, apart: float) -> np.ndar
     rng, rank, block = np.random.default_rng(SEED), 64, 2000
     strengths = 1 / np.sqrt(np.arange(1, rank + 1))
     strengths /= np.linalg.norm(strengths)
-    directions = rng.standard_normal((rank, FEATURES), np.float32) * strengths[:, np.newaxis]
+    directions = (
+        rng.standard_normal((rank, FEATURES), np.float32) * strengths[:, np.newaxis]
+    )
     means = apart * rng.standard_normal((classes, rank), np.float32)
     features = np.memmap(path, np.float32, "w+", shape=(count, FEATURES))
     for start in range(0, count, block):
         y_true = np.arange(start, min(start + block, count)) % classes
         along = means[y_true] + rng.standard_normal((len(y_true), rank), np.float32)
         noise = rng.standard_normal((len(y_true), FEATURES), np.float32) / 2
-        features[start : start + block] = np.maximum(along @ directions + noise - 0.5, 0) ** 1.5
+        features[start : start + block] = (
+            np.maximum(along @ directions + noise - 0.5, 0) ** 1.5
+        )
     return features
 
 
@@ -531,7 +584,8 @@ def measure_scale(root: Path) -> list[dict]:
         steps = [
             1000 * (spent[1] - spent[0]) / (counts[1] - counts[0])
             for spent, counts in zip(
-                itertools.pairwise(seconds[1:]), itertools.pairwise(c for c, _ in SCALE[1:])
+                itertools.pairwise(seconds[1:]),
+                itertools.pairwise(c for c, _ in SCALE[1:]),
             )
         ]
         note = " → ".join(f"{spent:.0f}" for spent in seconds)
@@ -554,7 +608,9 @@ def run_chain(folder: Path) -> list[tuple[float, float]]:
             for child in psutil.Process(chain.pid).children():
                 with contextlib.suppress(OSError, StopIteration, psutil.Error):
                     if "ipykernel_launcher" in " ".join(child.cmdline()):
-                        peak = max(read_anonymous(child.pid), kernels.get(child.pid, (0, 0))[0])
+                        peak = max(
+                            read_anonymous(child.pid), kernels.get(child.pid, (0, 0))[0]
+                        )
                         kernels[child.pid] = (peak, sum(child.cpu_times()[:2]))
             time.sleep(0.02)
         if chain.returncode:
@@ -565,7 +621,8 @@ def run_chain(folder: Path) -> list[tuple[float, float]]:
 def print_row(row: dict) -> None:
     """Print a row of the table in Markdown, as the README shows it."""
     values = [
-        f"{row[side]:,.2f}" if side in row else "" for side in ("report's way", "ours", "limit")
+        f"{row[side]:,.2f}" if side in row else ""
+        for side in ("report's way", "ours", "limit")
     ]
     ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
     if "lowest" in row:
@@ -591,14 +648,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name, rows in CHOICES.items():
-        parser.add_argument(f"--{name}", action="store_true", help=f"only the rows {rows}")
+        parser.add_argument(
+            f"--{name}", action="store_true", help=f"only the rows {rows}"
+        )
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
-    parser.add_argument("--json", type=Path, default=Path("benchmark.json"), help="where rows go")
+    parser.add_argument(
+        "--json", type=Path, default=Path("benchmark.json"), help="where rows go"
+    )
     options = parser.parse_args()
     rows, started = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for row in measure_all(options, Path(folder)):
-            print(f"{(time.perf_counter() - started) / 60:.1f} min: {row['what']}", flush=True)
+            print(
+                f"{(time.perf_counter() - started) / 60:.1f} min: {row['what']}",
+                flush=True,
+            )
             rows.append(row)
             with storage.whole_file(options.json) as part:
                 part.write_text(json.dumps(rows, indent=2))

@@ -27,7 +27,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def plain_environment():
     """Name no paths file and no cluster; undo what a chain tells its kernels by the environment."""
     with mock.patch.dict(os.environ):
-        for name in ("DRIVE_PATHS", "TRAIN_ANEW", "TQDM_MININTERVAL", workspace.SCHEDULER):
+        for name in (
+            "DRIVE_PATHS",
+            "TRAIN_ANEW",
+            "TQDM_MININTERVAL",
+            workspace.SCHEDULER,
+        ):
             os.environ.pop(name, None)
         yield
 
@@ -50,7 +55,9 @@ def run_chain():
     return run
 
 
-def draw_noisy_classes(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):
+def draw_noisy_classes(
+    folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0
+):
     """Draw noisy pictures into class folders told apart by colour."""
     rng = np.random.default_rng(seed)
     for name in classes:
@@ -71,7 +78,9 @@ def draw_classes():
 def ws(tmp_path):
     """A workspace whose train folder is still to be filled."""
     (tmp_path / "train").mkdir()
-    return workspace.Workspace(tmp_path / "train", tmp_path / "results", tmp_path / "scratch")
+    return workspace.Workspace(
+        tmp_path / "train", tmp_path / "results", tmp_path / "scratch"
+    )
 
 
 def prepare_and_split(ws, image_sizes=(8,), seed=0):
@@ -112,7 +121,11 @@ def read_all():
     """Return a function that reads every file below a folder: relative path to bytes."""
 
     def read(folder):
-        return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        return {
+            p.relative_to(folder): p.read_bytes()
+            for p in folder.rglob("*")
+            if p.is_file()
+        }
 
     return read
 

@@ -64,7 +64,12 @@ def make_paths(root: Path, results="r", scratch="s", per_class=10) -> Path:
     """Draw a tiny data set and return its paths file."""
     draw_noisy_classes(root / "train", per_class)
     draw_noisy_classes(root / "test", 2, seed=1)
-    paths = {"train": "train", "test": "test", "results": str(results), "scratch": str(scratch)}
+    paths = {
+        "train": "train",
+        "test": "test",
+        "results": str(results),
+        "scratch": str(scratch),
+    }
     (root / "paths.json").write_text(json.dumps(paths))
     return root / "paths.json"
 
@@ -153,10 +158,14 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
         different = list_differences(read_numbers(paths.parent / "r"), expected)
         survived += 0 if process.returncode or different else kills
         done += kills
-        print(f"{survived} of {done} {paths.parent} {output} {different}", file=sys.stderr)
+        print(
+            f"{survived} of {done} {paths.parent} {output} {different}", file=sys.stderr
+        )
 
 
-def survive_signals(count: int, root: Path, most: float = 40, seconds=5, seed: int = 0) -> int:
+def survive_signals(
+    count: int, root: Path, most: float = 40, seconds=5, seed: int = 0
+) -> int:
     """Ask chains to stop by SIGINT and SIGTERM at random moments.
 
     Returns:
@@ -178,9 +187,16 @@ def survive_signals(count: int, root: Path, most: float = 40, seconds=5, seed: i
         taken = time.perf_counter() - started
         left = [*(paths.parent / "r").rglob("*.part.*")]
         line = "stopped; the same command goes on from here\n"
-        well = process.returncode == 128 + asked and output.endswith(line) and taken <= seconds
+        well = (
+            process.returncode == 128 + asked
+            and output.endswith(line)
+            and taken <= seconds
+        )
         survived += well and not alive and not left and "Traceback" not in output
-        print(f"{asked} {process.returncode} {taken:.1f} s {output} {left}", file=sys.stderr)
+        print(
+            f"{asked} {process.returncode} {taken:.1f} s {output} {left}",
+            file=sys.stderr,
+        )
     return survived
 
 
@@ -195,19 +211,25 @@ def survive_crowds(count: int, root: Path) -> int:
     finish(start_chain(alone, SHORT))
     paths = make_paths(root, scratch="shared", per_class=60)
     results = [root / f"r{number}" for number in range(count)]
-    running = [start_chain(paths, [*SHORT, "--results", str(place)]) for place in results]
+    running = [
+        start_chain(paths, [*SHORT, "--results", str(place)]) for place in results
+    ]
     survived, ws = 0, workspace.open(paths)
     for process, place in zip(running, results):
         output, _ = process.communicate()
         same = all(
-            (place / f"{name}.csv").read_bytes() == (root / f"r/{name}.csv").read_bytes()
+            (place / f"{name}.csv").read_bytes()
+            == (root / f"r/{name}.csv").read_bytes()
             for name in tables
         )
         survived += process.returncode == 0 and same
         print(f"{survived} {output}", file=sys.stderr)
     rows = split.read_split(ws)
     kept = pixels.open_pixels(ws, rows, 32)[:]
-    right = all((kept[k] == pictures.load(ws.train / f, 32)).all() for k, f in enumerate(rows.file))
+    right = all(
+        (kept[k] == pictures.load(ws.train / f, 32)).all()
+        for k, f in enumerate(rows.file)
+    )
     return survived * right
 
 
@@ -238,7 +260,9 @@ def survive_damage(count: int, root: Path) -> int:
         different = list_differences(read_numbers(root / "r"), expected)
         well = process.returncode == 0 and not different
         survived += well and (len(named) > 1 or number % 3 == 2)
-        print(f"{survived} of {number + 1} {named} {output} {different}", file=sys.stderr)
+        print(
+            f"{survived} of {number + 1} {named} {output} {different}", file=sys.stderr
+        )
     return survived
 
 
@@ -258,7 +282,9 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
             f"mount -t tmpfs -o size={size}k disk '{disk}' && \"$@\"; "
             f"status=$?; cp -r '{disk}/r' '{kept}'; exit $status"
         )
-        process = start_chain(paths, arguments, before=("unshare", "-rm", "sh", "-c", script, "sh"))
+        process = start_chain(
+            paths, arguments, before=("unshare", "-rm", "sh", "-c", script, "sh")
+        )
         output, _ = process.communicate()
         named = process.returncode == 1 and str(disk / "r") in output and "MB" in output
         broken = [path for path in kept.rglob("*") if not is_whole(path)]
@@ -341,11 +367,19 @@ def run_scheduler(workers: list[tuple]):
     port, options = address.rpartition(":")[2], {"cwd": workspace.REPOSITORY}
     options |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     program = [sys.executable, "-m"]
-    scheduler = [*program, "distributed.cli.dask_scheduler", "--port", port, "--no-dashboard"]
+    scheduler = [
+        *program,
+        "distributed.cli.dask_scheduler",
+        "--port",
+        port,
+        "--no-dashboard",
+    ]
     started = [subprocess.Popen([*scheduler, "--host", "127.0.0.1"], **options)]
     for before in workers:
         worker = [*program, "distributed.cli.dask_worker", address, "--nthreads", "1"]
-        started.append(subprocess.Popen([*before, *worker, "--no-dashboard"], **options))
+        started.append(
+            subprocess.Popen([*before, *worker, "--no-dashboard"], **options)
+        )
     try:
         yield address, started[0]
     finally:
@@ -391,7 +425,11 @@ def draw_seeds(photos: Path | None) -> list[bytes]:
     for picture in pictures:
         for kind, options in KINDS.items():
             buffer, name = io.BytesIO(), kind.split(",")[0]
-            plain = picture.convert("RGB") if name in ("jpeg", "bmp") or "jpeg" in kind else picture
+            plain = (
+                picture.convert("RGB")
+                if name in ("jpeg", "bmp") or "jpeg" in kind
+                else picture
+            )
             plain.save(buffer, name, **options)
             seeds.append(buffer.getvalue())
     return seeds + [file.read_bytes() for file in files]
@@ -406,7 +444,9 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
         length = rng.choice((1, 2, 4, 50))
         match rng.randrange(5):
             case 0:
-                data[at : at + 1] = bytes([data[at] ^ 1 << rng.randrange(8)]) if data else b""
+                data[at : at + 1] = (
+                    bytes([data[at] ^ 1 << rng.randrange(8)]) if data else b""
+                )
             case 1:
                 data[at : at + 1] = rng.choice((b"\xff", b"\x00", b"\x7f"))
             case 2:
@@ -452,7 +492,10 @@ def survive_mutations(count: int, photos: Path | None = None, seed: int = 0) -> 
             survived += 1
         else:
             Path(tempfile.gettempdir(), f"survived_not_{number}.bin").write_bytes(data)
-    print(f"{verdicts}, slowest {slowest:.2f} s, grown by {grown / 1e6:.0f} MB", file=sys.stderr)
+    print(
+        f"{verdicts}, slowest {slowest:.2f} s, grown by {grown / 1e6:.0f} MB",
+        file=sys.stderr,
+    )
     return survived
 
 
@@ -474,7 +517,10 @@ def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
     paths, held, survived = make_paths(root), [], 0
     # One of their own: other programs come and go in the usual temporary folder.
     (own := root / "temporary").mkdir()
-    with mock.patch.dict(os.environ, TMPDIR=str(own)), mock.patch.object(tempfile, "tempdir", own):
+    with (
+        mock.patch.dict(os.environ, TMPDIR=str(own)),
+        mock.patch.object(tempfile, "tempdir", own),
+    ):
         for _ in range(count):
             survived += chain.main(["--paths", str(paths), *arguments]) == 0
             held.append(count_held(root))
@@ -482,7 +528,11 @@ def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
     print(held, file=sys.stderr)
     grown = {key: last[key] - first[key] for key in first}
     # Python keeps a little for the next time; 2 MB a chain would still show after ten.
-    return survived if grown.pop("memory") < 2e6 * count and max(grown.values()) <= 0 else 0
+    return (
+        survived
+        if grown.pop("memory") < 2e6 * count and max(grown.values()) <= 0
+        else 0
+    )
 
 
 # Promises: how they are tested, with how many faults, and what injects them.
@@ -550,18 +600,27 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(FAULTS)}")
-    parser.add_argument("--count", type=int, help="faults, in place of the usual number")
+    parser.add_argument(
+        "--count", type=int, help="faults, in place of the usual number"
+    )
     parser.add_argument("--photos", type=Path, help="folder of pictures to mutate")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    lines, missed = ["| promise | tested by | faults | survived |", "|---|---|---|---|"], 0
+    lines, missed = (
+        ["| promise | tested by | faults | survived |", "|---|---|---|---|"],
+        0,
+    )
     for name in options.rows or FAULTS:
         started = time.perf_counter()
         promise, how, faults, inject = FAULTS[name]
         faults = options.count or faults
         with tempfile.TemporaryDirectory() as root:
             survived = inject(faults, options.photos if name == "fuzz" else Path(root))
-        print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+        print(
+            f"{name}: {time.perf_counter() - started:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
         lines.append(f"| {promise} | {how} | {faults:,} | {survived:,} |")
         missed += faults - survived
     print("\n".join(lines))

@@ -21,7 +21,9 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
     page.set_input_files("#pictures", files)
     items = page.locator("#answers li")
     items.nth(before + len(files) - 1).wait_for(timeout=1000 * SECONDS)
-    texts = items.evaluate_all("items => items.map(item => item.innerText.split('\\n'))")
+    texts = items.evaluate_all(
+        "items => items.map(item => item.innerText.split('\\n'))"
+    )
     rows = [[part for part in text if part.strip()] for text in texts[before:]]
     columns = ["file", "label", "probability", "set"]
     table = pd.DataFrame(
@@ -35,7 +37,10 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
 def measure(asked: pd.DataFrame, predicted: pd.DataFrame) -> dict:
     """Compare answers, in the same order: the share that is the same, and how far probabilities differ."""
     # Of several labels page and table write the same set in other ways.
-    sets = [[{*re.split(r"\||, ", k)} - {"", NONE} for k in of.label] for of in (asked, predicted)]
+    sets = [
+        [{*re.split(r"\||, ", k)} - {"", NONE} for k in of.label]
+        for of in (asked, predicted)
+    ]
     same = np.array([a == b for a, b in zip(*sets)])
     apart = abs(asked.probability.to_numpy() - predicted.probability.to_numpy())
     return {
@@ -66,10 +71,14 @@ def compare(results: Path, name: str, places: list[str]) -> pd.DataFrame:
     rows = {"LiteRT file": measure(ask(phone), predicted)}
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=find_browser(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=find_browser(),
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
         page = browser.new_page()
-        page.on("console", lambda message: print("console:", message.text[:200], file=sys.stderr))
+        page.on(
+            "console",
+            lambda message: print("console:", message.text[:200], file=sys.stderr),
+        )
         page.on("pageerror", lambda error: print("error:", error, file=sys.stderr))
         started = time.perf_counter()
         page.goto((results / "model.html").resolve().as_uri())

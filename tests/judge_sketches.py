@@ -25,7 +25,9 @@ def draw_fresh(count=COUNT, seed=SEED):
     y_true, files = np.repeat(np.arange(len(demo.CLASS_NAMES)), count), []
     for row, k in enumerate(y_true):
         rng = np.random.default_rng([seed, 20, row])
-        demo.draw_picture(demo.CLASS_NAMES[k], rng).save(file := io.BytesIO(), "JPEG", quality=90)
+        demo.draw_picture(demo.CLASS_NAMES[k], rng).save(
+            file := io.BytesIO(), "JPEG", quality=90
+        )
         files.append(file.getvalue())
     return files, y_true
 
@@ -33,8 +35,13 @@ def draw_fresh(count=COUNT, seed=SEED):
 def judge(ws, names, fresh, y_fresh):
     """Print the accuracy of a linear head and of models: on the validation part, and on fresh drawings."""
     rows = {part: group for part, group in split.read_split(ws).groupby("part")}
-    y_true = {part: np.searchsorted(demo.CLASS_NAMES, group.label) for part, group in rows.items()}
-    extractor = parts.build_extractor(backbones.load_backbone("sketches", None, None, {}, None))
+    y_true = {
+        part: np.searchsorted(demo.CLASS_NAMES, group.label)
+        for part, group in rows.items()
+    }
+    extractor = parts.build_extractor(
+        backbones.load_backbone("sketches", None, None, {}, None)
+    )
     images = pixels.open_pixels(ws, rows["train"], extractor.input_shape[1])[:]
     groups = np.unique(rows["train"].group, return_inverse=True)[1]
     features = extractor.predict(images, verbose=0)
@@ -47,7 +54,9 @@ def judge(ws, names, fresh, y_fresh):
         for images, truth in zip(given, (y_true["validation"], y_fresh)):
             answers = model.predict(images, verbose=0)
             answers = head.predict_proba(answers) if model is extractor else answers
-            scores.append(f"{(answers.argmax(axis=1) == truth).mean():.3f} of {len(truth)}")
+            scores.append(
+                f"{(answers.argmax(axis=1) == truth).mean():.3f} of {len(truth)}"
+            )
         print(f"{name}: {scores[0]} validation pictures, {scores[1]} fresh drawings")
 
 

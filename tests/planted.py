@@ -82,21 +82,28 @@ def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) ->
         for kind in KINDS if number in chosen else ():
             copied = change(Image.open(target).convert("RGB"), kind, rng)
             copied.save(target.with_name(f"{number:05d}_{kind}.png"))
-            rows.append((f"{names[code]}/{number:05d}_{kind}.png", row.label, file, kind))
+            rows.append(
+                (f"{names[code]}/{number:05d}_{kind}.png", row.label, file, kind)
+            )
     planted = pd.DataFrame(rows, columns=["file", "truth", "source", "kind"])
     planted.to_csv(folder / "planted.csv", index=False)
 
 
 def measure(folder: Path, results: Path) -> None:
     """Print what was found of what was planted."""
-    planted, table = read_table(folder / "planted.csv"), read_table(results / "label_audit.csv")
+    planted, table = (
+        read_table(folder / "planted.csv"),
+        read_table(results / "label_audit.csv"),
+    )
     wrong = np.flatnonzero(table.file.isin(planted.file[planted.kind == "label"]))
     precision, recall = measure_ranking(table["rank"].astype(int).to_numpy(), wrong)
     print(
         f"{len(wrong)} wrong labels of {len(table)}: precision {precision:.3f}, recall {recall:.3f}"
     )
     marked = table.finding.str.contains("label?", regex=False).to_numpy()
-    print(f"label? marks {marked[wrong].sum()} of them and {np.delete(marked, wrong).sum()} others")
+    print(
+        f"label? marks {marked[wrong].sum()} of them and {np.delete(marked, wrong).sum()} others"
+    )
     groups = read_table(results / "groups.csv").set_index("file").group
     of_group = read_table(results / "pictures.csv").set_index("file").group
     source = dict(zip(planted.file, planted.source))
@@ -105,12 +112,16 @@ def measure(folder: Path, results: Path) -> None:
         own = groups[rows.file].to_numpy()
         found = (own == groups[rows.source].to_numpy()) & (own != "")
         before = of_group[rows.file].to_numpy() == of_group[rows.source].to_numpy()
-        print(f"{kind}: {found.mean():.3f} found, {before.mean():.3f} by their hashes already")
+        print(
+            f"{kind}: {found.mean():.3f} found, {before.mean():.3f} by their hashes already"
+        )
     flagged = table[table.finding.str.contains("copy?", regex=False)]
     origin = flagged.file.map(lambda file: source.get(file) or file)
     other = flagged.neighbour.map(lambda file: source.get(file) or file)
     if len(flagged):
-        print(f"{len(flagged)} pictures called copies: precision {(origin == other).mean():.3f}")
+        print(
+            f"{len(flagged)} pictures called copies: precision {(origin == other).mean():.3f}"
+        )
 
 
 def repeat(paths: Path, name: str, seeds: int) -> None:
@@ -129,23 +140,35 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
         for seed in range(seeds):
             labels, planted = plant_labels(truth, share, seed)
             task = labels, len(class_names), groups, seed
-            ranked = audit.rank_labels(linear.answer_held_out(features, *task)[0][0], labels)
+            ranked = audit.rank_labels(
+                linear.answer_held_out(features, *task)[0][0], labels
+            )
             marked = ranked.is_doubtful.to_numpy()
             ranking = measure_ranking(ranked["rank"].to_numpy(), planted)
-            rows.append((*ranking, marked[planted].sum(), np.delete(marked, planted).sum()))
+            rows.append(
+                (*ranking, marked[planted].sum(), np.delete(marked, planted).sum())
+            )
         columns = ["precision", "recall", "planted marked", "others marked"]
         means = pd.DataFrame(rows, columns=columns).mean().round(3)
-        print(f"{share:.0%} planted, {len(planted)} labels, {seeds} seeds: {means.to_dict()}")
+        print(
+            f"{share:.0%} planted, {len(planted)} labels, {seeds} seeds: {means.to_dict()}"
+        )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["plant", "measure", "repeat"])
     parser.add_argument("places", type=Path, nargs=2)
-    parser.add_argument("--labels", type=float, default=0.0, help="share of wrong labels")
-    parser.add_argument("--copies", type=int, default=0, help="pictures of which copies are made")
+    parser.add_argument(
+        "--labels", type=float, default=0.0, help="share of wrong labels"
+    )
+    parser.add_argument(
+        "--copies", type=int, default=0, help="pictures of which copies are made"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=5, help="how often labels are changed")
+    parser.add_argument(
+        "--seeds", type=int, default=5, help="how often labels are changed"
+    )
     options = parser.parse_args()
     if options.what == "plant":
         plant(*options.places, options.labels, options.copies, options.seed)

@@ -96,7 +96,9 @@ def multiply_files(folder: Path, originals: Path, count: int) -> None:
 def measure_workers(originals: Path, root: Path, pairs: int = 3):
     """Compare two workers with one, then with the threads of one process; yield rows."""
     multiply_files(root / "many", originals, 10_000)
-    ws = workspace.Workspace(root / "many", root / "results", root / "scratch", cluster=TWO)
+    ws = workspace.Workspace(
+        root / "many", root / "results", root / "scratch", cluster=TWO
+    )
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     table = labels.list_pictures(ws, ws.train)
@@ -119,7 +121,9 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     with running(2) as starting:
         for _ in range(pairs):
             for side, address in ((1, None), (2, TWO)):
-                together[side].append(time_preparation(replace(ws, cluster=address), table))
+                together[side].append(
+                    time_preparation(replace(ws, cluster=address), table)
+                )
     what = "preparation of 10,000 pictures by local:2; left: the threads here"
     note = f"once, apart: {starting:.1f} s to start the workers"
     yield make_row(what, *together.values(), "s", note=note)

@@ -16,11 +16,15 @@ from PIL import Image
 CELL, SCENES, OF_PHOTOGRAPHS = 260, 3, 6
 
 
-def make_scenes(photos: Path, out: Path, count: int = 600, seed: int = 0) -> pd.DataFrame:
+def make_scenes(
+    photos: Path, out: Path, count: int = 600, seed: int = 0
+) -> pd.DataFrame:
     """Make scenes of photographs, or of fewer pictures where there are too few for `count`."""
     rng, rows = np.random.default_rng(seed), []
     (out / "train").mkdir(parents=True)
-    paths = rng.permutation(sorted(path for path in photos.glob("*/*") if path.is_file()))
+    paths = rng.permutation(
+        sorted(path for path in photos.glob("*/*") if path.is_file())
+    )
     for group in range(min(count // SCENES, len(paths) // OF_PHOTOGRAPHS)):
         own = paths[group * OF_PHOTOGRAPHS : (group + 1) * OF_PHOTOGRAPHS]
         for _ in range(SCENES):
@@ -31,7 +35,12 @@ def make_scenes(photos: Path, out: Path, count: int = 600, seed: int = 0) -> pd.
             rows.append((name, labels, f"photographs {group}"))
     table = pd.DataFrame(rows, columns=["file", "labels", "group"])
     table.to_csv(out / "labels.csv", index=False)
-    paths = {"train": "train", "multi_labels": "labels.csv", "results": "r", "scratch": "s"}
+    paths = {
+        "train": "train",
+        "multi_labels": "labels.csv",
+        "results": "r",
+        "scratch": "s",
+    }
     (out / "paths.json").write_text(json.dumps(paths))
     return table
 
@@ -46,4 +55,9 @@ def lay_out(paths) -> Image.Image:
 
 
 if __name__ == "__main__":
-    print(make_scenes(*map(Path, sys.argv[1:])).labels.str.split("|").str.len().value_counts())
+    print(
+        make_scenes(*map(Path, sys.argv[1:]))
+        .labels.str.split("|")
+        .str.len()
+        .value_counts()
+    )

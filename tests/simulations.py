@@ -19,7 +19,9 @@ from lib.evaluation.answers import Answers
 SETS = {
     "balanced": lambda n: np.full(10, n // 10),
     "95/5": lambda n: np.array([n - round(n / 20), round(n / 20)]),
-    "long tail": lambda n: np.maximum(np.round(n / np.arange(1, 21) / 3.6), 1).astype(int),
+    "long tail": lambda n: np.maximum(np.round(n / np.arange(1, 21) / 3.6), 1).astype(
+        int
+    ),
 }
 SIZES = (40, 80, 240, 800, 2002)
 # How far the true class stands out, and how much too sure the model is of it.
@@ -61,7 +63,11 @@ def cover_scores(kind, n, model, reports, many=400_000):
 
     truth, held = score(*draw_answers(rng, support * (many // n), model)), np.zeros(2)
     for _ in range(reports):
-        found = zip(score(*draw_answers(rng, support, model)), (support.sum(), support[0]), truth)
+        found = zip(
+            score(*draw_answers(rng, support, model)),
+            (support.sum(), support[0]),
+            truth,
+        )
         held += [holds(*one) for one in found]
     return held / reports
 
@@ -95,9 +101,16 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
     rng, claims = np.random.default_rng(models * n), 0
     groups = np.arange(n) if groups is None else groups
     for _ in range(reports):
-        shared, own = rng.random(groups.max() + 1), rng.random((models, groups.max() + 1))
-        correct = np.where(rng.random(groups.max() + 1) < 0.5, shared, own)[:, groups] < share
-        pairs = intervals.compare_ways({k: {0: of} for k, of in enumerate(correct)}, groups)
+        shared, own = (
+            rng.random(groups.max() + 1),
+            rng.random((models, groups.max() + 1)),
+        )
+        correct = (
+            np.where(rng.random(groups.max() + 1) < 0.5, shared, own)[:, groups] < share
+        )
+        pairs = intervals.compare_ways(
+            {k: {0: of} for k, of in enumerate(correct)}, groups
+        )
         claims += (pairs.p_holm < 0.05).any()
     return claims / reports
 
@@ -133,7 +146,9 @@ def cover_ways(n, runs, spread, reports):
             odds = 0.5 + hard + rng.normal(0, 1, (n, 1)) + rng.normal(0, spread, runs)
             flags = rng.random((n, runs)) < 1 / (1 + np.exp(-odds))
             ways[way] = dict(enumerate(flags.T))
-        low, high = intervals.mean_interval([run.mean() for run in ways["a"].values()], n)
+        low, high = intervals.mean_interval(
+            [run.mean() for run in ways["a"].values()], n
+        )
         (gap,) = intervals.compare_ways(ways, np.arange(n)).itertuples()
         truth_lies_within = gap.low <= 0 <= gap.high
         held += [low <= truth <= high, truth_lies_within]
@@ -161,7 +176,9 @@ def judge_calibration(n, off, reports, models=1):
             {"confidence": c, "top1": t, "effective_n": n, "n": n, "compared": models}
             for c, t in zip(confidence.mean(axis=1), top1)
         ]
-        found += any(verdict.describe_calibration(score).startswith("too") for score in scores)
+        found += any(
+            verdict.describe_calibration(score).startswith("too") for score in scores
+        )
     return found / reports
 
 
@@ -182,7 +199,9 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
 
     for _ in range(reports):
         drawn = [draw() for _ in range(models)]
-        best = np.argmax([(y_prob.argmax(axis=1) == y_true).mean() for y_true, y_prob in drawn])
+        best = np.argmax(
+            [(y_prob.argmax(axis=1) == y_true).mean() for y_true, y_prob in drawn]
+        )
         kept, _ = conformal.judge_sets(*drawn[best], groups, coverage, whole=True)
         y_true, y_prob = draw()
         sets = conformal.build_sets(y_prob, kept["limit"])
@@ -195,13 +214,21 @@ def draw_report(rng):
     n, rows, y_prob = int(rng.integers(20, 200)), [], []
     groups = np.sort(rng.integers(0, n, n)) if rng.random() < 0.5 else np.arange(n)
     hard, y_true = rng.normal(0, 1, n), np.arange(n) % 2
-    for way in ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"][: rng.integers(2, 6)]:
+    for way in ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"][
+        : rng.integers(2, 6)
+    ]:
         seeds = 42 + np.flatnonzero(rng.random(5) < rng.choice([0.2, 0.5, 1]))
-        seeds = seeds if len(seeds) and way not in ("net_linear", "net_finetuned") else [42]
+        seeds = (
+            seeds if len(seeds) and way not in ("net_linear", "net_finetuned") else [42]
+        )
         skill = rng.normal(0.7, 0.7)
         for seed in seeds:
-            correct = rng.random(n) < 1 / (1 + np.exp(-hard - skill - rng.normal(0, 0.2)))
-            rows.append((way if seed == 42 else f"{way}@{seed}", way, seed, "from scratch"))
+            correct = rng.random(n) < 1 / (
+                1 + np.exp(-hard - skill - rng.normal(0, 0.2))
+            )
+            rows.append(
+                (way if seed == 42 else f"{way}@{seed}", way, seed, "from scratch")
+            )
             y_prob.append(np.eye(2)[np.where(correct, y_true, 1 - y_true)])
     models = pd.DataFrame(rows, columns=["name", "way", "seed", "weights"])
     models.index = models.name.to_list()
@@ -226,8 +253,12 @@ def contradict(answers):
         cell = matrix.iloc[names.index(best), names.index(other)]
         wrong |= not cell.endswith(cells.get(kind, ("not sure", "–")))
         claims = [f"{best} is better than {other}", f"{other} is better than {best}"]
-        said = {claim for claim in claims for text in established if text.startswith(claim)}
-        wrong |= not said <= {"better": {claims[0]}, "worse": {claims[1]}}.get(kind, set())
+        said = {
+            claim for claim in claims for text in established if text.startswith(claim)
+        }
+        wrong |= not said <= {"better": {claims[0]}, "worse": {claims[1]}}.get(
+            kind, set()
+        )
         unsaid = any(claim in text for claim in claims for text in unknown)
         wrong |= unsaid and kind in ("better", "worse")
     for row in pairs.itertuples():
@@ -244,7 +275,12 @@ def contradict_often(seed, reports):
     return sum(contradict(draw_report(rng)) for _ in range(reports))
 
 
-RUNS = [(n, runs, spread) for n in (240, 2002) for runs in (2, 3, 5) for spread in (0, 0.1, 0.5)]
+RUNS = [
+    (n, runs, spread)
+    for n in (240, 2002)
+    for runs in (2, 3, 5)
+    for spread in (0, 0.1, 0.5)
+]
 BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
 # Models, pictures, accuracy of models and baseline, pictures of a group.
 BEST = [(k, 240, 0.5, 1) for k in (1, 4, 8)] + [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
@@ -269,38 +305,82 @@ def list_jobs(reports):
         add(what, n, cover_scores, kind, n, model, reports)
     for bursts in UNEQUAL:
         where = "{} bursts of {} + {} single, shares {}".format(*bursts, SHARES)
-        add("coverage, groups of unequal size", where, cover_unequal, *bursts, 10 * reports)
+        add(
+            "coverage, groups of unequal size",
+            where,
+            cover_unequal,
+            *bursts,
+            10 * reports,
+        )
     for size in (1, 3, 5):
         where = f"40 groups of {size}, shares {SHARES}"
-        add("coverage, groups of one size", where, cover_unequal, 40, size, 0, 10 * reports)
+        add(
+            "coverage, groups of one size",
+            where,
+            cover_unequal,
+            40,
+            size,
+            0,
+            10 * reports,
+        )
     for k, n, chance, burst in BEST:
         where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
         what = "coverage of the best of several; falsely called useful"
         add(what, where, judge_best, k, n, chance, 5 * reports, burst)
     for n in (20, 40, 80, 240, 2002):
-        add("any false claim of a pair", f"3 models, n = {n:,}", claim_pairs, n, 3, 3 * reports)
+        add(
+            "any false claim of a pair",
+            f"3 models, n = {n:,}",
+            claim_pairs,
+            n,
+            3,
+            3 * reports,
+        )
     add("any false claim of a pair", "6 models, n = 240", claim_pairs, 240, 6, reports)
     for groups in BURSTS:
         where = f"3 models, {len(groups)} pictures in {groups.max() + 1} groups"
         add("any false claim of a pair", where, claim_pairs, 0, 3, reports, groups)
-    add("any false claim of a contest", "4 networks, 2 times 5 folds", claim_contest, reports)
+    add(
+        "any false claim of a contest",
+        "4 networks, 2 times 5 folds",
+        claim_contest,
+        reports,
+    )
     for cell in RUNS:
         where = "n = {:,}, {} runs, spread {}".format(*cell)
-        add("coverage, a way of training; a difference", where, cover_ways, *cell, reports)
+        add(
+            "coverage, a way of training; a difference",
+            where,
+            cover_ways,
+            *cell,
+            reports,
+        )
     for runs, spread in ((2, 0.02), (5, 0.02), (5, 0.05)):
         where = f"n = 240, {runs} runs, spread of top-1 {spread}"
         what = "false claim, linear model and several runs"
         add(what, where, claim_linear, 240, runs, spread, reports)
     for n, models in ((40, 1), (240, 1), (240, 15), (2002, 15)):
         for off in (0, 0.1):
-            what = "any called too sure or too modest, " + ("rightly" if off else "wrongly")
-            add(what, f"{models} models, n = {n:,}", judge_calibration, n, off, reports, models)
+            what = "any called too sure or too modest, " + (
+                "rightly" if off else "wrongly"
+            )
+            add(
+                what,
+                f"{models} models, n = {n:,}",
+                judge_calibration,
+                n,
+                off,
+                reports,
+                models,
+            )
     for groups, models, hard, where in ANSWERED:
         what = "pictures whose set of 0.95 holds the truth"
         add(what, where, cover_sets, groups, reports // 2, models, hard)
     for seed in range(10):
         where = f"{reports:,} with seeds"
-        add("reports that contradict themselves", where, contradict_often, seed, reports)
+        add(
+            "reports that contradict themselves", where, contradict_often, seed, reports
+        )
     return jobs
 
 

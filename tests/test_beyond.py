@@ -42,7 +42,12 @@ def run(tmp_path_factory, draw_classes, prepare_set, run_chain):
     ws.save_table(pd.DataFrame(columns=["file", "other"]), "near_duplicates.csv")
     picture = (root / "test/NA/000.png").read_bytes()
     (root / "half.png").write_bytes(picture[:200])
-    named = [root / "test/NA", root / "half.png", root / "gone.png", "http://127.0.0.1:9/x.png"]
+    named = [
+        root / "test/NA",
+        root / "half.png",
+        root / "gone.png",
+        "http://127.0.0.1:9/x.png",
+    ]
     values = ["-p", "BACKBONES", entries, "-p", "SUBMISSION", True]
     values += ["-p", "IMAGES", [*map(str, named)]]
     return run_chain(paths, "--only", "05", "08", "09", "07", *values)
@@ -55,7 +60,9 @@ def test_candidates_that_cannot_be_had_are_rows_with_their_reasons(run):
     assert "NoSuchNet" in contest.reason["nosuchnet"]
     taking = contest[contest.reason == ""]
     assert set(taking.index) == {"small", "large_net"}
-    assert (taking[["accuracy", "low", "high", "pictures_per_second"]] != "").all(axis=None)
+    assert (taking[["accuracy", "low", "high", "pictures_per_second"]] != "").all(
+        axis=None
+    )
     assert (contest.chosen == "True").sum() == 1 and contest.accuracy["broken"] == ""
 
 
@@ -91,13 +98,23 @@ def test_saved_winner_answers_alone(run, tmp_path):
     contest = read_table(run.results / "contest.csv").set_index("chosen")
     source = run.results / f"models/{contest.candidate['True']}_linear"
     for ending in (".keras", ".json"):
-        (tmp_path / f"model{ending}").write_bytes(source.with_suffix(ending).read_bytes())
+        (tmp_path / f"model{ending}").write_bytes(
+            source.with_suffix(ending).read_bytes()
+        )
     block = "import sys; sys.modules['keras_hub'] = None; from lib.predict import predict_pictures"
     command = f"{block}; sys.exit(predict_pictures(sys.argv[1:]))"
-    arguments = [str(tmp_path / "model.keras"), str(run.test), "--csv", str(tmp_path / "a.csv")]
+    arguments = [
+        str(tmp_path / "model.keras"),
+        str(run.test),
+        "--csv",
+        str(tmp_path / "a.csv"),
+    ]
     path = {**os.environ, "PYTHONPATH": str(workspace.REPOSITORY)}
     done = subprocess.run(
-        [sys.executable, "-c", command, *arguments], env=path, capture_output=True, text=True
+        [sys.executable, "-c", command, *arguments],
+        env=path,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert len(read_table(tmp_path / "a.csv")) == 6
@@ -107,15 +124,28 @@ def test_saved_winner_answers_alone(run, tmp_path):
 def test_no_file_of_a_model_tells_the_folder_of_its_network(run):
     for path in (run.results / "models").glob("*_linear.*"):
         if path.suffix in (".json", ".md"):
-            assert str(run.train.parent) not in path.read_text(encoding="utf-8"), path.name
+            assert str(run.train.parent) not in path.read_text(encoding="utf-8"), (
+                path.name
+            )
 
 
 def test_tables_of_the_audit_have_their_columns_and_carry_earlier_corrections(run):
     split = read_table(run.results / "split.csv")
     audited = read_table(run.results / "label_audit.csv")
-    columns = ["file", "label", "suggested", "self_confidence", "rank", "neighbour", "finding"]
+    columns = [
+        "file",
+        "label",
+        "suggested",
+        "self_confidence",
+        "rank",
+        "neighbour",
+        "finding",
+    ]
     assert list(audited.columns) == columns
-    assert audited[["file", "label"]].equals(split[["file", "label"]]) and len(audited) == 44
+    assert (
+        audited[["file", "label"]].equals(split[["file", "label"]])
+        and len(audited) == 44
+    )
     findings = {one for text in audited.finding for one in text.split("; ")}
     assert findings <= {"", "label?", "copy?", "outlier"}
     groups = read_table(run.results / "groups.csv")
@@ -135,7 +165,9 @@ def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run
     expected |= {f"{root}/half.png": "truncated", f"{root}/gone.png": "missing_file"}
     expected |= {"http://127.0.0.1:9/x.png": "not_downloaded"}
     assert dict(zip(table.file, table.problem)) == expected
-    answers = table[[f"{name} probability" for name in table if f"{name} probability" in table]]
+    answers = table[
+        [f"{name} probability" for name in table if f"{name} probability" in table]
+    ]
     assert ((answers != "").all(axis=1) == (table.problem == "")).all()
     submission = read_table(run.results / "submission.csv")
     assert list(submission.file) == [*expected]

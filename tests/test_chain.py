@@ -35,11 +35,15 @@ def run(tmp_path_factory, draw_classes, run_chain, read_all):
     (root / "train/red/cut.png").write_bytes(picture[: len(picture) // 2])
     (root / "train/notes.txt").write_text("mine")
     paths = root / "paths.json"
-    paths.write_text('{"train": "train", "test": "test", "results": "r", "scratch": "s"}')
+    paths.write_text(
+        '{"train": "train", "test": "test", "results": "r", "scratch": "s"}'
+    )
     before = read_all(root / "train")
     times = {path: path.stat().st_mtime_ns for path in root.glob("t*/**/*")}
     ws = run_chain(paths, *SMALL)
-    return SimpleNamespace(ws=ws, paths=["--paths", str(paths)], before=before, times=times)
+    return SimpleNamespace(
+        ws=ws, paths=["--paths", str(paths)], before=before, times=times
+    )
 
 
 def read(run, name):
@@ -52,7 +56,11 @@ def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
     figures/recall_by_class.svg figures/random_images.html figures/class_balance.svg
     figures/augmentation.html answer_sets.csv model.html""".split()
     for model in MODELS:
-        names += [f"models/{model}.keras", f"models/{model}.json", f"history/{model}.csv"]
+        names += [
+            f"models/{model}.keras",
+            f"models/{model}.json",
+            f"history/{model}.csv",
+        ]
         names += [f"predictions/{model}.csv", f"figures/confusion_{model}.svg"]
     names += [f"notebooks/{name}.ipynb" for name in chain.choose_notebooks([])]
     assert [name for name in names if not (run.ws.results / name).is_file()] == []
@@ -61,18 +69,28 @@ def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
 
 def test_the_best_trained_model_is_handed_over_alone(run):
     scores = json.loads((run.ws.results / "metrics.json").read_text(encoding="utf-8"))
-    trained = {k: score["top1"] for k, score in scores.items() if score["weights"] != "untrained"}
+    trained = {
+        k: score["top1"]
+        for k, score in scores.items()
+        if score["weights"] != "untrained"
+    }
     best = max(trained, key=trained.get)
     for ending in (".md", ".tflite"):
-        assert [path.stem for path in run.ws.results.glob(f"models/*{ending}")] == [best]
-    kept = [name for name in MODELS if "answer_sets" in saved.read_metadata(run.ws, name)]
+        assert [path.stem for path in run.ws.results.glob(f"models/*{ending}")] == [
+            best
+        ]
+    kept = [
+        name for name in MODELS if "answer_sets" in saved.read_metadata(run.ws, name)
+    ]
     assert kept == [best] and set(read(run, "answer_sets.csv")["class"]) == set(CLASSES)
 
 
 def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_all):
     assert read_all(run.ws.train) == run.before
     folder = run.ws.train.parent
-    assert {path: path.stat().st_mtime_ns for path in folder.glob("t*/**/*")} == run.times
+    assert {
+        path: path.stat().st_mtime_ns for path in folder.glob("t*/**/*")
+    } == run.times
     checks = read(run, "checks.csv")
     left_out = checks[checks.action == "left out"]
     found = dict(zip(left_out.file, left_out.problem))
@@ -91,11 +109,18 @@ def test_metrics_are_those_of_the_predictions(run, model):
     table, split = read(run, f"predictions/{model}.csv"), read(run, "split.csv")
     metadata = json.loads((run.ws.results / f"models/{model}.json").read_text())
     validation = split[split.part == "validation"]
-    assert list(table.columns) == ["file", "label", "predicted", *metadata["class_names"]]
+    assert list(table.columns) == [
+        "file",
+        "label",
+        "predicted",
+        *metadata["class_names"],
+    ]
     assert np.array_equal(table[["file", "label"]], validation[["file", "label"]])
     y_prob = table[metadata["class_names"]].to_numpy(float)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-4)
-    assert list(np.array(metadata["class_names"])[y_prob.argmax(axis=1)]) == list(table.predicted)
+    assert list(np.array(metadata["class_names"])[y_prob.argmax(axis=1)]) == list(
+        table.predicted
+    )
     score = json.loads((run.ws.results / "metrics.json").read_text())[model]
     right = table.label == table.predicted
     recall = right.groupby(table.label).mean()
@@ -108,7 +133,9 @@ def test_metrics_are_those_of_the_predictions(run, model):
 
 def test_parameters_of_both_cells_are_set_from_outside(run):
     """EPOCHS is one that a student turns, BACKBONE_OPTIONS lies in the folded cell."""
-    metadata = json.loads((run.ws.results / "models/mobilenet_transfer.json").read_text())
+    metadata = json.loads(
+        (run.ws.results / "models/mobilenet_transfer.json").read_text()
+    )
     assert metadata["parameters"]["epochs"] == 2 and metadata["parameters_total"] < 1e6
     assert metadata["parameters"]["backbone_options"] == {"alpha": 0.25}
 
@@ -120,7 +147,10 @@ def test_executed_notebooks_have_nothing_red_and_bars_of_one_line(run):
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", ()):
                 assert output.get("name") != "stderr", (path.name, output.text)
-                assert "WARNING:" not in output.get("text", ""), (path.name, output.text)
+                assert "WARNING:" not in output.get("text", ""), (
+                    path.name,
+                    output.text,
+                )
                 lines = output.get("text", "").splitlines()
                 assert sum("|██" in line for line in lines) <= 2, (path.name, lines)
 
@@ -146,7 +176,11 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
     for _, row in table.iterrows():
         right = [name for name in answers if row[name] == row.truth]
         expected = {0: "No model is right.", 3: "Every model is right."}.get(len(right))
-        assert row.verdict == expected if expected else all(n in row.verdict for n in right)
+        assert (
+            row.verdict == expected
+            if expected
+            else all(n in row.verdict for n in right)
+        )
         assert all(1 / 4 <= float(row[f"{name} probability"]) <= 1 for name in answers)
     assert list(table.columns[:2]) == ["file", "truth"]
     assert list(table.columns[2 + 2 * len(answers) :]) == ["verdict", "problem"]
@@ -170,10 +204,15 @@ def test_wrong_argument_is_an_error_that_names_it(arguments, words, tmp_path, ca
     assert not (tmp_path / "r").exists()
 
 
-def test_results_among_the_pictures_are_an_error_and_write_nothing(run, read_all, capsys):
+def test_results_among_the_pictures_are_an_error_and_write_nothing(
+    run, read_all, capsys
+):
     results = run.ws.train / "red"
     assert chain.main([*run.paths, "--results", str(results)]) == 1
-    assert 'inside "train"' in capsys.readouterr().err and read_all(run.ws.train) == run.before
+    assert (
+        'inside "train"' in capsys.readouterr().err
+        and read_all(run.ws.train) == run.before
+    )
 
 
 def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capsys):
@@ -206,17 +245,27 @@ def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     assert chain.main([*run.paths, "--results", str(tmp_path / "r")]) == 1
     message = capsys.readouterr().err
-    assert "ImageNet weights of ResNet50 can't be downloaded" in message and "WEIGHTS" in message
+    assert (
+        "ImageNet weights of ResNet50 can't be downloaded" in message
+        and "WEIGHTS" in message
+    )
     assert "Traceback" not in message and not list(tmp_path.glob("r/notebooks/*.ipynb"))
 
 
-def test_folder_without_pictures_is_named_before_any_weights(tmp_path, capsys, monkeypatch):
+def test_folder_without_pictures_is_named_before_any_weights(
+    tmp_path, capsys, monkeypatch
+):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     (tmp_path / "train").mkdir()
-    (tmp_path / "paths.json").write_text('{"train": "train", "results": "r", "scratch": "s"}')
+    (tmp_path / "paths.json").write_text(
+        '{"train": "train", "results": "r", "scratch": "s"}'
+    )
     assert chain.main(["--paths", str(tmp_path / "paths.json")]) == 1
     message = capsys.readouterr().err
-    assert f"{tmp_path / 'train'} holds no picture" in message and "ResNet50" not in message
+    assert (
+        f"{tmp_path / 'train'} holds no picture" in message
+        and "ResNet50" not in message
+    )
 
 
 def test_error_without_words_ends_the_chain_too(run, tmp_path, capsys, monkeypatch):

@@ -59,7 +59,9 @@ def many_blocks(monkeypatch):
     monkeypatch.setattr(pixels, "BLOCK", 32)
 
 
-def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spread, capsys):
+def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(
+    spread, capsys
+):
     alone, together = prepare(spread, "alone", None), prepare(spread, "together")
     assert_equal(together, alone)
     assert list(together[0].problem).count("not_a_picture") == 1
@@ -72,7 +74,11 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(spr
 
 def build_extractor(filters=5):
     keras.utils.set_random_seed(filters)
-    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3), keras.layers.Flatten()]
+    layers = [
+        keras.Input((8, 8, 3)),
+        keras.layers.Conv2D(filters, 3),
+        keras.layers.Flatten(),
+    ]
     return keras.Sequential(layers)
 
 
@@ -85,7 +91,9 @@ def test_workers_compute_the_features_that_one_machine_computes(spread):
     assert found.shape == (120, 180) and np.allclose(found[:], expected[:], atol=1e-4)
     shards = list_shards(spread.scratch)
     # There already: no worker is asked.
-    again = cached_features(build_extractor(), images, replace(spread, cluster="tcp://x:1"))
+    again = cached_features(
+        build_extractor(), images, replace(spread, cluster="tcp://x:1")
+    )
     assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
 
 
@@ -123,7 +131,9 @@ def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
 
 @pytest.mark.parametrize("address", [TWO, None])
 def test_what_was_not_begun_is_called_off_when_the_wait_is_cut_short(tmp_path, address):
-    waiting = run_blocks(work_slowly, [[f"{k}"] for k in range(200)], tmp_path, address=address)
+    waiting = run_blocks(
+        work_slowly, [[f"{k}"] for k in range(200)], tmp_path, address=address
+    )
     next(waiting)
     waiting.close()  # as an exception does, Ctrl-C among them
     counts = [0]
@@ -137,12 +147,16 @@ def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread):
     # The folder of an open file of this process is no other's.
     place = os.open(spread.train, os.O_RDONLY)
     there = replace(spread, train=Path(f"/proc/self/fd/{place}"))
-    with pytest.raises(ClusterError, match=r"The worker tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"):
+    with pytest.raises(
+        ClusterError, match=r"The worker tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"
+    ):
         prepare(there, "together")
     os.close(place)
 
 
-def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(spread, tmp_path):
+def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
+    spread, tmp_path
+):
     build_extractor().save(tmp_path / "net.keras")
     spread = replace(spread, cluster=None)
     prepare_and_split(spread)
@@ -150,7 +164,9 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(spread, t
     there = replace(spread, scratch=Path(f"/proc/self/fd/{place}"), cluster=TWO)
     files = split.read_split(spread)
     with pytest.raises(ClusterError, match="The worker tcp://.*features_"):
-        contest.gather_features([str(tmp_path / "net.keras")], None, None, files, there, 0)
+        contest.gather_features(
+            [str(tmp_path / "net.keras")], None, None, files, there, 0
+        )
     os.close(place)
 
 
@@ -188,12 +204,16 @@ def scheduler(tmp_path):
 def test_lost_scheduler_is_said_and_it_never_opened_a_block(scheduler, tmp_path):
     process, address, started = scheduler
     started += [start("worker", address, "--nthreads", "2", "--no-dashboard")]
-    waiting = run_blocks(work_slowly, [[f"{k}"] for k in range(100)], tmp_path, address=address)
+    waiting = run_blocks(
+        work_slowly, [[f"{k}"] for k in range(100)], tmp_path, address=address
+    )
     next(waiting)
     imported = connect(address).run_on_scheduler(lambda: set(sys.modules))
     assert not imported & {"test_cluster", "keras"}
     process.kill()
-    with pytest.raises(ClusterError, match="scheduler is gone: start it, then run the same again"):
+    with pytest.raises(
+        ClusterError, match="scheduler is gone: start it, then run the same again"
+    ):
         list(waiting)
 
 
@@ -203,7 +223,9 @@ def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_pa
     client = connect(address)
     shutil.copytree(workspace.REPOSITORY / "lib", tmp_path / "lib")
     (tmp_path / "lib/handouts.py").write_text("# older\n")
-    started += [start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)]
+    started += [
+        start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)
+    ]
     client.wait_for_workers(2, 60)
     blocks = [[f"{k}"] for k in range(20)]
     with pytest.raises(ClusterError, match="The worker tcp.*another version"):
@@ -214,7 +236,9 @@ def test_scheduler_without_the_project_is_refused(tmp_path):
     process, address = start_scheduler(root=tmp_path)
     started = [process, start("worker", address)]
     try:
-        with pytest.raises(ClusterError, match="lacks .*this project: No module named 'lib"):
+        with pytest.raises(
+            ClusterError, match="lacks .*this project: No module named 'lib"
+        ):
             connect(address)
     finally:
         for process in started:

@@ -32,7 +32,9 @@ SMALL = "-p IMAGE_SIZE 32 -p EPOCHS 4 -p BATCH_SIZE 8".split()
 def copy_project(target):
     """Copy what git would fetch of the project."""
     for name in (".github", "lib", "notebooks"):
-        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "README.md", target)
     return target
 
@@ -57,7 +59,9 @@ def write_address(repository, root):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_one_command_writes_one_address_and_a_badge_that_opens_the_first_click(tmp_path, read_all):
+def test_one_command_writes_one_address_and_a_badge_that_opens_the_first_click(
+    tmp_path, read_all
+):
     root = copy_project(tmp_path)
     for repository in ("linnaeus/leaves", "haeckel/art.forms"):
         assert write_address(repository, root).returncode == 0
@@ -65,7 +69,9 @@ def test_one_command_writes_one_address_and_a_badge_that_opens_the_first_click(t
         assert written == [[repository]] * len(NAMES)
         assert badge == [f"/{repository}/blob/main/notebooks/00_start_here.ipynb"]
         for name in NAMES:
-            nbformat.validate(nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4))
+            nbformat.validate(
+                nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
+            )
     again = read_all(root)
     write_address("haeckel/art.forms", root)
     assert read_all(root) == again, "the second time, nothing is left to write"
@@ -87,7 +93,9 @@ def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, read_all, reposi
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wanted(name):
+def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wanted(
+    name,
+):
     defaults, checked = read_defaults(ROOT / f"notebooks/{name}.ipynb"), set()
     cells = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
@@ -100,7 +108,9 @@ def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wa
         if isinstance(options, list):
             # What is raw is written as Python has it.
             shown = json.dumps(default) if "raw" in further else default
-            assert shown in options and (not further or "allow-input" in json.loads(further))
+            assert shown in options and (
+                not further or "allow-input" in json.loads(further)
+            )
         elif knob in defaults:
             kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
             assert options["type"] == kinds.get(type(default), "raw"), knob
@@ -123,7 +133,9 @@ def test_nothing_that_colab_ships_is_installed_again():
     assert "machine.set_up()" in find_source(NAMES[0], "REPOSITORY")
     assert find_source("00_start_here", 'install_in_colab("papermill")')
     for one in needed:
-        assert one.name not in pins or pins[one.name] in one.specifier, f"Colab has another: {one}"
+        assert one.name not in pins or pins[one.name] in one.specifier, (
+            f"Colab has another: {one}"
+        )
 
 
 def test_bootstrap_outside_the_project_says_what_to_do(tmp_path, monkeypatch, capfd):
@@ -143,7 +155,9 @@ def test_bootstrap_outside_the_project_says_what_to_do(tmp_path, monkeypatch, ca
     assert "linnaeus/leaves" in capfd.readouterr().err, "git says what it lacks"
 
 
-def test_what_goes_to_drive_is_written_elsewhere_and_copied_whole(tmp_path, monkeypatch):
+def test_what_goes_to_drive_is_written_elsewhere_and_copied_whole(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
     path = tmp_path / "drive/MyDrive/model.keras"
     path.parent.mkdir(parents=True)
@@ -154,7 +168,9 @@ def test_what_goes_to_drive_is_written_elsewhere_and_copied_whole(tmp_path, monk
         assert path.read_text() == content and list(path.parent.iterdir()) == [path]
     with pytest.raises(OSError), storage.whole_file(path) as written:
         written.write_text("third")
-        monkeypatch.setattr(shutil, "copyfile", lambda *args: (_ for _ in ()).throw(OSError))
+        monkeypatch.setattr(
+            shutil, "copyfile", lambda *args: (_ for _ in ()).throw(OSError)
+        )
     assert path.read_text() == "second" and list(path.parent.iterdir()) == [path]
     assert not written.exists()
 
@@ -169,7 +185,9 @@ def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch
         workspace.open(paths)
 
 
-def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(ws, monkeypatch, capsys):
+def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
+    ws, monkeypatch, capsys
+):
     storage.flush_drive(ws)
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(storage, "DRIVE", ws.results.parent)
@@ -191,8 +209,14 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
     exec(upload, space)
     assert space["IMAGES"] == ["frog.png"]
-    space |= {"ws": SimpleNamespace(scratch=tmp_path / "s"), "class_names": ["frogs"], "Path": Path}
-    imports = find_source("09_random_images", "from lib.data import").split("check_parameters(")[0]
+    space |= {
+        "ws": SimpleNamespace(scratch=tmp_path / "s"),
+        "class_names": ["frogs"],
+        "Path": Path,
+    }
+    imports = find_source("09_random_images", "from lib.data import").split(
+        "check_parameters("
+    )[0]
     exec(imports, space)
     for name in ("fetch", "list_named"):
         exec(find_source("09_random_images", f"def {name}"), space)
@@ -200,12 +224,21 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(tmp_path, monkey
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         root = f"http://127.0.0.1:{server.server_port}"
-        names = [f"{root}/{name}" for name in ("frog.png?size=1", "fog.png", "page.png")]
+        names = [
+            f"{root}/{name}" for name in ("frog.png?size=1", "fog.png", "page.png")
+        ]
         listed = space["list_named"]([*names, "http://[bad"])
         space["MOST_BYTES"] = 100
-        assert list(space["list_named"]([f"{root}/huge.png"]).problem) == ["not_downloaded"]
+        assert list(space["list_named"]([f"{root}/huge.png"]).problem) == [
+            "not_downloaded"
+        ]
         server.shutdown()
-    assert list(listed.problem) == ["", "not_downloaded", "not_a_picture", "not_downloaded"]
+    assert list(listed.problem) == [
+        "",
+        "not_downloaded",
+        "not_a_picture",
+        "not_downloaded",
+    ]
     kept = listed.path[0]
     assert kept.read_bytes() == (site / "frog.png").read_bytes()
     assert list(kept.parent.iterdir()) == [kept], "only what can be decoded is kept"
@@ -215,7 +248,11 @@ class Session:
     """A machine of Colab: a folder `content`, a slow Drive that can be mounted, and the stand-in."""
 
     def __init__(self, root):
-        self.root, self.content, self.log = root, root / "content", root / "accesses.txt"
+        self.root, self.content, self.log = (
+            root,
+            root / "content",
+            root / "accesses.txt",
+        )
         self.drive, self.mount = root / "account", root / "content/drive"
         self.environment = os.environ | {
             "PYTHONPATH": str(STAND_IN),
@@ -259,14 +296,30 @@ class Session:
         self.begin()
         written = self.root / f"github/linnaeus/leaves.git/notebooks/{name}.ipynb"
         executed, values = self.root / f"{name}.ipynb", json.dumps(parameters)
-        command = [sys.executable, "-m", "papermill", str(written), str(executed), "-y", values]
+        command = [
+            sys.executable,
+            "-m",
+            "papermill",
+            str(written),
+            str(executed),
+            "-y",
+            values,
+        ]
         done, text = self.run(*command), executed.read_text(encoding="utf-8")
         assert done.returncode == 0, text[-3000:]
         return text
 
     def run_chain(self, *arguments, **environment):
         paths = str(self.mount / "MyDrive/drive_paths.json")
-        command = [sys.executable, "-m", "lib.chain", "--paths", paths, *SMALL, *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "lib.chain",
+            "--paths",
+            paths,
+            *SMALL,
+            *arguments,
+        ]
         return self.run(*command, cwd="leaves", **environment)
 
     def list_reads_before_training(self):
@@ -291,14 +344,22 @@ def session(tmp_path, draw_classes):
     room = github / "lib/storage.py"
     source = room.read_text(encoding="utf-8")
     assert source.count('"/content/drive"') == 1
-    room.write_text(source.replace("/content/drive", str(session.mount)), encoding="utf-8")
+    room.write_text(
+        source.replace("/content/drive", str(session.mount)), encoding="utf-8"
+    )
     author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+    for command in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["commit", "--quiet", "-m", "all"],
+    ):
         subprocess.run(["git", *author, *command], cwd=github, check=True)
     return session
 
 
-def test_each_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_away(session):
+def test_each_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_away(
+    session,
+):
     """01 and 08 as notebooks; 02 by the chain, which is killed in the third epoch."""
     session.run_notebook("01_data_prep", {"IMAGE_SIZES": [32]})
     github = session.root / "github/linnaeus/leaves.git"
@@ -315,7 +376,9 @@ def test_each_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_t
     session.open_notebook(github)
     resumed = session.run_chain("--only", "2")
     assert resumed.returncode == 0, resumed.stderr
-    assert "Everything is on Google Drive" in resumed.stdout and not session.mount.exists()
+    assert (
+        "Everything is on Google Drive" in resumed.stdout and not session.mount.exists()
+    )
     reads = session.list_reads_before_training()
     assert 0 < len(reads) < 20, reads
     assert not [line for line in reads if "train.zip" in line]
@@ -346,7 +409,9 @@ def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(ses
     results = session.drive / "MyDrive/image_classifiers"
     assert "09_random_images       … done in" in text
     session.begin()
-    assert (results / "report.html").is_file() and len(pd.read_csv(results / "random_images.csv"))
+    assert (results / "report.html").is_file() and len(
+        pd.read_csv(results / "random_images.csv")
+    )
     assert set(pd.read_csv(results / "random_images.csv").truth) <= {"Aves", "Fungi"}
     executed = nbformat.reads(text, as_version=4).cells
     outputs = [output for cell in executed for output in cell.get("outputs", ())]
@@ -355,7 +420,9 @@ def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(ses
         assert words in text, words
 
 
-def test_drive_is_asked_for_only_where_something_lies_there(tmp_path, monkeypatch, draw_classes):
+def test_drive_is_asked_for_only_where_something_lies_there(
+    tmp_path, monkeypatch, draw_classes
+):
     asked = []
     monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
     monkeypatch.setattr(storage, "mount_drive", lambda: asked.append(True))
@@ -364,9 +431,14 @@ def test_drive_is_asked_for_only_where_something_lies_there(tmp_path, monkeypatc
     assert start.read_form("", "here", False, "") == ["--paths", "demo"]
     pictures, results = str(tmp_path / "pictures"), str(tmp_path / "results")
     arguments = start.read_form(pictures, results, True, "--seeds 2")
-    assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"] and not asked
+    assert (
+        arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
+        and not asked
+    )
     assert workspace.open(arguments[1]).train == tmp_path / "pictures"
-    assert workspace.open(arguments[1]).test is None, "it holds classes, and no part for testing"
+    assert workspace.open(arguments[1]).test is None, (
+        "it holds classes, and no part for testing"
+    )
     on_drive = str(tmp_path / "drive/MyDrive/mine")
     for form in (("mine.zip", "here"), ("", "On drive"), ("", on_drive)):
         with pytest.raises(start.FormError, match="not mounted"):
@@ -391,14 +463,18 @@ def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
         with pytest.raises(start.FormError, match=words):
             start.read_form(*form, False, "")
     for options in ("--wat 3", '-p EPOCHS "5'):
-        with pytest.raises(start.FormError, match="OPTIONS: .* no options of the chain"):
+        with pytest.raises(
+            start.FormError, match="OPTIONS: .* no options of the chain"
+        ):
             start.read_form(pictures, results, False, options)
     assert read_all(tmp_path) == before
     others = str(tmp_path / "others")
     paths = start.read_form(others, results, False, "")[1]
     assert str(workspace.open(paths).train) == others, "nothing has run yet"
     (tmp_path / "results/split.csv").touch()
-    with pytest.raises(start.FormError, match="RESULTS: .*has results of .*others: name another"):
+    with pytest.raises(
+        start.FormError, match="RESULTS: .*has results of .*others: name another"
+    ):
         start.read_form(pictures, results, False, "")
 
 
@@ -412,10 +488,17 @@ def test_a_run_that_stops_before_its_first_notebook_is_one_sentence_and_leaves_n
         ("pictures", "-p EPOCHS many", "EPOCHS is 'many'"),
         ("bare", "", "bare holds no picture"),
     ):
-        arguments = start.read_form(str(tmp_path / folder), str(results), False, options)
-        with pytest.raises(start.FormError, match="It stopped: .* run all cells again") as stopped:
+        arguments = start.read_form(
+            str(tmp_path / folder), str(results), False, options
+        )
+        with pytest.raises(
+            start.FormError, match="It stopped: .* run all cells again"
+        ) as stopped:
             start.run_form(arguments)
         assert words in capsys.readouterr().err and not results.exists()
     shown = InteractiveShell().showtraceback
     shown((type(stopped.value), stopped.value, stopped.tb))
-    assert "Traceback" not in (text := "".join(capsys.readouterr())) and "It stopped" in text
+    assert (
+        "Traceback" not in (text := "".join(capsys.readouterr()))
+        and "It stopped" in text
+    )

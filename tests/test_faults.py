@@ -27,7 +27,9 @@ from lib.models import classify, saved
 from lib.models.features import cached_features
 from lib.storage import read_table
 
-PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
+PICTURE = Image.fromarray(
+    np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+)
 GOOD = encode(PICTURE)
 
 
@@ -118,7 +120,10 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
 
     monkeypatch.setattr(os, "scandir", refuse)
     listed = labels.list_pictures(ws, ws.train)
-    assert dict(listed.problem[listed.problem != ""]) == {2: "unreadable"} and len(listed) == 5
+    assert (
+        dict(listed.problem[listed.problem != ""]) == {2: "unreadable"}
+        and len(listed) == 5
+    )
     with pytest.raises(ValueError, match='"NA" has 0 usable pictures, 1 unreadable'):
         check_classes(listed, ws)
 
@@ -152,7 +157,8 @@ def test_chain_asked_to_stop_leaves_nothing_behind_but_one_line(tmp_path):
 
 
 needs_mounts = pytest.mark.skipif(
-    shutil.which("unshare") is None or bool(subprocess.run(["unshare", "-rm", "true"]).returncode),
+    shutil.which("unshare") is None
+    or bool(subprocess.run(["unshare", "-rm", "true"]).returncode),
     reason="this machine lets no ordinary user mount a small disk",
 )
 
@@ -171,7 +177,8 @@ def test_second_chain_refuses_and_names_the_first(tmp_path, capsys):
     with runner.lock_results(workspace.open(paths)):
         assert chain.main(["--paths", str(paths)]) == 1
     assert (
-        f"{tmp_path / 'r'} is in use by another chain: wait for its end" in capsys.readouterr().err
+        f"{tmp_path / 'r'} is in use by another chain: wait for its end"
+        in capsys.readouterr().err
     )
     assert not (tmp_path / "r/notebooks").exists()
     with runner.lock_results(workspace.open(paths)):
@@ -198,7 +205,9 @@ def test_where_files_have_no_locks_the_chain_runs_without(code, ws, monkeypatch)
 def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, purpose):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     work = {
-        "decoded pixels": lambda: pixels.open_pixels(prepared, read_split(prepared), 64),
+        "decoded pixels": lambda: pixels.open_pixels(
+            prepared, read_split(prepared), 64
+        ),
         "features": lambda: cached_features(
             keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
             pixels.open_pixels(prepared, read_split(prepared), 8),
@@ -218,7 +227,9 @@ def train_deterministically(ws, seed, reverse, cores):
     class Sorted(list):
         __enter__, __exit__ = list.__iter__, lambda *further: None
 
-    os.scandir = lambda path: Sorted(sorted(real(path), key=lambda e: e.name, reverse=reverse))
+    os.scandir = lambda path: Sorted(
+        sorted(real(path), key=lambda e: e.name, reverse=reverse)
+    )
     os.cpu_count = lambda: cores
     machine.set_seed(seed, deterministic=True)
     prepare_and_split(ws, seed=seed)
@@ -246,21 +257,30 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
             kept = b"".join(arrays[name].tobytes() for name in sorted(arrays))
         files = [ws.results / name for name in ("split.csv", "pictures.csv")]
         images = pixels.open_pixels(ws, read_split(ws).sort_values("file"), 8)[:]
-        outcomes.append([kept, *(path.read_bytes() for path in files), images.tobytes()])
+        outcomes.append(
+            [kept, *(path.read_bytes() for path in files), images.tobytes()]
+        )
     assert outcomes[0] == outcomes[1]
     prepare_and_split(ws, seed=4)
-    assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], "another seed, another split"
+    assert (ws.results / "split.csv").read_bytes() != outcomes[0][1], (
+        "another seed, another split"
+    )
 
 
 def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tmp_path):
     ran = tmp_path / "ran"
     train_tiny(prepared, epochs=1)
-    layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
+    layers = [
+        keras.Input((8, 8, 3)),
+        keras.layers.Lambda(lambda x: x),
+        keras.layers.Flatten(),
+    ]
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
     metadata = json.loads(path.with_suffix(".json").read_text())
     prepared.save_json(
-        metadata | {"file_hash": saved.hash_file(path, metadata["class_names"])}, "models/tiny.json"
+        metadata | {"file_hash": saved.hash_file(path, metadata["class_names"])},
+        "models/tiny.json",
     )
     with pytest.raises(ValueError, match="(?i)lambda"):
         saved.load_model(prepared, "tiny")
@@ -270,7 +290,9 @@ def test_malicious_model_and_checkpoint_are_refused_and_run_nothing(prepared, tm
             return os.mkdir, (str(ran),)
 
     process = multiprocessing.get_context("spawn").Process(
-        target=train_tiny, args=(prepared,), kwargs={"epochs": 3, "callbacks": [Death()]}
+        target=train_tiny,
+        args=(prepared,),
+        kwargs={"epochs": 3, "callbacks": [Death()]},
     )
     process.start()
     process.join()

@@ -15,5 +15,7 @@ from lib import machine
 )
 def test_precision_follows_what_the_machine_has(precision, gpus, policy, monkeypatch):
     monkeypatch.setattr(machine, "query_gpus", lambda field: gpus)
-    assert machine.set_precision(precision) == keras.config.dtype_policy().name == policy
+    assert (
+        machine.set_precision(precision) == keras.config.dtype_policy().name == policy
+    )
     machine.set_precision("float32")

@@ -27,16 +27,22 @@ def run(tmp_path_factory, draw_classes, run_chain):
     layers += [keras.layers.Conv2D(24, 5, strides=5, activation="relu")]
     keras.Sequential(layers).save(root / "small.keras")
     # Without class folders it is the only one, and needs no name.
-    return run_chain(root / "set/paths.json", "-p", "BACKBONE", root / "small.keras"), scenes
+    return run_chain(
+        root / "set/paths.json", "-p", "BACKBONE", root / "small.keras"
+    ), scenes
 
 
 def read_scores(ws):
-    return json.loads((ws.results / "metrics_multilabel.json").read_text(encoding="utf-8"))
+    return json.loads(
+        (ws.results / "metrics_multilabel.json").read_text(encoding="utf-8")
+    )
 
 
 def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
     ws, scenes = run
-    assert [path.name for path in ws.results.glob("notebooks/*")] == ["11_multi_label.ipynb"]
+    assert [path.name for path in ws.results.glob("notebooks/*")] == [
+        "11_multi_label.ipynb"
+    ]
     split = read_table(ws.results / "split_multilabel.csv")
     assert list(split.columns) == ["file", "labels", "part"]
     assert dict(zip(split.file, split.labels)) == dict(zip(scenes.file, scenes.labels))
@@ -48,7 +54,10 @@ def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
 
 def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
     ws, _ = run
-    scores, answers = read_scores(ws), read_table(ws.results / "predictions_multilabel.csv")
+    scores, answers = (
+        read_scores(ws),
+        read_table(ws.results / "predictions_multilabel.csv"),
+    )
     right = answers[NAME] == answers.labels
     assert scores["n"] == len(answers) == 12 and scores["model"] == NAME
     assert scores["exact_match"] == pytest.approx(right.mean())
@@ -56,14 +65,18 @@ def test_scores_are_those_of_the_answers_and_of_the_saved_model(run):
     assert 0 <= low <= scores["exact_match"] <= high <= 1
     precision = [label["average_precision"] for label in scores["per_label"].values()]
     known = [value for value in precision if value is not None]
-    sets = answers[["labels", NAME]].apply(lambda column: column.str.get_dummies("|").stack())
+    sets = answers[["labels", NAME]].apply(
+        lambda column: column.str.get_dummies("|").stack()
+    )
     found = sets.fillna(0).astype(bool)
     assert scores["f1_micro"] == pytest.approx(f1_score(found.labels, found[NAME]))
     assert scores["labels_per_picture"] == pytest.approx(found[NAME].sum() / 12)
     assert scores["hamming_loss"] == pytest.approx((found.labels != found[NAME]).mean())
     assert scores["mean_average_precision"] == pytest.approx(np.mean(known))
     # Colours are easily told apart.
-    assert scores["mean_average_precision"] > scores["baseline"]["mean_average_precision"]
+    assert (
+        scores["mean_average_precision"] > scores["baseline"]["mean_average_precision"]
+    )
 
 
 def test_json_tells_what_a_page_or_a_command_line_needs(run):
@@ -92,11 +105,21 @@ def test_predict_writes_the_labels_above_their_thresholds(run, tmp_path, capsys)
     assert list(full.columns) == ["file", "labels", "problem", "007", "NA", "red"]
     limits = saved.read_metadata(ws, NAME)["thresholds"]
     for row in full[:-1].to_dict("records"):
-        above = [name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6]
+        above = [
+            name for name, limit in limits.items() if float(row[name]) >= limit - 1e-6
+        ]
         assert {*row["labels"].split("|")} - {""} <= {*above}
-    for option in (["--top", "2"], ["--sets"], ["--strangers"], ["--group-by", "folder"]):
+    for option in (
+        ["--top", "2"],
+        ["--sets"],
+        ["--strangers"],
+        ["--group-by", "folder"],
+    ):
         assert predict.predict_pictures([model, *files, *option]) == 2
-        assert "leave out --top, --sets, --strangers and --group-by" in capsys.readouterr().err
+        assert (
+            "leave out --top, --sets, --strangers and --group-by"
+            in capsys.readouterr().err
+        )
 
 
 def test_lists_of_models_pass_it_over_without_a_word(run, prepared, capsys):
@@ -113,7 +136,9 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     text = (ws.results / "model.html").read_text(encoding="utf-8")
     assert NAME in text and '"thresholds"' in text
     ran = (ws.results / "notebooks/11_multi_label.ipynb").read_text(encoding="utf-8")
-    assert "gives another answer to" in ran, "its file was asked about the validation pictures"
+    assert "gives another answer to" in ran, (
+        "its file was asked about the validation pictures"
+    )
     (ws.results / "model.html").unlink()
 
 
@@ -126,7 +151,11 @@ def test_chain_takes_11_where_there_are_labels_for_it(run, ws, tmp_path, draw_cl
         assert last not in names and "08_evaluation" in names
         assert (last in chain.choose_notebooks([], beyond, demo)) == beyond
     draw_classes(ws.train, 1)
-    both = workspace.Workspace(ws.train, ws.results, ws.scratch, multi_labels=tmp_path / "a.csv")
+    both = workspace.Workspace(
+        ws.train, ws.results, ws.scratch, multi_labels=tmp_path / "a.csv"
+    )
     names = chain.choose_notebooks([], False, both)
-    assert names[0] == "01_data_prep" and names[-1] == last and "05_backbones" not in names
+    assert (
+        names[0] == "01_data_prep" and names[-1] == last and "05_backbones" not in names
+    )
     assert chain.choose_notebooks(["11"], False, ws) == [last]

@@ -25,14 +25,18 @@ evaluation.intervals evaluation.calibration evaluation.metrics evaluation.confor
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page
 evaluation.review evaluation.report predict runner chain start handouts""".split()
-WITHOUT_TENSORFLOW = {room for room in ROOMS if not room.startswith(("models.", "predict"))}
+WITHOUT_TENSORFLOW = {
+    room for room in ROOMS if not room.startswith(("models.", "predict"))
+}
 # A reason, which Colab shows above the field of its form, and the field.
 REASON, FIELD = (
     r"# @markdown \S.{12,}",
     r"(\w+): \w+ = .*?  # @param [\[{].*[\]}](?:  # fmt: skip)?",
 )
 TREES = {
-    room: ast.parse((ROOT / "lib" / f"{room.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    room: ast.parse(
+        (ROOT / "lib" / f"{room.replace('.', '/')}.py").read_text(encoding="utf-8")
+    )
     for room in ROOMS
 }
 each_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
@@ -53,10 +57,16 @@ def is_folded(cell):
 
 def find_parameters(name):
     """Return the two cells of parameters: those that few people turn, and those that a student turns."""
-    typed = [cell for cell in list_code(name) if re.search(r"^[A-Z_]+: ", cell.source, re.M)]
+    typed = [
+        cell for cell in list_code(name) if re.search(r"^[A-Z_]+: ", cell.source, re.M)
+    ]
     few, students = typed
-    assert is_folded(few) and not few.metadata.get("tags"), f"{name}: fold the first, untagged"
-    assert has_tag(students, "parameters") and not is_folded(students), f"{name}: tag the second"
+    assert is_folded(few) and not few.metadata.get("tags"), (
+        f"{name}: fold the first, untagged"
+    )
+    assert has_tag(students, "parameters") and not is_folded(students), (
+        f"{name}: tag the second"
+    )
     assert list_code(name)[1:3] == typed, f"{name}: behind the bootstrap"
     return typed
 
@@ -64,8 +74,13 @@ def find_parameters(name):
 def test_there_are_the_known_notebooks_and_the_known_rooms():
     topics = """start_here data_prep baseline_cnn augmented_cnn resnet50_transfer backbones fine_tuning label_audit
     evaluation random_images hand_over multi_label""".split()
-    assert list(NOTEBOOKS) == [f"{number:02d}_{name}" for number, name in enumerate(topics)]
-    paths = [p.relative_to(ROOT / "lib").with_suffix("") for p in (ROOT / "lib").rglob("*.py")]
+    assert list(NOTEBOOKS) == [
+        f"{number:02d}_{name}" for number, name in enumerate(topics)
+    ]
+    paths = [
+        p.relative_to(ROOT / "lib").with_suffix("")
+        for p in (ROOT / "lib").rglob("*.py")
+    ]
     found = {".".join(path.parts) for path in paths if path.name != "__init__"}
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
 
@@ -80,7 +95,9 @@ def test_rooms_have_at_most_170_lines():
 def test_notebook_is_valid_and_begins_with_its_title(name):
     nbformat.validate(NOTEBOOKS[name])
     first = NOTEBOOKS[name].cells[0]
-    assert first.cell_type == "markdown" and first.source.startswith("# "), "begin with an H1"
+    assert first.cell_type == "markdown" and first.source.startswith("# "), (
+        "begin with an H1"
+    )
     text = "\n".join(cell.source for cell in NOTEBOOKS[name].cells)
     assert not re.search(r"@[A-Z]+\d*@", text), "fill in what is still a placeholder"
     assert not re.search(r"^\s*[!%]", text, re.M), (
@@ -113,21 +130,35 @@ def test_bootstrap_cell_is_short_folded_and_the_same_in_every_notebook():
 
 def count_code(source):
     """Return the lines of code: neither blank nor comments."""
-    return [line for line in source.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+    return [
+        line for line in source.splitlines() if line.strip() and line.lstrip()[0] != "#"
+    ]
 
 
 def test_notebooks_are_short():
-    lines = {name: sum(len(count_code(c.source)) for c in list_code(name)) for name in NOTEBOOKS}
+    lines = {
+        name: sum(len(count_code(c.source)) for c in list_code(name))
+        for name in NOTEBOOKS
+    }
     assert sum(lines.values()) <= 1450, lines
     for name in NOTEBOOKS:
-        assert len(list_code(name)) <= 25, f"{name} has {len(list_code(name))} code cells"
+        assert len(list_code(name)) <= 25, (
+            f"{name} has {len(list_code(name))} code cells"
+        )
 
 
 @each_notebook
 def test_lesson_says_for_whom_asks_three_questions_and_leads_on(name):
-    text = "\n".join(c.source for c in NOTEBOOKS[name].cells if c.cell_type == "markdown")
+    text = "\n".join(
+        c.source for c in NOTEBOOKS[name].cells if c.cell_type == "markdown"
+    )
     first = NOTEBOOKS[name].cells[0].source
-    for part in ("**For whom**", "**Afterwards you can**", "**What you should see now**", "| | |"):
+    for part in (
+        "**For whom**",
+        "**Afterwards you can**",
+        "**What you should see now**",
+        "| | |",
+    ):
         assert part in first, part
     assert (
         text.count("<details>") == text.count("</details>")
@@ -148,10 +179,14 @@ def test_lesson_says_for_whom_asks_three_questions_and_leads_on(name):
 def test_only_cells_that_nbval_compares_carry_output(name):
     for number, cell in enumerate(list_code(name)):
         place = f"{name}, code cell {number}"
-        assert len(cell.source.splitlines()) <= 25, f"{place}: split it, 25 lines at most"
+        assert len(cell.source.splitlines()) <= 25, (
+            f"{place}: split it, 25 lines at most"
+        )
         if has_tag(cell, "nbval-check-output"):
             # nbval takes a cell with outputs and no number for a mistake.
-            assert cell.outputs and cell.execution_count, f"{place}: store what nbval compares"
+            assert cell.outputs and cell.execution_count, (
+                f"{place}: store what nbval compares"
+            )
         else:
             assert not cell.outputs, f"{place}: clear its output"
             assert cell.execution_count is None, f"{place}: clear its execution_count"
@@ -159,9 +194,13 @@ def test_only_cells_that_nbval_compares_carry_output(name):
 
 def test_no_function_is_defined_in_two_places():
     named, written = defaultdict(set), defaultdict(set)
-    paths = [path for folder in ("lib", "tests") for path in (ROOT / folder).rglob("*.py")]
+    paths = [
+        path for folder in ("lib", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
     sources = {path: path.read_text() for path in paths}
-    sources |= {path: "\n".join(c.source for c in list_code(path.stem)) for path in PATHS}
+    sources |= {
+        path: "\n".join(c.source for c in list_code(path.stem)) for path in PATHS
+    }
     for path, source in sources.items():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef):
@@ -173,7 +212,12 @@ def test_no_function_is_defined_in_two_places():
                 foreign |= node.name.startswith(("__", "on_"))
                 if "tests" not in path.parts and not foreign:
                     named[node.name].add(path.name)
-    again = [places for found in (written, named) for places in found.values() if len(places) > 1]
+    again = [
+        places
+        for found in (written, named)
+        for places in found.values()
+        if len(places) > 1
+    ]
     assert not again, "keep one and import it"
 
 
@@ -182,7 +226,9 @@ def test_functions_of_the_rooms_have_at_most_40_lines():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 lines = node.end_lineno - node.lineno + 1
-                assert lines <= 40, f"lib/{room}.py, {node.name}: {lines} lines, split it"
+                assert lines <= 40, (
+                    f"lib/{room}.py, {node.name}: {lines} lines, split it"
+                )
 
 
 def list_imports(tree):
@@ -200,17 +246,33 @@ def test_rooms_import_only_rooms_above_them_and_tensorflow_only_where_it_belongs
     reached = {}
     for position, room in enumerate(ROOMS):
         imported = set(list_imports(TREES[room]))
-        rooms = {module.removeprefix("lib.") for module in imported if module.startswith("lib.")}
-        assert rooms <= set(ROOMS[:position]), f"{room} imports a room that is not above it"
+        rooms = {
+            module.removeprefix("lib.")
+            for module in imported
+            if module.startswith("lib.")
+        }
+        assert rooms <= set(ROOMS[:position]), (
+            f"{room} imports a room that is not above it"
+        )
         # What a function imports when it is called does not come with the room.
-        body = [n for n in TREES[room].body if isinstance(n, ast.Import | ast.ImportFrom)]
+        body = [
+            n for n in TREES[room].body if isinstance(n, ast.Import | ast.ImportFrom)
+        ]
         with_it = set(list_imports(ast.Module(body, [])))
-        rooms = {module.removeprefix("lib.") for module in with_it if module.startswith("lib.")}
+        rooms = {
+            module.removeprefix("lib.")
+            for module in with_it
+            if module.startswith("lib.")
+        }
         reached[room] = {module.split(".")[0] for module in with_it}
         reached[room] |= {module for above in rooms for module in reached[above]}
-        assert not reached[room] & {"dask", "distributed"}, f"{room} imports Dask unasked"
+        assert not reached[room] & {"dask", "distributed"}, (
+            f"{room} imports Dask unasked"
+        )
         if room in WITHOUT_TENSORFLOW:
-            assert not reached[room] & {"tensorflow", "keras", "jax"}, f"{room} imports Keras"
+            assert not reached[room] & {"tensorflow", "keras", "jax"}, (
+                f"{room} imports Keras"
+            )
 
 
 @pytest.mark.parametrize(
@@ -226,19 +288,31 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     name, changes, total, trainable, dropout, ws
 ):
     space = {"keras": keras, "layers": keras.layers, "ws": ws}
-    space |= {"backbones": backbones, "machine": machine, "configs": configs, "training": training}
+    space |= {
+        "backbones": backbones,
+        "machine": machine,
+        "configs": configs,
+        "training": training,
+    }
     space |= {"parts": parts, "rate": 1e-4}
     for cell in find_parameters(name):
         exec(cell.source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}
     for cell in list_code(name):
-        if re.search(r"(load_backbone|_extractor|keras\.(Sequential|Model))\(", cell.source):
+        if re.search(
+            r"(load_backbone|_extractor|keras\.(Sequential|Model))\(", cell.source
+        ):
             exec(cell.source, space)
     model = space.get("model") or space["cnn"]
     assert model.count_params() == total
-    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trainable
+    assert (
+        sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        == trainable
+    )
     layers = space.get("head", model).layers
-    assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == dropout
+    assert [
+        layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)
+    ] == dropout
     stored = [c.outputs for c in list_code(name) if has_tag(c, "nbval-check-output")]
     if stored and "IMAGE_SIZE" not in changes:
         assert f"{total:,}" in str(stored), "store the output of summary()"

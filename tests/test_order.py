@@ -26,9 +26,12 @@ def stand_ins(tmp_path, monkeypatch):
     for name in ["00_start_here", *FIRST, *BEYOND, *LAST]:
         cell = nbformat.v4.new_code_cell(KNOBS.get(name, "SEED: int = 1  # @param {}"))
         cell.metadata["tags"] = ["parameters"]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+        kernel = {
+            "kernelspec": {"name": "python3", "display_name": "", "language": "python"}
+        }
         nbformat.write(
-            nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / f"{name}.ipynb"
+            nbformat.v4.new_notebook(cells=[cell], metadata=kernel),
+            folder / f"{name}.ipynb",
         )
     monkeypatch.setattr(runner, "NOTEBOOKS", folder)
     return folder
@@ -45,7 +48,9 @@ def run(stand_ins, tmp_path, monkeypatch):
     (tmp_path / "r/notebooks").mkdir(parents=True)
     (tmp_path / "r/notebooks/05_evaluation.ipynb").write_text("{}")
     ran = []
-    monkeypatch.setattr(runner, "run_notebook", lambda ws, name, *more: ran.append(name) or [])
+    monkeypatch.setattr(
+        runner, "run_notebook", lambda ws, name, *more: ran.append(name) or []
+    )
     monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
 
     def run_chain(*arguments):
@@ -63,8 +68,14 @@ def run(stand_ins, tmp_path, monkeypatch):
         ([], FIRST + LAST),
         (["--beyond"], FIRST + BEYOND + LAST),
         (["--only", "08", "05"], ["05_backbones", "08_evaluation"]),
-        (["--only", "10", "9", "8", "07", "3"], ["03_augmented_cnn", "07_label_audit", *LAST]),
-        (["--only", "cnn", "audit"], ["02_baseline_cnn", "03_augmented_cnn", "07_label_audit"]),
+        (
+            ["--only", "10", "9", "8", "07", "3"],
+            ["03_augmented_cnn", "07_label_audit", *LAST],
+        ),
+        (
+            ["--only", "cnn", "audit"],
+            ["02_baseline_cnn", "03_augmented_cnn", "07_label_audit"],
+        ),
         (["--only", "08_evaluation", "--beyond"], ["08_evaluation"]),
         (["--resume"], FIRST + LAST),
     ],
@@ -77,7 +88,9 @@ def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
 def test_only_anew_trains_what_was_trained_before(run, monkeypatch):
     told = []
     monkeypatch.setattr(
-        runner, "run_notebooks", lambda *further: told.append(chain.os.environ["TRAIN_ANEW"])
+        runner,
+        "run_notebooks",
+        lambda *further: told.append(chain.os.environ["TRAIN_ANEW"]),
     )
     for arguments in ([], ["--resume"], ["--anew"]):
         run(*arguments)
@@ -100,9 +113,13 @@ with tqdm(total=3, desc="tiny", mininterval=0) as progress:
 TAKEN = "tiny: taken from the training of 2026-01-02 03:04; --anew trains again"
 
 
-def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(stand_ins, ws, monkeypatch):
+def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(
+    stand_ins, ws, monkeypatch
+):
     """On a terminal each in place of the one before."""
-    replace_cells(stand_ins, "05_backbones", "assert IMAGE_SIZE == 64", BAR, f"print({TAKEN!r})")
+    replace_cells(
+        stand_ins, "05_backbones", "assert IMAGE_SIZE == 64", BAR, f"print({TAKEN!r})"
+    )
     values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
     terminal = io.StringIO()
     terminal.isatty = lambda: True
@@ -118,7 +135,9 @@ def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(stand_ins, w
 
 def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
     replace_cells(stand_ins, "05_backbones", "1 + 1", "open('split.csv')")
-    with pytest.raises(RuntimeError, match="05_backbones, cell 3: FileNotFoundError: .*split.csv"):
+    with pytest.raises(
+        RuntimeError, match="05_backbones, cell 3: FileNotFoundError: .*split.csv"
+    ):
         runner.run_notebooks(ws, ["05_backbones"], {"05_backbones": {}})
     printed = capsys.readouterr().out
     assert re.fullmatch(r"05_backbones           … ended after 0:00:\d\d\n", printed)
@@ -130,13 +149,23 @@ def plan_make(folder, *arguments):
     for place in (folder, folder / "tests"):
         (place / "requirements.txt").touch()
     makefile = workspace.REPOSITORY / "Makefile"
-    command = ["make", "--dry-run", "--directory", folder, "--makefile", makefile, *arguments]
+    command = [
+        "make",
+        "--dry-run",
+        "--directory",
+        folder,
+        "--makefile",
+        makefile,
+        *arguments,
+    ]
     return subprocess.check_output(command, text=True)
 
 
 @pytest.mark.parametrize("setting", ["BEYOND=", "BEYOND=0", "BEYOND=1"])
 def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
-    (demo, run) = re.findall("-m lib.chain.*", plan_make(tmp_path, "demo", "run", setting))
+    (demo, run) = re.findall(
+        "-m lib.chain.*", plan_make(tmp_path, "demo", "run", setting)
+    )
     assert ("--beyond" in demo) == ("--beyond" in run) == (setting == "BEYOND=1")
     assert demo.endswith("--paths demo") and run.endswith("--paths drive_paths.json")
 
@@ -146,4 +175,8 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     plan = plan_make(tmp_path, "test-notebooks")
     assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
     assert len(runner.list_notebooks()) == 11
-    assert "--prepare-only" in plan and "DRIVE_PATHS=demo" in plan and "--nbval-lax" in plan
+    assert (
+        "--prepare-only" in plan
+        and "DRIVE_PATHS=demo" in plan
+        and "--nbval-lax" in plan
+    )

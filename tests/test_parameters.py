@@ -9,8 +9,12 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_of_a_notebook_is_known_and_checked_in_the_next_cell(path):
-    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-    (place,) = [i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])]
+    cells = [
+        c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"
+    ]
+    (place,) = [
+        i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])
+    ]
     names = parameters.read_defaults(path)
     assert set(names) <= set(parameters.ALLOWED), (
         "say in parameters.toml what a new parameter may be"

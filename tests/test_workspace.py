@@ -21,7 +21,11 @@ def paths_file(tmp_path):
         (tmp_path / name).mkdir()
 
     def write(**changes):
-        paths = {"train": "train", "results": "out/results", "scratch": "out/scratch"} | changes
+        paths = {
+            "train": "train",
+            "results": "out/results",
+            "scratch": "out/scratch",
+        } | changes
         path = tmp_path / "paths.json"
         kept = {key: value for key, value in paths.items() if value is not None}
         path.write_text(json.dumps(kept), encoding="utf-8")
@@ -30,12 +34,17 @@ def paths_file(tmp_path):
     return write
 
 
-def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monkeypatch):
+def test_relative_paths_are_relative_to_the_json_file(
+    paths_file, tmp_path, monkeypatch
+):
     path = paths_file(test="./test")
     monkeypatch.chdir("/")
     ws = workspace.open(path)
     assert (ws.train, ws.test) == (tmp_path / "train", tmp_path / "test")
-    assert (ws.results, ws.scratch) == (tmp_path / "out/results", tmp_path / "out/scratch")
+    assert (ws.results, ws.scratch) == (
+        tmp_path / "out/results",
+        tmp_path / "out/scratch",
+    )
     assert ws.test_labels is None and not ws.is_demo
     assert str(ws.train) in ws.data_note
 
@@ -46,15 +55,33 @@ def test_relative_paths_are_relative_to_the_json_file(paths_file, tmp_path, monk
         ({"results": None}, ValueError, ['"results"', "missing"]),
         ({"trian": "train"}, ValueError, ['"trian"', 'did you mean "train"']),
         ({"shade": "x"}, ValueError, ['"shade"', "test_labels", "cluster"]),
-        ({"train": "pictures"}, FileNotFoundError, ['"train"', "pictures", "holds", "test, train"]),
+        (
+            {"train": "pictures"},
+            FileNotFoundError,
+            ['"train"', "pictures", "holds", "test, train"],
+        ),
         ({"scratch": 5}, ValueError, ['"scratch"', "in quotes"]),
-        ({"results": "train"}, ValueError, ['"results"', 'inside "train"', "another folder"]),
-        ({"corrections": "x.csv"}, FileNotFoundError, ['"corrections"', "x.csv", "holds"]),
-        ({"validation": "test", "scratch": "test/s"}, ValueError, ['inside "validation"']),
+        (
+            {"results": "train"},
+            ValueError,
+            ['"results"', 'inside "train"', "another folder"],
+        ),
+        (
+            {"corrections": "x.csv"},
+            FileNotFoundError,
+            ['"corrections"', "x.csv", "holds"],
+        ),
+        (
+            {"validation": "test", "scratch": "test/s"},
+            ValueError,
+            ['inside "validation"'],
+        ),
         ({"validation": "train"}, ValueError, ['"validation"', 'inside "train"']),
     ],
 )
-def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, error, words):
+def test_wrong_paths_file_is_an_error_that_names_the_key(
+    paths_file, changes, error, words
+):
     with pytest.raises(error) as caught:
         workspace.open(paths_file(**changes))
     assert all(word in str(caught.value) for word in words), caught.value
@@ -63,7 +90,9 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(paths_file, changes, er
 def test_backslash_in_a_paths_file_is_an_error_with_advice(tmp_path):
     path = tmp_path / "paths.json"
     path.write_text(r'{"train": "C:\pictures\train", "results": "r", "scratch": "s"}')
-    with pytest.raises(ValueError, match=r"Invalid .escape.*Write / or \\\\ between folders, not"):
+    with pytest.raises(
+        ValueError, match=r"Invalid .escape.*Write / or \\\\ between folders, not"
+    ):
         workspace.open(path)
 
 
@@ -75,16 +104,22 @@ def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch)
 
 
 @pytest.mark.parametrize("content", ['{"train": "train",}', "", '["train"]', "\xff"])
-def test_file_that_is_no_json_object_is_an_error_that_names_the_example(tmp_path, content):
+def test_file_that_is_no_json_object_is_an_error_that_names_the_example(
+    tmp_path, content
+):
     path = tmp_path / "paths.json"
     path.write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match="paths.json.*drive_paths.example.json"):
         workspace.open(path)
-    with pytest.raises(FileNotFoundError, match="nowhere.json.*drive_paths.example.json"):
+    with pytest.raises(
+        FileNotFoundError, match="nowhere.json.*drive_paths.example.json"
+    ):
         workspace.open(tmp_path / "nowhere.json")
 
 
-def test_environment_names_the_paths_file_and_an_argument_goes_before_it(paths_file, monkeypatch):
+def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
+    paths_file, monkeypatch
+):
     path = paths_file()
     monkeypatch.setenv("DRIVE_PATHS", str(path))
     assert workspace.open() == workspace.open(path)
@@ -111,7 +146,9 @@ def test_results_of_the_demo_go_to_a_mounted_drive_unless_it_is_named(drive):
     assert not workspace.open("demo").results.is_relative_to(drive)
 
 
-def test_a_person_who_refuses_to_mount_drive_gets_the_demo(monkeypatch, tmp_path, capsys):
+def test_a_person_who_refuses_to_mount_drive_gets_the_demo(
+    monkeypatch, tmp_path, capsys
+):
     refuse = mock.Mock(side_effect=ValueError("mount failed"))
     colab = mock.Mock(drive=mock.Mock(mount=refuse))
     monkeypatch.setitem(sys.modules, "google", mock.Mock(colab=colab))
@@ -121,13 +158,23 @@ def test_a_person_who_refuses_to_mount_drive_gets_the_demo(monkeypatch, tmp_path
     assert "the demo, on this machine alone" in capsys.readouterr().out
 
 
-def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(monkeypatch, tmp_path, ws):
+def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(
+    monkeypatch, tmp_path, ws
+):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(sources, "draw_dataset", partial(draw_dataset, per_class=2, test_count=5))
-    demo = replace(ws, train=tmp_path / "demo/pictures/train", test=tmp_path / "demo/pictures/test")
+    monkeypatch.setattr(
+        sources, "draw_dataset", partial(draw_dataset, per_class=2, test_count=5)
+    )
+    demo = replace(
+        ws, train=tmp_path / "demo/pictures/train", test=tmp_path / "demo/pictures/test"
+    )
     assert demo.is_demo and not demo.test.exists()
     folder = sources.open_folder(demo, "test")
-    assert folder == demo.test and len(list(folder.glob("*.jpg"))) == 5 and demo.train.exists()
+    assert (
+        folder == demo.test
+        and len(list(folder.glob("*.jpg"))) == 5
+        and demo.train.exists()
+    )
 
 
 def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):

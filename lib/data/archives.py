@@ -48,7 +48,9 @@ def _extract(archive: Path, folder: Path) -> None:
         # Names that don't say how they are written are UTF-8, or an error that says they are not.
         with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
             members = packed.infolist()
-            _extract_members(packed, members, sum(one.file_size for one in members), folder)
+            _extract_members(
+                packed, members, sum(one.file_size for one in members), folder
+            )
 
 
 def _check_tar(packed: tarfile.TarFile, members: list) -> None:
@@ -74,15 +76,21 @@ def download(name: str) -> Path:
     What follows the name is a folder in the data. A ValueError names a wrong form or a missing
     folder; a ConnectionError says what Kaggle answers, and what to do.
     """
-    form = re.fullmatch("(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/"))
+    form = re.fullmatch(
+        "(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/")
+    )
     if not form:
-        raise ValueError(f"{name}: not kaggle:competitions/NAME or kaggle:datasets/OWNER/NAME.")
+        raise ValueError(
+            f"{name}: not kaggle:competitions/NAME or kaggle:datasets/OWNER/NAME."
+        )
     page, inside = form.groups()
     kind, handle = page.split("/", 1)
     try:
         import kagglehub
 
-        path = Path(getattr(kagglehub, f"{kind.removesuffix('s')}_download")(handle), inside)
+        path = Path(
+            getattr(kagglehub, f"{kind.removesuffix('s')}_download")(handle), inside
+        )
     except Exception as error:
         raise ConnectionError(
             f"https://www.kaggle.com/{page} gives no data: {error}. It needs kagglehub (pip install "

@@ -13,7 +13,9 @@ from scipy.ndimage import uniform_filter1d
 from lib.storage import read_table
 
 # Its comments describe the form of sketches, and of what is planted.
-SKETCHES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+SKETCHES = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+)
 CREATURES, HABITATS = SKETCHES["creatures"], SKETCHES["habitats"]
 CLASS_NAMES = tuple(CREATURES)
 PLANTED = pd.DataFrame(SKETCHES["planted"], columns=["file", "fault", "truth"])
@@ -50,7 +52,10 @@ def _draw_sketch(canvas, sketch, inks, centre, scale, turn_limit, rng):
         turned = [path @ _turn(2 * np.pi * k / count).T for k in range(count)]
         for copy in (path, path * (-1, 1)) if count == 2 else turned:
             places = (centre + (stretch * copy) @ pose.T).tolist()
-            for fill, reach in ((edge, scale * (radii + 0.02)), (colour, scale * radii)):
+            for fill, reach in (
+                (edge, scale * (radii + 0.02)),
+                (colour, scale * radii),
+            ):
                 for place, radius in zip(places, reach.tolist()):
                     canvas.circle(place, radius, fill)
 
@@ -70,7 +75,9 @@ def _lay_over(picture, sketches, rng):
         _draw_sketch(ImageDraw.Draw(layer), *sketch, rng)
     layer, reach = layer.reduce(2), min(picture.size) // 40
     shadow = layer.getchannel("A").point(lambda alpha: alpha * 0.45)
-    picture.paste("black", (reach, 2 * reach), shadow.filter(ImageFilter.GaussianBlur(reach)))
+    picture.paste(
+        "black", (reach, 2 * reach), shadow.filter(ImageFilter.GaussianBlur(reach))
+    )
     picture.paste(layer, (0, 0), layer)
 
 
@@ -81,12 +88,20 @@ def draw_picture(class_name, rng, creatures=CREATURES, reduction=1):
     sides 4:3, 3:4 or 1:1.
     """
     habitat, names = HABITATS[rng.integers(len(HABITATS))], np.atleast_1d(class_name)
-    size = rng.integers(60, 91) // reduction * np.array([(4, 4), (4, 3), (3, 4)][rng.integers(3)])
+    size = (
+        rng.integers(60, 91)
+        // reduction
+        * np.array([(4, 4), (4, 3), (3, 4)][rng.integers(3)])
+    )
     blend = np.linspace(0, 1, 9)[:, None, None] + rng.normal(0, 0.15, (9, 9, 1))
     colours = habitat["far"] + blend * np.subtract(habitat["close"], habitat["far"])
     pixels = colours + rng.normal(0, 12, 3)
-    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(size.tolist())
-    _lay_over(picture, _scatter_clutter(habitat, size, 0.15, rng.integers(6, 16), rng), rng)
+    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(
+        size.tolist()
+    )
+    _lay_over(
+        picture, _scatter_clutter(habitat, size, 0.15, rng.integers(6, 16), rng), rng
+    )
     for place, creature in enumerate(map(creatures.get, names)):
         hue = rng.normal(creature["hue"], 0.03)
         inks = _mix_inks(hue if rng.random() < 0.65 else rng.random(), 1, rng)
@@ -110,7 +125,11 @@ def _draw_page(rng):
 def _plant(folder, file, fault, truth, rng):
     """Plant one fault into the drawn set; copies are of the first picture of the true class."""
     path = folder / ("train" if "/" in file else "test") / file
-    first, exif, picture = folder / f"train/{truth}/{truth.lower()}_000.jpg", Image.Exif(), None
+    first, exif, picture = (
+        folder / f"train/{truth}/{truth.lower()}_000.jpg",
+        Image.Exif(),
+        None,
+    )
     match fault:
         case "truncated":
             path.write_bytes(path.read_bytes()[:4000])
@@ -145,19 +164,27 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
     order = np.random.default_rng([seed, 10]).permutation(test_count) % 10
     keys = {f"test/{i:03d}.jpg": (k, i, 1) for i, k in enumerate(order)}
     for k, name in enumerate(CLASS_NAMES):
-        keys |= {f"train/{name}/{name.lower()}_{i:03d}.jpg": (k, i) for i in range(per_class)}
+        keys |= {
+            f"train/{name}/{name.lower()}_{i:03d}.jpg": (k, i) for i in range(per_class)
+        }
     planted = PLANTED if per_class >= LEAST else PLANTED[:0]
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.part") as place:
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=f"{folder.name}.part"
+    ) as place:
         part = Path(place, "whole")
         for file, key in keys.items():
             (part / file).parent.mkdir(parents=True, exist_ok=True)
-            picture = draw_picture(CLASS_NAMES[key[0]], np.random.default_rng([seed, *key]))
+            picture = draw_picture(
+                CLASS_NAMES[key[0]], np.random.default_rng([seed, *key])
+            )
             picture.save(part / file, quality=90)
         for row in planted.itertuples():
             _plant(part, *row[1:], np.random.default_rng([seed, 11, row.Index]))
         planted.to_csv(part / "planted.csv", index=False, lineterminator="\n")
         rows = [f"{i:03d}.jpg,{CLASS_NAMES[k]}\n" for i, k in enumerate(order)]
-        (part / "test_labels.csv").write_text("file,label\n" + "".join(rows), newline="\n")
+        (part / "test_labels.csv").write_text(
+            "file,label\n" + "".join(rows), newline="\n"
+        )
         with suppress(OSError):  # Another process was first.
             part.rename(folder)
 

@@ -35,9 +35,20 @@ class Batches:
         augment: change each picture at random; needs a seed.
     """
 
-    def __init__(self, inputs, y_true, num_classes, batch_size, seed=None, augment=False):
-        self.inputs, self.y_true, self.num_classes = inputs, np.asarray(y_true), num_classes
-        self.batch_size, self.seed, self.augment, self.epoch = batch_size, seed, augment, 0
+    def __init__(
+        self, inputs, y_true, num_classes, batch_size, seed=None, augment=False
+    ):
+        self.inputs, self.y_true, self.num_classes = (
+            inputs,
+            np.asarray(y_true),
+            num_classes,
+        )
+        self.batch_size, self.seed, self.augment, self.epoch = (
+            batch_size,
+            seed,
+            augment,
+            0,
+        )
         self.pictures = inputs
         self._drawn_for, self._order = None, np.arange(len(self.y_true))
 
@@ -65,16 +76,31 @@ class Batches:
         batch = self.inputs[chosen]
         if self.augment:
             batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
-        return batch, 1.0 * np.equal.outer(self.y_true[chosen], np.arange(self.num_classes))
+        return batch, 1.0 * np.equal.outer(
+            self.y_true[chosen], np.arange(self.num_classes)
+        )
 
     def _rng(self, *stream: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=stream))
+        return np.random.default_rng(
+            np.random.SeedSequence(self.seed, spawn_key=stream)
+        )
 
     def describe(self) -> list:
         """List all that decides what the batches are: contents, labels, order, changes."""
         inputs = self.inputs
-        content = [inputs.store.name, inputs.digests] if hasattr(inputs, "digests") else [inputs]
-        how = [self.num_classes, self.batch_size, self.seed, self.augment, ROTATION_DEGREES, ZOOM]
+        content = (
+            [inputs.store.name, inputs.digests]
+            if hasattr(inputs, "digests")
+            else [inputs]
+        )
+        how = [
+            self.num_classes,
+            self.batch_size,
+            self.seed,
+            self.augment,
+            ROTATION_DEGREES,
+            ZOOM,
+        ]
         return [*content, self.y_true, how]
 
 
@@ -95,9 +121,12 @@ def stream(batches: Batches):
         return Fed()
     import tensorflow as tf
 
-    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0])
+    signature = tuple(
+        tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0]
+    )
     dataset = tf.data.Dataset.from_generator(
-        lambda: (batches[index] for index in range(len(batches))), output_signature=signature
+        lambda: (batches[index] for index in range(len(batches))),
+        output_signature=signature,
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
@@ -112,7 +141,9 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
     Training is shuffled and, where asked for, augmented; validation is in the order of split.csv.
     """
     if image_size is None:
-        raise ValueError("IMAGE_SIZE is None, a backbone's own size, and this network has none.")
+        raise ValueError(
+            "IMAGE_SIZE is None, a backbone's own size, and this network has none."
+        )
     table = read_split(ws)
     y_true, class_names = pd.factorize(table.label, sort=True)
 
@@ -148,11 +179,15 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     zoom_x *= rng.choice([-1, 1], count)
     maps = compose_transforms(angle, zoom_x, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)
-    options = dict(flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    options = dict(
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
 
     def move(core: int) -> None:
         for index in range(core, count, CORES):
-            cv2.warpAffine(images[index], maps[index], (width, height), moved[index], **options)
+            cv2.warpAffine(
+                images[index], maps[index], (width, height), moved[index], **options
+            )
 
     list(pool.map(move, range(CORES)))
     return moved
@@ -164,7 +199,11 @@ def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.nda
     Args are radians and factors (n,), and pixels. Returns float64 (n, 2, 3): what leads from
     (x, y, 1) of the new picture to the place in the old one.
     """
-    cos, sin, centre = np.cos(angle), np.sin(angle), np.array([width - 1, height - 1]) / 2
+    cos, sin, centre = (
+        np.cos(angle),
+        np.sin(angle),
+        np.array([width - 1, height - 1]) / 2,
+    )
     turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])
     turn = turn.transpose(2, 0, 1)
     return np.dstack([turn, centre - turn @ centre])

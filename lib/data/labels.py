@@ -28,7 +28,9 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
         table = label_by_folder(train)
         check_branches(table, train)
     else:
-        table = apply_labels(walk(train), ws.train_labels, train, read_labels(ws.train_labels))
+        table = apply_labels(
+            walk(train), ws.train_labels, train, read_labels(ws.train_labels)
+        )
     if validation is not None and (table.part == "validation").any():
         print(f"{ws.train_labels.name} gives the parts; {validation} is not used.")
     elif validation is not None:
@@ -37,7 +39,11 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
         table = pd.concat([table, further], ignore_index=True)
     if ws.corrections is not None:
         table = _correct_labels(table, ws.corrections, train)
-    note(table, table.label == "", "no_label" if ws.train_labels else "outside_class_folder")
+    note(
+        table,
+        table.label == "",
+        "no_label" if ws.train_labels else "outside_class_folder",
+    )
     # Parts of which none is for validation are none: a fifth is taken.
     has_parts = (table.part == "validation").any()
     table["part"] = table.part.replace("", "train") if has_parts else ""
@@ -47,7 +53,9 @@ def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFra
 def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFrame:
     """Move pictures to the classes that a corrections file names; leave out where it names none."""
     before, rows = table.label, read_labels(path)[["file", "label"]]
-    table = apply_labels(table, path, folder, rows, sorted({*before} - {""}), strict=True)
+    table = apply_labels(
+        table, path, folder, rows, sorted({*before} - {""}), strict=True
+    )
     is_other, is_none = table.label != before, table.label == ""
     note(table, is_other & is_none, "left out by hand")
     earlier = (", not " + before).where(before != "", "")
@@ -62,7 +70,9 @@ def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
     numbers = pd.to_numeric(folded, errors="coerce")
     similar = names[folded.where(numbers.isna(), numbers).duplicated(keep=False)]
-    notes = tabulate((name, "similar_class_name") for name in similar).assign(action="kept")
+    notes = tabulate((name, "similar_class_name") for name in similar).assign(
+        action="kept"
+    )
     return pd.concat([table, notes])
 
 

@@ -37,8 +37,15 @@ def list_folders(folder: Path) -> list[Path]:
 
 def holds_pictures(folder: Path) -> bool:
     """Tell whether any file below a folder may be a picture, by its ending; one may have none."""
-    paths = (Path(name) for *_, names in os.walk(folder) for name in names if not is_junk(name))
-    return any(path.suffix.lower() in {*ENDINGS, ".heic", ".heif", ""} for path in paths)
+    paths = (
+        Path(name)
+        for *_, names in os.walk(folder)
+        for name in names
+        if not is_junk(name)
+    )
+    return any(
+        path.suffix.lower() in {*ENDINGS, ".heic", ".heif", ""} for path in paths
+    )
 
 
 def clean(name: str) -> str:
@@ -62,7 +69,9 @@ def walk(folder: Path) -> pd.DataFrame:
     entered, is one row.
     """
     table = tabulate(sorted(_scan(folder, "", ())))
-    stems = table.file.where(table.problem == "", "").map(lambda name: os.path.splitext(name)[0])
+    stems = table.file.where(table.problem == "", "").map(
+        lambda name: os.path.splitext(name)[0]
+    )
     pictured = stems.str.replace(MASK, "", regex=True)
     note(table, (pictured != stems) & pictured.isin(stems), "mask")
     return table
@@ -134,7 +143,11 @@ def check_branches(table: pd.DataFrame, folder: Path) -> None:
             "file that train_labels names."
         )
     shared = sorted({*pairs[1][pairs[1].duplicated()]})
-    branches = [name for name, folders in inside.items() if len(folders.intersection(shared)) > 1]
+    branches = [
+        name
+        for name, folders in inside.items()
+        if len(folders.intersection(shared)) > 1
+    ]
     if len(branches) > 1:
         print(
             f"{', '.join(branches[:5])} hold folders of the same names: {', '.join(shared[:5])}. If "

@@ -14,12 +14,16 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lib.data import decoders
 
-LOADER_VERSION = 4  # raise it when `load` returns something else: older stores are removed
+LOADER_VERSION = (
+    4  # raise it when `load` returns something else: older stores are removed
+)
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
 TIFF = rb"II[*+]\0|MM\0[*+]"  # with a plus those of more than 4 GB
-BEGINNINGS = re.compile(rb"\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF, re.S)
+BEGINNINGS = re.compile(
+    rb"\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF, re.S
+)
 HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
 # JPEG 2000, and the plain formats of netpbm: pictures, and nothing here reads them.
 OTHER_BEGINNINGS = re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s", re.S)
@@ -103,12 +107,18 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            size, pixels, orientation = picture.size, picture.width * picture.height, None
+            size, pixels, orientation = (
+                picture.size,
+                picture.width * picture.height,
+                None,
+            )
             if pixels > LARGEST_PICTURE:
                 raise Image.DecompressionBombError
             with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
                 samples = _read_samples(picture, data, least_side)
-                shown = decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
+                shown = decoders.convert_to_rgb(
+                    samples, picture.info.get("icc_profile")
+                )
             # A TIFF's decoder has turned it; Exif that nobody can read tells nothing.
             with suppress(Exception):
                 if picture.format != "TIFF":
@@ -142,12 +152,18 @@ def _name_problem(error: Exception, data: bytes) -> str:
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
     is_tiff = isinstance(error, UnidentifiedImageError) and re.match(TIFF, data)
-    is_known = isinstance(error, NotImplementedError) or str(error).startswith("Unsupported")
+    is_known = isinstance(error, NotImplementedError) or str(error).startswith(
+        "Unsupported"
+    )
     if is_known or is_tiff or decoders.is_unusual(data):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
         return sniff(data[:64]) or "corrupt"
-    return "truncated" if re.search("truncated|Premature end of JPEG", str(error)) else "corrupt"
+    return (
+        "truncated"
+        if re.search("truncated|Premature end of JPEG", str(error))
+        else "corrupt"
+    )
 
 
 def sniff(beginning: bytes) -> str:

@@ -18,7 +18,9 @@ from lib.storage import is_on_drive, require_room, whole_file
 
 # Pictures that become a shard, and bytes of their pixels, at most.
 BLOCK, BLOCK_BYTES = 256, 1 << 26
-OF_FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
+OF_FACTS = (
+    "facts"  # the key of the store of what is measured, beside the sizes of pixels
+)
 
 
 def open_stores(scratch: Path, image_sizes) -> dict:
@@ -54,16 +56,28 @@ def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
 def _decode_files(ws, files: list[str], stores: dict) -> dict[str, tuple[str, str]]:
     """Fill the stores, and keep their copies; return digest and problem of each file."""
     _restore_copies(ws, stores)
-    needed = sum(max(0, len(files) - len(store)) * store.row_bytes for store in stores.values())
+    needed = sum(
+        max(0, len(files) - len(store)) * store.row_bytes for store in stores.values()
+    )
     require_room(ws.scratch, needed, "the decoded pixels")
     size = min(BLOCK, max(32, len(files) // (8 * count_cores())))
-    size = max(1, min(size, BLOCK_BYTES // max(store.row_bytes for store in stores.values())))
+    size = max(
+        1, min(size, BLOCK_BYTES // max(store.row_bytes for store in stores.values()))
+    )
     blocks = [files[start : start + size] for start in range(0, len(files), size)]
     results, how = {}, {"address": ws.cluster, "threads": count_cores()}
-    with work.show_progress(total=len(files), desc="decoding pictures", unit="picture") as progress:
-        for block, rows, worker in work.run_blocks(read_block, blocks, ws.train, stores, **how):
+    with work.show_progress(
+        total=len(files), desc="decoding pictures", unit="picture"
+    ) as progress:
+        for block, rows, worker in work.run_blocks(
+            read_block, blocks, ws.train, stores, **how
+        ):
             for name, (_, problem) in zip(block, rows):
-                if worker and problem == "unreadable" and os.access(ws.train / name, os.R_OK):
+                if (
+                    worker
+                    and problem == "unreadable"
+                    and os.access(ws.train / name, os.R_OK)
+                ):
                     raise work.ClusterError(
                         f"The worker {worker} can't read {ws.train / name}, which can be read here: all "
                         "machines of a cluster need the folder of pictures at the same place."
@@ -148,7 +162,11 @@ def _select(ws, rows: pd.DataFrame, stores: dict, key: str | int) -> Selection:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         ws = replace(ws, train=sources.open_folder(ws, "train"))
         results = _decode_files(ws, list(lacking.file), stores)
-        changed = [f for f, digest in zip(lacking.file, lacking.digest) if results[f][0] != digest]
+        changed = [
+            f
+            for f, digest in zip(lacking.file, lacking.digest)
+            if results[f][0] != digest
+        ]
         if changed:
             raise ValueError(
                 f"{ws.train / changed[0]} has changed since 01_data_prep read it "

@@ -42,7 +42,9 @@ def find_validation(ws) -> Path | None:
         for other in list_folders(path.parent) if is_part else ():
             if _split_name(other.name) == ("validation", rest):
                 folder = _trace(other, "validation", ws.scratch)[-1]
-                names = {path.name for path in filter(holds_pictures, list_folders(folder))}
+                names = {
+                    path.name for path in filter(holds_pictures, list_folders(folder))
+                }
                 if names and (ws.train_labels or names <= classes):
                     return folder
                 print(f"{other} has no folders of the classes and is not used.")
@@ -53,7 +55,9 @@ def require_pictures(ws) -> None:
     """Raise a ValueError where `train` holds no picture."""
     folder = open_folder(ws, "train")
     if not holds_pictures(folder):
-        raise ValueError(f"{folder} holds no picture: put some there, or name another folder.")
+        raise ValueError(
+            f"{folder} holds no picture: put some there, or name another folder."
+        )
 
 
 def has_classes(ws) -> bool:
@@ -76,7 +80,9 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
 
 def _find_step(folder: Path, key: str) -> Path | None:
     """Return where to look next: the part asked for, or an only folder of folders; None at the end."""
-    has_pictures = any(Path(name).suffix.lower() in ENDINGS for name in os.listdir(folder))
+    has_pictures = any(
+        Path(name).suffix.lower() in ENDINGS for name in os.listdir(folder)
+    )
     if key == "test" and has_pictures:
         return None
     folders = [path for path in list_folders(folder) if holds_pictures(path)]
@@ -101,6 +107,8 @@ def _find_step(folder: Path, key: str) -> Path | None:
 def _split_name(name: str) -> tuple[str | None, list[str]]:
     """Return the part that a folder is named after, and the other words: train and 224 of train_224."""
     words = re.findall(r"\d+|[^\d._]+", COPY.sub("", name.lower()))
-    words = [word for word in (FILLING.sub("", word).strip(" -") for word in words) if word]
+    words = [
+        word for word in (FILLING.sub("", word).strip(" -") for word in words) if word
+    ]
     part = next((word for word in words if word in PARTS), None)
     return PARTS.get(part), [word for word in words if word != part]

@@ -28,8 +28,12 @@ def find_groups(pictures: pd.DataFrame, alike=()) -> np.ndarray:
     given = ("group " + given).where(given != "", pictures.digest)
     alike = np.array([*alike], object).reshape(-1, 2)
     # Contents and given groups are the nodes of a graph, and each picture an edge between its two.
-    nodes, _ = pd.factorize(np.concatenate([pictures.digest, alike[:, 0], given, alike[:, 1]]))
-    graph = coo_array((np.ones(len(nodes) // 2), nodes.reshape(2, -1)), (len(nodes), len(nodes)))
+    nodes, _ = pd.factorize(
+        np.concatenate([pictures.digest, alike[:, 0], given, alike[:, 1]])
+    )
+    graph = coo_array(
+        (np.ones(len(nodes) // 2), nodes.reshape(2, -1)), (len(nodes), len(nodes))
+    )
     return connected_components(graph, directed=False)[1][nodes[: len(pictures)]]
 
 
@@ -42,9 +46,15 @@ def set_groups(table: pd.DataFrame, alike=()) -> None:
 
 def rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
     """Give each picture the rank of its group, of columns digest and group: seed and content decide it."""
-    hashes = (hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest)
+    hashes = (
+        hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest
+    )
     ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
-    return pd.Series(ranks, pictures.index).groupby(pictures.group.to_numpy()).transform("min")
+    return (
+        pd.Series(ranks, pictures.index)
+        .groupby(pictures.group.to_numpy())
+        .transform("min")
+    )
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
@@ -64,15 +74,21 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     # A fifth of all, rounded up: of each class its whole part, then one more where most is missing.
     room = Counter({label: count // ONE_IN for label, count in support.items()})
     rest = math.ceil(support.total() / ONE_IN) - room.total()
-    room.update(sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))[:rest])
+    room.update(
+        sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))[:rest]
+    )
     for rank in sorted(groups):
         if all(room[label] >= count for label, count in groups[rank].items()):
             room.subtract(groups[rank])
             chosen.add(rank)
     for label, own in ranks.groupby(pictures.label.to_numpy()):
         if chosen.isdisjoint(own):
-            smaller = [rank for rank in set(own) if groups[rank][label] < support[label]]
-            chosen.update(sorted(smaller, key=lambda rank: (groups[rank].total(), rank))[:1])
+            smaller = [
+                rank for rank in set(own) if groups[rank][label] < support[label]
+            ]
+            chosen.update(
+                sorted(smaller, key=lambda rank: (groups[rank].total(), rank))[:1]
+            )
     return ranks.isin(chosen).map({True: "validation", False: "train"})
 
 
@@ -80,7 +96,11 @@ def note_both_parts(table: pd.DataFrame) -> None:
     """Where parts were given, leave the training pictures out whose group is validated on, too."""
     used = find_used(table)
     validated = table.group[used & (table.part == "validation")]
-    note(table, used & (table.part == "train") & table.group.isin(validated), "in_both_parts")
+    note(
+        table,
+        used & (table.part == "train") & table.group.isin(validated),
+        "in_both_parts",
+    )
 
 
 def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
@@ -97,7 +117,9 @@ def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
             f"few to be dealt into {folds} folds. Add other pictures."
         )
     # Where no class has a picture for each fold, there is nothing to keep in proportion.
-    y_true = np.asarray(y_true) * (np.unique(y_true, return_counts=True)[1].max() >= folds)
+    y_true = np.asarray(y_true) * (
+        np.unique(y_true, return_counts=True)[1].max() >= folds
+    )
     if count == len(groups):
         # The same, but faster: without groups no place has to be sought for each.
         splitter, groups = StratifiedKFold(folds, shuffle=True, random_state=seed), None
@@ -118,7 +140,9 @@ def read_split(ws) -> pd.DataFrame:
 
     A FileNotFoundError where 01_data_prep has not been run.
     """
-    rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))[["file", "label", "part"]]
+    rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))[
+        ["file", "label", "part"]
+    ]
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     rows = rows.merge(pictures[["file", "group", "digest"]], "left", "file")
     if rows.digest.isna().any():

@@ -29,7 +29,10 @@ class Store:
         self.folder, self.dtype, self.shape = folder, np.dtype(dtype), shape
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
-        self.shards, self.places = set(), {}  # of each digest its shard, where that begins, its row
+        self.shards, self.places = (
+            set(),
+            {},
+        )  # of each digest its shard, where that begins, its row
         self.refresh()
 
     def __reduce__(self):
@@ -42,17 +45,26 @@ class Store:
         """Take in what any process has written, and leave out what was deleted, since."""
         present = {*self.folder.glob(SHARDS)}
         if gone := self.shards - present:
-            self.places = {k: place for k, place in self.places.items() if place[0] not in gone}
+            self.places = {
+                k: place for k, place in self.places.items() if place[0] not in gone
+            }
         for path in present - self.shards:
             with _explain_damage(path), path.open("rb") as file:
-                digests, start = np.load(file).astype(str).tolist(), file.tell() + CRC.itemsize
-            self.places |= {digest: (path, start, row) for row, digest in enumerate(digests)}
+                digests, start = (
+                    np.load(file).astype(str).tolist(),
+                    file.tell() + CRC.itemsize,
+                )
+            self.places |= {
+                digest: (path, start, row) for row, digest in enumerate(digests)
+            }
         self.shards = present
 
     def find_missing(self, digests) -> list[str]:
         """Return the digests that have no row, each once, in order."""
         self.refresh()
-        return [digest for digest in dict.fromkeys(digests) if digest not in self.places]
+        return [
+            digest for digest in dict.fromkeys(digests) if digest not in self.places
+        ]
 
     def __getitem__(self, digests) -> np.ndarray:
         """Return the row of a digest, or of several (n, *shape); an OSError names a damaged shard."""
@@ -71,7 +83,10 @@ class Store:
         if not rows:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        path, digests = self.folder / f"{uuid.uuid4().hex}.shard", np.array([*rows], DIGEST)
+        path, digests = (
+            self.folder / f"{uuid.uuid4().hex}.shard",
+            np.array([*rows], DIGEST),
+        )
         crc = zlib.crc32(digests)
         for row in rows.values():
             crc = zlib.crc32(row, crc)
@@ -93,7 +108,10 @@ def _map_rows(path: Path, start: int, dtype: np.dtype, shape: tuple) -> np.ndarr
         rows = np.memmap(path, np.uint8, "r", start)
         if path not in checked:
             with path.open("rb") as file:
-                digests, crc = np.load(file), np.frombuffer(file.read(CRC.itemsize), CRC)
+                digests, crc = (
+                    np.load(file),
+                    np.frombuffer(file.read(CRC.itemsize), CRC),
+                )
             if zlib.crc32(rows, zlib.crc32(digests)) != crc:
                 raise ValueError("its CRC-32 is another")
             checked.add(path)

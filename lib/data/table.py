@@ -13,7 +13,12 @@ from lib.data.quality import FACTS
 
 COLUMNS = ["file", "label", "part", "group", "problem", "action"]  # before decoding
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]
-NOT_FILES = ("empty_class", "missing_file", "ambiguous", "similar_class_name")  # rows about others
+NOT_FILES = (
+    "empty_class",
+    "missing_file",
+    "ambiguous",
+    "similar_class_name",
+)  # rows about others
 FEWEST_PER_CLASS = 5
 FORMS = ", ".join(sorted(ENDINGS))
 REMEDIES = {
@@ -62,7 +67,9 @@ def list_checks(table: pd.DataFrame) -> pd.DataFrame:
 
 def save_views(ws, table: pd.DataFrame) -> None:
     """Write what is known of the contents, what became of all files, and the split, which is last."""
-    contents = table.loc[table.digest != "", ["file", "digest", *MEASURED, "problem", "group"]]
+    contents = table.loc[
+        table.digest != "", ["file", "digest", *MEASURED, "problem", "group"]
+    ]
     ws.save_table(contents, "pictures.csv")
     ws.save_table(list_checks(table), "checks.csv")
     ws.save_table(table.loc[find_used(table), ["file", "label", "part"]], "split.csv")
@@ -83,9 +90,13 @@ def check_classes(table: pd.DataFrame, ws) -> None:
 def _find_lack(table: pd.DataFrame, train) -> str | None:
     is_missing = table.problem.isin(["missing_file", "ambiguous"])
     table = table.assign(used=find_used(table), missing=is_missing)[table.label != ""]
-    classes = table.groupby("label").agg({"file": "size", "used": "sum", "missing": "sum"})
+    classes = table.groupby("label").agg(
+        {"file": "size", "used": "sum", "missing": "sum"}
+    )
     # A few rows whose files are missing make no class.
-    classes = classes[(classes.file >= FEWEST_PER_CLASS) | (classes.missing < classes.file)]
+    classes = classes[
+        (classes.file >= FEWEST_PER_CLASS) | (classes.missing < classes.file)
+    ]
     if few := list(classes.index[classes.used < FEWEST_PER_CLASS]):
         each = [_describe_class(name, table[table.label == name]) for name in few]
         return (
@@ -93,7 +104,11 @@ def _find_lack(table: pd.DataFrame, train) -> str | None:
             "Add pictures, or move the folder out of train."
         )
     if len(classes) < 2:
-        count = f'one class only, "{classes.index[0]}"' if len(classes) else "no class folder"
+        count = (
+            f'one class only, "{classes.index[0]}"'
+            if len(classes)
+            else "no class folder"
+        )
         return (
             f"train has {count}; a classifier needs two or more. Put one folder a class, each with its "
             f"pictures ({FORMS}), into {train}, point train at such a folder, or name a CSV file, "
@@ -102,7 +117,10 @@ def _find_lack(table: pd.DataFrame, train) -> str | None:
     parted = table[table.used & (table.part != "")].groupby("label")
     alone = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
     if len(alone):
-        each = [f"{name} ({n:,} pictures, {k:,} groups)" for name, k, n in alone.itertuples()]
+        each = [
+            f"{name} ({n:,} pictures, {k:,} groups)"
+            for name, k, n in alone.itertuples()
+        ]
         each = each if (table.group != "").any() else list(alone.index)
         return (
             f"These classes stand in one part alone: {', '.join(each[:20])}. Where parts were given, "
@@ -114,5 +132,7 @@ def _find_lack(table: pd.DataFrame, train) -> str | None:
 
 def _describe_class(name: str, rows: pd.DataFrame) -> str:
     reasons = rows.problem[~rows.used].value_counts()
-    words = [f", {n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()]
+    words = [
+        f", {n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()
+    ]
     return f'"{name}" has {rows.used.sum()} usable pictures{"".join(words)}'

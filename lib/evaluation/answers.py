@@ -21,13 +21,21 @@ class Answers:
         correct: bool (models, n). confidence: float32 (models, n), the probability of the answer.
     """
 
-    def __init__(self, class_names, files, y_true, groups, models: pd.DataFrame, y_prob):
+    def __init__(
+        self, class_names, files, y_true, groups, models: pd.DataFrame, y_prob
+    ):
         self.class_names, self.files = np.asarray(class_names), np.asarray(files)
         self.y_true, self.groups = np.asarray(y_true), np.asarray(groups)
         self.models, self.labels = models, list(models.index)
         self.y_prob = np.asarray(y_prob, np.float32)
-        self.y_pred, self.confidence = self.y_prob.argmax(axis=2), self.y_prob.max(axis=2)
-        self.correct, self.truth = self.y_pred == self.y_true, self.class_names[self.y_true]
+        self.y_pred, self.confidence = (
+            self.y_prob.argmax(axis=2),
+            self.y_prob.max(axis=2),
+        )
+        self.correct, self.truth = (
+            self.y_pred == self.y_true,
+            self.class_names[self.y_true],
+        )
 
     def select(self, chosen) -> "Answers":
         """Return the answers of some models alone; `chosen` is bool (models,)."""
@@ -50,7 +58,9 @@ class Answers:
         """The scores of each model, as `metrics.evaluate` returns them; compared: with how many."""
         scores = {}
         for label, y_prob in zip(self.labels, self.y_prob):
-            score = metrics.evaluate(self.y_true, y_prob, self.class_names.tolist(), self.groups)
+            score = metrics.evaluate(
+                self.y_true, y_prob, self.class_names.tolist(), self.groups
+            )
             if pd.notna(self.models.get("calibrated_on", pd.Series()).get(label)):
                 # It was calibrated within the training part: what validates it must not change it.
                 score |= {"temperature": 1.0, "nll_after": score["nll_before"]}
@@ -67,13 +77,21 @@ class Answers:
         accuracy, NaN where nothing is answered, low and high, its 95 % interval.
         """
         place, temperature = self.labels.index(label), self.scores[label]["temperature"]
-        sureness, rows = apply_temperature(self.y_prob[place], temperature).max(axis=1), []
+        sureness, rows = (
+            apply_temperature(self.y_prob[place], temperature).max(axis=1),
+            [],
+        )
         for threshold in thresholds:
             sure = sureness >= threshold
-            correct, n = self.correct[place, sure], intervals.effective_n(self.groups[sure])
+            correct, n = (
+                self.correct[place, sure],
+                intervals.effective_n(self.groups[sure]),
+            )
             accuracy = correct.mean() if len(correct) else np.nan
             bounds = intervals.wilson_interval(accuracy, n)
-            rows.append((threshold, len(correct), correct.sum(), sure.mean(), accuracy, *bounds))
+            rows.append(
+                (threshold, len(correct), correct.sum(), sure.mean(), accuracy, *bounds)
+            )
         columns = "threshold answered correct share accuracy low high".split()
         return pd.DataFrame(rows, columns=columns)
 
@@ -81,7 +99,9 @@ class Answers:
     def bins(self) -> dict[str, pd.DataFrame]:
         """The probabilities of each model in bins, as `calibration.bin_confidences` has them."""
         rows = zip(self.labels, self.y_prob)
-        return {k: calibration.bin_confidences(self.y_true, p, self.groups) for k, p in rows}
+        return {
+            k: calibration.bin_confidences(self.y_true, p, self.groups) for k, p in rows
+        }
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -99,9 +119,14 @@ class Answers:
     @cached_property
     def ways(self) -> pd.DataFrame:
         """The ways of training, the best first: runs, mean, lowest and highest top-1, low and high, n."""
-        n, top1 = intervals.effective_n(self.groups), self.runs.groupby("way", sort=False).top1
+        n, top1 = (
+            intervals.effective_n(self.groups),
+            self.runs.groupby("way", sort=False).top1,
+        )
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
-        table[["low", "high"]] = [intervals.mean_interval(of.to_numpy(), n) for _, of in top1]
+        table[["low", "high"]] = [
+            intervals.mean_interval(of.to_numpy(), n) for _, of in top1
+        ]
         table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 
@@ -123,7 +148,9 @@ class Answers:
         table["pictures"] = np.bincount(self.y_true, minlength=len(table))
         for label, score in self.scores.items():
             table[label] = list(score["per_class"].values())
-            table[[f"{label} low", f"{label} high"]] = list(score["per_class_interval"].values())
+            table[[f"{label} low", f"{label} high"]] = list(
+                score["per_class_interval"].values()
+            )
             for name in ("precision", "f1"):
                 table[f"{label} {name}"] = list(score[name].values())
         order = table[self.labels].mean(axis=1).argsort(kind="stable")
@@ -134,7 +161,14 @@ class Answers:
 
         `speed` is label to pictures a second. An interval has two columns, `_low` and `_high`.
         """
-        left_out = ["compared", "support", "per_class", "precision", "f1", "per_class_interval"]
+        left_out = [
+            "compared",
+            "support",
+            "per_class",
+            "precision",
+            "f1",
+            "per_class_interval",
+        ]
         table = pd.DataFrame(self.scores).T.drop(columns=left_out)
         for column in table.filter(like="_interval"):
             name = column.removesuffix("_interval")

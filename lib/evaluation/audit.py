@@ -77,7 +77,9 @@ def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.Dat
     first, column = np.nonzero(known[:, np.newaxis] & known[nearest])
     second = nearest[first, column]
     pairs = pd.DataFrame(np.sort([first, second], axis=0).T, columns=["a", "b"])
-    pairs["closeness"] = distances[first, column] / np.sqrt(scales[first] * scales[second])
+    pairs["closeness"] = distances[first, column] / np.sqrt(
+        scales[first] * scales[second]
+    )
     pairs = pairs[pairs.closeness <= most].drop_duplicates(["a", "b"])
     ends = (_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b"))
     pairs = pairs[np.abs(np.subtract(*ends)).mean(axis=1) <= MOST_LEVELS]
@@ -89,7 +91,9 @@ def _sort_levels(thumbnails):
     return np.sort(levels.reshape(-1, 2, 256)).reshape(-1, 512).astype(float)
 
 
-def compare_with_classes(rows, y_true, suggested, groups) -> tuple[np.ndarray, np.ndarray]:
+def compare_with_classes(
+    rows, y_true, suggested, groups
+) -> tuple[np.ndarray, np.ndarray]:
     """Compare each picture with those of the class that is suggested, and of its own.
 
     Returns similar, int (n,), the nearest picture of the class `suggested`, -1 for none; and spread,
@@ -97,7 +101,10 @@ def compare_with_classes(rows, y_true, suggested, groups) -> tuple[np.ndarray, n
     """
     similar, spread = np.full(len(rows), -1), np.full(len(rows), np.nan)
     for number in np.unique(y_true):
-        members, asked = np.flatnonzero(y_true == number), np.flatnonzero(suggested == number)
+        members, asked = (
+            np.flatnonzero(y_true == number),
+            np.flatnonzero(suggested == number),
+        )
         if len(asked):
             similar[asked] = find_nearest(rows, groups, members, asked)[0][:, 0]
         _, apart = find_nearest(rows, groups, members, members)

@@ -18,7 +18,10 @@ def measure_calibration(y_true, y_prob) -> dict[str, float]:
         from certainty of the truth, 0-2 (Brier 1950); confidence: mean probability of the answers;
         ece: as `find_ece` returns it.
     """
-    confidence, of_truth = y_prob.max(axis=1), y_prob[np.arange(len(y_true)), y_true].astype(float)
+    confidence, of_truth = (
+        y_prob.max(axis=1),
+        y_prob[np.arange(len(y_true)), y_true].astype(float),
+    )
     return {
         "nll": measure_loss(y_true, y_prob),
         "brier": float((np.square(y_prob).sum(axis=1) - 2 * of_truth + 1).mean()),
@@ -33,18 +36,24 @@ def bin_confidences(y_true, y_prob, groups) -> pd.DataFrame:
     Returns a row a bin with pictures: confidence (mean probability of the answer), accuracy, low, high
     (its 95 % interval), pictures.
     """
-    table = pd.DataFrame({"confidence": y_prob.max(axis=1).astype(float), "group": groups})
+    table = pd.DataFrame(
+        {"confidence": y_prob.max(axis=1).astype(float), "group": groups}
+    )
     table["accuracy"] = y_prob.argmax(axis=1) == y_true
     bins = table.groupby(np.ceil(table.confidence * BINS).clip(1, BINS))
     means = bins[["confidence", "accuracy"]].mean().assign(pictures=bins.size())
-    means[["low", "high"]] = [*map(wilson_interval, means.accuracy, bins.group.agg(effective_n))]
+    means[["low", "high"]] = [
+        *map(wilson_interval, means.accuracy, bins.group.agg(effective_n))
+    ]
     return means.reset_index(drop=True)
 
 
 def find_ece(y_true, y_prob) -> float:
     """Return the expected calibration error, 0-1, over 15 bins (Guo et al. 2017)."""
     bins = bin_confidences(y_true, y_prob, np.arange(len(y_true)))
-    return float(np.average((bins.confidence - bins.accuracy).abs(), weights=bins.pictures))
+    return float(
+        np.average((bins.confidence - bins.accuracy).abs(), weights=bins.pictures)
+    )
 
 
 def split_halves(y_true, groups) -> tuple[np.ndarray, np.ndarray]:
@@ -64,6 +73,12 @@ def judge_temperature(y_true, y_prob, groups) -> dict[str, float]:
     fitted, judged = split_halves(y_true, groups)
     temperature = fit_temperature(y_true[fitted], y_prob[fitted])
     scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
-    for when, given in (("before", before), ("after", apply_temperature(before, temperature))):
-        scores |= {f"nll_{when}": measure_loss(truth, given), f"ece_{when}": find_ece(truth, given)}
+    for when, given in (
+        ("before", before),
+        ("after", apply_temperature(before, temperature)),
+    ):
+        scores |= {
+            f"nll_{when}": measure_loss(truth, given),
+            f"ece_{when}": find_ece(truth, given),
+        }
     return scores

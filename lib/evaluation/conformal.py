@@ -26,7 +26,9 @@ def find_limit(scores, groups, share: float) -> float | None:
     return float(lowest.iloc[k - 1]) if k else None
 
 
-def judge_sets(y_true, y_prob, groups, coverage: float, whole: bool) -> tuple[dict, pd.DataFrame]:
+def judge_sets(
+    y_true, y_prob, groups, coverage: float, whole: bool
+) -> tuple[dict, pd.DataFrame]:
     """Find the limit of answer sets on one half of the pictures, and measure them on the other.
 
     The half that measures is the one that a temperature is fitted on, so no picture does both.
@@ -44,7 +46,12 @@ def judge_sets(y_true, y_prob, groups, coverage: float, whole: bool) -> tuple[di
     limit = find_limit(scores[calibrating], groups[calibrating], rare)
     sets, truth = build_sets(y_prob[measured], limit), y_true[measured]
     held = sets[np.arange(len(truth)), truth]
-    table = {"y_true": truth, "group": groups[measured], "held": held, "size": sets.sum(axis=1)}
+    table = {
+        "y_true": truth,
+        "group": groups[measured],
+        "held": held,
+        "size": sets.sum(axis=1),
+    }
     if whole:
         limit, calibrating = find_limit(scores, groups, rare), slice(None)
     sizes = pd.Series(groups[calibrating]).value_counts()
@@ -62,7 +69,9 @@ def build_sets(y_prob, limit: float | None) -> np.ndarray:
 def write_sets(y_prob, class_names, limit: float | None) -> dict[str, list]:
     """Write sets as columns: set, JSON lists, the most probable class first; and set_size."""
     sets, order = build_sets(y_prob, limit), np.argsort(-y_prob, axis=1, kind="stable")
-    named = [[str(class_names[k]) for k in row if held[k]] for row, held in zip(order, sets)]
+    named = [
+        [str(class_names[k]) for k in row if held[k]] for row, held in zip(order, sets)
+    ]
     written = [json.dumps(names, ensure_ascii=False) for names in named]
     return {"set": written, "set_size": [len(names) for names in named]}
 
@@ -87,5 +96,10 @@ def mark_strangers(distances, known_distances, groups) -> tuple[list[str], str]:
     if limit is None:
         return [""] * len(distances), f"{count} are too few to mark what is {NOTE}."
     notes = np.where(-np.asarray(distances) < limit, NOTE, "").tolist()
-    line = f'"{NOTE}" marks what lies farther from the training pictures than nearly all'
-    return notes, f"{line} {count} do: of such pictures {100 * RARE:g} % at most, on average."
+    line = (
+        f'"{NOTE}" marks what lies farther from the training pictures than nearly all'
+    )
+    return (
+        notes,
+        f"{line} {count} do: of such pictures {100 * RARE:g} % at most, on average.",
+    )

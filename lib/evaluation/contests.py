@@ -10,10 +10,15 @@ from lib.evaluation.wording import write_bounds, write_number, write_percent
 from lib.models import linear
 
 SPEED = "pictures_per_second"
-SHARES, DRAWS = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0), 3  # of the training pictures, and how often drawn
+SHARES, DRAWS = (
+    (0.1, 0.2, 0.4, 0.5, 0.7, 1.0),
+    3,
+)  # of the training pictures, and how often drawn
 
 
-def judge_candidates(facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups):
+def judge_candidates(
+    facts: pd.DataFrame, y_true, y_prob: dict, accuracies: dict, groups
+):
     """Add to the facts of each candidate what cross-validation says of it.
 
     Args:
@@ -46,7 +51,9 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
     Returns a row each: candidate, difference, difference_low, difference_high, p_value, p_holm.
     """
     size, folds = accuracies[best].size, accuracies[best].shape[1]
-    others = {name: of - accuracies[best] for name, of in accuracies.items() if name != best}
+    others = {
+        name: of - accuracies[best] for name, of in accuracies.items() if name != best
+    }
     gaps = np.reshape(list(others.values()), (len(others), size))
     means, variances = gaps.mean(axis=1), gaps.var(axis=1, ddof=1)
     # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
@@ -78,7 +85,9 @@ def describe_contest(table: pd.DataFrame) -> str:
     unsure = table.candidate[table.p_holm.notna() & ~worse]
     parts = {"it is better than": table.candidate[worse]}
     parts["these pictures are too few to say whether it is better than"] = unsure
-    parts = [f"{words} {', '.join(names)}" for words, names in parts.items() if len(names)]
+    parts = [
+        f"{words} {', '.join(names)}" for words, names in parts.items() if len(names)
+    ]
     return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held "
         f"out (95 % interval {best.low:.3f} to {best.high:.3f}); "
@@ -91,7 +100,10 @@ def doubt_contest(metadata, score: dict) -> str:
 
     `metadata` is the model's JSON, whose candidates have the intervals of the contest.
     """
-    candidates, name = metadata.get("candidates"), metadata["name"].removesuffix("_linear")
+    candidates, name = (
+        metadata.get("candidates"),
+        metadata["name"].removesuffix("_linear"),
+    )
     for row in candidates if isinstance(candidates, list) else ():
         if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
             there, here = write_percent(row["accuracy"]), write_percent(score["top1"])
@@ -102,7 +114,9 @@ def doubt_contest(metadata, score: dict) -> str:
     return ""
 
 
-def measure_need(features, y_true, num_classes, groups, seed, class_weights="none") -> pd.DataFrame:
+def measure_need(
+    features, y_true, num_classes, groups, seed, class_weights="none"
+) -> pd.DataFrame:
     """Measure how accuracy grows with the pictures that a linear classifier learns from.
 
     Arguments as in `linear.fit`. Each share of the pictures is drawn three times, the classes in
@@ -114,8 +128,14 @@ def measure_need(features, y_true, num_classes, groups, seed, class_weights="non
     rows, accuracies, n = [], {}, effective_n(groups)
     for share in SHARES:
         try:
-            tenths = [deal_folds(y_true, groups, 10, seed + DRAWS + draw) for draw in range(DRAWS)]
-            some, task = np.less(tenths, 10 * share), (y_true, num_classes, groups, seed)
+            tenths = [
+                deal_folds(y_true, groups, 10, seed + DRAWS + draw)
+                for draw in range(DRAWS)
+            ]
+            some, task = (
+                np.less(tenths, 10 * share),
+                (y_true, num_classes, groups, seed),
+            )
             options = {"repeats": DRAWS, "class_weights": class_weights, "some": some}
             y_prob, found = linear.answer_held_out(features, *task, **options)
         except ValueError as error:
@@ -139,7 +159,10 @@ def describe_need(table: pd.DataFrame) -> str:
         return "These pictures are too few to try half of them."
     half, count = shares.loc[0.5], shares.pictures.iloc[-1]
     bounds = write_bounds(-half.difference_high, -half.difference_low)
-    rise, verdict = write_number(-half.difference), "that more would help is not established"
+    rise, verdict = (
+        write_number(-half.difference),
+        "that more would help is not established",
+    )
     if half.p_holm < LEVEL and half.difference < 0:
         verdict = "more pictures of this kind should help"
     return f"From half to all of the {count:,} pictures, accuracy rose by {rise} ({bounds}): {verdict}."

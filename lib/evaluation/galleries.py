@@ -29,7 +29,9 @@ def keep(ws, drawn: Figure | str | None, name: str) -> Path | None:
 
     None removes what an earlier run has kept.
     """
-    path = ws.file("figures", f"{name}.{'svg' if isinstance(drawn, Figure) else 'html'}")
+    path = ws.file(
+        "figures", f"{name}.{'svg' if isinstance(drawn, Figure) else 'html'}"
+    )
     for ending in (".svg", ".html"):
         path.with_suffix(ending).unlink(missing_ok=True)
     if drawn is None:
@@ -55,7 +57,9 @@ def embed(path: Path, label: str) -> str:
 
 def encode(picture: np.ndarray, quality: int = 80) -> str:
     """Return a picture, uint8 (height, width, 3), as a WebP file in base 64."""
-    Image.fromarray(np.asarray(picture)).save(file := io.BytesIO(), "WEBP", quality=quality)
+    Image.fromarray(np.asarray(picture)).save(
+        file := io.BytesIO(), "WEBP", quality=quality
+    )
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -68,11 +72,17 @@ def picture_grid(rows: dict, title: str, captions=None) -> str | None:
     rows = {heading: pictures for heading, pictures in rows.items() if len(pictures)}
     if not rows:
         return None
-    captions = captions or {heading: [[]] * len(pictures) for heading, pictures in rows.items()}
-    title += f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
+    captions = captions or {
+        heading: [[]] * len(pictures) for heading, pictures in rows.items()
+    }
+    title += (
+        f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
+    )
     shown = [(k, zip(map(encode, rows[k]), captions[k])) for k in [*rows][:MOST_ROWS]]
     text = open_template("gallery.html.jinja").render(title=title, rows=shown)
-    return text.encode("ascii", "xmlcharrefreplace").decode()  # So that no browser has to guess.
+    return text.encode(
+        "ascii", "xmlcharrefreplace"
+    ).decode()  # So that no browser has to guess.
 
 
 def mistakes(answers, pictures, count: int) -> str | None:
@@ -84,7 +94,9 @@ def mistakes(answers, pictures, count: int) -> str | None:
     for place, label in enumerate(answers.labels):
         order = np.argsort(-answers.confidence[place], kind="stable")
         wrong = order[~answers.correct[place, order]][:count]
-        rows[label] = {k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong}
+        rows[label] = {
+            k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong
+        }
     return _show(answers, pictures, rows, "The mistakes that each model was surest of")
 
 
@@ -92,7 +104,10 @@ def thumbnails(mistakes: dict[str, list[dict]], pictures) -> str:
     """Return a style sheet of the pictures that `report.find_mistakes` shows, each once: class p<number>."""
     kinds = [kind for of_model in mistakes.values() for kind in of_model]
     numbers = {number for kind in kinds for number, _ in kind["shown"]}
-    small = {k: Image.fromarray(pictures[[k]][0]).resize((SMALL, SMALL)) for k in sorted(numbers)}
+    small = {
+        k: Image.fromarray(pictures[[k]][0]).resize((SMALL, SMALL))
+        for k in sorted(numbers)
+    }
     rule = ".p{}{{background-image:url(data:image/webp;base64,{})}}"
     return f"<style>{''.join(rule.format(k, encode(one, 70)) for k, one in small.items())}</style>"
 
@@ -103,7 +118,9 @@ def suspects(answers, table, pictures, count: int) -> str | None:
     for k, of in table[:count].iterrows():
         said = [f"{label}: {of[label]}" for label in answers.trained.labels]
         row[k] = [f"label {of['label']} {of['label_probability']:.2f}", *said]
-    return _show(answers, pictures, {"": row}, "Labels, their mean probability, what models say")
+    return _show(
+        answers, pictures, {"": row}, "Labels, their mean probability, what models say"
+    )
 
 
 def _say(answers, model: int, k: int) -> str:
@@ -111,10 +128,15 @@ def _say(answers, model: int, k: int) -> str:
     return f"says {name} {answers.confidence[model, k]:.2f}"
 
 
-def _show(answers, pictures, rows: dict[str, dict[int, list[str]]], title: str) -> str | None:
+def _show(
+    answers, pictures, rows: dict[str, dict[int, list[str]]], title: str
+) -> str | None:
     # rows: heading to {position of a picture: lines below it}, to which its file is added.
     shown = {heading: pictures[np.array([*row], int)] for heading, row in rows.items()}
-    lines = {h: [[*text, answers.files[k]] for k, text in row.items()] for h, row in rows.items()}
+    lines = {
+        h: [[*text, answers.files[k]] for k, text in row.items()]
+        for h, row in rows.items()
+    }
     return picture_grid(shown, title, lines)
 
 
@@ -136,7 +158,9 @@ def _overlay(picture: np.ndarray, strength: np.ndarray) -> np.ndarray:
     strength = Image.fromarray(strength.astype(np.float32)).resize(picture.shape[1::-1])
     cover = np.clip(strength, 0, 1)
     colour, cover = 255 * plt.get_cmap("plasma")(cover)[..., :3], 0.8 * cover[..., None]
-    grey = 0.6 * picture.mean(axis=2, keepdims=True)  # Yellow on it needs no eye for red and green.
+    grey = 0.6 * picture.mean(
+        axis=2, keepdims=True
+    )  # Yellow on it needs no eye for red and green.
     return ((1 - cover) * grey + cover * colour).astype(np.uint8)
 
 
@@ -150,6 +174,10 @@ def random_pictures(pictures, table, labels: list[str]) -> str:
     for _, row in table.iterrows():
         marks = ("✗ ", "✓ ") if row["truth"] else ("", "")
         said = [f"{marks[row[k] == row['truth']]}{k}: {row[k]}" for k in labels]
-        said = [f"{text} {row[f'{k} probability']:.2f}" for k, text in zip(labels, said)]
-        captions.append([row["file"], row["truth"] or "truth unknown", *said, row["verdict"]])
+        said = [
+            f"{text} {row[f'{k} probability']:.2f}" for k, text in zip(labels, said)
+        ]
+        captions.append(
+            [row["file"], row["truth"] or "truth unknown", *said, row["verdict"]]
+        )
     return picture_grid({"": pictures}, "Pictures and what models say", {"": captions})

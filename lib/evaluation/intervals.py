@@ -20,7 +20,9 @@ def effective_n(groups) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
-def wilson_interval(share: float, n: float, level: float = LEVEL, freedom=np.inf) -> list[float]:
+def wilson_interval(
+    share: float, n: float, level: float = LEVEL, freedom=np.inf
+) -> list[float]:
     """Return the interval of a share of n pictures (Wilson 1927); [0, 1] where n is 0.
 
     `freedom`, the degrees of freedom, is finite where a spread was estimated.
@@ -58,7 +60,9 @@ def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
     return bool(2 * binom.sf(correct - 1, np.floor(n), baseline) < LEVEL / count)
 
 
-def compare_runs(differences, n: float, level: float = LEVEL) -> tuple[float, float, float]:
+def compare_runs(
+    differences, n: float, level: float = LEVEL
+) -> tuple[float, float, float]:
     """Return low, high and p_value of the mean of paired differences, -1 to 1, float (runs, pictures).
 
     One picture more is won by each side (Bonett and Price 2012). Pictures and runs are two sources of
@@ -100,7 +104,9 @@ def compare_ways(correct: dict[str, dict], groups) -> pd.DataFrame:
     for model, other in itertools.combinations(correct, 2):
         gaps = _subtract(correct[model], correct[other])
         if len(gaps):
-            pairs.append((model, other, gaps) if gaps.mean() >= 0 else (other, model, -gaps))
+            pairs.append(
+                (model, other, gaps) if gaps.mean() >= 0 else (other, model, -gaps)
+            )
     p_value = np.array([compare_runs(gaps, n)[2] for *_, gaps in pairs])
     p_holm, levels = correct_tests(p_value)
     rows = [

@@ -41,7 +41,10 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
     for name, top in (("top1", 1), ("top3", 3)):
         scores[name] = float((rank < top).mean())
         scores[f"{name}_interval"] = wilson_interval(scores[name], n)
-    y_pred, support = y_prob.argmax(axis=1), np.bincount(y_true, minlength=len(class_names))
+    y_pred, support = (
+        y_prob.argmax(axis=1),
+        np.bincount(y_true, minlength=len(class_names)),
+    )
     scores |= score_classes(y_true, y_pred, class_names, groups)
     scores |= {
         "kappa": float(cohen_kappa_score(y_true, y_pred)),
@@ -59,7 +62,9 @@ def pool_groups(y_prob, groups) -> np.ndarray:
     Of float (n, classes), scaled by the temperature, and groups (n,), returns float (n, classes).
     """
     logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY)))
-    return softmax(logarithms.groupby(np.asarray(groups)).transform("mean").to_numpy(), axis=1)
+    return softmax(
+        logarithms.groupby(np.asarray(groups)).transform("mean").to_numpy(), axis=1
+    )
 
 
 def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
@@ -68,7 +73,9 @@ def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
     pooled = pool_groups(y_prob[usable], table.group)
     table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
     table["group_probability"] = pooled.max(axis=1).round(6)
-    agree = pd.Series(y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1), table.index)
+    agree = pd.Series(
+        y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1), table.index
+    )
     of_group = agree.groupby(table.group)
     table["group_agree"] = of_group.transform("sum")
     table["group_size"] = of_group.transform("size")
@@ -96,7 +103,9 @@ def measure_areas(y_true, y_prob) -> dict:
 def score_classes(y_true, y_pred, class_names, groups) -> dict:
     """Return what `evaluate` says of single classes, and the scores that are means over them."""
     options = {"labels": range(len(class_names)), "zero_division": 0}
-    precision, recall, f1, support = precision_recall_fscore_support(y_true, y_pred, **options)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        y_true, y_pred, **options
+    )
     scores = {
         "average_per_class": float(recall.mean()),
         "macro_f1": float(f1.mean()),

@@ -24,11 +24,17 @@ BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a brow
 LARGEST = 150e6  # bytes of a page
 # Scores of the card, and the names that the Hub has for some of them.
 SCORES = {"top1": "top-1 accuracy", "average_per_class": "average recall per class"}
-SCORES |= {"macro_f1": "macro F1", "roc_auc": "ROC AUC", "ece": "expected calibration error"}
+SCORES |= {
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "ece": "expected calibration error",
+}
 METRICS = {"top1": "accuracy", "average_per_class": "recall", "macro_f1": "f1"}
 
 
-def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="", known=None) -> str:
+def write_page(
+    ws, metadata: dict, score: dict, flattered: bool, lacks="", known=None
+) -> str:
     """Write model.html of one model; return a line that says so, or why there is none.
 
     Args:
@@ -47,7 +53,12 @@ def write_page(ws, metadata: dict, score: dict, flattered: bool, lacks="", known
     if lacks:
         return f"model.html can't be made: {lacks}"
     model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
-    shown = {"metadata": metadata, "score": score, "flattered": flattered, "known": known}
+    shown = {
+        "metadata": metadata,
+        "score": score,
+        "flattered": flattered,
+        "known": known,
+    }
     text = _render(shown | {"model": _pack(model), "runtime": runtime})
     if len(text) > LARGEST:
         return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
@@ -62,12 +73,19 @@ def compare_file(name: str, truth, model_said, file_said, groups) -> str:
     Labels are text (n,), several of a picture divided by |. A picture counts as the share of those that
     are true or said which are both (Jaccard 1912): of one label right or wrong. groups: int (n,).
     """
-    rows = [[{*row.split("|")} for row in rows] for rows in (truth, model_said, file_said)]
-    gaps = [len(t & new) / len(t | new) - len(t & old) / len(t | old) for t, old, new in zip(*rows)]
+    rows = [
+        [{*row.split("|")} for row in rows] for rows in (truth, model_said, file_said)
+    ]
+    gaps = [
+        len(t & new) / len(t | new) - len(t & old) / len(t | old)
+        for t, old, new in zip(*rows)
+    ]
     *_, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
     others = np.count_nonzero(np.asarray(model_said) != np.asarray(file_said))
     print(f"{name} gives another answer to {others} of {len(gaps)} pictures")
-    print(f"its accuracy differs by {write_number(np.mean(gaps), sign='+')}, {write_p(p_value)}")
+    print(
+        f"its accuracy differs by {write_number(np.mean(gaps), sign='+')}, {write_p(p_value)}"
+    )
     surely = f"{name} is surely better or worse than its model ({write_p(p_value)})"
     return surely if p_value < intervals.LEVEL else ""
 
@@ -77,11 +95,15 @@ def _render(shown: dict) -> str:
     about = {key: metadata[key] for key in ("class_names", "image_size")}
     about |= {"temperature": metadata.get("temperature", 1), "farthest": None}
     if "thresholds" in metadata:  # Of several labels each has its own.
-        about["thresholds"] = [metadata["thresholds"][name] for name in metadata["class_names"]]
+        about["thresholds"] = [
+            metadata["thresholds"][name] for name in metadata["class_names"]
+        ]
     else:
         about["limit"] = metadata["answer_sets"]["limit"]
     if known := shown["known"]:
-        limit = conformal.find_limit(-known["distances"], known["groups"], conformal.RARE)
+        limit = conformal.find_limit(
+            -known["distances"], known["groups"], conformal.RARE
+        )
         about["farthest"] = limit and -limit
         # As fine as float16, and read by every browser.
         features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
@@ -106,15 +128,22 @@ def fetch_runtime(folder: Path) -> dict[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
         command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
         try:
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+            subprocess.run(
+                command, cwd=folder, check=True, capture_output=True, timeout=300
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise OSError(f"LiteRT.js could not be fetched by npm ({error})") from error
-    if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != SHA512:
+    if (
+        base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        != SHA512
+    ):
         archive.unlink()
         raise OSError(f"{archive} was not the package that is known: run again")
     with tarfile.open(archive) as files:
         names = ("dist/index.js", f"wasm/{BUILD}.js", f"wasm/{BUILD}.wasm")
-        library, glue, binary = (files.extractfile(f"package/{k}").read() for k in names)
+        library, glue, binary = (
+            files.extractfile(f"package/{k}").read() for k in names
+        )
     return {"module": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}
 
 

@@ -39,10 +39,17 @@ def save_scores(ws, answers, speed: dict[str, float], record) -> pd.DataFrame:
         y_prob = pd.DataFrame(answers.y_prob[place], columns=answers.class_names)
         ws.save_table(pd.concat([rows, y_prob], axis=1), f"predictions/{name}.csv")
     ws.save_json(content, "metrics.json")
-    tables = {"comparison": comparison, "pairs": answers.pairs, "per_class": first.list_classes()}
+    tables = {
+        "comparison": comparison,
+        "pairs": answers.pairs,
+        "per_class": first.list_classes(),
+    }
     for name, table in (tables | {"suspects": answers.trained.list_suspects()}).items():
         ws.save_table(table, f"{name}.csv")
-    for path in (*ws.results.glob("predictions/*.csv"), *ws.results.glob("figures/confusion_*")):
+    for path in (
+        *ws.results.glob("predictions/*.csv"),
+        *ws.results.glob("figures/confusion_*"),
+    ):
         if path.suffix != ".csv" or path.stem not in content:
             path.unlink()
     return comparison
@@ -70,13 +77,19 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "worst_first": first.list_classes()["class"].tolist(),
         "answer": answer,
         "scores": first.scores,
-        "believed": {k: verdict.describe_calibration(s) for k, s in first.scores.items()},
+        "believed": {
+            k: verdict.describe_calibration(s) for k, s in first.scores.items()
+        },
         "pairs": verdict.tabulate_pairs(pairs, ways.index).to_dict("split"),
         "ways": json.loads(ways.reset_index().to_json(orient="records")),
         "established": established,
         # What is said of the best comes first.
-        "unknown": sorted(unknown, key=lambda sentence: answer["name"] not in sentence.split()),
-        "curves": {label: verdict.describe_gap(history) for label, history in histories.items()},
+        "unknown": sorted(
+            unknown, key=lambda sentence: answer["name"] not in sentence.split()
+        ),
+        "curves": {
+            label: verdict.describe_gap(history) for label, history in histories.items()
+        },
         "class_names": first.class_names.tolist(),
         "mistakes": find_mistakes(first, best_first),
         "sure": json.loads(sure.to_json(orient="records")),
@@ -88,10 +101,14 @@ def find_facts(ws, answers) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
     path, doubtful = ws.results / "label_audit.csv", 0
     # What random features doubt is no one's next step.
-    if path.exists() and set(answers.models.weights) - {"from scratch"} != {"untrained"}:
+    if path.exists() and set(answers.models.weights) - {"from scratch"} != {
+        "untrained"
+    }:
         audit = read_table(path)
         # Of an earlier split it says nothing, nor of what a person has decided.
-        is_open = audit.file.isin({*read_split(ws).file} - {*read_earlier(ws, audit.file)})
+        is_open = audit.file.isin(
+            {*read_split(ws).file} - {*read_earlier(ws, audit.file)}
+        )
         doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
     need, path = "", ws.results / "pictures_needed.csv"
     if path.exists() and (table := pd.read_csv(path)).set.eq(identify_set(ws)).all():
@@ -116,27 +133,41 @@ def find_mistakes(answers, labels: list[str]) -> dict[str, list[dict]]:
     for label in labels:
         place = answers.labels.index(label)
         order = np.argsort(-answers.confidence[place], kind="stable")
-        table = pd.DataFrame({"true": answers.y_true, "predicted": answers.y_pred[place]})
+        table = pd.DataFrame(
+            {"true": answers.y_true, "predicted": answers.y_pred[place]}
+        )
         wrong = table.loc[order[~answers.correct[place, order]]]
-        kinds = sorted(wrong.groupby(["true", "predicted"]), key=lambda kind: -len(kind[1]))
+        kinds = sorted(
+            wrong.groupby(["true", "predicted"]), key=lambda kind: -len(kind[1])
+        )
         found[label] = []
         for (true, predicted), rows in kinds[:KINDS]:
             shown = rows.index[:OF_EACH].tolist()
             shown = shown if len(seen.union(shown)) <= PICTURES else []
             seen.update(shown)
-            kind = {"true": int(true), "predicted": int(predicted), "pictures": len(rows)}
-            found[label].append(kind | {"shown": [(k, str(answers.files[k])) for k in shown]})
+            kind = {
+                "true": int(true),
+                "predicted": int(predicted),
+                "pictures": len(rows),
+            }
+            found[label].append(
+                kind | {"shown": [(k, str(answers.files[k])) for k in shown]}
+            )
     return found
 
 
 def show_part(page: dict, name: str, **options) -> HTML:
     """Show a part of the page, by the name of its macro in parts.html.jinja, and its options."""
-    return HTML(getattr(open_template("parts.html.jinja").module, name)(page, **options))
+    return HTML(
+        getattr(open_template("parts.html.jinja").module, name)(page, **options)
+    )
 
 
 def read_page(ws) -> dict:
     """Read what report.html was made of."""
-    return json.loads(ws.existing("report.json", made_by="08_evaluation").read_text("utf-8"))
+    return json.loads(
+        ws.existing("report.json", made_by="08_evaluation").read_text("utf-8")
+    )
 
 
 def write_report(ws, page: dict) -> Path:

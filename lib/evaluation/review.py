@@ -17,7 +17,11 @@ from lib.work import show_progress
 
 # 200 photographs and their neighbours are about 6 MB.
 MOST_CASES, LONG_SIDE, QUALITY = 200, 320, 75
-WORDS = {"label?": "label to check", "copy?": "possible copy", "outlier": "unlike its class"}
+WORDS = {
+    "label?": "label to check",
+    "copy?": "possible copy",
+    "outlier": "unlike its class",
+}
 SHOWN = ["suggested", "self_confidence", "probability", "finding", "reason"]
 
 
@@ -32,11 +36,15 @@ def list_cases(audit: pd.DataFrame, decided=()) -> dict[str, str]:
     "" for none, `MOST_CASES` at most.
     """
     rows = audit[~audit.index.isin([*decided])].sort_values("rank")
-    doubtful, copies, strange = (rows[rows.finding.str.contains(w, regex=False)] for w in WORDS)
+    doubtful, copies, strange = (
+        rows[rows.finding.str.contains(w, regex=False)] for w in WORDS
+    )
     beside = doubtful.neighbour.to_dict()
     copies = copies[~copies.neighbour.isin([*decided])]
     alike = copies.part.to_numpy() == audit.part.reindex(copies.neighbour).to_numpy()
-    for file, other in copies.assign(alike=alike).sort_values(["alike", "part"]).neighbour.items():
+    for file, other in (
+        copies.assign(alike=alike).sort_values(["alike", "part"]).neighbour.items()
+    ):
         if beside.get(other) != file:
             beside.setdefault(file, other)
     for file, other in strange.sort_values("spread", ascending=False).neighbour.items():
@@ -57,9 +65,16 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
         metadata: label and weights of the network that describes the pictures.
     """
     folder = sources.open_folder(ws, "train")
-    checks = read_table(ws.results / "checks.csv").set_index("file").problem.rename("reason")
-    audit = audit.set_index("file").join(read_split(ws).set_index("file").part).join(checks)
-    audit, earlier = audit.fillna({"reason": ""}), read_earlier(ws, {*audit.index, *checks.index})
+    checks = (
+        read_table(ws.results / "checks.csv").set_index("file").problem.rename("reason")
+    )
+    audit = (
+        audit.set_index("file").join(read_split(ws).set_index("file").part).join(checks)
+    )
+    audit, earlier = (
+        audit.fillna({"reason": ""}),
+        read_earlier(ws, {*audit.index, *checks.index}),
+    )
     content = _gather(audit, list_cases(audit, earlier), folder)
     # Decisions that a browser keeps hold for the same contents and labels only.
     content |= {"key": f"review {identify_set(ws)}", "earlier": [*earlier.items()]}
@@ -68,9 +83,13 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
     known = int(audit.index[audit.finding != ""].isin([*earlier]).sum())
     page = {"content": content, "known": known, "metadata": metadata, "ws": ws}
     with whole_file(path := ws.file("review.html")) as part:
-        part.write_text(open_template("review.html.jinja").render(page), encoding="utf-8")
+        part.write_text(
+            open_template("review.html.jinja").render(page), encoding="utf-8"
+        )
     count = write_things(len(content["cases"]), "case")
-    return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {count}, {known:,} decided before"
+    return (
+        f"{path}: {path.stat().st_size / 1e6:.1f} MB, {count}, {known:,} decided before"
+    )
 
 
 def read_earlier(ws, files) -> dict[str, str]:
@@ -86,7 +105,9 @@ def _gather(audit: pd.DataFrame, beside: dict[str, str], folder: Path) -> dict:
     """Gather what the script needs; a case and the picture that it is about have one number."""
     files = [*dict.fromkeys([*beside, *filter(None, beside.values())])]
     cases, shown = audit.loc[[*beside], SHOWN], audit.loc[files, ["label", "part"]]
-    cases["finding"] = [[WORDS[k] for k in found.split("; ") if k] for found in cases.finding]
+    cases["finding"] = [
+        [WORDS[k] for k in found.split("; ") if k] for found in cases.finding
+    ]
     cases["beside"] = [files.index(other) if other else -1 for other in beside.values()]
     shown["data"] = _embed(folder, files)
     return {
@@ -106,4 +127,6 @@ def _embed(folder: Path, files: list[str]) -> list[str]:
         return f"data:image/webp;base64,{encode(picture, QUALITY)}"
 
     with ThreadPoolExecutor(count_cores()) as pool:
-        return [*show_progress(pool.map(shrink, files), "pictures to check", len(files))]
+        return [
+            *show_progress(pool.map(shrink, files), "pictures to check", len(files))
+        ]

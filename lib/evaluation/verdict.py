@@ -21,12 +21,23 @@ def find_answer(answers) -> dict:
     apart: those that it is better than, that are better, that score the same, that too few pictures
     tell from it, that can't be compared; doubts of `contests.doubt_contest`; what `list_weakest` returns.
     """
-    trained, pairs, n = answers.trained, answers.pairs, intervals.effective_n(answers.groups)
+    trained, pairs, n = (
+        answers.trained,
+        answers.pairs,
+        intervals.effective_n(answers.groups),
+    )
     labels, scores = dict(zip(trained.runs.way, trained.labels)), trained.scores
     ways = answers.ways[answers.ways.index.isin(labels)]
-    names, baseline = list(ways.index), np.bincount(answers.y_true).max() / len(answers.y_true)
+    names, baseline = (
+        list(ways.index),
+        np.bincount(answers.y_true).max() / len(answers.y_true),
+    )
     sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
-    useful = {name for name in names if beats_baseline(ways.lowest[name], n, baseline, len(ways))}
+    useful = {
+        name
+        for name in names
+        if beats_baseline(ways.lowest[name], n, baseline, len(ways))
+    }
     best = min(names, key=lambda name: (name not in useful, name in {*sure.other}))
     once = ways.index[ways.runs == 1]
     return {
@@ -36,8 +47,12 @@ def find_answer(answers) -> dict:
         "is_useful": best in useful,
         "count": len(ways),
         "way": ways.loc[best].to_dict(),
-        "doubts": [contests.doubt_contest(trained.models.loc[k], s) for k, s in scores.items()],
-        "to_repeat": [name for name in once if not name.endswith(("_linear", "_finetuned"))],
+        "doubts": [
+            contests.doubt_contest(trained.models.loc[k], s) for k, s in scores.items()
+        ],
+        "to_repeat": [
+            name for name in once if not name.endswith(("_linear", "_finetuned"))
+        ],
         **_place_others(best, ways, pairs, sure),
         **list_weakest(scores[labels[best]]),
     }
@@ -45,7 +60,10 @@ def find_answer(answers) -> dict:
 
 def _place_others(best: str, ways, pairs, sure) -> dict[str, list[str]]:
     kinds = {
-        "unsure": [*pairs.other[pairs.model == best], *pairs.model[pairs.other == best]],
+        "unsure": [
+            *pairs.other[pairs.model == best],
+            *pairs.model[pairs.other == best],
+        ],
         "same": ways.index[ways["mean"] == ways["mean"][best]],
         "better": sure.other[sure.model == best],
         "worse": sure.model[sure.other == best],
@@ -54,7 +72,9 @@ def _place_others(best: str, ways, pairs, sure) -> dict[str, list[str]]:
     for kind, others in kinds.items():
         kind_of |= dict.fromkeys(others, kind)
     kind_of[best] = "best"
-    return {k: [way for way in ways.index if kind_of[way] == k] for k in (*kinds, "apart")}
+    return {
+        k: [way for way in ways.index if kind_of[way] == k] for k in (*kinds, "apart")
+    }
 
 
 def list_weakest(score: dict) -> dict:
@@ -66,7 +86,10 @@ def list_weakest(score: dict) -> dict:
     recall = pd.Series(score["per_class"], dtype=float).sort_values(kind="stable")
     worst = recall[(recall < 1) & (recall <= recall.mean() + 1e-9)]
     listed, support = worst.head(WEAKEST), score["support"]
-    rows = [(name, round(share * support[name]), support[name]) for name, share in listed.items()]
+    rows = [
+        (name, round(share * support[name]), support[name])
+        for name, share in listed.items()
+    ]
     more = int((worst[WEAKEST:] == listed.max()).sum()) if len(listed) else 0
     return {"weakest": rows, "weakest_more": more}
 
@@ -77,13 +100,17 @@ def describe_calibration(score: dict) -> str:
     `score` is of `Answers.scores`: the level is divided by the number of models compared.
     """
     mean, top1 = score["confidence"], score["top1"]
-    low, high = intervals.wilson_interval(top1, score["effective_n"], LEVEL / score["compared"])
+    low, high = intervals.wilson_interval(
+        top1, score["effective_n"], LEVEL / score["compared"]
+    )
     verdict = f"as sure as right, as far as {wording.write_things(score['n'], 'picture')} can tell"
     if not low <= mean <= high:
         points = wording.write_things(max(1, round(100 * abs(mean - top1))), "point")
         verdict = f"{'too sure' if mean > high else 'too modest'} by about {points}"
     confidence, share = wording.write_percent(mean), wording.write_percent(top1)
-    return f"{verdict}: it says {confidence} on average and is right in {share} of cases"
+    return (
+        f"{verdict}: it says {confidence} on average and is right in {share} of cases"
+    )
 
 
 def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
@@ -95,7 +122,9 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
     cells = {(way, way): "" for way in ways}
     for row in pairs.itertuples():
         words = ("better", "worse") if row.p_holm < LEVEL else ("not sure", "not sure")
-        above, below = (wording.write_number(k * row.difference, 3, "+") for k in (1, -1))
+        above, below = (
+            wording.write_number(k * row.difference, 3, "+") for k in (1, -1)
+        )
         cells[row.model, row.other] = f"{above} {words[0]}"
         cells[row.other, row.model] = f"{below} {words[1]}"
     rows = [[cells.get((way, other), "–") for other in ways] for way in ways]
@@ -111,7 +140,10 @@ def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
     established, unknown = [], []
     for row in pairs[pairs.runs > 1].itertuples():
         claim = f"{row.model} is better than {row.other}"
-        size, bounds = wording.write_number(row.difference), wording.write_bounds(row.low, row.high)
+        size, bounds = (
+            wording.write_number(row.difference),
+            wording.write_bounds(row.low, row.high),
+        )
         says = f"difference {size} ({bounds}), {wording.write_p(row.p_holm)}, on average over "
         says += f"{row.runs} trainings and {row.n:,} pictures."
         if row.p_holm < LEVEL:
@@ -129,7 +161,9 @@ def describe_change(before: str, after: str, was_correct, is_correct, groups) ->
     """
     gaps = np.subtract(is_correct, was_correct, dtype=float)
     low, high, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
-    verdict = f"{len(gaps):,} pictures are too few to say which of these two models is better"
+    verdict = (
+        f"{len(gaps):,} pictures are too few to say which of these two models is better"
+    )
     if p_value < LEVEL:
         verdict = f"So {after if gaps.mean() > 0 else before} is the better one of these two models"
     return (
@@ -142,13 +176,22 @@ def describe_change(before: str, after: str, was_correct, is_correct, groups) ->
 
 def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
     """Say which models (label to class) are right on one picture, or agree where truth is ""."""
-    classes, correct = {*predicted.values()}, [k for k in predicted if predicted[k] == truth]
+    classes, correct = (
+        {*predicted.values()},
+        [k for k in predicted if predicted[k] == truth],
+    )
     if not truth:
-        agree = f"agree on {min(classes)}" if len(classes) == 1 else f"see {len(classes)} classes"
+        agree = (
+            f"agree on {min(classes)}"
+            if len(classes) == 1
+            else f"see {len(classes)} classes"
+        )
         return f"Truth unknown; the models {agree}."
     if len(correct) in (0, len(predicted)):
         return "Every model is right." if correct else "No model is right."
-    return f"{wording.join_names(correct, most=9)} {'are' if correct[1:] else 'is'} right."
+    return (
+        f"{wording.join_names(correct, most=9)} {'are' if correct[1:] else 'is'} right."
+    )
 
 
 def describe_gap(history: pd.DataFrame) -> str:

@@ -9,7 +9,11 @@ import numpy as np
 
 def write_p(p_value: float) -> str:
     """Write a p-value, rounded down, so that 0.0498 isn't 0.05: "p = 0.049"."""
-    return f"p = {np.floor(1000 * p_value) / 1000:.3f}" if p_value >= 0.001 else "p < 0.001"
+    return (
+        f"p = {np.floor(1000 * p_value) / 1000:.3f}"
+        if p_value >= 0.001
+        else "p < 0.001"
+    )
 
 
 def write_number(value: float, digits: int = 3, sign: str = "-") -> str:
@@ -19,7 +23,9 @@ def write_number(value: float, digits: int = 3, sign: str = "-") -> str:
 
 def write_bounds(low: float, high: float) -> str:
     """Write an interval, rounded away from 0, so that it shows on which side of 0 its bounds are."""
-    low, high = np.copysign(np.ceil(np.abs([low, high]) * 1000 - 1e-6) / 1000, [low, high])
+    low, high = np.copysign(
+        np.ceil(np.abs([low, high]) * 1000 - 1e-6) / 1000, [low, high]
+    )
     return f"{write_number(low)} to {write_number(high)}"
 
 
@@ -44,7 +50,11 @@ def write_things(count: int, thing: str) -> str:
 def write_score(score: dict, name: str) -> str:
     """Write a score of `metrics.evaluate`, with its interval where it has one."""
     text, bounds = write_number(score[name], 4), score.get(f"{name}_interval")
-    return f"{text} ({write_number(bounds[0])} to {write_number(bounds[1])})" if bounds else text
+    return (
+        f"{text} ({write_number(bounds[0])} to {write_number(bounds[1])})"
+        if bounds
+        else text
+    )
 
 
 def write_count(share: float, n: int) -> str:
@@ -57,13 +67,19 @@ def join_names(names, most: int = 3) -> str:
     names = list(names)
     if names[most:]:
         names[most:] = [f"{len(names) - most} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else "".join(names)
+    return (
+        " and ".join([", ".join(names[:-1]), names[-1]])
+        if names[1:]
+        else "".join(names)
+    )
 
 
 def escape_text(text) -> str:
     """Return one line that Markdown and HTML show as it is, whatever names are in it."""
     special = r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])"
-    return re.sub(special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
+    return re.sub(
+        special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split())
+    )
 
 
 def open_template(name: str) -> jinja2.Template:

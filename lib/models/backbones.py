@@ -17,7 +17,9 @@ FACTS = ["trained_on", "licence", "source", "note", "base_model"]
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
-UNKNOWN = "nobody can tell what a file has learned from: perhaps from pictures like these"
+UNKNOWN = (
+    "nobody can tell what a file has learned from: perhaps from pictures like these"
+)
 
 
 def split_entry(entry: str, default=None) -> tuple[str, int | None]:
@@ -30,7 +32,9 @@ def name_network(entry: str) -> str:
     """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
     network, size = split_entry(entry)
     # The address of a preset may end in its version.
-    network = re.sub(r"/\d+$", "", network.removeprefix(PRESET).rstrip("/")).removesuffix(".keras")
+    network = re.sub(
+        r"/\d+$", "", network.removeprefix(PRESET).rstrip("/")
+    ).removesuffix(".keras")
     name = re.sub(r"[^\w.-]+", "_", Path(network).name.lower())
     return f"{name}_{size}" if size else name
 
@@ -40,7 +44,9 @@ def hide_folder(entry: str) -> str:
     return name_network(entry) if "/" in entry else entry
 
 
-def load_backbone(name: str, weights, image_size: int | None, options: dict, ws) -> Network:
+def load_backbone(
+    name: str, weights, image_size: int | None, options: dict, ws
+) -> Network:
     """Load a pretrained network without its last layers, frozen.
 
     Args:
@@ -59,7 +65,9 @@ def load_backbone(name: str, weights, image_size: int | None, options: dict, ws)
     weights = None if weights == "none" else weights
     is_file, is_preset = entry.endswith(".keras"), entry.startswith(PRESET)
     if options and (is_file or is_preset):
-        raise ValueError(f"BACKBONE_OPTIONS are for models of keras.applications, not for {entry}.")
+        raise ValueError(
+            f"BACKBONE_OPTIONS are for models of keras.applications, not for {entry}."
+        )
     try:
         if is_file:
             _refuse_classifier(Path(entry))

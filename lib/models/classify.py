@@ -31,7 +31,9 @@ def answer_files(model, folder: Path, files, with_features=False) -> tuple:
     """
     network = expose_features(model) if with_features else model
     size, paths = model.input_shape[1], [Path(folder, file) for file in files]
-    bar = show_progress(range(0, len(paths), BATCH), f"predicting with {model.name}", unit="batch")
+    bar = show_progress(
+        range(0, len(paths), BATCH), f"predicting with {model.name}", unit="batch"
+    )
     # A batch always has 32 places, so that no answer depends on the other pictures.
     images, rows, problems = np.zeros((BATCH, size, size, 3), np.uint8), [], []
     with ThreadPoolExecutor(count_cores()) as pool:
@@ -53,7 +55,9 @@ def _fill(place: np.ndarray, path: Path) -> str:
     return ""
 
 
-def list_answers(files, y_prob, problems, metadata, top=1, probabilities=False, columns=None):
+def list_answers(
+    files, y_prob, problems, metadata, top=1, probabilities=False, columns=None
+):
     """Make a table of what `answer_files` returned, probabilities scaled by the JSON's temperature.
 
     Args:
@@ -66,7 +70,9 @@ def list_answers(files, y_prob, problems, metadata, top=1, probabilities=False, 
     """
     names, usable = np.array(metadata["class_names"]), problems == ""
     best = np.argsort(-y_prob, axis=1, kind="stable")[:, :top]
-    y_prob = apply_temperature(y_prob.astype(float), metadata.get("temperature", 1)).round(6)
+    y_prob = apply_temperature(
+        y_prob.astype(float), metadata.get("temperature", 1)
+    ).round(6)
     answers = {"label": "", "index": best[:, 0]}
     for place, classes in enumerate(best.T, 1):
         ending = f"_{place}" if place > 1 else ""
@@ -93,7 +99,9 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
     Of `Batches` in fixed order, returns int64 (n,), positions of classes, and float32 (n, classes).
     """
     y_true, y_prob = [], []
-    for index in show_progress(range(len(batches)), f"predicting with {model.name}", unit="batch"):
+    for index in show_progress(
+        range(len(batches)), f"predicting with {model.name}", unit="batch"
+    ):
         images, one_hot = batches[index]
         y_true.append(one_hot.argmax(axis=1))
         y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
@@ -106,5 +114,7 @@ def list_labels(model, metadata: dict, files, probabilities=False) -> pd.DataFra
     names = np.array(metadata["class_names"])
     limits = [metadata["thresholds"][name] for name in names]
     labels = ["|".join(names[has]) for has in y_prob >= limits]
-    table = pd.DataFrame({"labels": np.where(problems == "", labels, ""), "problem": problems})
+    table = pd.DataFrame(
+        {"labels": np.where(problems == "", labels, ""), "problem": problems}
+    )
     return _finish(table, files, names, y_prob.round(6) if probabilities else None)

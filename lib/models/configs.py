@@ -41,7 +41,9 @@ def make_key(*parts) -> str:
 def describe_config(config: dict) -> str:
     """Return what `get_config` gives as JSON: names are numbered, and initialisers left out."""
     text, numbers = json.dumps(simplify(config), default=str), {}
-    return NAME.sub(lambda name: f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"', text)
+    return NAME.sub(
+        lambda name: f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"', text
+    )
 
 
 def describe_training(model: keras.Model, build) -> list:
@@ -68,9 +70,13 @@ def simplify(config):
         return [simplify(value) for value in config]
     if not isinstance(config, dict):
         return config
-    simple = {key: simplify(value) for key, value in config.items() if key != "compile_config"}
+    simple = {
+        key: simplify(value) for key, value in config.items() if key != "compile_config"
+    }
     # A layer of one's own may have a name of Keras'.
-    is_keras = config.get("module") == "keras.layers" and isinstance(config.get("config"), dict)
+    is_keras = config.get("module") == "keras.layers" and isinstance(
+        config.get("config"), dict
+    )
     if is_keras and (layer := getattr(keras.layers, config["class_name"], None)):
         # Layers that read their configuration themselves may rely on what is in it.
         reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
@@ -89,7 +95,9 @@ def find_foreign(config) -> str:
         return ""
     kind, module = config.get("class_name"), str(config.get("module", "keras"))
     # Keras writes functions of its own as plain names.
-    if kind and (kind in ("Lambda", "__lambda__", "function") or not module.startswith("keras")):
+    if kind and (
+        kind in ("Lambda", "__lambda__", "function") or not module.startswith("keras")
+    ):
         return str(config["config"]) if kind == "function" else kind
     # How models within are compiled no file holds.
     return find_foreign([config[key] for key in config if key != "compile_config"])
@@ -107,12 +115,16 @@ def check_saveable(model: keras.Model) -> None:
 def write_model(model: keras.Model, path: Path) -> None:
     """Write a model, without its optimizer and in float32, so that it opens in older and newer Keras."""
     text = json.dumps(simplify(model.get_config()))
-    plain = type(model).from_config(json.loads(re.sub("mixed_b?float16", "float32", text)))
+    plain = type(model).from_config(
+        json.loads(re.sub("mixed_b?float16", "float32", text))
+    )
     plain.set_weights(model.get_weights())
     plain.save(path)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
-    members["config.json"] = json.dumps(simplify(json.loads(members["config.json"]))).encode()
+    members["config.json"] = json.dumps(
+        simplify(json.loads(members["config.json"]))
+    ).encode()
     with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
             file.writestr(name, content)

@@ -51,7 +51,9 @@ def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
 def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     names = [backbones.name_network(entry) for entry in entries]
     if again := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"BACKBONES: two are called {again[0]}: leave one out, or rename a file.")
+        raise ValueError(
+            f"BACKBONES: two are called {again[0]}: leave one out, or rename a file."
+        )
     facts, features, policy = [], {}, keras.config.dtype_policy()
     for name, entry in zip(names, entries):
         facts.append({"candidate": name, "entry": entry})
@@ -64,7 +66,9 @@ def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
         # Be it a full GPU: the others go on.
         except Exception as error:
             # Keras colours some of its messages.
-            words = re.sub(r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}").split()
+            words = re.sub(
+                r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}"
+            ).split()
             facts[-1]["reason"] = " ".join(words)
             print(f"{name} does not take part: {facts[-1]['reason']}")
         # One network after the other in memory; what they compute in stays.
@@ -85,7 +89,9 @@ def _look(entry: str, weights, image_size, rows, ws) -> tuple:
     facts |= backbones.describe_origin(entry, backbone.weights)
     features = cached_features(extractor, images, ws)
     if np.allclose(features[:], features[:1], rtol=linear.FLAT, atol=0):
-        raise ValueError("its features are the same for all pictures: its weights may be damaged.")
+        raise ValueError(
+            "its features are the same for all pictures: its weights may be damaged."
+        )
     return facts | {"reason": ""}, features
 
 
@@ -111,10 +117,14 @@ def build_model(facts, classifier: linear.Classifier, seed: int) -> keras.Model:
     size = int(facts["image_size"])
     backbone = backbones.load_backbone(facts["entry"], weights, size, {}, None)
     extractor, head = build_extractor(backbone), build_head(classifier)
-    return keras.Model(extractor.input, head(extractor.output), name=f"{facts['candidate']}_linear")
+    return keras.Model(
+        extractor.input, head(extractor.output), name=f"{facts['candidate']}_linear"
+    )
 
 
-def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict, seconds: float):
+def save_winner(
+    model, classifier, features, y_prob, table, ws, parameters: dict, seconds: float
+):
     """Save the winner, contest.csv and out_of_fold.csv, once its file answers as the classifier does.
 
     Args:
@@ -123,12 +133,19 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
         table: all candidates as they were judged, and whether each is `chosen`.
         parameters: CHOICE, CLASS_WEIGHTS, SEED, and as PRECISION the policy that features were computed in.
     """
-    learned, policy, scores = classifier.predict_proba(features), parameters["PRECISION"], [1]
+    learned, policy, scores = (
+        classifier.predict_proba(features),
+        parameters["PRECISION"],
+        [1],
+    )
     rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
     names, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
     # Accuracy and loss on what was learned from; behind it, as of an epoch, of the held-out answers.
     for given in (learned, y_prob):
-        scores += [(given.argmax(axis=1) == y_true).mean(), linear.measure_loss(y_true, given)]
+        scores += [
+            (given.argmax(axis=1) == y_true).mean(),
+            linear.measure_loss(y_true, given),
+        ]
     history = pd.DataFrame([[*scores, seconds]], columns=training.HISTORY_COLUMNS)
     run = training.Run(history, make_key(identify_set(ws), model))
     few = np.linspace(0, len(rows) - 1, 32).astype(int)
@@ -136,18 +153,25 @@ def save_winner(model, classifier, features, y_prob, table, ws, parameters: dict
     metadata = _describe_winner(table, classifier, parameters)
     with saved.save(model, run, ws, model.name, metadata) as loaded:
         difference = abs(loaded.predict_on_batch(pictures) - learned[few]).max()
-        assert difference < (1e-4 if policy == "float32" else 0.1), "the file answers otherwise"
+        assert difference < (1e-4 if policy == "float32" else 0.1), (
+            "the file answers otherwise"
+        )
     rows = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
     rows = pd.concat([rows, pd.DataFrame(y_prob, columns=names)], axis=1)
     ws.save_table(rows, "out_of_fold.csv")
     ws.save_table(table, "contest.csv")
 
 
-def _describe_winner(table: pd.DataFrame, classifier: linear.Classifier, parameters: dict) -> dict:
+def _describe_winner(
+    table: pd.DataFrame, classifier: linear.Classifier, parameters: dict
+) -> dict:
     others = table[["candidate", "accuracy", "low", "high", "p_holm"]].astype(object)
     won = table[table.chosen].iloc[0]
     chosen = {"backbone": backbones.hide_folder(won.entry), "C": classifier.C}
-    chosen |= {"choice": parameters["CHOICE"], "class_weights": parameters["CLASS_WEIGHTS"]}
+    chosen |= {
+        "choice": parameters["CHOICE"],
+        "class_weights": parameters["CLASS_WEIGHTS"],
+    }
     return {
         "notebook": "05_backbones",
         "characteristics": f"frozen {won.candidate}, pooling, a linear head",

@@ -36,8 +36,12 @@ def cached_features(extractor, images: Selection, ws) -> Selection:
         network = _save(extractor, store) if ws.cluster else extractor
         left = replace(images, digests=np.array(missing))
         blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
-        with show_progress(total=len(left), desc="features", unit="picture") as progress:
-            for block, *_ in run_blocks(compute_block, blocks, store, network, address=ws.cluster):
+        with show_progress(
+            total=len(left), desc="features", unit="picture"
+        ) as progress:
+            for block, *_ in run_blocks(
+                compute_block, blocks, store, network, address=ws.cluster
+            ):
                 progress.update(len(block))
         store.refresh()
     return Selection(store, images.digests)
@@ -64,11 +68,15 @@ def compute_block(images: Selection, store: Store, network) -> None:
             network.open("rb").close()
             network = _load(network)
         starts = range(0, len(images), FEATURE_BATCH)
-        batches = [compute_batch(network, images[k : k + FEATURE_BATCH]) for k in starts]
+        batches = [
+            compute_batch(network, images[k : k + FEATURE_BATCH]) for k in starts
+        ]
     features = np.concatenate(batches)
     if not np.isfinite(features).all():
         remedy = "try PRECISION float32; else its weights may be damaged"
-        raise ValueError(f"some features of this network are no finite numbers: {remedy}.")
+        raise ValueError(
+            f"some features of this network are no finite numbers: {remedy}."
+        )
     store.put(dict(zip(images.digests.tolist(), features)))
 
 

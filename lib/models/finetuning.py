@@ -39,7 +39,9 @@ def unfreeze(model: keras.Model, share: float) -> list:
     # First off: TensorFlow passes over a flag that a layer has already, whatever its variables have.
     model.trainable = False
     for layer in [model, *list_layers(model)]:
-        has_averages = any("moving_mean" in variable.path for variable in layer.variables)
+        has_averages = any(
+            "moving_mean" in variable.path for variable in layer.variables
+        )
         layer.trainable = isinstance(layer, keras.Model) or not has_averages
     variables = find_parts(model)[0].trainable_variables
     first = len(variables) - round(share * len(variables))

@@ -42,7 +42,9 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     activation, last.activation = last.activation, keras.activations.linear
     try:
         with tf.GradientTape() as tape:
-            scores = maps = find_maps(tf.convert_to_tensor(images, tf.float32), training=False)
+            scores = maps = find_maps(
+                tf.convert_to_tensor(images, tf.float32), training=False
+            )
             tape.watch(maps)
             for layer in behind:
                 scores = layer(scores)
@@ -53,7 +55,9 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     weighted = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True) * maps
     evidence = tf.nn.relu(tf.reduce_sum(weighted, axis=-1, keepdims=True))
     evidence = tf.image.resize(evidence, images.shape[1:3])[..., 0].numpy()
-    return evidence / np.maximum(evidence.max(axis=(1, 2), keepdims=True), np.finfo("float32").tiny)
+    return evidence / np.maximum(
+        evidence.max(axis=(1, 2), keepdims=True), np.finfo("float32").tiny
+    )
 
 
 def _cut(model: keras.Model) -> tuple:
@@ -61,7 +65,9 @@ def _cut(model: keras.Model) -> tuple:
     pooling = keras.layers.GlobalAveragePooling2D, keras.layers.Flatten
     places = [k for k, layer in enumerate(model.layers) if isinstance(layer, pooling)]
     if not places or len(model.layers[places[-1]].input.shape) != 4:
-        raise ValueError("no maps lead to its answer, so there is no place to point at.")
+        raise ValueError(
+            "no maps lead to its answer, so there is no place to point at."
+        )
     before, behind = model.layers[: places[-1]], model.layers[places[-1] :]
     if isinstance(model, keras.Sequential):
         return keras.Sequential(before), behind

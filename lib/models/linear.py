@@ -17,8 +17,13 @@ from lib.work import show_progress
 # C times the number of features, which is how far logits may spread; inner parts.
 STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
 FLAT = 1e-4  # the spread of a feature beside its mean that is only how float32 rounds
-TINY = np.finfo(np.float32).tiny  # a probability that float32 rounded to 0 has no logarithm
-BOUNDS, FEWEST = (0.05, 20), 5  # of temperatures; right, and wrong, answers that one needs
+TINY = np.finfo(
+    np.float32
+).tiny  # a probability that float32 rounded to 0 has no logarithm
+BOUNDS, FEWEST = (
+    (0.05, 20),
+    5,
+)  # of temperatures; right, and wrong, answers that one needs
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
 
@@ -36,7 +41,9 @@ class Classifier:
     def predict_proba(self, features) -> np.ndarray:
         """Return probabilities, float32 (n, classes), for features, float32 (n, d)."""
         logits = features[:] @ self.weights + self.bias
-        return expit(logits) if self.activation == "sigmoid" else softmax(logits, axis=1)
+        return (
+            expit(logits) if self.activation == "sigmoid" else softmax(logits, axis=1)
+        )
 
 
 def apply_temperature(y_prob, temperature: float) -> np.ndarray:
@@ -63,11 +70,17 @@ def fit_temperature(y_true, y_prob) -> float:
     def find_loss(logarithm):
         return measure_loss(y_true, apply_temperature(y_prob, np.exp(logarithm)))
 
-    options = {"bounds": np.log(BOUNDS), "method": "bounded", "options": {"xatol": 1e-4}}
+    options = {
+        "bounds": np.log(BOUNDS),
+        "method": "bounded",
+        "options": {"xatol": 1e-4},
+    }
     return float(np.exp(minimize_scalar(find_loss, **options).x))
 
 
-def _fit_each(features, y_true, num_classes: int, strengths, class_weight, temperature=1.0):
+def _fit_each(
+    features, y_true, num_classes: int, strengths, class_weight, temperature=1.0
+):
     # Returns a classifier for each C.
     shown = np.unique(y_true)
     if len(shown) < 2:
@@ -79,10 +92,15 @@ def _fit_each(features, y_true, num_classes: int, strengths, class_weight, tempe
     scaler.scale_[np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)] = np.inf
     rows = scaler.transform(features)
     for C in strengths:
-        model = LogisticRegression(C=C, class_weight=class_weight, max_iter=1000, tol=1e-3)
+        model = LogisticRegression(
+            C=C, class_weight=class_weight, max_iter=1000, tol=1e-3
+        )
         model.fit(rows, y_true)
         # A class that no row shows is never the answer.
-        weights, bias = np.zeros((rows.shape[1], num_classes)), np.full(num_classes, -30.0)
+        weights, bias = (
+            np.zeros((rows.shape[1], num_classes)),
+            np.full(num_classes, -30.0),
+        )
         bias[shown] = 0
         # Of two classes scikit-learn has weights for the second alone.
         places = shown[-len(model.coef_) :]
@@ -116,7 +134,9 @@ def fit(features, y_true, num_classes, groups, seed, class_weights="none") -> tu
     for number in range(PARTS):
         held = part == number
         learned = features[~held], y_true[~held], num_classes
-        for answers, classifier in zip(y_prob, _fit_each(*learned, strengths, class_weight)):
+        for answers, classifier in zip(
+            y_prob, _fit_each(*learned, strengths, class_weight)
+        ):
             answers[held] = classifier.predict_proba(features[held])
     temperatures = [fit_temperature(y_true, answers) for answers in y_prob]
     scaled = [apply_temperature(*pair) for pair in zip(y_prob, temperatures)]
@@ -131,17 +151,30 @@ def fit_labels(features, y_true, groups, seed: int, class_weights="none") -> tup
     Of float32 (n, d), bool (n, labels), and groups, int (n,), returns a Classifier, whose C is an
     array, and the answers to held-out rows, float32 (n, labels).
     """
-    pairs = [fit(features, has.astype(int), 2, groups, seed, class_weights) for has in y_true.T]
+    pairs = [
+        fit(features, has.astype(int), 2, groups, seed, class_weights)
+        for has in y_true.T
+    ]
     # Softmax of two classes is the sigmoid of their difference.
     weights = np.column_stack([np.diff(one.weights) for one, _ in pairs])
     bias, strengths = np.array([(np.diff(one.bias)[0], one.C) for one, _ in pairs]).T
-    fitted = Classifier(weights, bias.astype(np.float32), strengths, activation="sigmoid")
+    fitted = Classifier(
+        weights, bias.astype(np.float32), strengths, activation="sigmoid"
+    )
     return fitted, np.column_stack([answers[:, 1] for _, answers in pairs])
 
 
 @limit_threads
 def answer_held_out(
-    features, y_true, num_classes, groups, seed, folds=5, repeats=1, class_weights="none", some=True
+    features,
+    y_true,
+    num_classes,
+    groups,
+    seed,
+    folds=5,
+    repeats=1,
+    class_weights="none",
+    some=True,
 ) -> tuple:
     """Answer every row by classifiers that have seen neither it nor its group.
 
@@ -151,9 +184,13 @@ def answer_held_out(
     Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds).
     """
     features, y_true = np.asarray(features[:], np.float32), np.asarray(y_true)
-    dealt = [deal_folds(y_true, groups, folds, seed + repeat) for repeat in range(repeats)]
+    dealt = [
+        deal_folds(y_true, groups, folds, seed + repeat) for repeat in range(repeats)
+    ]
     y_prob, accuracies = np.zeros((repeats, len(y_true), num_classes), np.float32), []
-    masks = [(repeat, dealt[repeat] == fold) for repeat, fold in np.ndindex(repeats, folds)]
+    masks = [
+        (repeat, dealt[repeat] == fold) for repeat, fold in np.ndindex(repeats, folds)
+    ]
     some = np.broadcast_to(some, (repeats, len(y_true)))
 
     def answer(held, some):

@@ -20,7 +20,9 @@ def export_litert(model, path: Path) -> None:
     Keras runs on another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
-        raise ValueError("A LiteRT file needs KERAS_BACKEND=tensorflow, which has the converter.")
+        raise ValueError(
+            "A LiteRT file needs KERAS_BACKEND=tensorflow, which has the converter."
+        )
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
@@ -29,13 +31,22 @@ def export_litert(model, path: Path) -> None:
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
     network = expose_features(model) if has_backbone(model) else model
-    answer = keras.Model(picture, network(keras.ops.cast(picture, "float32"), training=False))
+    answer = keras.Model(
+        picture, network(keras.ops.cast(picture, "float32"), training=False)
+    )
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
-    target = {"supported_types": [tf.float16], "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    target = {
+        "supported_types": [tf.float16],
+        "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
+    }
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": target}
     with whole_file(path) as part:
         answer.export(
-            str(part), format="litert", input_signature=signature, verbose=False, **options
+            str(part),
+            format="litert",
+            input_signature=signature,
+            verbose=False,
+            **options,
         )
 
 
@@ -49,17 +60,23 @@ def open_litert(path: Path) -> SimpleNamespace:
     ask, (taken,) = interpreter.get_signature_runner(), interpreter.get_input_details()
 
     def predict_on_batch(images):
-        return np.vstack([ask(images=image[np.newaxis])["output_0"] for image in images])
+        return np.vstack(
+            [ask(images=image[np.newaxis])["output_0"] for image in images]
+        )
 
     shape = (None, *map(int, taken["shape"][1:]))
-    return SimpleNamespace(name=path.name, predict_on_batch=predict_on_batch, input_shape=shape)
+    return SimpleNamespace(
+        name=path.name, predict_on_batch=predict_on_batch, input_shape=shape
+    )
 
 
 def try_export(model, path: Path) -> str:
     """Write a model as `export_litert` does; return "", or why there is no file."""
     try:
         export_litert(model, path)
-        open_litert(path).predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.uint8))
+        open_litert(path).predict_on_batch(
+            np.zeros((1, *model.input_shape[1:]), np.uint8)
+        )
         return ""
     # A converter refuses a network in many ways, and may tell all of it; no result is lost by that.
     except Exception as error:

@@ -19,11 +19,14 @@ PRESET = "hub:"
 DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 PATIENCE = 8  # seconds to wait for an answer
 # A small file beside the weights of Keras' applications.
-BESIDE_WEIGHTS = (
-    "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
-)
+BESIDE_WEIGHTS = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
 # Sides in pixels of the pictures that Keras' applications were trained on; 224 where none is named.
-OWN_SIZES = {"InceptionV3": 299, "InceptionResNetV2": 299, "Xception": 299, "NASNetLarge": 331}
+OWN_SIZES = {
+    "InceptionV3": 299,
+    "InceptionResNetV2": 299,
+    "Xception": 299,
+    "NASNetLarge": 331,
+}
 SIDES = {"B1": 240, "B2": 260, "B3": 300, "B4": 380, "B5": 456, "B6": 528, "B7": 600}
 SIDES |= {"V2B1": 240, "V2B2": 260, "V2B3": 300, "V2S": 384, "V2M": 480, "V2L": 480}
 OWN_SIZES |= {f"EfficientNet{kind}": side for kind, side in SIDES.items()}
@@ -36,13 +39,17 @@ class Network(NamedTuple):
     # channels) or vectors. The layers of keras.applications stand in it; others are one layer of it.
     model: keras.Model
     image_size: int  # side of the pictures in pixels
-    weights: str  # `imagenet`, `sketches`, `untrained`, or the name of the file or preset
+    weights: (
+        str  # `imagenet`, `sketches`, `untrained`, or the name of the file or preset
+    )
     entry: str = ""  # as it was asked for
 
 
 def find_application(name: str):
     """Return the constructor of a keras.applications model and its preprocess_input."""
-    models = {n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)}
+    models = {
+        n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)
+    }
     if name not in models:
         remedy = f"{suggest(name, sorted(models))} Else give {PRESET}PRESET, or a .keras file."
         raise ValueError(f"BACKBONE: keras.applications has no {name!r}{remedy}")
@@ -52,7 +59,10 @@ def find_application(name: str):
 def load_application(name: str, weights, size: int | None, options: dict) -> Network:
     """Build a model of keras.applications on preprocessed pixels; arguments as in `load_backbone`."""
     build, preprocess = find_application(name)
-    size, source = size or OWN_SIZES.get(name, 224), weights if weights == "imagenet" else None
+    size, source = (
+        size or OWN_SIZES.get(name, 224),
+        weights if weights == "imagenet" else None,
+    )
     given = {"input_shape": (size, size, 3), "include_top": False, "weights": source}
     pixels = preprocess(keras.Input((size, size, 3), name="pixels"))
     try:
@@ -86,9 +96,14 @@ def has_connection() -> bool:
 def _load_weights(model: keras.Model, file: str | None) -> str:
     if not file:
         return "untrained"
-    path, needed = Path(file), f"no-top weights of {model.name}, {model.count_params():,} numbers"
+    path, needed = (
+        Path(file),
+        f"no-top weights of {model.name}, {model.count_params():,} numbers",
+    )
     if not path.is_file():
-        raise FileNotFoundError(f"WEIGHTS: {path.resolve()} is not a file. Give {needed}, or None.")
+        raise FileNotFoundError(
+            f"WEIGHTS: {path.resolve()} is not a file. Give {needed}, or None."
+        )
     try:
         model.load_weights(path)
     except Exception as error:
@@ -106,7 +121,9 @@ def load_file(path: Path, size: int | None) -> Network:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
         _, own, *others = model.input_shape
         if others != [own, 3] or len(model.outputs) != 1:
-            raise ValueError(f"it takes {model.input_shape} and gives {model.output_shape}.")
+            raise ValueError(
+                f"it takes {model.input_shape} and gives {model.output_shape}."
+            )
         pixels = keras.Input((size or own or 224,) * 2 + (3,), name="pixels")
         if own not in (None, pixels.shape[1]):
             resized = keras.models.clone_model(model, keras.Input(pixels.shape[1:]))
@@ -145,7 +162,9 @@ def load_preset(entry: str, with_weights: bool, image_size: int | None) -> Netwo
     scale = 1.0 if converter.scale is None else converter.scale
     pixels = keras.Input((size, size, 3), name="pixels")
     scaled = keras.layers.Rescaling(scale, converter.offset or 0.0)(pixels)
-    taken = dict.fromkeys(tower.input, scaled) if isinstance(tower.input, dict) else scaled
+    taken = (
+        dict.fromkeys(tower.input, scaled) if isinstance(tower.input, dict) else scaled
+    )
     source = Path(preset).name if with_weights else "untrained"
     return Network(keras.Model(pixels, tower(taken), name=tower.name), size, source)
 
@@ -156,5 +175,9 @@ def _import_hub():
     except ImportError as error:
         # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
         versions = find_versions(["keras", "tensorflow"]).items()
-        fitting = " ".join(["keras-hub", *(f"{name}=={version}" for name, version in versions)])
-        raise ImportError(f"{PRESET}… needs keras-hub ({error}): pip install {fitting}") from error
+        fitting = " ".join(
+            ["keras-hub", *(f"{name}=={version}" for name, version in versions)]
+        )
+        raise ImportError(
+            f"{PRESET}… needs keras-hub ({error}): pip install {fitting}"
+        ) from error

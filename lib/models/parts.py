@@ -14,7 +14,9 @@ def pool(patterns):
     if isinstance(patterns, dict):
         pooled = [output for name, output in patterns.items() if "pooled" in name]
         if not pooled:
-            raise ValueError(f"BACKBONE: of its outputs {', '.join(patterns)} none is pooled.")
+            raise ValueError(
+                f"BACKBONE: of its outputs {', '.join(patterns)} none is pooled."
+            )
         patterns = pooled[0]
     if len(patterns.shape) == 4:
         return layers.GlobalAveragePooling2D(name="mean_of_places")(patterns)
@@ -23,7 +25,9 @@ def pool(patterns):
     places = patterns.shape[1]
     if places is None or round(places**0.5) ** 2 == places:
         return layers.GlobalAveragePooling1D(name="mean_of_tokens")(patterns)
-    return layers.Flatten(name="class_token")(layers.Cropping1D((0, places - 1))(patterns))
+    return layers.Flatten(name="class_token")(
+        layers.Cropping1D((0, places - 1))(patterns)
+    )
 
 
 def build_extractor(backbone) -> keras.Model:
@@ -43,7 +47,9 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     A ValueError where the model has no head of its own behind a backbone.
     """
     if not has_backbone(model):
-        raise ValueError(f"{model.name} has no backbone: it is no model of 04, 05 or 06.")
+        raise ValueError(
+            f"{model.name} has no backbone: it is no model of 04, 05 or 06."
+        )
     extractor = keras.Model(model.inputs[0], model.layers[-2].output, name="extractor")
     return extractor, model.layers[-1]
 
@@ -56,5 +62,7 @@ def expose_features(model: keras.Model) -> keras.Model:
 
 def list_layers(model: keras.Model) -> list[keras.Layer]:
     """List the layers of a model and of all models within it, the models too."""
-    within = [list_layers(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    within = [
+        list_layers(layer) for layer in model.layers if isinstance(layer, keras.Model)
+    ]
     return [*model.layers, *(layer for layers in within for layer in layers)]

@@ -40,7 +40,9 @@ def keep_features(ws, model, metadata: dict) -> None:
     sample = training.iloc[turn[: MOST // extractor.output_shape[1]]]
 
     def look(rows):
-        return cached_features(extractor, open_pixels(ws, rows, metadata["image_size"]), ws)[:]
+        return cached_features(
+            extractor, open_pixels(ws, rows, metadata["image_size"]), ws
+        )[:]
 
     known = normalize(look(sample)).astype(np.float16)
     kept = {"features": known, "distances": measure_distances(look(held), known)}
@@ -51,10 +53,15 @@ def keep_features(ws, model, metadata: dict) -> None:
 def open_features(model, metadata: dict, path: Path) -> dict[str, np.ndarray]:
     """Open what `keep_features` wrote; a ValueError where there is none, or none of this model."""
     if not has_backbone(model):
-        raise ValueError(f"{path.stem} has no backbone, so it can't tell what it resembles.")
+        raise ValueError(
+            f"{path.stem} has no backbone, so it can't tell what it resembles."
+        )
     try:
         with np.load(path) as file:
-            kept = {name: file[name] for name in ("model", "features", "distances", "groups")}
+            kept = {
+                name: file[name]
+                for name in ("model", "features", "distances", "groups")
+            }
     except Exception:  # numpy has several for a file that is another
         kept = {}
     if kept.get("model") != metadata["file_hash"]:

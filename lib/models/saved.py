@@ -26,10 +26,16 @@ def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> d
     The first line of the docstring of `build` says what the model is, the rest what it is for.
     """
     first, _, rest = (inspect.getdoc(build) or "").partition("\n")
-    chosen = {key.lower(): value for key, value in parameters.items() if "SEED" not in key}
+    chosen = {
+        key.lower(): value for key, value in parameters.items() if "SEED" not in key
+    }
     chosen |= base["parameters"]
     name = base.get("started_from") or base["parameters"].get("backbone")
-    what = first.rstrip(".") + (f" of {name}" if name else "") + ", augmentation" * is_augmented
+    what = (
+        first.rstrip(".")
+        + (f" of {name}" if name else "")
+        + ", augmentation" * is_augmented
+    )
     purpose = " ".join(rest.split()).rstrip(".")
     return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
@@ -46,13 +52,18 @@ def save(model, run, ws, name: str, metadata: dict):
         write_model(model, part)
         yield keras.saving.load_model(part, compile=False, safe_mode=True)
     # Of the model that this one replaces.
-    for stale in (f"predictions/{name}.csv", *(f"models/{name}.{end}" for end in BESIDE)):
+    for stale in (
+        f"predictions/{name}.csv",
+        *(f"models/{name}.{end}" for end in BESIDE),
+    ):
         (ws.results / stale).unlink(missing_ok=True)
     class_names = metadata.get("class_names") or sorted(set(read_split(ws).label))
     ws.save_table(run.history, f"history/{name}.csv")
     made = {
         "parameters_total": model.count_params(),
-        "parameters_trainable": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+        "parameters_trainable": sum(
+            int(np.prod(w.shape)) for w in model.trainable_weights
+        ),
         "file_hash": hash_file(path, class_names),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
@@ -72,7 +83,9 @@ def save(model, run, ws, name: str, metadata: dict):
 def read_metadata(ws, name: str) -> dict:
     """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
     try:
-        return dict(json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8")))
+        return dict(
+            json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8"))
+        )
     except (OSError, TypeError, ValueError):
         return {}
 
@@ -95,9 +108,14 @@ def list_models(ws) -> list[dict]:
         if "task" in metadata:
             continue
         if metadata.get("split_hash") != current:
-            print(f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged.")
+            print(
+                f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged."
+            )
             continue
-        way, chosen = path.stem.split("@")[0], metadata.get("parameters", {}) | {"seed": None}
+        way, chosen = (
+            path.stem.split("@")[0],
+            metadata.get("parameters", {}) | {"seed": None},
+        )
         if first.setdefault(way, chosen) != chosen:
             print(f"{path.stem} is left out: {way} was trained with other parameters.")
             continue
@@ -122,7 +140,9 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
     try:
         metadata = dict(json.loads(description.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{description} is not valid JSON of a model: {error}") from error
+        raise ValueError(
+            f"{description} is not valid JSON of a model: {error}"
+        ) from error
     expected = hash_file(path, metadata.get("class_names"))
     if metadata.get("file_hash") != expected:
         raise ValueError(

@@ -60,21 +60,29 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self.started
         if np.isnan(logs["loss"]):
-            name, remedy = self.path.stem.rpartition("-")[0], "take a tenth of the learning rate"
+            name, remedy = (
+                self.path.stem.rpartition("-")[0],
+                "take a tenth of the learning rate",
+            )
             raise FloatingPointError(
                 f"{name}: the loss of epoch {epoch + 1} is no number: {remedy}."
             )
-        self.rows.append([epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds])
+        self.rows.append(
+            [epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds]
+        )
         shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
         self.progress.set_postfix(epoch=f"{epoch + 1}/{self.params['epochs']}", **shown)
         arrays = {
-            f"variable_{k}": np.asarray(variable) for k, variable in enumerate(self.variables)
+            f"variable_{k}": np.asarray(variable)
+            for k, variable in enumerate(self.variables)
         }
         with whole_file(self.path) as part:
             np.savez(part, history=np.array(self.rows), **arrays)
 
 
-def train(build, batches, ws, parameters, seeds, *, notebook="", base=None, callbacks=()) -> Run:
+def train(
+    build, batches, ws, parameters, seeds, *, notebook="", base=None, callbacks=()
+) -> Run:
     """Train a model once for each seed; save each, load it again, and check that it is what was trained.
 
     A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
@@ -103,9 +111,21 @@ def train(build, batches, ws, parameters, seeds, *, notebook="", base=None, call
         name = f"{whole.name}@{seed}" if runs else whole.name
         configs.check_saveable(whole)
         pair = [part.reseed(seed) for part in batches]
-        run = _fit((model, whole), build, pair, ws, name, parameters | {"SEED": seed}, callbacks)
+        run = _fit(
+            (model, whole),
+            build,
+            pair,
+            ws,
+            name,
+            parameters | {"SEED": seed},
+            callbacks,
+        )
         if not run.from_files:
-            size = {"notebook": notebook, "image_size": whole.input_shape[1], "seed": seed}
+            size = {
+                "notebook": notebook,
+                "image_size": whole.input_shape[1],
+                "seed": seed,
+            }
             with saved.save(whole, run, ws, name, about | size) as loaded:
                 _check(loaded, model, whole, pair[1])
         runs.append(run)
@@ -127,7 +147,9 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
     elif not path.exists() and saved.read_metadata(ws, name).get("key") == key:
         whole.set_weights(saved.load_model(ws, name).get_weights())
         print(f"{name}: taken from an earlier training; --anew trains again")
-        history = pd.read_csv(ws.results / f"history/{name}.csv", float_precision="round_trip")
+        history = pd.read_csv(
+            ws.results / f"history/{name}.csv", float_precision="round_trip"
+        )
         return Run(history, key, from_files=True, model=whole)
     log = Checkpoint(path, model, train)
     if done := len(log.rows):
@@ -151,10 +173,14 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
 def _check(loaded, model, whole, validation) -> None:
     """Check that a file holds the weights, and gives the answers, of the training."""
     pairs = zip(loaded.get_weights(), whole.get_weights(), strict=True)
-    assert all((one == other).all() for one, other in pairs), "the file holds other weights"
+    assert all((one == other).all() for one, other in pairs), (
+        "the file holds other weights"
+    )
     chosen = slice(0, validation.batch_size)
     trained = np.asarray(model.predict_on_batch(validation.inputs[chosen]))
-    difference = abs(loaded.predict_on_batch(validation.pictures[chosen]) - trained).max()
+    difference = abs(
+        loaded.predict_on_batch(validation.pictures[chosen]) - trained
+    ).max()
     # The file computes in float32, whatever the training did.
     in_half = any("float16" in layer.compute_dtype for layer in list_layers(whole))
     assert difference < (0.1 if in_half else 1e-4), "the file gives other probabilities"

@@ -28,7 +28,9 @@ def notice(event, arguments):
         return
     time.sleep(0.02)
     writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-    os.write(LOG, f"{'write' if writes else 'read'} {path.removeprefix(MOUNT)}\n".encode())
+    os.write(
+        LOG, f"{'write' if writes else 'read'} {path.removeprefix(MOUNT)}\n".encode()
+    )
     checkpoints += bool(writes) and "/checkpoints/" in path
     if KILL and checkpoints == KILL:
         os.kill(os.getppid(), signal.SIGKILL)

@@ -15,12 +15,17 @@ def draw_pictures(count=120):
     """Draw demo pictures of all classes in turn."""
     names = demo.CLASS_NAMES
     rngs = [np.random.default_rng([99, number]) for number in range(count)]
-    return [np.asarray(demo.draw_picture(names[k % len(names)], rng)) for k, rng in enumerate(rngs)]
+    return [
+        np.asarray(demo.draw_picture(names[k % len(names)], rng))
+        for k, rng in enumerate(rngs)
+    ]
 
 
 def shrink(pictures, side=16):
     size = (side, side)
-    return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures])
+    return np.stack(
+        [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures]
+    )
 
 
 def find_alike(pictures, side=96):
@@ -28,11 +33,15 @@ def find_alike(pictures, side=96):
 
 
 def compress(picture):
-    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1)
+    return cv2.imdecode(
+        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1
+    )
 
 
 def change_tone(picture, contrast, brightness):
-    return np.clip((picture - 128.0) * contrast + 128 + brightness, 0, 255).astype(np.uint8)
+    return np.clip((picture - 128.0) * contrast + 128 + brightness, 0, 255).astype(
+        np.uint8
+    )
 
 
 def crop(picture, share):
@@ -42,7 +51,9 @@ def crop(picture, share):
 
 def recolour(picture, degrees):
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (hsv[..., 0].astype(int) + degrees // 2) % 180  # OpenCV counts hues to 180
+    hsv[..., 0] = (
+        hsv[..., 0].astype(int) + degrees // 2
+    ) % 180  # OpenCV counts hues to 180
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
@@ -98,8 +109,16 @@ def test_symmetrical_pictures_are_found_once_and_not_with_themselves():
 def test_pictures_of_one_colour_are_alike_to_none():
     plain = np.full((30, 16, 16, 3), 90, np.uint8)
     plain[..., 0] += np.arange(30, dtype=np.uint8)[:, None, None]
-    assert copies.find_alike(plain, plain).empty and copies.find_alike(plain[:1], plain).empty
-    assert list(copies.find_alike(plain[:0], plain)) == ["a", "b", "distance", "mirrored"]
+    assert (
+        copies.find_alike(plain, plain).empty
+        and copies.find_alike(plain[:1], plain).empty
+    )
+    assert list(copies.find_alike(plain[:0], plain)) == [
+        "a",
+        "b",
+        "distance",
+        "mirrored",
+    ]
 
 
 def cluster_hashes(rng, n):
@@ -107,7 +126,9 @@ def cluster_hashes(rng, n):
     flips = rng.random((n, 64)) < rng.uniform(0, 0.1, (n, 1))
     bits = rng.integers(0, 2, (12, 64))[rng.integers(0, 12, n)] ^ flips
     turned = bits ^ (np.arange(64) % 2)
-    return np.stack([np.packbits(some, axis=1).view(np.uint64)[:, 0] for some in (bits, turned)])
+    return np.stack(
+        [np.packbits(some, axis=1).view(np.uint64)[:, 0] for some in (bits, turned)]
+    )
 
 
 @pytest.mark.parametrize("most_bits", [0, 3, 8])
@@ -135,7 +156,11 @@ def test_distances_are_one_minus_the_correlation_and_the_most_alike_come_first()
     alike = copies.find_alike(thumbnails, thumbnails)
     order = alike.sort_values(["distance", "a", "b"], ignore_index=True)
     pd.testing.assert_frame_equal(alike, order)
-    assert alike.mirrored.any() and (alike.distance[:30] == 0).all() and alike.distance.max() > 0
+    assert (
+        alike.mirrored.any()
+        and (alike.distance[:30] == 0).all()
+        and alike.distance.max() > 0
+    )
     coarse = thumbnails.reshape(-1, 8, 2, 8, 2, 3).mean(axis=(2, 4))
     for a, b, distance, mirrored in alike.itertuples(index=False):
         other = coarse[b][:, ::-1] if mirrored else coarse[b]
@@ -147,7 +172,9 @@ def test_all_of_150_000_pairs_are_found(tmp_path):
     noise = np.random.default_rng(0).normal(0, 1, (550, 16, 16, 3))
     near = shrink(draw_pictures()[:1]) + noise
     near.clip(0, 255).astype(np.uint8).tofile(tmp_path / "store")
-    store = np.memmap(tmp_path / "store", np.dtype([("thumbnail", "u1", (16, 16, 3))]), "r")
+    store = np.memmap(
+        tmp_path / "store", np.dtype([("thumbnail", "u1", (16, 16, 3))]), "r"
+    )
     alike = find_candidates(store["thumbnail"])
     assert len(alike) == 550 * 549 // 2 > 150_000
     assert not alike.mirrored.any() and not alike.duplicated(["a", "b"]).any()
@@ -157,7 +184,9 @@ def draw_alike(rng, count):
     """Draw pictures that all look alike, each with detail of its own: as X-rays are."""
     coarse = cv2.GaussianBlur(shrink(draw_pictures()[:1], 160)[0], (0, 0), 5)
     for _ in range(count):
-        fine = cv2.resize(rng.normal(0, 14, (60, 60, 1)), (160, 160), interpolation=cv2.INTER_CUBIC)
+        fine = cv2.resize(
+            rng.normal(0, 14, (60, 60, 1)), (160, 160), interpolation=cv2.INTER_CUBIC
+        )
         yield (coarse + fine[..., np.newaxis]).clip(0, 255).astype(np.uint8)
 
 
@@ -188,7 +217,9 @@ def test_copies_are_kept_together_or_left_out_and_contradictory_ones_are_named()
     contradictory = {"a/4": "duplicate_other_class", "b/1": "duplicate_other_class"}
     table = list_pictures(*rows)
     copies.note_copies(table, "together")
-    assert dict(zip(table.file, table.problem)) == problems | contradictory | {"a/3": ""}
+    assert dict(zip(table.file, table.problem)) == problems | contradictory | {
+        "a/3": ""
+    }
     assert set(table.action[table.problem != ""]) == {"kept, same part"}
     table = list_pictures(*rows)
     copies.note_copies(table, "drop")
@@ -196,7 +227,9 @@ def test_copies_are_kept_together_or_left_out_and_contradictory_ones_are_named()
     assert set(table.action[table.problem != ""]) == {"left out"}
     table = list_pictures(*rows).assign(part=["train", "validation", "", "", ""])
     copies.note_copies(table, "drop")
-    assert list(table.file[find_used(table)]) == ["a/2", "a/3"], "that of validation stays"
+    assert list(table.file[find_used(table)]) == ["a/2", "a/3"], (
+        "that of validation stays"
+    )
 
 
 def test_alike_pictures_are_named_and_across_classes_told_apart():

@@ -27,9 +27,13 @@ def prepare(ws, rule="together"):
     alike = copies.find_alike(
         pixels.open_thumbnails(ws, contents), pixels.open_pixels(ws, contents, 48)
     )
-    near = alike.assign(file=contents.file[alike.a].array, other=contents.file[alike.b].array)
+    near = alike.assign(
+        file=contents.file[alike.a].array, other=contents.file[alike.b].array
+    )
     copies.note_alike(table, near)
-    split.set_groups(table, contents.digest.to_numpy()[alike[["a", "b"]]] if rule != "drop" else [])
+    split.set_groups(
+        table, contents.digest.to_numpy()[alike[["a", "b"]]] if rule != "drop" else []
+    )
     used = find_used(table)
     if (table.part[used] != "").any():
         split.note_both_parts(table)
@@ -47,10 +51,14 @@ def draw_creatures(folder, per_class=20, seed=0, classes=("Aves", "Fungi")):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(per_class):
             rng = np.random.default_rng([seed, classes.index(name), number])
-            draw_picture(name, rng).save(folder / name / f"{number:02d}.jpg", quality=90)
+            draw_picture(name, rng).save(
+                folder / name / f"{number:02d}.jpg", quality=90
+            )
 
 
-def test_damaged_doubtful_alike_and_corrected_pictures_are_listed(ws, tmp_path, read_all):
+def test_damaged_doubtful_alike_and_corrected_pictures_are_listed(
+    ws, tmp_path, read_all
+):
     draw_creatures(ws.train)
     whole = (ws.train / "Aves/00.jpg").read_bytes()
     (ws.train / "Aves/cut.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
@@ -61,7 +69,9 @@ def test_damaged_doubtful_alike_and_corrected_pictures_are_listed(ws, tmp_path, 
         mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         mirrored.resize((200, 150)).save(ws.train / "Fungi/near$_2$.png")
     shutil.move(ws.train / "Aves/03.jpg", ws.train / "Fungi/wrong.jpg")
-    (tmp_path / "mine.csv").write_text("file;label\nFungi/wrong.jpg;Aves\nAves/05.jpg;\n")
+    (tmp_path / "mine.csv").write_text(
+        "file;label\nFungi/wrong.jpg;Aves\nAves/05.jpg;\n"
+    )
     ws, pictures = replace(ws, corrections=tmp_path / "mine.csv"), read_all(ws.train)
     table, _ = prepare(ws)
     checks = read_table(ws.results / "checks.csv")
@@ -99,13 +109,18 @@ def test_groups_of_a_labels_file_never_stand_on_both_sides(ws, tmp_path):
     draw_creatures(tmp_path / "drawn")
     for path in (tmp_path / "drawn").rglob("*.jpg"):
         shutil.copy(path, ws.train / f"{path.parent.name}_{path.name}")
-    rows = [f"{p.stem},{p.name[:4]},animal {int(p.stem[-2:]) // 3}" for p in ws.train.iterdir()]
+    rows = [
+        f"{p.stem},{p.name[:4]},animal {int(p.stem[-2:]) // 3}"
+        for p in ws.train.iterdir()
+    ]
     (tmp_path / "labels.csv").write_text("file,label,group\n" + "\n".join(rows))
     table, _ = prepare(replace(ws, train_labels=tmp_path / "labels.csv"))
     assert set(table.label) == {"Aves", "Fung"} and len(table) == 40
     animals = table.index.str[-6:-4].astype(int) // 3
     assert (table.groupby(animals).part.nunique() == 1).all()
-    assert (table.groupby("group").part.nunique() == 1).all() and table.group.dtype.kind == "i"
+    assert (
+        table.groupby("group").part.nunique() == 1
+    ).all() and table.group.dtype.kind == "i"
 
 
 def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(ws):
@@ -121,12 +136,16 @@ def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(ws):
     assert words["in_both_parts"] == {"Aves/leaked.jpg", "Aves/near.jpg"}
 
 
-def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(ws):
+def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
+    ws,
+):
     draw_creatures(ws.train, per_class=6)
     (ws.train / "Mollusca").mkdir()
     for number in range(7):
         (ws.train / f"Mollusca/{number}.txt").write_text("no picture")
-    with pytest.raises(ValueError, match='"Mollusca" has 0 usable pictures, 7 not_a_picture'):
+    with pytest.raises(
+        ValueError, match='"Mollusca" has 0 usable pictures, 7 not_a_picture'
+    ):
         prepare(ws)
     checks = read_table(ws.results / "checks.csv")
     assert set(checks.file) == {f"Mollusca/{number}.txt" for number in range(7)}

@@ -27,10 +27,14 @@ def planted(tmp_path_factory):
     demo.draw_dataset(folder)
     table = read_table(folder / "planted.csv")
     places = ["train" if "/" in file else "test" for file in table.file]
-    return folder, table.assign(path=[folder / p / f for p, f in zip(places, table.file)])
+    return folder, table.assign(
+        path=[folder / p / f for p, f in zip(places, table.file)]
+    )
 
 
-def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(drawn, read_all):
+def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(
+    drawn, read_all
+):
     names = """Amphibia Animalia Arachnida Aves Fungi Insecta Mammalia Mollusca Plantae Reptilia"""
     assert list(demo.CLASS_NAMES) == names.split()
     for name in demo.CLASS_NAMES:
@@ -42,21 +46,31 @@ def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(drawn, r
 def test_labels_file_names_each_test_picture_and_is_balanced(drawn):
     table = pd.read_csv(drawn / "test_labels.csv")
     assert list(table.columns) == ["file", "label"]
-    assert sorted(table.file) == sorted(path.name for path in (drawn / "test").iterdir())
+    assert sorted(table.file) == sorted(
+        path.name for path in (drawn / "test").iterdir()
+    )
     assert dict(table.label.value_counts()) == dict.fromkeys(demo.CLASS_NAMES, 2)
     assert not table.label.is_monotonic_increasing
 
 
-def test_same_seed_gives_the_same_bytes_and_another_seed_others(drawn, tmp_path, read_all):
+def test_same_seed_gives_the_same_bytes_and_another_seed_others(
+    drawn, tmp_path, read_all
+):
     for seed, folder in ((1, "again"), (2, "other")):
         demo.draw_dataset(tmp_path / folder, per_class=2, test_count=20, seed=seed)
-    expected, again, other = map(read_all, (drawn, tmp_path / "again", tmp_path / "other"))
+    expected, again, other = map(
+        read_all, (drawn, tmp_path / "again", tmp_path / "other")
+    )
     assert again == expected
-    expected = {path: content for path, content in expected.items() if path.suffix == ".jpg"}
+    expected = {
+        path: content for path, content in expected.items() if path.suffix == ".jpg"
+    }
     assert all(other[path] != content for path, content in expected.items())
 
 
-def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(tmp_path, monkeypatch, read_all):
+def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(
+    tmp_path, monkeypatch, read_all
+):
     folder, calls, draw = tmp_path / "pictures", [], demo.draw_picture
 
     def stop_at_fifth(name, rng):
@@ -84,7 +98,9 @@ def test_counts_of_the_whole_set(planted):
     labelled = set(read_labels(folder / "test_labels.csv").file)
     files = {path.name for path in (folder / "test").iterdir()}
     unlabelled = set(table.file[table.fault == "unlabelled"])
-    assert len(labelled) == 20 and len(unlabelled) == 10 and files == labelled | unlabelled
+    assert (
+        len(labelled) == 20 and len(unlabelled) == 10 and files == labelled | unlabelled
+    )
     assert Counter(table.fault) == {
         "truncated": 1,
         "nearly black": 1,
@@ -110,11 +126,17 @@ def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
         pictures.load(truncated, 32)
 
 
-def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted, tmp_path):
+def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(
+    planted, tmp_path
+):
     folder, table = planted
-    ws = workspace.Workspace(folder / "train", tmp_path / "results", tmp_path / "scratch")
+    ws = workspace.Workspace(
+        folder / "train", tmp_path / "results", tmp_path / "scratch"
+    )
     facts = pixels.prepare(ws, labels.list_pictures(ws, ws.train), [224])
-    facts = facts[(facts.problem == "") & (facts.digest != "")].set_index("file", drop=False)
+    facts = facts[(facts.problem == "") & (facts.digest != "")].set_index(
+        "file", drop=False
+    )
     doubts = find_doubts(facts)
     dark = table.file[table.fault == "nearly black"]
     assert list(facts.file[doubts.pop("very_dark")]) == list(dark)
@@ -134,7 +156,9 @@ def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(planted,
 def test_picture_turned_by_exif_comes_out_upright(planted):
     folder, table = planted
     (row,) = table[table.fault == "turned by Exif"].itertuples()
-    said = demo.draw_picture(row.truth, np.random.default_rng([0, 6, int(row.path.stem[-3:])]))
+    said = demo.draw_picture(
+        row.truth, np.random.default_rng([0, 6, int(row.path.stem[-3:])])
+    )
     shown, stored = pictures.open_upright(row.path, 512), Image.open(row.path)
     assert shown.shape == np.shape(said) and shown.shape[:2] != np.shape(stored)[:2]
     assert np.abs(shown - np.asarray(said, float)).mean() < 8

@@ -26,14 +26,20 @@ def test_each_epoch_covers_every_picture_once_in_a_new_order():
         drawn = read_epoch(batches)
         assert [len(images) for images, _ in drawn] == [4, 4, 3]
         images, labels = (np.concatenate(parts) for parts in zip(*drawn))
-        assert images.dtype == np.uint8 and sorted(images[:, 0, 0, 0]) == list(range(11))
+        assert images.dtype == np.uint8 and sorted(images[:, 0, 0, 0]) == list(
+            range(11)
+        )
         assert np.array_equal(labels, np.eye(3)[images[:, 0, 0, 0] % 3])
         epochs.append(list(images[:, 0, 0, 0]))
     assert epochs[0] != epochs[1]
 
 
 def test_order_depends_on_seed_and_epoch_alone():
-    first, later, other = make_numbered(seed=5), make_numbered(seed=5), make_numbered(seed=6)
+    first, later, other = (
+        make_numbered(seed=5),
+        make_numbered(seed=5),
+        make_numbered(seed=6),
+    )
     read_epoch(first)
     later.epoch = other.epoch = 1
     assert np.array_equal(first[2][0], later[2][0])
@@ -49,7 +55,9 @@ def test_fit_is_fed_the_batches_of_the_epoch_that_is_set_without_autotuning():
         drawn = [batches[index] for index in range(len(batches))]
         for (images, labels), (fed_images, fed_labels) in zip(drawn, fed, strict=True):
             assert fed_images.dtype == np.uint8
-            assert np.array_equal(images, fed_images) and np.array_equal(labels, fed_labels)
+            assert np.array_equal(images, fed_images) and np.array_equal(
+                labels, fed_labels
+            )
     assert len(fed) == len(batches) and not fed.options().autotune.enabled
 
 
@@ -60,7 +68,9 @@ def test_only_the_training_part_is_shuffled_and_augmented(prepared):
         for batches, part in ((train, "train"), (validation, "validation")):
             rows = table[table.part == part]
             stored = pixels.open_pixels(prepared, rows, 8)[np.arange(len(rows))]
-            images, labels = (np.concatenate(parts) for parts in zip(*read_epoch(batches)))
+            images, labels = (
+                np.concatenate(parts) for parts in zip(*read_epoch(batches))
+            )
             unchanged = part == "validation" or not augment
             if part == "validation":
                 assert np.array_equal(images, stored)
@@ -142,7 +152,9 @@ def test_transform_leads_to_the_place_computed_by_hand(angle, zoom_x, zoom_y, ne
 def test_order_and_augmentation_of_an_epoch_share_no_stream(monkeypatch):
     drawn, real = [], np.random.default_rng
     monkeypatch.setattr(
-        np.random, "default_rng", lambda seed: drawn.append(real(seed).random(4)) or real(seed)
+        np.random,
+        "default_rng",
+        lambda seed: drawn.append(real(seed).random(4)) or real(seed),
     )
     pictures = np.zeros((8, 4, 4, 3), np.uint8)
     batches = generators.Batches(pictures, np.zeros(8, int), 2, 4, seed=0, augment=True)
@@ -157,6 +169,8 @@ def test_edges_are_filled_with_the_nearest_pixel_and_the_same_rng_repeats_itself
     constant = np.full((40, 16, 16, 3), 200, np.uint8)
     assert (generators.augment(constant, np.random.default_rng(0)) == 200).all()
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
-    first, again, other = (generators.augment(images, np.random.default_rng(s)) for s in (3, 3, 4))
+    first, again, other = (
+        generators.augment(images, np.random.default_rng(s)) for s in (3, 3, 4)
+    )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert first.dtype == np.uint8

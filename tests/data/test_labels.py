@@ -65,7 +65,10 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name,class\ncat/0.jpg,bird\n", "needs columns file, label, each once: name, class"),
+        (
+            "name,class\ncat/0.jpg,bird\n",
+            "needs columns file, label, each once: name, class",
+        ),
         ("File,file,label\ncat/0.jpg,cat/1.jpg,bird\n", "each once: file, file, label"),
         ("", "No columns to parse"),
         ("file,label\n,cat\n", "names no file below its first row"),
@@ -73,7 +76,10 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
         (b"file,label\ncat/\xff.jpg,bird\n", "'utf-8' codec.*Write CSV in UTF-8"),
         ("file,label\ncat/0.jpg,bird\n\ncat/0.jpg,cat\n", "'cat/0.jpg': lines 2 and 4"),
         ("file,label\ncat/0.jpg,bird\n./cat/0,\n", "'cat/0.jpg': lines 2 and 3"),
-        ("file,label\n\ncat/9.jpg,bird\n", "line 3: 'cat/9.jpg' is no file.* Such lines: 1"),
+        (
+            "file,label\n\ncat/9.jpg,bird\n",
+            "line 3: 'cat/9.jpg' is no file.* Such lines: 1",
+        ),
         ("file,label\n0,bird\n", "line 2: '0' is no file in .*, or fits several"),
         ("file,label\ncat/0.jpg,brid\n", "line 2: 'brid' is no class of bird, cat"),
         ("file,label\ncat/7.jpg,bird\n", "line 2: 'cat/7.jpg' is no file"),
@@ -93,16 +99,26 @@ def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
 
 
 def test_labels_that_look_equal_are_one_label(label):
-    cells = ["wild cat", "wild\u200b cat", "wild  cat", "wi\u00adld\u200e cat", '"wild\ncat"']
+    cells = [
+        "wild cat",
+        "wild\u200b cat",
+        "wild  cat",
+        "wi\u00adld\u200e cat",
+        '"wild\ncat"',
+    ]
     text = "file,label\n" + "".join(f"{n}.jpg,{cell}\n" for n, cell in enumerate(cells))
     assert set(label(text, *(f"{n}.jpg" for n in range(5))).label) == {"wild cat"}
 
 
-@pytest.mark.parametrize("pair", [("Frögs", "frogs"), ("1", "1.0"), ("wild-cat", "wild_cat")])
+@pytest.mark.parametrize(
+    "pair", [("Frögs", "frogs"), ("1", "1.0"), ("wild-cat", "wild_cat")]
+)
 def test_similar_names_are_said_and_kept(tmp_path, pair):
     touch(tmp_path, *(f"{name}/1.jpg" for name in (*pair, "birds")))
     listed = list_files(tmp_path)
-    assert sorted(list_checked(listed)) == sorted((n, "similar_class_name", "kept") for n in pair)
+    assert sorted(list_checked(listed)) == sorted(
+        (n, "similar_class_name", "kept") for n in pair
+    )
     assert (listed.problem == "").sum() == 3
 
 
@@ -115,12 +131,19 @@ def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path)
     assert list(moved.part) == ["validation", "validation", "train"]
 
 
-def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(correct, tmp_path):
-    rows = [f"{file},{file[:3]},{'train' if '/0' in file else 'val'}" for file in FILES[1:]]
+def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
+    correct, tmp_path
+):
+    rows = [
+        f"{file},{file[:3]},{'train' if '/0' in file else 'val'}" for file in FILES[1:]
+    ]
     path = write_csv(tmp_path / "labels.csv", "file,label,part\n" + "\n".join(rows))
     listed = correct("file,label\ncat/0.jpg,bir\nbird/0.jpg,cat\n", train_labels=path)
     found = listed.set_index("file").loc[["bird/0.jpg", "cat/0.jpg"]]
-    assert list(found.label) == ["cat", "bir"] and list(found.part) == ["train", "train"]
+    assert list(found.label) == ["cat", "bir"] and list(found.part) == [
+        "train",
+        "train",
+    ]
     assert list(found.action) == ["taken as cat", "taken as bir, not cat"]
 
 
@@ -128,7 +151,9 @@ def test_class_of_which_too_little_is_left_is_an_error_that_names_the_correction
     correct, ws, tmp_path
 ):
     listed = correct("file,label\ncat/0.jpg,bird\ncat/1.jpg,\n")
-    with pytest.raises(ValueError, match='"cat" has 4 .*1 left out by hand.*corrections.csv'):
+    with pytest.raises(
+        ValueError, match='"cat" has 4 .*1 left out by hand.*corrections.csv'
+    ):
         check_classes(listed, replace(ws, corrections=tmp_path / "corrections.csv"))
 
 
@@ -161,14 +186,19 @@ def test_part_that_is_none_is_named_with_its_line(label):
 
 def test_parts_without_any_for_validation_are_none(label):
     listed = label(
-        "file,label,part\n1,cat,train\n2,dog,test\n3,dog,train\n", "1.jpg", "2.jpg", "3.jpg"
+        "file,label,part\n1,cat,train\n2,dog,test\n3,dog,train\n",
+        "1.jpg",
+        "2.jpg",
+        "3.jpg",
     )
     assert listed.part.to_list() == [""] * 3 and listed.problem["2.jpg"] == "test_part"
 
 
 def test_class_whose_few_rows_have_no_file_stops_nothing(label, ws):
     rows = "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(12))
-    listed = label("file,label\n" + rows + "gone.jpg,c\n", *(f"{n}.jpg" for n in range(12)))
+    listed = label(
+        "file,label\n" + rows + "gone.jpg,c\n", *(f"{n}.jpg" for n in range(12))
+    )
     check_classes(listed.reset_index(), ws)
     many = "".join(f"gone{n}.jpg,c\n" for n in range(9))
     with pytest.raises(ValueError, match='"c" has 0 usable pictures, 9 missing_file'):
@@ -183,7 +213,9 @@ def test_columns_that_nobody_reads_are_said(label, capsys):
 
 def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
     touch(tmp_path, "train/1.jpg", "train/2.jpg", "val/cat/3.jpg")
-    path = write_csv(tmp_path / "l.csv", "file,label,part\n1,cat,train\n2,dog,validation\n")
+    path = write_csv(
+        tmp_path / "l.csv", "file,label,part\n1,cat,train\n2,dog,validation\n"
+    )
     listed = list_files(tmp_path / "train", path, tmp_path / "val")
     assert list(listed.part[listed.problem == ""]) == ["train", "validation"]
     assert "l.csv gives the parts" in capsys.readouterr().out
@@ -211,7 +243,9 @@ def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
         ("twin.jpg", ""),
     ],
 )
-def test_name_is_a_path_from_train_or_a_bare_name_that_one_file_has(tmp_path, name, file):
+def test_name_is_a_path_from_train_or_a_bare_name_that_one_file_has(
+    tmp_path, name, file
+):
     files = ["a/1.png", "img.png", "c.png", "c.jpg", "b/twin.jpg", "d/twin.jpg"]
     found = match_files([name], [*files, *[file] * bool(file)], tmp_path / "train")
     assert found.get(name) == file
@@ -231,16 +265,22 @@ def test_rows_of_another_folder_or_of_gone_files_label_no_namesakes(label):
 def test_group_cells_that_say_nothing_are_no_groups(label):
     cells = ["NA", "nan", "-1", "None", "null", "n/a", "rex"]
     rows = "".join(f"{number}.jpg,cat,{cell}\n" for number, cell in enumerate(cells))
-    listed = label("file,label,group\n" + rows, *(f"{number}.jpg" for number in range(7)))
+    listed = label(
+        "file,label,group\n" + rows, *(f"{number}.jpg" for number in range(7))
+    )
     assert list(listed.group) == [""] * 6 + ["rex"]
 
 
 def test_names_with_commas_stand_in_quotes(label):
-    listed = label('file,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old"\n', "a,b.jpg", "c.jpg")
+    listed = label(
+        'file,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old"\n', "a,b.jpg", "c.jpg"
+    )
     assert list(listed.label) == ["cat", "dog, old"]
 
 
-def test_labels_of_many_pictures_are_matched_in_seconds_also_where_namesakes_abound(tmp_path):
+def test_labels_of_many_pictures_are_matched_in_seconds_also_where_namesakes_abound(
+    tmp_path,
+):
     files = [f"class_{n % 1000:03d}/{n // 1000:03d}.jpg" for n in range(100_000)]
     names = [f"train/{file}" for file in files]
     assert match_files(names, files, tmp_path / "train") == dict(zip(names, files))

@@ -33,21 +33,30 @@ def write_csv(path, text):
     return path
 
 
-def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(tmp_path):
+def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
+    tmp_path,
+):
     endings = "jpg JPEG Png webp BMP gif tif TIFF jfif jpe avif".split()
     junk = """birds/Thumbs.db birds/._1.jpg __MACOSX/birds/1.jpg .Trash-0/files/1.jpg desktop.ini
     .ipynb_checkpoints/1.jpg birds/@eaDir/1.jpg $RECYCLE.BIN/1.jpg empty/.gitkeep""".split()
     touch(tmp_path, *(f"frogs/{i}.{ending}" for i, ending in enumerate(endings)), *junk)
     touch(tmp_path, "birds/é ü,.jpg", "birds/2019/more/1.jpg", "readme.md")
     (tmp_path / "birds/notes.txt").write_text("mine")
-    (tmp_path / "birds/no_ending").write_bytes(b"\xff\xd8\xff\xe0 a JPEG begins like this")
+    (tmp_path / "birds/no_ending").write_bytes(
+        b"\xff\xd8\xff\xe0 a JPEG begins like this"
+    )
     listed = list_files(tmp_path)
     pictures = listed[listed.problem == ""]
     frogs = {f"frogs/{i}.{ending}" for i, ending in enumerate(endings)}
     assert set(pictures.file[pictures.label == "frogs"]) == frogs
     names = ["2019/more/1.jpg", "no_ending", "é ü,.jpg"]
-    assert list(pictures.file[pictures.label == "birds"]) == [f"birds/{name}" for name in names]
-    assert listed.file.is_monotonic_increasing and set(pictures.label) == {"frogs", "birds"}
+    assert list(pictures.file[pictures.label == "birds"]) == [
+        f"birds/{name}" for name in names
+    ]
+    assert listed.file.is_monotonic_increasing and set(pictures.label) == {
+        "frogs",
+        "birds",
+    }
     checks = list_checks(listed)
     tops = {
         "/".join(name.split("/")[: 2 if name.startswith(("birds", "empty")) else 1])
@@ -78,16 +87,30 @@ def test_links_are_followed_and_circles_named(tmp_path):
 
 
 def test_masks_beside_their_pictures_are_left_out(tmp_path):
-    touch(tmp_path, "cat/x.jpg", "cat/x_mask.png", "cat/x_mask_1.png", "cat/y.png", "cat/Y_seg.png")
+    touch(
+        tmp_path,
+        "cat/x.jpg",
+        "cat/x_mask.png",
+        "cat/x_mask_1.png",
+        "cat/y.png",
+        "cat/Y_seg.png",
+    )
     touch(tmp_path, "cat/y_label.png", "dog/x_mask.png", "dog/blue_label.jpg")
     found = list_problems(list_files(tmp_path))
     masks = {"cat/x_mask.png", "cat/x_mask_1.png", "cat/y_label.png"}
     assert {file for file, problem in found.items() if problem == "mask"} == masks
 
 
-@pytest.mark.parametrize("branches", ["treino teste", "fold1 fold2 fold3", "训练集 测试集"])
+@pytest.mark.parametrize(
+    "branches", ["treino teste", "fold1 fold2 fold3", "训练集 测试集"]
+)
 def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, branches):
-    names = [f"{b}/{c}/{n}.jpg" for b in branches.split() for c in ("cat", "dog") for n in range(2)]
+    names = [
+        f"{b}/{c}/{n}.jpg"
+        for b in branches.split()
+        for c in ("cat", "dog")
+        for n in range(2)
+    ]
     touch(tmp_path, *names)
     list_files(tmp_path)
     words = "hold folders of the same names: cat, dog. If these are the classes, point train"
@@ -98,8 +121,13 @@ def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, bran
 
 
 def test_classes_that_are_divided_into_parts_are_an_error(tmp_path):
-    touch(tmp_path, *(f"{c}/{p}/1.jpg" for c in ("cat", "dog") for p in ("train", "val", "test")))
-    with pytest.raises(ValueError, match="each class is divided into test, train, val. Put the"):
+    touch(
+        tmp_path,
+        *(f"{c}/{p}/1.jpg" for c in ("cat", "dog") for p in ("train", "val", "test")),
+    )
+    with pytest.raises(
+        ValueError, match="each class is divided into test, train, val. Put the"
+    ):
         list_files(tmp_path)
 
 
@@ -111,7 +139,9 @@ def make_listed(**problems):
         for number, problem in enumerate(column)
     ]
     labelled = pd.DataFrame(rows, columns=["file", "label", "problem"])
-    return tabulate(labelled[["file", "problem"]].to_numpy()).assign(label=labelled.label)
+    return tabulate(labelled[["file", "problem"]].to_numpy()).assign(
+        label=labelled.label
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,22 +163,32 @@ def make_listed(**problems):
         ),
         (
             {"JPEGImages": [""] * 9, "Annotations": ["not_a_picture"] * 9},
-            ['"Annotations" has 0', "if that is no class but tells the labels", "train_labels"],
+            [
+                '"Annotations" has 0',
+                "if that is no class but tells the labels",
+                "train_labels",
+            ],
         ),
     ],
 )
-def test_every_class_with_too_few_usable_pictures_is_named_with_its_reasons(ws, problems, words):
+def test_every_class_with_too_few_usable_pictures_is_named_with_its_reasons(
+    ws, problems, words
+):
     table = make_listed(**problems)
     with pytest.raises(ValueError) as caught:
         check_classes(table, ws)
     assert all(word in str(caught.value) for word in words), caught.value
     written = read_table(ws.results / "checks.csv")
-    assert dict(zip(written.file, written.problem)) == list_problems(table[table.problem != ""])
+    assert dict(zip(written.file, written.problem)) == list_problems(
+        table[table.problem != ""]
+    )
 
 
 def test_what_is_left_out_keeps_its_first_reason_and_what_is_used_has_all_words():
     table = make_listed(a=[""] * 3)
-    every, first, last = ([one in rows for one in range(3)] for rows in ((0, 1, 2), (0,), (2,)))
+    every, first, last = (
+        [one in rows for one in range(3)] for rows in ((0, 1, 2), (0,), (2,))
+    )
     note(table, pd.Series(first), "truncated")
     note(table, pd.Series(every), "blurred", "kept")
     note(table, pd.Series(every), "duplicate", "kept, same part")
@@ -167,7 +207,9 @@ def test_class_that_one_part_lacks_is_an_error_before_any_decoding(ws):
     with pytest.raises(ValueError, match="one part alone: b\\. Where parts were given"):
         check_classes(listed, ws)
     frames = listed.assign(group=["1", "2", "3"] * 2 + ["7"] * 6)
-    with pytest.raises(ValueError, match=r"one part alone: b \(6 pictures, 1 groups\).*frames"):
+    with pytest.raises(
+        ValueError, match=r"one part alone: b \(6 pictures, 1 groups\).*frames"
+    ):
         check_classes(frames, ws)
 
 
@@ -175,14 +217,21 @@ def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, cap
     touch(tmp_path, "a/1.jpg")
     with open(os.fsencode(tmp_path) + b"/a/\xff.jpg", "wb"):
         pass
-    assert list_problems(listing.walk(tmp_path)) == {"a/1.jpg": "", "a/\\xff.jpg": "odd_name"}
+    assert list_problems(listing.walk(tmp_path)) == {
+        "a/1.jpg": "",
+        "a/\\xff.jpg": "odd_name",
+    }
     assert list(list_new_pictures(tmp_path, []).file) == ["a/1.jpg"]
     assert "passed over, odd_name: a/\\xff.jpg" in capsys.readouterr().out
 
 
-def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(tmp_path, capsys):
+def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(
+    tmp_path, capsys
+):
     test = tmp_path / "test"
-    touch(test, "1.jpg", "2.JPG", "frogs/3.png", "misc/4.png", "._1.jpg", "__MACOSX/9.jpg")
+    touch(
+        test, "1.jpg", "2.JPG", "frogs/3.png", "misc/4.png", "._1.jpg", "__MACOSX/9.jpg"
+    )
     for number in range(12):
         (test / f"notes_{number:02d}.txt").write_text("mine")
     new = list_new_pictures(test, ["birds", "frogs"])
@@ -190,7 +239,9 @@ def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(tmp_
     assert dict(zip(new.file, new.label)) == known
     names = ", ".join(f"notes_{number:02d}.txt" for number in range(10))
     assert f"passed over, not_a_picture: {names} and 2 more" in capsys.readouterr().out
-    path = write_csv(tmp_path / "labels.csv", "file,label\n1,birds\n2.JPG,\ngone.jpg,frogs\n")
+    path = write_csv(
+        tmp_path / "labels.csv", "file,label\n1,birds\n2.JPG,\ngone.jpg,frogs\n"
+    )
     new = list_new_pictures(test, ["birds", "frogs"], path)
     assert dict(zip(new.file, new.label)) == known | {"1.jpg": "birds"}
     assert "passed over, missing_file: gone.jpg" in capsys.readouterr().out

@@ -46,13 +46,18 @@ def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
     text = "File,GROUP,Part,Cat,NA\n1.jpg,a,train,1,0\n2.jpg,a,val,0,1\n"
     table = multi_labels.list_label_sets(flat(text)).set_index("file")
     assert list(table.label[:2]) == ["Cat|", "NA|"]
-    assert list(table.group[:2]) == ["a", "a"] and list(table.part[:2]) == ["train", "validation"]
+    assert list(table.group[:2]) == ["a", "a"] and list(table.part[:2]) == [
+        "train",
+        "validation",
+    ]
 
 
 def test_labels_that_look_equal_are_one_however_they_are_written(flat):
     text = "file,labels\n1.jpg,Caf\u00e9 au lait\n2.jpg,Cafe\u0301  au\u200b lait\n3.jpg,Café au lait|a b\n"
     table = multi_labels.list_label_sets(flat(text))
-    assert list(table.label[:3]) == ["Caf\u00e9 au lait|"] * 2 + ["Caf\u00e9 au lait|a b|"]
+    assert list(table.label[:3]) == ["Caf\u00e9 au lait|"] * 2 + [
+        "Caf\u00e9 au lait|a b|"
+    ]
 
 
 def test_folder_of_that_name_without_pictures_is_another(flat):
@@ -62,7 +67,9 @@ def test_folder_of_that_name_without_pictures_is_another(flat):
     assert multi_labels.list_label_sets(ws).file[0] == "1.jpg"
 
 
-def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(flat, draw_classes):
+def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
+    flat, draw_classes
+):
     ws = flat("file,labels\n000.png,a\nlabels/001.png,b\n")
     draw_classes(ws.train.parent, 2, ["red"])
     (ws.train.parent / "red").rename(ws.train.parent / "labels")
@@ -105,7 +112,9 @@ def test_demo_draws_the_same_scenes_once(tmp_path, monkeypatch):
 def split_pictures(y_true, seed, groups=None):
     """Split pictures of one content each; return whether each is for validation."""
     rows = y_true.index.astype(str)
-    pictures = pd.DataFrame({"digest": rows, "group": rows if groups is None else groups}, rows)
+    pictures = pd.DataFrame(
+        {"digest": rows, "group": rows if groups is None else groups}, rows
+    )
     part = multi_labels.split_label_sets(pictures, y_true.set_axis(rows), seed)
     return (part == "validation").set_axis(y_true.index)
 
@@ -130,11 +139,15 @@ def test_each_label_has_nearly_its_fifth_though_labels_come_together():
         assert (abs(shares - 0.2) < 0.05 + 4 / support).all(), shares
         # Pictures of many labels are neither preferred nor passed over.
         counts = y_true.sum(axis=1)
-        assert abs(counts[held].mean() - counts.mean()) < 2 * counts.std() / np.sqrt(160)
+        assert abs(counts[held].mean() - counts.mean()) < 2 * counts.std() / np.sqrt(
+            160
+        )
 
 
 def test_label_of_few_large_groups_is_in_both_parts():
-    y_true = pd.DataFrame({"a": [True] * 12 + [False] * 288, "b": [False] * 12 + [True] * 288})
+    y_true = pd.DataFrame(
+        {"a": [True] * 12 + [False] * 288, "b": [False] * 12 + [True] * 288}
+    )
     groups = ["g1"] * 6 + ["g2"] * 6 + [f"{k}" for k in range(288)]
     for seed in range(5):
         held = split_pictures(y_true, seed, groups)

@@ -38,10 +38,16 @@ ODD = {
     "half clear": (encode(Image.new("RGBA", (9, 7), (0, 0, 0, 128))), (127, 127, 127)),
     "grey and clear": (encode(Image.new("LA", (9, 7), (10, 0))), (255, 255, 255)),
     "clear palette": (paint_palette(), (255, 255, 255)),
-    "clear colour": (encode(Image.new("RGB", (9, 7), RED), transparency=RED), (255, 255, 255)),
+    "clear colour": (
+        encode(Image.new("RGB", (9, 7), RED), transparency=RED),
+        (255, 255, 255),
+    ),
     "cmyk jpeg": (encode(Image.new("CMYK", (9, 7), (0, 255, 255, 0)), "jpeg"), RED),
     "cmyk tiff": (encode(Image.new("CMYK", (9, 7), (255, 0, 255, 0)), "tiff"), GREEN),
-    "16 bits": (encode(Image.fromarray(np.full((7, 9), 128 * 257, np.uint16))), (128, 128, 128)),
+    "16 bits": (
+        encode(Image.fromarray(np.full((7, 9), 128 * 257, np.uint16))),
+        (128, 128, 128),
+    ),
     "animation": (
         encode(
             Image.new("RGB", (9, 7), RED),
@@ -82,9 +88,15 @@ def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientati
     upright[:10, :20], upright[10:, 20:] = RED, BLUE
     # What the camera stored, so that its orientation makes this of it.
     undo = {2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1]}
-    undo |= {5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a), 8: lambda a: np.rot90(a, -1)}
+    undo |= {
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a),
+        8: lambda a: np.rot90(a, -1),
+    }
     undo |= {7: lambda a: a[::-1, ::-1].swapaxes(0, 1)}
-    stored = Image.fromarray(np.ascontiguousarray(undo.get(orientation, lambda a: a)(upright)))
+    stored = Image.fromarray(
+        np.ascontiguousarray(undo.get(orientation, lambda a: a)(upright))
+    )
     exif = Image.Exif()
     exif[0x0112] = orientation
     further = {"jpeg": {"quality": 98, "subsampling": 0}}.get(kind, {})
@@ -122,9 +134,14 @@ def write_palette(step, **options):
     """A TIFF with a palette whose colours are bytes (step 1) or fill their fields (257)."""
     reduced = PHOTO.quantize(200)
     palette = np.zeros((256, 3), int)
-    palette[: len(reduced.getpalette()) // 3] = np.reshape(reduced.getpalette(), (-1, 3))
+    palette[: len(reduced.getpalette()) // 3] = np.reshape(
+        reduced.getpalette(), (-1, 3)
+    )
     return encode(
-        reduced, "tiff", tiffinfo={320: tuple((palette.T * step).ravel().tolist())}, **options
+        reduced,
+        "tiff",
+        tiffinfo={320: tuple((palette.T * step).ravel().tolist())},
+        **options,
     )
 
 
@@ -135,7 +152,9 @@ def heat(samples):
     return samples
 
 
-OPAQUE = np.dstack([COLOUR.astype(np.uint16) * 16, np.full(GREY.shape, 65_535, np.uint16)])
+OPAQUE = np.dstack(
+    [COLOUR.astype(np.uint16) * 16, np.full(GREY.shape, 65_535, np.uint16)]
+)
 DEEP = {
     "grey, 16 bits": (GREY.astype(np.uint16) * 257, GREY),
     "grey, 12 bits in 16": (GREY.astype(np.uint16) * 16, GREY),
@@ -159,7 +178,10 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name, kind):
 def test_palettes_of_bytes_and_of_words_have_their_colours(step):
     expected = pictures.load(encode(PHOTO), 64).astype(int)
     for options in ({}, {"compression": "tiff_lzw"}):
-        assert abs(pictures.load(write_palette(step, **options), 64) - expected).mean() < 12
+        assert (
+            abs(pictures.load(write_palette(step, **options), 64) - expected).mean()
+            < 12
+        )
 
 
 DEEP_TIFF = write_deep(GREY.astype(np.uint16) * 257, "tiff")
@@ -198,13 +220,17 @@ def make_profile(name):
 def test_embedded_colour_profile_is_converted_to_srgb():
     # Red and blue change places in this profile's primaries, so what it says can't be missed.
     swapped = bytearray(make_profile("sRGB"))
-    tags = {bytes(swapped[p : p + 4]): p for p in range(132, 132 + 12 * swapped[131], 12)}
+    tags = {
+        bytes(swapped[p : p + 4]): p for p in range(132, 132 + 12 * swapped[131], 12)
+    }
     red, blue = (tags[name] + 4 for name in (b"rXYZ", b"bXYZ"))
     swapped[red : red + 4], swapped[blue : blue + 4] = (
         swapped[blue : blue + 4],
         swapped[red : red + 4],
     )
-    swapped = bytes(swapped).replace("sRGB".encode("utf-16-be"), "Test".encode("utf-16-be"))
+    swapped = bytes(swapped).replace(
+        "sRGB".encode("utf-16-be"), "Test".encode("utf-16-be")
+    )
     for kind in ("jpeg", "png", "webp", "tiff"):
         data = encode(Image.new("RGB", (20, 20), RED), kind, icc_profile=swapped, **(
             {"lossless": True} if kind == "webp" else {}
@@ -273,7 +299,9 @@ def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling
         assert np.array_equal(np.asarray(shown), np.asarray(expected.convert("RGB")))
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".bmp", ".gif", ".tiff", ".avif"])
+@pytest.mark.parametrize(
+    "ending", [".jpg", ".png", ".webp", ".bmp", ".gif", ".tiff", ".avif"]
+)
 def test_first_bytes_of_every_kind_are_known(ending):
     kind = {".jpg": "jpeg"}.get(ending, ending[1:])
     if kind == "avif" and not features.check("avif"):
@@ -285,7 +313,9 @@ def test_heif_is_read_where_its_decoder_is_installed_and_named_elsewhere():
     beginning = b"\0\0\0\x18ftypheic" + bytes(52)
     expected = "" if pictures.HAS_HEIF else "needs_pillow_heif"
     assert pictures.sniff(beginning) == expected
-    with pytest.raises(pictures.PictureError, match="corrupt" if not expected else expected):
+    with pytest.raises(
+        pictures.PictureError, match="corrupt" if not expected else expected
+    ):
         pictures.load(beginning, 8)
 
 
@@ -297,7 +327,9 @@ def test_large_jpegs_look_as_they_do_when_they_are_decoded_in_full():
         assert min(pictures.open_upright(data, 448).shape[:2]) >= 448
 
 
-PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8))
+PICTURE = Image.fromarray(
+    np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+)
 UNUSABLE = {
     "empty": b"",
     "not_a_picture": b"RIFF\x24\0\0\0WAVEfmt " + bytes(40),

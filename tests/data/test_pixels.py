@@ -40,7 +40,9 @@ def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared):
     assert list(rows) == ["file", "label", "part", "group", "digest"]
     for size in (8, 12):  # 12 was not prepared
         opened = pixels.open_pixels(prepared, rows, size)
-        assert np.array_equal(opened[np.arange(len(rows))], load_all(prepared, rows, size))
+        assert np.array_equal(
+            opened[np.arange(len(rows))], load_all(prepared, rows, size)
+        )
 
 
 def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
@@ -53,14 +55,21 @@ def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
         ["red/001.png", "not_a_picture", "left out"],
         ["red/002.png", "unreadable", "left out"],
     ]
-    assert tuple(table.loc[0, ["width", "height"]]) == (30, 24) and count_kept(ws.scratch) == 1
+    assert (
+        tuple(table.loc[0, ["width", "height"]]) == (30, 24)
+        and count_kept(ws.scratch) == 1
+    )
     assert table.width.dtype.kind == "u"
 
 
-def test_equal_files_share_one_row_and_added_ones_alone_are_decoded(ws, draw_classes, decoded):
+def test_equal_files_share_one_row_and_added_ones_alone_are_decoded(
+    ws, draw_classes, decoded
+):
     draw_classes(ws.train, 2)
     for name in "bcd":
-        (ws.train / f"red/{name}.png").write_bytes((ws.train / "red/000.png").read_bytes())
+        (ws.train / f"red/{name}.png").write_bytes(
+            (ws.train / "red/000.png").read_bytes()
+        )
     rows = prepare(ws, 8, 12)
     assert count_kept(ws.scratch) == 6 and np.array_equal(
         pixels.open_pixels(ws, rows, 8)[:], load_all(ws, rows)
@@ -79,17 +88,23 @@ def test_picture_changed_since_01_is_an_error_that_names_it(prepared, new_conten
         pixels.open_pixels(prepared, read_split(prepared), 12)
 
 
-def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(prepared, monkeypatch):
+def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
+    prepared, monkeypatch
+):
     before = identify_set(prepared)
     monkeypatch.setattr(split, "LOADER_VERSION", pictures.LOADER_VERSION + 1)
     assert identify_set(prepared) != before
 
 
-def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(ws, monkeypatch):
+def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
+    ws, monkeypatch
+):
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     (ws.train / "a").mkdir()
     for number in range(4):
-        Image.fromarray(noise[number:]).resize((400, 300)).save(ws.train / f"a/{number}.png")
+        Image.fromarray(noise[number:]).resize((400, 300)).save(
+            ws.train / f"a/{number}.png"
+        )
     (ws.train / "a/179 million.jpg").write_bytes(claim_jpeg(13_400))
     at_once, most, convert = [], [], pictures.decoders.convert_to_rgb
 
@@ -130,7 +145,9 @@ def test_pixels_kept_on_drive_come_back_without_any_picture(
     assert len(read_all(copies)) == 2
     draw_classes(kept.train, 12, seed=5)
     prepare_set(kept)
-    assert count_kept(copies) == count_kept(kept.scratch) > 30, "and added ones are kept, too"
+    assert count_kept(copies) == count_kept(kept.scratch) > 30, (
+        "and added ones are kept, too"
+    )
 
 
 def test_no_copy_is_made_where_results_are_not_on_drive(prepared):

@@ -27,7 +27,9 @@ def list_doubts(*shown):
     for picture in shown:
         pixels = np.asarray(picture)
         facts = quality.gather_facts(square(pixels, quality.SIDE), picture.size)
-        rows.append({name: facts[name] for name in facts.dtype.names if name != "thumbnail"})
+        rows.append(
+            {name: facts[name] for name in facts.dtype.names if name != "thumbnail"}
+        )
     doubts = quality.find_doubts(pd.DataFrame(rows))
     return [kind for kind, doubt in doubts.items() if doubt.any()]
 
@@ -38,7 +40,9 @@ def test_doubtful_picture_gets_its_word_and_no_other(kind):
 
 
 def test_ordinary_pictures_are_not_doubtful():
-    drawn = [draw_picture("Fungi", np.random.default_rng(number)) for number in range(60)]
+    drawn = [
+        draw_picture("Fungi", np.random.default_rng(number)) for number in range(60)
+    ]
     assert not list_doubts(*drawn, SHOWN_ON_BLACK)
 
 
@@ -54,9 +58,13 @@ def test_facts_are_those_of_the_picture_by_hand():
 
 
 def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
-    assert not list_doubts(*(KINDS["blurred"].resize((side, side)) for side in (32, 64, 159)))
+    assert not list_doubts(
+        *(KINDS["blurred"].resize((side, side)) for side in (32, 64, 159))
+    )
 
 
 def test_rows_without_facts_are_not_doubtful():
-    unknown = pd.DataFrame({name: [0] for name in quality.FACTS.names if name != "thumbnail"})
+    unknown = pd.DataFrame(
+        {name: [0] for name in quality.FACTS.names if name != "thumbnail"}
+    )
     assert not any(doubt.any() for doubt in quality.find_doubts(unknown).values())

@@ -61,7 +61,11 @@ def give(tmp_path, kaggle):
     """A function that lays {name: bytes}, or names of JPEGs, out as a folder, archive or data of Kaggle."""
 
     def give(files, kind="folder"):
-        files = files if isinstance(files, dict) else dict.fromkeys(files, b"\xff\xd8\xff\xe0")
+        files = (
+            files
+            if isinstance(files, dict)
+            else dict.fromkeys(files, b"\xff\xd8\xff\xe0")
+        )
         if kind in ("zip", "tar"):
             return pack(tmp_path / f"given.{kind}", files)
         for name, content in files.items():
@@ -125,11 +129,15 @@ def test_folder_of_classes_is_found(ws, give, inside, train):
 )
 def test_parts_of_which_none_is_the_one_for_training_are_an_error(ws, give, inside):
     given = give(inside)
-    with pytest.raises(ValueError, match=f'{given} holds the parts .* Point "train" in'):
+    with pytest.raises(
+        ValueError, match=f'{given} holds the parts .* Point "train" in'
+    ):
         sources.open_folder(replace(ws, train=given), "train")
 
 
-@pytest.mark.parametrize("inside", [["1.jpg", "a/b/2.jpg"], ["cat/1.jpg", "dog/1.jpg"], ["1.jpg"]])
+@pytest.mark.parametrize(
+    "inside", [["1.jpg", "a/b/2.jpg"], ["cat/1.jpg", "dog/1.jpg"], ["1.jpg"]]
+)
 def test_new_pictures_are_taken_as_they_lie(ws, give, inside):
     given = give(inside)
     assert sources.open_folder(replace(ws, test=given), "test") == given
@@ -137,7 +145,9 @@ def test_new_pictures_are_taken_as_they_lie(ws, give, inside):
 
 
 def test_folder_without_pictures_is_named(ws, give):
-    with pytest.raises(ValueError, match=f"{give({'cat/notes.txt': b'x'})} holds no picture"):
+    with pytest.raises(
+        ValueError, match=f"{give({'cat/notes.txt': b'x'})} holds no picture"
+    ):
         sources.require_pictures(replace(ws, train=give([])))
 
 
@@ -183,9 +193,13 @@ def test_archive_is_unpacked_once_and_anew_when_it_changed(ws, files):
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
-@pytest.mark.parametrize("hostile", ["../out.png", "{}/out.png", "cat/../../../out.png"])
+@pytest.mark.parametrize(
+    "hostile", ["../out.png", "{}/out.png", "cat/../../../out.png"]
+)
 def test_hostile_names_write_nothing_outside(ws, tmp_path, read_all, name, hostile):
-    archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x", "cat/1.png": b"y"})
+    archive = pack(
+        tmp_path / "given" / name, {hostile.format(tmp_path): b"x", "cat/1.png": b"y"}
+    )
     try:
         archives.unpack(archive, ws.scratch)
     except ValueError as error:
@@ -206,10 +220,14 @@ def test_link_that_may_lead_outside_is_refused(ws, target):
 
 
 def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch):
-    monkeypatch.setattr(storage.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(
+        storage.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000)
+    )
     for name in ("a.zip", "a.tar.gz"):
         archive = pack(ws.results / name, files | {Path("cat/huge.bmp"): bytes(10**7)})
-        with pytest.raises(ValueError, match="0.0 MB free, and what it holds will need 10.0 MB"):
+        with pytest.raises(
+            ValueError, match="0.0 MB free, and what it holds will need 10.0 MB"
+        ):
             archives.unpack(archive, ws.scratch)
         assert not list(ws.scratch.iterdir())
 
@@ -231,23 +249,34 @@ def test_tar_cut_between_two_files_or_with_a_damaged_name_is_noticed(ws):
     whole = archive.read_bytes()
     for content in (whole[:1024], whole.replace(b"dog/2.png", b"dig/2.png")):
         archive.write_bytes(content)
-        with pytest.raises(ValueError, match="a.tar can't be unpacked: its end is missing, or"):
+        with pytest.raises(
+            ValueError, match="a.tar can't be unpacked: its end is missing, or"
+        ):
             archives.unpack(archive, ws.scratch)
 
 
-def test_names_in_a_zip_that_are_not_marked_as_utf_8_are_read_as_that_or_refused(ws, read_all):
+def test_names_in_a_zip_that_are_not_marked_as_utf_8_are_read_as_that_or_refused(
+    ws, read_all
+):
     archive = pack(ws.results / "a.zip", {"Caf\u00e9/1.png": b"x"})
     whole = bytearray(archive.read_bytes())
-    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the flag, in both of its places
+    for mark, place in (
+        (b"PK\3\4", 6),
+        (b"PK\1\2", 8),
+    ):  # the flag, in both of its places
         whole[whole.index(mark) + place + 1] &= ~8
     archive.write_bytes(whole)
-    assert set(read_all(archives.unpack(archive, ws.scratch))) == {Path("Caf\u00e9/1.png")}
+    assert set(read_all(archives.unpack(archive, ws.scratch))) == {
+        Path("Caf\u00e9/1.png")
+    }
     archive.write_bytes(whole.replace("é".encode(), "éé".encode("cp850")))
     with pytest.raises(ValueError, match="a.zip can't be unpacked: .*utf-8"):
         archives.unpack(archive, ws.scratch)
 
 
-@pytest.mark.parametrize("name", ["competitions/leaves/train/", "datasets/linnaeus/leaves"])
+@pytest.mark.parametrize(
+    "name", ["competitions/leaves/train/", "datasets/linnaeus/leaves"]
+)
 def test_class_folders_of_kaggle_are_found(tmp_path, files, give, kaggle, name):
     given = give(below("train/train", files) | below("test", files))
     paths = tmp_path / "paths.json"
@@ -260,7 +289,9 @@ def test_class_folders_of_kaggle_are_found(tmp_path, files, give, kaggle, name):
 
 @pytest.mark.parametrize("name", ["leaves", "datasets/leaves", f"{COMPETITION}/trian"])
 def test_what_is_wrong_with_kaggle_is_said(kaggle, name):
-    with pytest.raises(ValueError, match="not kaggle:competitions/NAME or|there is no .*trian"):
+    with pytest.raises(
+        ValueError, match="not kaggle:competitions/NAME or|there is no .*trian"
+    ):
         archives.download(name)
     kaggle.error = OSError("403 Client Error")
     with pytest.raises(

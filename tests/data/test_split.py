@@ -10,7 +10,11 @@ from lib.data.table import list_checks
 
 
 def list_pictures(**support):
-    rows = [(f"{name}/{i:04d}.jpg", name) for name, count in support.items() for i in range(count)]
+    rows = [
+        (f"{name}/{i:04d}.jpg", name)
+        for name, count in support.items()
+        for i in range(count)
+    ]
     listed = pd.DataFrame(rows, columns=["file", "label"])
     return listed.assign(
         digest=[f"content {row}" for row in range(len(rows))], group=range(len(rows))
@@ -40,7 +44,10 @@ def test_split_of_10010_pictures_is_8008_and_2002_stratified_and_disjoint(insect
     assert len(insects) == 10_010
     table = split_files(insects, 42)
     parts = {part: rows for part, rows in table.groupby("part")}
-    assert {part: len(rows) for part, rows in parts.items()} == {"train": 8008, "validation": 2002}
+    assert {part: len(rows) for part, rows in parts.items()} == {
+        "train": 8008,
+        "validation": 2002,
+    }
     assert not set(parts["train"].file) & set(parts["validation"].file)
     assert set(table.file) == set(insects.file)
     shares = parts["validation"].label.value_counts() - insects.label.value_counts() / 5
@@ -66,9 +73,13 @@ def test_same_seed_gives_the_same_file_whatever_the_order_of_the_rows(ws, insect
 def test_added_picture_moves_at_most_two_others(insects):
     few = insects.groupby("label").head(57).reset_index(drop=True)
     for seed in range(60):
-        fewer = few.sample(300, random_state=seed)  # the sizes of the classes differ each time
+        fewer = few.sample(
+            300, random_state=seed
+        )  # the sizes of the classes differ each time
         more = pd.concat([fewer, insects[insects.label == f"class{seed % 10}"].tail(1)])
-        before, after = (split_files(t, seed).set_index("file").part for t in (fewer, more))
+        before, after = (
+            split_files(t, seed).set_index("file").part for t in (fewer, more)
+        )
         assert len(after) == len(before) + 1
         assert (before != after[before.index]).sum() <= 2
 
@@ -84,13 +95,19 @@ def test_group_is_what_contents_groups_and_likeness_connect():
     assert len(set(split.find_groups(listed.drop(columns="group")))) == 7
 
 
-def test_groups_and_equal_contents_share_a_part_and_the_classes_keep_their_fifths(insects):
+def test_groups_and_equal_contents_share_a_part_and_the_classes_keep_their_fifths(
+    insects,
+):
     rng, parts = np.random.default_rng(0), set()
     few = insects.groupby("label").head(100).reset_index(drop=True)
     # A twentieth are copies of others, most of them in other classes.
-    same_as = np.where(rng.random(1000) < 0.05, rng.integers(0, 1000, 1000), np.arange(1000))
+    same_as = np.where(
+        rng.random(1000) < 0.05, rng.integers(0, 1000, 1000), np.arange(1000)
+    )
     few["digest"] = few.digest.to_numpy()[same_as]
-    few["group"] = [f"animal {n}" if n < 150 else "" for n in rng.integers(0, 300, 1000)]
+    few["group"] = [
+        f"animal {n}" if n < 150 else "" for n in rng.integers(0, 300, 1000)
+    ]
     few["group"] = split.find_groups(few)
     assert (few.groupby("digest").group.nunique() == 1).all()
     for seed in range(10):
@@ -123,7 +140,9 @@ def test_given_parts_are_kept_and_a_group_of_both_stays_in_validation_alone():
     ]  # fmt: skip
     before = table.part.copy()
     split.note_both_parts(table)
-    assert list_checks(table).to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
+    assert list_checks(table).to_numpy().tolist() == [
+        ["a/0002.jpg", "in_both_parts", "left out"]
+    ]
     assert (table.part == before).all()
 
 
@@ -151,7 +170,9 @@ def test_identity_follows_contents_labels_and_parts_and_nothing_else(
     file = prepared.train / "red/003.png"
     file.write_bytes((prepared.train / "red/004.png").read_bytes() + b"\0")
     prepare_set(prepared)
-    assert identify_set(prepared) not in seen, "one picture has another content, and the same name"
+    assert identify_set(prepared) not in seen, (
+        "one picture has another content, and the same name"
+    )
 
 
 def test_folds_keep_groups_together_and_classes_even():
@@ -170,7 +191,9 @@ def test_folds_keep_groups_together_and_classes_even():
 
 
 @pytest.mark.parametrize("groups", [np.arange(12), np.arange(12) // 2])
-def test_classes_with_fewer_pictures_than_folds_are_dealt_without_a_warning(groups, recwarn):
+def test_classes_with_fewer_pictures_than_folds_are_dealt_without_a_warning(
+    groups, recwarn
+):
     for y_true in (np.arange(12) % 6, np.r_[np.zeros(10, int), 1, 1]):
         fold = split.deal_folds(y_true, groups, 5, seed=0)
         assert set(fold) == set(range(5)) and not recwarn
@@ -183,7 +206,9 @@ def test_too_few_groups_for_the_folds_are_an_error():
 
 
 def test_split_of_other_files_than_the_pictures_is_an_error(prepared):
-    prepared.save_table(read_split(prepared).replace("red/000.png", "red/x.png"), "split.csv")
+    prepared.save_table(
+        read_split(prepared).replace("red/000.png", "red/x.png"), "split.csv"
+    )
     with pytest.raises(
         ValueError, match="split.csv has other files than pictures.csv: run 01 again"
     ):

@@ -17,7 +17,9 @@ SHAPE = (16, 16, 3)
 
 def make_row(digest):
     """Return the row that belongs to a digest, and to no other."""
-    return np.random.default_rng(int(digest, 16)).integers(0, 256, SHAPE, dtype=np.uint8)
+    return np.random.default_rng(int(digest, 16)).integers(
+        0, 256, SHAPE, dtype=np.uint8
+    )
 
 
 def make_digests(numbers):
@@ -38,7 +40,9 @@ def fill(folder, numbers, block=5):
 def read_back(folder, numbers):
     """Check that each of these digests has its own row."""
     store, digests = open_rows(folder), make_digests(numbers)
-    assert np.array_equal(store[digests], np.stack([make_row(digest) for digest in digests]))
+    assert np.array_equal(
+        store[digests], np.stack([make_row(digest) for digest in digests])
+    )
     return store
 
 
@@ -97,10 +101,14 @@ def test_damaged_shard_is_an_error_that_names_it_and_without_it_the_rows_are_mad
         content[4096:8192] = bytes(4096)
     elif damage == "flipped_index":
         content[140] ^= 1
-    shard.write_bytes(content[: {"cut": 5000, "cut_index": 100, "emptied": 0}.get(damage)])
+    shard.write_bytes(
+        content[: {"cut": 5000, "cut_index": 100, "emptied": 0}.get(damage)]
+    )
     if damage == "gone":
         shard.unlink()
-    with pytest.raises(OSError, match=f"{shard} is damaged or gone .*delete it.* run again"):
+    with pytest.raises(
+        OSError, match=f"{shard} is damaged or gone .*delete it.* run again"
+    ):
         Selection(store, np.array(make_digests(range(20))))[:]
     shard.unlink(missing_ok=True)
     assert len(open_rows(tmp_path).find_missing(make_digests(range(20)))) == 10
@@ -139,7 +147,9 @@ def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
     sent = pickle.dumps(chosen)
     assert len(sent) < 3000, "neither rows nor the names of 200 files"
     expected = np.stack([make_row(digests[k]) for k in (150, 2, 7, 150)])
-    assert np.array_equal(pickle.loads(sent)[:], expected) and np.array_equal(chosen[:], expected)
+    assert np.array_equal(pickle.loads(sent)[:], expected) and np.array_equal(
+        chosen[:], expected
+    )
     assert chosen.shape == (4, *SHAPE)
 
 

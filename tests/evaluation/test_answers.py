@@ -13,7 +13,9 @@ def gather(rows, y_true, y_prob, groups=None, class_names="abc"):
     for name, weights in rows:
         way, _, seed = name.partition("@")
         told.append((name, way, int(seed or 42), weights))
-        labels.append(f"{name} (untrained backbone)" if weights == "untrained" else name)
+        labels.append(
+            f"{name} (untrained backbone)" if weights == "untrained" else name
+        )
     models = pd.DataFrame(told, labels, COLUMNS)
     files = [f"{k}.png" for k in range(len(y_true))]
     groups = np.arange(len(y_true)) if groups is None else groups
@@ -29,7 +31,12 @@ SCRATCH = "from scratch"
 @pytest.fixture
 def gathered():
     """Two ways of training, one with a further run, and an untrained model, on twelve pictures."""
-    rows = [("cnn", SCRATCH), ("cnn@43", SCRATCH), ("wide", SCRATCH), ("net", "untrained")]
+    rows = [
+        ("cnn", SCRATCH),
+        ("cnn@43", SCRATCH),
+        ("wide", SCRATCH),
+        ("net", "untrained"),
+    ]
     return gather(rows, Y_TRUE, [EXACT, REST, REST, NEVER])
 
 
@@ -37,7 +44,9 @@ def test_first_runs_and_trained_models_are_answers_of_their_own(gathered):
     first = gathered.first
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
     assert gathered.trained.labels == first.trained.labels == ["cnn", "wide"]
-    assert len(gathered.scores) == 4 and list(first.scores) == first.labels == [*first.bins]
+    assert len(gathered.scores) == 4 and list(first.scores) == first.labels == [
+        *first.bins
+    ]
     assert first.correct.sum(axis=1).tolist() == [12, 9, 0]
     only = gather([("net", "untrained")], Y_TRUE, [NEVER])
     assert only.trained.labels == ["net (untrained backbone)"] and only.pairs.empty
@@ -55,7 +64,9 @@ def test_classes_are_listed_worst_first_with_intervals(gathered):
     table = gathered.first.list_classes()
     assert set(table["class"]) == {"a", "b", "c"} and list(table.pictures) == [4, 4, 4]
     assert table[gathered.first.labels].mean(axis=1).is_monotonic_increasing
-    assert ((table["wide low"] <= table["wide"]) & (table["wide"] <= table["wide high"])).all()
+    assert (
+        (table["wide low"] <= table["wide"]) & (table["wide"] <= table["wide high"])
+    ).all()
     assert table["wide precision"].tolist() == pytest.approx([0.75] * 3)
 
 
@@ -90,6 +101,11 @@ def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
     answers = gather([("cnn", SCRATCH)], np.array([0, 1, 1, 1]), y_prob, None, "ab")
     table = answers.answer_when_sure("cnn", (0.5, 0.8, 0.95))
     assert table.answered.tolist() == [4, 2, 0] and table.share.tolist() == [1, 0.5, 0]
-    assert table.correct.tolist() == [3, 1, 0] and table.accuracy[:2].tolist() == [0.75, 0.5]
-    assert table.low[1] < table.low[0] < 0.75 < table.high[0], "of fewer pictures less is known"
+    assert table.correct.tolist() == [3, 1, 0] and table.accuracy[:2].tolist() == [
+        0.75,
+        0.5,
+    ]
+    assert table.low[1] < table.low[0] < 0.75 < table.high[0], (
+        "of fewer pictures less is known"
+    )
     assert np.isnan(table.accuracy[2])

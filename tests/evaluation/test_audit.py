@@ -24,7 +24,13 @@ def test_planted_errors_come_first_in_the_ranking():
 def test_doubtful_is_an_improbable_label_beside_a_class_as_probable_as_it_usually_is():
     # The second class has 0.6 where it is the label.
     y_true = np.array([0, 0, 0, 1, 1])
-    rows = [(0.05, 0.9, 0.05), (0.05, 0.55, 0.4), (0.2, 0.7, 0.1), (0.2, 0.5, 0.3), (0.2, 0.7, 0.1)]
+    rows = [
+        (0.05, 0.9, 0.05),
+        (0.05, 0.55, 0.4),
+        (0.2, 0.7, 0.1),
+        (0.2, 0.5, 0.3),
+        (0.2, 0.7, 0.1),
+    ]
     table = audit.rank_labels(np.array(rows), y_true)
     assert [*table.is_doubtful] == [True] + 4 * [False]
     assert [*table["rank"]] == [1, 2, 3, 4, 5], "no two have the same"
@@ -37,7 +43,9 @@ def drawn():
     y_true = np.arange(200) % 4
     features = rng.gamma(1, 1, (200, 64)) + 2 * rng.gamma(1, 1, (4, 64))[y_true]
     copies = features[:20] * rng.uniform(0.85, 1.15, (20, 64))
-    thumbnails = rng.integers(0, 256, (200, 1, 1, 3)) * np.linspace(0.5, 1, 256).reshape(16, 16, 1)
+    thumbnails = rng.integers(0, 256, (200, 1, 1, 3)) * np.linspace(
+        0.5, 1, 256
+    ).reshape(16, 16, 1)
     thumbnails = np.r_[thumbnails, thumbnails[:20, :, ::-1]].astype(np.uint8)
     features = np.r_[features, copies].astype(np.float32)
     return audit.scale_features(features), np.r_[y_true, y_true[:20]], thumbnails
@@ -97,7 +105,10 @@ def test_few_pictures_and_lonely_classes_are_no_error():
     assert [*similar] == [1, 0, -1] and np.isnan(spread[2])
     assert not audit.find_outliers(spread, y_true).any()
     # Of a picture that has few others beside its group, not every one is a copy.
-    rows, groups = np.random.default_rng(0).gamma(1, 1, (12, 64)), np.r_[np.zeros(8, int), 1:5]
+    rows, groups = (
+        np.random.default_rng(0).gamma(1, 1, (12, 64)),
+        np.r_[np.zeros(8, int), 1:5],
+    )
     thumbnails = np.zeros((12, 16, 16, 3), np.uint8)
     assert audit.find_copies(audit.scale_features(rows), groups, thumbnails).empty
 

@@ -9,7 +9,9 @@ def test_calibration_error_equals_the_mean_gap_over_fifteen_bins():
     rng = np.random.default_rng(0)
     y_true, y_prob = rng.integers(0, 4, 203), rng.dirichlet(np.ones(4), 203)
     confidence, right = y_prob.max(axis=1), y_prob.argmax(axis=1) == y_true
-    total = sum(abs(np.bincount(np.ceil(confidence * 15).astype(int), right - confidence)))
+    total = sum(
+        abs(np.bincount(np.ceil(confidence * 15).astype(int), right - confidence))
+    )
     found = calibration.measure_calibration(y_true, y_prob)
     assert found["ece"] == pytest.approx(total / 203)
     assert found["confidence"] == pytest.approx(confidence.mean())
@@ -21,14 +23,18 @@ def test_calibration_error_equals_the_mean_gap_over_fifteen_bins():
 def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1.5, (4000, 5))
-    y_true = (softmax(logits, axis=1).cumsum(axis=1) < rng.random((4000, 1))).sum(axis=1)
+    y_true = (softmax(logits, axis=1).cumsum(axis=1) < rng.random((4000, 1))).sum(
+        axis=1
+    )
     y_prob = softmax(logits * 3, axis=1).astype(np.float32)
     judged = calibration.judge_temperature(y_true, y_prob, np.arange(4000))
     assert judged["temperature"] == pytest.approx(3, rel=0.1)
     assert judged["ece_before"] > 0.15 and judged["ece_after"] < 0.04
     assert judged["nll_after"] < judged["nll_before"]
     # One picture of a class, and probabilities that float32 rounded to 0 and 1.
-    certain = calibration.judge_temperature(np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]], np.arange(3))
+    certain = calibration.judge_temperature(
+        np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]], np.arange(3)
+    )
     assert np.isfinite(list(certain.values())).all()
 
 
@@ -36,7 +42,9 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
 def test_answers_nearly_all_alike_fit_no_temperature(right):
     y_true = np.zeros(60, int)
     y_prob = np.where(np.arange(60)[:, None] < right, [0.8, 0.2], [0.2, 0.8])
-    assert calibration.judge_temperature(y_true, y_prob, np.arange(60))["temperature"] == 1
+    assert (
+        calibration.judge_temperature(y_true, y_prob, np.arange(60))["temperature"] == 1
+    )
 
 
 def test_pictures_of_a_group_stand_in_one_half():

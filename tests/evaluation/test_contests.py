@@ -12,11 +12,15 @@ def judge(accuracies, speeds, n=200, reasons=()):
     """Judge candidates whose held-out answers have the mean of their accuracies."""
     arrays = {name: np.array(values) for name, values in accuracies.items()}
     correct = {name: np.arange(n) < round(of.mean() * n) for name, of in arrays.items()}
-    y_prob = {name: np.stack([of, ~of], axis=1)[np.newaxis] for name, of in correct.items()}
+    y_prob = {
+        name: np.stack([of, ~of], axis=1)[np.newaxis] for name, of in correct.items()
+    }
     facts = pd.DataFrame({"candidate": [*accuracies], "pictures_per_second": speeds})
     gone = pd.DataFrame({"candidate": reasons, "reason": "gone"})
     facts = pd.concat([facts.assign(reason=""), gone], ignore_index=True)
-    return contests.judge_candidates(facts, np.zeros(n, int), y_prob, arrays, np.arange(n))
+    return contests.judge_candidates(
+        facts, np.zeros(n, int), y_prob, arrays, np.arange(n)
+    )
 
 
 NEAR = {
@@ -35,7 +39,9 @@ def test_best_and_cheapest_are_chosen_among_those_that_take_part():
     low, high = table.difference_low, table.difference_high
     assert low[1] < 0 < high[1] and high[2] < 0
     assert table.n.isna().tolist() == [False] * 3 + [True] and table.reason[3] == "gone"
-    assert "better than weak; these pictures are too few" in contests.describe_contest(table)
+    assert "better than weak; these pictures are too few" in contests.describe_contest(
+        table
+    )
 
 
 def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
@@ -50,7 +56,9 @@ def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
 def test_who_is_better_on_average_over_the_folds_is_never_called_worse():
     table = judge({"a": [[0.9, 0.9]], "b": [[0.8, 0.8]]}, [10, 20])
     table["difference"], table["p_holm"] = [np.nan, 0.03], [np.nan, 1e-6]
-    assert "too few to say whether it is better than b" in contests.describe_contest(table)
+    assert "too few to say whether it is better than b" in contests.describe_contest(
+        table
+    )
     assert contests.choose_candidate(table, "cheapest") == "b"
 
 
@@ -73,7 +81,9 @@ def describe_classes(monkeypatch):
     def describe(distance: float, per_class: int):
         monkeypatch.setattr(contests, "SHARES", (0.5, 1.0))
         y_true, rng = np.repeat(np.arange(10), per_class), np.random.default_rng(0)
-        features = distance * rng.normal(size=(10, 30))[y_true] + rng.normal(size=(len(y_true), 30))
+        features = distance * rng.normal(size=(10, 30))[y_true] + rng.normal(
+            size=(len(y_true), 30)
+        )
         task = y_true, 10, np.arange(len(y_true)), 0
         table = contests.measure_need(features.astype(np.float32), *task)
         return table, contests.describe_need(table)
@@ -81,12 +91,16 @@ def describe_classes(monkeypatch):
     return describe
 
 
-def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(describe_classes):
+def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
+    describe_classes,
+):
     table, sentence = describe_classes(0.5, 12)
     assert table.pictures.tolist() == [60, 120] and (table.n == 120).all()
     assert ((table.low < table.accuracy) & (table.accuracy < table.high)).all()
     half, whole = table.itertuples()
-    assert half.p_holm < 0.05 and half.difference == pytest.approx(half.accuracy - whole.accuracy)
+    assert half.p_holm < 0.05 and half.difference == pytest.approx(
+        half.accuracy - whole.accuracy
+    )
     assert f"accuracy rose by {whole.accuracy - half.accuracy:.3f} (0." in sentence
     assert "should help" in sentence
 

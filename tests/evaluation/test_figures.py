@@ -16,7 +16,14 @@ from test_answers import SCRATCH, gather
 from lib import workspace
 from lib.evaluation import calibration, diagrams, figures, galleries, metrics
 
-ODD = ["a", "$x_1$ and $\\frac", "W" * 200, "แมวสีส้ม", "中国的狗和猫" * 10, "قطة كبيرة جدا"]
+ODD = [
+    "a",
+    "$x_1$ and $\\frac",
+    "W" * 200,
+    "แมวสีส้ม",
+    "中国的狗和猫" * 10,
+    "قطة كبيرة جدا",
+]
 ODD += ["🐶 dogs", '<g id="a">&amp;', "__init__", "강아지", "two\nlines\tand a tab\x0b"]
 NO_WARNING = "error::UserWarning", "error::RuntimeWarning", "ignore:Glyph .* missing"
 pytestmark = pytest.mark.filterwarnings(*NO_WARNING)
@@ -61,18 +68,25 @@ def keep(drawn, folder, name="drawn"):
 
 
 @pytest.mark.parametrize("classes", [2, 10, 134, 300])
-def test_figures_of_any_number_of_odd_names_are_svg_with_text_and_no_warning(classes, tmp_path):
+def test_figures_of_any_number_of_odd_names_are_svg_with_text_and_no_warning(
+    classes, tmp_path
+):
     names = [f"{ODD[k % len(ODD)]}{k // len(ODD) or ''}" for k in range(classes)]
     for name, figure in draw_all(names):
         text = keep(figure, tmp_path, name)
-        texts = ["".join(k.itertext()) for k in ElementTree.fromstring(text).iter(f"{SVG}text")]
+        texts = [
+            "".join(k.itertext())
+            for k in ElementTree.fromstring(text).iter(f"{SVG}text")
+        ]
         assert len(texts) > 5 and max(map(len, texts)) < 80, name
         assert not re.search(r"dc:date|\u2002", text) and len(text) < 200_000
     assert "$x_1$ and $\\frac" in "".join(texts) and not plt.get_fignums()
 
 
 def test_a_figure_is_the_same_file_each_time_and_none_removes_it(tmp_path):
-    first, again = (figures.confusion_matrices(np.eye(3, dtype=int), ODD[:3], "a") for _ in "ab")
+    first, again = (
+        figures.confusion_matrices(np.eye(3, dtype=int), ODD[:3], "a") for _ in "ab"
+    )
     assert keep(first, tmp_path) == keep(again, tmp_path)
     galleries.show(workspace.Workspace(tmp_path, tmp_path, tmp_path), None, "drawn")
     assert not [*(tmp_path / "figures").iterdir()]
@@ -81,20 +95,31 @@ def test_a_figure_is_the_same_file_each_time_and_none_removes_it(tmp_path):
 def test_names_are_cut_in_their_middle_and_chinese_ones_sooner():
     assert figures.shorten("a\x00\x1b\ud800\uffff\n\tb") == "a b"
     assert figures.shorten("Echinoidea " * 9) == "Echinoidea Echinoide…chinoidea"
-    assert len(figures.shorten("W" * 200)) == 30 and figures.shorten("W" * 30) == "W" * 30
+    assert (
+        len(figures.shorten("W" * 200)) == 30 and figures.shorten("W" * 30) == "W" * 30
+    )
     short = figures.shorten("中国" * 20)
     assert len(short.rstrip("\u2002")) == 15 < len(short), "with room for wider letters"
 
 
 def test_a_drawn_network_says_of_each_layer_what_it_hands_on_and_whether_it_learns():
-    layers = [("backbone", (7, 7, 2048), 23_587_712, False), ("pool", (2048,), 0, False)]
+    layers = [
+        ("backbone", (7, 7, 2048), 23_587_712, False),
+        ("pool", (2048,), 0, False),
+    ]
     figure = diagrams.draw_network([*layers, ("W" * 200, (10,), 20_490, True)])
     texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
     assert texts[3:8] == ["backbone", "7 × 7 × 2,048", "23,587,712", "pool", "2,048"]
     (legend,) = figure.legends
-    assert [kind.get_text() for kind in legend.texts] == ["learns", "frozen", "nothing to learn"]
+    assert [kind.get_text() for kind in legend.texts] == [
+        "learns",
+        "frozen",
+        "nothing to learn",
+    ]
     colours = [box.get_facecolor() for box in figure.axes[0].patches]
-    assert [colours.index(patch.get_facecolor()) for patch in legend.legend_handles] == [2, 0, 1]
+    assert [
+        colours.index(patch.get_facecolor()) for patch in legend.legend_handles
+    ] == [2, 0, 1]
 
 
 def read_names(axes):
@@ -119,7 +144,9 @@ def test_confusion_matrices_show_all_their_numbers_while_they_can_be_read():
     shares = [float(text.get_text()) for text in normalized.texts]
     assert shares == pytest.approx(matrix.ravel() / 6, abs=0.0051)
     assert read_names(axes) == list("abc") and axes.get_ylabel() == "true class"
-    many = figures.confusion_matrices(np.eye(134, dtype=int), [*map(str, range(134))], "cnn")
+    many = figures.confusion_matrices(
+        np.eye(134, dtype=int), [*map(str, range(134))], "cnn"
+    )
     assert not any(axes.texts or axes.get_xticklabels() for axes in many.axes[:2])
 
 
@@ -127,8 +154,13 @@ def test_points_are_drawn_at_the_numbers_best_first():
     y_true, y_prob = make_answers("abcd", 80)
     bins = calibration.bin_confidences(y_true, y_prob, np.arange(80))
     points = figures.reliability({"cnn": bins}).axes[0].collections[-1]
-    assert points.get_offsets().tolist() == bins[["confidence", "accuracy"]].to_numpy().tolist()
-    means = pd.DataFrame({"mean": [0.4, 0.6], "low": [0.3, 0.5], "high": [0.5, 0.8]}, list("ab"))
+    assert (
+        points.get_offsets().tolist()
+        == bins[["confidence", "accuracy"]].to_numpy().tolist()
+    )
+    means = pd.DataFrame(
+        {"mean": [0.4, 0.6], "low": [0.3, 0.5], "high": [0.5, 0.8]}, list("ab")
+    )
     runs = pd.DataFrame({"way": list("aabb"), "top1": [0.3, 0.5, 0.55, 0.65]})
     axes = figures.accuracy_by_model(means, 0.2, runs).axes[0]
     assert read_names(axes) == ["b", "a"]
@@ -136,7 +168,12 @@ def test_points_are_drawn_at_the_numbers_best_first():
     assert mean.get_xdata().tolist() == [0.6, 0.4] and axes.yaxis_inverted()
     assert interval.get_segments()[0][:, 0] == pytest.approx([0.5, 0.8])
     (dots,) = (line for line in axes.lines if line.get_label() == "one training")
-    assert [*dots.get_xydata()[:, 0]] == [*runs.top1] and [*dots.get_ydata()] == [1, 1, 0, 0]
+    assert [*dots.get_xydata()[:, 0]] == [*runs.top1] and [*dots.get_ydata()] == [
+        1,
+        1,
+        0,
+        0,
+    ]
 
 
 PICTURES = np.zeros((4, 120, 120, 3), np.uint8)
@@ -144,7 +181,10 @@ PICTURES = np.zeros((4, 120, 120, 3), np.uint8)
 
 def ask(good=(0.1, 0.6, 0.1, 0.2), weights=SCRATCH):
     """Return the answers of two models to three cats and a dog, given how probable they call a dog."""
-    dog, rows = np.array([good, (0.6, 0.7, 0.9, 0.9)]), [("good", SCRATCH), ("bad", weights)]
+    dog, rows = (
+        np.array([good, (0.6, 0.7, 0.9, 0.9)]),
+        [("good", SCRATCH), ("bad", weights)],
+    )
     y_prob = np.stack([1 - dog, dog], axis=2)
     return gather(rows, [0, 0, 0, 1], y_prob, class_names=["cat", "dog"])
 
@@ -153,7 +193,10 @@ def read_gallery(text):
     """Return the headings of a gallery, and the lines below each picture."""
     whole = re.sub("(<img[^>]*|<wbr)>", r"\1/>", text[text.index("<table") :])
     table = ElementTree.fromstring(whole)
-    cells = [["".join(line.itertext()) for line in cell.iter("div")] for cell in table.iter("td")]
+    cells = [
+        ["".join(line.itertext()) for line in cell.iter("div")]
+        for cell in table.iter("td")
+    ]
     return ["".join(heading.itertext()) for heading in table.iter("th")], cells
 
 
@@ -161,26 +204,40 @@ def test_galleries_say_which_model_said_what():
     headings, texts = read_gallery(galleries.mistakes(ask(), PICTURES, 2))
     assert headings == ["good", "bad"]
     assert texts[0] == ["says cat 0.80", "label dog", "3.png"]
-    assert [of[2] for of in texts] == ["3.png", "1.png", "2.png", "1.png"], "the surest first"
+    assert [of[2] for of in texts] == ["3.png", "1.png", "2.png", "1.png"], (
+        "the surest first"
+    )
     text = galleries.suspects(ask(), ask().list_suspects(), PICTURES, 3)
-    assert read_gallery(text) == ([], [["label cat 0.35", "good: dog", "bad: dog", "1.png"]])
+    assert read_gallery(text) == (
+        [],
+        [["label cat 0.35", "good: dog", "bad: dog", "1.png"]],
+    )
 
 
 def test_galleries_show_trained_models_alone_and_are_none_without_mistakes():
-    assert read_gallery(galleries.mistakes(ask(weights="untrained"), PICTURES, 2))[0] == ["good"]
+    assert read_gallery(galleries.mistakes(ask(weights="untrained"), PICTURES, 2))[
+        0
+    ] == ["good"]
     answers = ask(good=(0.1, 0.1, 0.1, 0.9), weights="untrained")
     assert galleries.mistakes(answers, PICTURES, 2) is None
-    assert galleries.suspects(answers, answers.trained.list_suspects(), PICTURES, 2) is None
+    assert (
+        galleries.suspects(answers, answers.trained.list_suspects(), PICTURES, 2)
+        is None
+    )
 
 
 def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_not():
     pictures = np.zeros((1, 8, 8, 3), np.uint8)
     rows, lines = {"<b>$x$": pictures, "none": pictures[:0]}, [["蝴蝶 <i>", "W" * 200]]
     text = galleries.picture_grid(rows, "a", {"<b>$x$": lines, "none": []})
-    assert read_gallery(text) == (["<b>$x$"], [["蝴蝶 <i>", "W" * 200]]) and text.isascii()
+    assert (
+        read_gallery(text) == (["<b>$x$"], [["蝴蝶 <i>", "W" * 200]]) and text.isascii()
+    )
     many = galleries.picture_grid({f"n{k}": pictures for k in range(50)}, "all")
     assert many.count("<img") == 40 and "(the first 40 of 50 rows)" in many
-    assert galleries.picture_grid({}, "a") is None and figures.learning_curves({}) is None
+    assert (
+        galleries.picture_grid({}, "a") is None and figures.learning_curves({}) is None
+    )
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey():
@@ -188,7 +245,9 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
     maps, chosen = np.zeros((1, 8, 8)), np.array([2])
     maps[0, :3, :3] = 1
     text = galleries.evidence(answers, pictures, chosen, {"good": maps})
-    assert read_gallery(text)[0] == ["pictures", "good"], "a model without maps has no row"
+    assert read_gallery(text)[0] == ["pictures", "good"], (
+        "a model without maps has no row"
+    )
     data = base64.b64decode(re.findall('base64,([^"]+)', text)[1])
     shown = np.asarray(Image.open(io.BytesIO(data))).astype(int)
     lit, dark = shown[4, 4], shown[36, 36]
@@ -196,9 +255,15 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
 
 
 def test_new_pictures_have_a_mark_where_the_truth_is_known():
-    table = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "truth": ["cat", ""], "verdict": "said"})
-    table = table.assign(good="cat", bad="dog", **{"good probability": 0.9, "bad probability": 0.7})
-    text = galleries.random_pictures([np.zeros((9, 5, 3), np.uint8)] * 2, table, ["good", "bad"])
+    table = pd.DataFrame(
+        {"file": ["a.jpg", "b.jpg"], "truth": ["cat", ""], "verdict": "said"}
+    )
+    table = table.assign(
+        good="cat", bad="dog", **{"good probability": 0.9, "bad probability": 0.7}
+    )
+    text = galleries.random_pictures(
+        [np.zeros((9, 5, 3), np.uint8)] * 2, table, ["good", "bad"]
+    )
     assert read_gallery(text)[1] == [
         ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70", "said"],
         ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70", "said"],
@@ -208,10 +273,14 @@ def test_new_pictures_have_a_mark_where_the_truth_is_known():
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_picture_and_no_caption_of_a_gallery_is_cut(browser, width):
     rows = {name: np.zeros((6, 30, 40, 3), np.uint8) for name in ODD}
-    text = galleries.picture_grid(rows, "all", {name: [[name, name]] * 6 for name in ODD})
+    text = galleries.picture_grid(
+        rows, "all", {name: [[name, name]] * 6 for name in ODD}
+    )
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.set_content(text)
     ends = "[...document.querySelectorAll('img, th, td div')].map(p => p.getBoundingClientRect())"
     boxes = page.evaluate(f"{ends}.map(b => [b.left, b.right])")
-    assert len(boxes) == len(ODD) * (6 + 13) and all(0 <= a and b <= width for a, b in boxes)
+    assert len(boxes) == len(ODD) * (6 + 13) and all(
+        0 <= a and b <= width for a, b in boxes
+    )
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -32,7 +32,11 @@ def test_intervals_hold_the_truth_where_groups_are_of_unequal_size(bursts):
 
 def test_interval_of_several_runs_is_wider_than_that_of_one_which_is_wilsons():
     low, high = intervals.mean_interval([0.9, 0.9], 100)
-    assert [low, high] == intervals.mean_interval([0.9], 100) == intervals.wilson_interval(0.9, 100)
+    assert (
+        [low, high]
+        == intervals.mean_interval([0.9], 100)
+        == intervals.wilson_interval(0.9, 100)
+    )
     lower, higher = intervals.mean_interval([0.88, 0.92], 100)
     assert lower < low < high < higher
 
@@ -50,19 +54,28 @@ def test_without_runs_the_t_is_that_of_one_more_picture_won_by_each_side():
     low, high, p_value = intervals.compare_runs([gaps], 100)
     assert p_value == pytest.approx(expected.pvalue)
     assert (low, high) == pytest.approx(tuple(expected.confidence_interval()))
-    assert intervals.compare_runs([0 * gaps], 100)[2] == 1, "equal answers differ in nothing"
+    assert intervals.compare_runs([0 * gaps], 100)[2] == 1, (
+        "equal answers differ in nothing"
+    )
 
 
 def make(**runs):
     """Return way to {seed: whether it is right on each of 60 pictures}, so many of them."""
-    return {way: {seed: np.arange(60) < k for seed, k in of.items()} for way, of in runs.items()}
+    return {
+        way: {seed: np.arange(60) < k for seed, k in of.items()}
+        for way, of in runs.items()
+    }
 
 
 def test_only_runs_of_common_seeds_are_compared():
-    correct = make(a={42: 50, 43: 51}, b={43: 20, 44: 60, 42: 21}, c={42: 40}, d={7: 10, 8: 10})
+    correct = make(
+        a={42: 50, 43: 51}, b={43: 20, 44: 60, 42: 21}, c={42: 40}, d={7: 10, 8: 10}
+    )
     pairs = intervals.compare_ways(correct, np.arange(60))
     (row,) = pairs.itertuples()
-    assert (row.model, row.other, row.runs) == ("a", "b", 2), "c was trained once, d with others"
+    assert (row.model, row.other, row.runs) == ("a", "b", 2), (
+        "c was trained once, d with others"
+    )
     assert row.difference == pytest.approx(0.5) and row.low > 0 and row.p_holm < 0.05
 
 

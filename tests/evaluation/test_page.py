@@ -24,7 +24,9 @@ from lib.models.linear import apply_temperature
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
-SCORE = metrics.evaluate(np.arange(24) % 3, np.eye(3)[np.arange(24) // 8], CLASSES, np.arange(24))
+SCORE = metrics.evaluate(
+    np.arange(24) % 3, np.eye(3)[np.arange(24) // 8], CLASSES, np.arange(24)
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,25 @@ def handed(tmp_path_factory):
     except OSError as error:
         pytest.skip(f"the page can't be tried: {error}")
     keras.utils.set_random_seed(3)
-    layers = [keras.layers.Rescaling(1 / 90, -1.4), keras.layers.Conv2D(8, 5, activation="relu")]
+    layers = [
+        keras.layers.Rescaling(1 / 90, -1.4),
+        keras.layers.Conv2D(8, 5, activation="relu"),
+    ]
     layers += [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
     model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
-    metadata = {"name": "small", "class_names": CLASSES, "image_size": SIDE, "temperature": 1.7}
+    metadata = {
+        "name": "small",
+        "class_names": CLASSES,
+        "image_size": SIDE,
+        "temperature": 1.7,
+    }
     metadata |= {"weights": "untrained", "demo": True}
-    metadata["answer_sets"] = {"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False}
+    metadata["answer_sets"] = {
+        "coverage": 0.8,
+        "limit": 0.3,
+        "groups": 60,
+        "grouped": False,
+    }
     litert.export_litert(model, ws.file("models", "small.tflite"))
     said = write(ws, metadata)
     assert "needs no connection" in said, said
@@ -84,9 +99,14 @@ def opened(handed, browser):
     context = browser.new_context(offline=True, accept_downloads=True)
     tab, faults = context.new_page(), []
     tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on("console", lambda said: faults.append(said.text) if said.type == "error" else 0)
+    tab.on(
+        "console", lambda said: faults.append(said.text) if said.type == "error" else 0
+    )
     tab.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
-    tab.on("request", lambda asked: faults.append(asked.url) if asked.url.startswith("http") else 0)
+    tab.on(
+        "request",
+        lambda asked: faults.append(asked.url) if asked.url.startswith("http") else 0,
+    )
     # Pictures may be chosen before anything is ready.
     tab.goto(path.as_uri(), wait_until="commit")
     yield tab
@@ -109,11 +129,15 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened):
     assert found["same answer"] == 1 and found["largest"] < 0.02, found
     assert predicted.label.nunique() == 3 and predicted.probability.std() > 0.03
     y_prob, _, _ = classify.answer_files(model, Path(), drawn)
-    sets = conformal.build_sets(apply_temperature(y_prob, 1.7), metadata["answer_sets"]["limit"])
+    sets = conformal.build_sets(
+        apply_temperature(y_prob, 1.7), metadata["answer_sets"]["limit"]
+    )
     sizes, words = sets.sum(axis=1), {1: "just this one: ", 2: "one of these two: "}
     assert {*sizes} == {1, 2, 3}, "all kinds are asked for"
     saved = pd.DataFrame(save_answers(opened))
-    assert [*saved.label] == [*predicted.label] and [*saved.file] == [path.name for path in drawn]
+    assert [*saved.label] == [*predicted.label] and [*saved.file] == [
+        path.name for path in drawn
+    ]
     for text, size, said, held in zip(asked.set, sizes, saved["set"], sets):
         assert text.startswith(words.get(size, "can't tell: it may be any class"))
         assert {*json.loads(said)} == {*np.array(CLASSES)[held]}
@@ -129,7 +153,9 @@ def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
         pixels[::2, :, 3] = 255
         Image.fromarray(pixels).save(path)
         read = opened.evaluate(script, base64.b64encode(path.read_bytes()).decode())
-        apart = abs(np.reshape(read, (SIDE, SIDE, 3)) - pictures.load(path, SIDE).astype(int))
+        apart = abs(
+            np.reshape(read, (SIDE, SIDE, 3)) - pictures.load(path, SIDE).astype(int)
+        )
         # Pillow and the browser round differently where they lay a picture over white.
         assert apart.max() <= 2 and apart.mean() < 0.6, (width, height)
 
@@ -144,7 +170,9 @@ def test_pictures_can_be_dropped_in_folders_and_pasted(opened, tmp_path):
     opened.wait_for_load_state()  # What is dropped before is opened by the browser itself.
     hand = opened.context.new_cdp_session(opened)
     for kind in ("dragEnter", "dragOver", "drop"):
-        hand.send("Input.dispatchDragEvent", {"type": kind, "x": 9, "y": 9, "data": carried})
+        hand.send(
+            "Input.dispatchDragEvent", {"type": kind, "x": 9, "y": 9, "data": carried}
+        )
     opened.get_by_text("3 of 3 answered.").wait_for()
     assert opened.locator("h3").all_inner_texts() == ["c.png", "e.png", "d.png"]
     paste = """() => { const clipboardData = new DataTransfer();
@@ -171,7 +199,9 @@ def test_what_is_cut_off_gets_no_answer_where_a_browser_would_draw_it(opened, tm
             cut.append(tmp_path / f"{lost}_{name}")
             cut[-1].write_bytes(data[:-lost])
     # Firefox and WebKit draw what is left.
-    opened.evaluate("() => { createImageBitmap = async () => new OffscreenCanvas(30, 30); }")
+    opened.evaluate(
+        "() => { createImageBitmap = async () => new OffscreenCanvas(30, 30); }"
+    )
     opened.evaluate("() => { OffscreenCanvas.prototype.close = () => {}; }")
     assert ask_page(opened, whole).label.isin(CLASSES).all()
     assert ask_page(opened, cut).label.str.startswith("the file is cut off").all()
@@ -179,7 +209,11 @@ def test_what_is_cut_off_gets_no_answer_where_a_browser_would_draw_it(opened, tm
 
 def test_what_is_no_picture_and_what_is_huge_stop_nothing(opened, tmp_path, handed):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(2000))
-    sizes = {"huge.jpg": (8000, 5000), "larger.png": (10000, 9000), "wide.png": (70000, 10)}
+    sizes = {
+        "huge.jpg": (8000, 5000),
+        "larger.png": (10000, 9000),
+        "wide.png": (70000, 10),
+    }
     for name, size in (sizes | {"small.png": (30, 30)}).items():
         Image.new("RGB", size, (30, 60, 200)).save(tmp_path / name)
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(2000))
@@ -201,7 +235,9 @@ def test_page_says_what_fails_and_goes_on_where_it_can(handed, browser, drawn):
     text = (handed[0].results / "model.html").read_text(encoding="utf-8")
     start = 'id="model" type="text/plain">'
     for here, there in [('"importmap"', '"unknown"'), (start, f"{start}AAAA")]:
-        (handed[0].results / "damaged.html").write_text(text.replace(here, there), encoding="utf-8")
+        (handed[0].results / "damaged.html").write_text(
+            text.replace(here, there), encoding="utf-8"
+        )
         tab.goto((handed[0].results / "damaged.html").as_uri())
         tab.get_by_text("The classifier can't run here").wait_for()
         tab.set_input_files("#pictures", drawn[:1])
@@ -214,7 +250,10 @@ def test_page_serves_everybody(opened, drawn, width):
     ask_page(opened, drawn[:3])
     text = opened.inner_text("body")
     assert "Demo." in text and "Untrained." in text and "a little flattered" in text
-    assert re.search(r"recognises \d+ of 24 pictures .* interval", text) and CLASSES[0] in text
+    assert (
+        re.search(r"recognises \d+ of 24 pictures .* interval", text)
+        and CLASSES[0] in text
+    )
     assert opened.evaluate("document.documentElement.scrollWidth") == width
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for scheme in ("light", "dark"):
@@ -226,7 +265,9 @@ def test_page_serves_everybody(opened, drawn, width):
     assert "END OF TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
 
 
-def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn, opened, tmp_path):
+def test_of_several_labels_those_above_their_thresholds_are_named(
+    handed, drawn, opened, tmp_path
+):
     ws, metadata, model = handed
     layers = [*model.layers[:-1], keras.layers.Dense(3, activation="sigmoid")]
     several = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
@@ -234,7 +275,10 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
     limits = dict(zip(CLASSES, np.quantile(y_prob, 0.6, axis=0).tolist()))
     about = metadata | {"name": "several", "thresholds": limits}
     score = {"exact_match": 0.25, "n": 12, "exact_match_interval": [0.1, 0.5]}
-    score |= {"mean_average_precision": 0.755, "baseline": {"mean_average_precision": 0.26}}
+    score |= {
+        "mean_average_precision": 0.755,
+        "baseline": {"mean_average_precision": 0.26},
+    }
     other = replace(ws, results=tmp_path / "results")
     assert litert.try_export(several, other.file("models", "several.tflite")) == ""
     page.write_page(other, about, score, flattered=False)
@@ -245,7 +289,9 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
     for row, shown, probabilities in zip(rows, asked.label, y_prob):
         above = dict(zip(CLASSES, probabilities - [*limits.values()]))
         # At a threshold weights of half the size may say otherwise.
-        sure, near = ({k for k in CLASSES if above[k] > least} for least in (0.02, -0.02))
+        sure, near = (
+            {k for k in CLASSES if above[k] > least} for least in (0.02, -0.02)
+        )
         said = {*row["label"].split("|")} - {""}
         assert sure <= said <= near and (said or shown == "none of its labels")
     assert {row["label"].count("|") for row in rows} >= {0, 1}
@@ -254,8 +300,13 @@ def test_of_several_labels_those_above_their_thresholds_are_named(handed, drawn,
 def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_path):
     ws, metadata, model = handed
     pixels_in = keras.Input((SIDE, SIDE, 3))
-    features = keras.layers.GlobalAveragePooling2D()(model.layers[1](pixels_in / 90 - 1.4))
-    layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3, activation="softmax")]
+    features = keras.layers.GlobalAveragePooling2D()(
+        model.layers[1](pixels_in / 90 - 1.4)
+    )
+    layers = [
+        keras.Input(features.shape[1:]),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
     net = keras.Model(pixels_in, keras.Sequential(layers)(features))
     _, found, _ = classify.answer_files(net, Path(), drawn, True)
     known = {"features": resemblance.normalize(found[::3]).astype(np.float16)}
@@ -271,7 +322,9 @@ def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_p
     near = abs(distances - np.median(distances)) < 0.002
     marked = np.array([row["note"] for row in save_answers(opened)])
     assert (marked == notes)[~near].all() and {*marked[~near]} == {"", conformal.NOTE}
-    assert conformal.NOTE in opened.inner_text("#answers") and near.sum() < len(near) / 3
+    assert (
+        conformal.NOTE in opened.inner_text("#answers") and near.sum() < len(near) / 3
+    )
 
 
 def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys):
@@ -286,7 +339,9 @@ def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys
     assert page.compare_file("x.tflite", truth, before, after, groups // 40) == ""
 
 
-def test_what_can_not_be_made_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_path):
+def test_what_can_not_be_made_is_a_line_and_leaves_no_page(
+    handed, monkeypatch, tmp_path
+):
     ws, metadata, _ = handed
     shutil.copytree(ws.results, tmp_path / "results")
     ws = replace(ws, results=tmp_path / "results")

@@ -30,13 +30,25 @@ FILE = 'a,"b\n$\\frac.png'
 
 def save_model(ws, name, weights):
     layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255)]
-    layers += [keras.layers.Conv2D(3, 1, use_bias=False), keras.layers.GlobalAveragePooling2D()]
-    model = keras.Sequential([*layers, keras.layers.Dense(2, activation="softmax")], name=name)
+    layers += [
+        keras.layers.Conv2D(3, 1, use_bias=False),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    model = keras.Sequential(
+        [*layers, keras.layers.Dense(2, activation="softmax")], name=name
+    )
     same = np.eye(3).reshape(1, 1, 3, 3)
     model.set_weights([same, np.array(weights), np.zeros(2)])
-    history = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS)
+    history = pd.DataFrame(
+        [[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS
+    )
     text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
-    metadata = {"notebook": name, "image_size": 16, "seed": 0, "parameters": {"file": HOSTILE}}
+    metadata = {
+        "notebook": name,
+        "image_size": 16,
+        "seed": 0,
+        "parameters": {"file": HOSTILE},
+    }
     with saved.save(model, training.Run(history, "a key"), ws, name, metadata | text):
         pass
 
@@ -52,7 +64,9 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
     listed = prepare_set(ws, [16])[["file", "label"]]
     # The file with the hostile name is a validation picture, so galleries show it.
-    part = listed.file.str.contains("a,|/00[0-4].png").map({True: "validation", False: "train"})
+    part = listed.file.str.contains("a,|/00[0-4].png").map(
+        {True: "validation", False: "train"}
+    )
     ws.save_table(listed.assign(part=part), "split.csv")
     # Classes are in the order of names: "$…" before "<…".
     save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
@@ -60,7 +74,10 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
         for name in ("08_evaluation", "10_hand_over"):
-            run = runner.NOTEBOOKS / f"{name}.ipynb", ws.file("notebooks", f"{name}.ipynb")
+            run = (
+                runner.NOTEBOOKS / f"{name}.ipynb",
+                ws.file("notebooks", f"{name}.ipynb"),
+            )
             papermill.execute_notebook(*run, kernel_name="python3", progress_bar=False)
     return ws
 
@@ -69,8 +86,13 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     content = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
     assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
     comparison = read_table(judged.results / "comparison.csv").set_index("model")
-    numbers = comparison.drop(columns=["majority_class", "weights", "demo"]).astype(float)
-    assert np.isfinite(numbers.to_numpy()).all() and (numbers.pictures_per_second > 0).all()
+    numbers = comparison.drop(columns=["majority_class", "weights", "demo"]).astype(
+        float
+    )
+    assert (
+        np.isfinite(numbers.to_numpy()).all()
+        and (numbers.pictures_per_second > 0).all()
+    )
     suspects = read_table(judged.results / "suspects.csv")
     assert len(suspects) == 6 and set(suspects.label) == {CLASSES[1]}
     for name in ("reliability.svg", "mistakes.html", "suspects.html"):
@@ -78,7 +100,9 @@ def test_everything_judged_stands_in_the_results_folder(judged):
     assert all("temperature" in saved.read_metadata(judged, name) for name in content)
 
 
-def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(judged, monkeypatch):
+def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
+    judged, monkeypatch
+):
     monkeypatch.chdir(judged.results / "models")
     (path,) = Path().glob("*.md")
     assert path.stem == "one_class", "the best"
@@ -90,10 +114,14 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(j
     assert space["labels"] == list(table.predicted)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
     metadata = saved.read_metadata(judged, "one_class")
-    expected = apply_temperature(table[CLASSES[::-1]].to_numpy(float), metadata["temperature"])
+    expected = apply_temperature(
+        table[CLASSES[::-1]].to_numpy(float), metadata["temperature"]
+    )
     assert np.allclose(scaled, expected, atol=1e-4) and "answer_sets" in metadata
     assert "a little flattered" in card
-    assert "a little flattered" in (judged.results / "model.html").read_text(encoding="utf-8")
+    assert "a little flattered" in (judged.results / "model.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_report_answers_first_and_carries_names_only_as_text(judged):
@@ -101,7 +129,11 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
     assert text.count("2 image classifiers for 2 classes, from 30 pictures<") == 2
     headings = re.findall(r"<h2[^>]*>([^<]*)", text)
     assert headings[:3] == ["Verdict", "What you can do next", "The models"]
-    assert text.index("Verdict") < text.index('class="plot"') < text.index("What you can do next")
+    assert (
+        text.index("Verdict")
+        < text.index('class="plot"')
+        < text.index("What you can do next")
+    )
     assert "No model surely beats always answering" in text and len(text) < 2e6
     assert "<img src=x" not in text and "&lt;img src=x" in text
     content = report.read_page(judged)
@@ -111,7 +143,9 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
 def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
     y_true = np.array([0, 0, 0, 1, 1])
     wrong = np.eye(2)[1 - y_true] * np.array([0.8, 0.9, 0.7, 0.6, 0.6])[:, np.newaxis]
-    answers = gather([("cnn", SCRATCH), ("net", SCRATCH)], y_true, [wrong, wrong], None, "ab")
+    answers = gather(
+        [("cnn", SCRATCH), ("net", SCRATCH)], y_true, [wrong, wrong], None, "ab"
+    )
     monkeypatch.setattr(report, "OF_EACH", 2)
     first, second = report.find_mistakes(answers, answers.labels)["cnn"]
     surest = [(k, answers.files[k]) for k in (1, 0)]
@@ -119,7 +153,9 @@ def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
     assert len(second["shown"]) == 2
     monkeypatch.setattr(report, "PICTURES", 3)
     for kinds in report.find_mistakes(answers, answers.labels).values():
-        assert [len(kind["shown"]) for kind in kinds] == [2, 0], "the same may be shown again"
+        assert [len(kind["shown"]) for kind in kinds] == [2, 0], (
+            "the same may be shown again"
+        )
 
 
 def read_tables(text):
@@ -137,34 +173,57 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
     scores = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
     for row in tables["the models"][1:]:
         score = scores[row[0]]
-        assert row[1] == f"{score['top1']:.4f}" and row[4] == f"{score['average_per_class']:.4f}"
+        assert (
+            row[1] == f"{score['top1']:.4f}"
+            and row[4] == f"{score['average_per_class']:.4f}"
+        )
         assert row[2] == write_count(score["top1"], score["n"])
         assert row[3] == write_percent(*score["top1_interval"])
-    shown = {"further scores": "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()}
+    shown = {
+        "further scores": "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
+    }
     shown["calibration"] = "temperature ece_before ece_after".split()
     for what, names in shown.items():
         for row in tables[what][1:]:
             values = [float(cell.replace("−", "-")) for cell in row[-len(names) :]]
-            assert values == pytest.approx([scores[row[0]][key] for key in names], abs=6e-3)
+            assert values == pytest.approx(
+                [scores[row[0]][key] for key in names], abs=6e-3
+            )
     for name, score in scores.items():
         rows = tables[f"classification report of {name}"][1:]
         for row in rows[: len(CLASSES)]:
-            keys, label = ("precision", "per_class", "f1", "support"), html.unescape(row[0])
+            keys, label = (
+                ("precision", "per_class", "f1", "support"),
+                html.unescape(row[0]),
+            )
             expected = [score[key][label] for key in keys]
             assert [*map(float, row[1:])] == pytest.approx(expected, abs=6e-4)
-    assert [row[0] for row in tables["answers only when sure"][1:]] == ["0.5", "0.8", "0.95"]
+    assert [row[0] for row in tables["answers only when sure"][1:]] == [
+        "0.5",
+        "0.8",
+        "0.95",
+    ]
     matrix = tables["confusion matrix of one_class"][1:]
     assert [row[1:] for row in matrix] == [["", "6"], ["", "6"]]
     pairs = [row[1:] for row in tables["pairs of models"][1:]]
     assert pairs == [["", "+0.500 better"], ["−0.500 worse", ""]]
 
 
-def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(ws, prepared):
+def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
+    ws, prepared
+):
     y_true = np.array([0, 0, 1, 1])
     rows = [("cnn", SCRATCH), ("cnn@43", SCRATCH)]
     wrong = np.eye(2)[1 - y_true]
     answers = gather(rows, y_true, [np.eye(2)[y_true] * 0.8 + 0.1, wrong], None, "ab")
-    nothing = {"demo": False, "suspects": 0, "doubtful": 0, "contest": False, "need": "", "runs": 2}
+    nothing = {
+        "demo": False,
+        "suspects": 0,
+        "doubtful": 0,
+        "contest": False,
+        "need": "",
+        "runs": 2,
+    }
     assert report.find_facts(prepared, answers) == nothing
     files = list(split.read_split(prepared).file[:2])
     audit = pd.DataFrame({"file": [*files, "of another set.png"]})
@@ -202,18 +261,25 @@ def test_report_in_a_real_browser(judged, browser, width, height):
     links = page.eval_on_selector_all("nav a", "all => all.map(a => a.hash)")
     assert len(links) >= 7 and all(page.locator(link).count() == 1 for link in links)
     fits = "e => e.scrollWidth <= e.clientWidth"
-    assert page.eval_on_selector("#models ~ .scroll", fits), "the scores are seen without scrolling"
+    assert page.eval_on_selector("#models ~ .scroll", fits), (
+        "the scores are seen without scrolling"
+    )
     if width == 1280:
         bottom = "document.querySelector('.answer').getBoundingClientRect().bottom"
         assert page.evaluate(bottom) <= height, "all answers are on the first screen"
-        assert page.evaluate(bottom.replace(".answer", ".chosen")) <= height, "so is what it is"
+        assert page.evaluate(bottom.replace(".answer", ".chosen")) <= height, (
+            "so is what it is"
+        )
     assert page.locator(".gallery").first.bounding_box()["y"] > height
     assert page.get_attribute(".chosen a", "href") == "models/one_class.keras"
     page.locator(".matrix a").first.click()
     shown = page.locator(".kind:visible li")
     assert shown.count() == 6, "the pictures of a cell"
     image = "e => getComputedStyle(e).backgroundImage"
-    assert all(shown.locator("i").nth(k).evaluate(image).startswith('url("data') for k in range(6))
+    assert all(
+        shown.locator("i").nth(k).evaluate(image).startswith('url("data')
+        for k in range(6)
+    )
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

@@ -19,31 +19,49 @@ from lib.evaluation import review
 KEYS = {"keep": "KeyK", "take": "KeyS", "leave": "KeyL"}
 KEYS |= {"previous": "ArrowLeft", "next": "ArrowRight"}
 HOSTILE = ["<img src=x onerror=alert(1)>", "$x_1$ **b**", "a<", "__proto__"]
-FILES = ['a,"b\n$\\frac.png', "script><img src=x onerror=alert(2)>.png", "'; alert(3) --.png"]
+FILES = [
+    'a,"b\n$\\frac.png',
+    "script><img src=x onerror=alert(2)>.png",
+    "'; alert(3) --.png",
+]
 NETWORK = {"label": HOSTILE[0], "weights": "untrained"}
-FINDINGS = dict.fromkeys((0, 8, 12), "label?") | {4: "label?; outlier", 16: "copy?", 20: "outlier"}
+FINDINGS = dict.fromkeys((0, 8, 12), "label?") | {
+    4: "label?; outlier",
+    16: "copy?",
+    20: "outlier",
+}
 
 
 def draw_set(folder, classes, files):
     """Draw files for each class, for training and for validation, and write what 01 writes of them."""
     parts = [folder / name for name in ("train", "validation")]
-    ws = workspace.Workspace(parts[0], folder / "results", folder / "scratch", validation=parts[1])
-    for path in (part / label / file for part in parts for label in classes for file in files):
+    ws = workspace.Workspace(
+        parts[0], folder / "results", folder / "scratch", validation=parts[1]
+    )
+    for path in (
+        part / label / file for part in parts for label in classes for file in files
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 30), (200, 90, 160)).save(path, "PNG")
     table = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
     ws.save_table(table[["file"]].assign(digest=table.file, group=0), "pictures.csv")
-    ws.save_table(table[["file"]][:1].assign(problem="blurred", action="kept"), "checks.csv")
+    ws.save_table(
+        table[["file"]][:1].assign(problem="blurred", action="kept"), "checks.csv"
+    )
     return ws
 
 
 def write_page(ws, findings, **columns):
     """Write the page of a set, in which each class is taken for the next; findings are by position."""
     table, names = read_split(ws), sorted({*read_split(ws).label})
-    audit = table[["file", "label"]].assign(self_confidence=0.0001, probability=0.9, spread=1.0)
+    audit = table[["file", "label"]].assign(
+        self_confidence=0.0001, probability=0.9, spread=1.0
+    )
     audit["suggested"] = audit.label.map(dict(zip(names, names[1:] + names[:1])))
-    audit["neighbour"] = audit.suggested.map(table.drop_duplicates("label").set_index("label").file)
+    audit["neighbour"] = audit.suggested.map(
+        table.drop_duplicates("label").set_index("label").file
+    )
     audit["finding"] = [findings.get(k, "") for k in range(len(audit))]
     audit = audit.assign(**{"rank": range(len(audit))} | columns)
     review.write_review(ws, audit, NETWORK)
@@ -90,7 +108,9 @@ def hostile(tmp_path_factory):
 
 
 @pytest.mark.parametrize("how", ["click", "key"])
-def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(hostile, browser, how, tmp_path):
+def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
+    hostile, browser, how, tmp_path
+):
     ws, cases = hostile
 
     def act(name, number, decided):
@@ -123,11 +143,15 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(hostile, brows
     assert [*listed.label[[*rows]]] == expected
 
 
-def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(browser, tmp_path):
+def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
+    browser, tmp_path
+):
     ws = draw_set(tmp_path, HOSTILE, FILES)
     first = write_page(ws, FINDINGS)
     decided = {first.file[0]: "", first.file[1]: first.suggested[1]}
-    pd.DataFrame(decided.items(), columns=["file", "label"]).to_csv(tmp_path / "one.csv")
+    pd.DataFrame(decided.items(), columns=["file", "label"]).to_csv(
+        tmp_path / "one.csv"
+    )
     write_page(replace(ws, corrections=tmp_path / "one.csv"), FINDINGS)
     content = read_content(ws)[1]
     cases = [one["file"] for one in content["pictures"][: len(content["cases"])]]
@@ -162,18 +186,24 @@ def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(browser, tmp
 def test_page_serves_where_a_browser_keeps_nothing_and_keys_bear_other_letters(
     hostile, browser, tmp_path
 ):
-    press = "code => document.dispatchEvent(new KeyboardEvent('keydown', {key: 'κ', code}))"
+    press = (
+        "code => document.dispatchEvent(new KeyboardEvent('keydown', {key: 'κ', code}))"
+    )
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException(); }})"
     with open_page(browser, hostile[0], refuse) as page:
         assert page.is_visible("#unkept")
         page.evaluate(press, "KeyK")
-        assert download(page, tmp_path / "mine.csv") == {hostile[1].file[0]: hostile[1].label[0]}
+        assert download(page, tmp_path / "mine.csv") == {
+            hostile[1].file[0]: hostile[1].label[0]
+        }
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_page_is_accessible_fits_and_shows_names_as_text(hostile, browser, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    with open_page(browser, hostile[0], viewport={"width": width, "height": 844}) as page:
+    with open_page(
+        browser, hostile[0], viewport={"width": width, "height": 844}
+    ) as page:
         bottom = "document.querySelector('#leave').getBoundingClientRect().bottom"
         assert page.evaluate(bottom) <= 844, "nobody scrolls to decide"
         page.click("summary")
@@ -183,7 +213,9 @@ def test_page_is_accessible_fits_and_shows_names_as_text(hostile, browser, width
             page.emulate_media(color_scheme=scheme)
             assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
             assert page.evaluate("document.documentElement.scrollWidth") == width
-        widths = page.eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
+        widths = page.eval_on_selector_all(
+            "img", "all => all.map(one => one.naturalWidth)"
+        )
         assert {*widths} == {40}, "a name has become a picture"
         shown = " ".join(page.inner_text("main").split())
         assert all(" ".join(name.split()) in shown for name in hostile[1].file)
@@ -193,7 +225,11 @@ def test_a_row_of_like_cases_is_decided_at_once(hostile, browser, tmp_path):
     ws, cases = hostile
     with open_page(browser, ws) as page:
         # Of the same class, and so of the same suggestion.
-        alike = [file for file, label in zip(cases.file, cases.label) if label == cases.label[0]]
+        alike = [
+            file
+            for file, label in zip(cases.file, cases.label)
+            if label == cases.label[0]
+        ]
         row = page.locator("#alike img")
         shown = row.evaluate_all("all => all.map(one => one.alt)")
         assert len(shown) >= 1 and {*shown} <= {*read_split(ws).file}
@@ -204,7 +240,9 @@ def test_a_row_of_like_cases_is_decided_at_once(hostile, browser, tmp_path):
     assert [*rows] == [alike[0], *shown] and {*rows.values()} == {cases.suggested[0]}
 
 
-def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(browser, tmp_path):
+def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(
+    browser, tmp_path
+):
     ws = draw_set(tmp_path, HOSTILE[1:3], FILES)
     large, lost = read_split(ws).file[:2]
     Image.new("RGB", (900, 1000)).save(ws.train / large, "PNG")
@@ -226,7 +264,9 @@ def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(brows
 
 def test_findings_come_first_each_pair_once_then_as_many_of_the_ranking():
     files = [*"abcdefghij"]
-    audit = pd.DataFrame({"rank": range(10, 0, -1), "spread": range(10), "neighbour": "h"}, files)
+    audit = pd.DataFrame(
+        {"rank": range(10, 0, -1), "spread": range(10), "neighbour": "h"}, files
+    )
     audit["part"] = ["validation", *["train"] * 9]
     findings = "copy? copy? label?;copy? copy? outlier outlier label?".split()
     audit["finding"] = [*findings, "", "", ""]
@@ -240,7 +280,9 @@ def test_findings_come_first_each_pair_once_then_as_many_of_the_ranking():
     assert review.list_cases(audit.assign(finding="")) == {}
 
 
-def test_page_of_many_cases_of_none_and_of_a_lost_picture(browser, tmp_path, monkeypatch):
+def test_page_of_many_cases_of_none_and_of_a_lost_picture(
+    browser, tmp_path, monkeypatch
+):
     ws = draw_set(tmp_path, ["a", "b"], [f"{k}.png" for k in range(8)])
     monkeypatch.setattr(review, "MOST_CASES", 5)
     (ws.train / "a/0.png").write_bytes(b"damaged")
@@ -248,7 +290,10 @@ def test_page_of_many_cases_of_none_and_of_a_lost_picture(browser, tmp_path, mon
     write_page(ws, dict.fromkeys(range(32), "label?"), rank=np.roll(range(32), 16))
     content = read_content(ws)[1]
     assert len(content["cases"]) == 5
-    assert [one["file"] for one in content["pictures"] if not one["data"]] == ["a/0.png", "a/1.png"]
+    assert [one["file"] for one in content["pictures"] if not one["data"]] == [
+        "a/0.png",
+        "a/1.png",
+    ]
     write_page(ws, {16: "label?", 0: "outlier"}, neighbour="")
     with open_page(browser, ws) as page:
         assert "can't be read any more" in page.inner_text("#picture")

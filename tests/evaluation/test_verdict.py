@@ -10,7 +10,14 @@ from test_answers import SCRATCH, gather
 
 from lib.evaluation import report, verdict
 
-NOTHING = {"demo": False, "suspects": 0, "doubtful": 0, "contest": True, "need": "", "runs": 1}
+NOTHING = {
+    "demo": False,
+    "suspects": 0,
+    "doubtful": 0,
+    "contest": True,
+    "need": "",
+    "runs": 1,
+}
 TWO = np.arange(80) % 2
 
 
@@ -26,10 +33,14 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
 
     `y_prob` is name to probabilities; a name that ends in "?" has an untrained backbone.
     """
-    rows = [(name.rstrip("?"), "untrained" if "?" in name else SCRATCH) for name in y_prob]
+    rows = [
+        (name.rstrip("?"), "untrained" if "?" in name else SCRATCH) for name in y_prob
+    ]
     answers = gather(rows, y_true, list(y_prob.values()), class_names=class_names)
     established, unknown = verdict.describe_pairs(answers.pairs)
-    believed = {k: verdict.describe_calibration(score) for k, score in answers.scores.items()}
+    believed = {
+        k: verdict.describe_calibration(score) for k, score in answers.scores.items()
+    }
     page = {"scores": answers.scores, "believed": believed}
     page |= {"established": established, "unknown": unknown}
     return page | {"answer": verdict.find_answer(answers), "found": NOTHING | found}
@@ -48,7 +59,9 @@ def read(page, part="verdict"):
 def test_box_doubts_a_contest_that_its_winner_won_by_what_it_had_seen():
     """Of validation it recognises less than the lowest value of the contest's interval."""
     for low, is_doubted in ((0.95, True), (0.4, False)):
-        answers = gather([("net_linear", "net.keras")], TWO, [answer(TWO, 0.5, 0)], None, "ab")
+        answers = gather(
+            [("net_linear", "net.keras")], TWO, [answer(TWO, 0.5, 0)], None, "ab"
+        )
         candidates = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
         answers.models["candidates"] = pd.Series({"net_linear": candidates})
         doubts = [text for text in verdict.find_answer(answers)["doubts"] if text]
@@ -57,14 +70,22 @@ def test_box_doubts_a_contest_that_its_winner_won_by_what_it_had_seen():
 
 
 def test_box_names_the_model_and_counts_in_plain_text():
-    box = read(judge(TWO, {"poor": answer(TWO, 0.5, 0), "good": answer(TWO, 0.8875, 1)}))
+    box = read(
+        judge(TWO, {"poor": answer(TWO, 0.5, 0), "good": answer(TWO, 0.8875, 1)})
+    )
     assert box["Which model?"].startswith(
         "Use good. It recognises 71 of 80 pictures (89 %, 95 % interval 80 to 94 %). None of these "
         "80 was used for training. By contrast, always answering cat"
     )
-    assert box["And the others?"].startswith("good is better than poor. The best of 2 is a little")
-    assert box["Can its probabilities be believed?"].startswith("As sure as right, as far as 80")
-    assert box["What is not established?"].startswith("good and poor were trained once:")
+    assert box["And the others?"].startswith(
+        "good is better than poor. The best of 2 is a little"
+    )
+    assert box["Can its probabilities be believed?"].startswith(
+        "As sure as right, as far as 80"
+    )
+    assert box["What is not established?"].startswith(
+        "good and poor were trained once:"
+    )
 
 
 def test_with_several_seeds_the_ways_of_training_are_compared():
@@ -80,11 +101,20 @@ def test_with_several_seeds_the_ways_of_training_are_compared():
     # The first run of "lucky" is the best of all, and its way of training the worst.
     assert found["name"] == "steady" and found["way"]["runs"] == 8
     others = box["And the others?"]
-    assert others.startswith("steady is better than lucky. 300 pictures are too few to say whether")
+    assert others.startswith(
+        "steady is better than lucky. 300 pictures are too few to say whether"
+    )
     assert "it can't be compared" in others
-    assert "recognises 90 % of 300 pictures, on average over 8 trainings" in box["Which model?"]
-    assert box["What is not established?"].startswith("That steady is better than same is not")
-    assert box["Can its probabilities be believed?"].startswith("Of its first training: ")
+    assert (
+        "recognises 90 % of 300 pictures, on average over 8 trainings"
+        in box["Which model?"]
+    )
+    assert box["What is not established?"].startswith(
+        "That steady is better than same is not"
+    )
+    assert box["Can its probabilities be believed?"].startswith(
+        "Of its first training: "
+    )
     said, _ = page["established"]  # Nothing of those that were trained once.
     assert said.startswith("steady is better than lucky: difference 0.1")
     assert "p < 0.001, on average over 8 trainings and 300 pictures" in said
@@ -112,35 +142,64 @@ def test_no_report_contradicts_itself():
 
 
 def test_seeds_are_advised_only_for_networks_that_take_several():
-    page = judge(TWO, {"net_linear": answer(TWO, 0.9, 0), "net_finetuned": answer(TWO, 0.9, 1)})
+    page = judge(
+        TWO, {"net_linear": answer(TWO, 0.9, 0), "net_finetuned": answer(TWO, 0.9, 1)}
+    )
     assert not page["answer"]["to_repeat"] and "--seeds" not in str(read(page, "steps"))
     assert "trained once" not in str(read(page))
     page = judge(TWO, {"net_linear": answer(TWO, 0.9, 0), "cnn": answer(TWO, 0.9, 1)})
-    assert page["answer"]["to_repeat"] == ["cnn"] and "--seeds 5" in read(page, "steps")[-1]
+    assert (
+        page["answer"]["to_repeat"] == ["cnn"]
+        and "--seeds 5" in read(page, "steps")[-1]
+    )
 
 
 def test_weakest_classes_have_counts_and_perfect_ones_are_never_weak():
     y_true = np.arange(30) % 3
     y_prob, names = np.eye(3)[y_true] * 0.8 + 0.1, ["cat", "dog", "<eel>"]
     box = read(judge(y_true, {"good_linear": y_prob}, names))
-    assert box["Its weakest classes?"] == "No class has a mistake." and "And the others?" not in box
-    y_prob[y_true == 2] = np.where(np.arange(10)[:, None] < 4, [0.1, 0.1, 0.8], [0.8, 0.1, 0.1])
+    assert (
+        box["Its weakest classes?"] == "No class has a mistake."
+        and "And the others?" not in box
+    )
+    y_prob[y_true == 2] = np.where(
+        np.arange(10)[:, None] < 4, [0.1, 0.1, 0.8], [0.8, 0.1, 0.1]
+    )
     page = judge(y_true, {"good_linear": y_prob}, names)
     assert read(page)["Its weakest classes?"] == "&lt;eel&gt; (4 of 10)."
     assert read(page, "steps") == ["Add pictures of &lt;eel&gt;: recognised least."]
     score = {"per_class": dict.fromkeys("abcdef", 0.0) | {"g": 1.0}}
     found = verdict.list_weakest(score | {"support": dict.fromkeys("abcdefg", 2)})
-    assert found == {"weakest": [("a", 0, 2), ("b", 0, 2), ("c", 0, 2)], "weakest_more": 3}
+    assert found == {
+        "weakest": [("a", 0, 2), ("b", 0, 2), ("c", 0, 2)],
+        "weakest_more": 3,
+    }
     none = judge(TWO, {"bad": answer(TWO, 0, 0)})
-    assert read(none)["Its weakest classes?"].startswith("cat (0 of 40) and dog (0 of 40)")
+    assert read(none)["Its weakest classes?"].startswith(
+        "cat (0 of 40) and dog (0 of 40)"
+    )
 
 
 def test_next_steps_stand_in_the_order_of_what_they_bring():
     y_prob = answer(TWO, 0.95, 0)
-    found = {"demo": True, "suspects": 7, "doubtful": 1, "contest": False, "need": "It rose."}
+    found = {
+        "demo": True,
+        "suspects": 7,
+        "doubtful": 1,
+        "contest": False,
+        "need": "It rose.",
+    }
     page = judge(TWO, {"good": y_prob}, **found)
-    steps, in_form = read(page, "steps"), report.show_part(page, "steps", form=True).data
-    words = ["your own pictures", "--beyond", "the 1 label that", "the 7 pictures that no trained"]
+    steps, in_form = (
+        read(page, "steps"),
+        report.show_part(page, "steps", form=True).data,
+    )
+    words = [
+        "your own pictures",
+        "--beyond",
+        "the 1 label that",
+        "the 7 pictures that no trained",
+    ]
     words += ["recognised least. It rose.", "--seeds 5"]
     assert len(steps) == 6 and all(word in step for word, step in zip(words, steps))
     assert all(word in in_form for word in ("PICTURES", "tick BEYOND", "OPTIONS"))
@@ -149,16 +208,23 @@ def test_next_steps_stand_in_the_order_of_what_they_bring():
 
 def believe(confidence, top1, n, compared=1):
     score = {"confidence": confidence, "top1": top1, "n": n, "effective_n": n}
-    return verdict.describe_calibration(score | {"compared": compared}).replace("\xa0", " ")
+    return verdict.describe_calibration(score | {"compared": compared}).replace(
+        "\xa0", " "
+    )
 
 
 def test_probabilities_are_doubted_only_as_far_as_the_accuracy_is_known():
     says = "it says 90 % on average and is right in 80 % of cases"
     assert believe(0.9, 0.8, 400) == f"too sure by about 10 points: {says}"
     assert believe(0.7, 0.8, 400).startswith("too modest by about 10 points")
-    assert believe(0.9, 0.8, 20).startswith("as sure as right, as far as 20 pictures can tell")
+    assert believe(0.9, 0.8, 20).startswith(
+        "as sure as right, as far as 20 pictures can tell"
+    )
     # Of fifteen models one is doubted by chance more easily than one alone.
-    assert believe(0.85, 0.8, 260).startswith("too") and believe(0.85, 0.8, 260, 15)[:2] == "as"
+    assert (
+        believe(0.85, 0.8, 260).startswith("too")
+        and believe(0.85, 0.8, 260, 15)[:2] == "as"
+    )
     assert simulations.judge_calibration(240, 0, 200, models=15) <= 0.08
 
 
@@ -170,7 +236,9 @@ def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_estab
     assert "240 pictures are too few to say" in sentence and "p = 0.130" in sentence
     told = was_correct, alone < 207
     assert "So b is the better one" in verdict.describe_change("a", "b", *told, alone)
-    assert "So b is the better one" in verdict.describe_change("b", "a", *told[::-1], alone)
+    assert "So b is the better one" in verdict.describe_change(
+        "b", "a", *told[::-1], alone
+    )
     # What belongs together says less.
     assert "too few" in verdict.describe_change("a", "b", *told, alone // 17)
 

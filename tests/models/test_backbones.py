@@ -82,7 +82,9 @@ def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, w
     extractor = parts.build_extractor(backbone)
     expected = keras.saving.load_model(path).predict(PIXELS, verbose=0)
     expected = expected.mean(axis=tuple(range(1, expected.ndim - 1)))
-    assert np.allclose(extractor.predict(PIXELS, verbose=0), expected, rtol=1e-4, atol=1e-3)
+    assert np.allclose(
+        extractor.predict(PIXELS, verbose=0), expected, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, ws):
@@ -92,7 +94,9 @@ def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, w
     weights = keras.saving.load_model(path).get_weights()
     assert all(map(np.array_equal, backbone.model.get_weights(), weights))
     with pytest.raises(ValueError, match="tokens.keras.*48 pixels.*IMAGE_SIZE"):
-        backbones.load_backbone(str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws)
+        backbones.load_backbone(
+            str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws
+        )
 
 
 def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
@@ -101,7 +105,9 @@ def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
     backbone = backbones.load_backbone("MobileNet@64", "none", 224, {"alpha": 0.25}, ws)
     assert backbone.model.input_shape == (None, 64, 64, 3) and backbone.image_size == 64
     assert (backbone.weights, backbone.entry) == ("untrained", "MobileNet@64")
-    check_parameters({"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]})
+    check_parameters(
+        {"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]}
+    )
 
 
 def test_classifier_is_no_network(network_file, prepared):
@@ -112,7 +118,9 @@ def test_classifier_is_no_network(network_file, prepared):
     of_results = prepared.file("models", "other.keras")
     of_results.write_bytes(path.read_bytes())
     for classifier in (path, of_results):
-        with pytest.raises(ValueError, match=f"{classifier} is a classifier of these notebooks"):
+        with pytest.raises(
+            ValueError, match=f"{classifier} is a classifier of these notebooks"
+        ):
             backbones.load_backbone(str(classifier), None, None, {}, prepared)
 
 
@@ -122,7 +130,9 @@ def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
     broken = tmp_path / "broken.keras"
     for content in (b"PK no archive", b"<html>404 Not Found</html>", b""):
         broken.write_bytes(content)
-        with pytest.raises(ValueError, match="broken.keras can't be used for RGB pictures"):
+        with pytest.raises(
+            ValueError, match="broken.keras can't be used for RGB pictures"
+        ):
             backbones.load_backbone(str(broken), None, None, {}, ws)
     grey = tmp_path / "grey.keras"
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
@@ -160,7 +170,12 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
         ("ConvNeXtTiny", "imagenet", "MIT", ""),
         ("ConvNeXtBase", "imagenet", "MIT", "may have seen such pictures"),
         ("hub:dinov2_base", "dinov2_base", "Apache-2.0", "may have seen such pictures"),
-        ("hub:dinov3_vit_small_lvd1689m@256", "x", "DINOv3 License", "may have seen such pictures"),
+        (
+            "hub:dinov3_vit_small_lvd1689m@256",
+            "x",
+            "DINOv3 License",
+            "may have seen such pictures",
+        ),
         ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", backbones.UNKNOWN),
         ("hub:folder/dinov2_base", "dinov2_base", "", backbones.UNKNOWN),
         ("hub:dinov3_vit_large_sat493m", "x", "DINOv3 License", ""),
@@ -216,13 +231,17 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     trained.save_weights(path)
     backbone = backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
     assert backbone.weights == "mine.weights.h5"
-    for kept, loaded in zip(trained.get_weights(), backbone.model.get_weights(), strict=True):
+    for kept, loaded in zip(
+        trained.get_weights(), backbone.model.get_weights(), strict=True
+    ):
         assert np.array_equal(kept, loaded)
     other, cut = tmp_path / "other.weights.h5", tmp_path / "cut.weights.h5"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(other)
     cut.write_bytes(path.read_bytes()[:5000])
     for file, options in ((path, {"alpha": 0.5}), (other, SMALL), (cut, SMALL)):
-        words = f"{file.name} does not fit.*Download no-top weights of mobilenet.*numbers"
+        words = (
+            f"{file.name} does not fit.*Download no-top weights of mobilenet.*numbers"
+        )
         with pytest.raises(ValueError, match=words):
             backbones.load_backbone("MobileNet", str(file), 32, options, ws)
 
@@ -231,18 +250,28 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     ("name", "weights", "options", "error", "words"),
     [
         ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
-        ("MobileNet", None, {"alfa": 1}, ValueError, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
+        (
+            "MobileNet",
+            None,
+            {"alfa": 1},
+            ValueError,
+            ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"],
+        ),
         ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
     ],
 )
-def test_wrong_parameter_is_an_error_that_names_it(ws, name, weights, options, error, words):
+def test_wrong_parameter_is_an_error_that_names_it(
+    ws, name, weights, options, error, words
+):
     with pytest.raises(error) as caught:
         backbones.load_backbone(name, weights, 32, options, ws)
     assert all(word in str(caught.value) for word in words), caught.value
 
 
 @pytest.mark.parametrize("weights", [None, "imagenet"])
-def test_too_small_a_picture_is_not_blamed_on_weights_or_network(ws, demo_ws, weights, no_download):
+def test_too_small_a_picture_is_not_blamed_on_weights_or_network(
+    ws, demo_ws, weights, no_download
+):
     for workspace_ in (ws, demo_ws):
         with pytest.raises(ValueError, match="32") as caught:
             backbones.load_backbone("ResNet50", weights, 16, {}, workspace_)
@@ -256,22 +285,29 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
     backbone = backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws)
     kinds = backbones.describe_sketches()["kinds"]
-    line = (
-        f"MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
-    )
+    line = f"MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
     assert re.search(line, capsys.readouterr().out)
     assert (backbone.entry, backbone.weights) == ("sketches", "sketches")
     assert not backbone.model.trainable_weights
-    assert "other kinds" in backbones.describe_origin("sketches@96", "sketches")["trained_on"]
+    assert (
+        "other kinds"
+        in backbones.describe_origin("sketches@96", "sketches")["trained_on"]
+    )
 
 
-def test_damaged_weights_are_an_error_that_says_what_to_delete(ws, tmp_path, monkeypatch):
+def test_damaged_weights_are_an_error_that_says_what_to_delete(
+    ws, tmp_path, monkeypatch
+):
     damaged = tmp_path / "mobilenet.h5"
     damaged.write_bytes(b"\x89HDF\r\n\x1a\n, half of a download")
     monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
     module = inspect.getmodule(keras.applications.MobileNet)
-    monkeypatch.setattr(module.file_utils, "get_file", lambda *given, **options: damaged)
-    words = f"MobileNet can't be downloaded into {tmp_path}.* delete what a killed download"
+    monkeypatch.setattr(
+        module.file_utils, "get_file", lambda *given, **options: damaged
+    )
+    words = (
+        f"MobileNet can't be downloaded into {tmp_path}.* delete what a killed download"
+    )
     with pytest.raises(ConnectionError, match=words):
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
 
@@ -289,7 +325,9 @@ def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
     assert (twins[0].weights, twins[0].image_size) == ("untrained", learned.image_size)
 
 
-def test_missing_connection_is_noticed_once_and_before_a_network_is_built(monkeypatch, tmp_path):
+def test_missing_connection_is_noticed_once_and_before_a_network_is_built(
+    monkeypatch, tmp_path
+):
     asked = []
 
     def fail(*arguments, **options):
@@ -298,7 +336,9 @@ def test_missing_connection_is_noticed_once_and_before_a_network_is_built(monkey
 
     monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
     monkeypatch.setattr(networks.urllib.request, "urlopen", fail)
-    monkeypatch.setattr(networks, "find_application", lambda name: (None, lambda pixels: pixels))
+    monkeypatch.setattr(
+        networks, "find_application", lambda name: (None, lambda pixels: pixels)
+    )
     networks.has_connection.cache_clear()
     for name in ("MobileNet", "MobileNetV2"):
         with pytest.raises(ConnectionError, match=f"{name}.*can't be read"):
@@ -307,10 +347,16 @@ def test_missing_connection_is_noticed_once_and_before_a_network_is_built(monkey
     networks.has_connection.cache_clear()
 
 
-def test_option_without_imagenet_weights_is_not_blamed_on_the_network(ws, demo_ws, no_download):
+def test_option_without_imagenet_weights_is_not_blamed_on_the_network(
+    ws, demo_ws, no_download
+):
     for workspace_ in (ws, demo_ws):
-        with pytest.raises(ValueError, match="MobileNet has no ImageNet weights.*alpha"):
-            backbones.load_backbone("MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_)
+        with pytest.raises(
+            ValueError, match="MobileNet has no ImageNet weights.*alpha"
+        ):
+            backbones.load_backbone(
+                "MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_
+            )
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet"])
@@ -338,7 +384,11 @@ def save_preset(folder, kind):
     scale = {"image_size": (28, 28), "scale": [1 / 127.5] * 3, "offset": [-1.0] * 3}
     if kind == "vit":
         backbone = models.ViTBackbone(
-            image_shape=(28, 28, 3), patch_size=14, mlp_dim=16, use_class_token=True, **TINY
+            image_shape=(28, 28, 3),
+            patch_size=14,
+            mlp_dim=16,
+            use_class_token=True,
+            **TINY,
         )
         converter = layers.ViTImageConverter(**scale)
     else:
@@ -371,7 +421,9 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     outputs = np.asarray(kept.predict(inputs, verbose=0))
     expected = outputs.mean(axis=(1, 2)) if outputs.ndim == 4 else outputs[:, 0]
     assert np.allclose(extractor.predict(pixels, verbose=0), expected, atol=1e-4)
-    head = keras.Sequential([keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head")
+    head = keras.Sequential(
+        [keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head"
+    )
     model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
     with whole_file(tmp_path / "tiny.keras") as part:
         configs.write_model(model, part)

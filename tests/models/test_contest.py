@@ -15,7 +15,10 @@ def networks(tmp_path):
     entries = []
     for name, filters in (("small", 3), ("large", 6)):
         keras.utils.set_random_seed(filters)
-        layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3, activation="relu")]
+        layers = [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(filters, 3, activation="relu"),
+        ]
         keras.Sequential(layers).save(tmp_path / f"{name}.keras")
         entries.append(str(tmp_path / f"{name}.keras"))
     (tmp_path / "broken.keras").write_bytes(b"half of a download")
@@ -27,10 +30,19 @@ def list_training(ws):
     return table[table.part == "train"]
 
 
-def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepared, networks):
+def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(
+    prepared, networks
+):
     files = list_training(prepared)
-    facts, features = contest.gather_features(networks, "imagenet", None, files, prepared, seed=0)
-    assert [row["candidate"] for row in facts] == ["broken", "nosuchnet", "small", "large"]
+    facts, features = contest.gather_features(
+        networks, "imagenet", None, files, prepared, seed=0
+    )
+    assert [row["candidate"] for row in facts] == [
+        "broken",
+        "nosuchnet",
+        "small",
+        "large",
+    ]
     assert "broken.keras can't be used" in facts[0]["reason"]
     assert "has no 'NoSuchNet'" in facts[1]["reason"]
     assert list(features) == ["small", "large"] and not facts[2]["reason"]
@@ -40,7 +52,9 @@ def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(prepar
     # The validation part has passed no network.
     for found in features.values():
         assert len(found) == len(files) == len(found.store)
-    told = contest.gather_features(", ".join(networks), None, None, files, prepared, seed=0)[0]
+    told = contest.gather_features(
+        ", ".join(networks), None, None, files, prepared, seed=0
+    )[0]
     assert [row["candidate"] for row in told] == [row["candidate"] for row in facts]
 
 
@@ -55,21 +69,34 @@ def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_c
 ):
     monkeypatch.setattr(type(prepared), "is_demo", True)
     rows = list_training(prepared)
-    facts, features = contest.gather_features("NoSuchNet", "imagenet", None, rows, prepared, seed=3)
+    facts, features = contest.gather_features(
+        "NoSuchNet", "imagenet", None, rows, prepared, seed=3
+    )
     assert list(features) == ["sketches", "sketches_random", "sketches_96"]
-    assert [row.get("weights") for row in facts] == [None, "sketches", "untrained", "sketches"]
+    assert [row.get("weights") for row in facts] == [
+        None,
+        "sketches",
+        "untrained",
+        "sketches",
+    ]
     assert facts[1]["licence"] and facts[3]["image_size"] == 96
     # The random one can be built again.
-    classifier = linear.Classifier(np.ones((160, 3), np.float32), np.zeros(3, np.float32), 1.0)
+    classifier = linear.Classifier(
+        np.ones((160, 3), np.float32), np.zeros(3, np.float32), 1.0
+    )
     extractor, _ = parts.find_parts(contest.build_model(facts[2], classifier, seed=3))
     images = contest.open_pixels(prepared, rows, facts[2]["image_size"])[:4]
     answers = compute_batch(extractor, images)
     assert np.allclose(answers, features["sketches_random"][:4], atol=1e-5)
 
 
-def test_all_networks_compute_in_the_precision_that_was_chosen(prepared, networks, monkeypatch):
+def test_all_networks_compute_in_the_precision_that_was_chosen(
+    prepared, networks, monkeypatch
+):
     seen, load = [], backbones.load_backbone
-    told = lambda *arguments: seen.append(keras.config.dtype_policy().name) or load(*arguments)  # noqa: E731
+    told = lambda *arguments: (
+        seen.append(keras.config.dtype_policy().name) or load(*arguments)
+    )  # noqa: E731
     monkeypatch.setattr(backbones, "load_backbone", told)
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -88,10 +115,14 @@ def test_features_that_say_nothing_keep_a_network_out_and_the_others_go_on(
     prepared, networks, kernel, reason
 ):
     broken = keras.saving.load_model(networks[2])
-    broken.layers[0].kernel.assign(np.full(broken.layers[0].kernel.shape, kernel, np.float32))
+    broken.layers[0].kernel.assign(
+        np.full(broken.layers[0].kernel.shape, kernel, np.float32)
+    )
     broken.save(networks[2])
     files = list_training(prepared)
-    facts, features = contest.gather_features(networks[2:], None, None, files, prepared, seed=0)
+    facts, features = contest.gather_features(
+        networks[2:], None, None, files, prepared, seed=0
+    )
     assert list(features) == ["large"] and reason in facts[0]["reason"]
 
 
@@ -105,9 +136,13 @@ def test_model_of_the_winner_answers_pictures_as_the_classifier_answers_their_fe
     prepared, networks
 ):
     files = list_training(prepared)
-    facts, features = contest.gather_features(networks[3:], None, None, files, prepared, seed=0)
+    facts, features = contest.gather_features(
+        networks[3:], None, None, files, prepared, seed=0
+    )
     y_true = np.arange(len(files)) % 3
-    classifier, _ = linear.fit(features["large"], y_true, 3, np.arange(len(files)), seed=0)
+    classifier, _ = linear.fit(
+        features["large"], y_true, 3, np.arange(len(files)), seed=0
+    )
     model = contest.build_model(facts[0], classifier, seed=0)
     assert model.name == "large_linear" and parts.has_backbone(model)
     pictures = contest.open_pixels(prepared, files, 8)

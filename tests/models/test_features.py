@@ -40,10 +40,14 @@ def list_shards(ws):
     return sorted(ws.scratch.glob(f"*/features_*/{SHARDS}"))
 
 
-def test_features_are_shared_by_sets_that_share_pictures(extractor, images, ws, monkeypatch):
+def test_features_are_shared_by_sets_that_share_pictures(
+    extractor, images, ws, monkeypatch
+):
     cached_features(extractor, images.take(slice(40)), ws)
     seen, predict = [], extractor.predict_on_batch
-    monkeypatch.setattr(extractor, "predict_on_batch", lambda x: seen.extend(x) or predict(x))
+    monkeypatch.setattr(
+        extractor, "predict_on_batch", lambda x: seen.extend(x) or predict(x)
+    )
     twice = images.take(np.tile(np.arange(70), 2))
     features = cached_features(extractor, twice, ws)
     assert len(seen) == 30 and features.shape == (140, 180)

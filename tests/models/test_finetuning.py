@@ -10,8 +10,17 @@ from lib.data import generators
 from lib.models import finetuning, parts, saved, training
 from lib.models.parts import find_parts
 
-DESCRIPTION = {"characteristics": "tiny", "purpose": "a test", "weights": "imagenet", "seed": 3}
-DESCRIPTION |= {"image_size": 8, "parameters": {"backbone": "net"}, "notebook": "05_backbones"}
+DESCRIPTION = {
+    "characteristics": "tiny",
+    "purpose": "a test",
+    "weights": "imagenet",
+    "seed": 3,
+}
+DESCRIPTION |= {
+    "image_size": 8,
+    "parameters": {"backbone": "net"},
+    "notebook": "05_backbones",
+}
 
 
 def put_head_on(backbone, side, name="tiny_linear", boxed=False):
@@ -46,7 +55,9 @@ def list_ids(variables):
 
 
 @pytest.mark.parametrize("boxed", [False, True])
-def test_the_last_share_of_variables_and_the_head_learn_but_no_batch_normalisation(boxed):
+def test_the_last_share_of_variables_and_the_head_learn_but_no_batch_normalisation(
+    boxed,
+):
     model = put_head_on(build_small_backbone(), 8, boxed=boxed)
     # As 05 freezes it, and as it is loaded again.
     for layer in model.layers[:-1]:
@@ -56,10 +67,16 @@ def test_the_last_share_of_variables_and_the_head_learn_but_no_batch_normalisati
     # Three convolutions and the one that widens: eight variables.
     for share, first in ((0.0, None), (0.25, "high"), (0.5, "widen"), (1.0, "low")):
         learning = finetuning.unfreeze(model, share)
-        assert len(learning) == 8 * share and (not learning or first in learning[0].path)
+        assert len(learning) == 8 * share and (
+            not learning or first in learning[0].path
+        )
         expected = list_ids(learning) | list_ids(model.layers[-1].variables)
         assert list_ids(model.trainable_variables) == expected
-        norms = [one for one in parts.list_layers(model) if "Normalization" in type(one).__name__]
+        norms = [
+            one
+            for one in parts.list_layers(model)
+            if "Normalization" in type(one).__name__
+        ]
         assert len(norms) == 2 and not any(norm.trainable for norm in norms)
 
 
@@ -67,7 +84,10 @@ def test_averages_within_a_layer_stay_while_the_model_learns():
     class Block(layers.Layer):
         def __init__(self):
             super().__init__()
-            self.convolution, self.norm = layers.Conv2D(4, 3), layers.BatchNormalization()
+            self.convolution, self.norm = (
+                layers.Conv2D(4, 3),
+                layers.BatchNormalization(),
+            )
 
         def call(self, maps, training=None):
             return self.norm(self.convolution(maps), training=training)
@@ -97,7 +117,9 @@ def fine_tune(ws, share=0.5, epochs=2):
         return model
 
     batches = generators.pair(ws, 8, 5, seed=3, augment=True)
-    return training.train(build, batches, ws, {"EPOCHS": epochs}, [3], base="tiny_linear")
+    return training.train(
+        build, batches, ws, {"EPOCHS": epochs}, [3], base="tiny_linear"
+    )
 
 
 def save_untrained(ws, name="tiny_linear"):
@@ -114,15 +136,26 @@ def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared):
     start = saved.load_model(prepared, "tiny_linear")
     again = saved.load_model(prepared, "tiny_finetuned")
     learns = list_ids(run.model.trainable_variables)
-    pairs = list(zip(run.model.weights, start.get_weights(), again.get_weights(), strict=True))
+    pairs = list(
+        zip(run.model.weights, start.get_weights(), again.get_weights(), strict=True)
+    )
     for weight, before, after in pairs:
         assert np.array_equal(before, after) == (id(weight) not in learns)
     metadata = saved.read_metadata(prepared, "tiny_finetuned")
-    learning = sum(weight.shape.num_elements() for weight in run.model.trainable_weights)
+    learning = sum(
+        weight.shape.num_elements() for weight in run.model.trainable_weights
+    )
     assert metadata["parameters_trainable"] == learning < metadata["parameters_total"]
-    known = {"weights": "imagenet", "started_from": "tiny_linear", "backbone_origin": None}
+    known = {
+        "weights": "imagenet",
+        "started_from": "tiny_linear",
+        "backbone_origin": None,
+    }
     known |= {"characteristics": "Small steps of tiny_linear, augmentation"}
-    assert known.items() <= metadata.items() and metadata["parameters"]["backbone"] == "net"
+    assert (
+        known.items() <= metadata.items()
+        and metadata["parameters"]["backbone"] == "net"
+    )
     assert fine_tune(prepared).from_files
     assert not fine_tune(prepared, share=0.25).from_files
 
@@ -130,7 +163,9 @@ def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared):
 def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
     save_untrained(prepared, "own_cnn")
     for name in ("", "own_cnn"):
-        with pytest.raises(FileNotFoundError, match="no .* ends in linear.*Run 05_backbones"):
+        with pytest.raises(
+            FileNotFoundError, match="no .* ends in linear.*Run 05_backbones"
+        ):
             finetuning.find_transfer(prepared, name, ["linear"])
     save_untrained(prepared, "tiny_transfer")
     assert finetuning.find_transfer(prepared) == "tiny_transfer"

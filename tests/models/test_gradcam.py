@@ -13,7 +13,10 @@ def draw_patches(count):
     """Draw noise with a patch of one of three colours, the class, at a random place."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
-    places, y_true = rng.integers(0, SIZE - PATCH, (count, 2)), rng.integers(0, 3, count)
+    places, y_true = (
+        rng.integers(0, SIZE - PATCH, (count, 2)),
+        rng.integers(0, 3, count),
+    )
     for image, (top, left), label in zip(images, places, y_true):
         image[top : top + PATCH, left : left + PATCH] = np.eye(3)[label] * 255
     return images, places, y_true
@@ -70,7 +73,9 @@ def weigh(maps, weights):
     """Finish Grad-CAM by hand: maps (n, h, w, k), weights (n, k)."""
     evidence = np.maximum(np.einsum("nhwk,nk->nhw", maps, weights), 0)
     assert evidence.any()
-    larger = keras.ops.image.resize(evidence[..., None], (SIZE, SIZE), interpolation="bilinear")
+    larger = keras.ops.image.resize(
+        evidence[..., None], (SIZE, SIZE), interpolation="bilinear"
+    )
     larger = keras.ops.convert_to_numpy(larger)[..., 0]
     return larger / np.maximum(larger.max(axis=(1, 2), keepdims=True), 1e-30)
 
@@ -124,11 +129,16 @@ def test_a_model_without_maps_gets_a_line_and_the_others_are_shown(monkeypatch, 
     models = {"tokens": build_without_maps(), "plain": build_plain()}
     images = draw_patches(3)[0]
     monkeypatch.setattr(gradcam, "load_model", lambda ws, name: models[name])
-    monkeypatch.setattr(gradcam, "open_pixels", lambda ws, files, size: images[: len(files)])
+    monkeypatch.setattr(
+        gradcam, "open_pixels", lambda ws, files, size: images[: len(files)]
+    )
     table = pd.DataFrame({"name": list(models), "image_size": SIZE}, list(models))
     evidence = gradcam.explain_models(None, table, pd.DataFrame({"file": ["a", "b"]}))
     assert list(evidence) == ["plain"] and evidence["plain"].shape[0] == 2
-    assert "tokens has no evidence to show: no maps lead to its answer" in capsys.readouterr().out
+    assert (
+        "tokens has no evidence to show: no maps lead to its answer"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("name", ["MobileNet", "EfficientNetB0"])

@@ -19,18 +19,26 @@ def draw_features(n, d, num_classes=4, spread=2.0, seed=0):
     rng = np.random.default_rng(seed)
     y_true = rng.integers(0, num_classes, n)
     means = rng.normal(0, 1, (num_classes, d)) * (rng.random(d) < 0.3)
-    features = np.maximum(means[y_true] + rng.normal(0, spread, (n, d)), 0) * rng.gamma(2, 1, d)
+    features = np.maximum(means[y_true] + rng.normal(0, spread, (n, d)), 0) * rng.gamma(
+        2, 1, d
+    )
     return features.astype(np.float32), y_true
 
 
 def answer(features, y_true, num_classes=4, repeats=1):
     groups = np.arange(len(y_true))
-    return linear.answer_held_out(features, y_true, num_classes, groups, 0, 5, repeats)[0]
+    return linear.answer_held_out(features, y_true, num_classes, groups, 0, 5, repeats)[
+        0
+    ]
 
 
 def test_accuracy_is_that_of_a_tuned_logistic_regression():
     features, y_true = draw_features(900, 60)
-    y_prob, theirs, fold = answer(features, y_true), [], deal_folds(y_true, np.arange(900), 5, 0)
+    y_prob, theirs, fold = (
+        answer(features, y_true),
+        [],
+        deal_folds(y_true, np.arange(900), 5, 0),
+    )
     for held in range(5):
         learned, asked = fold != held, fold == held
         scaler = StandardScaler().fit(features[learned])
@@ -57,7 +65,9 @@ def test_held_out_answers_can_be_taken_at_their_word():
     features, y_true = draw_features(1500, 40)
     y_prob = answer(features, y_true)
     right = y_prob[0].argmax(axis=1) == y_true
-    assert right.mean() > 0.5 and abs(y_prob[0].max(axis=1).mean() - right.mean()) < 0.06
+    assert (
+        right.mean() > 0.5 and abs(y_prob[0].max(axis=1).mean() - right.mean()) < 0.06
+    )
 
 
 def test_a_label_has_no_say_in_the_answer_to_its_own_picture(monkeypatch):
@@ -84,27 +94,36 @@ def test_few_mistakes_are_no_reason_to_be_sure():
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
-def test_features_that_vary_by_rounding_alone_count_neither_here_nor_in_the_saved_head(num_classes):
+def test_features_that_vary_by_rounding_alone_count_neither_here_nor_in_the_saved_head(
+    num_classes,
+):
     features, y_true = draw_features(600, 20, num_classes, spread=1)
     alone, _ = linear.fit(features, y_true, num_classes, np.arange(600), 0)
     flat = np.full((600, 3), 7, np.float32)
-    flat[:, 1] += np.random.default_rng(0).integers(0, 2, 600) * np.spacing(np.float32(7))
+    flat[:, 1] += np.random.default_rng(0).integers(0, 2, 600) * np.spacing(
+        np.float32(7)
+    )
     flat[:, 2] = 0
     wider = np.hstack([features, flat])
     with_flat, _ = linear.fit(wider, y_true, num_classes, np.arange(600), 0)
     assert not with_flat.weights[-3:].any() and with_flat.weights[:-3].any(axis=1).all()
     expected = with_flat.predict_proba(wider)
     right = [
-        (one.argmax(axis=1) == y_true).mean() for one in (expected, alone.predict_proba(features))
+        (one.argmax(axis=1) == y_true).mean()
+        for one in (expected, alone.predict_proba(features))
     ]
     assert right[0] > 0.6 and right[0] == pytest.approx(right[1], abs=0.02)
     # Elsewhere they may be rounded otherwise.
     flat[:, 1] = np.float32(7) - np.spacing(np.float32(7))
-    again = contest.build_head(with_flat).predict(np.hstack([features, flat]), verbose=0)
+    again = contest.build_head(with_flat).predict(
+        np.hstack([features, flat]), verbose=0
+    )
     assert np.allclose(again, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("groups", [np.arange(60), np.r_[[0, 0, 0, 0], np.arange(4, 60)]])
+@pytest.mark.parametrize(
+    "groups", [np.arange(60), np.r_[[0, 0, 0, 0], np.arange(4, 60)]]
+)
 def test_a_class_of_few_pictures_or_of_one_group_is_answered_too(groups):
     features, y_true = draw_features(60, 10)
     y_true[:] = np.arange(60) % 2
@@ -118,7 +137,9 @@ def test_a_class_of_few_pictures_or_of_one_group_is_answered_too(groups):
 def test_one_of_two_classes_in_one_group_is_an_error_that_says_so(fit):
     features, y_true = draw_features(60, 10, num_classes=2)
     groups = np.where(y_true == 1, 99, np.arange(60))
-    with pytest.raises(ValueError, match="One of two classes is a single group of pictures"):
+    with pytest.raises(
+        ValueError, match="One of two classes is a single group of pictures"
+    ):
         fit(features, y_true, 2, groups, 0)
 
 
@@ -136,8 +157,12 @@ def test_balanced_weights_find_more_of_a_rare_class():
 def draw_task(n, labels=6, seed=0):
     """Draw correlated features of various scales, and labels from 0.04 to 0.4 that hang on them."""
     rng = np.random.default_rng(seed)
-    features = (rng.normal(size=(n, 24)) @ rng.normal(size=(24, 48))) * rng.uniform(0.1, 9, 48) + 3
-    logits = StandardScaler().fit_transform(features) @ rng.normal(size=(48, labels)) / 3
+    features = (rng.normal(size=(n, 24)) @ rng.normal(size=(24, 48))) * rng.uniform(
+        0.1, 9, 48
+    ) + 3
+    logits = (
+        StandardScaler().fit_transform(features) @ rng.normal(size=(48, labels)) / 3
+    )
     logits += rng.logistic(size=logits.shape)
     limits = np.quantile(logits, 1 - np.linspace(0.04, 0.4, labels), axis=0)
     return features.astype(np.float32), logits > np.diag(limits)
@@ -147,7 +172,9 @@ def draw_task(n, labels=6, seed=0):
 def task():
     features, y_true = draw_task(1200)
     learned = slice(0, 600)
-    fitted = linear.fit_labels(features[learned], y_true[learned], np.arange(600), seed=0)
+    fitted = linear.fit_labels(
+        features[learned], y_true[learned], np.arange(600), seed=0
+    )
     return features, y_true, *fitted
 
 
@@ -155,7 +182,9 @@ def test_answers_rank_as_well_as_those_of_one_against_the_rest(task):
     features, y_true, classifier, _ = task
     scaler = StandardScaler().fit(features[:600])
     rows, others = map(scaler.transform, (features[:600], features[600:]))
-    rest = OneVsRestClassifier(LogisticRegression(C=1 / 48, max_iter=2000)).fit(rows, y_true[:600])
+    rest = OneVsRestClassifier(LogisticRegression(C=1 / 48, max_iter=2000)).fit(
+        rows, y_true[:600]
+    )
     score = metrics.average_precision_score
     own, theirs = classifier.predict_proba(features[600:]), rest.predict_proba(others)
     assert score(y_true[600:], own) > score(y_true[600:], theirs) - 0.01
@@ -173,8 +202,12 @@ def test_held_out_answers_are_not_flattered_and_C_suits_each_label(task):
 
 def test_thresholds_lose_little_against_the_best_on_other_pictures(task):
     features, y_true = draw_task(9000)
-    classifier, held_out = linear.fit_labels(features[:3000], y_true[:3000], np.arange(3000), 0)
-    (source,) = (c.source for c in list_code("11_multi_label") if "thresholds = " in c.source)
+    classifier, held_out = linear.fit_labels(
+        features[:3000], y_true[:3000], np.arange(3000), 0
+    )
+    (source,) = (
+        c.source for c in list_code("11_multi_label") if "thresholds = " in c.source
+    )
 
     def choose(truth, scores):
         space = {"learned": truth, "held_out": scores, "y_prob": scores}
@@ -185,6 +218,9 @@ def test_thresholds_lose_little_against_the_best_on_other_pictures(task):
 
     truth, y_prob = y_true[3000:], classifier.predict_proba(features[3000:])
     ours, best = choose(y_true[:3000], held_out), choose(truth, y_prob)
-    f1 = [metrics.f1_score(truth, y_prob >= limits, average="macro") for limits in (ours, best)]
+    f1 = [
+        metrics.f1_score(truth, y_prob >= limits, average="macro")
+        for limits in (ours, best)
+    ]
     assert f1[1] - 0.02 < f1[0] <= f1[1]
     assert metrics.f1_score(truth, y_prob >= 0.5, average="macro") < f1[0]

@@ -10,7 +10,10 @@ def build_model():
     """Build a model as 04 does, whose normalisation has statistics."""
     keras.utils.set_random_seed(0)
     parts = [keras.layers.Conv2D(64, 3), keras.layers.BatchNormalization(momentum=0)]
-    parts += [keras.layers.DepthwiseConv2D(3, activation="relu"), keras.layers.Flatten()]
+    parts += [
+        keras.layers.DepthwiseConv2D(3, activation="relu"),
+        keras.layers.Flatten(),
+    ]
     backbone = keras.Sequential([keras.Input((12, 12, 3)), *parts])
     backbone(draw_images(7) / np.float32(127.5) - 1, training=True)
     pixels_in = keras.Input((12, 12, 3))
@@ -35,11 +38,15 @@ def test_file_takes_exactly_one_picture_of_bytes_as_browsers_want_it(exported):
     import tensorflow as tf
 
     (taken,) = tf.lite.Interpreter(str(exported[1])).get_input_details()
-    assert taken["shape"].tolist() == taken["shape_signature"].tolist() == [1, 12, 12, 3]
+    assert (
+        taken["shape"].tolist() == taken["shape_signature"].tolist() == [1, 12, 12, 3]
+    )
     assert taken["dtype"] is np.uint8
 
 
-def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path, monkeypatch):
+def test_network_that_the_converter_refuses_is_a_reason_and_no_file(
+    tmp_path, monkeypatch
+):
     pixels_in = keras.Input((12, 12, 3))
     odd = keras.layers.Flatten()(keras.ops.erfinv(pixels_in / 300))
     path = tmp_path / "odd.tflite"

@@ -17,14 +17,20 @@ def transfer(tmp_path_factory):
     keras.utils.set_random_seed(1)
     pixels_in = keras.Input((32, 32, 3))
     patterns = layers.Conv2D(16, 3, strides=2)(layers.Rescaling(1 / 255)(pixels_in))
-    patterns = layers.Conv2D(16, 3)(layers.ReLU()(layers.BatchNormalization()(patterns)))
+    patterns = layers.Conv2D(16, 3)(
+        layers.ReLU()(layers.BatchNormalization()(patterns))
+    )
     path = tmp_path_factory.mktemp("networks") / "small.keras"
     keras.Model(pixels_in, patterns).save(path)
     backbone = backbones.load_backbone(str(path), None, None, {}, None)
     extractor = parts.build_extractor(backbone)
     top = [layers.Dropout(0.5), layers.Dense(3, activation="softmax")]
-    head = keras.Sequential([keras.Input(extractor.output.shape[1:]), *top], name="head")
-    return extractor, keras.Model(extractor.input, head(extractor.output), name="small_transfer")
+    head = keras.Sequential(
+        [keras.Input(extractor.output.shape[1:]), *top], name="head"
+    )
+    return extractor, keras.Model(
+        extractor.input, head(extractor.output), name="small_transfer"
+    )
 
 
 @pytest.fixture
@@ -33,40 +39,61 @@ def judged(ws, transfer, draw_classes, prepare_set):
     draw_classes(ws.train, 10)
     prepare_set(ws, image_sizes=(32,))
     plain = keras.Sequential(
-        [keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(3, activation="softmax")]
+        [
+            keras.Input((32, 32, 3)),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
     )
     table = split.read_split(ws)
     for model, name in ((transfer[1], "small_transfer"), (plain, "plain")):
         path = ws.file("models", f"{name}.keras")
         configs.write_model(model, path)
-        metadata = {"name": name, "class_names": sorted(set(table.label)), "image_size": 32}
+        metadata = {
+            "name": name,
+            "class_names": sorted(set(table.label)),
+            "image_size": 32,
+        }
         metadata["file_hash"] = saved.hash_file(path, metadata["class_names"])
         ws.save_json(metadata, f"models/{name}.json")
-    resemblance.keep_features(ws, transfer[1], saved.read_metadata(ws, "small_transfer"))
+    resemblance.keep_features(
+        ws, transfer[1], saved.read_metadata(ws, "small_transfer")
+    )
     # As if the validation part were larger.
     path = ws.results / "models/small_transfer.npz"
     with np.load(path) as file:
         kept = dict(file)
     distances = np.repeat(kept["distances"], 30)
-    distances *= np.random.default_rng(0).uniform(0.9, 1.1, len(distances)).astype(np.float32)
-    np.savez(path, **kept | {"distances": distances, "groups": np.arange(len(distances))})
+    distances *= (
+        np.random.default_rng(0).uniform(0.9, 1.1, len(distances)).astype(np.float32)
+    )
+    np.savez(
+        path, **kept | {"distances": distances, "groups": np.arange(len(distances))}
+    )
     return ws
 
 
 def ask(judged, name, tmp_path, *options):
-    model, files = judged.results / f"models/{name}.keras", sorted(judged.train.rglob("*.png"))[:5]
+    model, files = (
+        judged.results / f"models/{name}.keras",
+        sorted(judged.train.rglob("*.png"))[:5],
+    )
     answers = tmp_path / "answers.csv"
     arguments = [model, *files, "--csv", answers, *options]
     status = predict.predict_pictures([str(argument) for argument in arguments])
     return status, read_table(answers) if answers.exists() else None
 
 
-def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(judged, transfer):
+def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(
+    judged, transfer
+):
     model = saved.load_model(judged, "small_transfer")
     assert configs.make_key(parts.find_parts(model)[0]) == configs.make_key(transfer[0])
 
 
-def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(transfer):
+def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(
+    transfer,
+):
     extractor, model = transfer
     images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
     y_prob, features = parts.expose_features(model).predict_on_batch(images)
@@ -82,11 +109,15 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     _, plain = ask(judged, "small_transfer", tmp_path, *extra)
     capsys.readouterr()
     status, table = ask(judged, "small_transfer", tmp_path, *extra, "--strangers")
-    assert status == 1 and '"unlike anything trained on" marks' in capsys.readouterr().err
+    assert (
+        status == 1 and '"unlike anything trained on" marks' in capsys.readouterr().err
+    )
     assert list(table.columns[4:8]) == ["label_2", "probability_2", "distance", "note"]
     rest = table.drop(columns=["distance", "note"])
     assert list(rest.columns) == list(plain.columns) and rest.label.equals(plain.label)
-    numbers = [one[["probability", "probability_2"]][1:].astype(float) for one in (rest, plain)]
+    numbers = [
+        one[["probability", "probability_2"]][1:].astype(float) for one in (rest, plain)
+    ]
     assert np.allclose(*numbers, atol=1e-6)
     assert set(table.note) == {""} and (table.distance[1:].astype(float) > 0).all()
     # As if all that it was validated on were far more alike.
@@ -113,13 +144,17 @@ def test_distance_is_the_mean_to_the_five_nearest_directions():
     assert found.dtype == np.float32
     assert found == pytest.approx(np.sort(gaps, axis=1)[:, :5].mean(axis=1), abs=1e-5)
     # Brightness or contrast that only make features longer change nothing.
-    assert resemblance.measure_distances(3 * asked, known) == pytest.approx(found, abs=1e-5)
+    assert resemblance.measure_distances(3 * asked, known) == pytest.approx(
+        found, abs=1e-5
+    )
     # Of float16, whose squares are soon too large for it, too.
     half = (20 * asked).astype(np.float16)
     assert resemblance.measure_distances(half, known) == pytest.approx(found, abs=1e-3)
 
 
-def test_of_many_training_pictures_as_many_of_each_class_are_kept(judged, transfer, monkeypatch):
+def test_of_many_training_pictures_as_many_of_each_class_are_kept(
+    judged, transfer, monkeypatch
+):
     monkeypatch.setattr(resemblance, "MOST", 6 * 16 + 5)
     metadata = saved.read_metadata(judged, "small_transfer")
     resemblance.keep_features(judged, transfer[1], metadata)
@@ -127,12 +162,20 @@ def test_of_many_training_pictures_as_many_of_each_class_are_kept(judged, transf
     known = resemblance.open_features(transfer[1], metadata, path)
     parts = dict(list(split.read_split(judged).groupby("part")))
     training, validation = parts["train"], parts["validation"]
-    rows = point(cached_features(transfer[0], pixels.open_pixels(judged, training, 32), judged)[:])
+    rows = point(
+        cached_features(transfer[0], pixels.open_pixels(judged, training, 32), judged)[
+            :
+        ]
+    )
     nearest = (known["features"].astype(float) @ rows.T).argmax(axis=1)
     assert (training.label.iloc[nearest].value_counts() == 2).all()
     assert known["features"].shape == (6, 16) and known["features"].dtype == np.float16
-    assert np.linalg.norm(known["features"].astype(float), axis=1) == pytest.approx(1, abs=1e-2)
-    features = cached_features(transfer[0], pixels.open_pixels(judged, validation, 32), judged)
+    assert np.linalg.norm(known["features"].astype(float), axis=1) == pytest.approx(
+        1, abs=1e-2
+    )
+    features = cached_features(
+        transfer[0], pixels.open_pixels(judged, validation, 32), judged
+    )
     expected = resemblance.measure_distances(features[:], known["features"])
     assert np.array_equal(known["distances"], expected)
     assert np.array_equal(known["groups"], validation.group)

@@ -31,14 +31,21 @@ def travel(what, folder):
             include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3)
         )
         pixels = keras.Input((32, 32, 3))
-        maps = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels), training=False)
+        maps = backbone(
+            keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels), training=False
+        )
         features = keras.layers.Flatten()(keras.layers.Dropout(0.5)(maps))
         keras.config.set_dtype_policy("float32")
-        layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3, activation="softmax")]
+        layers = [
+            keras.Input(features.shape[1:]),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
         head = keras.Sequential([*layers], name="head")
         model = keras.Model(pixels, head(features), name="whole")
         draw = np.random.default_rng(1).uniform
-        model.set_weights([draw(-0.5, 1, weight.shape) ** 2 for weight in model.get_weights()])
+        model.set_weights(
+            [draw(-0.5, 1, weight.shape) ** 2 for weight in model.get_weights()]
+        )
         model.compile("adam", "categorical_crossentropy")
         configs.write_model(model, folder / "model.keras")
     answers = keras.saving.load_model(folder / "model.keras").predict_on_batch(images)
@@ -54,15 +61,31 @@ def other_keras(tmp_path_factory):
     (pinned,) = (line for line in COLAB.splitlines() if line.startswith("keras=="))
     wanted = "keras" if pinned == f"keras=={keras.__version__}" else pinned
     folder = tmp_path_factory.mktemp("keras")
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--target",
+        str(folder),
+    ]
     if subprocess.run([*command, wanted], capture_output=True).returncode:
         pytest.skip(f"{wanted} can't be installed")
     return folder
 
 
-def test_file_opens_in_older_and_newer_keras_and_answers_the_same(other_keras, tmp_path):
+def test_file_opens_in_older_and_newer_keras_and_answers_the_same(
+    other_keras, tmp_path
+):
     travel("write", tmp_path)
-    places = [other_keras, workspace.REPOSITORY, *map(Path, sys.path), Path(__file__).parent]
+    places = [
+        other_keras,
+        workspace.REPOSITORY,
+        *map(Path, sys.path),
+        Path(__file__).parent,
+    ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
     code = "import sys, pathlib, keras; from test_saved import travel; print(keras.__version__)\n"
     code += "for what in ('read', 'write'): travel(what, pathlib.Path(sys.argv[1]))"
@@ -77,7 +100,9 @@ def test_file_opens_in_older_and_newer_keras_and_answers_the_same(other_keras, t
 def tiny():
     keras.utils.set_random_seed(3)
     parts = [keras.layers.BatchNormalization(), keras.layers.Flatten()]
-    head = keras.Sequential([keras.Input((192,)), keras.layers.Dense(3, "softmax")], name="head")
+    head = keras.Sequential(
+        [keras.Input((192,)), keras.layers.Dense(3, "softmax")], name="head"
+    )
     head.compile("adam", "categorical_crossentropy")
     return keras.Sequential([keras.Input((8, 8, 3)), *parts, head], name="tiny")
 
@@ -86,11 +111,17 @@ def test_file_holds_nothing_that_only_training_needs(tiny, tmp_path):
     configs.write_model(tiny, tmp_path / "tiny.keras")
     with zipfile.ZipFile(tmp_path / "tiny.keras") as file:
         written = file.read("config.json").decode()
-    assert "initializer" not in written and "renorm" not in written and "Adam" not in written
+    assert (
+        "initializer" not in written
+        and "renorm" not in written
+        and "Adam" not in written
+    )
 
 
 def save_run(tiny, ws, check=lambda loaded: None):
-    with saved.save(tiny, training.Run(HISTORY, "a key"), ws, "tiny", DESCRIPTION) as loaded:
+    with saved.save(
+        tiny, training.Run(HISTORY, "a key"), ws, "tiny", DESCRIPTION
+    ) as loaded:
         check(loaded)
 
 
@@ -98,7 +129,9 @@ def fail_to_rename(*paths):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_nothing_gets_its_name_before_it_was_checked(tiny, prepared, read_all, monkeypatch):
+def test_nothing_gets_its_name_before_it_was_checked(
+    tiny, prepared, read_all, monkeypatch
+):
     def refuse(loaded):
         assert loaded.predict_on_batch(np.zeros((1, 8, 8, 3))).shape == (1, 4)
 
@@ -125,8 +158,14 @@ def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, cap
         metadata = {"hardware": ""} | DESCRIPTION | {"split_hash": current}
         metadata |= {"name": name, "parameters": parameters}
         prepared.save_json(metadata, f"models/{name}.json")
-    assert [metadata["name"] for metadata in saved.list_models(prepared)] == ["cnn", "cnn@43"]
-    assert "cnn@44 is left out: cnn was trained with other parameters" in capsys.readouterr().out
+    assert [metadata["name"] for metadata in saved.list_models(prepared)] == [
+        "cnn",
+        "cnn@43",
+    ]
+    assert (
+        "cnn@44 is left out: cnn was trained with other parameters"
+        in capsys.readouterr().out
+    )
 
 
 def test_swapped_or_unknown_model_file_is_refused(tiny, prepared):
@@ -145,7 +184,9 @@ def test_key_counts_wiring_and_precision_but_no_names():
         keras.config.set_dtype_policy(policy)
         keras.utils.set_random_seed(0)
         pixels = keras.Input((4,))
-        one, two = (keras.layers.Dense(4, activation=activation)(pixels) for _ in range(2))
+        one, two = (
+            keras.layers.Dense(4, activation=activation)(pixels) for _ in range(2)
+        )
         total = keras.layers.Add()([one, one if twice else two])
         keras.config.set_dtype_policy("float32")
         return keras.Model(pixels, [total, two])
@@ -157,16 +198,27 @@ def test_key_counts_wiring_and_precision_but_no_names():
 
 
 def test_key_of_arrays_and_settings_counts_everything_in_them():
-    parts = [np.zeros(3), np.zeros((3, 1)), np.zeros(3, np.float32), np.array(["a", "b"]), {"a": 1}]
+    parts = [
+        np.zeros(3),
+        np.zeros((3, 1)),
+        np.zeros(3, np.float32),
+        np.array(["a", "b"]),
+        {"a": 1},
+    ]
     parts += [{"a": 2}, {"a": None}, [1, [2]], [[1], 2]]
     assert configs.make_key(1, 2) != configs.make_key(12)
     assert len({configs.make_key(part) for part in parts}) == len(parts)
-    assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(json.loads('{"b": 2, "a": 1}'))
+    assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(
+        json.loads('{"b": 2, "a": 1}')
+    )
 
 
 def test_all_that_was_made_of_a_model_goes_when_it_is_replaced(tiny, prepared):
     names = [("models", "tiny.md"), ("models", "tiny.npz"), ("predictions", "tiny.csv")]
-    made, other = [prepared.file(*name) for name in names], prepared.file("models", "other.md")
+    made, other = (
+        [prepared.file(*name) for name in names],
+        prepared.file("models", "other.md"),
+    )
     for path in (*made, other):
         path.write_text("of the model before")
     save_run(tiny, prepared, lambda loaded: [path.read_text() for path in made])

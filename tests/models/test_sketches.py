@@ -13,10 +13,13 @@ def test_no_kind_is_the_demos_nor_shares_a_stroke_with_it_and_no_two_are_alike()
     kinds = pretrain_sketches.list_kinds()
     recipes = [[*kind["sketch"]] for kind in kinds.values()]
     strokes = {
-        repr((one["ink"], one["path"])) for kind in CREATURES.values() for one in kind["sketch"]
+        repr((one["ink"], one["path"]))
+        for kind in CREATURES.values()
+        for one in kind["sketch"]
     }
     written = [
-        [repr((one["ink"], [list(place) for place in one["path"]])) for one in r] for r in recipes
+        [repr((one["ink"], [list(place) for place in one["path"]])) for one in r]
+        for r in recipes
     ]
     assert len(CREATURES) == 10 and len(kinds) == pretrain_sketches.KINDS
     assert not strokes & {stroke for recipe in written for stroke in recipe}
@@ -26,7 +29,10 @@ def test_no_kind_is_the_demos_nor_shares_a_stroke_with_it_and_no_two_are_alike()
 def test_file_is_small_and_says_how_it_was_made():
     made = backbones.describe_sketches()
     assert backbones.SKETCHES_FILE.stat().st_size <= 1_500_000
-    assert made["kinds"] == pretrain_sketches.KINDS and made["seed"] == pretrain_sketches.SEED
+    assert (
+        made["kinds"] == pretrain_sketches.KINDS
+        and made["seed"] == pretrain_sketches.SEED
+    )
     network = backbones.load_backbone("sketches", None, None, {}, None)
     assert network.image_size == made["side"] == pretrain_sketches.SIDE
 

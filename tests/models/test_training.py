@@ -67,7 +67,9 @@ def assert_same(one, other, rtol=1e-5):
     """Compare two runs: weights and histories."""
     for a, b in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
         assert np.allclose(a, b, rtol=rtol, atol=1e-6)
-    pd.testing.assert_frame_equal(one.history[COLUMNS], other.history[COLUMNS], rtol=rtol)
+    pd.testing.assert_frame_equal(
+        one.history[COLUMNS], other.history[COLUMNS], rtol=rtol
+    )
 
 
 @pytest.fixture
@@ -82,12 +84,17 @@ def killed(prepared):
     return prepared
 
 
-def test_history_has_a_row_an_epoch_and_pictures_told_apart_by_colour_are_learned(prepared):
+def test_history_has_a_row_an_epoch_and_pictures_told_apart_by_colour_are_learned(
+    prepared,
+):
     history = train_tiny(prepared, epochs=30).history
     assert list(history.columns) == training.HISTORY_COLUMNS
     assert list(history.epoch) == list(range(1, 31)) and history.epoch.dtype == int
     assert (history.seconds > 0).all() and history.val_accuracy.between(0, 1).all()
-    assert history.loss.iloc[-1] < history.loss.iloc[0] and history.val_accuracy.iloc[-1] > 0.6
+    assert (
+        history.loss.iloc[-1] < history.loss.iloc[0]
+        and history.val_accuracy.iloc[-1] > 0.6
+    )
 
 
 def test_resumed_training_equals_uninterrupted_training(killed, monkeypatch, capsys):
@@ -127,7 +134,9 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared):
     assert {layer.compute_dtype for layer in model.layers} == {"float16"}
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     for weight, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
-        assert weight.dtype == other.dtype == np.float32 and np.array_equal(weight, other)
+        assert weight.dtype == other.dtype == np.float32 and np.array_equal(
+            weight, other
+        )
 
 
 def test_only_the_same_training_is_taken_from_its_files(prepared, read_all, capsys):
@@ -135,9 +144,15 @@ def test_only_the_same_training_is_taken_from_its_files(prepared, read_all, caps
     before = read_all(prepared.results)
     again = train_tiny(prepared, epochs=1)
     assert "taken from an earlier training" in capsys.readouterr().out
-    assert again.from_files and again.key == first.key and again.history.equals(first.history)
+    assert (
+        again.from_files
+        and again.key == first.key
+        and again.history.equals(first.history)
+    )
     assert_same(again, first, rtol=0)
-    assert again.model.optimizer.iterations == 0 and read_all(prepared.results) == before
+    assert (
+        again.model.optimizer.iterations == 0 and read_all(prepared.results) == before
+    )
     others = [
         dict(optimizer=lambda: keras.optimizers.Adam(0.01)),
         dict(loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1)),
@@ -157,7 +172,10 @@ def test_version_first_weights_and_what_learns_count(prepared, monkeypatch):
     def run(change=0.0, freeze=False):
         def build():
             layers = [keras.Input((8, 8, 3)), keras.layers.Flatten()]
-            layers += [keras.layers.Dense(2), keras.layers.Dense(3, activation="softmax")]
+            layers += [
+                keras.layers.Dense(2),
+                keras.layers.Dense(3, activation="softmax"),
+            ]
             model = keras.Sequential(layers, name="tiny")
             model.set_weights([weight + change for weight in model.get_weights()])
             # The layer's own configuration says nothing of a single variable.
@@ -172,7 +190,9 @@ def test_version_first_weights_and_what_learns_count(prepared, monkeypatch):
     assert len({*keys, run()}) == 4
 
 
-def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(prepared, capsys):
+def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(
+    prepared, capsys
+):
     first = train_tiny(prepared, 2, seeds=[3, 4, 5])
     models = saved.list_models(prepared)
     assert [metadata["name"] for metadata in models] == ["tiny", "tiny@4", "tiny@5"]
@@ -187,7 +207,9 @@ def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(prepa
 
 
 def test_loss_that_is_no_number_is_an_error_that_names_the_epoch(prepared):
-    with pytest.raises(FloatingPointError, match="tiny: the loss of epoch 1 .*learning rate"):
+    with pytest.raises(
+        FloatingPointError, match="tiny: the loss of epoch 1 .*learning rate"
+    ):
         train_tiny(prepared, epochs=2, optimizer=lambda: keras.optimizers.SGD(1e30))
     assert not list(prepared.results.glob("checkpoints/*"))
 
@@ -195,7 +217,10 @@ def test_loss_that_is_no_number_is_an_error_that_names_the_epoch(prepared):
 def test_balanced_classes_weigh_the_same_in_the_loss(prepared, monkeypatch):
     y_true = np.array([0, 0, 0, 0, 0, 1])
     weights = generators.weigh_classes(y_true, 2, "balanced")
-    assert weights == {0: 0.6, 1: 3.0} and generators.weigh_classes(y_true, 2, "none") is None
+    assert (
+        weights == {0: 0.6, 1: 3.0}
+        and generators.weigh_classes(y_true, 2, "none") is None
+    )
     losses = []
     for weight in (1.0, 3.0):
         classes = dict.fromkeys(range(3), weight)
@@ -229,14 +254,18 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     assert raw.dtype == np.uint8 and raw.max() > 200
     expected = np.asarray(run.model.predict_on_batch(raw))
     assert np.allclose(loaded.predict_on_batch(raw), expected, atol=1e-6)
-    metadata = json.loads((prepared.results / "models/tiny.json").read_text(encoding="utf-8"))
+    metadata = json.loads(
+        (prepared.results / "models/tiny.json").read_text(encoding="utf-8")
+    )
     told = {"name": "tiny", "weights": "from scratch", "image_size": 8, "seed": 3}
     told |= {"notebook": "02_baseline_cnn", "characteristics": "Tiny, augmentation"}
     assert (told | {"purpose": "A test of training"}).items() <= metadata.items()
     assert metadata["parameters"] == {"epochs": 1, "precision": "float32"}
     assert metadata["class_names"] == ["007", "NA", "red"]
     assert metadata["split_hash"] == identify_set(prepared)
-    assert metadata["versions"]["keras"] == keras.__version__ and metadata["demo"] is False
+    assert (
+        metadata["versions"]["keras"] == keras.__version__ and metadata["demo"] is False
+    )
     assert metadata["parameters_trainable"] == 4 * 28 + 3 * 145
     assert metadata["parameters_total"] == run.model.count_params()
     table = pd.read_csv(prepared.results / "history/tiny.csv")
@@ -282,7 +311,9 @@ def run_cell(ws, tmp_path, *numbers):
     return training.train(space["own"], batches, ws, {"EPOCHS": 1}, [3])
 
 
-def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared, tmp_path):
+def test_edited_body_of_build_trains_anew_though_no_layer_is_another(
+    prepared, tmp_path
+):
     runs = [run_cell(prepared, tmp_path, number, repr(LOSS)) for number in (1, 1, 2)]
     assert [run.from_files for run in runs] == [False, True, False]
 
@@ -293,7 +324,9 @@ def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
     loss = "lambda y, p: keras.losses.categorical_crossentropy(y, p)"
     runs = [run_cell(prepared, tmp_path, 1, loss) for _ in range(2)]
     assert [run.from_files for run in runs] == [False, False]
-    assert capsys.readouterr().out.count("Always trained anew, since no key can tell") == 2
+    assert (
+        capsys.readouterr().out.count("Always trained anew, since no key can tell") == 2
+    )
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
@@ -310,7 +343,9 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(prepared, layer,
 
     def build():
         layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), layer()]
-        model = keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")], name="own")
+        model = keras.Sequential(
+            [*layers, keras.layers.Dense(3, activation="softmax")], name="own"
+        )
         model.compile("adam", LOSS, metrics=["accuracy"])
         return model
 
@@ -335,7 +370,9 @@ class Half(keras.layers.Layer):
 def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
     parts = generators.pair(prepared, 8, 5, seed=3)
     pixels = keras.Input((8, 8, 3))
-    extractor = keras.Model(pixels, keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels)))
+    extractor = keras.Model(
+        pixels, keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels))
+    )
     batches = []
     for part in parts:
         every = part.inputs[np.arange(len(part.inputs))]
@@ -346,12 +383,18 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         dense = keras.layers.Dense(3, activation="softmax")
         head = keras.Sequential([keras.Input((192,)), dense], name="head")
         head.compile("adam", LOSS, metrics=["accuracy"])
-        return head, keras.Model(extractor.input, head(extractor.output), name="tiny_transfer")
+        return head, keras.Model(
+            extractor.input, head(extractor.output), name="tiny_transfer"
+        )
 
     base = Network(None, 8, "imagenet", "VGG16")
     run = training.train(build, batches, prepared, {"EPOCHS": 2}, [3], base=base)
     metadata = saved.read_metadata(prepared, "tiny_transfer")
-    assert metadata["parameters"] == {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
+    assert metadata["parameters"] == {
+        "epochs": 2,
+        "backbone": "VGG16",
+        "weights": "imagenet",
+    }
     assert metadata["backbone_origin"]["licence"] == "CC BY 4.0"
     assert metadata["characteristics"] == "A head of VGG16" and not metadata["purpose"]
     again = training.train(build, batches, prepared, {"EPOCHS": 2}, [3])

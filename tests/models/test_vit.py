@@ -28,14 +28,27 @@ def save_preset(kind, folder):
     sees = dict(image_shape=(48, 48, 3), patch_size=16)
     scale = dict(image_size=(48, 48), scale=[1 / 127.5] * 3, offset=[-1.0] * 3)
     if kind == "dinov2":
-        network = models.DINOV2Backbone(**sees, **sizes, position_embedding_shape=(48, 48))
+        network = models.DINOV2Backbone(
+            **sees, **sizes, position_embedding_shape=(48, 48)
+        )
         converter = layers.DINOV2ImageConverter
     elif kind == "dinov3":
-        network, converter = models.DINOV3Backbone(**sees, **sizes), layers.DINOV3ImageConverter
+        network, converter = (
+            models.DINOV3Backbone(**sees, **sizes),
+            layers.DINOV3ImageConverter,
+        )
     else:
-        vision, words = models.SigLIPVisionEncoder(**sees, **sizes), dict(vocabulary_size=9)
-        text = models.SigLIPTextEncoder(**words, embedding_dim=16, max_sequence_length=8, **sizes)
-        network, converter = models.SigLIPBackbone(vision, text), layers.SigLIPImageConverter
+        vision, words = (
+            models.SigLIPVisionEncoder(**sees, **sizes),
+            dict(vocabulary_size=9),
+        )
+        text = models.SigLIPTextEncoder(
+            **words, embedding_dim=16, max_sequence_length=8, **sizes
+        )
+        network, converter = (
+            models.SigLIPBackbone(vision, text),
+            layers.SigLIPImageConverter,
+        )
     network.save_to_preset(folder)
     converter(**scale).save_to_preset(folder)
 
@@ -58,7 +71,9 @@ def run(request, tmp_path_factory, draw_classes, run_chain):
 
 def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(run):
     kind, ws = run
-    before, after = (saved.load_model(ws, f"{kind}_48_{way}") for way in ("linear", "finetuned"))
+    before, after = (
+        saved.load_model(ws, f"{kind}_48_{way}") for way in ("linear", "finetuned")
+    )
     pairs = list(zip(before.weights, after.weights, strict=True))
     moved = {one.path for one, two in pairs if not np.array_equal(one, two)}
     lowest, highest = BLOCKS[kind].format(0), BLOCKS[kind].format(2)
@@ -73,17 +88,23 @@ def test_every_notebook_has_its_answers(run):
     contest = read_table(ws.results / "contest.csv")
     assert list(contest.candidate) == [f"{kind}_48"] and list(contest.reason) == [""]
     pooling = {"siglip": "own_vector", "dinov3": "class_token", "dinov2": "class_token"}
-    assert list(contest.pooling) == [pooling[kind]] and list(contest.image_size) == ["48"]
+    assert list(contest.pooling) == [pooling[kind]] and list(contest.image_size) == [
+        "48"
+    ]
     assert len(read_table(ws.results / "label_audit.csv")) == 45
     for way in ("linear", "finetuned"):
         assert len(read_table(ws.results / f"predictions/{kind}_48_{way}.csv")) == 9
-        assert json.loads((ws.results / f"models/{kind}_48_{way}.json").read_text())["temperature"]
+        assert json.loads((ws.results / f"models/{kind}_48_{way}.json").read_text())[
+            "temperature"
+        ]
     assert set(read_table(ws.results / "random_images.csv").problem) == {""}
 
 
 def test_saved_model_answers_new_pictures(run, tmp_path):
     kind, ws = run
     model = str(ws.results / f"models/{kind}_48_finetuned.keras")
-    assert predict_pictures([model, str(ws.test), "--csv", str(tmp_path / "a.csv")]) == 0
+    assert (
+        predict_pictures([model, str(ws.test), "--csv", str(tmp_path / "a.csv")]) == 0
+    )
     answers = read_table(tmp_path / "a.csv")
     assert len(answers) == 6 and set(answers.label) <= {"007", "NA", "red"}
