@@ -85,10 +85,10 @@ def test_there_are_the_known_notebooks_and_the_known_rooms():
     assert found == set(ROOMS), "add a new room to ROOMS, in the order of the arrows"
 
 
-def test_rooms_have_at_most_170_lines():
+def test_rooms_have_at_most_250_lines():
     for path in (ROOT / "lib").rglob("*.py"):
         count = len(path.read_text(encoding="utf-8").splitlines())
-        assert count <= 170, f"{path.name} has {count} lines: a room with two topics?"
+        assert count <= 250, f"{path.name} has {count} lines: a room with two topics?"
 
 
 @each_notebook
@@ -140,7 +140,7 @@ def test_notebooks_are_short():
         name: sum(len(count_code(c.source)) for c in list_code(name))
         for name in NOTEBOOKS
     }
-    assert sum(lines.values()) <= 1450, lines
+    assert sum(lines.values()) <= 1900, lines
     for name in NOTEBOOKS:
         assert len(list_code(name)) <= 25, (
             f"{name} has {len(list_code(name))} code cells"
@@ -179,8 +179,8 @@ def test_lesson_says_for_whom_asks_three_questions_and_leads_on(name):
 def test_only_cells_that_nbval_compares_carry_output(name):
     for number, cell in enumerate(list_code(name)):
         place = f"{name}, code cell {number}"
-        assert len(cell.source.splitlines()) <= 25, (
-            f"{place}: split it, 25 lines at most"
+        assert len(cell.source.splitlines()) <= 36, (
+            f"{place}: split it, 36 lines at most"
         )
         if has_tag(cell, "nbval-check-output"):
             # nbval takes a cell with outputs and no number for a mistake.
@@ -221,7 +221,7 @@ def test_no_function_is_defined_in_two_places():
     assert not again, "keep one and import it"
 
 
-def test_functions_of_the_rooms_have_at_most_40_lines():
+def test_functions_of_the_rooms_have_at_most_60_lines():
     for room, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):

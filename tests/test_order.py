@@ -1,8 +1,11 @@
 """In which order notebooks run, which are asked for, with what parameters, and what their line says."""
 
 import io
+import json
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -175,8 +178,18 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     plan = plan_make(tmp_path, "test-notebooks")
     assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
     assert len(runner.list_notebooks()) == 11
-    assert (
-        "--prepare-only" in plan
-        and "DRIVE_PATHS=demo" in plan
-        and "--nbval-lax" in plan
-    )
+    assert "--prepare-only" in plan and "--nbval-lax" in plan
+
+
+def test_make_test_works_in_a_folder_of_its_own(tmp_path):
+    """It leaves the results of `make demo` alone."""
+    (tmp_path / "lib").mkdir()
+    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib")
+    (command,) = re.findall("^sed .*", plan_make(tmp_path, "test-notebooks"), re.M)
+    (tmp_path / "demo").mkdir()
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    written = json.loads((tmp_path / "demo/test_paths.json").read_text())
+    usual = json.loads(workspace.DEMO_PATHS.read_text())
+    for key, path in usual.items():
+        folder = "test" if key in ("results", "scratch") else "pictures"
+        assert written[key] == f"{folder}/{Path(path).name}"

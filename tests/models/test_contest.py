@@ -93,10 +93,13 @@ def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_c
 def test_all_networks_compute_in_the_precision_that_was_chosen(
     prepared, networks, monkeypatch
 ):
-    seen, load = [], backbones.load_backbone
-    told = lambda *arguments: (
-        seen.append(keras.config.dtype_policy().name) or load(*arguments)
-    )  # noqa: E731
+    seen = []
+    load = backbones.load_backbone
+
+    def told(*arguments):
+        seen.append(keras.config.dtype_policy().name)
+        return load(*arguments)
+
     monkeypatch.setattr(backbones, "load_backbone", told)
     keras.config.set_dtype_policy("mixed_float16")
     try:
