@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.append(str(Path(__file__).parent / "data"))
-from test_copies import ALTERATIONS, compress, crop, find_alike
+from test_copies import ALTERATIONS, compress, crop, find_near_duplicates
 
 from lib.data import pictures
 from lib.data.listing import walk
@@ -35,7 +35,9 @@ def count_copies(folder: Path, files: list[str]) -> None:
         {k: alter for k, (alter, _) in ALTERATIONS.items()} | MORE
     ).items():
         everything = [*originals, *map(alter, originals)]
-        found = find_alike([pictures.square(picture, SIDE) for picture in everything])
+        found = find_near_duplicates(
+            [pictures.square(picture, SIDE) for picture in everything]
+        )
         right = (found.b - found.a == len(files)).sum()
         print(
             f"{name}: {right} of {len(files)} found, {len(found) - right} other pairs"
@@ -44,7 +46,7 @@ def count_copies(folder: Path, files: list[str]) -> None:
 
 def count_pairs(folder: Path, files: list[str], pairs: pd.DataFrame) -> None:
     """Print how many of the pairs that are the same, or are not, are called copies."""
-    found = find_alike([pictures.load(folder / file, SIDE) for file in files])
+    found = find_near_duplicates([pictures.load(folder / file, SIDE) for file in files])
     called = {frozenset((files[a], files[b])) for a, b in zip(found.a, found.b)}
     for same, rows in pairs.groupby("same"):
         count = sum(frozenset(pair) in called for pair in zip(rows.file, rows.other))

@@ -49,7 +49,7 @@ def write_bytes_name(folder):
 
 def write_sparse(folder):
     with (folder / "x.jpg").open("wb") as file:
-        file.truncate(pictures.LARGEST_FILE + 1)
+        file.truncate(pictures.MAX_FILE_BYTES + 1)
 
 
 def save_mpo():

@@ -14,7 +14,7 @@ from lib.machine import count_cores
 from lib.work import show_progress
 
 # 97 % of photographs cut by 2 % on each side pass both, and X-rays of different people.
-MOST_BITS, MOST_DISTANCE = 8, 0.08
+MAX_BITS, MAX_DISTANCE = 8, 0.08
 FLAT = 2  # standard deviation, in grey levels, below which a picture has no pattern to compare
 NOISE = 0.005  # share of the pattern below which a wave, say of a symmetrical picture, is chance
 MIRROR = np.tile(
@@ -24,14 +24,14 @@ BLOCK, SCRAMBLE = (
     4096,
     0x9E3779B97F4A7C15,
 )  # 2**64 over the golden ratio, for Fibonacci hashing
-LEAST_CORRELATION = (
+MIN_CORRELATION = (
     0.65  # of fine detail: altered photographs have 0.8 and more, two X-rays 0.5
 )
 DETAIL_SIDE, COARSE = (
     96,
     1.5,
 )  # pixels: of the picture that is compared, and what is not fine in it
-LEAST_SIDE, LEAST_DETAIL = (
+MIN_SIDE, MIN_DETAIL = (
     32,
     1,
 )  # pixels, and grey levels (deviation), below which no detail shows
@@ -59,7 +59,7 @@ def note_copies(table: pd.DataFrame, rule: str) -> None:
     note(table, table.index.isin(words.index), words, action)
 
 
-def note_alike(table: pd.DataFrame, near: pd.DataFrame) -> None:
+def note_near_duplicates(table: pd.DataFrame, near: pd.DataFrame) -> None:
     """Note in the table the files of near_duplicates.csv, and which look like another class."""
     label = table.set_index("file").label
     across = near[label[near.file].to_numpy() != label[near.other].to_numpy()]
@@ -70,14 +70,14 @@ def note_alike(table: pd.DataFrame, near: pd.DataFrame) -> None:
     note(table, table.file.isin([*near.file, *near.other]), words, "kept")
 
 
-def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
+def find_near_duplicates(thumbnails, pixels, max_bits: int = MAX_BITS) -> pd.DataFrame:
     """Find every pair of pictures that show the same: of `find_candidates` those whose detail agrees.
 
     Of `pixels`, uint8 (n, size, size, 3), the same pictures, candidates are read; below a size of 32
     there is no detail, and candidates are taken at their word.
     """
-    pairs = find_candidates(thumbnails, most_bits)
-    if pixels.shape[1] >= LEAST_SIDE:
+    pairs = find_candidates(thumbnails, max_bits)
+    if pixels.shape[1] >= MIN_SIDE:
         places = zip(pairs.a, pairs.b, pairs.mirrored)
         with ThreadPool(count_cores()) as pool:
             scores = pool.imap(
@@ -86,7 +86,7 @@ def find_alike(thumbnails, pixels, most_bits: int = MOST_BITS) -> pd.DataFrame:
             bar = show_progress(
                 scores, "comparing look-alikes", len(pairs), unit="pair"
             )
-            pairs = pairs[np.fromiter(bar, float) >= LEAST_CORRELATION]
+            pairs = pairs[np.fromiter(bar, float) >= MIN_CORRELATION]
     return pairs.drop_duplicates(
         ["a", "b"], ignore_index=True
     )  # symmetry pairs both ways
@@ -111,7 +111,7 @@ def _correlate_detail(pixels, a: int, b: int, mirrored: bool) -> float:
             second, warp, (side, side), None, how, cv2.BORDER_REPLICATE
         )
     fine, *others = map(_find_detail, (first, second, laid_over))
-    if min(fine.std(), others[0].std()) < LEAST_DETAIL:
+    if min(fine.std(), others[0].std()) < MIN_DETAIL:
         return 1
     return max(np.corrcoef(fine, other)[0, 1] for other in others)
 
@@ -122,18 +122,18 @@ def _find_detail(grey: np.ndarray) -> np.ndarray:
     return fine[margin:-margin, margin:-margin].ravel()
 
 
-def find_candidates(thumbnails, most_bits: int = MOST_BITS) -> pd.DataFrame:
+def find_candidates(thumbnails, max_bits: int = MAX_BITS) -> pd.DataFrame:
     """Find every pair of pictures that may show the same, one of them perhaps mirrored.
 
-    Of thumbnails, uint8 (n, 16, 16, 3), read block by block, the hashes differ in `most_bits` of 63 at
+    Of thumbnails, uint8 (n, 16, 16, 3), read block by block, the hashes differ in `max_bits` of 63 at
     most. Returns columns a, b (positions, a < b), distance (1 - correlation), mirrored, by distance.
     """
     hashes, places = _hash_patterns(thumbnails)
-    a, b, mirrored = pair_hashes(hashes, most_bits)
+    a, b, mirrored = pair_hashes(hashes, max_bits)
     a, b = places[a], places[b]
     distance = _measure_distances(thumbnails, a, b, mirrored)
     pairs = pd.DataFrame({"a": a, "b": b, "distance": distance, "mirrored": mirrored})
-    return pairs[distance <= MOST_DISTANCE].sort_values(
+    return pairs[distance <= MAX_DISTANCE].sort_values(
         ["distance", "a", "b", "mirrored"]
     )
 
@@ -177,22 +177,22 @@ def _measure_distances(thumbnails, a, b, mirrored):
     return distances.round(4)
 
 
-def pair_hashes(hashes, most_bits: int) -> tuple:
+def pair_hashes(hashes, max_bits: int) -> tuple:
     """Pair hashes, uint64 (2, n), upright and mirrored, that differ in few bits.
 
-    All bits are dealt to most_bits + k bands; k of them are equal in any pair that is wanted, so sorting by
+    All bits are dealt to max_bits + k bands; k of them are equal in any pair that is wanted, so sorting by
     every choice of k bands brings it together. With this k few are so by chance.
     """
     n, both = hashes.shape[1], hashes.ravel()
-    k = next(k for k in count(1) if 2 ** (64 * k / (most_bits + k)) >= n)
-    bands = np.arange(most_bits + k)
+    k = next(k for k in count(1) if 2 ** (64 * k / (max_bits + k)) >= n)
+    bands = np.arange(max_bits + k)
     masks = np.packbits(np.arange(64) % len(bands) == bands[:, None], axis=1).view(
         np.uint64
     )[:, 0]
     matches = [np.empty((3, 0), int)]
     for chosen in combinations(bands, k):
         for a, b in _match(both, masks[list(chosen)].sum()):
-            near = np.bitwise_count(both[a] ^ both[b]) <= most_bits
+            near = np.bitwise_count(both[a] ^ both[b]) <= max_bits
             a, b = a[near], b[near]
             # Where more bands before the last chosen one are equal, an earlier choice has the pair.
             equal = (both[a] ^ both[b])[:, np.newaxis] & masks[: chosen[-1]] == 0

@@ -20,7 +20,7 @@ MOST_SAMPLES = 1 << 20  # looked at to find white
 
 
 def read_jpeg(
-    picture: Image.Image, data: bytes, least_side: int
+    picture: Image.Image, data: bytes, min_side: int
 ) -> np.ndarray | Image.Image:
     """Decode a JPEG by simplejpeg, which says which pixels are damaged, and Pillow doesn't.
 
@@ -32,7 +32,7 @@ def read_jpeg(
         )
     colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
     # By powers of two, for which the decoder is quick; what others save is less than they cost.
-    reduced = next((by for by in (8, 4, 2) if min(picture.size) >= by * least_side), 1)
+    reduced = next((by for by in (8, 4, 2) if min(picture.size) >= by * min_side), 1)
     width, height = (-(-side // reduced) for side in picture.size)
     try:
         samples = simplejpeg.decode_jpeg(

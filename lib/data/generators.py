@@ -155,13 +155,15 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
     return make("train", seed, augment), make("validation")
 
 
-def weigh_classes(y_true, num_classes: int, how: str) -> dict[int, float] | None:
-    """Return what a picture of each class counts in the loss, or None where `how` is "none".
+def compute_class_weights(
+    y_true, num_classes: int, strategy: str
+) -> dict[int, float] | None:
+    """Return what a picture of each class counts in the loss, or None where `strategy` is "none".
 
     "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
     other (King and Zeng 2001); each has to occur in y_true, int (n,).
     """
-    if how == "none":
+    if strategy == "none":
         return None
     weights = compute_class_weight("balanced", classes=np.arange(num_classes), y=y_true)
     return dict(enumerate(weights.tolist()))

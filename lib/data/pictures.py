@@ -33,11 +33,11 @@ if HAS_HEIF := importlib.util.find_spec("pillow_heif") is not None:
     pillow_heif.register_heif_opener()
     FORMATS.append("HEIF")
     ENDINGS |= {".heic", ".heif"}
-LARGEST_FILE = 1 << 28  # bytes
-LARGEST_PICTURE = 89_478_485  # pixels
-LARGEST_DEEP = 40_000_000  # pixels of 16 bits a sample
-LARGE_PICTURE = 1 << 24  # pixels, from which on one picture at a time is decoded
-LEAST_SIZE = 224  # sizes up to it, and the facts, share a decoding
+MAX_FILE_BYTES = 1 << 28  # bytes
+MAX_PIXELS = 89_478_485  # pixels
+MAX_DEEP_PIXELS = 40_000_000  # pixels of 16 bits a sample
+LARGE_PIXELS = 1 << 24  # pixels, from which on one picture at a time is decoded
+MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 one_large_at_a_time = threading.Lock()
@@ -62,7 +62,7 @@ def find_decoding_side(image_size: int) -> int:
     From there on what the decoder leaves out is no more seen: 110 photographs of 12 million pixels and
     98 of 448 pixels and more got the answers of a full decoding (MobileNet 0.25, side 224).
     """
-    return 2 * max(image_size, LEAST_SIZE)
+    return 2 * max(image_size, MIN_SIZE)
 
 
 def square(picture: np.ndarray, image_size: int) -> np.ndarray:
@@ -72,11 +72,11 @@ def square(picture: np.ndarray, image_size: int) -> np.ndarray:
     return cv2.resize(shrunk, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
 
 
-def open_upright(source: Path | bytes, least_side: int) -> np.ndarray:
+def open_upright(source: Path | bytes, min_side: int) -> np.ndarray:
     """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
     is_path = not isinstance(source, bytes)
     try:
-        return decode(read_file(Path(source)) if is_path else source, least_side)[0]
+        return decode(read_file(Path(source)) if is_path else source, min_side)[0]
     except PictureError as error:
         raise PictureError(error.problem, source if is_path else "") from error
 
@@ -88,18 +88,18 @@ def read_file(path: Path) -> bytes:
         # A pipe or a device would never end.
         if not path.is_file():
             raise PictureError("not_a_file", path)
-        if size > LARGEST_FILE:
+        if size > MAX_FILE_BYTES:
             raise PictureError("too_large", path)
         return path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", path) from error
 
 
-def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode the first picture of a file, turned as Exif says, on white where transparent.
 
     An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
-    decoder, never below `least_side`; what the decoder calls damaged is refused.
+    decoder, never below `min_side`; what the decoder calls damaged is refused.
 
     Returns uint8 (height, width, 3), and the full width and height in pixels, as shown. Raises a
     PictureError that says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
@@ -112,10 +112,10 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
                 picture.width * picture.height,
                 None,
             )
-            if pixels > LARGEST_PICTURE:
+            if pixels > MAX_PIXELS:
                 raise Image.DecompressionBombError
-            with one_large_at_a_time if pixels > LARGE_PICTURE else nullcontext():
-                samples = _read_samples(picture, data, least_side)
+            with one_large_at_a_time if pixels > LARGE_PIXELS else nullcontext():
+                samples = _read_samples(picture, data, min_side)
                 shown = decoders.convert_to_rgb(
                     samples, picture.info.get("icc_profile")
                 )
@@ -133,12 +133,12 @@ def decode(data: bytes, least_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         raise PictureError(_name_problem(error, data)) from error
 
 
-def _read_samples(picture: Image.Image, data: bytes, least_side: int):
+def _read_samples(picture: Image.Image, data: bytes, min_side: int):
     if picture.format in ("JPEG", "MPO"):
-        return decoders.read_jpeg(picture, data, least_side)
+        return decoders.read_jpeg(picture, data, min_side)
     tags = picture.tag_v2 if picture.format == "TIFF" else {}
     if max(tags.get(258, (1,))) > 8 or (picture.format == "PNG" and data[24] == 16):
-        if picture.width * picture.height > LARGEST_DEEP:
+        if picture.width * picture.height > MAX_DEEP_PIXELS:
             raise Image.DecompressionBombError
         return decoders.read_deep(picture, data, tags)
     picture.load()

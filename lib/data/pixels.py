@@ -18,14 +18,12 @@ from lib.storage import is_on_drive, require_room, whole_file
 
 # Pictures that become a shard, and bytes of their pixels, at most.
 BLOCK, BLOCK_BYTES = 256, 1 << 26
-OF_FACTS = (
-    "facts"  # the key of the store of what is measured, beside the sizes of pixels
-)
+FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
 
 
 def open_stores(scratch: Path, image_sizes) -> dict:
     """Open the stores of the facts and of the pixels of each size."""
-    stores = {OF_FACTS: open_store(scratch, OF_FACTS, quality.FACTS)}
+    stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
     for size in image_sizes:
         stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, (size, size, 3))
     return stores
@@ -46,7 +44,7 @@ def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
     table = table.reset_index(drop=True).assign(digest=results.digest)
     note(table, results.problem != "", results.problem)
     is_usable = (results.digest != "") & (results.problem == "")
-    facts = stores[OF_FACTS][table.digest[is_usable]]
+    facts = stores[FACTS][table.digest[is_usable]]
     for name in MEASURED:
         table[name] = np.zeros(len(table), quality.FACTS[name])
         table.loc[is_usable, name] = facts[name]
@@ -118,7 +116,7 @@ def read_block(names: list, folder: Path, stores: dict) -> list[tuple[str, str]]
         try:
             data = pictures.read_file(folder / name)
             digest = hashlib.sha256(data).hexdigest()[:32]
-            lacking = [key for key in stores if digest not in stores[key].places]
+            lacking = [key for key in stores if digest not in stores[key].index]
             for key, row in _make_rows(data, lacking).items():
                 rows[key][digest] = row
         except pictures.PictureError as error:
@@ -130,14 +128,14 @@ def read_block(names: list, folder: Path, stores: dict) -> list[tuple[str, str]]
 
 
 def _make_rows(data: bytes, keys: list) -> dict[str | int, np.ndarray]:
-    sides = {key: quality.SIDE if key == OF_FACTS else key for key in keys}
+    sides = {key: quality.SIDE if key == FACTS else key for key in keys}
     least = {side: pictures.find_decoding_side(side) for side in sides.values()}
     decoded = {side: pictures.decode(data, side) for side in {*least.values()}}
     squares = {side: pictures.square(decoded[least[side]][0], side) for side in least}
     rows = {key: squares[side] for key, side in sides.items()}
-    if OF_FACTS in rows:
+    if FACTS in rows:
         size = decoded[least[quality.SIDE]][1]
-        rows[OF_FACTS] = quality.gather_facts(rows[OF_FACTS], size)
+        rows[FACTS] = quality.gather_facts(rows[FACTS], size)
     return rows
 
 
@@ -151,7 +149,7 @@ def open_pixels(ws, rows: pd.DataFrame, image_size: int) -> Selection:
 
 def open_thumbnails(ws, rows: pd.DataFrame) -> np.ndarray:
     """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return _select(ws, rows, open_stores(ws.scratch, []), OF_FACTS)[:]["thumbnail"]
+    return _select(ws, rows, open_stores(ws.scratch, []), FACTS)[:]["thumbnail"]
 
 
 def _select(ws, rows: pd.DataFrame, stores: dict, key: str | int) -> Selection:

@@ -29,7 +29,7 @@ class Store:
         self.folder, self.dtype, self.shape = folder, np.dtype(dtype), shape
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
-        self.shards, self.places = (
+        self.shards, self.index = (
             set(),
             {},
         )  # of each digest its shard, where that begins, its row
@@ -39,14 +39,14 @@ class Store:
         return _open, (self.folder, self.dtype, self.shape)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.index)
 
     def refresh(self) -> None:
         """Take in what any process has written, and leave out what was deleted, since."""
         present = {*self.folder.glob(SHARDS)}
         if gone := self.shards - present:
-            self.places = {
-                k: place for k, place in self.places.items() if place[0] not in gone
+            self.index = {
+                k: place for k, place in self.index.items() if place[0] not in gone
             }
         for path in present - self.shards:
             with _explain_damage(path), path.open("rb") as file:
@@ -54,7 +54,7 @@ class Store:
                     np.load(file).astype(str).tolist(),
                     file.tell() + CRC.itemsize,
                 )
-            self.places |= {
+            self.index |= {
                 digest: (path, start, row) for row, digest in enumerate(digests)
             }
         self.shards = present
@@ -62,9 +62,7 @@ class Store:
     def find_missing(self, digests) -> list[str]:
         """Return the digests that have no row, each once, in order."""
         self.refresh()
-        return [
-            digest for digest in dict.fromkeys(digests) if digest not in self.places
-        ]
+        return [digest for digest in dict.fromkeys(digests) if digest not in self.index]
 
     def __getitem__(self, digests) -> np.ndarray:
         """Return the row of a digest, or of several (n, *shape); an OSError names a damaged shard."""
@@ -72,9 +70,9 @@ class Store:
             return self[[digests]][0]
         rows = np.empty((len(digests), *self.shape), self.dtype)
         for number, digest in enumerate(digests):
-            if digest not in self.places and self.find_missing([digest]):
+            if digest not in self.index and self.find_missing([digest]):
                 raise OSError(f"{self.folder} lacks rows that were there: run again.")
-            path, start, row = self.places[digest]
+            path, start, row = self.index[digest]
             rows[number] = _map_rows(path, start, self.dtype, self.shape)[row]
         return rows
 

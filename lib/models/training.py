@@ -135,7 +135,7 @@ def train(
 def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> Run:
     (model, whole), epochs, train = models, parameters["EPOCHS"], batches[0]
     how = parameters.get("CLASS_WEIGHTS", "none")
-    weights = generators.weigh_classes(train.y_true, train.num_classes, how)
+    weights = generators.compute_class_weights(train.y_true, train.num_classes, how)
     decisive = [epochs, weights, parameters["SEED"], parameters.get("DETERMINISTIC")]
     decisive += [each for part in batches for each in part.describe()]
     decisive += configs.describe_training(model, build)

@@ -28,8 +28,8 @@ def shrink(pictures, side=16):
     )
 
 
-def find_alike(pictures, side=96):
-    return copies.find_alike(shrink(pictures), shrink(pictures, side))
+def find_near_duplicates(pictures, side=96):
+    return copies.find_near_duplicates(shrink(pictures), shrink(pictures, side))
 
 
 def compress(picture):
@@ -74,7 +74,7 @@ ALTERATIONS = {
 def test_altered_copies_are_found_and_nothing_else(name):
     alter, recall = ALTERATIONS[name]
     pictures = draw_pictures()
-    alike = find_alike([*pictures, *map(alter, pictures)])
+    alike = find_near_duplicates([*pictures, *map(alter, pictures)])
     right = alike[alike.b - alike.a == len(pictures)]
     assert len(right) / len(alike) >= 0.95
     assert len(right) / len(pictures) >= recall
@@ -85,7 +85,7 @@ def test_altered_copies_are_found_and_nothing_else(name):
 def test_recoloured_pictures_are_not_alike(degrees):
     pictures = draw_pictures()
     recoloured = [recolour(picture, degrees) for picture in pictures]
-    assert len(find_alike([*pictures, *recoloured])) <= 0.02 * len(pictures)
+    assert len(find_near_duplicates([*pictures, *recoloured])) <= 0.02 * len(pictures)
 
 
 def draw_symbol(rng):
@@ -100,7 +100,7 @@ def draw_symbol(rng):
 def test_symmetrical_pictures_are_found_once_and_not_with_themselves():
     rng = np.random.default_rng(5)
     symbols = [draw_symbol(rng) for _ in range(60)]
-    alike = find_alike([*symbols, *map(compress, symbols)])
+    alike = find_near_duplicates([*symbols, *map(compress, symbols)])
     right = alike.b - alike.a == 60
     assert right.sum() == 60 and right.mean() >= 0.95
     assert not alike.duplicated(["a", "b"]).any() and (alike.a < alike.b).all()
@@ -110,10 +110,10 @@ def test_pictures_of_one_colour_are_alike_to_none():
     plain = np.full((30, 16, 16, 3), 90, np.uint8)
     plain[..., 0] += np.arange(30, dtype=np.uint8)[:, None, None]
     assert (
-        copies.find_alike(plain, plain).empty
-        and copies.find_alike(plain[:1], plain).empty
+        copies.find_near_duplicates(plain, plain).empty
+        and copies.find_near_duplicates(plain[:1], plain).empty
     )
-    assert list(copies.find_alike(plain[:0], plain)) == [
+    assert list(copies.find_near_duplicates(plain[:0], plain)) == [
         "a",
         "b",
         "distance",
@@ -131,18 +131,18 @@ def cluster_hashes(rng, n):
     )
 
 
-@pytest.mark.parametrize("most_bits", [0, 3, 8])
+@pytest.mark.parametrize("max_bits", [0, 3, 8])
 @pytest.mark.parametrize("n", [2, 60, 500])
-def test_pairs_of_hashes_are_those_of_brute_force(n, most_bits):
+def test_pairs_of_hashes_are_those_of_brute_force(n, max_bits):
     hashes = cluster_hashes(np.random.default_rng(n), n)
     hashes[1, 0] = hashes[0, 1]
-    found = list(zip(*(column.tolist() for column in pair_hashes(hashes, most_bits))))
+    found = list(zip(*(column.tolist() for column in pair_hashes(hashes, max_bits))))
     expected = {
         (a, b, turned)
         for a in range(n)
         for b in range(a + 1, n)
         for turned in (False, True)
-        if (int(hashes[0, a]) ^ int(hashes[int(turned), b])).bit_count() <= most_bits
+        if (int(hashes[0, a]) ^ int(hashes[int(turned), b])).bit_count() <= max_bits
     }
     assert set(found) == expected and len(found) == len(expected)
 
@@ -153,7 +153,7 @@ def test_distances_are_one_minus_the_correlation_and_the_most_alike_come_first()
     noise *= np.reshape([1, 0.5, 0], (3, 1, 1, 1, 1))
     thumbnails = np.concatenate([base, *(base + noise).clip(0, 255).astype(np.uint8)])
     thumbnails[60:80] = thumbnails[60:80, :, ::-1]
-    alike = copies.find_alike(thumbnails, thumbnails)
+    alike = copies.find_near_duplicates(thumbnails, thumbnails)
     order = alike.sort_values(["distance", "a", "b"], ignore_index=True)
     pd.testing.assert_frame_equal(alike, order)
     assert (
@@ -195,14 +195,14 @@ def test_copies_are_found_among_pictures_that_are_all_alike_and_no_others(name):
     pictures = list(draw_alike(np.random.default_rng(1), 14))
     altered = [ALTERATIONS[name][0](picture) for picture in pictures]
     assert len(find_candidates(shrink(pictures))) > 60, "they look alike"
-    assert find_alike(pictures).empty
-    alike = find_alike([*pictures, *altered])
+    assert find_near_duplicates(pictures).empty
+    alike = find_near_duplicates([*pictures, *altered])
     assert (alike.b - alike.a == 14).all() and len(alike) >= 13
 
 
 def test_pictures_without_detail_are_taken_at_their_word():
     smooth = [cv2.GaussianBlur(picture, (0, 0), 40) for picture in draw_pictures(20)]
-    alike = find_alike([*smooth, *map(compress, smooth)])
+    alike = find_near_duplicates([*smooth, *map(compress, smooth)])
     assert (alike.b - alike.a == 20).sum() == 20
 
 
@@ -236,10 +236,12 @@ def test_alike_pictures_are_named_and_across_classes_told_apart():
     files = ["a/1", "a/2", "a/3", "a/4", "b/1"]
     table = list_pictures(*((file, file) for file in files))
     pairs = [("a/2", "a/3"), ("b/1", "a/1"), ("a/1", "a/3")]
-    copies.note_alike(table, pd.DataFrame(pairs, columns=["file", "other"]))
+    copies.note_near_duplicates(table, pd.DataFrame(pairs, columns=["file", "other"]))
     other_class = "near_duplicate_other_class"
     expected = [other_class, "near_duplicate", "near_duplicate", "", other_class]
     assert list(table.problem) == expected
     before = table.copy()
-    copies.note_alike(table, pd.DataFrame(columns=["file", "other"], dtype=str))
+    copies.note_near_duplicates(
+        table, pd.DataFrame(columns=["file", "other"], dtype=str)
+    )
     assert table.equals(before)

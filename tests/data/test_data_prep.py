@@ -24,13 +24,13 @@ def prepare(ws, rule="together"):
         note(table, is_doubtful & find_used(table), word, "kept")
     copies.note_copies(table, rule)
     contents = table[find_used(table)].drop_duplicates("digest", ignore_index=True)
-    alike = copies.find_alike(
+    alike = copies.find_near_duplicates(
         pixels.open_thumbnails(ws, contents), pixels.open_pixels(ws, contents, 48)
     )
     near = alike.assign(
         file=contents.file[alike.a].array, other=contents.file[alike.b].array
     )
-    copies.note_alike(table, near)
+    copies.note_near_duplicates(table, near)
     split.set_groups(
         table, contents.digest.to_numpy()[alike[["a", "b"]]] if rule != "drop" else []
     )

@@ -147,7 +147,9 @@ def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(
     assert len({file.split("/")[0] for file in twins.file}) == 2
     facts = facts.drop_duplicates("digest", ignore_index=True)
     images = pixels.open_pixels(ws, facts, 224)
-    (pair,) = copies.find_alike(pixels.open_thumbnails(ws, facts), images).itertuples()
+    (pair,) = copies.find_near_duplicates(
+        pixels.open_thumbnails(ws, facts), images
+    ).itertuples()
     assert pair.mirrored
     (copy,) = table.file[table.fault == "mirrored copy"]
     assert [facts.file[pair.a], facts.file[pair.b]] == ["Aves/aves_000.jpg", copy]

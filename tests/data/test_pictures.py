@@ -207,7 +207,7 @@ def test_what_no_decoder_reads_rightly_is_called_unsupported(name):
 
 
 def test_deep_picture_of_more_than_40_million_pixels_is_too_large(monkeypatch):
-    monkeypatch.setattr(pictures, "LARGEST_DEEP", GREY.size - 1)
+    monkeypatch.setattr(pictures, "MAX_DEEP_PIXELS", GREY.size - 1)
     with pytest.raises(pictures.PictureError, match="too_large"):
         pictures.load(DEEP_TIFF, 8)
     assert pictures.load(encode(PHOTO), 8).any()

@@ -119,7 +119,7 @@ def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
     for limit, expected in ((100_000, False), (130_000, True)):
-        monkeypatch.setattr(pictures, "LARGE_PICTURE", limit)
+        monkeypatch.setattr(pictures, "LARGE_PIXELS", limit)
         most.clear()
         table = prepare(replace(ws, scratch=ws.scratch / str(limit)))
         assert list(table.file[table.problem == "too_large"]) == ["a/179 million.jpg"]

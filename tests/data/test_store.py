@@ -70,7 +70,7 @@ def test_killed_writers_leave_whole_shards_and_the_next_goes_on(tmp_path):
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
         written = open_rows(tmp_path)
-        read_back(tmp_path, [int(digest, 16) for digest in written.places])
+        read_back(tmp_path, [int(digest, 16) for digest in written.index])
     fill(tmp_path, list(range(200)))
     assert 0 < len(written) <= len(read_back(tmp_path, range(200)))
 
@@ -79,7 +79,7 @@ def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
     fill(tmp_path, [1, 2])
     reader, (third,) = open_rows(tmp_path), make_digests([3])
     fill(tmp_path, [3])
-    assert third not in reader.places and len(reader) == 2
+    assert third not in reader.index and len(reader) == 2
     assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
     assert np.array_equal(reader[third], make_row(third))
     with pytest.raises(OSError, match="lacks rows that were there: run again"):

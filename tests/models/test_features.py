@@ -57,7 +57,7 @@ def test_features_are_shared_by_sets_that_share_pictures(
 def test_other_pictures_or_weights_do_not_share_features(extractor, images, ws):
     cached_features(extractor, images, ws)
     before = len(list_shards(ws))
-    every = replace(images, digests=np.array(list(images.store.places)))
+    every = replace(images, digests=np.array(list(images.store.index)))
     assert len(cached_features(extractor, every, ws).store) == 140
     extractor.layers[0].bias.assign(np.full(5, 1e-6, np.float32))
     cached_features(extractor, images, ws)

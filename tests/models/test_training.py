@@ -216,15 +216,17 @@ def test_loss_that_is_no_number_is_an_error_that_names_the_epoch(prepared):
 
 def test_balanced_classes_weigh_the_same_in_the_loss(prepared, monkeypatch):
     y_true = np.array([0, 0, 0, 0, 0, 1])
-    weights = generators.weigh_classes(y_true, 2, "balanced")
+    weights = generators.compute_class_weights(y_true, 2, "balanced")
     assert (
         weights == {0: 0.6, 1: 3.0}
-        and generators.weigh_classes(y_true, 2, "none") is None
+        and generators.compute_class_weights(y_true, 2, "none") is None
     )
     losses = []
     for weight in (1.0, 3.0):
         classes = dict.fromkeys(range(3), weight)
-        monkeypatch.setattr(generators, "weigh_classes", lambda *given, by=classes: by)
+        monkeypatch.setattr(
+            generators, "compute_class_weights", lambda *given, by=classes: by
+        )
         losses.append(train_tiny(prepared, epochs=1).history.loss[0])
     assert losses[1] > 1.5 * losses[0]
 
