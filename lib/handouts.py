@@ -9,7 +9,7 @@ from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from lib import workspace
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -45,7 +45,7 @@ def write_handouts(ws) -> list[Path]:
                 cell.metadata["tags"] = [*cell.metadata.get("tags", []), "folded"]
         body = exporter.from_notebook_node(lesson)[0].replace('.ipynb">', '.html">')
         page = ws.file("handouts", f"{path.stem}.html")
-        with whole_file(page) as part:
+        with atomic_write(page) as part:
             part.write_text(
                 PAGE.format(title=escape(path.stem), body=body), encoding="utf-8"
             )

@@ -1,4 +1,4 @@
-"""What this machine is, and how it computes: versions, GPUs, cores, precision, seeds."""
+"""What this machine is, and how it computes: versions, GPUs, cores, precision."""
 
 import contextlib
 import functools
@@ -90,21 +90,6 @@ def describe_project() -> dict[str, str]:
     return found | find_versions(
         ["keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg"]
     )
-
-
-def set_seed(seed: int, deterministic: bool) -> None:
-    """Seed Python, numpy and Keras, so that initial weights and dropout are the same again.
-
-    `deterministic` allows only operations that give the same bits in every run on one kind of
-    machine, which may be slower. It can't be undone in a running kernel.
-    """
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    if deterministic and keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
 
 
 def set_precision(precision: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lib.data.label_files import match_files, read_labels
 from lib.data.labels import list_new_pictures
-from lib.storage import require_room, whole_file
+from lib.storage import atomic_write, require_room
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
@@ -34,7 +34,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
                 answers.astype(object).where(answers.notna(), "").to_string(index=False)
             )
         else:
-            with whole_file(options.csv) as part:
+            with atomic_write(options.csv) as part:
                 answers.to_csv(part, index=False, lineterminator="\n")
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

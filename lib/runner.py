@@ -149,7 +149,7 @@ def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
     # In a notebook papermill's own bar is a widget.
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     options["progress_bar"] = False if get_ipython() else bar
-    executed = storage.whole_file(ws.file("notebooks", f"{name}.ipynb"))
+    executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
     with executed as part, stderr_to(log), ThreadPoolExecutor(1) as thread:
         written = str(NOTEBOOKS / f"{name}.ipynb")
         try:

@@ -14,7 +14,7 @@ DRIVE = Path("/content/drive")
 
 
 @contextlib.contextmanager
-def whole_file(path: Path):
+def atomic_write(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
     Whoever reads `path` sees the old file or the new one, even after a power cut. What goes to Google

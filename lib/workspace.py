@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib import storage
 from lib.parameters import suggest
-from lib.storage import is_on_drive, whole_file
+from lib.storage import atomic_write, is_on_drive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
@@ -78,12 +78,12 @@ class Workspace:
 
     def save_table(self, table, name: str) -> None:
         """Write a DataFrame, without its index, as the CSV file `name` of the results."""
-        with whole_file(self.file(name)) as part:
+        with atomic_write(self.file(name)) as part:
             table.to_csv(part, index=False, lineterminator="\n")
 
     def save_json(self, content, name: str) -> None:
         """Write `content` as the JSON file `name` of the results."""
-        with whole_file(self.file(name)) as part:
+        with atomic_write(self.file(name)) as part:
             part.write_text(
                 json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8"
             )

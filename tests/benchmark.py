@@ -664,7 +664,7 @@ def main() -> None:
                 flush=True,
             )
             rows.append(row)
-            with storage.whole_file(options.json) as part:
+            with storage.atomic_write(options.json) as part:
                 part.write_text(json.dumps(rows, indent=2))
     print("\n| what | report's way | ours | | ratio (lowest – highest) | limit |")
     print("|---|---|---|---|---|---|")

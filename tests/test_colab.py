@@ -162,11 +162,11 @@ def test_what_goes_to_drive_is_written_elsewhere_and_copied_whole(
     path = tmp_path / "drive/MyDrive/model.keras"
     path.parent.mkdir(parents=True)
     for content in ("first", "second"):
-        with storage.whole_file(path) as written:
+        with storage.atomic_write(path) as written:
             assert not storage.is_on_drive(written)
             written.write_text(content)
         assert path.read_text() == content and list(path.parent.iterdir()) == [path]
-    with pytest.raises(OSError), storage.whole_file(path) as written:
+    with pytest.raises(OSError), storage.atomic_write(path) as written:
         written.write_text("third")
         monkeypatch.setattr(
             shutil, "copyfile", lambda *args: (_ for _ in ()).throw(OSError)

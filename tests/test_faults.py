@@ -19,11 +19,11 @@ from PIL import Image
 from test_pictures import encode
 from test_training import Death, train_tiny
 
-from lib import chain, machine, runner, storage, workspace
+from lib import chain, runner, storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
 from lib.data.table import check_classes, save_views
-from lib.models import classify, saved
+from lib.models import classify, saved, training
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -231,12 +231,12 @@ def train_deterministically(ws, seed, reverse, cores):
         sorted(real(path), key=lambda e: e.name, reverse=reverse)
     )
     os.cpu_count = lambda: cores
-    machine.set_seed(seed, deterministic=True)
+    training.set_seed(seed, deterministic=True)
     prepare_and_split(ws, seed=seed)
     model = train_tiny(ws, epochs=2, DETERMINISTIC=True).model
     _, validation = generators.pair(ws, 8, 5, seed=0)
     _, y_prob = classify.predict_batches(model, validation)
-    with storage.whole_file(ws.file("outcome.npz")) as part:
+    with storage.atomic_write(ws.file("outcome.npz")) as part:
         np.savez(part, *model.get_weights(), y_prob)
 
 

@@ -187,11 +187,11 @@ def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):
 def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), storage.whole_file(path) as part:
+    with pytest.raises(KeyboardInterrupt), storage.atomic_write(path) as part:
         part.write_text("half of the n")
         raise KeyboardInterrupt
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-    with storage.whole_file(path) as part:
+    with storage.atomic_write(path) as part:
         part.write_text("new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 

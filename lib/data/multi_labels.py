@@ -12,7 +12,7 @@ from lib.data.label_files import apply_labels, read_labels
 from lib.data.listing import clean, holds_pictures, walk
 from lib.data.split import ONE_IN, rank_groups
 from lib.data.table import note
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 BESIDES = ("file", "part", "group")
 YES_OR_NO = dict.fromkeys(("1", "1.0", "true"), True) | dict.fromkeys(
@@ -85,7 +85,7 @@ def draw_scenes(folder: Path, count: int = 200) -> None:
         names = [CLASS_NAMES[one] for one in dict.fromkeys([kind, *company][:most])]
         draw_picture(names, rng).save(folder / f"{number:03d}.jpg", quality=90)
         rows.append(f"{number:03d}.jpg,{'|'.join(names)}")
-    with whole_file(
+    with atomic_write(
         file
     ) as part:  # One label is misspelt, so that there is something to find.
         part.write_text(

@@ -14,7 +14,7 @@ from lib.data import pictures, quality, sources
 from lib.data.store import SHARDS, Selection, open_store
 from lib.data.table import MEASURED, NOT_FILES, note
 from lib.machine import count_cores
-from lib.storage import is_on_drive, require_room, whole_file
+from lib.storage import atomic_write, is_on_drive, require_room
 
 # Pictures that become a shard, and bytes of their pixels, at most.
 BLOCK, BLOCK_BYTES = 256, 1 << 26
@@ -102,7 +102,7 @@ def _copy_shards(source: Path, target: Path) -> None:
     for shard in source.glob(SHARDS):
         if not (target / shard.name).exists():
             target.mkdir(parents=True, exist_ok=True)
-            with whole_file(target / shard.name) as part:
+            with atomic_write(target / shard.name) as part:
                 shutil.copyfile(shard, part)
 
 

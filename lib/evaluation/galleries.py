@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib.evaluation.figures import MOST_ROWS, SPACE
 from lib.evaluation.wording import open_template
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 SMALL = 112  # pixels of a thumbnail
 
@@ -36,7 +36,7 @@ def keep(ws, drawn: Figure | str | None, name: str) -> Path | None:
         path.with_suffix(ending).unlink(missing_ok=True)
     if drawn is None:
         return None
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         if isinstance(drawn, Figure):
             drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
             drawn.savefig(part, format="svg", transparent=True, metadata={"Date": None})

@@ -15,7 +15,7 @@ from lib.evaluation import conformal, intervals
 from lib.evaluation.contests import doubt_contest
 from lib.evaluation.verdict import describe_calibration
 from lib.evaluation.wording import open_template, write_number, write_p
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 # Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.
 VERSION = "2.5.3"
@@ -62,7 +62,7 @@ def write_page(
     text = _render(shown | {"model": _pack(model), "runtime": runtime})
     if len(text) > LARGEST:
         return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return f"model.html: {len(text) / 1e6:.1f} MB; it needs no connection"
 
@@ -178,5 +178,5 @@ def write_card(ws, metadata: dict, score: dict, mistakes) -> None:
         origin={} if metadata["weights"] in ("from scratch", "untrained") else origin,
         file=repr(f"{metadata['name']}.keras"),
     )
-    with whole_file(ws.file("models", f"{metadata['name']}.md")) as part:
+    with atomic_write(ws.file("models", f"{metadata['name']}.md")) as part:
         part.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from lib.evaluation import contests, verdict
 from lib.evaluation.galleries import embed
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
-from lib.storage import read_table, whole_file
+from lib.storage import atomic_write, read_table
 
 # So many kinds of mistakes of each model, pictures of each, and different pictures in all.
 KINDS, OF_EACH, PICTURES = 400, 6, 200
@@ -179,6 +179,6 @@ def write_report(ws, page: dict) -> Path:
         return "".join(embed(path, label) for path in paths if path.exists())
 
     text = open_template("report.html.jinja").render(page=page, figure=figure)
-    with whole_file(path := ws.file("report.html")) as part:
+    with atomic_write(path := ws.file("report.html")) as part:
         part.write_text(text, encoding="utf-8")
     return path

@@ -12,7 +12,7 @@ from lib.data.split import identify_set, read_split
 from lib.evaluation.galleries import encode
 from lib.evaluation.wording import open_template, write_things
 from lib.machine import count_cores
-from lib.storage import read_table, whole_file
+from lib.storage import atomic_write, read_table
 from lib.work import show_progress
 
 # 200 photographs and their neighbours are about 6 MB.
@@ -82,7 +82,7 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
     content["folder"] = Path(os.path.relpath(folder, ws.results)).as_posix()
     known = int(audit.index[audit.finding != ""].isin([*earlier]).sum())
     page = {"content": content, "known": known, "metadata": metadata, "ws": ws}
-    with whole_file(path := ws.file("review.html")) as part:
+    with atomic_write(path := ws.file("review.html")) as part:
         part.write_text(
             open_template("review.html.jinja").render(page), encoding="utf-8"
         )

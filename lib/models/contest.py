@@ -8,7 +8,6 @@ import pandas as pd
 
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
-from lib.machine import set_seed
 from lib.models import backbones, linear, saved, training
 from lib.models.configs import make_key
 from lib.models.features import cached_features, measure_speed
@@ -57,7 +56,7 @@ def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     facts, features, policy = [], {}, keras.config.dtype_policy()
     for name, entry in zip(names, entries):
         facts.append({"candidate": name, "entry": entry})
-        set_seed(seed, deterministic=False)
+        training.set_seed(seed, deterministic=False)
         try:
             more, features[name] = _look(entry, weights, image_size, rows, ws)
             facts[-1] |= more
@@ -112,7 +111,7 @@ def build_model(facts, classifier: linear.Classifier, seed: int) -> keras.Model:
         seed: as `gather_features` took it: it is the same network.
     """
     keras.config.set_dtype_policy("float32")
-    set_seed(seed, deterministic=False)
+    training.set_seed(seed, deterministic=False)
     weights = None if facts["weights"] == "untrained" else "imagenet"
     size = int(facts["image_size"])
     backbone = backbones.load_backbone(facts["entry"], weights, size, {}, None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.data.store import Selection, Store, open_store
 from lib.models.configs import make_key
-from lib.storage import require_room, whole_file
+from lib.storage import atomic_write, require_room
 from lib.work import run_blocks, show_progress
 
 FEATURE_BATCH = 32
@@ -50,7 +50,7 @@ def cached_features(extractor, images: Selection, ws) -> Selection:
 def _save(extractor, store: Store) -> Path:
     path = store.folder / "extractor.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         extractor.save(part)
     return path
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.machine import count_cores
 from lib.models.parts import expose_features, has_backbone
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 
 def export_litert(model, path: Path) -> None:
@@ -40,7 +40,7 @@ def export_litert(model, path: Path) -> None:
         "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
     }
     options = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": target}
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         answer.export(
             str(part),
             format="litert",

@@ -10,7 +10,7 @@ from lib.data.pixels import open_pixels
 from lib.data.split import read_split
 from lib.models.features import cached_features
 from lib.models.parts import find_parts, has_backbone
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 # Neighbours (1 to 10 tell about as well, see notebooks/README.md), and numbers that are kept at most,
 # 1.7 to 2.7 MB of a page: 50 pictures told strangers as well as 960.
@@ -46,7 +46,7 @@ def keep_features(ws, model, metadata: dict) -> None:
 
     known = normalize(look(sample)).astype(np.float16)
     kept = {"features": known, "distances": measure_distances(look(held), known)}
-    with whole_file(ws.file("models", f"{metadata['name']}.npz")) as part:
+    with atomic_write(ws.file("models", f"{metadata['name']}.npz")) as part:
         np.savez(part, model=metadata["file_hash"], groups=held.group, **kept)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from lib.data.split import identify_set, read_split
 from lib.machine import describe_environment, find_versions
 from lib.models.configs import write_model
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")
@@ -48,7 +48,7 @@ def save(model, run, ws, name: str, metadata: dict):
     `metadata`, and besides counts, versions, the key of the `training.Run`, and the set's hash.
     """
     path = ws.file("models", f"{name}.keras")
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         write_model(model, part)
         yield keras.saving.load_model(part, compile=False, safe_mode=True)
     # Of the model that this one replaces.

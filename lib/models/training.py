@@ -10,16 +10,28 @@ import pandas as pd
 
 from lib.data import generators
 from lib.data.split import identify_set
-from lib.machine import set_seed
 from lib.models import configs, saved
 from lib.models.backbones import describe_base
 from lib.models.parts import list_layers
-from lib.storage import whole_file
+from lib.storage import atomic_write
 from lib.work import show_progress
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 5
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+
+
+def set_seed(seed: int, deterministic: bool) -> None:
+    """Seed Python, numpy and Keras, so that initial weights and dropout are the same again.
+
+    `deterministic` allows only operations that give the same bits in every run on one kind of
+    machine, which may be slower. It can't be undone in a running kernel.
+    """
+    keras.utils.set_random_seed(seed)
+    if deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ class Checkpoint(keras.callbacks.Callback):
             f"variable_{k}": np.asarray(variable)
             for k, variable in enumerate(self.variables)
         }
-        with whole_file(self.path) as part:
+        with atomic_write(self.path) as part:
             np.savez(part, history=np.array(self.rows), **arrays)
 
 

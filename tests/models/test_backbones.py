@@ -15,7 +15,7 @@ from lib import workspace
 from lib.machine import find_versions
 from lib.models import backbones, configs, networks, parts
 from lib.parameters import check_parameters
-from lib.storage import whole_file
+from lib.storage import atomic_write
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
@@ -425,7 +425,7 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
         [keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head"
     )
     model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
-    with whole_file(tmp_path / "tiny.keras") as part:
+    with atomic_write(tmp_path / "tiny.keras") as part:
         configs.write_model(model, part)
     again = keras.saving.load_model(tmp_path / "tiny.keras", safe_mode=True)
     answers = model.predict(pixels, verbose=0)
