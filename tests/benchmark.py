@@ -40,7 +40,7 @@ from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.data.table import find_used, save_views
+from lib.data.table import is_used, save_views
 from lib.models import backbones, classify, configs, parts, training
 from lib.models.features import cached_features
 
@@ -95,8 +95,8 @@ def draw_photographs(
 def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Workspace:
     """Do what 01_data_prep does."""
     ws = workspace.Workspace(train, root / "results", root / "scratch")
-    listed = pixels.prepare(ws, list_pictures(ws, ws.train), image_sizes)
-    used = find_used(listed)
+    listed = pixels.prepare(ws, ws.train, list_pictures(ws, ws.train), image_sizes)
+    used = is_used(listed)
     split.set_groups(listed)
     listed.loc[used, "part"] = split.split(listed[used], SEED)
     save_views(ws, listed)
@@ -279,7 +279,7 @@ def measure_memory(root: Path) -> dict:
         "import sys; from pathlib import Path\n"
         "from lib import workspace; from lib.data import labels, pixels\n"
         "root = Path(sys.argv[1]); ws = workspace.Workspace(root / 'train', root / 'r', root / 's')\n"
-        "table = pixels.prepare(ws, labels.list_pictures(ws, ws.train), [1024])\n"
+        "table = pixels.prepare(ws, ws.train, labels.list_pictures(ws, ws.train), [1024])\n"
         "print(table.problem.value_counts().to_dict())\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
@@ -533,7 +533,9 @@ def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     sides = {"reported": list(transfer[0]), "float32": list(transfer[1])}
     with tempfile.TemporaryDirectory() as scratch:
         anew, table = replace(ws, scratch=Path(scratch)), list_pictures(ws, ws.train)
-        preparation = time_call(lambda: pixels.prepare(anew, table, [160, 224]))
+        preparation = time_call(
+            lambda: pixels.prepare(anew, anew.train, table, [160, 224])
+        )
     sides["float32"] = [seconds + preparation for seconds in sides["float32"]]
     sides["auto"] = list(sides["float32"])
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib import chain, storage, workspace
 from lib.data import labels, pictures, pixels, split
-from lib.data.table import find_used, save_views
+from lib.data.table import is_used, save_views
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
@@ -86,8 +86,8 @@ def ws(tmp_path):
 def prepare_and_split(ws, image_sizes=(8,), seed=0):
     """Do the work of 01_data_prep on pictures without copies; return the table of pictures."""
     listed = labels.list_pictures(ws, ws.train)
-    listed = pixels.prepare(ws, listed, image_sizes)
-    used = find_used(listed)
+    listed = pixels.prepare(ws, ws.train, listed, image_sizes)
+    used = is_used(listed)
     split.set_groups(listed)
     listed.loc[used, "part"] = split.split(listed[used], seed)
     save_views(ws, listed)

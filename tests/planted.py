@@ -20,8 +20,8 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pixels, split
-from lib.data.listing import label_by_folder
-from lib.data.table import find_used
+from lib.data.labels import label_by_folder
+from lib.data.table import is_used
 from lib.evaluation import audit
 from lib.storage import read_table
 
@@ -68,7 +68,7 @@ def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) ->
     """Copy a folder of class folders, with wrong labels and with copies of so many pictures."""
     rng, rows = np.random.default_rng(seed), []
     table = label_by_folder(pictures)
-    table = table[find_used(table)].reset_index(drop=True)
+    table = table[is_used(table)].reset_index(drop=True)
     names = sorted(set(table.label))
     codes, wrong = plant_labels(np.searchsorted(names, table.label), share, seed)
     chosen = set(rng.choice(np.setdiff1d(table.index, wrong), copies, replace=False))

@@ -103,7 +103,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     table = labels.list_pictures(ws, ws.train)
     extractor, few = parts.build_extractor(backbone), table[:2000]
-    images = pixels.open_pixels(ws, pixels.prepare(ws, few, [224]), 224)
+    images = pixels.open_pixels(ws, pixels.prepare(ws, ws.train, few, [224]), 224)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):
         for count in (2, 1):
@@ -146,8 +146,8 @@ def time_preparation(ws, table) -> float:
     """Return the seconds of preparing pictures anew, once workers have imported what they need."""
     with tempfile.TemporaryDirectory(dir=ws.scratch) as scratch:
         ws = replace(ws, scratch=Path(scratch))
-        pixels.prepare(ws, table[:128], SIZES)
-        return time_call(lambda: pixels.prepare(ws, table, SIZES))
+        pixels.prepare(ws, ws.train, table[:128], SIZES)
+        return time_call(lambda: pixels.prepare(ws, ws.train, table, SIZES))
 
 
 def compute_anew(extractor, images, ws) -> None:

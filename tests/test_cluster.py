@@ -40,7 +40,7 @@ def spread(ws):
 def prepare(ws, scratch, address=TWO, sizes=(8, 12)):
     """Prepare all pictures into a folder of scratch; return the table and the arrays."""
     ws = replace(ws, scratch=ws.scratch / scratch, cluster=address)
-    table = pixels.prepare(ws, labels.list_pictures(ws, ws.train), sizes)
+    table = pixels.prepare(ws, ws.train, labels.list_pictures(ws, ws.train), sizes)
     stores = pixels.open_stores(ws.scratch, sizes).values()
     return table, [store[table.digest[table.problem == ""]] for store in stores]
 

@@ -92,7 +92,7 @@ FILES = {
 def check_all(ws):
     """List and prepare as 01_data_prep does; return every entry found, with its problem."""
     table = labels.list_pictures(ws, ws.train)
-    save_views(ws, pixels.prepare(ws, table, [8]))
+    save_views(ws, pixels.prepare(ws, ws.train, table, [8]))
     rows = [read_table(ws.results / name) for name in ("checks.csv", "pictures.csv")]
     return {row.file: row.problem for table in rows for row in table.itertuples()}
 

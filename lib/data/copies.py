@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dctn
 
-from lib.data.table import find_used, note
+from lib.data.table import is_used, note
 from lib.machine import count_cores
 from lib.work import show_progress
 
@@ -47,9 +47,7 @@ def note_copies(table: pd.DataFrame, rule: str) -> None:
 
     By "drop" the first of each is, one of the validation part first, or none of different classes.
     """
-    used = table[find_used(table)].sort_values(
-        ["part", "file"], ascending=[False, True]
-    )
+    used = table[is_used(table)].sort_values(["part", "file"], ascending=[False, True])
     conflict = used.groupby("digest").label.transform("nunique") > 1
     keep, action = (
         ("first", "left out") if rule == "drop" else (False, "kept, same part")

@@ -6,11 +6,54 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data.label_files import apply_labels, read_labels
-from lib.data.listing import check_branches, clean, label_by_folder, walk
-from lib.data.table import FORMS, find_used, note, tabulate
+from lib.data.listing import PARTS, clean, escape, list_folders, walk
+from lib.data.table import FORMS, is_used, note, tabulate
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer")
+
+
+def label_by_folder(folder: Path) -> pd.DataFrame:
+    """List a folder of classes as `walk` does, each file with the name of its class as label.
+
+    Of a file in none of them no label and no problem is known; a class without files has a row.
+    """
+    table = walk(folder)
+    names = {escape(path.name) for path in list_folders(folder)}
+    top = table.file.str.split("/").str[0]
+    table["label"] = top.where(top.isin(names) & (table.problem != "junk"), "")
+    is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
+    table.loc[is_outside, ["problem", "action"]] = ""
+    empty = tabulate((name, "empty_class") for name in sorted(names - {*table.label}))
+    return pd.concat([table, empty], ignore_index=True)
+
+
+def check_branches(table: pd.DataFrame, folder: Path) -> None:
+    """Say where class folders hold the same folders: they may be parts, folds or sizes, not classes.
+
+    A ValueError where the folders in every class are parts of a data set.
+    """
+    labelled = table[table.label != ""]
+    pairs = labelled.file.str.extract("^([^/]+)/([^/]+)/").dropna().drop_duplicates()
+    inside, names = pairs.groupby(0)[1].agg(set), sorted({*pairs[1]})
+    is_divided = len(inside) == labelled.label.nunique() and inside.str.len().min() > 1
+    if is_divided and {*PARTS}.issuperset(map(str.lower, names)):
+        raise ValueError(
+            f"{folder}: each class is divided into {', '.join(names)}. Put the classes into the parts, "
+            "train/cat instead of cat/train, or name the files of each part, file,label,part, in a CSV "
+            "file that train_labels names."
+        )
+    shared = sorted({*pairs[1][pairs[1].duplicated()]})
+    branches = [
+        name
+        for name, folders in inside.items()
+        if len(folders.intersection(shared)) > 1
+    ]
+    if len(branches) > 1:
+        print(
+            f"{', '.join(branches[:5])} hold folders of the same names: {', '.join(shared[:5])}. If "
+            f"these are the classes, point train at one of the former, say {folder / branches[0]}."
+        )
 
 
 def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFrame:
@@ -65,7 +108,7 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
 
 def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
-    names = table.label[find_used(table)].drop_duplicates()
+    names = table.label[is_used(table)].drop_duplicates()
     folded = names.map(clean).str.casefold().str.normalize("NFKD")
     folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
     numbers = pd.to_numeric(folded, errors="coerce")

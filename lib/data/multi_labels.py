@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.data import sources
 from lib.data.demo import CLASS_NAMES, draw_picture
 from lib.data.label_files import apply_labels, read_labels
 from lib.data.listing import clean, holds_pictures, walk
@@ -93,12 +92,13 @@ def draw_scenes(folder: Path, count: int = 200) -> None:
         )
 
 
-def list_label_sets(ws) -> pd.DataFrame:
+def list_label_sets(ws, train: Path) -> pd.DataFrame:
     """List pictures, as of `lib.data.table`, with their labels, as of `read_label_sets`.
 
-    They lie in the folder beside the CSV file that is called like it, else in `train`.
+    They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
+    the training pictures.
     """
-    train, folder = sources.open_folder(ws, "train"), ws.multi_labels.with_suffix("")
+    folder = ws.multi_labels.with_suffix("")
     if ws.is_demo:
         draw_scenes(folder)
     if (

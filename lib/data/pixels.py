@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,8 @@ def open_stores(scratch: Path, image_sizes) -> dict:
     return stores
 
 
-def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
-    """Decode every picture of the table once, and keep its pixels of each size and the facts about it.
+def prepare(ws, folder: Path, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
+    """Decode every picture of the table, which lie in `folder`, once, and keep pixels of each size and facts.
 
     What any process has finished with these contents is not decoded again. Returns the table with
     digest, width, height (as shown), darkest, brightest, contrast, sharpness (see `quality`), and the
@@ -38,7 +37,7 @@ def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
     """
     is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
     stores = open_stores(ws.scratch, image_sizes)
-    results = _decode_files(ws, list(table.file[is_file]), stores)
+    results = _decode_files(ws, folder, list(table.file[is_file]), stores)
     results = pd.DataFrame.from_dict(results, "index", columns=["digest", "problem"])
     results = results.reindex(table.file, fill_value="").reset_index(drop=True)
     table = table.reset_index(drop=True).assign(digest=results.digest)
@@ -51,7 +50,9 @@ def prepare(ws, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
     return table
 
 
-def _decode_files(ws, files: list[str], stores: dict) -> dict[str, tuple[str, str]]:
+def _decode_files(
+    ws, folder: Path, files: list[str], stores: dict
+) -> dict[str, tuple[str, str]]:
     """Fill the stores, and keep their copies; return digest and problem of each file."""
     _restore_copies(ws, stores)
     needed = sum(
@@ -68,16 +69,16 @@ def _decode_files(ws, files: list[str], stores: dict) -> dict[str, tuple[str, st
         total=len(files), desc="decoding pictures", unit="picture"
     ) as progress:
         for block, rows, worker in work.run_blocks(
-            read_block, blocks, ws.train, stores, **how
+            read_block, blocks, folder, stores, **how
         ):
             for name, (_, problem) in zip(block, rows):
                 if (
                     worker
                     and problem == "unreadable"
-                    and os.access(ws.train / name, os.R_OK)
+                    and os.access(folder / name, os.R_OK)
                 ):
                     raise work.ClusterError(
-                        f"The worker {worker} can't read {ws.train / name}, which can be read here: all "
+                        f"The worker {worker} can't read {folder / name}, which can be read here: all "
                         "machines of a cluster need the folder of pictures at the same place."
                     )
             results |= zip(block, rows)
@@ -158,8 +159,8 @@ def _select(ws, rows: pd.DataFrame, stores: dict, key: str | int) -> Selection:
         _restore_copies(ws, stores)
     if missing := images.store.find_missing(images.digests):
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
-        ws = replace(ws, train=sources.open_folder(ws, "train"))
-        results = _decode_files(ws, list(lacking.file), stores)
+        folder = sources.open_folder(ws, "train")
+        results = _decode_files(ws, folder, list(lacking.file), stores)
         changed = [
             f
             for f, digest in zip(lacking.file, lacking.digest)
@@ -167,7 +168,7 @@ def _select(ws, rows: pd.DataFrame, stores: dict, key: str | int) -> Selection:
         ]
         if changed:
             raise ValueError(
-                f"{ws.train / changed[0]} has changed since 01_data_prep read it "
+                f"{folder / changed[0]} has changed since 01_data_prep read it "
                 f"({len(changed)} such files): run 01_data_prep again."
             )
         images.store.refresh()

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lib.data.pictures import LOADER_VERSION
-from lib.data.table import find_used, note
+from lib.data.table import is_used, note
 from lib.storage import read_table
 
 ONE_IN = 5  # pictures of which one is for validation
@@ -39,7 +39,7 @@ def find_groups(pictures: pd.DataFrame, alike=()) -> np.ndarray:
 
 def set_groups(table: pd.DataFrame, alike=()) -> None:
     """Number in the table the groups of the pictures that are used; others have none."""
-    used = find_used(table)
+    used = is_used(table)
     table.loc[used, "group"] = find_groups(table[used], alike).astype(str)
     table.loc[~used, "group"] = ""
 
@@ -94,7 +94,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
 
 def note_both_parts(table: pd.DataFrame) -> None:
     """Where parts were given, leave the training pictures out whose group is validated on, too."""
-    used = find_used(table)
+    used = is_used(table)
     validated = table.group[used & (table.part == "validation")]
     note(
         table,

@@ -19,7 +19,7 @@ NOT_FILES = (
     "ambiguous",
     "similar_class_name",
 )  # rows about others
-FEWEST_PER_CLASS = 5
+MIN_PER_CLASS = 5
 FORMS = ", ".join(sorted(ENDINGS))
 REMEDIES = {
     "git_lfs_pointer": " (run: git lfs pull)",
@@ -55,7 +55,7 @@ def note(table: pd.DataFrame, where, problem, action="left out") -> None:
     table.loc[rows, "problem"], table.loc[rows, "action"] = problems, actions
 
 
-def find_used(table: pd.DataFrame) -> pd.Series:
+def is_used(table: pd.DataFrame) -> pd.Series:
     """Tell which rows are pictures that are used: they have a label, and are not left out."""
     return (table.label != "") & (table.action != "left out")
 
@@ -72,7 +72,7 @@ def save_views(ws, table: pd.DataFrame) -> None:
     ]
     ws.save_table(contents, "pictures.csv")
     ws.save_table(list_checks(table), "checks.csv")
-    ws.save_table(table.loc[find_used(table), ["file", "label", "part"]], "split.csv")
+    ws.save_table(table.loc[is_used(table), ["file", "label", "part"]], "split.csv")
 
 
 def check_classes(table: pd.DataFrame, ws) -> None:
@@ -89,18 +89,18 @@ def check_classes(table: pd.DataFrame, ws) -> None:
 
 def _find_lack(table: pd.DataFrame, train) -> str | None:
     is_missing = table.problem.isin(["missing_file", "ambiguous"])
-    table = table.assign(used=find_used(table), missing=is_missing)[table.label != ""]
+    table = table.assign(used=is_used(table), missing=is_missing)[table.label != ""]
     classes = table.groupby("label").agg(
         {"file": "size", "used": "sum", "missing": "sum"}
     )
     # A few rows whose files are missing make no class.
     classes = classes[
-        (classes.file >= FEWEST_PER_CLASS) | (classes.missing < classes.file)
+        (classes.file >= MIN_PER_CLASS) | (classes.missing < classes.file)
     ]
-    if few := list(classes.index[classes.used < FEWEST_PER_CLASS]):
+    if few := list(classes.index[classes.used < MIN_PER_CLASS]):
         each = [_describe_class(name, table[table.label == name]) for name in few]
         return (
-            f"Each class needs at least {FEWEST_PER_CLASS} pictures that can be used. {'; '.join(each)}. "
+            f"Each class needs at least {MIN_PER_CLASS} pictures that can be used. {'; '.join(each)}. "
             "Add pictures, or move the folder out of train."
         )
     if len(classes) < 2:

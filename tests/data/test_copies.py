@@ -7,7 +7,7 @@ import pytest
 
 from lib.data import copies, demo
 from lib.data.copies import find_candidates, pair_hashes
-from lib.data.table import find_used
+from lib.data.table import is_used
 
 
 @cache
@@ -223,11 +223,11 @@ def test_copies_are_kept_together_or_left_out_and_contradictory_ones_are_named()
     assert set(table.action[table.problem != ""]) == {"kept, same part"}
     table = list_pictures(*rows)
     copies.note_copies(table, "drop")
-    assert list(table.file[find_used(table)]) == ["a/1", "a/3"]
+    assert list(table.file[is_used(table)]) == ["a/1", "a/3"]
     assert set(table.action[table.problem != ""]) == {"left out"}
     table = list_pictures(*rows).assign(part=["train", "validation", "", "", ""])
     copies.note_copies(table, "drop")
-    assert list(table.file[find_used(table)]) == ["a/2", "a/3"], (
+    assert list(table.file[is_used(table)]) == ["a/2", "a/3"], (
         "that of validation stays"
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 from lib.data import copies, labels, pixels, quality, sources, split
 from lib.data.demo import draw_picture
 from lib.data.split import read_split
-from lib.data.table import check_classes, find_used, note, save_views
+from lib.data.table import check_classes, is_used, note, save_views
 from lib.storage import read_table
 
 
@@ -19,11 +19,11 @@ def prepare(ws, rule="together"):
     """Do the work of 01; return the split, by file, and the files of each word of checks.csv."""
     table = labels.list_pictures(ws, ws.train, sources.find_validation(ws))
     check_classes(table, ws)
-    table = pixels.prepare(ws, table, [48])
+    table = pixels.prepare(ws, ws.train, table, [48])
     for word, is_doubtful in quality.find_doubts(table).items():
-        note(table, is_doubtful & find_used(table), word, "kept")
+        note(table, is_doubtful & is_used(table), word, "kept")
     copies.note_copies(table, rule)
-    contents = table[find_used(table)].drop_duplicates("digest", ignore_index=True)
+    contents = table[is_used(table)].drop_duplicates("digest", ignore_index=True)
     alike = copies.find_near_duplicates(
         pixels.open_thumbnails(ws, contents), pixels.open_pixels(ws, contents, 48)
     )
@@ -34,7 +34,7 @@ def prepare(ws, rule="together"):
     split.set_groups(
         table, contents.digest.to_numpy()[alike[["a", "b"]]] if rule != "drop" else []
     )
-    used = find_used(table)
+    used = is_used(table)
     if (table.part[used] != "").any():
         split.note_both_parts(table)
     else:

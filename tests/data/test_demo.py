@@ -133,7 +133,7 @@ def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(
     ws = workspace.Workspace(
         folder / "train", tmp_path / "results", tmp_path / "scratch"
     )
-    facts = pixels.prepare(ws, labels.list_pictures(ws, ws.train), [224])
+    facts = pixels.prepare(ws, ws.train, labels.list_pictures(ws, ws.train), [224])
     facts = facts[(facts.problem == "") & (facts.digest != "")].set_index(
         "file", drop=False
     )

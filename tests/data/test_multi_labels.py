@@ -36,7 +36,8 @@ def flat(tmp_path, draw_classes):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_gives_the_same_table_and_none_is_not_the_same_as_no_row(form, flat):
-    table = multi_labels.list_label_sets(flat(FORMS[form]))
+    ws = flat(FORMS[form])
+    table = multi_labels.list_label_sets(ws, ws.train)
     found = dict(zip(table.file, table.label))
     assert found == {"1.jpg": "cat|dog|", "2.jpg": "|", "3.jpg": "dog|", "4.jpg": ""}
     assert dict(zip(table.file, table.problem))["4.jpg"] == "no_label"
@@ -44,7 +45,8 @@ def test_each_form_gives_the_same_table_and_none_is_not_the_same_as_no_row(form,
 
 def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
     text = "File,GROUP,Part,Cat,NA\n1.jpg,a,train,1,0\n2.jpg,a,val,0,1\n"
-    table = multi_labels.list_label_sets(flat(text)).set_index("file")
+    ws = flat(text)
+    table = multi_labels.list_label_sets(ws, ws.train).set_index("file")
     assert list(table.label[:2]) == ["Cat|", "NA|"]
     assert list(table.group[:2]) == ["a", "a"] and list(table.part[:2]) == [
         "train",
@@ -54,7 +56,8 @@ def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
 
 def test_labels_that_look_equal_are_one_however_they_are_written(flat):
     text = "file,labels\n1.jpg,Caf\u00e9 au lait\n2.jpg,Cafe\u0301  au\u200b lait\n3.jpg,Café au lait|a b\n"
-    table = multi_labels.list_label_sets(flat(text))
+    ws = flat(text)
+    table = multi_labels.list_label_sets(ws, ws.train)
     assert list(table.label[:3]) == ["Caf\u00e9 au lait|"] * 2 + [
         "Caf\u00e9 au lait|a b|"
     ]
@@ -64,7 +67,7 @@ def test_folder_of_that_name_without_pictures_is_another(flat):
     ws = flat("file,labels\n1.jpg,a\n")
     (ws.train.parent / "labels").mkdir()
     (ws.train.parent / "labels/1.txt").write_text("0 0.5 0.5 1 1")
-    assert multi_labels.list_label_sets(ws).file[0] == "1.jpg"
+    assert multi_labels.list_label_sets(ws, ws.train).file[0] == "1.jpg"
 
 
 def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
@@ -73,7 +76,7 @@ def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
     ws = flat("file,labels\n000.png,a\nlabels/001.png,b\n")
     draw_classes(ws.train.parent, 2, ["red"])
     (ws.train.parent / "red").rename(ws.train.parent / "labels")
-    table = multi_labels.list_label_sets(ws)
+    table = multi_labels.list_label_sets(ws, ws.train)
     assert list(table.file) == ["../labels/000.png", "../labels/001.png"]
     assert list(table.label) == ["a|", "b|"]
 
@@ -93,8 +96,9 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_broken_file_is_an_error_that_names_it_and_the_line(what, flat):
     text, words = BROKEN[what]
+    ws = flat(text)
     with pytest.raises(ValueError, match=words) as caught:
-        multi_labels.list_label_sets(flat(text))
+        multi_labels.list_label_sets(ws, ws.train)
     assert "labels.csv" in str(caught.value)
 
 

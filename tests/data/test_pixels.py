@@ -23,7 +23,9 @@ def decoded(monkeypatch):
 
 
 def prepare(ws, *sizes):
-    return pixels.prepare(ws, labels.list_pictures(ws, ws.train), sizes or [8])
+    return pixels.prepare(
+        ws, ws.train, labels.list_pictures(ws, ws.train), sizes or [8]
+    )
 
 
 def count_kept(scratch, size=8):
@@ -50,7 +52,7 @@ def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
     (ws.train / "red/001.png").write_bytes(UNUSABLE["not_a_picture"])
     table = labels.list_pictures(ws, ws.train)
     (ws.train / "red/002.png").unlink()
-    table = pixels.prepare(ws, table, [8])
+    table = pixels.prepare(ws, ws.train, table, [8])
     assert list_checks(table).to_numpy().tolist() == [
         ["red/001.png", "not_a_picture", "left out"],
         ["red/002.png", "unreadable", "left out"],
