@@ -24,7 +24,8 @@ models.linear models.contest models.finetuning models.litert models.gradcam mode
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page
-evaluation.review evaluation.report predict runner chain start handouts""".split()
+evaluation.card evaluation.review evaluation.report
+predict runner chain start handouts""".split()
 WITHOUT_TENSORFLOW = {
     room for room in ROOMS if not room.startswith(("models.", "predict"))
 }

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
-from lib.evaluation import metrics, page
+from lib.evaluation import card, metrics
 from lib.evaluation.wording import write_score
 
 CLASSES = [
@@ -68,7 +68,7 @@ def write(ws):
         mistakes = wrong.value_counts().head(5)
         known = ABOUT | {"name": NAME, "label": NAME, "class_names": classes}
         known |= {"weights": "from scratch", "parameters": {}} | metadata
-        page.write_card(ws, known, score, mistakes)
+        card.write_card(ws, known, score, mistakes)
         path = ws.results / f"models/{NAME}.md"
         _, head, text = re.split(
             r"^---$", path.read_text(encoding="utf-8"), maxsplit=2, flags=re.M
