@@ -134,7 +134,7 @@ def _answer(options: argparse.Namespace, files: list[str]):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.evaluation import conformal, metrics
     from lib.models import classify, resemblance, saved
-    from lib.models.linear import apply_temperature
+    from lib.models.temperature import apply_temperature
 
     model, metadata = saved.open_model(options.model)
     if "task" in metadata:
@@ -170,7 +170,7 @@ def _answer(options: argparse.Namespace, files: list[str]):
         like = known["distances"], known["groups"]
         says.append(conformal.mark_strangers([], *like)[1])
     print(*says, sep="\n", file=sys.stderr)
-    y_prob, features, problems = classify.answer_files(
+    y_prob, features, problems = classify.predict_files(
         model, Path(), files, options.strangers
     )
     scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
@@ -183,7 +183,7 @@ def _answer(options: argparse.Namespace, files: list[str]):
         columns["distance"] = distances.round(6).tolist()
         columns["note"], _ = conformal.mark_strangers(distances, *like)
     shown = options.top, options.probabilities, columns
-    return classify.list_answers(files, y_prob, problems, metadata, *shown)
+    return classify.predictions_table(files, y_prob, problems, metadata, *shown)
 
 
 def _describe_probabilities(metadata: dict) -> str:

@@ -60,7 +60,7 @@ count, classes = int(sys.argv[2]), int(sys.argv[3])
 features = np.memmap(sys.argv[1], np.float32, "r", shape=(count, {FEATURES}))
 y_true, groups = np.arange(count) % classes, np.arange(count)
 started, spent = time.perf_counter(), time.process_time()
-y_prob, _ = linear.answer_held_out(features, y_true, classes, groups, {SEED}, {FOLDS}, 2)
+y_prob = linear.cross_validate(features, y_true, classes, groups, {SEED}, {FOLDS}, 2).y_prob
 seconds = time.perf_counter() - started, time.process_time() - spent
 print(*seconds, (y_prob[0].argmax(axis=1) == y_true).mean())
 """

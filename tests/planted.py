@@ -141,7 +141,7 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
             labels, planted = plant_labels(truth, share, seed)
             task = labels, len(class_names), groups, seed
             ranked = audit.rank_labels(
-                linear.answer_held_out(features, *task)[0][0], labels
+                linear.cross_validate(features, *task).y_prob[0], labels
             )
             marked = ranked.is_doubtful.to_numpy()
             ranking = measure_ranking(ranked["rank"].to_numpy(), planted)

@@ -19,8 +19,8 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine work parameters workspace
 data.demo data.decoders data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
 data.store data.pixels data.copies data.split data.generators data.multi_labels
-models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
-models.linear models.contest models.finetuning models.litert models.gradcam models.classify
+models.temperature models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
+models.linear models.heads models.contest models.finetuning models.litert models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page

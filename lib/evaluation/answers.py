@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import calibration, intervals, metrics
-from lib.models.linear import apply_temperature
+from lib.models.temperature import apply_temperature
 
 
 class Answers:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from lib.data.split import deal_folds
 from lib.evaluation.intervals import effective_n, wilson_interval
-from lib.models.linear import apply_temperature, fit_temperature, measure_loss
+from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 
 BINS = 15  # of the expected calibration error
 

@@ -136,12 +136,14 @@ def measure_need(
                 np.less(tenths, 10 * share),
                 (y_true, num_classes, groups, seed),
             )
-            options = {"repeats": DRAWS, "class_weights": class_weights, "some": some}
-            y_prob, found = linear.answer_held_out(features, *task, **options)
+            options = {"repeats": DRAWS, "class_weights": class_weights}
+            options["train_mask"] = some
+            held_out = linear.cross_validate(features, *task, **options)
         except ValueError as error:
             print(f"{100 * share:.0f} % of the pictures can't be tried: {error}")
             continue
-        accuracy, accuracies[share] = (y_prob.argmax(axis=2) == y_true).mean(), found
+        accuracy = (held_out.y_prob.argmax(axis=2) == y_true).mean()
+        accuracies[share] = held_out.accuracies
         bounds = wilson_interval(accuracy, n)
         rows.append((share, round(some.sum() / DRAWS), accuracy, *bounds, len(y_true)))
     table = pd.DataFrame(rows, columns="share pictures accuracy low high n".split())

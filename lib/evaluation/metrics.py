@@ -12,7 +12,7 @@ from sklearn.metrics import (
 
 from lib.evaluation import calibration
 from lib.evaluation.intervals import effective_n, wilson_interval
-from lib.models.linear import TINY
+from lib.models.temperature import TINY
 
 
 def evaluate(y_true, y_prob, class_names, groups) -> dict:

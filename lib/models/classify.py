@@ -9,20 +9,22 @@ import pandas as pd
 from lib.data import pictures
 from lib.data.listing import escape
 from lib.machine import count_cores
-from lib.models.linear import apply_temperature
 from lib.models.parts import expose_features
+from lib.models.temperature import apply_temperature
 from lib.work import show_progress
 
 BATCH = 32
 
 
 def classify(model, metadata, folder: Path, files, probabilities=False) -> pd.DataFrame:
-    """Predict the class of every file: what `answer_files` gives, as `list_answers` shows it."""
-    y_prob, _, problems = answer_files(model, folder, files)
-    return list_answers(files, y_prob, problems, metadata, probabilities=probabilities)
+    """Predict the class of every file: what `predict_files` gives, as `predictions_table` shows it."""
+    y_prob, _, problems = predict_files(model, folder, files)
+    return predictions_table(
+        files, y_prob, problems, metadata, probabilities=probabilities
+    )
 
 
-def answer_files(model, folder: Path, files, with_features=False) -> tuple:
+def predict_files(model, folder: Path, files, with_features=False) -> tuple:
     """Ask a model about one or more files, relative to a folder, in one pass.
 
     Returns its own probabilities, float32 (n, classes); features, float32 (n, d), d = 0 unless they are
@@ -55,10 +57,10 @@ def _fill(place: np.ndarray, path: Path) -> str:
     return ""
 
 
-def list_answers(
+def predictions_table(
     files, y_prob, problems, metadata, top=1, probabilities=False, columns=None
 ):
-    """Make a table of what `answer_files` returned, probabilities scaled by the JSON's temperature.
+    """Make a table of what `predict_files` returned, probabilities scaled by the JSON's temperature.
 
     Args:
         top: how many classes to name, the most probable first.
@@ -110,7 +112,7 @@ def predict_batches(model, batches) -> tuple[np.ndarray, np.ndarray]:
 
 def list_labels(model, metadata: dict, files, probabilities=False) -> pd.DataFrame:
     """Ask about files: a row each, of file, labels ("cat|dog"), problem, and if wanted a column a label."""
-    y_prob, _, problems = answer_files(model, Path(), files)
+    y_prob, _, problems = predict_files(model, Path(), files)
     names = np.array(metadata["class_names"])
     limits = [metadata["thresholds"][name] for name in names]
     labels = ["|".join(names[has]) for has in y_prob >= limits]

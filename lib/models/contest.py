@@ -1,6 +1,7 @@
 """A contest of frozen networks: which of them serves these pictures best, and at what cost."""
 
 import re
+import time
 
 import keras
 import numpy as np
@@ -8,9 +9,10 @@ import pandas as pd
 
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
-from lib.models import backbones, linear, saved, training
+from lib.models import backbones, linear, saved, temperature, training
 from lib.models.configs import make_key
-from lib.models.features import cached_features, measure_speed
+from lib.models.features import FEATURE_BATCH, cached_features, compute_batch
+from lib.models.heads import build_head
 from lib.models.parts import build_extractor
 from lib.work import ClusterError
 
@@ -94,13 +96,15 @@ def _look(entry: str, weights, image_size, rows, ws) -> tuple:
     return facts | {"reason": ""}, features
 
 
-def build_head(classifier: linear.Classifier) -> keras.Sequential:
-    """Build a classifier's twin for features as they are: (n, d) to probabilities (n, classes)."""
-    weights, bias = classifier.weights, classifier.bias
-    dense = keras.layers.Dense(len(bias), activation=classifier.activation)
-    head = keras.Sequential([keras.Input((len(weights),)), dense], name="head")
-    head.set_weights([weights, bias])
-    return head
+def measure_speed(extractor: keras.Model, images) -> float:
+    """Return how many pictures a second pass a network, `FEATURE_BATCH` at a time."""
+    batch, seconds = images[:FEATURE_BATCH], []
+    # The first one builds the graph.
+    for _ in range(3):
+        started = time.perf_counter()
+        compute_batch(extractor, batch)
+        seconds.append(time.perf_counter() - started)
+    return len(batch) / min(seconds)
 
 
 def build_model(facts, classifier: linear.Classifier, seed: int) -> keras.Model:
@@ -143,7 +147,7 @@ def save_winner(
     for given in (learned, y_prob):
         scores += [
             (given.argmax(axis=1) == y_true).mean(),
-            linear.measure_loss(y_true, given),
+            temperature.measure_loss(y_true, given),
         ]
     history = pd.DataFrame([[*scores, seconds]], columns=training.HISTORY_COLUMNS)
     run = training.Run(history, make_key(identify_set(ws), model))

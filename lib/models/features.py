@@ -1,7 +1,6 @@
 """Features: what a frozen extractor makes of pictures, computed once, here or by workers."""
 
 import threading
-import time
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -83,14 +82,3 @@ def compute_block(images: Selection, store: Store, network) -> None:
 def compute_batch(extractor, pictures) -> np.ndarray:
     """Compute features, float32 (n, *features), of pictures."""
     return np.asarray(extractor.predict_on_batch(pictures), np.float32)
-
-
-def measure_speed(extractor: keras.Model, images) -> float:
-    """Return how many pictures a second pass a network, `FEATURE_BATCH` at a time."""
-    batch, seconds = images[:FEATURE_BATCH], []
-    # The first one builds the graph.
-    for _ in range(3):
-        started = time.perf_counter()
-        compute_batch(extractor, batch)
-        seconds.append(time.perf_counter() - started)
-    return len(batch) / min(seconds)

@@ -3,25 +3,6 @@
 import keras
 import numpy as np
 
-from lib.data.pixels import open_pixels
-from lib.models.saved import load_model
-
-
-def explain_models(ws, models, rows) -> dict[str, np.ndarray]:
-    """Ask models what spoke for their answers to some pictures; one that can't tell gets a line.
-
-    Of a DataFrame, a row a model by its label with name and image_size, and rows of the split, it
-    returns label to what `grad_cam` returns.
-    """
-    evidence = {}
-    for label, row in models.iterrows():
-        images = open_pixels(ws, rows, row["image_size"])[:]
-        try:
-            evidence[label] = grad_cam(load_model(ws, row["name"]), images)
-        except Exception as error:  # networks differ in many ways
-            print(f"{row['name']} has no evidence to show: {error}")
-    return evidence
-
 
 def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Mark what in each picture speaks for the model's answer, by Grad-CAM (Selvaraju et al. 2017).

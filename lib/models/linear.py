@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -12,18 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from lib.data.split import deal_folds
 from lib.machine import count_cores
+from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 from lib.work import show_progress
 
 # C times the number of features, which is how far logits may spread; inner parts.
 STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
 FLAT = 1e-4  # the spread of a feature beside its mean that is only how float32 rounds
-TINY = np.finfo(
-    np.float32
-).tiny  # a probability that float32 rounded to 0 has no logarithm
-BOUNDS, FEWEST = (
-    (0.05, 20),
-    5,
-)  # of temperatures; right, and wrong, answers that one needs
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
 
@@ -46,36 +39,14 @@ class Classifier:
         )
 
 
-def apply_temperature(y_prob, temperature: float) -> np.ndarray:
-    """Divide the logits of probabilities, float (n, classes), by a temperature (Guo et al. 2017)."""
-    return softmax(np.log(np.maximum(y_prob, TINY)) / np.float32(temperature), axis=1)
+@dataclass(frozen=True)
+class HeldOut:
+    """Answers to rows that were held out, and what was chosen for each fold."""
 
-
-def measure_loss(y_true, y_prob) -> float:
-    """Return the mean negative log-likelihood of the true classes, in nats."""
-    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
-    return float(-np.log(np.maximum(of_truth, TINY)).mean())
-
-
-def fit_temperature(y_true, y_prob) -> float:
-    """Find the temperature, 0.05-20, at which the mean negative log-likelihood is smallest.
-
-    Takes int (n,) and float (n, classes). It is 1 where fewer than five answers are right, or wrong:
-    nothing bounds the temperature of what is always right.
-    """
-    correct = y_prob.argmax(axis=1) == y_true
-    if min(correct.sum(), (~correct).sum()) < FEWEST:
-        return 1.0
-
-    def find_loss(logarithm):
-        return measure_loss(y_true, apply_temperature(y_prob, np.exp(logarithm)))
-
-    options = {
-        "bounds": np.log(BOUNDS),
-        "method": "bounded",
-        "options": {"xatol": 1e-4},
-    }
-    return float(np.exp(minimize_scalar(find_loss, **options).x))
+    y_prob: np.ndarray  # float32 (repeats, n, classes)
+    accuracies: np.ndarray  # float (repeats, folds)
+    C: np.ndarray  # float (repeats, folds), the strength that each classifier has
+    temperatures: np.ndarray  # float (repeats, folds), by which y_prob is scaled
 
 
 def _fit_each(
@@ -165,7 +136,7 @@ def fit_labels(features, y_true, groups, seed: int, class_weights="none") -> tup
 
 
 @limit_threads
-def answer_held_out(
+def cross_validate(
     features,
     y_true,
     num_classes,
@@ -174,14 +145,12 @@ def answer_held_out(
     folds=5,
     repeats=1,
     class_weights="none",
-    some=True,
-) -> tuple:
+    train_mask=True,
+) -> HeldOut:
     """Answer every row by classifiers that have seen neither it nor its group.
 
-    As in `fit`; rows are dealt into `folds`, `repeats` times, alike for all features. `some`, bool
-    (repeats, n), says which may be learned from.
-
-    Returns probabilities, float32 (repeats, n, classes), and accuracies, float64 (repeats, folds).
+    As in `fit`; rows are dealt into `folds`, `repeats` times, alike for all features. `train_mask`,
+    bool (repeats, n), says which may be learned from.
     """
     features, y_true = np.asarray(features[:], np.float32), np.asarray(y_true)
     dealt = [
@@ -191,17 +160,28 @@ def answer_held_out(
     masks = [
         (repeat, dealt[repeat] == fold) for repeat, fold in np.ndindex(repeats, folds)
     ]
-    some = np.broadcast_to(some, (repeats, len(y_true)))
+    train_mask = np.broadcast_to(train_mask, (repeats, len(y_true)))
 
-    def answer(held, some):
-        learned = ~held & some
+    def answer(held, mask):
+        learned = ~held & mask
         rows = features[learned], y_true[learned], num_classes, groups[learned]
-        return fit(*rows, seed, class_weights)[0].predict_proba(features[held])
+        classifier, _ = fit(*rows, seed, class_weights)
+        return classifier, classifier.predict_proba(features[held])
 
     pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
-    fits = pool(delayed(answer)(held, some[repeat]) for repeat, held in masks)
+    fits = pool(delayed(answer)(held, train_mask[repeat]) for repeat, held in masks)
     bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
-    for answers, (repeat, held) in zip(bar, masks):
+    classifiers = []
+    for (classifier, answers), (repeat, held) in zip(bar, masks):
+        classifiers.append(classifier)
         y_prob[repeat, held] = answers
         accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())
-    return y_prob, np.reshape(accuracies, (repeats, folds))
+    shape = (repeats, folds)
+    return HeldOut(
+        y_prob=y_prob,
+        accuracies=np.reshape(accuracies, shape),
+        C=np.reshape([classifier.C for classifier in classifiers], shape),
+        temperatures=np.reshape(
+            [classifier.temperature for classifier in classifiers], shape
+        ),
+    )

@@ -11,7 +11,9 @@ from lib.models import linear
 def test_planted_errors_come_first_in_the_ranking():
     features, truth = draw_features(300, 5, 0)
     labels, planted = plant_labels(truth, 0.05, 0)
-    y_prob = linear.answer_held_out(features, labels, 5, np.arange(300), seed=0)[0][0]
+    y_prob = linear.cross_validate(features, labels, 5, np.arange(300), seed=0).y_prob[
+        0
+    ]
     table = audit.rank_labels(y_prob, labels)
     precision, recall = measure_ranking(table["rank"].to_numpy(), planted)
     assert precision >= 0.75 and recall >= 0.9

@@ -19,7 +19,7 @@ from lib import workspace
 from lib.data import pictures
 from lib.evaluation import conformal, metrics, page
 from lib.models import classify, litert, resemblance
-from lib.models.linear import apply_temperature
+from lib.models.temperature import apply_temperature
 
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
@@ -128,7 +128,7 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened):
     found = measure(asked, predicted)
     assert found["same answer"] == 1 and found["largest"] < 0.02, found
     assert predicted.label.nunique() == 3 and predicted.probability.std() > 0.03
-    y_prob, _, _ = classify.answer_files(model, Path(), drawn)
+    y_prob, _, _ = classify.predict_files(model, Path(), drawn)
     sets = conformal.build_sets(
         apply_temperature(y_prob, 1.7), metadata["answer_sets"]["limit"]
     )
@@ -271,7 +271,7 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
     ws, metadata, model = handed
     layers = [*model.layers[:-1], keras.layers.Dense(3, activation="sigmoid")]
     several = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
-    y_prob, _, _ = classify.answer_files(several, Path(), drawn)
+    y_prob, _, _ = classify.predict_files(several, Path(), drawn)
     limits = dict(zip(CLASSES, np.quantile(y_prob, 0.6, axis=0).tolist()))
     about = metadata | {"name": "several", "thresholds": limits}
     score = {"exact_match": 0.25, "n": 12, "exact_match_interval": [0.1, 0.5]}
@@ -308,7 +308,7 @@ def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_p
         keras.layers.Dense(3, activation="softmax"),
     ]
     net = keras.Model(pixels_in, keras.Sequential(layers)(features))
-    _, found, _ = classify.answer_files(net, Path(), drawn, True)
+    _, found, _ = classify.predict_files(net, Path(), drawn, True)
     known = {"features": resemblance.normalize(found[::3]).astype(np.float16)}
     distances = resemblance.measure_distances(found, known["features"])
     # As if a hundred validation pictures were as far away as a middling one of these.

@@ -20,7 +20,7 @@ from lib.data import pixels, split
 from lib.evaluation import report
 from lib.evaluation.wording import write_count, write_percent
 from lib.models import saved, training
-from lib.models.linear import apply_temperature
+from lib.models.temperature import apply_temperature
 from lib.storage import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"

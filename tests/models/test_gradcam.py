@@ -1,6 +1,5 @@
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from keras import layers
 
@@ -125,20 +124,9 @@ def build_without_maps():
     return finish(pixels_in, layers.GlobalAveragePooling1D()(tokens), "tokens")
 
 
-def test_a_model_without_maps_gets_a_line_and_the_others_are_shown(monkeypatch, capsys):
-    models = {"tokens": build_without_maps(), "plain": build_plain()}
-    images = draw_patches(3)[0]
-    monkeypatch.setattr(gradcam, "load_model", lambda ws, name: models[name])
-    monkeypatch.setattr(
-        gradcam, "open_pixels", lambda ws, files, size: images[: len(files)]
-    )
-    table = pd.DataFrame({"name": list(models), "image_size": SIZE}, list(models))
-    evidence = gradcam.explain_models(None, table, pd.DataFrame({"file": ["a", "b"]}))
-    assert list(evidence) == ["plain"] and evidence["plain"].shape[0] == 2
-    assert (
-        "tokens has no evidence to show: no maps lead to its answer"
-        in capsys.readouterr().out
-    )
+def test_a_model_without_maps_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match="no maps lead to its answer"):
+        gradcam.grad_cam(build_without_maps(), draw_patches(3)[0])
 
 
 @pytest.mark.parametrize("name", ["MobileNet", "EfficientNetB0"])

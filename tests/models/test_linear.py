@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from test_notebooks import list_code
 
 from lib.data.split import deal_folds
-from lib.models import contest, linear
+from lib.models import heads, linear
 
 
 def draw_features(n, d, num_classes=4, spread=2.0, seed=0):
@@ -27,9 +27,9 @@ def draw_features(n, d, num_classes=4, spread=2.0, seed=0):
 
 def answer(features, y_true, num_classes=4, repeats=1):
     groups = np.arange(len(y_true))
-    return linear.answer_held_out(features, y_true, num_classes, groups, 0, 5, repeats)[
-        0
-    ]
+    return linear.cross_validate(
+        features, y_true, num_classes, groups, 0, 5, repeats
+    ).y_prob
 
 
 def test_accuracy_is_that_of_a_tuned_logistic_regression():
@@ -115,9 +115,7 @@ def test_features_that_vary_by_rounding_alone_count_neither_here_nor_in_the_save
     assert right[0] > 0.6 and right[0] == pytest.approx(right[1], abs=0.02)
     # Elsewhere they may be rounded otherwise.
     flat[:, 1] = np.float32(7) - np.spacing(np.float32(7))
-    again = contest.build_head(with_flat).predict(
-        np.hstack([features, flat]), verbose=0
-    )
+    again = heads.build_head(with_flat).predict(np.hstack([features, flat]), verbose=0)
     assert np.allclose(again, expected, atol=1e-4)
 
 
@@ -128,12 +126,13 @@ def test_a_class_of_few_pictures_or_of_one_group_is_answered_too(groups):
     features, y_true = draw_features(60, 10)
     y_true[:] = np.arange(60) % 2
     y_true[:4] = 2
-    y_prob, accuracies = linear.answer_held_out(features, y_true, 3, groups, seed=0)
+    held_out = linear.cross_validate(features, y_true, 3, groups, seed=0)
+    y_prob, accuracies = held_out.y_prob, held_out.accuracies
     assert accuracies.shape == (1, 5) and accuracies.min() >= 0
     assert y_prob.shape == (1, 60, 3) and np.allclose(y_prob.sum(axis=2), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("fit", [linear.fit, linear.answer_held_out])
+@pytest.mark.parametrize("fit", [linear.fit, linear.cross_validate])
 def test_one_of_two_classes_in_one_group_is_an_error_that_says_so(fit):
     features, y_true = draw_features(60, 10, num_classes=2)
     groups = np.where(y_true == 1, 99, np.arange(60))
@@ -149,7 +148,7 @@ def test_balanced_weights_find_more_of_a_rare_class():
     task = features[few], y_true[few], 2, np.arange(len(few)), 0
     recalls = []
     for class_weights in ("none", "balanced"):
-        y_prob, _ = linear.answer_held_out(*task, class_weights=class_weights)
+        y_prob = linear.cross_validate(*task, class_weights=class_weights).y_prob
         recalls.append((y_prob[0].argmax(axis=1) == 1)[y_true[few] == 1].mean())
     assert recalls[1] > recalls[0] + 0.2
 

@@ -1,0 +1,61 @@
+"""One number that makes probabilities more or less sure: the temperature."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+
+# A probability that float32 rounded to 0 has no logarithm.
+TINY = np.finfo(np.float32).tiny
+LOWEST = 0.05  # of temperatures
+HIGHEST = 20
+MIN_ANSWERS = 5  # right ones, and wrong ones, that a temperature needs
+
+
+def apply_temperature(y_prob: np.ndarray, temperature: float) -> np.ndarray:
+    """Divide the logits of probabilities by a temperature (Guo et al. 2017).
+
+    Args:
+        y_prob: float (n, classes), rows sum to 1.
+
+    Returns:
+        Probabilities, float (n, classes); above 1 a temperature makes them less sure.
+    """
+    logits = np.log(np.maximum(y_prob, TINY))
+    return softmax(logits / np.float32(temperature), axis=1)
+
+
+def measure_loss(y_true: np.ndarray, y_prob: np.ndarray) -> float:
+    """Return the mean negative log-likelihood of the true classes, in nats.
+
+    Args:
+        y_true: int (n,), the index of each true class.
+        y_prob: float (n, classes).
+    """
+    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
+    return float(-np.log(np.maximum(of_truth, TINY)).mean())
+
+
+def fit_temperature(y_true: np.ndarray, y_prob: np.ndarray) -> float:
+    """Find the temperature, 0.05 to 20, at which `measure_loss` is smallest.
+
+    It is 1 where fewer than five answers are right, or wrong: nothing bounds the
+    temperature of answers that are all right.
+
+    Args:
+        y_true: int (n,), the index of each true class.
+        y_prob: float (n, classes).
+    """
+    is_right = y_prob.argmax(axis=1) == y_true
+    if min(is_right.sum(), (~is_right).sum()) < MIN_ANSWERS:
+        return 1.0
+
+    def find_loss(logarithm):
+        return measure_loss(y_true, apply_temperature(y_prob, np.exp(logarithm)))
+
+    found = minimize_scalar(
+        find_loss,
+        bounds=(np.log(LOWEST), np.log(HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return float(np.exp(found.x))
