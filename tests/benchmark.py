@@ -41,7 +41,7 @@ from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.data.table import is_used, save_views
-from lib.models import backbones, classify, configs, parts, training
+from lib.models import backbones, classify, keys, parts, training
 from lib.models.features import cached_features
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
@@ -116,7 +116,7 @@ def read_cells(name: str) -> list[str]:
 def run_cells(name: str, pattern: str, **given) -> dict:
     """Run the parameters of a notebook and the cells that match; return what they define."""
     space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
-    space |= {"configs": configs, "backbones": backbones, "parts": parts}
+    space |= {"keys": keys, "backbones": backbones, "parts": parts}
     cells = read_cells(name)
     for source in (
         cell for cell in cells if re.search(r"^\w+: .*# @param", cell, re.M)

@@ -13,7 +13,7 @@ from keras import layers
 
 from lib.data import demo
 from lib.data.pictures import square
-from lib.models import configs
+from lib.models import files
 
 KINDS, PER_KIND, SIDE, EPOCHS, BATCH, SEED = 150, 110, 80, 16, 64, 7
 COLOURS = "white black orange linen seagreen crimson gold sienna slateblue pink".split()
@@ -228,7 +228,7 @@ def train(path, seed=SEED):
     model.fit(
         np.array(images), keras.utils.to_categorical(y_true), BATCH, EPOCHS, verbose=2
     )
-    configs.write_model(network, path)
+    files.write_model(network, path)
     made = {
         "made_by": "tests/pretrain_sketches.py",
         "kinds": KINDS,

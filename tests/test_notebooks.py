@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib import machine, workspace
-from lib.models import backbones, configs, parts, training
+from lib.models import backbones, keys, parts, training
 
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -19,8 +19,9 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine work parameters workspace
 data.demo data.decoders data.pictures data.quality data.table data.listing data.archives data.label_files data.labels data.sources
 data.store data.pixels data.copies data.split data.generators data.multi_labels
-models.temperature models.configs models.saved models.parts models.networks models.backbones models.training models.features models.resemblance
-models.linear models.heads models.contest models.finetuning models.litert models.gradcam models.classify
+models.temperature models.parts models.keys models.files models.saved models.networks models.origins models.backbones models.checkpoint
+models.training models.features models.resemblance models.linear models.heads models.contest models.finetuning models.litert
+models.gradcam models.classify
 evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page
@@ -292,7 +293,7 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     space |= {
         "backbones": backbones,
         "machine": machine,
-        "configs": configs,
+        "keys": keys,
         "training": training,
     }
     space |= {"parts": parts, "rate": 1e-4}

@@ -9,10 +9,11 @@ import pandas as pd
 
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
-from lib.models import backbones, linear, saved, temperature, training
-from lib.models.configs import make_key
+from lib.models import backbones, linear, origins, saved, temperature, training
+from lib.models.checkpoint import HISTORY_COLUMNS
 from lib.models.features import FEATURE_BATCH, cached_features, compute_batch
 from lib.models.heads import build_head
+from lib.models.keys import make_key
 from lib.models.parts import build_extractor
 from lib.work import ClusterError
 
@@ -87,7 +88,7 @@ def _look(entry: str, weights, image_size, rows, ws) -> tuple:
     facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
     facts |= {"pooling": extractor.layers[-1].name}
     facts |= {"pictures_per_second": measure_speed(extractor, images)}
-    facts |= backbones.describe_origin(entry, backbone.weights)
+    facts |= origins.describe_origin(entry, backbone.weights)
     features = cached_features(extractor, images, ws)
     if np.allclose(features[:], features[:1], rtol=linear.FLAT, atol=0):
         raise ValueError(
@@ -149,7 +150,7 @@ def save_winner(
             (given.argmax(axis=1) == y_true).mean(),
             temperature.measure_loss(y_true, given),
         ]
-    history = pd.DataFrame([[*scores, seconds]], columns=training.HISTORY_COLUMNS)
+    history = pd.DataFrame([[*scores, seconds]], columns=HISTORY_COLUMNS)
     run = training.Run(history, make_key(identify_set(ws), model))
     few = np.linspace(0, len(rows) - 1, 32).astype(int)
     pictures = open_pixels(ws, rows, model.input_shape[1])[few]
@@ -183,7 +184,7 @@ def _describe_winner(
         "image_size": int(won.image_size),
         "seed": parameters["SEED"],
         "parameters": chosen | {"precision": parameters["PRECISION"]},
-        "backbone_origin": won[backbones.FACTS].to_dict(),
+        "backbone_origin": won[origins.FACTS].to_dict(),
         "temperature": 1.0,
         "calibrated_on": "held-out answers of the training part",
         "candidates": others.replace({np.nan: None}).to_dict("records"),

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from lib.data.store import Selection, Store, open_store
-from lib.models.configs import make_key
+from lib.models.keys import make_key
 from lib.storage import atomic_write, require_room
 from lib.work import run_blocks, show_progress
 

@@ -2,29 +2,7 @@
 
 import keras
 
-from lib.models import saved
 from lib.models.parts import find_parts, list_layers
-from lib.storage import read_table
-
-
-def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
-    """Return the name of a model on a frozen backbone: the one asked for, else the contest's winner.
-
-    Without a name and a contest it is the first model of the first of `kinds`, which its name ends in:
-    linear is a model of 05, transfer one of 04. A FileNotFoundError where the current split has none.
-    """
-    models = [metadata["name"] for metadata in saved.list_models(ws)]
-    known = [one for kind in kinds for one in models if one.endswith(f"_{kind}")]
-    contest, winner = ws.results / "contest.csv", []
-    if contest.exists():
-        winner = read_table(contest).query("chosen == 'True'").candidate + "_linear"
-    for one in [name] if name else [*winner, *known]:
-        if one in known:
-            return one
-    raise FileNotFoundError(
-        f"{ws.results / 'models'} has no {name or 'model'} of the current split whose name ends in "
-        f"{' or '.join(kinds)}, but {', '.join(known) or 'none'}. Run 05_backbones first."
-    )
 
 
 def unfreeze(model: keras.Model, share: float) -> list:

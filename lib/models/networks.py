@@ -42,7 +42,13 @@ class Network(NamedTuple):
     weights: (
         str  # `imagenet`, `sketches`, `untrained`, or the name of the file or preset
     )
-    entry: str = ""  # as it was asked for
+    spec: str = ""  # as it was asked for
+
+
+def split_spec(spec: str, default=None) -> tuple[str, int | None]:
+    """Divide `hub:dinov2_small@224` into the network and the side of its pictures, in pixels."""
+    network, _, size = spec.rpartition("@")
+    return (network, int(size)) if network and size.isdecimal() else (spec, default)
 
 
 def find_application(name: str):
@@ -138,9 +144,9 @@ def load_file(path: Path, size: int | None) -> Network:
     return Network(network, pixels.shape[1], path.name)
 
 
-def load_preset(entry: str, with_weights: bool, image_size: int | None) -> Network:
+def load_preset(spec: str, with_weights: bool, image_size: int | None) -> Network:
     """Load what a preset of keras-hub sees pictures with, say hub:dinov2_base or hub:FOLDER."""
-    hub, preset = _import_hub(), entry.removeprefix(PRESET)
+    hub, preset = _import_hub(), spec.removeprefix(PRESET)
     load = hub.models.Backbone.from_preset
     try:
         converter = hub.layers.ImageConverter.from_preset(preset)
@@ -153,10 +159,10 @@ def load_preset(entry: str, with_weights: bool, image_size: int | None) -> Netwo
         # Of a network for pictures and text, the half that sees.
         tower = getattr(tower, "vision_encoder", tower)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"BACKBONE: {entry} is no backbone for pictures: {error}")
+        raise ValueError(f"BACKBONE: {spec} is no backbone for pictures: {error}")
     except Exception as error:
         raise ConnectionError(
-            f"BACKBONE: {entry} can't be had ({error}). Connect to the internet; where its licence has "
+            f"BACKBONE: {spec} can't be had ({error}). Connect to the internet; where its licence has "
             "to be accepted, do so on its page and set KAGGLE_API_TOKEN."
         ) from error
     scale = 1.0 if converter.scale is None else converter.scale

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import inspect
 import json
 import time
 from pathlib import Path
@@ -12,32 +11,12 @@ import numpy as np
 
 from lib.data.split import identify_set, read_split
 from lib.machine import describe_environment, find_versions
-from lib.models.configs import write_model
-from lib.storage import atomic_write
+from lib.models.files import write_model
+from lib.storage import atomic_write, read_table
 
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
-
-
-def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
-    """Return what a model's JSON tells: its base, as of `describe_base`, parameters, and two lines.
-
-    The first line of the docstring of `build` says what the model is, the rest what it is for.
-    """
-    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
-    chosen = {
-        key.lower(): value for key, value in parameters.items() if "SEED" not in key
-    }
-    chosen |= base["parameters"]
-    name = base.get("started_from") or base["parameters"].get("backbone")
-    what = (
-        first.rstrip(".")
-        + (f" of {name}" if name else "")
-        + ", augmentation" * is_augmented
-    )
-    purpose = " ".join(rest.split()).rstrip(".")
-    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 
 @contextlib.contextmanager
@@ -90,7 +69,7 @@ def read_metadata(ws, name: str) -> dict:
         return {}
 
 
-def record_calibration(ws, name: str, found: dict) -> None:
+def update_metadata(ws, name: str, found: dict) -> None:
     """Add to a model's JSON what was found of it, say its temperature."""
     ws.save_json(read_metadata(ws, name) | found, f"models/{name}.json")
 
@@ -127,6 +106,26 @@ def list_models(ws) -> list[dict]:
             f"{ws.results / 'models'} has no model of the current split: {remedy}."
         )
     return sorted(models, key=lambda metadata: (metadata["notebook"], metadata["name"]))
+
+
+def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
+    """Return the name of a model on a frozen backbone: the one asked for, else the contest's winner.
+
+    Without a name and a contest it is the first model of the first of `kinds`, which its name ends in:
+    linear is a model of 05, transfer one of 04. A FileNotFoundError where the current split has none.
+    """
+    models = [metadata["name"] for metadata in list_models(ws)]
+    known = [one for kind in kinds for one in models if one.endswith(f"_{kind}")]
+    contest, winner = ws.results / "contest.csv", []
+    if contest.exists():
+        winner = read_table(contest).query("chosen == 'True'").candidate + "_linear"
+    for one in [name] if name else [*winner, *known]:
+        if one in known:
+            return one
+    raise FileNotFoundError(
+        f"{ws.results / 'models'} has no {name or 'model'} of the current split whose name ends in "
+        f"{' or '.join(kinds)}, but {', '.join(known) or 'none'}. Run 05_backbones first."
+    )
 
 
 def load_model(ws, name: str) -> keras.Model:

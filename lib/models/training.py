@@ -1,6 +1,6 @@
 """Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
-import time
+import inspect
 from dataclasses import dataclass
 from os import environ
 
@@ -10,15 +10,13 @@ import pandas as pd
 
 from lib.data import generators
 from lib.data.split import identify_set
-from lib.models import configs, saved
-from lib.models.backbones import describe_base
+from lib.models import backbones, files, keys, origins, saved
+from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.parts import list_layers
-from lib.storage import atomic_write
 from lib.work import show_progress
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 5
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 
 
 def set_seed(seed: int, deterministic: bool) -> None:
@@ -45,53 +43,6 @@ class Run:
     model: keras.Model | None = None  # as it was trained
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Keeps, after each epoch, all that is needed to go on from there, in one .npz file.
-
-    These are every variable of model and optimizer, the states of random layers among them, which Keras'
-    own callbacks forget, and the history.
-    """
-
-    def __init__(self, path, model, train):
-        super().__init__()
-        self.path, self.train, self.rows, self.progress = path, train, [], None
-        model.optimizer.build(model.trainable_variables)
-        self.variables = [*model.variables, *model.optimizer.variables]
-        if path.exists():
-            with np.load(path, allow_pickle=False) as kept:
-                for place, variable in enumerate(self.variables):
-                    variable.assign(kept[f"variable_{place}"])
-                self.rows = kept["history"].tolist()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.train.epoch, self.started = epoch, time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.progress.update()
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self.started
-        if np.isnan(logs["loss"]):
-            name, remedy = (
-                self.path.stem.rpartition("-")[0],
-                "take a tenth of the learning rate",
-            )
-            raise FloatingPointError(
-                f"{name}: the loss of epoch {epoch + 1} is no number: {remedy}."
-            )
-        self.rows.append(
-            [epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds]
-        )
-        shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
-        self.progress.set_postfix(epoch=f"{epoch + 1}/{self.params['epochs']}", **shown)
-        arrays = {
-            f"variable_{k}": np.asarray(variable)
-            for k, variable in enumerate(self.variables)
-        }
-        with atomic_write(self.path) as part:
-            np.savez(part, history=np.array(self.rows), **arrays)
-
-
 def train(
     build, batches, ws, parameters, seeds, *, notebook="", base=None, callbacks=()
 ) -> Run:
@@ -114,14 +65,14 @@ def train(
     Returns the run of the first seed; a ValueError where a file would not hold what the model is made of.
     """
     base = describe_base(ws, base)
-    about = saved.describe_model(build, parameters, base, batches[0].augment)
+    about = describe_model(build, parameters, base, batches[0].augment)
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
         built = build()
         model, whole = built if isinstance(built, tuple) else (built, built)
         name = f"{whole.name}@{seed}" if runs else whole.name
-        configs.check_saveable(whole)
+        files.check_saveable(whole)
         pair = [part.reseed(seed) for part in batches]
         run = _fit(
             (model, whole),
@@ -150,8 +101,8 @@ def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> 
     weights = generators.compute_class_weights(train.y_true, train.num_classes, how)
     decisive = [epochs, weights, parameters["SEED"], parameters.get("DETERMINISTIC")]
     decisive += [each for part in batches for each in part.describe()]
-    decisive += configs.describe_training(model, build)
-    key = configs.make_key(TRAINING_VERSION, identify_set(ws), model, *decisive)
+    decisive += keys.describe_training(model, build)
+    key = keys.make_key(TRAINING_VERSION, identify_set(ws), model, *decisive)
     path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
     if environ.get("TRAIN_ANEW"):
         path.unlink(missing_ok=True)
@@ -196,3 +147,37 @@ def _check(loaded, model, whole, validation) -> None:
     # The file computes in float32, whatever the training did.
     in_half = any("float16" in layer.compute_dtype for layer in list_layers(whole))
     assert difference < (0.1 if in_half else 1e-4), "the file gives other probabilities"
+
+
+def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
+    """Return what a model's JSON tells: its base, as of `describe_base`, parameters, and two lines.
+
+    The first line of the docstring of `build` says what the model is, the rest what it is for.
+    """
+    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
+    chosen = {
+        key.lower(): value for key, value in parameters.items() if "SEED" not in key
+    }
+    chosen |= base["parameters"]
+    name = base.get("started_from") or base["parameters"].get("backbone")
+    what = (
+        first.rstrip(".")
+        + (f" of {name}" if name else "")
+        + ", augmentation" * is_augmented
+    )
+    purpose = " ".join(rest.split()).rstrip(".")
+    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
+
+
+def describe_base(ws, base) -> dict:
+    """Return what a model's JSON tells of what it is built on: a `Network`, a saved model's name, or None."""
+    if base is None:
+        return {"weights": "from scratch", "parameters": {}}
+    if isinstance(base, str):
+        start = saved.read_metadata(ws, base)
+        known = {key: start.get(key) for key in ("weights", "backbone_origin")}
+        chosen = {"backbone": start["parameters"].get("backbone")}
+        return known | {"started_from": base, "parameters": chosen}
+    origin = origins.describe_origin(base.spec, base.weights)
+    chosen = {"backbone": backbones.hide_folder(base.spec), "weights": base.weights}
+    return {"weights": base.weights, "backbone_origin": origin, "parameters": chosen}

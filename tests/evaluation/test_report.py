@@ -19,7 +19,7 @@ from lib import runner, workspace
 from lib.data import pixels, split
 from lib.evaluation import report
 from lib.evaluation.wording import write_count, write_percent
-from lib.models import saved, training
+from lib.models import checkpoint, saved, training
 from lib.models.temperature import apply_temperature
 from lib.storage import read_table
 
@@ -40,7 +40,7 @@ def save_model(ws, name, weights):
     same = np.eye(3).reshape(1, 1, 3, 3)
     model.set_weights([same, np.array(weights), np.zeros(2)])
     history = pd.DataFrame(
-        [[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=training.HISTORY_COLUMNS
+        [[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=checkpoint.HISTORY_COLUMNS
     )
     text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
     metadata = {

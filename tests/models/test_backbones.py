@@ -13,7 +13,7 @@ from keras.src.applications import imagenet_utils
 
 from lib import workspace
 from lib.machine import find_versions
-from lib.models import backbones, configs, networks, parts
+from lib.models import backbones, files, networks, origins, parts, training
 from lib.parameters import check_parameters
 from lib.storage import atomic_write
 
@@ -76,7 +76,7 @@ def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, w
     path = network_file(kind)
     backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
     assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
-    told = backbones.describe_base(ws, backbone)
+    told = training.describe_base(ws, backbone)
     assert told["parameters"] == {"backbone": "small_net", "weights": "small net.keras"}
     assert not backbone.model.trainable_weights
     extractor = parts.build_extractor(backbone)
@@ -104,7 +104,7 @@ def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
     assert backbones.load_backbone(entry, None, 40, {}, ws).image_size == 48
     backbone = backbones.load_backbone("MobileNet@64", "none", 224, {"alpha": 0.25}, ws)
     assert backbone.model.input_shape == (None, 64, 64, 3) and backbone.image_size == 64
-    assert (backbone.weights, backbone.entry) == ("untrained", "MobileNet@64")
+    assert (backbone.weights, backbone.spec) == ("untrained", "MobileNet@64")
     check_parameters(
         {"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]}
     )
@@ -176,30 +176,30 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
             "DINOv3 License",
             "may have seen such pictures",
         ),
-        ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", backbones.UNKNOWN),
-        ("hub:folder/dinov2_base", "dinov2_base", "", backbones.UNKNOWN),
+        ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", origins.UNKNOWN),
+        ("hub:folder/dinov2_base", "dinov2_base", "", origins.UNKNOWN),
         ("hub:dinov3_vit_large_sat493m", "x", "DINOv3 License", ""),
-        ("MobileNet", "mine.h5", "", backbones.UNKNOWN),
+        ("MobileNet", "mine.h5", "", origins.UNKNOWN),
         ("MobileNet", "untrained", "", ""),
     ],
 )
 def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
-    origin = backbones.describe_origin(entry, weights)
+    origin = origins.describe_origin(entry, weights)
     assert (origin["licence"], origin["note"]) == (licence, note)
     assert bool(origin["source"]) == bool(licence)
 
 
 def test_name_on_the_hub_is_that_of_a_preset_alone():
-    found = backbones.describe_origin("hub:dinov2_small@224", "preset")["base_model"]
+    found = origins.describe_origin("hub:dinov2_small@224", "preset")["base_model"]
     assert found == "keras/dinov2_small"
     for entry in ("ResNet50", "hub:dinov3_vit_small_lvd1689m", "/nets/hub:vit.keras"):
-        assert backbones.describe_origin(entry, "imagenet")["base_model"] == ""
+        assert origins.describe_origin(entry, "imagenet")["base_model"] == ""
 
 
 def test_every_application_has_an_origin():
     for name, build in vars(keras.applications).items():
         if inspect.isfunction(build):
-            assert backbones.describe_origin(name, "imagenet")["licence"], name
+            assert origins.describe_origin(name, "imagenet")["licence"], name
 
 
 SMALL = {"alpha": 0.25}
@@ -287,11 +287,11 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     kinds = backbones.describe_sketches()["kinds"]
     line = f"MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
     assert re.search(line, capsys.readouterr().out)
-    assert (backbone.entry, backbone.weights) == ("sketches", "sketches")
+    assert (backbone.spec, backbone.weights) == ("sketches", "sketches")
     assert not backbone.model.trainable_weights
     assert (
         "other kinds"
-        in backbones.describe_origin("sketches@96", "sketches")["trained_on"]
+        in origins.describe_origin("sketches@96", "sketches")["trained_on"]
     )
 
 
@@ -426,7 +426,7 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     )
     model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
     with atomic_write(tmp_path / "tiny.keras") as part:
-        configs.write_model(model, part)
+        files.write_model(model, part)
     again = keras.saving.load_model(tmp_path / "tiny.keras", safe_mode=True)
     answers = model.predict(pixels, verbose=0)
     assert np.allclose(again.predict(pixels, verbose=0), answers, atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 from keras import layers
 
 from lib.data import generators
-from lib.models import finetuning, parts, saved, training
+from lib.models import checkpoint, finetuning, parts, saved, training
 from lib.models.parts import find_parts
 
 DESCRIPTION = {
@@ -124,7 +124,7 @@ def fine_tune(ws, share=0.5, epochs=2):
 
 def save_untrained(ws, name="tiny_linear"):
     """Save a model as 05 does, which was never fitted."""
-    history = pd.DataFrame(columns=training.HISTORY_COLUMNS)
+    history = pd.DataFrame(columns=checkpoint.HISTORY_COLUMNS)
     model = put_head_on(build_small_backbone(), 8, name)
     with saved.save(model, training.Run(history, "key"), ws, name, DESCRIPTION):
         pass
@@ -166,17 +166,17 @@ def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepa
         with pytest.raises(
             FileNotFoundError, match="no .* ends in linear.*Run 05_backbones"
         ):
-            finetuning.find_transfer(prepared, name, ["linear"])
+            saved.find_transfer(prepared, name, ["linear"])
     save_untrained(prepared, "tiny_transfer")
-    assert finetuning.find_transfer(prepared) == "tiny_transfer"
+    assert saved.find_transfer(prepared) == "tiny_transfer"
     with pytest.raises(FileNotFoundError):
-        finetuning.find_transfer(prepared, "", ["linear"])
+        saved.find_transfer(prepared, "", ["linear"])
     for name in ("first_linear", "second_linear"):
         save_untrained(prepared, name)
-    assert finetuning.find_transfer(prepared) == "first_linear"
+    assert saved.find_transfer(prepared) == "first_linear"
     table = pd.DataFrame({"candidate": ["first", "second"], "chosen": [False, True]})
     prepared.save_table(table, "contest.csv")
-    assert finetuning.find_transfer(prepared) == "second_linear"
-    assert finetuning.find_transfer(prepared, "tiny_transfer") == "tiny_transfer"
+    assert saved.find_transfer(prepared) == "second_linear"
+    assert saved.find_transfer(prepared, "tiny_transfer") == "tiny_transfer"
     with pytest.raises(FileNotFoundError, match="no tiny_transfer .*ends in linear"):
-        finetuning.find_transfer(prepared, "tiny_transfer", ["linear"])
+        saved.find_transfer(prepared, "tiny_transfer", ["linear"])

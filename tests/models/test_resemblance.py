@@ -6,7 +6,7 @@ from keras import layers
 from lib import predict
 from lib.data import pixels, split
 from lib.evaluation import conformal
-from lib.models import backbones, configs, parts, resemblance, saved
+from lib.models import backbones, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.storage import read_table
 
@@ -48,7 +48,7 @@ def judged(ws, transfer, draw_classes, prepare_set):
     table = split.read_split(ws)
     for model, name in ((transfer[1], "small_transfer"), (plain, "plain")):
         path = ws.file("models", f"{name}.keras")
-        configs.write_model(model, path)
+        files.write_model(model, path)
         metadata = {
             "name": name,
             "class_names": sorted(set(table.label)),
@@ -88,7 +88,7 @@ def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(
     judged, transfer
 ):
     model = saved.load_model(judged, "small_transfer")
-    assert configs.make_key(parts.find_parts(model)[0]) == configs.make_key(transfer[0])
+    assert keys.make_key(parts.find_parts(model)[0]) == keys.make_key(transfer[0])
 
 
 def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(

@@ -13,11 +13,13 @@ import pytest
 
 from lib import workspace
 from lib.data.split import identify_set
-from lib.models import configs, saved, training
+from lib.models import checkpoint, files, keys, saved, training
 
 DESCRIPTION = {"notebook": "02", "weights": "from scratch", "image_size": 8, "seed": 42}
 DESCRIPTION |= {"characteristics": "tiny", "parameters": {}}
-HISTORY = pd.DataFrame([[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=training.HISTORY_COLUMNS)
+HISTORY = pd.DataFrame(
+    [[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=checkpoint.HISTORY_COLUMNS
+)
 COLAB = (workspace.REPOSITORY / "tests/colab.txt").read_text(encoding="utf-8")
 
 
@@ -47,7 +49,7 @@ def travel(what, folder):
             [draw(-0.5, 1, weight.shape) ** 2 for weight in model.get_weights()]
         )
         model.compile("adam", "categorical_crossentropy")
-        configs.write_model(model, folder / "model.keras")
+        files.write_model(model, folder / "model.keras")
     answers = keras.saving.load_model(folder / "model.keras").predict_on_batch(images)
     if what == "write":
         np.save(folder / "answers.npy", answers)
@@ -108,7 +110,7 @@ def tiny():
 
 
 def test_file_holds_nothing_that_only_training_needs(tiny, tmp_path):
-    configs.write_model(tiny, tmp_path / "tiny.keras")
+    files.write_model(tiny, tmp_path / "tiny.keras")
     with zipfile.ZipFile(tmp_path / "tiny.keras") as file:
         written = file.read("config.json").decode()
     assert (
@@ -191,10 +193,10 @@ def test_key_counts_wiring_and_precision_but_no_names():
         keras.config.set_dtype_policy("float32")
         return keras.Model(pixels, [total, two])
 
-    keys = [configs.make_key(build()) for _ in range(2)]
+    keys = [keys.make_key(build()) for _ in range(2)]
     assert keys[0] == keys[1]
     others = [build("mixed_float16"), build(twice=True), build(activation="relu6")]
-    assert len({keys[0], *map(configs.make_key, others)}) == 4
+    assert len({keys[0], *map(keys.make_key, others)}) == 4
 
 
 def test_key_of_arrays_and_settings_counts_everything_in_them():
@@ -206,9 +208,9 @@ def test_key_of_arrays_and_settings_counts_everything_in_them():
         {"a": 1},
     ]
     parts += [{"a": 2}, {"a": None}, [1, [2]], [[1], 2]]
-    assert configs.make_key(1, 2) != configs.make_key(12)
-    assert len({configs.make_key(part) for part in parts}) == len(parts)
-    assert configs.make_key({"a": 1, "b": 2}) == configs.make_key(
+    assert keys.make_key(1, 2) != keys.make_key(12)
+    assert len({keys.make_key(part) for part in parts}) == len(parts)
+    assert keys.make_key({"a": 1, "b": 2}) == keys.make_key(
         json.loads('{"b": 2, "a": 1}')
     )
 

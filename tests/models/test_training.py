@@ -13,10 +13,10 @@ import pytest
 
 from lib.data import generators, split
 from lib.data.split import identify_set
-from lib.models import saved, training
+from lib.models import checkpoint, saved, training
 from lib.models.backbones import Network
 
-COLUMNS = training.HISTORY_COLUMNS[:-1]
+COLUMNS = checkpoint.HISTORY_COLUMNS[:-1]
 LOSS = "categorical_crossentropy"
 
 
@@ -88,7 +88,7 @@ def test_history_has_a_row_an_epoch_and_pictures_told_apart_by_colour_are_learne
     prepared,
 ):
     history = train_tiny(prepared, epochs=30).history
-    assert list(history.columns) == training.HISTORY_COLUMNS
+    assert list(history.columns) == checkpoint.HISTORY_COLUMNS
     assert list(history.epoch) == list(range(1, 31)) and history.epoch.dtype == int
     assert (history.seconds > 0).all() and history.val_accuracy.between(0, 1).all()
     assert (
@@ -271,7 +271,7 @@ def test_saved_model_on_raw_pixels_equals_the_trained_one_and_tells_of_itself(pr
     assert metadata["parameters_trainable"] == 4 * 28 + 3 * 145
     assert metadata["parameters_total"] == run.model.count_params()
     table = pd.read_csv(prepared.results / "history/tiny.csv")
-    assert list(table.columns) == training.HISTORY_COLUMNS and len(table) == 1
+    assert list(table.columns) == checkpoint.HISTORY_COLUMNS and len(table) == 1
     # The optimizer's state would make the file three times as large.
     assert getattr(loaded, "optimizer", None) is None
 

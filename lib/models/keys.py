@@ -1,12 +1,10 @@
-"""What a model is: its key, and the file that opens everywhere."""
+"""What counts: the key of a model, and of a training."""
 
 import hashlib
 import inspect
 import json
 import re
 import uuid
-import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -55,7 +53,7 @@ def describe_training(model: keras.Model, build) -> list:
     learning = {id(variable) for variable in model.trainable_variables}
     which = [id(variable) in learning for variable in model.variables]
     compiled = model.get_compile_config() | {"jit_compile": model.jit_compile}
-    if foreign := find_foreign(compiled):
+    if foreign := find_custom_objects(compiled):
         print(f"Always trained anew, since no key can tell what {foreign} does.")
         compiled["never the same"] = uuid.uuid4().hex
     return [describe_config(compiled), which, inspect.getsource(build)]
@@ -87,10 +85,10 @@ def simplify(config):
     return simple
 
 
-def find_foreign(config) -> str:
+def find_custom_objects(config) -> str:
     """Name the first layer or function in a configuration that is not Keras' or keras-hub's own, or ""."""
     if isinstance(config, (list, tuple)):
-        return next(filter(None, map(find_foreign, config)), "")
+        return next(filter(None, map(find_custom_objects, config)), "")
     if not isinstance(config, dict):
         return ""
     kind, module = config.get("class_name"), str(config.get("module", "keras"))
@@ -100,31 +98,6 @@ def find_foreign(config) -> str:
     ):
         return str(config["config"]) if kind == "function" else kind
     # How models within are compiled no file holds.
-    return find_foreign([config[key] for key in config if key != "compile_config"])
-
-
-def check_saveable(model: keras.Model) -> None:
-    """Raise a ValueError where a model holds code that its file would not carry to another notebook."""
-    if foreign := find_foreign(keras.saving.serialize_keras_object(model)):
-        raise ValueError(
-            f"{model.name} can't be saved: {foreign} is code that its file would not hold, so no "
-            "other notebook could open it. Build it of layers and functions of Keras."
-        )
-
-
-def write_model(model: keras.Model, path: Path) -> None:
-    """Write a model, without its optimizer and in float32, so that it opens in older and newer Keras."""
-    text = json.dumps(simplify(model.get_config()))
-    plain = type(model).from_config(
-        json.loads(re.sub("mixed_b?float16", "float32", text))
+    return find_custom_objects(
+        [config[key] for key in config if key != "compile_config"]
     )
-    plain.set_weights(model.get_weights())
-    plain.save(path)
-    with zipfile.ZipFile(path) as file:
-        members = {name: file.read(name) for name in file.namelist()}
-    members["config.json"] = json.dumps(
-        simplify(json.loads(members["config.json"]))
-    ).encode()
-    with zipfile.ZipFile(path, "w") as file:
-        for name, content in members.items():
-            file.writestr(name, content)
