@@ -193,10 +193,10 @@ def test_key_counts_wiring_and_precision_but_no_names():
         keras.config.set_dtype_policy("float32")
         return keras.Model(pixels, [total, two])
 
-    keys = [keys.make_key(build()) for _ in range(2)]
-    assert keys[0] == keys[1]
+    one, same = (keys.make_key(build()) for _ in range(2))
+    assert one == same
     others = [build("mixed_float16"), build(twice=True), build(activation="relu6")]
-    assert len({keys[0], *map(keys.make_key, others)}) == 4
+    assert len({one, *map(keys.make_key, others)}) == 4
 
 
 def test_key_of_arrays_and_settings_counts_everything_in_them():
