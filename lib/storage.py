@@ -8,8 +8,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pandas as pd
-
 DRIVE = Path("/content/drive")
 
 
@@ -112,8 +110,3 @@ def flush_drive(ws) -> None:
         print(
             f"Google Drive could not be flushed ({error}): leave this session open a while."
         )
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -17,7 +17,7 @@ from test_copies import ALTERATIONS, compress, crop, find_near_duplicates
 from lib.data import pictures
 from lib.data.listing import walk
 from lib.data.split import find_groups
-from lib.storage import read_table
+from lib.data.table import read_table
 
 SIDE, COUNT = 160, 200
 MORE = {

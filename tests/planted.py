@@ -21,9 +21,8 @@ from PIL import Image
 from lib import workspace
 from lib.data import pixels, split
 from lib.data.labels import label_by_folder
-from lib.data.table import is_used
+from lib.data.table import is_used, read_table
 from lib.evaluation import audit
-from lib.storage import read_table
 
 KINDS = ("crop", "mirror", "turn")
 

@@ -12,8 +12,8 @@ import pytest
 import test_review
 
 from lib import workspace
+from lib.data.table import read_table
 from lib.models.saved import open_model
-from lib.storage import read_table
 
 FIRST = ["file", "label", "predicted"]
 

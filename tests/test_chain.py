@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lib import chain
+from lib.data.table import read_table
 from lib.models import saved
-from lib.storage import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
 HOSTILE_CLASS, HOSTILE_FILE = "<img src=x onerror=alert(1)>", 'a,"b\n.jpg'

@@ -22,10 +22,9 @@ from test_training import Death, train_tiny
 from lib import chain, runner, storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
-from lib.data.table import check_classes, save_views
+from lib.data.table import check_classes, read_table, save_views
 from lib.models import classify, saved, training
 from lib.models.features import cached_features
-from lib.storage import read_table
 
 PICTURE = Image.fromarray(
     np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)

@@ -10,8 +10,8 @@ from scenes import make_scenes
 from sklearn.metrics import f1_score
 
 from lib import chain, predict, workspace
+from lib.data.table import read_table
 from lib.models import saved
-from lib.storage import read_table
 
 NAME = "small_multilabel"
 

@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
 from scipy.ndimage import uniform_filter1d
 
-from lib.storage import read_table
+from lib.data.table import read_table
 
 # Its comments describe the form of sketches, and of what is planted.
 SKETCHES = tomllib.loads(

@@ -12,8 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lib.data.pictures import LOADER_VERSION
-from lib.data.table import is_used, note
-from lib.storage import read_table
+from lib.data.table import is_used, note, read_table
 
 ONE_IN = 5  # pictures of which one is for validation
 

@@ -6,6 +6,8 @@ and 0 where nothing was decoded; problem: words, of what is left out one word, t
 "left out", "kept" or what else became of it, "" where there is no problem.
 """
 
+from pathlib import Path
+
 import pandas as pd
 
 from lib.data.pictures import ENDINGS
@@ -27,6 +29,11 @@ REMEDIES = {
     "not_a_picture": " (if that is no class but tells the labels: write file,label into a CSV file that "
     "train_labels names)",
 }
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def tabulate(rows) -> pd.DataFrame:

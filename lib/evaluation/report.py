@@ -8,11 +8,12 @@ import pandas as pd
 from IPython.display import HTML
 
 from lib.data.split import identify_set, read_split
+from lib.data.table import read_table
 from lib.evaluation import contests, verdict
 from lib.evaluation.galleries import embed
 from lib.evaluation.review import read_earlier
 from lib.evaluation.wording import open_template
-from lib.storage import atomic_write, read_table
+from lib.storage import atomic_write
 
 # So many kinds of mistakes of each model, pictures of each, and different pictures in all.
 KINDS, OF_EACH, PICTURES = 400, 6, 200

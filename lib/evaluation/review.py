@@ -9,10 +9,11 @@ from PIL import Image
 
 from lib.data import label_files, pictures, sources
 from lib.data.split import identify_set, read_split
+from lib.data.table import read_table
 from lib.evaluation.galleries import encode
 from lib.evaluation.wording import open_template, write_things
 from lib.machine import count_cores
-from lib.storage import atomic_write, read_table
+from lib.storage import atomic_write
 from lib.work import show_progress
 
 # 200 photographs and their neighbours are about 6 MB.

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from lib.data.split import identify_set, read_split
+from lib.data.table import read_table
 from lib.machine import describe_environment, find_versions
 from lib.models.files import write_model
-from lib.storage import atomic_write, read_table
+from lib.storage import atomic_write
 
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")

@@ -11,8 +11,7 @@ from PIL import Image
 from lib.data import copies, labels, pixels, quality, sources, split
 from lib.data.demo import draw_picture
 from lib.data.split import read_split
-from lib.data.table import check_classes, is_used, note, save_views
-from lib.storage import read_table
+from lib.data.table import check_classes, is_used, note, read_table, save_views
 
 
 def prepare(ws, rule="together"):

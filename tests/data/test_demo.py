@@ -10,7 +10,7 @@ from lib import workspace
 from lib.data import copies, demo, labels, pictures, pixels
 from lib.data.label_files import read_labels
 from lib.data.quality import find_doubts
-from lib.storage import read_table
+from lib.data.table import read_table
 
 
 @pytest.fixture(scope="module")

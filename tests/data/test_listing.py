@@ -6,8 +6,7 @@ import pytest
 
 from lib.data import labels, listing
 from lib.data.labels import list_new_pictures
-from lib.data.table import check_classes, list_checks, note, tabulate
-from lib.storage import read_table
+from lib.data.table import check_classes, list_checks, note, read_table, tabulate
 from lib.workspace import Workspace
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lib import workspace
 from lib.data import multi_labels
-from lib.storage import read_table
+from lib.data.table import read_table
 
 FORMS = {
     "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",

@@ -17,11 +17,11 @@ from test_answers import SCRATCH, gather
 
 from lib import runner, workspace
 from lib.data import pixels, split
+from lib.data.table import read_table
 from lib.evaluation import report
 from lib.evaluation.wording import write_count, write_percent
 from lib.models import checkpoint, saved, training
 from lib.models.temperature import apply_temperature
-from lib.storage import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]

@@ -12,8 +12,8 @@ from keras import layers
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
+from lib.data.table import read_table
 from lib.models import classify, saved
-from lib.storage import read_table
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
 

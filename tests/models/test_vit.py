@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from lib.data.table import read_table
 from lib.models import saved
 from lib.predict import predict_pictures
-from lib.storage import read_table
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
