@@ -168,20 +168,20 @@ def _answer(options: argparse.Namespace, files: list[str]):
             model, metadata, options.model.with_suffix(".npz")
         )
         like = known["distances"], known["groups"]
-        says.append(conformal.mark_strangers([], *like)[1])
+        says.append(conformal.mark_out_of_distribution([], *like)[1])
     print(*says, sep="\n", file=sys.stderr)
     y_prob, features, problems = classify.predict_files(
         model, Path(), files, options.strangers
     )
     scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
     if options.group_by:
-        columns |= metrics.write_groups(scaled, names, groups, problems == "")
+        columns |= metrics.group_columns(scaled, names, groups, problems == "")
     if options.sets:
-        columns |= conformal.write_sets(scaled, names, sets["limit"])
+        columns |= conformal.set_columns(scaled, names, sets["limit"])
     if options.strangers:
         distances = resemblance.measure_distances(features, known["features"])
         columns["distance"] = distances.round(6).tolist()
-        columns["note"], _ = conformal.mark_strangers(distances, *like)
+        columns["note"], _ = conformal.mark_out_of_distribution(distances, *like)
     shown = options.top, options.probabilities, columns
     return classify.predictions_table(files, y_prob, problems, metadata, *shown)
 

@@ -14,7 +14,7 @@ from scipy.special import softmax
 from scipy.stats import norm
 
 from lib.evaluation import conformal, contests, intervals, verdict, wording
-from lib.evaluation.answers import Answers
+from lib.evaluation.answers import Predictions
 
 SETS = {
     "balanced": lambda n: np.full(10, n // 10),
@@ -75,7 +75,7 @@ def cover_scores(kind, n, model, reports, many=400_000):
 def cover_unequal(bursts, size, single, reports):
     """Return for each of `SHARES` how often an interval holds it; a burst is right or wrong at once."""
     rng, groups = np.random.default_rng(size), draw_groups(bursts, size, single)
-    n, held = intervals.effective_n(groups), []
+    n, held = intervals.effective_sample_size(groups), []
     for share in SHARES:
         drawn = (rng.random((reports, bursts + single)) < share)[:, groups].mean(axis=1)
         held.append(np.mean([holds(top1, n, share) for top1 in drawn]))
@@ -108,7 +108,7 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
         correct = (
             np.where(rng.random(groups.max() + 1) < 0.5, shared, own)[:, groups] < share
         )
-        pairs = intervals.compare_ways(
+        pairs = intervals.compare_configurations(
             {k: {0: of} for k, of in enumerate(correct)}, groups
         )
         claims += (pairs.p_holm < 0.05).any()
@@ -149,7 +149,7 @@ def cover_ways(n, runs, spread, reports):
         low, high = intervals.mean_interval(
             [run.mean() for run in ways["a"].values()], n
         )
-        (gap,) = intervals.compare_ways(ways, np.arange(n)).itertuples()
+        (gap,) = intervals.compare_configurations(ways, np.arange(n)).itertuples()
         truth_lies_within = gap.low <= 0 <= gap.high
         held += [low <= truth <= high, truth_lies_within]
     return held / reports
@@ -162,7 +162,9 @@ def claim_linear(n, runs, spread, reports):
         shares = 0.7 + rng.normal(0, spread, (runs, 1))
         correct = {"linear": {None: rng.random(n) < 0.7}}
         correct["net"] = dict(enumerate(rng.random((runs, n)) < shares))
-        claims += (intervals.compare_ways(correct, np.arange(n)).p_holm < 0.05).any()
+        claims += (
+            intervals.compare_configurations(correct, np.arange(n)).p_holm < 0.05
+        ).any()
     return claims / reports
 
 
@@ -204,7 +206,7 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
         )
         kept, _ = conformal.judge_sets(*drawn[best], groups, coverage, whole=True)
         y_true, y_prob = draw()
-        sets = conformal.build_sets(y_prob, kept["limit"])
+        sets = conformal.build_prediction_sets(y_prob, kept["limit"])
         held.append(sets[np.arange(len(y_true)), y_true].mean())
     return float(np.mean(held))
 
@@ -230,10 +232,10 @@ def draw_report(rng):
                 (way if seed == 42 else f"{way}@{seed}", way, seed, "from scratch")
             )
             y_prob.append(np.eye(2)[np.where(correct, y_true, 1 - y_true)])
-    models = pd.DataFrame(rows, columns=["name", "way", "seed", "weights"])
+    models = pd.DataFrame(rows, columns=["name", "configuration", "seed", "weights"])
     models.index = models.name.to_list()
     files = [f"{k}.png" for k in range(n)]
-    answers = Answers(["cat", "dog"], files, y_true, groups, models, y_prob)
+    answers = Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
     # The scores of single classes are slow, and no claim.
     nothing = {"per_class": {}, "support": {}}
     answers.trained.scores = dict.fromkeys(answers.trained.labels, nothing)
@@ -244,8 +246,8 @@ def contradict(answers):
     """Tell whether box, sentences, matrix and interval of any pair of a report say different things."""
     answer, pairs = verdict.find_answer(answers), answers.pairs
     established, unknown = verdict.describe_pairs(pairs)
-    matrix = verdict.tabulate_pairs(pairs, answers.ways.index)
-    names, best, wrong = list(answers.ways.index), answer["name"], False
+    matrix = verdict.tabulate_pairs(pairs, answers.configurations.index)
+    names, best, wrong = list(answers.configurations.index), answer["name"], False
     cells = {"better": "better", "worse": "worse", "unsure": "not sure", "apart": "–"}
     others = {other: kind for kind in (*cells, "same") for other in answer[kind]}
     wrong |= {*others} != {*names} - {best}
@@ -262,10 +264,10 @@ def contradict(answers):
         unsaid = any(claim in text for claim in claims for text in unknown)
         wrong |= unsaid and kind in ("better", "worse")
     for row in pairs.itertuples():
-        low = wording.write_bounds(row.low, row.high).split(" to ")[0]
+        low = wording.format_bounds(row.low, row.high).split(" to ")[0]
         is_claimed = float(low.replace("−", "-")) > 0
         wrong |= not is_claimed == (row.low > 0) == (row.p_holm < 0.05)
-        wrong |= (float(wording.write_p(row.p_holm)[4:]) < 0.05) != (row.p_holm < 0.05)
+        wrong |= (float(wording.format_p(row.p_holm)[4:]) < 0.05) != (row.p_holm < 0.05)
     return bool(wrong)
 
 

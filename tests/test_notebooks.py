@@ -22,7 +22,7 @@ data.store data.pixels data.copies data.split data.generators data.multi_labels
 models.temperature models.parts models.keys models.files models.saved models.networks models.origins models.backbones models.checkpoint
 models.training models.features models.resemblance models.linear models.heads models.contest models.finetuning models.litert
 models.gradcam models.classify
-evaluation.intervals evaluation.calibration evaluation.metrics evaluation.conformal
+evaluation.intervals evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.audit evaluation.answers
 evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page
 evaluation.card evaluation.review evaluation.report

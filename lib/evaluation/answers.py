@@ -5,11 +5,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import calibration, intervals, metrics
+from lib.evaluation import intervals, metrics
 from lib.models.temperature import apply_temperature
 
 
-class Answers:
+class Predictions:
     """What every model says of every validation picture.
 
     Attributes:
@@ -37,18 +37,18 @@ class Answers:
             self.class_names[self.y_true],
         )
 
-    def select(self, chosen) -> "Answers":
+    def select(self, chosen) -> "Predictions":
         """Return the answers of some models alone; `chosen` is bool (models,)."""
         rows = self.class_names, self.files, self.y_true, self.groups
-        return Answers(*rows, self.models[chosen], self.y_prob[np.asarray(chosen)])
+        return Predictions(*rows, self.models[chosen], self.y_prob[np.asarray(chosen)])
 
     @cached_property
-    def first(self) -> "Answers":
+    def first(self) -> "Predictions":
         """The first run of each way of training."""
-        return self.select(~self.models.way.duplicated())
+        return self.select(~self.models.configuration.duplicated())
 
     @cached_property
-    def trained(self) -> "Answers":
+    def trained(self) -> "Predictions":
         """Those of `first` whose backbone is trained; all, where none is."""
         trained = self.first.models.weights != "untrained"
         return self.first.select(trained) if trained.any() else self.first
@@ -70,7 +70,7 @@ class Answers:
             scores[label] = score | {"compared": len(self.trained.labels)}
         return scores
 
-    def answer_when_sure(self, label: str, thresholds) -> pd.DataFrame:
+    def selective_accuracy(self, label: str, thresholds) -> pd.DataFrame:
         """Count what a model answers from each probability on, scaled by its temperature.
 
         Returns a row a threshold: threshold; answered and correct, counts; share, of all pictures;
@@ -85,7 +85,7 @@ class Answers:
             sure = sureness >= threshold
             correct, n = (
                 self.correct[place, sure],
-                intervals.effective_n(self.groups[sure]),
+                intervals.effective_sample_size(self.groups[sure]),
             )
             accuracy = correct.mean() if len(correct) else np.nan
             bounds = intervals.wilson_interval(accuracy, n)
@@ -97,31 +97,33 @@ class Answers:
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
-        """The probabilities of each model in bins, as `calibration.bin_confidences` has them."""
+        """The probabilities of each model in bins, as `metrics.reliability_table` has them."""
         rows = zip(self.labels, self.y_prob)
         return {
-            k: calibration.bin_confidences(self.y_true, p, self.groups) for k, p in rows
+            k: metrics.reliability_table(self.y_true, p, self.groups) for k, p in rows
         }
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """All trainings: columns way (an untrained backbone is named so), seed and top1.
+        """All trainings: columns configuration (an untrained backbone is named so), seed and top1.
 
         The seed is missing of a linear model of 05, which none decides.
         """
-        rows = self.models[["name", "way", "seed"]].copy()
-        labels = zip(self.labels, rows.name, rows.way)
-        rows["way"] = [label.replace(name, way, 1) for label, name, way in labels]
+        rows = self.models[["name", "configuration", "seed"]].copy()
+        labels = zip(self.labels, rows.name, rows.configuration)
+        rows["configuration"] = [
+            label.replace(name, way, 1) for label, name, way in labels
+        ]
         rows["seed"] = rows.seed.astype("Int64").mask(rows.name.str.endswith("_linear"))
         rows["top1"] = self.correct.mean(axis=1)
-        return rows[["way", "seed", "top1"]].reset_index(drop=True)
+        return rows[["configuration", "seed", "top1"]].reset_index(drop=True)
 
     @cached_property
-    def ways(self) -> pd.DataFrame:
+    def configurations(self) -> pd.DataFrame:
         """The ways of training, the best first: runs, mean, lowest and highest top-1, low and high, n."""
         n, top1 = (
-            intervals.effective_n(self.groups),
-            self.runs.groupby("way", sort=False).top1,
+            intervals.effective_sample_size(self.groups),
+            self.runs.groupby("configuration", sort=False).top1,
         )
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
         table[["low", "high"]] = [
@@ -132,11 +134,11 @@ class Answers:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Every pair of ways of training, as `intervals.compare_ways` returns it."""
-        correct = {way: {} for way in self.ways.index}
+        """Every pair of ways of training, as `intervals.compare_configurations` returns it."""
+        correct = {way: {} for way in self.configurations.index}
         for row, flags in zip(self.runs.itertuples(), self.correct):
-            correct[row.way][None if pd.isna(row.seed) else row.seed] = flags
-        return intervals.compare_ways(correct, self.groups)
+            correct[row.configuration][None if pd.isna(row.seed) else row.seed] = flags
+        return intervals.compare_configurations(correct, self.groups)
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that are recognised worst on average first.
@@ -193,3 +195,35 @@ class Answers:
         table["label_probability"] = of_truth.mean(axis=0)
         missed = ~self.correct.any(axis=0)
         return table[missed].sort_values("label_probability", kind="stable")
+
+
+def save_scores(ws, answers, speed: dict[str, float], record) -> pd.DataFrame:
+    """Write every answer, score and comparison, and remove what an earlier run left of other models.
+
+    `speed` is label to pictures a second; `record(ws, name, found)` adds a temperature to the JSON of a
+    model. Returns the rows of comparison.csv.
+    """
+    content, first, comparison = {}, answers.first, answers.compare(ws, speed)
+    for place, (label, score) in enumerate(answers.scores.items()):
+        name, weights = answers.models.loc[label, ["name", "weights"]]
+        content[name] = {"label": label, "weights": weights} | score
+        record(ws, name, {"temperature": score["temperature"]})
+        rows = pd.DataFrame({"file": answers.files, "label": answers.truth})
+        rows["predicted"] = answers.class_names[answers.y_pred[place]]
+        y_prob = pd.DataFrame(answers.y_prob[place], columns=answers.class_names)
+        ws.save_table(pd.concat([rows, y_prob], axis=1), f"predictions/{name}.csv")
+    ws.save_json(content, "metrics.json")
+    tables = {
+        "comparison": comparison,
+        "pairs": answers.pairs,
+        "per_class": first.list_classes(),
+    }
+    for name, table in (tables | {"suspects": answers.trained.list_suspects()}).items():
+        ws.save_table(table, f"{name}.csv")
+    for path in (
+        *ws.results.glob("predictions/*.csv"),
+        *ws.results.glob("figures/confusion_*"),
+    ):
+        if path.suffix != ".csv" or path.stem not in content:
+            path.unlink()
+    return comparison

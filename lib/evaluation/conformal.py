@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import calibration
+from lib.evaluation import metrics
 
 # So few of the pictures that are like the calibrating ones are marked, on average.
 RARE, NOTE = 0.01, "unlike anything trained on"
@@ -41,10 +41,10 @@ def judge_sets(
     Returns coverage, limit, groups (how many calibrated it), grouped (whether any has several pictures);
     and of each picture that measures y_true, group, held (whether its set holds the truth), size.
     """
-    measured, calibrating = calibration.split_halves(y_true, groups)
+    measured, calibrating = metrics.split_halves(y_true, groups)
     scores, rare = y_prob[np.arange(len(y_true)), y_true], 1 - coverage
     limit = find_limit(scores[calibrating], groups[calibrating], rare)
-    sets, truth = build_sets(y_prob[measured], limit), y_true[measured]
+    sets, truth = build_prediction_sets(y_prob[measured], limit), y_true[measured]
     held = sets[np.arange(len(truth)), truth]
     table = {
         "y_true": truth,
@@ -59,16 +59,19 @@ def judge_sets(
     return kept | {"grouped": bool(sizes.max() > 1)}, pd.DataFrame(table)
 
 
-def build_sets(y_prob, limit: float | None) -> np.ndarray:
+def build_prediction_sets(y_prob, limit: float | None) -> np.ndarray:
     """Say which classes each set holds, bool (n, classes): the most probable, and those from the limit on."""
     sets = np.ones(y_prob.shape, bool) if limit is None else y_prob >= limit
     sets[np.arange(len(sets)), y_prob.argmax(axis=1)] = True
     return sets
 
 
-def write_sets(y_prob, class_names, limit: float | None) -> dict[str, list]:
+def set_columns(y_prob, class_names, limit: float | None) -> dict[str, list]:
     """Write sets as columns: set, JSON lists, the most probable class first; and set_size."""
-    sets, order = build_sets(y_prob, limit), np.argsort(-y_prob, axis=1, kind="stable")
+    sets, order = (
+        build_prediction_sets(y_prob, limit),
+        np.argsort(-y_prob, axis=1, kind="stable"),
+    )
     named = [
         [str(class_names[k]) for k in row if held[k]] for row, held in zip(order, sets)
     ]
@@ -86,7 +89,9 @@ def describe_sets(kept: dict) -> str:
     return f"{promise}, if they are like the {count} that set the limit."
 
 
-def mark_strangers(distances, known_distances, groups) -> tuple[list[str], str]:
+def mark_out_of_distribution(
+    distances, known_distances, groups
+) -> tuple[list[str], str]:
     """Mark what is farther away than nearly all validation pictures, float (n,), in groups.
 
     Returns `NOTE` or "" for each of `distances`, float (k,); and a line on what a mark means.

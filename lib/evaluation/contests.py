@@ -5,8 +5,13 @@ import pandas as pd
 from scipy.stats import t
 
 from lib.data.split import deal_folds
-from lib.evaluation.intervals import LEVEL, correct_tests, effective_n, wilson_interval
-from lib.evaluation.wording import write_bounds, write_number, write_percent
+from lib.evaluation.intervals import (
+    LEVEL,
+    correct_tests,
+    effective_sample_size,
+    wilson_interval,
+)
+from lib.evaluation.wording import format_bounds, format_number, format_percent
 from lib.models import linear
 
 SPEED = "pictures_per_second"
@@ -29,7 +34,7 @@ def judge_candidates(
     Returns candidate, accuracy (the mean over the repeats), low, high (Wilson's interval), n, the
     columns of `compare_folds`, and the other facts; the most accurate first, of equals the fastest.
     """
-    rows, n = [], effective_n(groups)
+    rows, n = [], effective_sample_size(groups)
     for name, answers in y_prob.items():
         accuracy = (answers.argmax(axis=2) == y_true).mean()
         rows.append((name, accuracy, *wilson_interval(accuracy, n), len(y_true)))
@@ -106,7 +111,7 @@ def doubt_contest(metadata, score: dict) -> str:
     )
     for row in candidates if isinstance(candidates, list) else ():
         if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
-            there, here = write_percent(row["accuracy"]), write_percent(score["top1"])
+            there, here = format_percent(row["accuracy"]), format_percent(score["top1"])
             return (
                 f"In the contest {name} recognised {there}, here {here}: it may have learned from "
                 "these pictures before, or the validation pictures are of another kind."
@@ -114,7 +119,7 @@ def doubt_contest(metadata, score: dict) -> str:
     return ""
 
 
-def measure_need(
+def learning_curve(
     features, y_true, num_classes, groups, seed, class_weights="none"
 ) -> pd.DataFrame:
     """Measure how accuracy grows with the pictures that a linear classifier learns from.
@@ -125,7 +130,7 @@ def measure_need(
     Returns share, pictures (that there are for it), accuracy, low, high (Wilson's interval), n, and, of
     half of them, the columns of `compare_folds` with all. A share that can't be tried has no row.
     """
-    rows, accuracies, n = [], {}, effective_n(groups)
+    rows, accuracies, n = [], {}, effective_sample_size(groups)
     for share in SHARES:
         try:
             tenths = [
@@ -154,15 +159,15 @@ def measure_need(
     return table.merge(differences, "left", on="share")
 
 
-def describe_need(table: pd.DataFrame) -> str:
-    """Say whether accuracy has risen from half of the pictures to all of them: `measure_need`."""
+def describe_learning_curve(table: pd.DataFrame) -> str:
+    """Say whether accuracy has risen from half of the pictures to all of them: `learning_curve`."""
     shares = table.set_index("share")
     if 0.5 not in shares.index:
         return "These pictures are too few to try half of them."
     half, count = shares.loc[0.5], shares.pictures.iloc[-1]
-    bounds = write_bounds(-half.difference_high, -half.difference_low)
+    bounds = format_bounds(-half.difference_high, -half.difference_low)
     rise, verdict = (
-        write_number(-half.difference),
+        format_number(-half.difference),
         "that more would help is not established",
     )
     if half.p_holm < LEVEL and half.difference < 0:

@@ -1,4 +1,4 @@
-"""Plots of what `metrics`, `calibration` and `answers` return, as matplotlib Figures."""
+"""Plots of what `metrics` and `answers` return, as matplotlib Figures."""
 
 import math
 import unicodedata
@@ -72,14 +72,16 @@ def accuracy_by_model(
 ):
     """Draw the accuracy of the best 12 models (index their names; mean, low, high) and a baseline.
 
-    `runs` has columns way, as the models are called, and top1, of each single training.
+    `runs` has columns configuration, as the models are called, and top1, of each single training.
     """
     best = means.sort_values("mean", ascending=False, kind="stable")[:12]
     figure, axes, _ = _open_rows(best.index, 0.3, width=5.2)
     options = dict(color=TRAINING, label="top-1 accuracy, 95 % interval")
     _draw_points(axes, range(len(best)), best["mean"], best[["low", "high"]], **options)
     if runs is not None and len(runs) > len(means):
-        places = runs.way.map({way: place for place, way in enumerate(best.index)})
+        places = runs.configuration.map(
+            {way: place for place, way in enumerate(best.index)}
+        )
         axes.plot(
             runs.top1, places, "o", mfc="none", color=TRAINING, label="one training"
         )
@@ -125,6 +127,22 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
             axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         line[0].set_ylim(0, 1)
     return _add_legend(figure, grid[0, 0])
+
+
+def describe_gap(history: pd.DataFrame) -> str:
+    """Say how far training and validation are apart at the end, and where the loss was lowest.
+
+    `history` is as `training.train` returns it.
+    """
+    last, best = history.iloc[-1], history.loc[history.val_loss.idxmin()]
+    gap = last.accuracy - last.val_accuracy
+    side = "above" if gap >= 0 else "below"
+    end = f" and ends at {last.val_loss:.3f}" if best.epoch < last.epoch else ""
+    return (
+        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
+        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
+        f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f}){end}."
+    )
 
 
 def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
@@ -198,7 +216,7 @@ def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
 
 
 def accuracy_when_sure(table: pd.DataFrame) -> Figure:
-    """Draw what `Answers.answer_when_sure` returns."""
+    """Draw what `Predictions.selective_accuracy` returns."""
     labels = ["right, of those answered", "answered, of all pictures"]
     options = dict(color=COLOURS, figsize=(6.4, 3.4), legend=False)
     axes = table.plot("threshold", ["accuracy", "share"], label=labels, **options)

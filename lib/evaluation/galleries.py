@@ -88,7 +88,7 @@ def picture_grid(rows: dict, title: str, captions=None) -> str | None:
 def mistakes(answers, pictures, count: int) -> str | None:
     """Show for each trained model the mistakes that it was surest of; None where there are none.
 
-    `pictures` are uint8 (n, height, width, 3), in the order of the `Answers`; a row has `count` at most.
+    `pictures` are uint8 (n, height, width, 3), in the order of the `Predictions`; a row has `count` at most.
     """
     answers, rows = answers.trained, {}
     for place, label in enumerate(answers.labels):
@@ -113,7 +113,7 @@ def thumbnails(mistakes: dict[str, list[dict]], pictures) -> str:
 
 
 def suspects(answers, table, pictures, count: int) -> str | None:
-    """Show the first `count` pictures of `Answers.list_suspects`, as `mistakes`."""
+    """Show the first `count` pictures of `Predictions.list_suspects`, as `mistakes`."""
     row = {}
     for k, of in table[:count].iterrows():
         said = [f"{label}: {of[label]}" for label in answers.trained.labels]

@@ -14,7 +14,7 @@ from scipy.stats import binom, t
 LEVEL = 0.05
 
 
-def effective_n(groups) -> float:
+def effective_sample_size(groups) -> float:
     """Return how many pictures of different groups tell as much: n² / Σ sizes² (Kish 1965)."""
     _, sizes = np.unique(groups, return_counts=True)
     return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
@@ -89,7 +89,7 @@ def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
     return corrected[place], levels[place]
 
 
-def compare_ways(correct: dict[str, dict], groups) -> pd.DataFrame:
+def compare_configurations(correct: dict[str, dict], groups) -> pd.DataFrame:
     """Compare each pair of ways of training, on the runs that can be compared.
 
     `correct` maps a way to {seed: bool (n,), whether that run is right on each picture}; the seed is
@@ -100,7 +100,7 @@ def compare_ways(correct: dict[str, dict], groups) -> pd.DataFrame:
     has the level of its step in Holm's procedure, so it excludes 0 exactly if p_holm claims a
     difference (Serlin 1993).
     """
-    pairs, n = [], effective_n(groups)
+    pairs, n = [], effective_sample_size(groups)
     for model, other in itertools.combinations(correct, 2):
         gaps = _subtract(correct[model], correct[other])
         if len(gaps):

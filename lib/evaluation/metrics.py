@@ -10,9 +10,16 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from lib.evaluation import calibration
-from lib.evaluation.intervals import effective_n, wilson_interval
-from lib.models.temperature import TINY
+from lib.data.split import deal_folds
+from lib.evaluation.intervals import effective_sample_size, wilson_interval
+from lib.models.temperature import (
+    TINY,
+    apply_temperature,
+    fit_temperature,
+    measure_loss,
+)
+
+BINS = 15  # of the expected calibration error
 
 
 def evaluate(y_true, y_prob, class_names, groups) -> dict:
@@ -29,11 +36,14 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         probable one, or one of the three most probable; average_per_class: the mean recall over classes
         with pictures, also called balanced accuracy; macro_f1, weighted_f1, kappa (Cohen 1960), and
         roc_auc, pr_auc (average precision), means over classes of one against the rest, as in
-        scikit-learn; what `calibration` measures; majority_class: the class with most pictures, and
+        scikit-learn; what `measure_calibration` returns; majority_class: the class with most pictures, and
         baseline: what always answering it scores; by class support, per_class (recall), precision
         and f1. `_interval` after a name is Wilson's, of 95 %. Every class has pictures, as 01 sees to it.
     """
-    n, of_truth = effective_n(groups), y_prob[np.arange(len(y_true)), y_true, None]
+    n, of_truth = (
+        effective_sample_size(groups),
+        y_prob[np.arange(len(y_true)), y_true, None],
+    )
     # Of equal probabilities the first counts as the higher, as argmax has it.
     earlier = np.arange(y_prob.shape[1]) < y_true[:, None]
     rank = ((y_prob > of_truth) | ((y_prob == of_truth) & earlier)).sum(axis=1)
@@ -52,8 +62,8 @@ def evaluate(y_true, y_prob, class_names, groups) -> dict:
         "baseline": float(support.max() / len(y_true)),
     }
     scores |= measure_areas(y_true, y_prob)
-    scores |= calibration.measure_calibration(y_true, y_prob)
-    return scores | calibration.judge_temperature(y_true, y_prob, groups)
+    scores |= measure_calibration(y_true, y_prob)
+    return scores | judge_temperature(y_true, y_prob, groups)
 
 
 def pool_groups(y_prob, groups) -> np.ndarray:
@@ -67,7 +77,7 @@ def pool_groups(y_prob, groups) -> np.ndarray:
     )
 
 
-def write_groups(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
+def group_columns(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
     """Write what `pool_groups` says as columns; pictures not `usable`, bool (n,), have no vote."""
     table = pd.DataFrame({"group": groups})[usable]
     pooled = pool_groups(y_prob[usable], table.group)
@@ -114,6 +124,82 @@ def score_classes(y_true, y_pred, class_names, groups) -> dict:
     }
     for name, values in (("per_class", recall), ("precision", precision), ("f1", f1)):
         scores[name] = dict(zip(class_names, values.tolist()))
-    of_class = (effective_n(groups[y_true == k]) for k in range(len(class_names)))
+    of_class = (
+        effective_sample_size(groups[y_true == k]) for k in range(len(class_names))
+    )
     bounds = map(wilson_interval, recall, of_class)
     return scores | {"per_class_interval": dict(zip(class_names, bounds))}
+
+
+def measure_calibration(y_true, y_prob) -> dict[str, float]:
+    """Measure how far probabilities, float (n, classes), can be taken at their word.
+
+    Returns:
+        nll: mean negative log-likelihood of the true class, in nats; brier: mean squared distance
+        from certainty of the truth, 0-2 (Brier 1950); confidence: mean probability of the answers;
+        ece: as `expected_calibration_error` returns it.
+    """
+    confidence, of_truth = (
+        y_prob.max(axis=1),
+        y_prob[np.arange(len(y_true)), y_true].astype(float),
+    )
+    return {
+        "nll": measure_loss(y_true, y_prob),
+        "brier": float((np.square(y_prob).sum(axis=1) - 2 * of_truth + 1).mean()),
+        "confidence": float(confidence.mean(dtype=float)),
+        "ece": expected_calibration_error(y_true, y_prob),
+    }
+
+
+def reliability_table(y_true, y_prob, groups) -> pd.DataFrame:
+    """Sort pictures by the probability of the answer into 15 bins of equal width.
+
+    Returns a row a bin with pictures: confidence (mean probability of the answer), accuracy, low, high
+    (its 95 % interval), pictures.
+    """
+    table = pd.DataFrame(
+        {"confidence": y_prob.max(axis=1).astype(float), "group": groups}
+    )
+    table["accuracy"] = y_prob.argmax(axis=1) == y_true
+    bins = table.groupby(np.ceil(table.confidence * BINS).clip(1, BINS))
+    means = bins[["confidence", "accuracy"]].mean().assign(pictures=bins.size())
+    means[["low", "high"]] = [
+        *map(wilson_interval, means.accuracy, bins.group.agg(effective_sample_size))
+    ]
+    return means.reset_index(drop=True)
+
+
+def expected_calibration_error(y_true, y_prob) -> float:
+    """Return the expected calibration error, 0-1, over 15 bins (Guo et al. 2017)."""
+    bins = reliability_table(y_true, y_prob, np.arange(len(y_true)))
+    return float(
+        np.average((bins.confidence - bins.accuracy).abs(), weights=bins.pictures)
+    )
+
+
+def split_halves(y_true, groups) -> tuple[np.ndarray, np.ndarray]:
+    """Divide pictures, but no group, into halves that have each class alike.
+
+    Return two bool (n,): what is fitted on, and what is judged.
+    """
+    fitted = deal_folds(y_true, groups, 2, seed=0) == 0
+    return fitted, ~fitted
+
+
+def judge_temperature(y_true, y_prob, groups) -> dict[str, float]:
+    """Fit a temperature on one half of the pictures and judge it on the other.
+
+    Returns temperature; and of the other half nll_before, nll_after, ece_before, ece_after.
+    """
+    fitted, judged = split_halves(y_true, groups)
+    temperature = fit_temperature(y_true[fitted], y_prob[fitted])
+    scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
+    for when, given in (
+        ("before", before),
+        ("after", apply_temperature(before, temperature)),
+    ):
+        scores |= {
+            f"nll_{when}": measure_loss(truth, given),
+            f"ece_{when}": expected_calibration_error(truth, given),
+        }
+    return scores

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.evaluation import conformal, intervals
-from lib.evaluation.wording import open_template, write_number, write_p
+from lib.evaluation.wording import format_number, format_p, open_template
 from lib.storage import atomic_write
 
 # Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.
@@ -69,13 +69,15 @@ def compare_file(name: str, truth, model_said, file_said, groups) -> str:
         len(t & new) / len(t | new) - len(t & old) / len(t | old)
         for t, old, new in zip(*rows)
     ]
-    *_, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
+    *_, p_value = intervals.compare_runs(
+        [gaps], intervals.effective_sample_size(groups)
+    )
     others = np.count_nonzero(np.asarray(model_said) != np.asarray(file_said))
     print(f"{name} gives another answer to {others} of {len(gaps)} pictures")
     print(
-        f"its accuracy differs by {write_number(np.mean(gaps), sign='+')}, {write_p(p_value)}"
+        f"its accuracy differs by {format_number(np.mean(gaps), sign='+')}, {format_p(p_value)}"
     )
-    surely = f"{name} is surely better or worse than its model ({write_p(p_value)})"
+    surely = f"{name} is surely better or worse than its model ({format_p(p_value)})"
     return surely if p_value < intervals.LEVEL else ""
 
 

@@ -24,51 +24,19 @@ parameters versions""".split()
 COST = ["file_megabytes", "pictures_per_second"]
 
 
-def save_scores(ws, answers, speed: dict[str, float], record) -> pd.DataFrame:
-    """Write every answer, score and comparison, and remove what an earlier run left of other models.
-
-    `speed` is label to pictures a second; `record(ws, name, found)` adds a temperature to the JSON of a
-    model. Returns the rows of comparison.csv.
-    """
-    content, first, comparison = {}, answers.first, answers.compare(ws, speed)
-    for place, (label, score) in enumerate(answers.scores.items()):
-        name, weights = answers.models.loc[label, ["name", "weights"]]
-        content[name] = {"label": label, "weights": weights} | score
-        record(ws, name, {"temperature": score["temperature"]})
-        rows = pd.DataFrame({"file": answers.files, "label": answers.truth})
-        rows["predicted"] = answers.class_names[answers.y_pred[place]]
-        y_prob = pd.DataFrame(answers.y_prob[place], columns=answers.class_names)
-        ws.save_table(pd.concat([rows, y_prob], axis=1), f"predictions/{name}.csv")
-    ws.save_json(content, "metrics.json")
-    tables = {
-        "comparison": comparison,
-        "pairs": answers.pairs,
-        "per_class": first.list_classes(),
-    }
-    for name, table in (tables | {"suspects": answers.trained.list_suspects()}).items():
-        ws.save_table(table, f"{name}.csv")
-    for path in (
-        *ws.results.glob("predictions/*.csv"),
-        *ws.results.glob("figures/confusion_*"),
-    ):
-        if path.suffix != ".csv" or path.stem not in content:
-            path.unlink()
-    return comparison
-
-
 def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) -> dict:
     """Gather what the page says of the models, as plain values that JSON can hold.
 
     Args:
-        answers: the `Answers` of all models. comparison: as `Answers.compare` returns it.
+        answers: the `Predictions` of all models. comparison: as `Predictions.compare` returns it.
         histories: label to the history of its training, of models with more than one epoch.
     """
-    first, ways, pairs = answers.first, answers.ways, answers.pairs
+    first, ways, pairs = answers.first, answers.configurations, answers.pairs
     established, unknown = verdict.describe_pairs(pairs)
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     answer = verdict.find_answer(answers)
-    sure = answers.answer_when_sure(answer["label"], SURE)
+    sure = answers.selective_accuracy(answer["label"], SURE)
     return {
         "n": len(answers.files),
         "pictures_in_all": len(read_split(ws)),
@@ -82,7 +50,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
             k: verdict.describe_calibration(s) for k, s in first.scores.items()
         },
         "pairs": verdict.tabulate_pairs(pairs, ways.index).to_dict("split"),
-        "ways": json.loads(ways.reset_index().to_json(orient="records")),
+        "configurations": json.loads(ways.reset_index().to_json(orient="records")),
         "established": established,
         # What is said of the best comes first.
         "unknown": sorted(
@@ -113,14 +81,14 @@ def find_facts(ws, answers) -> dict:
         doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
     need, path = "", ws.results / "pictures_needed.csv"
     if path.exists() and (table := pd.read_csv(path)).set.eq(identify_set(ws)).all():
-        need = contests.describe_need(table)
+        need = contests.describe_learning_curve(table)
     return {
         "demo": ws.is_demo,
         "suspects": len(answers.trained.list_suspects()),
         "doubtful": doubtful,
         "contest": (ws.results / "contest.csv").exists(),
         "need": need,
-        "runs": int(answers.ways.runs.max()),
+        "runs": int(answers.configurations.runs.max()),
     }
 
 

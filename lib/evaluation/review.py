@@ -11,7 +11,7 @@ from lib.data import label_files, pictures, sources
 from lib.data.split import identify_set, read_split
 from lib.data.table import read_table
 from lib.evaluation.galleries import encode
-from lib.evaluation.wording import open_template, write_things
+from lib.evaluation.wording import format_things, open_template
 from lib.machine import count_cores
 from lib.storage import atomic_write
 from lib.work import show_progress
@@ -87,7 +87,7 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
         part.write_text(
             open_template("review.html.jinja").render(page), encoding="utf-8"
         )
-    count = write_things(len(content["cases"]), "case")
+    count = format_things(len(content["cases"]), "case")
     return (
         f"{path}: {path.stat().st_size / 1e6:.1f} MB, {count}, {known:,} decided before"
     )

@@ -10,24 +10,27 @@ WEAKEST = 3  # classes that are named
 
 
 def find_answer(answers) -> dict:
-    """Find what the answer box says in parts.html.jinja, of the `Answers` of all models.
+    """Find what the answer box says in parts.html.jinja, of the `Predictions` of all models.
 
     Only trained models count, where there are any. The best is the way of training with the highest
     mean; those come first that surely beat the majority class, and that no other surely beats.
 
     Returns trained: whether any model is; name and label of the best, and of its first training;
     is_useful: whether each of its trainings beats the baseline; count: how many were compared; way: its
-    row of `Answers.ways`; to_repeat: networks that were trained once; better, worse, same, unsure,
+    row of `Predictions.configurations`; to_repeat: networks that were trained once; better, worse, same, unsure,
     apart: those that it is better than, that are better, that score the same, that too few pictures
     tell from it, that can't be compared; doubts of `contests.doubt_contest`; what `list_weakest` returns.
     """
     trained, pairs, n = (
         answers.trained,
         answers.pairs,
-        intervals.effective_n(answers.groups),
+        intervals.effective_sample_size(answers.groups),
     )
-    labels, scores = dict(zip(trained.runs.way, trained.labels)), trained.scores
-    ways = answers.ways[answers.ways.index.isin(labels)]
+    labels, scores = (
+        dict(zip(trained.runs.configuration, trained.labels)),
+        trained.scores,
+    )
+    ways = answers.configurations[answers.configurations.index.isin(labels)]
     names, baseline = (
         list(ways.index),
         np.bincount(answers.y_true).max() / len(answers.y_true),
@@ -46,7 +49,7 @@ def find_answer(answers) -> dict:
         "name": best,
         "is_useful": best in useful,
         "count": len(ways),
-        "way": ways.loc[best].to_dict(),
+        "configuration": ways.loc[best].to_dict(),
         "doubts": [
             contests.doubt_contest(trained.models.loc[k], s) for k, s in scores.items()
         ],
@@ -97,24 +100,24 @@ def list_weakest(score: dict) -> dict:
 def describe_calibration(score: dict) -> str:
     """Say whether probabilities can be believed: mean confidence beside Wilson's interval of top-1.
 
-    `score` is of `Answers.scores`: the level is divided by the number of models compared.
+    `score` is of `Predictions.scores`: the level is divided by the number of models compared.
     """
     mean, top1 = score["confidence"], score["top1"]
     low, high = intervals.wilson_interval(
         top1, score["effective_n"], LEVEL / score["compared"]
     )
-    verdict = f"as sure as right, as far as {wording.write_things(score['n'], 'picture')} can tell"
+    verdict = f"as sure as right, as far as {wording.format_things(score['n'], 'picture')} can tell"
     if not low <= mean <= high:
-        points = wording.write_things(max(1, round(100 * abs(mean - top1))), "point")
+        points = wording.format_things(max(1, round(100 * abs(mean - top1))), "point")
         verdict = f"{'too sure' if mean > high else 'too modest'} by about {points}"
-    confidence, share = wording.write_percent(mean), wording.write_percent(top1)
+    confidence, share = wording.format_percent(mean), wording.format_percent(top1)
     return (
         f"{verdict}: it says {confidence} on average and is right in {share} of cases"
     )
 
 
 def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
-    """Arrange the pairs of `intervals.compare_ways` as a small matrix of texts, `ways` in their order.
+    """Arrange the pairs of `intervals.compare_configurations` as a small matrix of texts, `ways` in their order.
 
     A cell says how much higher the top-1 accuracy of its row is than that of its column, and whether
     that is established; "–" is not compared. Columns have the numbers of the rows.
@@ -123,7 +126,7 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
     for row in pairs.itertuples():
         words = ("better", "worse") if row.p_holm < LEVEL else ("not sure", "not sure")
         above, below = (
-            wording.write_number(k * row.difference, 3, "+") for k in (1, -1)
+            wording.format_number(k * row.difference, 3, "+") for k in (1, -1)
         )
         cells[row.model, row.other] = f"{above} {words[0]}"
         cells[row.other, row.model] = f"{below} {words[1]}"
@@ -133,7 +136,7 @@ def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
 
 
 def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Say of each pair of `intervals.compare_ways` with several runs which way of training is better.
+    """Say of each pair of `intervals.compare_configurations` with several runs which way of training is better.
 
     Returns sentences about what is established, and about what is not.
     """
@@ -141,10 +144,10 @@ def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
     for row in pairs[pairs.runs > 1].itertuples():
         claim = f"{row.model} is better than {row.other}"
         size, bounds = (
-            wording.write_number(row.difference),
-            wording.write_bounds(row.low, row.high),
+            wording.format_number(row.difference),
+            wording.format_bounds(row.low, row.high),
         )
-        says = f"difference {size} ({bounds}), {wording.write_p(row.p_holm)}, on average over "
+        says = f"difference {size} ({bounds}), {wording.format_p(row.p_holm)}, on average over "
         says += f"{row.runs} trainings and {row.n:,} pictures."
         if row.p_holm < LEVEL:
             established.append(f"{claim}: {says}")
@@ -160,7 +163,9 @@ def describe_change(before: str, after: str, was_correct, is_correct, groups) ->
     as in `intervals`.
     """
     gaps = np.subtract(is_correct, was_correct, dtype=float)
-    low, high, p_value = intervals.compare_runs([gaps], intervals.effective_n(groups))
+    low, high, p_value = intervals.compare_runs(
+        [gaps], intervals.effective_sample_size(groups)
+    )
     verdict = (
         f"{len(gaps):,} pictures are too few to say which of these two models is better"
     )
@@ -169,8 +174,8 @@ def describe_change(before: str, after: str, was_correct, is_correct, groups) ->
     return (
         f"Of {len(gaps):,} pictures, {after} corrects {(gaps > 0).sum()} that {before} gets wrong, and "
         f"gets {(gaps < 0).sum()} wrong that {before} has right. {verdict}: difference "
-        f"{wording.write_number(gaps.mean())} ({wording.write_bounds(low, high)}), "
-        f"{wording.write_p(p_value)}. 08 asks about all pairs at once, and corrects for that."
+        f"{wording.format_number(gaps.mean())} ({wording.format_bounds(low, high)}), "
+        f"{wording.format_p(p_value)}. 08 asks about all pairs at once, and corrects for that."
     )
 
 
@@ -191,20 +196,4 @@ def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
         return "Every model is right." if correct else "No model is right."
     return (
         f"{wording.join_names(correct, most=9)} {'are' if correct[1:] else 'is'} right."
-    )
-
-
-def describe_gap(history: pd.DataFrame) -> str:
-    """Say how far training and validation are apart at the end, and where the loss was lowest.
-
-    `history` is as `training.train` returns it.
-    """
-    last, best = history.iloc[-1], history.loc[history.val_loss.idxmin()]
-    gap = last.accuracy - last.val_accuracy
-    side = "above" if gap >= 0 else "below"
-    end = f" and ends at {last.val_loss:.3f}" if best.epoch < last.epoch else ""
-    return (
-        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
-        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
-        f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f}){end}."
     )

@@ -7,7 +7,7 @@ import jinja2
 import numpy as np
 
 
-def write_p(p_value: float) -> str:
+def format_p(p_value: float) -> str:
     """Write a p-value, rounded down, so that 0.0498 isn't 0.05: "p = 0.049"."""
     return (
         f"p = {np.floor(1000 * p_value) / 1000:.3f}"
@@ -16,20 +16,20 @@ def write_p(p_value: float) -> str:
     )
 
 
-def write_number(value: float, digits: int = 3, sign: str = "-") -> str:
+def format_number(value: float, digits: int = 3, sign: str = "-") -> str:
     """Write a number with a true minus sign; `sign` "+" writes a plus too."""
     return f"{value:{sign}z.{digits}f}".replace("-", "−")
 
 
-def write_bounds(low: float, high: float) -> str:
+def format_bounds(low: float, high: float) -> str:
     """Write an interval, rounded away from 0, so that it shows on which side of 0 its bounds are."""
     low, high = np.copysign(
         np.ceil(np.abs([low, high]) * 1000 - 1e-6) / 1000, [low, high]
     )
-    return f"{write_number(low)} to {write_number(high)}"
+    return f"{format_number(low)} to {format_number(high)}"
 
 
-def write_percent(*shares: float) -> str:
+def format_percent(*shares: float) -> str:
     """Write a share in per cent, or the range of two: "89 %", "87 to over 99 %", which no line divides.
 
     Only 0 is written as 0, and only 1 as 100.
@@ -41,23 +41,23 @@ def write_percent(*shares: float) -> str:
     return f"{' to '.join(dict.fromkeys(texts))} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def write_things(count: int, thing: str) -> str:
+def format_things(count: int, thing: str) -> str:
     """Write how many there are: "1 picture", "2 pictures", "3 classes"."""
     ending = "" if count == 1 else "es" if thing.endswith("s") else "s"
     return f"{count:,} {thing}{ending}"
 
 
-def write_score(score: dict, name: str) -> str:
+def format_score(score: dict, name: str) -> str:
     """Write a score of `metrics.evaluate`, with its interval where it has one."""
-    text, bounds = write_number(score[name], 4), score.get(f"{name}_interval")
+    text, bounds = format_number(score[name], 4), score.get(f"{name}_interval")
     return (
-        f"{text} ({write_number(bounds[0])} to {write_number(bounds[1])})"
+        f"{text} ({format_number(bounds[0])} to {format_number(bounds[1])})"
         if bounds
         else text
     )
 
 
-def write_count(share: float, n: int) -> str:
+def format_count(share: float, n: int) -> str:
     """Write a share as what was counted: "71 of 80"."""
     return f"{round(share * n):,} of {n:,}"
 
@@ -91,7 +91,7 @@ def open_template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"text": escape_text, "number": write_number}
-    functions = (write_score, write_count, write_percent, write_things)
+    environment.filters |= {"text": escape_text, "number": format_number}
+    functions = (format_score, format_count, format_percent, format_things)
     environment.globals |= {function.__name__: function for function in functions}
     return environment.get_template(name)

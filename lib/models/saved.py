@@ -80,7 +80,7 @@ def list_models(ws) -> list[dict]:
 
     A run with a further seed counts only if nothing but the seed differs from the first: what is left
     out is named, but for another task. Each gets a `label`, which says so when a backbone is untrained,
-    and a `way`: the name of the first run. A FileNotFoundError where there is none.
+    and a `configuration`: the name of the first run. A FileNotFoundError where there is none.
     """
     current, models, first = identify_set(ws), [], {}
     for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
@@ -92,15 +92,20 @@ def list_models(ws) -> list[dict]:
                 f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged."
             )
             continue
-        way, chosen = (
+        configuration, chosen = (
             path.stem.split("@")[0],
             metadata.get("parameters", {}) | {"seed": None},
         )
-        if first.setdefault(way, chosen) != chosen:
-            print(f"{path.stem} is left out: {way} was trained with other parameters.")
+        if first.setdefault(configuration, chosen) != chosen:
+            print(
+                f"{path.stem} is left out: {configuration} was trained with other parameters."
+            )
             continue
         note = " (untrained backbone)" if metadata["weights"] == "untrained" else ""
-        models.append(metadata | {"label": metadata["name"] + note, "way": way})
+        models.append(
+            metadata
+            | {"label": metadata["name"] + note, "configuration": configuration}
+        )
     if not models:
         remedy = "run 02_baseline_cnn, 04_resnet50_transfer or 05_backbones first"
         raise FileNotFoundError(

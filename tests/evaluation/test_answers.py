@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.evaluation.answers import Answers
+from lib.evaluation.answers import Predictions
 
-COLUMNS = ["name", "way", "seed", "weights"]
+COLUMNS = ["name", "configuration", "seed", "weights"]
 
 
 def gather(rows, y_true, y_prob, groups=None, class_names="abc"):
@@ -19,7 +19,7 @@ def gather(rows, y_true, y_prob, groups=None, class_names="abc"):
     models = pd.DataFrame(told, labels, COLUMNS)
     files = [f"{k}.png" for k in range(len(y_true))]
     groups = np.arange(len(y_true)) if groups is None else groups
-    return Answers(list(class_names), files, y_true, groups, models, y_prob)
+    return Predictions(list(class_names), files, y_true, groups, models, y_prob)
 
 
 Y_TRUE = np.arange(12) % 3
@@ -71,9 +71,13 @@ def test_classes_are_listed_worst_first_with_intervals(gathered):
 
 
 def test_ways_of_training_are_compared_over_their_runs(gathered):
-    assert list(gathered.ways.index) == ["cnn", "wide", "net (untrained backbone)"]
-    assert list(gathered.ways.runs) == [2, 1, 1]
-    assert gathered.ways["mean"]["cnn"] == pytest.approx(0.875)
+    assert list(gathered.configurations.index) == [
+        "cnn",
+        "wide",
+        "net (untrained backbone)",
+    ]
+    assert list(gathered.configurations.runs) == [2, 1, 1]
+    assert gathered.configurations["mean"]["cnn"] == pytest.approx(0.875)
     (row,) = gathered.pairs.itertuples()
     assert (row.model, row.other, row.runs) == ("wide", "net (untrained backbone)", 1)
 
@@ -99,7 +103,7 @@ def test_what_was_calibrated_before_keeps_its_probabilities(gathered):
 def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
     y_prob = [np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])]
     answers = gather([("cnn", SCRATCH)], np.array([0, 1, 1, 1]), y_prob, None, "ab")
-    table = answers.answer_when_sure("cnn", (0.5, 0.8, 0.95))
+    table = answers.selective_accuracy("cnn", (0.5, 0.8, 0.95))
     assert table.answered.tolist() == [4, 2, 0] and table.share.tolist() == [1, 0.5, 0]
     assert table.correct.tolist() == [3, 1, 0] and table.accuracy[:2].tolist() == [
         0.75,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from lib.evaluation import calibration
+from lib.evaluation import metrics
 
 
 def test_calibration_error_equals_the_mean_gap_over_fifteen_bins():
@@ -12,10 +12,10 @@ def test_calibration_error_equals_the_mean_gap_over_fifteen_bins():
     total = sum(
         abs(np.bincount(np.ceil(confidence * 15).astype(int), right - confidence))
     )
-    found = calibration.measure_calibration(y_true, y_prob)
+    found = metrics.measure_calibration(y_true, y_prob)
     assert found["ece"] == pytest.approx(total / 203)
     assert found["confidence"] == pytest.approx(confidence.mean())
-    bins = calibration.bin_confidences(y_true, y_prob, np.arange(203))
+    bins = metrics.reliability_table(y_true, y_prob, np.arange(203))
     assert bins.pictures.sum() == 203 and bins.confidence.is_monotonic_increasing
     assert bins.accuracy.between(bins.low, bins.high).all()
 
@@ -27,12 +27,12 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
         axis=1
     )
     y_prob = softmax(logits * 3, axis=1).astype(np.float32)
-    judged = calibration.judge_temperature(y_true, y_prob, np.arange(4000))
+    judged = metrics.judge_temperature(y_true, y_prob, np.arange(4000))
     assert judged["temperature"] == pytest.approx(3, rel=0.1)
     assert judged["ece_before"] > 0.15 and judged["ece_after"] < 0.04
     assert judged["nll_after"] < judged["nll_before"]
     # One picture of a class, and probabilities that float32 rounded to 0 and 1.
-    certain = calibration.judge_temperature(
+    certain = metrics.judge_temperature(
         np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]], np.arange(3)
     )
     assert np.isfinite(list(certain.values())).all()
@@ -42,14 +42,12 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
 def test_answers_nearly_all_alike_fit_no_temperature(right):
     y_true = np.zeros(60, int)
     y_prob = np.where(np.arange(60)[:, None] < right, [0.8, 0.2], [0.2, 0.8])
-    assert (
-        calibration.judge_temperature(y_true, y_prob, np.arange(60))["temperature"] == 1
-    )
+    assert metrics.judge_temperature(y_true, y_prob, np.arange(60))["temperature"] == 1
 
 
 def test_pictures_of_a_group_stand_in_one_half():
     groups = np.repeat(np.arange(40), 5)
     y_true = np.repeat(np.random.default_rng(0).integers(0, 2, 40), 5)
-    fitted, judged = calibration.split_halves(y_true, groups)
+    fitted, judged = metrics.split_halves(y_true, groups)
     assert (fitted ^ judged).all() and fitted.sum() == 100
     assert not {*groups[fitted]} & {*groups[judged]}

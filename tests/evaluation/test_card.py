@@ -10,7 +10,7 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
-from lib.evaluation.wording import write_score
+from lib.evaluation.wording import format_score
 
 CLASSES = [
     "<img src=x>",
@@ -101,7 +101,7 @@ def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
     _, text, score = write()
     assert "with seed 43, on 120 pictures" in text and "on 60 others" in text
     cells = list_cells(text)
-    assert write_score(score, "top1") in cells and f"{score['macro_f1']:.4f}" in cells
+    assert format_score(score, "top1") in cells and f"{score['macro_f1']:.4f}" in cells
     for place, name in enumerate(CLASSES):
         row = cells.index(name) - 1
         low, high = score["per_class_interval"][name]

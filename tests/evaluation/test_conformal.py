@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import simulations
 
-from lib.evaluation import calibration, conformal
+from lib.evaluation import conformal, metrics
 
 
 def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
@@ -18,7 +18,9 @@ def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
 
 
 def test_without_a_limit_sets_hold_all_classes_and_that_is_said():
-    assert conformal.build_sets(np.float32([[0.9, 0.1], [0.2, 0.8]]), None).all()
+    assert conformal.build_prediction_sets(
+        np.float32([[0.9, 0.1], [0.2, 0.8]]), None
+    ).all()
     kept = {"coverage": 0.95, "limit": None, "groups": 18, "grouped": False}
     assert (
         "18 validation pictures are too few for sets of 0.95"
@@ -30,17 +32,19 @@ def test_without_a_limit_sets_hold_all_classes_and_that_is_said():
 
 def test_a_set_holds_what_reaches_the_limit_and_always_the_most_probable_class():
     y_prob = np.float32([[0.5, 0.25, 0.25], [0.2, 0.3, 0.2], [0.1, 0.1, 0.8]])
-    sets = conformal.build_sets(y_prob, 0.25)
+    sets = conformal.build_prediction_sets(y_prob, 0.25)
     assert sets.tolist() == [[True] * 3, [False, True, False], [False, False, True]]
-    assert conformal.build_sets(y_prob, 0.9).sum(axis=1).tolist() == [1, 1, 1], (
-        "none is empty"
-    )
+    assert conformal.build_prediction_sets(y_prob, 0.9).sum(axis=1).tolist() == [
+        1,
+        1,
+        1,
+    ], "none is empty"
 
 
 def test_limit_is_of_one_half_and_the_half_of_the_temperature_measures():
     rng, y_true = np.random.default_rng(0), np.arange(60) % 3
     y_prob = rng.dirichlet(np.ones(3), 60) * 0.5 + 0.5 * np.eye(3)[y_true]
-    fitted, rest = calibration.split_halves(y_true, np.arange(60))
+    fitted, rest = metrics.split_halves(y_true, np.arange(60))
     kept, measured = conformal.judge_sets(
         y_true, y_prob, np.arange(60), 0.9, whole=False
     )
@@ -48,7 +52,7 @@ def test_limit_is_of_one_half_and_the_half_of_the_temperature_measures():
     assert kept["limit"] == np.sort(of_truth[rest])[2], "k = 0.1 times 31, rounded down"
     assert (kept["coverage"], kept["groups"], kept["grouped"]) == (0.9, 30, False)
     assert measured.group.tolist() == np.flatnonzero(fitted).tolist()
-    sets = conformal.build_sets(y_prob[fitted], kept["limit"])
+    sets = conformal.build_prediction_sets(y_prob[fitted], kept["limit"])
     assert measured["size"].tolist() == sets.sum(axis=1).tolist()
     assert measured.held.tolist() == sets[np.arange(30), y_true[fitted]].tolist()
     # A temperature of training pictures leaves all others to the limit.
@@ -71,7 +75,7 @@ def test_sets_hold_the_truth_as_often_as_asked():
 
 def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     names = ["a", 'b; "c"', "Ünï, <d>"]
-    columns = conformal.write_sets(
+    columns = conformal.set_columns(
         np.float32([[0.2, 0.3, 0.5], [0.9, 0.06, 0.04]]), names, 0.25
     )
     assert [json.loads(text) for text in columns["set"]] == [
@@ -83,12 +87,12 @@ def test_sets_are_written_as_lists_that_any_reader_takes_apart():
 
 def test_what_is_farther_than_nearly_all_validation_pictures_is_marked():
     known = np.linspace(0.1, 0.5, 200)
-    notes, _ = conformal.mark_strangers(
+    notes, _ = conformal.mark_out_of_distribution(
         [0.6, 0.499, 0.2, np.nan], known, np.arange(200)
     )
     assert notes == [conformal.NOTE, conformal.NOTE, "", ""]
-    notes, line = conformal.mark_strangers([9], known[:98], np.arange(98))
+    notes, line = conformal.mark_out_of_distribution([9], known[:98], np.arange(98))
     assert notes == [""] and "98 validation pictures" in line and "too few" in line
-    assert conformal.mark_strangers([9], known, np.arange(200) // 4)[0] == [""], (
-        "50 groups"
-    )
+    assert conformal.mark_out_of_distribution([9], known, np.arange(200) // 4)[0] == [
+        ""
+    ], "50 groups"

@@ -85,8 +85,8 @@ def describe_classes(monkeypatch):
             size=(len(y_true), 30)
         )
         task = y_true, 10, np.arange(len(y_true)), 0
-        table = contests.measure_need(features.astype(np.float32), *task)
-        return table, contests.describe_need(table)
+        table = contests.learning_curve(features.astype(np.float32), *task)
+        return table, contests.describe_learning_curve(table)
 
     return describe
 
@@ -108,5 +108,5 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
 def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(describe_classes):
     table, sentence = describe_classes(3, 6)
     assert "that more would help is not established" in sentence
-    few = contests.describe_need(table[table.share == 1])
+    few = contests.describe_learning_curve(table[table.share == 1])
     assert few == "These pictures are too few to try half of them."

@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 from test_answers import SCRATCH, gather
 
 from lib import workspace
-from lib.evaluation import calibration, diagrams, figures, galleries, metrics
+from lib.evaluation import diagrams, figures, galleries, metrics
 
 ODD = [
     "a",
@@ -57,7 +57,7 @@ def draw_all(names):
     yield "curves", figures.learning_curves(dict.fromkeys(names[:2], history))
     yield "matrix", figures.confusion_matrices(matrix, names, names[2 % len(names)])
     yield "recall", figures.recall_by_class(dict.fromkeys(ODD[:2], score))
-    bins = calibration.bin_confidences(y_true, y_prob, np.arange(len(y_true)))
+    bins = metrics.reliability_table(y_true, y_prob, np.arange(len(y_true)))
     yield "reliability", figures.reliability(dict.fromkeys(ODD[:4], bins))
 
 
@@ -152,7 +152,7 @@ def test_confusion_matrices_show_all_their_numbers_while_they_can_be_read():
 
 def test_points_are_drawn_at_the_numbers_best_first():
     y_true, y_prob = make_answers("abcd", 80)
-    bins = calibration.bin_confidences(y_true, y_prob, np.arange(80))
+    bins = metrics.reliability_table(y_true, y_prob, np.arange(80))
     points = figures.reliability({"cnn": bins}).axes[0].collections[-1]
     assert (
         points.get_offsets().tolist()
@@ -161,7 +161,7 @@ def test_points_are_drawn_at_the_numbers_best_first():
     means = pd.DataFrame(
         {"mean": [0.4, 0.6], "low": [0.3, 0.5], "high": [0.5, 0.8]}, list("ab")
     )
-    runs = pd.DataFrame({"way": list("aabb"), "top1": [0.3, 0.5, 0.55, 0.65]})
+    runs = pd.DataFrame({"configuration": list("aabb"), "top1": [0.3, 0.5, 0.55, 0.65]})
     axes = figures.accuracy_by_model(means, 0.2, runs).axes[0]
     assert read_names(axes) == ["b", "a"]
     mean, _, (interval,) = axes.containers[0]
@@ -284,3 +284,11 @@ def test_no_picture_and_no_caption_of_a_gallery_is_cut(browser, width):
         0 <= a and b <= width for a, b in boxes
     )
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [2.0, 1.25, 1.75]})
+    history = history.assign(accuracy=0.9, val_accuracy=0.45)
+    said = figures.describe_gap(history)
+    assert "training is 0.450 above validation" in said
+    assert said.endswith("was lowest after epoch 2 (1.250) and ends at 1.750.")

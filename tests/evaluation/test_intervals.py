@@ -17,12 +17,15 @@ def test_interval_of_a_share_is_wilsons(right, n):
 
 
 def test_pictures_of_a_group_count_as_one_where_all_groups_are_as_large():
-    assert intervals.effective_n(ALONE) == 240 and intervals.effective_n([]) == 0
+    assert (
+        intervals.effective_sample_size(ALONE) == 240
+        and intervals.effective_sample_size([]) == 0
+    )
     assert intervals.wilson_interval(0, 0) == [0, 1], "of no picture nothing is known"
-    assert intervals.effective_n(ALONE // 8) == pytest.approx(30)
+    assert intervals.effective_sample_size(ALONE // 8) == pytest.approx(30)
     # 10 bursts of 20 and 40 single pictures: 240² / (10 · 20² + 40).
     unequal = np.r_[np.repeat(np.arange(10), 20), 10 + np.arange(40)]
-    assert intervals.effective_n(unequal) == pytest.approx(240**2 / 4040)
+    assert intervals.effective_sample_size(unequal) == pytest.approx(240**2 / 4040)
 
 
 @pytest.mark.parametrize("bursts", simulations.UNEQUAL)
@@ -45,7 +48,9 @@ def test_claim_of_the_best_of_several_is_asked_at_a_stricter_level():
     # Just above the baseline: enough for one model, not for the best of eight.
     assert intervals.beats_baseline(0.575, 240, 0.5, 1)
     assert not intervals.beats_baseline(0.575, 240, 0.5, 8)
-    assert not intervals.beats_baseline(1, intervals.effective_n(np.zeros(30)), 0.5, 1)
+    assert not intervals.beats_baseline(
+        1, intervals.effective_sample_size(np.zeros(30)), 0.5, 1
+    )
 
 
 def test_without_runs_the_t_is_that_of_one_more_picture_won_by_each_side():
@@ -71,7 +76,7 @@ def test_only_runs_of_common_seeds_are_compared():
     correct = make(
         a={42: 50, 43: 51}, b={43: 20, 44: 60, 42: 21}, c={42: 40}, d={7: 10, 8: 10}
     )
-    pairs = intervals.compare_ways(correct, np.arange(60))
+    pairs = intervals.compare_configurations(correct, np.arange(60))
     (row,) = pairs.itertuples()
     assert (row.model, row.other, row.runs) == ("a", "b", 2), (
         "c was trained once, d with others"
@@ -81,7 +86,9 @@ def test_only_runs_of_common_seeds_are_compared():
 
 def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
     correct = make(linear={None: 50}, net={42: 20, 43: 22, 44: 21}, alone={7: 40})
-    pairs = intervals.compare_ways(correct, np.arange(60)).set_index(["model", "other"])
+    pairs = intervals.compare_configurations(correct, np.arange(60)).set_index(
+        ["model", "other"]
+    )
     assert dict(pairs.runs) == {("linear", "net"): 3, ("linear", "alone"): 1}
     assert pairs.difference["linear", "net"] == pytest.approx(29 / 60)
 
@@ -89,7 +96,7 @@ def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
 def test_pairs_are_corrected_after_holm_and_their_intervals_say_the_same():
     rng = np.random.default_rng(0)
     correct = {k: {42: rng.random(80) < 0.4 + 0.1 * k} for k in range(6)}
-    pairs = intervals.compare_ways(correct, np.arange(80))
+    pairs = intervals.compare_configurations(correct, np.arange(80))
     assert len(pairs) == 15 and (pairs.difference >= 0).all()
     order = np.sort(pairs.p_value) * np.arange(15, 0, -1)
     expected = np.minimum(np.maximum.accumulate(order), 1)

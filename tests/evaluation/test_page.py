@@ -129,7 +129,7 @@ def test_page_answers_as_predict_does_and_saves_a_table(handed, drawn, opened):
     assert found["same answer"] == 1 and found["largest"] < 0.02, found
     assert predicted.label.nunique() == 3 and predicted.probability.std() > 0.03
     y_prob, _, _ = classify.predict_files(model, Path(), drawn)
-    sets = conformal.build_sets(
+    sets = conformal.build_prediction_sets(
         apply_temperature(y_prob, 1.7), metadata["answer_sets"]["limit"]
     )
     sizes, words = sets.sum(axis=1), {1: "just this one: ", 2: "one of these two: "}
@@ -318,7 +318,9 @@ def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_p
     page.write_page(other, metadata, SCORE, flattered=False, known=known)
     opened.goto((other.results / "model.html").as_uri())
     ask_page(opened, drawn)
-    notes, _ = conformal.mark_strangers(distances, known["distances"], known["groups"])
+    notes, _ = conformal.mark_out_of_distribution(
+        distances, known["distances"], known["groups"]
+    )
     near = abs(distances - np.median(distances)) < 0.002
     marked = np.array([row["note"] for row in save_answers(opened)])
     assert (marked == notes)[~near].all() and {*marked[~near]} == {"", conformal.NOTE}

@@ -19,7 +19,7 @@ from lib import runner, workspace
 from lib.data import pixels, split
 from lib.data.table import read_table
 from lib.evaluation import report
-from lib.evaluation.wording import write_count, write_percent
+from lib.evaluation.wording import format_count, format_percent
 from lib.models import checkpoint, saved, training
 from lib.models.temperature import apply_temperature
 
@@ -177,8 +177,8 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
             row[1] == f"{score['top1']:.4f}"
             and row[4] == f"{score['average_per_class']:.4f}"
         )
-        assert row[2] == write_count(score["top1"], score["n"])
-        assert row[3] == write_percent(*score["top1_interval"])
+        assert row[2] == format_count(score["top1"], score["n"])
+        assert row[3] == format_percent(*score["top1_interval"])
     shown = {
         "further scores": "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
     }

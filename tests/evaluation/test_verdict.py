@@ -99,7 +99,7 @@ def test_with_several_seeds_the_ways_of_training_are_compared():
     page = judge(y_true, models)
     found, box = page["answer"], read(page)
     # The first run of "lucky" is the best of all, and its way of training the worst.
-    assert found["name"] == "steady" and found["way"]["runs"] == 8
+    assert found["name"] == "steady" and found["configuration"]["runs"] == 8
     others = box["And the others?"]
     assert others.startswith(
         "steady is better than lucky. 300 pictures are too few to say whether"
@@ -241,11 +241,3 @@ def test_change_tells_mistakes_corrected_and_made_and_is_a_gain_only_where_estab
     )
     # What belongs together says less.
     assert "too few" in verdict.describe_change("a", "b", *told, alone // 17)
-
-
-def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
-    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [2.0, 1.25, 1.75]})
-    history = history.assign(accuracy=0.9, val_accuracy=0.45)
-    said = verdict.describe_gap(history)
-    assert "training is 0.450 above validation" in said
-    assert said.endswith("was lowest after epoch 2 (1.250) and ends at 1.750.")

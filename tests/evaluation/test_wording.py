@@ -12,10 +12,10 @@ def test_rounding_crosses_neither_the_level_nor_0():
         0.0009: "p < 0.001",
         1: "p = 1.000",
     }
-    assert {p: wording.write_p(p) for p in p_values} == p_values
+    assert {p: wording.format_p(p) for p in p_values} == p_values
     bounds = {(0.00004, 0.1): "0.001 to 0.100", (-0.1, 0.0): "−0.100 to 0.000"}
     bounds[-0.058, 0.0004] = "−0.058 to 0.001"
-    assert {pair: wording.write_bounds(*pair) for pair in bounds} == bounds
+    assert {pair: wording.format_bounds(*pair) for pair in bounds} == bounds
 
 
 def test_only_0_and_1_are_written_as_such():
@@ -31,17 +31,19 @@ def test_only_0_and_1_are_written_as_such():
         (0.5, 0.5): "50 %",
     }
     for shares, text in texts.items():
-        assert wording.write_percent(*shares).replace("\N{NO-BREAK SPACE}", " ") == text
+        assert (
+            wording.format_percent(*shares).replace("\N{NO-BREAK SPACE}", " ") == text
+        )
 
 
 def test_scores_and_counts_are_written_alike_everywhere():
     score = {"top1": 0.8875, "top1_interval": [0.8, 0.94]}
-    assert wording.write_score(score, "top1") == "0.8875 (0.800 to 0.940)"
-    assert wording.write_count(0.8875, 80) == "71 of 80"
-    assert wording.write_things(2000, "class") == "2,000 classes"
+    assert wording.format_score(score, "top1") == "0.8875 (0.800 to 0.940)"
+    assert wording.format_count(0.8875, 80) == "71 of 80"
+    assert wording.format_things(2000, "class") == "2,000 classes"
     assert (
-        wording.write_number(-0.0001) == "0.000"
-        and wording.write_number(-0.1) == "−0.100"
+        wording.format_number(-0.0001) == "0.000"
+        and wording.format_number(-0.1) == "−0.100"
     )
 
 

@@ -197,7 +197,7 @@ def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(
     models = saved.list_models(prepared)
     assert [metadata["name"] for metadata in models] == ["tiny", "tiny@4", "tiny@5"]
     assert [metadata["seed"] for metadata in models] == [3, 4, 5]
-    assert {metadata["way"] for metadata in models} == {"tiny"}
+    assert {metadata["configuration"] for metadata in models} == {"tiny"}
     assert_same(first, train_tiny(prepared, 2), rtol=0)
     weights = [saved.load_model(prepared, m["name"]).get_weights()[0] for m in models]
     assert not (weights[0] == weights[1]).all() and not (weights[1] == weights[2]).all()
