@@ -167,7 +167,7 @@ def _answer(options: argparse.Namespace, files: list[str]):
         known = resemblance.open_features(
             model, metadata, options.model.with_suffix(".npz")
         )
-        like = known["distances"], known["groups"]
+        like = known["distances"], known["groups"], sets.get("coverage", 0.95)
         says.append(conformal.mark_out_of_distribution([], *like)[1])
     print(*says, sep="\n", file=sys.stderr)
     y_prob, features, problems = classify.predict_files(

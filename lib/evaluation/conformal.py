@@ -11,8 +11,8 @@ import pandas as pd
 
 from lib.evaluation import metrics
 
-# So few of the pictures that are like the calibrating ones are marked, on average.
-RARE, NOTE = 0.01, "unlike anything trained on"
+# Of pictures like the calibrating ones so many may be marked as strangers, on average.
+MAX_SHARE = 0.05
 
 
 def find_limit(scores, groups, share: float) -> float | None:
@@ -89,22 +89,50 @@ def describe_sets(kept: dict) -> str:
     return f"{promise}, if they are like the {count} that set the limit."
 
 
-def mark_out_of_distribution(
-    distances, known_distances, groups
-) -> tuple[list[str], str]:
-    """Mark what is farther away than nearly all validation pictures, float (n,), in groups.
+def find_share(coverage: float) -> float:
+    """Return the share of known pictures that may be marked: that which sets may miss."""
+    return min(1 - coverage, MAX_SHARE)
 
-    Returns `NOTE` or "" for each of `distances`, float (k,); and a line on what a mark means.
+
+def describe_mark(coverage: float) -> str:
+    """Say what the mark of a stranger means."""
+    return f"unlike {100 * (1 - find_share(coverage)):g} of 100 pictures it knows"
+
+
+def find_farthest(
+    known_distances: np.ndarray, groups: np.ndarray, coverage: float
+) -> float | None:
+    """Return the distance beyond which pictures are strangers; None of too few groups.
+
+    Args:
+        known_distances: float (n,), of the validation pictures.
+        groups: int (n,), the group of each.
+        coverage: of the answer sets.
     """
-    limit = find_limit(-known_distances, groups, RARE)
+    limit = find_limit(-known_distances, groups, find_share(coverage))
+    return None if limit is None else -limit
+
+
+def mark_out_of_distribution(
+    distances: np.ndarray,
+    known_distances: np.ndarray,
+    groups: np.ndarray,
+    coverage: float,
+) -> tuple[list[str], str]:
+    """Mark pictures that are farther away than nearly all validation pictures.
+
+    Args:
+        distances: float (k,), of the pictures in question; NaN where there is none.
+        known_distances, groups, coverage: as in `find_farthest`.
+
+    Returns:
+        The mark, or "", for each picture; and a line on what a mark means.
+    """
+    farthest = find_farthest(known_distances, groups, coverage)
+    mark = describe_mark(coverage)
     count = f"{len(np.unique(groups)):,} validation pictures (groups count once)"
-    if limit is None:
-        return [""] * len(distances), f"{count} are too few to mark what is {NOTE}."
-    notes = np.where(-np.asarray(distances) < limit, NOTE, "").tolist()
-    line = (
-        f'"{NOTE}" marks what lies farther from the training pictures than nearly all'
-    )
-    return (
-        notes,
-        f"{line} {count} do: of such pictures {100 * RARE:g} % at most, on average.",
-    )
+    if farthest is None:
+        notes = [""] * len(distances)
+        return notes, f"{count} are too few to mark pictures that are {mark}."
+    notes = np.where(np.asarray(distances) > farthest, mark, "").tolist()
+    return notes, f'"{mark}" marks pictures that lie farther away than {count} do.'

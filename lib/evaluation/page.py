@@ -92,13 +92,14 @@ def _render(shown: dict) -> str:
     else:
         about["limit"] = metadata["answer_sets"]["limit"]
     if known := shown["known"]:
-        limit = conformal.find_limit(
-            -known["distances"], known["groups"], conformal.RARE
+        coverage = metadata["answer_sets"]["coverage"]
+        about["farthest"] = conformal.find_farthest(
+            known["distances"], known["groups"], coverage
         )
-        about["farthest"] = limit and -limit
+        about["note"] = conformal.describe_mark(coverage)
         # As fine as float16, and read by every browser.
         features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
-        shown = shown | {"known": _pack(features.tobytes()), "note": conformal.NOTE}
+        shown = shown | {"known": _pack(features.tobytes())}
     # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
     licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
     made = {"about": about, "version": VERSION, "licence": licence}

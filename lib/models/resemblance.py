@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
+import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
@@ -11,60 +13,96 @@ from lib.data.split import read_split
 from lib.models.features import cached_features
 from lib.models.parts import find_parts, has_backbone
 from lib.storage import atomic_write
+from lib.workspace import Workspace
 
-# Neighbours (1 to 10 tell about as well, see notebooks/README.md), and numbers that are kept at most,
-# 1.7 to 2.7 MB of a page: 50 pictures told strangers as well as 960.
-NEAREST, MOST = 5, 1_250_000
+# 1 to 10 tell about as well, see notebooks/README.md.
+NEIGHBOURS = 5
+# Numbers that are kept, 1.7 to 2.7 MB of a page: 50 pictures told strangers as well as 960.
+MAX_NUMBERS = 1_250_000
+ARRAYS = ("model", "features", "distances", "groups")
 
 
-def measure_distances(features, known) -> np.ndarray:
-    """Return mean distances, float32 (n,), to the 5 nearest training pictures (Sun et al. 2022).
+def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return mean distances to the five nearest training pictures (Sun et al. 2022).
 
-    `features`, float (n, d), are made as long as those `known`, float16 (k, d), whose rows have length 1.
+    Args:
+        features: float (n, d), of any length: they are made as long as those known.
+        known: float16 (k, d), features of training pictures, each of length 1.
+
+    Returns:
+        float32 (n,); NaN where features are no finite numbers.
     """
-    search = NearestNeighbors(n_neighbors=min(NEAREST, len(known)), algorithm="brute")
-    rows = normalize(np.asarray(features, np.float32))
-    distances, _ = search.fit(known.astype(np.float32)).kneighbors(rows)
-    return distances.mean(axis=1).astype(np.float32)
+    rows = np.asarray(features, np.float32)
+    distances = np.full(len(rows), np.nan, np.float32)
+    is_finite = np.isfinite(rows).all(axis=1)
+    if is_finite.any():
+        count = min(NEIGHBOURS, len(known))
+        search = NearestNeighbors(n_neighbors=count, algorithm="brute")
+        search.fit(known.astype(np.float32))
+        found, _ = search.kneighbors(normalize(rows[is_finite]))
+        distances[is_finite] = found.mean(axis=1)
+    return distances
 
 
-def keep_features(ws, model, metadata: dict) -> None:
-    """Write models/<name>.npz: features of training pictures, and distances of validation pictures.
+def keep_features(ws: Workspace, model: keras.Model, metadata: dict) -> None:
+    """Write models/<name>.npz: training features, and distances of validation pictures.
 
-    Of too many training pictures as many are kept of each class.
+    Args:
+        metadata: the model's JSON, of which name, image_size and file_hash count.
     """
-    table, (extractor, _) = read_split(ws), find_parts(model)
-    held = table[table.part == "validation"]
-    training = table[table.part == "train"].sample(frac=1, random_state=0)
-    turn = training.groupby("label").cumcount().to_numpy().argsort(kind="stable")
-    sample = training.iloc[turn[: MOST // extractor.output_shape[1]]]
+    extractor, _ = find_parts(model)
 
-    def look(rows):
-        return cached_features(
-            extractor, open_pixels(ws, rows, metadata["image_size"]), ws
-        )[:]
+    def look(rows: pd.DataFrame) -> np.ndarray:
+        images = open_pixels(ws, rows, metadata["image_size"])
+        return cached_features(extractor, images, ws)[:]
 
+    table = read_split(ws)
+    training = table[table.part == "train"]
+    validation = table[table.part == "validation"]
+    sample = _sample_evenly(training, MAX_NUMBERS // extractor.output_shape[1])
     known = normalize(look(sample)).astype(np.float16)
-    kept = {"features": known, "distances": measure_distances(look(held), known)}
+    distances = measure_distances(look(validation), known)
     with atomic_write(ws.file("models", f"{metadata['name']}.npz")) as part:
-        np.savez(part, model=metadata["file_hash"], groups=held.group, **kept)
+        np.savez(
+            part,
+            model=metadata["file_hash"],
+            features=known,
+            distances=distances,
+            groups=validation.group,
+        )
 
 
-def open_features(model, metadata: dict, path: Path) -> dict[str, np.ndarray]:
-    """Open what `keep_features` wrote; a ValueError where there is none, or none of this model."""
+def _sample_evenly(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Draw so many rows, as many of each class while there are enough."""
+    shuffled = rows.sample(frac=1, random_state=0)
+    turn = shuffled.groupby("label").cumcount().to_numpy()
+    return shuffled.iloc[turn.argsort(kind="stable")[:count]]
+
+
+def open_features(
+    model: keras.Model, metadata: dict, path: Path
+) -> dict[str, np.ndarray]:
+    """Open the file that `keep_features` wrote.
+
+    Returns:
+        features, float16 (k, d); distances, float32 (n,); groups, int (n,); model.
+
+    Raises:
+        ValueError: the model has no backbone, or the file is missing, damaged or of
+            another model.
+    """
     if not has_backbone(model):
         raise ValueError(
             f"{path.stem} has no backbone, so it can't tell what it resembles."
         )
     try:
         with np.load(path) as file:
-            kept = {
-                name: file[name]
-                for name in ("model", "features", "distances", "groups")
-            }
-    except Exception:  # numpy has several for a file that is another
+            kept = {name: file[name] for name in ARRAYS}
+    except Exception:  # numpy raises several kinds for a file that is none of its own
         kept = {}
     if kept.get("model") != metadata["file_hash"]:
-        remedy = "run 10_hand_over with MODEL naming this model, or copy the file"
-        raise ValueError(f"{path} is missing, damaged or of another model: {remedy}.")
+        raise ValueError(
+            f"{path} is missing, damaged or of another model: run 10_hand_over with "
+            "MODEL naming this model, or copy the file."
+        )
     return kept

@@ -85,14 +85,35 @@ def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     assert columns["set_size"] == [2, 1] and "Ünï" in columns["set"][0]
 
 
-def test_what_is_farther_than_nearly_all_validation_pictures_is_marked():
+def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
     known = np.linspace(0.1, 0.5, 200)
-    notes, _ = conformal.mark_out_of_distribution(
-        [0.6, 0.499, 0.2, np.nan], known, np.arange(200)
+    mark = "unlike 95 of 100 pictures it knows"
+    notes, line = conformal.mark_out_of_distribution(
+        distances=[0.6, 0.492, 0.48, 0.2, np.nan],
+        known_distances=known,
+        groups=np.arange(200),
+        coverage=0.95,
     )
-    assert notes == [conformal.NOTE, conformal.NOTE, "", ""]
-    notes, line = conformal.mark_out_of_distribution([9], known[:98], np.arange(98))
-    assert notes == [""] and "98 validation pictures" in line and "too few" in line
-    assert conformal.mark_out_of_distribution([9], known, np.arange(200) // 4)[0] == [
-        ""
-    ], "50 groups"
+    # The limit is the tenth largest: 0.05 times 201, rounded down.
+    assert notes == [mark, mark, "", "", ""]
+    assert mark in line and "200 validation pictures" in line
+
+
+@pytest.mark.parametrize(("count", "mark"), [(18, ""), (19, "unlike 95 of 100")])
+def test_nineteen_groups_suffice_to_mark_strangers(count, mark):
+    known = np.repeat(np.linspace(0.1, 0.5, count), 4)
+    groups = np.repeat(np.arange(count), 4)
+    (note,), line = conformal.mark_out_of_distribution(
+        [9], known, groups, coverage=0.95
+    )
+    assert note.startswith(mark) and bool(note) == bool(mark)
+    assert f"{count} validation pictures" in line and ("too few" in line) != bool(mark)
+
+
+def test_strangers_and_answer_sets_have_one_share_up_to_a_twentieth():
+    shares = [conformal.find_share(coverage) for coverage in (0.8, 0.95, 0.99)]
+    assert shares == pytest.approx([0.05, 0.05, 0.01])
+    assert "99 of 100" in conformal.describe_mark(0.99)
+    known = np.linspace(0, 1, 199)
+    limit = conformal.find_farthest(known, np.arange(199), 0.99)
+    assert limit == pytest.approx(known[-2])

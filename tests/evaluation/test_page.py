@@ -319,14 +319,13 @@ def test_strangers_are_marked_as_predict_marks_them(handed, drawn, opened, tmp_p
     opened.goto((other.results / "model.html").as_uri())
     ask_page(opened, drawn)
     notes, _ = conformal.mark_out_of_distribution(
-        distances, known["distances"], known["groups"]
+        distances, known["distances"], known["groups"], coverage=0.95
     )
+    mark = conformal.describe_mark(0.95)
     near = abs(distances - np.median(distances)) < 0.002
     marked = np.array([row["note"] for row in save_answers(opened)])
-    assert (marked == notes)[~near].all() and {*marked[~near]} == {"", conformal.NOTE}
-    assert (
-        conformal.NOTE in opened.inner_text("#answers") and near.sum() < len(near) / 3
-    )
+    assert (marked == notes)[~near].all() and {*marked[~near]} == {"", mark}
+    assert mark in opened.inner_text("#answers") and near.sum() < len(near) / 3
 
 
 def test_file_that_is_surely_worse_than_its_model_is_a_reason_for_no_page(capsys):

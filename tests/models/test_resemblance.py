@@ -110,7 +110,8 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     capsys.readouterr()
     status, table = ask(judged, "small_transfer", tmp_path, *extra, "--strangers")
     assert (
-        status == 1 and '"unlike anything trained on" marks' in capsys.readouterr().err
+        status == 1
+        and '"unlike 95 of 100 pictures it knows" marks' in capsys.readouterr().err
     )
     assert list(table.columns[4:8]) == ["label_2", "probability_2", "distance", "note"]
     rest = table.drop(columns=["distance", "note"])
@@ -126,7 +127,10 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
         kept = dict(file)
     np.savez(path, **kept | {"distances": kept["distances"] / 1000})
     _, table = ask(judged, "small_transfer", tmp_path, "--strangers")
-    assert table.distance[0] == "" and list(table.note) == ["", *[conformal.NOTE] * 4]
+    assert table.distance[0] == "" and list(table.note) == [
+        "",
+        *[conformal.describe_mark(0.95)] * 4,
+    ]
 
 
 def draw_features(count, seed):
@@ -152,10 +156,20 @@ def test_distance_is_the_mean_to_the_five_nearest_directions():
     assert resemblance.measure_distances(half, known) == pytest.approx(found, abs=1e-3)
 
 
+def test_features_that_are_no_numbers_have_no_distance_and_others_keep_theirs():
+    known, asked = point(draw_features(30, 0)).astype(np.float16), draw_features(4, 1)
+    expected = resemblance.measure_distances(asked, known)
+    asked[1, 3] = np.nan
+    asked[2, 0] = np.inf
+    found = resemblance.measure_distances(asked, known)
+    assert np.isnan(found).tolist() == [False, True, True, False]
+    assert np.array_equal(found[[0, 3]], expected[[0, 3]])
+
+
 def test_of_many_training_pictures_as_many_of_each_class_are_kept(
     judged, transfer, monkeypatch
 ):
-    monkeypatch.setattr(resemblance, "MOST", 6 * 16 + 5)
+    monkeypatch.setattr(resemblance, "MAX_NUMBERS", 6 * 16 + 5)
     metadata = saved.read_metadata(judged, "small_transfer")
     resemblance.keep_features(judged, transfer[1], metadata)
     path = judged.results / "models/small_transfer.npz"

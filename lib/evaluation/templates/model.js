@@ -186,7 +186,7 @@ function decide({probabilities, distance}) {
     shown: about.class_names[order[0]],
     percent: writePercent(probability),
     set: about.limit === null ? null : held.map(k => about.class_names[k]),
-    note: distance > about.farthest ? "unlike anything trained on" : "",
+    note: distance > about.farthest ? about.note : "",
   };
 }
 
