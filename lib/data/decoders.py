@@ -9,14 +9,18 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageCms
 
-FRAMES = {*range(0xC0, 0xD0)} - {
-    0xC4,
-    0xC8,
-    0xCC,
-}  # markers that say how a picture is coded
+# Markers of a JPEG that begin a frame, and say how it is coded.
+FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
-WHITES = [255, 1023, 4095, 16383, 65535]
-MOST_SAMPLES = 1 << 20  # looked at to find white
+WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
+MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
+# Tags of TIFF (Adobe 1992, TIFF 6.0).
+BITS = 258
+PHOTOMETRIC = 262
+MAX_SAMPLE = 281
+PLANES = 284
+PALETTE = 320
+EXTRA_SAMPLES = 338
 
 
 def read_jpeg(
@@ -24,91 +28,163 @@ def read_jpeg(
 ) -> np.ndarray | Image.Image:
     """Decode a JPEG by simplejpeg, which says which pixels are damaged, and Pillow doesn't.
 
-    Returns uint8 (height, width, 3), or a picture of mode L or CMYK.
+    Returns:
+        uint8 (height, width, 3), or a picture of mode L or CMYK.
     """
     if is_unusual(data):
-        raise NotImplementedError(
-            "a lossless JPEG, of which simplejpeg writes more than fits"
-        )
+        raise NotImplementedError("simplejpeg writes more of it than fits")
     colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
-    # By powers of two, for which the decoder is quick; what others save is less than they cost.
-    reduced = next((by for by in (8, 4, 2) if min(picture.size) >= by * min_side), 1)
-    width, height = (-(-side // reduced) for side in picture.size)
+    width, height = _reduce_size(picture.size, min_side)
     try:
         samples = simplejpeg.decode_jpeg(
             data, colour, min_height=height, min_width=width
         )
     except ValueError as error:
-        if "ICC" in str(error) or not re.search(
-            "Corrupt|Premature|Inconsistent", str(error)
-        ):
-            picture.load()  # A rare subsampling, or a profile that is none.
-            return picture
-        raise
-    if colour == "CMYK":  # Adobe's way: 0 is full ink
-        return Image.frombytes("CMYK", samples.shape[1::-1], (255 - samples).tobytes())
-    return samples if colour == "RGB" else Image.fromarray(samples.squeeze(axis=2))
+        message = str(error)
+        is_damage = re.search("Corrupt|Premature|Inconsistent", message)
+        if is_damage and "ICC" not in message:
+            raise
+        picture.load()  # A rare subsampling, or a profile that is none.
+        return picture
+    if colour == "CMYK":
+        inks = 255 - samples  # Adobe's way: 0 is full ink
+        return Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes())
+    if colour == "GRAY":
+        return Image.fromarray(samples.squeeze(axis=2))
+    return samples
+
+
+def _reduce_size(size: tuple[int, int], min_side: int) -> list[int]:
+    """Halve a size up to three times: for powers of two the decoder is quick."""
+    for factor in (8, 4, 2):
+        if min(size) >= factor * min_side:
+            return [-(-side // factor) for side in size]
+    return list(size)
 
 
 def is_unusual(data: bytes) -> bool:
-    """Tell whether a file is a JPEG of a kind that few decoders know: lossless, or not of 8 bits."""
-    place = 2
-    while data[:2] == b"\xff\xd8" and place + 4 < len(data) and data[place] == 0xFF:
-        if (marker := data[place + 1]) in FRAMES:
-            return marker in LOSSLESS or data[place + 4] != 8
-        # A marker may be filled up with further 0xFF.
-        place += (
-            1
-            if marker == 0xFF
-            else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        )
+    """Tell whether a file is a JPEG that few decoders know: lossless, or not of 8 bits."""
+    position = 2
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    while position + 4 < len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in FRAMES:
+            return marker in LOSSLESS or data[position + 4] != 8
+        if marker == 0xFF:  # A marker may be filled up with it.
+            position += 1
+        else:
+            length = data[position + 2 : position + 4]
+            position += 2 + int.from_bytes(length, "big")
     return False
 
 
-def read_deep(picture: Image.Image, data: bytes, tags) -> Image.Image:
-    """Decode 16 bits a sample, grey or RGB(A), with OpenCV, which keeps them; `tags` are a TIFF's.
+def read_plain(picture: Image.Image) -> Image.Image:
+    """Decode a picture of 8 bits a sample by Pillow, with the right colours of its palette."""
+    picture.load()
+    palette = picture.tag_v2.get(PALETTE) if picture.format == "TIFF" else None
+    # Some write colours as bytes into fields of two.
+    if palette and max(palette) < 256:
+        colours = np.reshape(palette, (3, -1)).T
+        picture.putpalette(colours.astype(np.uint8).tobytes())
+    return picture
 
-    Raises a NotImplementedError where the samples are anything else.
+
+def is_cut(picture: Image.Image, data: bytes) -> bool:
+    """Tell whether the end of a PNG, WebP or AVIF was never written, and holds zeros.
+
+    Their decoders take zeros for samples. A plain area is coded as zeros, too: of WebP, up to 4
+    bits for a block of 256 pixels were seen, and 6.4 are granted.
     """
-    is_plain = (
-        tags.get(262, 1) in (1, 2) and tags.get(284, 1) == 1
-    )  # black is zero; no planes
-    if (
-        not is_plain
-        or {*tags.get(258, (16,))} != {16}
-        or "transparency" in picture.info
-    ):
-        raise NotImplementedError("samples that are neither grey nor RGB(A) of 16 bits")
+    if picture.format == "PNG":
+        return b"IEND\xaeB`\x82" not in data
+    if picture.format == "WEBP":
+        data = _find_webp(data)
+    granted = picture.width * picture.height // 320
+    zeros = bytes(MIN_ZEROS + granted)
+    return picture.format in ("WEBP", "AVIF") and data.endswith(zeros)
+
+
+def _find_webp(data: bytes) -> bytes:
+    """Return the file up to the end of its first picture, behind which Exif may stand."""
+    chunk = re.search(rb"VP8[ L](.{4})", data, re.S)
+    if not chunk:
+        return data
+    return data[: chunk.end() + int.from_bytes(chunk[1], "little")]
+
+
+def is_deep(picture: Image.Image, data: bytes) -> bool:
+    """Tell whether a PNG or TIFF has more than 8 bits a sample."""
+    if picture.format == "TIFF":
+        return max(picture.tag_v2.get(BITS, (1,))) > 8
+    return picture.format == "PNG" and data[24] > 8
+
+
+def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
+    """Decode a PNG or TIFF of 16 bits a sample with OpenCV, which keeps them.
+
+    Raises:
+        NotImplementedError: The samples are neither grey nor RGB(A).
+    """
+    tags = picture.tag_v2 if picture.format == "TIFF" else {}
+    black_is_zero = tags.get(PHOTOMETRIC, 1) in (1, 2)
+    has_planes = tags.get(PLANES, 1) != 1
+    has_16_bits = set(tags.get(BITS, (16,))) == {16}
+    has_mask = "transparency" in picture.info
+    if not black_is_zero or has_planes or not has_16_bits or has_mask:
+        raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None:
-        picture.load()  # Tells what is wrong.
+        picture.load()  # It tells what is wrong.
     if samples is None or samples.dtype != np.uint16:
         raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
     if samples.ndim == 3:
-        order = (
-            [2, 1, 0] if tags.get(338) == (0,) else [2, 1, 0, 3]
-        )  # the fourth may mean nothing
-        samples = samples[..., order[: samples.shape[2]]]
-    return Image.fromarray(scale_to_bytes(samples))
+        samples = cv2.cvtColor(samples, _order_channels(samples, tags))
+    if tags:
+        white = max(tags.get(MAX_SAMPLE, (WHITE,)))
+    else:
+        white = _find_white(samples, data)
+    return Image.fromarray(scale_to_bytes(samples, white))
 
 
-def scale_to_bytes(samples: np.ndarray) -> np.ndarray:
-    """Scale uint16 samples, grey or RGB(A), to bytes: white is what 8 to 16 bits hold, and they reach.
+def _order_channels(samples: np.ndarray, tags) -> int:
+    if samples.shape[2] == 3:
+        return cv2.COLOR_BGR2RGB
+    if tags.get(EXTRA_SAMPLES) == (0,):  # The fourth has no meaning.
+        return cv2.COLOR_BGRA2RGB
+    return cv2.COLOR_BGRA2RGBA
 
-    PNG and TIFF say what a sample could hold, not what is white: cameras store 12 bits in 16. So white
-    is the least of WHITES that the highest 0.1 % of the samples exceed by a tenth at most.
+
+def _find_white(samples: np.ndarray, data: bytes) -> int:
+    """Return the white of a PNG of 16 bits: its chunk sBIT says how many of them count.
+
+    By the standard (W3C 2003, PNG, 11.3.3.4) such samples are scaled up to 16 bits. Where some
+    exceed the white of fewer bits, that was done.
     """
-    colour = (
-        samples[..., :3] if samples.ndim == 3 else samples
-    )  # alpha is full, whatever is white
-    if colour.size > MOST_SAMPLES:
-        colour = np.random.default_rng(0).choice(colour.ravel(), MOST_SAMPLES)
-    high = np.percentile(colour, 99.9)
-    white = min(level for level in WHITES if high <= 1.1 * level)
-    scaled = samples.astype(np.float32) * np.float32(255 / white)
-    if samples.ndim == 3:
-        scaled[..., 3:] = samples[..., 3:] / np.float32(257)
-    return np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    position = data.find(b"sBIT", 0, data.find(b"IDAT"))
+    if position < 0:
+        return WHITE
+    channels = int.from_bytes(data[position - 4 : position], "big")
+    is_alpha_last = channels in (2, 4)
+    bits = data[position + 4 : position + 4 + channels - is_alpha_last]
+    white = 2 ** max(bits) - 1
+    brightest = np.atleast_3d(samples)[..., :3].max()
+    return white if brightest <= white else WHITE
+
+
+def scale_to_bytes(samples: np.ndarray, white: int) -> np.ndarray:
+    """Scale samples of 16 bits to bytes.
+
+    Args:
+        samples: uint16 (height, width), or (height, width, 3 or 4); alpha has all 16 bits.
+        white: the sample that becomes 255; brighter ones do, too.
+    """
+    layers = np.atleast_3d(samples)
+    colours = layers[..., :3] * np.float32(255 / white)
+    alpha = layers[..., 3:] / np.float32(257)
+    scaled = np.concatenate([colours, alpha], axis=2)
+    scaled.clip(0, 255, out=scaled)
+    return np.rint(scaled).astype(np.uint8).reshape(samples.shape)
 
 
 def convert_to_rgb(
@@ -116,7 +192,12 @@ def convert_to_rgb(
 ) -> np.ndarray:
     """Convert a picture by its colour profile (ICC.1:2022) to sRGB, on white where transparent.
 
-    A picture may have any mode, an array is RGB; returns uint8 (height, width, 3).
+    Args:
+        picture: of any mode, or an array of RGB.
+        profile: the embedded one, if any.
+
+    Returns:
+        uint8 (height, width, 3).
     """
     if isinstance(picture, np.ndarray):
         if not profile:
@@ -126,26 +207,26 @@ def convert_to_rgb(
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("RGB")
-    if profile and (transform := _make_transform(profile, picture.mode)):
+    transform = _make_transform(profile, picture.mode) if profile else None
+    if transform:
         picture = ImageCms.applyTransform(picture, transform)
     if picture.mode == "RGBA":
-        picture = Image.alpha_composite(
-            Image.new("RGBA", picture.size, "white"), picture
-        )
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
     return np.asarray(picture.convert("RGB"))
 
 
 @lru_cache(64)
-def _make_transform(profile: bytes, mode: str):
+def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return what converts from a profile; None where it changes nothing, or doesn't fit."""
+    shown = "RGBA" if mode == "RGBA" else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = ImageCms.getProfileDescription(source)
         if "sRGB" in name and "linear" not in name.lower():
             return None
-        shown = "RGBA" if mode == "RGBA" else "RGB"
-        return ImageCms.buildTransform(
-            source, ImageCms.createProfile("sRGB"), mode, shown
-        )
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.buildTransform(source, target, mode, shown)
     # A damaged profile, or one of another kind of picture, is none.
     except (ImageCms.PyCMSError, OSError):
         return None

@@ -1,5 +1,6 @@
 import io
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -137,59 +138,105 @@ def write_palette(step, **options):
     palette[: len(reduced.getpalette()) // 3] = np.reshape(
         reduced.getpalette(), (-1, 3)
     )
+    colours = palette.T * step
     return encode(
-        reduced,
-        "tiff",
-        tiffinfo={320: tuple((palette.T * step).ravel().tolist())},
-        **options,
+        reduced, "tiff", tiffinfo={320: tuple(colours.ravel().tolist())}, **options
     )
 
 
-def heat(samples):
-    """Give one sample the most that 16 bits hold."""
-    samples = np.array(samples)
-    samples[3, 5] = 65_535
-    return samples
+def add_chunk(data, kind, content):
+    """Put a chunk of a PNG behind its header."""
+    body = kind + content
+    chunk = struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+    return data[:33] + chunk + data[33:]
 
 
-OPAQUE = np.dstack(
-    [COLOUR.astype(np.uint16) * 16, np.full(GREY.shape, 65_535, np.uint16)]
-)
+def write_significant(samples, *bits):
+    """A PNG of 16 bits whose chunk sBIT says how many of them count, for each channel."""
+    return add_chunk(write_deep(samples, "png"), b"sBIT", bytes(bits))
+
+
+def write_brightest(samples, white):
+    """A TIFF of 16 bits whose tag says the largest sample."""
+    picture = Image.fromarray(samples)
+    return encode(picture, "tiff", tiffinfo={281: white})
+
+
+GREY_16 = GREY.astype(np.uint16) * 257
+GREY_12 = GREY.astype(np.uint16) * 16
+COLOUR_16 = COLOUR.astype(np.uint16) * 257
+COLOUR_12 = COLOUR.astype(np.uint16) * 16
+FULL = np.full(GREY.shape, 65_535, np.uint16)
+HOT = COLOUR_12.copy()
+HOT[3, 5] = 4095
+OPAQUE_12 = np.dstack([COLOUR_12, FULL])
 DEEP = {
-    "grey, 16 bits": (GREY.astype(np.uint16) * 257, GREY),
-    "grey, 12 bits in 16": (GREY.astype(np.uint16) * 16, GREY),
-    "grey, 12 bits, one hot pixel": (heat(GREY.astype(np.uint16) * 16), GREY),
-    "grey, 8 bits in 16, one hot pixel": (heat(GREY.astype(np.uint16)), GREY),
-    "rgb, 16 bits": (COLOUR.astype(np.uint16) * 257, COLOUR),
-    "rgb, 12 bits in 16": (COLOUR.astype(np.uint16) * 16, COLOUR),
-    "rgb, 12 bits in 16, opaque": (OPAQUE, COLOUR),
+    "grey PNG": (write_deep(GREY_16, "png"), GREY),
+    "grey TIFF": (write_deep(GREY_16, "tiff"), GREY),
+    "PNG": (write_deep(COLOUR_16, "png"), COLOUR),
+    "TIFF": (write_deep(COLOUR_16, "tiff"), COLOUR),
+    "grey PNG, 12 bits": (write_significant(GREY_12, 12), GREY),
+    "grey TIFF, 12 bits": (write_brightest(GREY_12, 4095), GREY),
+    "PNG, 12 bits": (write_significant(HOT, 12, 12, 12), COLOUR),
+    "PNG, 12 bits, opaque": (write_significant(OPAQUE_12, 12, 12, 12, 16), COLOUR),
+    "PNG, 12 bits scaled up": (write_significant(GREY_16, 12), GREY),
+    "grey TIFF, clipped": (write_brightest(GREY_12 * 2, 4095 * 2), GREY),
 }
 
 
 @pytest.mark.parametrize("name", DEEP)
-@pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_samples_of_16_bits_look_like_the_plain_photograph(name, kind):
-    samples, plain = DEEP[name]
+def test_samples_of_16_bits_look_like_the_plain_photograph(name):
+    data, plain = DEEP[name]
     expected = pictures.load(encode(Image.fromarray(plain)), 64).astype(int)
-    assert abs(pictures.load(write_deep(samples, kind), 64) - expected).mean() < 1
+    assert abs(pictures.load(data, 64) - expected).mean() < 1
+
+
+@pytest.mark.parametrize("peak", [4_480, 4_520, 65_535])
+def test_white_is_65535_where_the_file_says_nothing(peak):
+    samples = (GREY / 255 * peak).astype(np.uint16)
+    expected = samples.mean() / 257
+    for kind in ("png", "tiff"):
+        shown, _ = pictures.decode(write_deep(samples, kind), 1000)
+        assert shown.mean() == pytest.approx(expected, abs=0.6)
+
+
+def test_samples_above_white_are_white():
+    samples = np.full((7, 9), 5000, np.uint16)
+    assert pictures.load(write_brightest(samples, 4095), 6).min() == 255
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_alpha_of_16_bits_shows_white_behind(kind):
+    samples = np.zeros((7, 9, 4), np.uint16)
+    samples[..., 3] = 257 * 64
+    loaded = pictures.load(write_deep(samples, kind), 6)
+    assert abs(loaded.astype(int) - (255 - 64)).max() <= 1
+
+
+def test_deep_files_are_known_by_their_header(tmp_path):
+    contents = {"plain": encode(PHOTO), "deep": DEEP["PNG"][0], "tiff": DEEP["TIFF"][0]}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    names = ["plain", "deep", "tiff", "missing"]
+    found = [pictures.is_deep(tmp_path / name) for name in names]
+    assert found == [False, True, True, False]
 
 
 @pytest.mark.parametrize("step", [1, 257])
-def test_palettes_of_bytes_and_of_words_have_their_colours(step):
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_palettes_of_bytes_and_of_words_have_their_colours(step, compression):
     expected = pictures.load(encode(PHOTO), 64).astype(int)
-    for options in ({}, {"compression": "tiff_lzw"}):
-        assert (
-            abs(pictures.load(write_palette(step, **options), 64) - expected).mean()
-            < 12
-        )
+    shown = pictures.load(write_palette(step, compression=compression), 64)
+    assert shown.max() > 100
+    assert abs(shown - expected).mean() < 12
 
 
-DEEP_TIFF = write_deep(GREY.astype(np.uint16) * 257, "tiff")
+DEEP_TIFF = DEEP["grey TIFF"][0]
 UNSUPPORTED = {
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
     "signed": patch_tag(DEEP_TIFF, 339, 2),
     "white is zero": patch_tag(DEEP_TIFF, 262, 0),
-    "planes of 16 bits": patch_tag(write_deep(DEEP["rgb, 16 bits"][0], "tiff"), 284, 2),
+    "planes of 16 bits": patch_tag(DEEP["TIFF"][0], 284, 2),
     "PPM": b"P6\n2 2\n255\n" + bytes(12),
     "PGM": b"P5 2 2 255 " + bytes(4),
     "JP2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(52),
@@ -217,25 +264,35 @@ def make_profile(name):
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
 
 
-def test_embedded_colour_profile_is_converted_to_srgb():
-    # Red and blue change places in this profile's primaries, so what it says can't be missed.
-    swapped = bytearray(make_profile("sRGB"))
-    tags = {
-        bytes(swapped[p : p + 4]): p for p in range(132, 132 + 12 * swapped[131], 12)
-    }
-    red, blue = (tags[name] + 4 for name in (b"rXYZ", b"bXYZ"))
-    swapped[red : red + 4], swapped[blue : blue + 4] = (
-        swapped[blue : blue + 4],
-        swapped[red : red + 4],
-    )
-    swapped = bytes(swapped).replace(
-        "sRGB".encode("utf-16-be"), "Test".encode("utf-16-be")
-    )
-    for kind in ("jpeg", "png", "webp", "tiff"):
-        data = encode(Image.new("RGB", (20, 20), RED), kind, icc_profile=swapped, **(
-            {"lossless": True} if kind == "webp" else {}
-        ))  # fmt: skip
-        assert abs(pictures.load(data, 8).astype(int) - BLUE).max() < 8, kind
+def swap_red_and_blue():
+    """A profile in whose primaries red and blue change places, so that nobody can miss it."""
+    profile = bytearray(make_profile("sRGB"))
+    entries = range(132, 132 + 12 * profile[131], 12)
+    fields = {bytes(profile[entry : entry + 4]): entry + 4 for entry in entries}
+    red = slice(fields[b"rXYZ"], fields[b"rXYZ"] + 4)
+    blue = slice(fields[b"bXYZ"], fields[b"bXYZ"] + 4)
+    places = bytes(profile[red])
+    profile[red] = profile[blue]
+    profile[blue] = places
+    old_name = "sRGB".encode("utf-16-be")
+    return bytes(profile).replace(old_name, "Test".encode("utf-16-be"))
+
+
+SWAPPED = swap_red_and_blue()
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
+def test_embedded_colour_profile_is_converted_to_srgb(kind):
+    picture = Image.new("RGB", (20, 20), RED)
+    data = encode(picture, kind, icc_profile=SWAPPED, quality=100)
+    assert abs(pictures.load(data, 8).astype(int) - BLUE).max() < 12
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_colour_profile_of_a_transparent_picture_is_converted_on_white(kind):
+    picture = Image.new("RGBA", (20, 20), (255, 0, 0, 128))
+    data = encode(picture, kind, icc_profile=SWAPPED, lossless=True)
+    assert abs(pictures.load(data, 8).astype(int) - (127, 127, 255)).max() < 8
 
 
 # With names of their own, since a profile holds the second in which it was made.
@@ -277,6 +334,39 @@ def test_damaged_jpegs_are_refused(how, progressive):
     assert refused >= 19
 
 
+FORMATS_OF_ZEROS = {
+    "png": {},
+    "webp": {"quality": 80},
+    "webp, lossless": {"lossless": True},
+    "avif": {},
+}
+
+
+@pytest.mark.parametrize("name", FORMATS_OF_ZEROS)
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_picture_whose_end_was_never_written_is_truncated(name, share):
+    kind = name.split(",")[0]
+    require_kind(kind)
+    data = encode(PHOTO.resize((800, 600)), kind, **FORMATS_OF_ZEROS[name])
+    assert pictures.load(data, 8).any()
+    kept = int(share * len(data))
+    with pytest.raises(pictures.PictureError, match="truncated"):
+        pictures.load(data[:kept] + bytes(len(data) - kept), 8)
+
+
+@pytest.mark.parametrize("quality", [5, 80, 100])
+def test_plain_areas_whose_code_is_zeros_are_no_cut(quality):
+    picture = Image.new("RGB", (1500, 1000), "white")
+    picture.paste(PHOTO)
+    data = encode(picture, "webp", quality=quality, method=0)
+    assert pictures.load(data, 8).any()
+
+
+def require_kind(kind):
+    if kind == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+
+
 def test_lossless_jpeg_is_known_by_its_header_and_kills_no_process():
     data = encode(PHOTO, "jpeg")
     place = data.index(b"\xff\xc0")
@@ -304,19 +394,27 @@ def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling
 )
 def test_first_bytes_of_every_kind_are_known(ending):
     kind = {".jpg": "jpeg"}.get(ending, ending[1:])
-    if kind == "avif" and not features.check("avif"):
-        pytest.skip("this Pillow has no AVIF")
+    require_kind(kind)
     assert pictures.sniff(encode(PHOTO, kind)[:64]) == ""
 
 
-def test_heif_is_read_where_its_decoder_is_installed_and_named_elsewhere():
-    beginning = b"\0\0\0\x18ftypheic" + bytes(52)
-    expected = "" if pictures.HAS_HEIF else "needs_pillow_heif"
-    assert pictures.sniff(beginning) == expected
-    with pytest.raises(
-        pictures.PictureError, match="corrupt" if not expected else expected
-    ):
-        pictures.load(beginning, 8)
+HEIC = b"\0\0\0\x18ftypheic" + bytes(52)
+
+
+def test_heif_without_its_decoder_is_named(monkeypatch):
+    monkeypatch.setattr(pictures, "HAS_HEIF", False)
+    assert pictures.sniff(HEIC) == "needs_pillow_heif"
+    with pytest.raises(pictures.PictureError, match="needs_pillow_heif"):
+        pictures.load(HEIC, 8)
+
+
+def test_heif_is_read_where_its_decoder_is_installed():
+    pytest.importorskip("pillow_heif")
+    data = encode(Image.new("RGB", (64, 48), RED), "heif", quality=100)
+    assert pictures.sniff(data[:64]) == ""
+    assert abs(pictures.load(data, 8).astype(int) - RED).max() < 12
+    with pytest.raises(pictures.PictureError, match="corrupt"):
+        pictures.load(HEIC, 8)
 
 
 def test_large_jpegs_look_as_they_do_when_they_are_decoded_in_full():
