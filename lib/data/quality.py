@@ -6,13 +6,26 @@ import pandas as pd
 
 SIDE = 160
 FACTS = np.dtype(
-    [("width", "u4"), ("height", "u4"), ("darkest", "u1"), ("brightest", "u1")]
-    + [("contrast", "f4"), ("sharpness", "f4"), ("thumbnail", "u1", (16, 16, 3))]
+    [
+        ("width", "u4"),
+        ("height", "u4"),
+        ("darkest", "u1"),
+        ("brightest", "u1"),
+        ("contrast", "f4"),
+        ("sharpness", "f4"),
+        ("thumbnail", "u1", (16, 16, 3)),
+    ]
 )
+MIN_SIDE = 32  # pixels
+MAX_ELONGATION = 4
+MIN_CONTRAST = 4  # grey levels
+MIN_BRIGHTEST = 48
+MAX_DARKEST = 208
+MIN_SHARPNESS = 0.15
 
 
 def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Measure what tells whether a picture is of use, and which others it is like.
+    """Measure whether a picture is of use, and what others are compared with.
 
     Of the grey picture (0-255): its darkest and brightest level, 2 % at either end left out;
     contrast, the standard deviation; sharpness, that of the Laplacian divided by the contrast.
@@ -20,31 +33,49 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     Args:
         square: uint8 (160, 160, 3), the picture as the loader squeezes it.
         size: its full width and height, in pixels.
+
+    Returns:
+        One row of dtype `FACTS`.
     """
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     levels = np.bincount(grey.ravel(), minlength=256).cumsum()
-    darkest, brightest = np.searchsorted(levels, [0.02 * grey.size, 0.98 * grey.size])
-    _, ((contrast,),) = cv2.meanStdDev(grey)
-    _, ((edges,),) = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    thumbnail = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
-    facts = (*size, darkest, brightest, contrast, edges / max(contrast, 1), thumbnail)
-    return np.array(facts, FACTS)
+    contrast = _measure_deviation(grey)
+    edges = _measure_deviation(cv2.Laplacian(grey, cv2.CV_16S))
+    facts = np.zeros((), FACTS)
+    facts["width"] = size[0]
+    facts["height"] = size[1]
+    facts["darkest"] = np.searchsorted(levels, 0.02 * grey.size)
+    facts["brightest"] = np.searchsorted(levels, 0.98 * grey.size)
+    facts["contrast"] = contrast
+    facts["sharpness"] = edges / max(contrast, 1)
+    facts["thumbnail"] = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
+    return facts
+
+
+def _measure_deviation(levels: np.ndarray) -> float:
+    _, deviation = cv2.meanStdDev(levels)
+    return deviation.item()
 
 
 def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Tell which pictures may be of little use: for each word of doubt a bool (n,).
 
-    Of the facts of pictures; those that nothing is known of, of width 0, are not doubtful.
+    Args:
+        table: the facts of pictures; of width 0 are files that nothing is known of, which are
+            not doubtful.
     """
     sides = table[["width", "height"]]
-    narrow, wide = sides.min(axis=1), sides.max(axis=1)
-    kinds = {
-        "tiny": narrow < 32,
-        "sliver": wide > 4 * narrow,
-        "one_colour": table.contrast < 4,
-        "very_dark": table.brightest < 48,
-        "very_bright": table.darkest > 208,
-        # A smaller picture is enlarged before it is measured, which blurs any.
-        "blurred": (table.sharpness < 0.15) & (table.contrast >= 4) & (narrow >= SIDE),
+    narrow = sides.min(axis=1)
+    wide = sides.max(axis=1)
+    has_contrast = table.contrast >= MIN_CONTRAST
+    # A smaller picture is enlarged before it is measured, which blurs any.
+    is_measurable = has_contrast & (narrow >= SIDE)
+    doubts = {
+        "tiny": narrow < MIN_SIDE,
+        "sliver": wide > MAX_ELONGATION * narrow,
+        "one_colour": ~has_contrast,
+        "very_dark": table.brightest < MIN_BRIGHTEST,
+        "very_bright": table.darkest > MAX_DARKEST,
+        "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
     }
-    return {kind: doubt & (narrow > 0) for kind, doubt in kinds.items()}
+    return {word: doubt & (narrow > 0) for word, doubt in doubts.items()}
