@@ -23,8 +23,8 @@ models.temperature models.parts models.keys models.files models.saved models.net
 models.training models.features models.resemblance models.linear models.heads models.contest models.finetuning models.litert
 models.gradcam models.classify
 evaluation.intervals evaluation.metrics evaluation.conformal
-evaluation.wording evaluation.contests evaluation.audit evaluation.answers
-evaluation.verdict evaluation.figures evaluation.diagrams evaluation.galleries evaluation.page
+evaluation.wording evaluation.contests evaluation.answers
+evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.audit evaluation.page
 evaluation.card evaluation.review evaluation.report
 predict runner chain start handouts""".split()
 WITHOUT_TENSORFLOW = {

@@ -75,6 +75,23 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     return rows
 
 
+def read_corrections(
+    path: Path | None, files: Iterable[str], folder: Path
+) -> dict[str, str]:
+    """Read the labels that a person has corrected; there are none where `path` is None.
+
+    Returns:
+        Each file to its label, "" for a file that is left out. A name that means one of `files`,
+        which are relative to `folder`, is written as there.
+    """
+    if path is None:
+        return {}
+    given = read_labels(path)
+    found = match_files(given.file, files, folder)
+    names = given.file.map(found).fillna(given.file)
+    return dict(zip(names, given.label))
+
+
 def apply_labels(
     table: pd.DataFrame,
     path: Path,

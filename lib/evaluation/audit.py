@@ -9,8 +9,8 @@ DOUBTFUL = 0.1  # A less probable label is doubtful.
 NEAREST = 5
 # Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels by
 # which brightest and darkest colours may differ.
-MOST_DISTANCE, MOST_LEVELS = 0.66, 25
-LARGEST = 100  # Of a larger group some pictures have no neighbours of other groups.
+MAX_DISTANCE, MAX_LEVELS = 0.66, 25
+MAX_GROUP = 100  # Of a larger group some pictures have no neighbours of other groups.
 
 
 def rank_labels(y_prob, y_true) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def find_nearest(rows, groups, known, asked) -> tuple[np.ndarray, np.ndarray]:
 
     Returns positions, -1 for none, and Euclidean distances, infinite for none: (m, `NEAREST`) or less.
     """
-    count = min(NEAREST + min(np.bincount(groups).max(), LARGEST), len(known))
+    count = min(NEAREST + min(np.bincount(groups).max(), MAX_GROUP), len(known))
     search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
     distances, places = search.kneighbors(rows[asked])
     distances[groups[known[places]] == groups[asked, np.newaxis]] = np.inf
@@ -58,10 +58,12 @@ def find_nearest(rows, groups, known, asked) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.isinf(distances), -1, places), distances
 
 
-def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.DataFrame:
+def find_copies(
+    rows, groups, thumbnails, max_distance: float = MAX_DISTANCE
+) -> pd.DataFrame:
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
-    Closeness, at most `most`, is the distance of a pair divided by the geometric mean of those to
+    Closeness, at most `max_distance`, is the distance of a pair divided by the geometric mean of those to
     either's fifth neighbour (Zelnik-Manor and Perona 2004), each at least 0.6 of the median of all. And in
     `thumbnails`, uint8 (n, 16, 16, 3), both are as bright and as dark: sorted, the largest and smallest
     of red, green and blue differ in few levels, which neither a turn nor another hue changes.
@@ -80,9 +82,9 @@ def find_copies(rows, groups, thumbnails, most: float = MOST_DISTANCE) -> pd.Dat
     pairs["closeness"] = distances[first, column] / np.sqrt(
         scales[first] * scales[second]
     )
-    pairs = pairs[pairs.closeness <= most].drop_duplicates(["a", "b"])
+    pairs = pairs[pairs.closeness <= max_distance].drop_duplicates(["a", "b"])
     ends = (_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b"))
-    pairs = pairs[np.abs(np.subtract(*ends)).mean(axis=1) <= MOST_LEVELS]
+    pairs = pairs[np.abs(np.subtract(*ends)).mean(axis=1) <= MAX_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
 

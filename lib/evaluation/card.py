@@ -6,8 +6,8 @@ import numpy as np
 
 from lib.data.split import read_split
 from lib.evaluation.contests import doubt_contest
+from lib.evaluation.display import open_template
 from lib.evaluation.verdict import describe_calibration
-from lib.evaluation.wording import open_template
 from lib.storage import atomic_write
 
 # Scores, and the names that the Hub has for some of them.

@@ -12,8 +12,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 LETTERS = 30  # of a name that is shown
-MOST_ROWS = 40  # classes that have a row each
-MOST_NUMBERED, MOST_NAMED = 20, 30  # classes of a matrix with numbers, and with names
+MAX_ROWS = 40  # classes that have a row each
+MAX_NUMBERED, MAX_NAMED = 20, 30  # classes of a matrix with numbers, and with names
 COLOURS = TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
 # The browser writes Chinese letters wider than matplotlib believes: this space keeps their room, and
 # is not saved.
@@ -41,7 +41,7 @@ def shorten(name, letters: int = LETTERS) -> str:
 
 
 def _open_rows(names, inches: float, width: float = 10):
-    shown = list(names[:MOST_ROWS])
+    shown = list(names[:MAX_ROWS])
     texts = [shorten(name) for name in shown]
     if len(names) > len(shown):
         texts.append(f"and {len(names) - len(shown)} more")
@@ -111,7 +111,7 @@ def class_balance(split: pd.DataFrame) -> Figure:
     return _add_legend(figure, axes)
 
 
-def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
+def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     """Draw accuracy and loss over the epochs, one row for each model label and its history."""
     if not histories:
         return None
@@ -147,10 +147,10 @@ def describe_gap(history: pd.DataFrame) -> str:
 
 def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
     """Draw a confusion matrix (rows are true classes) as counts and as shares of the true class."""
-    numbered = len(matrix) <= MOST_NUMBERED
+    numbered = len(matrix) <= MAX_NUMBERED
     side = 6.4 if numbered else 8
     names = (
-        [shorten(name, 20) for name in class_names] if len(matrix) <= MOST_NAMED else []
+        [shorten(name, 20) for name in class_names] if len(matrix) <= MAX_NAMED else []
     )
     more = "" if names else f", {len(matrix)} by name"
     figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1, side))

@@ -1,66 +1,13 @@
-"""Pictures with captions, as HTML tables that fit any width; what is drawn, kept and displayed."""
-
-import base64
-import io
-from html import escape
-from pathlib import Path
+"""Pictures with captions, as HTML tables that fit any width."""
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML, display
-from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.evaluation.figures import MOST_ROWS, SPACE
-from lib.evaluation.wording import open_template
-from lib.storage import atomic_write
+from lib.evaluation.display import encode, open_template
+from lib.evaluation.figures import MAX_ROWS
 
 SMALL = 112  # pixels of a thumbnail
-
-
-def show(ws, drawn: Figure | str | None, name: str) -> None:
-    """Keep and display a figure or a gallery, as `keep` does."""
-    if path := keep(ws, drawn, name):
-        display(HTML(embed(path, name)))
-
-
-def keep(ws, drawn: Figure | str | None, name: str) -> Path | None:
-    """Keep a figure, `figures/<name>.svg` of the results, or a gallery, `<name>.html`.
-
-    None removes what an earlier run has kept.
-    """
-    path = ws.file(
-        "figures", f"{name}.{'svg' if isinstance(drawn, Figure) else 'html'}"
-    )
-    for ending in (".svg", ".html"):
-        path.with_suffix(ending).unlink(missing_ok=True)
-    if drawn is None:
-        return None
-    with atomic_write(path) as part:
-        if isinstance(drawn, Figure):
-            drawn.draw_without_rendering()  # The layout of square axes is right the second time only.
-            drawn.savefig(part, format="svg", transparent=True, metadata={"Date": None})
-            plt.close(drawn)
-            drawn = part.read_text("utf-8").replace(SPACE, "")
-        part.write_text(drawn, "utf-8")
-    return path
-
-
-def embed(path: Path, label: str) -> str:
-    """Return what was kept as HTML; `label` is what screen readers say of a figure."""
-    if path.suffix == ".html":
-        return path.read_text("utf-8")
-    source = "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-    style = "max-width: 100%; background: white"
-    return f'<img class="plot" style="{style}" alt="{escape(label)}" src="{source}">'
-
-
-def encode(picture: np.ndarray, quality: int = 80) -> str:
-    """Return a picture, uint8 (height, width, 3), as a WebP file in base 64."""
-    Image.fromarray(np.asarray(picture)).save(
-        file := io.BytesIO(), "WEBP", quality=quality
-    )
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def picture_grid(rows: dict, title: str, captions=None) -> str | None:
@@ -76,9 +23,9 @@ def picture_grid(rows: dict, title: str, captions=None) -> str | None:
         heading: [[]] * len(pictures) for heading, pictures in rows.items()
     }
     title += (
-        f" (the first {MOST_ROWS} of {len(rows)} rows)" if len(rows) > MOST_ROWS else ""
+        f" (the first {MAX_ROWS} of {len(rows)} rows)" if len(rows) > MAX_ROWS else ""
     )
-    shown = [(k, zip(map(encode, rows[k]), captions[k])) for k in [*rows][:MOST_ROWS]]
+    shown = [(k, zip(map(encode, rows[k]), captions[k])) for k in [*rows][:MAX_ROWS]]
     text = open_template("gallery.html.jinja").render(title=title, rows=shown)
     return text.encode(
         "ascii", "xmlcharrefreplace"

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.evaluation import conformal, intervals
-from lib.evaluation.wording import format_number, format_p, open_template
+from lib.evaluation.display import open_template
+from lib.evaluation.wording import format_number, format_p
 from lib.storage import atomic_write
 
 # Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.

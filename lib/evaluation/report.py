@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from lib.data import sources
+from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
 from lib.data.table import read_table
-from lib.evaluation import contests, verdict
-from lib.evaluation.galleries import embed
-from lib.evaluation.review import read_earlier
-from lib.evaluation.wording import open_template
+from lib.evaluation import contests, figures, verdict
+from lib.evaluation.display import embed, open_template
 from lib.storage import atomic_write
 
 # So many kinds of mistakes of each model, pictures of each, and different pictures in all.
@@ -57,7 +57,7 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
             unknown, key=lambda sentence: answer["name"] not in sentence.split()
         ),
         "curves": {
-            label: verdict.describe_gap(history) for label, history in histories.items()
+            label: figures.describe_gap(history) for label, history in histories.items()
         },
         "class_names": first.class_names.tolist(),
         "mistakes": find_mistakes(first, best_first),
@@ -75,9 +75,11 @@ def find_facts(ws, answers) -> dict:
     }:
         audit = read_table(path)
         # Of an earlier split it says nothing, nor of what a person has decided.
-        is_open = audit.file.isin(
-            {*read_split(ws).file} - {*read_earlier(ws, audit.file)}
-        )
+        decided = {}
+        if ws.corrections:
+            folder = sources.open_folder(ws, "train")
+            decided = read_corrections(ws.corrections, audit.file, folder)
+        is_open = audit.file.isin({*read_split(ws).file} - {*decided})
         doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
     need, path = "", ws.results / "pictures_needed.csv"
     if path.exists() and (table := pd.read_csv(path)).set.eq(identify_set(ws)).all():

@@ -7,17 +7,18 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from lib.data import label_files, pictures, sources
+from lib.data import pictures, sources
+from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
 from lib.data.table import read_table
-from lib.evaluation.galleries import encode
-from lib.evaluation.wording import format_things, open_template
+from lib.evaluation.display import encode, open_template
+from lib.evaluation.wording import format_things
 from lib.machine import count_cores
 from lib.storage import atomic_write
 from lib.work import show_progress
 
 # 200 photographs and their neighbours are about 6 MB.
-MOST_CASES, LONG_SIDE, QUALITY = 200, 320, 75
+MAX_CASES, LONG_SIDE, QUALITY = 200, 320, 75
 WORDS = {
     "label?": "label to check",
     "copy?": "possible copy",
@@ -34,7 +35,7 @@ def list_cases(audit: pd.DataFrame, decided=()) -> dict[str, str]:
     case. What is `decided` is not shown, nor what would be a copy of it.
 
     `audit` is as `write_review` takes it, with part, and file as index. Returns file to its neighbour,
-    "" for none, `MOST_CASES` at most.
+    "" for none, `MAX_CASES` at most.
     """
     rows = audit[~audit.index.isin([*decided])].sort_values("rank")
     doubtful, copies, strange = (
@@ -52,7 +53,7 @@ def list_cases(audit: pd.DataFrame, decided=()) -> dict[str, str]:
         beside.setdefault(file, other)
     following = rows.neighbour[rows.finding == ""]
     beside |= following[: len(beside)].to_dict()
-    return dict([*beside.items()][:MOST_CASES])
+    return dict([*beside.items()][:MAX_CASES])
 
 
 def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
@@ -72,10 +73,9 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
     audit = (
         audit.set_index("file").join(read_split(ws).set_index("file").part).join(checks)
     )
-    audit, earlier = (
-        audit.fillna({"reason": ""}),
-        read_earlier(ws, {*audit.index, *checks.index}),
-    )
+    audit = audit.fillna({"reason": ""})
+    files = {*audit.index, *checks.index}
+    earlier = read_corrections(ws.corrections, files, folder)
     content = _gather(audit, list_cases(audit, earlier), folder)
     # Decisions that a browser keeps hold for the same contents and labels only.
     content |= {"key": f"review {identify_set(ws)}", "earlier": [*earlier.items()]}
@@ -91,15 +91,6 @@ def write_review(ws, audit: pd.DataFrame, metadata: dict) -> str:
     return (
         f"{path}: {path.stat().st_size / 1e6:.1f} MB, {count}, {known:,} decided before"
     )
-
-
-def read_earlier(ws, files) -> dict[str, str]:
-    """Read the corrections that there are: file, as one of `files` where it means one, to label."""
-    if ws.corrections is None:
-        return {}
-    given = label_files.read_labels(ws.corrections)
-    found = label_files.match_files(given.file, files, sources.open_folder(ws, "train"))
-    return dict(zip(given.file.map(found).fillna(given.file), given.label))
 
 
 def _gather(audit: pd.DataFrame, beside: dict[str, str], folder: Path) -> dict:

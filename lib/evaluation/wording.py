@@ -1,9 +1,7 @@
 """How names and numbers are written, so that they say what they are."""
 
 import re
-from pathlib import Path
 
-import jinja2
 import numpy as np
 
 
@@ -80,18 +78,3 @@ def escape_text(text) -> str:
     return re.sub(
         special, lambda found: f"&#{ord(found[0])};", " ".join(str(text).split())
     )
-
-
-def open_template(name: str) -> jinja2.Template:
-    """Open a file of `templates`; names are made harmless for HTML, or for Markdown by `| text`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        undefined=jinja2.StrictUndefined,
-        autoescape=".html" in name,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"text": escape_text, "number": format_number}
-    functions = (format_score, format_count, format_percent, format_things)
-    environment.globals |= {function.__name__: function for function in functions}
-    return environment.get_template(name)

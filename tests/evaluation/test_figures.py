@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 from test_answers import SCRATCH, gather
 
 from lib import workspace
-from lib.evaluation import diagrams, figures, galleries, metrics
+from lib.evaluation import display, figures, galleries, metrics
 
 ODD = [
     "a",
@@ -54,7 +54,7 @@ def draw_all(names):
     yield "accuracy", figures.accuracy_by_model(means, 0.1)
     split = pd.DataFrame({"label": np.array(names)[y_true], "part": parts})
     yield "balance", figures.class_balance(split)
-    yield "curves", figures.learning_curves(dict.fromkeys(names[:2], history))
+    yield "curves", figures.training_curves(dict.fromkeys(names[:2], history))
     yield "matrix", figures.confusion_matrices(matrix, names, names[2 % len(names)])
     yield "recall", figures.recall_by_class(dict.fromkeys(ODD[:2], score))
     bins = metrics.reliability_table(y_true, y_prob, np.arange(len(y_true)))
@@ -62,7 +62,7 @@ def draw_all(names):
 
 
 def keep(drawn, folder, name="drawn"):
-    galleries.show(workspace.Workspace(folder, folder, folder), drawn, name)
+    display.show(workspace.Workspace(folder, folder, folder), drawn, name)
     (path,) = (folder / "figures").glob(f"{name}.*")
     return path.read_text(encoding="utf-8")
 
@@ -88,7 +88,7 @@ def test_a_figure_is_the_same_file_each_time_and_none_removes_it(tmp_path):
         figures.confusion_matrices(np.eye(3, dtype=int), ODD[:3], "a") for _ in "ab"
     )
     assert keep(first, tmp_path) == keep(again, tmp_path)
-    galleries.show(workspace.Workspace(tmp_path, tmp_path, tmp_path), None, "drawn")
+    display.show(workspace.Workspace(tmp_path, tmp_path, tmp_path), None, "drawn")
     assert not [*(tmp_path / "figures").iterdir()]
 
 
@@ -102,24 +102,12 @@ def test_names_are_cut_in_their_middle_and_chinese_ones_sooner():
     assert len(short.rstrip("\u2002")) == 15 < len(short), "with room for wider letters"
 
 
-def test_a_drawn_network_says_of_each_layer_what_it_hands_on_and_whether_it_learns():
-    layers = [
-        ("backbone", (7, 7, 2048), 23_587_712, False),
-        ("pool", (2048,), 0, False),
-    ]
-    figure = diagrams.draw_network([*layers, ("W" * 200, (10,), 20_490, True)])
-    texts = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-    assert texts[3:8] == ["backbone", "7 × 7 × 2,048", "23,587,712", "pool", "2,048"]
-    (legend,) = figure.legends
-    assert [kind.get_text() for kind in legend.texts] == [
-        "learns",
-        "frozen",
-        "nothing to learn",
-    ]
-    colours = [box.get_facecolor() for box in figure.axes[0].patches]
-    assert [
-        colours.index(patch.get_facecolor()) for patch in legend.legend_handles
-    ] == [2, 0, 1]
+def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [2.0, 1.25, 1.75]})
+    history = history.assign(accuracy=0.9, val_accuracy=0.45)
+    said = figures.describe_gap(history)
+    assert "training is 0.450 above validation" in said
+    assert said.endswith("was lowest after epoch 2 (1.250) and ends at 1.750.")
 
 
 def read_names(axes):
@@ -236,7 +224,7 @@ def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_
     many = galleries.picture_grid({f"n{k}": pictures for k in range(50)}, "all")
     assert many.count("<img") == 40 and "(the first 40 of 50 rows)" in many
     assert (
-        galleries.picture_grid({}, "a") is None and figures.learning_curves({}) is None
+        galleries.picture_grid({}, "a") is None and figures.training_curves({}) is None
     )
 
 
@@ -284,11 +272,3 @@ def test_no_picture_and_no_caption_of_a_gallery_is_cut(browser, width):
         0 <= a and b <= width for a, b in boxes
     )
     assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
-def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
-    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [2.0, 1.25, 1.75]})
-    history = history.assign(accuracy=0.9, val_accuracy=0.45)
-    said = figures.describe_gap(history)
-    assert "training is 0.450 above validation" in said
-    assert said.endswith("was lowest after epoch 2 (1.250) and ends at 1.750.")

@@ -284,7 +284,7 @@ def test_page_of_many_cases_of_none_and_of_a_lost_picture(
     browser, tmp_path, monkeypatch
 ):
     ws = draw_set(tmp_path, ["a", "b"], [f"{k}.png" for k in range(8)])
-    monkeypatch.setattr(review, "MOST_CASES", 5)
+    monkeypatch.setattr(review, "MAX_CASES", 5)
     (ws.train / "a/0.png").write_bytes(b"damaged")
     (ws.train / "a/1.png").unlink()
     write_page(ws, dict.fromkeys(range(32), "label?"), rank=np.roll(range(32), 16))

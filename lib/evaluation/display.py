@@ -1,0 +1,94 @@
+"""Figures, galleries and pages: how they are kept as files and shown."""
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+
+import jinja2
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lib.evaluation import wording
+from lib.evaluation.figures import SPACE
+from lib.storage import atomic_write
+from lib.workspace import Workspace
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def show(ws: Workspace, drawn: Figure | str | None, name: str) -> None:
+    """Keep a figure or a gallery, as `keep` does, and display it."""
+    path = keep(ws, drawn, name)
+    if path:
+        display(HTML(embed(path, name)))
+
+
+def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
+    """Keep a figure as `figures/<name>.svg` of the results, or a gallery as `<name>.html`.
+
+    What an earlier run has kept by that name is removed first; None only removes it.
+    """
+    is_figure = isinstance(drawn, Figure)
+    path = ws.file("figures", f"{name}.svg" if is_figure else f"{name}.html")
+    path.with_suffix(".svg").unlink(missing_ok=True)
+    path.with_suffix(".html").unlink(missing_ok=True)
+    if drawn is None:
+        return None
+    text = _write_svg(drawn) if is_figure else drawn
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path
+
+
+def _write_svg(figure: Figure) -> str:
+    file = io.StringIO()
+    # The layout of square axes is right the second time only.
+    figure.draw_without_rendering()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    return file.getvalue().replace(SPACE, "")
+
+
+def embed(path: Path, label: str) -> str:
+    """Return a kept figure or gallery as HTML; `label` is what screen readers say of a figure."""
+    if path.suffix == ".html":
+        return path.read_text(encoding="utf-8")
+    data = base64.b64encode(path.read_bytes()).decode()
+    style = "max-width: 100%; background: white"
+    source = f"data:image/svg+xml;base64,{data}"
+    return f'<img class="plot" style="{style}" alt="{escape(label)}" src="{source}">'
+
+
+def encode(picture: np.ndarray, quality: int = 80) -> str:
+    """Return a picture, uint8 (height, width, 3), as a WebP file in base 64."""
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(picture)).save(file, "WEBP", quality=quality)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def open_template(name: str) -> jinja2.Template:
+    """Open a file of `templates`.
+
+    Names are escaped for HTML; Markdown escapes them by the filter `text`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=".html" in name,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["text"] = wording.escape_text
+    environment.filters["number"] = wording.format_number
+    for function in (
+        wording.format_score,
+        wording.format_count,
+        wording.format_percent,
+        wording.format_things,
+    ):
+        environment.globals[function.__name__] = function
+    return environment.get_template(name)
