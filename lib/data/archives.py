@@ -9,13 +9,16 @@ import zipfile
 from pathlib import Path
 
 from lib.storage import require_room
-from lib.work import show_progress
+
+ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
 
 
 def unpack(archive: Path, scratch: Path) -> Path:
     """Unpack a .zip or .tar file, compressed or not, once, into a folder of scratch.
 
-    An archive that is damaged, too large, or would write outside its folder is a ValueError.
+    Raises:
+        ValueError: The archive is damaged, too large, would write outside its folder, or holds two
+            files of one name.
     """
     # So the folder's name changes with the archive.
     state = f"{archive} {archive.stat().st_size} {archive.stat().st_mtime_ns}".encode()
@@ -26,10 +29,11 @@ def unpack(archive: Path, scratch: Path) -> Path:
     scratch.mkdir(parents=True, exist_ok=True)
     # The folder gets its name when all is in it; where another process was first, its folder stays.
     with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{folder.name}.part") as part:
+        whole = Path(part, "whole")
         try:
-            _extract(archive, Path(part, "whole"))
+            _extract(archive, whole)
             if not folder.is_dir():
-                os.replace(Path(part, "whole"), folder)
+                os.replace(whole, folder)
         # Damage shows itself in many ways, a full disk and a missing password in others.
         except Exception as error:
             reason = str(error).rstrip(".") or type(error).__name__
@@ -40,20 +44,22 @@ def unpack(archive: Path, scratch: Path) -> Path:
 def _extract(archive: Path, folder: Path) -> None:
     # tar first: one whose last member is a zip file would pass for that.
     if tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as packed:
-            members, packed.extraction_filter = packed.getmembers(), tarfile.data_filter
-            _check_tar(packed, members)
-            _extract_members(packed, members, sum(one.size for one in members), folder)
+        _extract_tar(archive, folder)
     else:
-        # Names that don't say how they are written are UTF-8, or an error that says they are not.
-        with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
-            members = packed.infolist()
-            _extract_members(
-                packed, members, sum(one.file_size for one in members), folder
-            )
+        _extract_zip(archive, folder)
 
 
-def _check_tar(packed: tarfile.TarFile, members: list) -> None:
+def _extract_tar(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as packed:
+        packed.extraction_filter = tarfile.data_filter
+        members = packed.getmembers()
+        _check_tar(packed, members)
+        size = sum(member.size for member in members)
+        require_room(folder, size, "what it holds")
+        packed.extractall(folder, members)
+
+
+def _check_tar(packed: tarfile.TarFile, members: list[tarfile.TarInfo]) -> None:
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
     packed.fileobj.seek(packed.offset)
     rest = packed.fileobj.read(1 << 24)
@@ -65,16 +71,38 @@ def _check_tar(packed: tarfile.TarFile, members: list) -> None:
             raise ValueError(f"{member.name!r} is a link that leads up")
 
 
-def _extract_members(packed, members: list, size: int, folder: Path) -> None:
-    require_room(folder, size, "what it holds")
-    packed.extractall(folder, show_progress(members, "unpacking", unit=" files"))
+def _extract_zip(archive: Path, folder: Path) -> None:
+    # Names that don't say how they are written are UTF-8, or an error that says they are not.
+    with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
+        members = packed.infolist()
+        _check_names(members)
+        size = sum(member.file_size for member in members)
+        require_room(folder, size, "what it holds")
+        packed.extractall(folder, members)
+
+
+def _check_names(members: list[zipfile.ZipInfo]) -> None:
+    """Refuse two files that would be written to one path: the later would replace the earlier."""
+    seen = set()
+    for member in members:
+        if member.is_dir():
+            continue
+        # What zipfile leaves out of a name.
+        words = [w for w in member.filename.split("/") if w not in ("", ".", "..")]
+        path = "/".join(words)
+        if path in seen:
+            raise ValueError(f"two of its files are called {path!r}")
+        seen.add(path)
 
 
 def download(name: str) -> Path:
-    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its place.
+    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle, and return its folder.
 
-    What follows the name is a folder in the data. A ValueError names a wrong form or a missing
-    folder; a ConnectionError says what Kaggle answers, and what to do.
+    What follows the name is a folder in the data.
+
+    Raises:
+        ValueError: The name has another form, or there is no such folder in the data.
+        ConnectionError: Kaggle gives no data; the error says its answer, and what to do.
     """
     form = re.fullmatch(
         "(competitions/[^/]+|datasets/[^/]+/[^/]+)/?(.*)", name.strip("/")
@@ -88,15 +116,17 @@ def download(name: str) -> Path:
     try:
         import kagglehub
 
-        path = Path(
-            getattr(kagglehub, f"{kind.removesuffix('s')}_download")(handle), inside
-        )
+        if kind == "competitions":
+            folder = kagglehub.competition_download(handle)
+        else:
+            folder = kagglehub.dataset_download(handle)
     except Exception as error:
         raise ConnectionError(
             f"https://www.kaggle.com/{page} gives no data: {error}. It needs kagglehub (pip install "
             "kagglehub). Join there and accept the rules, store an API token of your settings there as "
             "KAGGLE_API_TOKEN in Colab's secrets or the environment, and run this again."
         )
+    path = Path(folder, inside)
     if not path.exists():
         raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
     return path

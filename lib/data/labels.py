@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.label_files import apply_labels, read_labels
-from lib.data.listing import PARTS, clean, escape, list_folders, walk
+from lib.data.label_files import apply_labels, read_columns
+from lib.data.listing import (
+    PARTS,
+    clean,
+    escape,
+    find_originals,
+    fold,
+    list_folders,
+    split_part_name,
+    walk,
+)
 from lib.data.table import FORMS, is_used, note, tabulate
+from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer")
+MAX_NAMED = 10  # files that a note names
 
 
 def label_by_folder(folder: Path) -> pd.DataFrame:
@@ -24,82 +35,145 @@ def label_by_folder(folder: Path) -> pd.DataFrame:
     table["label"] = top.where(top.isin(names) & (table.problem != "junk"), "")
     is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
     table.loc[is_outside, ["problem", "action"]] = ""
-    empty = tabulate((name, "empty_class") for name in sorted(names - {*table.label}))
-    return pd.concat([table, empty], ignore_index=True)
+    empty = sorted(names - {*table.label})
+    rows = tabulate([(name, "empty_class") for name in empty])
+    return pd.concat([table, rows], ignore_index=True)
 
 
-def check_branches(table: pd.DataFrame, folder: Path) -> None:
-    """Say where class folders hold the same folders: they may be parts, folds or sizes, not classes.
-
-    A ValueError where the folders in every class are parts of a data set.
-    """
-    labelled = table[table.label != ""]
-    pairs = labelled.file.str.extract("^([^/]+)/([^/]+)/").dropna().drop_duplicates()
-    inside, names = pairs.groupby(0)[1].agg(set), sorted({*pairs[1]})
-    is_divided = len(inside) == labelled.label.nunique() and inside.str.len().min() > 1
-    if is_divided and {*PARTS}.issuperset(map(str.lower, names)):
-        raise ValueError(
-            f"{folder}: each class is divided into {', '.join(names)}. Put the classes into the parts, "
-            "train/cat instead of cat/train, or name the files of each part, file,label,part, in a CSV "
-            "file that train_labels names."
-        )
-    shared = sorted({*pairs[1][pairs[1].duplicated()]})
-    branches = [
-        name
-        for name, folders in inside.items()
-        if len(folders.intersection(shared)) > 1
-    ]
-    if len(branches) > 1:
-        print(
-            f"{', '.join(branches[:5])} hold folders of the same names: {', '.join(shared[:5])}. If "
-            f"these are the classes, point train at one of the former, say {folder / branches[0]}."
-        )
-
-
-def list_pictures(ws, train: Path, validation: Path | None = None) -> pd.DataFrame:
+def list_pictures(
+    ws: Workspace, train: Path, validation: Path | None = None
+) -> pd.DataFrame:
     """List every file of the training folder, with its label and, where known, part and group.
 
     Args:
-        ws: names the CSV files: train_labels (file, label, if you like part and group), which goes
+        ws: Names the CSV files: train_labels (file, label, if you like part and group), which goes
             before the names of folders, and corrections (file, label), which goes before both.
-        train: folder whose sub-folders are the classes, unless there are labels.
-        validation: folder of class folders that is the validation part.
+        train: Folder whose sub-folders are the classes, unless there are labels.
+        validation: Folder of class folders that is the validation part, unless the labels tell parts.
 
-    Returns the table of pictures, sorted by file. Raises a ValueError as `apply_labels`.
+    Returns:
+        The table of pictures, sorted by file. Augmented copies have a group.
+
+    Raises:
+        ValueError: As `apply_labels`; or class folders are divided into parts.
     """
     if ws.train_labels is None:
         table = label_by_folder(train)
-        check_branches(table, train)
+        _refuse_parts_below_classes(table, train)
+        _say_branches(table, train)
+        group_augmented(table, train)
+        table = _add_validation(table, train, validation)
     else:
-        table = apply_labels(
-            walk(train), ws.train_labels, train, read_labels(ws.train_labels)
-        )
-    if validation is not None and (table.part == "validation").any():
-        print(f"{ws.train_labels.name} gives the parts; {validation} is not used.")
-    elif validation is not None:
-        further = label_by_folder(validation).assign(part="validation")
-        further["file"] = os.path.relpath(validation, train) + "/" + further.file
-        table = pd.concat([table, further], ignore_index=True)
+        rows = read_columns(ws.train_labels)
+        if validation is not None and _tell_validation(rows):
+            print(
+                f"Note: {ws.train_labels.name} gives the parts; {validation} is not used."
+            )
+            validation = None
+        table = walk(train)
+        group_augmented(table, train)
+        table = _add_validation(table, train, validation)
+        table = apply_labels(table, ws.train_labels, train, rows)
+    table["label"] = _unify(table.label)
     if ws.corrections is not None:
         table = _correct_labels(table, ws.corrections, train)
-    note(
-        table,
-        table.label == "",
-        "no_label" if ws.train_labels else "outside_class_folder",
-    )
+    reason = "no_label" if ws.train_labels else "outside_class_folder"
+    note(table, table.label == "", reason)
     # Parts of which none is for validation are none: a fifth is taken.
     has_parts = (table.part == "validation").any()
     table["part"] = table.part.replace("", "train") if has_parts else ""
     return _note_similar(table).sort_values("file", ignore_index=True)
 
 
+def _refuse_parts_below_classes(table: pd.DataFrame, folder: Path) -> None:
+    """Raise a ValueError where two class folders hold folders named after parts of a data set."""
+    divided = {}
+    for path in _list_class_folders(table):
+        label, *inside = path.split("/")
+        for name in inside:
+            part, rest = split_part_name(name)
+            if part and all(map(str.isdigit, rest)):
+                divided.setdefault(label, set()).add(name)
+    if len(divided) > 1:
+        names = sorted(set.union(*divided.values()))
+        raise ValueError(
+            f"{folder}: the classes {', '.join(sorted(divided)[:5])} are divided into "
+            f"{', '.join(names[:5])}. Put the classes into the parts, train/cat instead of cat/train, "
+            "or name the files of each part, file,label,part, in a CSV file that train_labels names."
+        )
+
+
+def _list_class_folders(table: pd.DataFrame) -> pd.Series:
+    """List the folders, of any depth, in which pictures with a label lie."""
+    files = table.file[(table.label != "") & (table.problem == "")]
+    return files.str.rsplit("/", n=1).str[0].drop_duplicates()
+
+
+def _say_branches(table: pd.DataFrame, folder: Path) -> None:
+    """Say where class folders hold the same folders: they may be folds or sizes, not classes."""
+    pairs = _list_class_folders(table).str.extract("^([^/]+)/([^/]+)")
+    pairs = pairs.dropna().drop_duplicates()
+    shared = pairs[pairs[1].duplicated(keep=False)]
+    counts = shared.groupby(0).size()
+    branches = sorted(counts.index[counts > 1])
+    if len(branches) > 1:
+        names = sorted(shared[1].unique())
+        print(
+            f"Note: {', '.join(branches[:5])} hold folders of the same names: "
+            f"{', '.join(names[:5])}. If these are the classes, point train at the one of the former "
+            f"in {folder} that is for training."
+        )
+
+
+def _tell_validation(rows: pd.DataFrame) -> bool:
+    if "part" not in rows:
+        return False
+    parts = rows.part.str.casefold().map(PARTS)
+    return (parts == "validation").any()
+
+
+def _add_validation(
+    table: pd.DataFrame, train: Path, validation: Path | None
+) -> pd.DataFrame:
+    """Return the table of the training folder with the files of the validation folder."""
+    if validation is None:
+        return table
+    further = label_by_folder(validation).assign(part="validation")
+    _refuse_parts_below_classes(further, validation)
+    group_augmented(further, validation)
+    further["file"] = os.path.relpath(validation, train) + "/" + further.file
+    return pd.concat([table, further], ignore_index=True)
+
+
+def group_augmented(table: pd.DataFrame, folder: Path) -> None:
+    """Give augmented copies and their originals, which their names tell, one group."""
+    originals = find_originals(table.file[table.problem == ""])
+    originals = originals[originals != ""]
+    if len(originals):
+        table.loc[originals.index, "group"] = f"copies of {folder}/" + originals
+        print(
+            f"Note: {folder}: {len(originals):,} pictures are augmented copies by their names, or "
+            f"the originals, say {table.file[originals.index[0]]}. They form "
+            f"{originals.nunique():,} groups, which are not divided."
+        )
+
+
+def _unify(labels: pd.Series) -> pd.Series:
+    """Return the labels; of those that look equal, all are written as the first."""
+    first = {}
+    for label in labels.unique():
+        first.setdefault(clean(label), label)
+    return labels.map({label: first[clean(label)] for label in labels.unique()})
+
+
 def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFrame:
     """Move pictures to the classes that a corrections file names; leave out where it names none."""
-    before, rows = table.label, read_labels(path)[["file", "label"]]
-    table = apply_labels(
-        table, path, folder, rows, sorted({*before} - {""}), strict=True
-    )
-    is_other, is_none = table.label != before, table.label == ""
+    before = table.label
+    classes = sorted({*before} - {""})
+    rows = read_columns(path, optional=())
+    table = apply_labels(table, path, folder, rows, classes=classes, strict=True)
+    is_other = table.label != before
+    is_none = table.label == ""
     note(table, is_other & is_none, "left out by hand")
     earlier = (", not " + before).where(before != "", "")
     note(table, is_other, "corrected", "taken as " + table.label + earlier)
@@ -109,14 +183,9 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
 def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
     names = table.label[is_used(table)].drop_duplicates()
-    folded = names.map(clean).str.casefold().str.normalize("NFKD")
-    folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
-    numbers = pd.to_numeric(folded, errors="coerce")
-    similar = names[folded.where(numbers.isna(), numbers).duplicated(keep=False)]
-    notes = tabulate((name, "similar_class_name") for name in similar).assign(
-        action="kept"
-    )
-    return pd.concat([table, notes])
+    similar = names[fold(names).duplicated(keep=False)]
+    rows = tabulate([(name, "similar_class_name") for name in similar])
+    return pd.concat([table, rows.assign(action="kept")])
 
 
 def list_new_pictures(
@@ -124,23 +193,45 @@ def list_new_pictures(
 ) -> pd.DataFrame:
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
-    The label is that of the labels file, else the class folder a picture lies in, else "". What
-    can't be a picture is named and passed over. It is an error where there is no folder or no
-    picture, or the labels file can't be used.
+    The label is that of the labels file, else the class folder a picture lies in, else "". Files that
+    can't be pictures are named and passed over.
+
+    Raises:
+        ValueError: There is no picture, or the labels file can't be used.
+        FileNotFoundError: There is no folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
     table = walk(folder)
-    top = table.file.str.split("/").str[0]
-    table["label"] = top.where(top.isin(class_names), "")
+    table["label"] = _find_class_folders(table.file, class_names)
     if labels is not None:
-        rows = read_labels(labels)[["file", "label"]]
-        table = apply_labels(table, labels, folder, rows, class_names)
+        rows = read_columns(labels, optional=())
+        table = apply_labels(table, labels, folder, rows, classes=class_names)
     is_picture = table.problem.isin(["", *UNREADABLE])
     if not is_picture.any():
         raise ValueError(f"{folder} holds no picture ({FORMS}).")
-    for problem, files in table[~is_picture].groupby("problem").file:
-        if problem != "junk":
-            more = f" and {len(files) - 10:,} more" if len(files) > 10 else ""
-            print(f"passed over, {problem}: {', '.join(files[:10])}{more}")
+    is_worth_a_word = ~is_picture & (table.problem != "junk")
+    for problem, files in table[is_worth_a_word].groupby("problem").file:
+        more = len(files) - MAX_NAMED
+        others = f" and {more:,} more" if more > 0 else ""
+        print(f"Note: passed over, {problem}: {', '.join(files[:MAX_NAMED])}{others}")
     return table.loc[is_picture, ["file", "label"]].reset_index(drop=True)
+
+
+def _find_class_folders(files: pd.Series, class_names: list[str]) -> pd.Series:
+    """Return the class that the first folder of each file is called like, or ""."""
+    folders = files.str.extract("^([^/]+)/")[0].fillna("")
+    names = {clean(name): name for name in class_names}
+    cleaned = {folder: clean(folder) for folder in folders.unique()}
+    _say_similar([name for name in cleaned.values() if name not in names], class_names)
+    return folders.map(lambda folder: names.get(cleaned[folder], ""))
+
+
+def _say_similar(folders: list[str], class_names: list[str]) -> None:
+    looks = dict(zip(fold(pd.Series(class_names, dtype=str)), class_names))
+    for folder, look in zip(folders, fold(pd.Series(folders, dtype=str))):
+        if folder and look in looks:
+            print(
+                f"Note: pictures in {folder} have no label: the class is called "
+                f"{looks[look]}."
+            )

@@ -1,57 +1,95 @@
 """Which folder is meant: of folders, archives and data of Kaggle, and of what lies in them."""
 
 import os
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from lib.data.archives import download, unpack
+from lib.data import archives
 from lib.data.demo import draw_dataset
-from lib.data.listing import PARTS, holds_pictures, list_folders
-from lib.data.pictures import ENDINGS
-from lib.workspace import KAGGLE
+from lib.data.listing import (
+    TEXT_ENDINGS,
+    clean,
+    holds_pictures,
+    is_junk,
+    list_files_below,
+    list_folders,
+    may_be_picture,
+    split_part_name,
+)
+from lib.workspace import KAGGLE, Workspace
 
-COPY = re.compile(r"([ _-]*copy)?( ?\(\d+\))?$")  # as "train - Copy" and "train (1)"
-FILLING = re.compile(r"[ -]*((data)?set|data|images)?[ -]*$")  # as "training_set"
 
-
-def open_folder(ws, key: str) -> Path:
+def open_folder(ws: Workspace, key: str) -> Path:
     """Return the local folder that a key of the paths means: train, validation or test.
 
     The demo's pictures are drawn, archives unpacked into scratch, Kaggle's data downloaded into
-    kagglehub's cache, each once; inside, the part of that name is looked for. Raises a ValueError
-    where there is none; else as `unpack` and `download`.
+    kagglehub's cache, each once; inside, the part of that name is looked for.
+
+    Raises:
+        ValueError: There is no such part, or no picture but archives; else as `unpack`.
+        ConnectionError: As `download`.
     """
     if ws.is_demo:
         draw_dataset(ws.train.parent)
-    return _trace(getattr(ws, key), key, ws.scratch)[-1]
+    folder = _trace(getattr(ws, key), key, ws.scratch)[-1]
+    _refuse_archives(folder, key)
+    return folder
 
 
-def find_validation(ws) -> Path | None:
+def find_validation(ws: Workspace) -> Path | None:
     """Return the configured folder of validation pictures, else one beside train, if any.
 
     That counts only if the folders in it are the classes.
+
+    Raises:
+        ValueError: There are two such folders, or train is the folder of test, too.
     """
+    trail = _trace(ws.train, "train", ws.scratch)
+    if ws.test in trail and open_folder(ws, "test") == trail[-1]:
+        raise ValueError(
+            f'"test" and "train" in drive_paths.json mean the same folder, {trail[-1]}: pictures that '
+            "were learned from test nothing. Name another folder, or leave test out."
+        )
     if ws.validation:
         return open_folder(ws, "validation")
-    trail = _trace(ws.train, "train", ws.scratch)
-    classes = {path.name for path in list_folders(trail[-1])}
+    found = []
+    for folder in _list_validation_beside(trail, ws.scratch):
+        opened = _trace(folder, "validation", ws.scratch)[-1]
+        if _has_classes_of(opened, trail[-1], bool(ws.train_labels)):
+            found.append(opened)
+        else:
+            print(
+                f"Note: {folder} has no folders of the classes alone and is not used."
+            )
+    if len(found) > 1:
+        names = " and ".join(map(str, found))
+        raise ValueError(
+            f'{names} may both be the validation part: name one as "validation" in drive_paths.json, '
+            "or move the other away."
+        )
+    return found[0] if found else None
+
+
+def _list_validation_beside(trail: list[Path], scratch: Path) -> list[Path]:
+    """List the folders beside those of the trail that are called like them, but validation."""
+    beside = []
     for path in trail:
-        part, rest = _split_name(path.name)
+        part, rest = split_part_name(path.name)
         # In scratch lie the archives of other sets, too.
-        is_part = part == "train" and path.parent != ws.scratch
-        for other in list_folders(path.parent) if is_part else ():
-            if _split_name(other.name) == ("validation", rest):
-                folder = _trace(other, "validation", ws.scratch)[-1]
-                names = {
-                    path.name for path in filter(holds_pictures, list_folders(folder))
-                }
-                if names and (ws.train_labels or names <= classes):
-                    return folder
-                print(f"{other} has no folders of the classes and is not used.")
-    return None
+        if part == "train" and path.parent != scratch:
+            for other in list_folders(path.parent):
+                if split_part_name(other.name) == ("validation", rest):
+                    beside.append(other)
+    return beside
 
 
-def require_pictures(ws) -> None:
+def _has_classes_of(folder: Path, train: Path, has_labels: bool) -> bool:
+    names = {clean(path.name) for path in list_folders(folder) if holds_pictures(path)}
+    classes = {clean(path.name) for path in list_folders(train)}
+    return bool(names) and (has_labels or names <= classes)
+
+
+def require_pictures(ws: Workspace) -> None:
     """Raise a ValueError where `train` holds no picture."""
     folder = open_folder(ws, "train")
     if not holds_pictures(folder):
@@ -60,55 +98,93 @@ def require_pictures(ws) -> None:
         )
 
 
-def has_classes(ws) -> bool:
+def has_classes(ws: Workspace) -> bool:
     """Tell whether labels, or two class folders or more in `train`, tell classes."""
-    known = ws.is_demo or ws.train_labels is not None
-    return known or sum(map(holds_pictures, list_folders(open_folder(ws, "train")))) > 1
+    if ws.is_demo or ws.train_labels is not None:
+        return True
+    folders = list_folders(open_folder(ws, "train"))
+    return sum(map(holds_pictures, folders)) > 1
 
 
 def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
     """Return the folders to go through; the last is the folder that is meant."""
     if str(path).startswith(KAGGLE):
-        path = download(str(path).removeprefix(KAGGLE))
+        path = archives.download(str(path).removeprefix(KAGGLE))
     trail = [path]
     if path.is_file():
-        trail.append(unpack(path, scratch))
-    while path := _find_step(trail[-1], key):
-        trail.append(path)
+        trail.append(archives.unpack(path, scratch))
+    step = _find_step(trail[-1], key)
+    while step is not None:
+        trail.append(step)
+        step = _find_step(step, key)
     return trail
 
 
 def _find_step(folder: Path, key: str) -> Path | None:
     """Return where to look next: the part asked for, or an only folder of folders; None at the end."""
-    has_pictures = any(
-        Path(name).suffix.lower() in ENDINGS for name in os.listdir(folder)
-    )
+    has_pictures = any(map(may_be_picture, _list_files(folder)))
     if key == "test" and has_pictures:
         return None
     folders = [path for path in list_folders(folder) if holds_pictures(path)]
-    names = [_split_name(path.name) for path in folders]
-    are_parts = all(part for part, _ in names)
-    # Beside others, a part is called train and not train_station.
-    parts = [part for part, rest in names if part and (are_parts or not rest)]
-    # Named after one part alone they may be classes, say of trains, unless they hold folders.
-    if len({*parts}) > 1 or (folders and are_parts and any(map(list_folders, folders))):
-        if are_parts and parts.count(key) == 1:
-            return folders[parts.index(key)]
-        raise ValueError(
-            f"{folder} holds the parts of a data set, not classes: "
-            f'{", ".join(path.name for path in folders)}. Point "{key}" in drive_paths.json at a '
-            "folder of class folders."
-        )
+    if _are_parts(folders):
+        return _choose_part(folder, folders, key)
     if len(folders) == 1 and list_folders(folders[0]) and not has_pictures:
+        _refuse_unread_folders(folder, folders[0], key)
         return folders[0]
     return None
 
 
-def _split_name(name: str) -> tuple[str | None, list[str]]:
-    """Return the part that a folder is named after, and the other words: train and 224 of train_224."""
-    words = re.findall(r"\d+|[^\d._]+", COPY.sub("", name.lower()))
-    words = [
-        word for word in (FILLING.sub("", word).strip(" -") for word in words) if word
-    ]
-    part = next((word for word in words if word in PARTS), None)
-    return PARTS.get(part), [word for word in words if word != part]
+def _list_files(folder: Path) -> Iterator[Path]:
+    for entry in os.scandir(folder):
+        if entry.is_file() and not is_junk(entry.name):
+            yield Path(entry)
+
+
+def _are_parts(folders: list[Path]) -> bool:
+    """Tell whether folders are the parts of a data set, and not classes."""
+    names = [split_part_name(path.name) for path in folders]
+    all_are_parts = bool(names) and all(part for part, _ in names)
+    # Beside others, a part is called train and not train_station.
+    parts = {part for part, rest in names if part and (all_are_parts or not rest)}
+    if len(parts) > 1:
+        return True
+    # Named after one part alone they may be classes, say of trains, unless they hold folders.
+    return all_are_parts and any(map(list_folders, folders))
+
+
+def _choose_part(folder: Path, folders: list[Path], key: str) -> Path:
+    parts = [split_part_name(path.name)[0] for path in folders]
+    if None not in parts and parts.count(key) == 1:
+        return folders[parts.index(key)]
+    names = ", ".join(path.name for path in folders)
+    raise ValueError(
+        f"{folder} holds the parts of a data set, not classes: {names}. "
+        f'Point "{key}" in drive_paths.json at a folder of class folders.'
+    )
+
+
+def _refuse_unread_folders(folder: Path, only: Path, key: str) -> None:
+    """Raise a ValueError where folders beside the only one with pictures hold more than texts."""
+    for other in list_folders(folder):
+        endings = {path.suffix.lower() for path in list_files_below(other)}
+        if other != only and not (endings and endings.issubset(TEXT_ENDINGS)):
+            raise ValueError(
+                f"{folder} holds {only.name}, which has folders of pictures, and {other.name}, which "
+                f'has no picture. Point "{key}" in drive_paths.json at {only}, if its folders are the '
+                f"classes; else fill or remove {other.name}."
+            )
+
+
+def _refuse_archives(folder: Path, key: str) -> None:
+    """Raise a ValueError where a folder holds archives, and no picture."""
+    if holds_pictures(folder):
+        return
+    names = []
+    for path in _list_files(folder):
+        if path.suffix.lower() in archives.ENDINGS:
+            names.append(path.name)
+    if names:
+        raise ValueError(
+            f"{folder} holds no picture, but {', '.join(sorted(names)[:5])}: point "
+            f'"{key}" in drive_paths.json at the archive itself.'
+        )

@@ -4,6 +4,7 @@ import hashlib
 import math
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -13,47 +14,45 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lib.data.pictures import LOADER_VERSION
 from lib.data.table import is_used, note, read_table
+from lib.workspace import Workspace
 
 ONE_IN = 5  # pictures of which one is for validation
 
 
-def find_groups(pictures: pd.DataFrame, alike=()) -> np.ndarray:
+def find_groups(
+    pictures: pd.DataFrame, near_duplicates: Iterable[tuple[str, str]] = ()
+) -> np.ndarray:
     """Number the groups of pictures: equal contents, one given group, and what looks alike.
 
-    Of columns digest and, if known, group ("" for none), and pairs (k, 2) of alike digests, returns
-    int (n,), equal for two pictures exactly if such bonds connect them.
+    Args:
+        pictures: Column digest and, if known, group ("" for none).
+        near_duplicates: Pairs of digests of pictures that look alike, (k, 2).
+
+    Returns:
+        int (n,), equal for two pictures exactly if such bonds connect them.
     """
     given = pictures.get("group", pd.Series("", pictures.index))
     given = ("group " + given).where(given != "", pictures.digest)
-    alike = np.array([*alike], object).reshape(-1, 2)
+    pairs = np.array([*near_duplicates], object).reshape(-1, 2)
     # Contents and given groups are the nodes of a graph, and each picture an edge between its two.
-    nodes, _ = pd.factorize(
-        np.concatenate([pictures.digest, alike[:, 0], given, alike[:, 1]])
-    )
-    graph = coo_array(
-        (np.ones(len(nodes) // 2), nodes.reshape(2, -1)), (len(nodes), len(nodes))
-    )
-    return connected_components(graph, directed=False)[1][nodes[: len(pictures)]]
+    starts = np.concatenate([pictures.digest, pairs[:, 0]])
+    ends = np.concatenate([given, pairs[:, 1]])
+    nodes, names = pd.factorize(np.concatenate([starts, ends]))
+    edges = nodes.reshape(2, -1)
+    weights = np.ones(len(starts))
+    graph = coo_array((weights, edges), shape=(len(names), len(names)))
+    _, group_of_node = connected_components(graph, directed=False)
+    return group_of_node[nodes[: len(pictures)]]
 
 
-def set_groups(table: pd.DataFrame, alike=()) -> None:
+def set_groups(
+    table: pd.DataFrame, near_duplicates: Iterable[tuple[str, str]] = ()
+) -> None:
     """Number in the table the groups of the pictures that are used; others have none."""
     used = is_used(table)
-    table.loc[used, "group"] = find_groups(table[used], alike).astype(str)
+    groups = find_groups(table[used], near_duplicates)
+    table.loc[used, "group"] = groups.astype(str)
     table.loc[~used, "group"] = ""
-
-
-def rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
-    """Give each picture the rank of its group, of columns digest and group: seed and content decide it."""
-    hashes = (
-        hashlib.blake2b(f"{seed} {d}".encode(), digest_size=8) for d in pictures.digest
-    )
-    ranks = np.array([int.from_bytes(one.digest(), "big") for one in hashes], np.uint64)
-    return (
-        pd.Series(ranks, pictures.index)
-        .groupby(pictures.group.to_numpy())
-        .transform("min")
-    )
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
@@ -64,64 +63,91 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     added picture moves few others: in a set without groups, at most two. A class whose groups are
     all too large for its fifth gives its smallest; one of a single group is not divided.
 
-    Of columns label, digest and group, returns the part of each, `train` or `validation`.
+    Args:
+        pictures: Columns label, digest and group.
+
+    Returns:
+        The part of each picture, `train` or `validation`.
     """
-    ranks = rank_groups(pictures, seed)
-    groups, support, chosen = defaultdict(Counter), Counter(pictures.label), set()
+    ranks = _rank_groups(pictures, seed)
+    groups = defaultdict(Counter)
     for rank, label in zip(ranks, pictures.label):
         groups[rank][label] += 1
-    # A fifth of all, rounded up: of each class its whole part, then one more where most is missing.
-    room = Counter({label: count // ONE_IN for label, count in support.items()})
-    rest = math.ceil(support.total() / ONE_IN) - room.total()
-    room.update(
-        sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))[:rest]
-    )
+    support = Counter(pictures.label)
+    room = _find_room(support)
+    chosen = set()
     for rank in sorted(groups):
         if all(room[label] >= count for label, count in groups[rank].items()):
             room.subtract(groups[rank])
             chosen.add(rank)
     for label, own in ranks.groupby(pictures.label.to_numpy()):
         if chosen.isdisjoint(own):
-            smaller = [
-                rank for rank in set(own) if groups[rank][label] < support[label]
-            ]
-            chosen.update(
-                sorted(smaller, key=lambda rank: (groups[rank].total(), rank))[:1]
-            )
+            smaller = [r for r in set(own) if groups[r][label] < support[label]]
+            smaller.sort(key=lambda rank: (groups[rank].total(), rank))
+            chosen.update(smaller[:1])
     return ranks.isin(chosen).map({True: "validation", False: "train"})
+
+
+def _rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
+    """Give each picture the rank of its group: seed and content decide it."""
+    ranks = np.empty(len(pictures), np.uint64)
+    for row, digest in enumerate(pictures.digest):
+        hashed = hashlib.blake2b(f"{seed} {digest}".encode(), digest_size=8)
+        ranks[row] = int.from_bytes(hashed.digest(), "big")
+    ranks = pd.Series(ranks, pictures.index)
+    return ranks.groupby(pictures.group.to_numpy()).transform("min")
+
+
+def _find_room(support: Counter) -> Counter:
+    """Return how many pictures of each class are for validation: a fifth of all, rounded up.
+
+    Each class gives the whole part of its fifth, then one more where most is missing.
+    """
+    room = Counter({label: count // ONE_IN for label, count in support.items()})
+    rest = math.ceil(support.total() / ONE_IN) - room.total()
+    order = sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))
+    room.update(order[:rest])
+    return room
 
 
 def note_both_parts(table: pd.DataFrame) -> None:
     """Where parts were given, leave the training pictures out whose group is validated on, too."""
     used = is_used(table)
     validated = table.group[used & (table.part == "validation")]
-    note(
-        table,
-        used & (table.part == "train") & table.group.isin(validated),
-        "in_both_parts",
-    )
+    is_leak = used & (table.part == "train") & table.group.isin(validated)
+    note(table, is_leak, "in_both_parts")
 
 
-def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
+def deal_folds(
+    y_true: np.ndarray, groups: np.ndarray, folds: int, seed: int
+) -> np.ndarray:
     """Deal pictures into folds, the classes in nearly equal proportion, no group divided.
 
-    Of classes and groups, int (n,), returns int (n,), the fold of each, from 0; a ValueError where
-    there are fewer groups than folds.
+    Args:
+        y_true: int (n,), the classes.
+        groups: int (n,).
+
+    Returns:
+        int (n,), the fold of each picture, from 0.
+
+    Raises:
+        ValueError: There are fewer groups than folds.
     """
-    numbers, groups = np.unique(groups, return_inverse=True)
-    count = len(numbers)
+    names, groups = np.unique(groups, return_inverse=True)
+    count = len(names)
     if count < folds:
         raise ValueError(
             f"{len(groups)} pictures are {count} groups (copies, look-alikes, given ones): too "
             f"few to be dealt into {folds} folds. Add other pictures."
         )
-    # Where no class has a picture for each fold, there is nothing to keep in proportion.
-    y_true = np.asarray(y_true) * (
-        np.unique(y_true, return_counts=True)[1].max() >= folds
-    )
+    _, support = np.unique(y_true, return_counts=True)
+    if support.max() < folds:
+        # No class has a picture for each fold: there is nothing to keep in proportion.
+        y_true = np.zeros(len(groups), int)
     if count == len(groups):
-        # The same, but faster: without groups no place has to be sought for each.
-        splitter, groups = StratifiedKFold(folds, shuffle=True, random_state=seed), None
+        # The same, but faster: without groups none has to be placed as a whole.
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        groups = None
     else:
         # Its own `shuffle` spoils the proportions before scikit-learn 1.8.
         splitter = StratifiedGroupKFold(folds)
@@ -134,16 +160,17 @@ def deal_folds(y_true, groups, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
-def read_split(ws) -> pd.DataFrame:
+def read_split(ws: Workspace) -> pd.DataFrame:
     """Read the split: columns file, label, part, group (int), digest, in the order of split.csv.
 
-    A FileNotFoundError where 01_data_prep has not been run.
+    Raises:
+        FileNotFoundError: 01_data_prep has not been run.
     """
-    rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))[
-        ["file", "label", "part"]
-    ]
+    rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
-    rows = rows.merge(pictures[["file", "group", "digest"]], "left", "file")
+    rows = rows[["file", "label", "part"]].merge(
+        pictures[["file", "group", "digest"]], how="left", on="file"
+    )
     if rows.digest.isna().any():
         raise ValueError(
             f"{ws.results}: split.csv has other files than pictures.csv: run 01 again."
@@ -151,7 +178,7 @@ def read_split(ws) -> pd.DataFrame:
     return rows.assign(group=rows.group.astype(int))
 
 
-def identify_set(ws) -> str:
+def identify_set(ws: Workspace) -> str:
     """Hash contents, labels and parts of all pictures of the split, and the loader's version.
 
     Names and places of files don't count, so a folder may be moved.

@@ -1,4 +1,4 @@
-"""The table of pictures: a row a file, from the first look to the split, and what becomes of it.
+"""The table of pictures: one row for each file, from the first look to the split, and what becomes of it.
 
 Columns: file, relative to the folder of the pictures, with /; label, part (train or validation) and
 group (what must not be divided), "" as long as they are unknown; digest and the facts of `quality`, ""
@@ -6,22 +6,22 @@ and 0 where nothing was decoded; problem: words, of what is left out one word, t
 "left out", "kept" or what else became of it, "" where there is no problem.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from lib.data.pictures import ENDINGS
 from lib.data.quality import FACTS
+from lib.workspace import Workspace
 
 COLUMNS = ["file", "label", "part", "group", "problem", "action"]  # before decoding
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]
-NOT_FILES = (
-    "empty_class",
-    "missing_file",
-    "ambiguous",
-    "similar_class_name",
-)  # rows about others
+# Words of rows that are no files.
+NOT_FILES = ("empty_class", "missing_file", "ambiguous", "similar_class_name")
 MIN_PER_CLASS = 5
+# Columns beside the probabilities of classes, in the tables of answers.
+RESERVED = ("file", "label", "predicted")
 FORMS = ", ".join(sorted(ENDINGS))
 REMEDIES = {
     "git_lfs_pointer": " (run: git lfs pull)",
@@ -36,30 +36,40 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def tabulate(rows) -> pd.DataFrame:
+def tabulate(rows: Iterable[tuple[str, str]]) -> pd.DataFrame:
     """Make a table of pairs of a file and its problem; what has one is left out."""
     table = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
     table["action"] = table.problem.where(table.problem == "", "left out")
     return table.reindex(columns=COLUMNS, fill_value="")
 
 
-def note(table: pd.DataFrame, where, problem, action="left out") -> None:
+def note(
+    table: pd.DataFrame,
+    where: pd.Series,
+    problem: str | pd.Series,
+    action: str | pd.Series = "left out",
+) -> None:
     """Write into the table a problem of some rows, bool (n,), and what becomes of them.
 
     What is left out keeps its first reason; of what is used, problems and actions are joined by
     semicolons.
 
     Args:
-        problem: one word, or a Series of one a row.
-        action: "left out", "kept" or more, or a Series of such.
+        problem: One word, or one for each row of the table.
+        action: "left out", "kept" or more, or one for each row.
     """
-    rows = table.index[where & (table.action != "left out")]
-    problem, action = (pd.Series(one, table.index)[rows] for one in (problem, action))
-    old, stays = table.loc[rows], action != "left out"
-    problems = (old.problem + ";" + problem).where(stays & (old.problem != ""), problem)
-    actions = (old.action + "; " + action).where(action != "kept", old.action)
-    actions = actions.where(stays & ~old.action.isin(["", "kept"]), action)
-    table.loc[rows, "problem"], table.loc[rows, "action"] = problems, actions
+    index = table.index[where & (table.action != "left out")]
+    old = table.loc[index]
+    problem = pd.Series(problem, table.index)[index]
+    action = pd.Series(action, table.index)[index]
+    stays = action != "left out"
+    is_further = stays & (old.problem != "")
+    problems = problem.mask(is_further, old.problem + ";" + problem)
+    actions = action.mask(action == "kept", old.action.replace("", "kept"))
+    is_further = stays & (action != "kept") & ~old.action.isin(["", "kept"])
+    actions = actions.mask(is_further, old.action + "; " + action)
+    table.loc[index, "problem"] = problems
+    table.loc[index, "action"] = actions
 
 
 def is_used(table: pd.DataFrame) -> pd.Series:
@@ -72,74 +82,103 @@ def list_checks(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[table.problem != "", ["file", "problem", "action"]]
 
 
-def save_views(ws, table: pd.DataFrame) -> None:
+def save_views(ws: Workspace, table: pd.DataFrame) -> None:
     """Write what is known of the contents, what became of all files, and the split, which is last."""
-    contents = table.loc[
-        table.digest != "", ["file", "digest", *MEASURED, "problem", "group"]
-    ]
-    ws.save_table(contents, "pictures.csv")
+    columns = ["file", "digest", *MEASURED, "problem", "group"]
+    ws.save_table(table.loc[table.digest != "", columns], "pictures.csv")
     ws.save_table(list_checks(table), "checks.csv")
     ws.save_table(table.loc[is_used(table), ["file", "label", "part"]], "split.csv")
 
 
-def check_classes(table: pd.DataFrame, ws) -> None:
+def check_classes(table: pd.DataFrame, ws: Workspace) -> None:
     """Check that each class has five usable pictures or more, in both parts once there are parts.
 
-    Else checks.csv is written, and a ValueError names every class that has too few, with its files
-    and why they can't be used, and the file of corrections, if any.
+    Raises:
+        ValueError: It names every class that has too few, with its files and why they can't be used,
+            and the file of corrections, if any. Then checks.csv is written.
     """
-    if lack := _find_lack(table, ws.train):
-        ws.save_table(list_checks(table), "checks.csv")
-        hint = f" Labels were corrected by {ws.corrections}." if ws.corrections else ""
-        raise ValueError(f"{lack} Every file stands in checks.csv.{hint}")
-
-
-def _find_lack(table: pd.DataFrame, train) -> str | None:
     is_missing = table.problem.isin(["missing_file", "ambiguous"])
-    table = table.assign(used=is_used(table), missing=is_missing)[table.label != ""]
-    classes = table.groupby("label").agg(
-        {"file": "size", "used": "sum", "missing": "sum"}
+    rows = table.assign(used=is_used(table), missing=is_missing)[table.label != ""]
+    classes = _count_files(rows)
+    lack = (
+        _find_reserved(classes)
+        or _find_small(classes, rows)
+        or _find_too_few_classes(classes, ws.train)
+        or _find_undivided(rows)
     )
+    if lack is None:
+        return
+    similar = table.file[table.problem == "similar_class_name"]
+    if len(similar):
+        lack += f" These look alike: {', '.join(similar)}. Is one of them misspelt?"
+    if ws.corrections:
+        lack += f" Labels were corrected by {ws.corrections}."
+    ws.save_table(list_checks(table), "checks.csv")
+    raise ValueError(f"{lack} Every file stands in checks.csv.")
+
+
+def _count_files(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the files of each class, those that are used, and those that are missing."""
+    sums = {"file": "size", "used": "sum", "missing": "sum"}
+    classes = rows.groupby("label").agg(sums)
     # A few rows whose files are missing make no class.
-    classes = classes[
-        (classes.file >= MIN_PER_CLASS) | (classes.missing < classes.file)
-    ]
-    if few := list(classes.index[classes.used < MIN_PER_CLASS]):
-        each = [_describe_class(name, table[table.label == name]) for name in few]
-        return (
-            f"Each class needs at least {MIN_PER_CLASS} pictures that can be used. {'; '.join(each)}. "
-            "Add pictures, or move the folder out of train."
-        )
-    if len(classes) < 2:
-        count = (
-            f'one class only, "{classes.index[0]}"'
-            if len(classes)
-            else "no class folder"
-        )
-        return (
-            f"train has {count}; a classifier needs two or more. Put one folder a class, each with its "
-            f"pictures ({FORMS}), into {train}, point train at such a folder, or name a CSV file, "
-            "file,label, in train_labels."
-        )
-    parted = table[table.used & (table.part != "")].groupby("label")
-    alone = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
-    if len(alone):
-        each = [
-            f"{name} ({n:,} pictures, {k:,} groups)"
-            for name, k, n in alone.itertuples()
-        ]
-        each = each if (table.group != "").any() else list(alone.index)
-        return (
-            f"These classes stand in one part alone: {', '.join(each[:20])}. Where parts were given, "
-            "correct them. A group (copies, look-alikes as the frames of one film, one given group) is "
-            'never divided: add other pictures, or take DUPLICATES = "drop".'
-        )
+    is_class = (classes.file >= MIN_PER_CLASS) | (classes.missing < classes.file)
+    return classes[is_class]
+
+
+def _find_reserved(classes: pd.DataFrame) -> str | None:
+    for name in RESERVED:
+        if name in classes.index:
+            return (
+                f'A class is called "{name}", as a column of the tables of answers: '
+                "give it another name."
+            )
     return None
 
 
+def _find_small(classes: pd.DataFrame, rows: pd.DataFrame) -> str | None:
+    few = classes.index[classes.used < MIN_PER_CLASS]
+    if few.empty:
+        return None
+    described = [_describe_class(name, rows[rows.label == name]) for name in few]
+    return (
+        f"Each class needs at least {MIN_PER_CLASS} pictures that can be used. "
+        f"{'; '.join(described)}. Add pictures, or move the folder out of train."
+    )
+
+
 def _describe_class(name: str, rows: pd.DataFrame) -> str:
-    reasons = rows.problem[~rows.used].value_counts()
-    words = [
-        f", {n} {reason}{REMEDIES.get(reason, '')}" for reason, n in reasons.items()
-    ]
-    return f'"{name}" has {rows.used.sum()} usable pictures{"".join(words)}'
+    words = f'"{name}" has {rows.used.sum()} usable pictures'
+    for reason, count in rows.problem[~rows.used].value_counts().items():
+        words += f", {count} {reason}{REMEDIES.get(reason, '')}"
+    return words
+
+
+def _find_too_few_classes(classes: pd.DataFrame, train: Path) -> str | None:
+    if len(classes) > 1:
+        return None
+    count = "no class folder"
+    if len(classes) == 1:
+        count = f'one class only, "{classes.index[0]}"'
+    return (
+        f"train has {count}; a classifier needs two or more. Put one folder for each class, with its "
+        f"pictures ({FORMS}), into {train}, point train at such a folder, or name a CSV file, "
+        "file,label, in train_labels."
+    )
+
+
+def _find_undivided(rows: pd.DataFrame) -> str | None:
+    parted = rows[rows.used & (rows.part != "")].groupby("label")
+    counts = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
+    if counts.empty:
+        return None
+    names = list(counts.index)
+    if (rows.group != "").any():
+        names = []
+        for name, groups, pictures in counts.itertuples():
+            names.append(f"{name} ({pictures:,} pictures, {groups:,} groups)")
+    return (
+        f"These classes stand in one part alone: {', '.join(names[:20])}. Where parts were given, "
+        "correct them. A group (copies, augmented or not, look-alikes as the frames of one film, one "
+        'given group) is never divided: add other pictures, or take DUPLICATES = "drop".'
+    )

@@ -206,9 +206,72 @@ def test_class_whose_few_rows_have_no_file_stops_nothing(label, ws):
 
 
 def test_columns_that_nobody_reads_are_said(label, capsys):
-    listed = label("file,label,Patient,fold,age\n1.jpg,cat,7,1,33\n", "1.jpg")
-    assert list(listed.label) == ["cat"]
-    assert "labels.csv: Patient, fold are not read" in capsys.readouterr().out
+    text = "file,label,PatientID,subject_id,set,group,Usage,\n1.jpg,cat,7,7,1,a,b,\n"
+    assert list(label(text, "1.jpg").label) == ["cat"]
+    said = capsys.readouterr().out
+    assert said.startswith("Note: labels.csv: ")
+    assert "PatientID, subject_id, set, Usage;" in said
+
+
+def test_part_and_group_of_corrections_are_not_read_and_said(correct, capsys):
+    listed = correct("file,label,part,group\ncat/0.jpg,bird,val,g\n")
+    assert set(listed.part) == {""} == set(listed.group)
+    assert "Note: corrections.csv: not read: part, group;" in capsys.readouterr().out
+
+
+def test_labels_and_groups_reach_the_validation_folder(tmp_path):
+    touch(
+        tmp_path,
+        *(f"{part}/cat/{n}.jpg" for part in ("train", "val") for n in range(2)),
+    )
+    text = "file,label,group\ntrain/cat/0,cat,a\nval/cat/0.jpg,dog,a\ncat/1.jpg,cat,b\n"
+    path = write_csv(tmp_path / "l.csv", text)
+    listed = list_files(tmp_path / "train", path, tmp_path / "val").set_index("file")
+    assert set(listed.problem) == {""}
+    rows = listed.loc[
+        ["cat/0.jpg", "cat/1.jpg", "../val/cat/0.jpg", "../val/cat/1.jpg"]
+    ]
+    assert list(rows.label) == ["cat", "cat", "dog", "cat"]
+    assert list(rows.group) == ["a", "b", "a", ""]
+    assert list(rows.part) == ["train", "train", "validation", "validation"]
+
+
+def test_class_folders_of_the_validation_part_are_those_of_train_that_look_equal(
+    tmp_path,
+):
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    touch(tmp_path, f"train/{apart}/1.jpg", f"val/{composed}/2.jpg")
+    listed = list_files(tmp_path / "train", validation=tmp_path / "val")
+    assert list(listed.label) == [apart] * 2
+
+
+def test_groups_that_look_equal_are_one(label):
+    names = ["P 0", "P\u00a00", "P  0", "P\u200b 0", "Cafe\u0301", "Caf\u00e9"]
+    rows = [f"{number}.jpg,cat,{name}\n" for number, name in enumerate(names)]
+    listed = label(
+        "file,label,group\n" + "".join(rows), *(f"{n}.jpg" for n in range(6))
+    )
+    assert list(listed.group) == ["P 0"] * 4 + ["Caf\u00e9"] * 2
+
+
+@pytest.mark.parametrize(("one", "other"), [("P0", "p0"), ("1", "1.0")])
+def test_groups_that_differ_by_case_or_as_1_and_1_0_alone_are_an_error(
+    label, one, other
+):
+    text = f"file,label,group\n1.jpg,cat,x\n2.jpg,cat,{one}\n3.jpg,cat,{other}\n"
+    with pytest.raises(
+        ValueError, match=f"lines 3 and 4: groups '{one}' and '{other}'"
+    ):
+        label(text, "1.jpg", "2.jpg", "3.jpg")
+
+
+def test_labels_that_are_one_written_in_two_ways_are_named_with_a_class_too_small(
+    label, ws
+):
+    rows = "".join(f"{n}.jpg,{'1.0' if n < 3 else n % 2}\n" for n in range(20))
+    listed = label("file,label\n" + rows, *(f"{n}.jpg" for n in range(20)))
+    with pytest.raises(ValueError, match='"1.0" has 3 .* look alike: 1, 1.0'):
+        check_classes(listed.reset_index(), ws)
 
 
 def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
@@ -218,7 +281,7 @@ def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
     )
     listed = list_files(tmp_path / "train", path, tmp_path / "val")
     assert list(listed.part[listed.problem == ""]) == ["train", "validation"]
-    assert "l.csv gives the parts" in capsys.readouterr().out
+    assert "Note: l.csv gives the parts" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -236,6 +299,13 @@ def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
         ("test/0.jpg", None),
         ("b/1.png", None),
         ("data/train/a/1.png", None),
+        ("p0.jpg", "p0.jpg"),
+        ("p0", "p0.jpg"),
+        ("{train}/a/1", "a/1.png"),
+        ("{train}/../val/v.png", "../val/v.png"),
+        ("val/v.png", "../val/v.png"),
+        ("v", "../val/v.png"),
+        ("0.jpg", "0.jpg"),
         ("img.1", None),
         ("../0.jpg", None),
         ("x" * 300 + "/1.jpg", None),
@@ -247,6 +317,8 @@ def test_name_is_a_path_from_train_or_a_bare_name_that_one_file_has(
     tmp_path, name, file
 ):
     files = ["a/1.png", "img.png", "c.png", "c.jpg", "b/twin.jpg", "d/twin.jpg"]
+    files += ["p0.jpg.jpg", "../val/0.jpg"]
+    name = name.format(train=tmp_path / "train")
     found = match_files([name], [*files, *[file] * bool(file)], tmp_path / "train")
     assert found.get(name) == file
 

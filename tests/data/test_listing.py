@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from dataclasses import replace
 
 import pandas as pd
@@ -85,19 +86,66 @@ def test_links_are_followed_and_circles_named(tmp_path):
     }
 
 
-def test_masks_beside_their_pictures_are_left_out(tmp_path):
-    touch(
-        tmp_path,
-        "cat/x.jpg",
-        "cat/x_mask.png",
-        "cat/x_mask_1.png",
-        "cat/y.png",
-        "cat/Y_seg.png",
-    )
-    touch(tmp_path, "cat/y_label.png", "dog/x_mask.png", "dog/blue_label.jpg")
+@pytest.mark.parametrize(
+    "mask",
+    "x_mask x_mask_1 x_masks mask_x x_gt x.mask X_SEG x-label".split() + ["x mask"],
+)
+def test_mask_beside_its_picture_is_left_out(tmp_path, mask):
+    picture = "X" if mask.isupper() else "x"
+    touch(tmp_path, f"cat/{picture}.jpg", f"cat/{mask}.png", f"dog/{mask}.png")
+    assert list_problems(list_files(tmp_path)) == {
+        f"cat/{picture}.jpg": "",
+        f"cat/{mask}.png": "mask",
+        f"dog/{mask}.png": "",  # its picture lies in another class
+    }
+
+
+def test_folder_of_masks_beside_the_pictures_is_left_out(tmp_path):
+    touch(tmp_path, "cat/images/1.jpg", "cat/masks/1.png", "cat/masks/2.png")
+    touch(tmp_path, "dog/1.jpg", "dog/masks/1_mask.png")
     found = list_problems(list_files(tmp_path))
-    masks = {"cat/x_mask.png", "cat/x_mask_1.png", "cat/y_label.png"}
-    assert {file for file, problem in found.items() if problem == "mask"} == masks
+    masks = {file for file, problem in found.items() if problem == "mask"}
+    assert masks == {"cat/masks/1.png", "dog/masks/1_mask.png"}
+
+
+def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
+    touch(tmp_path, "faces/mask/1.jpg", "faces/no_mask/1.jpg")
+    touch(tmp_path, "parts/masks/1.jpg", "parts/images/1.jpg")
+    assert set(list_files(tmp_path / "faces").problem) == {""}
+    found = list_problems(list_files(tmp_path / "parts"))
+    assert found == {"images/1.jpg": "", "masks/1.jpg": "mask"}
+
+
+HASHES = ("0f" * 16, "1e" * 16)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"a_jpg.rf.{name}" for name in HASHES],
+        ["a", f"a_jpg.rf.{HASHES[0]}"],
+        ["a", "a_rot15", "a_rot90"],
+        ["a", "a_vflip_crop"],
+        ["a_aug1", "a-aug-2"],
+    ],
+)
+def test_augmented_copies_and_their_original_are_one_group(tmp_path, capsys, names):
+    files = [f"cat/{name}.jpg" for name in names]
+    touch(tmp_path, *files, "cat/b_1.jpg", "cat/b_2.jpg", "cat/c_aug1.jpg", "dog/a.jpg")
+    group = list_files(tmp_path).set_index("file").group
+    assert group[files[0]] != "" and set(group[files]) == {group[files[0]]}
+    assert set(group.drop(files)) == {""}
+    said = capsys.readouterr().out
+    assert said.startswith("Note: ") and f" {len(files)} pictures" in said
+
+
+def test_augmented_copies_of_two_folders_are_two_groups(tmp_path):
+    names = [
+        f"{part}/cat/a{word}.jpg" for part in ("train", "val") for word in ("", "_rot9")
+    ]
+    touch(tmp_path, *names)
+    listed = list_files(tmp_path / "train", validation=tmp_path / "val")
+    assert listed.group.nunique() == 2 and set(listed.groupby("group").size()) == {2}
 
 
 @pytest.mark.parametrize(
@@ -112,22 +160,32 @@ def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, bran
     ]
     touch(tmp_path, *names)
     list_files(tmp_path)
-    words = "hold folders of the same names: cat, dog. If these are the classes, point train"
-    assert words in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"Note: {', '.join(sorted(branches.split()))} hold folders")
+    assert "cat, dog" in said and str(tmp_path / branches.split()[0]) not in said
     touch(tmp_path / "plain", "a/2020/1.jpg", "b/2020/1.jpg")
     list_files(tmp_path / "plain")
     assert not capsys.readouterr().out
 
 
-def test_classes_that_are_divided_into_parts_are_an_error(tmp_path):
-    touch(
-        tmp_path,
-        *(f"{c}/{p}/1.jpg" for c in ("cat", "dog") for p in ("train", "val", "test")),
-    )
-    with pytest.raises(
-        ValueError, match="each class is divided into test, train, val. Put the"
-    ):
+@pytest.mark.parametrize(
+    ("files", "parts"),
+    [
+        ("cat/train/1.jpg cat/val/1.jpg dog/train/1.jpg dog/val/1.jpg", "train, val"),
+        ("cat/imgs/train/1.jpg dog/imgs/test/1.jpg", "test, train"),
+        ("cat/train80/1.jpg cat/test20/1.jpg dog/train80/1.jpg", "test20, train80"),
+        ("cat/train/1.jpg cat/test/1.jpg dog/train/1.jpg", "test, train"),
+    ],
+)
+def test_classes_that_are_divided_into_parts_are_an_error(tmp_path, files, parts):
+    touch(tmp_path, *files.split())
+    with pytest.raises(ValueError, match=f"cat, dog are divided into {parts}\\."):
         list_files(tmp_path)
+
+
+def test_one_class_with_a_folder_called_like_a_part_is_no_error(tmp_path):
+    touch(tmp_path, "rail/train/1.jpg", "rail/tram/1.jpg", "road/car/1.jpg")
+    assert set(list_files(tmp_path).label) == {"rail", "road"}
 
 
 def make_listed(**problems):
@@ -183,6 +241,16 @@ def test_every_class_with_too_few_usable_pictures_is_named_with_its_reasons(
     )
 
 
+def test_exactly_five_pictures_of_each_class_are_enough(ws):
+    check_classes(make_listed(birds=[""] * 5, frogs=[""] * 5), ws)
+
+
+@pytest.mark.parametrize("name", ["file", "label", "predicted"])
+def test_class_that_is_called_like_a_column_of_answers_is_an_error(ws, name):
+    with pytest.raises(ValueError, match=f'class is called "{name}"'):
+        check_classes(make_listed(birds=[""] * 9, **{name: [""] * 9}), ws)
+
+
 def test_what_is_left_out_keeps_its_first_reason_and_what_is_used_has_all_words():
     table = make_listed(a=[""] * 3)
     every, first, last = (
@@ -221,7 +289,7 @@ def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, cap
         "a/\\xff.jpg": "odd_name",
     }
     assert list(list_new_pictures(tmp_path, []).file) == ["a/1.jpg"]
-    assert "passed over, odd_name: a/\\xff.jpg" in capsys.readouterr().out
+    assert "Note: passed over, odd_name: a/\\xff.jpg" in capsys.readouterr().out
 
 
 def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(
@@ -244,6 +312,23 @@ def test_new_pictures_get_their_labels_from_the_labels_file_or_their_folder(
     new = list_new_pictures(test, ["birds", "frogs"], path)
     assert dict(zip(new.file, new.label)) == known | {"1.jpg": "birds"}
     assert "passed over, missing_file: gone.jpg" in capsys.readouterr().out
+
+
+def test_class_folders_of_new_pictures_compare_as_they_look_and_similar_ones_are_named(
+    tmp_path, capsys
+):
+    composed, apart = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    touch(tmp_path, f"{apart}/1.jpg", "cat /2.jpg", "Cat/3.jpg", "misc/4.jpg")
+    new = list_new_pictures(tmp_path, [composed, "cat"])
+    known = {
+        f"{apart}/1.jpg": composed,
+        "cat /2.jpg": "cat",
+        "Cat/3.jpg": "",
+        "misc/4.jpg": "",
+    }
+    assert dict(zip(new.file, new.label)) == known
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith("Note: ") and "Cat" in said and "misc" not in said
 
 
 def test_own_pictures_may_lie_in_a_folder_and_a_missing_one_is_an_error(tmp_path):

@@ -63,6 +63,13 @@ def test_labels_that_look_equal_are_one_however_they_are_written(flat):
     ]
 
 
+def test_columns_beside_a_list_of_labels_are_said(flat, capsys):
+    ws = flat("file,labels,age,place\n1.jpg,cat|dog,3,zoo\n")
+    multi_labels.list_label_sets(ws, ws.train)
+    said = capsys.readouterr().out
+    assert said.startswith("Note: labels.csv: not read: age, place;")
+
+
 def test_folder_of_that_name_without_pictures_is_another(flat):
     ws = flat("file,labels\n1.jpg,a\n")
     (ws.train.parent / "labels").mkdir()

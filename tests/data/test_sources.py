@@ -15,6 +15,8 @@ from lib import storage, workspace
 from lib.data import archives, sources
 
 COMPETITION = "competitions/leaves"
+JPEG = b"\xff\xd8\xff\xe0 a JPEG begins like this"
+CONTENTS = dict.fromkeys((".md", ".xml"), b"text")
 
 
 def pack(archive, files):
@@ -64,7 +66,7 @@ def give(tmp_path, kaggle):
         files = (
             files
             if isinstance(files, dict)
-            else dict.fromkeys(files, b"\xff\xd8\xff\xe0")
+            else {file: CONTENTS.get(Path(file).suffix, JPEG) for file in files}
         )
         if kind in ("zip", "tar"):
             return pack(tmp_path / f"given.{kind}", files)
@@ -110,6 +112,9 @@ def test_classes_and_validation_are_found_alike_in_a_folder_an_archive_and_on_ka
         (["bullet_train/1.jpg", "test_tube/1.jpg", "car/1.jpg"], ""),
         (["bird/2020/1.jpg", "bird/2021/1.jpg", "cat/no_ending"], ""),
         (["leaves/cat/1.jpg", "leaves/dog/1.jpg", "beside.jpg"], ""),
+        (["images/cat/1.jpg", "images/dog/1.jpg", "annotations/1.xml", "notes/a.md"], "images"),
+        (["cat/persian/1.jpg", "cat/siamese/1.jpg", "dog/7.jpg?w=300"], ""),
+        ({"train/cat/1.jpg": JPEG, "test/cat/1.jpg": JPEG, "docs/LICENSE": b"MIT"}, "train"),
     ],
 )  # fmt: skip
 def test_folder_of_classes_is_found(ws, give, inside, train):
@@ -135,6 +140,25 @@ def test_parts_of_which_none_is_the_one_for_training_are_an_error(ws, give, insi
         sources.open_folder(replace(ws, train=given), "train")
 
 
+@pytest.mark.parametrize("other", ["dog/1.CR2", "dog/dog.zip", "dog/LICENSE", None])
+def test_only_folder_of_folders_is_not_entered_beside_one_without_pictures(
+    ws, give, other
+):
+    inside = ["cat/persian/1.jpg", "cat/siamese/1.jpg"]
+    given = give(dict.fromkeys(inside, JPEG) | ({other: b"x"} if other else {}))
+    (given / "dog").mkdir(exist_ok=True)
+    with pytest.raises(ValueError, match="cat, which has .* dog, which has no picture"):
+        sources.open_folder(replace(ws, train=given), "train")
+
+
+def test_folder_that_holds_archives_alone_is_an_error_that_names_them(ws, give):
+    given = give({"train.zip": b"x", "val.zip": b"x"})
+    with pytest.raises(
+        ValueError, match=r"no picture, but train\.zip, val\.zip: point"
+    ):
+        sources.open_folder(replace(ws, train=given), "train")
+
+
 @pytest.mark.parametrize(
     "inside", [["1.jpg", "a/b/2.jpg"], ["cat/1.jpg", "dog/1.jpg"], ["1.jpg"]]
 )
@@ -145,10 +169,14 @@ def test_new_pictures_are_taken_as_they_lie(ws, give, inside):
 
 
 def test_folder_without_pictures_is_named(ws, give):
-    with pytest.raises(
-        ValueError, match=f"{give({'cat/notes.txt': b'x'})} holds no picture"
-    ):
-        sources.require_pictures(replace(ws, train=give([])))
+    given = give({"cat/notes.txt": b"x"})
+    with pytest.raises(ValueError, match=f"{given} holds no picture"):
+        sources.require_pictures(replace(ws, train=given))
+
+
+def test_pictures_count_whatever_they_are_called(ws, give):
+    given = give(["cat/0.jpg?w=300"])
+    sources.require_pictures(replace(ws, train=given))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +188,8 @@ def test_folder_without_pictures_is_named(ws, give):
         (["train/a/1.jpg", "val_224/a/1.jpg"], "train", None),
         (["flowers_train/a/1.jpg", "birds_val/a/1.jpg"], "flowers_train", None),
         (["leaves/a/1.jpg", "val/a/1.jpg"], "leaves", None),
+        (["train/Caf\u00e9/1.jpg", "val/Cafe\u0301/1.jpg"], "train", "val"),
+        (["train/a/1.jpg", "val/a/1.jpg", "valid/b/1.jpg"], "train", "val"),
         (["train/a/1.jpg", "val/images/1.jpg"], "train", "is not used"),
         (["train/a/1.jpg", "val/1.jpg"], "train", "is not used"),
     ],
@@ -170,15 +200,32 @@ def test_validation_beside_train_counts_if_its_folders_are_the_classes(
     given = give(inside)
     folder = sources.find_validation(replace(ws, train=given / train))
     if found == "is not used":
-        words = "val has no folders of the classes and is not used"
-        assert folder is None and words in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert folder is None and said.startswith(f"Note: {given / 'val'} has")
     else:
         assert folder == (found and given / found)
 
 
+def test_two_folders_that_may_be_the_validation_part_are_an_error(ws, give):
+    given = give(["train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"])
+    with pytest.raises(ValueError, match="val and .*valid may both be"):
+        sources.find_validation(replace(ws, train=given / "train"))
+
+
+def test_test_that_is_train_is_an_error(ws, give):
+    given = give(["cat/1.jpg", "dog/1.jpg"])
+    with pytest.raises(ValueError, match='"test" and "train" .* the same folder'):
+        sources.find_validation(replace(ws, train=given, test=given))
+
+
+def test_train_and_test_of_one_archive_are_two(ws, give):
+    given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"], "zip")
+    assert sources.find_validation(replace(ws, train=given, test=given)) is None
+
+
 def test_configured_validation_comes_first(ws, give):
     given = give(["train/a/1.jpg", "val/a/1.jpg", "mine/a/1.jpg"])
-    ws = replace(ws, train=given, validation=given / "mine")
+    ws = replace(ws, train=given / "train", validation=given / "mine")
     assert sources.find_validation(ws) == given / "mine"
 
 
@@ -230,6 +277,12 @@ def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch):
         ):
             archives.unpack(archive, ws.scratch)
         assert not list(ws.scratch.iterdir())
+
+
+def test_zip_of_two_files_on_one_path_is_refused(ws):
+    archive = pack(ws.results / "a.zip", {"cat/1.png": b"x", "cat//1.png": b"y"})
+    with pytest.raises(ValueError, match="a.zip can't be unpacked: two .*'cat/1.png'"):
+        archives.unpack(archive, ws.scratch)
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])

@@ -129,6 +129,30 @@ def test_class_of_a_few_large_groups_gives_its_smallest():
     assert counts.to_dict() == {"a": 10, "b": 4}
 
 
+def test_class_of_two_groups_of_different_sizes_gives_the_smaller():
+    listed = list_pictures(a=16, b=20)
+    listed["group"] = ["large"] * 10 + ["small"] * 6 + [""] * 20
+    listed["group"] = split.find_groups(listed)
+    for seed in range(10):
+        part = split.split(listed, seed)
+        assert list(part[:16]) == ["train"] * 10 + ["validation"] * 6
+
+
+def test_picture_that_rounding_leaves_goes_to_the_class_where_most_is_missing():
+    # A fifth of 21 is 4.2, rounded up 5: 1.6, 1.4 and 1.2 give one each, and a and b one more.
+    listed = list_pictures(a=8, b=7, c=6)
+    part = split.split(listed, 0)
+    held = listed.label[part == "validation"].value_counts()
+    assert held.to_dict() == {"a": 2, "b": 2, "c": 1}
+
+
+def test_of_equal_classes_the_first_by_name_gives_the_picture_that_rounding_leaves():
+    listed = list_pictures(b=7, a=7)
+    part = split.split(listed, 0)
+    held = listed.label[part == "validation"].value_counts()
+    assert held.to_dict() == {"a": 2, "b": 1}
+
+
 def make_table(pictures):
     return pictures.assign(problem="", action="")
 
