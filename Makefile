@@ -22,7 +22,7 @@ SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=ta
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test test-rooms test-notebooks faults simulations bench colab handouts format
+.PHONY: demo run test test-rooms test-notebooks faults simulations mutants bench colab handouts format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(CHAIN) --paths demo
@@ -55,6 +55,9 @@ faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; pr
 
 simulations: $(VENV)/installed-tests  ## how often intervals and tests are wrong; prints a table
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/simulations.py
+
+mutants: $(VENV)/installed-tests  ## changes lines of lib, and sees whether a test notices
+	PYTHONPATH=. $(BIN)/python tests/mutants.py $(ARGUMENTS)
 
 bench: $(VENV)/installed  ## the report's way and ours, side by side
 	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
