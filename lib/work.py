@@ -4,6 +4,7 @@ import concurrent.futures
 import logging
 import pickle
 import sys
+from collections.abc import Callable, Iterable, Iterator
 
 from tqdm import tqdm
 
@@ -18,30 +19,39 @@ class ClusterError(OSError):
 
 
 def show_progress(
-    steps=None, desc: str = "", total: int | None = None, **options
+    steps: Iterable | None = None, desc: str = "", total: int | None = None, **options
 ) -> tqdm:
     """Return a bar of tqdm over some steps: in a notebook on stdout, where it isn't red, else on stderr.
 
     One step, or none, has no bar.
     """
-    total = len(steps) if total is None else total
+    if total is None:
+        total = len(steps)
     in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
     file = sys.stdout if in_notebook else sys.stderr
     return tqdm(steps, desc, total, file=file, disable=total < 2, **options)
 
 
-def run_blocks(function, blocks, *shared, address=None, threads=1):
+def run_blocks(
+    function: Callable,
+    blocks: Iterable,
+    *shared,
+    address: str | None = None,
+    threads: int = 1,
+) -> Iterator[tuple]:
     """Call function(block, *shared) for each block; yield block, result and, if any, the worker.
 
-    They come as they are finished; what was not begun is called off where the loop is cut short.
+    They come as they are finished. Blocks that were not begun are called off where the loop is cut short.
 
     Args:
-        function: of a module; what it makes it keeps in a store, so that little is sent.
+        function: of a module; it keeps what it makes in a store, so that little is sent.
         blocks: lists, or other sequences, of what is to be worked on.
         address: of the cluster whose workers do it, see `connect`; None for threads of this process.
         threads: how many, then.
 
-    Raises what the function raises, of a worker's OSError a ClusterError.
+    Raises:
+        ClusterError: A worker raised an OSError, or the cluster failed; other errors of the function
+            are raised as they are.
     """
     pool = concurrent.futures.ThreadPoolExecutor(threads)
     submit = _open_workers(address) if address else pool.submit
@@ -50,24 +60,34 @@ def run_blocks(function, blocks, *shared, address=None, threads=1):
         try:
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
-                yield block, *(_wait(future) if address else (future.result(), None))
+                if address:
+                    result, worker = _wait(future)
+                    yield block, result, worker
+                else:
+                    yield block, future.result(), None
         finally:
             for future in futures:
                 future.cancel()
 
 
-def _open_workers(address: str):
-    executor, version = connect(address).get_executor(pure=False), describe_project()
-    # As bytes, which the scheduler does not open, and a worker of another version not either.
-    return lambda *task: executor.submit(work_on, version, pickle.dumps(task))
+def _open_workers(address: str) -> Callable:
+    executor = connect(address).get_executor(pure=False)
+    version = describe_project()
+
+    def submit(*task):
+        # As bytes, which the scheduler does not open, and a worker of another version not either.
+        return executor.submit(work_on, version, pickle.dumps(task))
+
+    return submit
 
 
-def work_on(version: dict, task: bytes) -> tuple:
+def work_on(version: dict[str, str], task: bytes) -> tuple:
     """Run on a worker; return what the function of a task returns, and its own address."""
     from distributed import get_worker
 
     address = get_worker().address
-    if version != (own := describe_project()):
+    own = describe_project()
+    if version != own:
         raise ClusterError(
             f"The worker {address} has another version: {own}, and not {version}"
         )
@@ -78,7 +98,7 @@ def work_on(version: dict, task: bytes) -> tuple:
         raise ClusterError(f"The worker {address}: {error}") from None
 
 
-def _wait(future):
+def _wait(future: concurrent.futures.Future) -> tuple:
     import distributed
 
     try:
@@ -90,22 +110,23 @@ def _wait(future):
 
 
 def connect(address: str):
-    """Return the `distributed.Client` of a cluster; of `local:N` the workers are started.
+    """Return the `distributed.Client` of a cluster; the workers of `local:N` are started.
 
-    Raises a ClusterError without Dask, a scheduler, a worker, or this version of the project there,
-    or where the address is none.
+    Raises:
+        ClusterError: Dask, a scheduler, a worker, or this version of the project there is missing, or
+            the address is none.
     """
-    if address in clients and clients[address].status == "running":
-        return clients[address]
+    client = clients.get(address)
+    if client is not None and client.status == "running":
+        return client
     try:
         from distributed import Client
     except ImportError as error:
         raise ClusterError(
             'cluster needs Dask: pip install "dask[distributed]>=2025.1"'
         ) from error
-    logging.getLogger("distributed").handlers = [
-        logging.NullHandler()
-    ]  # we raise what matters
+    # What matters is raised.
+    logging.getLogger("distributed").handlers = [logging.NullHandler()]
     try:
         client = Client(_find_scheduler(address), timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
@@ -115,10 +136,8 @@ def connect(address: str):
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
             'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine.'
         )
-    print(
-        f"Dask: {len(client.nthreads())} workers, dashboard {client.dashboard_link}",
-        flush=True,
-    )
+    count = len(client.nthreads())
+    print(f"Dask: {count} workers, dashboard {client.dashboard_link}", flush=True)
     clients[address] = client
     return client
 
@@ -129,9 +148,14 @@ def _find_scheduler(address: str):
     from distributed import LocalCluster
 
     count = int(address.removeprefix("local:"))
-    env = {"TF_NUM_INTRAOP_THREADS": str(max(1, count_cores() // count))}
-    # Dask takes mapped files for memory, and would kill workers for them.
+    threads = max(1, count_cores() // count)
     return LocalCluster(
-        count, threads_per_worker=1, memory_limit=None, host="127.0.0.1", env=env,
-        dashboard_address="127.0.0.1:0", silence_logs=50,
-    )  # fmt: skip
+        count,
+        threads_per_worker=1,
+        # Dask takes mapped files for memory, and would kill workers for them.
+        memory_limit=None,
+        host="127.0.0.1",
+        env={"TF_NUM_INTRAOP_THREADS": str(threads)},
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )

@@ -5,7 +5,6 @@ import shutil
 import sys
 import tempfile
 import time
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from benchmark import draw_thumbnails, make_row, run_watched, time_call
 
 from lib import work, workspace
 from lib.data import labels, pixels
-from lib.data.store import CRC, DIGEST
+from lib.data.store import describe_shard
 from lib.models import backbones, parts
 from lib.models.features import cached_features
 
@@ -188,9 +187,11 @@ def make_pictures(folder: Path, count: int) -> None:
     store.folder.mkdir(parents=True)
     for start in range(0, count, pixels.BLOCK):
         stop = min(start + pixels.BLOCK, count)
-        digests = np.array([f"{k:032x}" for k in range(start, stop)], DIGEST)
+        digests = np.array([f"{k:032x}" for k in range(start, stop)], "S32")
+        shard = describe_shard(len(digests), store.dtype, store.shape)
+        header = {"descr": shard.descr, "fortran_order": False, "shape": (1,)}
         size = len(digests) * store.row_bytes
-        with (store.folder / f"{start:032x}.shard").open("wb") as file:
-            np.save(file, digests)
-            file.write(np.array(zlib.crc32(bytes(size), zlib.crc32(digests)), CRC))
+        with (store.folder / f"{start:032x}.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(digests.tobytes())
             file.truncate(file.tell() + size)

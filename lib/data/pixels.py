@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,20 @@ import pandas as pd
 
 from lib import work
 from lib.data import pictures, quality, sources
-from lib.data.store import SHARDS, Selection, open_store
+from lib.data.store import SHARDS, Selection, Store, open_store
 from lib.data.table import MEASURED, NOT_FILES, note
 from lib.machine import count_cores
 from lib.storage import atomic_write, is_on_drive, require_room
+from lib.workspace import Workspace
 
 # Pictures that become a shard, and bytes of their pixels, at most.
-BLOCK, BLOCK_BYTES = 256, 1 << 26
+BLOCK = 256
+BLOCK_BYTES = 1 << 26
 FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
+LOOKED_AT = 100  # dark pictures whose samples are looked up
 
 
-def open_stores(scratch: Path, image_sizes) -> dict:
+def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
     """Open the stores of the facts and of the pixels of each size."""
     stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
     for size in image_sizes:
@@ -28,12 +32,23 @@ def open_stores(scratch: Path, image_sizes) -> dict:
     return stores
 
 
-def prepare(ws, folder: Path, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
-    """Decode every picture of the table, which lie in `folder`, once, and keep pixels of each size and facts.
+def prepare(
+    ws: Workspace, folder: Path, table: pd.DataFrame, image_sizes: Iterable[int]
+) -> pd.DataFrame:
+    """Decode every picture of the table once, and keep its pixels of each size and the facts about it.
 
-    What any process has finished with these contents is not decoded again. Returns the table with
-    digest, width, height (as shown), darkest, brightest, contrast, sharpness (see `quality`), and the
-    problem of what can't be used. Raises an OSError where the pixels would find no room.
+    What any process has finished with these contents is not decoded again.
+
+    Args:
+        folder: where the files of the table lie.
+
+    Returns:
+        The table with digest, width, height (as shown), darkest, brightest, contrast, sharpness (see
+        `quality`), and the problem of files that can't be used.
+
+    Raises:
+        OSError: The pixels would find no room.
+        ValueError: More than half of the pictures have 16 bits a sample, and are too dark.
     """
     is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
     stores = open_stores(ws.scratch, image_sizes)
@@ -47,41 +62,51 @@ def prepare(ws, folder: Path, table: pd.DataFrame, image_sizes) -> pd.DataFrame:
     for name in MEASURED:
         table[name] = np.zeros(len(table), quality.FACTS[name])
         table.loc[is_usable, name] = facts[name]
+    _require_light(folder, table[is_usable])
     return table
 
 
+def _require_light(folder: Path, used: pd.DataFrame) -> None:
+    """Raise a ValueError where white is not what most files of 16 bits say, or fail to say."""
+    is_dark = quality.find_doubts(used)["very_dark"]
+    if 2 * is_dark.sum() <= len(used):
+        return
+    looked_at = used.file[is_dark].head(LOOKED_AT)
+    deep = [file for file in looked_at if pictures.is_deep(folder / file)]
+    if 2 * len(deep) > len(looked_at):
+        raise ValueError(
+            f"{is_dark.sum():,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
+            f"{folder / deep[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
+            "MaxSampleValue (TIFF) says another. Rescale copies of them; if white is 4,095, by: "
+            "magick mogrify -evaluate multiply 16 *.png"
+        )
+
+
 def _decode_files(
-    ws, folder: Path, files: list[str], stores: dict
+    ws: Workspace, folder: Path, files: list[str], stores: dict[str | int, Store]
 ) -> dict[str, tuple[str, str]]:
     """Fill the stores, and keep their copies; return digest and problem of each file."""
     _restore_copies(ws, stores)
-    needed = sum(
-        max(0, len(files) - len(store)) * store.row_bytes for store in stores.values()
-    )
-    require_room(ws.scratch, needed, "the decoded pixels")
-    size = min(BLOCK, max(32, len(files) // (8 * count_cores())))
-    size = max(
-        1, min(size, BLOCK_BYTES // max(store.row_bytes for store in stores.values()))
-    )
-    blocks = [files[start : start + size] for start in range(0, len(files), size)]
-    results, how = {}, {"address": ws.cluster, "threads": count_cores()}
+    _require_room(ws.scratch, folder, files, stores)
+    size = _choose_block_size(len(files), stores)
+    starts = range(0, len(files), size)
+    blocks = [files[start : start + size] for start in starts]
+    results = {}
     with work.show_progress(
         total=len(files), desc="decoding pictures", unit="picture"
     ) as progress:
         for block, rows, worker in work.run_blocks(
-            read_block, blocks, folder, stores, **how
+            read_block,
+            blocks,
+            folder,
+            stores,
+            address=ws.cluster,
+            threads=count_cores(),
         ):
-            for name, (_, problem) in zip(block, rows):
-                if (
-                    worker
-                    and problem == "unreadable"
-                    and os.access(folder / name, os.R_OK)
-                ):
-                    raise work.ClusterError(
-                        f"The worker {worker} can't read {folder / name}, which can be read here: all "
-                        "machines of a cluster need the folder of pictures at the same place."
-                    )
-            results |= zip(block, rows)
+            found = dict(zip(block, rows))
+            if worker:
+                _require_same_folder(worker, folder, found)
+            results |= found
             progress.update(len(block))
     if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
         for store in stores.values():
@@ -89,34 +114,93 @@ def _decode_files(
     return results
 
 
-def _restore_copies(ws, stores: dict) -> None:
+def _require_room(
+    scratch: Path, folder: Path, files: list[str], stores: dict[str | int, Store]
+) -> None:
+    """Raise an OSError where what is missing finds no room."""
+    purpose = "the decoded pixels"
+    row_bytes = sum(store.row_bytes for store in stores.values())
+    try:
+        require_room(scratch, len(files) * row_bytes, purpose)
+    except OSError:
+        # There is little room: now it counts what is there already, which only contents tell.
+        digests = [_find_digest(folder / file) for file in files]
+        needed = 0
+        for store in stores.values():
+            needed += len(store.find_missing(digests)) * store.row_bytes
+        require_room(scratch, needed, purpose)
+
+
+def _find_digest(path: Path) -> str:
+    try:
+        return hash_content(pictures.read_file(path))
+    except pictures.PictureError:
+        return ""
+
+
+def hash_content(data: bytes) -> str:
+    """Return the digest of a file's content: 32 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _choose_block_size(count: int, stores: dict[str | int, Store]) -> int:
+    """Return how many pictures become a shard: few enough that all cores have some, and for memory."""
+    largest_row = max(store.row_bytes for store in stores.values())
+    shared = max(32, count // (8 * count_cores()))
+    return max(1, min(BLOCK, shared, BLOCK_BYTES // largest_row))
+
+
+def _require_same_folder(
+    worker: str, folder: Path, found: dict[str, tuple[str, str]]
+) -> None:
+    for file, (_, problem) in found.items():
+        if problem == "unreadable" and os.access(folder / file, os.R_OK):
+            raise work.ClusterError(
+                f"The worker {worker} can't read {folder / file}, which can be read here: all "
+                "machines of a cluster need the folder of pictures at the same place."
+            )
+
+
+def _restore_copies(ws: Workspace, stores: dict[str | int, Store]) -> None:
     for store in stores.values():
         _copy_shards(_find_copies(ws) / store.name, store.folder)
 
 
-def _find_copies(ws) -> Path:
+def _find_copies(ws: Workspace) -> Path:
     return ws.results.with_name(f"{ws.results.name}_pixels")
 
 
 def _copy_shards(source: Path, target: Path) -> None:
     """Copy the shards that the target lacks; none ever changes."""
-    for shard in source.glob(SHARDS):
-        if not (target / shard.name).exists():
-            target.mkdir(parents=True, exist_ok=True)
-            with atomic_write(target / shard.name) as part:
-                shutil.copyfile(shard, part)
+    lacking = [
+        path for path in source.glob(SHARDS) if not (target / path.name).exists()
+    ]
+    if not lacking:
+        return
+    try:
+        needed = sum(path.stat().st_size for path in lacking)
+        require_room(target, needed, f"copies from {source}")
+        for path in lacking:
+            with atomic_write(target / path.name) as part:
+                shutil.copyfile(path, part)
+    except OSError as error:
+        print(f"Note: decoded pixels were not copied to Google Drive or back. {error}")
 
 
-def read_block(names: list, folder: Path, stores: dict) -> list[tuple[str, str]]:
+def read_block(
+    names: Sequence[str], folder: Path, stores: dict[str | int, Store]
+) -> list[tuple[str, str]]:
     """Read pictures, and write what the stores lack; return digest and problem of each."""
-    results, rows = [], {key: {} for key in stores}
+    results = []
+    rows = {key: {} for key in stores}
     for store in stores.values():
         store.refresh()
     for name in names:
-        digest = problem = ""
+        digest = ""
+        problem = ""
         try:
             data = pictures.read_file(folder / name)
-            digest = hashlib.sha256(data).hexdigest()[:32]
+            digest = hash_content(data)
             lacking = [key for key in stores if digest not in stores[key].index]
             for key, row in _make_rows(data, lacking).items():
                 rows[key][digest] = row
@@ -128,48 +212,61 @@ def read_block(names: list, folder: Path, stores: dict) -> list[tuple[str, str]]
     return results
 
 
-def _make_rows(data: bytes, keys: list) -> dict[str | int, np.ndarray]:
-    sides = {key: quality.SIDE if key == FACTS else key for key in keys}
-    least = {side: pictures.find_decoding_side(side) for side in sides.values()}
-    decoded = {side: pictures.decode(data, side) for side in {*least.values()}}
-    squares = {side: pictures.square(decoded[least[side]][0], side) for side in least}
-    rows = {key: squares[side] for key, side in sides.items()}
-    if FACTS in rows:
-        size = decoded[least[quality.SIDE]][1]
-        rows[FACTS] = quality.gather_facts(rows[FACTS], size)
+def _make_rows(data: bytes, keys: list[str | int]) -> dict[str | int, np.ndarray]:
+    """Decode a picture, once for sizes that share it, and make its row for each key."""
+    decoded = {}
+    rows = {}
+    for key in keys:
+        side = quality.SIDE if key == FACTS else key
+        min_side = pictures.find_decoding_side(side)
+        if min_side not in decoded:
+            decoded[min_side] = pictures.decode(data, min_side)
+        picture, size = decoded[min_side]
+        square = pictures.square(picture, side)
+        rows[key] = quality.gather_facts(square, size) if key == FACTS else square
     return rows
 
 
-def open_pixels(ws, rows: pd.DataFrame, image_size: int) -> Selection:
+def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int) -> Selection:
     """Open the decoded pixels of rows with file and digest; what was not prepared is prepared now.
 
-    Raises a ValueError where a file is not what it was when 01 read it.
+    Raises:
+        ValueError: A file is not what it was when 01 read it.
     """
     return _select(ws, rows, open_stores(ws.scratch, [image_size]), image_size)
 
 
-def open_thumbnails(ws, rows: pd.DataFrame) -> np.ndarray:
+def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
     """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
     return _select(ws, rows, open_stores(ws.scratch, []), FACTS)[:]["thumbnail"]
 
 
-def _select(ws, rows: pd.DataFrame, stores: dict, key: str | int) -> Selection:
+def _select(
+    ws: Workspace,
+    rows: pd.DataFrame,
+    stores: dict[str | int, Store],
+    key: str | int,
+) -> Selection:
     images = Selection(stores[key], rows.digest.to_numpy(str))
     if images.store.find_missing(images.digests):
         _restore_copies(ws, stores)
-    if missing := images.store.find_missing(images.digests):
+    missing = images.store.find_missing(images.digests)
+    if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
-        folder = sources.open_folder(ws, "train")
-        results = _decode_files(ws, folder, list(lacking.file), stores)
-        changed = [
-            f
-            for f, digest in zip(lacking.file, lacking.digest)
-            if results[f][0] != digest
-        ]
-        if changed:
-            raise ValueError(
-                f"{folder / changed[0]} has changed since 01_data_prep read it "
-                f"({len(changed)} such files): run 01_data_prep again."
-            )
+        _decode_again(ws, lacking, stores)
         images.store.refresh()
     return images
+
+
+def _decode_again(
+    ws: Workspace, rows: pd.DataFrame, stores: dict[str | int, Store]
+) -> None:
+    folder = sources.open_folder(ws, "train")
+    results = _decode_files(ws, folder, list(rows.file), stores)
+    found = [results[file][0] for file in rows.file]
+    changed = rows.file[rows.digest.array != found]
+    if len(changed):
+        raise ValueError(
+            f"{folder / changed.iloc[0]} has changed since 01_data_prep read it "
+            f"({len(changed)} such files): run 01_data_prep again."
+        )

@@ -1,6 +1,7 @@
 """Pixels: decoded once, equal to what the loader gives, and kept on Drive."""
 
 import os
+import shutil
 import time
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
 
-from lib.data import labels, pictures, pixels, split
+from lib.data import labels, pictures, pixels, quality, split
 from lib.data.split import identify_set, read_split
 from lib.data.table import list_checks
 
@@ -150,6 +151,69 @@ def test_pixels_kept_on_drive_come_back_without_any_picture(
     assert count_kept(copies) == count_kept(kept.scratch) > 30, (
         "and added ones are kept, too"
     )
+
+
+def grant(monkeypatch, free):
+    """Leave so many bytes free on every disk."""
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+
+def test_room_is_asked_for_what_is_missing_whatever_else_scratch_holds(
+    ws, draw_classes, monkeypatch
+):
+    draw_classes(ws.train, 5)
+    other = replace(ws, train=ws.train.with_name("other"))
+    draw_classes(other.train, 40, seed=1)
+    prepare(other, 200)
+    needed = 15 * (200 * 200 * 3 + quality.FACTS.itemsize)
+    grant(monkeypatch, needed - 1)
+    with pytest.raises(OSError, match=r"1.8 MB free, .* will need 1.8 MB"):
+        prepare(ws, 200)
+    grant(monkeypatch, needed)
+    prepare(ws, 200)
+    grant(monkeypatch, 0)
+    prepare(ws, 200)
+
+
+def test_copies_that_find_no_room_on_drive_are_a_note(
+    prepared, drive, monkeypatch, capsys, read_all
+):
+    ws = replace(prepared, results=drive / "results")
+    grant(monkeypatch, 0)
+    prepare(ws)
+    printed = capsys.readouterr().out
+    assert printed.startswith("Note: ")
+    assert str(drive / "results_pixels") in printed
+    assert read_all(drive / "results_pixels") == {}
+
+
+def save_deep(ws, count, peak):
+    (ws.train / "red").mkdir(exist_ok=True)
+    for number in range(count):
+        noise = np.random.default_rng(number).integers(0, peak, (40, 40))
+        path = ws.train / f"red/{peak}_{number}.png"
+        Image.fromarray(noise.astype(np.uint16)).save(path)
+
+
+def test_set_that_is_mostly_too_dark_for_its_16_bits_says_how_to_rescale_it(ws):
+    save_deep(ws, 5, 65_535)
+    save_deep(ws, 5, 4_095)
+    assert len(prepare(ws)) == 10
+    save_deep(ws, 6, 4_095)
+    with pytest.raises(ValueError, match=r"6 of 11 .*red/4095_\d.png.*multiply 16"):
+        prepare(ws)
+
+
+def test_set_of_dark_pictures_of_8_bits_is_used(ws, draw_classes):
+    draw_classes(ws.train, 3)
+    for path in ws.train.rglob("*.png"):
+        with Image.open(path) as picture:
+            dark = picture.point(lambda level: level // 8)
+        dark.save(path)
+    table = prepare(ws)
+    assert len(table) == 9
+    assert (table.problem == "").all()
 
 
 def test_no_copy_is_made_where_results_are_not_on_drive(prepared):

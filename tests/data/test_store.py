@@ -86,34 +86,48 @@ def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
         reader[make_digests([99])]
 
 
-@pytest.mark.parametrize(
-    "damage", "flipped zeroed cut cut_index emptied flipped_index gone".split()
-)
-def test_damaged_shard_is_an_error_that_names_it_and_without_it_the_rows_are_made_anew(
-    tmp_path, damage
-):
+def cut(shard, size):
+    shard.write_bytes(shard.read_bytes()[:size])
+
+
+DAMAGES = {
+    "cut": lambda shard: cut(shard, 5000),
+    "cut header": lambda shard: cut(shard, 100),
+    "emptied": lambda shard: cut(shard, 0),
+    "gone": lambda shard: shard.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_shard_is_named_and_without_it_its_rows_are_made_anew(tmp_path, damage):
     fill(tmp_path, range(20), 10)
-    store, shard = open_rows(tmp_path), sorted(tmp_path.glob(SHARDS))[0]
-    content = bytearray(shard.read_bytes())
-    if damage == "flipped":
-        content[-1] ^= 1
-    elif damage == "zeroed":
-        content[4096:8192] = bytes(4096)
-    elif damage == "flipped_index":
-        content[140] ^= 1
-    shard.write_bytes(
-        content[: {"cut": 5000, "cut_index": 100, "emptied": 0}.get(damage)]
-    )
-    if damage == "gone":
-        shard.unlink()
+    store = open_rows(tmp_path)
+    shard = sorted(tmp_path.glob(SHARDS))[0]
+    DAMAGES[damage](shard)
     with pytest.raises(
-        OSError, match=f"{shard} is damaged or gone .*delete it.* run again"
+        OSError, match=f"{shard} is damaged or gone .*delete it.* again"
     ):
         Selection(store, np.array(make_digests(range(20))))[:]
     shard.unlink(missing_ok=True)
     assert len(open_rows(tmp_path).find_missing(make_digests(range(20)))) == 10
     fill(tmp_path, range(20))
     read_back(tmp_path, range(20))
+
+
+def test_damaged_shard_is_named_when_the_store_is_opened(tmp_path):
+    fill(tmp_path, range(20), 20)
+    (shard,) = tmp_path.glob(SHARDS)
+    cut(shard, 5000)
+    with pytest.raises(OSError, match=f"{shard} is damaged"):
+        open_rows(tmp_path)
+
+
+def test_numpy_reads_a_shard(tmp_path):
+    fill(tmp_path, [1, 2])
+    (path,) = tmp_path.glob(SHARDS)
+    (shard,) = np.load(path)
+    assert shard["digest"].astype(str).tolist() == make_digests([1, 2])
+    assert np.array_equal(shard["row"][1], make_row(make_digests([2])[0]))
 
 
 def test_more_shards_than_may_be_open_are_read(tmp_path):
@@ -131,7 +145,7 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
     try:
-        with pytest.raises(OSError, match=".shard could not be written.*free there"):
+        with pytest.raises(OSError, match=".npy could not be written.*free there"):
             fill(tmp_path, range(3, 30), 27)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
