@@ -70,7 +70,7 @@ def run_blocks(
                 future.cancel()
 
 
-def _open_workers(address: str) -> Callable:
+def _open_workers(address):
     executor = connect(address).get_executor(pure=False)
     version = describe_project()
 
@@ -98,7 +98,7 @@ def work_on(version: dict[str, str], task: bytes) -> tuple:
         raise ClusterError(f"The worker {address}: {error}") from None
 
 
-def _wait(future: concurrent.futures.Future) -> tuple:
+def _wait(future):
     import distributed
 
     try:
@@ -142,7 +142,7 @@ def connect(address: str):
     return client
 
 
-def _find_scheduler(address: str):
+def _find_scheduler(address):
     if not address.startswith("local:"):
         return address
     from distributed import LocalCluster

@@ -1,6 +1,5 @@
 """Equal and alike pictures: knows which files show the same, by content, by hashes and by detail."""
 
-from contextlib import suppress
 from itertools import combinations, count
 from multiprocessing.pool import ThreadPool
 
@@ -9,50 +8,48 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dctn
 
+from lib.data.store import Selection
 from lib.data.table import is_used, note
 from lib.machine import count_cores
 from lib.work import show_progress
 
 # 97 % of photographs cut by 2 % on each side pass both, and X-rays of different people.
-MAX_BITS, MAX_DISTANCE = 8, 0.08
-FLAT = 2  # standard deviation, in grey levels, below which a picture has no pattern to compare
-NOISE = 0.005  # share of the pattern below which a wave, say of a symmetrical picture, is chance
-MIRROR = np.tile(
-    np.float32([1, -1]), 32
-)  # turns the waves that are odd from left to right
-BLOCK, SCRAMBLE = (
-    4096,
-    0x9E3779B97F4A7C15,
-)  # 2**64 over the golden ratio, for Fibonacci hashing
-MIN_CORRELATION = (
-    0.65  # of fine detail: altered photographs have 0.8 and more, two X-rays 0.5
-)
-DETAIL_SIDE, COARSE = (
-    96,
-    1.5,
-)  # pixels: of the picture that is compared, and what is not fine in it
-MIN_SIDE, MIN_DETAIL = (
-    32,
-    1,
-)  # pixels, and grey levels (deviation), below which no detail shows
-STEPS = (
-    cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS,
-    30,
-    1e-4,
-)  # of the search for an overlay
+MAX_BITS = 8
+MAX_DISTANCE = 0.08
+# Standard deviation, in grey levels, below which a picture has no pattern to compare.
+FLAT = 2
+# Share of the pattern below which a wave, say of a symmetrical picture, is chance.
+NOISE = 0.005
+MIRROR = np.tile(np.float32([1, -1]), 32)  # turns the waves that are odd sideways
+BLOCK = 4096
+SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
+# Of fine detail: altered photographs have 0.8 and more, two X-rays 0.5.
+MIN_CORRELATION = 0.65
+DETAIL_SIDE = 96  # pixels of the picture that is compared
+COARSE = 1.5  # pixels: a blur that leaves what is not fine
+MIN_SIDE = 32  # pixels below which no detail shows
+MIN_DETAIL = 1  # grey levels (deviation) below which there is none
+# Of the search for an overlay.
+STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 
 def note_copies(table: pd.DataFrame, rule: str) -> None:
-    """Note in the table which used files have equal content: all are kept, by the rule "together".
+    """Note in the table which used files have equal content.
 
-    By "drop" the first of each is, one of the validation part first, or none of different classes.
+    Args:
+        rule: "together" keeps them all; "drop" keeps the first of each, one of the validation part
+            first, or none where they lie in different classes.
     """
-    used = table[is_used(table)].sort_values(["part", "file"], ascending=[False, True])
-    conflict = used.groupby("digest").label.transform("nunique") > 1
-    keep, action = (
-        ("first", "left out") if rule == "drop" else (False, "kept, same part")
-    )
-    copies = conflict[conflict | used.duplicated("digest", keep=keep)]
+    used = table[is_used(table)]
+    used = used.sort_values(["part", "file"], ascending=[False, True])
+    in_two_classes = used.groupby("digest").label.transform("nunique") > 1
+    if rule == "drop":
+        is_copy = used.duplicated("digest", keep="first")
+        action = "left out"
+    else:
+        is_copy = used.duplicated("digest", keep=False)
+        action = "kept, same part"
+    copies = in_two_classes[in_two_classes | is_copy]
     words = copies.map({True: "duplicate_other_class", False: "duplicate"})
     note(table, table.index.isin(words.index), words, action)
 
@@ -60,157 +57,213 @@ def note_copies(table: pd.DataFrame, rule: str) -> None:
 def note_near_duplicates(table: pd.DataFrame, near: pd.DataFrame) -> None:
     """Note in the table the files of near_duplicates.csv, and which look like another class."""
     label = table.set_index("file").label
-    across = near[label[near.file].to_numpy() != label[near.other].to_numpy()]
-    other_class = table.file.isin([*across.file, *across.other])
-    words = other_class.map(
-        {True: "near_duplicate_other_class", False: "near_duplicate"}
-    )
-    note(table, table.file.isin([*near.file, *near.other]), words, "kept")
+    is_across = label[near.file].to_numpy() != label[near.other].to_numpy()
+    across = near[is_across]
+    is_near = table.file.isin(near.file) | table.file.isin(near.other)
+    is_other = table.file.isin(across.file) | table.file.isin(across.other)
+    words = is_other.map({True: "near_duplicate_other_class", False: "near_duplicate"})
+    note(table, is_near, words, "kept")
 
 
-def find_near_duplicates(thumbnails, pixels, max_bits: int = MAX_BITS) -> pd.DataFrame:
-    """Find every pair of pictures that show the same: of `find_candidates` those whose detail agrees.
+def find_near_duplicates(
+    thumbnails: np.ndarray, pixels: Selection | np.ndarray, max_bits: int = MAX_BITS
+) -> pd.DataFrame:
+    """Find every pair of pictures that show the same: candidates whose detail agrees.
 
-    Of `pixels`, uint8 (n, size, size, 3), the same pictures, candidates are read; below a size of 32
-    there is no detail, and candidates are taken at their word.
+    Args:
+        thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
+        pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
+            size of 32 there is no detail, and candidates are taken at their word.
+        max_bits: of 63, in which the hashes of candidates may differ.
+
+    Returns:
+        Columns a, b (positions, a < b), distance, mirrored, by distance.
     """
     pairs = find_candidates(thumbnails, max_bits)
     if pixels.shape[1] >= MIN_SIDE:
-        places = zip(pairs.a, pairs.b, pairs.mirrored)
-        with ThreadPool(count_cores()) as pool:
-            scores = pool.imap(
-                lambda place: _correlate_detail(pixels, *place), places, 64
-            )
-            bar = show_progress(
-                scores, "comparing look-alikes", len(pairs), unit="pair"
-            )
-            pairs = pairs[np.fromiter(bar, float) >= MIN_CORRELATION]
-    return pairs.drop_duplicates(
-        ["a", "b"], ignore_index=True
-    )  # symmetry pairs both ways
+        scores = _score_pairs(pixels, pairs)
+        pairs = pairs[scores >= MIN_CORRELATION]
+    # Symmetry pairs both ways.
+    return pairs.drop_duplicates(["a", "b"], ignore_index=True)
 
 
-def _correlate_detail(pixels, a: int, b: int, mirrored: bool) -> float:
-    """Return the correlation of what is fine in two pictures, the second laid over the first."""
+def _score_pairs(pixels, pairs):
+    def score(pair) -> float:
+        first = _read_grey(pixels, pair.a)
+        second = _read_grey(pixels, pair.b)
+        if pair.mirrored:
+            second = cv2.flip(second, 1)
+        return _correlate_detail(first, second)
+
+    scores = np.empty(len(pairs))
+    with ThreadPool(count_cores()) as pool:
+        found = pool.imap(score, pairs.itertuples(), 64)
+        bar = show_progress(found, "comparing look-alikes", len(pairs), unit="pair")
+        for number, correlation in enumerate(bar):
+            scores[number] = correlation
+    return scores
+
+
+def _read_grey(pixels, position):
     side = min(DETAIL_SIDE, pixels.shape[1])
-    greys = (cv2.cvtColor(pixels[place], cv2.COLOR_RGB2GRAY) for place in (a, b))
-    first, second = (
-        cv2.resize(g, (side, side), interpolation=cv2.INTER_AREA) for g in greys
-    )
-    second = cv2.flip(second, 1) if mirrored else second
-    start, laid_over = np.eye(2, 3, dtype=np.float32), second
-    # A cut moves and stretches what is left (ECC: Evangelidis and Psarakis 2008).
-    with suppress(cv2.error):  # where nothing fits
-        warp = cv2.findTransformECC(
-            first, second, start, cv2.MOTION_AFFINE, STEPS, None, 5
-        )[1]
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        laid_over = cv2.warpAffine(
-            second, warp, (side, side), None, how, cv2.BORDER_REPLICATE
-        )
-    fine, *others = map(_find_detail, (first, second, laid_over))
-    if min(fine.std(), others[0].std()) < MIN_DETAIL:
+    grey = cv2.cvtColor(pixels[position], cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _correlate_detail(first, second):
+    """Return the correlation of fine detail of two pictures, the second laid over the first."""
+    laid_over = _lay_over(first, second)
+    fine = _find_detail(first)
+    other = _find_detail(second)
+    if min(fine.std(), other.std()) < MIN_DETAIL:
         return 1
-    return max(np.corrcoef(fine, other)[0, 1] for other in others)
+    as_it_is = np.corrcoef(fine, other)[0, 1]
+    moved = np.corrcoef(fine, _find_detail(laid_over))[0, 1]
+    return max(as_it_is, moved)
 
 
-def _find_detail(grey: np.ndarray) -> np.ndarray:
-    margin, grey = len(grey) // 16, grey.astype(np.float32)
+def _lay_over(first, second):
+    """Move and stretch the second as a cut does it (ECC: Evangelidis and Psarakis 2008)."""
+    start = np.eye(2, 3, dtype=np.float32)
+    try:
+        _, warp = cv2.findTransformECC(
+            first, second, start, cv2.MOTION_AFFINE, STOP, None, 5
+        )
+    except cv2.error:  # Nothing fits.
+        return second
+    return cv2.warpAffine(
+        second,
+        warp,
+        first.shape[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _find_detail(grey):
+    margin = len(grey) // 16
+    grey = grey.astype(np.float32)
     fine = grey - cv2.GaussianBlur(grey, (0, 0), COARSE)
     return fine[margin:-margin, margin:-margin].ravel()
 
 
-def find_candidates(thumbnails, max_bits: int = MAX_BITS) -> pd.DataFrame:
+def find_candidates(thumbnails: np.ndarray, max_bits: int = MAX_BITS) -> pd.DataFrame:
     """Find every pair of pictures that may show the same, one of them perhaps mirrored.
 
-    Of thumbnails, uint8 (n, 16, 16, 3), read block by block, the hashes differ in `max_bits` of 63 at
-    most. Returns columns a, b (positions, a < b), distance (1 - correlation), mirrored, by distance.
+    Args:
+        thumbnails: uint8 (n, 16, 16, 3), read block by block.
+        max_bits: of 63, in which their hashes may differ.
+
+    Returns:
+        Columns a, b (positions, a < b), distance (1 - correlation), mirrored, by distance.
     """
-    hashes, places = _hash_patterns(thumbnails)
+    hashes, positions = _hash_patterns(thumbnails)
     a, b, mirrored = pair_hashes(hashes, max_bits)
-    a, b = places[a], places[b]
-    distance = _measure_distances(thumbnails, a, b, mirrored)
-    pairs = pd.DataFrame({"a": a, "b": b, "distance": distance, "mirrored": mirrored})
-    return pairs[distance <= MAX_DISTANCE].sort_values(
-        ["distance", "a", "b", "mirrored"]
-    )
+    pairs = pd.DataFrame({"a": positions[a], "b": positions[b], "mirrored": mirrored})
+    distance = _measure_distances(thumbnails, pairs)
+    pairs.insert(2, "distance", distance)
+    pairs = pairs[distance <= MAX_DISTANCE]
+    return pairs.sort_values(["distance", "a", "b", "mirrored"])
 
 
 def _hash_patterns(thumbnails):
-    # A bit is the sign of one of the lowest waves of the grey picture, its mean left out (after
-    # Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions", 3.2.1).
-    hashes, patterned = (
-        np.empty((2, len(thumbnails)), np.uint64),
-        np.empty(len(thumbnails), bool),
-    )
+    """Return hashes, upright and mirrored, and positions of the pictures that have a pattern.
+
+    A bit is the sign of one of the lowest waves of the grey picture, its mean left out (after
+    Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions", 3.2.1).
+    """
+    hashes = np.empty((2, len(thumbnails)), np.uint64)
+    has_pattern = np.empty(len(thumbnails), bool)
     for start in range(0, len(thumbnails), BLOCK):
         block = slice(start, start + BLOCK)
         grey = thumbnails[block] @ np.array([0.299, 0.587, 0.114], np.float32)
         waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
         waves[:, 0] = 0
         total = np.linalg.norm(waves, axis=1, keepdims=True)
-        patterned[block] = (
-            total[:, 0] / 16 >= FLAT
-        )  # 16 is the root of the number of pixels
+        deviation = total[:, 0] / 16  # the root of the number of pixels
+        has_pattern[block] = deviation >= FLAT
         bits = np.stack([waves, waves * MIRROR]) > NOISE * total
         hashes[:, block] = np.packbits(bits, axis=2).view(np.uint64)[:, :, 0]
-    return hashes[:, patterned], np.flatnonzero(patterned)
+    return hashes[:, has_pattern], np.flatnonzero(has_pattern)
 
 
-def _measure_distances(thumbnails, a, b, mirrored):
+def _measure_distances(thumbnails, pairs):
     # Coarser, so that a cut tells less; standardised over all channels, so that a hue tells.
-    places, (first, second) = np.unique([a, b], return_inverse=True)
-    colours = (
-        thumbnails[places]
-        .reshape(-1, 8, 2, 8, 2, 3)
-        .mean(axis=(2, 4), dtype=np.float32)
-    )
+    positions, ends = np.unique(pairs[["a", "b"]].to_numpy(), return_inverse=True)
+    first, second = ends.reshape(-1, 2).T
+    tiles = thumbnails[positions].reshape(-1, 8, 2, 8, 2, 3)
+    colours = tiles.mean(axis=(2, 4), dtype=np.float32)
     colours -= colours.mean(axis=(1, 2, 3), keepdims=True)
-    colours /= np.linalg.norm(colours.reshape(-1, 192), axis=1)[:, None, None, None]
-    distances = np.empty(len(a))
-    for block in (slice(start, start + BLOCK) for start in range(0, len(a), BLOCK)):
-        others, turned = colours[second[block]], mirrored[block]
+    norms = np.linalg.norm(colours.reshape(-1, 192), axis=1)
+    colours /= norms[:, None, None, None]
+    mirrored = pairs.mirrored.to_numpy()
+    distances = np.empty(len(pairs))
+    for start in range(0, len(pairs), BLOCK):
+        block = slice(start, start + BLOCK)
+        others = colours[second[block]]
+        turned = mirrored[block]
         others[turned] = others[turned, :, ::-1]
-        distances[block] = 1 - (colours[first[block]] * others).sum(axis=(1, 2, 3))
+        products = colours[first[block]] * others
+        distances[block] = 1 - products.sum(axis=(1, 2, 3))
     return distances.round(4)
 
 
-def pair_hashes(hashes, max_bits: int) -> tuple:
-    """Pair hashes, uint64 (2, n), upright and mirrored, that differ in few bits.
+def pair_hashes(
+    hashes: np.ndarray, max_bits: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pair pictures whose hashes differ in few bits.
 
-    All bits are dealt to max_bits + k bands; k of them are equal in any pair that is wanted, so sorting by
-    every choice of k bands brings it together. With this k few are so by chance.
+    All bits are dealt to max_bits + k bands; k of them are equal in any pair that is wanted, so sorting
+    by every choice of k bands brings it together. With this k few are so by chance.
+
+    Args:
+        hashes: uint64 (2, n), upright and mirrored.
+
+    Returns:
+        Positions a and b, int (m,), a < b, and whether b is mirrored, bool (m,).
     """
-    n, both = hashes.shape[1], hashes.ravel()
+    n = hashes.shape[1]
+    both = hashes.ravel()
     k = next(k for k in count(1) if 2 ** (64 * k / (max_bits + k)) >= n)
-    bands = np.arange(max_bits + k)
-    masks = np.packbits(np.arange(64) % len(bands) == bands[:, None], axis=1).view(
-        np.uint64
-    )[:, 0]
+    masks = _mask_bands(max_bits + k)
     matches = [np.empty((3, 0), int)]
-    for chosen in combinations(bands, k):
-        for a, b in _match(both, masks[list(chosen)].sum()):
-            near = np.bitwise_count(both[a] ^ both[b]) <= max_bits
-            a, b = a[near], b[near]
+    for chosen in combinations(range(max_bits + k), k):
+        mask = masks[list(chosen)].sum()
+        earlier = masks[: chosen[-1]]
+        for a, b in _match(both, mask):
+            differences = both[a] ^ both[b]
+            is_near = np.bitwise_count(differences) <= max_bits
+            a = a[is_near]
+            b = b[is_near]
             # Where more bands before the last chosen one are equal, an earlier choice has the pair.
-            equal = (both[a] ^ both[b])[:, np.newaxis] & masks[: chosen[-1]] == 0
-            pairs = np.stack([a, b % n, b >= n])[:, equal.sum(axis=1) < k]
+            is_equal = differences[is_near, np.newaxis] & earlier == 0
+            pairs = np.stack([a, b % n, b >= n])[:, is_equal.sum(axis=1) < k]
             # Nor a picture with itself, nor two that are both mirrored: there, a is n or more.
             matches.append(pairs[:, pairs[0] < pairs[1]])
     a, b, mirrored = np.concatenate(matches, axis=1)
     return a, b, mirrored == 1
 
 
+def _mask_bands(bands):
+    """Deal 64 bits to bands in turn; return a mask for each, uint64 (bands,)."""
+    is_of_band = np.arange(64) % bands == np.arange(bands)[:, np.newaxis]
+    return np.packbits(is_of_band, axis=1).view(np.uint64)[:, 0]
+
+
 def _match(hashes, mask):
-    # Pairs positions of hashes that are equal under the mask (rarely others too): a key is the masked
-    # hash, scrambled, with the position as its last bits, since sorting one array is quickest.
+    """Yield pairs of positions of hashes that are equal under the mask (rarely others too).
+
+    A key is the masked hash, scrambled, with the position as its last bits, since sorting one array is
+    quickest.
+    """
     bits = len(hashes).bit_length()
-    keys = (hashes & mask) * SCRAMBLE >> bits << bits | np.arange(
-        len(hashes), dtype=np.uint64
-    )
+    scrambled = (hashes & mask) * SCRAMBLE >> bits << bits
+    keys = scrambled | np.arange(len(hashes), dtype=np.uint64)
     keys.sort()
-    positions, keys = (keys & (1 << bits) - 1).view(int), keys >> bits
-    rows, shift = np.flatnonzero(keys[1:] == keys[:-1]), 1
+    positions = (keys & (1 << bits) - 1).view(int)
+    keys >>= bits
+    rows = np.flatnonzero(keys[1:] == keys[:-1])
+    shift = 1
     while len(rows):
         yield positions[rows], positions[rows + shift]
         shift += 1

@@ -54,7 +54,7 @@ def read_jpeg(
     return samples
 
 
-def _reduce_size(size: tuple[int, int], min_side: int) -> list[int]:
+def _reduce_size(size, min_side):
     """Halve a size up to three times: for powers of two the decoder is quick."""
     for factor in (8, 4, 2):
         if min(size) >= factor * min_side:
@@ -105,7 +105,7 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     return picture.format in ("WEBP", "AVIF") and data.endswith(zeros)
 
 
-def _find_webp(data: bytes) -> bytes:
+def _find_webp(data):
     """Return the file up to the end of its first picture, behind which Exif may stand."""
     chunk = re.search(rb"VP8[ L](.{4})", data, re.S)
     if not chunk:
@@ -147,7 +147,7 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
     return Image.fromarray(scale_to_bytes(samples, white))
 
 
-def _order_channels(samples: np.ndarray, tags) -> int:
+def _order_channels(samples, tags):
     if samples.shape[2] == 3:
         return cv2.COLOR_BGR2RGB
     if tags.get(EXTRA_SAMPLES) == (0,):  # The fourth has no meaning.
@@ -155,7 +155,7 @@ def _order_channels(samples: np.ndarray, tags) -> int:
     return cv2.COLOR_BGRA2RGBA
 
 
-def _find_white(samples: np.ndarray, data: bytes) -> int:
+def _find_white(samples, data):
     """Return the white of a PNG of 16 bits: its chunk sBIT says how many of them count.
 
     By the standard (W3C 2003, PNG, 11.3.3.4) such samples are scaled up to 16 bits. Where some
@@ -217,7 +217,7 @@ def convert_to_rgb(
 
 
 @lru_cache(64)
-def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _make_transform(profile, mode):
     """Return what converts from a profile; None where it changes nothing, or doesn't fit."""
     shown = "RGBA" if mode == "RGBA" else "RGB"
     try:

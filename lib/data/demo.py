@@ -1,8 +1,9 @@
 """The demo set: ten classes of creatures, drawn into class folders, and what is planted among them."""
 
+import contextlib
 import tempfile
 import tomllib
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,53 +12,89 @@ from PIL import ExifTags, Image, ImageColor, ImageDraw, ImageFilter
 from scipy.ndimage import uniform_filter1d
 
 from lib.data.table import read_table
+from lib.workspace import Workspace
 
 # Its comments describe the form of sketches, and of what is planted.
 SKETCHES = tomllib.loads(
     Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
 )
-CREATURES, HABITATS = SKETCHES["creatures"], SKETCHES["habitats"]
+CREATURES = SKETCHES["creatures"]
+HABITATS = SKETCHES["habitats"]
 CLASS_NAMES = tuple(CREATURES)
 PLANTED = pd.DataFrame(SKETCHES["planted"], columns=["file", "fault", "truth"])
-# Pictures a class from which on there is room for faults, and those left to a class of few.
-LEAST, FEW = 40, 24
+MIN_PER_CLASS = 40  # pictures, from which on there is room for faults
+KEPT_OF_FEW = 24  # pictures of the class of few
+SHAPES = [(4, 4), (4, 3), (3, 4)]  # width and height
+
+
+@dataclass
+class Figure:
+    """A sketch, and how it is to be drawn into a picture."""
+
+    sketch: list[dict]
+    inks: dict[str, str]
+    centre: np.ndarray  # pixels of a layer of twice the size
+    scale: float
+    turn_limit: float  # radians
 
 
 def _mix_inks(hue, vividness, rng):
     vivid, soft = vividness * rng.uniform((30, 10), (85, 45))
-    trim_hue, bright = hue + rng.normal(0, 0.15), rng.uniform(50, 95)
-    coat = f"hsv({hue % 1 * 360:.0f},{vivid:.0f}%,{bright:.0f}%)"
-    return {"coat": coat, "trim": f"hsv({trim_hue % 1 * 360:.0f},{soft:.0f}%,92%)"}
+    trim_hue = hue + rng.normal(0, 0.15)
+    bright = rng.uniform(50, 95)
+    return {
+        "coat": f"hsv({hue % 1 * 360:.0f},{vivid:.0f}%,{bright:.0f}%)",
+        "trim": f"hsv({trim_hue % 1 * 360:.0f},{soft:.0f}%,92%)",
+    }
 
 
 def _turn(angle):
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
 
 
-def _draw_sketch(canvas, sketch, inks, centre, scale, turn_limit, rng):
+def _draw_figure(canvas, figure, rng):
     """Draw a sketch turned, stretched and either way round."""
-    stretch = rng.uniform(0.87, 1.15, 2) * (rng.choice([-1, 1]), 1)
-    pose = scale * _turn(rng.uniform(-turn_limit, turn_limit))
-    for stroke in sketch:
-        radii, path = np.array(stroke["radii"]) / 100, np.array(stroke["path"]) / 100
-        steps = np.linspace(0, 1, 30 * len(path) - 29)
-        radii = np.interp(steps, np.linspace(0, 1, len(radii)), radii)
-        knots = np.linspace(0, 1, len(path))
-        path = np.stack([np.interp(steps, knots, axis) for axis in path.T], axis=1)
-        # Averaging neighbours rounds the joints off.
-        path = uniform_filter1d(path, 17, axis=0, mode="nearest")
-        count = stroke.get("copies", 1)
-        colour = ImageColor.getrgb(inks.get(stroke["ink"], stroke["ink"]))
+    stretch = rng.uniform(0.87, 1.15, 2)
+    stretch[0] *= rng.choice([-1, 1])
+    angle = rng.uniform(-figure.turn_limit, figure.turn_limit)
+    pose = figure.scale * _turn(angle)
+    for stroke in figure.sketch:
+        ink = stroke["ink"]
+        colour = ImageColor.getrgb(figure.inks.get(ink, ink))
         edge = tuple(part * 11 // 20 for part in colour)
-        turned = [path @ _turn(2 * np.pi * k / count).T for k in range(count)]
-        for copy in (path, path * (-1, 1)) if count == 2 else turned:
-            places = (centre + (stretch * copy) @ pose.T).tolist()
-            for fill, reach in (
-                (edge, scale * (radii + 0.02)),
-                (colour, scale * radii),
-            ):
-                for place, radius in zip(places, reach.tolist()):
-                    canvas.circle(place, radius, fill)
+        path, radii = _smooth_stroke(stroke)
+        for copy in _multiply(path, stroke.get("copies", 1)):
+            dots = figure.centre + (stretch * copy) @ pose.T
+            _dab(canvas, dots, figure.scale * (radii + 0.02), edge)
+            _dab(canvas, dots, figure.scale * radii, colour)
+
+
+def _smooth_stroke(stroke):
+    """Return the path of a stroke in small steps, (n, 2), and its radii there, (n,)."""
+    radii = np.array(stroke["radii"]) / 100
+    path = np.array(stroke["path"]) / 100
+    steps = np.linspace(0, 1, 30 * len(path) - 29)
+    radii = np.interp(steps, np.linspace(0, 1, len(radii)), radii)
+    knots = np.linspace(0, 1, len(path))
+    across = np.interp(steps, knots, path[:, 0])
+    down = np.interp(steps, knots, path[:, 1])
+    path = np.stack([across, down], axis=1)
+    # Averaging neighbours rounds the joints off.
+    return uniform_filter1d(path, 17, axis=0, mode="nearest"), radii
+
+
+def _multiply(path, copies):
+    """Return a path and its mirror image, or as many turned copies."""
+    if copies == 2:
+        return [path, path * (-1, 1)]
+    return [path @ _turn(2 * np.pi * k / copies).T for k in range(copies)]
+
+
+def _dab(canvas, dots, radii, colour):
+    for dot, radius in zip(dots.tolist(), radii.tolist()):
+        canvas.circle(dot, radius, colour)
 
 
 def _scatter_clutter(habitat, size, top, count, rng):
@@ -65,53 +102,72 @@ def _scatter_clutter(habitat, size, top, count, rng):
         scale = size.min() * (0.1 + 0.2 * height) * rng.uniform(0.7, 1.3)
         centre = 2 * size * (rng.random(), height)
         inks = _mix_inks(rng.normal(habitat["hue"], 0.04), 0.6, rng)
-        yield habitat["sketch"], inks, centre, scale, habitat["turn_limit"]
+        yield Figure(habitat["sketch"], inks, centre, scale, habitat["turn_limit"])
 
 
-def _lay_over(picture, sketches, rng):
-    """Draw sketches at twice the size and lay them, with a soft shadow, over a picture."""
+def _lay_over(picture, figures, rng):
+    """Draw figures at twice the size and lay them, with a soft shadow, over a picture."""
     layer = Image.new("RGBA", (2 * picture.width, 2 * picture.height))
-    for sketch in sketches:
-        _draw_sketch(ImageDraw.Draw(layer), *sketch, rng)
-    layer, reach = layer.reduce(2), min(picture.size) // 40
+    canvas = ImageDraw.Draw(layer)
+    for figure in figures:
+        _draw_figure(canvas, figure, rng)
+    layer = layer.reduce(2)
+    reach = min(picture.size) // 40
     shadow = layer.getchannel("A").point(lambda alpha: alpha * 0.45)
-    picture.paste(
-        "black", (reach, 2 * reach), shadow.filter(ImageFilter.GaussianBlur(reach))
-    )
+    shadow = shadow.filter(ImageFilter.GaussianBlur(reach))
+    picture.paste("black", (reach, 2 * reach), shadow)
     picture.paste(layer, (0, 0), layer)
 
 
-def draw_picture(class_name, rng, creatures=CREATURES, reduction=1):
+def draw_picture(
+    class_name: str | list[str],
+    rng: np.random.Generator,
+    creatures: dict = CREATURES,
+    reduction: int = 1,
+) -> Image.Image:
     """Draw one picture of a class: its creature amid the clutter of a random habitat.
 
-    Of several classes, side by side. Returns RGB, long side 240 to 360 pixels divided by `reduction`,
-    sides 4:3, 3:4 or 1:1.
+    Args:
+        class_name: of several classes, the creatures stand side by side.
+        creatures: for each class its hue and sketch.
+        reduction: divides the size.
+
+    Returns:
+        RGB, long side 240 to 360 pixels divided by `reduction`, sides 4:3, 3:4 or 1:1.
     """
-    habitat, names = HABITATS[rng.integers(len(HABITATS))], np.atleast_1d(class_name)
-    size = (
-        rng.integers(60, 91)
-        // reduction
-        * np.array([(4, 4), (4, 3), (3, 4)][rng.integers(3)])
-    )
-    blend = np.linspace(0, 1, 9)[:, None, None] + rng.normal(0, 0.15, (9, 9, 1))
-    colours = habitat["far"] + blend * np.subtract(habitat["close"], habitat["far"])
-    pixels = colours + rng.normal(0, 12, 3)
-    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(
-        size.tolist()
-    )
-    _lay_over(
-        picture, _scatter_clutter(habitat, size, 0.15, rng.integers(6, 16), rng), rng
-    )
-    for place, creature in enumerate(map(creatures.get, names)):
-        hue = rng.normal(creature["hue"], 0.03)
-        inks = _mix_inks(hue if rng.random() < 0.65 else rng.random(), 1, rng)
+    habitat = HABITATS[rng.integers(len(HABITATS))]
+    unit = rng.integers(60, 91) // reduction
+    size = unit * np.array(SHAPES[rng.integers(3)])
+    picture = _paint_ground(habitat, size, rng)
+    clutter = _scatter_clutter(habitat, size, 0.15, rng.integers(6, 16), rng)
+    _lay_over(picture, clutter, rng)
+    names = np.atleast_1d(class_name)
+    for number, name in enumerate(names):
+        hue = rng.normal(creatures[name]["hue"], 0.03)
+        if rng.random() >= 0.65:
+            hue = rng.random()
+        inks = _mix_inks(hue, 1, rng)
         scale = size.min() * rng.uniform(0.66, 0.86) / len(names) ** 0.6
-        middle = size * ((2 * place + 1) / len(names), 1)
-        centre = middle + (size - scale) * rng.uniform(-0.5, 0.5, 2) / (len(names), 1)
-        _lay_over(picture, [(creature["sketch"], inks, centre, scale, 0.35)], rng)
+        middle = size * ((2 * number + 1) / len(names), 1)
+        room = (size - scale) / (len(names), 1)
+        centre = middle + room * rng.uniform(-0.5, 0.5, 2)
+        figure = Figure(creatures[name]["sketch"], inks, centre, scale, 0.35)
+        _lay_over(picture, [figure], rng)
     _lay_over(picture, _scatter_clutter(habitat, size, 0.9, 3, rng), rng)
     pixels = np.asarray(picture) * rng.uniform(0.85, 1.1)
     pixels += rng.normal(0, 6 / reduction, (*size[::-1], 1))
+    return _make_picture(pixels)
+
+
+def _paint_ground(habitat, size, rng):
+    """Paint the colours of a habitat, from far away above to close by below."""
+    blend = np.linspace(0, 1, 9)[:, None, None] + rng.normal(0, 0.15, (9, 9, 1))
+    far = np.array(habitat["far"])
+    colours = far + blend * (habitat["close"] - far)
+    return _make_picture(colours + rng.normal(0, 12, 3)).resize(size.tolist())
+
+
+def _make_picture(pixels):
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -122,22 +178,20 @@ def _draw_page(rng):
     return picture.resize((240, 320), Image.Resampling.NEAREST).convert("RGB")
 
 
-def _plant(folder, file, fault, truth, rng):
+def _plant(path, first, row, rng):
     """Plant one fault into the drawn set; copies are of the first picture of the true class."""
-    path = folder / ("train" if "/" in file else "test") / file
-    first, exif, picture = (
-        folder / f"train/{truth}/{truth.lower()}_000.jpg",
-        Image.Exif(),
-        None,
-    )
-    match fault:
+    exif = Image.Exif()
+    match row.fault:
         case "truncated":
             path.write_bytes(path.read_bytes()[:4000])
+            return
         case "twins in two classes":
             path.write_bytes(first.read_bytes())
+            return
         case "few pictures":
-            for spare in sorted(path.iterdir())[FEW:]:
+            for spare in sorted(path.iterdir())[KEPT_OF_FEW:]:
                 spare.unlink()
+            return
         case "nearly black":
             picture = Image.open(path).point(lambda level: level * 0.15)
         case "mirrored copy":
@@ -146,12 +200,13 @@ def _plant(folder, file, fault, truth, rng):
             picture = Image.open(path).transpose(Image.Transpose.ROTATE_90)
             exif[ExifTags.Base.Orientation] = 6  # a viewer has to turn it back
         case _:
-            picture = draw_picture(truth, rng) if truth else _draw_page(rng)
-    if picture:
-        picture.save(path, quality=90, exif=exif)
+            picture = draw_picture(row.truth, rng) if row.truth else _draw_page(rng)
+    picture.save(path, quality=90, exif=exif)
 
 
-def draw_dataset(folder, per_class=40, test_count=20, seed=0):
+def draw_dataset(
+    folder: Path, per_class: int = 40, test_count: int = 20, seed: int = 0
+) -> None:
     """Draw the demo set into a folder, whole or not at all, unless it is there.
 
     It holds train/<Class>/, test/, test_labels.csv (header file,label) and planted.csv (header
@@ -161,34 +216,50 @@ def draw_dataset(folder, per_class=40, test_count=20, seed=0):
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    order = np.random.default_rng([seed, 10]).permutation(test_count) % 10
-    keys = {f"test/{i:03d}.jpg": (k, i, 1) for i, k in enumerate(order)}
-    for k, name in enumerate(CLASS_NAMES):
-        keys |= {
-            f"train/{name}/{name.lower()}_{i:03d}.jpg": (k, i) for i in range(per_class)
-        }
-    planted = PLANTED if per_class >= LEAST else PLANTED[:0]
     with tempfile.TemporaryDirectory(
         dir=folder.parent, prefix=f"{folder.name}.part"
     ) as place:
         part = Path(place, "whole")
-        for file, key in keys.items():
-            (part / file).parent.mkdir(parents=True, exist_ok=True)
-            picture = draw_picture(
-                CLASS_NAMES[key[0]], np.random.default_rng([seed, *key])
-            )
-            picture.save(part / file, quality=90)
-        for row in planted.itertuples():
-            _plant(part, *row[1:], np.random.default_rng([seed, 11, row.Index]))
-        planted.to_csv(part / "planted.csv", index=False, lineterminator="\n")
-        rows = [f"{i:03d}.jpg,{CLASS_NAMES[k]}\n" for i, k in enumerate(order)]
-        (part / "test_labels.csv").write_text(
-            "file,label\n" + "".join(rows), newline="\n"
-        )
-        with suppress(OSError):  # Another process was first.
+        _draw_test(part, test_count, seed)
+        _draw_train(part, per_class, seed)
+        _plant_faults(part, per_class, seed)
+        with contextlib.suppress(OSError):  # Another process was first.
             part.rename(folder)
 
 
-def list_planted(ws) -> pd.DataFrame:
-    """Read what is planted: file, fault, truth (the class drawn, "" for none); no row but of the demo."""
-    return read_table(ws.train.parent / "planted.csv") if ws.is_demo else PLANTED[:0]
+def _draw_train(folder, per_class, seed):
+    for k, name in enumerate(CLASS_NAMES):
+        place = folder / "train" / name
+        place.mkdir(parents=True)
+        for i in range(per_class):
+            picture = draw_picture(name, np.random.default_rng([seed, k, i]))
+            picture.save(place / f"{name.lower()}_{i:03d}.jpg", quality=90)
+
+
+def _draw_test(folder, count, seed):
+    order = np.random.default_rng([seed, 10]).permutation(count) % 10
+    (folder / "test").mkdir(parents=True)
+    labels = ["file,label\n"]
+    for i, k in enumerate(order):
+        file = f"{i:03d}.jpg"
+        rng = np.random.default_rng([seed, k, i, 1])
+        draw_picture(CLASS_NAMES[k], rng).save(folder / "test" / file, quality=90)
+        labels.append(f"{file},{CLASS_NAMES[k]}\n")
+    (folder / "test_labels.csv").write_text("".join(labels), newline="\n")
+
+
+def _plant_faults(folder, per_class, seed):
+    planted = PLANTED if per_class >= MIN_PER_CLASS else PLANTED[:0]
+    for row in planted.itertuples():
+        part = "train" if "/" in row.file else "test"
+        first = folder / f"train/{row.truth}/{row.truth.lower()}_000.jpg"
+        rng = np.random.default_rng([seed, 11, row.Index])
+        _plant(folder / part / row.file, first, row, rng)
+    planted.to_csv(folder / "planted.csv", index=False, lineterminator="\n")
+
+
+def list_planted(ws: Workspace) -> pd.DataFrame:
+    """Read what is planted in the demo: file, fault, truth (the class drawn, "" for none)."""
+    if not ws.is_demo:
+        return PLANTED[:0]
+    return read_table(ws.train.parent / "planted.csv")

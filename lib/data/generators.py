@@ -11,11 +11,15 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from lib.data import pixels
 from lib.data.split import read_split
+from lib.data.store import Selection
 from lib.machine import count_cores
+from lib.workspace import Workspace
 
-ROTATION_DEGREES, ZOOM = 20, 0.2
+ROTATION_DEGREES = 20
+ZOOM = 0.2
 # Random streams of one seed that never meet: (stream, epoch), (stream, epoch, batch).
-ORDER, AUGMENTATION = 0, 1
+ORDER = 0
+AUGMENTATION = 1
 # A thread a core turns whole pictures; OpenCV dividing each of them too would only cost time.
 CORES = count_cores()
 pool = ThreadPoolExecutor(CORES)
@@ -36,31 +40,34 @@ class Batches:
     """
 
     def __init__(
-        self, inputs, y_true, num_classes, batch_size, seed=None, augment=False
+        self,
+        inputs: Selection | np.ndarray,
+        y_true: np.ndarray,
+        num_classes: int,
+        batch_size: int,
+        seed: int | None = None,
+        augment: bool = False,
     ):
-        self.inputs, self.y_true, self.num_classes = (
-            inputs,
-            np.asarray(y_true),
-            num_classes,
-        )
-        self.batch_size, self.seed, self.augment, self.epoch = (
-            batch_size,
-            seed,
-            augment,
-            0,
-        )
+        self.inputs = inputs
         self.pictures = inputs
-        self._drawn_for, self._order = None, np.arange(len(self.y_true))
+        self.y_true = np.asarray(y_true)
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augment = augment
+        self.epoch = 0
+        self._order = np.arange(len(self.y_true))
+        self._drawn_for = None
 
     def reseed(self, seed: int) -> "Batches":
-        """Make the same batches in the order of another seed; what has no seed stays in its order."""
-        return self._change(seed=seed) if self.seed is not None else self
+        """Make the same batches in the order of another seed; without a seed they stay as they are."""
+        return self if self.seed is None else self._change(seed=seed)
 
-    def use_features(self, features) -> "Batches":
+    def use_features(self, features: Selection | np.ndarray) -> "Batches":
         """Make the same batches, in the same order, of features of the pictures, (n, ...)."""
         return self._change(inputs=features)
 
-    def _change(self, **attributes) -> "Batches":
+    def _change(self, **attributes):
         again = copy.copy(self)
         vars(again).update(attributes, epoch=0, _drawn_for=None)
         return again
@@ -72,36 +79,26 @@ class Batches:
         if self.seed is not None and self._drawn_for != self.epoch:
             self._order = self._rng(ORDER, self.epoch).permutation(len(self.y_true))
             self._drawn_for = self.epoch
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        start = index * self.batch_size
+        chosen = self._order[start : start + self.batch_size]
         batch = self.inputs[chosen]
         if self.augment:
             batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
-        return batch, 1.0 * np.equal.outer(
-            self.y_true[chosen], np.arange(self.num_classes)
-        )
+        classes = np.arange(self.num_classes)
+        return batch, 1.0 * np.equal.outer(self.y_true[chosen], classes)
 
-    def _rng(self, *stream: int) -> np.random.Generator:
+    def _rng(self, *stream: int):
         return np.random.default_rng(
             np.random.SeedSequence(self.seed, spawn_key=stream)
         )
 
     def describe(self) -> list:
         """List all that decides what the batches are: contents, labels, order, changes."""
-        inputs = self.inputs
-        content = (
-            [inputs.store.name, inputs.digests]
-            if hasattr(inputs, "digests")
-            else [inputs]
-        )
-        how = [
-            self.num_classes,
-            self.batch_size,
-            self.seed,
-            self.augment,
-            ROTATION_DEGREES,
-            ZOOM,
-        ]
-        return [*content, self.y_true, how]
+        content = [self.inputs]
+        if isinstance(self.inputs, Selection):
+            content = [self.inputs.store.name, self.inputs.digests]
+        settings = [self.num_classes, self.batch_size, self.seed, self.augment]
+        return content + [self.y_true, settings + [ROTATION_DEGREES, ZOOM]]
 
 
 def stream(batches: Batches):
@@ -121,12 +118,17 @@ def stream(batches: Batches):
         return Fed()
     import tensorflow as tf
 
-    signature = tuple(
-        tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0]
-    )
+    def produce():
+        for index in range(len(batches)):
+            yield batches[index]
+
+    inputs, labels = batches[0]
     dataset = tf.data.Dataset.from_generator(
-        lambda: (batches[index] for index in range(len(batches))),
-        output_signature=signature,
+        produce,
+        output_signature=(
+            tf.TensorSpec((None,) + inputs.shape[1:], inputs.dtype),
+            tf.TensorSpec((None, batches.num_classes), labels.dtype),
+        ),
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
@@ -135,7 +137,9 @@ def stream(batches: Batches):
     return counted.prefetch(2).with_options(options)
 
 
-def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tuple:
+def pair(
+    ws: Workspace, image_size: int, batch_size: int, seed: int, augment: bool = False
+) -> tuple[Batches, Batches]:
     """Make the `Batches` of both parts of the split: uint8 pictures and one-hot labels.
 
     Training is shuffled and, where asked for, augmented; validation is in the order of split.csv.
@@ -147,18 +151,18 @@ def pair(ws, image_size: int, batch_size: int, seed: int, augment=False) -> tupl
     table = read_split(ws)
     y_true, class_names = pd.factorize(table.label, sort=True)
 
-    def make(part: str, *options) -> Batches:
+    def make(part: str, **order) -> Batches:
         chosen = (table.part == part).to_numpy()
         images = pixels.open_pixels(ws, table[chosen], image_size)
-        return Batches(images, y_true[chosen], len(class_names), batch_size, *options)
+        return Batches(images, y_true[chosen], len(class_names), batch_size, **order)
 
-    return make("train", seed, augment), make("validation")
+    return make("train", seed=seed, augment=augment), make("validation")
 
 
 def compute_class_weights(
-    y_true, num_classes: int, strategy: str
+    y_true: np.ndarray, num_classes: int, strategy: str
 ) -> dict[int, float] | None:
-    """Return what a picture of each class counts in the loss, or None where `strategy` is "none".
+    """Return how much a picture of each class counts in the loss, or None for the strategy "none".
 
     "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
     other (King and Zeng 2001); each has to occur in y_true, int (n,).
@@ -181,31 +185,38 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     zoom_x *= rng.choice([-1, 1], count)
     maps = compose_transforms(angle, zoom_x, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)
-    options = dict(
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
 
     def move(core: int) -> None:
         for index in range(core, count, CORES):
             cv2.warpAffine(
-                images[index], maps[index], (width, height), moved[index], **options
+                images[index],
+                maps[index],
+                (width, height),
+                moved[index],
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
             )
 
     list(pool.map(move, range(CORES)))
     return moved
 
 
-def compose_transforms(angle, zoom_x, zoom_y, height: int, width: int) -> np.ndarray:
+def compose_transforms(
+    angle: np.ndarray, zoom_x: np.ndarray, zoom_y: np.ndarray, height: int, width: int
+) -> np.ndarray:
     """Compose zoom (a negative one mirrors), then rotation, about the centre.
 
-    Args are radians and factors (n,), and pixels. Returns float64 (n, 2, 3): what leads from
-    (x, y, 1) of the new picture to the place in the old one.
+    Args:
+        angle: radians (n,).
+        zoom_x, zoom_y: factors (n,).
+        height, width: pixels.
+
+    Returns:
+        float64 (n, 2, 3): what leads from (x, y, 1) of the new picture to the place in the old one.
     """
-    cos, sin, centre = (
-        np.cos(angle),
-        np.sin(angle),
-        np.array([width - 1, height - 1]) / 2,
-    )
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    centre = np.array([width - 1, height - 1]) / 2
     turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])
     turn = turn.transpose(2, 0, 1)
     return np.dstack([turn, centre - turn @ centre])

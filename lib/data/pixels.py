@@ -66,7 +66,7 @@ def prepare(
     return table
 
 
-def _require_light(folder: Path, used: pd.DataFrame) -> None:
+def _require_light(folder, used):
     """Raise a ValueError where white is not what most files of 16 bits say, or fail to say."""
     is_dark = quality.find_doubts(used)["very_dark"]
     if 2 * is_dark.sum() <= len(used):
@@ -82,9 +82,7 @@ def _require_light(folder: Path, used: pd.DataFrame) -> None:
         )
 
 
-def _decode_files(
-    ws: Workspace, folder: Path, files: list[str], stores: dict[str | int, Store]
-) -> dict[str, tuple[str, str]]:
+def _decode_files(ws, folder, files, stores):
     """Fill the stores, and keep their copies; return digest and problem of each file."""
     _restore_copies(ws, stores)
     _require_room(ws.scratch, folder, files, stores)
@@ -114,9 +112,7 @@ def _decode_files(
     return results
 
 
-def _require_room(
-    scratch: Path, folder: Path, files: list[str], stores: dict[str | int, Store]
-) -> None:
+def _require_room(scratch, folder, files, stores):
     """Raise an OSError where what is missing finds no room."""
     purpose = "the decoded pixels"
     row_bytes = sum(store.row_bytes for store in stores.values())
@@ -131,7 +127,7 @@ def _require_room(
         require_room(scratch, needed, purpose)
 
 
-def _find_digest(path: Path) -> str:
+def _find_digest(path):
     try:
         return hash_content(pictures.read_file(path))
     except pictures.PictureError:
@@ -143,16 +139,14 @@ def hash_content(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _choose_block_size(count: int, stores: dict[str | int, Store]) -> int:
+def _choose_block_size(count, stores):
     """Return how many pictures become a shard: few enough that all cores have some, and for memory."""
     largest_row = max(store.row_bytes for store in stores.values())
     shared = max(32, count // (8 * count_cores()))
     return max(1, min(BLOCK, shared, BLOCK_BYTES // largest_row))
 
 
-def _require_same_folder(
-    worker: str, folder: Path, found: dict[str, tuple[str, str]]
-) -> None:
+def _require_same_folder(worker, folder, found):
     for file, (_, problem) in found.items():
         if problem == "unreadable" and os.access(folder / file, os.R_OK):
             raise work.ClusterError(
@@ -161,16 +155,16 @@ def _require_same_folder(
             )
 
 
-def _restore_copies(ws: Workspace, stores: dict[str | int, Store]) -> None:
+def _restore_copies(ws, stores):
     for store in stores.values():
         _copy_shards(_find_copies(ws) / store.name, store.folder)
 
 
-def _find_copies(ws: Workspace) -> Path:
+def _find_copies(ws):
     return ws.results.with_name(f"{ws.results.name}_pixels")
 
 
-def _copy_shards(source: Path, target: Path) -> None:
+def _copy_shards(source, target):
     """Copy the shards that the target lacks; none ever changes."""
     lacking = [
         path for path in source.glob(SHARDS) if not (target / path.name).exists()
@@ -212,7 +206,7 @@ def read_block(
     return results
 
 
-def _make_rows(data: bytes, keys: list[str | int]) -> dict[str | int, np.ndarray]:
+def _make_rows(data, keys):
     """Decode a picture, once for sizes that share it, and make its row for each key."""
     decoded = {}
     rows = {}
@@ -242,11 +236,11 @@ def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
 
 
 def _select(
-    ws: Workspace,
-    rows: pd.DataFrame,
-    stores: dict[str | int, Store],
-    key: str | int,
-) -> Selection:
+    ws,
+    rows,
+    stores,
+    key,
+):
     images = Selection(stores[key], rows.digest.to_numpy(str))
     if images.store.find_missing(images.digests):
         _restore_copies(ws, stores)
@@ -258,9 +252,7 @@ def _select(
     return images
 
 
-def _decode_again(
-    ws: Workspace, rows: pd.DataFrame, stores: dict[str | int, Store]
-) -> None:
+def _decode_again(ws, rows, stores):
     folder = sources.open_folder(ws, "train")
     results = _decode_files(ws, folder, list(rows.file), stores)
     found = [results[file][0] for file in rows.file]

@@ -52,7 +52,7 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return facts
 
 
-def _measure_deviation(levels: np.ndarray) -> float:
+def _measure_deviation(levels):
     _, deviation = cv2.meanStdDev(levels)
     return deviation.item()
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -96,17 +96,17 @@ def describe_shard(
 
 
 @lru_cache(maxsize=128)  # a process may have only so many files open
-def _map_rows(path: Path) -> np.ndarray:
+def _map_rows(path):
     return np.asarray(_open_shard(path)["row"][0])
 
 
-def _open_shard(path: Path) -> np.ndarray:
+def _open_shard(path):
     with _explain_damage(path):
         return np.load(path, mmap_mode="r")
 
 
 @contextlib.contextmanager
-def _explain_damage(path: Path) -> Iterator[None]:
+def _explain_damage(path):
     try:
         yield
     except (OSError, ValueError, EOFError) as error:
@@ -117,7 +117,7 @@ def _explain_damage(path: Path) -> Iterator[None]:
 
 
 @lru_cache(maxsize=8)  # of a worker, which opens a store once
-def _open(folder: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Store:
+def _open(folder, dtype, shape):
     return Store(folder, dtype, shape)
 
 
