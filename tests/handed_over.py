@@ -16,22 +16,40 @@ SECONDS, NONE = 120, "none of its labels"
 
 
 def ask_page(page, files: list[Path]) -> pd.DataFrame:
-    """Give files to an opened model.html; return a row a picture: file, label, probability, set."""
-    before = page.locator("#answers li").count()
+    """Give files to an opened model.html.
+
+    Returns:
+        One row per picture, in their order: file, label, probability, remarks.
+    """
+    before = len(read_answers(page))
     page.set_input_files("#pictures", files)
-    items = page.locator("#answers li")
-    items.nth(before + len(files) - 1).wait_for(timeout=1000 * SECONDS)
-    texts = items.evaluate_all(
-        "items => items.map(item => item.innerText.split('\\n'))"
-    )
-    rows = [[part for part in text if part.strip()] for text in texts[before:]]
-    columns = ["file", "label", "probability", "set"]
-    table = pd.DataFrame(
-        [dict(zip(columns, row)) for row in rows], columns=columns, dtype=object
-    ).fillna("")
+    # The newest answer is a card, all the others are rows.
+    earlier = before + len(files) - 1
+    page.locator(
+        f"#older:has(tr:nth-child({earlier}))" if earlier else "#latest"
+    ).wait_for(timeout=1000 * SECONDS)
+    answers = read_answers(page)[before:]
+    columns = ["file", "label", "probability", "remarks"]
+    table = pd.DataFrame(answers, columns=columns, dtype=object)
     percent = table.probability.str.removesuffix(" %")
     table["probability"] = pd.to_numeric(percent, errors="coerce") / 100
     return table
+
+
+def read_answers(page) -> list[list[str]]:
+    """Read what the page shows, the oldest answer first."""
+    script = (
+        "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.innerText))"
+    )
+    rows = page.locator("#older tr").evaluate_all(script)
+    rows.reverse()
+    if page.locator("#latest").is_visible():
+        card = [
+            page.inner_text(f"#latest .{kind}") for kind in ("file", "class", "percent")
+        ]
+        remarks = page.locator("#latest .remark").all_inner_texts()
+        rows.append([*card, "; ".join(remarks)])
+    return rows
 
 
 def measure(asked: pd.DataFrame, predicted: pd.DataFrame) -> dict:

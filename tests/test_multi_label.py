@@ -136,7 +136,7 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     text = (ws.results / "model.html").read_text(encoding="utf-8")
     assert NAME in text and '"thresholds"' in text
     ran = (ws.results / "notebooks/11_multi_label.ipynb").read_text(encoding="utf-8")
-    assert "gives another answer to" in ran, (
+    assert "puts another class first" in ran, (
         "its file was asked about the validation pictures"
     )
     (ws.results / "model.html").unlink()

@@ -10,131 +10,174 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.evaluation import conformal, intervals
+from lib.evaluation import conformal
 from lib.evaluation.display import open_template
-from lib.evaluation.wording import format_number, format_p
+from lib.evaluation.wording import format_number
 from lib.storage import atomic_write
+from lib.workspace import Workspace
 
 # Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.
 VERSION = "2.5.3"
 SHA512 = "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
 BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a browser
-LARGEST = 150e6  # bytes of a page
+IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";'
+MAX_BYTES = 150e6  # of a page
+MAX_DIFFERENCE = 0.02  # of a probability, on average
 
 
 def write_page(
-    ws, metadata: dict, score: dict, flattered: bool, lacks="", known=None
+    ws: Workspace,
+    metadata: dict,
+    score: dict,
+    flattered: bool,
+    lacks: str = "",
+    known: dict | None = None,
 ) -> str:
-    """Write model.html of one model; return a line that says so, or why there is none.
+    """Write model.html of one model.
 
     Args:
-        ws: the workspace. metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
+        ws: the workspace.
+        metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
         score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
         known: features, distances and groups of `resemblance`, by which strangers are marked.
+
+    Returns:
+        A line that says how large the page is, or why there is none.
     """
     path = ws.file("model.html")
     path.unlink(missing_ok=True)
-    try:
-        runtime = {} if lacks else fetch_runtime(ws.scratch / "downloads")
-    except OSError as error:
-        lacks = str(error)
     if lacks:
         return f"model.html can't be made: {lacks}"
+    try:
+        runtime = fetch_runtime(ws.scratch / "downloads")
+    except OSError as error:
+        return f"model.html can't be made: {error}"
     model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
-    shown = {
-        "metadata": metadata,
-        "score": score,
-        "flattered": flattered,
-        "known": known,
-    }
-    text = _render(shown | {"model": _pack(model), "runtime": runtime})
-    if len(text) > LARGEST:
+    text = open_template("model.html.jinja").render(
+        metadata=metadata,
+        score=score,
+        flattered=flattered,
+        about=_describe_answers(metadata, known),
+        known=_pack_features(known),
+        model=_pack(model),
+        runtime=runtime,
+        hash_text=_hash_text,
+    )
+    if len(text) > MAX_BYTES:
         return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return f"model.html: {len(text) / 1e6:.1f} MB; it needs no connection"
 
 
-def compare_file(name: str, truth, model_said, file_said, groups) -> str:
-    """Print how a LiteRT file answers beside its model; return "", or that it is surely better or worse.
+def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
+    """Print how far the answers of a LiteRT file are from those of its model.
 
-    Labels are text (n,), several of a picture divided by |. A picture counts as the share of those that
-    are true or said which are both (Jaccard 1912): of one label right or wrong. groups: int (n,).
+    Args:
+        name: of the file.
+        y_prob, file_prob: probabilities by both of the same pictures, float (n, classes).
+
+    Returns:
+        "", or why the file is refused: of a picture the probability that differs most
+        does so by more than `MAX_DIFFERENCE`, on average.
     """
-    rows = [
-        [{*row.split("|")} for row in rows] for rows in (truth, model_said, file_said)
-    ]
-    gaps = [
-        len(t & new) / len(t | new) - len(t & old) / len(t | old)
-        for t, old, new in zip(*rows)
-    ]
-    *_, p_value = intervals.compare_runs(
-        [gaps], intervals.effective_sample_size(groups)
+    others = (y_prob.argmax(axis=1) != file_prob.argmax(axis=1)).sum()
+    differences = abs(y_prob - file_prob).max(axis=1)
+    apart = (
+        f"its probabilities differ by {format_number(differences.mean())} on average"
     )
-    others = np.count_nonzero(np.asarray(model_said) != np.asarray(file_said))
-    print(f"{name} gives another answer to {others} of {len(gaps)} pictures")
-    print(
-        f"its accuracy differs by {format_number(np.mean(gaps), sign='+')}, {format_p(p_value)}"
-    )
-    surely = f"{name} is surely better or worse than its model ({format_p(p_value)})"
-    return surely if p_value < intervals.LEVEL else ""
+    print(f"{name} puts another class first for {others} of {len(y_prob)} pictures")
+    print(f"{apart}, by {format_number(differences.max())} at most")
+    if differences.mean() > MAX_DIFFERENCE:
+        return f"{name} does not answer as its model does: {apart}"
+    return ""
 
 
-def _render(shown: dict) -> str:
-    metadata = shown["metadata"]
-    about = {key: metadata[key] for key in ("class_names", "image_size")}
-    about |= {"temperature": metadata.get("temperature", 1), "farthest": None}
+def _describe_answers(metadata: dict, known: dict | None) -> dict:
+    about = {
+        "class_names": metadata["class_names"],
+        "image_size": metadata["image_size"],
+        "temperature": metadata.get("temperature", 1),
+        "farthest": None,
+    }
     if "thresholds" in metadata:  # Of several labels each has its own.
-        about["thresholds"] = [
-            metadata["thresholds"][name] for name in metadata["class_names"]
-        ]
-    else:
-        about["limit"] = metadata["answer_sets"]["limit"]
-    if known := shown["known"]:
-        coverage = metadata["answer_sets"]["coverage"]
+        limits = metadata["thresholds"]
+        return about | {"thresholds": [limits[name] for name in about["class_names"]]}
+    sets = metadata["answer_sets"]
+    about["limit"] = sets["limit"]
+    if known:
+        about["note"] = conformal.describe_mark(sets["coverage"])
         about["farthest"] = conformal.find_farthest(
-            known["distances"], known["groups"], coverage
+            known["distances"], known["groups"], sets["coverage"]
         )
-        about["note"] = conformal.describe_mark(coverage)
-        # As fine as float16, and read by every browser.
-        features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
-        shown = shown | {"known": _pack(features.tobytes())}
-    # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
-    licence = importlib.metadata.distribution("absl-py").read_text("licenses/LICENSE")
-    made = {"about": about, "version": VERSION, "licence": licence}
-    return open_template("model.html.jinja").render(shown | made)
+    return about
 
 
 def _pack(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
+    return _encode(gzip.compress(content, 6, mtime=0))
+
+
+def _pack_features(known: dict | None) -> str:
+    if known is None:
+        return ""
+    # As fine as float16, and read by every browser.
+    features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
+    return _pack(features.tobytes())
+
+
+def _hash_text(text: str) -> str:
+    """Hash a script or style as the page's policy names it, which allows no other."""
+    return _encode(hashlib.sha256(text.encode()).digest())
+
+
+def _encode(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def fetch_runtime(folder: Path) -> dict[str, str]:
-    """Fetch LiteRT.js once by npm, which Colab has; return its parts, as the page takes them.
+    """Fetch LiteRT.js once by npm, which Colab has.
 
-    An OSError where it can't be fetched, or is not the package that is known.
+    Args:
+        folder: where its package is kept.
+
+    Returns:
+        Its parts as the page takes them: module, glue, binary, version and licence.
+
+    Raises:
+        OSError: where it can't be fetched, or is not the package that is known.
     """
     archive = folder / f"litertjs-core-{VERSION}.tgz"
     if not archive.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
-        try:
-            subprocess.run(
-                command, cwd=folder, check=True, capture_output=True, timeout=300
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise OSError(f"LiteRT.js could not be fetched by npm ({error})") from error
-    if (
-        base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        != SHA512
-    ):
+        _fetch_package(folder)
+    if _encode(hashlib.sha512(archive.read_bytes()).digest()) != SHA512:
         archive.unlink()
         raise OSError(f"{archive} was not the package that is known: run again")
     with tarfile.open(archive) as files:
-        names = ("dist/index.js", f"wasm/{BUILD}.js", f"wasm/{BUILD}.wasm")
-        library, glue, binary = (
-            files.extractfile(f"package/{k}").read() for k in names
+        module = files.extractfile("package/dist/index.js").read().decode()
+        glue = files.extractfile(f"package/wasm/{BUILD}.js").read().decode()
+        binary = files.extractfile(f"package/wasm/{BUILD}.wasm").read()
+    # The page has a function of this name, which opens the binary that lies in the page.
+    module = module.replace(IMPORT, "")
+    return {
+        "module": module,
+        "glue": glue,
+        "binary": _pack(binary),
+        "version": VERSION,
+        # Keras needs absl-py, which has the licence of LiteRT.js, and comes with its text.
+        "licence": importlib.metadata.distribution("absl-py").read_text(
+            "licenses/LICENSE"
+        ),
+    }
+
+
+def _fetch_package(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
+    try:
+        subprocess.run(
+            command, cwd=folder, check=True, capture_output=True, timeout=300
         )
-    return {"module": library.decode(), "glue": glue.decode(), "binary": _pack(binary)}
+    except (OSError, subprocess.SubprocessError) as error:
+        raise OSError(f"LiteRT.js could not be fetched by npm ({error})") from error

@@ -23,59 +23,69 @@ CLASSES = [
 COUNTS = [4, 6, 8, 10, 14, 18]
 NAME = 'odd \'"name": #1 [x] @43'
 ABOUT = {
+    "name": NAME,
+    "label": NAME,
     "characteristics": "frozen <b>Net</b>",
     "purpose": "a test",
     "image_size": 16,
     "seed": 43,
-}
-ABOUT |= {
     "parameters_total": 1200,
     "parameters_trainable": 300,
     "versions": {"keras": "3.13.2"},
+    "split_hash": "0123456789abcdef",
+    "demo": False,
+    "weights": "from scratch",
+    "parameters": {},
 }
-ABOUT |= {"split_hash": "0123456789abcdef", "demo": False}
+ORIGIN = {
+    "trained_on": "ImageNet",
+    "licence": "Apache-2.0",
+    "source": "a <page>",
+    "note": "",
+}
+
+
+def draw_answers(class_count, per_class):
+    """Return true classes and probabilities that are right for about half."""
+    rng = np.random.default_rng(0)
+    y_true = np.repeat(np.arange(class_count), per_class)
+    chances = rng.random((len(y_true), class_count))
+    chances += 0.5 * np.eye(class_count)[y_true]
+    return y_true, chances / chances.sum(axis=1, keepdims=True)
+
+
+def save_split(ws, count):
+    """Write a split of twice as many training pictures as there are answers."""
+    split = pd.DataFrame({"part": ["train"] * 2 * count + ["validation"] * count})
+    split["file"] = [f"{index}.png" for index in split.index]
+    split["label"] = "a"
+    split["group"] = 0
+    split["digest"] = ""
+    ws.save_table(split, "split.csv")
+    ws.save_table(split, "pictures.csv")
 
 
 @pytest.fixture
 def write(ws):
-    """Return a function that judges drawn answers and returns the card's head, text and score."""
+    """Return a function that writes a card, and returns its head, its text and the score."""
 
-    def judge(classes=CLASSES, per_class=COUNTS, skill=0.5, **metadata):
-        rng, y_true = (
-            np.random.default_rng(0),
-            np.repeat(np.arange(len(classes)), per_class),
-        )
-        chances = (
-            rng.random((len(y_true), len(classes)))
-            + skill * np.eye(len(classes))[y_true]
-        )
-        y_prob = chances / chances.sum(axis=1, keepdims=True)
-        split = pd.DataFrame(
-            {"part": np.repeat(["train", "train", "validation"], len(y_true))}
-        )
-        split = split.assign(
-            file=[f"{k}.png" for k in split.index], label="a", group=0, digest=""
-        )
-        for name in ("split.csv", "pictures.csv"):
-            ws.save_table(split, name)
+    def judge_and_write(classes=CLASSES, per_class=COUNTS, **metadata):
+        y_true, y_prob = draw_answers(len(classes), per_class)
+        save_split(ws, len(y_true))
         score = metrics.evaluate(y_true, y_prob, classes, np.arange(len(y_true)))
         score["compared"] = 3
-        names, said = (
-            np.array(classes)[y_true],
-            np.array(classes)[y_prob.argmax(axis=1)],
+        names = np.array(classes)
+        answers = pd.DataFrame(
+            {"label": names[y_true], "predicted": names[y_prob.argmax(axis=1)]}
         )
-        wrong = pd.DataFrame({"label": names, "predicted": said})[names != said]
-        mistakes = wrong.value_counts().head(5)
-        known = ABOUT | {"name": NAME, "label": NAME, "class_names": classes}
-        known |= {"weights": "from scratch", "parameters": {}} | metadata
-        card.write_card(ws, known, score, mistakes)
-        path = ws.results / f"models/{NAME}.md"
-        _, head, text = re.split(
-            r"^---$", path.read_text(encoding="utf-8"), maxsplit=2, flags=re.M
-        )
+        wrong = answers[answers.label != answers.predicted]
+        about = ABOUT | {"class_names": classes} | metadata
+        card.write_card(ws, about, score, wrong.value_counts().head(5))
+        written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
+        _, head, text = re.split(r"^---$", written, maxsplit=2, flags=re.M)
         return yaml.safe_load(head), text, score
 
-    return judge
+    return judge_and_write
 
 
 def list_cells(text):
@@ -83,119 +93,145 @@ def list_cells(text):
     return [html.unescape(cell) for cell in cells]
 
 
+def find_section(text, title):
+    return html.unescape(text.split(f"## {title}")[1].split("\n## ")[0])
+
+
 def test_head_parses_back_and_has_the_numbers_of_metrics_json(write):
     head, _, score = write(parameters={"backbone": "Net: #1\n---\n"}, weights="w.h5")
     assert head["tags"] == ["keras", "image-classification", "Net: #1\n---\n"]
-    assert not {"license", "datasets", "base_model"} & set(head), (
-        "what isn't known isn't claimed"
-    )
+    unknown = {"license", "datasets", "base_model"}
+    assert not unknown & set(head), "what isn't known isn't claimed"
     (index,) = head["model-index"]
-    values = {one["type"]: one["value"] for one in index["results"][0]["metrics"]}
-    names = {"accuracy": "top1", "recall": "average_per_class", "f1": "macro_f1"}
-    assert index["name"] == NAME and values == {
-        kind: score[name] for kind, name in names.items()
+    assert index["name"] == NAME
+    found = {one["type"]: one["value"] for one in index["results"][0]["metrics"]}
+    assert found == {
+        "accuracy": score["top1"],
+        "recall": score["average_per_class"],
+        "f1": score["macro_f1"],
     }
 
 
-def test_text_has_scores_with_intervals_n_and_the_recall_of_every_class(write):
+def test_text_has_scores_with_intervals_and_n(write):
     _, text, score = write()
-    assert "with seed 43, on 120 pictures" in text and "on 60 others" in text
+    assert "with seed 43, on 120 pictures" in text
+    assert "on 60 others" in text
     cells = list_cells(text)
-    assert format_score(score, "top1") in cells and f"{score['macro_f1']:.4f}" in cells
-    for place, name in enumerate(CLASSES):
+    assert format_score(score, "top1") in cells
+    assert f"{score['macro_f1']:.4f}" in cells
+
+
+def test_text_has_the_recall_of_every_class(write):
+    _, text, score = write()
+    cells = list_cells(text)
+    for index, name in enumerate(CLASSES):
         row = cells.index(name) - 1
         low, high = score["per_class_interval"][name]
         recall = f"{score['per_class'][name]:.4f} ({low:.3f} to {high:.3f})"
-        assert cells[row : row + 4] == [str(place), name, str(COUNTS[place]), recall]
-    assert f"{score['temperature']:.3g}" in text and f"{score['ece_after']:.3f}" in text
+        expected = [str(index), name, str(COUNTS[index]), recall]
+        assert cells[row : row + 4] == expected
 
 
-def test_names_are_text_and_the_most_frequent_mistakes_are_counted(write):
+def test_calibration_error_is_that_of_the_report(write):
+    _, text, score = write()
+    calibration = find_section(text, "Calibration")
+    for value in (f"{score['temperature']:.2f}", f"{score['ece_after']:.3f}"):
+        assert value in calibration
+    assert text.count("calibration error") == 1
+    assert f"{score['ece']:.4f}" not in text
+
+
+def test_intended_purpose_is_named_as_such(write):
+    _, text, _ = write()
+    assert "Intended purpose: a test." in text
+
+
+def test_names_are_text(write):
     _, text, _ = write()
     page = markdown2html(text)
-    assert "<img" not in page and "<b>" not in page and 'href="http://l"' not in page
+    for harmful in ("<img", "<b>", 'href="http://l"'):
+        assert harmful not in page
+
+
+def test_most_frequent_mistakes_are_counted(write):
+    _, text, _ = write()
     table = text.split("## Most frequent mistakes")[1].split("\n## ")[0]
     counts = [int(count) for count in list_cells(table)[2::3]]
-    assert (
-        len(counts) == 5 and counts == sorted(counts, reverse=True) and counts[-1] > 0
-    )
+    assert len(counts) == 5
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] > 0
 
 
 def test_demo_and_untrained_weights_are_said_before_anything_else(write):
-    for about, is_said in (({}, False), ({"demo": True, "weights": "untrained"}, True)):
-        first = write(**about)[1].split("\n## ")[0]
-        assert ("**Demo**" in first) == ("**Untrained backbone**" in first) == is_said
+    _, text, _ = write(demo=True, weights="untrained")
+    first = text.split("\n## ")[0]
+    assert "**Demo**" in first
+    assert "**Untrained backbone**" in first
+    _, text, _ = write()
+    assert "**" not in text.split("\n## ")[0]
 
 
 def test_origin_of_the_weights_is_what_the_json_says_or_not_known(write):
-    def tell(**metadata):
-        _, text, _ = write(**metadata)
-        return html.unescape(text.split("## Licence and origin")[1].split("\n## ")[0])
+    def tell_origin(**metadata):
+        _, text, _ = write(parameters={"backbone": "ResNet50"}, **metadata)
+        return find_section(text, "Licence and origin")
 
-    origin = {
-        "trained_on": "ImageNet",
-        "licence": "Apache-2.0",
-        "source": "a <page>",
-        "note": "",
-    }
-    backbone = {"backbone": "ResNet50"}
-    known = tell(weights="imagenet", parameters=backbone, backbone_origin=origin)
-    assert "network: ResNet50" in known and "trained on: ImageNet" in known
-    assert (
-        "source: a <page>" in known and "not known" not in known and "note" not in known
-    )
-    partly = tell(
-        weights="a.h5", parameters=backbone, backbone_origin=origin | {"licence": ""}
-    )
+    known = tell_origin(weights="imagenet", backbone_origin=ORIGIN)
+    for line in ("network: ResNet50", "trained on: ImageNet", "source: a <page>"):
+        assert line in known
+    assert "not known" not in known
+    assert "note" not in known
+    without_licence = ORIGIN | {"licence": ""}
+    partly = tell_origin(weights="a.h5", backbone_origin=without_licence)
     assert "licence: not known: look it up" in partly
-    assert "from scratch" in tell() and "not known" not in tell()
-    untrained = tell(weights="untrained", parameters=backbone, backbone_origin=origin)
-    assert "random" in untrained and "ImageNet" not in untrained
+    untrained = tell_origin(weights="untrained", backbone_origin=ORIGIN)
+    assert "random" in untrained
+    assert "ImageNet" not in untrained
+    scratch = tell_origin()
+    assert "from scratch" in scratch
+    assert "not known" not in scratch
 
 
 def test_hub_reads_the_head_and_the_base_model_where_it_is_known(write, ws):
-    origin = {
-        "trained_on": "photographs",
-        "licence": "Apache-2.0",
-        "source": "",
-        "note": "",
-    }
-    origin["base_model"] = "keras/dinov2_small"
-    about = {"weights": "preset", "parameters": {"backbone": "hub:dinov2_small@224"}}
-    head, text, score = write(**about, backbone_origin=origin)
-    assert head["base_model"] == "keras/dinov2_small" and "write `license: …`" in text
+    head, text, score = write(
+        weights="preset",
+        parameters={"backbone": "hub:dinov2_small@224"},
+        backbone_origin=ORIGIN | {"base_model": "keras/dinov2_small"},
+    )
+    assert head["base_model"] == "keras/dinov2_small"
+    assert "write `license: …`" in text
     huggingface_hub = pytest.importorskip("huggingface_hub")
     read = huggingface_hub.ModelCard.load(ws.results / f"models/{NAME}.md").data
-    assert read.base_model == "keras/dinov2_small" and read.library_name == "keras"
+    assert read.base_model == "keras/dinov2_small"
+    assert read.library_name == "keras"
     assert read.eval_results[0].metric_value == score["top1"]
 
 
 def test_card_tells_no_folder_of_this_machine(write, ws):
     parameters = {"backbone": str(ws.train / "net.keras"), "file": str(ws.train)}
     _, text, _ = write(weights=str(ws.scratch / "w.h5"), parameters=parameters)
-    path = ws.results / f"models/{NAME}.md"
-    assert (
-        str(ws.train.parent) not in path.read_text(encoding="utf-8") and "w.h5" in text
-    )
+    assert "w.h5" in text
+    written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
+    assert str(ws.train.parent) not in written
 
 
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
-    _, text, _ = write(calibrated_on="held-out answers of the training part")
-    assert (
-        "It was fitted to 120 pictures" in text
-        and "seed" not in text.split("## Recall")[0]
-    )
-    assert (
-        "were calibrated on held-out answers" in text and "temperature of" not in text
-    )
+    _, text, score = write(calibrated_on="held-out answers of the training part")
+    assert "It was fitted to 120 pictures" in text
+    assert "seed" not in text.split("## Recall")[0]
+    calibration = find_section(text, "Calibration")
+    assert "were calibrated on held-out answers" in calibration
+    assert "temperature" not in calibration
+    assert f"{score['ece_before']:.3f}" in calibration
 
 
 def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):
-    names = [f"class {k:03d}" for k in range(300)]
+    names = [f"class {index:03d}" for index in range(300)]
     _, text, score = write(names, per_class=2)
-    shown, folded, _ = (
-        re.findall(r"class \d{3}", part) for part in re.split("</?details>", text)
-    )
-    assert len({*folded}) == 280 and not {*shown} & {*folded}
+    parts = re.split("</?details>", text)
+    shown = re.findall(r"class \d{3}", parts[0])
+    folded = re.findall(r"class \d{3}", parts[1])
+    assert len(set(folded)) == 280
+    assert not set(shown) & set(folded)
     recalls = [score["per_class"][name] for name in shown]
     assert recalls == sorted(score["per_class"].values())[:20]
