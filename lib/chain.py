@@ -15,10 +15,13 @@ import yaml
 from lib import runner, storage, work, workspace
 from lib.data import sources
 from lib.parameters import check_parameters, read_defaults, suggest
+from lib.workspace import Workspace
 
 BEYOND = ("05", "06", "07")  # these run where they are asked for
 LAST = "11_multi_label"
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
+# A page of the results, and the notebooks that write it.
+PAGES = {"report": ("08",), "model": ("10", "11")}
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
   python -m lib.chain --paths drive_paths.json --beyond      your pictures, other networks too
@@ -30,64 +33,64 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     """Run the command line; return the exit status. At the end Drive is flushed, and unmounted."""
     options = parse_arguments(arguments)
     try:
-        ws = workspace.open(options.paths)
+        ws = workspace.open(options.paths, options.results)
+        if options.cluster:
+            ws = replace(ws, cluster=options.cluster)
         names = choose_notebooks(options.only, options.beyond, ws)
         if options.seeds is not None:
             options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
-        if options.results:
-            ws = replace(ws, results=options.results.resolve())
-            workspace.check_apart(ws)
-        ws = replace(ws, cluster=options.cluster or ws.cluster)
         with runner.signals_raise(), runner.lock_results(ws):
             run_chain(ws, names, values, options.anew)
         if unmount:
-            storage.flush_drive(ws)
+            storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        how = (
-            "the same command, without --anew," if options.anew else "the same command"
-        )
-        print(f"\nstopped; {how} goes on from here", file=sys.stderr)
+        command = "the same command"
+        if options.anew:
+            command += ", without --anew,"
+        print(f"\nstopped; {command} goes on from here", file=sys.stderr)
         return stopped.code
     return 0
 
 
-def run_chain(ws, names: list[str], values: dict, anew: bool) -> None:
+def run_chain(ws: Workspace, names: list[str], values: dict, anew: bool) -> None:
     """Run notebooks, and say where the report is; errors as of `run_notebook` and `check_backbone`."""
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if anew else ""
-    (ws.scratch / "kernel.log").unlink(missing_ok=True)
-    with runner.stderr_to(ws.scratch / "kernel.log"):
+    log = ws.scratch / "kernel.log"
+    log.unlink(missing_ok=True)
+    with runner.stderr_to(log):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
-            os.environ[workspace.SCHEDULER] = work.connect(ws.cluster).scheduler.address
+            client = work.connect(ws.cluster)
+            os.environ[workspace.SCHEDULER] = client.scheduler.address
         if "01_data_prep" in names:
             sources.require_pictures(ws)
         check_backbone(ws, names, values)
     runner.run_notebooks(ws, names, values)
-    for page, makers in (("report", ("08",)), ("model", ("10", "11"))):
+    for page, makers in PAGES.items():
         path = ws.results / f"{page}.html"
         if path.exists() and any(name.startswith(makers) for name in names):
             print(f"{page}: {path}")
 
 
-def check_backbone(ws, names: list[str], values: dict) -> None:
+def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
     """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
     name = "04_resnet50_transfer"
+    if name not in names[1:]:
+        return
+    is_given = any(key in values[name] for key in BACKBONE_PARAMETERS)
     # The demo does without ImageNet weights.
-    if (
-        name not in names[1:]
-        or ws.is_demo
-        and not {*BACKBONE_PARAMETERS} & {*values[name]}
-    ):
+    if ws.is_demo and not is_given:
         return
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     from lib.models.backbones import load_backbone
 
-    load_backbone(*(chosen[key] for key in BACKBONE_PARAMETERS), ws)
+    backbone, weights, image_size, options = map(chosen.get, BACKBONE_PARAMETERS)
+    load_backbone(backbone, weights, image_size, options, ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -99,7 +102,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add, pair = parser.add_argument, {"nargs": 2, "action": "append", "default": []}
+    add = parser.add_argument
     add(
         "--paths",
         type=Path,
@@ -126,10 +129,12 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     add(
         "-p",
+        nargs=2,
+        action="append",
+        default=[],
         dest="parameter",
         metavar=("NAME", "VALUE"),
         help="parameter; VALUE is YAML",
-        **pair,
     )
     add(
         "--cluster",
@@ -137,37 +142,55 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         help="of a Dask scheduler, or local:N for N workers here",
     )
     add("--anew", action="store_true", help="train anew what was trained before")
-    add(
-        "--resume", action="store_true", help="changes nothing: to go on is the default"
-    )
+    add("--resume", action="store_true", help="the default: go on where a run stopped")
     return parser.parse_args(arguments)
 
 
-def choose_notebooks(only: list[str], beyond: bool = False, ws=None) -> list[str]:
-    """Return the names of the notebooks to run, in order: those that `only` says, else the usual ones.
+def choose_notebooks(
+    only: list[str], beyond: bool = False, ws: Workspace | None = None
+) -> list[str]:
+    """Return the names of the notebooks to run, in order.
 
-    `only` has numbers, 2 or 02, and parts of names. A ValueError where one fits none. 11 is usual where
-    `ws` has labels for it, and the only one where nothing tells classes.
+    Args:
+        only: numbers, 2 or 02, and parts of names; without any the usual notebooks run.
+        beyond: whether 05 to 07 are usual.
+        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
+
+    Raises:
+        ValueError: a word of `only` fits no notebook.
     """
-    names, chosen = runner.list_notebooks(), set()
-    for word in only:
+    names = runner.list_notebooks()
+    if only:
+        chosen = _find_notebooks(only, names)
+        return [name for name in names if name in chosen]
+    usual = [name for name in names if name != LAST]
+    if not beyond:
+        usual = [name for name in usual if not name.startswith(BEYOND)]
+    if ws and ws.multi_labels and (beyond or not ws.is_demo):
+        return [*usual, LAST] if sources.has_classes(ws) else [LAST]
+    return usual
+
+
+def _find_notebooks(words: list[str], names: list[str]) -> set[str]:
+    chosen = set()
+    for word in words:
         part = f"{int(word):02d}_" if word.isdecimal() else word
-        if not (found := {name for name in names if word.strip("_") and part in name}):
+        found = {name for name in names if part in name}
+        if not found or not word.strip("_"):
             raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
         chosen |= found
-    usual = {n for n in names if beyond or not n.startswith(BEYOND)} - {LAST}
-    if ws and ws.multi_labels and (beyond or not ws.is_demo) and not only:
-        usual = usual | {LAST} if sources.has_classes(ws) else {LAST}
-    return [name for name in names if name in (chosen if only else usual)]
+    return chosen
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
     """Read -p pairs as YAML and give each notebook those that it has.
 
-    A ValueError where no chosen notebook has a parameter, or a value is not YAML or not allowed.
+    Raises:
+        ValueError: no chosen notebook has a parameter, or a value is not YAML or not allowed.
     """
     known = {name: read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") for name in names}
-    values, every = {}, sorted(set().union(*known.values()))
+    every = sorted(set().union(*known.values()))
+    values = {}
     for key, text in pairs:
         if key not in every:
             raise ValueError(
@@ -175,9 +198,10 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
             )
         values[key] = parse_value(key, text)
     check_parameters(values)
-    return {
-        name: {k: v for k, v in values.items() if k in known[name]} for name in names
-    }
+    chosen = {}
+    for name in names:
+        chosen[name] = {k: value for k, value in values.items() if k in known[name]}
+    return chosen
 
 
 def parse_value(key: str, text: str):

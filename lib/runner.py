@@ -32,10 +32,9 @@ logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
 def list_notebooks() -> list[str]:
-    """Return the names of the notebooks, in the order of their numbers, but of 00, which runs the others."""
-    return sorted(
-        path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb") if path.stem[:2] != "00"
-    )
+    """Return the names of the notebooks in the order of their numbers, without 00, which runs the others."""
+    names = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    return [name for name in names if not name.startswith("00")]
 
 
 @contextlib.contextmanager
@@ -43,25 +42,11 @@ def signals_raise():
     """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
 
     def stop(number, frame):
-        # Dask starts a worker again that is killed; all end with this process.
-        spared = {
-            child.pid
-            for child in multiprocessing.active_children()
-            if "Dask" in child.name
-        }
-        # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if child.pid not in spared and "resource_tracker" not in " ".join(
-                    child.cmdline()
-                ):
-                    child.kill()
+        _kill_children()
         raise SystemExit(128 + number)
 
-    before = {
-        number: signal.signal(number, stop)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
@@ -69,16 +54,24 @@ def signals_raise():
             signal.signal(number, handler)
 
 
+def _kill_children() -> None:
+    # Dask starts a worker again that is killed; all end with this process.
+    children = multiprocessing.active_children()
+    spared = {child.pid for child in children if "Dask" in child.name}
+    # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            is_tracker = "resource_tracker" in " ".join(child.cmdline())
+            if child.pid not in spared and not is_tracker:
+                child.kill()
+
+
 @contextlib.contextmanager
-def lock_results(ws):
+def lock_results(ws: workspace.Workspace):
     """Keep other chains out of the results folder, by an OSError, until this process ends."""
     storage.require_room(ws.results, 0, "")
     storage.require_room(ws.scratch, 0, "")
-    # The system frees the lock when this process dies; a mere file would outlive it.
-    try:
-        held = filelock.FileLock(ws.results / ".lock", fallback_to_soft=False)
-    except TypeError:  # of older versions, which never take a mere file
-        held = filelock.FileLock(ws.results / ".lock")
+    held = _open_lock(ws.results / ".lock")
     try:
         held.acquire(timeout=0)
     except filelock.Timeout:
@@ -88,10 +81,18 @@ def lock_results(ws):
     try:
         yield
     finally:
-        # What a killed kernel has left half-written.
-        for part in (*ws.results.glob("*.part.*"), *ws.results.glob("*/*.part.*")):
-            part.unlink(missing_ok=True)
+        storage.sweep(ws.results)
+        for folder in ws.results.iterdir():
+            storage.sweep(folder)
         held.release()
+
+
+def _open_lock(path: Path) -> filelock.BaseFileLock:
+    # The system frees the lock when this process dies; a mere file would outlive it.
+    try:
+        return filelock.FileLock(path, fallback_to_soft=False)
+    except TypeError:  # of older versions, which never take a mere file
+        return filelock.FileLock(path)
 
 
 class Line(io.TextIOBase):
@@ -100,13 +101,18 @@ class Line(io.TextIOBase):
     def __init__(self, name: str):
         self.beginning = f"{name:<22} … "
         self.is_watched = sys.stdout.isatty() or get_ipython() is not None
+        self.written = []
         print(self.beginning, end="", flush=True)
 
     def write(self, text: str) -> None:
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
+        # papermill's own bar has no line to itself.
+        if not text.endswith(" cells"):
+            self.written.append(text)
         bars = list(BAR.finditer(text))
         if bars and self.is_watched:
-            self.update(", ".join(filter(None, bars[-1].groups())))
+            parts = filter(None, bars[-1].groups())
+            self.update(", ".join(parts))
 
     def update(self, words: str, end: str = "") -> None:
         """Show some words in place of those before."""
@@ -115,60 +121,72 @@ class Line(io.TextIOBase):
             words = f"\r{self.beginning}{words:<50}"
         print(words, end=end, flush=True)
 
+    def list_notes(self) -> list[str]:
+        """Return the lines that a person has to know of all that was written."""
+        lines = "".join(self.written).splitlines()
+        return [line for line in lines if line.startswith("Note: ")]
 
-def run_notebooks(ws, names: list[str], parameters: dict) -> None:
-    """Execute notebooks in order, one line each, with {parameter: value} for each name."""
+
+def run_notebooks(
+    ws: workspace.Workspace, names: list[str], parameters: dict[str, dict]
+) -> None:
+    """Execute notebooks in order, one line each and their notes, with {parameter: value} for each name."""
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
     # Kernels find `lib`, wherever the chain was started.
-    paths = [str(workspace.REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(workspace.REPOSITORY)]
+    if os.environ.get("PYTHONPATH"):
+        paths.append(os.environ["PYTHONPATH"])
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     for name in names:
-        line, started, end, taken = Line(name), time.perf_counter(), "ended after", []
+        line = Line(name)
+        started = time.perf_counter()
+        end = "ended after"
         try:
-            taken, end = run_notebook(ws, name, parameters[name], line), "done in"
+            run_notebook(ws, name, parameters[name], line)
+            end = "done in"
         finally:
             seconds = timedelta(seconds=round(time.perf_counter() - started))
             line.update(f"{end} {seconds}", end="\n")
-            print(*taken, sep="", end="")
+            for note in line.list_notes():
+                print(f"    {note}")
 
 
-def run_notebook(ws, name: str, parameters: dict, line: Line) -> list[str]:
+def run_notebook(
+    ws: workspace.Workspace, name: str, parameters: dict, line: Line
+) -> None:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
-    Returns what it says that it took from earlier trainings; a RuntimeError names cell and error.
+    Raises:
+        RuntimeError: a cell has failed, or the kernel died; it names cell and error.
     """
-    log, failure = ws.scratch / "kernel.log", None
-    # Every file is whole at the end, and TensorFlow takes its time to leave.
-    options = {
-        "kernel_name": "python3",
-        "shutdown_kernel": "immediate",
-        "coalesce_streams": True,
-    }
-    options |= {"parameters": parameters, "stdout_file": line, "stderr_file": line}
+    log = ws.scratch / "kernel.log"
     # In a notebook papermill's own bar is a widget.
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
-    options["progress_bar"] = False if get_ipython() else bar
+    options = {
+        "parameters": parameters,
+        "kernel_name": "python3",
+        "stdout_file": line,
+        "stderr_file": line,
+        "progress_bar": False if get_ipython() else bar,
+        "coalesce_streams": True,
+        # Every file is whole at the end, and TensorFlow takes its time to leave.
+        "shutdown_kernel": "immediate",
+    }
+    failure = None
     executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
     with executed as part, stderr_to(log), ThreadPoolExecutor(1) as thread:
         written = str(NOTEBOOKS / f"{name}.ipynb")
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
-            run = thread.submit(
-                papermill.execute_notebook, written, str(part), **options
-            )
-            notebook = run.result()
+            execute = papermill.execute_notebook
+            thread.submit(execute, written, str(part), **options).result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
             failure = f"{name}: its kernel died; its last words: {log}"
     if failure:
         raise RuntimeError(failure)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    lines = "".join(output.get("text", "") for output in outputs).splitlines(
-        keepends=True
-    )
-    return [f"    {line}" for line in lines if line.endswith("--anew trains again\n")]
 
 
 @contextlib.contextmanager

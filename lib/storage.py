@@ -3,12 +3,19 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import sys
 import tempfile
+import time
+import uuid
 from pathlib import Path
 
 DRIVE = Path("/content/drive")
+# Nobody else's file has such a name.
+UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
+# Not every file system knows what it is to wait for the disk.
+UNKNOWN_CALL = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
@@ -18,29 +25,44 @@ def atomic_write(path: Path):
     Whoever reads `path` sees the old file or the new one, even after a power cut. What goes to Google
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    part = path.with_name(f"unfinished_{uuid.uuid4().hex}{path.suffix}")
     with explain_failed_writing(path):
         try:
             if is_on_drive(path):
-                with tempfile.TemporaryDirectory() as local:
-                    yield Path(local, part.name)
+                with tempfile.TemporaryDirectory() as folder:
+                    local = Path(folder, part.name)
+                    yield local
                     # When it has reached Drive only `flush_drive` can tell.
-                    shutil.copyfile(Path(local, part.name), part)
+                    shutil.copyfile(local, part)
             else:
                 yield part
-                with part.open("rb") as file:
-                    try:
-                        os.fsync(file.fileno())
-                    except OSError as error:
-                        if error.errno not in (
-                            errno.EINVAL,
-                            errno.ENOSYS,
-                            errno.ENOTSUP,
-                        ):
-                            raise  # Not that this file system knows no such thing.
+                _wait_for_disk(part)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _wait_for_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in UNKNOWN_CALL:
+                raise
+
+
+def sweep(folder: Path, min_age: float = 0) -> None:
+    """Delete what a killed process has left half-written in a folder, and nothing else.
+
+    Args:
+        min_age: seconds since the last change; where others may be writing, an hour.
+    """
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if UNFINISHED.fullmatch(path.name) and path.is_file():
+            # Another process may be as quick.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime >= min_age:
+                    path.unlink()
 
 
 def is_on_drive(path: Path) -> bool:
@@ -56,15 +78,20 @@ def explain_failed_writing(path: Path):
     except OSError as error:
         free = shutil.disk_usage(path.parent).free / 1e6
         raise OSError(
-            f"{path} could not be written: {error}. {free:,.1f} MB are free there. What was written "
-            "before is whole: make room, or choose another folder, and run again."
+            f"{path} could not be written: {error}. {free:,.1f} MB are free there. Files written "
+            "before are whole: make room, or choose another folder, and run again."
         ) from error
 
 
 def require_room(folder: Path, needed: int, purpose: str) -> None:
-    """Make a folder; an OSError where it can't be written, or has less than `needed` bytes free.
+    """Make a folder and check that it can be written and has room, before long work.
 
-    `purpose` says what needs them. To be called before long work.
+    Args:
+        needed: bytes that have to be free.
+        purpose: what needs them, for the error.
+
+    Raises:
+        OSError: the folder can't be written, or has less room.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,16 +117,16 @@ def mount_drive() -> None:
             drive.mount(str(DRIVE))
         except Exception as error:  # Colab has several for a person who refuses.
             print(
-                f"Google Drive is not mounted ({error}): the demo, on this machine alone."
+                f"Note: Google Drive is not mounted ({error}): the demo, on this machine alone."
             )
 
 
-def flush_drive(ws) -> None:
-    """Wait until all results have reached Google Drive, and unmount it.
+def flush_drive(folder: Path) -> None:
+    """Wait until all that was written to a folder has reached Google Drive, and unmount it.
 
     Colab may take its machine back as soon as a run is over, with what was not yet sent.
     """
-    if not is_on_drive(ws.results):
+    if not is_on_drive(folder):
         return
     try:
         from google.colab import drive
@@ -108,5 +135,5 @@ def flush_drive(ws) -> None:
         print("Everything is on Google Drive, which is unmounted now.")
     except Exception as error:
         print(
-            f"Google Drive could not be flushed ({error}): leave this session open a while."
+            f"Note: Google Drive could not be flushed ({error}): leave this session open a while."
         )

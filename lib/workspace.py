@@ -3,25 +3,18 @@
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from lib import storage
-from lib.parameters import suggest
+from lib.paths_file import OPTIONAL, check_exists, read_json, read_paths
 from lib.storage import atomic_write, is_on_drive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
-REQUIRED = ("train", "results", "scratch")
-OPTIONAL = (
-    "train_labels",
-    "corrections",
-    "validation",
-    "test",
-    "test_labels",
-    "multi_labels",
-)
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
@@ -33,22 +26,28 @@ IN_COLAB = (
 class Workspace:
     """The folders of one run, all absolute; train, validation and test may lie in an archive."""
 
-    train: Path  # folder of class folders; or an archive, or kaggle:…, that holds one
-    results: (
-        Path  # what is kept: models, histories, predictions, tables, figures, report
-    )
-    scratch: Path  # what can be made again: stores of pixels and features
-    train_labels: Path | None = (
-        None  # CSV file: file,label and, if you like, part and group
-    )
-    corrections: Path | None = (
-        None  # CSV file of file,label: goes before all other labels
-    )
-    validation: Path | None = None  # as train: class folders to validate on
-    test: Path | None = None  # as train: new pictures, in class folders or not
-    test_labels: Path | None = None  # CSV file of file,label for the new pictures
-    multi_labels: Path | None = None  # CSV file of pictures with several labels
-    cluster: str | None = None  # address of a Dask scheduler, or local:N
+    # The folder of class folders; or an archive, or kaggle:…, that holds one.
+    train: Path
+    # What is kept: models, histories, predictions, tables, figures, report.
+    results: Path
+    # What can be made again: stores of pixels and features.
+    scratch: Path
+    # CSV file: file,label and, if you like, part and group.
+    train_labels: Path | None = None
+    # CSV file of file,label, which goes before all other labels.
+    corrections: Path | None = None
+    # As train: class folders to validate on.
+    validation: Path | None = None
+    # As train: new pictures, in class folders or not.
+    test: Path | None = None
+    # CSV file of file,label for the new pictures.
+    test_labels: Path | None = None
+    # CSV file of pictures with several labels.
+    multi_labels: Path | None = None
+    # Address of a Dask scheduler, or local:N.
+    cluster: str | None = None
+    # The file that says all this.
+    paths_file: Path | None = field(default=None, compare=False)
 
     @property
     def is_demo(self) -> bool:
@@ -62,6 +61,16 @@ class Workspace:
             return "**Demo result**: made from drawn pictures; it says nothing about photographs."
         return f"Pictures: `{self.train}`"
 
+    @property
+    def corrections_note(self) -> str:
+        """Return a line about the corrections.csv of the results, "" where there is none."""
+        usual = self.results / "corrections.csv"
+        if not usual.exists():
+            return ""
+        if self.corrections == usual:
+            return f"Note: labels are corrected by {usual}."
+        return f'Note: {usual} is not read, since "corrections" is {self.corrections}.'
+
     def file(self, *parts: str) -> Path:
         """Return the path of a results file; its folder is made when missing."""
         path = self.results.joinpath(*parts)
@@ -70,128 +79,127 @@ class Workspace:
 
     def existing(self, name: str, made_by: str) -> Path:
         """Return the path of a results file; where it is missing, an error names who writes it."""
-        if (path := self.results / name).exists():
+        path = self.results / name
+        if path.exists():
             return path
-        says = f"{name} is not in {self.results}. The notebook {made_by} writes it: run that first."
-        in_colab = "google.colab" in sys.modules and not is_on_drive(path)
-        raise FileNotFoundError(says + IN_COLAB * in_colab)
+        advice = f"The notebook {made_by} writes it: run that first."
+        if "google.colab" in sys.modules and not is_on_drive(path):
+            advice += IN_COLAB
+        raise FileNotFoundError(f"{name} is not in {self.results}. {advice}")
 
-    def save_table(self, table, name: str) -> None:
-        """Write a DataFrame, without its index, as the CSV file `name` of the results."""
+    def save_table(self, table: pd.DataFrame, name: str) -> None:
+        """Write a table, without its index, as the CSV file `name` of the results."""
         with atomic_write(self.file(name)) as part:
             table.to_csv(part, index=False, lineterminator="\n")
 
-    def save_json(self, content, name: str) -> None:
+    def save_json(self, content: dict | list, name: str) -> None:
         """Write `content` as the JSON file `name` of the results."""
+        text = json.dumps(content, indent=2, ensure_ascii=False)
         with atomic_write(self.file(name)) as part:
-            part.write_text(
-                json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8"
-            )
+            part.write_text(text, encoding="utf-8")
 
     def save_paths(self) -> Path:
-        """Write these paths, without the cluster, as drive_paths.json of the results."""
-        paths = {k: str(v) for k, v in asdict(self).items() if v and k != "cluster"}
-        self.save_json(paths, "drive_paths.json")
-        return self.results / "drive_paths.json"
+        """Write these paths, without the cluster, as drive_paths.json of the results.
+
+        The file that was opened is left alone, and so is one of other results: then it is run_paths.json.
+        """
+        paths = {key: str(value) for key, value in asdict(self).items() if value}
+        for key in ("cluster", "paths_file"):
+            paths.pop(key, None)
+        # The next run looks for it there, too, and may find none.
+        if self.corrections == self.results / "corrections.csv":
+            paths.pop("corrections")
+        file = self.results / "drive_paths.json"
+        is_ours = True
+        if file.exists():
+            before = read_json(file)
+            if before == paths:
+                return file
+            is_ours = before.get("results") == paths["results"]
+        if file == self.paths_file or not is_ours:
+            file = self.results / "run_paths.json"
+        self.save_json(paths, file.name)
+        return file
 
 
-def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
+def open(  # noqa: A001 - reads as workspace.open
+    paths_file: str | Path | None = None, results: Path | None = None
+) -> Workspace:
     """Open the workspace of a paths file, or that of the demo when there is none.
 
     Args:
         paths_file: a drive_paths.json, or "demo"; None takes the environment variable DRIVE_PATHS,
             then drive_paths.json in the repository, then (in Colab) the one at the top of My Drive,
             then the demo, whose results go to Google Drive where that is mounted.
-    A FileNotFoundError or ValueError says what is wrong with the file or a key of it.
+        results: the folder of the results, in place of that of the file.
+
+    Raises:
+        FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
-    named, drive = (
-        paths_file or os.environ.get("DRIVE_PATHS"),
-        storage.DRIVE / "MyDrive",
-    )
+    named = paths_file or os.environ.get("DRIVE_PATHS")
     if not named:
         storage.mount_drive()
-    usual = (REPOSITORY / "drive_paths.json", drive / "drive_paths.json", DEMO_PATHS)
-    found = Path(named) if named else next(path for path in usual if path.exists())
-    found = DEMO_PATHS if str(named) == "demo" else found
-    paths, base = _read_paths(found), found.resolve().parent
-    given = paths.pop("cluster", None)
-    cluster = os.environ.get(SCHEDULER) or given
-    folders = {k: (base / Path(v).expanduser()).resolve() for k, v in paths.items()}
-    # What lies on Kaggle has no local path before it is downloaded.
-    folders |= {k: Path(v) for k, v in paths.items() if v.startswith(KAGGLE)}
+    found = _find_paths_file(named).resolve()
+    paths = read_paths(found)
+    cluster = os.environ.get(SCHEDULER) or paths.pop("cluster", None)
+    folders = {key: _resolve(value, found.parent) for key, value in paths.items()}
+    drive = storage.DRIVE / "MyDrive"
     if found == DEMO_PATHS and not named and drive.exists():
         folders["results"] = drive / "image_classifiers_demo/results"
-    ws = Workspace(**folders, cluster=cluster)
-    check_apart(ws)
-    for key in ("train", *OPTIONAL):
-        path = getattr(ws, key)
-        # The demo's pictures are drawn when they are first opened.
-        if path and not ws.is_demo and not str(path).startswith(KAGGLE):
-            _check_exists(path, f'It is "{key}": correct it in {found}.')
+    if results is not None:
+        folders["results"] = results.resolve()
+    usual = folders["results"] / "corrections.csv"
+    if "corrections" not in folders and usual.exists():
+        folders["corrections"] = usual
+    ws = Workspace(**folders, cluster=cluster, paths_file=found)
+    _check_apart(ws)
+    # The demo's pictures are drawn when they are first opened.
+    if not ws.is_demo:
+        _check_pictures(ws)
     return ws
 
 
-def _read_paths(path: Path) -> dict[str, str]:
-    _check_exists(
-        path, "It should be a copy of drive_paths.example.json with your own folders."
-    )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        paths = json.loads(text)
-        if not isinstance(paths, dict):
-            raise ValueError("it must hold one {…} object")
-    except ValueError as error:
-        hint = (
-            " Write / or \\\\ between folders, not \\."
-            if "escape" in str(error)
-            else ""
-        )
-        raise ValueError(
-            f"{path} is no valid JSON: {error}.{hint} See drive_paths.example.json."
-        )
-    known = (*REQUIRED, *OPTIONAL, "cluster")
-    for key, value in paths.items():
-        if key not in known:
-            raise ValueError(f'{path}: unknown key "{key}"{suggest(key, known)}')
-        if not isinstance(value, str) or not value.strip():
-            raise ValueError(
-                f'{path}: "{key}" must be the path of a folder or file, in quotes.'
-            )
-    for key in {*REQUIRED} - {*paths}:
-        raise ValueError(
-            f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.'
-        )
-    return paths
+def _find_paths_file(named: str | Path | None) -> Path:
+    if str(named) == "demo":
+        return DEMO_PATHS
+    if not named:
+        usual = (REPOSITORY, storage.DRIVE / "MyDrive")
+        files = [folder / "drive_paths.json" for folder in usual]
+        return next((file for file in files if file.exists()), DEMO_PATHS)
+    # A kernel runs in the folder of its notebook.
+    in_repository = REPOSITORY / named
+    if in_repository.exists() and not Path(named).exists():
+        return in_repository
+    return Path(named)
 
 
-def _check_exists(path: Path, advice: str) -> None:
-    if path.exists():
-        return
-    if is_on_drive(path) and not (storage.DRIVE / "MyDrive").exists():
-        raise FileNotFoundError(
-            f"{path} is on Google Drive, which is not mounted. Run in a cell of the notebook: "
-            f'from google.colab import drive; drive.mount("{storage.DRIVE}")'
-        )
-    parent = next(folder for folder in path.absolute().parents if folder.is_dir())
-    beside = (
-        ", ".join(sorted(entry.name for entry in parent.iterdir())[:12]) or "nothing"
-    )
-    raise FileNotFoundError(
-        f"{path} does not exist; {parent} holds: {beside}. {advice}"
-    )
+def _resolve(value: str, base: Path) -> Path:
+    # What lies on Kaggle has no local path before it is downloaded.
+    if value.startswith(KAGGLE):
+        return Path(value)
+    return (base / Path(value).expanduser()).resolve()
 
 
-def check_apart(ws: Workspace) -> None:
-    """Raise a ValueError where results or scratch lie in train, validation or test, or one in another."""
+def _check_pictures(ws: Workspace) -> None:
+    for key in ("train", *OPTIONAL):
+        path = getattr(ws, key)
+        if path and not str(path).startswith(KAGGLE):
+            check_exists(path, f'It is "{key}": correct it in {ws.paths_file}.')
+
+
+def _check_apart(ws: Workspace) -> None:
     for key in ("train", "validation", "test"):
         for written in ("results", "scratch", "validation"):
-            pictures, folder = getattr(ws, key), getattr(ws, written)
-            if (
-                key != written
-                and pictures
-                and folder
-                and folder.is_relative_to(pictures)
-            ):
-                raise ValueError(
-                    f'"{written}" is "{folder}", inside "{key}": give another folder.'
-                )
+            if key != written:
+                _refuse_inside(ws, written, key, "give another folder")
+    for key in ("train", *OPTIONAL):
+        _refuse_inside(
+            ws, key, "scratch", "scratch may be deleted at any time: move it"
+        )
+
+
+def _refuse_inside(ws: Workspace, inner: str, outer: str, advice: str) -> None:
+    path = getattr(ws, inner)
+    folder = getattr(ws, outer)
+    if path and folder and path.is_relative_to(folder):
+        raise ValueError(f'"{inner}" is "{path}", inside "{outer}": {advice}.')

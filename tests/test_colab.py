@@ -188,11 +188,11 @@ def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch
 def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
     ws, monkeypatch, capsys
 ):
-    storage.flush_drive(ws)
+    storage.flush_drive(ws.results)
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(storage, "DRIVE", ws.results.parent)
     monkeypatch.setitem(sys.modules, "google.colab", None)
-    storage.flush_drive(ws)
+    storage.flush_drive(ws.results)
     assert "could not be flushed" in capsys.readouterr().out
 
 

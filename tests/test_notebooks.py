@@ -16,7 +16,7 @@ from lib.models import backbones, keys, parts, training
 ROOT = workspace.REPOSITORY
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine work parameters workspace
+ROOMS = """storage machine work parameters paths_file workspace
 data.decoders data.pictures data.quality data.table data.demo data.listing data.archives data.label_files data.labels data.sources
 data.store data.pixels data.copies data.split data.generators data.multi_labels
 models.temperature models.parts models.keys models.files models.saved models.networks models.origins models.backbones models.checkpoint

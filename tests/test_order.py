@@ -113,15 +113,19 @@ with tqdm(total=3, desc="tiny", mininterval=0) as progress:
         progress.set_postfix(accuracy="0.1", epoch=f"{epoch}/3")
         progress.update()
 """
-TAKEN = "tiny: taken from the training of 2026-01-02 03:04; --anew trains again"
+NOTE = "Note: tiny is taken from an earlier training."
 
 
-def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(
+def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
     stand_ins, ws, monkeypatch
 ):
     """On a terminal each in place of the one before."""
     replace_cells(
-        stand_ins, "05_backbones", "assert IMAGE_SIZE == 64", BAR, f"print({TAKEN!r})"
+        stand_ins,
+        "05_backbones",
+        "assert IMAGE_SIZE == 64",
+        BAR,
+        f"print({NOTE!r}, 'no note', sep=chr(10))",
     )
     values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
     terminal = io.StringIO()
@@ -132,7 +136,7 @@ def test_line_of_a_notebook_says_cell_and_progress_and_what_it_took(
     assert all(line.startswith("05_backbones           …") for line in shown)
     assert any("2 of 5 cells" in line for line in shown)
     assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
-    end = rf"05_backbones           … done in 0:00:\d\d +\n    {TAKEN}"
+    end = rf"05_backbones           … done in 0:00:\d\d +\n    {NOTE}"
     assert re.fullmatch(end, shown[-1])
 
 
