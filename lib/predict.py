@@ -10,6 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from lib.data.label_files import match_files, read_labels
 from lib.data.labels import list_new_pictures
 from lib.storage import atomic_write, require_room
@@ -26,22 +29,29 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     options = open_parser().parse_args(arguments)
     try:
         _check_options(options)
-        table = _answer(options, _list_files(options.pictures))
-        # Without a word a picture of none of the labels would look like one that can't be read.
-        answers = table.drop(columns="problem") if "label" in table else table
-        if options.csv is None:
-            print(
-                answers.astype(object).where(answers.notna(), "").to_string(index=False)
-            )
-        else:
-            with atomic_write(options.csv) as part:
-                answers.to_csv(part, index=False, lineterminator="\n")
+        files = _list_files(options.pictures)
+        if options.csv is not None:
+            _check_target(options, files)
+        table = _answer(options, files)
+        _write_answers(table, options.csv)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    for row in (unusable := table[table.problem != ""]).itertuples():
+    unusable = table[table.problem != ""]
+    for row in unusable.itertuples():
         print(f"{row.file}: {row.problem}", file=sys.stderr)
     return int(len(unusable) > 0)
+
+
+def _write_answers(table: pd.DataFrame, csv: Path | None) -> None:
+    # Without a word a picture of none of the labels would look like one that can't be read.
+    answers = table.drop(columns="problem") if "label" in table else table
+    if csv is None:
+        shown = answers.astype(object).where(answers.notna(), "")
+        print(shown.to_string(index=False))
+        return
+    with atomic_write(csv) as part:
+        answers.to_csv(part, index=False, lineterminator="\n")
 
 
 def open_parser() -> argparse.ArgumentParser:
@@ -81,18 +91,25 @@ def _check_options(options: argparse.Namespace) -> None:
             raise FileNotFoundError(
                 f"{file} is not a file: a .keras file has its .json beside it."
             )
-    if (
-        options.group_by not in (None, "folder")
-        and not Path(options.group_by).is_file()
-    ):
+    groups = options.group_by
+    if groups not in (None, "folder") and not Path(groups).is_file():
         remedy = "write folder, or name a CSV file of columns file and group"
-        raise FileNotFoundError(f"--group-by {options.group_by}: {remedy}.")
-    if options.csv is not None:
-        if options.csv.is_dir() or not options.csv.parent.is_dir():
-            raise FileNotFoundError(
-                f"--csv {options.csv}: name a file in a folder that exists."
-            )
-        require_room(options.csv.parent, 0, "the answers")
+        raise FileNotFoundError(f"--group-by {groups}: {remedy}.")
+
+
+def _check_target(options: argparse.Namespace, files: list[str]) -> None:
+    """Raise an error where the answers would take the place of something else, or find none."""
+    csv = options.csv
+    if csv.is_dir() or not csv.parent.is_dir():
+        raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
+    if csv.exists() and not (csv.is_file() and csv.suffix.lower() == ".csv"):
+        raise ValueError(f"--csv {csv} is there already and is no CSV file: name one.")
+    model = options.model
+    inputs = [model, model.with_suffix(".json"), model.with_suffix(".npz")]
+    inputs += [options.group_by or model, *files]
+    if csv.resolve() in {Path(path).resolve() for path in inputs}:
+        raise ValueError(f"--csv {csv} is read, too: name another file.")
+    require_room(csv.parent, 0, "the answers")
 
 
 def _list_files(places: list[str]) -> list[str]:
@@ -112,29 +129,50 @@ def _list_files(places: list[str]) -> list[str]:
     return files
 
 
-def _list_groups(how: str, files: list[str]) -> list[str]:
-    if how == "folder":
-        return [str(Path(file).parent) for file in files]
-    rows = read_labels(Path(how), ["file", "group"])
+def list_groups(how: str, files: list[str]) -> list[str]:
+    """Return the group of each file: "folder", or as a CSV file of columns file and group says.
+
+    Raises:
+        ValueError: the CSV file gives a file no group, or several.
+    """
+    if how != "folder":
+        return _read_groups(Path(how), files)
+    # A folder that is written in several ways has the first of them as its name.
+    names, groups = {}, []
+    for file in files:
+        folder = Path(file).parent
+        groups.append(names.setdefault(folder.resolve(), str(folder)))
+    return groups
+
+
+def _read_groups(csv: Path, files: list[str]) -> list[str]:
     paths = [Path(file).resolve() for file in files]
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
+    rows = read_labels(csv, ["file", "group"])
     rows["file"] = rows.file.map(match_files(rows.file, names, folder))
-    group = rows.drop_duplicates(["file", "group"]).set_index("file").group
-    if lost := [name for name in names if (group.index == name).sum() != 1]:
+    rows = rows.drop_duplicates(["file", "group"])
+    counts = rows.file.value_counts().to_dict()
+    lost = [name for name in names if counts.get(name) != 1]
+    if lost:
         raise ValueError(
-            f"{how} has to give {lost[0]} one group (such files: {len(lost):,})."
+            f"{csv} has to give {lost[0]} one group (such files: {len(lost):,})."
         )
-    return [
-        group[name] or name for name in names
-    ]  # Without a group a picture is its own.
+    groups = rows.set_index("file").group.to_dict()
+    taken = set(groups.values())
+    return [groups[name] or _name_alone(name, taken) for name in names]
 
 
-def _answer(options: argparse.Namespace, files: list[str]):
+def _name_alone(name: str, taken: set[str]) -> str:
+    """Return the name of a picture without a group, which is its own."""
+    while name in taken:
+        name += " (alone)"
+    return name
+
+
+def _answer(options: argparse.Namespace, files: list[str]) -> pd.DataFrame:
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.evaluation import conformal, metrics
-    from lib.models import classify, resemblance, saved
-    from lib.models.temperature import apply_temperature
+    from lib.models import classify, saved
 
     model, metadata = saved.open_model(options.model)
     if "task" in metadata:
@@ -144,52 +182,96 @@ def _answer(options: argparse.Namespace, files: list[str]):
                 f"{options.model.name} gives a picture several labels: {refused}."
             )
         return classify.list_labels(model, metadata, files, options.probabilities)
-    names, says, columns = (
-        metadata["class_names"],
-        [_describe_probabilities(metadata)],
-        {},
-    )
-    groups = _list_groups(options.group_by, files) if options.group_by else []
-    if not 1 <= options.top <= len(names):
-        raise ValueError(
-            f"--top is {options.top}; the model can name 1 to {len(names)} classes."
-        )
-    sets = metadata.get("answer_sets") or {}
-    if options.sets and "limit" not in sets:
-        file, remedy = (
-            options.model.with_suffix(".json"),
-            "run 10_hand_over with this MODEL",
-        )
-        raise ValueError(f'{file}: "answer_sets" has no limit: {remedy}.')
-    if options.sets:
-        says.append(conformal.describe_sets(sets))
-    if options.strangers:
-        known = resemblance.open_features(
-            model, metadata, options.model.with_suffix(".npz")
-        )
-        like = known["distances"], known["groups"], sets.get("coverage", 0.95)
-        says.append(conformal.mark_out_of_distribution([], *like)[1])
-    print(*says, sep="\n", file=sys.stderr)
+    groups = list_groups(options.group_by, files) if options.group_by else []
+    _check_model(options, metadata)
+    known = _open_known(options, model, metadata)
     y_prob, features, problems = classify.predict_files(
         model, Path(), files, options.strangers
     )
+    answers = y_prob, features, problems
+    return classify.predictions_table(
+        files,
+        y_prob,
+        problems,
+        metadata,
+        top=options.top,
+        probabilities=options.probabilities,
+        columns=_further_columns(options, metadata, groups, known, answers),
+    )
+
+
+def _check_model(options: argparse.Namespace, metadata: dict) -> None:
+    count = len(metadata["class_names"])
+    if not 1 <= options.top <= count:
+        raise ValueError(
+            f"--top is {options.top}; the model can name 1 to {count} classes."
+        )
+    sets = metadata.get("answer_sets") or {}
+    if options.sets and "limit" not in sets:
+        raise ValueError(
+            f'{options.model.with_suffix(".json")}: "answer_sets" has no limit: '
+            "run 10_hand_over with this MODEL."
+        )
+
+
+def _open_known(options: argparse.Namespace, model, metadata: dict) -> dict:
+    """Say on stderr what the answers rest on; return what strangers are compared with."""
+    from lib.evaluation import conformal
+    from lib.models import resemblance
+
+    known = {}
+    says = [_describe_probabilities(metadata)]
+    if options.sets:
+        says.append(conformal.describe_sets(metadata["answer_sets"]))
+    if options.strangers:
+        file = options.model.with_suffix(".npz")
+        known = resemblance.open_features(model, metadata, file)
+        says.append(_mark_strangers(np.array([]), known, metadata)[1])
+    print(*says, sep="\n", file=sys.stderr)
+    return known
+
+
+def _further_columns(
+    options: argparse.Namespace,
+    metadata: dict,
+    groups: list[str],
+    known: dict,
+    answers: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> dict:
+    from lib.evaluation import conformal, metrics
+    from lib.models.resemblance import measure_distances
+    from lib.models.temperature import apply_temperature
+
+    y_prob, features, problems = answers
+    names = metadata["class_names"]
     scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
+    columns = {}
     if options.group_by:
         columns |= metrics.group_columns(scaled, names, groups, problems == "")
     if options.sets:
-        columns |= conformal.set_columns(scaled, names, sets["limit"])
+        limit = metadata["answer_sets"]["limit"]
+        columns |= conformal.set_columns(scaled, names, limit)
     if options.strangers:
-        distances = resemblance.measure_distances(features, known["features"])
+        distances = measure_distances(features, known["features"])
         columns["distance"] = distances.round(6).tolist()
-        columns["note"], _ = conformal.mark_out_of_distribution(distances, *like)
-    shown = options.top, options.probabilities, columns
-    return classify.predictions_table(files, y_prob, problems, metadata, *shown)
+        columns["note"], _ = _mark_strangers(distances, known, metadata)
+    return columns
+
+
+def _mark_strangers(distances: np.ndarray, known: dict, metadata: dict) -> tuple:
+    from lib.evaluation import conformal
+
+    sets = metadata.get("answer_sets") or {}
+    return conformal.mark_out_of_distribution(
+        distances, known["distances"], known["groups"], sets.get("coverage", 0.95)
+    )
 
 
 def _describe_probabilities(metadata: dict) -> str:
     if "calibrated_on" in metadata:
         return f"probabilities were calibrated on {metadata['calibrated_on']}"
-    if temperature := metadata.get("temperature"):
+    temperature = metadata.get("temperature")
+    if temperature:
         return f"probabilities are scaled by the temperature {temperature:.3g} that 08 fitted"
     return "no temperature is stored: probabilities are the model's own; 08 fits one"
 

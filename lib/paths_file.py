@@ -1,0 +1,82 @@
+"""The paths file, drive_paths.json: read, with errors that say what is wrong and what to do."""
+
+import json
+from pathlib import Path
+
+from lib import storage
+from lib.parameters import suggest
+
+REQUIRED = ("train", "results", "scratch")
+OPTIONAL = (
+    "train_labels",
+    "corrections",
+    "validation",
+    "test",
+    "test_labels",
+    "multi_labels",
+)
+KEYS = (*REQUIRED, *OPTIONAL, "cluster")
+
+
+def read_paths(path: Path) -> dict[str, str]:
+    """Read a paths file; an error where it is missing, or a key is wrong, missing or unknown."""
+    check_exists(
+        path, "It should be a copy of drive_paths.example.json with your own folders."
+    )
+    paths = read_json(path)
+    for key, value in paths.items():
+        if key not in KEYS:
+            raise ValueError(f'{path}: unknown key "{key}"{suggest(key, KEYS)}')
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(
+                f'{path}: "{key}" must be the path of a folder or file, in quotes.'
+            )
+    for key in REQUIRED:
+        if key not in paths:
+            raise ValueError(
+                f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.'
+            )
+    return paths
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object; a ValueError where a file holds something else, or a key twice."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text, object_pairs_hook=_refuse_twins)
+        if not isinstance(content, dict):
+            raise ValueError("it must hold one {…} object")
+    except ValueError as error:
+        hint = ""
+        if "escape" in str(error):
+            hint = " Write / or \\\\ between folders, not \\."
+        raise ValueError(
+            f"{path} is no valid JSON: {error}.{hint} See drive_paths.example.json."
+        )
+    return content
+
+
+def _refuse_twins(pairs: list[tuple]) -> dict:
+    content = dict(pairs)
+    keys = [key for key, _ in pairs]
+    for key in content:
+        if keys.count(key) > 1:
+            raise ValueError(f'the key "{key}" stands there twice')
+    return content
+
+
+def check_exists(path: Path, advice: str) -> None:
+    """Raise a FileNotFoundError, which says what lies beside a path, unless it exists."""
+    if path.exists():
+        return
+    if storage.is_on_drive(path) and not (storage.DRIVE / "MyDrive").exists():
+        raise FileNotFoundError(
+            f"{path} is on Google Drive, which is not mounted. Run in a cell of the notebook: "
+            f'from google.colab import drive; drive.mount("{storage.DRIVE}")'
+        )
+    parent = next(folder for folder in path.absolute().parents if folder.is_dir())
+    names = sorted(entry.name for entry in parent.iterdir())
+    beside = ", ".join(names[:12]) or "nothing"
+    raise FileNotFoundError(
+        f"{path} does not exist; {parent} holds: {beside}. {advice}"
+    )

@@ -1,0 +1,90 @@
+"""Where `lib.predict` may write, and which pictures it takes for one group."""
+
+import json
+import time
+
+import keras
+import pytest
+
+from lib import predict
+from lib.data.table import read_table
+from lib.models import saved
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, draw_classes):
+    """A folder with four pictures of one class, a tiny model, its facts, and what a set has beside."""
+    folder = tmp_path_factory.mktemp("predict")
+    draw_classes(folder, 4, ["red"])
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    outputs = keras.layers.Dense(2, activation="softmax")(pooled)
+    keras.Model(inputs, outputs, name="tiny").save(folder / "tiny.keras")
+    names = ["a", "b"]
+    facts = {"class_names": names}
+    facts["file_hash"] = saved.hash_file(folder / "tiny.keras", names)
+    (folder / "tiny.json").write_text(json.dumps(facts))
+    return folder
+
+
+def ask(folder, *arguments):
+    model = folder / "tiny.keras"
+    return predict.predict_pictures([str(model), *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["red/000.png", "red/001.png", "tiny.json", "groups.csv", "notes.txt", "device"],
+)
+def test_answers_never_take_the_place_of_something_else(
+    folder, target, read_all, capsys
+):
+    (folder / "groups.csv").write_text("file,group\n000.png,a\n")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "device").unlink(missing_ok=True)
+    (folder / "device").symlink_to("/dev/null")
+    before = read_all(folder)
+    groups = ["--group-by", folder / "groups.csv"]
+    pictures = [folder / "red/000.png", *groups]
+    assert ask(folder, *pictures, "--csv", folder / target) == 2
+    assert str(folder / target) in capsys.readouterr().err
+    assert read_all(folder) == before
+
+
+def test_answers_take_the_place_of_earlier_answers_and_leave_their_neighbours(folder):
+    (folder / "answers.csv").write_text("old")
+    (folder / "answers.part.csv").write_text("mine")
+    assert ask(folder, folder / "red", "--csv", folder / "answers.csv") == 0
+    assert len(read_table(folder / "answers.csv")) == 4
+    assert (folder / "answers.part.csv").read_text() == "mine"
+
+
+def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
+    tmp_path,
+):
+    rows = ["0.png,1.png", "1.png,", "2.png,1.png", "3.png,"]
+    groups = tmp_path / "groups.csv"
+    groups.write_text("\n".join(["file,group", *rows]))
+    files = [str(tmp_path / f"{number}.png") for number in range(4)]
+    found = predict.list_groups(str(groups), files)
+    assert found[0] == found[2] == "1.png"
+    assert len(set(found)) == 3
+
+
+def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["red/0.png", str(tmp_path / "red/1.png"), "./red/2.png", "blue/3.png"]
+    groups = predict.list_groups("folder", files)
+    assert groups == ["red", "red", "red", "blue"]
+
+
+def test_groups_of_many_files_are_found_at_once(tmp_path):
+    files = [str(tmp_path / f"{number}.png") for number in range(8000)]
+    rows = [f"{number}.png,{number // 4}" for number in range(8000)]
+    groups = tmp_path / "groups.csv"
+    groups.write_text("\n".join(["file,group", *rows]))
+    started = time.process_time()
+    found = predict.list_groups(str(groups), files)
+    # Comparing each with each takes half a minute.
+    assert time.process_time() - started < 4
+    assert found == [str(number // 4) for number in range(8000)]
