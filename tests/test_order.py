@@ -100,6 +100,17 @@ def test_only_anew_trains_what_was_trained_before(run, monkeypatch):
     assert told == ["", "", "1"]
 
 
+def test_files_of_a_person_among_the_results_outlive_a_chain(run, tmp_path, read_all):
+    """Pictures may lie inside the results."""
+    (tmp_path / "r/train").mkdir()
+    (tmp_path / "r/book.part.one").mkdir()
+    for name in ("leaf.part.0.jpg", "train/leaf.part.0.jpg", "thesis.part.docx"):
+        (tmp_path / "r" / name).write_text("mine")
+    before = read_all(tmp_path / "r")
+    run("--only", "1")
+    assert before.items() <= read_all(tmp_path / "r").items()
+
+
 def replace_cells(folder, name, *sources):
     notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]

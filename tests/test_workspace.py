@@ -71,6 +71,7 @@ def test_relative_paths_are_relative_to_the_json_file(
             FileNotFoundError,
             ['"corrections"', "x.csv", "holds"],
         ),
+        ({"train": "out/scratch/x"}, ValueError, ['"train"', 'inside "scratch"']),
         (
             {"validation": "test", "scratch": "test/s"},
             ValueError,
@@ -115,6 +116,26 @@ def test_file_that_is_no_json_object_is_an_error_that_names_the_example(
         FileNotFoundError, match="nowhere.json.*drive_paths.example.json"
     ):
         workspace.open(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize("key", ["train", "results"])
+def test_a_key_that_stands_twice_is_an_error_that_names_it(paths_file, key):
+    path = paths_file()
+    path.write_text(path.read_text().replace("{", f'{{"{key}": "other", '))
+    with pytest.raises(ValueError, match=f'"{key}" stands there twice'):
+        workspace.open(path)
+
+
+def test_a_relative_path_of_the_environment_is_looked_for_in_the_repository_too(
+    paths_file, tmp_path, monkeypatch
+):
+    """A kernel runs in the folder of its notebook."""
+    paths_file().rename(tmp_path / "mine.json")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
+    monkeypatch.setenv("DRIVE_PATHS", "mine.json")
+    assert workspace.open().train == tmp_path / "train"
 
 
 def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
@@ -182,6 +203,69 @@ def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch):
         ws = replace(ws, results=tmp_path / "kept")
         again = workspace.open(ws.save_paths())
         assert again == ws and again.is_demo == ws.is_demo
+
+
+def test_the_file_that_was_opened_is_left_alone(paths_file, tmp_path):
+    """Even if it is drive_paths.json in the folder of the results."""
+    path = paths_file(results=".").rename(tmp_path / "drive_paths.json")
+    before = path.read_bytes()
+    ws = workspace.open(path)
+    written = ws.save_paths()
+    assert path.read_bytes() == before
+    assert written != path and workspace.open(written) == ws
+
+
+def test_a_paths_file_of_other_results_is_left_alone(paths_file, tmp_path):
+    path = paths_file(results="mine").rename(tmp_path / "drive_paths.json")
+    before = path.read_bytes()
+    ws = workspace.open("demo", results=tmp_path)
+    assert workspace.open(ws.save_paths()) == ws
+    assert path.read_bytes() == before
+
+
+def test_corrections_among_the_results_count_unless_others_are_named(
+    paths_file, tmp_path
+):
+    assert workspace.open(paths_file()).corrections_note == ""
+    usual = tmp_path / "out/results/corrections.csv"
+    usual.parent.mkdir(parents=True)
+    usual.write_text("file,label\n")
+    ws = workspace.open(paths_file())
+    assert ws.corrections == usual
+    assert (
+        ws.corrections_note.startswith("Note: ") and str(usual) in ws.corrections_note
+    )
+    assert workspace.open(ws.save_paths()) == ws
+    mine = tmp_path / "mine.csv"
+    mine.touch()
+    ws = workspace.open(paths_file(corrections="mine.csv"))
+    assert ws.corrections == mine
+    assert f"{usual} is not read" in ws.corrections_note
+
+
+def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):
+    (tmp_path / "corrections.csv").touch()
+    ws = workspace.open(paths_file(), results=tmp_path)
+    assert ws.corrections == tmp_path / "corrections.csv"
+    usual = ws.save_paths()
+    (tmp_path / "corrections.csv").unlink()
+    assert workspace.open(usual).corrections is None
+
+
+def test_only_what_a_killed_run_has_left_is_swept(tmp_path):
+    mine = ["leaf.part.0.jpg", "thesis.part.docx", "unfinished_poem.txt"]
+    for name in mine:
+        (tmp_path / name).touch()
+    (tmp_path / "book.part.one").mkdir()
+    with storage.atomic_write(tmp_path / "table.csv") as part:
+        part.touch()
+        shutil.copy(part, tmp_path / "kept")
+    (tmp_path / "kept").rename(part)
+    storage.sweep(tmp_path, min_age=3600)
+    assert part.exists(), "another process may be writing it"
+    storage.sweep(tmp_path)
+    assert not part.exists()
+    assert {*mine, "book.part.one", "table.csv"} == {p.name for p in tmp_path.iterdir()}
 
 
 def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
