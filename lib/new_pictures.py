@@ -1,0 +1,68 @@
+"""The pictures that `predict` is asked about: their files, and which belong together."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from lib.data.label_files import match_files, read_labels
+from lib.data.labels import list_new_pictures
+
+
+def list_files(places: list[str]) -> list[str]:
+    """Return pictures, and those in folders; a FileNotFoundError names what does not exist."""
+    files = []
+    for place in places:
+        if Path(place).is_dir():
+            # Standard output is for the answers.
+            with contextlib.redirect_stdout(sys.stderr):
+                inside = list_new_pictures(Path(place), [])
+            files += [str(Path(place, name)) for name in inside.file]
+        elif Path(place).exists():
+            files.append(place)
+        else:
+            raise FileNotFoundError(
+                f"{place} does not exist: name pictures, or folders of them."
+            )
+    return files
+
+
+def list_groups(how: str, files: list[str]) -> list[str]:
+    """Return the group of each file: "folder", or as a CSV file of columns file and group says.
+
+    Raises:
+        ValueError: the CSV file gives a file no group, or several.
+    """
+    if how != "folder":
+        return _read_groups(Path(how), files)
+    # A folder that is written in several ways has the first of them as its name.
+    names, groups = {}, []
+    for file in files:
+        folder = Path(file).parent
+        groups.append(names.setdefault(folder.resolve(), str(folder)))
+    return groups
+
+
+def _read_groups(csv: Path, files: list[str]) -> list[str]:
+    paths = [Path(file).resolve() for file in files]
+    folder = Path(os.path.commonpath([path.parent for path in paths]))
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    rows = read_labels(csv, ["file", "group"])
+    rows["file"] = rows.file.map(match_files(rows.file, names, folder))
+    rows = rows.drop_duplicates(["file", "group"])
+    counts = rows.file.value_counts().to_dict()
+    lost = [name for name in names if counts.get(name) != 1]
+    if lost:
+        raise ValueError(
+            f"{csv} has to give {lost[0]} one group (such files: {len(lost):,})."
+        )
+    groups = rows.set_index("file").group.to_dict()
+    taken = set(groups.values())
+    return [groups[name] or _name_alone(name, taken) for name in names]
+
+
+def _name_alone(name: str, taken: set[str]) -> str:
+    """Return the name of a picture without a group, which is its own."""
+    while name in taken:
+        name += " (alone)"
+    return name
