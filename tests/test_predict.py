@@ -6,7 +6,7 @@ import time
 import keras
 import pytest
 
-from lib import predict
+from lib import new_pictures, predict
 from lib.data.table import read_table
 from lib.models import saved
 
@@ -66,7 +66,7 @@ def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
     groups = tmp_path / "groups.csv"
     groups.write_text("\n".join(["file,group", *rows]))
     files = [str(tmp_path / f"{number}.png") for number in range(4)]
-    found = predict.list_groups(str(groups), files)
+    found = new_pictures.list_groups(str(groups), files)
     assert found[0] == found[2] == "1.png"
     assert len(set(found)) == 3
 
@@ -74,7 +74,7 @@ def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
 def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = ["red/0.png", str(tmp_path / "red/1.png"), "./red/2.png", "blue/3.png"]
-    groups = predict.list_groups("folder", files)
+    groups = new_pictures.list_groups("folder", files)
     assert groups == ["red", "red", "red", "blue"]
 
 
@@ -84,7 +84,7 @@ def test_groups_of_many_files_are_found_at_once(tmp_path):
     groups = tmp_path / "groups.csv"
     groups.write_text("\n".join(["file,group", *rows]))
     started = time.process_time()
-    found = predict.list_groups(str(groups), files)
+    found = new_pictures.list_groups(str(groups), files)
     # Comparing each with each takes half a minute.
     assert time.process_time() - started < 4
     assert found == [str(number // 4) for number in range(8000)]

@@ -75,6 +75,8 @@ def list_pictures(
         table = _add_validation(table, train, validation)
         table = apply_labels(table, ws.train_labels, train, rows)
     table["label"] = _unify(table.label)
+    if ws.corrections_note:
+        print(ws.corrections_note)
     if ws.corrections is not None:
         table = _correct_labels(table, ws.corrections, train)
     reason = "no_label" if ws.train_labels else "outside_class_folder"
