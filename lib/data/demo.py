@@ -196,6 +196,10 @@ def _plant(path, first, row, rng):
             picture = Image.open(path).point(lambda level: level * 0.15)
         case "mirrored copy":
             picture = Image.open(first).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        case "cropped copy":
+            width, height = Image.open(first).size
+            box = (width // 10, height // 10, width, height)
+            picture = Image.open(first).crop(box)
         case "turned by Exif":
             picture = Image.open(path).transpose(Image.Transpose.ROTATE_90)
             exif[ExifTags.Base.Orientation] = 6  # a viewer has to turn it back

@@ -13,35 +13,46 @@ from lib.data.table import is_used
 @cache
 def draw_pictures(count=120):
     """Draw demo pictures of all classes in turn."""
-    names = demo.CLASS_NAMES
-    rngs = [np.random.default_rng([99, number]) for number in range(count)]
-    return [
-        np.asarray(demo.draw_picture(names[k % len(names)], rng))
-        for k, rng in enumerate(rngs)
-    ]
+    drawn = []
+    for number in range(count):
+        name = demo.CLASS_NAMES[number % len(demo.CLASS_NAMES)]
+        picture = demo.draw_picture(name, np.random.default_rng([99, number]))
+        drawn.append(np.asarray(picture))
+    return drawn
 
 
 def shrink(pictures, side=16):
-    size = (side, side)
-    return np.stack(
-        [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in pictures]
-    )
+    small = []
+    for picture in pictures:
+        small.append(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
+    return np.stack(small)
 
 
 def find_near_duplicates(pictures, side=96):
-    return copies.find_near_duplicates(shrink(pictures), shrink(pictures, side))
+    thumbnails = shrink(pictures)
+    return copies.find_near_duplicates(thumbnails, shrink(pictures, side))
 
 
 def compress(picture):
-    return cv2.imdecode(
-        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1
-    )
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+def scale(picture):
+    return cv2.resize(picture, None, fx=0.4, fy=0.4)
 
 
 def change_tone(picture, contrast, brightness):
-    return np.clip((picture - 128.0) * contrast + 128 + brightness, 0, 255).astype(
-        np.uint8
-    )
+    levels = (picture - 128.0) * contrast + 128 + brightness
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def brighten(picture):
+    return change_tone(picture, 1, 25)
+
+
+def raise_contrast(picture):
+    return change_tone(picture, 1.3, 0)
 
 
 def crop(picture, share):
@@ -49,24 +60,39 @@ def crop(picture, share):
     return picture[high:-high, wide:-wide]
 
 
+def crop_little(picture):
+    return crop(picture, 0.02)
+
+
+def crop_more(picture):
+    return crop(picture, 0.04)
+
+
+def mirror(picture):
+    return picture[:, ::-1]
+
+
+def mirror_and_compress(picture):
+    return compress(mirror(picture))
+
+
 def recolour(picture, degrees):
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
-    hsv[..., 0] = (
-        hsv[..., 0].astype(int) + degrees // 2
-    ) % 180  # OpenCV counts hues to 180
+    hues = hsv[..., 0].astype(int) + degrees // 2
+    hsv[..., 0] = hues % 180  # OpenCV counts hues to 180
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
 # How a picture comes back from the web, and the share of such copies that must be found.
 ALTERATIONS = {
     "recompressed": (compress, 1),
-    "scaled": (lambda picture: cv2.resize(picture, None, fx=0.4, fy=0.4), 1),
-    "brightened": (lambda picture: change_tone(picture, 1, 25), 0.97),
-    "contrast": (lambda picture: change_tone(picture, 1.3, 0), 0.97),
-    "cropped by 2 %": (lambda picture: crop(picture, 0.02), 0.99),
-    "cropped by 4 %": (lambda picture: crop(picture, 0.04), 0.93),
-    "mirrored": (lambda picture: picture[:, ::-1], 1),
-    "mirrored and recompressed": (lambda picture: compress(picture[:, ::-1]), 1),
+    "scaled": (scale, 1),
+    "brightened": (brighten, 0.97),
+    "contrast": (raise_contrast, 0.97),
+    "cropped by 2 %": (crop_little, 0.99),
+    "cropped by 4 %": (crop_more, 0.93),
+    "mirrored": (mirror, 1),
+    "mirrored and recompressed": (mirror_and_compress, 1),
 }
 
 
@@ -74,9 +100,10 @@ ALTERATIONS = {
 def test_altered_copies_are_found_and_nothing_else(name):
     alter, recall = ALTERATIONS[name]
     pictures = draw_pictures()
-    alike = find_near_duplicates([*pictures, *map(alter, pictures)])
-    right = alike[alike.b - alike.a == len(pictures)]
-    assert len(right) / len(alike) >= 0.95
+    altered = [alter(picture) for picture in pictures]
+    near = find_near_duplicates(pictures + altered)
+    right = near[near.b - near.a == len(pictures)]
+    assert len(right) / len(near) >= 0.95
     assert len(right) / len(pictures) >= recall
     assert (right.mirrored == ("mirrored" in name)).all()
 
@@ -85,50 +112,64 @@ def test_altered_copies_are_found_and_nothing_else(name):
 def test_recoloured_pictures_are_not_alike(degrees):
     pictures = draw_pictures()
     recoloured = [recolour(picture, degrees) for picture in pictures]
-    assert len(find_near_duplicates([*pictures, *recoloured])) <= 0.02 * len(pictures)
+    near = find_near_duplicates(pictures + recoloured)
+    assert len(near) <= 0.02 * len(pictures)
 
 
 def draw_symbol(rng):
     """Draw three shapes on a pale ground, the same left and right."""
     symbol = np.full((240, 240, 3), rng.integers(200, 256), np.uint8)
-    for centre in rng.integers(60, 180, 3).tolist():
-        axes, ink = rng.integers(15, 100, 2).tolist(), rng.integers(0, 230, 3).tolist()
-        cv2.ellipse(symbol, (120, centre), axes, 0, 0, 360, ink, -1, cv2.LINE_AA)
+    for height in rng.integers(60, 180, 3).tolist():
+        axes = rng.integers(15, 100, 2).tolist()
+        ink = rng.integers(0, 230, 3).tolist()
+        cv2.ellipse(symbol, (120, height), axes, 0, 0, 360, ink, -1, cv2.LINE_AA)
     return symbol
 
 
 def test_symmetrical_pictures_are_found_once_and_not_with_themselves():
     rng = np.random.default_rng(5)
     symbols = [draw_symbol(rng) for _ in range(60)]
-    alike = find_near_duplicates([*symbols, *map(compress, symbols)])
-    right = alike.b - alike.a == 60
-    assert right.sum() == 60 and right.mean() >= 0.95
-    assert not alike.duplicated(["a", "b"]).any() and (alike.a < alike.b).all()
+    compressed = [compress(symbol) for symbol in symbols]
+    near = find_near_duplicates(symbols + compressed)
+    right = near.b - near.a == 60
+    assert right.sum() == 60
+    assert right.mean() >= 0.95
+    assert not near.duplicated(["a", "b"]).any()
+    assert (near.a < near.b).all()
 
 
 def test_pictures_of_one_colour_are_alike_to_none():
     plain = np.full((30, 16, 16, 3), 90, np.uint8)
     plain[..., 0] += np.arange(30, dtype=np.uint8)[:, None, None]
-    assert (
-        copies.find_near_duplicates(plain, plain).empty
-        and copies.find_near_duplicates(plain[:1], plain).empty
-    )
-    assert list(copies.find_near_duplicates(plain[:0], plain)) == [
-        "a",
-        "b",
-        "distance",
-        "mirrored",
-    ]
+    for count in (30, 1, 0):
+        near = copies.find_near_duplicates(plain[:count], plain[:count])
+        assert list(near) == ["a", "b", "distance", "mirrored"]
+        assert near.empty
+
+
+def pack(bits):
+    return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
 
 def cluster_hashes(rng, n):
     """Draw hashes of which many differ in a few bits, and their mirror images."""
     flips = rng.random((n, 64)) < rng.uniform(0, 0.1, (n, 1))
-    bits = rng.integers(0, 2, (12, 64))[rng.integers(0, 12, n)] ^ flips
+    centres = rng.integers(0, 2, (12, 64))
+    bits = centres[rng.integers(0, 12, n)] ^ flips
     turned = bits ^ (np.arange(64) % 2)
-    return np.stack(
-        [np.packbits(some, axis=1).view(np.uint64)[:, 0] for some in (bits, turned)]
-    )
+    return np.stack([pack(bits), pack(turned)])
+
+
+def compare_all(hashes, max_bits):
+    found = set()
+    n = hashes.shape[1]
+    for a in range(n):
+        differences = np.bitwise_count(hashes[0, a] ^ hashes)
+        turned, others = np.nonzero(differences <= max_bits)
+        for is_mirrored, b in zip(turned.tolist(), others.tolist()):
+            if a < b:
+                found.add((a, b, bool(is_mirrored)))
+    return found
 
 
 @pytest.mark.parametrize("max_bits", [0, 3, 8])
@@ -136,112 +177,139 @@ def cluster_hashes(rng, n):
 def test_pairs_of_hashes_are_those_of_brute_force(n, max_bits):
     hashes = cluster_hashes(np.random.default_rng(n), n)
     hashes[1, 0] = hashes[0, 1]
-    found = list(zip(*(column.tolist() for column in pair_hashes(hashes, max_bits))))
-    expected = {
-        (a, b, turned)
-        for a in range(n)
-        for b in range(a + 1, n)
-        for turned in (False, True)
-        if (int(hashes[0, a]) ^ int(hashes[int(turned), b])).bit_count() <= max_bits
-    }
-    assert set(found) == expected and len(found) == len(expected)
+    a, b, mirrored = pair_hashes(hashes, max_bits)
+    found = list(zip(a.tolist(), b.tolist(), mirrored.tolist()))
+    expected = compare_all(hashes, max_bits)
+    assert set(found) == expected
+    assert len(found) == len(expected)
 
 
-def test_distances_are_one_minus_the_correlation_and_the_most_alike_come_first():
+def make_noisy_copies():
+    """Return thumbnails of 40 pictures and of three copies each, the noisiest first."""
     base = shrink(draw_pictures()[:40])
-    noise = np.random.default_rng(0).normal(0, 6, (3, *base.shape))
-    noise *= np.reshape([1, 0.5, 0], (3, 1, 1, 1, 1))
-    thumbnails = np.concatenate([base, *(base + noise).clip(0, 255).astype(np.uint8)])
+    every = [base]
+    for size in (6, 3, 0):
+        noise = np.random.default_rng(size).normal(0, 1, base.shape)
+        every.append((base + size * noise).clip(0, 255).astype(np.uint8))
+    thumbnails = np.concatenate(every)
     thumbnails[60:80] = thumbnails[60:80, :, ::-1]
-    alike = copies.find_near_duplicates(thumbnails, thumbnails)
-    order = alike.sort_values(["distance", "a", "b"], ignore_index=True)
-    pd.testing.assert_frame_equal(alike, order)
-    assert (
-        alike.mirrored.any()
-        and (alike.distance[:30] == 0).all()
-        and alike.distance.max() > 0
-    )
+    return thumbnails
+
+
+def test_the_most_alike_come_first():
+    thumbnails = make_noisy_copies()
+    near = copies.find_near_duplicates(thumbnails, thumbnails)
+    order = near.sort_values(["distance", "a", "b"], ignore_index=True)
+    pd.testing.assert_frame_equal(near, order)
+    assert near.mirrored.any()
+    assert (near.distance[:30] == 0).all()
+    assert near.distance.max() > 0
+
+
+def test_distance_is_one_minus_the_correlation_of_colours():
+    thumbnails = make_noisy_copies()
+    near = copies.find_near_duplicates(thumbnails, thumbnails)
     coarse = thumbnails.reshape(-1, 8, 2, 8, 2, 3).mean(axis=(2, 4))
-    for a, b, distance, mirrored in alike.itertuples(index=False):
-        other = coarse[b][:, ::-1] if mirrored else coarse[b]
-        correlation = np.corrcoef(coarse[a].ravel(), other.ravel())[0, 1]
-        assert distance == pytest.approx(1 - correlation, abs=1e-4)
+    for pair in near.itertuples():
+        other = coarse[pair.b]
+        if pair.mirrored:
+            other = other[:, ::-1]
+        correlation = np.corrcoef(coarse[pair.a].ravel(), other.ravel())[0, 1]
+        assert pair.distance == pytest.approx(1 - correlation, abs=1e-4)
 
 
 def test_all_of_150_000_pairs_are_found(tmp_path):
     noise = np.random.default_rng(0).normal(0, 1, (550, 16, 16, 3))
     near = shrink(draw_pictures()[:1]) + noise
     near.clip(0, 255).astype(np.uint8).tofile(tmp_path / "store")
-    store = np.memmap(
-        tmp_path / "store", np.dtype([("thumbnail", "u1", (16, 16, 3))]), "r"
-    )
-    alike = find_candidates(store["thumbnail"])
-    assert len(alike) == 550 * 549 // 2 > 150_000
-    assert not alike.mirrored.any() and not alike.duplicated(["a", "b"]).any()
+    row = np.dtype([("thumbnail", "u1", (16, 16, 3))])
+    store = np.memmap(tmp_path / "store", row, "r")
+    pairs = find_candidates(store["thumbnail"])
+    assert len(pairs) == 550 * 549 // 2 > 150_000
+    assert not pairs.mirrored.any()
+    assert not pairs.duplicated(["a", "b"]).any()
 
 
-def draw_alike(rng, count):
+def draw_alike(count):
     """Draw pictures that all look alike, each with detail of its own: as X-rays are."""
+    rng = np.random.default_rng(1)
     coarse = cv2.GaussianBlur(shrink(draw_pictures()[:1], 160)[0], (0, 0), 5)
+    drawn = []
     for _ in range(count):
-        fine = cv2.resize(
-            rng.normal(0, 14, (60, 60, 1)), (160, 160), interpolation=cv2.INTER_CUBIC
-        )
-        yield (coarse + fine[..., np.newaxis]).clip(0, 255).astype(np.uint8)
+        noise = rng.normal(0, 14, (60, 60, 1))
+        fine = cv2.resize(noise, (160, 160), interpolation=cv2.INTER_CUBIC)
+        levels = coarse + fine[..., np.newaxis]
+        drawn.append(levels.clip(0, 255).astype(np.uint8))
+    return drawn
+
+
+def test_pictures_that_look_alike_and_differ_in_detail_are_no_copies():
+    pictures = draw_alike(14)
+    assert len(find_candidates(shrink(pictures))) > 60
+    assert find_near_duplicates(pictures).empty
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
 def test_copies_are_found_among_pictures_that_are_all_alike_and_no_others(name):
-    pictures = list(draw_alike(np.random.default_rng(1), 14))
-    altered = [ALTERATIONS[name][0](picture) for picture in pictures]
-    assert len(find_candidates(shrink(pictures))) > 60, "they look alike"
-    assert find_near_duplicates(pictures).empty
-    alike = find_near_duplicates([*pictures, *altered])
-    assert (alike.b - alike.a == 14).all() and len(alike) >= 13
+    alter, _ = ALTERATIONS[name]
+    pictures = draw_alike(14)
+    altered = [alter(picture) for picture in pictures]
+    near = find_near_duplicates(pictures + altered)
+    assert (near.b - near.a == 14).all()
+    assert len(near) >= 13
 
 
 def test_pictures_without_detail_are_taken_at_their_word():
     smooth = [cv2.GaussianBlur(picture, (0, 0), 40) for picture in draw_pictures(20)]
-    alike = find_near_duplicates([*smooth, *map(compress, smooth)])
-    assert (alike.b - alike.a == 20).sum() == 20
+    compressed = [compress(picture) for picture in smooth]
+    near = find_near_duplicates(smooth + compressed)
+    assert (near.b - near.a == 20).sum() == 20
 
 
-def list_pictures(*rows):
-    pictures = pd.DataFrame(rows, columns=["file", "digest"])
-    return pictures.assign(label=pictures.file.str[0], part="", problem="", action="")
+def list_pictures(contents, part=""):
+    """Make the table of files whose content is given; a file's class is its first letter."""
+    table = pd.DataFrame(contents.items(), columns=["file", "digest"])
+    return table.assign(label=table.file.str[0], part=part, problem="", action="")
 
 
-def test_copies_are_kept_together_or_left_out_and_contradictory_ones_are_named():
-    rows = [("a/1", "x"), ("a/2", "x"), ("a/3", "y"), ("a/4", "z"), ("b/1", "z")]
-    problems = {"a/1": "duplicate", "a/2": "duplicate"}
-    contradictory = {"a/4": "duplicate_other_class", "b/1": "duplicate_other_class"}
-    table = list_pictures(*rows)
+EQUAL = {"a/1": "x", "a/2": "x", "a/3": "y", "a/4": "z", "b/1": "z"}
+
+
+def test_copies_are_kept_together_and_contradictory_ones_are_named():
+    table = list_pictures(EQUAL)
     copies.note_copies(table, "together")
-    assert dict(zip(table.file, table.problem)) == problems | contradictory | {
-        "a/3": ""
-    }
+    other_class = "duplicate_other_class"
+    expected = ["duplicate", "duplicate", "", other_class, other_class]
+    assert list(table.problem) == expected
     assert set(table.action[table.problem != ""]) == {"kept, same part"}
-    table = list_pictures(*rows)
+
+
+def test_the_first_copy_stays_where_others_are_dropped():
+    table = list_pictures(EQUAL)
     copies.note_copies(table, "drop")
     assert list(table.file[is_used(table)]) == ["a/1", "a/3"]
     assert set(table.action[table.problem != ""]) == {"left out"}
-    table = list_pictures(*rows).assign(part=["train", "validation", "", "", ""])
+
+
+def test_the_copy_of_the_validation_part_stays_where_others_are_dropped():
+    table = list_pictures(EQUAL, part=["train", "validation", "", "", ""])
     copies.note_copies(table, "drop")
-    assert list(table.file[is_used(table)]) == ["a/2", "a/3"], (
-        "that of validation stays"
-    )
+    assert list(table.file[is_used(table)]) == ["a/2", "a/3"]
 
 
 def test_alike_pictures_are_named_and_across_classes_told_apart():
     files = ["a/1", "a/2", "a/3", "a/4", "b/1"]
-    table = list_pictures(*((file, file) for file in files))
+    table = list_pictures(dict(zip(files, files)))
     pairs = [("a/2", "a/3"), ("b/1", "a/1"), ("a/1", "a/3")]
     copies.note_near_duplicates(table, pd.DataFrame(pairs, columns=["file", "other"]))
     other_class = "near_duplicate_other_class"
     expected = [other_class, "near_duplicate", "near_duplicate", "", other_class]
     assert list(table.problem) == expected
+
+
+def test_without_pairs_nothing_is_noted():
+    table = list_pictures(EQUAL)
     before = table.copy()
-    copies.note_near_duplicates(
-        table, pd.DataFrame(columns=["file", "other"], dtype=str)
-    )
+    none = pd.DataFrame(columns=["file", "other"], dtype=str)
+    copies.note_near_duplicates(table, none)
     assert table.equals(before)

@@ -12,6 +12,11 @@ from lib.data.label_files import read_labels
 from lib.data.quality import find_doubts
 from lib.data.table import read_table
 
+CLASSES = [
+    "Amphibia", "Animalia", "Arachnida", "Aves", "Fungi",
+    "Insecta", "Mammalia", "Mollusca", "Plantae", "Reptilia",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
@@ -21,57 +26,66 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory):
-    """The whole demo set, and its planted.csv with the path of each row."""
+def whole(tmp_path_factory):
+    """The folder of the whole demo set."""
     folder = tmp_path_factory.mktemp("whole") / "pictures"
     demo.draw_dataset(folder)
-    table = read_table(folder / "planted.csv")
-    places = ["train" if "/" in file else "test" for file in table.file]
-    return folder, table.assign(
-        path=[folder / p / f for p, f in zip(places, table.file)]
-    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def planted(whole):
+    """The planted.csv of the whole set, with the path of each row."""
+    table = read_table(whole / "planted.csv")
+    paths = []
+    for file in table.file:
+        part = "train" if "/" in file else "test"
+        paths.append(whole / part / file)
+    return table.assign(path=paths)
+
+
+def list_paths(planted, fault):
+    return list(planted.path[planted.fault == fault])
+
+
+def measure_difference(picture, other):
+    """Return the mean difference of two pictures in grey levels."""
+    return np.abs(np.subtract(picture, other, dtype=float)).mean()
 
 
 def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(
     drawn, read_all
 ):
-    names = """Amphibia Animalia Arachnida Aves Fungi Insecta Mammalia Mollusca Plantae Reptilia"""
-    assert list(demo.CLASS_NAMES) == names.split()
-    for name in demo.CLASS_NAMES:
-        assert len(list((drawn / "train" / name).iterdir())) == 2
-    assert len(list((drawn / "train").iterdir())) == 10
-    assert len({content for content in read_all(drawn).values()}) == 42
+    assert list(demo.CLASS_NAMES) == CLASSES
+    counts = Counter(path.parent.name for path in drawn.glob("train/*/*"))
+    assert counts == dict.fromkeys(CLASSES, 2)
+    assert len(set(read_all(drawn).values())) == 42
 
 
 def test_labels_file_names_each_test_picture_and_is_balanced(drawn):
     table = pd.read_csv(drawn / "test_labels.csv")
     assert list(table.columns) == ["file", "label"]
-    assert sorted(table.file) == sorted(
-        path.name for path in (drawn / "test").iterdir()
-    )
-    assert dict(table.label.value_counts()) == dict.fromkeys(demo.CLASS_NAMES, 2)
+    assert sorted(table.file) == sorted(path.name for path in drawn.glob("test/*"))
+    assert dict(table.label.value_counts()) == dict.fromkeys(CLASSES, 2)
     assert not table.label.is_monotonic_increasing
 
 
-def test_same_seed_gives_the_same_bytes_and_another_seed_others(
-    drawn, tmp_path, read_all
-):
-    for seed, folder in ((1, "again"), (2, "other")):
-        demo.draw_dataset(tmp_path / folder, per_class=2, test_count=20, seed=seed)
-    expected, again, other = map(
-        read_all, (drawn, tmp_path / "again", tmp_path / "other")
-    )
-    assert again == expected
-    expected = {
-        path: content for path, content in expected.items() if path.suffix == ".jpg"
-    }
-    assert all(other[path] != content for path, content in expected.items())
+def test_same_seed_gives_the_same_bytes(drawn, tmp_path, read_all):
+    demo.draw_dataset(tmp_path / "again", per_class=2, test_count=20, seed=1)
+    assert read_all(tmp_path / "again") == read_all(drawn)
 
 
-def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(
-    tmp_path, monkeypatch, read_all
-):
-    folder, calls, draw = tmp_path / "pictures", [], demo.draw_picture
+def test_another_seed_gives_other_pictures(drawn, tmp_path):
+    demo.draw_dataset(tmp_path / "other", per_class=2, test_count=20, seed=2)
+    for path in drawn.rglob("*.jpg"):
+        other = tmp_path / "other" / path.relative_to(drawn)
+        assert other.read_bytes() != path.read_bytes()
+
+
+def test_demo_is_drawn_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = tmp_path / "pictures"
+    calls = []
+    draw = demo.draw_picture
 
     def stop_at_fifth(name, rng):
         calls.append(name)
@@ -84,24 +98,35 @@ def test_demo_is_drawn_whole_or_not_at_all_and_never_over_a_folder(
         demo.draw_dataset(folder, per_class=1, test_count=2)
     assert not folder.exists()
     demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert {path.name for path in tmp_path.iterdir()} == {"pictures"}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_demo_is_never_drawn_over_a_folder(tmp_path, read_all):
+    folder = tmp_path / "pictures"
+    demo.draw_dataset(folder, per_class=1, test_count=2)
     before = read_all(folder)
     assert len(before) == 14
     demo.draw_dataset(folder, per_class=3, test_count=9)
     assert read_all(folder) == before
 
 
-def test_counts_of_the_whole_set(planted):
-    folder, table = planted
-    counts = Counter(path.parent.name for path in folder.glob("train/*/*"))
-    assert counts == dict.fromkeys(demo.CLASS_NAMES, 40) | {"Fungi": 24}
-    labelled = set(read_labels(folder / "test_labels.csv").file)
-    files = {path.name for path in (folder / "test").iterdir()}
-    unlabelled = set(table.file[table.fault == "unlabelled"])
-    assert (
-        len(labelled) == 20 and len(unlabelled) == 10 and files == labelled | unlabelled
-    )
-    assert Counter(table.fault) == {
+def test_all_classes_have_forty_pictures_but_the_one_of_few(whole):
+    counts = Counter(path.parent.name for path in whole.glob("train/*/*"))
+    assert counts == dict.fromkeys(CLASSES, 40) | {"Fungi": 24}
+
+
+def test_test_pictures_are_labelled_or_planted_as_unlabelled(whole, planted):
+    labelled = set(read_labels(whole / "test_labels.csv").file)
+    unlabelled = set(planted.file[planted.fault == "unlabelled"])
+    assert len(labelled) == 20
+    assert len(unlabelled) == 10
+    assert {path.name for path in whole.glob("test/*")} == labelled | unlabelled
+
+
+def test_each_fault_is_planted_so_often(planted):
+    assert list(planted.columns[:3]) == ["file", "fault", "truth"]
+    assert all(path.exists() for path in planted.path)
+    assert Counter(planted.fault) == {
         "truncated": 1,
         "nearly black": 1,
         "mirrored copy": 1,
@@ -111,79 +136,105 @@ def test_counts_of_the_whole_set(planted):
         "few pictures": 1,
         "stranger": 2,
         "unlabelled": 10,
+        "cropped copy": 1,
     }
-    assert all(path.exists() for path in table.path)
-    assert list(table.columns[:3]) == ["file", "fault", "truth"]
 
 
-def test_one_picture_is_truncated_and_all_others_can_be_decoded(planted):
-    folder, table = planted
-    (truncated,) = table.path[table.fault == "truncated"]
-    for path in folder.rglob("*.jpg"):
+def test_one_picture_is_truncated_and_all_others_can_be_decoded(whole, planted):
+    (truncated,) = list_paths(planted, "truncated")
+    for path in whole.rglob("*.jpg"):
         if path != truncated:
             pictures.load(path, 32)
     with pytest.raises(pictures.PictureError, match="truncated$"):
         pictures.load(truncated, 32)
 
 
-def test_mirrored_copy_twins_and_the_dark_one_are_found_by_what_01_does(
-    planted, tmp_path
+@pytest.fixture(scope="module")
+def prepared_demo(whole, tmp_path_factory):
+    """The workspace of the whole set, and the table of its usable pictures."""
+    place = tmp_path_factory.mktemp("work")
+    ws = workspace.Workspace(whole / "train", place / "results", place / "scratch")
+    table = labels.list_pictures(ws, ws.train)
+    table = pixels.prepare(ws, ws.train, table, [224])
+    return ws, table[table.problem == ""].set_index("file", drop=False)
+
+
+def test_only_the_nearly_black_picture_is_doubtful(prepared_demo, planted):
+    _, table = prepared_demo
+    doubts = find_doubts(table)
+    dark = planted.file[planted.fault == "nearly black"]
+    assert list(table.file[doubts.pop("very_dark")]) == list(dark)
+    for doubt in doubts.values():
+        assert not doubt.any()
+
+
+def test_only_the_twins_have_equal_contents_and_lie_in_two_classes(
+    prepared_demo, planted
 ):
-    folder, table = planted
-    ws = workspace.Workspace(
-        folder / "train", tmp_path / "results", tmp_path / "scratch"
-    )
-    facts = pixels.prepare(ws, ws.train, labels.list_pictures(ws, ws.train), [224])
-    facts = facts[(facts.problem == "") & (facts.digest != "")].set_index(
-        "file", drop=False
-    )
-    doubts = find_doubts(facts)
-    dark = table.file[table.fault == "nearly black"]
-    assert list(facts.file[doubts.pop("very_dark")]) == list(dark)
-    assert not any(found.any() for found in doubts.values())
-    twins = table[table.fault == "twins in two classes"]
-    same = facts[facts.digest.duplicated(keep=False)]
-    assert sorted(same.file) == sorted(twins.file) and twins.truth.nunique() == 1
-    assert len({file.split("/")[0] for file in twins.file}) == 2
-    facts = facts.drop_duplicates("digest", ignore_index=True)
-    images = pixels.open_pixels(ws, facts, 224)
-    (pair,) = copies.find_near_duplicates(
-        pixels.open_thumbnails(ws, facts), images
-    ).itertuples()
+    _, table = prepared_demo
+    twins = planted[planted.fault == "twins in two classes"]
+    same = table[table.digest.duplicated(keep=False)]
+    assert sorted(same.file) == sorted(twins.file)
+    assert twins.truth.nunique() == 1
+    assert same.label.nunique() == 2
+
+
+def test_hashes_find_the_mirrored_copy_alone(prepared_demo, planted):
+    ws, table = prepared_demo
+    contents = table.drop_duplicates("digest", ignore_index=True)
+    thumbnails = pixels.open_thumbnails(ws, contents)
+    detail = pixels.open_pixels(ws, contents, 224)
+    (pair,) = copies.find_near_duplicates(thumbnails, detail).itertuples()
+    (copy,) = planted.file[planted.fault == "mirrored copy"]
     assert pair.mirrored
-    (copy,) = table.file[table.fault == "mirrored copy"]
-    assert [facts.file[pair.a], facts.file[pair.b]] == ["Aves/aves_000.jpg", copy]
+    assert contents.file[pair.a] == "Aves/aves_000.jpg"
+    assert contents.file[pair.b] == copy
+
+
+def test_cropped_copy_shows_a_part_of_the_first_picture_of_its_class(whole, planted):
+    (path,) = list_paths(planted, "cropped copy")
+    name = path.parent.name
+    with Image.open(path) as copy:
+        first = Image.open(whole / f"train/{name}/{name.lower()}_000.jpg")
+        part = first.crop(
+            (first.width - copy.width, first.height - copy.height, *first.size)
+        )
+        assert copy.size != first.size
+        assert measure_difference(part, copy) < 3
 
 
 def test_picture_turned_by_exif_comes_out_upright(planted):
-    folder, table = planted
-    (row,) = table[table.fault == "turned by Exif"].itertuples()
-    said = demo.draw_picture(
-        row.truth, np.random.default_rng([0, 6, int(row.path.stem[-3:])])
-    )
-    shown, stored = pictures.open_upright(row.path, 512), Image.open(row.path)
-    assert shown.shape == np.shape(said) and shown.shape[:2] != np.shape(stored)[:2]
-    assert np.abs(shown - np.asarray(said, float)).mean() < 8
-    assert ImageOps.exif_transpose(stored).size == said.size
+    (row,) = planted[planted.fault == "turned by Exif"].itertuples()
+    number = int(row.path.stem[-3:])
+    drawn = demo.draw_picture(row.truth, np.random.default_rng([0, 6, number]))
+    stored = Image.open(row.path)
+    shown = pictures.open_upright(row.path, 512)
+    assert shown.shape == np.shape(drawn)
+    assert shown.shape[:2] != np.shape(stored)[:2]
+    assert measure_difference(shown, drawn) < 8
+    assert ImageOps.exif_transpose(stored).size == drawn.size
 
 
 def test_wrong_labels_show_their_truth_and_are_spread(planted):
-    folder, table = planted
-    wrong = table[table.fault == "wrong label"]
-    labels = [file.split("/")[0] for file in wrong.file]
-    assert len(set(labels)) == 6 and len(set(wrong.truth)) == 6
-    assert all(label != truth for label, truth in zip(labels, wrong.truth))
+    wrong = planted[planted.fault == "wrong label"]
+    given = wrong.file.str.split("/").str[0]
+    assert given.nunique() == 6
+    assert wrong.truth.nunique() == 6
+    assert (given != wrong.truth).all()
     for row in wrong.itertuples():
-        said = demo.draw_picture(row.truth, np.random.default_rng([0, 11, row.Index]))
-        assert np.abs(np.subtract(Image.open(row.path), said, dtype=float)).mean() < 8
+        drawn = demo.draw_picture(row.truth, np.random.default_rng([0, 11, row.Index]))
+        assert measure_difference(Image.open(row.path), drawn) < 8
 
 
-def test_only_the_demo_has_planted_faults(planted, ws, monkeypatch):
-    folder, table = planted
-    assert list(demo.list_planted(ws).columns) == ["file", "fault", "truth"]
-    assert demo.list_planted(ws).empty
-    monkeypatch.setattr(workspace, "REPOSITORY", folder.parent.parent / "nowhere")
-    assert demo.list_planted(replace(ws, train=folder / "train")).empty
+def test_other_pictures_have_no_planted_faults(whole, ws, monkeypatch):
+    monkeypatch.setattr(workspace, "REPOSITORY", whole.parent.parent / "nowhere")
+    for train in (ws.train, whole / "train"):
+        listed = demo.list_planted(replace(ws, train=train))
+        assert list(listed.columns) == ["file", "fault", "truth"]
+        assert listed.empty
+
+
+def test_planted_faults_of_the_demo_are_listed(whole, planted, ws, monkeypatch):
     monkeypatch.setattr(type(ws), "is_demo", True)
-    found = demo.list_planted(replace(ws, train=folder / "train"))
-    pd.testing.assert_frame_equal(found, table.drop(columns="path"))
+    listed = demo.list_planted(replace(ws, train=whole / "train"))
+    pd.testing.assert_frame_equal(listed, planted.drop(columns="path"))
