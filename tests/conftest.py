@@ -132,8 +132,8 @@ def read_all():
 
 @pytest.fixture
 def no_picture_is_read(monkeypatch):
-    """Fail where a picture is read."""
-    monkeypatch.setattr(pictures, "load", lambda *_: pytest.fail("read a picture"))
+    """Fail where a picture is read, which `decode` does for all others."""
+    monkeypatch.setattr(pictures, "decode", lambda *_: pytest.fail("read a picture"))
 
 
 def find_browser():
