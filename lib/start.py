@@ -1,6 +1,6 @@
 """The form of 00_start_here: which folders its answers mean, as arguments of the chain."""
 
-import json
+import re
 import shlex
 import shutil
 import sys
@@ -10,19 +10,25 @@ from pathlib import Path
 
 from lib import chain, storage, workspace
 from lib.data import sources
+from lib.data.label_files import read_labels
+from lib.paths_file import read_json
+from lib.workspace import Workspace
 
-LEFT = {
-    ".lock",
-    "drive_paths.json",
-}  # all that a results folder has before a notebook has run
+# The keys of a paths file that a form writes.
+KEYS = {"train", "test", "results", "scratch"}
+# As people write what lies on Google Drive.
+MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
+KAGGLE_PAGE = re.compile(
+    r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(datasets)/([\w.-]+/[\w.-]+)|(?:competitions|c)/([\w.-]+)).*"
+)
+ADDRESS = re.compile(r"(\w+:/|www\.)", re.IGNORECASE)
 
 
 class FormError(ValueError):
     """What is wrong with a field of the form, or that the run has stopped: shown as one sentence."""
 
-    def _render_traceback_(
-        self,
-    ) -> list[str]:  # IPython shows this in place of a traceback.
+    # IPython shows this in place of a traceback.
+    def _render_traceback_(self) -> list[str]:
         return [str(self)]
 
 
@@ -36,36 +42,40 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
         beyond: whether 05 to 07 run, too.
         options: further ones, as on the command line.
 
-    A FormError where one of them can't be used; nothing is written then.
+    Raises:
+        FormError: one of them can't be used; nothing is written then.
     """
     try:
         further = shlex.split(options)
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
-    results, here = results.strip().strip("\"'"), workspace.REPOSITORY / "results"
-    usual = {"here": here, "on drive": storage.DRIVE / "MyDrive/image_classifiers"}
-    folder = usual.get(results.lower(), Path(results).expanduser().resolve())
+    here = workspace.REPOSITORY / "results"
+    folder = _find_results(results, here)
     if storage.is_on_drive(folder):
         _open_drive()
     paths = find_pictures(pictures)
-    has_folder = paths == "demo" or paths.endswith(".json")
-    if not has_folder:
+    has_results = paths == "demo" or paths.endswith(".json")
+    if not has_results:
         paths = str(_write_paths(Path(paths), folder))
-    elsewhere = [] if has_folder and folder == here else ["--results", str(folder)]
-    return ["--paths", paths, *elsewhere, *["--beyond"] * beyond, *further]
+    arguments = ["--paths", paths]
+    if not has_results or folder != here:
+        arguments += ["--results", str(folder)]
+    if beyond:
+        arguments.append("--beyond")
+    return arguments + further
 
 
 def run_form(arguments: list[str]) -> None:
     """Run the chain; where it stops, raise a FormError, and remove a folder that is still empty."""
     if not chain.main(arguments, unmount=False):
         return
-    _, paths, *rest = arguments
-    folder = Path(paths).parent
-    if (
-        rest[:2] == ["--results", str(folder)]
-        and {path.name for path in folder.iterdir()} <= LEFT
-    ):
+    paths = Path(arguments[1])
+    rest = arguments[2:]
+    folder = paths.parent
+    is_ours = rest[:2] == ["--results", str(folder)]
+    # All that it has before a notebook has run.
+    if is_ours and {path.name for path in folder.iterdir()} <= {".lock", paths.name}:
         shutil.rmtree(folder)
     raise FormError(
         "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
@@ -76,55 +86,126 @@ def run_form(arguments: list[str]) -> None:
 def find_pictures(pictures: str) -> str:
     """Return where pictures are: "demo", `kaggle:…`, or a path here or, where Drive is asked for, there.
 
-    A FormError where they are nowhere.
+    Raises:
+        FormError: they are nowhere, or at an address of the web.
     """
-    pictures = pictures.strip().strip("\"'")
-    if pictures.lower() == "upload":
-        if "google.colab" not in sys.modules:
-            raise FormError('"upload" works in Colab; elsewhere write a path.')
-        from google.colab import files
-
-        uploaded = list(files.upload())
-        if len(uploaded) != 1:
-            raise FormError(
-                f"{len(uploaded)} files were uploaded: choose one, for a set a ZIP file."
-            )
-        (pictures,) = uploaded
+    pictures = _strip(pictures)
     if pictures.lower() in ("", "demo"):
         return "demo"
+    if pictures.lower() == "upload":
+        return str(_upload().resolve())
+    page = KAGGLE_PAGE.fullmatch(pictures)
+    if page:
+        kind, data_set, competition = page.groups()
+        name = f"{kind}/{data_set}" if kind else f"competitions/{competition}"
+        return workspace.KAGGLE + name
     if pictures.startswith(workspace.KAGGLE):
         return pictures
-    path = Path(pictures).expanduser()
-    if not path.exists() and "google.colab" in sys.modules and "://" not in pictures:
-        path = _open_drive() / pictures
+    if ADDRESS.match(pictures) and not re.match(r"[A-Z]:[/\\]", pictures):
+        raise FormError(
+            f"{pictures} is an address of the web: download the file, put it into My Drive or write "
+            'upload, and give its path there. Of Kaggle write "kaggle:datasets/OWNER/NAME".'
+        )
+    path = _expand(pictures)
+    if not path.exists() and "google.colab" in sys.modules:
+        path = _open_drive() / path
     if not path.exists():
         raise FormError(f"{path} does not exist: write the path of a folder or file.")
     return str(path.resolve())
 
 
+def take_corrections(ws: Workspace, file: str) -> Path:
+    """Copy the file that review.html has made to corrections.csv of the results, for the next run.
+
+    Args:
+        file: a path here or in My Drive, or "upload" in Colab.
+
+    Raises:
+        FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections.
+    """
+    path = Path(find_pictures(file))
+    target = ws.results / "corrections.csv"
+    try:
+        files = set(read_labels(path).file)
+        earlier = set(read_labels(target).file) if target.exists() else set()
+    except (OSError, ValueError) as error:
+        raise FormError(str(error)) from error
+    lost = sorted(earlier - files)
+    if lost:
+        raise FormError(
+            f"{target} corrects {lost[0]}, which {path} lacks (such files: {len(lost):,}): put the rows "
+            "of both into one file."
+        )
+    if path != target:
+        with storage.atomic_write(target) as part:
+            shutil.copyfile(path, part)
+    return target
+
+
+def _strip(text: str) -> str:
+    return text.strip().strip("\"'").strip()
+
+
+def _expand(text: str) -> Path:
+    """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
+    path = Path(text).expanduser()
+    on_drive = MY_DRIVE.fullmatch(text)
+    if on_drive and not path.exists():
+        return storage.DRIVE / "MyDrive" / (on_drive[1] or "")
+    return path
+
+
+def _find_results(results: str, here: Path) -> Path:
+    results = _strip(results)
+    if results.lower() == "here":
+        return here
+    if results.lower() == "on drive":
+        return storage.DRIVE / "MyDrive/image_classifiers"
+    return _expand(results).resolve()
+
+
+def _upload() -> Path:
+    if "google.colab" not in sys.modules:
+        raise FormError('"upload" works in Colab; elsewhere write a path.')
+    from google.colab import files
+
+    uploaded = list(files.upload())
+    if len(uploaded) != 1:
+        raise FormError(
+            f"{len(uploaded)} files were uploaded: choose one, for a set a ZIP file."
+        )
+    return Path(uploaded[0])
+
+
 def _open_drive() -> Path:
     storage.mount_drive()
-    if not (storage.DRIVE / "MyDrive").exists():
+    drive = storage.DRIVE / "MyDrive"
+    if not drive.exists():
         raise FormError(
             'Google Drive is not mounted here: say "here", or name a folder.'
         )
-    return storage.DRIVE / "MyDrive"
+    return drive
 
 
 def _write_paths(pictures: Path, results: Path) -> Path:
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
     file = results / "drive_paths.json"
-    if (results / "split.csv").exists() and file.exists():
-        earlier = json.loads(file.read_text(encoding="utf-8"))["train"]
-        if earlier != str(pictures):
+    if file.exists():
+        earlier = read_json(file)
+        if (results / "split.csv").exists() and earlier["train"] != str(pictures):
             raise FormError(
-                f"RESULTS: {results} has results of {earlier}: name another folder."
+                f"RESULTS: {results} has results of {earlier['train']}: name another folder."
             )
-    ws = workspace.Workspace(pictures, results, workspace.REPOSITORY / "scratch")
+        further = ", ".join(sorted(set(earlier) - KEYS))
+        if further:
+            raise FormError(
+                f"RESULTS: {file} has the keys {further}, too: write its path as your pictures, or "
+                "name another folder."
+            )
+    ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
     both = replace(ws, test=pictures)
-    with suppress(
-        OSError, ValueError
-    ):  # The chain says what is wrong with the pictures.
+    # The chain says what is wrong with the pictures.
+    with suppress(OSError, ValueError):
         if sources.open_folder(both, "test") != sources.open_folder(both, "train"):
             ws = both
     return ws.save_paths()

@@ -228,6 +228,9 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(tmp_path, monkey
             f"{root}/{name}" for name in ("frog.png?size=1", "fog.png", "page.png")
         ]
         listed = space["list_named"]([*names, "http://[bad"])
+        draw_picture("Fungi", np.random.default_rng(0)).save(site / "frog.png")
+        kept = space["list_named"](names[:1]).path[0]
+        assert kept.read_bytes() == (site / "frog.png").read_bytes(), "fetched anew"
         space["MOST_BYTES"] = 100
         assert list(space["list_named"]([f"{root}/huge.png"]).problem) == [
             "not_downloaded"
@@ -239,8 +242,7 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(tmp_path, monkey
         "not_a_picture",
         "not_downloaded",
     ]
-    kept = listed.path[0]
-    assert kept.read_bytes() == (site / "frog.png").read_bytes()
+    assert kept == listed.path[0]
     assert list(kept.parent.iterdir()) == [kept], "only what can be decoded is kept"
 
 
@@ -457,7 +459,7 @@ def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
     before = read_all(tmp_path)
     for form, words in (
         (("mine.zip", results), "mine.zip does not exist"),
-        (("https://example.org/a.zip", results), "does not exist"),
+        (("https://example.org/a.zip", results), "address of the web"),
         (("upload", "here"), "works in Colab"),
     ):
         with pytest.raises(start.FormError, match=words):
@@ -476,6 +478,86 @@ def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
         start.FormError, match="RESULTS: .*has results of .*others: name another"
     ):
         start.read_form(pictures, results, False, "")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "MyDrive/pics",
+        "My Drive/pics",
+        "drive/MyDrive/pics",
+        "/content/drive/MyDrive/pics",
+    ],
+)
+def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
+    (drive / "pics").mkdir()
+    assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
+
+
+def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
+    draw_classes(drive / "pics", 5)
+    arguments = start.read_form(str(drive / "pics"), "My Drive/mine", False, "")
+    assert arguments[-1] == str(drive / "mine")
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("https://www.kaggle.com/datasets/owner/pets/data?a=b", "datasets/owner/pets"),
+        ("kaggle.com/datasets/owner/pets", "datasets/owner/pets"),
+        ("https://www.kaggle.com/competitions/dogs/data", "competitions/dogs"),
+        ("https://www.kaggle.com/c/dogs", "competitions/dogs"),
+    ],
+)
+def test_address_of_kaggle_means_its_data(page, name):
+    assert start.find_pictures(page) == f"kaggle:{name}"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://drive.google.com/drive/x", "http:/a.org/b", "www.a.org/b.zip"]
+)
+def test_any_other_address_is_refused(address):
+    with pytest.raises(start.FormError, match="address of the web"):
+        start.find_pictures(address)
+
+
+def test_paths_file_that_says_more_than_a_form_is_left_alone(tmp_path, draw_classes):
+    """Say one with labels, in the folder that is named for the results."""
+    draw_classes(tmp_path / "pictures", 5)
+    results = tmp_path / "results"
+    results.mkdir()
+    file = results / "drive_paths.json"
+    paths = {"train": str(tmp_path / "pictures"), "train_labels": "labels.csv"}
+    file.write_text(json.dumps(paths))
+    with pytest.raises(start.FormError, match="has the keys train_labels"):
+        start.read_form(str(tmp_path / "pictures"), str(results), False, "")
+    assert json.loads(file.read_text()) == paths
+
+
+def test_corrections_of_the_review_are_kept_for_the_next_run(tmp_path, draw_classes):
+    draw_classes(tmp_path / "pictures", 5)
+    form = (str(tmp_path / "pictures"), str(tmp_path / "results"), False, "")
+    ws = workspace.open(start.read_form(*form)[1])
+    made = tmp_path / "corrections (1).csv"
+    made.write_text("file,label\nNA/000.png,red\n")
+    kept = start.take_corrections(ws, str(made))
+    assert kept.read_bytes() == made.read_bytes()
+    assert workspace.open(start.read_form(*form)[1]).corrections == kept
+
+
+def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws):
+    earlier = ws.file("corrections.csv")
+    earlier.write_text("file,label\na.png,red\nb.png,red\n")
+    before = earlier.read_bytes()
+    made = tmp_path / "made.csv"
+    for rows in ("b.png,NA", "no rows", ""):
+        made.write_text(f"file,label\n{rows}\n")
+        with pytest.raises(start.FormError):
+            start.take_corrections(ws, str(made))
+    assert earlier.read_bytes() == before
+    made.write_text("file,label\na.png,red\nb.png,NA\n")
+    start.take_corrections(ws, str(made))
+    assert earlier.read_bytes() == made.read_bytes()
 
 
 def test_a_run_that_stops_before_its_first_notebook_is_one_sentence_and_leaves_nothing(
