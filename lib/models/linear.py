@@ -1,187 +1,254 @@
-"""A linear classifier on features, by scikit-learn, its temperature, and answers to held-out rows."""
+"""A linear classifier on features, by scikit-learn, and answers to held-out rows."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
-from scipy.special import expit, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from lib.data.split import deal_folds
-from lib.machine import count_cores
 from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 from lib.work import show_progress
 
-# C times the number of features, which is how far logits may spread; inner parts.
-STRENGTHS, PARTS = (0.3, 1, 3, 10), 3
-FLAT = 1e-4  # the spread of a feature beside its mean that is only how float32 rounds
+# C times the number of features, which is how far logits may spread.
+STRENGTHS = (0.3, 1, 3, 10)
+PARTS = 3  # into which rows are dealt to choose C and the temperature
+# A feature whose spread is so small beside its mean shows only how float32 rounds.
+FLAT = 1e-4
+ROUGH = 1e-3  # tolerance of fits that only choose C and the temperature
+NEVER = -30.0  # the logit of a class that no row showed
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A linear classifier of features as they are: multinomial or, with sigmoid, one a label."""
+    """A multinomial logistic regression of standardised features, and its temperature."""
 
-    weights: np.ndarray  # float32 (d, classes), divided by the temperature
-    bias: np.ndarray  # float32 (classes,), too
-    C: float  # inverse strength of the L2 penalty, on standardised features
-    temperature: float = 1.0
-    activation: str = "softmax"
+    pipeline: Pipeline  # StandardScaler and LogisticRegression, fitted
+    num_classes: int
+    temperature: float
 
-    def predict_proba(self, features) -> np.ndarray:
+    @property
+    def C(self) -> float:
+        """The inverse strength of the L2 penalty."""
+        return self.pipeline[-1].C
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 (n, classes), for features, float32 (n, d)."""
-        logits = features[:] @ self.weights + self.bias
-        return (
-            expit(logits) if self.activation == "sigmoid" else softmax(logits, axis=1)
-        )
+        scores = self.pipeline.decision_function(features[:])
+        if scores.ndim == 1:
+            # Of two classes scikit-learn scores the second alone.
+            scores = np.column_stack([np.zeros(len(scores)), scores])
+        logits = np.full((len(scores), self.num_classes), NEVER)
+        logits[:, self.pipeline.classes_] = scores
+        return softmax(logits / self.temperature, axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LabelClassifier:
+    """A classifier of two classes for each label: without it, and with it."""
+
+    classifiers: list[Classifier]
+
+    @property
+    def C(self) -> np.ndarray:
+        """The inverse strength of the L2 penalty for each label."""
+        return np.array([classifier.C for classifier in self.classifiers])
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return probabilities, float32 (n, labels), for features, float32 (n, d)."""
+        y_prob = [one.predict_proba(features)[:, 1] for one in self.classifiers]
+        return np.column_stack(y_prob)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Answers to rows that were held out, and what was chosen for each fold."""
+    """Answers to rows that were held out, and the choices for each fold."""
 
     y_prob: np.ndarray  # float32 (repeats, n, classes)
     accuracies: np.ndarray  # float (repeats, folds)
-    C: np.ndarray  # float (repeats, folds), the strength that each classifier has
+    C: np.ndarray  # float (repeats, folds)
     temperatures: np.ndarray  # float (repeats, folds), by which y_prob is scaled
 
 
-def _fit_each(
-    features, y_true, num_classes: int, strengths, class_weight, temperature=1.0
-):
-    # Returns a classifier for each C.
-    shown = np.unique(y_true)
-    if len(shown) < 2:
-        raise ValueError(
-            "One of two classes is a single group of pictures (copies, look-alikes, given ones): held "
-            "out, it leaves one class to learn from. Add other pictures of it."
-        )
-    scaler, classifiers = StandardScaler().fit(features), []
-    scaler.scale_[np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)] = np.inf
-    rows = scaler.transform(features)
-    for C in strengths:
-        model = LogisticRegression(
-            C=C, class_weight=class_weight, max_iter=1000, tol=1e-3
-        )
-        model.fit(rows, y_true)
-        # A class that no row shows is never the answer.
-        weights, bias = (
-            np.zeros((rows.shape[1], num_classes)),
-            np.full(num_classes, -30.0),
-        )
-        bias[shown] = 0
-        # Of two classes scikit-learn has weights for the second alone.
-        places = shown[-len(model.coef_) :]
-        weights[:, places] = model.coef_.T / scaler.scale_[:, np.newaxis]
-        bias[places] = model.intercept_ - scaler.mean_ @ weights[:, places]
-        both = [(one / temperature).astype(np.float32) for one in (weights, bias)]
-        classifiers.append(Classifier(*both, C, temperature))
-    return classifiers
-
-
 @limit_threads
-def fit(features, y_true, num_classes, groups, seed, class_weights="none") -> tuple:
-    """Fit a classifier, with the C and the temperature under which held-out rows surprise least.
+def fit(
+    features: np.ndarray,
+    y_true: np.ndarray,
+    num_classes: int,
+    groups: np.ndarray,
+    seed: int,
+    class_weights: str = "none",
+) -> tuple[Classifier, np.ndarray]:
+    """Fit a classifier, with the C and temperature that suit held-out rows best.
 
-    For each C classifiers that learn from two of three parts answer the third. What decides is the loss
-    at the temperature that suits each C best.
+    For each C classifiers that learn from two of three parts answer the third. The
+    smallest loss decides, at the temperature that suits each C best.
 
     Args:
-        features: float32 (n, d). y_true: int (n,), positions of so many classes.
-        groups: int (n,), and `seed`: as in `deal_folds`.
-        class_weights: balanced, where every class counts the same however few its rows; or none.
+        features: float32 (n, d).
+        y_true: int (n,), the index of each true class.
+        groups: int (n,), as in `deal_folds`, as is `seed`.
+        class_weights: "balanced" lets every class count the same, however few its
+            rows; or "none".
 
-    Returns a Classifier, and the answers to held-out rows that chose its C and temperature, float32
-    (n, classes). A ValueError where too few groups, or only one class, would be left to learn from.
+    Returns:
+        The classifier, and the answers to held-out rows that chose its C and
+        temperature, float32 (n, classes).
+
+    Raises:
+        ValueError: too few groups, or only one class, would be left to learn from.
     """
-    features, y_true = np.asarray(features[:], np.float32), np.asarray(y_true)
-    class_weight = "balanced" if class_weights == "balanced" else None
+    rows = _clear_flat(features)
+    y_true = np.asarray(y_true)
     part = deal_folds(y_true, groups, PARTS, seed)
-    strengths = [strength / features.shape[1] for strength in STRENGTHS]
-    y_prob = np.zeros((len(strengths), len(y_true), num_classes), np.float32)
+    _require_two_classes(y_true, part)
+    min_loss = np.inf
+    for strength in STRENGTHS:
+        C = strength / rows.shape[1]
+        rough = _build_pipeline(C, class_weights, tol=ROUGH)
+        y_prob = _answer_parts(rough, rows, y_true, part, num_classes)
+        temperature = fit_temperature(y_true, y_prob)
+        scaled = apply_temperature(y_prob, temperature)
+        loss = measure_loss(y_true, scaled)
+        if loss < min_loss:
+            min_loss = loss
+            pipeline = _build_pipeline(C, class_weights)
+            best = Classifier(pipeline, num_classes, temperature)
+            held_out = scaled.astype(np.float32)
+    best.pipeline.fit(rows, y_true)
+    return best, held_out
+
+
+def _build_pipeline(C: float, class_weights: str, tol: float = 1e-4) -> Pipeline:
+    class_weight = "balanced" if class_weights == "balanced" else None
+    regression = LogisticRegression(
+        C=C, class_weight=class_weight, tol=tol, max_iter=1000
+    )
+    return make_pipeline(StandardScaler(), regression)
+
+
+def _clear_flat(features: np.ndarray) -> np.ndarray:
+    """Set features to 0 that vary by rounding alone, so that they get no weight."""
+    rows = np.asarray(features[:], np.float32)
+    scaler = StandardScaler().fit(rows)
+    is_flat = np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)
+    return np.where(is_flat, np.float32(0), rows) if is_flat.any() else rows
+
+
+def _require_two_classes(y_true: np.ndarray, part: np.ndarray) -> None:
     for number in range(PARTS):
-        held = part == number
-        learned = features[~held], y_true[~held], num_classes
-        for answers, classifier in zip(
-            y_prob, _fit_each(*learned, strengths, class_weight)
-        ):
-            answers[held] = classifier.predict_proba(features[held])
-    temperatures = [fit_temperature(y_true, answers) for answers in y_prob]
-    scaled = [apply_temperature(*pair) for pair in zip(y_prob, temperatures)]
-    best = int(np.argmin([measure_loss(y_true, answers) for answers in scaled]))
-    chosen = [strengths[best]], class_weight, temperatures[best]
-    return _fit_each(features, y_true, num_classes, *chosen)[0], scaled[best]
+        if len(np.unique(y_true[part != number])) < 2:
+            raise ValueError(
+                "One of two classes is a single group of pictures (copies, "
+                "look-alikes, given ones): held out, it leaves one class to learn "
+                "from. Add other pictures of it."
+            )
 
 
-def fit_labels(features, y_true, groups, seed: int, class_weights="none") -> tuple:
+def _answer_parts(
+    pipeline: Pipeline,
+    rows: np.ndarray,
+    y_true: np.ndarray,
+    part: np.ndarray,
+    num_classes: int,
+) -> np.ndarray:
+    with warnings.catch_warnings():
+        # A class that lies in one part alone is never the answer to it.
+        warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
+        found = cross_val_predict(
+            pipeline, rows, y_true, cv=PredefinedSplit(part), method="predict_proba"
+        )
+    y_prob = np.zeros((len(rows), num_classes), found.dtype)
+    y_prob[:, np.unique(y_true)] = found
+    return np.maximum(y_prob, np.exp(NEVER).astype(found.dtype))
+
+
+def fit_labels(
+    features: np.ndarray,
+    y_true: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    class_weights: str = "none",
+) -> tuple[LabelClassifier, np.ndarray]:
     """Fit a logistic regression for each label, as `fit` does for two classes.
 
-    Of float32 (n, d), bool (n, labels), and groups, int (n,), returns a Classifier, whose C is an
-    array, and the answers to held-out rows, float32 (n, labels).
+    Args:
+        features: float32 (n, d).
+        y_true: bool (n, labels).
+        groups, seed, class_weights: as in `fit`.
+
+    Returns:
+        The classifier, and the answers to held-out rows, float32 (n, labels).
     """
-    pairs = [
-        fit(features, has.astype(int), 2, groups, seed, class_weights)
-        for has in y_true.T
-    ]
-    # Softmax of two classes is the sigmoid of their difference.
-    weights = np.column_stack([np.diff(one.weights) for one, _ in pairs])
-    bias, strengths = np.array([(np.diff(one.bias)[0], one.C) for one, _ in pairs]).T
-    fitted = Classifier(
-        weights, bias.astype(np.float32), strengths, activation="sigmoid"
-    )
-    return fitted, np.column_stack([answers[:, 1] for _, answers in pairs])
+    classifiers = []
+    held_out = np.zeros(y_true.shape, np.float32)
+    for label in range(y_true.shape[1]):
+        classifier, answers = fit(
+            features=features,
+            y_true=y_true[:, label].astype(int),
+            num_classes=2,
+            groups=groups,
+            seed=seed,
+            class_weights=class_weights,
+        )
+        classifiers.append(classifier)
+        held_out[:, label] = answers[:, 1]
+    return LabelClassifier(classifiers), held_out
 
 
 @limit_threads
 def cross_validate(
-    features,
-    y_true,
-    num_classes,
-    groups,
-    seed,
-    folds=5,
-    repeats=1,
-    class_weights="none",
-    train_mask=True,
+    features: np.ndarray,
+    y_true: np.ndarray,
+    num_classes: int,
+    groups: np.ndarray,
+    seed: int,
+    folds: int = 5,
+    repeats: int = 1,
+    class_weights: str = "none",
+    train_mask: np.ndarray | None = None,
 ) -> HeldOut:
     """Answer every row by classifiers that have seen neither it nor its group.
 
-    As in `fit`; rows are dealt into `folds`, `repeats` times, alike for all features. `train_mask`,
-    bool (repeats, n), says which may be learned from.
+    Args:
+        features, y_true, num_classes, groups, seed, class_weights: as in `fit`.
+        folds: into which rows are dealt by `deal_folds`, alike for all features.
+        repeats: how often they are dealt, the seed one larger each time.
+        train_mask: bool (repeats, n), which rows may be learned from; None for all.
     """
-    features, y_true = np.asarray(features[:], np.float32), np.asarray(y_true)
-    dealt = [
-        deal_folds(y_true, groups, folds, seed + repeat) for repeat in range(repeats)
-    ]
-    y_prob, accuracies = np.zeros((repeats, len(y_true), num_classes), np.float32), []
-    masks = [
-        (repeat, dealt[repeat] == fold) for repeat, fold in np.ndindex(repeats, folds)
-    ]
-    train_mask = np.broadcast_to(train_mask, (repeats, len(y_true)))
-
-    def answer(held, mask):
-        learned = ~held & mask
-        rows = features[learned], y_true[learned], num_classes, groups[learned]
-        classifier, _ = fit(*rows, seed, class_weights)
-        return classifier, classifier.predict_proba(features[held])
-
-    pool = Parallel(min(count_cores(), 4), prefer="threads", return_as="generator")
-    fits = pool(delayed(answer)(held, train_mask[repeat]) for repeat, held in masks)
-    bar = show_progress(fits, "cross-validation", len(masks), unit="fold")
-    classifiers = []
-    for (classifier, answers), (repeat, held) in zip(bar, masks):
-        classifiers.append(classifier)
+    rows = np.asarray(features[:], np.float32)
+    y_true = np.asarray(y_true)
+    if train_mask is None:
+        train_mask = np.ones((repeats, len(y_true)), bool)
+    seeds = range(seed, seed + repeats)
+    dealt = [deal_folds(y_true, groups, folds, seed=one) for one in seeds]
+    y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)
+    accuracies = np.zeros((repeats, folds))
+    strengths = np.zeros((repeats, folds))
+    temperatures = np.zeros((repeats, folds))
+    steps = list(np.ndindex(repeats, folds))
+    for repeat, number in show_progress(steps, "cross-validation", unit="fold"):
+        held = dealt[repeat] == number
+        learned = ~held & train_mask[repeat]
+        classifier, _ = fit(
+            features=rows[learned],
+            y_true=y_true[learned],
+            num_classes=num_classes,
+            groups=groups[learned],
+            seed=seed,
+            class_weights=class_weights,
+        )
+        answers = classifier.predict_proba(rows[held])
         y_prob[repeat, held] = answers
-        accuracies.append((answers.argmax(axis=1) == y_true[held]).mean())
-    shape = (repeats, folds)
-    return HeldOut(
-        y_prob=y_prob,
-        accuracies=np.reshape(accuracies, shape),
-        C=np.reshape([classifier.C for classifier in classifiers], shape),
-        temperatures=np.reshape(
-            [classifier.temperature for classifier in classifiers], shape
-        ),
-    )
+        is_right = answers.argmax(axis=1) == y_true[held]
+        accuracies[repeat, number] = is_right.mean()
+        strengths[repeat, number] = classifier.C
+        temperatures[repeat, number] = classifier.temperature
+    return HeldOut(y_prob, accuracies, strengths, temperatures)

@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_notebooks import list_code
 
 from lib.data.split import deal_folds
 from lib.models import heads, linear
+from lib.models.temperature import apply_temperature
 
 
 def draw_features(n, d, num_classes=4, spread=2.0, seed=0):
@@ -76,8 +78,8 @@ def test_a_label_has_no_say_in_the_answer_to_its_own_picture(monkeypatch):
     held, changed = fold == 2, y_true.copy()
     changed[held] = (changed[held] + 1) % 4
 
-    def deal_alike(*task):
-        return fold if task[2] == 5 else deal_folds(*task)
+    def deal_alike(y_true, groups, folds, seed):
+        return fold if folds == 5 else deal_folds(y_true, groups, folds, seed)
 
     monkeypatch.setattr(linear, "deal_folds", deal_alike)
     after = answer(features, changed)
@@ -93,6 +95,29 @@ def test_few_mistakes_are_no_reason_to_be_sure():
     assert linear.fit(features, y_true, 3, np.arange(48), 0)[0].temperature == 1
 
 
+def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen():
+    features, y_true = draw_features(600, 40)
+    groups = np.arange(600) // 2
+    held_out = linear.cross_validate(features, y_true, 4, groups, seed=3, repeats=2)
+    assert len(np.unique(held_out.C)) > 1
+    for repeat in range(2):
+        fold = deal_folds(y_true, groups, folds=5, seed=3 + repeat)
+        for train, held in PredefinedSplit(fold).split():
+            number = fold[held[0]]
+            model = make_pipeline(
+                StandardScaler(), LogisticRegression(C=held_out.C[repeat, number])
+            )
+            model.fit(features[train], y_true[train])
+            y_prob = apply_temperature(
+                model.predict_proba(features[held]),
+                held_out.temperatures[repeat, number],
+            )
+            found = held_out.y_prob[repeat, held]
+            assert np.allclose(found, y_prob, atol=1e-4)
+            accuracy = (found.argmax(axis=1) == y_true[held]).mean()
+            assert held_out.accuracies[repeat, number] == pytest.approx(accuracy)
+
+
 @pytest.mark.parametrize("num_classes", [2, 4])
 def test_features_that_vary_by_rounding_alone_count_neither_here_nor_in_the_saved_head(
     num_classes,
@@ -106,7 +131,8 @@ def test_features_that_vary_by_rounding_alone_count_neither_here_nor_in_the_save
     flat[:, 2] = 0
     wider = np.hstack([features, flat])
     with_flat, _ = linear.fit(wider, y_true, num_classes, np.arange(600), 0)
-    assert not with_flat.weights[-3:].any() and with_flat.weights[:-3].any(axis=1).all()
+    weights, _ = heads.fold_scaling(with_flat)
+    assert not weights[-3:].any() and weights[:-3].any(axis=1).all()
     expected = with_flat.predict_proba(wider)
     right = [
         (one.argmax(axis=1) == y_true).mean()
