@@ -1,4 +1,4 @@
-"""Features: what a frozen extractor makes of pictures, computed once, here or by workers."""
+"""Features of pictures, computed once by a frozen extractor, here or by workers."""
 
 import threading
 from dataclasses import replace
@@ -12,6 +12,7 @@ from lib.data.store import Selection, Store, open_store
 from lib.models.keys import make_key
 from lib.storage import atomic_write, require_room
 from lib.work import run_blocks, show_progress
+from lib.workspace import Workspace
 
 FEATURE_BATCH = 32
 # Pictures whose features become a shard: few, so that a kill costs seconds.
@@ -19,34 +20,48 @@ BLOCK = 2 * FEATURE_BATCH
 one_computes = threading.Lock()  # of the threads of a worker
 
 
-def cached_features(extractor, images: Selection, ws) -> Selection:
-    """Run every picture through a frozen extractor once, or read what an earlier run computed.
+def cached_features(
+    extractor: keras.Model, images: Selection, ws: Workspace
+) -> Selection:
+    """Run every picture through a frozen extractor once, or read an earlier run's features.
 
-    They lie in a store in `ws.scratch`, that of the extractor's configuration and weights, found by the
-    pictures' content: a killed run goes on where it stopped, and any number of processes share them.
+    They lie in a store in `ws.scratch`, that of the extractor's configuration and
+    weights, found by the pictures' content: a killed run goes on where it stopped, and
+    any number of processes share them.
 
-    Takes uint8 (n, size, size, 3); returns float32 (n, *features), indexed like an array. An OSError
-    where they would find no room; a ValueError where some are no finite numbers.
+    Args:
+        images: uint8 (n, size, size, 3).
+
+    Returns:
+        float32 (n, *features), indexed like an array.
+
+    Raises:
+        OSError: they would find no room.
+        ValueError: some are no finite numbers.
     """
     name = f"features_{make_key(extractor)}"
     store = open_store(ws.scratch, name, np.float32, extractor.output_shape[1:])
-    if missing := store.find_missing(images.digests.tolist()):
+    missing = store.find_missing(images.digests.tolist())
+    if missing:
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-        network = _save(extractor, store) if ws.cluster else extractor
         left = replace(images, digests=np.array(missing))
-        blocks = [left.take(slice(k, k + BLOCK)) for k in range(0, len(left), BLOCK)]
-        with show_progress(
-            total=len(left), desc="features", unit="picture"
-        ) as progress:
-            for block, *_ in run_blocks(
-                compute_block, blocks, store, network, address=ws.cluster
-            ):
-                progress.update(len(block))
+        _compute_all(extractor, left, store, ws.cluster)
         store.refresh()
     return Selection(store, images.digests)
 
 
-def _save(extractor, store: Store) -> Path:
+def _compute_all(extractor, images, store, cluster):
+    network = _save(extractor, store) if cluster else extractor
+    starts = range(0, len(images), BLOCK)
+    blocks = [images.take(slice(start, start + BLOCK)) for start in starts]
+    done = run_blocks(compute_block, blocks, store, network, address=cluster)
+    bar = show_progress(total=len(images), desc="features", unit="picture")
+    with bar:
+        for block, *_ in done:
+            bar.update(len(block))
+
+
+def _save(extractor, store):
     path = store.folder / "extractor.keras"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as part:
@@ -55,30 +70,34 @@ def _save(extractor, store: Store) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _load(path: Path) -> keras.Model:
+def _load(path):
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
-def compute_block(images: Selection, store: Store, network) -> None:
-    """Compute the features of some pictures by a model, or a worker's path of one; write them as a shard."""
+def compute_block(images: Selection, store: Store, network: keras.Model | Path) -> None:
+    """Compute the features of some pictures, and write them as a shard.
+
+    Args:
+        network: the extractor, or for a worker the path of its file.
+    """
+    batches = []
     with one_computes:
         if isinstance(network, Path):
             # An OSError of one that can't see it is the worker's fault, not the network's.
             network.open("rb").close()
             network = _load(network)
-        starts = range(0, len(images), FEATURE_BATCH)
-        batches = [
-            compute_batch(network, images[k : k + FEATURE_BATCH]) for k in starts
-        ]
+        for start in range(0, len(images), FEATURE_BATCH):
+            batch = images[start : start + FEATURE_BATCH]
+            batches.append(compute_batch(network, batch))
     features = np.concatenate(batches)
     if not np.isfinite(features).all():
-        remedy = "try PRECISION float32; else its weights may be damaged"
         raise ValueError(
-            f"some features of this network are no finite numbers: {remedy}."
+            "some features of this network are no finite numbers: its weights may be "
+            "damaged, or computing in half precision is too coarse for it."
         )
     store.put(dict(zip(images.digests.tolist(), features)))
 
 
-def compute_batch(extractor, pictures) -> np.ndarray:
-    """Compute features, float32 (n, *features), of pictures."""
+def compute_batch(extractor: keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """Compute features, float32 (n, *features), of pictures, uint8."""
     return np.asarray(extractor.predict_on_batch(pictures), np.float32)

@@ -24,7 +24,7 @@ def build_label_head(classifier: LabelClassifier) -> keras.Sequential:
     return _build_dense(np.column_stack(columns), np.array(biases), "sigmoid")
 
 
-def fold_scaling(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
+def fold_scaling(classifier: Classifier) -> tuple:
     """Return weights and bias for features that are not standardised.
 
     Returns:
@@ -43,9 +43,7 @@ def fold_scaling(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
     return weights / classifier.temperature, bias / classifier.temperature
 
 
-def _build_dense(
-    weights: np.ndarray, bias: np.ndarray, activation: str
-) -> keras.Sequential:
+def _build_dense(weights, bias, activation):
     inputs = keras.Input((len(weights),))
     dense = keras.layers.Dense(len(bias), activation=activation)
     head = keras.Sequential([inputs, dense], name="head")

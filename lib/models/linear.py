@@ -85,7 +85,7 @@ def fit(
     groups: np.ndarray,
     seed: int,
     class_weights: str = "none",
-) -> tuple[Classifier, np.ndarray]:
+) -> tuple:
     """Fit a classifier, with the C and temperature that suit held-out rows best.
 
     For each C classifiers that learn from two of three parts answer the third. The
@@ -126,7 +126,7 @@ def fit(
     return best, held_out
 
 
-def _build_pipeline(C: float, class_weights: str, tol: float = 1e-4) -> Pipeline:
+def _build_pipeline(C, class_weights, tol=0.0001):
     class_weight = "balanced" if class_weights == "balanced" else None
     regression = LogisticRegression(
         C=C, class_weight=class_weight, tol=tol, max_iter=1000
@@ -134,7 +134,7 @@ def _build_pipeline(C: float, class_weights: str, tol: float = 1e-4) -> Pipeline
     return make_pipeline(StandardScaler(), regression)
 
 
-def _clear_flat(features: np.ndarray) -> np.ndarray:
+def _clear_flat(features):
     """Set features to 0 that vary by rounding alone, so that they get no weight."""
     rows = np.asarray(features[:], np.float32)
     scaler = StandardScaler().fit(rows)
@@ -142,7 +142,7 @@ def _clear_flat(features: np.ndarray) -> np.ndarray:
     return np.where(is_flat, np.float32(0), rows) if is_flat.any() else rows
 
 
-def _require_two_classes(y_true: np.ndarray, part: np.ndarray) -> None:
+def _require_two_classes(y_true, part):
     for number in range(PARTS):
         if len(np.unique(y_true[part != number])) < 2:
             raise ValueError(
@@ -152,13 +152,7 @@ def _require_two_classes(y_true: np.ndarray, part: np.ndarray) -> None:
             )
 
 
-def _answer_parts(
-    pipeline: Pipeline,
-    rows: np.ndarray,
-    y_true: np.ndarray,
-    part: np.ndarray,
-    num_classes: int,
-) -> np.ndarray:
+def _answer_parts(pipeline, rows, y_true, part, num_classes):
     with warnings.catch_warnings():
         # A class that lies in one part alone is never the answer to it.
         warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
@@ -176,7 +170,7 @@ def fit_labels(
     groups: np.ndarray,
     seed: int,
     class_weights: str = "none",
-) -> tuple[LabelClassifier, np.ndarray]:
+) -> tuple:
     """Fit a logistic regression for each label, as `fit` does for two classes.
 
     Args:

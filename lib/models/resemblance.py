@@ -72,7 +72,7 @@ def keep_features(ws: Workspace, model: keras.Model, metadata: dict) -> None:
         )
 
 
-def _sample_evenly(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+def _sample_evenly(rows, count):
     """Draw so many rows, as many of each class while there are enough."""
     shuffled = rows.sample(frac=1, random_state=0)
     turn = shuffled.groupby("label").cumcount().to_numpy()

@@ -87,6 +87,29 @@ def test_a_label_has_no_say_in_the_answer_to_its_own_picture(monkeypatch):
     assert not np.allclose(before, after, atol=1e-3)
 
 
+def test_rows_outside_the_mask_are_not_learned_from():
+    features, y_true = draw_features(120, 20)
+    groups = np.arange(120)
+    mask = np.ones((1, 120), bool)
+    mask[0, ::3] = False
+    task = {"y_true": y_true, "num_classes": 4, "groups": groups, "seed": 0}
+    before = linear.cross_validate(features, train_mask=mask, **task)
+    features[::3] += 5
+    after = linear.cross_validate(features, train_mask=mask, **task)
+    learned = mask[0]
+    assert np.array_equal(before.y_prob[0, learned], after.y_prob[0, learned])
+    assert not np.allclose(before.y_prob[0, ~learned], after.y_prob[0, ~learned])
+
+
+def test_a_mask_that_leaves_too_few_groups_is_an_error():
+    features, y_true = draw_features(60, 10)
+    groups = np.arange(60) // 2
+    mask = np.zeros((1, 60), bool)
+    mask[0, :4] = True
+    with pytest.raises(ValueError, match="2 groups"):
+        linear.cross_validate(features, y_true, 4, groups, 0, train_mask=mask)
+
+
 def test_few_mistakes_are_no_reason_to_be_sure():
     """Nothing bounds the temperature of answers that are all right."""
     features, y_true = draw_features(48, 30, num_classes=3, spread=0.5)
