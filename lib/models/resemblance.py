@@ -15,7 +15,7 @@ from lib.models.parts import find_parts, has_backbone
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
-# 1 to 10 tell about as well, see notebooks/README.md.
+# 1 to 10 tell about as well, see tests/README.md.
 NEIGHBOURS = 5
 # Numbers that are kept, 1.7 to 2.7 MB of a page: 50 pictures told strangers as well as 960.
 MAX_NUMBERS = 1_250_000
