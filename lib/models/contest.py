@@ -1,7 +1,8 @@
-"""A contest of frozen networks: which of them serves these pictures best, and at what cost."""
+"""A contest of frozen networks: which of them serves these pictures best, at what cost."""
 
 import re
 import time
+from collections import Counter
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set, read_split
+from lib.data.store import Selection
 from lib.models import backbones, linear, origins, saved, temperature, training
 from lib.models.checkpoint import HISTORY_COLUMNS
 from lib.models.features import FEATURE_BATCH, cached_features, compute_batch
@@ -16,33 +18,47 @@ from lib.models.heads import build_head
 from lib.models.keys import make_key
 from lib.models.parts import build_extractor
 from lib.work import ClusterError
+from lib.workspace import Workspace
+
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
+JUDGED = ["candidate", "accuracy", "low", "high", "p_holm"]
 
 
-def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
-    """Let networks, one after the other, look at every picture once; list what each is and costs.
+def gather_features(
+    specs: str | list[str],
+    weights: str | None,
+    image_size: int | None,
+    rows: pd.DataFrame,
+    ws: Workspace,
+    seed: int,
+) -> tuple:
+    """Let networks, one after the other, look at every picture once.
 
     Args:
-        entries: each as `name` of `backbones.load_backbone`, as are `weights` and `image_size`; a list,
-            or text with commas between them.
-        rows: of the split. ws: the workspace.
+        specs: of the networks, each as in `backbones.load_backbone`, as are `weights`
+            and `image_size`; a list, or text with commas between them.
+        rows: of the split.
         seed: decides untrained weights, so that the same network can be built again.
 
     Returns:
-        facts: of every network, in order: candidate (its name), entry, weights, image_size
-            (pixels), parameters, megabytes (of the weights in float32), features (how many),
-            pooling (`parts.pool`), pictures_per_second (of a batch of 32, once the first is
-            through), trained_on, licence, source, note (`describe_origin`), reason ("", or why it does not
-            take part, in which case all from weights to note is missing).
-        features: of those that take part, by the candidate's name: `Selection`, float32 (n, features).
+        The facts of every network, in order: candidate (its name), entry (its spec),
+        weights, image_size (pixels), parameters, megabytes (of the weights in float32),
+        features (how many), pooling (`parts.pool`), pictures_per_second (of a batch of
+        32), the facts of `origins.describe_origin`, and reason ("", or why it does not
+        take part; then all from weights on are missing). And for each candidate that
+        takes part its features, float32 (n, features).
 
-    A ValueError where two networks have one name, or none takes part, which the demo replaces by its
-    own; a ClusterError, of which no network is at fault.
+    Raises:
+        ValueError: two networks have one name, or none takes part. On the demo the
+            networks of `backbones.SKETCHES` take the place of none.
+        ClusterError: no network is at fault.
     """
-    if isinstance(entries, str):
-        entries = [entry.strip() for entry in entries.split(",") if entry.strip()]
-    facts, features = _let_look(entries, weights, image_size, rows, ws, seed)
+    if isinstance(specs, str):
+        specs = [spec.strip() for spec in specs.split(",") if spec.strip()]
+    facts, features = _try_networks(specs, weights, image_size, rows, ws, seed)
     if not features and ws.is_demo and weights:
-        more, features = _let_look(backbones.SKETCHES, None, None, rows, ws, seed)
+        sketches = list(backbones.SKETCHES)
+        more, features = _try_networks(sketches, None, None, rows, ws, seed)
         facts += more
     if not features:
         reasons = "\n".join(f"- {row['entry']}: {row['reason']}" for row in facts)
@@ -50,132 +66,142 @@ def gather_features(entries, weights, image_size, rows, ws, seed: int) -> tuple:
     return facts, features
 
 
-def _let_look(entries, weights, image_size, rows, ws, seed: int) -> tuple:
-    names = [backbones.name_network(entry) for entry in entries]
-    if again := [name for name in names if names.count(name) > 1]:
-        raise ValueError(
-            f"BACKBONES: two are called {again[0]}: leave one out, or rename a file."
-        )
-    facts, features, policy = [], {}, keras.config.dtype_policy()
-    for name, entry in zip(names, entries):
-        facts.append({"candidate": name, "entry": entry})
+def _try_networks(specs, weights, image_size, rows, ws, seed):
+    _require_different_names(specs)
+    facts = []
+    features = {}
+    policy = keras.config.dtype_policy()
+    for spec in specs:
+        name = backbones.name_network(spec)
+        found = {"candidate": name, "entry": spec}
         training.set_seed(seed, deterministic=False)
         try:
-            more, features[name] = _look(entry, weights, image_size, rows, ws)
-            facts[-1] |= more
+            more, features[name] = _look(spec, weights, image_size, rows, ws)
+            found.update(more)
         except ClusterError:
             raise
-        # Be it a full GPU: the others go on.
-        except Exception as error:
-            # Keras colours some of its messages.
-            words = re.sub(
-                r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}"
-            ).split()
-            facts[-1]["reason"] = " ".join(words)
-            print(f"{name} does not take part: {facts[-1]['reason']}")
+        except Exception as error:  # be it a full GPU: the others go on
+            text = COLOUR.sub("", f"{type(error).__name__}: {error}")
+            found["reason"] = " ".join(text.split())
+            print(f"Note: {name} does not take part: {found['reason']}")
+        facts.append(found)
         # One network after the other in memory; what they compute in stays.
         keras.utils.clear_session(free_memory=True)
         keras.config.set_dtype_policy(policy)
     return facts, features
 
 
-def _look(entry: str, weights, image_size, rows, ws) -> tuple:
-    backbone = backbones.load_backbone(entry, weights, image_size, {}, None)
+def _require_different_names(specs):
+    counts = Counter(backbones.name_network(spec) for spec in specs)
+    for name, count in counts.items():
+        if count > 1:
+            raise ValueError(
+                f"BACKBONES: two are called {name}: leave one out, or rename a file."
+            )
+
+
+def _look(spec, weights, image_size, rows, ws):
+    backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
     extractor = build_extractor(backbone)
     images = open_pixels(ws, rows, backbone.image_size)
-    facts = {"weights": backbone.weights, "image_size": backbone.image_size}
-    count, size = extractor.count_params(), extractor.output_shape[-1]
-    facts |= {"parameters": count, "megabytes": 4 * count / 1e6, "features": size}
-    facts |= {"pooling": extractor.layers[-1].name}
-    facts |= {"pictures_per_second": measure_speed(extractor, images)}
-    facts |= origins.describe_origin(entry, backbone.weights)
+    parameters = extractor.count_params()
+    facts = {
+        "weights": backbone.weights,
+        "image_size": backbone.image_size,
+        "parameters": parameters,
+        "megabytes": 4 * parameters / 1e6,
+        "features": extractor.output_shape[-1],
+        "pooling": extractor.layers[-1].name,
+        "pictures_per_second": measure_speed(extractor, images),
+    }
+    facts.update(origins.describe_origin(spec, backbone.weights))
     features = cached_features(extractor, images, ws)
     if np.allclose(features[:], features[:1], rtol=linear.FLAT, atol=0):
         raise ValueError(
             "its features are the same for all pictures: its weights may be damaged."
         )
-    return facts | {"reason": ""}, features
+    facts["reason"] = ""
+    return facts, features
 
 
-def measure_speed(extractor: keras.Model, images) -> float:
-    """Return how many pictures a second pass a network, `FEATURE_BATCH` at a time."""
-    batch, seconds = images[:FEATURE_BATCH], []
-    # The first one builds the graph.
-    for _ in range(3):
+def measure_speed(extractor: keras.Model, images: Selection) -> float:
+    """Return how many pictures per second pass a network, `FEATURE_BATCH` at a time."""
+    batch = images[:FEATURE_BATCH]
+    seconds = []
+    for _ in range(3):  # the first one builds the graph
         started = time.perf_counter()
         compute_batch(extractor, batch)
         seconds.append(time.perf_counter() - started)
     return len(batch) / min(seconds)
 
 
-def build_model(facts, classifier: linear.Classifier, seed: int) -> keras.Model:
-    """Put a classifier behind its network: RGB pictures of 0-255 to probabilities, in float32.
+def build_model(
+    facts: pd.Series, classifier: linear.Classifier, seed: int
+) -> keras.Model:
+    """Put a classifier behind its network: RGB pictures of 0-255 to probabilities.
 
     Args:
-        facts: candidate, entry, weights and image_size, as `gather_features` lists them.
-        seed: as `gather_features` took it: it is the same network.
+        facts: candidate, entry, weights and image_size, as of `gather_features`.
+        seed: as for `gather_features`, so that it is the same network.
     """
     keras.config.set_dtype_policy("float32")
     training.set_seed(seed, deterministic=False)
     weights = None if facts["weights"] == "untrained" else "imagenet"
     size = int(facts["image_size"])
     backbone = backbones.load_backbone(facts["entry"], weights, size, {}, None)
-    extractor, head = build_extractor(backbone), build_head(classifier)
-    return keras.Model(
-        extractor.input, head(extractor.output), name=f"{facts['candidate']}_linear"
-    )
+    extractor = build_extractor(backbone)
+    head = build_head(classifier)
+    name = f"{facts['candidate']}_linear"
+    return keras.Model(extractor.input, head(extractor.output), name=name)
 
 
 def save_winner(
-    model, classifier, features, y_prob, table, ws, parameters: dict, seconds: float
-):
-    """Save the winner, contest.csv and out_of_fold.csv, once its file answers as the classifier does.
+    model: keras.Model,
+    classifier: linear.Classifier,
+    features: Selection,
+    y_prob: np.ndarray,
+    table: pd.DataFrame,
+    ws: Workspace,
+    parameters: dict,
+    seconds: float,
+) -> None:
+    """Save the winner, if its file answers as the classifier does, and two tables.
+
+    These are contest.csv and out_of_fold.csv.
 
     Args:
-        model: of `build_model`. features: float32 (n, d), which the classifier was fitted to in so many
-            seconds. y_prob: float (n, classes), the answers when each row was held out.
+        model: of `build_model`.
+        features: float32 (n, d), which the classifier was fitted to in `seconds`.
+        y_prob: float (n, classes), the answers when each row was held out.
         table: all candidates as they were judged, and whether each is `chosen`.
-        parameters: CHOICE, CLASS_WEIGHTS, SEED, and as PRECISION the policy that features were computed in.
+        parameters: CHOICE, CLASS_WEIGHTS, SEED.
     """
-    learned, policy, scores = (
-        classifier.predict_proba(features),
-        parameters["PRECISION"],
-        [1],
-    )
     rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
+    learned = classifier.predict_proba(features)
     names, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
-    # Accuracy and loss on what was learned from; behind it, as of an epoch, of the held-out answers.
+    # As of an epoch: on learned answers, then on held-out ones.
+    scores = [1]
     for given in (learned, y_prob):
-        scores += [
-            (given.argmax(axis=1) == y_true).mean(),
-            temperature.measure_loss(y_true, given),
-        ]
-    history = pd.DataFrame([[*scores, seconds]], columns=HISTORY_COLUMNS)
+        scores.append((given.argmax(axis=1) == y_true).mean())
+        scores.append(temperature.measure_loss(y_true, given))
+    history = pd.DataFrame([scores + [seconds]], columns=HISTORY_COLUMNS)
     run = training.Run(history, make_key(identify_set(ws), model))
-    few = np.linspace(0, len(rows) - 1, 32).astype(int)
-    pictures = open_pixels(ws, rows, model.input_shape[1])[few]
+    some = np.linspace(0, len(rows) - 1, 32).astype(int)
+    pictures = open_pixels(ws, rows, model.input_shape[1])[some]
     metadata = _describe_winner(table, classifier, parameters)
     with saved.save(model, run, ws, model.name, metadata) as loaded:
-        difference = abs(loaded.predict_on_batch(pictures) - learned[few]).max()
-        assert difference < (1e-4 if policy == "float32" else 0.1), (
-            "the file answers otherwise"
-        )
-    rows = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
-    rows = pd.concat([rows, pd.DataFrame(y_prob, columns=names)], axis=1)
-    ws.save_table(rows, "out_of_fold.csv")
+        difference = abs(loaded.predict_on_batch(pictures) - learned[some]).max()
+        if not difference < 0.1:
+            raise ValueError(f"the file of {model.name} answers otherwise")
+    answers = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
+    answers = answers.join(pd.DataFrame(y_prob, columns=names))
+    ws.save_table(answers, "out_of_fold.csv")
     ws.save_table(table, "contest.csv")
 
 
-def _describe_winner(
-    table: pd.DataFrame, classifier: linear.Classifier, parameters: dict
-) -> dict:
-    others = table[["candidate", "accuracy", "low", "high", "p_holm"]].astype(object)
+def _describe_winner(table, classifier, parameters):
+    judged = table[JUDGED].astype(object).replace({np.nan: None})
     won = table[table.chosen].iloc[0]
-    chosen = {"backbone": backbones.hide_folder(won.entry), "C": classifier.C}
-    chosen |= {
-        "choice": parameters["CHOICE"],
-        "class_weights": parameters["CLASS_WEIGHTS"],
-    }
     return {
         "notebook": "05_backbones",
         "characteristics": f"frozen {won.candidate}, pooling, a linear head",
@@ -183,9 +209,14 @@ def _describe_winner(
         "weights": won.weights,
         "image_size": int(won.image_size),
         "seed": parameters["SEED"],
-        "parameters": chosen | {"precision": parameters["PRECISION"]},
+        "parameters": {
+            "backbone": backbones.hide_folder(won.entry),
+            "C": classifier.C,
+            "choice": parameters["CHOICE"],
+            "class_weights": parameters["CLASS_WEIGHTS"],
+        },
         "backbone_origin": won[origins.FACTS].to_dict(),
         "temperature": 1.0,
         "calibrated_on": "held-out answers of the training part",
-        "candidates": others.replace({np.nan: None}).to_dict("records"),
+        "candidates": judged.to_dict("records"),
     }

@@ -1,4 +1,4 @@
-"""A contest of networks: who takes part, who doesn't and why, and what is built of the winner."""
+"""A contest of networks: who takes part, who doesn't and why, and the winner's model."""
 
 import keras
 import numpy as np
@@ -12,104 +12,108 @@ from lib.models.features import compute_batch
 @pytest.fixture
 def networks(tmp_path):
     """Two small networks in files, a broken one, and a name that Keras doesn't know."""
-    entries = []
     for name, filters in (("small", 3), ("large", 6)):
         keras.utils.set_random_seed(filters)
-        layers = [
-            keras.Input((8, 8, 3)),
-            keras.layers.Conv2D(filters, 3, activation="relu"),
-        ]
-        keras.Sequential(layers).save(tmp_path / f"{name}.keras")
-        entries.append(str(tmp_path / f"{name}.keras"))
+        inputs = keras.Input((8, 8, 3))
+        convolution = keras.layers.Conv2D(filters, 3, activation="relu")
+        keras.Sequential([inputs, convolution]).save(tmp_path / f"{name}.keras")
     (tmp_path / "broken.keras").write_bytes(b"half of a download")
-    return [str(tmp_path / "broken.keras"), "NoSuchNet", *entries]
+    return {
+        "broken": str(tmp_path / "broken.keras"),
+        "unknown": "NoSuchNet",
+        "small": str(tmp_path / "small.keras"),
+        "large": str(tmp_path / "large.keras"),
+    }
 
 
-def list_training(ws):
+def gather(specs, ws, weights="imagenet", seed=0):
+    """Let networks look at the training part."""
     table = split.read_split(ws)
-    return table[table.part == "train"]
+    rows = table[table.part == "train"]
+    return contest.gather_features(specs, weights, None, rows, ws, seed)
 
 
-def test_what_cannot_be_had_is_a_row_with_its_reason_and_the_others_go_on(
-    prepared, networks
+def test_networks_that_cannot_be_had_are_rows_with_a_reason_and_the_others_go_on(
+    prepared, networks, capsys
 ):
-    files = list_training(prepared)
-    facts, features = contest.gather_features(
-        networks, "imagenet", None, files, prepared, seed=0
-    )
-    assert [row["candidate"] for row in facts] == [
-        "broken",
-        "nosuchnet",
-        "small",
-        "large",
-    ]
-    assert "broken.keras can't be used" in facts[0]["reason"]
-    assert "has no 'NoSuchNet'" in facts[1]["reason"]
-    assert list(features) == ["small", "large"] and not facts[2]["reason"]
-    assert facts[3]["features"] == 6 and facts[3]["parameters"] == 6 * 28
-    assert facts[3]["megabytes"] == pytest.approx(4 * 6 * 28 / 1e6)
-    assert facts[3]["pictures_per_second"] > 0
-    # The validation part has passed no network.
-    for found in features.values():
-        assert len(found) == len(files) == len(found.store)
-    told = contest.gather_features(
-        ", ".join(networks), None, None, files, prepared, seed=0
-    )[0]
-    assert [row["candidate"] for row in told] == [row["candidate"] for row in facts]
+    facts, features = gather(list(networks.values()), prepared)
+    broken, unknown, small, large = facts
+    names = [row["candidate"] for row in facts]
+    assert names == ["broken", "nosuchnet", "small", "large"]
+    assert "broken.keras" in broken["reason"] and "NoSuchNet" in unknown["reason"]
+    assert small["reason"] == large["reason"] == ""
+    said = capsys.readouterr().out
+    assert "Note: broken does not take part" in said and "Note: nosuchnet" in said
+    assert list(features) == ["small", "large"]
+    assert large["features"] == 6
+    assert large["parameters"] == 6 * 28
+    assert large["megabytes"] == pytest.approx(4 * 6 * 28 / 1e6)
+    assert large["pictures_per_second"] > 0
+
+
+def test_networks_look_at_the_training_part_alone(prepared, networks):
+    _, features = gather([networks["small"]], prepared)
+    table = split.read_split(prepared)
+    count = (table.part == "train").sum()
+    assert len(features["small"]) == len(features["small"].store) == count
+
+
+def test_networks_may_be_text_with_commas(prepared, networks):
+    facts, _ = gather(f"{networks['small']}, {networks['large']},", prepared)
+    assert [row["candidate"] for row in facts] == ["small", "large"]
 
 
 def test_none_left_is_an_error_with_every_reason(prepared, networks):
-    files = list_training(prepared)
-    with pytest.raises(ValueError, match="(?s)none.*broken.keras.*NoSuchNet.*ResNet50"):
-        contest.gather_features(networks[:2], "imagenet", None, files, prepared, seed=0)
+    specs = [networks["broken"], networks["unknown"]]
+    with pytest.raises(ValueError, match="(?s)broken.keras.*NoSuchNet.*ResNet50"):
+        gather(specs, prepared)
 
 
 def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_can(
     prepared, monkeypatch
 ):
     monkeypatch.setattr(type(prepared), "is_demo", True)
-    rows = list_training(prepared)
-    facts, features = contest.gather_features(
-        "NoSuchNet", "imagenet", None, rows, prepared, seed=3
-    )
+    facts, features = gather("NoSuchNet", prepared, seed=3)
+    _, sketches, random, larger = facts
     assert list(features) == ["sketches", "sketches_random", "sketches_96"]
-    assert [row.get("weights") for row in facts] == [
-        None,
-        "sketches",
-        "untrained",
-        "sketches",
-    ]
-    assert facts[1]["licence"] and facts[3]["image_size"] == 96
-    # The random one can be built again.
+    assert sketches["weights"] == larger["weights"] == "sketches"
+    assert random["weights"] == "untrained"
+    assert sketches["licence"] and larger["image_size"] == 96
+
+
+def test_a_random_network_can_be_built_again(prepared):
+    facts, features = gather("sketches_random", prepared, weights=None, seed=3)
+    table = split.read_split(prepared)
+    rows = table[table.part == "train"]
     numbers = np.arange(len(rows))
     classifier, _ = linear.fit(
         features["sketches_random"], numbers % 3, 3, numbers, seed=0
     )
-    extractor, _ = parts.find_parts(contest.build_model(facts[2], classifier, seed=3))
-    images = contest.open_pixels(prepared, rows, facts[2]["image_size"])[:4]
+    model = contest.build_model(facts[0], classifier, seed=3)
+    extractor, _ = parts.find_parts(model)
+    images = contest.open_pixels(prepared, rows, facts[0]["image_size"])[:4]
     answers = compute_batch(extractor, images)
     assert np.allclose(answers, features["sketches_random"][:4], atol=1e-5)
 
 
-def test_all_networks_compute_in_the_precision_that_was_chosen(
+def test_all_networks_compute_in_the_policy_that_was_chosen(
     prepared, networks, monkeypatch
 ):
-    seen = []
+    policies = []
     load = backbones.load_backbone
 
-    def told(*arguments):
-        seen.append(keras.config.dtype_policy().name)
+    def load_and_note(*arguments):
+        policies.append(keras.config.dtype_policy().name)
         return load(*arguments)
 
-    monkeypatch.setattr(backbones, "load_backbone", told)
+    monkeypatch.setattr(backbones, "load_backbone", load_and_note)
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        files = list_training(prepared)
-        contest.gather_features(networks[2:], "imagenet", None, files, prepared, seed=0)
-        assert seen == ["mixed_float16"] * 2
-        assert keras.config.dtype_policy().name == "mixed_float16"
+        gather([networks["small"], networks["large"]], prepared)
+        policies.append(keras.config.dtype_policy().name)
     finally:
         keras.config.set_dtype_policy("float32")
+    assert policies == ["mixed_float16"] * 3
 
 
 @pytest.mark.parametrize(
@@ -118,37 +122,29 @@ def test_all_networks_compute_in_the_precision_that_was_chosen(
 def test_features_that_say_nothing_keep_a_network_out_and_the_others_go_on(
     prepared, networks, kernel, reason
 ):
-    broken = keras.saving.load_model(networks[2])
-    broken.layers[0].kernel.assign(
-        np.full(broken.layers[0].kernel.shape, kernel, np.float32)
-    )
-    broken.save(networks[2])
-    files = list_training(prepared)
-    facts, features = contest.gather_features(
-        networks[2:], None, None, files, prepared, seed=0
-    )
-    assert list(features) == ["large"] and reason in facts[0]["reason"]
+    broken = keras.saving.load_model(networks["small"])
+    weights = broken.layers[0].kernel
+    weights.assign(np.full(weights.shape, kernel, np.float32))
+    broken.save(networks["small"])
+    facts, features = gather([networks["small"], networks["large"]], prepared)
+    assert list(features) == ["large"]
+    assert reason in facts[0]["reason"]
 
 
 def test_two_of_one_name_are_an_error_before_any_work(prepared):
-    entries = ["a/net.keras", "b/net.keras"]
     with pytest.raises(ValueError, match="two are called net"):
-        contest.gather_features(entries, None, None, [], prepared, seed=0)
+        gather(["a/net.keras", "b/net.keras"], prepared)
 
 
 def test_model_of_the_winner_answers_pictures_as_the_classifier_answers_their_features(
     prepared, networks
 ):
-    files = list_training(prepared)
-    facts, features = contest.gather_features(
-        networks[3:], None, None, files, prepared, seed=0
-    )
-    y_true = np.arange(len(files)) % 3
-    classifier, _ = linear.fit(
-        features["large"], y_true, 3, np.arange(len(files)), seed=0
-    )
+    facts, features = gather([networks["large"]], prepared)
+    table = split.read_split(prepared)
+    rows = table[table.part == "train"]
+    numbers = np.arange(len(rows))
+    classifier, _ = linear.fit(features["large"], numbers % 3, 3, numbers, seed=0)
     model = contest.build_model(facts[0], classifier, seed=0)
     assert model.name == "large_linear" and parts.has_backbone(model)
-    pictures = contest.open_pixels(prepared, files, 8)
-    answers = model.predict(pictures[:], verbose=0)
+    answers = model.predict(contest.open_pixels(prepared, rows, 8)[:], verbose=0)
     assert np.allclose(answers, classifier.predict_proba(features["large"]), atol=1e-5)
