@@ -65,8 +65,13 @@ bench: $(VENV)/installed  ## the report's way and ours, side by side
 colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
 	$(PYTHON) .github/address.py $(REPO)
 
+# A template leaves out what is folded in Jupyter.
+LESSONS = --template handouts --TemplateExporter.extra_template_basedirs=$(CURDIR)/lib
+LAST = $(or $(wildcard $(PATHS)),demo)
 handouts: $(VENV)/installed-tests  ## the lessons of the last run for print and phone: PATHS=demo, or your file
-	$(BIN)/python -m lib.handouts $(or $(wildcard $(PATHS)),demo)
+	results=$$($(BIN)/python -c "from lib import workspace; print(workspace.open('$(LAST)').results)") && \
+		$(BIN)/jupyter nbconvert --log-level ERROR --to html --no-prompt $(LESSONS) \
+			--output-dir "$$results/handouts" "$$results"/notebooks/[01]*.ipynb
 
 format: $(VENV)/installed-tests
 	$(BIN)/ruff check --fix

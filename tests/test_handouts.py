@@ -1,30 +1,70 @@
-"""The lessons as pages to hand out."""
+"""The lessons as pages to hand out, as `make handouts` makes them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lib import handouts
+from lib.workspace import REPOSITORY
+
+WIDE = "<table><tr>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"
+BAR = "features: 100%|██████████| 960/960 [01:41<00:00]\n"
 
 
-def test_a_handout_leaves_out_folded_code_keeps_what_it_shows_and_leads_to_the_next(ws):
-    with pytest.raises(
-        FileNotFoundError, match="has no executed lesson: run the chain first"
-    ):
-        handouts.write_handouts(ws)
-    folded, open_cell = new_code_cell("plumbing = 1"), new_code_cell("lesson = 2")
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of a lesson with a folded and an open cell, a bar, and a table as wide as 05's."""
+    root = tmp_path_factory.mktemp("handouts")
+    paths = {"train": ".", "results": "../results", "scratch": "../scratch"}
+    (root / "here").mkdir()
+    (root / "here/paths.json").write_text(json.dumps(paths))
+    folded = new_code_cell("plumbing = 1")
     folded.metadata["jupyter"] = {"source_hidden": True}
-    folded.outputs = [
-        new_output("display_data", {"text/html": "<img src='data:figure'>"})
+    figure = "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' width='3000'>"
+    folded.outputs = [new_output("display_data", {"text/html": figure})]
+    opened = new_code_cell("lesson = 2")
+    opened.outputs = [
+        new_output("stream", text=BAR + "ready\n"),
+        new_output("display_data", {"text/html": WIDE}),
     ]
     link = new_markdown_cell("**Next:** [03_next](03_next.ipynb)")
-    path = ws.file("notebooks", "02_lesson.ipynb")
-    nbformat.write(new_notebook(cells=[folded, open_cell, link]), path)
-    (page,) = handouts.write_handouts(ws)
+    (root / "results/notebooks").mkdir(parents=True)
+    notebook = new_notebook(cells=[folded, opened, link])
+    nbformat.write(notebook, root / "results/notebooks/02_lesson.ipynb")
+    make_handouts(root / "here/paths.json")
+    return root / "results/handouts/02_lesson.html"
+
+
+def make_handouts(paths: Path):
+    """Run the command that make would run, whose environment is that of this test."""
+    plan = ["make", "--dry-run", "handouts", f"PATHS={paths}", f"BIN={sys.prefix}/bin"]
+    planned = subprocess.check_output(plan, cwd=REPOSITORY, text=True)
+    command = "results=" + planned.partition("results=")[2]
+    subprocess.run(command, shell=True, check=True, cwd=REPOSITORY)
+
+
+def test_folded_code_and_bars_are_left_out_and_all_else_is_kept(page):
     text = page.read_text(encoding="utf-8")
-    assert (
-        page == ws.results / "handouts/02_lesson.html"
-        and "<title>02_lesson</title>" in text
-    )
-    assert "plumbing" not in text and "data:figure" in text and "lesson" in text
+    assert "<title>02_lesson</title>" in text
+    assert "plumbing" not in text and "█" not in text
+    assert "data:image/gif" in text and "lesson" in text and "ready" in text
     assert 'href="03_next.html"' in text
+
+
+@pytest.mark.parametrize(
+    ("width", "media"), [(1280, "screen"), (390, "screen"), (640, "print")]
+)
+def test_a_page_is_whole_on_screens_and_on_paper(page, browser, width, media):
+    """On a phone a wide table is scrolled; paper can't be."""
+    opened = browser.new_page(viewport={"width": width, "height": 800})
+    opened.goto(page.as_uri())
+    opened.emulate_media(media=media)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    if media == "print":
+        right = "Math.max(...[...document.querySelectorAll('td')].map(x => x.getBoundingClientRect().right))"
+        assert opened.evaluate(right) <= width
+    opened.close()

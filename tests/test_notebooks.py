@@ -26,7 +26,7 @@ evaluation.intervals evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.answers
 evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.audit evaluation.page
 evaluation.card evaluation.review evaluation.report
-new_pictures predict runner chain start handouts""".split()
+new_pictures predict runner chain start""".split()
 WITHOUT_TENSORFLOW = {
     room for room in ROOMS if not room.startswith(("models.", "predict"))
 }
