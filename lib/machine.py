@@ -32,7 +32,7 @@ def describe_environment() -> str:
     versions = ", ".join(
         f"{name} {version}" for name, version in find_versions(packages).items()
     )
-    gpus = ", ".join(query_gpus("name"))
+    gpus = ", ".join(list_gpus())
     accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {os.cpu_count()} CPU cores"
     if not gpus and "google.colab" in sys.modules:
         accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
@@ -57,11 +57,11 @@ def install_in_colab(package: str) -> None:
         importlib.invalidate_caches()
 
 
-def query_gpus(field: str) -> list[str]:
-    """Return one property of each NVIDIA GPU, say its `name` or `compute_cap`."""
+def list_gpus() -> list[str]:
+    """Return the name of each NVIDIA GPU."""
     if not shutil.which("nvidia-smi"):
         return []
-    query = ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     answer = subprocess.run(query, capture_output=True, text=True)
     return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
 
@@ -90,22 +90,3 @@ def describe_project() -> dict[str, str]:
     return found | find_versions(
         ["keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg"]
     )
-
-
-def set_precision(precision: str) -> str:
-    """Choose what the layers that are built from now on compute in; weights stay float32.
-
-    "auto" is float16 where all GPUs have tensor cores, else float32. Returns the name of the Keras
-    policy.
-    """
-    policy = "float32"
-    # Tensor cores came with compute capability 7.0.
-    if (
-        precision == "auto"
-        and min(map(float, query_gpus("compute_cap")), default=0) >= 7
-    ):
-        policy = "mixed_float16"
-    import keras
-
-    keras.config.set_dtype_policy(policy)
-    return policy

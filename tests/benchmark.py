@@ -68,7 +68,6 @@ print(*seconds, (y_prob[0].argmax(axis=1) == y_true).mean())
 SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
 SCALE_PARAMETERS = {
     "EPOCHS": "1",
-    "PRECISION": "auto",
     "BACKBONE": "MobileNet",
     "BACKBONE_OPTIONS": "{alpha: 0.25}",
     "WEIGHTS": "null",
@@ -128,12 +127,10 @@ def run_cells(name: str, pattern: str, **given) -> dict:
     return space
 
 
-def build_cnn(name: str, num_classes: int, precision: str = "float32") -> keras.Model:
+def build_cnn(name: str, num_classes: int) -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
     train = SimpleNamespace(num_classes=num_classes)
-    return run_cells(name, r"keras\.Sequential\(", train=train, PRECISION=precision)[
-        "cnn"
-    ]
+    return run_cells(name, r"keras\.Sequential\(", train=train)["cnn"]
 
 
 def build_report_transfer(num_classes: int) -> keras.Model:
@@ -529,40 +526,36 @@ def measure_head(root: Path, count: int, classes: int, apart: float) -> dict:
 
 
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
-    """Compare preparing the pictures and training all three models, with either PRECISION."""
-    sides = {"reported": list(transfer[0]), "float32": list(transfer[1])}
+    """Compare preparing the pictures and training all three models."""
+    sides = {"reported": list(transfer[0]), "ours": list(transfer[1])}
     with tempfile.TemporaryDirectory() as scratch:
         anew, table = replace(ws, scratch=Path(scratch)), list_pictures(ws, ws.train)
         preparation = time_call(
             lambda: pixels.prepare(anew, anew.train, table, [160, 224])
         )
-    sides["float32"] = [seconds + preparation for seconds in sides["float32"]]
-    sides["auto"] = list(sides["float32"])
+    sides["ours"] = [seconds + preparation for seconds in sides["ours"]]
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):
         fed = [feed_as_reported(ws, p, 160, augment and p == "train") for p in PARTS]
         parts = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
         ours = [generators.stream(part) for part in parts]
-        feeds = {"reported": fed, "float32": ours, "auto": ours}
+        feeds = {"reported": fed, "ours": ours}
         models = {}
         for side in feeds:
-            precision = "auto" if side == "auto" else "float32"
-            models[side] = build_cnn(name, parts[0].num_classes, precision)
+            models[side] = build_cnn(name, parts[0].num_classes)
             time_epoch(models[side], *feeds[side])
         for pair in range(pairs):
             for side, feed in feeds.items():
                 sides[side][pair] += EPOCHS * time_epoch(models[side], *feed)
-    machine.set_precision("float32")
     note = "CNN epochs of both, transfer of the report's way extrapolated"
     return [
         make_row(
-            f'three models, 20 epochs, PRECISION = "{side}"',
+            "three models, 20 epochs",
             sides["reported"],
-            sides[side],
+            sides["ours"],
             "s",
             more_is_better=False,
             note=note,
         )
-        for side in ("float32", "auto")
     ]
 
 

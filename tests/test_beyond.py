@@ -89,8 +89,7 @@ def test_winner_is_judged_like_every_other_and_its_calibration_left_alone(run):
     judged = read_table(run.results / f"predictions/{name}.csv")
     assert list(judged.columns) == [*FIRST, "007", "NA", "red"]
     assert (run.results / "report.html").is_file()
-    history = pd.read_csv(run.results / f"history/{name}.csv")
-    assert len(history) == 1 and model.layers[-1].name == "head"
+    assert model.layers[-1].name == "head"
 
 
 def test_saved_winner_answers_alone(run, tmp_path):

@@ -37,7 +37,6 @@ def test_every_parameter_of_a_notebook_is_known_and_checked_in_the_next_cell(pat
         ("EPOCHS", 0),
         ("IMAGE_SIZES", [160, "224"]),
         ("LEARNING_RATE", "fast"),
-        ("PRECISION", "half"),
     ],
 )
 def test_wrong_parameter_is_an_error_that_says_what_is_allowed(name, value):

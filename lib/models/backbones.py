@@ -9,6 +9,7 @@ import keras
 
 from lib.models import networks
 from lib.models.networks import PRESET, Network, split_spec
+from lib.workspace import Workspace
 
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
@@ -18,10 +19,9 @@ SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
 def name_network(spec: str) -> str:
     """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
     network, size = split_spec(spec)
+    network = network.removeprefix(PRESET).rstrip("/")
     # The address of a preset may end in its version.
-    network = re.sub(
-        r"/\d+$", "", network.removeprefix(PRESET).rstrip("/")
-    ).removesuffix(".keras")
+    network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
     name = re.sub(r"[^\w.-]+", "_", Path(network).name.lower())
     return f"{name}_{size}" if size else name
 
@@ -32,7 +32,11 @@ def hide_folder(spec: str) -> str:
 
 
 def load_backbone(
-    spec: str, weights, image_size: int | None, options: dict, ws
+    spec: str,
+    weights: str | None,
+    image_size: int | None,
+    options: dict,
+    ws: Workspace | None,
 ) -> Network:
     """Load a pretrained network without its last layers, frozen.
 
@@ -45,36 +49,42 @@ def load_backbone(
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
         ws: on its demo pictures `sketches` takes the place of what can't be downloaded; None demands it.
 
-    A ValueError of an unknown network, a classifier, options or weights that don't fit; a FileNotFoundError,
-    ConnectionError or ImportError where a file, a download or keras-hub is missing.
+    Raises:
+        ValueError: it can't be loaded so; the message ends in Keras' own words.
     """
-    asked, size = split_spec(spec, image_size)
     weights = None if weights == "none" else weights
-    is_file, is_preset = asked.endswith(".keras"), asked.startswith(PRESET)
-    if options and (is_file or is_preset):
-        raise ValueError(
-            f"BACKBONE_OPTIONS are for models of keras.applications, not for {asked}."
-        )
+    name, size = split_spec(spec, image_size)
     try:
-        if is_file:
-            _refuse_classifier(Path(asked))
-            network = networks.load_file(Path(asked), size)
-        elif asked in SKETCHES:
-            network = load_sketches(asked, size)
-        elif is_preset:
-            network = networks.load_preset(asked, bool(weights), size)
-        else:
-            network = networks.load_application(asked, weights, size, options)
-    except ConnectionError:
-        if ws is None or not ws.is_demo:
-            raise
-        print(
-            f"{asked}'s weights could not be downloaded: a small network that has learned "
-            f"{describe_sketches()['kinds']} other kinds of drawings takes its place."
-        )
-        return load_backbone("sketches", None, None, {}, None)
+        network = _load(name, weights, size, options)
+    except Exception as error:
+        # What is refused has a reason of its own; all else is a download that failed.
+        is_refused = isinstance(error, (ImportError, TypeError, ValueError))
+        is_download = weights in (None, "imagenet") and not is_refused
+        if is_download and ws is not None and ws.is_demo:
+            return _replace_by_sketches(name)
+        # Keras may list every layer, on many lines.
+        words = " ".join(str(error).split())[:500]
+        raise ValueError(
+            f"BACKBONE {name} can't be loaded with WEIGHTS {weights}, IMAGE_SIZE {size}, "
+            f"BACKBONE_OPTIONS {options}: {words}"
+        ) from error
     network.model.trainable = False
     return network._replace(spec=spec)
+
+
+def _load(name: str, weights: str | None, size: int | None, options: dict) -> Network:
+    is_file = name.endswith(".keras")
+    is_preset = name.startswith(PRESET)
+    if options and (is_file or is_preset):
+        raise ValueError("BACKBONE_OPTIONS are for models of keras.applications")
+    if is_file:
+        _refuse_classifier(Path(name))
+        return networks.load_file(Path(name), size)
+    if is_preset:
+        return networks.load_preset(name, bool(weights), size)
+    if name in SKETCHES:
+        return _load_sketches(name, size)
+    return networks.load_application(name, weights, size, options)
 
 
 def _refuse_classifier(path: Path) -> None:
@@ -87,21 +97,29 @@ def _refuse_classifier(path: Path) -> None:
     is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
     if "class_names" in beside or is_result:
         raise ValueError(
-            f"BACKBONE: {path} is a classifier of these notebooks, and may remember these pictures: "
-            "give a network that has learned from others."
+            "it is a classifier of these notebooks, and may remember these pictures: "
+            "give a network that has learned from others"
         )
 
 
-def load_sketches(spec: str, size: int | None) -> Network:
-    """Load the network that has learned other drawings, or its twin of random weights, `sketches_random`."""
+def _replace_by_sketches(name: str) -> Network:
+    kinds = describe_sketches()["kinds"]
+    print(
+        f"Note: {name}'s weights could not be downloaded: a small network that has learned "
+        f"{kinds} other kinds of drawings takes its place."
+    )
+    return load_backbone("sketches", None, None, {}, None)
+
+
+def _load_sketches(name: str, size: int | None) -> Network:
     network = networks.load_file(SKETCHES_FILE, size)
-    if spec == "sketches":
+    if name == "sketches":
         return network._replace(weights="sketches")
     twin = keras.models.clone_model(network.model)
     return network._replace(model=twin, weights="untrained")
 
 
 def describe_sketches() -> dict:
-    """Read how that network was made: kinds (how many), side (of its pictures), seed."""
+    """Read how the network of sketches was made: kinds (how many), side (of its pictures), seed."""
     with zipfile.ZipFile(SKETCHES_FILE) as file:
         return json.loads(file.read("metadata.json"))

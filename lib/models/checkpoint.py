@@ -1,10 +1,12 @@
 """Checkpoints: all that a training needs to go on after an epoch, in one file."""
 
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from lib.data.generators import Batches
 from lib.storage import atomic_write
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
@@ -13,45 +15,70 @@ HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "sec
 class Checkpoint(keras.callbacks.Callback):
     """Keeps, after each epoch, all that is needed to go on from there, in one .npz file.
 
-    These are every variable of model and optimizer, the states of random layers among them, which Keras'
-    own callbacks forget, and the history.
+    These are the history and every variable of model and optimizer, the states of random layers among
+    them, which Keras' own callbacks forget.
+
+    Args:
+        path: of the file; where it is there, model and optimizer are set to what it holds.
+        model: compiled.
+        batches: to train on, which are told the epoch.
     """
 
-    def __init__(self, path, model, train):
+    def __init__(self, path: Path, model: keras.Model, batches: Batches):
         super().__init__()
-        self.path, self.train, self.rows, self.progress = path, train, [], None
+        self.path = path
+        self.batches = batches
+        self.rows = []  # of the history
+        self.progress = None  # a bar, which whoever trains opens and closes
         model.optimizer.build(model.trainable_variables)
-        self.variables = [*model.variables, *model.optimizer.variables]
+        self.variables = model.variables + model.optimizer.variables
         if path.exists():
-            with np.load(path, allow_pickle=False) as kept:
-                for place, variable in enumerate(self.variables):
-                    variable.assign(kept[f"variable_{place}"])
-                self.rows = kept["history"].tolist()
+            self._restore()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.train.epoch, self.started = epoch, time.perf_counter()
+    def _restore(self) -> None:
+        try:
+            with np.load(self.path, allow_pickle=False) as kept:
+                rows = kept["history"].tolist()
+                values = [kept[f"variable_{k}"] for k in range(len(self.variables))]
+        # numpy and zipfile have several for a damaged file.
+        except Exception as error:
+            print(f"Note: {self.path} is damaged, so its training starts anew: {error}")
+            return
+        for variable, value in zip(self.variables, values):
+            variable.assign(value)
+        self.rows = rows
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Tell the batches the epoch."""
+        self.batches.epoch = epoch
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Move the bar."""
         self.progress.update()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add a row to the history, and write the file.
+
+        Raises:
+            FloatingPointError: the loss is infinite or no number.
+        """
         seconds = time.perf_counter() - self.started
-        if np.isnan(logs["loss"]):
-            name, remedy = (
-                self.path.stem.rpartition("-")[0],
-                "take a tenth of the learning rate",
-            )
+        if not np.isfinite(logs["loss"]):
+            name = self.path.stem.rpartition("-")[0]
             raise FloatingPointError(
-                f"{name}: the loss of epoch {epoch + 1} is no number: {remedy}."
+                f"{name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "
+                "of the learning rate."
             )
-        self.rows.append(
-            [epoch + 1, *(logs[key] for key in HISTORY_COLUMNS[1:-1]), seconds]
+        scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]
+        self.rows.append([epoch + 1, *scores, seconds])
+        self.progress.set_postfix(
+            epoch=f"{epoch + 1}/{self.params['epochs']}",
+            accuracy=f"{logs['accuracy']:.3f}",
+            val_accuracy=f"{logs['val_accuracy']:.3f}",
         )
-        shown = {key: f"{logs[key]:.3f}" for key in ("accuracy", "val_accuracy")}
-        self.progress.set_postfix(epoch=f"{epoch + 1}/{self.params['epochs']}", **shown)
-        arrays = {
-            f"variable_{k}": np.asarray(variable)
-            for k, variable in enumerate(self.variables)
-        }
+        arrays = {"history": np.array(self.rows)}
+        for k, variable in enumerate(self.variables):
+            arrays[f"variable_{k}"] = keras.ops.convert_to_numpy(variable)
         with atomic_write(self.path) as part:
-            np.savez(part, history=np.array(self.rows), **arrays)
+            np.savez(part, **arrays)

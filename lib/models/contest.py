@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 
 from lib.data.pixels import open_pixels
-from lib.data.split import identify_set, read_split
+from lib.data.split import read_split
 from lib.data.store import Selection
-from lib.models import backbones, linear, origins, saved, temperature, training
-from lib.models.checkpoint import HISTORY_COLUMNS
+from lib.models import backbones, linear, origins, saved, training
 from lib.models.features import FEATURE_BATCH, cached_features, compute_batch
 from lib.models.heads import build_head
-from lib.models.keys import make_key
 from lib.models.parts import build_extractor
 from lib.work import ClusterError
 from lib.workspace import Workspace
@@ -144,7 +142,6 @@ def build_model(
         facts: candidate, entry, weights and image_size, as of `gather_features`.
         seed: as for `gather_features`, so that it is the same network.
     """
-    keras.config.set_dtype_policy("float32")
     training.set_seed(seed, deterministic=False)
     weights = None if facts["weights"] == "untrained" else "imagenet"
     size = int(facts["image_size"])
@@ -178,21 +175,12 @@ def save_winner(
     """
     rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
     learned = classifier.predict_proba(features)
-    names, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
-    # As of an epoch: on learned answers, then on held-out ones.
-    scores = [1]
-    for given in (learned, y_prob):
-        scores.append((given.argmax(axis=1) == y_true).mean())
-        scores.append(temperature.measure_loss(y_true, given))
-    history = pd.DataFrame([scores + [seconds]], columns=HISTORY_COLUMNS)
-    run = training.Run(history, make_key(identify_set(ws), model))
+    names = np.unique(rows.label.to_numpy(str))
     some = np.linspace(0, len(rows) - 1, 32).astype(int)
     pictures = open_pixels(ws, rows, model.input_shape[1])[some]
-    metadata = _describe_winner(table, classifier, parameters)
-    with saved.save(model, run, ws, model.name, metadata) as loaded:
-        difference = abs(loaded.predict_on_batch(pictures) - learned[some]).max()
-        if not difference < 0.1:
-            raise ValueError(f"the file of {model.name} answers otherwise")
+    metadata = {"name": model.name, "seconds": round(seconds, 1)}
+    metadata |= _describe_winner(table, classifier, parameters)
+    saved.save(model, ws, metadata, pictures=pictures, y_prob=learned[some])
     answers = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
     answers = answers.join(pd.DataFrame(y_prob, columns=names))
     ws.save_table(answers, "out_of_fold.csv")

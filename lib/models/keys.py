@@ -1,103 +1,143 @@
-"""What counts: the key of a model, and of a training."""
+"""What counts: the keys of models and of trainings."""
 
 import hashlib
 import inspect
 import json
-import re
 import uuid
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
-# Where a layer's configuration names a layer: its own name, and those whose outputs it takes.
-NAME = re.compile(r'(?<="name": )"([^"]+)"|(?<=\[)"([^"]+)"(?=, \d+, \d+\])')
+# Where the configuration of a layer, or a model, has names of layers.
+NAMING = ("name", "input_layers", "output_layers")
 
 
 def make_key(*parts) -> str:
-    """Hash models, arrays and what JSON can write: the key is the same exactly if nothing is other.
+    """Hash models, arrays and what JSON can write: the key is the same only if all of it is.
 
-    Of a model count its configuration, but for names and initialisers, and the values of all its
-    variables, the states of random layers among them.
+    Of a model count what its layers are set to, their dtype policies among it, and the values of all
+    its variables, the states of random layers among them. Names of layers and initialisers don't count.
+
+    Returns:
+        32 hex digits.
     """
     digest = hashlib.sha256()
     for part in parts:
-        arrays = []
         if isinstance(part, keras.Model):
-            digest.update(describe_config(part.get_config()).encode())
-            arrays = map(keras.ops.convert_to_numpy, part.variables)
+            digest.update(_write_json(describe_layers(part)))
+            for variable in part.variables:
+                _add_array(digest, keras.ops.convert_to_numpy(variable))
         elif isinstance(part, np.ndarray):
-            arrays = [part]
+            _add_array(digest, part)
         else:
-            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
-        for array in arrays:
-            digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
+            digest.update(_write_json(part))
         digest.update(b"\n")
     return digest.hexdigest()[:32]
 
 
-def describe_config(config: dict) -> str:
-    """Return what `get_config` gives as JSON: names are numbered, and initialisers left out."""
-    text, numbers = json.dumps(simplify(config), default=str), {}
-    return NAME.sub(
-        lambda name: f'"{numbers.setdefault(name[1] or name[2], len(numbers))}"', text
-    )
+def _write_json(part) -> bytes:
+    return json.dumps(part, sort_keys=True, default=str).encode()
 
 
-def describe_training(model: keras.Model, build) -> list:
-    """List what decides a training beside a model's first weights: how it is compiled, what learns, its code.
+def _add_array(digest, array: np.ndarray) -> None:
+    digest.update(f"{array.dtype} {array.shape}".encode())
+    digest.update(array.tobytes())
 
-    `build` is the function that made the model. Compiled with code of one's own, the list is never the
-    same, and a line says so.
+
+def describe_layers(model: keras.Model) -> list:
+    """List what the layers of a model are set to, and how they are wired, but for their names."""
+    return [model.dtype_policy.name, _drop_names(simplify(model.get_config()), {})]
+
+
+def _drop_names(config, positions: dict):
+    if isinstance(config, list):
+        return [_drop_names(value, positions) for value in config]
+    # A dtype policy has a name, too, and it counts.
+    if not isinstance(config, dict) or "Policy" in str(config.get("class_name")):
+        return config
+    if "keras_history" in config:
+        name = config["keras_history"][0]
+        return [positions[name], config["keras_history"][1:]]
+    if "input_layers" in config:
+        positions = {}
+        for layer in config["layers"]:
+            positions[layer["name"]] = len(positions)
+    kept = {}
+    for key, value in config.items():
+        if key not in NAMING:
+            kept[key] = _drop_names(value, positions)
+    return kept
+
+
+def describe_training(model: keras.Model, build: Callable) -> list:
+    """List what decides a training beside the model: how it is compiled, what learns, and its code.
+
+    Compiled with code of one's own, the list is never the same, and a note says so.
+
+    Args:
+        model: as it is compiled.
+        build: the function that made it.
     """
     learning = {id(variable) for variable in model.trainable_variables}
-    which = [id(variable) in learning for variable in model.variables]
-    compiled = model.get_compile_config() | {"jit_compile": model.jit_compile}
-    if foreign := find_custom_objects(compiled):
-        print(f"Always trained anew, since no key can tell what {foreign} does.")
-        compiled["never the same"] = uuid.uuid4().hex
-    return [describe_config(compiled), which, inspect.getsource(build)]
+    learns = [id(variable) in learning for variable in model.variables]
+    compiled = model.get_compile_config()
+    settings = _drop_names(simplify(compiled), {})
+    described = [settings, model.jit_compile, learns, inspect.getsource(build)]
+    custom = ", ".join(find_custom_objects(compiled))
+    if custom:
+        print(f"Note: always trained anew, since no key can tell what {custom} does.")
+        described.append(uuid.uuid4().hex)
+    return described
 
 
 def simplify(config):
     """Leave out of a configuration what only training needs, and arguments left at their defaults.
 
-    Every version of Keras adds some that older ones don't know. Takes what `get_config` or a file gives.
+    Every version of Keras adds some that older ones don't know.
+
+    Args:
+        config: what `get_config`, `serialize_keras_object` or a file gives.
     """
     if isinstance(config, (list, tuple)):
         return [simplify(value) for value in config]
     if not isinstance(config, dict):
         return config
-    simple = {
-        key: simplify(value) for key, value in config.items() if key != "compile_config"
-    }
+    simple = {}
+    for key, value in config.items():
+        if key != "compile_config":
+            simple[key] = simplify(value)
     # A layer of one's own may have a name of Keras'.
-    is_keras = config.get("module") == "keras.layers" and isinstance(
-        config.get("config"), dict
-    )
-    if is_keras and (layer := getattr(keras.layers, config["class_name"], None)):
-        # Layers that read their configuration themselves may rely on what is in it.
-        reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
-        for key, argument in inspect.signature(layer.__init__).parameters.items():
-            is_usual = simple["config"].get(key) == argument.default and not reads
-            if is_usual or key.endswith("_initializer"):
-                simple["config"].pop(key, None)
+    is_keras = config.get("module") == "keras.layers"
+    if is_keras and isinstance(config.get("config"), dict):
+        layer = getattr(keras.layers, config["class_name"], None)
+        if layer:
+            _drop_defaults(simple["config"], layer)
     return simple
 
 
-def find_custom_objects(config) -> str:
-    """Name the first layer or function in a configuration that is not Keras' or keras-hub's own, or ""."""
+def _drop_defaults(settings: dict, layer: type) -> None:
+    # Layers that read their configuration themselves may rely on what is in it.
+    reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
+    for key, argument in inspect.signature(layer.__init__).parameters.items():
+        is_default = settings.get(key) == argument.default and not reads
+        if is_default or key.endswith("_initializer"):
+            settings.pop(key, None)
+
+
+def find_custom_objects(config) -> list[str]:
+    """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
+    if isinstance(config, dict):
+        kind = config.get("class_name")
+        if kind == "function":
+            return [str(config["config"])]
+        module = str(config.get("module", "keras"))
+        if kind in ("Lambda", "__lambda__") or kind and not module.startswith("keras"):
+            return [kind]
+        # No file holds how models within are compiled.
+        config = [value for key, value in config.items() if key != "compile_config"]
+    found = []
     if isinstance(config, (list, tuple)):
-        return next(filter(None, map(find_custom_objects, config)), "")
-    if not isinstance(config, dict):
-        return ""
-    kind, module = config.get("class_name"), str(config.get("module", "keras"))
-    # Keras writes functions of its own as plain names.
-    if kind and (
-        kind in ("Lambda", "__lambda__", "function") or not module.startswith("keras")
-    ):
-        return str(config["config"]) if kind == "function" else kind
-    # How models within are compiled no file holds.
-    return find_custom_objects(
-        [config[key] for key in config if key != "compile_config"]
-    )
+        for value in config:
+            found += find_custom_objects(value)
+    return found

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import os
-import textwrap
 import urllib.request
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import NamedTuple
 
 import keras
 
-from lib.machine import find_versions
 from lib.parameters import suggest
 
 PRESET = "hub:"
@@ -26,10 +24,20 @@ OWN_SIZES = {
     "InceptionResNetV2": 299,
     "Xception": 299,
     "NASNetLarge": 331,
+    "EfficientNetB1": 240,
+    "EfficientNetB2": 260,
+    "EfficientNetB3": 300,
+    "EfficientNetB4": 380,
+    "EfficientNetB5": 456,
+    "EfficientNetB6": 528,
+    "EfficientNetB7": 600,
+    "EfficientNetV2B1": 240,
+    "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300,
+    "EfficientNetV2S": 384,
+    "EfficientNetV2M": 480,
+    "EfficientNetV2L": 480,
 }
-SIDES = {"B1": 240, "B2": 260, "B3": 300, "B4": 380, "B5": 456, "B6": 528, "B7": 600}
-SIDES |= {"V2B1": 240, "V2B2": 260, "V2B3": 300, "V2S": 384, "V2M": 480, "V2L": 480}
-OWN_SIZES |= {f"EfficientNet{kind}": side for kind, side in SIDES.items()}
 
 
 class Network(NamedTuple):
@@ -39,54 +47,46 @@ class Network(NamedTuple):
     # channels) or vectors. The layers of keras.applications stand in it; others are one layer of it.
     model: keras.Model
     image_size: int  # side of the pictures in pixels
-    weights: (
-        str  # `imagenet`, `sketches`, `untrained`, or the name of the file or preset
-    )
+    # `imagenet`, `sketches`, `untrained`, or the name of the file or preset.
+    weights: str
     spec: str = ""  # as it was asked for
 
 
-def split_spec(spec: str, default=None) -> tuple[str, int | None]:
+def split_spec(spec: str, default: int | None = None) -> tuple[str, int | None]:
     """Divide `hub:dinov2_small@224` into the network and the side of its pictures, in pixels."""
     network, _, size = spec.rpartition("@")
-    return (network, int(size)) if network and size.isdecimal() else (spec, default)
+    if network and size.isdecimal():
+        return network, int(size)
+    return spec, default
 
 
-def find_application(name: str):
-    """Return the constructor of a keras.applications model and its preprocess_input."""
-    models = {
-        n: f for n, f in vars(keras.applications).items() if inspect.isfunction(f)
-    }
-    if name not in models:
-        remedy = f"{suggest(name, sorted(models))} Else give {PRESET}PRESET, or a .keras file."
-        raise ValueError(f"BACKBONE: keras.applications has no {name!r}{remedy}")
-    return models[name], inspect.getmodule(models[name]).preprocess_input
-
-
-def load_application(name: str, weights, size: int | None, options: dict) -> Network:
+def load_application(
+    name: str, weights: str | None, size: int | None, options: dict
+) -> Network:
     """Build a model of keras.applications on preprocessed pixels; arguments as in `load_backbone`."""
-    build, preprocess = find_application(name)
-    size, source = (
-        size or OWN_SIZES.get(name, 224),
-        weights if weights == "imagenet" else None,
+    build = getattr(keras.applications, name, None)
+    if not inspect.isfunction(build):
+        applications = inspect.getmembers(keras.applications, inspect.isfunction)
+        known = suggest(name, [each for each, _ in applications])
+        raise ValueError(f"keras.applications has no {name!r}{known}")
+    if weights == "imagenet":
+        require_connection()
+    size = size or OWN_SIZES.get(name, 224)
+    pixels = keras.Input((size, size, 3), name="pixels")
+    model = build(
+        input_tensor=inspect.getmodule(build).preprocess_input(pixels),
+        input_shape=(size, size, 3),
+        include_top=False,
+        weights=weights,
+        **options,
     )
-    given = {"input_shape": (size, size, 3), "include_top": False, "weights": source}
-    pixels = preprocess(keras.Input((size, size, 3), name="pixels"))
-    try:
-        if source and not (any(DOWNLOADS.glob("*")) or has_connection()):
-            raise OSError(f"{BESIDE_WEIGHTS} can't be read")
-        model = build(input_tensor=pixels, **given, **options)
-    except Exception as error:
-        # Keras refuses what it can't build, or has no weights for, before it asks for any.
-        if isinstance(error, (TypeError, ValueError)) and "corrupted" not in str(error):
-            problem = "has no ImageNet weights for" if source else "can't be built of"
-            problem += f" IMAGE_SIZE {size} and BACKBONE_OPTIONS {options}"
-            raise ValueError(f"{name} {problem}: {error}") from error
-        raise ConnectionError(
-            f"The ImageNet weights of {name} can't be downloaded into {DOWNLOADS} ({error}). Connect "
-            "to the internet, and delete what a killed download may have left there; or get the "
-            "no-top weights elsewhere and name the file in WEIGHTS."
-        ) from error
-    return Network(model, size, source or _load_weights(model, weights))
+    return Network(model, size, Path(weights).name if weights else "untrained")
+
+
+def require_connection() -> None:
+    """Raise a ConnectionError where Keras' weights would have to be downloaded, and can't be."""
+    if not any(DOWNLOADS.glob("*")) and not has_connection():
+        raise ConnectionError(f"{BESIDE_WEIGHTS} can't be read")
 
 
 @lru_cache(maxsize=1)
@@ -99,91 +99,40 @@ def has_connection() -> bool:
         return False
 
 
-def _load_weights(model: keras.Model, file: str | None) -> str:
-    if not file:
-        return "untrained"
-    path, needed = (
-        Path(file),
-        f"no-top weights of {model.name}, {model.count_params():,} numbers",
-    )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"WEIGHTS: {path.resolve()} is not a file. Give {needed}, or None."
-        )
-    try:
-        model.load_weights(path)
-    except Exception as error:
-        remedy = f"Download {needed}, or correct BACKBONE and BACKBONE_OPTIONS."
-        remedy += f" {textwrap.shorten(str(error), 200)}"  # Keras lists every layer.
-        raise ValueError(f"WEIGHTS: {path} does not fit. {remedy}") from error
-    return path.name
-
-
 def load_file(path: Path, size: int | None) -> Network:
     """Load a network from a .keras file; arguments as in `load_backbone`."""
-    if not path.is_file():
-        raise FileNotFoundError(f"BACKBONE: {path.resolve()} is not a file.")
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        _, own, *others = model.input_shape
-        if others != [own, 3] or len(model.outputs) != 1:
-            raise ValueError(
-                f"it takes {model.input_shape} and gives {model.output_shape}."
-            )
-        pixels = keras.Input((size or own or 224,) * 2 + (3,), name="pixels")
-        if own not in (None, pixels.shape[1]):
-            resized = keras.models.clone_model(model, keras.Input(pixels.shape[1:]))
-            resized.set_weights(model.get_weights())
-            model = resized
-        network = keras.Model(pixels, model(pixels), name=model.name)
-    except Exception as error:
-        raise ValueError(
-            f"BACKBONE: {path} can't be used for RGB pictures (0-255) of {size or 'its own'} pixels, to "
-            f"give maps or a vector. Save or copy it again, or give another IMAGE_SIZE. {error}"
-        ) from error
-    return Network(network, pixels.shape[1], path.name)
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    shape = model.input_shape
+    if len(model.outputs) != 1 or shape[2:] != (shape[1], 3):
+        raise ValueError(f"it takes {shape} and gives {model.output_shape}")
+    size = size or shape[1] or 224
+    pixels = keras.Input((size, size, 3), name="pixels")
+    if shape[1] not in (None, size):
+        resized = keras.models.clone_model(model, keras.Input((size, size, 3)))
+        resized.set_weights(model.get_weights())
+        model = resized
+    network = keras.Model(pixels, model(pixels), name=model.name)
+    return Network(network, size, path.name)
 
 
-def load_preset(spec: str, with_weights: bool, image_size: int | None) -> Network:
+def load_preset(spec: str, with_weights: bool, size: int | None) -> Network:
     """Load what a preset of keras-hub sees pictures with, say hub:dinov2_base or hub:FOLDER."""
-    hub, preset = _import_hub(), spec.removeprefix(PRESET)
+    hub = importlib.import_module("keras_hub")
+    preset = spec.removeprefix(PRESET)
+    converter = hub.layers.ImageConverter.from_preset(preset)
+    size = size or (converter.image_size or [224])[0]
     load = hub.models.Backbone.from_preset
     try:
-        converter = hub.layers.ImageConverter.from_preset(preset)
-        size = image_size or (converter.image_size or [224])[0]
-        try:
-            # Some can be built for any size; others have no such argument, or no other size.
-            tower = load(preset, load_weights=with_weights, image_shape=(size, size, 3))
-        except (TypeError, ValueError):
-            tower = load(preset, load_weights=with_weights)
-        # Of a network for pictures and text, the half that sees.
-        tower = getattr(tower, "vision_encoder", tower)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"BACKBONE: {spec} is no backbone for pictures: {error}")
-    except Exception as error:
-        raise ConnectionError(
-            f"BACKBONE: {spec} can't be had ({error}). Connect to the internet; where its licence has "
-            "to be accepted, do so on its page and set KAGGLE_API_TOKEN."
-        ) from error
+        # Some can be built for any size; others have no such argument, or no other size.
+        tower = load(preset, load_weights=with_weights, image_shape=(size, size, 3))
+    except (TypeError, ValueError):
+        tower = load(preset, load_weights=with_weights)
+    # Of a network for pictures and text, the half that sees.
+    tower = getattr(tower, "vision_encoder", tower)
     scale = 1.0 if converter.scale is None else converter.scale
     pixels = keras.Input((size, size, 3), name="pixels")
     scaled = keras.layers.Rescaling(scale, converter.offset or 0.0)(pixels)
-    taken = (
-        dict.fromkeys(tower.input, scaled) if isinstance(tower.input, dict) else scaled
-    )
-    source = Path(preset).name if with_weights else "untrained"
-    return Network(keras.Model(pixels, tower(taken), name=tower.name), size, source)
-
-
-def _import_hub():
-    try:
-        return importlib.import_module("keras_hub")
-    except ImportError as error:
-        # Left to itself, pip would replace Keras and TensorFlow by what the newest keras-hub asks for.
-        versions = find_versions(["keras", "tensorflow"]).items()
-        fitting = " ".join(
-            ["keras-hub", *(f"{name}=={version}" for name, version in versions)]
-        )
-        raise ImportError(
-            f"{PRESET}… needs keras-hub ({error}): pip install {fitting}"
-        ) from error
+    if isinstance(tower.input, dict):
+        scaled = dict.fromkeys(tower.input, scaled)
+    network = keras.Model(pixels, tower(scaled), name=tower.name)
+    return Network(network, size, Path(preset).name if with_weights else "untrained")

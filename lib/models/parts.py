@@ -4,36 +4,48 @@ import keras
 from keras import layers
 
 
-def pool(patterns):
-    """Make one vector a picture, float (n, channels), of what a backbone gives.
+def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
+    """Make one vector per picture of what a backbone gives.
 
-    Of maps the mean over all places (Lin, Chen and Yan 2014). Of tokens the class token, which stands
-    first (ViT: Dosovitskiy et al. 2021); where their number is a square there is none, and the mean is
-    taken. A vector stays as it is; of several outputs it is the pooled one. The layer's name says which.
+    Of maps it is the mean over all positions (Lin, Chen and Yan 2014). Of tokens it is the class token,
+    which stands first (ViT: Dosovitskiy et al. 2021); where their number is a square there is none, and
+    the mean is taken. A vector stays as it is. The layer's name says which.
+
+    Args:
+        outputs: maps (n, h, w, channels), tokens (n, positions, channels) or vectors (n, channels); of
+            several outputs, by their names, the pooled one is taken.
+
+    Returns:
+        float (n, channels).
     """
-    if isinstance(patterns, dict):
-        pooled = [output for name, output in patterns.items() if "pooled" in name]
-        if not pooled:
-            raise ValueError(
-                f"BACKBONE: of its outputs {', '.join(patterns)} none is pooled."
-            )
-        patterns = pooled[0]
-    if len(patterns.shape) == 4:
-        return layers.GlobalAveragePooling2D(name="mean_of_places")(patterns)
-    if len(patterns.shape) == 2:
-        return layers.Identity(name="own_vector")(patterns)
-    places = patterns.shape[1]
-    if places is None or round(places**0.5) ** 2 == places:
-        return layers.GlobalAveragePooling1D(name="mean_of_tokens")(patterns)
-    return layers.Flatten(name="class_token")(
-        layers.Cropping1D((0, places - 1))(patterns)
-    )
+    if isinstance(outputs, dict):
+        outputs = _find_pooled(outputs)
+    if len(outputs.shape) == 4:
+        return layers.GlobalAveragePooling2D(name="mean_of_places")(outputs)
+    if len(outputs.shape) == 2:
+        return layers.Identity(name="own_vector")(outputs)
+    count = outputs.shape[1]
+    if count is None or round(count**0.5) ** 2 == count:
+        return layers.GlobalAveragePooling1D(name="mean_of_tokens")(outputs)
+    first = layers.Cropping1D((0, count - 1))(outputs)
+    return layers.Flatten(name="class_token")(first)
+
+
+def _find_pooled(outputs: dict) -> keras.KerasTensor:
+    for name, output in outputs.items():
+        if "pooled" in name:
+            return output
+    raise ValueError(f"BACKBONE: of its outputs {', '.join(outputs)} none is pooled.")
 
 
 def build_extractor(backbone) -> keras.Model:
-    """Build what leads from RGB pictures of 0-255, (n, size, size, 3), to features (n, channels)."""
-    (pixels,), patterns = backbone.model.inputs, backbone.model.output
-    return keras.Model(pixels, pool(patterns), name="extractor")
+    """Build what leads from RGB pictures of 0-255, (n, size, size, 3), to features (n, channels).
+
+    Args:
+        backbone: a `networks.Network`.
+    """
+    network = backbone.model
+    return keras.Model(network.inputs[0], pool(network.output), name="extractor")
 
 
 def has_backbone(model: keras.Model) -> bool:
@@ -44,25 +56,29 @@ def has_backbone(model: keras.Model) -> bool:
 def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Return extractor and head of a saved model: pixels to features, features to probabilities.
 
-    A ValueError where the model has no head of its own behind a backbone.
+    Raises:
+        ValueError: the model has no head of its own behind a backbone.
     """
     if not has_backbone(model):
         raise ValueError(
             f"{model.name} has no backbone: it is no model of 04, 05 or 06."
         )
-    extractor = keras.Model(model.inputs[0], model.layers[-2].output, name="extractor")
+    features = model.layers[-2].output
+    extractor = keras.Model(model.inputs[0], features, name="extractor")
     return extractor, model.layers[-1]
 
 
 def expose_features(model: keras.Model) -> keras.Model:
     """Make a model that gives its probabilities and, from the same pass, its features."""
-    features = find_parts(model)[0].output
-    return keras.Model(model.inputs, [model.outputs[0], features], name=model.name)
+    extractor, _ = find_parts(model)
+    outputs = [model.outputs[0], extractor.output]
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def list_layers(model: keras.Model) -> list[keras.Layer]:
-    """List the layers of a model and of all models within it, the models too."""
-    within = [
-        list_layers(layer) for layer in model.layers if isinstance(layer, keras.Model)
-    ]
-    return [*model.layers, *(layer for layers in within for layer in layers)]
+    """List the layers of a model, the models among them, and then the layers within these."""
+    listed = list(model.layers)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            listed += list_layers(layer)
+    return listed

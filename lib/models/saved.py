@@ -1,6 +1,5 @@
 """Save, list and load models."""
 
-import contextlib
 import hashlib
 import json
 import time
@@ -8,139 +7,211 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
 from lib.data.split import identify_set, read_split
 from lib.data.table import read_table
 from lib.machine import describe_environment, find_versions
 from lib.models.files import write_model
+from lib.models.parts import list_layers
 from lib.storage import atomic_write
+from lib.workspace import Workspace
 
 # Endings of further files beside a model, which other notebooks make of it.
 BESIDE = ("md", "npz", "tflite")
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+# How far probabilities may differ that ought to be equal; in half precision, whose file is in float32.
+TOLERANCE = 1e-4
+HALF_TOLERANCE = 0.1
 
 
-@contextlib.contextmanager
-def save(model, run, ws, name: str, metadata: dict):
-    """Save a model with its history and its JSON, once the block that checks it has succeeded.
+def save(
+    model: keras.Model,
+    ws: Workspace,
+    metadata: dict,
+    *,
+    pictures: np.ndarray,
+    y_prob: np.ndarray,
+    history: pd.DataFrame | None = None,
+) -> None:
+    """Save a model, its history and its JSON, if its file answers as it should.
 
-    Yields the model that the new file holds. The JSON, written last, makes the model complete: it has
-    `metadata`, and besides counts, versions, the key of the `training.Run`, and the set's hash.
+    Only then does the file get its name. The JSON, written last, makes the model complete.
+
+    Args:
+        model: RGB pictures of 0-255 in, probabilities out.
+        ws: the workspace.
+        metadata: what the JSON tells beside counts, versions and hashes: name, notebook, weights, seed,
+            image_size, parameters and more. Where class_names and split_hash are missing, they are those
+            of the split.
+        pictures: uint8 (n, size, size, 3), n at least 1.
+        y_prob: float (n, classes), what the model answers to them.
+        history: one row per epoch of the training; None where there were no epochs.
+
+    Raises:
+        ValueError: the file gives other probabilities.
     """
+    name = metadata["name"]
     path = ws.file("models", f"{name}.keras")
     with atomic_write(path) as part:
         write_model(model, part)
-        yield keras.saving.load_model(part, compile=False, safe_mode=True)
-    # Of the model that this one replaces.
-    for stale in (
-        f"predictions/{name}.csv",
-        *(f"models/{name}.{end}" for end in BESIDE),
-    ):
-        (ws.results / stale).unlink(missing_ok=True)
+        _check_answers(model, part, pictures=pictures, y_prob=y_prob)
+    _remove_replaced(ws, name)
+    if history is not None:
+        ws.save_table(history, f"history/{name}.csv")
     class_names = metadata.get("class_names") or sorted(set(read_split(ws).label))
-    ws.save_table(run.history, f"history/{name}.csv")
     made = {
         "parameters_total": model.count_params(),
-        "parameters_trainable": sum(
-            int(np.prod(w.shape)) for w in model.trainable_weights
-        ),
+        "parameters_trainable": _count_trainable(model),
         "file_hash": hash_file(path, class_names),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
         "hardware": describe_environment().splitlines()[-1],
-        "seconds": round(float(run.history.seconds.sum()), 1),
-        "key": run.key,
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "demo": ws.is_demo,
         "split_hash": metadata.get("split_hash") or identify_set(ws),
         "class_names": class_names,
     }
-    ws.save_json({"name": name} | metadata | made, f"models/{name}.json")
+    ws.save_json(metadata | made, f"models/{name}.json")
     for kept in ws.results.glob(f"checkpoints/{name}-{'[0-9a-f]' * 16}.npz"):
         kept.unlink()
 
 
-def read_metadata(ws, name: str) -> dict:
-    """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
-    try:
-        return dict(
-            json.loads((ws.results / f"models/{name}.json").read_text(encoding="utf-8"))
+def _check_answers(
+    model: keras.Model, path: Path, *, pictures: np.ndarray, y_prob: np.ndarray
+) -> None:
+    loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    difference = abs(loaded.predict_on_batch(pictures) - y_prob).max()
+    policies = [layer.compute_dtype for layer in list_layers(model)]
+    policies.append(keras.config.dtype_policy().compute_dtype)
+    in_half = "float16" in policies or "bfloat16" in policies
+    # What is no number is no more equal than what is far off.
+    if not difference <= (HALF_TOLERANCE if in_half else TOLERANCE):
+        raise ValueError(
+            f"{model.name} is not saved: its file gives other probabilities than it, by up to "
+            f"{difference:.2g}. Build it of layers that Keras saves as they are."
         )
+
+
+def _remove_replaced(ws: Workspace, name: str) -> None:
+    """Remove what was made of the model that a new one replaces."""
+    stale = [f"predictions/{name}.csv", f"history/{name}.csv"]
+    stale += [f"models/{name}.{ending}" for ending in BESIDE]
+    for file in stale:
+        (ws.results / file).unlink(missing_ok=True)
+
+
+def _count_trainable(model: keras.Model) -> int:
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def read_metadata(ws: Workspace, name: str) -> dict:
+    """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
+    path = ws.results / f"models/{name}.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, TypeError, ValueError):
         return {}
 
 
-def update_metadata(ws, name: str, found: dict) -> None:
+def update_metadata(ws: Workspace, name: str, found: dict) -> None:
     """Add to a model's JSON what was found of it, say its temperature."""
     ws.save_json(read_metadata(ws, name) | found, f"models/{name}.json")
 
 
-def list_models(ws) -> list[dict]:
+def list_models(ws: Workspace) -> list[dict]:
     """Read the JSON of every model of the current split, in the order of the notebooks.
 
-    A run with a further seed counts only if nothing but the seed differs from the first: what is left
-    out is named, but for another task. Each gets a `label`, which says so when a backbone is untrained,
-    and a `configuration`: the name of the first run. A FileNotFoundError where there is none.
+    A run with a further seed counts only if nothing but the seed differs from the first. What is left
+    out is named in a note, but for models of another task.
+
+    Returns:
+        metadata of each model; besides a `label`, which says so when a backbone is untrained, and a
+        `way`, the name of the first run.
+
+    Raises:
+        FileNotFoundError: there is none.
     """
-    current, models, first = identify_set(ws), [], {}
+    current = identify_set(ws)
+    first = {}
+    models = []
     for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
-        metadata = read_metadata(ws, path.stem)
+        name = path.stem
+        metadata = read_metadata(ws, name)
         if "task" in metadata:
             continue
         if metadata.get("split_hash") != current:
             print(
-                f"{path.stem} is left out: trained on other pictures, or {path.name} is damaged."
+                f"Note: {name} is left out: trained on other pictures, or {path.name} is damaged."
             )
             continue
-        configuration, chosen = (
-            path.stem.split("@")[0],
-            metadata.get("parameters", {}) | {"seed": None},
-        )
-        if first.setdefault(configuration, chosen) != chosen:
-            print(
-                f"{path.stem} is left out: {configuration} was trained with other parameters."
-            )
+        way = name.split("@")[0]
+        parameters = metadata.get("parameters", {}) | {"seed": None}
+        if first.setdefault(way, parameters) != parameters:
+            print(f"Note: {name} is left out: {way} was trained with other parameters.")
             continue
-        note = " (untrained backbone)" if metadata["weights"] == "untrained" else ""
-        models.append(
-            metadata
-            | {"label": metadata["name"] + note, "configuration": configuration}
-        )
+        label = metadata["name"]
+        if metadata["weights"] == "untrained":
+            label += " (untrained backbone)"
+        models.append(metadata | {"label": label, "way": way})
     if not models:
-        remedy = "run 02_baseline_cnn, 04_resnet50_transfer or 05_backbones first"
         raise FileNotFoundError(
-            f"{ws.results / 'models'} has no model of the current split: {remedy}."
+            f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
+            "04_resnet50_transfer or 05_backbones first."
         )
     return sorted(models, key=lambda metadata: (metadata["notebook"], metadata["name"]))
 
 
-def find_transfer(ws, name: str = "", kinds=("linear", "transfer")) -> str:
+def find_transfer(
+    ws: Workspace, name: str = "", kinds: tuple[str, ...] = ("linear", "transfer")
+) -> str:
     """Return the name of a model on a frozen backbone: the one asked for, else the contest's winner.
 
-    Without a name and a contest it is the first model of the first of `kinds`, which its name ends in:
-    linear is a model of 05, transfer one of 04. A FileNotFoundError where the current split has none.
+    Without a name and a contest it is the first model of the first kind.
+
+    Args:
+        ws: the workspace.
+        name: of the model that is asked for, or "".
+        kinds: what its name may end in: linear for a model of 05, transfer for one of 04.
+
+    Raises:
+        FileNotFoundError: the current split has none.
     """
-    models = [metadata["name"] for metadata in list_models(ws)]
-    known = [one for kind in kinds for one in models if one.endswith(f"_{kind}")]
-    contest, winner = ws.results / "contest.csv", []
-    if contest.exists():
-        winner = read_table(contest).query("chosen == 'True'").candidate + "_linear"
-    for one in [name] if name else [*winner, *known]:
-        if one in known:
-            return one
+    names = [metadata["name"] for metadata in list_models(ws)]
+    known = []
+    for kind in kinds:
+        known += [each for each in names if each.endswith(f"_{kind}")]
+    wanted = [name] if name else _find_winner(ws) + known
+    for each in wanted:
+        if each in known:
+            return each
     raise FileNotFoundError(
         f"{ws.results / 'models'} has no {name or 'model'} of the current split whose name ends in "
         f"{' or '.join(kinds)}, but {', '.join(known) or 'none'}. Run 05_backbones first."
     )
 
 
-def load_model(ws, name: str) -> keras.Model:
+def _find_winner(ws: Workspace) -> list[str]:
+    path = ws.results / "contest.csv"
+    if not path.exists():
+        return []
+    contest = read_table(path)
+    winner = contest.candidate[contest.chosen == "True"]
+    return [f"{candidate}_linear" for candidate in winner]
+
+
+def load_model(ws: Workspace, name: str) -> keras.Model:
     """Load a saved model, RGB pictures (n, size, size, 3) of 0-255 in, probabilities out."""
     return open_model(ws.results / f"models/{name}.keras")[0]
 
 
 def open_model(path: Path) -> tuple[keras.Model, dict]:
-    """Open a .keras file, and the JSON beside it; a ValueError where they don't belong together."""
+    """Open a .keras file and the JSON beside it.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+        ValueError: one of them is damaged, or they don't belong together.
+    """
     description = path.with_suffix(".json")
     try:
         metadata = dict(json.loads(description.read_text(encoding="utf-8")))
@@ -156,12 +227,14 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
             "files again, or run again the notebook that made them."
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), metadata
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras has many for a file that it can't read.
     except Exception as error:
         raise ValueError(f"{path} can't be loaded: {error}") from error
+    return model, metadata
 
 
-def hash_file(path: Path, class_names) -> str:
+def hash_file(path: Path, class_names: list[str]) -> str:
     """Return the first 16 hex digits of the SHA-256 of a file and of names of classes, in their order."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")

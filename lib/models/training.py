@@ -1,29 +1,60 @@
 """Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
-import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import environ
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
 from lib.data import generators
+from lib.data.generators import Batches
 from lib.data.split import identify_set
+from lib.data.table import read_table
 from lib.models import backbones, files, keys, origins, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
-from lib.models.parts import list_layers
+from lib.models.networks import Network
 from lib.work import show_progress
+from lib.workspace import Workspace
 
 # Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 5
+TRAINING_VERSION = 6
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that came to its end."""
+
+    model: keras.Model  # as it was trained
+    # One row per epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
+    history: pd.DataFrame
+    key: str  # of all that decided the outcome
+    from_files: bool  # whether an earlier run trained it
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be trained, with one seed."""
+
+    name: str
+    model: keras.Model  # the part that is trained
+    whole: keras.Model  # what is saved
+    batches: list[Batches]  # to train and to validate on
+    epochs: int
+    class_weights: dict | None
+    key: str
+    checkpoint: Path
 
 
 def set_seed(seed: int, deterministic: bool) -> None:
     """Seed Python, numpy and Keras, so that initial weights and dropout are the same again.
 
-    `deterministic` allows only operations that give the same bits in every run on one kind of
-    machine, which may be slower. It can't be undone in a running kernel.
+    Args:
+        seed: decides all of them.
+        deterministic: allow only operations that give the same bits in every run on one kind of
+            machine, which may be slower. It can't be undone in a running kernel.
     """
     keras.utils.set_random_seed(seed)
     if deterministic and keras.backend.backend() == "tensorflow":
@@ -32,21 +63,20 @@ def set_seed(seed: int, deterministic: bool) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-@dataclass(frozen=True)
-class Run:
-    """A training that came to its end."""
-
-    # A row an epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
-    history: pd.DataFrame
-    key: str  # of all that decided the outcome
-    from_files: bool = False  # whether it is an earlier run's
-    model: keras.Model | None = None  # as it was trained
-
-
 def train(
-    build, batches, ws, parameters, seeds, *, notebook="", base=None, callbacks=()
+    build: Callable,
+    batches: tuple[Batches, Batches],
+    ws: Workspace,
+    parameters: dict,
+    seeds: Iterable[int],
+    *,
+    characteristics: str = "",
+    purpose: str = "",
+    notebook: str = "",
+    base: Network | str | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> Run:
-    """Train a model once for each seed; save each, load it again, and check that it is what was trained.
+    """Train a model once for each seed; save each once its file answers as it does.
 
     A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
     files, unless what decides the outcome is other: pictures, layers, first weights, what learns, how it
@@ -54,130 +84,197 @@ def train(
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
-            or a pair: the part that is trained, and the whole model. Its docstring goes into the JSON:
-            a line of what the model is, then what it is for.
-        batches: a pair of `Batches`, to train and to validate on. ws: the workspace.
+            or a pair: the part that is trained, and the whole model.
+        batches: to train and to validate on.
+        ws: the workspace.
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
-        seeds: int; the names of all models but the first end in @ and the seed.
-        notebook, base: its name; the `Network`, or the saved model's name, that the model is built on.
+        seeds: the names of all models but the first end in @ and the seed.
+        characteristics: what tables and card say of the model, in some words.
+        purpose: what they say it is for.
+        notebook: its name.
+        base: the network, or the name of the saved model, that the model is built on.
         callbacks: further ones for `fit` that only watch, say keras.callbacks.TensorBoard.
 
-    Returns the run of the first seed; a ValueError where a file would not hold what the model is made of.
+    Returns:
+        The run of the first seed.
+
+    Raises:
+        ValueError: a file would not hold what the model is made of, or doesn't answer as it does.
+        FloatingPointError: the loss is infinite or no number.
     """
-    base = describe_base(ws, base)
-    about = describe_model(build, parameters, base, batches[0].augment)
+    metadata = describe_base(ws, base)
+    metadata["characteristics"] = _characterize(characteristics, metadata, batches[0])
+    metadata |= {"purpose": purpose, "notebook": notebook}
+    metadata["parameters"] = _list_settings(parameters) | metadata["parameters"]
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
-        built = build()
-        model, whole = built if isinstance(built, tuple) else (built, built)
-        name = f"{whole.name}@{seed}" if runs else whole.name
-        files.check_saveable(whole)
-        pair = [part.reseed(seed) for part in batches]
-        run = _fit(
-            (model, whole),
-            build,
-            pair,
-            ws,
-            name,
-            parameters | {"SEED": seed},
-            callbacks,
-        )
-        if not run.from_files:
-            size = {
-                "notebook": notebook,
-                "image_size": whole.input_shape[1],
-                "seed": seed,
-            }
-            with saved.save(whole, run, ws, name, about | size) as loaded:
-                _check(loaded, model, whole, pair[1])
-        runs.append(run)
+        ending = f"@{seed}" if runs else ""
+        task = _prepare(build, batches, ws, parameters, seed=seed, ending=ending)
+        history = _take(task, ws)
+        from_files = history is not None
+        if not from_files:
+            history = _fit(task, callbacks)
+            _save(task, history, ws, metadata | {"seed": seed})
+        runs.append(Run(task.whole, history, task.key, from_files))
     return runs[0]
 
 
-def _fit(models, build, batches, ws, name: str, parameters: dict, callbacks) -> Run:
-    (model, whole), epochs, train = models, parameters["EPOCHS"], batches[0]
-    how = parameters.get("CLASS_WEIGHTS", "none")
-    weights = generators.compute_class_weights(train.y_true, train.num_classes, how)
-    decisive = [epochs, weights, parameters["SEED"], parameters.get("DETERMINISTIC")]
-    decisive += [each for part in batches for each in part.describe()]
+def _prepare(
+    build: Callable,
+    batches: tuple[Batches, Batches],
+    ws: Workspace,
+    parameters: dict,
+    *,
+    seed: int,
+    ending: str,
+) -> _Task:
+    built = build()
+    model, whole = built if isinstance(built, tuple) else (built, built)
+    files.check_saveable(whole)
+    batches = [part.reseed(seed) for part in batches]
+    epochs = parameters["EPOCHS"]
+    class_weights = generators.compute_class_weights(
+        batches[0].y_true,
+        batches[0].num_classes,
+        parameters.get("CLASS_WEIGHTS", "none"),
+    )
+    decisive = [epochs, class_weights, seed, parameters.get("DETERMINISTIC")]
+    for part in batches:
+        decisive += part.describe()
     decisive += keys.describe_training(model, build)
     key = keys.make_key(TRAINING_VERSION, identify_set(ws), model, *decisive)
-    path = ws.file("checkpoints", f"{name}-{key[:16]}.npz")
+    name = whole.name + ending
+    return _Task(
+        name=name,
+        model=model,
+        whole=whole,
+        batches=batches,
+        epochs=epochs,
+        class_weights=class_weights,
+        key=key,
+        checkpoint=ws.file("checkpoints", f"{name}-{key[:16]}.npz"),
+    )
+
+
+def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
+    """Take a finished training from its files: set the weights, and return the history."""
     if environ.get("TRAIN_ANEW"):
-        path.unlink(missing_ok=True)
+        task.checkpoint.unlink(missing_ok=True)
+        return None
+    path = ws.results / f"models/{task.name}.keras"
+    is_new = not (path.exists() or path.with_suffix(".json").exists())
     # Where there is a checkpoint, the same training was begun anew, and goes on.
-    elif not path.exists() and saved.read_metadata(ws, name).get("key") == key:
-        whole.set_weights(saved.load_model(ws, name).get_weights())
-        print(f"{name}: taken from an earlier training; --anew trains again")
-        history = pd.read_csv(
-            ws.results / f"history/{name}.csv", float_precision="round_trip"
-        )
-        return Run(history, key, from_files=True, model=whole)
-    log = Checkpoint(path, model, train)
-    if done := len(log.rows):
-        print(f"{name} goes on after epoch {done} of {epochs}.")
-    counts = {"total": epochs * len(train), "initial": done * len(train)}
-    with show_progress(desc=name, unit="batch", **counts) as log.progress:
-        model.fit(
+    if is_new or task.checkpoint.exists():
+        return None
+    metadata = saved.read_metadata(ws, task.name)
+    try:
+        if metadata and metadata.get("key") != task.key:
+            raise ValueError(_tell_difference(metadata))
+        model, _ = saved.open_model(path)
+        history = _read_history(ws, task)
+    except (OSError, ValueError) as error:
+        print(f"Note: {task.name} is trained anew: {error}")
+        return None
+    task.whole.set_weights(model.get_weights())
+    print(
+        f"Note: {task.name} is taken from the training of {metadata['date']}; "
+        "--anew trains again"
+    )
+    return history
+
+
+def _tell_difference(metadata: dict) -> str:
+    if metadata.get("training_version") != TRAINING_VERSION:
+        return "it was trained by an earlier version of these notebooks"
+    return "its pictures, layers, settings or code have changed since"
+
+
+def _read_history(ws: Workspace, task: _Task) -> pd.DataFrame:
+    path = ws.results / f"history/{task.name}.csv"
+    history = read_table(path)
+    is_whole = list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs
+    if not is_whole or history.isin(["", "nan"]).any(axis=None):
+        raise ValueError(f"{path} is damaged")
+    return history.astype(float).astype({"epoch": int})
+
+
+def _fit(task: _Task, callbacks: Iterable[keras.callbacks.Callback]) -> pd.DataFrame:
+    train, validation = task.batches
+    checkpoint = Checkpoint(task.checkpoint, task.model, train)
+    done = len(checkpoint.rows)
+    if done:
+        print(f"Note: {task.name} goes on after epoch {done} of {task.epochs}.")
+    with show_progress(
+        desc=task.name,
+        unit="batch",
+        total=task.epochs * len(train),
+        initial=done * len(train),
+    ) as checkpoint.progress:
+        task.model.fit(
             generators.stream(train),
-            validation_data=generators.stream(batches[1]),
-            epochs=epochs,
+            validation_data=generators.stream(validation),
+            epochs=task.epochs,
             initial_epoch=done,
             shuffle=False,  # The batches shuffle themselves: by seed and epoch alone.
             verbose=0,
-            class_weight=weights,
-            callbacks=[log, *callbacks],
+            class_weight=task.class_weights,
+            callbacks=[checkpoint, *callbacks],
         )
-    history = pd.DataFrame(log.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
-    return Run(history, key, model=whole)
+    history = pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS)
+    return history.astype({"epoch": int})
 
 
-def _check(loaded, model, whole, validation) -> None:
-    """Check that a file holds the weights, and gives the answers, of the training."""
-    pairs = zip(loaded.get_weights(), whole.get_weights(), strict=True)
-    assert all((one == other).all() for one, other in pairs), (
-        "the file holds other weights"
-    )
+def _save(task: _Task, history: pd.DataFrame, ws: Workspace, metadata: dict) -> None:
+    validation = task.batches[1]
     chosen = slice(0, validation.batch_size)
-    trained = np.asarray(model.predict_on_batch(validation.inputs[chosen]))
-    difference = abs(
-        loaded.predict_on_batch(validation.pictures[chosen]) - trained
-    ).max()
-    # The file computes in float32, whatever the training did.
-    in_half = any("float16" in layer.compute_dtype for layer in list_layers(whole))
-    assert difference < (0.1 if in_half else 1e-4), "the file gives other probabilities"
-
-
-def describe_model(build, parameters: dict, base: dict, is_augmented: bool) -> dict:
-    """Return what a model's JSON tells: its base, as of `describe_base`, parameters, and two lines.
-
-    The first line of the docstring of `build` says what the model is, the rest what it is for.
-    """
-    first, _, rest = (inspect.getdoc(build) or "").partition("\n")
-    chosen = {
-        key.lower(): value for key, value in parameters.items() if "SEED" not in key
+    y_prob = task.model.predict_on_batch(validation.inputs[chosen])
+    made = {
+        "image_size": task.whole.input_shape[1],
+        "seconds": round(float(history.seconds.sum()), 1),
+        "key": task.key,
+        "training_version": TRAINING_VERSION,
     }
-    chosen |= base["parameters"]
-    name = base.get("started_from") or base["parameters"].get("backbone")
-    what = (
-        first.rstrip(".")
-        + (f" of {name}" if name else "")
-        + ", augmentation" * is_augmented
+    saved.save(
+        task.whole,
+        ws,
+        {"name": task.name} | metadata | made,
+        pictures=validation.pictures[chosen],
+        y_prob=np.asarray(y_prob),
+        history=history,
     )
-    purpose = " ".join(rest.split()).rstrip(".")
-    return base | {"characteristics": what, "purpose": purpose, "parameters": chosen}
 
 
-def describe_base(ws, base) -> dict:
-    """Return what a model's JSON tells of what it is built on: a `Network`, a saved model's name, or None."""
+def describe_base(ws: Workspace, base: Network | str | None) -> dict:
+    """Return what a model's JSON tells of the network, or the saved model, that it is built on."""
     if base is None:
         return {"weights": "from scratch", "parameters": {}}
     if isinstance(base, str):
         start = saved.read_metadata(ws, base)
-        known = {key: start.get(key) for key in ("weights", "backbone_origin")}
-        chosen = {"backbone": start["parameters"].get("backbone")}
-        return known | {"started_from": base, "parameters": chosen}
-    origin = origins.describe_origin(base.spec, base.weights)
-    chosen = {"backbone": backbones.hide_folder(base.spec), "weights": base.weights}
-    return {"weights": base.weights, "backbone_origin": origin, "parameters": chosen}
+        return {
+            "weights": start.get("weights"),
+            "backbone_origin": start.get("backbone_origin"),
+            "started_from": base,
+            "parameters": {"backbone": start["parameters"].get("backbone")},
+        }
+    name = backbones.hide_folder(base.spec)
+    return {
+        "weights": base.weights,
+        "backbone_origin": origins.describe_origin(base.spec, base.weights),
+        "parameters": {"backbone": name, "weights": base.weights},
+    }
+
+
+def _characterize(words: str, base: dict, train: Batches) -> str:
+    name = base.get("started_from") or base["parameters"].get("backbone")
+    if name:
+        words += f" of {name}"
+    if train.augment:
+        words += ", augmentation"
+    return words
+
+
+def _list_settings(parameters: dict) -> dict:
+    return {
+        name.lower(): value for name, value in parameters.items() if "SEED" not in name
+    }

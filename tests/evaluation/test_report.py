@@ -20,7 +20,7 @@ from lib.data import pixels, split
 from lib.data.table import read_table
 from lib.evaluation import report
 from lib.evaluation.wording import format_count, format_percent
-from lib.models import checkpoint, saved, training
+from lib.models import checkpoint, saved
 from lib.models.temperature import apply_temperature
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -49,8 +49,15 @@ def save_model(ws, name, weights):
         "seed": 0,
         "parameters": {"file": HOSTILE},
     }
-    with saved.save(model, training.Run(history, "a key"), ws, name, metadata | text):
-        pass
+    pictures = np.zeros((1, 16, 16, 3))
+    saved.save(
+        model,
+        ws,
+        {"name": name, "seconds": 0.0} | metadata | text,
+        pictures=pictures,
+        y_prob=model.predict_on_batch(pictures),
+        history=history,
+    )
 
 
 @pytest.fixture(scope="module")

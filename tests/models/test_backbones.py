@@ -12,7 +12,6 @@ import pytest
 from keras.src.applications import imagenet_utils
 
 from lib import workspace
-from lib.machine import find_versions
 from lib.models import backbones, files, networks, origins, parts, training
 from lib.parameters import check_parameters
 from lib.storage import atomic_write
@@ -21,7 +20,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint
 
 
 @pytest.mark.parametrize(
-    ("entry", "name"),
+    ("spec", "name"),
     [
         ("ResNet50", "resnet50"),
         ("hub:dinov2_base", "dinov2_base"),
@@ -31,8 +30,8 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint
         ("path/net.keras@224", "net_224"),
     ],
 )
-def test_files_are_called_like_the_network(entry, name):
-    assert backbones.name_network(entry) == name
+def test_files_are_called_like_the_network(spec, name):
+    assert backbones.name_network(spec) == name
 
 
 def test_own_size_of_every_application_is_that_of_keras(monkeypatch):
@@ -93,20 +92,22 @@ def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, w
     assert backbone.model.input_shape == (None, 48, 48, 3)
     weights = keras.saving.load_model(path).get_weights()
     assert all(map(np.array_equal, backbone.model.get_weights(), weights))
-    with pytest.raises(ValueError, match="tokens.keras.*48 pixels.*IMAGE_SIZE"):
+    with pytest.raises(
+        ValueError, match="tokens.keras can't be loaded with .*IMAGE_SIZE 48"
+    ):
         backbones.load_backbone(
             str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws
         )
 
 
-def test_size_in_an_entry_goes_before_the_parameter(network_file, ws):
-    entry = f"{network_file()}@48"
-    assert backbones.load_backbone(entry, None, 40, {}, ws).image_size == 48
+def test_size_in_an_spec_goes_before_the_parameter(network_file, ws):
+    spec = f"{network_file()}@48"
+    assert backbones.load_backbone(spec, None, 40, {}, ws).image_size == 48
     backbone = backbones.load_backbone("MobileNet@64", "none", 224, {"alpha": 0.25}, ws)
     assert backbone.model.input_shape == (None, 64, 64, 3) and backbone.image_size == 64
     assert (backbone.weights, backbone.spec) == ("untrained", "MobileNet@64")
     check_parameters(
-        {"BACKBONE": entry, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]}
+        {"BACKBONE": spec, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]}
     )
 
 
@@ -119,26 +120,29 @@ def test_classifier_is_no_network(network_file, prepared):
     of_results.write_bytes(path.read_bytes())
     for classifier in (path, of_results):
         with pytest.raises(
-            ValueError, match=f"{classifier} is a classifier of these notebooks"
+            ValueError, match=f"{classifier} can't .*it is a classifier of these"
         ):
             backbones.load_backbone(str(classifier), None, None, {}, prepared)
 
 
 def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
-    with pytest.raises(FileNotFoundError, match="BACKBONE: .*gone.keras is not a file"):
-        backbones.load_backbone(str(tmp_path / "gone.keras"), None, None, {}, ws)
-    broken = tmp_path / "broken.keras"
+    damaged = tmp_path / "damaged.keras"
     for content in (b"PK no archive", b"<html>404 Not Found</html>", b""):
-        broken.write_bytes(content)
-        with pytest.raises(
-            ValueError, match="broken.keras can't be used for RGB pictures"
-        ):
-            backbones.load_backbone(str(broken), None, None, {}, ws)
+        damaged.write_bytes(content)
+        with pytest.raises(ValueError, match="damaged.keras can't be loaded with"):
+            backbones.load_backbone(str(damaged), None, None, {}, ws)
+    with pytest.raises(ValueError, match="gone.keras can't be loaded with"):
+        backbones.load_backbone(str(tmp_path / "gone.keras"), None, None, {}, ws)
+
+
+def test_network_of_grey_pictures_is_refused_and_options_are_for_applications(
+    tmp_path, ws
+):
     grey = tmp_path / "grey.keras"
     keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
     with pytest.raises(ValueError, match=r"grey.keras.*it takes \(None, 8, 8, 1\)"):
         backbones.load_backbone(str(grey), None, None, {}, ws)
-    with pytest.raises(ValueError, match="BACKBONE_OPTIONS.*applications"):
+    with pytest.raises(ValueError, match="grey.keras.*BACKBONE_OPTIONS.*applications"):
         backbones.load_backbone(str(grey), None, None, {"alpha": 1}, ws)
 
 
@@ -153,18 +157,14 @@ def test_class_token_is_taken_where_there_is_one(count, first):
     assert np.allclose(model.predict(values, verbose=0), expected, atol=1e-6)
 
 
-def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
+def test_missing_keras_hub_is_an_error_that_names_it(monkeypatch, ws):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(ImportError) as caught:
+    with pytest.raises(ValueError, match="hub:dinov2_small can't .*keras_hub"):
         backbones.load_backbone("hub:dinov2_small", "imagenet", None, {}, ws)
-    # Given these two, pip chooses a keras-hub that fits them.
-    versions = find_versions(["keras", "tensorflow"])
-    fitting = f"keras=={versions['keras']} tensorflow=={versions['tensorflow']}"
-    assert f"pip install keras-hub {fitting}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("entry", "weights", "licence", "note"),
+    ("spec", "weights", "licence", "note"),
     [
         ("ResNet50V2", "imagenet", "Apache-2.0", ""),
         ("ConvNeXtTiny", "imagenet", "MIT", ""),
@@ -180,11 +180,16 @@ def test_missing_keras_hub_is_an_error_that_says_what_fits(monkeypatch, ws):
         ("hub:folder/dinov2_base", "dinov2_base", "", origins.UNKNOWN),
         ("hub:dinov3_vit_large_sat493m", "x", "DINOv3 License", ""),
         ("MobileNet", "mine.h5", "", origins.UNKNOWN),
+        ("hub:clip_vit_base_patch32", "x", "", origins.UNKNOWN),
+        ("hub:siglip_base_patch16_224", "x", "", origins.UNKNOWN),
+        ("hub:resnet_50_imagenet", "x", "", origins.UNKNOWN),
+        ("hub:vitdet_base_sa1b", "x", "", origins.UNKNOWN),
+        ("hub:kaggle://keras/vit/keras/vit_base/3", "3", "", origins.UNKNOWN),
         ("MobileNet", "untrained", "", ""),
     ],
 )
-def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
-    origin = origins.describe_origin(entry, weights)
+def test_origin_is_told_where_it_is_known(spec, weights, licence, note):
+    origin = origins.describe_origin(spec, weights)
     assert (origin["licence"], origin["note"]) == (licence, note)
     assert bool(origin["source"]) == bool(licence)
 
@@ -192,8 +197,8 @@ def test_origin_is_told_where_it_is_known(entry, weights, licence, note):
 def test_name_on_the_hub_is_that_of_a_preset_alone():
     found = origins.describe_origin("hub:dinov2_small@224", "preset")["base_model"]
     assert found == "keras/dinov2_small"
-    for entry in ("ResNet50", "hub:dinov3_vit_small_lvd1689m", "/nets/hub:vit.keras"):
-        assert origins.describe_origin(entry, "imagenet")["base_model"] == ""
+    for spec in ("ResNet50", "hub:dinov3_vit_small_lvd1689m", "/nets/hub:vit.keras"):
+        assert origins.describe_origin(spec, "imagenet")["base_model"] == ""
 
 
 def test_every_application_has_an_origin():
@@ -239,53 +244,45 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(other)
     cut.write_bytes(path.read_bytes()[:5000])
     for file, options in ((path, {"alpha": 0.5}), (other, SMALL), (cut, SMALL)):
-        words = (
-            f"{file.name} does not fit.*Download no-top weights of mobilenet.*numbers"
-        )
+        words = f"MobileNet can't be loaded with WEIGHTS .*{file.name}, IMAGE_SIZE 32"
         with pytest.raises(ValueError, match=words):
             backbones.load_backbone("MobileNet", str(file), 32, options, ws)
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "options", "error", "words"),
+    ("name", "weights", "options", "words"),
     [
-        ("ResNet5", None, {}, ValueError, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
-        (
-            "MobileNet",
-            None,
-            {"alfa": 1},
-            ValueError,
-            ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"],
-        ),
-        ("MobileNet", "gone.h5", {}, FileNotFoundError, ["WEIGHTS", "gone.h5", "None"]),
+        ("ResNet5", None, {}, ["BACKBONE", "'ResNet5'", '"ResNet50"?']),
+        ("MobileNet", None, {"alfa": 1}, ["BACKBONE_OPTIONS", "MobileNet", "'alfa'"]),
+        ("MobileNet", "gone.h5", {}, ["WEIGHTS gone.h5"]),
     ],
 )
 def test_wrong_parameter_is_an_error_that_names_it(
-    ws, name, weights, options, error, words
+    ws, demo_ws, name, weights, options, words
 ):
-    with pytest.raises(error) as caught:
-        backbones.load_backbone(name, weights, 32, options, ws)
-    assert all(word in str(caught.value) for word in words), caught.value
+    for workspace_ in (ws, demo_ws):
+        with pytest.raises(ValueError) as caught:
+            backbones.load_backbone(name, weights, 32, options, workspace_)
+        assert all(word in str(caught.value) for word in words), caught.value
 
 
 @pytest.mark.parametrize("weights", [None, "imagenet"])
-def test_too_small_a_picture_is_not_blamed_on_weights_or_network(
+def test_too_small_a_picture_is_an_error_with_the_size_that_is_needed(
     ws, demo_ws, weights, no_download
 ):
     for workspace_ in (ws, demo_ws):
-        with pytest.raises(ValueError, match="32") as caught:
+        with pytest.raises(ValueError, match="IMAGE_SIZE 16.* 32"):
             backbones.load_backbone("ResNet50", weights, 16, {}, workspace_)
-        assert "IMAGE_SIZE" in str(caught.value) and "WEIGHTS" not in str(caught.value)
 
 
 def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     ws, demo_ws, no_download, capsys
 ):
-    with pytest.raises(ConnectionError, match="MobileNet.*no route to host.*WEIGHTS"):
+    with pytest.raises(ValueError, match="MobileNet can't .*no route to host"):
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
     backbone = backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws)
     kinds = backbones.describe_sketches()["kinds"]
-    line = f"MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
+    line = f"Note: MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
     assert re.search(line, capsys.readouterr().out)
     assert (backbone.spec, backbone.weights) == ("sketches", "sketches")
     assert not backbone.model.trainable_weights
@@ -295,7 +292,7 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     )
 
 
-def test_damaged_weights_are_an_error_that_says_what_to_delete(
+def test_damaged_download_is_an_error_with_the_words_of_keras(
     ws, tmp_path, monkeypatch
 ):
     damaged = tmp_path / "mobilenet.h5"
@@ -305,10 +302,7 @@ def test_damaged_weights_are_an_error_that_says_what_to_delete(
     monkeypatch.setattr(
         module.file_utils, "get_file", lambda *given, **options: damaged
     )
-    words = (
-        f"MobileNet can't be downloaded into {tmp_path}.* delete what a killed download"
-    )
-    with pytest.raises(ConnectionError, match=words):
+    with pytest.raises(ValueError, match="MobileNet can't be loaded.*open file"):
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
 
 
@@ -336,12 +330,9 @@ def test_missing_connection_is_noticed_once_and_before_a_network_is_built(
 
     monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
     monkeypatch.setattr(networks.urllib.request, "urlopen", fail)
-    monkeypatch.setattr(
-        networks, "find_application", lambda name: (None, lambda pixels: pixels)
-    )
     networks.has_connection.cache_clear()
     for name in ("MobileNet", "MobileNetV2"):
-        with pytest.raises(ConnectionError, match=f"{name}.*can't be read"):
+        with pytest.raises(ValueError, match=f"{name}.*can't be read"):
             backbones.load_backbone(name, "imagenet", None, {}, None)
     assert len(asked) == 1
     networks.has_connection.cache_clear()
@@ -351,9 +342,7 @@ def test_option_without_imagenet_weights_is_not_blamed_on_the_network(
     ws, demo_ws, no_download
 ):
     for workspace_ in (ws, demo_ws):
-        with pytest.raises(
-            ValueError, match="MobileNet has no ImageNet weights.*alpha"
-        ):
+        with pytest.raises(ValueError, match="MobileNet can't .*'alpha': 0.3"):
             backbones.load_backbone(
                 "MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_
             )
@@ -363,7 +352,8 @@ def test_option_without_imagenet_weights_is_not_blamed_on_the_network(
 def test_application_takes_pixels_and_preprocesses_them_as_keras_does(name, ws):
     keras.utils.set_random_seed(0)
     model = backbones.load_backbone(name, None, 32, {}, ws).model
-    build, preprocess = networks.find_application(name)
+    build = getattr(keras.applications, name)
+    preprocess = inspect.getmodule(build).preprocess_input
     expected = build(weights=None, include_top=False, input_shape=(32, 32, 3))
     expected.set_weights(model.get_weights())
     answers = expected.predict(preprocess(PIXELS.astype(np.float32)), verbose=0)
@@ -412,8 +402,8 @@ def save_preset(folder, kind):
 def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     folder = tmp_path / f"Tiny_{kind}"
     kept = save_preset(str(folder), kind)
-    entry = f"hub:{folder}"
-    backbone = backbones.load_backbone(entry, "imagenet", None, {}, ws)
+    spec = f"hub:{folder}"
+    backbone = backbones.load_backbone(spec, "imagenet", None, {}, ws)
     assert backbone.image_size == 28
     extractor = parts.build_extractor(backbone)
     pixels = PIXELS[:, :28, :28]
@@ -440,5 +430,5 @@ def test_preset_without_weights_is_untrained_and_an_unknown_one_an_error(tmp_pat
     assert backbone.weights == "untrained"
     pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
     assert not all(np.array_equal(one, other) for one, other in pairs)
-    with pytest.raises((ValueError, ConnectionError), match="hub:no_such_preset"):
+    with pytest.raises(ValueError, match="hub:no_such_preset"):
         backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, ws)

@@ -7,7 +7,7 @@ import pytest
 from keras import layers
 
 from lib.data import generators
-from lib.models import checkpoint, finetuning, parts, saved, training
+from lib.models import finetuning, parts, saved, training
 from lib.models.parts import find_parts
 
 DESCRIPTION = {
@@ -108,7 +108,6 @@ def fine_tune(ws, share=0.5, epochs=2):
     """Fine-tune the last variables of the saved model, as 06 does."""
 
     def build():
-        """Small steps."""
         model = saved.load_model(ws, "tiny_linear")
         finetuning.unfreeze(model, share)
         model = keras.Model(model.inputs, model.outputs, name="tiny_finetuned")
@@ -118,16 +117,27 @@ def fine_tune(ws, share=0.5, epochs=2):
 
     batches = generators.pair(ws, 8, 5, seed=3, augment=True)
     return training.train(
-        build, batches, ws, {"EPOCHS": epochs}, [3], base="tiny_linear"
+        build,
+        batches,
+        ws,
+        {"EPOCHS": epochs},
+        [3],
+        characteristics="Small steps",
+        base="tiny_linear",
     )
 
 
 def save_untrained(ws, name="tiny_linear"):
     """Save a model as 05 does, which was never fitted."""
-    history = pd.DataFrame(columns=checkpoint.HISTORY_COLUMNS)
     model = put_head_on(build_small_backbone(), 8, name)
-    with saved.save(model, training.Run(history, "key"), ws, name, DESCRIPTION):
-        pass
+    pictures = np.zeros((1, 8, 8, 3))
+    saved.save(
+        model,
+        ws,
+        {"name": name, "seconds": 0.0} | DESCRIPTION,
+        pictures=pictures,
+        y_prob=model.predict_on_batch(pictures),
+    )
 
 
 def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared):

@@ -13,7 +13,7 @@ import pytest
 
 from lib import workspace
 from lib.data.split import identify_set
-from lib.models import checkpoint, files, keys, saved, training
+from lib.models import checkpoint, files, keys, saved
 
 DESCRIPTION = {"notebook": "02", "weights": "from scratch", "image_size": 8, "seed": 42}
 DESCRIPTION |= {"characteristics": "tiny", "parameters": {}}
@@ -120,11 +120,17 @@ def test_file_holds_nothing_that_only_training_needs(tiny, tmp_path):
     )
 
 
-def save_run(tiny, ws, check=lambda loaded: None):
-    with saved.save(
-        tiny, training.Run(HISTORY, "a key"), ws, "tiny", DESCRIPTION
-    ) as loaded:
-        check(loaded)
+def save_run(tiny, ws, error=0.0):
+    """Save a model that is said to answer one picture otherwise than it does."""
+    pictures = np.full((1, 8, 8, 3), 100, np.uint8)
+    saved.save(
+        tiny,
+        ws,
+        {"name": "tiny"} | DESCRIPTION,
+        pictures=pictures,
+        y_prob=tiny.predict_on_batch(pictures) + error,
+        history=HISTORY,
+    )
 
 
 def fail_to_rename(*paths):
@@ -134,19 +140,16 @@ def fail_to_rename(*paths):
 def test_nothing_gets_its_name_before_it_was_checked(
     tiny, prepared, read_all, monkeypatch
 ):
-    def refuse(loaded):
-        assert loaded.predict_on_batch(np.zeros((1, 8, 8, 3))).shape == (1, 4)
-
-    with pytest.raises(AssertionError):
-        save_run(tiny, prepared, refuse)
+    with pytest.raises(ValueError, match="tiny is not saved"):
+        save_run(tiny, prepared, error=0.001)
     assert not list(prepared.results.glob("models/*"))
     kept = prepared.file("checkpoints", "tiny-0123456789abcdef.npz")
     kept.touch()
     save_run(tiny, prepared)
     before = read_all(prepared.results / "models")
     assert len(before) == 2 and not kept.exists()
-    with pytest.raises(AssertionError):
-        save_run(tiny, prepared, refuse)
+    with pytest.raises(ValueError, match="tiny is not saved"):
+        save_run(tiny, prepared, error=np.nan)
     monkeypatch.setattr(os, "replace", fail_to_rename)
     with pytest.raises(OSError, match="No space left"):
         save_run(tiny, prepared)
@@ -223,5 +226,5 @@ def test_all_that_was_made_of_a_model_goes_when_it_is_replaced(tiny, prepared):
     )
     for path in (*made, other):
         path.write_text("of the model before")
-    save_run(tiny, prepared, lambda loaded: [path.read_text() for path in made])
+    save_run(tiny, prepared)
     assert not any(path.exists() for path in made) and other.exists()
