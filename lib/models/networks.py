@@ -129,7 +129,7 @@ def load_preset(spec: str, with_weights: bool, size: int | None) -> Network:
         tower = load(preset, load_weights=with_weights)
     # Of a network for pictures and text, the half that sees.
     tower = getattr(tower, "vision_encoder", tower)
-    scale = 1.0 if converter.scale is None else converter.scale
+    scale = converter.scale or 1.0
     pixels = keras.Input((size, size, 3), name="pixels")
     scaled = keras.layers.Rescaling(scale, converter.offset or 0.0)(pixels)
     if isinstance(tower.input, dict):

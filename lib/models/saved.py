@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from pathlib import Path
 
@@ -60,9 +61,12 @@ def save(
     if history is not None:
         ws.save_table(history, f"history/{name}.csv")
     class_names = metadata.get("class_names") or sorted(set(read_split(ws).label))
+    trainable = 0
+    for weight in model.trainable_weights:
+        trainable += math.prod(weight.shape)
     made = {
         "parameters_total": model.count_params(),
-        "parameters_trainable": _count_trainable(model),
+        "parameters_trainable": trainable,
         "file_hash": hash_file(path, class_names),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
@@ -82,11 +86,13 @@ def _check_answers(
 ) -> None:
     loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
     difference = abs(loaded.predict_on_batch(pictures) - y_prob).max()
-    policies = [layer.compute_dtype for layer in list_layers(model)]
-    policies.append(keras.config.dtype_policy().compute_dtype)
-    in_half = "float16" in policies or "bfloat16" in policies
-    # What is no number is no more equal than what is far off.
-    if not difference <= (HALF_TOLERANCE if in_half else TOLERANCE):
+    tolerance = TOLERANCE
+    dtypes = {layer.compute_dtype for layer in list_layers(model)}
+    # The file computes in float32; so does a head on features in half precision.
+    if dtypes | {keras.config.dtype_policy().compute_dtype} != {"float32"}:
+        tolerance = HALF_TOLERANCE
+    # What is no number is not within it.
+    if not difference <= tolerance:
         raise ValueError(
             f"{model.name} is not saved: its file gives other probabilities than it, by up to "
             f"{difference:.2g}. Build it of layers that Keras saves as they are."
@@ -99,10 +105,6 @@ def _remove_replaced(ws: Workspace, name: str) -> None:
     stale += [f"models/{name}.{ending}" for ending in BESIDE]
     for file in stale:
         (ws.results / file).unlink(missing_ok=True)
-
-
-def _count_trainable(model: keras.Model) -> int:
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 def read_metadata(ws: Workspace, name: str) -> dict:
@@ -181,7 +183,9 @@ def find_transfer(
     known = []
     for kind in kinds:
         known += [each for each in names if each.endswith(f"_{kind}")]
-    wanted = [name] if name else _find_winner(ws) + known
+    wanted = [name]
+    if not name:
+        wanted = _find_winner(ws) + known
     for each in wanted:
         if each in known:
             return each
@@ -196,8 +200,7 @@ def _find_winner(ws: Workspace) -> list[str]:
     if not path.exists():
         return []
     contest = read_table(path)
-    winner = contest.candidate[contest.chosen == "True"]
-    return [f"{candidate}_linear" for candidate in winner]
+    return list(contest.candidate[contest.chosen == "True"] + "_linear")
 
 
 def load_model(ws: Workspace, name: str) -> keras.Model:

@@ -109,8 +109,7 @@ def train(
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
-        ending = f"@{seed}" if runs else ""
-        task = _prepare(build, batches, ws, parameters, seed=seed, ending=ending)
+        task = _prepare(build, batches, ws, parameters, seed=seed, is_first=not runs)
         history = _take(task, ws)
         from_files = history is not None
         if not from_files:
@@ -127,11 +126,15 @@ def _prepare(
     parameters: dict,
     *,
     seed: int,
-    ending: str,
+    is_first: bool,
 ) -> _Task:
-    built = build()
-    model, whole = built if isinstance(built, tuple) else (built, built)
+    model = whole = build()
+    if isinstance(whole, tuple):
+        model, whole = whole
     files.check_saveable(whole)
+    name = whole.name
+    if not is_first:
+        name += f"@{seed}"
     batches = [part.reseed(seed) for part in batches]
     epochs = parameters["EPOCHS"]
     class_weights = generators.compute_class_weights(
@@ -144,7 +147,6 @@ def _prepare(
         decisive += part.describe()
     decisive += keys.describe_training(model, build)
     key = keys.make_key(TRAINING_VERSION, identify_set(ws), model, *decisive)
-    name = whole.name + ending
     return _Task(
         name=name,
         model=model,
@@ -169,8 +171,8 @@ def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
         return None
     metadata = saved.read_metadata(ws, task.name)
     try:
-        if metadata and metadata.get("key") != task.key:
-            raise ValueError(_tell_difference(metadata))
+        if metadata:
+            _compare(metadata, task.key)
         model, _ = saved.open_model(path)
         history = _read_history(ws, task)
     except (OSError, ValueError) as error:
@@ -184,10 +186,11 @@ def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
     return history
 
 
-def _tell_difference(metadata: dict) -> str:
+def _compare(metadata: dict, key: str) -> None:
     if metadata.get("training_version") != TRAINING_VERSION:
-        return "it was trained by an earlier version of these notebooks"
-    return "its pictures, layers, settings or code have changed since"
+        raise ValueError("it was trained by an earlier version of these notebooks")
+    if metadata.get("key") != key:
+        raise ValueError("its pictures, layers, settings or code have changed since")
 
 
 def _read_history(ws: Workspace, task: _Task) -> pd.DataFrame:
