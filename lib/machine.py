@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import joblib
@@ -29,9 +30,8 @@ logging.getLogger("tensorflow").addFilter(
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
-    versions = ", ".join(
-        f"{name} {version}" for name, version in find_versions(packages).items()
-    )
+    found = find_versions(packages)
+    versions = ", ".join(f"{name} {version}" for name, version in found.items())
     gpus = ", ".join(list_gpus())
     accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {os.cpu_count()} CPU cores"
     if not gpus and "google.colab" in sys.modules:
@@ -63,10 +63,12 @@ def list_gpus() -> list[str]:
         return []
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     answer = subprocess.run(query, capture_output=True, text=True)
-    return answer.stdout.split("\n")[:-1] if answer.returncode == 0 else []
+    if answer.returncode != 0:
+        return []
+    return answer.stdout.splitlines()
 
 
-def find_versions(packages) -> dict[str, str]:
+def find_versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the installed version of each of the packages that is installed."""
     versions = {}
     for name in packages:
@@ -80,9 +82,8 @@ def describe_project() -> dict[str, str]:
     """Return what has to be equal on all machines of a cluster: this code, and what decodes."""
     import cv2
 
-    code = b"".join(
-        path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))
-    )
+    rooms = sorted(Path(__file__).parent.rglob("*.py"))
+    code = b"".join(room.read_bytes() for room in rooms)
     found = {
         "project": hashlib.sha256(code).hexdigest()[:12],
         "opencv": cv2.__version__,

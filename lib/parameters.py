@@ -15,27 +15,33 @@ ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="
 def check_parameters(values: dict) -> dict:
     """Check every parameter among names and values, say a notebook's `globals()`, and return them.
 
-    A ValueError, which says what is allowed, where one is of the wrong type or out of range.
+    Raises:
+        ValueError: one is of the wrong type or out of range; it says what is allowed.
     """
     parameters = {name: values[name] for name in ALLOWED if name in values}
     for name, value in parameters.items():
         schema = ALLOWED[name]
-        # In draft 4, as in Python, 2.0 is no integer; and what is unequal to itself is no number.
-        if not jsonschema.Draft4Validator(schema).is_valid(value) or value != value:
-            allowed = ", ".join(f"{key} {what}" for key, what in schema.items())
+        # In draft 4, as in Python, 2.0 is no integer.
+        is_valid = jsonschema.Draft4Validator(schema).is_valid(value)
+        is_nan = value != value
+        if is_nan or not is_valid:
+            allowed = ", ".join(f"{key} {limit}" for key, limit in schema.items())
             raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
     return parameters
 
 
 def read_defaults(path: Path) -> dict:
     """Return the parameters of a notebook with their defaults, from its folded cell and the visible one."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    sources = ("".join(cell["source"]) for cell in cells)
-    forms = ast.parse(
-        "\n".join(source for source in sources if "# @param" in source)
-    ).body
-    typed = [line for line in forms if isinstance(line, ast.AnnAssign)]
-    return {line.target.id: ast.literal_eval(line.value) for line in typed}
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    defaults = {}
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if "# @param" not in source:
+            continue
+        for line in ast.parse(source).body:
+            if isinstance(line, ast.AnnAssign):
+                defaults[line.target.id] = ast.literal_eval(line.value)
+    return defaults
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

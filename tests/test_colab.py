@@ -100,7 +100,7 @@ def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wa
     cells = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     for knob, form in re.findall(
-        r"^(\w+)(?:: \w+)? = .*?  # @param (.*?)(?:  # fmt: skip)?$", text, re.M
+        r"^(\w+)(?:: [\w |]+)? = .*?  # @param (.*?)(?:  # fmt: skip)?$", text, re.M
     ):
         options, _, further = form.partition("] ")
         options = json.loads(options + "]" * bool(further))

@@ -26,14 +26,14 @@ evaluation.intervals evaluation.metrics evaluation.conformal
 evaluation.wording evaluation.contests evaluation.answers
 evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.audit evaluation.page
 evaluation.card evaluation.review evaluation.report
-new_pictures predict runner chain start""".split()
+costs new_pictures predict runner chain start""".split()
 WITHOUT_TENSORFLOW = {
     room for room in ROOMS if not room.startswith(("models.", "predict"))
 }
 # A reason, which Colab shows above the field of its form, and the field.
 REASON, FIELD = (
     r"# @markdown \S.{12,}",
-    r"(\w+): \w+ = .*?  # @param [\[{].*[\]}](?:  # fmt: skip)?",
+    r"(\w+): [\w |]+ = .*?  # @param [\[{].*[\]}](?:  # fmt: skip)?",
 )
 TREES = {
     room: ast.parse(

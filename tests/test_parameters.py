@@ -50,6 +50,20 @@ def test_allowed_parameters_pass_and_other_names_are_passed_over():
     parameters.check_parameters(allowed | {"__name__": "__main__", "pixels": object()})
 
 
+def test_a_parameter_may_have_one_of_two_types(tmp_path):
+    cell = nbformat.v4.new_code_cell(
+        """# @markdown By what the weights are changed
+LEARNING_RATE: float | str = "auto"  # @param {"type": "raw"}
+# @markdown None: that of the network
+IMAGE_SIZE: int | None = None  # @param {"type": "raw"}"""
+    )
+    path = tmp_path / "notebook.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    defaults = parameters.read_defaults(path)
+    assert defaults == {"LEARNING_RATE": "auto", "IMAGE_SIZE": None}
+    assert parameters.check_parameters(defaults) == defaults
+
+
 @pytest.mark.parametrize(
     ("name", "end"),
     [
