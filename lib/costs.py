@@ -46,7 +46,7 @@ def describe_costs(ws: Workspace, paths: list[Path], sizes: list[int]) -> list[s
     parts = [f"{max(1, round(taken)):,} in {name}" for name, taken in minutes.items()]
     lines = [
         f"Note: {count:,} pictures need about {gigabytes:,.1f} GB of {where}.",
-        f"Note: about so many minutes they take on this machine: {', '.join(parts)}.",
+        f"Note: on this machine they take about so many minutes: {', '.join(parts)}.",
     ]
     if count > MANY:
         lines.append(
