@@ -35,7 +35,7 @@ def describe_costs(ws: Workspace, paths: list[Path], sizes: list[int]) -> list[s
     if not paths:
         return []
     count = len(paths)
-    gigabytes = count * sum(3 * size * size for size in sizes) / 1e9
+    megabytes = count * sum(3 * size * size for size in sizes) / 1e6
     where = "scratch, and as much on Google Drive"
     if not is_on_drive(ws.results):
         where = "scratch"
@@ -43,11 +43,12 @@ def describe_costs(ws: Workspace, paths: list[Path], sizes: list[int]) -> list[s
     speed = _measure_speed()
     for name, operations in OPERATIONS.items():
         minutes[name] = count * operations / speed / 60
-    parts = [f"{max(1, round(taken)):,} in {name}" for name, taken in minutes.items()]
-    lines = [
-        f"Note: {count:,} pictures need about {gigabytes:,.1f} GB of {where}.",
-        f"Note: on this machine they take about so many minutes: {', '.join(parts)}.",
-    ]
+    parts = [f"{round(t):,} in {name}" for name, t in minutes.items() if t >= 1]
+    lines = [f"Note: {count:,} pictures need about {megabytes:,.0f} MB of {where}."]
+    if parts:
+        lines.append(
+            f"Note: on this machine they take about so many minutes: {', '.join(parts)}."
+        )
     if count > MANY:
         lines.append(
             "Note: of so many pictures --only 1 5 8 is the quickest way to a good model."
