@@ -12,7 +12,11 @@ import numpy as np
 import pandas as pd
 from conftest import find_browser
 
-SECONDS, NONE = 120, "none of its labels"
+from lib import new_pictures
+from lib.models import classify, litert, saved
+
+SECONDS = 120
+NONE = "none of its labels"
 
 
 def ask_page(page, files: list[Path]) -> pd.DataFrame:
@@ -52,59 +56,63 @@ def read_answers(page) -> list[list[str]]:
     return rows
 
 
+def split_labels(text: str) -> set[str]:
+    """Take apart several labels: page and table write the same set in other ways."""
+    labels = set(re.split(r"\||, ", text))
+    return labels - {"", NONE}
+
+
 def measure(asked: pd.DataFrame, predicted: pd.DataFrame) -> dict:
     """Compare answers, in the same order: the share that is the same, and how far probabilities differ."""
-    # Of several labels page and table write the same set in other ways.
-    sets = [
-        [{*re.split(r"\||, ", k)} - {"", NONE} for k in of.label]
-        for of in (asked, predicted)
-    ]
-    same = np.array([a == b for a, b in zip(*sets)])
-    apart = abs(asked.probability.to_numpy() - predicted.probability.to_numpy())
+    same = asked.label.map(split_labels).to_numpy()
+    same = same == predicted.label.map(split_labels).to_numpy()
+    differences = asked.probability.to_numpy() - predicted.probability.to_numpy()
     return {
         "pictures": len(same),
         "same answer": same.mean(),
-        "mean difference of the top probability": apart.mean(),
-        "largest": apart.max(),
+        "mean difference of the top probability": abs(differences).mean(),
+        "largest": abs(differences).max(),
     }
 
 
+def ask_model(model, metadata: dict, files: list[Path]) -> pd.DataFrame:
+    """Return label and probability of each file; a model of several labels has no probability."""
+    if "task" not in metadata:
+        return classify.classify(model, metadata, Path(), files)
+    table = classify.list_labels(model, metadata, files)
+    return table.rename(columns={"labels": "label"}).assign(probability=np.nan)
+
+
+def open_page(browser, path: Path):
+    """Open a model.html, and say how long that took."""
+    page = browser.new_page()
+    page.on("console", lambda message: print("console:", message.text[:200]))
+    page.on("pageerror", lambda error: print("error:", error))
+    started = time.perf_counter()
+    page.goto(path.resolve().as_uri())
+    page.get_by_text("Ready for your pictures").wait_for(timeout=1000 * SECONDS)
+    print(f"ready after {time.perf_counter() - started:.1f} s")
+    return page
+
+
 def compare(results: Path, name: str, places: list[str]) -> pd.DataFrame:
-    """Ask page and file about pictures, and compare; a row for each of the two."""
+    """Ask page and LiteRT file about pictures, and compare; one row for each of the two."""
     from playwright import sync_api
 
-    from lib import predict
-    from lib.models import classify, litert, saved
-
-    files = [Path(file).resolve() for file in predict._list_files(places)]
+    files = [Path(file).resolve() for file in new_pictures.list_files(places)]
     model, metadata = saved.open_model(results / f"models/{name}.keras")
-
-    def ask(model):
-        if "task" not in metadata:
-            return classify.classify(model, metadata, Path(), files)
-        table = classify.list_labels(model, metadata, files)
-        return table.rename(columns={"labels": "label"}).assign(probability=np.nan)
-
-    predicted, phone = ask(model), litert.open_litert(results / f"models/{name}.tflite")
-    rows = {"LiteRT file": measure(ask(phone), predicted)}
+    predicted = ask_model(model, metadata, files)
+    phone = litert.open_litert(results / f"models/{name}.tflite")
+    rows = {"LiteRT file": measure(ask_model(phone, metadata, files), predicted)}
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_browser(),
             args=["--no-sandbox", "--disable-dev-shm-usage"],
         )
-        page = browser.new_page()
-        page.on(
-            "console",
-            lambda message: print("console:", message.text[:200], file=sys.stderr),
-        )
-        page.on("pageerror", lambda error: print("error:", error, file=sys.stderr))
-        started = time.perf_counter()
-        page.goto((results / "model.html").resolve().as_uri())
-        page.get_by_text("Ready for your pictures").wait_for(timeout=1000 * SECONDS)
-        print(f"ready after {time.perf_counter() - started:.1f} s")
+        page = open_page(browser, results / "model.html")
         started = time.perf_counter()
         rows["page"] = measure(ask_page(page, files), predicted)
-        print(f"{(time.perf_counter() - started) / len(files):.3f} s a picture")
+        print(f"{(time.perf_counter() - started) / len(files):.3f} s per picture")
         browser.close()
     return pd.DataFrame(rows).T
 

@@ -10,59 +10,69 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from lib import workspace
 from lib.data import demo, pixels, split
 from lib.data.pictures import load
-from lib.models import backbones, linear, parts, saved
+from lib.models import backbones, heads, linear, parts, saved
 
 COUNT, SEED = 80, 38  # fresh drawings of each class
 
 
-def draw_fresh(count=COUNT, seed=SEED):
+def draw_fresh():
     """Draw JPEGs of every class that no demo set has: their bytes, and their classes, int (n,)."""
-    y_true, files = np.repeat(np.arange(len(demo.CLASS_NAMES)), count), []
-    for row, k in enumerate(y_true):
-        rng = np.random.default_rng([seed, 20, row])
-        demo.draw_picture(demo.CLASS_NAMES[k], rng).save(
-            file := io.BytesIO(), "JPEG", quality=90
-        )
+    y_true = np.repeat(np.arange(len(demo.CLASS_NAMES)), COUNT)
+    files = []
+    for row, label in enumerate(y_true):
+        rng = np.random.default_rng([SEED, 20, row])
+        file = io.BytesIO()
+        demo.draw_picture(demo.CLASS_NAMES[label], rng).save(file, "JPEG", quality=90)
         files.append(file.getvalue())
     return files, y_true
 
 
-def judge(ws, names, fresh, y_fresh):
-    """Print the accuracy of a linear head and of models: on the validation part, and on fresh drawings."""
-    rows = {part: group for part, group in split.read_split(ws).groupby("part")}
-    y_true = {
-        part: np.searchsorted(demo.CLASS_NAMES, group.label)
-        for part, group in rows.items()
-    }
-    extractor = parts.build_extractor(
-        backbones.load_backbone("sketches", None, None, {}, None)
+def fit_head(ws, extractor):
+    """Put a linear head on a network, fitted to the training part."""
+    table = split.read_split(ws)
+    rows = table[table.part == "train"]
+    images = pixels.open_pixels(ws, rows, extractor.input_shape[1])[:]
+    classifier, _ = linear.fit(
+        features=extractor.predict(images, verbose=0),
+        y_true=np.searchsorted(demo.CLASS_NAMES, rows.label),
+        num_classes=len(demo.CLASS_NAMES),
+        groups=np.unique(rows.group, return_inverse=True)[1],
+        seed=SEED,
     )
-    images = pixels.open_pixels(ws, rows["train"], extractor.input_shape[1])[:]
-    groups = np.unique(rows["train"].group, return_inverse=True)[1]
-    features = extractor.predict(images, verbose=0)
-    head, _ = linear.fit(features, y_true["train"], len(demo.CLASS_NAMES), groups, SEED)
-    ask = {name: saved.load_model(ws, name) for name in names}
-    for name, model in ({"a linear head on sketches": extractor} | ask).items():
-        size, scores = model.input_shape[1], []
-        given = [pixels.open_pixels(ws, rows["validation"], size)[:]]
-        given.append(np.array([load(file, size) for file in fresh]))
-        for images, truth in zip(given, (y_true["validation"], y_fresh)):
-            answers = model.predict(images, verbose=0)
-            answers = head.predict_proba(answers) if model is extractor else answers
-            scores.append(
-                f"{(answers.argmax(axis=1) == truth).mean():.3f} of {len(truth)}"
-            )
-        print(f"{name}: {scores[0]} validation pictures, {scores[1]} fresh drawings")
+    return classifier
+
+
+def judge(ws, names):
+    """Print the accuracy of a linear head and of models: on the validation part, and on fresh drawings."""
+    backbone = backbones.load_backbone("sketches", None, None, {}, None)
+    extractor = parts.build_extractor(backbone)
+    head = heads.build_head(fit_head(ws, extractor))
+    linear_model = keras.Model(extractor.input, head(extractor.output))
+    models = {"a linear head on sketches": linear_model}
+    for name in names:
+        models[name] = saved.load_model(ws, name)
+    table = split.read_split(ws)
+    validation = table[table.part == "validation"]
+    y_validation = np.searchsorted(demo.CLASS_NAMES, validation.label)
+    fresh, y_fresh = draw_fresh()
+    for name, model in models.items():
+        size = model.input_shape[1]
+        known = pixels.open_pixels(ws, validation, size)[:]
+        drawn = np.array([load(file, size) for file in fresh])
+        for kind, images, y_true in (
+            ("validation pictures", known, y_validation),
+            ("fresh drawings", drawn, y_fresh),
+        ):
+            y_pred = model.predict(images, verbose=0).argmax(axis=1)
+            print(f"{name}: {(y_pred == y_true).mean():.3f} of {len(y_true)} {kind}")
 
 
 if __name__ == "__main__":
-    judge(
-        replace(workspace.open("demo"), results=Path(sys.argv[1]).resolve()),
-        sys.argv[2:],
-        *draw_fresh(),
-    )
+    demo_ws = workspace.open("demo")
+    judge(replace(demo_ws, results=Path(sys.argv[1]).resolve()), sys.argv[2:])

@@ -1,3 +1,5 @@
+"""Features: computed once, shared by sets, and never those of other pictures or weights."""
+
 import shutil
 from dataclasses import replace
 
@@ -11,18 +13,23 @@ from lib.models.features import cached_features
 
 @pytest.fixture(scope="module")
 def extractor():
-    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(5, 3), keras.layers.Flatten()]
-    return keras.Sequential(layers)
+    inputs = keras.Input((8, 8, 3))
+    return keras.Sequential([inputs, keras.layers.Conv2D(5, 3), keras.layers.Flatten()])
 
 
 @pytest.fixture
 def images(tmp_path):
+    """Seventy of 140 pictures in a store, the last ones first."""
     rows = np.random.default_rng(0).integers(0, 256, (140, 8, 8, 3), dtype=np.uint8)
-    digests = [f"{k:032x}" for k in range(140)]
+    digests = [f"{number:032x}" for number in range(140)]
     store = Store(tmp_path / "pixels", np.uint8, (8, 8, 3))
     store.put(dict(zip(digests, rows)))
     store.refresh()
-    return Selection(store, np.array(digests[:70][::-1]))
+    return Selection(store, np.array(digests[69::-1]))
+
+
+def list_shards(ws):
+    return list(ws.scratch.glob(f"*/features_*/{SHARDS}"))
 
 
 def test_cached_features_equal_the_extractor_and_are_computed_once(
@@ -36,32 +43,36 @@ def test_cached_features_equal_the_extractor_and_are_computed_once(
     assert np.array_equal(cached_features(extractor, images, ws)[:], features[:])
 
 
-def list_shards(ws):
-    return sorted(ws.scratch.glob(f"*/features_*/{SHARDS}"))
-
-
 def test_features_are_shared_by_sets_that_share_pictures(
     extractor, images, ws, monkeypatch
 ):
     cached_features(extractor, images.take(slice(40)), ws)
-    seen, predict = [], extractor.predict_on_batch
-    monkeypatch.setattr(
-        extractor, "predict_on_batch", lambda x: seen.extend(x) or predict(x)
-    )
+    counts = []
+    predict = extractor.predict_on_batch
+
+    def count_and_predict(pictures):
+        counts.append(len(pictures))
+        return predict(pictures)
+
+    monkeypatch.setattr(extractor, "predict_on_batch", count_and_predict)
     twice = images.take(np.tile(np.arange(70), 2))
     features = cached_features(extractor, twice, ws)
-    assert len(seen) == 30 and features.shape == (140, 180)
+    assert sum(counts) == 30 and features.shape == (140, 180)
     assert np.array_equal(features[:70], features[70:])
 
 
-def test_other_pictures_or_weights_do_not_share_features(extractor, images, ws):
+def test_other_pictures_do_not_share_features(extractor, images, ws):
     cached_features(extractor, images, ws)
-    before = len(list_shards(ws))
-    every = replace(images, digests=np.array(list(images.store.index)))
+    every = replace(images, digests=np.array(list(images.store.places)))
     assert len(cached_features(extractor, every, ws).store) == 140
+
+
+def test_other_weights_do_not_share_features(extractor, images, ws):
+    cached_features(extractor, images, ws)
     extractor.layers[0].bias.assign(np.full(5, 1e-6, np.float32))
     cached_features(extractor, images, ws)
-    assert before == 2 and len({path.parent for path in list_shards(ws)}) == 2
+    shards = list_shards(ws)
+    assert len(shards) == 4 and len({path.parent for path in shards}) == 2
 
 
 def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypatch):
