@@ -48,7 +48,9 @@ def predict_files(
         0 unless they are wanted; and problems, str (n,): "", or the word of
         `pictures.PictureError` for a file that can't be read, whose rows mean nothing.
     """
-    network = expose_features(model) if with_features else model
+    network = model
+    if with_features:
+        network = expose_features(model)
     size = model.input_shape[1]
     paths = [Path(folder, file) for file in files]
     # A batch always has 32 places, so that no answer depends on the other pictures.
@@ -110,25 +112,26 @@ def predictions_table(
     ranked = np.argsort(-y_prob, axis=1, kind="stable")
     scaled = apply_temperature(y_prob.astype(float), metadata.get("temperature", 1))
     scaled = scaled.round(6)
+    rows = np.arange(len(scaled))
     answers = {"label": "", "index": ranked[:, 0]}
     for rank in range(top):
         classes = ranked[:, rank]
         ending = f"_{rank + 1}" if rank else ""
         answers[f"label{ending}"] = names[classes]
-        answers[f"probability{ending}"] = scaled[np.arange(len(scaled)), classes]
+        answers[f"probability{ending}"] = scaled[rows, classes]
     if columns is not None:
         answers.update(columns)
     # Whole numbers stay so beside rows without an answer.
     table = pd.DataFrame(answers).convert_dtypes()
     table = table[problems == ""].reindex(range(len(files)))
     table = table.assign(problem=problems)
-    return _finish(table, files, names, scaled if probabilities else None)
+    return _finish(table, files, names, scaled, probabilities)
 
 
-def _finish(table, files, names, y_prob):
+def _finish(table, files, names, y_prob, probabilities):
     # A name may be bytes that are no text, which no CSV file holds.
     table.insert(0, "file", [escape(str(file)) for file in files])
-    if y_prob is None:
+    if not probabilities:
         return table
     columns = [f"{name} (class)" if name in table else name for name in names]
     by_class = pd.DataFrame(y_prob, columns=columns)
@@ -172,4 +175,4 @@ def list_labels(
     labels = ["|".join(names[has]) for has in y_prob >= thresholds]
     labels = np.where(problems == "", labels, "")
     table = pd.DataFrame({"labels": labels, "problem": problems})
-    return _finish(table, files, names, y_prob.round(6) if probabilities else None)
+    return _finish(table, files, names, y_prob.round(6), probabilities)

@@ -174,15 +174,17 @@ def save_winner(
         parameters: CHOICE, CLASS_WEIGHTS, SEED.
     """
     rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
-    learned = classifier.predict_proba(features)
-    names = np.unique(rows.label.to_numpy(str))
     some = np.linspace(0, len(rows) - 1, 32).astype(int)
-    pictures = open_pixels(ws, rows, model.input_shape[1])[some]
-    metadata = {"name": model.name, "seconds": round(seconds, 1)}
-    metadata |= _describe_winner(table, classifier, parameters)
-    saved.save(model, ws, metadata, pictures=pictures, y_prob=learned[some])
+    images = open_pixels(ws, rows, model.input_shape[1])
+    metadata = _describe_winner(table, classifier, parameters)
+    metadata["name"] = model.name
+    metadata["seconds"] = round(seconds, 1)
+    learned = classifier.predict_proba(features[some])
+    saved.save(model, ws, metadata, pictures=images[some], y_prob=learned)
+    names = np.unique(rows.label.to_numpy(str))
     answers = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
-    answers = answers.join(pd.DataFrame(y_prob, columns=names))
+    probabilities = pd.DataFrame(y_prob, columns=names)
+    answers = answers.join(probabilities)
     ws.save_table(answers, "out_of_fold.csv")
     ws.save_table(table, "contest.csv")
 

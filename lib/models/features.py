@@ -52,8 +52,9 @@ def cached_features(
 
 def _compute_all(extractor, images, store, cluster):
     network = _save(extractor, store) if cluster else extractor
-    starts = range(0, len(images), BLOCK)
-    blocks = [images.take(slice(start, start + BLOCK)) for start in starts]
+    blocks = []
+    for start in range(0, len(images), BLOCK):
+        blocks.append(images.take(slice(start, start + BLOCK)))
     done = run_blocks(compute_block, blocks, store, network, address=cluster)
     bar = show_progress(total=len(images), desc="features", unit="picture")
     with bar:

@@ -26,7 +26,9 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
     find_maps, head = _split_at_pooling(model)
-    last = head[-1].layers[-1] if isinstance(head[-1], keras.Model) else head[-1]
+    last = head[-1]
+    if isinstance(last, keras.Model):
+        last = last.layers[-1]
     activation = last.activation
     last.activation = keras.activations.linear
     try:
@@ -42,7 +44,8 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     finally:
         last.activation = activation
     weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-    heatmaps = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
+    evidence = tf.reduce_sum(weights * maps, axis=-1, keepdims=True)
+    heatmaps = tf.nn.relu(evidence)
     heatmaps = tf.image.resize(heatmaps, images.shape[1:3])[..., 0].numpy()
     largest = heatmaps.max(axis=(1, 2), keepdims=True)
     return heatmaps / np.maximum(largest, np.finfo("float32").tiny)

@@ -47,7 +47,8 @@ class Classifier:
             scores = np.column_stack([np.zeros(len(scores)), scores])
         logits = np.full((len(scores), self.num_classes), NEVER)
         logits[:, self.pipeline.classes_] = scores
-        return softmax(logits / self.temperature, axis=1).astype(np.float32)
+        y_prob = softmax(logits / self.temperature, axis=1)
+        return y_prob.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,6 @@ class LabelClassifier:
     """A classifier of two classes for each label: without it, and with it."""
 
     classifiers: list[Classifier]
-
-    @property
-    def C(self) -> np.ndarray:
-        """The inverse strength of the L2 penalty for each label."""
-        return np.array([classifier.C for classifier in self.classifiers])
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 (n, labels), for features, float32 (n, d)."""
@@ -112,7 +108,7 @@ def fit(
     min_loss = np.inf
     for strength in STRENGTHS:
         C = strength / rows.shape[1]
-        rough = _build_pipeline(C, class_weights, tol=ROUGH)
+        rough = _build_pipeline(C, class_weights, ROUGH)
         y_prob = _answer_parts(rough, rows, y_true, part, num_classes)
         temperature = fit_temperature(y_true, y_prob)
         scaled = apply_temperature(y_prob, temperature)
@@ -139,7 +135,9 @@ def _clear_flat(features):
     rows = np.asarray(features[:], np.float32)
     scaler = StandardScaler().fit(rows)
     is_flat = np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)
-    return np.where(is_flat, np.float32(0), rows) if is_flat.any() else rows
+    if is_flat.any():
+        rows = np.where(is_flat, np.float32(0), rows)
+    return rows
 
 
 def _require_two_classes(y_true, part):

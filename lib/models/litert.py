@@ -49,7 +49,9 @@ def export_litert(model: keras.Model, path: Path) -> None:
     # One version of Keras heeds the shape of the first, another that of the second.
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
-    network = expose_features(model) if has_backbone(model) else model
+    network = model
+    if has_backbone(model):
+        network = expose_features(model)
     pixels = keras.ops.cast(picture, "float32")
     answer = keras.Model(picture, network(pixels, training=False))
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.

@@ -32,7 +32,8 @@ def measure_loss(y_true: np.ndarray, y_prob: np.ndarray) -> float:
         y_prob: float (n, classes).
     """
     of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
-    return float(-np.log(np.maximum(of_truth, TINY)).mean())
+    losses = -np.log(np.maximum(of_truth, TINY))
+    return float(losses.mean())
 
 
 def fit_temperature(y_true: np.ndarray, y_prob: np.ndarray) -> float:
