@@ -17,18 +17,13 @@ from lib.models.features import cached_features
 def transfer(tmp_path_factory):
     """Extractor and whole model, as 04 builds them, of a small untrained network."""
     keras.utils.set_random_seed(1)
-    network = keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(16, 3, strides=2),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(16, 3),
-        ]
-    )
+    inputs = keras.Input((32, 32, 3))
+    maps = layers.Rescaling(1 / 255)(inputs)
+    maps = layers.Conv2D(16, 3, strides=2)(maps)
+    maps = layers.BatchNormalization()(maps)
+    maps = layers.Conv2D(16, 3)(layers.ReLU()(maps))
     path = tmp_path_factory.mktemp("networks") / "small.keras"
-    network.save(path)
+    keras.Model(inputs, maps).save(path)
     backbone = backbones.load_backbone(str(path), None, None, {}, None)
     extractor = parts.build_extractor(backbone)
     head = keras.Sequential(
