@@ -129,7 +129,7 @@ def list_models(ws: Workspace) -> list[dict]:
 
     Returns:
         metadata of each model; besides a `label`, which says so when a backbone is untrained, and a
-        `way`, the name of the first run.
+        `configuration`, the name of the first run.
 
     Raises:
         FileNotFoundError: there is none.
@@ -147,15 +147,17 @@ def list_models(ws: Workspace) -> list[dict]:
                 f"Note: {name} is left out: trained on other pictures, or {path.name} is damaged."
             )
             continue
-        way = name.split("@")[0]
+        configuration = name.split("@")[0]
         parameters = metadata.get("parameters", {}) | {"seed": None}
-        if first.setdefault(way, parameters) != parameters:
-            print(f"Note: {name} is left out: {way} was trained with other parameters.")
+        if first.setdefault(configuration, parameters) != parameters:
+            print(
+                f"Note: {name} is left out: {configuration} was trained with other parameters."
+            )
             continue
         label = metadata["name"]
         if metadata["weights"] == "untrained":
             label += " (untrained backbone)"
-        models.append(metadata | {"label": label, "way": way})
+        models.append(metadata | {"label": label, "configuration": configuration})
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
