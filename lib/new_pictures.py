@@ -5,8 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from lib.data.label_files import match_files, read_labels
+from lib.data.label_files import read_labels
 from lib.data.labels import list_new_pictures
+from lib.data.names import match_files
 
 
 def list_files(places: list[str]) -> list[str]:

@@ -1,21 +1,14 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from lib.data.label_files import apply_labels, read_columns
-from lib.data.listing import (
-    PARTS,
-    clean,
-    escape,
-    find_originals,
-    fold,
-    list_folders,
-    split_part_name,
-    walk,
-)
+from lib.data.listing import escape, list_folders, walk
+from lib.data.names import PARTS, clean, find_originals, fold, split_part_name
 from lib.data.table import FORMS, is_used, note, tabulate
 from lib.workspace import Workspace
 
@@ -30,12 +23,13 @@ def label_by_folder(folder: Path) -> pd.DataFrame:
     Of a file in none of them no label and no problem is known; a class without files has a row.
     """
     table = walk(folder)
-    names = {escape(path.name) for path in list_folders(folder)}
+    classes = [escape(path.name) for path in list_folders(folder)]
     top = table.file.str.split("/").str[0]
-    table["label"] = top.where(top.isin(names) & (table.problem != "junk"), "")
-    is_outside = (table.label == "") & ~table.problem.isin(["junk", "odd_name"])
+    is_inside = top.isin(classes) & (table.problem != "junk")
+    table["label"] = top.where(is_inside, "")
+    is_outside = ~is_inside & ~table.problem.isin(["junk", "odd_name"])
     table.loc[is_outside, ["problem", "action"]] = ""
-    empty = sorted(names - {*table.label})
+    empty = sorted(set(classes).difference(table.label))
     rows = tabulate([(name, "empty_class") for name in empty])
     return pd.concat([table, rows], ignore_index=True)
 
@@ -89,41 +83,48 @@ def list_pictures(
 
 def _refuse_parts_below_classes(table: pd.DataFrame, folder: Path) -> None:
     """Raise a ValueError where two class folders hold folders named after parts of a data set."""
-    divided = {}
+    classes = set()
+    parts = set()
     for path in _list_class_folders(table):
         label, *inside = path.split("/")
         for name in inside:
             part, rest = split_part_name(name)
             if part and all(map(str.isdigit, rest)):
-                divided.setdefault(label, set()).add(name)
-    if len(divided) > 1:
-        names = sorted(set.union(*divided.values()))
+                classes.add(label)
+                parts.add(name)
+    if len(classes) > 1:
         raise ValueError(
-            f"{folder}: the classes {', '.join(sorted(divided)[:5])} are divided into "
-            f"{', '.join(names[:5])}. Put the classes into the parts, train/cat instead of cat/train, "
-            "or name the files of each part, file,label,part, in a CSV file that train_labels names."
+            f"{folder}: the classes {_name_some(classes)} are divided into {_name_some(parts)}. "
+            "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
+            "each part, file,label,part, in a CSV file that train_labels names."
         )
 
 
 def _list_class_folders(table: pd.DataFrame) -> pd.Series:
     """List the folders, of any depth, in which pictures with a label lie."""
-    files = table.file[(table.label != "") & (table.problem == "")]
-    return files.str.rsplit("/", n=1).str[0].drop_duplicates()
+    is_picture = (table.label != "") & (table.problem == "")
+    files = table.file[is_picture]
+    folders = files.str.rsplit("/", n=1).str[0]
+    return folders.drop_duplicates()
+
+
+def _name_some(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)[:5])
 
 
 def _say_branches(table: pd.DataFrame, folder: Path) -> None:
     """Say where class folders hold the same folders: they may be folds or sizes, not classes."""
-    pairs = _list_class_folders(table).str.extract("^([^/]+)/([^/]+)")
-    pairs = pairs.dropna().drop_duplicates()
+    folders = _list_class_folders(table)
+    pairs = folders.str.extract("^([^/]+)/([^/]+)").dropna()
+    pairs = pairs.drop_duplicates()
     shared = pairs[pairs[1].duplicated(keep=False)]
-    counts = shared.groupby(0).size()
-    branches = sorted(counts.index[counts > 1])
+    counts = shared[0].value_counts()
+    branches = counts.index[counts > 1]
     if len(branches) > 1:
-        names = sorted(shared[1].unique())
         print(
-            f"Note: {', '.join(branches[:5])} hold folders of the same names: "
-            f"{', '.join(names[:5])}. If these are the classes, point train at the one of the former "
-            f"in {folder} that is for training."
+            f"Note: {_name_some(branches)} hold folders of the same names: "
+            f"{_name_some(shared[1].unique())}. If these are the classes, point train at the one of "
+            f"the former in {folder} that is for training."
         )
 
 
@@ -149,15 +150,17 @@ def _add_validation(
 
 def group_augmented(table: pd.DataFrame, folder: Path) -> None:
     """Give augmented copies and their originals, which their names tell, one group."""
-    originals = find_originals(table.file[table.problem == ""])
+    files = table.file[table.problem == ""]
+    originals = find_originals(files)
     originals = originals[originals != ""]
-    if len(originals):
-        table.loc[originals.index, "group"] = f"copies of {folder}/" + originals
-        print(
-            f"Note: {folder}: {len(originals):,} pictures are augmented copies by their names, or "
-            f"the originals, say {table.file[originals.index[0]]}. They form "
-            f"{originals.nunique():,} groups, which are not divided."
-        )
+    if originals.empty:
+        return
+    table.loc[originals.index, "group"] = f"copies of {folder}/" + originals
+    example = files[originals.index[0]]
+    print(
+        f"Note: {folder}: {len(originals):,} pictures are augmented copies by their names, or the "
+        f"originals, say {example}. They form {originals.nunique():,} groups, which are not divided."
+    )
 
 
 def _unify(labels: pd.Series) -> pd.Series:
@@ -171,23 +174,26 @@ def _unify(labels: pd.Series) -> pd.Series:
 def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFrame:
     """Move pictures to the classes that a corrections file names; leave out where it names none."""
     before = table.label
-    classes = sorted({*before} - {""})
+    classes = sorted(before[before != ""].unique())
     rows = read_columns(path, optional=())
     table = apply_labels(table, path, folder, rows, classes=classes, strict=True)
     is_other = table.label != before
     is_none = table.label == ""
     note(table, is_other & is_none, "left out by hand")
-    earlier = (", not " + before).where(before != "", "")
+    earlier = ", not " + before
+    earlier = earlier.where(before != "", "")
     note(table, is_other, "corrected", "taken as " + table.label + earlier)
-    return table.assign(label=table.label.mask(is_none, before))
+    table["label"] = table.label.mask(is_none, before)
+    return table
 
 
 def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
     names = table.label[is_used(table)].drop_duplicates()
-    similar = names[fold(names).duplicated(keep=False)]
-    rows = tabulate([(name, "similar_class_name") for name in similar])
-    return pd.concat([table, rows.assign(action="kept")])
+    is_similar = fold(names).duplicated(keep=False)
+    rows = tabulate([(name, "similar_class_name") for name in names[is_similar]])
+    rows["action"] = "kept"
+    return pd.concat([table, rows])
 
 
 def list_new_pictures(
@@ -212,28 +218,32 @@ def list_new_pictures(
     is_picture = table.problem.isin(["", *UNREADABLE])
     if not is_picture.any():
         raise ValueError(f"{folder} holds no picture ({FORMS}).")
-    is_worth_a_word = ~is_picture & (table.problem != "junk")
-    for problem, files in table[is_worth_a_word].groupby("problem").file:
-        more = len(files) - MAX_NAMED
-        others = f" and {more:,} more" if more > 0 else ""
-        print(f"Note: passed over, {problem}: {', '.join(files[:MAX_NAMED])}{others}")
-    return table.loc[is_picture, ["file", "label"]].reset_index(drop=True)
+    _say_passed_over(table[~is_picture])
+    pictures = table.loc[is_picture, ["file", "label"]]
+    return pictures.reset_index(drop=True)
+
+
+def _say_passed_over(table: pd.DataFrame) -> None:
+    others = table[table.problem != "junk"]
+    for problem, files in others.groupby("problem").file:
+        names = ", ".join(files[:MAX_NAMED])
+        if len(files) > MAX_NAMED:
+            names += f" and {len(files) - MAX_NAMED:,} more"
+        print(f"Note: passed over, {problem}: {names}")
 
 
 def _find_class_folders(files: pd.Series, class_names: list[str]) -> pd.Series:
     """Return the class that the first folder of each file is called like, or ""."""
-    folders = files.str.extract("^([^/]+)/")[0].fillna("")
     names = {clean(name): name for name in class_names}
-    cleaned = {folder: clean(folder) for folder in folders.unique()}
-    _say_similar([name for name in cleaned.values() if name not in names], class_names)
-    return folders.map(lambda folder: names.get(cleaned[folder], ""))
-
-
-def _say_similar(folders: list[str], class_names: list[str]) -> None:
     looks = dict(zip(fold(pd.Series(class_names, dtype=str)), class_names))
-    for folder, look in zip(folders, fold(pd.Series(folders, dtype=str))):
-        if folder and look in looks:
+    folders = files.str.extract("^([^/]+)/")[0].dropna()
+    found = {}
+    for folder in folders.unique():
+        found[folder] = names.get(clean(folder), "")
+        (look,) = fold(pd.Series([folder]))
+        if not found[folder] and look in looks:
             print(
-                f"Note: pictures in {folder} have no label: the class is called "
-                f"{looks[look]}."
+                f"Note: pictures in {folder} have no label: the class is called {looks[look]}."
             )
+    labels = folders.map(found)
+    return labels.reindex(files.index, fill_value="")

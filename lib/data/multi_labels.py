@@ -9,7 +9,8 @@ import pandas as pd
 from lib.data.demo import CLASS_NAMES, draw_picture
 from lib.data.label_files import apply_labels, note_unread, read_labels
 from lib.data.labels import group_augmented
-from lib.data.listing import clean, holds_pictures, walk
+from lib.data.listing import holds_pictures, walk
+from lib.data.names import clean
 from lib.data.split import split
 from lib.data.table import note
 from lib.storage import atomic_write

@@ -8,14 +8,13 @@ from lib.data import archives
 from lib.data.demo import draw_dataset
 from lib.data.listing import (
     TEXT_ENDINGS,
-    clean,
     holds_pictures,
     is_junk,
     list_files_below,
     list_folders,
     may_be_picture,
-    split_part_name,
 )
+from lib.data.names import clean, split_part_name
 from lib.workspace import KAGGLE, Workspace
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from test_listing import list_files, touch, write_csv
 
-from lib.data.label_files import match_files
+from lib.data.names import match_files
 from lib.data.table import check_classes, list_checks
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]

@@ -1,0 +1,159 @@
+"""What names tell: parts of a data set, masks, augmented copies, and the file that a name means."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from lib.data.pictures import ENDINGS
+
+# How folders are named that are parts of a data set, not classes.
+PART_NAMES = {
+    "train": ("train", "training", "trainval"),
+    "validation": ("validation", "valid", "val", "dev", "eval"),
+    "test": ("test", "tests", "testing"),
+    "prediction": ("pred", "predict", "prediction", "predictions"),
+}
+PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
+COPY = re.compile(r"([ _-]*copy)?( ?\(\d+\))?$")  # as "train - Copy" and "train (1)"
+FILLING = re.compile(r"[ -]*((data)?set|data|images)?[ -]*$")  # as "training_set"
+# A mask shows where things are in the picture beside it: x_mask.png beside x.png.
+MASK_WORD = "(?:masks?|seg|segmentation|labels?|gt|groundtruth)"
+MASK_NAME = re.compile(
+    rf"(?<![^/]){MASK_WORD}[ ._-]+(?=[^/]*$)|[ ._-]+{MASK_WORD}(?:[ ._-]?\d+)?$",
+    re.IGNORECASE,
+)
+MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
+INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
+# How programs name what they make of one picture: a_jpg.rf.0f3c….jpg, a_rot15.jpg.
+ROBOFLOW = r"(?:_(?:jpe?g|png|bmp|webp|tiff?))?\.rf\.[0-9a-z]{16,}"
+CHANGE = (
+    r"[ ._-]+(?:(?:aug|augmented|[hv]?flip|flipped|flip[hv]|mirror|mirrored|rot|rotated?"
+    r"|crop|cropped|zoom|zoomed|shear|shift|noise|noisy|blur|blurred|bright|brightness"
+    r"|contrast)\d*|(?:aug|augmented|rot|rotated?)[ ._-]\d{1,3})"
+)
+AUGMENTED = re.compile(rf"(?:{ROBOFLOW}|(?:{CHANGE})+)$", re.IGNORECASE)
+
+
+def clean(name: str) -> str:
+    """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
+    shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(shown.split()))
+
+
+def fold(names: pd.Series) -> pd.Series:
+    """Return equal values for similar names: case, accents, dashes, and 1 and 1.0 mean nothing."""
+    folded = names.map(clean).str.casefold().str.normalize("NFKD")
+    folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
+    numbers = pd.to_numeric(folded, errors="coerce")
+    return folded.where(numbers.isna(), numbers)
+
+
+def split_part_name(name: str) -> tuple[str | None, list[str]]:
+    """Return the part that a folder is named after, and its other words.
+
+    Of train_224 these are train and ["224"]; birds names no part.
+    """
+    words = []
+    for word in re.findall(r"\d+|[^\d._]+", COPY.sub("", name.lower())):
+        word = FILLING.sub("", word).strip(" -")
+        if word:
+            words.append(word)
+    for word in words:
+        if word in PARTS:
+            return PARTS[word], [other for other in words if other != word]
+    return None, words
+
+
+def remove_ending(file: str) -> str:
+    """Return the path of a file without its ending."""
+    return os.path.splitext(file)[0]
+
+
+def is_mask(files: pd.Series) -> pd.Series:
+    """Tell which files are masks: named like one, and the picture is there, too."""
+    stems = files.map(remove_ending)
+    known = set(stems)
+    found = stems.str.contains(MASK_NAME) | stems.str.contains(MASK_FOLDER)
+    for row, stem in stems[found].items():
+        pictures = _list_pictures_of_mask(stem)
+        found[row] = not known.isdisjoint(pictures)
+    return found
+
+
+def _list_pictures_of_mask(stem: str) -> set[str]:
+    """List the paths, without ending, that the picture of a mask may have."""
+    plain = MASK_NAME.sub("", stem, count=1)
+    pictures = {plain}
+    for file in (plain, stem):
+        pictures.add(MASK_FOLDER.sub("images/", file))
+        # Below a class, pictures may lie beside the folder of their masks.
+        pictures.add(INNER_MASK_FOLDER.sub("", file))
+    return pictures - {stem}
+
+
+def find_originals(files: pd.Series) -> pd.Series:
+    """Find augmented copies by their names: of each, and of its original, the original's path.
+
+    They lie in one class folder, and there are an original or two copies of it at least. The path
+    has no ending; other files have "".
+    """
+    stems = files.map(remove_ending)
+    is_copy = stems.str.contains(AUGMENTED)
+    originals = stems.str.replace(AUGMENTED, "", regex=True)
+    # Programs write copies into folders of their own, but within the class.
+    originals = originals.str.replace("(?<=/).*/", "", regex=True)
+    is_copied = originals.isin(originals[is_copy])
+    has_sibling = originals.duplicated(keep=False)
+    return originals.where(is_copied & has_sibling, "")
+
+
+def match_files(
+    names: Iterable[str], files: Iterable[str], folder: Path
+) -> dict[str, str]:
+    """Find the file that each name of a labels file means: "" where it fits several, else absent.
+
+    A name is a whole path, the path from `folder` or from the folder above it, or, without folders,
+    the name of a file at any depth. It may lack the ending, but the file that is called exactly so
+    goes first, and one in `folder` before one elsewhere. Letters compare in Unicode's composed form
+    (NFC), as Macs write them differently. `files` are relative to `folder`.
+    """
+    by_rank = {}
+    for file in files:
+        for rank, name in _list_names(file, folder):
+            known = by_rank.setdefault(rank, {})
+            is_other = known.get(name, file) != file
+            known[name] = "" if is_other else file
+    meanings = {}
+    for rank in sorted(by_rank, reverse=True):
+        meanings.update(by_rank[rank])
+    found = {}
+    for name in names:
+        path = name
+        if os.path.isabs(name):
+            path = os.path.relpath(name, folder)
+        path = _clean_path(path)
+        if path in meanings:
+            found[name] = meanings[path]
+    return found
+
+
+def _list_names(file: str, folder: Path) -> list[tuple[int, str]]:
+    """List the names of a file, each with its rank: a lower one goes first."""
+    path = _clean_path(file)
+    above = os.path.normpath(f"{folder.name}/{path}")
+    bare = os.path.basename(path)
+    is_elsewhere = path.startswith("../")
+    names = [(0, path), (0, above), (4 if is_elsewhere else 2, bare)]
+    ending = os.path.splitext(path)[1]
+    if ending.lower() in ENDINGS:
+        without = [(rank + 1, remove_ending(name)) for rank, name in names]
+        names.extend(without)
+    return names
+
+
+def _clean_path(name: str) -> str:
+    return os.path.normpath(clean(name).replace("\\", "/"))
