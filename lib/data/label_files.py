@@ -56,7 +56,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     names = cells.iloc[0].map(_fold_known)
     _check_columns(path, names, needed)
     rows = cells[1:]
-    rows.columns = names
+    rows.columns = list(names)
     rows.index = rows.index + 1
     rows = rows[rows.file != ""]
     if rows.empty:

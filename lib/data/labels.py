@@ -190,8 +190,10 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
 def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
     names = table.label[is_used(table)].drop_duplicates()
-    is_similar = fold(names).duplicated(keep=False)
-    rows = tabulate([(name, "similar_class_name") for name in names[is_similar]])
+    similar = sorted(names[fold(names).duplicated(keep=False)])
+    if similar:
+        print(f"Note: classes that look alike: {', '.join(similar)}.")
+    rows = tabulate([(name, "similar_class_name") for name in similar])
     rows["action"] = "kept"
     return pd.concat([table, rows])
 

@@ -1,6 +1,7 @@
 """Several labels for each picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +35,15 @@ def read_label_sets(path: Path) -> pd.DataFrame:
         ValueError: The file has another form; the error names file and line.
     """
     rows = read_labels(path, ["file"])
-    lists = [name for name in rows if name in ("label", "labels")]
+    lists = rows.columns.intersection(["label", "labels"])
     # A column without a name is pandas' index, or a comma too many.
-    others = [name for name in rows if name and name not in (*BESIDES, *lists)]
+    others = rows.columns.difference([*BESIDES, *lists, ""], sort=False)
     cells = rows[others].apply(lambda column: column.str.casefold())
-    is_told = cells.isin([*YES, *NO])
+    is_told = cells.isin(YES + NO)
     if len(lists) == 1 and not is_told.all().any():
         note_unread(path, rows, [*BESIDES, *lists])
         sets = _read_lists(path, rows.file, rows[lists[0]])
-    elif others and not lists:
+    elif len(others) and lists.empty:
         _refuse_other_cells(path, rows[others], is_told)
         names = np.array([clean(name) for name in others])
         sets = [names[has] for has in cells.isin(YES).to_numpy()]
@@ -51,20 +52,21 @@ def read_label_sets(path: Path) -> pd.DataFrame:
             f"{path} needs columns file and labels (cat|dog), or file and one of 0 and 1 for each label, "
             f"and not both: {', '.join(rows)}"
         )
-    rows["label"] = [_join(names) for names in sets]
-    return rows[["label", *(name for name in BESIDES if name in rows)]]
+    rows["label"] = list(map(_join, sets))
+    return rows[rows.columns.intersection(["label", *BESIDES])]
 
 
-def _join(names: list[str]) -> str:
-    return "".join(f"{name}|" for name in sorted({*names})) or "|"
+def _join(names: Iterable[str]) -> str:
+    different = sorted(set(names))
+    return "|".join(different) + "|"
 
 
 def _refuse_other_cells(path: Path, cells: pd.DataFrame, is_told: pd.DataFrame) -> None:
     for name in cells:
         untold = cells.loc[~is_told[name], name]
-        if len(untold):
+        for line, value in untold.head(1).items():
             raise ValueError(
-                f"{path}, line {untold.index[0]}: {name} is {untold.iloc[0]!r}, neither 0 nor 1."
+                f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1."
             )
 
 
@@ -72,13 +74,12 @@ def _read_lists(path: Path, files: pd.Series, cells: pd.Series) -> list[list[str
     sets = cells.str.split("[|;]").map(_clean_names)
     names = sets.explode().dropna()
     lists = names[names.str.contains(r"^\[|,")]
-    if len(lists):
+    for line, name in lists.head(1).items():
         raise ValueError(
-            f"{path}, line {lists.index[0]}: {lists.iloc[0]!r}: write several labels as cat|dog, "
-            "none with a comma."
+            f"{path}, line {line}: {name!r}: write several labels as cat|dog, none with a comma."
         )
     together = sets.groupby(files).sum()
-    return [together[file] for file in files]
+    return list(files.map(together))
 
 
 def _clean_names(names: list[str]) -> list[str]:
@@ -98,7 +99,7 @@ def draw_scenes(folder: Path, count: int = 200) -> None:
         names = _choose_kinds(rng)
         draw_picture(names, rng).save(folder / f"{number:03d}.jpg", quality=90)
         rows.append(f"{number:03d}.jpg,{'|'.join(names)}")
-    text = "\n".join([*rows, ""])
+    text = "\n".join(rows) + "\n"
     # One label is misspelt, so that there is something to find.
     text = text.replace("Insecta", "Insekta", 1)
     with atomic_write(file) as part:
@@ -106,12 +107,13 @@ def draw_scenes(folder: Path, count: int = 200) -> None:
 
 
 def _choose_kinds(rng: np.random.Generator) -> list[str]:
-    kind, *others = rng.permutation(10)
-    kinds = [kind, *others]
+    kinds = list(rng.permutation(10))
     if rng.random() < FRIEND_SHARE:
-        kinds = [kind, (kind + 5) % 10, *others]
+        friend = (kinds[0] + 5) % 10
+        kinds.insert(1, friend)
     count = rng.choice(4, p=COUNT_SHARES)
-    return [CLASS_NAMES[number] for number in dict.fromkeys(kinds[:count])]
+    different = dict.fromkeys(kinds[:count])
+    return [CLASS_NAMES[kind] for kind in different]
 
 
 def list_label_sets(ws: Workspace, train: Path) -> pd.DataFrame:
@@ -150,5 +152,6 @@ def split_label_sets(
     """
     rarest_first = y_true.sum().sort_values(kind="stable").index
     rarest = y_true[rarest_first].idxmax(axis=1)
-    label = rarest.where(y_true.any(axis=1), "").to_numpy()
-    return split(pictures.assign(label=label), seed)
+    label = rarest.where(y_true.any(axis=1), "")
+    labelled = pictures.assign(label=label.to_numpy())
+    return split(labelled, seed)

@@ -54,17 +54,16 @@ def find_validation(ws: Workspace) -> Path | None:
     found = []
     for folder in _list_validation_beside(trail, ws.scratch):
         opened = _trace(folder, "validation", ws.scratch)[-1]
-        if _has_classes_of(opened, trail[-1], bool(ws.train_labels)):
+        if _has_classes_of(opened, trail[-1], has_labels=bool(ws.train_labels)):
             found.append(opened)
         else:
             print(
                 f"Note: {folder} has no folders of the classes alone and is not used."
             )
     if len(found) > 1:
-        names = " and ".join(map(str, found))
         raise ValueError(
-            f'{names} may both be the validation part: name one as "validation" in drive_paths.json, '
-            "or move the other away."
+            f"{found[0]} and {found[1]} may both be the validation part: name one as "
+            '"validation" in drive_paths.json, or move the other away.'
         )
     return found[0] if found else None
 
@@ -83,9 +82,15 @@ def _list_validation_beside(trail: list[Path], scratch: Path) -> list[Path]:
 
 
 def _has_classes_of(folder: Path, train: Path, has_labels: bool) -> bool:
-    names = {clean(path.name) for path in list_folders(folder) if holds_pictures(path)}
-    classes = {clean(path.name) for path in list_folders(train)}
-    return bool(names) and (has_labels or names <= classes)
+    folders = list(filter(holds_pictures, list_folders(folder)))
+    if has_labels or not folders:
+        return bool(folders)
+    classes = _clean_names(list_folders(train))
+    return _clean_names(folders).issubset(classes)
+
+
+def _clean_names(folders: list[Path]) -> set[str]:
+    return {clean(folder.name) for folder in folders}
 
 
 def require_pictures(ws: Workspace) -> None:
@@ -141,23 +146,27 @@ def _list_files(folder: Path) -> Iterator[Path]:
 
 def _are_parts(folders: list[Path]) -> bool:
     """Tell whether folders are the parts of a data set, and not classes."""
-    names = [split_part_name(path.name) for path in folders]
-    all_are_parts = bool(names) and all(part for part, _ in names)
-    # Beside others, a part is called train and not train_station.
-    parts = {part for part, rest in names if part and (all_are_parts or not rest)}
-    if len(parts) > 1:
-        return True
+    parts = set()
+    bare_parts = set()
+    for path in folders:
+        part, rest = split_part_name(path.name)
+        parts.add(part)
+        if not rest:
+            bare_parts.add(part)
+    if None in parts:
+        # Beside others, a part is called train and not train_station.
+        return len(bare_parts - {None}) > 1
     # Named after one part alone they may be classes, say of trains, unless they hold folders.
-    return all_are_parts and any(map(list_folders, folders))
+    return len(parts) > 1 or any(map(list_folders, folders))
 
 
 def _choose_part(folder: Path, folders: list[Path], key: str) -> Path:
     parts = [split_part_name(path.name)[0] for path in folders]
     if None not in parts and parts.count(key) == 1:
         return folders[parts.index(key)]
-    names = ", ".join(path.name for path in folders)
+    names = [path.name for path in folders]
     raise ValueError(
-        f"{folder} holds the parts of a data set, not classes: {names}. "
+        f"{folder} holds the parts of a data set, not classes: {', '.join(names)}. "
         f'Point "{key}" in drive_paths.json at a folder of class folders.'
     )
 
@@ -166,7 +175,8 @@ def _refuse_unread_folders(folder: Path, only: Path, key: str) -> None:
     """Raise a ValueError where folders beside the only one with pictures hold more than texts."""
     for other in list_folders(folder):
         endings = {path.suffix.lower() for path in list_files_below(other)}
-        if other != only and not (endings and endings.issubset(TEXT_ENDINGS)):
+        holds_texts = bool(endings) and endings.issubset(TEXT_ENDINGS)
+        if other != only and not holds_texts:
             raise ValueError(
                 f"{folder} holds {only.name}, which has folders of pictures, and {other.name}, which "
                 f'has no picture. Point "{key}" in drive_paths.json at {only}, if its folders are the '

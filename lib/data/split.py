@@ -31,9 +31,10 @@ def find_groups(
     Returns:
         int (n,), equal for two pictures exactly if such bonds connect them.
     """
-    given = pictures.get("group", pd.Series("", pictures.index))
-    given = ("group " + given).where(given != "", pictures.digest)
-    pairs = np.array([*near_duplicates], object).reshape(-1, 2)
+    given = pictures.digest
+    if "group" in pictures:
+        given = given.where(pictures.group == "", "group " + pictures.group)
+    pairs = np.array(list(near_duplicates), object).reshape(-1, 2)
     # Contents and given groups are the nodes of a graph, and each picture an edge between its two.
     starts = np.concatenate([pictures.digest, pairs[:, 0]])
     ends = np.concatenate([given, pairs[:, 1]])
@@ -42,7 +43,8 @@ def find_groups(
     weights = np.ones(len(starts))
     graph = coo_array((weights, edges), shape=(len(names), len(names)))
     _, group_of_node = connected_components(graph, directed=False)
-    return group_of_node[nodes[: len(pictures)]]
+    node_of_picture = edges[0, : len(pictures)]
+    return group_of_node[node_of_picture]
 
 
 def set_groups(
@@ -90,11 +92,12 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
 
 def _rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
     """Give each picture the rank of its group: seed and content decide it."""
-    ranks = np.empty(len(pictures), np.uint64)
-    for row, digest in enumerate(pictures.digest):
-        hashed = hashlib.blake2b(f"{seed} {digest}".encode(), digest_size=8)
-        ranks[row] = int.from_bytes(hashed.digest(), "big")
-    ranks = pd.Series(ranks, pictures.index)
+    ranks = []
+    for digest in pictures.digest:
+        named = f"{seed} {digest}".encode()
+        hashed = hashlib.blake2b(named, digest_size=8).digest()
+        ranks.append(int.from_bytes(hashed, "big"))
+    ranks = pd.Series(ranks, pictures.index, dtype=np.uint64)
     return ranks.groupby(pictures.group.to_numpy()).transform("min")
 
 
@@ -103,7 +106,9 @@ def _find_room(support: Counter) -> Counter:
 
     Each class gives the whole part of its fifth, then one more where most is missing.
     """
-    room = Counter({label: count // ONE_IN for label, count in support.items()})
+    room = Counter()
+    for label, count in support.items():
+        room[label] = count // ONE_IN
     rest = math.ceil(support.total() / ONE_IN) - room.total()
     order = sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))
     room.update(order[:rest])
@@ -168,14 +173,14 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     """
     rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
-    rows = rows[["file", "label", "part"]].merge(
-        pictures[["file", "group", "digest"]], how="left", on="file"
-    )
+    known = pictures[["file", "group", "digest"]]
+    rows = rows[["file", "label", "part"]].merge(known, how="left", on="file")
     if rows.digest.isna().any():
         raise ValueError(
             f"{ws.results}: split.csv has other files than pictures.csv: run 01 again."
         )
-    return rows.assign(group=rows.group.astype(int))
+    rows["group"] = rows.group.astype(int)
+    return rows
 
 
 def identify_set(ws: Workspace) -> str:

@@ -59,17 +59,17 @@ def note(
         action: "left out", "kept" or more, or one for each row.
     """
     index = table.index[where & (table.action != "left out")]
-    old = table.loc[index]
+    old_problem = table.problem[index]
+    old_action = table.action[index]
     problem = pd.Series(problem, table.index)[index]
     action = pd.Series(action, table.index)[index]
     stays = action != "left out"
-    is_further = stays & (old.problem != "")
-    problems = problem.mask(is_further, old.problem + ";" + problem)
-    actions = action.mask(action == "kept", old.action.replace("", "kept"))
-    is_further = stays & (action != "kept") & ~old.action.isin(["", "kept"])
-    actions = actions.mask(is_further, old.action + "; " + action)
+    has_problem = stays & (old_problem != "")
+    problems = problem.mask(has_problem, old_problem + ";" + problem)
+    has_action = stays & ~old_action.isin(["", "kept"])
+    both = old_action.where(action == "kept", old_action + "; " + action)
     table.loc[index, "problem"] = problems
-    table.loc[index, "action"] = actions
+    table.loc[index, "action"] = action.mask(has_action, both)
 
 
 def is_used(table: pd.DataFrame) -> pd.Series:
@@ -84,10 +84,12 @@ def list_checks(table: pd.DataFrame) -> pd.DataFrame:
 
 def save_views(ws: Workspace, table: pd.DataFrame) -> None:
     """Write what is known of the contents, what became of all files, and the split, which is last."""
+    decoded = table[table.digest != ""]
+    used = table[is_used(table)]
     columns = ["file", "digest", *MEASURED, "problem", "group"]
-    ws.save_table(table.loc[table.digest != "", columns], "pictures.csv")
+    ws.save_table(decoded[columns], "pictures.csv")
     ws.save_table(list_checks(table), "checks.csv")
-    ws.save_table(table.loc[is_used(table), ["file", "label", "part"]], "split.csv")
+    ws.save_table(used[["file", "label", "part"]], "split.csv")
 
 
 def check_classes(table: pd.DataFrame, ws: Workspace) -> None:
@@ -97,8 +99,9 @@ def check_classes(table: pd.DataFrame, ws: Workspace) -> None:
         ValueError: It names every class that has too few, with its files and why they can't be used,
             and the file of corrections, if any. Then checks.csv is written.
     """
-    is_missing = table.problem.isin(["missing_file", "ambiguous"])
-    rows = table.assign(used=is_used(table), missing=is_missing)[table.label != ""]
+    rows = table[table.label != ""].copy()
+    rows["used"] = is_used(rows)
+    rows["missing"] = rows.problem.isin(["missing_file", "ambiguous"])
     classes = _count_files(rows)
     lack = (
         _find_reserved(classes)
@@ -122,8 +125,8 @@ def _count_files(rows: pd.DataFrame) -> pd.DataFrame:
     sums = {"file": "size", "used": "sum", "missing": "sum"}
     classes = rows.groupby("label").agg(sums)
     # A few rows whose files are missing make no class.
-    is_class = (classes.file >= MIN_PER_CLASS) | (classes.missing < classes.file)
-    return classes[is_class]
+    has_file = classes.missing < classes.file
+    return classes[has_file | (classes.file >= MIN_PER_CLASS)]
 
 
 def _find_reserved(classes: pd.DataFrame) -> str | None:
@@ -137,10 +140,11 @@ def _find_reserved(classes: pd.DataFrame) -> str | None:
 
 
 def _find_small(classes: pd.DataFrame, rows: pd.DataFrame) -> str | None:
-    few = classes.index[classes.used < MIN_PER_CLASS]
-    if few.empty:
+    described = []
+    for name in classes.index[classes.used < MIN_PER_CLASS]:
+        described.append(_describe_class(name, rows[rows.label == name]))
+    if not described:
         return None
-    described = [_describe_class(name, rows[rows.label == name]) for name in few]
     return (
         f"Each class needs at least {MIN_PER_CLASS} pictures that can be used. "
         f"{'; '.join(described)}. Add pictures, or move the folder out of train."
@@ -149,8 +153,10 @@ def _find_small(classes: pd.DataFrame, rows: pd.DataFrame) -> str | None:
 
 def _describe_class(name: str, rows: pd.DataFrame) -> str:
     words = f'"{name}" has {rows.used.sum()} usable pictures'
-    for reason, count in rows.problem[~rows.used].value_counts().items():
-        words += f", {count} {reason}{REMEDIES.get(reason, '')}"
+    reasons = rows.problem[~rows.used].value_counts()
+    for reason, count in reasons.items():
+        remedy = REMEDIES.get(reason, "")
+        words += f", {count} {reason}{remedy}"
     return words
 
 
@@ -169,14 +175,16 @@ def _find_too_few_classes(classes: pd.DataFrame, train: Path) -> str | None:
 
 def _find_undivided(rows: pd.DataFrame) -> str | None:
     parted = rows[rows.used & (rows.part != "")].groupby("label")
-    counts = parted.group.agg(["nunique", "size"])[parted.part.nunique() < 2]
+    is_alone = parted.part.nunique() < 2
+    counts = parted.group.agg(["nunique", "size"])[is_alone]
     if counts.empty:
         return None
-    names = list(counts.index)
-    if (rows.group != "").any():
-        names = []
-        for name, groups, pictures in counts.itertuples():
-            names.append(f"{name} ({pictures:,} pictures, {groups:,} groups)")
+    has_groups = (rows.group != "").any()
+    names = []
+    for name, groups, pictures in counts.itertuples():
+        if has_groups:
+            name += f" ({pictures:,} pictures, {groups:,} groups)"
+        names.append(name)
     return (
         f"These classes stand in one part alone: {', '.join(names[:20])}. Where parts were given, "
         "correct them. A group (copies, augmented or not, look-alikes as the frames of one film, one "

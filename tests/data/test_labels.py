@@ -113,13 +113,17 @@ def test_labels_that_look_equal_are_one_label(label):
 @pytest.mark.parametrize(
     "pair", [("Frögs", "frogs"), ("1", "1.0"), ("wild-cat", "wild_cat")]
 )
-def test_similar_names_are_said_and_kept(tmp_path, pair):
+def test_similar_names_are_said_and_kept(tmp_path, capsys, pair):
     touch(tmp_path, *(f"{name}/1.jpg" for name in (*pair, "birds")))
     listed = list_files(tmp_path)
     assert sorted(list_checked(listed)) == sorted(
         (n, "similar_class_name", "kept") for n in pair
     )
     assert (listed.problem == "").sum() == 3
+    assert (
+        f"Note: classes that look alike: {', '.join(sorted(pair))}."
+        in capsys.readouterr().out
+    )
 
 
 def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path):
