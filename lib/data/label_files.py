@@ -171,6 +171,20 @@ def apply_labels(
     if strict or len(lost) == len(rows):
         _refuse(path, lost, f"file in {folder}, or fits several")
     rows = rows.assign(file=files.mask(files == "", rows.file))
+    rows = _check_values(path, rows, classes).drop_duplicates()
+    _refuse_second_rows(path, rows)
+    problems = []
+    for name in lost.unique():
+        problem = "ambiguous" if name in matches else "missing_file"
+        problems.append((name, problem))
+    table = pd.concat([table, tabulate(problems)])
+    return _leave_out_test(_update(table, rows))
+
+
+def _check_values(
+    path: Path, rows: pd.DataFrame, classes: Iterable[str] | None
+) -> pd.DataFrame:
+    """Return rows with labels as they look, and parts as we call them."""
     rows["label"] = _map_each(rows.label, clean)
     if classes is not None:
         names = {clean(name): name for name in classes}
@@ -181,14 +195,7 @@ def apply_labels(
         parts = rows.part.str.casefold()
         kind = "part: train, validation or test"
         rows["part"] = _look_up(path, parts, PARTS | {"": ""}, kind)
-    rows = rows.drop_duplicates()
-    _refuse_second_rows(path, rows)
-    problems = []
-    for name in lost.unique():
-        problem = "ambiguous" if name in matches else "missing_file"
-        problems.append((name, problem))
-    table = pd.concat([table, tabulate(problems)])
-    return _leave_out_test(_update(table, rows))
+    return rows
 
 
 def _update(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

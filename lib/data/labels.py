@@ -58,16 +58,7 @@ def list_pictures(
         group_augmented(table, train)
         table = _add_validation(table, train, validation)
     else:
-        rows = read_columns(ws.train_labels)
-        if validation is not None and _tell_validation(rows):
-            print(
-                f"Note: {ws.train_labels.name} gives the parts; {validation} is not used."
-            )
-            validation = None
-        table = walk(train)
-        group_augmented(table, train)
-        table = _add_validation(table, train, validation)
-        table = apply_labels(table, ws.train_labels, train, rows)
+        table = _apply_train_labels(ws.train_labels, train, validation)
     table["label"] = _unify(table.label)
     if ws.corrections_note:
         print(ws.corrections_note)
@@ -79,6 +70,19 @@ def list_pictures(
     has_parts = (table.part == "validation").any()
     table["part"] = table.part.replace("", "train") if has_parts else ""
     return _note_similar(table).sort_values("file", ignore_index=True)
+
+
+def _apply_train_labels(
+    path: Path, train: Path, validation: Path | None
+) -> pd.DataFrame:
+    rows = read_columns(path)
+    if validation is not None and _tell_validation(rows):
+        print(f"Note: {path.name} gives the parts; {validation} is not used.")
+        validation = None
+    table = walk(train)
+    group_augmented(table, train)
+    table = _add_validation(table, train, validation)
+    return apply_labels(table, path, train, rows)
 
 
 def _refuse_parts_below_classes(table: pd.DataFrame, folder: Path) -> None:
