@@ -103,6 +103,8 @@ def find_originals(files: pd.Series) -> pd.Series:
     """
     stems = files.map(remove_ending)
     is_copy = stems.str.contains(AUGMENTED)
+    if not is_copy.any():
+        return pd.Series("", files.index)
     originals = stems.str.replace(AUGMENTED, "", regex=True)
     # Programs write copies into folders of their own, but within the class.
     originals = originals.str.replace("(?<=/).*/", "", regex=True)
