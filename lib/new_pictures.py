@@ -37,7 +37,8 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     if how != "folder":
         return _read_groups(Path(how), files)
     # A folder that is written in several ways has the first of them as its name.
-    names, groups = {}, []
+    names = {}
+    groups = []
     for file in files:
         folder = Path(file).parent
         groups.append(names.setdefault(folder.resolve(), str(folder)))

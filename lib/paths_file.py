@@ -15,7 +15,9 @@ OPTIONAL = (
     "test_labels",
     "multi_labels",
 )
-KEYS = (*REQUIRED, *OPTIONAL, "cluster")
+KEYS = REQUIRED + OPTIONAL + ("cluster",)
+# Those of what is read, and never written.
+READ = ("train",) + OPTIONAL
 
 
 def read_paths(path: Path) -> dict[str, str]:

@@ -41,7 +41,7 @@ def list_notebooks() -> list[str]:
 def signals_raise():
     """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
 
-    def stop(number, frame):
+    def stop(number: int, frame: object):
         _kill_children()
         raise SystemExit(128 + number)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import storage
-from lib.paths_file import OPTIONAL, check_exists, read_json, read_paths
+from lib.paths_file import READ, check_exists, read_json, read_paths
 from lib.storage import atomic_write, is_on_drive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -181,7 +181,7 @@ def _resolve(value: str, base: Path) -> Path:
 
 
 def _check_pictures(ws: Workspace) -> None:
-    for key in ("train", *OPTIONAL):
+    for key in READ:
         path = getattr(ws, key)
         if path and not str(path).startswith(KAGGLE):
             check_exists(path, f'It is "{key}": correct it in {ws.paths_file}.')
@@ -192,7 +192,7 @@ def _check_apart(ws: Workspace) -> None:
         for written in ("results", "scratch", "validation"):
             if key != written:
                 _refuse_inside(ws, written, key, "give another folder")
-    for key in ("train", *OPTIONAL):
+    for key in READ:
         _refuse_inside(
             ws, key, "scratch", "scratch may be deleted at any time: move it"
         )
