@@ -26,7 +26,7 @@ def stand_ins(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "README.md").write_text("how to use them")
-    for name in ["00_start_here", *FIRST, *BEYOND, *LAST]:
+    for name in ["00_start_here"] + FIRST + BEYOND + LAST:
         cell = nbformat.v4.new_code_cell(KNOBS.get(name, "SEED: int = 1  # @param {}"))
         cell.metadata["tags"] = ["parameters"]
         kernel = {
@@ -52,7 +52,7 @@ def run(stand_ins, tmp_path, monkeypatch):
     (tmp_path / "r/notebooks/05_evaluation.ipynb").write_text("{}")
     ran = []
     monkeypatch.setattr(
-        runner, "run_notebook", lambda ws, name, *more: ran.append(name) or []
+        runner, "run_notebook", lambda ws, name, *further: ran.append(name)
     )
     monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
 

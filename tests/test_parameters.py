@@ -9,18 +9,16 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_parameter_of_a_notebook_is_known_and_checked_in_the_next_cell(path):
-    cells = [
-        c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"
-    ]
-    (place,) = [
-        i for i, c in enumerate(cells) if "parameters" in c.metadata.get("tags", [])
-    ]
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", []) for cell in cells]
     names = parameters.read_defaults(path)
     assert set(names) <= set(parameters.ALLOWED), (
         "say in parameters.toml what a new parameter may be"
     )
     parameters.check_parameters(names)
-    assert "check_parameters(globals())" in cells[place + 1].source
+    following = cells[tags.index(["parameters"]) + 1]
+    assert "check_parameters(globals())" in following.source
 
 
 @pytest.mark.parametrize(
