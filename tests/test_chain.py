@@ -50,53 +50,58 @@ def read(run, name):
     return read_table(run.ws.results / name)
 
 
+def read_json(run, name):
+    return json.loads((run.ws.results / name).read_text(encoding="utf-8"))
+
+
 def test_whole_chain_ends_well_and_writes_every_file_of_the_contract(run):
     names = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
     report.html drive_paths.json figures/accuracy.svg figures/learning_curves.svg
     figures/recall_by_class.svg figures/random_images.html figures/class_balance.svg
     figures/augmentation.html answer_sets.csv model.html""".split()
     for model in MODELS:
-        names += [
-            f"models/{model}.keras",
-            f"models/{model}.json",
-            f"history/{model}.csv",
-        ]
-        names += [f"predictions/{model}.csv", f"figures/confusion_{model}.svg"]
-    names += [f"notebooks/{name}.ipynb" for name in chain.choose_notebooks([])]
-    assert [name for name in names if not (run.ws.results / name).is_file()] == []
-    assert not [path for path in run.ws.results.rglob("*") if ".part" in path.name]
+        names.append(f"models/{model}.keras")
+        names.append(f"models/{model}.json")
+        names.append(f"history/{model}.csv")
+        names.append(f"predictions/{model}.csv")
+        names.append(f"figures/confusion_{model}.svg")
+    for name in chain.choose_notebooks([]):
+        names.append(f"notebooks/{name}.ipynb")
+    missing = [name for name in names if not (run.ws.results / name).is_file()]
+    assert missing == []
+    written = [path.name for path in run.ws.results.rglob("*")]
+    assert not [name for name in written if name.startswith("unfinished")]
 
 
 def test_the_best_trained_model_is_handed_over_alone(run):
-    scores = json.loads((run.ws.results / "metrics.json").read_text(encoding="utf-8"))
-    trained = {
-        k: score["top1"]
-        for k, score in scores.items()
-        if score["weights"] != "untrained"
-    }
+    scores = read_json(run, "metrics.json")
+    trained = {}
+    for name, score in scores.items():
+        if score["weights"] != "untrained":
+            trained[name] = score["top1"]
     best = max(trained, key=trained.get)
     for ending in (".md", ".tflite"):
-        assert [path.stem for path in run.ws.results.glob(f"models/*{ending}")] == [
-            best
-        ]
-    kept = [
-        name for name in MODELS if "answer_sets" in saved.read_metadata(run.ws, name)
-    ]
-    assert kept == [best] and set(read(run, "answer_sets.csv")["class"]) == set(CLASSES)
+        (written,) = run.ws.results.glob(f"models/*{ending}")
+        assert written.stem == best
+    metadata = {name: saved.read_metadata(run.ws, name) for name in MODELS}
+    assert [name for name in MODELS if "answer_sets" in metadata[name]] == [best]
+    assert set(read(run, "answer_sets.csv")["class"]) == set(CLASSES)
 
 
-def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_all):
+def test_users_pictures_are_untouched(run, read_all):
     assert read_all(run.ws.train) == run.before
-    folder = run.ws.train.parent
-    assert {
-        path: path.stat().st_mtime_ns for path in folder.glob("t*/**/*")
-    } == run.times
+    files = run.ws.train.parent.glob("t*/**/*")
+    assert {path: path.stat().st_mtime_ns for path in files} == run.times
+
+
+def test_files_that_are_unusable_are_listed_and_all_others_are_used(run):
     checks = read(run, "checks.csv")
     left_out = checks[checks.action == "left out"]
     found = dict(zip(left_out.file, left_out.problem))
     assert found == {"red/cut.png": "truncated", "notes.txt": "outside_class_folder"}
     split = read(run, "split.csv")
-    assert len(split) == 40 and len(split) + len(left_out) == len(run.before)
+    assert len(split) == 40
+    assert len(split) + len(left_out) == len(run.before)
     # Of 30 x 24 pixels, as these pictures are.
     assert set(checks.problem[checks.action == "kept"]) == {"tiny"}
     assert f"{HOSTILE_CLASS}/{HOSTILE_FILE}" in set(split.file)
@@ -105,38 +110,43 @@ def test_users_pictures_are_untouched_and_what_is_unusable_is_listed(run, read_a
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_metrics_are_those_of_the_predictions(run, model):
-    table, split = read(run, f"predictions/{model}.csv"), read(run, "split.csv")
-    metadata = json.loads((run.ws.results / f"models/{model}.json").read_text())
+def test_predictions_are_probabilities_of_the_validation_pictures(run, model):
+    table = read(run, f"predictions/{model}.csv")
+    split = read(run, "split.csv")
+    class_names = read_json(run, f"models/{model}.json")["class_names"]
+    assert list(table.columns) == ["file", "label", "predicted"] + class_names
     validation = split[split.part == "validation"]
-    assert list(table.columns) == [
-        "file",
-        "label",
-        "predicted",
-        *metadata["class_names"],
-    ]
     assert np.array_equal(table[["file", "label"]], validation[["file", "label"]])
-    y_prob = table[metadata["class_names"]].to_numpy(float)
+    y_prob = table[class_names].to_numpy(float)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-4)
-    assert list(np.array(metadata["class_names"])[y_prob.argmax(axis=1)]) == list(
-        table.predicted
-    )
-    score = json.loads((run.ws.results / "metrics.json").read_text())[model]
+    best = np.array(class_names)[y_prob.argmax(axis=1)]
+    assert best.tolist() == table.predicted.tolist()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_metrics_are_those_of_the_predictions(run, model):
+    table = read(run, f"predictions/{model}.csv")
+    score = read_json(run, "metrics.json")[model]
     right = table.label == table.predicted
     recall = right.groupby(table.label).mean()
-    assert score["top1"] == pytest.approx(right.mean()) and score["n"] == len(table)
+    assert score["n"] == len(table)
+    assert score["top1"] == pytest.approx(right.mean())
     assert score["per_class"] == pytest.approx(recall.to_dict())
     assert score["average_per_class"] == pytest.approx(recall.mean())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_history_has_a_row_for_each_epoch(run, model):
     history = pd.read_csv(run.ws.results / f"history/{model}.csv")
-    assert list(history.epoch) == [1, 2] and metadata["parameters"]["epochs"] == 2
+    assert list(history.epoch) == [1, 2]
+    assert read_json(run, f"models/{model}.json")["parameters"]["epochs"] == 2
 
 
 def test_parameters_of_both_cells_are_set_from_outside(run):
     """EPOCHS is one that a student turns, BACKBONE_OPTIONS lies in the folded cell."""
-    metadata = json.loads(
-        (run.ws.results / "models/mobilenet_transfer.json").read_text()
-    )
-    assert metadata["parameters"]["epochs"] == 2 and metadata["parameters_total"] < 1e6
+    metadata = read_json(run, "models/mobilenet_transfer.json")
+    assert metadata["parameters"]["epochs"] == 2
+    assert metadata["parameters_total"] < 1e6
     assert metadata["parameters"]["backbone_options"] == {"alpha": 0.25}
 
 
@@ -144,15 +154,14 @@ def test_executed_notebooks_have_nothing_red_and_bars_of_one_line(run):
     executed = sorted(run.ws.results.glob("notebooks/*.ipynb"))
     assert len(executed) == 7
     for path in executed:
-        for cell in nbformat.read(path, as_version=4).cells:
-            for output in cell.get("outputs", ()):
-                assert output.get("name") != "stderr", (path.name, output.text)
-                assert "WARNING:" not in output.get("text", ""), (
-                    path.name,
-                    output.text,
-                )
-                lines = output.get("text", "").splitlines()
-                assert sum("|██" in line for line in lines) <= 2, (path.name, lines)
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        for output in outputs:
+            text = output.get("text", "")
+            assert output.get("name") != "stderr", (path.name, text)
+            assert "WARNING:" not in text, (path.name, text)
+            bars = [line for line in text.splitlines() if "|██" in line]
+            assert len(bars) <= 2, (path.name, bars)
 
 
 def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):
@@ -160,7 +169,7 @@ def test_untrained_backbone_is_called_so_wherever_its_result_stands(run):
     label = "mobilenet_transfer (untrained backbone)"
     assert comparison.weights[label] == "untrained" and len(comparison) == 3
     assert set(comparison.demo) == {"False"}
-    content = json.loads((run.ws.results / "metrics.json").read_text())
+    content = read_json(run, "metrics.json")
     assert content["mobilenet_transfer"]["weights"] == "untrained"
     assert label in read(run, "random_images.csv").columns
     html = (run.ws.results / "report.html").read_text(encoding="utf-8")
@@ -173,17 +182,18 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
     assert list(table.truth) == [file.split("/")[0] for file in table.file]
     answers = [name for name in table.columns if f"{name} probability" in table.columns]
     assert len(answers) == 3
-    for _, row in table.iterrows():
-        right = [name for name in answers if row[name] == row.truth]
-        expected = {0: "No model is right.", 3: "Every model is right."}.get(len(right))
-        assert (
-            row.verdict == expected
-            if expected
-            else all(n in row.verdict for n in right)
-        )
-        assert all(1 / 4 <= float(row[f"{name} probability"]) <= 1 for name in answers)
     assert list(table.columns[:2]) == ["file", "truth"]
     assert list(table.columns[2 + 2 * len(answers) :]) == ["verdict", "problem"]
+    for name in answers:
+        assert table[f"{name} probability"].astype(float).between(1 / 4, 1).all()
+    for row in table.to_dict("records"):
+        right = [name for name in answers if row[name] == row["truth"]]
+        if len(right) == 0:
+            assert row["verdict"] == "No model is right."
+        elif len(right) == 3:
+            assert row["verdict"] == "Every model is right."
+        else:
+            assert all(name in row["verdict"] for name in right)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +208,7 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
     ],
 )
 def test_wrong_argument_is_an_error_that_names_it(arguments, words, tmp_path, capsys):
-    assert chain.main(["--results", str(tmp_path / "r"), *arguments]) == 1
+    assert chain.main(["--results", str(tmp_path / "r")] + arguments) == 1
     message = capsys.readouterr().err
     assert all(word in message for word in words), message
     assert not (tmp_path / "r").exists()
@@ -208,7 +218,7 @@ def test_results_among_the_pictures_are_an_error_and_write_nothing(
     run, read_all, capsys
 ):
     results = run.ws.train / "red"
-    assert chain.main([*run.paths, "--results", str(results)]) == 1
+    assert chain.main(run.paths + ["--results", str(results)]) == 1
     assert (
         'inside "train"' in capsys.readouterr().err
         and read_all(run.ws.train) == run.before
@@ -224,14 +234,14 @@ def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(c
     for command in commands:
         chain.parse_arguments(command.split())
         with pytest.raises(SystemExit):
-            chain.parse_arguments([*command.split(), "--res", "r"])
+            chain.parse_arguments(command.split() + ["--res", "r"])
     assert "unrecognized arguments: --res" in capsys.readouterr().err
 
 
 def test_wrong_backbone_is_an_error_before_the_first_notebook(run, capsys):
     results = run.ws.results.with_name("none")
     arguments = ["--results", str(results), "-p", "BACKBONE", "ResNet5"]
-    assert chain.main([*run.paths, *arguments]) == 1
+    assert chain.main(run.paths + arguments) == 1
     message = capsys.readouterr().err
     assert "has no 'ResNet5'; did you mean \"ResNet50\"?" in message
     assert "Traceback" not in message and "internet" not in message
@@ -243,7 +253,7 @@ def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert chain.main([*run.paths, "--results", str(tmp_path / "r")]) == 1
+    assert chain.main(run.paths + ["--results", str(tmp_path / "r")]) == 1
     message = capsys.readouterr().err
     assert (
         "ImageNet weights of ResNet50 can't be downloaded" in message
@@ -273,7 +283,7 @@ def test_error_without_words_ends_the_chain_too(run, tmp_path, capsys, monkeypat
         raise MemoryError
 
     monkeypatch.setattr(chain, "check_backbone", run_out_of_memory)
-    assert chain.main([*run.paths, "--results", str(tmp_path / "r")]) == 1
+    assert chain.main(run.paths + ["--results", str(tmp_path / "r")]) == 1
     assert "MemoryError" in capsys.readouterr().err
 
 

@@ -55,7 +55,6 @@ def save_mpo():
     return encode(PICTURE, "mpo", save_all=True, append_images=[PICTURE])
 
 
-HEIC_PROBLEM = "corrupt" if pictures.HAS_HEIF else "needs_pillow_heif"
 # What is put beside good pictures, and its problem; "" is a picture that is used.
 FILES = {
     "mpo": (write(save_mpo()), ""),
@@ -80,7 +79,7 @@ FILES = {
     "hidden file": (write(b"mine", ".DS_Store"), "junk"),
     "file of another system": (write(b"mine", "Thumbs.db"), "junk"),
     "picture without ending": (write(GOOD, "x"), ""),
-    "phone's picture": (write(b"\0\0\0\x18ftypheic" + bytes(99), "x.heic"), HEIC_PROBLEM),
+    "phone's picture": (write(b"\0\0\0\x18ftypheic" + bytes(99), "x.heic"), "corrupt"),
     "circle of folders": (lambda folder: (folder / "x").symlink_to(folder), "circular_link"),
     "file beside the classes": (lambda folder: write()(folder.parent), "outside_class_folder"),
     "link in a circle": (lambda folder: (folder.parent / "x").symlink_to("x"), "outside_class_folder"),
