@@ -55,7 +55,7 @@ def list_addresses(root):
 
 def write_address(repository, root):
     # Whoever writes their address has not installed anything yet.
-    command = [sys.executable, "-S", root / ".github/address.py", *repository.split()]
+    command = [sys.executable, "-S", root / ".github/address.py"] + repository.split()
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -87,7 +87,8 @@ def test_address_and_badge_of_the_project_agree():
 @pytest.mark.parametrize("repository", ["", "leaves", 'a/"b'])
 def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, read_all, repository):
     root = copy_project(tmp_path)
-    before, refused = read_all(root), write_address(repository, root)
+    before = read_all(root)
+    refused = write_address(repository, root)
     assert refused.returncode == 1 and "make colab REPO=owner/name" in refused.stderr
     assert read_all(root) == before
 
@@ -96,7 +97,8 @@ def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, read_all, reposi
 def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wanted(
     name,
 ):
-    defaults, checked = read_defaults(ROOT / f"notebooks/{name}.ipynb"), set()
+    defaults = read_defaults(ROOT / f"notebooks/{name}.ipynb")
+    checked = set()
     cells = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     for knob, form in re.findall(
@@ -115,7 +117,7 @@ def test_each_parameter_has_the_field_of_its_type_and_no_quotes_where_text_is_wa
             kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
             assert options["type"] == kinds.get(type(default), "raw"), knob
         checked.add(knob)
-    assert checked >= {*defaults}
+    assert checked >= set(defaults)
 
 
 def test_nothing_that_colab_ships_is_installed_again():
@@ -227,7 +229,7 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(tmp_path, monkey
         names = [
             f"{root}/{name}" for name in ("frog.png?size=1", "fog.png", "page.png")
         ]
-        listed = space["list_named"]([*names, "http://[bad"])
+        listed = space["list_named"](names + ["http://[bad"])
         draw_picture("Fungi", np.random.default_rng(0)).save(site / "frog.png")
         kept = space["list_named"](names[:1]).path[0]
         assert kept.read_bytes() == (site / "frog.png").read_bytes(), "fetched anew"
@@ -250,12 +252,11 @@ class Session:
     """A machine of Colab: a folder `content`, a slow Drive that can be mounted, and the stand-in."""
 
     def __init__(self, root):
-        self.root, self.content, self.log = (
-            root,
-            root / "content",
-            root / "accesses.txt",
-        )
-        self.drive, self.mount = root / "account", root / "content/drive"
+        self.root = root
+        self.content = root / "content"
+        self.log = root / "accesses.txt"
+        self.drive = root / "account"
+        self.mount = root / "content/drive"
         self.environment = os.environ | {
             "PYTHONPATH": str(STAND_IN),
             "STAND_IN_DRIVE": str(self.drive),
@@ -297,7 +298,8 @@ class Session:
         """Take a new machine, and run a notebook on it as it lies on GitHub; return its text."""
         self.begin()
         written = self.root / f"github/linnaeus/leaves.git/notebooks/{name}.ipynb"
-        executed, values = self.root / f"{name}.ipynb", json.dumps(parameters)
+        executed = self.root / f"{name}.ipynb"
+        values = json.dumps(parameters)
         command = [
             sys.executable,
             "-m",
@@ -307,7 +309,8 @@ class Session:
             "-y",
             values,
         ]
-        done, text = self.run(*command), executed.read_text(encoding="utf-8")
+        done = self.run(*command)
+        text = executed.read_text(encoding="utf-8")
         assert done.returncode == 0, text[-3000:]
         return text
 
@@ -319,9 +322,8 @@ class Session:
             "lib.chain",
             "--paths",
             paths,
-            *SMALL,
-            *arguments,
         ]
+        command += SMALL + list(arguments)
         return self.run(*command, cwd="leaves", **environment)
 
     def list_reads_before_training(self):
@@ -431,7 +433,8 @@ def test_drive_is_asked_for_only_where_something_lies_there(
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
     draw_classes(tmp_path / "pictures", 5)
     assert start.read_form("", "here", False, "") == ["--paths", "demo"]
-    pictures, results = str(tmp_path / "pictures"), str(tmp_path / "results")
+    pictures = str(tmp_path / "pictures")
+    results = str(tmp_path / "results")
     arguments = start.read_form(pictures, results, True, "--seeds 2")
     assert (
         arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
@@ -453,7 +456,8 @@ def test_form_with_slips_is_understood_or_refused_and_writes_nothing(
 ):
     draw_classes(tmp_path / "pictures", 5)
     draw_classes(tmp_path / "others", 5)
-    pictures, results = str(tmp_path / "pictures"), str(tmp_path / "results")
+    pictures = str(tmp_path / "pictures")
+    results = str(tmp_path / "results")
     assert start.read_form(" Demo ", "Here", False, "") == ["--paths", "demo"]
     start.read_form(f'"{pictures}"', results, False, "")
     before = read_all(tmp_path)
