@@ -85,11 +85,11 @@ def _has_classes_of(folder: Path, train: Path, has_labels: bool) -> bool:
     folders = list(filter(holds_pictures, list_folders(folder)))
     if has_labels or not folders:
         return bool(folders)
-    classes = _clean_names(list_folders(train))
-    return _clean_names(folders).issubset(classes)
+    classes = _clean_folder_names(list_folders(train))
+    return _clean_folder_names(folders).issubset(classes)
 
 
-def _clean_names(folders: list[Path]) -> set[str]:
+def _clean_folder_names(folders: list[Path]) -> set[str]:
     return {clean(folder.name) for folder in folders}
 
 
