@@ -81,10 +81,19 @@ def lock_results(ws: workspace.Workspace):
     try:
         yield
     finally:
-        storage.sweep(ws.results)
-        for folder in ws.results.iterdir():
-            storage.sweep(folder)
+        _sweep(ws)
         held.release()
+
+
+def _sweep(ws: workspace.Workspace) -> None:
+    storage.sweep(ws.results)
+    for folder in ws.results.iterdir():
+        storage.sweep(folder)
+    # Other chains, and other machines, may be writing into stores and their copies.
+    copies = ws.results.with_name(f"{ws.results.name}_pixels")
+    for root in (ws.scratch, copies):
+        for folder in root.glob("loader_*/*"):
+            storage.sweep(folder, min_age=3600)
 
 
 def _open_lock(path: Path) -> filelock.BaseFileLock:

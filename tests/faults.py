@@ -56,7 +56,8 @@ KINDS = {
 }
 # Columns that tell how long something took.
 TIMED = ["seconds", "training_seconds", "pictures_per_second"]
-MOST_SECONDS, MOST_BYTES = 2, 1 << 30
+MOST_SECONDS = 2
+MOST_BYTES = 1 << 30
 DISKS = (100, 200, 300, 400, 500, 700, 1000, 10_000)  # kilobytes
 
 
@@ -135,12 +136,16 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
     """
     started = time.perf_counter()
     finish(start_chain(make_paths(root / "whole"), arguments))
-    seconds, expected = time.perf_counter() - started, read_numbers(root / "whole/r")
-    rng, survived, done = random.Random(seed), 0, 0
+    seconds = time.perf_counter() - started
+    expected = read_numbers(root / "whole/r")
+    rng = random.Random(seed)
+    survived = 0
+    done = 0
     for number in itertools.count():
         if done == count:
             return survived
-        folder, kills = root / str(number), 0
+        folder = root / str(number)
+        kills = 0
         # Every second chain begins anew where an older one has finished.
         if number % 2:
             shutil.copytree(root / "whole", folder)
@@ -172,7 +177,9 @@ def survive_signals(
         Signals after which the chain was gone within some seconds, with its kernels and unfinished
         files, with one line that says how to go on and the exit status of the signal.
     """
-    rng, survived, paths = random.Random(seed), 0, make_paths(root)
+    rng = random.Random(seed)
+    survived = 0
+    paths = make_paths(root)
     for number in range(count):
         process = start_chain(paths, SMALL)
         time.sleep(rng.uniform(2, most))
@@ -185,7 +192,7 @@ def survive_signals(
             children, timeout=max(0, started + seconds - time.perf_counter())
         )
         taken = time.perf_counter() - started
-        left = [*(paths.parent / "r").rglob("*.part.*")]
+        left = [*(paths.parent / "r").rglob("unfinished_*")]
         line = "stopped; the same command goes on from here\n"
         well = (
             process.returncode == 128 + asked
@@ -214,7 +221,8 @@ def survive_crowds(count: int, root: Path) -> int:
     running = [
         start_chain(paths, [*SHORT, "--results", str(place)]) for place in results
     ]
-    survived, ws = 0, workspace.open(paths)
+    survived = 0
+    ws = workspace.open(paths)
     for process, place in zip(running, results):
         output, _ = process.communicate()
         same = all(
@@ -240,16 +248,19 @@ def survive_damage(count: int, root: Path) -> int:
         Chains that named each damaged shard until it was deleted, and trained anew to all files and
         numbers of the undisturbed one.
     """
-    paths, survived = make_paths(root, per_class=30), 0
+    paths = make_paths(root, per_class=30)
+    survived = 0
     finish(start_chain(paths, SMALL))
-    expected, rng = read_numbers(root / "r"), random.Random(0)
+    expected = read_numbers(root / "r")
+    rng = random.Random(0)
     for number in range(count):
         for folder in sorted((root / "s").glob("loader_*/*/")):
             shard = rng.choice(sorted(folder.glob("*.npy")))
             content = shard.read_bytes()
             kept = (content[:50], content[: len(content) // 2], None)[number % 3]
             shard.unlink() if kept is None else shard.write_bytes(kept)
-        named, output = [], ""
+        named = []
+        output = ""
         while damaged := re.search(r"(/\S+\.npy) is damaged", output) or not output:
             if output:
                 named.append(Path(damaged[1]))
@@ -273,7 +284,8 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
     """
     survived = 0
     for size in sizes[:count]:
-        disk, kept = root / f"{size}/disk", root / f"{size}/kept"
+        disk = root / f"{size}/disk"
+        kept = root / f"{size}/kept"
         disk.mkdir(parents=True)
         paths = make_paths(root / str(size), results=disk / "r")
         # In a name space of its own any user may mount; what was written there is copied out.
@@ -288,7 +300,8 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
         named = process.returncode == 1 and str(disk / "r") in output and "MB" in output
         broken = [path for path in kept.rglob("*") if not is_whole(path)]
         shutil.copytree(kept, disk / "r")
-        resumed, _ = (again := start_chain(paths, arguments)).communicate()
+        again = start_chain(paths, arguments)
+        resumed, _ = again.communicate()
         survived += named and not broken and again.returncode == 0
         print(f"{size} kB: {output} {broken} {resumed}", file=sys.stderr)
     return survived
@@ -312,7 +325,7 @@ def is_whole(path: Path) -> bool:
             return zipfile.ZipFile(path).testzip() is None
     except Exception:
         return False
-    return ".part" not in path.name
+    return not path.name.startswith("unfinished_")
 
 
 def list_workers(process: psutil.Process) -> list[psutil.Process]:
@@ -339,7 +352,9 @@ def survive_dead_workers(count: int, root: Path, seed: int = 0) -> int:
         Kills after which the chain ended well, with all files and numbers of an undisturbed one
         on this machine alone.
     """
-    expected, rng, survived = run_whole(root, SPREAD), random.Random(seed), 0
+    expected = run_whole(root, SPREAD)
+    rng = random.Random(seed)
+    survived = 0
     for number in range(count):
         paths = make_paths(root / str(number), per_class=60)
         process = start_chain(paths, [*SPREAD, "--cluster", "local:2"])
@@ -363,7 +378,8 @@ def run_scheduler(workers: list[tuple]):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    port, options = address.rpartition(":")[2], {"cwd": workspace.REPOSITORY}
+    port = address.rpartition(":")[2]
+    options = {"cwd": workspace.REPOSITORY}
     options |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     program = [sys.executable, "-m"]
     scheduler = [
@@ -396,7 +412,9 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
         Kills after which the chain had said so, or needed it no more, and run again ended with
         all files and numbers of an undisturbed one.
     """
-    expected, rng, survived = run_whole(root, SPREAD), random.Random(seed), 0
+    expected = run_whole(root, SPREAD)
+    rng = random.Random(seed)
+    survived = 0
     for number in range(count):
         paths = make_paths(root / str(number), per_class=60)
         with run_scheduler([(), ()]) as (address, scheduler):
@@ -416,14 +434,16 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
 
 def draw_seeds(photos: Path | None) -> list[bytes]:
     """Save drawn pictures, and those of a folder, in every format; return the files' bytes."""
-    rng, seeds = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    seeds = []
     pictures = [demo.draw_picture(demo.CLASS_NAMES[i], rng) for i in range(2)]
     pictures.append(pictures[0].resize((40, 30)).convert("RGBA"))
     pictures[-1].putalpha(128)
     files = sorted(p for p in photos.rglob("*.jpg"))[:40] if photos else []
     for picture in pictures:
         for kind, options in KINDS.items():
-            buffer, name = io.BytesIO(), kind.split(",")[0]
+            buffer = io.BytesIO()
+            name = kind.split(",")[0]
             plain = (
                 picture.convert("RGB")
                 if name in ("jpeg", "bmp") or "jpeg" in kind
@@ -472,11 +492,15 @@ def survive_mutations(count: int, photos: Path | None = None, seed: int = 0) -> 
         Pictures that gave the same verdict twice, a picture or a word, each within 2 seconds of
         computing, while the process grew by less than a gigabyte.
     """
-    seeds, rng, survived, slowest = draw_seeds(photos), random.Random(seed), 0, 0.0
+    seeds = draw_seeds(photos)
+    rng = random.Random(seed)
+    survived = 0
+    slowest = 0.0
     verdicts = {}
     before = read_peak()
     for number in range(count):
-        data, answers = mutate(seeds[number % len(seeds)], rng), []
+        data = mutate(seeds[number % len(seeds)], rng)
+        answers = []
         for _ in range(2):
             started = time.thread_time()
             try:
@@ -513,7 +537,9 @@ def count_held(root: Path) -> dict:
 
 def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
     """Run chains in a row in this process and folder; return those that left nothing behind."""
-    paths, held, survived = make_paths(root), [], 0
+    paths = make_paths(root)
+    held = []
+    survived = 0
     # One of their own: other programs come and go in the usual temporary folder.
     (own := root / "temporary").mkdir()
     with (
@@ -523,7 +549,8 @@ def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
         for _ in range(count):
             survived += chain.main(["--paths", str(paths), *arguments]) == 0
             held.append(count_held(root))
-    first, last = held[min(1, count - 1)], held[-1]
+    first = held[min(1, count - 1)]
+    last = held[-1]
     print(held, file=sys.stderr)
     grown = {key: last[key] - first[key] for key in first}
     # Python keeps a little for the next time; 2 MB a chain would still show after ten.
@@ -605,10 +632,8 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, help="folder of pictures to mutate")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    lines, missed = (
-        ["| promise | tested by | faults | survived |", "|---|---|---|---|"],
-        0,
-    )
+    lines = ["| promise | tested by | faults | survived |", "|---|---|---|---|"]
+    missed = 0
     for name in options.rows or FAULTS:
         started = time.perf_counter()
         promise, how, faults, inject = FAULTS[name]

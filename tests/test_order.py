@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -109,6 +110,20 @@ def test_files_of_a_person_among_the_results_outlive_a_chain(run, tmp_path, read
     before = read_all(tmp_path / "r")
     run("--only", "1")
     assert before.items() <= read_all(tmp_path / "r").items()
+
+
+def test_what_a_kill_left_in_a_store_is_swept_once_nobody_can_be_writing_it(
+    run, tmp_path
+):
+    store = tmp_path / "s/loader_1/pixels_32"
+    store.mkdir(parents=True)
+    old = store / f"unfinished_{'0' * 32}.npy"
+    new = store / f"unfinished_{'1' * 32}.npy"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    run("--only", "1")
+    assert not old.exists() and new.exists()
 
 
 def replace_cells(folder, name, *sources):
