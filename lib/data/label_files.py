@@ -164,7 +164,8 @@ def apply_labels(
         ValueError: Two rows say different things of one file, a class or a part is not known, or no
             row names a file; the error names file and line.
     """
-    known = table.file[~table.problem.isin(NOT_FILES)]
+    is_file = ~table.problem.isin(NOT_FILES)
+    known = table.file[is_file]
     matches = match_files(rows.file.unique(), known, folder)
     files = rows.file.map(lambda name: matches.get(name, ""))
     lost = rows.file[files == ""]

@@ -45,11 +45,8 @@ def list_pictures(
         train: Folder whose sub-folders are the classes, unless there are labels.
         validation: Folder of class folders that is the validation part, unless the labels tell parts.
 
-    Returns:
-        The table of pictures, sorted by file. Augmented copies have a group.
-
-    Raises:
-        ValueError: As `apply_labels`; or class folders are divided into parts.
+    Returns the table of pictures, sorted by file. Raises a ValueError as `apply_labels`, or where
+    class folders are divided into parts.
     """
     if ws.train_labels is None:
         table = label_by_folder(train)
@@ -76,7 +73,9 @@ def _apply_train_labels(
     path: Path, train: Path, validation: Path | None
 ) -> pd.DataFrame:
     rows = read_columns(path)
-    if validation is not None and _tell_validation(rows):
+    parts = rows.get("part", pd.Series(dtype=str)).str.casefold()
+    gives_parts = (parts.map(PARTS) == "validation").any()
+    if validation is not None and gives_parts:
         print(f"Note: {path.name} gives the parts; {validation} is not used.")
         validation = None
     table = walk(train)
@@ -132,13 +131,6 @@ def _say_branches(table: pd.DataFrame, folder: Path) -> None:
         )
 
 
-def _tell_validation(rows: pd.DataFrame) -> bool:
-    if "part" not in rows:
-        return False
-    parts = rows.part.str.casefold().map(PARTS)
-    return (parts == "validation").any()
-
-
 def _add_validation(
     table: pd.DataFrame, train: Path, validation: Path | None
 ) -> pd.DataFrame:
@@ -186,7 +178,8 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
     note(table, is_other & is_none, "left out by hand")
     earlier = ", not " + before
     earlier = earlier.where(before != "", "")
-    note(table, is_other, "corrected", "taken as " + table.label + earlier)
+    action = "taken as " + table.label + earlier
+    note(table, is_other, "corrected", action)
     table["label"] = table.label.mask(is_none, before)
     return table
 
@@ -194,7 +187,8 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
 def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
     """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
     names = table.label[is_used(table)].drop_duplicates()
-    similar = sorted(names[fold(names).duplicated(keep=False)])
+    is_similar = fold(names).duplicated(keep=False)
+    similar = sorted(names[is_similar])
     if similar:
         print(f"Note: classes that look alike: {', '.join(similar)}.")
     rows = tabulate([(name, "similar_class_name") for name in similar])
@@ -207,18 +201,14 @@ def list_new_pictures(
 ) -> pd.DataFrame:
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
-    The label is that of the labels file, else the class folder a picture lies in, else "". Files that
-    can't be pictures are named and passed over.
-
-    Raises:
-        ValueError: There is no picture, or the labels file can't be used.
-        FileNotFoundError: There is no folder.
+    The label is that of the labels file, else the class folder a picture lies in, else "". A note
+    names files that can't be pictures. It is an error where there is no folder or no picture.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
     table = walk(folder)
     table["label"] = _find_class_folders(table.file, class_names)
-    if labels is not None:
+    if labels:
         rows = read_columns(labels, optional=())
         table = apply_labels(table, labels, folder, rows, classes=class_names)
     is_picture = table.problem.isin(["", *UNREADABLE])

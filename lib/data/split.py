@@ -41,7 +41,8 @@ def find_groups(
     nodes, names = pd.factorize(np.concatenate([starts, ends]))
     edges = nodes.reshape(2, -1)
     weights = np.ones(len(starts))
-    graph = coo_array((weights, edges), shape=(len(names), len(names)))
+    count = len(names)
+    graph = coo_array((weights, edges), shape=(count, count))
     _, group_of_node = connected_components(graph, directed=False)
     node_of_picture = edges[0, : len(pictures)]
     return group_of_node[node_of_picture]

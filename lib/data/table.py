@@ -174,7 +174,8 @@ def _find_too_few_classes(classes: pd.DataFrame, train: Path) -> str | None:
 
 
 def _find_undivided(rows: pd.DataFrame) -> str | None:
-    parted = rows[rows.used & (rows.part != "")].groupby("label")
+    has_part = rows.used & (rows.part != "")
+    parted = rows[has_part].groupby("label")
     is_alone = parted.part.nunique() < 2
     counts = parted.group.agg(["nunique", "size"])[is_alone]
     if counts.empty:
