@@ -1,6 +1,6 @@
 """Equal and alike pictures: knows which files show the same, by content, by hashes and by detail."""
 
-from itertools import combinations, count
+from itertools import combinations
 from multiprocessing.pool import ThreadPool
 
 import cv2
@@ -88,7 +88,7 @@ def find_near_duplicates(
 
 
 def _score_pairs(pixels, pairs):
-    def score(pair) -> float:
+    def score(pair: tuple) -> float:
         first = _read_grey(pixels, pair.a)
         second = _read_grey(pixels, pair.b)
         if pair.mirrored:
@@ -177,13 +177,15 @@ def _hash_patterns(thumbnails):
     for start in range(0, len(thumbnails), BLOCK):
         block = slice(start, start + BLOCK)
         grey = thumbnails[block] @ np.array([0.299, 0.587, 0.114], np.float32)
-        waves = dctn(grey, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(-1, 64)
+        waves = dctn(grey, axes=(1, 2), norm="ortho")
+        waves = waves[:, :8, :8].reshape(-1, 64)
         waves[:, 0] = 0
         total = np.linalg.norm(waves, axis=1, keepdims=True)
         deviation = total[:, 0] / 16  # the root of the number of pixels
         has_pattern[block] = deviation >= FLAT
         bits = np.stack([waves, waves * MIRROR]) > NOISE * total
-        hashes[:, block] = np.packbits(bits, axis=2).view(np.uint64)[:, :, 0]
+        packed = np.packbits(bits, axis=2)
+        hashes[:, block] = packed.view(np.uint64)[:, :, 0]
     return hashes[:, has_pattern], np.flatnonzero(has_pattern)
 
 
@@ -224,10 +226,13 @@ def pair_hashes(
     """
     n = hashes.shape[1]
     both = hashes.ravel()
-    k = next(k for k in count(1) if 2 ** (64 * k / (max_bits + k)) >= n)
-    masks = _mask_bands(max_bits + k)
+    k = 1
+    while 2 ** (64 * k / (max_bits + k)) < n:
+        k += 1
+    bands = max_bits + k
+    masks = _mask_bands(bands)
     matches = [np.empty((3, 0), int)]
-    for chosen in combinations(range(max_bits + k), k):
+    for chosen in combinations(range(bands), k):
         mask = masks[list(chosen)].sum()
         earlier = masks[: chosen[-1]]
         for a, b in _match(both, mask):
@@ -237,7 +242,8 @@ def pair_hashes(
             b = b[is_near]
             # Where more bands before the last chosen one are equal, an earlier choice has the pair.
             is_equal = differences[is_near, np.newaxis] & earlier == 0
-            pairs = np.stack([a, b % n, b >= n])[:, is_equal.sum(axis=1) < k]
+            is_new = is_equal.sum(axis=1) < k
+            pairs = np.stack([a, b % n, b >= n])[:, is_new]
             # Nor a picture with itself, nor two that are both mirrored: there, a is n or more.
             matches.append(pairs[:, pairs[0] < pairs[1]])
     a, b, mirrored = np.concatenate(matches, axis=1)
@@ -246,7 +252,8 @@ def pair_hashes(
 
 def _mask_bands(bands):
     """Deal 64 bits to bands in turn; return a mask for each, uint64 (bands,)."""
-    is_of_band = np.arange(64) % bands == np.arange(bands)[:, np.newaxis]
+    band = np.arange(64) % bands
+    is_of_band = np.equal.outer(np.arange(bands), band)
     return np.packbits(is_of_band, axis=1).view(np.uint64)[:, 0]
 
 

@@ -165,8 +165,9 @@ def _find_white(samples, data):
     if position < 0:
         return WHITE
     channels = int.from_bytes(data[position - 4 : position], "big")
-    is_alpha_last = channels in (2, 4)
-    bits = data[position + 4 : position + 4 + channels - is_alpha_last]
+    if channels in (2, 4):
+        channels -= 1  # The last is alpha.
+    bits = data[position + 4 :][:channels]
     white = 2 ** max(bits) - 1
     brightest = np.atleast_3d(samples)[..., :3].max()
     return white if brightest <= white else WHITE

@@ -42,10 +42,14 @@ def _mix_inks(hue, vividness, rng):
     vivid, soft = vividness * rng.uniform((30, 10), (85, 45))
     trim_hue = hue + rng.normal(0, 0.15)
     bright = rng.uniform(50, 95)
-    return {
-        "coat": f"hsv({hue % 1 * 360:.0f},{vivid:.0f}%,{bright:.0f}%)",
-        "trim": f"hsv({trim_hue % 1 * 360:.0f},{soft:.0f}%,92%)",
-    }
+    coat = _write_colour(hue, vivid, bright)
+    trim = _write_colour(trim_hue, soft, 92)
+    return {"coat": coat, "trim": trim}
+
+
+def _write_colour(hue, saturation, brightness):
+    degrees = hue % 1 * 360
+    return f"hsv({degrees:.0f},{saturation:.0f}%,{brightness:.0f}%)"
 
 
 def _turn(angle):
@@ -89,7 +93,8 @@ def _multiply(path, copies):
     """Return a path and its mirror image, or as many turned copies."""
     if copies == 2:
         return [path, path * (-1, 1)]
-    return [path @ _turn(2 * np.pi * k / copies).T for k in range(copies)]
+    angles = 2 * np.pi * np.arange(copies) / copies
+    return [path @ _turn(angle).T for angle in angles]
 
 
 def _dab(canvas, dots, radii, colour):
@@ -99,7 +104,8 @@ def _dab(canvas, dots, radii, colour):
 
 def _scatter_clutter(habitat, size, top, count, rng):
     for height in np.sort(rng.uniform(top, 1.05, count)):
-        scale = size.min() * (0.1 + 0.2 * height) * rng.uniform(0.7, 1.3)
+        nearness = 0.1 + 0.2 * height
+        scale = size.min() * nearness * rng.uniform(0.7, 1.3)
         centre = 2 * size * (rng.random(), height)
         inks = _mix_inks(rng.normal(habitat["hue"], 0.04), 0.6, rng)
         yield Figure(habitat["sketch"], inks, centre, scale, habitat["turn_limit"])
@@ -107,7 +113,8 @@ def _scatter_clutter(habitat, size, top, count, rng):
 
 def _lay_over(picture, figures, rng):
     """Draw figures at twice the size and lay them, with a soft shadow, over a picture."""
-    layer = Image.new("RGBA", (2 * picture.width, 2 * picture.height))
+    size = (2 * picture.width, 2 * picture.height)
+    layer = Image.new("RGBA", size)
     canvas = ImageDraw.Draw(layer)
     for figure in figures:
         _draw_figure(canvas, figure, rng)
@@ -142,29 +149,33 @@ def draw_picture(
     clutter = _scatter_clutter(habitat, size, 0.15, rng.integers(6, 16), rng)
     _lay_over(picture, clutter, rng)
     names = np.atleast_1d(class_name)
+    count = len(names)
     for number, name in enumerate(names):
         hue = rng.normal(creatures[name]["hue"], 0.03)
         if rng.random() >= 0.65:
             hue = rng.random()
         inks = _mix_inks(hue, 1, rng)
-        scale = size.min() * rng.uniform(0.66, 0.86) / len(names) ** 0.6
-        middle = size * ((2 * number + 1) / len(names), 1)
-        room = (size - scale) / (len(names), 1)
+        scale = size.min() * rng.uniform(0.66, 0.86) / count**0.6
+        middle = size * ((2 * number + 1) / count, 1)
+        room = (size - scale) / (count, 1)
         centre = middle + room * rng.uniform(-0.5, 0.5, 2)
         figure = Figure(creatures[name]["sketch"], inks, centre, scale, 0.35)
         _lay_over(picture, [figure], rng)
     _lay_over(picture, _scatter_clutter(habitat, size, 0.9, 3, rng), rng)
     pixels = np.asarray(picture) * rng.uniform(0.85, 1.1)
-    pixels += rng.normal(0, 6 / reduction, (*size[::-1], 1))
+    width, height = size
+    pixels += rng.normal(0, 6 / reduction, (height, width, 1))
     return _make_picture(pixels)
 
 
 def _paint_ground(habitat, size, rng):
     """Paint the colours of a habitat, from far away above to close by below."""
-    blend = np.linspace(0, 1, 9)[:, None, None] + rng.normal(0, 0.15, (9, 9, 1))
+    blend = rng.normal(0, 0.15, (9, 9, 1))
+    blend += np.linspace(0, 1, 9).reshape(9, 1, 1)
     far = np.array(habitat["far"])
     colours = far + blend * (habitat["close"] - far)
-    return _make_picture(colours + rng.normal(0, 12, 3)).resize(size.tolist())
+    colours += rng.normal(0, 12, 3)
+    return _make_picture(colours).resize(size.tolist())
 
 
 def _make_picture(pixels):
@@ -173,7 +184,8 @@ def _make_picture(pixels):
 
 def _draw_page(rng):
     page = np.zeros((40, 40))
-    page[2:38:2, 3:37] = rng.random((18, 34)) < 0.82
+    has_letter = rng.random((18, 34)) < 0.82
+    page[2:38:2, 3:37] = has_letter
     picture = Image.fromarray((235 - 190 * page).astype(np.uint8))
     return picture.resize((240, 320), Image.Resampling.NEAREST).convert("RGB")
 
@@ -236,8 +248,9 @@ def _draw_train(folder, per_class, seed):
         place = folder / "train" / name
         place.mkdir(parents=True)
         for i in range(per_class):
-            picture = draw_picture(name, np.random.default_rng([seed, k, i]))
-            picture.save(place / f"{name.lower()}_{i:03d}.jpg", quality=90)
+            rng = np.random.default_rng([seed, k, i])
+            path = place / f"{name.lower()}_{i:03d}.jpg"
+            draw_picture(name, rng).save(path, quality=90)
 
 
 def _draw_test(folder, count, seed):
@@ -247,8 +260,9 @@ def _draw_test(folder, count, seed):
     for i, k in enumerate(order):
         file = f"{i:03d}.jpg"
         rng = np.random.default_rng([seed, k, i, 1])
-        draw_picture(CLASS_NAMES[k], rng).save(folder / "test" / file, quality=90)
-        labels.append(f"{file},{CLASS_NAMES[k]}\n")
+        name = CLASS_NAMES[k]
+        draw_picture(name, rng).save(folder / "test" / file, quality=90)
+        labels.append(f"{file},{name}\n")
     (folder / "test_labels.csv").write_text("".join(labels), newline="\n")
 
 

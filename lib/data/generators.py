@@ -123,12 +123,10 @@ def stream(batches: Batches):
             yield batches[index]
 
     inputs, labels = batches[0]
+    of_inputs = tf.TensorSpec((None,) + inputs.shape[1:], inputs.dtype)
+    of_labels = tf.TensorSpec((None, batches.num_classes), labels.dtype)
     dataset = tf.data.Dataset.from_generator(
-        produce,
-        output_signature=(
-            tf.TensorSpec((None,) + inputs.shape[1:], inputs.dtype),
-            tf.TensorSpec((None, batches.num_classes), labels.dtype),
-        ),
+        produce, output_signature=(of_inputs, of_labels)
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
@@ -181,7 +179,8 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     count, height, width = images.shape[:3]
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
-    zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
+    zooms = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
+    zoom_y, zoom_x = zooms
     zoom_x *= rng.choice([-1, 1], count)
     maps = compose_transforms(angle, zoom_x, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)

@@ -21,14 +21,16 @@ from lib.workspace import Workspace
 BLOCK = 256
 BLOCK_BYTES = 1 << 26
 FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
+Stores = dict[str | int, Store]
 LOOKED_AT = 100  # dark pictures whose samples are looked up
 
 
-def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
+def open_stores(scratch: Path, image_sizes: Iterable[int]) -> Stores:
     """Open the stores of the facts and of the pixels of each size."""
     stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
     for size in image_sizes:
-        stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, (size, size, 3))
+        shape = (size, size, 3)
+        stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, shape)
     return stores
 
 
@@ -182,7 +184,7 @@ def _copy_shards(source, target):
 
 
 def read_block(
-    names: Sequence[str], folder: Path, stores: dict[str | int, Store]
+    names: Sequence[str], folder: Path, stores: Stores
 ) -> list[tuple[str, str]]:
     """Read pictures, and write what the stores lack; return digest and problem of each."""
     results = []

@@ -1,6 +1,5 @@
 """The Store: rows kept on disk as shards, each row found by the digest of what it was made from."""
 
-import contextlib
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,10 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from lib.data.pictures import LOADER_VERSION
-from lib.storage import atomic_write
+from lib.storage import atomic_write, sweep
 
+HOUR = 3600  # seconds: what is older and unfinished nobody writes any more
 SHARDS = 32 * "[0-9a-f]" + ".npy"  # a pattern that no unfinished file fits
 
 
@@ -22,9 +23,7 @@ class Store:
     changed. So nobody waits for anybody, and a killed process leaves no half of one.
     """
 
-    def __init__(
-        self, folder: Path, dtype: np.dtype | type, shape: tuple[int, ...] = ()
-    ):
+    def __init__(self, folder: Path, dtype: DTypeLike, shape: tuple[int, ...] = ()):
         self.folder = folder
         self.dtype = np.dtype(dtype)
         self.shape = shape
@@ -101,14 +100,8 @@ def _map_rows(path):
 
 
 def _open_shard(path):
-    with _explain_damage(path):
-        return np.load(path, mmap_mode="r")
-
-
-@contextlib.contextmanager
-def _explain_damage(path):
     try:
-        yield
+        return np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise OSError(
             f"{path} is damaged or gone ({error}): delete it, and its copy on Google Drive if there is "
@@ -145,7 +138,9 @@ class Selection:
 
 
 def open_store(
-    folder: Path, name: str, dtype: np.dtype | type, shape: tuple[int, ...] = ()
+    folder: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()
 ) -> Store:
-    """Open a store of what this version of the loader gives."""
-    return Store(folder / f"loader_{LOADER_VERSION}" / name, dtype, shape)
+    """Open a store of what this version of the loader gives; sweep what killed writers left there."""
+    folder = folder / f"loader_{LOADER_VERSION}" / name
+    sweep(folder, min_age=HOUR)
+    return Store(folder, dtype, shape)

@@ -18,8 +18,14 @@ from lib.data.table import list_checks
 @pytest.fixture
 def decoded(monkeypatch):
     """A list that grows with every picture that is decoded."""
-    decoded, decode = [], pictures.decode
-    monkeypatch.setattr(pictures, "decode", lambda *a: decoded.append(a) or decode(*a))
+    decoded = []
+    decode = pictures.decode
+
+    def note(data, min_side):
+        decoded.append(data)
+        return decode(data, min_side)
+
+    monkeypatch.setattr(pictures, "decode", note)
     return decoded
 
 
@@ -38,14 +44,13 @@ def load_all(ws, rows, size=8):
     return np.stack([pictures.load(ws.train / file, size) for file in rows.file])
 
 
-def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared):
+@pytest.mark.parametrize("size", [8, 12])  # 12 was not prepared
+def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared, size):
     rows = read_split(prepared).sample(frac=1, random_state=0)
     assert list(rows) == ["file", "label", "part", "group", "digest"]
-    for size in (8, 12):  # 12 was not prepared
-        opened = pixels.open_pixels(prepared, rows, size)
-        assert np.array_equal(
-            opened[np.arange(len(rows))], load_all(prepared, rows, size)
-        )
+    opened = pixels.open_pixels(prepared, rows, size)
+    expected = load_all(prepared, rows, size)
+    assert np.array_equal(opened[np.arange(len(rows))], expected)
 
 
 def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
@@ -58,29 +63,36 @@ def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
         ["red/001.png", "not_a_picture", "left out"],
         ["red/002.png", "unreadable", "left out"],
     ]
-    assert (
-        tuple(table.loc[0, ["width", "height"]]) == (30, 24)
-        and count_kept(ws.scratch) == 1
-    )
+    assert table.loc[0, ["width", "height"]].tolist() == [30, 24]
     assert table.width.dtype.kind == "u"
+    assert count_kept(ws.scratch) == 1
 
 
-def test_equal_files_share_one_row_and_added_ones_alone_are_decoded(
-    ws, draw_classes, decoded
-):
+@pytest.fixture
+def with_copies(ws, draw_classes):
+    """A workspace of three classes of two pictures, one of them there four times."""
     draw_classes(ws.train, 2)
     for name in "bcd":
-        (ws.train / f"red/{name}.png").write_bytes(
-            (ws.train / "red/000.png").read_bytes()
-        )
-    rows = prepare(ws, 8, 12)
-    assert count_kept(ws.scratch) == 6 and np.array_equal(
-        pixels.open_pixels(ws, rows, 8)[:], load_all(ws, rows)
-    )
+        shutil.copy(ws.train / "red/000.png", ws.train / f"red/{name}.png")
+    return ws
+
+
+def test_equal_files_share_one_row(with_copies):
+    rows = prepare(with_copies, 8, 12)
+    opened = pixels.open_pixels(with_copies, rows, 8)
+    assert count_kept(with_copies.scratch) == 6
+    assert np.array_equal(opened[:], load_all(with_copies, rows))
+
+
+def test_added_files_alone_are_decoded_once_for_the_facts_and_both_sizes(
+    with_copies, decoded, draw_classes
+):
+    before = set(prepare(with_copies, 8, 12).digest)
     decoded.clear()
-    draw_classes(ws.train / "red", 2, seed=5)
-    added = {*prepare(ws, 8, 12).digest} - {*rows.digest}
-    assert len(decoded) == len(added) == 6, "the facts and both sizes share a decoding"
+    draw_classes(with_copies.train / "red", 2, seed=5)
+    added = set(prepare(with_copies, 8, 12).digest) - before
+    assert len(added) == 6
+    assert len(decoded) == 6
 
 
 @pytest.mark.parametrize("new_content", [encode(PICTURE), b"", None])
@@ -99,34 +111,49 @@ def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
     assert identify_set(prepared) != before
 
 
-def test_large_pictures_are_decoded_one_at_a_time_and_too_large_ones_not_at_all(
-    ws, monkeypatch
-):
+@pytest.fixture
+def most_at_once(ws, monkeypatch):
+    """Draw four pictures; return a function that says how many are decoded at once at a limit."""
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     (ws.train / "a").mkdir()
     for number in range(4):
-        Image.fromarray(noise[number:]).resize((400, 300)).save(
-            ws.train / f"a/{number}.png"
-        )
-    (ws.train / "a/179 million.jpg").write_bytes(claim_jpeg(13_400))
-    at_once, most, convert = [], [], pictures.decoders.convert_to_rgb
-
-    def note(*arguments):
-        at_once.append(1)
-        most.append(len(at_once))
-        time.sleep(0.1)
-        at_once.pop()
-        return convert(*arguments)
-
-    monkeypatch.setattr(pictures.decoders, "convert_to_rgb", note)
+        picture = Image.fromarray(noise[number:]).resize((400, 300))
+        picture.save(ws.train / f"a/{number}.png")
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
-    for limit, expected in ((100_000, False), (130_000, True)):
+    at_work = []
+    counts = []
+    convert = pictures.decoders.convert_to_rgb
+
+    def note(*arguments):
+        at_work.append(1)
+        counts.append(len(at_work))
+        time.sleep(0.1)
+        at_work.pop()
+        return convert(*arguments)
+
+    def measure(limit):
         monkeypatch.setattr(pictures, "LARGE_PIXELS", limit)
-        most.clear()
-        table = prepare(replace(ws, scratch=ws.scratch / str(limit)))
-        assert list(table.file[table.problem == "too_large"]) == ["a/179 million.jpg"]
-        assert (max(most) > 1) == expected
+        prepare(ws)
+        return max(counts)
+
+    monkeypatch.setattr(pictures.decoders, "convert_to_rgb", note)
+    return measure
+
+
+def test_large_pictures_are_decoded_one_at_a_time(most_at_once):
+    assert most_at_once(100_000) == 1
+
+
+def test_other_pictures_are_decoded_several_at_a_time(most_at_once):
+    assert most_at_once(130_000) > 1
+
+
+def test_too_large_pictures_are_not_decoded(ws, draw_classes):
+    draw_classes(ws.train, 1, ["red"])
+    (ws.train / "red/179 million.jpg").write_bytes(claim_jpeg(13_400))
+    table = prepare(ws)
+    assert list(table.file[table.problem == "too_large"]) == ["red/179 million.jpg"]
 
 
 @pytest.fixture
@@ -138,19 +165,22 @@ def kept(prepared, drive, prepare_set):
     return ws
 
 
-def test_pixels_kept_on_drive_come_back_without_any_picture(
-    kept, read_all, draw_classes, prepare_set
-):
+def test_pixels_kept_on_drive_come_back_without_any_picture(kept, read_all):
     rows = read_split(kept)
-    expected, copies = load_all(kept, rows), kept.results.with_name("results_pixels")
+    expected = load_all(kept, rows)
     empty = replace(kept, train=kept.train / "gone", scratch=kept.scratch / "new")
     assert np.array_equal(pixels.open_pixels(empty, rows, 8)[:], expected)
-    assert len(read_all(copies)) == 2
+    assert len(read_all(kept.results.with_name("results_pixels"))) == 2
+
+
+def test_pixels_of_added_pictures_are_kept_on_drive_too(
+    kept, draw_classes, prepare_set
+):
     draw_classes(kept.train, 12, seed=5)
     prepare_set(kept)
-    assert count_kept(copies) == count_kept(kept.scratch) > 30, (
-        "and added ones are kept, too"
-    )
+    copied = count_kept(kept.results.with_name("results_pixels"))
+    assert copied == count_kept(kept.scratch)
+    assert copied > 30
 
 
 def grant(monkeypatch, free):

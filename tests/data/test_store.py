@@ -171,3 +171,16 @@ def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):
     before = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
     monkeypatch.setattr(stores, "LOADER_VERSION", stores.LOADER_VERSION + 1)
     assert stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE).name != before.name
+
+
+def test_files_that_killed_writers_left_are_swept_once_nobody_writes_them(tmp_path):
+    store = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
+    store.folder.mkdir(parents=True)
+    names = [f"unfinished_{number:032x}.npy" for number in range(2)]
+    for name in [*names, "mine.part.npy"]:
+        (store.folder / name).touch()
+        os.utime(store.folder / name, (0, 0))
+    (store.folder / names[1]).touch()
+    stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
+    left = sorted(path.name for path in store.folder.iterdir())
+    assert left == ["mine.part.npy", names[1]]
