@@ -191,7 +191,7 @@ FAMILIES = draw_front, draw_side, draw_radial, draw_upright, draw_long, draw_thi
 
 
 def list_kinds(count=KINDS, seed=SEED):
-    """Write the recipes of so many kinds, in the form of `lib.data.demo.CREATURES`."""
+    """Write the recipes of so many kinds, in the form of `lib.data.drawing.CREATURES`."""
     streams = [np.random.default_rng([seed, number]) for number in range(count)]
     sketches = [FAMILIES[k % len(FAMILIES)](rng) for k, rng in enumerate(streams)]
     return {

@@ -20,7 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from packaging.requirements import Requirement
 
 from lib import start, storage, workspace
-from lib.data.demo import draw_picture
+from lib.data.drawing import draw_picture
 from lib.parameters import read_defaults
 
 ROOT = workspace.REPOSITORY

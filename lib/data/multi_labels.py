@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.data.demo import CLASS_NAMES, draw_picture
+from lib.data.drawing import CLASS_NAMES, draw_picture
 from lib.data.label_files import apply_labels, note_unread, read_labels
 from lib.data.labels import group_augmented
 from lib.data.listing import holds_pictures, walk

@@ -22,7 +22,6 @@ BLOCK = 256
 BLOCK_BYTES = 1 << 26
 FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
 Stores = dict[str | int, Store]
-LOOKED_AT = 100  # dark pictures whose samples are looked up
 
 
 def open_stores(scratch: Path, image_sizes: Iterable[int]) -> Stores:
@@ -64,24 +63,8 @@ def prepare(
     for name in MEASURED:
         table[name] = np.zeros(len(table), quality.FACTS[name])
         table.loc[is_usable, name] = facts[name]
-    _require_light(folder, table[is_usable])
+    quality.require_light(folder, table[is_usable])
     return table
-
-
-def _require_light(folder, used):
-    """Raise a ValueError where white is not what most files of 16 bits say, or fail to say."""
-    is_dark = quality.find_doubts(used)["very_dark"]
-    if 2 * is_dark.sum() <= len(used):
-        return
-    looked_at = used.file[is_dark].head(LOOKED_AT)
-    deep = [file for file in looked_at if pictures.is_deep(folder / file)]
-    if 2 * len(deep) > len(looked_at):
-        raise ValueError(
-            f"{is_dark.sum():,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
-            f"{folder / deep[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
-            "MaxSampleValue (TIFF) says another. Rescale copies of them; if white is 4,095, by: "
-            "magick mogrify -evaluate multiply 16 *.png"
-        )
 
 
 def _decode_files(ws, folder, files, stores):

@@ -1,8 +1,12 @@
 """Quality: what is measured of a picture when it is decoded, and which are doubtful."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
+
+from lib.data import pictures
 
 SIDE = 160
 FACTS = np.dtype(
@@ -22,6 +26,7 @@ MIN_CONTRAST = 4  # grey levels
 MIN_BRIGHTEST = 48
 MAX_DARKEST = 208
 MIN_SHARPNESS = 0.15
+LOOKED_AT = 100  # dark pictures whose samples are looked up
 
 
 def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -79,3 +84,19 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
         "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
     }
     return {word: doubt & (narrow > 0) for word, doubt in doubts.items()}
+
+
+def require_light(folder: Path, used: pd.DataFrame) -> None:
+    """Raise a ValueError where white is not what most files of 16 bits say, or fail to say."""
+    is_dark = find_doubts(used)["very_dark"]
+    if 2 * is_dark.sum() <= len(used):
+        return
+    looked_at = used.file[is_dark].head(LOOKED_AT)
+    deep = [file for file in looked_at if pictures.is_deep(folder / file)]
+    if 2 * len(deep) > len(looked_at):
+        raise ValueError(
+            f"{is_dark.sum():,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
+            f"{folder / deep[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
+            "MaxSampleValue (TIFF) says another. Rescale copies of them; if white is 4,095, by: "
+            "magick mogrify -evaluate multiply 16 *.png"
+        )

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.data import copies, demo
-from lib.data.copies import find_candidates, pair_hashes
+from lib.data.hashes import find_candidates, pair_hashes
 from lib.data.table import is_used
 
 

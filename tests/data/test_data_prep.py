@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lib.data import copies, labels, pixels, quality, sources, split
-from lib.data.demo import draw_picture
+from lib.data.drawing import draw_picture
 from lib.data.split import read_split
 from lib.data.table import check_classes, is_used, note, read_table, save_views
 

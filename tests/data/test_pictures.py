@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from lib.data import pictures
-from lib.data.demo import draw_picture
+from lib.data.drawing import draw_picture
 
 RED = (255, 0, 0)
 GREEN = (0, 255, 0)

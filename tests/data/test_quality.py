@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from lib.data import quality
-from lib.data.demo import draw_picture
+from lib.data.drawing import draw_picture
 from lib.data.pictures import square
 
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))

@@ -4,7 +4,7 @@ import judge_sketches
 import numpy as np
 import pretrain_sketches
 
-from lib.data.demo import CREATURES
+from lib.data.drawing import CREATURES
 from lib.data.pictures import load
 from lib.models import backbones, linear, parts
 
