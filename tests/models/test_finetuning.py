@@ -10,16 +10,15 @@ from lib.data import generators
 from lib.models import finetuning, parts, saved, training
 from lib.models.parts import find_parts
 
-DESCRIPTION = {
+METADATA = {
     "characteristics": "tiny",
     "purpose": "a test",
     "weights": "imagenet",
     "seed": 3,
-}
-DESCRIPTION |= {
     "image_size": 8,
     "parameters": {"backbone": "net"},
     "notebook": "05_backbones",
+    "seconds": 0.0,
 }
 
 
@@ -42,11 +41,11 @@ def build_small_backbone(side=8):
     maps = layers.Conv2D(6, 3, strides=2, padding="same", name="low")(maps)
     maps = layers.BatchNormalization()(maps)
     maps = layers.Add()([maps, layers.Conv2D(6, 3, padding="same")(maps)])
-    wide = layers.Conv2D(9, 1, name="widen")(maps)
-    wide = layers.BatchNormalization()(
-        layers.Conv2D(9, 3, strides=2, padding="same", name="high")(wide)
-    )
-    return keras.Model(pixels, layers.Dropout(0.5)(layers.ReLU()(wide)), name="small")
+    maps = layers.Conv2D(9, 1, name="widen")(maps)
+    maps = layers.Conv2D(9, 3, strides=2, padding="same", name="high")(maps)
+    maps = layers.BatchNormalization()(maps)
+    maps = layers.Dropout(0.5)(layers.ReLU()(maps))
+    return keras.Model(pixels, maps, name="small")
 
 
 def list_ids(variables):
@@ -54,40 +53,62 @@ def list_ids(variables):
     return {id(variable) for variable in variables}
 
 
+@pytest.mark.parametrize(
+    ("share", "count", "first"),
+    [
+        (0, 0, None),
+        (0.25, 2, "high"),
+        (0.3, 4, "widen"),
+        (0.5, 4, "widen"),
+        (1, 8, "low"),
+    ],
+)
 @pytest.mark.parametrize("boxed", [False, True])
-def test_the_last_share_of_variables_and_the_head_learn_but_no_batch_normalisation(
-    boxed,
+def test_the_last_layers_that_hold_a_share_and_the_head_learn(
+    share, count, first, boxed
 ):
+    """Three convolutions and the one that widens have eight variables, two each."""
     model = put_head_on(build_small_backbone(), 8, boxed=boxed)
     # As 05 freezes it, and as it is loaded again.
     for layer in model.layers[:-1]:
         layer.trainable = False
     model = type(model).from_config(model.get_config())
     assert len(model.trainable_variables) == 2
-    # Three convolutions and the one that widens: eight variables.
-    for share, first in ((0.0, None), (0.25, "high"), (0.5, "widen"), (1.0, "low")):
-        learning = finetuning.unfreeze(model, share)
-        assert len(learning) == 8 * share and (
-            not learning or first in learning[0].path
-        )
-        expected = list_ids(learning) | list_ids(model.layers[-1].variables)
-        assert list_ids(model.trainable_variables) == expected
-        norms = [
-            one
-            for one in parts.list_layers(model)
-            if "Normalization" in type(one).__name__
-        ]
-        assert len(norms) == 2 and not any(norm.trainable for norm in norms)
+    learning = finetuning.unfreeze(model, share)
+    assert len(learning) == count
+    assert first is None or first in learning[0].path
+    expected = list_ids(learning) | list_ids(model.layers[-1].variables)
+    assert list_ids(model.trainable_variables) == expected
+
+
+def test_batch_normalisation_learns_nothing_whatever_the_share():
+    model = put_head_on(build_small_backbone(), 8, boxed=True)
+    finetuning.unfreeze(model, 1.0)
+    frozen = []
+    for layer in parts.list_layers(model):
+        if isinstance(layer, layers.BatchNormalization):
+            frozen.append(not layer.trainable)
+    assert frozen == [True, True]
+
+
+def test_a_loop_over_layers_frees_the_same_variables():
+    model = put_head_on(build_small_backbone(), 8)
+    expected = finetuning.unfreeze(model, 0.3)
+    model.trainable = True
+    learning = []
+    for layer in reversed(model.layers[:-1]):
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        layer.trainable = not is_norm and len(learning) < 0.3 * 8
+        learning = layer.trainable_variables + learning
+    assert list_ids(learning) == list_ids(expected)
 
 
 def test_averages_within_a_layer_stay_while_the_model_learns():
     class Block(layers.Layer):
         def __init__(self):
             super().__init__()
-            self.convolution, self.norm = (
-                layers.Conv2D(4, 3),
-                layers.BatchNormalization(),
-            )
+            self.convolution = layers.Conv2D(4, 3)
+            self.norm = layers.BatchNormalization()
 
         def call(self, maps, training=None):
             return self.norm(self.convolution(maps), training=training)
@@ -101,7 +122,8 @@ def test_averages_within_a_layer_stay_while_the_model_learns():
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3))
     model.train_on_batch(images, np.eye(3)[[0, 1, 2, 0]])
     after = [weight.numpy() for weight in frozen]
-    assert len(before) == 6 and all(map(np.array_equal, before, after))
+    assert len(before) == 6
+    assert all(map(np.array_equal, before, after))
 
 
 def fine_tune(ws, share=0.5, epochs=2):
@@ -134,7 +156,7 @@ def save_untrained(ws, name="tiny_linear"):
     saved.save(
         model,
         ws,
-        {"name": name, "seconds": 0.0} | DESCRIPTION,
+        METADATA | {"name": name},
         pictures=pictures,
         y_prob=model.predict_on_batch(pictures),
     )
@@ -146,28 +168,32 @@ def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared):
     start = saved.load_model(prepared, "tiny_linear")
     again = saved.load_model(prepared, "tiny_finetuned")
     learns = list_ids(run.model.trainable_variables)
-    pairs = list(
-        zip(run.model.weights, start.get_weights(), again.get_weights(), strict=True)
+    triples = zip(
+        run.model.weights, start.get_weights(), again.get_weights(), strict=True
     )
-    for weight, before, after in pairs:
+    for weight, before, after in triples:
         assert np.array_equal(before, after) == (id(weight) not in learns)
+    assert fine_tune(prepared).from_files
+    assert not fine_tune(prepared, share=0.25).from_files
+
+
+def test_metadata_tell_what_was_fine_tuned_and_how_much_learned(prepared):
+    save_untrained(prepared)
+    run = fine_tune(prepared, epochs=1)
     metadata = saved.read_metadata(prepared, "tiny_finetuned")
-    learning = sum(
-        weight.shape.num_elements() for weight in run.model.trainable_weights
-    )
-    assert metadata["parameters_trainable"] == learning < metadata["parameters_total"]
-    known = {
+    learning = 0
+    for weight in run.model.trainable_weights:
+        learning += weight.shape.num_elements()
+    expected = {
         "weights": "imagenet",
         "started_from": "tiny_linear",
         "backbone_origin": None,
+        "characteristics": "Small steps of tiny_linear, augmentation",
+        "parameters_trainable": learning,
+        "parameters": {"epochs": 1, "backbone": "net"},
     }
-    known |= {"characteristics": "Small steps of tiny_linear, augmentation"}
-    assert (
-        known.items() <= metadata.items()
-        and metadata["parameters"]["backbone"] == "net"
-    )
-    assert fine_tune(prepared).from_files
-    assert not fine_tune(prepared, share=0.25).from_files
+    assert expected.items() <= metadata.items()
+    assert learning < metadata["parameters_total"]
 
 
 def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
