@@ -80,7 +80,9 @@ def load_application(
         weights=weights,
         **options,
     )
-    return Network(model, size, Path(weights).name if weights else "untrained")
+    if not weights:
+        return Network(model, size, "untrained")
+    return Network(model, size, Path(weights).name)
 
 
 def require_connection() -> None:
@@ -135,4 +137,6 @@ def load_preset(spec: str, with_weights: bool, size: int | None) -> Network:
     if isinstance(tower.input, dict):
         scaled = dict.fromkeys(tower.input, scaled)
     network = keras.Model(pixels, tower(scaled), name=tower.name)
-    return Network(network, size, Path(preset).name if with_weights else "untrained")
+    if not with_weights:
+        return Network(network, size, "untrained")
+    return Network(network, size, Path(preset).name)

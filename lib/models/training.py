@@ -137,10 +137,10 @@ def _prepare(
         name += f"@{seed}"
     batches = [part.reseed(seed) for part in batches]
     epochs = parameters["EPOCHS"]
+    train = batches[0]
+    strategy = parameters.get("CLASS_WEIGHTS", "none")
     class_weights = generators.compute_class_weights(
-        batches[0].y_true,
-        batches[0].num_classes,
-        parameters.get("CLASS_WEIGHTS", "none"),
+        train.y_true, train.num_classes, strategy
     )
     decisive = [epochs, class_weights, seed, parameters.get("DETERMINISTIC")]
     for part in batches:
@@ -179,9 +179,9 @@ def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
         print(f"Note: {task.name} is trained anew: {error}")
         return None
     task.whole.set_weights(model.get_weights())
+    date = metadata["date"]
     print(
-        f"Note: {task.name} is taken from the training of {metadata['date']}; "
-        "--anew trains again"
+        f"Note: {task.name} is taken from the training of {date}; --anew trains again"
     )
     return history
 
@@ -197,7 +197,8 @@ def _read_history(ws: Workspace, task: _Task) -> pd.DataFrame:
     path = ws.results / f"history/{task.name}.csv"
     history = read_table(path)
     is_whole = list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs
-    if not is_whole or history.isin(["", "nan"]).any(axis=None):
+    is_damaged = history.isin(["", "nan"]).any(axis=None)
+    if is_damaged or not is_whole:
         raise ValueError(f"{path} is damaged")
     return history.astype(float).astype({"epoch": int})
 
