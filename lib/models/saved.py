@@ -128,8 +128,8 @@ def list_models(ws: Workspace) -> list[dict]:
     out is named in a note, but for models of another task.
 
     Returns:
-        metadata of each model; besides a `label`, which says so when a backbone is untrained, and a
-        `configuration`, the name of the first run.
+        The metadata of each model; besides a `label`, which says so when a backbone is untrained, and
+        its `configuration`, the name of the first run.
 
     Raises:
         FileNotFoundError: there is none.
