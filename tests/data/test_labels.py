@@ -25,11 +25,22 @@ def correct(tmp_path):
     return run
 
 
+def write_rows(header, rows):
+    """Return the text of a CSV file; the files of the rows are 0.jpg, 1.jpg and so on."""
+    lines = [f"{number}.jpg,{row}" for number, row in enumerate(rows)]
+    return "\n".join([header, *lines, ""])
+
+
 @pytest.fixture
 def label(tmp_path):
-    """Return a function: the text of a labels file, and the pictures that there are, to the list."""
+    """Return a function: the text of a labels file, and the pictures that there are, to the list.
+
+    A number of pictures means 0.jpg, 1.jpg and so on.
+    """
 
     def run(text, *files):
+        if isinstance(files[0], int):
+            files = [f"{number}.jpg" for number in range(files[0])]
         touch(tmp_path / "train", *files)
         path = tmp_path / "labels.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -99,15 +110,10 @@ def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
 
 
 def test_labels_that_look_equal_are_one_label(label):
-    cells = [
-        "wild cat",
-        "wild\u200b cat",
-        "wild  cat",
-        "wi\u00adld\u200e cat",
-        '"wild\ncat"',
-    ]
-    text = "file,label\n" + "".join(f"{n}.jpg,{cell}\n" for n, cell in enumerate(cells))
-    assert set(label(text, *(f"{n}.jpg" for n in range(5))).label) == {"wild cat"}
+    cells = ["wild cat", "wild\u200b cat", "wild  cat", "wi\u00adld\u200e cat"]
+    cells.append('"wild\ncat"')
+    listed = label(write_rows("file,label", cells), 5)
+    assert set(listed.label) == {"wild cat"}
 
 
 @pytest.mark.parametrize(
@@ -199,14 +205,16 @@ def test_parts_without_any_for_validation_are_none(label):
 
 
 def test_class_whose_few_rows_have_no_file_stops_nothing(label, ws):
-    rows = "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(12))
-    listed = label(
-        "file,label\n" + rows + "gone.jpg,c\n", *(f"{n}.jpg" for n in range(12))
-    )
+    rows = write_rows("file,label", ["a", "b"] * 6)
+    listed = label(rows + "gone.jpg,c\n", 12)
     check_classes(listed.reset_index(), ws)
-    many = "".join(f"gone{n}.jpg,c\n" for n in range(9))
+
+
+def test_class_of_which_many_rows_have_no_file_is_an_error(label, ws):
+    rows = write_rows("file,label", ["a", "b"] * 6 + ["c"] * 9)
+    listed = label(rows, 12)
     with pytest.raises(ValueError, match='"c" has 0 usable pictures, 9 missing_file'):
-        check_classes(label("file,label\n" + rows + many).reset_index(), ws)
+        check_classes(listed.reset_index(), ws)
 
 
 def test_columns_that_nobody_reads_are_said(label, capsys):
@@ -224,20 +232,18 @@ def test_part_and_group_of_corrections_are_not_read_and_said(correct, capsys):
 
 
 def test_labels_and_groups_reach_the_validation_folder(tmp_path):
-    touch(
-        tmp_path,
-        *(f"{part}/cat/{n}.jpg" for part in ("train", "val") for n in range(2)),
-    )
+    touch(tmp_path, "train/cat/0.jpg", "train/cat/1.jpg")
+    touch(tmp_path, "val/cat/0.jpg", "val/cat/1.jpg")
     text = "file,label,group\ntrain/cat/0,cat,a\nval/cat/0.jpg,dog,a\ncat/1.jpg,cat,b\n"
     path = write_csv(tmp_path / "l.csv", text)
     listed = list_files(tmp_path / "train", path, tmp_path / "val").set_index("file")
-    assert set(listed.problem) == {""}
-    rows = listed.loc[
-        ["cat/0.jpg", "cat/1.jpg", "../val/cat/0.jpg", "../val/cat/1.jpg"]
-    ]
-    assert list(rows.label) == ["cat", "cat", "dog", "cat"]
-    assert list(rows.group) == ["a", "b", "a", ""]
-    assert list(rows.part) == ["train", "train", "validation", "validation"]
+    columns = ["label", "group", "part", "problem"]
+    assert listed[columns].T.to_dict("list") == {
+        "../val/cat/0.jpg": ["dog", "a", "validation", ""],
+        "../val/cat/1.jpg": ["cat", "", "validation", ""],
+        "cat/0.jpg": ["cat", "a", "train", ""],
+        "cat/1.jpg": ["cat", "b", "train", ""],
+    }
 
 
 def test_class_folders_of_the_validation_part_are_those_of_train_that_look_equal(
@@ -251,10 +257,8 @@ def test_class_folders_of_the_validation_part_are_those_of_train_that_look_equal
 
 def test_groups_that_look_equal_are_one(label):
     names = ["P 0", "P\u00a00", "P  0", "P\u200b 0", "Cafe\u0301", "Caf\u00e9"]
-    rows = [f"{number}.jpg,cat,{name}\n" for number, name in enumerate(names)]
-    listed = label(
-        "file,label,group\n" + "".join(rows), *(f"{n}.jpg" for n in range(6))
-    )
+    rows = ["cat," + name for name in names]
+    listed = label(write_rows("file,label,group", rows), 6)
     assert list(listed.group) == ["P 0"] * 4 + ["Caf\u00e9"] * 2
 
 
@@ -272,8 +276,7 @@ def test_groups_that_differ_by_case_or_as_1_and_1_0_alone_are_an_error(
 def test_labels_that_are_one_written_in_two_ways_are_named_with_a_class_too_small(
     label, ws
 ):
-    rows = "".join(f"{n}.jpg,{'1.0' if n < 3 else n % 2}\n" for n in range(20))
-    listed = label("file,label\n" + rows, *(f"{n}.jpg" for n in range(20)))
+    listed = label(write_rows("file,label", ["1.0"] * 3 + ["1", "0"] * 8), 19)
     with pytest.raises(ValueError, match='"1.0" has 3 .* look alike: 1, 1.0'):
         check_classes(listed.reset_index(), ws)
 
@@ -340,10 +343,8 @@ def test_rows_of_another_folder_or_of_gone_files_label_no_namesakes(label):
 
 def test_group_cells_that_say_nothing_are_no_groups(label):
     cells = ["NA", "nan", "-1", "None", "null", "n/a", "rex"]
-    rows = "".join(f"{number}.jpg,cat,{cell}\n" for number, cell in enumerate(cells))
-    listed = label(
-        "file,label,group\n" + rows, *(f"{number}.jpg" for number in range(7))
-    )
+    rows = ["cat," + cell for cell in cells]
+    listed = label(write_rows("file,label,group", rows), 7)
     assert list(listed.group) == [""] * 6 + ["rex"]
 
 

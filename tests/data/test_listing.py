@@ -37,37 +37,32 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
     tmp_path,
 ):
     endings = "jpg JPEG Png webp BMP gif tif TIFF jfif jpe avif".split()
-    junk = """birds/Thumbs.db birds/._1.jpg __MACOSX/birds/1.jpg .Trash-0/files/1.jpg desktop.ini
-    .ipynb_checkpoints/1.jpg birds/@eaDir/1.jpg $RECYCLE.BIN/1.jpg empty/.gitkeep""".split()
-    touch(tmp_path, *(f"frogs/{i}.{ending}" for i, ending in enumerate(endings)), *junk)
-    touch(tmp_path, "birds/é ü,.jpg", "birds/2019/more/1.jpg", "readme.md")
+    frogs = [f"frogs/1.{ending}" for ending in endings]
+    birds = ["birds/2019/more/1.jpg", "birds/no_ending", "birds/é ü,.jpg"]
+    touch(tmp_path, *frogs, *birds, "readme.md", "empty/.gitkeep")
+    (tmp_path / "birds/no_ending").write_bytes(b"\xff\xd8\xff a JPEG begins like this")
     (tmp_path / "birds/notes.txt").write_text("mine")
-    (tmp_path / "birds/no_ending").write_bytes(
-        b"\xff\xd8\xff\xe0 a JPEG begins like this"
-    )
     listed = list_files(tmp_path)
-    pictures = listed[listed.problem == ""]
-    frogs = {f"frogs/{i}.{ending}" for i, ending in enumerate(endings)}
-    assert set(pictures.file[pictures.label == "frogs"]) == frogs
-    names = ["2019/more/1.jpg", "no_ending", "é ü,.jpg"]
-    assert list(pictures.file[pictures.label == "birds"]) == [
-        f"birds/{name}" for name in names
-    ]
-    assert listed.file.is_monotonic_increasing and set(pictures.label) == {
-        "frogs",
-        "birds",
-    }
-    checks = list_checks(listed)
-    tops = {
-        "/".join(name.split("/")[: 2 if name.startswith(("birds", "empty")) else 1])
-        for name in junk
-    }
-    assert dict(zip(checks.file, checks.problem)) == dict.fromkeys(tops, "junk") | {
+    assert listed.file.is_monotonic_increasing
+    pictures = listed[listed.problem == ""].groupby("label").file.apply(list)
+    assert pictures.to_dict() == {"birds": birds, "frogs": sorted(frogs)}
+    left_out = listed[listed.action == "left out"]
+    assert list_problems(left_out) == {
         "birds/notes.txt": "not_a_picture",
         "empty": "empty_class",
+        "empty/.gitkeep": "junk",
         "readme.md": "outside_class_folder",
     }
-    assert set(checks.action) == {"left out"}
+
+
+def test_what_programs_leave_behind_is_junk(tmp_path):
+    files = ["birds/Thumbs.db", "birds/._1.jpg", "desktop.ini"]
+    folders = ["__MACOSX", "$RECYCLE.BIN", ".Trash-0", "birds/@eaDir"]
+    touch(tmp_path, *files)
+    for folder in folders:
+        touch(tmp_path / folder, "files/1.jpg")
+    found = list_problems(listing.walk(tmp_path))
+    assert found == dict.fromkeys(files + folders, "junk")
 
 
 def test_links_are_followed_and_circles_named(tmp_path):
@@ -253,14 +248,12 @@ def test_class_that_is_called_like_a_column_of_answers_is_an_error(ws, name):
 
 def test_what_is_left_out_keeps_its_first_reason_and_what_is_used_has_all_words():
     table = make_listed(a=[""] * 3)
-    every, first, last = (
-        [one in rows for one in range(3)] for rows in ((0, 1, 2), (0,), (2,))
-    )
-    note(table, pd.Series(first), "truncated")
-    note(table, pd.Series(every), "blurred", "kept")
-    note(table, pd.Series(every), "duplicate", "kept, same part")
-    note(table, pd.Series(last), "in_both_parts")
-    note(table, pd.Series(every), "tiny", "kept")
+    every = pd.Series([True, True, True])
+    note(table, pd.Series([True, False, False]), "truncated")
+    note(table, every, "blurred", "kept")
+    note(table, every, "duplicate", "kept, same part")
+    note(table, pd.Series([False, False, True]), "in_both_parts")
+    note(table, every, "tiny", "kept")
     assert list_checks(table).to_numpy().tolist() == [
         ["a/0.jpg", "truncated", "left out"],
         ["a/1.jpg", "blurred;duplicate;tiny", "kept, same part"],
