@@ -1,4 +1,4 @@
-"""How sure a share is, and a difference of models that answered the same pictures.
+"""Intervals of shares, and tests of models that answered the same pictures.
 
 Groups are int (n,), equal for pictures that belong together (copies, bursts, one animal);
 `np.arange(n)` where none do.
@@ -12,115 +12,212 @@ from scipy.stats import binom, t
 
 # The level of every test and interval.
 LEVEL = 0.05
+# Fewer trainings of a configuration can't tell how much seeds matter.
+MIN_RUNS = 3
+PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
 
 
-def effective_sample_size(groups) -> float:
-    """Return how many pictures of different groups tell as much: n² / Σ sizes² (Kish 1965)."""
+def effective_sample_size(groups: np.ndarray) -> float:
+    """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965)."""
     _, sizes = np.unique(groups, return_counts=True)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
+    if len(sizes) == 0:
+        return 0.0
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def wilson_interval(
-    share: float, n: float, level: float = LEVEL, freedom=np.inf
+    share: float, n: float, level: float = LEVEL, df: float = np.inf
 ) -> list[float]:
     """Return the interval of a share of n pictures (Wilson 1927); [0, 1] where n is 0.
 
-    `freedom`, the degrees of freedom, is finite where a spread was estimated.
+    Args:
+        share: between 0 and 1.
+        n: the effective sample size.
+        level: how often the interval may miss the truth.
+        df: degrees of freedom, finite where a spread was estimated.
     """
     if n == 0:
         return [0.0, 1.0]
-    z = t.ppf(1 - level / 2, freedom)
-    middle = share + z**2 / (2 * n)
-    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low, high = (middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n)
+    z = t.ppf(1 - level / 2, df)
+    center = share + z**2 / (2 * n)
+    margin = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    scale = 1 + z**2 / n
+    low = (center - margin) / scale
+    high = (center + margin) / scale
     # Rounding must not put a bound of a share of 0 or 1 a hair beside it.
-    return [float(low) if share > 0 else 0.0, float(high) if share < 1 else 1.0]
+    if share == 0:
+        low = 0
+    if share == 1:
+        high = 1
+    return [float(low), float(high)]
 
 
-def mean_interval(top1, n: float) -> list[float]:
-    """Return the interval of the mean of runs' shares (runs,), each of n pictures.
+def mean_interval(top1: np.ndarray, n: float) -> list[float]:
+    """Return the interval of the mean of shares, float (runs,), each of n pictures.
 
-    It is Wilson's, with the variance of the runs added, and as many degrees of freedom as both have.
+    It is Wilson's, with the variance of the runs added to that of the pictures.
     """
-    share, runs = np.mean(top1), len(top1)
+    share = np.mean(top1)
     if np.ptp(top1) == 0:
         return wilson_interval(share, n)
-    of_runs = np.var(top1, ddof=1) / runs
-    variance = share * (1 - share) / n + of_runs
-    freedom = (runs - 1) * (variance / of_runs) ** 2
-    return wilson_interval(share, share * (1 - share) / variance, LEVEL, freedom)
+    of_pictures = share * (1 - share) / n
+    of_runs = np.var(top1, ddof=1) / len(top1)
+    variance = of_pictures + of_runs
+    df = (len(top1) - 1) * (variance / of_runs) ** 2
+    return wilson_interval(share, share * (1 - share) / variance, df=df)
 
 
 def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
-    """Tell whether one of `count` models surely beats a baseline, by the exact binomial test.
+    """Tell whether one of `count` models beats a baseline, by the exact binomial test.
 
-    The best of them was chosen for its score: the level is divided by their number (Bonferroni).
+    The best of them was chosen for its score: the level is divided by their number
+    (Bonferroni). Fractions of pictures are dropped.
     """
     correct = np.floor(top1 * n + 1e-9)
-    return bool(2 * binom.sf(correct - 1, np.floor(n), baseline) < LEVEL / count)
+    p_value = 2 * binom.sf(correct - 1, np.floor(n), baseline)
+    return bool(p_value < LEVEL / count)
 
 
 def compare_runs(
-    differences, n: float, level: float = LEVEL
+    differences: np.ndarray,
+    groups: np.ndarray,
+    level: float = LEVEL,
+    seed_variance: float = 0.0,
+    seed_df: float = 1.0,
 ) -> tuple[float, float, float]:
-    """Return low, high and p_value of the mean of paired differences, -1 to 1, float (runs, pictures).
+    """Test whether the mean of paired differences is 0, by a paired t.
 
-    One picture more is won by each side (Bonett and Price 2012). Pictures and runs are two sources of
-    variance, whose degrees of freedom are Welch's and Satterthwaite's. n is the effective number.
+    Each side wins one more picture (Bonett and Price 2012). Pictures and runs are two
+    sources of variance, whose degrees of freedom are Welch's and Satterthwaite's.
+
+    Args:
+        differences: float (runs, pictures), -1 to 1.
+        groups: int (pictures,).
+        level: how often the interval may miss the truth.
+        seed_variance: variance of the mean that seeds cause, as it was estimated from
+            more runs than these; it counts where it is larger than that of these.
+        seed_df: its degrees of freedom.
+
+    Returns:
+        low and high, the interval of the mean; and p_value.
     """
-    d, (runs, _), n = np.mean(differences, axis=0), np.shape(differences), n + 2
-    mean = d.mean() * (n - 2) / n
-    of_pictures = (((d**2).mean() * (n - 2) + 2) / n - mean**2) / (n - 1)
-    of_runs = np.var(np.mean(differences, axis=1), ddof=1) / runs if runs > 1 else 0
-    variance = of_pictures + of_runs
-    freedom = variance**2 / (of_pictures**2 / (n - 1) + of_runs**2 / max(runs - 1, 1))
-    reach = t.ppf(1 - level / 2, freedom) * np.sqrt(variance)
-    p_value = 2 * t.sf(abs(mean) / np.sqrt(variance), freedom)
-    return max(mean - reach, -1.0), min(mean + reach, 1.0), float(p_value)
+    differences = np.asarray(differences, float)
+    runs = len(differences)
+    by_picture = differences.mean(axis=0)
+    n = effective_sample_size(groups)
+    mean = by_picture.mean() * n / (n + 2)
+    of_pictures, pictures_df = _estimate_variance(by_picture, groups)
+    if runs > 1:
+        own_variance = differences.mean(axis=1).var(ddof=1) / runs
+        seed_variance = max(seed_variance, own_variance)
+        seed_df = max(seed_df, runs - 1)
+    variance = of_pictures + seed_variance
+    df = variance**2 / (of_pictures**2 / pictures_df + seed_variance**2 / seed_df)
+    margin = t.ppf(1 - level / 2, df) * np.sqrt(variance)
+    p_value = 2 * t.sf(abs(mean) / np.sqrt(variance), df)
+    return max(mean - margin, -1.0), min(mean + margin, 1.0), float(p_value)
 
 
-def correct_tests(p_values) -> tuple[np.ndarray, np.ndarray]:
-    """Correct p-values for their number (Holm 1979); return them, and the level of each one's step."""
-    order, steps = np.argsort(p_values, kind="stable"), np.arange(len(p_values), 0, -1)
-    corrected = np.maximum.accumulate(np.minimum(p_values[order] * steps, 1))
+def _estimate_variance(by_picture: np.ndarray, groups: np.ndarray) -> tuple:
+    # Return the variance of the mean, and its degrees of freedom.
+    n = effective_sample_size(groups)
+    mean = by_picture.mean() * n / (n + 2)
+    squares = (np.mean(by_picture**2) * n + 2) / (n + 2)
+    kish = (squares - mean**2) / (n + 1)
+    # Groups that differ more than single pictures do make the mean less sure than that.
+    _, group = np.unique(groups, return_inverse=True)
+    of_group = np.bincount(group, weights=by_picture - by_picture.mean())
+    own = np.sum(of_group**2) / len(by_picture) ** 2
+    if own <= kish:
+        return kish, n + 1
+    return own, np.sum(of_group**2) ** 2 / np.sum(of_group**4)
+
+
+def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correct p-values for their number (Holm 1979).
+
+    Returns:
+        The corrected values, and the level of each one's step.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.arange(len(p_values), 0, -1)
+    scaled = np.minimum(p_values[order] * steps, 1)
+    corrected = np.maximum.accumulate(scaled)
     # Once a step fails, all further tests have its level.
-    levels = LEVEL / np.maximum(steps, (corrected >= LEVEL).sum())
-    place = order.argsort()
-    return corrected[place], levels[place]
+    failed = np.sum(corrected >= LEVEL)
+    levels = LEVEL / np.maximum(steps, failed)
+    rank = np.argsort(order)
+    return corrected[rank], levels[rank]
 
 
-def compare_configurations(correct: dict[str, dict], groups) -> pd.DataFrame:
-    """Compare each pair of ways of training, on the runs that can be compared.
+def compare_configurations(
+    correct: dict[str, dict], groups: np.ndarray
+) -> pd.DataFrame:
+    """Compare each pair of configurations, on the runs that can be compared.
 
-    `correct` maps a way to {seed: bool (n,), whether that run is right on each picture}; the seed is
-    None where none decides. Runs of one seed are compared; a run that no seed decides with every run
-    of the other; one run with one run. Else nothing is claimed, and there is no row.
+    Runs of one seed are compared; a run that no seed decides with every run of the other;
+    one run with one run. Else there is no row. How much seeds matter is pooled over all
+    configurations, and of two trainings nothing is claimed.
 
-    Returns model, other (the better first), difference, low, high, p_value, p_holm, runs, n. An interval
-    has the level of its step in Holm's procedure, so it excludes 0 exactly if p_holm claims a
-    difference (Serlin 1993).
+    Args:
+        correct: configuration to {seed: bool (n,), whether that run is right on each
+            picture}; the seed is None where none decides.
+        groups: int (n,).
+
+    Returns:
+        A row per pair: model, other (the better one first), difference, low, high, runs, n,
+        p_value, p_holm (both missing where nothing can be claimed) and established. The
+        interval has the level of its step in Holm's procedure, so that it excludes 0
+        exactly where p_holm claims a difference (Serlin 1993).
     """
-    pairs, n = [], effective_sample_size(groups)
+    variance, df = _pool_seeds(correct)
+    rows = []
+    tests = []
     for model, other in itertools.combinations(correct, 2):
-        gaps = _subtract(correct[model], correct[other])
-        if len(gaps):
-            pairs.append(
-                (model, other, gaps) if gaps.mean() >= 0 else (other, model, -gaps)
-            )
-    p_value = np.array([compare_runs(gaps, n)[2] for *_, gaps in pairs])
-    p_holm, levels = correct_tests(p_value)
-    rows = [
-        (*names, gaps.mean(), *compare_runs(gaps, n, level)[:2], *gaps.shape)
-        for (*names, gaps), level in zip(pairs, levels)
-    ]
-    table = pd.DataFrame(rows, columns="model other difference low high runs n".split())
-    return table.assign(p_value=p_value, p_holm=p_holm)
+        differences = _subtract(correct[model], correct[other])
+        if len(differences) == 0:
+            continue
+        if differences.mean() < 0:
+            model, other = other, model
+            differences = -differences
+        runs, n = differences.shape
+        seeded = 2 - (None in correct[model]) - (None in correct[other])
+        test = {
+            "differences": differences,
+            "groups": groups,
+            "seed_variance": seeded * variance / runs if runs > 1 else 0.0,
+            "seed_df": df,
+        }
+        tests.append(test)
+        low, high, p_value = compare_runs(**test)
+        rows.append([model, other, differences.mean(), low, high, runs, n, p_value])
+    table = pd.DataFrame(rows, columns=PAIRS)
+    is_tested = (table.runs == 1) | (table.runs >= MIN_RUNS)
+    table["p_value"] = table.p_value.astype(float).where(is_tested)
+    p_holm, levels = correct_tests(table.p_value[is_tested].to_numpy())
+    for row, level in zip(table.index[is_tested], levels):
+        low, high, _ = compare_runs(**tests[row], level=level)
+        table.loc[row, ["low", "high"]] = [low, high]
+    table.loc[is_tested, "p_holm"] = p_holm
+    return table.assign(established=table.p_holm < LEVEL)
+
+
+def _pool_seeds(correct: dict[str, dict]) -> tuple[float, float]:
+    # Return the variance of accuracy over seeds, and its degrees of freedom.
+    squares = 0.0
+    df = 0
+    for runs in correct.values():
+        if len(runs) > 1:
+            top1 = [flags.mean() for flags in runs.values()]
+            squares += np.var(top1) * len(top1)
+            df += len(top1) - 1
+    return squares / max(df, 1), max(df, 1)
 
 
 def _subtract(runs: dict, others: dict) -> np.ndarray:
     seeds = [(seed, seed) for seed in runs if seed in others]
     if None in runs or None in others or len(runs) == len(others) == 1:
-        seeds = itertools.product(runs, others)
+        seeds = list(itertools.product(runs, others))
     elif len(seeds) == 1:
         seeds = []
     return np.array([runs[a].astype(float) - others[b] for a, b in seeds])

@@ -1,8 +1,11 @@
 """Numbers of one model, from labels and probabilities."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
+from scipy.stats import t
 from sklearn.metrics import (
     average_precision_score,
     cohen_kappa_score,
@@ -11,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from lib.data.split import deal_folds
-from lib.evaluation.intervals import effective_sample_size, wilson_interval
+from lib.evaluation.intervals import LEVEL, effective_sample_size, wilson_interval
 from lib.models.temperature import (
     TINY,
     apply_temperature,
@@ -22,184 +25,227 @@ from lib.models.temperature import (
 BINS = 15  # of the expected calibration error
 
 
-def evaluate(y_true, y_prob, class_names, groups) -> dict:
+def evaluate(
+    y_true: np.ndarray,
+    y_prob: np.ndarray,
+    class_names: Sequence[str],
+    groups: np.ndarray,
+) -> dict:
     """Score one model.
 
     Args:
-        y_true: int (n,), positions in `class_names`.
+        y_true: int (n,), the index of each true class; every class has pictures.
         y_prob: float (n, classes), rows sum to 1.
-        class_names: text (classes,).
+        class_names: one per class.
         groups: int (n,), as in `intervals`.
 
     Returns:
-        n, and effective_n of `intervals`; top1, top3: share of pictures whose true class is the most
-        probable one, or one of the three most probable; average_per_class: the mean recall over classes
-        with pictures, also called balanced accuracy; macro_f1, weighted_f1, kappa (Cohen 1960), and
-        roc_auc, pr_auc (average precision), means over classes of one against the rest, as in
-        scikit-learn; what `measure_calibration` returns; majority_class: the class with most pictures, and
-        baseline: what always answering it scores; by class support, per_class (recall), precision
-        and f1. `_interval` after a name is Wilson's, of 95 %. Every class has pictures, as 01 sees to it.
+        n, and effective_n, the effective sample size; top1, top3: share of pictures whose
+        true class is the most probable one, or one of the three most probable;
+        average_per_class: the mean recall, also called balanced accuracy; macro_f1,
+        weighted_f1; by class support, per_class (recall), precision and f1; kappa (Cohen
+        1960); majority_class, and baseline, what always answering it scores; roc_auc and
+        pr_auc (average precision), means of each class against the rest; what
+        `measure_calibration` and `judge_temperature` return. `_interval` after a name is
+        Wilson's, of 95 %.
     """
-    n, of_truth = (
-        effective_sample_size(groups),
-        y_prob[np.arange(len(y_true)), y_true, None],
-    )
-    # Of equal probabilities the first counts as the higher, as argmax has it.
-    earlier = np.arange(y_prob.shape[1]) < y_true[:, None]
-    rank = ((y_prob > of_truth) | ((y_prob == of_truth) & earlier)).sum(axis=1)
+    n = effective_sample_size(groups)
     scores = {"n": len(y_true), "effective_n": n}
+    rank = _rank_truth(y_true, y_prob)
     for name, top in (("top1", 1), ("top3", 3)):
-        scores[name] = float((rank < top).mean())
-        scores[f"{name}_interval"] = wilson_interval(scores[name], n)
-    y_pred, support = (
-        y_prob.argmax(axis=1),
-        np.bincount(y_true, minlength=len(class_names)),
-    )
-    scores |= score_classes(y_true, y_pred, class_names, groups)
-    scores |= {
-        "kappa": float(cohen_kappa_score(y_true, y_pred)),
-        "majority_class": str(class_names[support.argmax()]),
-        "baseline": float(support.max() / len(y_true)),
-    }
-    scores |= measure_areas(y_true, y_prob)
+        share = float((rank < top).mean())
+        scores[name] = share
+        scores[f"{name}_interval"] = wilson_interval(share, n)
+    y_pred = y_prob.argmax(axis=1)
+    scores |= _score_classes(y_true, y_pred, class_names, groups)
+    support = np.bincount(y_true, minlength=len(class_names))
+    scores["kappa"] = float(cohen_kappa_score(y_true, y_pred))
+    scores["majority_class"] = str(class_names[support.argmax()])
+    scores["baseline"] = float(support.max() / len(y_true))
+    is_class = y_true[:, np.newaxis] == np.arange(len(class_names))
+    scores["roc_auc"] = float(roc_auc_score(is_class, y_prob))
+    scores["pr_auc"] = float(average_precision_score(is_class, y_prob))
     scores |= measure_calibration(y_true, y_prob)
-    return scores | judge_temperature(y_true, y_prob, groups)
+    scores |= judge_temperature(y_true, y_prob, groups)
+    return scores
 
 
-def pool_groups(y_prob, groups) -> np.ndarray:
-    """Give each picture the answer of its group: the mean of its pictures' logarithms of probabilities.
-
-    Of float (n, classes), scaled by the temperature, and groups (n,), returns float (n, classes).
-    """
-    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY)))
-    return softmax(
-        logarithms.groupby(np.asarray(groups)).transform("mean").to_numpy(), axis=1
-    )
+def _rank_truth(y_true: np.ndarray, y_prob: np.ndarray) -> np.ndarray:
+    # Of equal probabilities the first counts as the higher, as argmax has it.
+    of_truth = y_prob[np.arange(len(y_true)), y_true, np.newaxis]
+    is_earlier = np.arange(y_prob.shape[1]) < y_true[:, np.newaxis]
+    is_higher = (y_prob > of_truth) | ((y_prob == of_truth) & is_earlier)
+    return is_higher.sum(axis=1)
 
 
-def group_columns(y_prob, class_names, groups, usable) -> dict[str, pd.Series]:
-    """Write what `pool_groups` says as columns; pictures not `usable`, bool (n,), have no vote."""
-    table = pd.DataFrame({"group": groups})[usable]
-    pooled = pool_groups(y_prob[usable], table.group)
-    table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
-    table["group_probability"] = pooled.max(axis=1).round(6)
-    agree = pd.Series(
-        y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1), table.index
-    )
-    of_group = agree.groupby(table.group)
-    table["group_agree"] = of_group.transform("sum")
-    table["group_size"] = of_group.transform("size")
-    return dict(table.reindex(range(len(groups))).items())
-
-
-def score_groups(y_true, y_prob, groups) -> dict:
-    """Return groups, how many have one class, and by_group, the share of them right; or {} without any."""
-    groups, truth = pd.Series(groups), pd.Series(y_true)
-    alike = truth.groupby(groups).transform("nunique") == 1
-    chosen = (alike & ~groups.duplicated()).to_numpy()
-    if not (groups.duplicated().any() and chosen.any()):
-        return {}
-    correct = pool_groups(y_prob, groups).argmax(axis=1)[chosen] == truth[chosen]
-    return {"groups": int(chosen.sum()), "by_group": float(correct.mean())}
-
-
-def measure_areas(y_true, y_prob) -> dict:
-    """Return roc_auc and pr_auc of `evaluate`."""
-    truth = y_true[:, np.newaxis] == np.arange(y_prob.shape[1])
-    means = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score}
-    return {name: float(area(truth, y_prob)) for name, area in means.items()}
-
-
-def score_classes(y_true, y_pred, class_names, groups) -> dict:
-    """Return what `evaluate` says of single classes, and the scores that are means over them."""
-    options = {"labels": range(len(class_names)), "zero_division": 0}
+def _score_classes(y_true, y_pred, class_names, groups) -> dict:
+    classes = range(len(class_names))
     precision, recall, f1, support = precision_recall_fscore_support(
-        y_true, y_pred, **options
+        y_true, y_pred, labels=classes, zero_division=0
     )
-    scores = {
-        "average_per_class": float(recall.mean()),
+    balanced_accuracy = recall.mean()
+    intervals = []
+    for k in classes:
+        n = effective_sample_size(groups[y_true == k])
+        intervals.append(wilson_interval(recall[k], n))
+    return {
+        "average_per_class": float(balanced_accuracy),
         "macro_f1": float(f1.mean()),
         "weighted_f1": float(np.average(f1, weights=support)),
         "support": dict(zip(class_names, support.astype(int).tolist())),
+        "per_class": dict(zip(class_names, recall.tolist())),
+        "precision": dict(zip(class_names, precision.tolist())),
+        "f1": dict(zip(class_names, f1.tolist())),
+        "per_class_interval": dict(zip(class_names, intervals)),
     }
-    for name, values in (("per_class", recall), ("precision", precision), ("f1", f1)):
-        scores[name] = dict(zip(class_names, values.tolist()))
-    of_class = (
-        effective_sample_size(groups[y_true == k]) for k in range(len(class_names))
-    )
-    bounds = map(wilson_interval, recall, of_class)
-    return scores | {"per_class_interval": dict(zip(class_names, bounds))}
 
 
-def measure_calibration(y_true, y_prob) -> dict[str, float]:
-    """Measure how far probabilities, float (n, classes), can be taken at their word.
+def measure_calibration(y_true: np.ndarray, y_prob: np.ndarray) -> dict[str, float]:
+    """Measure how far probabilities can be taken at their word.
 
     Returns:
-        nll: mean negative log-likelihood of the true class, in nats; brier: mean squared distance
-        from certainty of the truth, 0-2 (Brier 1950); confidence: mean probability of the answers;
-        ece: as `expected_calibration_error` returns it.
+        nll: mean negative log-likelihood of the true class, in nats; brier: mean squared
+        distance from certainty of the truth, 0-2 (Brier 1950); confidence: mean
+        probability of the answers; ece: the expected calibration error.
     """
-    confidence, of_truth = (
-        y_prob.max(axis=1),
-        y_prob[np.arange(len(y_true)), y_true].astype(float),
-    )
+    confidence = y_prob.max(axis=1)
+    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
+    distances = np.square(y_prob).sum(axis=1) - 2 * of_truth + 1
     return {
         "nll": measure_loss(y_true, y_prob),
-        "brier": float((np.square(y_prob).sum(axis=1) - 2 * of_truth + 1).mean()),
+        "brier": float(distances.mean()),
         "confidence": float(confidence.mean(dtype=float)),
         "ece": expected_calibration_error(y_true, y_prob),
     }
 
 
-def reliability_table(y_true, y_prob, groups) -> pd.DataFrame:
+def reliability_table(
+    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+) -> pd.DataFrame:
     """Sort pictures by the probability of the answer into 15 bins of equal width.
 
-    Returns a row a bin with pictures: confidence (mean probability of the answer), accuracy, low, high
-    (its 95 % interval), pictures.
+    Returns:
+        A row per bin with pictures: confidence (mean probability of the answer), accuracy,
+        low, high (its 95 % interval) and pictures.
     """
-    table = pd.DataFrame(
-        {"confidence": y_prob.max(axis=1).astype(float), "group": groups}
-    )
+    table = pd.DataFrame({"confidence": y_prob.max(axis=1).astype(float)})
     table["accuracy"] = y_prob.argmax(axis=1) == y_true
-    bins = table.groupby(np.ceil(table.confidence * BINS).clip(1, BINS))
-    means = bins[["confidence", "accuracy"]].mean().assign(pictures=bins.size())
-    means[["low", "high"]] = [
-        *map(wilson_interval, means.accuracy, bins.group.agg(effective_sample_size))
-    ]
+    number = np.ceil(table.confidence * BINS).clip(1, BINS)
+    means = table.groupby(number).mean()
+    sizes = pd.Series(groups).groupby(number).agg(effective_sample_size)
+    means["pictures"] = number.value_counts()
+    bounds = [wilson_interval(*row) for row in zip(means.accuracy, sizes)]
+    means[["low", "high"]] = bounds
     return means.reset_index(drop=True)
 
 
-def expected_calibration_error(y_true, y_prob) -> float:
+def expected_calibration_error(y_true: np.ndarray, y_prob: np.ndarray) -> float:
     """Return the expected calibration error, 0-1, over 15 bins (Guo et al. 2017)."""
     bins = reliability_table(y_true, y_prob, np.arange(len(y_true)))
-    return float(
-        np.average((bins.confidence - bins.accuracy).abs(), weights=bins.pictures)
-    )
+    gaps = (bins.confidence - bins.accuracy).abs()
+    return float(np.average(gaps, weights=bins.pictures))
 
 
-def split_halves(y_true, groups) -> tuple[np.ndarray, np.ndarray]:
+def split_halves(
+    y_true: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide pictures, but no group, into halves that have each class alike.
 
-    Return two bool (n,): what is fitted on, and what is judged.
+    Returns:
+        Two bool (n,): which pictures something is fitted on, and which ones judge it.
     """
-    fitted = deal_folds(y_true, groups, 2, seed=0) == 0
-    return fitted, ~fitted
+    is_fitted = deal_folds(y_true, groups, 2, seed=0) == 0
+    return is_fitted, ~is_fitted
 
 
-def judge_temperature(y_true, y_prob, groups) -> dict[str, float]:
+def judge_temperature(
+    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+) -> dict[str, float]:
     """Fit a temperature on one half of the pictures and judge it on the other.
 
-    Returns temperature; and of the other half nll_before, nll_after, ece_before, ece_after.
+    Returns:
+        temperature, which is 1 where a paired t doesn't establish on its own half that
+        another one lowers the loss; and of the other half nll_before, nll_after,
+        ece_before and ece_after.
     """
     fitted, judged = split_halves(y_true, groups)
     temperature = fit_temperature(y_true[fitted], y_prob[fitted])
-    scores, truth, before = {"temperature": temperature}, y_true[judged], y_prob[judged]
-    for when, given in (
-        ("before", before),
-        ("after", apply_temperature(before, temperature)),
-    ):
-        scores |= {
-            f"nll_{when}": measure_loss(truth, given),
-            f"ece_{when}": expected_calibration_error(truth, given),
-        }
-    return scores
+    if not _lowers_loss(temperature, y_true[fitted], y_prob[fitted], groups[fitted]):
+        temperature = 1.0
+    truth = y_true[judged]
+    before = y_prob[judged]
+    after = before
+    if temperature != 1:
+        after = apply_temperature(before, temperature)
+    return {
+        "temperature": temperature,
+        "nll_before": measure_loss(truth, before),
+        "ece_before": expected_calibration_error(truth, before),
+        "nll_after": measure_loss(truth, after),
+        "ece_after": expected_calibration_error(truth, after),
+    }
+
+
+def _lowers_loss(temperature: float, y_true, y_prob, groups) -> bool:
+    n = effective_sample_size(groups)
+    if n < 2:
+        return False
+    rows = np.arange(len(y_true))
+    before = np.log(np.maximum(y_prob[rows, y_true], TINY))
+    after = np.log(apply_temperature(y_prob, temperature)[rows, y_true])
+    gains = after.astype(float) - before
+    error = gains.std() / np.sqrt(n - 1)
+    return bool(gains.mean() > t.ppf(1 - LEVEL / 2, n - 1) * error)
+
+
+def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Give each picture the answer of its group, float (n, classes).
+
+    It is the mean of the logarithms of its pictures' probabilities.
+
+    Args:
+        y_prob: float (n, classes), scaled by the temperature.
+        groups: int or text (n,).
+    """
+    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY)))
+    means = logarithms.groupby(np.asarray(groups)).transform("mean")
+    return softmax(means.to_numpy(), axis=1)
+
+
+def group_columns(
+    y_prob: np.ndarray,
+    class_names: Sequence[str],
+    groups: np.ndarray,
+    usable: np.ndarray,
+) -> dict[str, pd.Series]:
+    """Return answers of `pool_groups` as columns; who isn't `usable`, bool (n,), has no vote."""
+    table = pd.DataFrame({"group": groups})[usable]
+    pooled = pool_groups(y_prob[usable], table.group)
+    table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
+    table["group_probability"] = pooled.max(axis=1).round(6)
+    agrees = y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1)
+    by_group = pd.Series(agrees, table.index).groupby(table.group)
+    table["group_agree"] = by_group.transform("sum")
+    table["group_size"] = by_group.transform("size")
+    return dict(table.reindex(range(len(groups))).items())
+
+
+def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> dict:
+    """Score one answer per group, of the groups whose pictures have one class.
+
+    Returns:
+        groups, how many they are; by_group, the share of them answered right; by_picture,
+        the mean over them of the share of their pictures that are. Empty without any.
+    """
+    table = pd.DataFrame({"group": groups, "truth": y_true})
+    table["picture"] = y_prob.argmax(axis=1) == y_true
+    table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
+    by_group = table.groupby("group")
+    shares = by_group[["picture", "pooled"]].mean()[by_group.truth.nunique() == 1]
+    if len(by_group) == len(table) or shares.empty:
+        return {}
+    return {
+        "groups": len(shares),
+        "by_group": float(shares.pooled.mean()),
+        "by_picture": float(shares.picture.mean()),
+    }
