@@ -5,6 +5,7 @@ calibrated alike (Vovk et al. 2005).
 """
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,72 +16,97 @@ from lib.evaluation import metrics
 MAX_SHARE = 0.05
 
 
-def find_limit(scores, groups, share: float) -> float | None:
+def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | None:
     """Return a limit below which at most `share` of new groups have a score, on average.
 
-    It is the k-th lowest of the groups' lowest scores, k = ⌊share · (groups + 1)⌋; None where k is 0:
-    too few groups for any limit. Scores are float (n,), groups int (n,), as in `intervals`.
+    It is the k-th lowest of the groups' lowest scores, k = ⌊share · (groups + 1)⌋; None
+    where k is 0: too few groups for any limit.
+
+    Args:
+        scores: float (n,).
+        groups: int (n,), as in `intervals`.
+        share: between 0 and 1.
     """
     lowest = pd.Series(scores).groupby(groups).min().sort_values()
     k = int(share * (len(lowest) + 1) + 1e-9)
-    return float(lowest.iloc[k - 1]) if k else None
+    if k == 0:
+        return None
+    return float(lowest.iloc[k - 1])
 
 
 def judge_sets(
-    y_true, y_prob, groups, coverage: float, whole: bool
+    y_true: np.ndarray,
+    y_prob: np.ndarray,
+    groups: np.ndarray,
+    coverage: float,
+    whole: bool,
 ) -> tuple[dict, pd.DataFrame]:
     """Find the limit of answer sets on one half of the pictures, and measure them on the other.
 
-    The half that measures is the one that a temperature is fitted on, so no picture does both.
+    The half that measures is the one that a temperature is fitted on, so no picture does
+    both.
 
     Args:
-        y_true: int (n,). y_prob: float (n, classes), scaled by the temperature. groups: int (n,).
+        y_true: int (n,), the index of each true class.
+        y_prob: float (n, classes), scaled by the temperature.
+        groups: int (n,), as in `intervals`.
         coverage: the share of groups whose pictures' sets should all hold the truth.
-        whole: whether the temperature is from other pictures: then the limit kept is that of all.
+        whole: whether the temperature is from other pictures: then the limit that is kept
+            is that of all.
 
-    Returns coverage, limit, groups (how many calibrated it), grouped (whether any has several pictures);
-    and of each picture that measures y_true, group, held (whether its set holds the truth), size.
+    Returns:
+        coverage, limit, groups (how many calibrated it) and grouped (whether any has
+        several pictures); and of each picture that measures y_true, group, covered (whether
+        its set holds the truth) and size.
     """
     measured, calibrating = metrics.split_halves(y_true, groups)
-    scores, rare = y_prob[np.arange(len(y_true)), y_true], 1 - coverage
-    limit = find_limit(scores[calibrating], groups[calibrating], rare)
-    sets, truth = build_prediction_sets(y_prob[measured], limit), y_true[measured]
-    held = sets[np.arange(len(truth)), truth]
-    table = {
-        "y_true": truth,
-        "group": groups[measured],
-        "held": held,
-        "size": sets.sum(axis=1),
-    }
+    of_truth = y_prob[np.arange(len(y_true)), y_true]
+    limit = find_limit(of_truth[calibrating], groups[calibrating], 1 - coverage)
+    sets = build_prediction_sets(y_prob[measured], limit)
+    table = pd.DataFrame({"y_true": y_true[measured], "group": groups[measured]})
+    table["covered"] = sets[np.arange(len(table)), table.y_true]
+    table["size"] = sets.sum(axis=1)
     if whole:
-        limit, calibrating = find_limit(scores, groups, rare), slice(None)
+        limit = find_limit(of_truth, groups, 1 - coverage)
+        calibrating = np.ones(len(groups), bool)
     sizes = pd.Series(groups[calibrating]).value_counts()
-    kept = {"coverage": coverage, "limit": limit, "groups": len(sizes)}
-    return kept | {"grouped": bool(sizes.max() > 1)}, pd.DataFrame(table)
+    kept = {
+        "coverage": coverage,
+        "limit": limit,
+        "groups": len(sizes),
+        "grouped": bool(sizes.max() > 1),
+    }
+    return kept, table
 
 
-def build_prediction_sets(y_prob, limit: float | None) -> np.ndarray:
-    """Say which classes each set holds, bool (n, classes): the most probable, and those from the limit on."""
-    sets = np.ones(y_prob.shape, bool) if limit is None else y_prob >= limit
+def build_prediction_sets(y_prob: np.ndarray, limit: float | None) -> np.ndarray:
+    """Tell which classes each set holds, bool (n, classes).
+
+    They are the most probable class, and those whose probability reaches the limit; all
+    without a limit.
+    """
+    if limit is None:
+        return np.ones(y_prob.shape, bool)
+    sets = y_prob >= limit
     sets[np.arange(len(sets)), y_prob.argmax(axis=1)] = True
     return sets
 
 
-def set_columns(y_prob, class_names, limit: float | None) -> dict[str, list]:
-    """Write sets as columns: set, JSON lists, the most probable class first; and set_size."""
-    sets, order = (
-        build_prediction_sets(y_prob, limit),
-        np.argsort(-y_prob, axis=1, kind="stable"),
-    )
-    named = [
-        [str(class_names[k]) for k in row if held[k]] for row, held in zip(order, sets)
-    ]
-    written = [json.dumps(names, ensure_ascii=False) for names in named]
-    return {"set": written, "set_size": [len(names) for names in named]}
+def set_columns(
+    y_prob: np.ndarray, class_names: Sequence[str], limit: float | None
+) -> dict[str, list]:
+    """Return sets as columns: set, JSON lists, the most probable class first; and set_size."""
+    sets = build_prediction_sets(y_prob, limit)
+    order = np.argsort(-y_prob, axis=1, kind="stable")
+    texts = []
+    for ranked, is_held in zip(order, sets):
+        names = [str(class_names[k]) for k in ranked if is_held[k]]
+        texts.append(json.dumps(names, ensure_ascii=False))
+    return {"set": texts, "set_size": sets.sum(axis=1).tolist()}
 
 
 def describe_sets(kept: dict) -> str:
-    """Say what sets promise, or that too few pictures allow none; `kept` is of `judge_sets`."""
+    """Say what sets promise, or that too few pictures allow none: `judge_sets`."""
     whose = "groups of pictures" if kept["grouped"] else "pictures"
     count = f"{kept['groups']:,} validation {whose}"
     if kept["limit"] is None:

@@ -1,199 +1,194 @@
-"""What the answer box and the sentences say; they claim no more than the tests behind them."""
+"""What the answer box and the table of pairs say; they claim no more than the tests behind them."""
 
 import numpy as np
 import pandas as pd
 
 from lib.evaluation import contests, intervals, wording
-from lib.evaluation.intervals import LEVEL, beats_baseline
+from lib.evaluation.answers import Predictions
+from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
 
-WEAKEST = 3  # classes that are named
+MAX_WEAKEST = 3  # classes that are named
+MIN_PICTURES = 20  # that tell something about calibration
+SHUFFLES = 999  # of right answers over the classes
+MADE_BY_OTHERS = ("_linear", "_finetuned")  # models that no number of seeds repeats
+KINDS = ["better", "worse", "same", "unsure", "two", "apart"]
 
 
-def find_answer(answers) -> dict:
-    """Find what the answer box says in parts.html.jinja, of the `Predictions` of all models.
+def find_answer(predictions: Predictions) -> dict:
+    """Find what the answer box says, in parts.html.jinja.
 
-    Only trained models count, where there are any. The best is the way of training with the highest
-    mean; those come first that surely beat the majority class, and that no other surely beats.
+    The best configuration has the highest mean; those come first that surely beat the
+    majority class, and that no other surely beats.
 
-    Returns trained: whether any model is; name and label of the best, and of its first training;
-    is_useful: whether each of its trainings beats the baseline; count: how many were compared; way: its
-    row of `Predictions.configurations`; to_repeat: networks that were trained once; better, worse, same, unsure,
-    apart: those that it is better than, that are better, that score the same, that too few pictures
-    tell from it, that can't be compared; doubts of `contests.doubt_contest`; what `list_weakest` returns.
+    Returns:
+        name and label: the best, and its first training; untrained: whether its backbone is;
+        is_useful: whether each of its trainings beats the baseline; count: how many were
+        compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
+        of too few trainings; doubts of `contests.doubt_contest`; weakest of `list_weakest`;
+        and the other configurations: better (than they are the best is), worse, same, unsure
+        (too few pictures), two (of two trainings in common), apart (not compared).
     """
-    trained, pairs, n = (
-        answers.trained,
-        answers.pairs,
-        intervals.effective_sample_size(answers.groups),
-    )
-    labels, scores = (
-        dict(zip(trained.runs.configuration, trained.labels)),
-        trained.scores,
-    )
-    ways = answers.configurations[answers.configurations.index.isin(labels)]
-    names, baseline = (
-        list(ways.index),
-        np.bincount(answers.y_true).max() / len(answers.y_true),
-    )
-    sure = pairs[(pairs.p_holm < LEVEL) & pairs.model.isin(names)]
-    useful = {
-        name
-        for name in names
-        if beats_baseline(ways.lowest[name], n, baseline, len(ways))
-    }
-    best = min(names, key=lambda name: (name not in useful, name in {*sure.other}))
-    once = ways.index[ways.runs == 1]
-    return {
-        "trained": bool((trained.models.weights != "untrained").any()),
-        "label": labels[best],
+    table = predictions.configurations
+    first = predictions.first
+    labels = dict(zip(first.runs.configuration, first.labels))
+    best = _choose(predictions)
+    label = labels[best]
+    scores = first.scores
+    doubts = []
+    for name in first.labels:
+        doubts.append(contests.doubt_contest(first.models.loc[name], scores[name]))
+    few = table.index[table.runs < MIN_RUNS]
+    answer = {
+        "label": label,
         "name": best,
-        "is_useful": best in useful,
-        "count": len(ways),
-        "configuration": ways.loc[best].to_dict(),
-        "doubts": [
-            contests.doubt_contest(trained.models.loc[k], s) for k, s in scores.items()
-        ],
-        "to_repeat": [
-            name for name in once if not name.endswith(("_linear", "_finetuned"))
-        ],
-        **_place_others(best, ways, pairs, sure),
-        **list_weakest(scores[labels[best]]),
+        "untrained": bool(first.models.weights[label] == "untrained"),
+        "is_useful": best in _find_useful(predictions),
+        "count": len(table),
+        "configuration": table.loc[best].to_dict(),
+        "doubts": [doubt for doubt in doubts if doubt],
+        "to_repeat": [name for name in few if not name.endswith(MADE_BY_OTHERS)],
+        "weakest": list_weakest(first.select(first.models.index == label)),
     }
+    kinds = _place_others(best, predictions)
+    for kind in KINDS:
+        answer[kind] = [name for name in table.index if kinds[name] == kind]
+    return answer
 
 
-def _place_others(best: str, ways, pairs, sure) -> dict[str, list[str]]:
-    kinds = {
-        "unsure": [
-            *pairs.other[pairs.model == best],
-            *pairs.model[pairs.other == best],
-        ],
-        "same": ways.index[ways["mean"] == ways["mean"][best]],
-        "better": sure.other[sure.model == best],
-        "worse": sure.model[sure.other == best],
-    }
-    kind_of = dict.fromkeys(ways.index, "apart")
-    for kind, others in kinds.items():
-        kind_of |= dict.fromkeys(others, kind)
-    kind_of[best] = "best"
-    return {
-        k: [way for way in ways.index if kind_of[way] == k] for k in (*kinds, "apart")
-    }
+def _find_useful(predictions: Predictions) -> list[str]:
+    table = predictions.configurations
+    n = intervals.effective_sample_size(predictions.groups)
+    baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
+    useful = []
+    for name, lowest in table.lowest.items():
+        if beats_baseline(lowest, n, baseline, count=len(table)):
+            useful.append(name)
+    return useful
 
 
-def list_weakest(score: dict) -> dict:
-    """List the classes that are recognised worst, below the average and never without a mistake.
+def _choose(predictions: Predictions) -> str:
+    pairs = predictions.pairs
+    useful = _find_useful(predictions)
+    beaten = set(pairs.other[pairs.established])
+    names = predictions.configurations.index
+    return min(names, key=lambda name: (name not in useful, name in beaten))
 
-    Returns weakest: (class, pictures recognised, pictures), three at most; weakest_more: how many
-    further classes are recognised as badly as the last of them.
+
+def _place_others(best: str, predictions: Predictions) -> dict[str, str]:
+    means = predictions.configurations["mean"]
+    kinds = dict.fromkeys(means.index, "apart")
+    for pair in predictions.pairs.itertuples():
+        if best not in (pair.model, pair.other):
+            continue
+        is_ahead = pair.model == best
+        other = pair.other if is_ahead else pair.model
+        if pair.established:
+            kinds[other] = "better" if is_ahead else "worse"
+        elif means[other] == means[best]:
+            kinds[other] = "same"
+        elif np.isnan(pair.p_holm):
+            kinds[other] = "two"
+        else:
+            kinds[other] = "unsure"
+    kinds[best] = "best"
+    return kinds
+
+
+def list_weakest(predictions: Predictions) -> list[tuple[str, int, int]]:
+    """List the classes that one model recognises worst, where its recalls surely differ.
+
+    Returns:
+        Class, pictures recognised, pictures; of three classes at most.
     """
-    recall = pd.Series(score["per_class"], dtype=float).sort_values(kind="stable")
-    worst = recall[(recall < 1) & (recall <= recall.mean() + 1e-9)]
-    listed, support = worst.head(WEAKEST), score["support"]
-    rows = [
-        (name, round(share * support[name]), support[name])
-        for name, share in listed.items()
-    ]
-    more = int((worst[WEAKEST:] == listed.max()).sum()) if len(listed) else 0
-    return {"weakest": rows, "weakest_more": more}
+    y_true = predictions.y_true
+    correct = predictions.correct[0]
+    if not recalls_differ(y_true, correct, predictions.groups):
+        return []
+    table = pd.Series(correct).groupby(y_true).agg(["mean", "sum", "size"])
+    worst = table[table["mean"] < correct.mean()].sort_values("mean", kind="stable")
+    rows = []
+    for number, row in worst.head(MAX_WEAKEST).iterrows():
+        name = str(predictions.class_names[number])
+        rows.append((name, int(row["sum"]), int(row["size"])))
+    return rows
+
+
+def recalls_differ(y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray) -> bool:
+    """Tell whether classes surely differ in their recall, by an exact test of homogeneity.
+
+    Right answers are dealt over the classes at random, and Pearson's statistic is compared;
+    the pictures of a class count as many as their groups are worth.
+
+    Args:
+        y_true: int (n,), the index of each true class.
+        correct: bool (n,).
+        groups: int (n,), as in `intervals`.
+    """
+    n = []
+    right = []
+    for number in np.unique(y_true):
+        is_class = y_true == number
+        size = round(intervals.effective_sample_size(groups[is_class]))
+        n.append(size)
+        right.append(round(correct[is_class].mean() * size))
+    n = np.array(n)
+    expected = n * sum(right) / n.sum()
+    dealer = np.random.default_rng(0)
+    dealt = dealer.multivariate_hypergeometric(
+        n, sum(right), SHUFFLES, method="marginals"
+    )
+    found = np.sum((right - expected) ** 2 / n)
+    by_chance = np.sum((dealt - expected) ** 2 / n, axis=1)
+    extreme = np.sum(by_chance >= found - 1e-9)
+    return bool((extreme + 1) / (SHUFFLES + 1) < LEVEL)
 
 
 def describe_calibration(score: dict) -> str:
-    """Say whether probabilities can be believed: mean confidence beside Wilson's interval of top-1.
+    """Say whether probabilities can be believed: mean confidence beside top-1.
 
-    `score` is of `Predictions.scores`: the level is divided by the number of models compared.
+    Args:
+        score: of `Predictions.scores`; the level of Wilson's interval is divided by the
+            number of models compared.
     """
-    mean, top1 = score["confidence"], score["top1"]
-    low, high = intervals.wilson_interval(
-        top1, score["effective_n"], LEVEL / score["compared"]
-    )
-    verdict = f"as sure as right, as far as {wording.format_things(score['n'], 'picture')} can tell"
-    if not low <= mean <= high:
-        points = wording.format_things(max(1, round(100 * abs(mean - top1))), "point")
-        verdict = f"{'too sure' if mean > high else 'too modest'} by about {points}"
-    confidence, share = wording.format_percent(mean), wording.format_percent(top1)
-    return (
-        f"{verdict}: it says {confidence} on average and is right in {share} of cases"
-    )
+    confidence = score["confidence"]
+    top1 = score["top1"]
+    pictures = wording.format_things(score["n"], "picture")
+    if score["n"] < MIN_PICTURES:
+        return f"too few to say: {pictures}, and {MIN_PICTURES} are needed"
+    level = LEVEL / score["compared"]
+    low, high = intervals.wilson_interval(top1, score["effective_n"], level)
+    points = wording.format_things(max(1, round(100 * abs(confidence - top1))), "point")
+    verdict = f"as sure as right, as far as {pictures} can tell"
+    if confidence > high:
+        verdict = f"too sure by about {points}"
+    if confidence < low:
+        verdict = f"too modest by about {points}"
+    says = wording.format_percent(confidence)
+    share = wording.format_percent(top1)
+    return f"{verdict}: it says {says} on average and is right in {share} of cases"
 
 
-def tabulate_pairs(pairs: pd.DataFrame, ways) -> pd.DataFrame:
-    """Arrange the pairs of `intervals.compare_configurations` as a small matrix of texts, `ways` in their order.
+def tabulate_pairs(pairs: pd.DataFrame, best: str) -> pd.DataFrame:
+    """Write the pairs of `intervals.compare_configurations` as texts, those of the best first.
 
-    A cell says how much higher the top-1 accuracy of its row is than that of its column, and whether
-    that is established; "–" is not compared. Columns have the numbers of the rows.
+    Returns:
+        better (it has the higher accuracy), other, difference, interval, p ("–" of two
+        trainings, which can't tell) and established.
     """
-    cells = {(way, way): "" for way in ways}
-    for row in pairs.itertuples():
-        words = ("better", "worse") if row.p_holm < LEVEL else ("not sure", "not sure")
-        above, below = (
-            wording.format_number(k * row.difference, 3, "+") for k in (1, -1)
-        )
-        cells[row.model, row.other] = f"{above} {words[0]}"
-        cells[row.other, row.model] = f"{below} {words[1]}"
-    rows = [[cells.get((way, other), "–") for other in ways] for way in ways]
-    numbers = [str(number) for number in range(1, len(rows) + 1)]
-    return pd.DataFrame(rows, [*map(" ".join, zip(numbers, ways))], numbers)
-
-
-def describe_pairs(pairs: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Say of each pair of `intervals.compare_configurations` with several runs which way of training is better.
-
-    Returns sentences about what is established, and about what is not.
-    """
-    established, unknown = [], []
-    for row in pairs[pairs.runs > 1].itertuples():
-        claim = f"{row.model} is better than {row.other}"
-        size, bounds = (
-            wording.format_number(row.difference),
-            wording.format_bounds(row.low, row.high),
-        )
-        says = f"difference {size} ({bounds}), {wording.format_p(row.p_holm)}, on average over "
-        says += f"{row.runs} trainings and {row.n:,} pictures."
-        if row.p_holm < LEVEL:
-            established.append(f"{claim}: {says}")
-        else:
-            unknown.append(f"That {claim} is not established: {says}")
-    return established, unknown
-
-
-def describe_change(before: str, after: str, was_correct, is_correct, groups) -> str:
-    """Say what one model corrects of another's mistakes, makes anew, and whether that is a gain.
-
-    Of the names of two models, whether each is right on each picture, bool (n,), and groups, int (n,),
-    as in `intervals`.
-    """
-    gaps = np.subtract(is_correct, was_correct, dtype=float)
-    low, high, p_value = intervals.compare_runs(
-        [gaps], intervals.effective_sample_size(groups)
-    )
-    verdict = (
-        f"{len(gaps):,} pictures are too few to say which of these two models is better"
-    )
-    if p_value < LEVEL:
-        verdict = f"So {after if gaps.mean() > 0 else before} is the better one of these two models"
-    return (
-        f"Of {len(gaps):,} pictures, {after} corrects {(gaps > 0).sum()} that {before} gets wrong, and "
-        f"gets {(gaps < 0).sum()} wrong that {before} has right. {verdict}: difference "
-        f"{wording.format_number(gaps.mean())} ({wording.format_bounds(low, high)}), "
-        f"{wording.format_p(p_value)}. 08 asks about all pairs at once, and corrects for that."
-    )
-
-
-def describe_agreement(truth: str, predicted: dict[str, str]) -> str:
-    """Say which models (label to class) are right on one picture, or agree where truth is ""."""
-    classes, correct = (
-        {*predicted.values()},
-        [k for k in predicted if predicted[k] == truth],
-    )
-    if not truth:
-        agree = (
-            f"agree on {min(classes)}"
-            if len(classes) == 1
-            else f"see {len(classes)} classes"
-        )
-        return f"Truth unknown; the models {agree}."
-    if len(correct) in (0, len(predicted)):
-        return "Every model is right." if correct else "No model is right."
-    return (
-        f"{wording.join_names(correct, most=9)} {'are' if correct[1:] else 'is'} right."
-    )
+    rows = []
+    for pair in pairs.itertuples():
+        p = "–" if np.isnan(pair.p_holm) else wording.format_p(pair.p_holm)
+        row = {
+            "better": pair.model,
+            "other": pair.other,
+            "difference": wording.format_number(pair.difference),
+            "interval": wording.format_bounds(pair.low, pair.high),
+            "p": p.removeprefix("p = ").removeprefix("p "),
+            "established": "yes" if pair.established else "no",
+        }
+        rows.append(row)
+    columns = ["better", "other", "difference", "interval", "p", "established"]
+    table = pd.DataFrame(rows, columns=columns)
+    has_best = (table.better == best) | (table.other == best)
+    order = np.argsort(~has_best, kind="stable")
+    return table.iloc[order].reset_index(drop=True)

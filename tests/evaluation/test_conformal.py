@@ -54,7 +54,7 @@ def test_limit_is_of_one_half_and_the_half_of_the_temperature_measures():
     assert measured.group.tolist() == np.flatnonzero(fitted).tolist()
     sets = conformal.build_prediction_sets(y_prob[fitted], kept["limit"])
     assert measured["size"].tolist() == sets.sum(axis=1).tolist()
-    assert measured.held.tolist() == sets[np.arange(30), y_true[fitted]].tolist()
+    assert measured.covered.tolist() == sets[np.arange(30), y_true[fitted]].tolist()
     # A temperature of training pictures leaves all others to the limit.
     kept, measured = conformal.judge_sets(
         y_true, y_prob, np.arange(60), 0.9, whole=True
