@@ -33,11 +33,11 @@ def picture_grid(rows: dict, title: str, captions=None) -> str | None:
 
 
 def mistakes(answers, pictures, count: int) -> str | None:
-    """Show for each trained model the mistakes that it was surest of; None where there are none.
+    """Show for each model the mistakes that it was surest of; None where there are none.
 
     `pictures` are uint8 (n, height, width, 3), in the order of the `Predictions`; a row has `count` at most.
     """
-    answers, rows = answers.trained, {}
+    answers, rows = answers.first, {}
     for place, label in enumerate(answers.labels):
         order = np.argsort(-answers.confidence[place], kind="stable")
         wrong = order[~answers.correct[place, order]][:count]
@@ -63,7 +63,7 @@ def suspects(answers, table, pictures, count: int) -> str | None:
     """Show the first `count` pictures of `Predictions.list_suspects`, as `mistakes`."""
     row = {}
     for k, of in table[:count].iterrows():
-        said = [f"{label}: {of[label]}" for label in answers.trained.labels]
+        said = [f"{label}: {of[label]}" for label in answers.first.labels]
         row[k] = [f"label {of['label']} {of['label_probability']:.2f}", *said]
     return _show(
         answers, pictures, {"": row}, "Labels, their mean probability, what models say"

@@ -32,7 +32,6 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         histories: label to the history of its training, of models with more than one epoch.
     """
     first, ways, pairs = answers.first, answers.configurations, answers.pairs
-    established, unknown = verdict.describe_pairs(pairs)
     best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
     made = first.models[MADE].join(comparison.set_index("model")[COST])
     answer = verdict.find_answer(answers)
@@ -49,13 +48,8 @@ def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) 
         "believed": {
             k: verdict.describe_calibration(s) for k, s in first.scores.items()
         },
-        "pairs": verdict.tabulate_pairs(pairs, ways.index).to_dict("split"),
+        "pairs": verdict.tabulate_pairs(pairs, answer["name"]).to_dict("split"),
         "configurations": json.loads(ways.reset_index().to_json(orient="records")),
-        "established": established,
-        # What is said of the best comes first.
-        "unknown": sorted(
-            unknown, key=lambda sentence: answer["name"] not in sentence.split()
-        ),
         "curves": {
             label: figures.describe_gap(history) for label, history in histories.items()
         },
@@ -81,12 +75,16 @@ def find_facts(ws, answers) -> dict:
             decided = read_corrections(ws.corrections, audit.file, folder)
         is_open = audit.file.isin({*read_split(ws).file} - {*decided})
         doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
-    need, path = "", ws.results / "pictures_needed.csv"
-    if path.exists() and (table := pd.read_csv(path)).set.eq(identify_set(ws)).all():
-        need = contests.describe_learning_curve(table)
+    need = ""
+    path = ws.results / "pictures_needed.csv"
+    if path.exists():
+        # A digest of digits is no number.
+        table = pd.read_csv(path, dtype={"set": str})
+        if table.set.eq(identify_set(ws)).all() and contests.is_rising(table):
+            need = contests.describe_learning_curve(table)
     return {
         "demo": ws.is_demo,
-        "suspects": len(answers.trained.list_suspects()),
+        "suspects": len(answers.first.list_suspects()),
         "doubtful": doubtful,
         "contest": (ws.results / "contest.csv").exists(),
         "need": need,
