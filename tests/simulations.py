@@ -13,7 +13,14 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
 
-from lib.evaluation import conformal, contests, intervals, verdict, wording
+from lib.evaluation import (
+    conformal,
+    contests,
+    intervals,
+    metrics,
+    verdict,
+    wording,
+)
 from lib.evaluation.answers import Predictions
 
 SETS = {
@@ -155,6 +162,79 @@ def cover_ways(n, runs, spread, reports):
     return held / reports
 
 
+def claim_seeds(n, runs, reports, spread=0.02):
+    """Return how often any pair of four equal configurations, some seeds each, is told apart."""
+    rng = np.random.default_rng(n + runs)
+    claims = 0
+    for _ in range(reports):
+        correct = {}
+        for name in "abcd":
+            shares = 0.8 + rng.normal(0, spread, (runs, 1))
+            correct[name] = dict(enumerate(rng.random((runs, n)) < shares))
+        pairs = intervals.compare_configurations(correct, np.arange(n))
+        claims += pairs.established.any()
+    return claims / reports
+
+
+def claim_bursts(reports, shape=(20, 10, 400), in_bursts=0.4, in_singles=0.05):
+    """Return how often equal models that disagree more in bursts are told apart."""
+    rng = np.random.default_rng(1)
+    groups = draw_groups(*shape)
+    count = groups.max() + 1
+    is_apart_often = np.where(np.arange(count) < shape[0], in_bursts, in_singles)
+    claims = 0
+    for _ in range(reports):
+        disagrees = rng.random(count) < is_apart_often
+        winner = rng.choice([-1.0, 1.0], count)
+        gaps = np.where(disagrees, winner, 0)[groups]
+        _, _, p_value = intervals.compare_runs([gaps], groups)
+        claims += p_value < 0.05
+    return claims / reports
+
+
+def claim_weakest(sizes, share, reports, burst=1):
+    """Return how often classes that are as hard are said to differ; of groups of a size."""
+    rng = np.random.default_rng(len(sizes))
+    y_true = np.repeat(np.arange(len(sizes)), sizes)
+    groups = np.arange(len(y_true))
+    claims = 0
+    for _ in range(reports):
+        correct = rng.random(len(y_true)) < share
+        shown = np.repeat(y_true, burst), np.repeat(correct, burst)
+        claims += verdict.recalls_differ(*shown, np.repeat(groups, burst))
+    return claims / reports
+
+
+def fit_needlessly(n, reports):
+    """Return how often a temperature is fitted to a model that is as sure as right."""
+    rng = np.random.default_rng(n)
+    fitted = 0
+    for _ in range(reports):
+        y_prob = rng.dirichlet(np.full(4, 0.5), n)
+        y_true = (y_prob.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(0, 3)
+        y_true[:8] = np.arange(8) % 4
+        judged = metrics.judge_temperature(y_true, y_prob, np.arange(n))
+        fitted += judged["temperature"] != 1
+    return fitted / reports
+
+
+def claim_rise(rise, reports, n=240):
+    """Return how often more pictures are said to help, which raise the accuracy by `rise`.
+
+    Three draws share the pictures: most are easy or hard for every classifier.
+    """
+    rng = np.random.default_rng(n)
+    claims = 0
+    for _ in range(reports):
+        easy = rng.beta(1.2, 0.5, n)
+        half = rng.random((3, n)) < easy
+        whole = rng.random((3, n)) < np.clip(easy + rise, 0, 1)
+        differences = half.astype(float) - whole
+        _, high, p_value = intervals.compare_runs(differences, np.arange(n))
+        claims += p_value < 0.05 and high < 0
+    return claims / reports
+
+
 def claim_linear(n, runs, spread, reports):
     """Return how often a model that no seed decides is told from runs that are as good on average."""
     rng, claims = np.random.default_rng(n + runs), 0
@@ -237,38 +317,47 @@ def draw_report(rng):
     files = [f"{k}.png" for k in range(n)]
     answers = Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
     # The scores of single classes are slow, and no claim.
-    nothing = {"per_class": {}, "support": {}}
-    answers.trained.scores = dict.fromkeys(answers.trained.labels, nothing)
+    answers.first.scores = dict.fromkeys(answers.first.labels)
     return answers
 
 
 def contradict(answers):
-    """Tell whether box, sentences, matrix and interval of any pair of a report say different things."""
-    answer, pairs = verdict.find_answer(answers), answers.pairs
-    established, unknown = verdict.describe_pairs(pairs)
-    matrix = verdict.tabulate_pairs(pairs, answers.configurations.index)
-    names, best, wrong = list(answers.configurations.index), answer["name"], False
-    cells = {"better": "better", "worse": "worse", "unsure": "not sure", "apart": "–"}
-    others = {other: kind for kind in (*cells, "same") for other in answer[kind]}
-    wrong |= {*others} != {*names} - {best}
-    for other, kind in others.items():
-        cell = matrix.iloc[names.index(best), names.index(other)]
-        wrong |= not cell.endswith(cells.get(kind, ("not sure", "–")))
-        claims = [f"{best} is better than {other}", f"{other} is better than {best}"]
-        said = {
-            claim for claim in claims for text in established if text.startswith(claim)
-        }
-        wrong |= not said <= {"better": {claims[0]}, "worse": {claims[1]}}.get(
-            kind, set()
-        )
-        unsaid = any(claim in text for claim in claims for text in unknown)
-        wrong |= unsaid and kind in ("better", "worse")
-    for row in pairs.itertuples():
-        low = wording.format_bounds(row.low, row.high).split(" to ")[0]
-        is_claimed = float(low.replace("−", "-")) > 0
-        wrong |= not is_claimed == (row.low > 0) == (row.p_holm < 0.05)
-        wrong |= (float(wording.format_p(row.p_holm)[4:]) < 0.05) != (row.p_holm < 0.05)
-    return bool(wrong)
+    """Tell whether box, table and interval of any pair of a report say different things."""
+    answer = verdict.find_answer(answers)
+    best = answer["name"]
+    pairs = answers.pairs
+    table = verdict.tabulate_pairs(pairs, best)
+    said = {}
+    for pair in table.itertuples():
+        said[pair.better, pair.other] = pair
+    others = set()
+    for kind in verdict.KINDS:
+        others.update(answer[kind])
+        for other in answer[kind]:
+            ahead = said.get((best, other))
+            behind = said.get((other, best))
+            pair = ahead or behind
+            if pair is None:
+                if kind != "apart":
+                    return True
+                continue
+            expected = "yes" if kind in ("better", "worse") else "no"
+            if pair.established != expected:
+                return True
+            if (kind == "two") != (pair.p == "–") and kind != "same":
+                return True
+            if (kind == "better" and not ahead) or (kind == "worse" and not behind):
+                return True
+    if others != set(answers.configurations.index) - {best}:
+        return True
+    for row in pairs[pairs.p_holm.notna()].itertuples():
+        low, _ = wording.format_bounds(row.low, row.high).split(" to ")
+        p = float(wording.format_p(row.p_holm)[4:])
+        claims = {row.established, row.low > 0, row.p_holm < 0.05, p < 0.05}
+        claims.add(float(low.replace("−", "-")) > 0)
+        if len(claims) > 1:
+            return True
+    return False
 
 
 def contradict_often(seed, reports):
@@ -293,6 +382,9 @@ ANSWERED = [
     (np.arange(80), 15, 2.5, "80 pictures, the best of 15"),
     (HARD_BURSTS, 1, 1.2, "hard bursts of 12"),
 ]
+
+
+TAIL = SETS["long tail"](240)
 
 
 def list_jobs(reports):
@@ -361,6 +453,21 @@ def list_jobs(reports):
         where = f"n = 240, {runs} runs, spread of top-1 {spread}"
         what = "false claim, linear model and several runs"
         add(what, where, claim_linear, 240, runs, spread, reports)
+    for n, runs in itertools.product((240, 1000, 2000), (2, 3, 5)):
+        where = f"n = {n:,}, 4 configurations, {runs} runs, spread of top-1 0.02"
+        add("any false claim of a pair", where, claim_seeds, n, runs, reports)
+    where = "20 bursts of 10 (0.4 disagree) + 400 single (0.05)"
+    add("any false claim of a pair", where, claim_bursts, 2 * reports)
+    for sizes, burst in ((np.full(10, 8), 1), (np.full(10, 8), 3), (TAIL, 1)):
+        where = f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall 0.9"
+        what = "equal classes are called weaker"
+        add(what, where, claim_weakest, sizes, 0.9, reports, burst)
+    for n in (40, 240, 2002):
+        what = "a temperature is fitted to a calibrated model"
+        add(what, f"n = {n:,}", fit_needlessly, n, reports // 4)
+    for rise in (0, 0.044):
+        what = "more pictures are said to help"
+        add(what, f"n = 240, true rise {rise}", claim_rise, rise, reports)
     for n, models in ((40, 1), (240, 1), (240, 15), (2002, 15)):
         for off in (0, 0.1):
             what = "any called too sure or too modest, " + (

@@ -40,20 +40,19 @@ def gathered():
     return gather(rows, Y_TRUE, [EXACT, REST, REST, NEVER])
 
 
-def test_first_runs_and_trained_models_are_answers_of_their_own(gathered):
+def test_first_runs_are_predictions_of_their_own(gathered):
     first = gathered.first
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
-    assert gathered.trained.labels == first.trained.labels == ["cnn", "wide"]
     assert len(gathered.scores) == 4 and list(first.scores) == first.labels == [
         *first.bins
     ]
     assert first.correct.sum(axis=1).tolist() == [12, 9, 0]
     only = gather([("net", "untrained")], Y_TRUE, [NEVER])
-    assert only.trained.labels == ["net (untrained backbone)"] and only.pairs.empty
+    assert only.first.labels == ["net (untrained backbone)"] and only.pairs.empty
 
 
 def test_suspects_are_those_that_no_model_recognises(gathered):
-    assert gathered.trained.list_suspects().empty
+    assert gathered.first.list_suspects().empty
     table = gathered.select(gathered.models.index == "wide").list_suspects()
     assert list(table.file) == ["9.png", "10.png", "11.png"]
     assert list(table.columns) == ["file", "label", "wide", "label_probability"]

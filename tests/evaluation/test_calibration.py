@@ -51,3 +51,24 @@ def test_pictures_of_a_group_stand_in_one_half():
     fitted, judged = metrics.split_halves(y_true, groups)
     assert (fitted ^ judged).all() and fitted.sum() == 100
     assert not {*groups[fitted]} & {*groups[judged]}
+
+
+def test_a_temperature_whose_gain_is_not_established_is_1():
+    rng = np.random.default_rng(1)
+    y_prob = rng.dirichlet([1.0] * 3, 38)
+    y_true = (y_prob.cumsum(axis=1) < rng.random((38, 1))).sum(axis=1)
+    judged = metrics.judge_temperature(y_true, y_prob, np.arange(38))
+    assert judged["temperature"] == 1
+    assert judged["ece_after"] == judged["ece_before"]
+    assert judged["nll_after"] == judged["nll_before"]
+
+
+def test_pictures_of_few_groups_establish_no_temperature():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (200, 3))
+    y_true = rng.integers(0, 3, 200)
+    y_prob = softmax(3 * logits, axis=1)
+    alone = metrics.judge_temperature(y_true, y_prob, np.arange(200))
+    bursts = metrics.judge_temperature(y_true, y_prob, np.arange(200) // 50)
+    assert alone["temperature"] > 2
+    assert bursts["temperature"] == 1

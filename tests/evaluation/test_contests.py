@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import simulations
 from scipy import stats
 
 from lib.evaluation import contests
+from lib.models import linear
 
 
 def judge(accuracies, speeds, n=200, reasons=()):
@@ -98,15 +100,56 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
     assert table.pictures.tolist() == [60, 120] and (table.n == 120).all()
     assert ((table.low < table.accuracy) & (table.accuracy < table.high)).all()
     half, whole = table.itertuples()
-    assert half.p_holm < 0.05 and half.difference == pytest.approx(
-        half.accuracy - whole.accuracy
-    )
-    assert f"accuracy rose by {whole.accuracy - half.accuracy:.3f} (0." in sentence
-    assert "should help" in sentence
+    assert half.p_holm == half.p_value < 0.05
+    assert half.difference == pytest.approx(half.accuracy - whole.accuracy)
+    assert contests.is_rising(table)
+    assert f"rose by {whole.accuracy - half.accuracy:.3f} (0." in sentence
 
 
 def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(describe_classes):
     table, sentence = describe_classes(3, 6)
-    assert "that more would help is not established" in sentence
-    few = contests.describe_learning_curve(table[table.share == 1])
+    assert not contests.is_rising(table)
+    assert "not established" in sentence
+
+
+def test_a_fall_is_no_rise_and_is_told_with_its_sign():
+    row = {"share": 0.5, "pictures": 60, "difference": 0.02, "p_holm": 0.01}
+    row |= {"difference_low": 0.01, "difference_high": 0.03}
+    table = pd.DataFrame([row, {"share": 1.0, "pictures": 120}])
+    sentence = contests.describe_learning_curve(table)
+    assert not contests.is_rising(table)
+    assert "−0.020 (−0.030 to −0.010)" in sentence
+    assert "rose" not in sentence
+
+
+def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(
+    monkeypatch, capsys
+):
+    shares = []
+
+    def cross_validate(features, y_true, *task, repeats, train_mask, **options):
+        shares.append(train_mask.mean())
+        if train_mask.mean() < 0.25:
+            raise ValueError("too few")
+        y_prob = np.tile(np.eye(2)[y_true], (repeats, 1, 1))
+        return linear.HeldOut(y_prob, np.ones((repeats, 5)), None, None)
+
+    monkeypatch.setattr(contests.linear, "cross_validate", cross_validate)
+    y_true = np.arange(200) % 2
+    task = y_true, 2, np.arange(200), 0
+    table = contests.learning_curve(np.zeros((200, 3)), *task)
+    assert shares == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.7, 1.0])
+    assert table.share.tolist() == [0.4, 0.5, 0.7, 1.0]
+    assert table.pictures.tolist() == [80, 100, 140, 200]
+    printed = capsys.readouterr().out
+    assert "10 % of the pictures can't be tried: too few" in printed
+    # Half of them say nothing without all, and all say nothing without half.
+    alone = table[table.share == 1][["share", "pictures", "accuracy"]]
+    few = contests.describe_learning_curve(alone)
     assert few == "These pictures are too few to try half of them."
+    assert not contests.is_rising(alone)
+
+
+def test_a_true_rise_is_seen_by_its_pictures_more_often_than_by_its_folds():
+    assert simulations.claim_rise(0, 200) <= 0.05
+    assert simulations.claim_rise(0.1, 200) > 0.6

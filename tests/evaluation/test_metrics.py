@@ -70,21 +70,41 @@ def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth()
     )
 
 
+Y_PROB = np.array([[0.6, 0.4], [0.6, 0.4], [0.01, 0.99], [0.7, 0.3], [0.2, 0.8]])
+GROUPS = np.array(["b", "b", "b", "a", "c"])
+
+
 def test_group_answers_by_the_mean_of_logarithms():
-    y_prob = np.array([[0.6, 0.4], [0.6, 0.4], [0.01, 0.99], [0.7, 0.3], [0.2, 0.8]])
-    groups = np.array(["b", "b", "b", "a", "c"])
-    pooled = metrics.pool_groups(y_prob, groups)
-    of_b = np.exp(np.log(y_prob[:3]).mean(axis=0))
+    pooled = metrics.pool_groups(Y_PROB, GROUPS)
+    of_b = np.exp(np.log(Y_PROB[:3]).mean(axis=0))
     # Two of three are outvoted by one that is sure.
-    assert (
-        pooled[:3] == pytest.approx(np.tile(of_b / of_b.sum(), (3, 1)))
-        and of_b.argmax() == 1
-    )
-    assert pooled[3:] == pytest.approx(y_prob[3:])
-    score = metrics.score_groups(np.array([1, 1, 1, 1, 1]), y_prob, groups)
-    assert score == {"groups": 3, "by_group": pytest.approx(2 / 3)}
-    # A group of two classes has no truth; where each picture is its own, there is nothing to say.
-    assert (
-        metrics.score_groups(np.array([0, 1, 1, 1, 1]), y_prob, groups)["groups"] == 2
-    )
-    assert metrics.score_groups(np.array([0, 1, 1, 1, 1]), y_prob, np.arange(5)) == {}
+    assert of_b.argmax() == 1
+    assert pooled[:3] == pytest.approx(np.tile(of_b / of_b.sum(), (3, 1)))
+    assert pooled[3:] == pytest.approx(Y_PROB[3:])
+
+
+def test_answers_of_groups_stand_beside_those_of_their_own_pictures():
+    score = metrics.score_groups(np.ones(5, int), Y_PROB, GROUPS)
+    # Of b one of three pictures is right, a is wrong, c is right.
+    assert score["groups"] == 3
+    assert score["by_group"] == pytest.approx(2 / 3)
+    assert score["by_picture"] == pytest.approx((1 / 3 + 0 + 1) / 3)
+
+
+def test_a_group_of_two_classes_has_no_truth_and_without_groups_nothing_is_said():
+    y_true = np.array([0, 1, 1, 1, 1])
+    assert metrics.score_groups(y_true, Y_PROB, GROUPS)["groups"] == 2
+    assert metrics.score_groups(y_true, Y_PROB, np.arange(5)) == {}
+
+
+def test_where_pooling_changes_nothing_groups_and_pictures_score_the_same():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), np.where(np.arange(60) % 2, 1, 12))
+    y_true = groups % 3
+    # All pictures of a group have one answer, and large groups are harder.
+    right = rng.random(60) < np.where(np.arange(60) % 2, 0.9, 0.4)
+    y_pred = np.where(right[groups], y_true, (y_true + 1) % 3)
+    score = metrics.score_groups(y_true, np.eye(3)[y_pred] * 0.7 + 0.1, groups)
+    assert score["by_group"] == pytest.approx(right.mean())
+    assert score["by_picture"] == pytest.approx(right.mean())
+    assert right[groups].mean() < right.mean() - 0.1
