@@ -11,14 +11,8 @@ from lib.models.temperature import apply_temperature
 from lib.workspace import Workspace
 
 # Scores of classes, which have a table of their own, and of the comparison as a whole.
-NOT_COMPARED = [
-    "compared",
-    "support",
-    "per_class",
-    "precision",
-    "f1",
-    "per_class_interval",
-]
+NOT_COMPARED = ["compared", "support", "per_class", "per_class_interval"]
+NOT_COMPARED += ["precision", "f1"]
 
 
 class Predictions:
@@ -60,13 +54,10 @@ class Predictions:
 
     def select(self, is_chosen: np.ndarray) -> "Predictions":
         """Return the predictions of some models alone, bool (models,)."""
+        models = self.models[is_chosen]
+        y_prob = self.y_prob[np.asarray(is_chosen)]
         return Predictions(
-            class_names=self.class_names,
-            files=self.files,
-            y_true=self.y_true,
-            groups=self.groups,
-            models=self.models[is_chosen],
-            y_prob=self.y_prob[np.asarray(is_chosen)],
+            self.class_names, self.files, self.y_true, self.groups, models, y_prob
         )
 
     @cached_property
@@ -106,9 +97,8 @@ class Predictions:
         """Count what a model answers from each probability on, scaled by its temperature.
 
         Returns:
-            A row per threshold: threshold; answered and correct, counts; share, of all
-            pictures; accuracy, NaN where nothing is answered, low and high, its 95 %
-            interval.
+            A row per threshold: answered and correct, counts; share, of all pictures;
+            accuracy, NaN where nothing is answered, low and high, its 95 % interval.
         """
         index = self.labels.index(label)
         temperature = self.scores[label]["temperature"]
@@ -120,17 +110,10 @@ class Predictions:
             accuracy = correct.mean() if len(correct) else np.nan
             n = intervals.effective_sample_size(self.groups[is_sure])
             low, high = intervals.wilson_interval(accuracy, n)
-            row = {
-                "threshold": threshold,
-                "answered": len(correct),
-                "correct": correct.sum(),
-                "share": is_sure.mean(),
-                "accuracy": accuracy,
-                "low": low,
-                "high": high,
-            }
-            rows.append(row)
-        return pd.DataFrame(rows)
+            counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
+            rows.append([*counts, accuracy, low, high])
+        columns = "threshold answered correct share accuracy low high".split()
+        return pd.DataFrame(rows, columns=columns)
 
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
@@ -195,12 +178,7 @@ class Predictions:
         return table.iloc[order].reset_index(drop=True)
 
     def compare(self, ws: Workspace, speed: dict[str, float]) -> pd.DataFrame:
-        """Put the scores of each model beside what it cost: the rows of comparison.csv.
-
-        Args:
-            ws: the workspace.
-            speed: label to pictures per second.
-        """
+        """Put the scores of each model beside what it cost, `speed` in pictures per second."""
         table = pd.DataFrame(self.scores).T.drop(columns=NOT_COMPARED)
         for column in table.filter(like="_interval"):
             name = column.removesuffix("_interval")
@@ -218,8 +196,7 @@ class Predictions:
         """List the pictures that none of these models recognises, the label least probable first.
 
         Returns:
-            By the index of the picture: file, label, each model's answer, and
-            label_probability, the mean over the models.
+            By index of the picture: file, label, each answer, and label_probability.
         """
         table = pd.DataFrame({"file": self.files, "label": self.truth})
         for label, y_pred in zip(self.labels, self.y_pred):
@@ -228,14 +205,6 @@ class Predictions:
         table["label_probability"] = of_truth.mean(axis=0)
         is_missed = ~self.correct.any(axis=0)
         return table[is_missed].sort_values("label_probability", kind="stable")
-
-    def tabulate(self, label: str) -> pd.DataFrame:
-        """List what a model says of each picture: file, label, predicted, a column per class."""
-        index = self.labels.index(label)
-        table = pd.DataFrame({"file": self.files, "label": self.truth})
-        table["predicted"] = self.class_names[self.y_pred[index]]
-        y_prob = pd.DataFrame(self.y_prob[index], columns=self.class_names)
-        return pd.concat([table, y_prob], axis=1)
 
 
 def save_scores(
@@ -258,8 +227,14 @@ def save_scores(
         model = predictions.models.loc[label]
         content[model["name"]] = {"label": label, "weights": model.weights} | score
         record(ws, model["name"], {"temperature": score["temperature"]})
-        path = f"predictions/{model['name']}.csv"
-        ws.save_table(predictions.tabulate(label), path)
+        table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
+        index = predictions.labels.index(label)
+        table["predicted"] = predictions.class_names[predictions.y_pred[index]]
+        y_prob = pd.DataFrame(
+            predictions.y_prob[index], columns=predictions.class_names
+        )
+        table = pd.concat([table, y_prob], axis=1)
+        ws.save_table(table, f"predictions/{model['name']}.csv")
     ws.save_json(content, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
     ws.save_table(predictions.pairs, "pairs.csv")

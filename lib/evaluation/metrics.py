@@ -36,7 +36,6 @@ def evaluate(
     Args:
         y_true: int (n,), the index of each true class; every class has pictures.
         y_prob: float (n, classes), rows sum to 1.
-        class_names: one per class.
         groups: int (n,), as in `intervals`.
 
     Returns:
@@ -125,8 +124,8 @@ def reliability_table(
     """Sort pictures by the probability of the answer into 15 bins of equal width.
 
     Returns:
-        A row per bin with pictures: confidence (mean probability of the answer), accuracy,
-        low, high (its 95 % interval) and pictures.
+        A row per bin with pictures: confidence (mean probability of the answer),
+        accuracy, low, high (its 95 % interval) and pictures.
     """
     table = pd.DataFrame({"confidence": y_prob.max(axis=1).astype(float)})
     table["accuracy"] = y_prob.argmax(axis=1) == y_true

@@ -209,8 +209,7 @@ def test_galleries_show_trained_models_alone_and_are_none_without_mistakes():
     answers = ask(good=(0.1, 0.1, 0.1, 0.9), weights="untrained")
     assert galleries.mistakes(answers, PICTURES, 2) is None
     assert (
-        galleries.suspects(answers, answers.trained.list_suspects(), PICTURES, 2)
-        is None
+        galleries.suspects(answers, answers.first.list_suspects(), PICTURES, 2) is None
     )
 
 

@@ -242,7 +242,9 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
     untrained = gather([*rows, ("net", "untrained")], y_true, [wrong] * 3, None, "ab")
     assert report.find_facts(prepared, untrained)["doubtful"] == 0, "by random features"
     for known, is_told in ((split.identify_set(prepared), True), ("another", False)):
-        needed = pd.DataFrame({"share": [1.0], "pictures": [4], "set": known})
+        half = {"share": 0.5, "pictures": 2, "difference": -0.1, "p_holm": 0.01}
+        half |= {"difference_low": -0.15, "difference_high": -0.05}
+        needed = pd.DataFrame([half, {"share": 1.0, "pictures": 4}]).assign(set=known)
         prepared.save_table(needed, "pictures_needed.csv")
         assert bool(report.find_facts(prepared, answers)["need"]) == is_told
     (prepared.results / "decided.csv").write_text(f"file,label\n{files[0]},\n")
