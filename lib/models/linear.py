@@ -18,7 +18,7 @@ from lib.work import show_progress
 # C times the number of features, which is how far logits may spread.
 STRENGTHS = (0.3, 1, 3, 10)
 PARTS = 3  # into which rows are dealt to choose C and the temperature
-# A feature whose spread is so small beside its mean shows only how float32 rounds.
+# A feature whose range is so small beside its values shows only how float32 rounds.
 FLAT = 1e-4
 ROUGH = 1e-3  # tolerance of fits that only choose C and the temperature
 NEVER = -30.0  # the logit of a class that no row showed
@@ -101,40 +101,38 @@ def fit(
     Raises:
         ValueError: too few groups, or only one class, would be left to learn from.
     """
-    rows = _clear_flat(features)
     y_true = np.asarray(y_true)
     part = deal_folds(y_true, groups, PARTS, seed)
     _require_two_classes(y_true, part)
+    rows = _clear_flat(features)
+    scaled_rows = StandardScaler().fit_transform(rows)
     min_loss = np.inf
     for strength in STRENGTHS:
         C = strength / rows.shape[1]
-        rough = _build_pipeline(C, class_weights, ROUGH)
-        y_prob = _answer_parts(rough, rows, y_true, part, num_classes)
+        rough = _build_regression(C, class_weights, ROUGH)
+        y_prob = _answer_parts(rough, scaled_rows, y_true, part, num_classes)
         temperature = fit_temperature(y_true, y_prob)
         scaled = apply_temperature(y_prob, temperature)
         loss = measure_loss(y_true, scaled)
         if loss < min_loss:
             min_loss = loss
-            pipeline = _build_pipeline(C, class_weights)
+            regression = _build_regression(C, class_weights)
+            pipeline = make_pipeline(StandardScaler(), regression)
             best = Classifier(pipeline, num_classes, temperature)
             held_out = scaled.astype(np.float32)
     best.pipeline.fit(rows, y_true)
     return best, held_out
 
 
-def _build_pipeline(C, class_weights, tol=0.0001):
+def _build_regression(C, class_weights, tol=1e-4):
     class_weight = "balanced" if class_weights == "balanced" else None
-    regression = LogisticRegression(
-        C=C, class_weight=class_weight, tol=tol, max_iter=1000
-    )
-    return make_pipeline(StandardScaler(), regression)
+    return LogisticRegression(C=C, class_weight=class_weight, tol=tol, max_iter=1000)
 
 
 def _clear_flat(features):
     """Set features to 0 that vary by rounding alone, so that they get no weight."""
     rows = np.asarray(features[:], np.float32)
-    scaler = StandardScaler().fit(rows)
-    is_flat = np.sqrt(scaler.var_) <= FLAT * np.abs(scaler.mean_)
+    is_flat = np.ptp(rows, axis=0) <= FLAT * np.abs(rows[0])
     if is_flat.any():
         rows = np.where(is_flat, np.float32(0), rows)
     return rows
@@ -150,12 +148,12 @@ def _require_two_classes(y_true, part):
             )
 
 
-def _answer_parts(pipeline, rows, y_true, part, num_classes):
+def _answer_parts(regression, rows, y_true, part, num_classes):
     with warnings.catch_warnings():
         # A class that lies in one part alone is never the answer to it.
         warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
         found = cross_val_predict(
-            pipeline, rows, y_true, cv=PredefinedSplit(part), method="predict_proba"
+            regression, rows, y_true, cv=PredefinedSplit(part), method="predict_proba"
         )
     y_prob = np.zeros((len(rows), num_classes), found.dtype)
     y_prob[:, np.unique(y_true)] = found
