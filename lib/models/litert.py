@@ -44,16 +44,15 @@ def export_litert(model: keras.Model, path: Path) -> None:
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
-    size = model.input_shape[1]
-    shape = (1, size, size, 3)  # Browsers take one picture.
+    shape = (1, model.input_shape[1], model.input_shape[2], 3)  # one, for browsers
     # One version of Keras heeds the shape of the first, another that of the second.
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
     network = model
     if has_backbone(model):
         network = expose_features(model)
-    pixels = keras.ops.cast(picture, "float32")
-    answer = keras.Model(picture, network(pixels, training=False))
+    probabilities = network(keras.ops.cast(picture, "float32"), training=False)
+    answer = keras.Model(picture, probabilities)
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
     target = {
         "supported_types": [tf.float16],
