@@ -128,7 +128,7 @@ def _estimate_variance(by_picture: np.ndarray, groups: np.ndarray) -> tuple:
     _, group = np.unique(groups, return_inverse=True)
     of_group = np.bincount(group, weights=by_picture - by_picture.mean())
     own = np.sum(of_group**2) / len(by_picture) ** 2
-    if own <= kish:
+    if own <= kish or len(of_group) == len(by_picture):
         return kish, n + 1
     return own, np.sum(of_group**2) ** 2 / np.sum(of_group**4)
 
@@ -177,8 +177,9 @@ def compare_configurations(
         differences = _subtract(correct[model], correct[other])
         if len(differences) == 0:
             continue
+        names = [model, other]
         if differences.mean() < 0:
-            model, other = other, model
+            names.reverse()
             differences = -differences
         runs, n = differences.shape
         seeded = 2 - (None in correct[model]) - (None in correct[other])
@@ -190,7 +191,7 @@ def compare_configurations(
         }
         tests.append(test)
         low, high, p_value = compare_runs(**test)
-        rows.append([model, other, differences.mean(), low, high, runs, n, p_value])
+        rows.append(names + [differences.mean(), low, high, runs, n, p_value])
     table = pd.DataFrame(rows, columns=PAIRS)
     is_tested = (table.runs == 1) | (table.runs >= MIN_RUNS)
     table["p_value"] = table.p_value.astype(float).where(is_tested)
