@@ -5,133 +5,189 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-DOUBTFUL = 0.1  # A less probable label is doubtful.
-NEAREST = 5
-# Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels by
-# which brightest and darkest colours may differ.
-MAX_DISTANCE, MAX_LEVELS = 0.66, 25
+MIN_CONFIDENCE = 0.1  # A label that is less probable is doubtful.
+NEIGHBOURS = 5
+# Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels
+# by which brightest and darkest colours may differ.
+MAX_CLOSENESS = 0.66
+MAX_LEVELS = 25
 MAX_GROUP = 100  # Of a larger group some pictures have no neighbours of other groups.
 
 
-def rank_labels(y_prob, y_true) -> pd.DataFrame:
-    """Rank pictures by self-confidence: how probable held-out answers call their own label.
+def rank_labels(y_prob: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
+    """Rank pictures by self-confidence: the probability that held-out answers give their label.
 
-    A label is doubtful if it has less than `DOUBTFUL`, and another class at least the mean
+    A label is doubtful if it has less than `MIN_CONFIDENCE`, and another class at least the mean
     self-confidence of its own pictures (the threshold of Northcutt, Jiang and Chuang 2021).
 
-    Returns a row a picture: suggested (int, the most probable class), self_confidence, rank (from 1,
-    all different) and is_doubtful.
+    Args:
+        y_prob: float (n, classes), answers to pictures that were held out.
+        y_true: int (n,), the labels.
+
+    Returns:
+        One row per picture: suggested (int, the most probable class), self_confidence, rank
+        (from 1, all different) and is_doubtful.
     """
-    own, suggested = y_prob[np.arange(len(y_true)), y_true], y_prob.argmax(axis=1)
+    own = y_prob[np.arange(len(y_true)), y_true]
+    suggested = y_prob.argmax(axis=1)
     table = pd.DataFrame({"suggested": suggested, "self_confidence": own})
     table["rank"] = table.self_confidence.rank(method="first").astype(int)
-    usual = table.self_confidence.groupby(y_true).mean().reindex(suggested).to_numpy()
-    is_probable = (suggested != y_true) & (y_prob.max(axis=1) >= usual)
-    return table.assign(is_doubtful=(own < DOUBTFUL) & is_probable)
+    usual = table.self_confidence.groupby(y_true).mean()
+    threshold = usual.reindex(suggested).to_numpy()
+    is_other = suggested != y_true
+    is_probable = y_prob.max(axis=1) >= threshold
+    table["is_doubtful"] = (own < MIN_CONFIDENCE) & is_other & is_probable
+    return table
 
 
-def scale_features(features) -> np.ndarray:
+def scale_features(features: np.ndarray) -> np.ndarray:
     """Return features with roots for values and length 1: float32 (n, d).
 
     Roots keep a few strong features from deciding alone (Perronnin, Sánchez and Mensink 2010).
     """
     rows = np.array(features[:], np.float32)
-    return normalize(np.sign(rows) * np.sqrt(np.abs(rows)))
+    roots = np.sign(rows) * np.sqrt(np.abs(rows))
+    return normalize(roots)
 
 
-def find_nearest(rows, groups, known, asked) -> tuple[np.ndarray, np.ndarray]:
-    """Find the `NEAREST` pictures of other groups, the nearest first.
+def find_nearest(
+    rows: np.ndarray, groups: np.ndarray, known: np.ndarray, asked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the `NEIGHBOURS` nearest pictures of other groups, the nearest first.
 
     Args:
-        rows: float32 (n, d), from `scale_features`. groups: int (n,), what belongs together.
-        known, asked: int (k,) and (m,), the pictures among which and for which to look.
+        rows: float32 (n, d), from `scale_features`.
+        groups: int (n,), pictures that belong together.
+        known: int (k,), the pictures among which to look.
+        asked: int (m,), the pictures for which to look.
 
-    Returns positions, -1 for none, and Euclidean distances, infinite for none: (m, `NEAREST`) or less.
+    Returns:
+        Positions, -1 for none, and Euclidean distances, infinite for none, both of shape
+        (m, `NEIGHBOURS`), with fewer columns where fewer pictures are known.
     """
-    count = min(NEAREST + min(np.bincount(groups).max(), MAX_GROUP), len(known))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
-    distances, places = search.kneighbors(rows[asked])
-    distances[groups[known[places]] == groups[asked, np.newaxis]] = np.inf
-    order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
+    largest = np.bincount(groups).max()
+    count = min(NEIGHBOURS + min(largest, MAX_GROUP), len(known))
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
+    search.fit(rows[known])
+    distances, columns = search.kneighbors(rows[asked])
+    found = known[columns]
+    distances[groups[found] == groups[asked, np.newaxis]] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
     distances = np.take_along_axis(distances, order, axis=1)
-    places = np.take_along_axis(known[places], order, axis=1)
-    return np.where(np.isinf(distances), -1, places), distances
+    found = np.take_along_axis(found, order, axis=1)
+    return np.where(np.isinf(distances), -1, found), distances
 
 
 def find_copies(
-    rows, groups, thumbnails, max_distance: float = MAX_DISTANCE
+    rows: np.ndarray,
+    groups: np.ndarray,
+    thumbnails: np.ndarray,
+    max_closeness: float = MAX_CLOSENESS,
 ) -> pd.DataFrame:
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
-    Closeness, at most `max_distance`, is the distance of a pair divided by the geometric mean of those to
-    either's fifth neighbour (Zelnik-Manor and Perona 2004), each at least 0.6 of the median of all. And in
-    `thumbnails`, uint8 (n, 16, 16, 3), both are as bright and as dark: sorted, the largest and smallest
-    of red, green and blue differ in few levels, which neither a turn nor another hue changes.
+    The closeness of a pair is its distance divided by the geometric mean of the distances to
+    either's fifth neighbour (Zelnik-Manor and Perona 2004), each at least 0.6 of the median of
+    all. And both thumbnails are as bright and as dark: sorted, the largest and smallest of red,
+    green and blue differ in few levels, which neither a turn nor another hue changes.
 
-    Returns a, b (positions, a < b) and closeness, the closest first.
+    Args:
+        rows: float32 (n, d), from `scale_features`.
+        groups: int (n,), pictures that are known to belong together.
+        thumbnails: uint8 (n, 16, 16, 3).
+        max_closeness: that of a pair.
+
+    Returns:
+        a and b (positions, a < b) and closeness of each pair, the closest first.
     """
-    every = np.arange(len(rows))
-    nearest, distances = find_nearest(rows, groups, every, every)
-    far = distances[:, -1]
-    known = np.isfinite(far)
-    scales = far.clip(min=0.6 * pd.Series(far[known]).median())
-    # Of whom fewer than five are known, nothing is known of the surroundings.
-    first, column = np.nonzero(known[:, np.newaxis] & known[nearest])
-    second = nearest[first, column]
-    pairs = pd.DataFrame(np.sort([first, second], axis=0).T, columns=["a", "b"])
-    pairs["closeness"] = distances[first, column] / np.sqrt(
-        scales[first] * scales[second]
-    )
-    pairs = pairs[pairs.closeness <= max_distance].drop_duplicates(["a", "b"])
-    ends = (_sort_levels(thumbnails[pairs[end].to_numpy()]) for end in ("a", "b"))
-    pairs = pairs[np.abs(np.subtract(*ends)).mean(axis=1) <= MAX_LEVELS]
+    pairs = _list_close_pairs(rows, groups)
+    pairs = pairs[pairs.closeness <= max_closeness].drop_duplicates(["a", "b"])
+    first = _sort_levels(thumbnails[pairs.a.to_numpy()])
+    second = _sort_levels(thumbnails[pairs.b.to_numpy()])
+    pairs = pairs[np.abs(first - second).mean(axis=1) <= MAX_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
 
+def _list_close_pairs(rows, groups):
+    every = np.arange(len(rows))
+    nearest, distances = find_nearest(rows, groups, known=every, asked=every)
+    farthest = distances[:, -1]
+    # Nothing is known of the surroundings of a picture with fewer neighbours.
+    is_known = np.isfinite(farthest)
+    scales = farthest.clip(min=0.6 * pd.Series(farthest[is_known]).median())
+    first, column = np.nonzero(is_known[:, np.newaxis] & is_known[nearest])
+    second = nearest[first, column]
+    pairs = pd.DataFrame({"a": np.minimum(first, second)})
+    pairs["b"] = np.maximum(first, second)
+    scale = np.sqrt(scales[first] * scales[second])
+    pairs["closeness"] = distances[first, column] / scale
+    return pairs
+
+
 def _sort_levels(thumbnails):
-    levels = np.stack([thumbnails.max(axis=3), thumbnails.min(axis=3)], axis=1)
-    return np.sort(levels.reshape(-1, 2, 256)).reshape(-1, 512).astype(float)
+    brightest = np.sort(thumbnails.max(axis=3).reshape(-1, 256))
+    darkest = np.sort(thumbnails.min(axis=3).reshape(-1, 256))
+    return np.concatenate([brightest, darkest], axis=1).astype(float)
 
 
 def compare_with_classes(
-    rows, y_true, suggested, groups
+    rows: np.ndarray, y_true: np.ndarray, suggested: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compare each picture with those of the class that is suggested, and of its own.
 
-    Returns similar, int (n,), the nearest picture of the class `suggested`, -1 for none; and spread,
-    float (n,), the mean distance to the nearest of its own class, NaN without any.
+    Args:
+        rows: float32 (n, d), from `scale_features`.
+        y_true: int (n,), the labels.
+        suggested: int (n,), the classes that are suggested.
+        groups: int (n,), pictures that belong together.
+
+    Returns:
+        similar, int (n,), the nearest picture of the class that is suggested, -1 for none; and
+        spread, float (n,), the mean distance to the nearest of its own class, NaN without any.
     """
-    similar, spread = np.full(len(rows), -1), np.full(len(rows), np.nan)
+    similar = np.full(len(rows), -1)
+    spread = np.full(len(rows), np.nan)
     for number in np.unique(y_true):
-        members, asked = (
-            np.flatnonzero(y_true == number),
-            np.flatnonzero(suggested == number),
-        )
+        members = np.flatnonzero(y_true == number)
+        asked = np.flatnonzero(suggested == number)
         if len(asked):
-            similar[asked] = find_nearest(rows, groups, members, asked)[0][:, 0]
-        _, apart = find_nearest(rows, groups, members, members)
-        spread[members] = pd.DataFrame(apart).replace(np.inf, np.nan).mean(axis=1)
+            nearest, _ = find_nearest(rows, groups, known=members, asked=asked)
+            similar[asked] = nearest[:, 0]
+        _, distances = find_nearest(rows, groups, known=members, asked=members)
+        finite = pd.DataFrame(distances).replace(np.inf, np.nan)
+        spread[members] = finite.mean(axis=1)
     return similar, spread
 
 
-def find_outliers(spread, y_true) -> np.ndarray:
+def find_outliers(spread: np.ndarray, y_true: np.ndarray) -> np.ndarray:
     """Tell which pictures are unlike all others of their class: bool (n,).
 
     Their spread (Angiulli and Pizzuti 2002), divided by the class's median, lies above the upper
     fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
     """
-    ratio = pd.Series(spread) / pd.Series(spread).groupby(y_true).transform("median")
-    low, high = ratio.quantile([0.25, 0.75])
+    spreads = pd.Series(spread)
+    ratio = spreads / spreads.groupby(y_true).transform("median")
+    low = ratio.quantile(0.25)
+    high = ratio.quantile(0.75)
     return (ratio > high + 1.5 * (high - low)).to_numpy()
 
 
-def choose_next(y_prob, groups, count: int) -> np.ndarray:
-    """Choose unlabelled pictures to label next: the smallest margins first, one of a group.
+def choose_next(y_prob: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Choose unlabelled pictures to label next: the smallest margins first, one of each group.
 
-    The margin is the difference of the two highest probabilities (Scheffer, Decomain and Wrobel 2001).
+    The margin is the difference of the two highest probabilities (Scheffer, Decomain and Wrobel
+    2001).
 
-    Returns int (count or fewer,), positions in the order of choice.
+    Args:
+        y_prob: float (n, classes).
+        groups: int (n,), pictures that belong together.
+        count: how many at most.
+
+    Returns:
+        int (count or fewer,), positions in the order of choice.
     """
-    second, first = np.sort(y_prob, axis=1)[:, -2:].T
-    order = np.argsort(first - second, kind="stable")
-    return order[~pd.Series(groups[order]).duplicated()][:count]
+    highest = np.sort(y_prob, axis=1)[:, -2:]
+    margin = highest[:, 1] - highest[:, 0]
+    order = np.argsort(margin, kind="stable")
+    is_again = pd.Series(groups[order]).duplicated()
+    return order[~is_again][:count]

@@ -3,6 +3,7 @@
 import math
 import unicodedata
 import warnings
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,40 +12,54 @@ import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-LETTERS = 30  # of a name that is shown
+# Inches of a figure of the report: its letters can be read on a phone, too.
+WIDTH = 5.6
+MAX_LETTERS = 30  # of a name that is shown
+MAX_MODELS = 12  # in the figure of their accuracies
 MAX_ROWS = 40  # classes that have a row each
-MAX_NUMBERED, MAX_NAMED = 20, 30  # classes of a matrix with numbers, and with names
-COLOURS = TRAINING, VALIDATION = "#1f6fb4", "#e07b00"
-# The browser writes Chinese letters wider than matplotlib believes: this space keeps their room, and
-# is not saved.
+MAX_NUMBERED = 20  # classes of a confusion matrix with numbers
+MAX_NAMED = 30  # classes of a confusion matrix with names
+TRAINING = "#1f6fb4"
+VALIDATION = "#e07b00"
+SHARES = (
+    -0.02,
+    1.02,
+)  # limits of an axis of shares, so that points at its ends are whole
+# The browser writes Chinese letters wider than matplotlib believes: this space keeps their
+# room, and is not saved.
 SPACE = "\u2002"
-LOOK = {"svg.fonttype": "none", "svg.hashsalt": "", "text.parse_math": False}
-LOOK |= {
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "",
+    "text.parse_math": False,
     "font.sans-serif": ["DejaVu Sans", "Verdana"],
     "figure.constrained_layout.use": True,
 }
-sns.set_theme(style="whitegrid", palette="colorblind", rc=LOOK)
+sns.set_theme(style="whitegrid", palette="colorblind", rc=STYLE)
 warnings.filterwarnings("ignore", "Glyph .* missing")
 
 
-def shorten(name, letters: int = LETTERS) -> str:
+def shorten(name: object, max_letters: int = MAX_LETTERS) -> str:
     """Return a name as one line of at most that many letters, its middle "…"."""
-    # What is not printable may be no XML.
-    text = "".join(
-        letter for letter in " ".join(str(name).split()) if letter.isprintable()
-    )
+    line = " ".join(str(name).split())
+    # Letters that are not printable may be no XML.
+    text = "".join(filter(str.isprintable, line))
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    letters = max(letters // 2, letters - wide // 2)  # Chinese ones are twice as wide.
-    if len(text) > letters:
-        text = f"{text[: 2 * letters // 3]}…{text[1 - letters // 3 :]}"
-    return text + SPACE * min(wide, letters)
+    # Chinese letters are twice as wide.
+    max_letters = max(max_letters // 2, max_letters - wide // 2)
+    if len(text) > max_letters:
+        begin = text[: 2 * max_letters // 3]
+        end = text[1 - max_letters // 3 :]
+        text = f"{begin}…{end}"
+    return text + SPACE * min(wide, max_letters)
 
 
-def _open_rows(names, inches: float, width: float = 10):
+def _open_rows(names, inches, width):
     shown = list(names[:MAX_ROWS])
     texts = [shorten(name) for name in shown]
-    if len(names) > len(shown):
-        texts.append(f"and {len(names) - len(shown)} more")
+    left_out = len(names) - len(shown)
+    if left_out:
+        texts.append(f"and {left_out} more")
     figure, axes = plt.subplots(figsize=(width, inches * len(texts) + 1.8))
     axes.set_yticks(range(len(texts)), texts, fontsize=9)
     axes.set_ylim(len(texts) - 0.4, -0.6)
@@ -52,56 +67,66 @@ def _open_rows(names, inches: float, width: float = 10):
     return figure, axes, shown
 
 
-def _add_legend(figure: Figure, axes: plt.Axes) -> Figure:
+def _add_legend(figure, axes):
     handles, labels = axes.get_legend_handles_labels()
-    columns = figure.get_figwidth() // (0.7 + 0.1 * max(map(len, labels)))
-    options = dict(
-        ncols=max(1, int(columns)), loc="outside lower center", frameon=False
+    longest = max(len(label) for label in labels)
+    columns = int(figure.get_figwidth() / (0.7 + 0.1 * longest))
+    figure.legend(
+        handles,
+        labels,
+        ncols=max(1, columns),
+        loc="outside lower center",
+        frameon=False,
     )
-    figure.legend(handles, labels, **options)
     return figure
 
 
-def _draw_points(axes, places, values, bounds, **options) -> None:
-    reach = np.abs(np.transpose(bounds) - np.asarray(values))
-    axes.errorbar(values, places, xerr=reach, fmt="o", ms=5, lw=1.2, **options)
+def _draw_intervals(axes, rows, values, bounds, **options):
+    lengths = np.abs(np.transpose(bounds) - np.asarray(values))
+    axes.errorbar(values, rows, xerr=lengths, fmt="o", ms=5, lw=1.2, **options)
 
 
 def accuracy_by_model(
     means: pd.DataFrame, baseline: float, runs: pd.DataFrame | None = None
-):
-    """Draw the accuracy of the best 12 models (index their names; mean, low, high) and a baseline.
+) -> Figure:
+    """Draw the accuracy of the best models, `MAX_MODELS` at most, and of a baseline.
 
-    `runs` has columns configuration, as the models are called, and top1, of each single training.
+    Args:
+        means: columns mean, low and high; the index has the names of the models.
+        baseline: the accuracy of always answering the commonest class.
+        runs: columns configuration, the name of a model, and top1 of each of its trainings.
     """
-    best = means.sort_values("mean", ascending=False, kind="stable")[:12]
-    figure, axes, _ = _open_rows(best.index, 0.3, width=5.2)
-    options = dict(color=TRAINING, label="top-1 accuracy, 95 % interval")
-    _draw_points(axes, range(len(best)), best["mean"], best[["low", "high"]], **options)
+    best = means.sort_values("mean", ascending=False, kind="stable")[:MAX_MODELS]
+    figure, axes, _ = _open_rows(best.index, 0.3, WIDTH)
+    rows = range(len(best))
+    bounds = best[["low", "high"]]
+    label = "top-1 accuracy, 95 % interval"
+    _draw_intervals(axes, rows, best["mean"], bounds, label=label, color=TRAINING)
     if runs is not None and len(runs) > len(means):
-        places = runs.configuration.map(
-            {way: place for place, way in enumerate(best.index)}
-        )
-        axes.plot(
-            runs.top1, places, "o", mfc="none", color=TRAINING, label="one training"
-        )
-    axes.axvline(
-        baseline, color=VALIDATION, ls="--", label="always the commonest class"
-    )
-    axes.set(
-        xlim=(-0.02, 1.02), xlabel=f"{len(best)} of {len(means)} models, best first"
-    )
+        shown = runs[runs.configuration.isin(best.index)]
+        places = best.index.get_indexer(shown.configuration)
+        (dots,) = axes.plot(shown.top1, places, "o", color=TRAINING)
+        dots.set(markerfacecolor="none", label="one training")
+    line = axes.axvline(baseline, color=VALIDATION, linestyle="--")
+    line.set_label("always the commonest class")
+    axes.set_xlim(SHARES)
+    axes.set_xlabel("top-1 accuracy")
+    if len(best) < len(means):
+        axes.set_xlabel(f"top-1 accuracy, the best {len(best)} of {len(means)} models")
     return _add_legend(figure, axes)
 
 
 def class_balance(split: pd.DataFrame) -> Figure:
-    """Draw how many pictures (columns label, part) each class has in each part, largest first."""
+    """Draw how many pictures each class has in each part, the largest class first.
+
+    `split` has the columns label and part.
+    """
     sizes = split.label.value_counts()
-    figure, axes, names = _open_rows(sizes.index, 0.3)
+    figure, axes, names = _open_rows(sizes.index, 0.3, width=10)
     train, validation = pd.crosstab(split.part, split.label)[names].to_numpy()
-    axes.barh(range(len(names)), train, color=TRAINING, label="train")
-    options = dict(left=train, color=VALIDATION, label="validation")
-    bars = axes.barh(range(len(names)), validation, **options)
+    rows = np.arange(len(names))
+    axes.barh(rows, train, color=TRAINING, label="train")
+    bars = axes.barh(rows, validation, left=train, color=VALIDATION, label="validation")
     texts = [f"{one:,} + {other:,}" for one, other in zip(train, validation)]
     axes.bar_label(bars, texts, padding=4, fontsize=9)
     axes.set_xlim(0, sizes.max() * 1.2)
@@ -112,20 +137,26 @@ def class_balance(split: pd.DataFrame) -> Figure:
 
 
 def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
-    """Draw accuracy and loss over the epochs, one row for each model label and its history."""
+    """Draw accuracy and loss over the epochs, a row of two panels for each model.
+
+    `histories` has the history of each model's label; None where it is empty.
+    """
     if not histories:
         return None
     rows = len(histories)
-    figure, grid = plt.subplots(rows, 2, squeeze=False, figsize=(11, 3.4 * rows + 0.4))
-    for line, (label, history) in zip(grid, histories.items()):
-        for axes, metric in zip(line, ("accuracy", "loss")):
-            options = dict(
-                label=["training", "validation"], style=".-", legend=False, ax=axes
-            )
-            history.plot("epoch", [metric, f"val_{metric}"], color=COLOURS, **options)
-            axes.set(title=f"{shorten(label)}: {metric}", xlabel="epoch", ylabel=metric)
+    figure, grid = plt.subplots(
+        rows, 2, squeeze=False, figsize=(WIDTH, 2.2 * rows + 0.4)
+    )
+    for panels, (label, history) in zip(grid, histories.items()):
+        panels[0].set_title(shorten(label), loc="left", fontsize=11)
+        panels[0].set_ylim(0, 1)
+        for axes, metric in zip(panels, ("accuracy", "loss")):
+            axes.plot(history.epoch, history[metric], ".-", color=TRAINING)
+            axes.plot(history.epoch, history[f"val_{metric}"], ".-", color=VALIDATION)
+            axes.set(xlabel="epoch", ylabel=metric)
             axes.locator_params(axis="x", integer=True, min_n_ticks=1)
-        line[0].set_ylim(0, 1)
+    for line, label in zip(grid[0, 0].lines, ("training", "validation")):
+        line.set_label(label)
     return _add_legend(figure, grid[0, 0])
 
 
@@ -134,7 +165,8 @@ def describe_gap(history: pd.DataFrame) -> str:
 
     `history` is as `training.train` returns it.
     """
-    last, best = history.iloc[-1], history.loc[history.val_loss.idxmin()]
+    last = history.iloc[-1]
+    best = history.loc[history.val_loss.idxmin()]
     gap = last.accuracy - last.val_accuracy
     side = "above" if gap >= 0 else "below"
     end = f" and ends at {last.val_loss:.3f}" if best.epoch < last.epoch else ""
@@ -145,85 +177,114 @@ def describe_gap(history: pd.DataFrame) -> str:
     )
 
 
-def confusion_matrices(matrix: np.ndarray, class_names, label: str) -> Figure:
-    """Draw a confusion matrix (rows are true classes) as counts and as shares of the true class."""
-    numbered = len(matrix) <= MAX_NUMBERED
-    side = 6.4 if numbered else 8
-    names = (
-        [shorten(name, 20) for name in class_names] if len(matrix) <= MAX_NAMED else []
-    )
-    more = "" if names else f", {len(matrix)} by name"
-    figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1, side))
+def confusion_matrices(
+    matrix: np.ndarray, class_names: Sequence[str], label: str
+) -> Figure:
+    """Draw a confusion matrix as counts and as shares of the true class.
+
+    `matrix` is int (classes, classes); its rows are the true classes.
+    """
+    if len(matrix) <= MAX_NUMBERED:
+        figure, panels = plt.subplots(1, 2, figsize=(13.8, 6.4))
+    else:
+        figure, panels = plt.subplots(2, 1, figsize=(WIDTH, 2 * WIDTH))
     figure.suptitle(f"{shorten(label)}: confusion matrix, n = {matrix.sum():,}")
     shares = matrix / matrix.sum(axis=1, keepdims=True)
-    options = dict(
-        annot=numbered, annot_kws={"fontsize": 9 if len(matrix) <= 12 else 7}
+    names = []
+    if len(matrix) <= MAX_NAMED:
+        names = [shorten(name, 20) for name in class_names]
+    _draw_matrix(panels[0], matrix, names, "pictures", number="d", top=None)
+    _draw_matrix(
+        panels[1], shares, names, "share of the true class", number=".2f", top=1
     )
-    options |= dict(cmap="Blues", square=True, rasterized=True)
-    content = (
-        (matrix, "d", "pictures", None),
-        (shares, ".2f", "share of the true class", 1),
-    )
-    for axes, (values, form, what, top) in zip(panels, content):
-        # Square roots keep single mistakes visible beside a class of hundreds.
-        key = dict(norm=PowerNorm(0.5, 0, top), cbar_kws={"shrink": 0.7, "label": what})
-        sns.heatmap(values, fmt=form, ax=axes, **options, **key)
-        axes.set(xlabel=f"predicted class{more}", ylabel=f"true class{more}")
-        places, slanted = (
-            np.arange(len(names)) + 0.5,
-            dict(rotation=45, rotation_mode="anchor"),
-        )
-        axes.set_xticks(places, names, fontsize=9, ha="right", **slanted)
-        axes.set_yticks(places, names, fontsize=9, rotation=0)
     return figure
 
 
-def recall_by_class(scores: dict[str, dict]) -> Figure:
-    """Draw recall by class and model (label to `metrics.evaluate`), the lowest classes first."""
-    recall = pd.DataFrame({k: score["per_class"] for k, score in scores.items()})
-    order = recall.mean(axis=1).sort_values(kind="stable").index
-    figure, axes, names = _open_rows(order, 0.14 * len(scores) + 0.14)
-    for position, (label, score) in enumerate(scores.items()):
-        places = np.arange(len(names)) + 0.8 * ((position + 0.5) / len(scores) - 0.5)
-        bounds = [score["per_class_interval"][name] for name in names]
-        _draw_points(
-            axes, places, recall.loc[names, label], bounds, label=shorten(label)
-        )
-    axes.set(
-        xlim=(-0.02, 1.02), xlabel=f"recall, with 95 % interval, n = {score['n']:,}"
+def _draw_matrix(axes, values, names, meaning, number, top):
+    is_numbered = len(values) <= MAX_NUMBERED
+    size = 9 if len(values) <= 12 else 7
+    # Square roots keep single mistakes visible beside a class of hundreds.
+    norm = PowerNorm(0.5, 0, top)
+    key = {"shrink": 0.7, "label": meaning}
+    sns.heatmap(
+        values,
+        ax=axes,
+        annot=is_numbered,
+        fmt=number,
+        annot_kws={"fontsize": size},
+        cmap="Blues",
+        norm=norm,
+        cbar_kws=key,
+        square=True,
+        rasterized=True,
     )
+    which = "" if names else f", {len(values)} by name"
+    axes.set(xlabel=f"predicted class{which}", ylabel=f"true class{which}")
+    middles = np.arange(len(names)) + 0.5
+    axes.set_xticks(middles, names, fontsize=9, rotation=45, ha="right")
+    axes.set_yticks(middles, names, fontsize=9, rotation=0)
+    for text in axes.get_xticklabels():
+        text.set_rotation_mode("anchor")
+
+
+def recall_by_class(scores: dict[str, dict]) -> Figure:
+    """Draw the recall of each class by each model, with 95 % intervals.
+
+    `scores` has what `metrics.evaluate` returns of each model's label. The classes that the
+    first model recognises worst come first.
+    """
+    first = next(iter(scores.values()))
+    order = pd.Series(first["per_class"], dtype=float).sort_values(kind="stable").index
+    figure, axes, names = _open_rows(order, 0.14 * len(scores) + 0.14, WIDTH)
+    for position, (label, score) in enumerate(scores.items()):
+        shift = 0.8 * ((position + 0.5) / len(scores) - 0.5)
+        recall = [score["per_class"][name] for name in names]
+        bounds = [score["per_class_interval"][name] for name in names]
+        rows = np.arange(len(names)) + shift
+        _draw_intervals(axes, rows, recall, bounds, label=shorten(label))
+    axes.set_xlim(SHARES)
+    axes.set_xlabel(f"recall, with 95 % interval, n = {first['n']:,}")
     return _add_legend(figure, axes)
 
 
-def reliability(bins: dict[str, pd.DataFrame]) -> Figure:
-    """Draw how often answers of each probability are right, one panel for each model's bins."""
-    lines = math.ceil(len(bins) / 3)
-    figure = plt.figure(figsize=(11.4, 4 * lines + 0.4))
-    for place, (label, table) in enumerate(bins.items(), 1):
-        axes = figure.add_subplot(lines, 3, place, aspect="equal")
-        axes.axline(
-            (0, 0), slope=1, color="grey", ls="--", lw=1, label="as sure as right"
+def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Draw how often answers of each probability are right, one panel for each model.
+
+    `tables` has what `metrics.reliability_table` returns of each model's label.
+    """
+    lines = math.ceil(len(tables) / 2)
+    figure = plt.figure(figsize=(WIDTH, 2.8 * lines + 0.6))
+    for number, (label, table) in enumerate(tables.items(), start=1):
+        axes = figure.add_subplot(lines, 2, number, aspect="equal")
+        _draw_reliability(axes, table)
+        axes.set_title(
+            f"{shorten(label, 20)}, n = {table.pictures.sum():,}", fontsize=9
         )
-        axes.vlines(
-            table.confidence, table.low, table.high, lw=1, label="95 % interval"
-        )
-        area = 20 + 500 * table.pictures / table.pictures.sum()
-        options = dict(color=TRAINING, alpha=0.7, label="answers (area: how many)")
-        axes.scatter(table.confidence, table.accuracy, area, **options)
-        axes.set(xlabel="probability of the answer", ylabel="share that is right")
-        axes.set_title(f"{shorten(label)}, n = {table.pictures.sum():,}", fontsize=11)
     return _add_legend(figure, axes)
+
+
+def _draw_reliability(axes, table):
+    diagonal = axes.axline((0, 0), slope=1, color="grey", linestyle="--", lw=1)
+    diagonal.set_label("as sure as right")
+    axes.vlines(table.confidence, table.low, table.high, lw=1, label="95 % interval")
+    areas = 20 + 300 * table.pictures / table.pictures.sum()
+    dots = axes.scatter(table.confidence, table.accuracy, areas, color=TRAINING)
+    dots.set(alpha=0.7, label="answers (area: how many)")
+    axes.set(xlim=SHARES, ylim=SHARES)
+    axes.set_xlabel("probability of the answer", fontsize=9)
+    axes.set_ylabel("share that is right", fontsize=9)
 
 
 def accuracy_when_sure(table: pd.DataFrame) -> Figure:
     """Draw what `Predictions.selective_accuracy` returns."""
-    labels = ["right, of those answered", "answered, of all pictures"]
-    options = dict(color=COLOURS, figsize=(6.4, 3.4), legend=False)
-    axes = table.plot("threshold", ["accuracy", "share"], label=labels, **options)
-    axes.fill_between(
-        table.threshold, table.low, table.high, color=TRAINING, alpha=0.15, lw=0
-    )
-    axes.set(
-        xlim=(0, 1), ylim=(0, 1.02), xlabel="answers only from this probability on"
-    )
-    return _add_legend(axes.figure, axes)
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.2))
+    sure = table.threshold
+    (right,) = axes.plot(sure, table.accuracy, color=TRAINING)
+    right.set_label("right, of those answered")
+    (answered,) = axes.plot(sure, table.share, color=VALIDATION)
+    answered.set_label("answered, of all pictures")
+    band = axes.fill_between(sure, table.low, table.high, color=TRAINING)
+    band.set(alpha=0.15, linewidth=0)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.set_xlabel("answers only from this probability on")
+    return _add_legend(figure, axes)

@@ -1,130 +1,210 @@
 """Pictures with captions, as HTML tables that fit any width."""
 
+from collections.abc import Sequence
+from html import escape
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from lib.evaluation.answers import Predictions
 from lib.evaluation.display import encode, open_template
 from lib.evaluation.figures import MAX_ROWS
 
-SMALL = 112  # pixels of a thumbnail
+THUMBNAIL = 112  # pixels of its sides
+MIN_PLACES = (
+    6  # of a heatmap in each direction; a coarser one can't tell thing from background
+)
+# Lines below the pictures of each heading.
+Captions = dict[str, Sequence[Sequence[str]]]
 
 
-def picture_grid(rows: dict, title: str, captions=None) -> str | None:
+def picture_grid(
+    rows: dict[str, Sequence[np.ndarray]],
+    title: str,
+    captions: Captions | None = None,
+) -> str | None:
     """Return one row of pictures for each heading, the first 40; None without pictures.
 
-    `rows` is heading to pictures, uint8 (n, height, width, 3), of any n; `captions` heading to n lists of
-    lines, which stand below them.
+    Args:
+        rows: heading to any number of pictures, uint8 (height, width, 3).
+        title: stands above the rows.
+        captions: heading to the lines below each of its pictures; missing ones are empty.
     """
-    rows = {heading: pictures for heading, pictures in rows.items() if len(pictures)}
-    if not rows:
+    captions = captions or {}
+    filled = [heading for heading, pictures in rows.items() if len(pictures)]
+    if not filled:
         return None
-    captions = captions or {
-        heading: [[]] * len(pictures) for heading, pictures in rows.items()
-    }
-    title += (
-        f" (the first {MAX_ROWS} of {len(rows)} rows)" if len(rows) > MAX_ROWS else ""
-    )
-    shown = [(k, zip(map(encode, rows[k]), captions[k])) for k in [*rows][:MAX_ROWS]]
+    if len(filled) > MAX_ROWS:
+        title += f" (the first {MAX_ROWS} of {len(filled)} rows)"
+    shown = []
+    for heading in filled[:MAX_ROWS]:
+        cells = _make_cells(rows[heading], captions.get(heading, ()))
+        shown.append((heading, cells))
     text = open_template("gallery.html.jinja").render(title=title, rows=shown)
-    return text.encode(
-        "ascii", "xmlcharrefreplace"
-    ).decode()  # So that no browser has to guess.
+    return _to_ascii(text)
 
 
-def mistakes(answers, pictures, count: int) -> str | None:
-    """Show for each model the mistakes that it was surest of; None where there are none.
+def _make_cells(pictures, captions):
+    cells = []
+    for number, picture in enumerate(pictures):
+        lines = captions[number] if number < len(captions) else ()
+        cells.append((encode(picture), lines))
+    return cells
 
-    `pictures` are uint8 (n, height, width, 3), in the order of the `Predictions`; a row has `count` at most.
+
+def _to_ascii(text):
+    # So that no browser has to guess the encoding.
+    return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def mistakes(
+    predictions: Predictions, pictures: Sequence[np.ndarray], count: int
+) -> str | None:
+    """Show the mistakes that each model was surest of; None where there are none.
+
+    Args:
+        predictions: those of all models.
+        pictures: uint8 (n, height, width, 3), in the order of the predictions.
+        count: how many pictures a row has at most.
     """
-    answers, rows = answers.first, {}
-    for place, label in enumerate(answers.labels):
-        order = np.argsort(-answers.confidence[place], kind="stable")
-        wrong = order[~answers.correct[place, order]][:count]
-        rows[label] = {
-            k: [_say(answers, place, k), f"label {answers.truth[k]}"] for k in wrong
-        }
-    return _show(answers, pictures, rows, "The mistakes that each model was surest of")
+    first = predictions.first
+    rows = {}
+    captions = {}
+    for model, label in enumerate(first.labels):
+        order = np.argsort(-first.confidence[model], kind="stable")
+        wrong = order[~first.correct[model, order]][:count]
+        rows[label] = pictures[wrong]
+        captions[label] = [
+            [
+                _describe(first, model, k),
+                f"label {first.truth[k]}",
+                first.files[k],
+            ]
+            for k in wrong
+        ]
+    title = "The mistakes that each model was surest of"
+    return picture_grid(rows, title, captions)
 
 
-def thumbnails(mistakes: dict[str, list[dict]], pictures) -> str:
-    """Return a style sheet of the pictures that `report.find_mistakes` shows, each once: class p<number>."""
-    kinds = [kind for of_model in mistakes.values() for kind in of_model]
-    numbers = {number for kind in kinds for number, _ in kind["shown"]}
-    small = {
-        k: Image.fromarray(pictures[[k]][0]).resize((SMALL, SMALL))
-        for k in sorted(numbers)
-    }
-    rule = ".p{}{{background-image:url(data:image/webp;base64,{})}}"
-    return f"<style>{''.join(rule.format(k, encode(one, 70)) for k, one in small.items())}</style>"
+def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) -> str:
+    """Return a style sheet of the pictures that `report.find_mistakes` shows, each once.
+
+    The picture at position k of `pictures` is the background of the class pk.
+    """
+    shown = set()
+    for kinds in mistakes.values():
+        for kind in kinds:
+            shown.update(number for number, _ in kind["shown"])
+    rules = []
+    for number in sorted(shown):
+        picture = Image.fromarray(pictures[[number]][0])
+        data = encode(picture.resize((THUMBNAIL, THUMBNAIL)), quality=70)
+        url = f"url(data:image/webp;base64,{data})"
+        rules.append(f".p{number}{{background-image:{url}}}")
+    return f"<style>{''.join(rules)}</style>"
 
 
-def suspects(answers, table, pictures, count: int) -> str | None:
-    """Show the first `count` pictures of `Predictions.list_suspects`, as `mistakes`."""
-    row = {}
-    for k, of in table[:count].iterrows():
-        said = [f"{label}: {of[label]}" for label in answers.first.labels]
-        row[k] = [f"label {of['label']} {of['label_probability']:.2f}", *said]
-    return _show(
-        answers, pictures, {"": row}, "Labels, their mean probability, what models say"
+def suspects(
+    predictions: Predictions,
+    table: pd.DataFrame,
+    pictures: Sequence[np.ndarray],
+    count: int,
+) -> str | None:
+    """Show the first `count` rows of `Predictions.list_suspects`; `pictures` as in `mistakes`."""
+    first = table[:count]
+    captions = []
+    for _, row in first.iterrows():
+        lines = [f"label {row['label']} {row['label_probability']:.2f}"]
+        for label in predictions.first.labels:
+            lines.append(f"{label}: {row[label]}")
+        captions.append([*lines, row["file"]])
+    return picture_grid(
+        {"": pictures[first.index.to_numpy(int)]},
+        "Labels, their mean probability, what models say",
+        {"": captions},
     )
 
 
-def _say(answers, model: int, k: int) -> str:
-    name = answers.class_names[answers.y_pred[model, k]]
-    return f"says {name} {answers.confidence[model, k]:.2f}"
+def _describe(predictions, model, picture):
+    name = predictions.class_names[predictions.y_pred[model, picture]]
+    return f"says {name} {predictions.confidence[model, picture]:.2f}"
 
 
-def _show(
-    answers, pictures, rows: dict[str, dict[int, list[str]]], title: str
+def evidence(
+    predictions: Predictions,
+    pictures: Sequence[np.ndarray],
+    chosen: np.ndarray,
+    maps: dict[str, np.ndarray],
 ) -> str | None:
-    # rows: heading to {position of a picture: lines below it}, to which its file is added.
-    shown = {heading: pictures[np.array([*row], int)] for heading, row in rows.items()}
-    lines = {
-        h: [[*text, answers.files[k]] for k, text in row.items()]
-        for h, row in rows.items()
-    }
-    return picture_grid(shown, title, lines)
+    """Show pictures, and below them what spoke for each model's answers.
 
+    Args:
+        predictions: of all models.
+        pictures: uint8 (n, height, width, 3), in the order of the predictions.
+        chosen: int (k,), the positions of those to show.
+        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Of maps
+            coarser than `MIN_PLACES` a line says so.
 
-def evidence(answers, pictures, chosen, maps: dict[str, np.ndarray]) -> str | None:
-    """Show pictures, `chosen` int (k,), and below them what spoke for each model's answers.
-
-    `maps` is label to what `gradcam.grad_cam` returns of them; None without any.
+    Returns None without any maps.
     """
     rows = {"pictures": pictures[chosen]}
-    captions = {"pictures": [[answers.truth[k], answers.files[k]] for k in chosen]}
-    for place, label in enumerate(answers.labels):
-        if label in maps:
-            rows[label] = [*map(_overlay, rows["pictures"], maps[label])]
-            captions[label] = [[_say(answers, place, k)] for k in chosen]
-    return picture_grid(rows, "What spoke for each answer", captions) if maps else None
+    truth = zip(predictions.truth[chosen], predictions.files[chosen])
+    captions = {"pictures": list(truth)}
+    coarse = []
+    for label, of_model in maps.items():
+        height, width = of_model.shape[1:]
+        if min(height, width) < MIN_PLACES:
+            coarse.append(
+                f"{label}: its maps have {height} × {width} places, too few to tell "
+                "a thing from its background."
+            )
+            continue
+        model = predictions.labels.index(label)
+        rows[label] = [
+            _overlay(picture, strength)
+            for picture, strength in zip(rows["pictures"], of_model)
+        ]
+        captions[label] = [[_describe(predictions, model, k)] for k in chosen]
+    grid = None
+    if len(rows) > 1:
+        grid = picture_grid(rows, "What spoke for each answer", captions)
+    lines = [_to_ascii(f"<p>{escape(line)}</p>") for line in coarse]
+    return "\n".join([grid or "", *lines]) or None
 
 
-def _overlay(picture: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    strength = Image.fromarray(strength.astype(np.float32)).resize(picture.shape[1::-1])
-    cover = np.clip(strength, 0, 1)
-    colour, cover = 255 * plt.get_cmap("plasma")(cover)[..., :3], 0.8 * cover[..., None]
-    grey = 0.6 * picture.mean(
-        axis=2, keepdims=True
-    )  # Yellow on it needs no eye for red and green.
+def _overlay(picture, strength):
+    height, width = picture.shape[:2]
+    image = Image.fromarray(strength.astype(np.float32)).resize((width, height))
+    values = np.clip(image, 0, 1)
+    colour = 255 * plt.get_cmap("plasma")(values)[..., :3]
+    cover = 0.8 * values[..., np.newaxis]
+    # Yellow on grey needs no eye for red and green.
+    grey = 0.6 * picture.mean(axis=2, keepdims=True)
     return ((1 - cover) * grey + cover * colour).astype(np.uint8)
 
 
-def random_pictures(pictures, table, labels: list[str]) -> str:
+def random_pictures(
+    pictures: Sequence[np.ndarray], table: pd.DataFrame, labels: Sequence[str]
+) -> str | None:
     """Show pictures, uint8 (height, width, 3), with what each model says of them.
 
-    `table` has columns file, truth ("" where it is unknown), verdict, and of each model its label,
-    which is the answer, and "<label> probability".
+    Args:
+        pictures: in the order of the table.
+        table: columns file, truth ("" where it is unknown), and of each model its label,
+            which holds the answers, and "<label> probability".
+        labels: those of the models.
     """
     captions = []
     for _, row in table.iterrows():
-        marks = ("✗ ", "✓ ") if row["truth"] else ("", "")
-        said = [f"{marks[row[k] == row['truth']]}{k}: {row[k]}" for k in labels]
-        said = [
-            f"{text} {row[f'{k} probability']:.2f}" for k, text in zip(labels, said)
-        ]
-        captions.append(
-            [row["file"], row["truth"] or "truth unknown", *said, row["verdict"]]
-        )
-    return picture_grid({"": pictures}, "Pictures and what models say", {"": captions})
+        lines = [row["file"], row["truth"] or "truth unknown"]
+        for label in labels:
+            mark = ""
+            if row["truth"]:
+                mark = "✓ " if row[label] == row["truth"] else "✗ "
+            probability = row[f"{label} probability"]
+            lines.append(f"{mark}{label}: {row[label]} {probability:.2f}")
+        captions.append(lines)
+    title = "Pictures and what models say"
+    return picture_grid({"": pictures}, title, {"": captions})

@@ -1,153 +1,276 @@
 """One HTML page that answers in thirty seconds: from what was found and from figures, by a template."""
 
 import json
+import math
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
+from sklearn.metrics import confusion_matrix
 
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
 from lib.data.table import read_table
 from lib.evaluation import contests, figures, verdict
+from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
 from lib.storage import atomic_write
+from lib.workspace import Workspace
 
-# So many kinds of mistakes of each model, pictures of each, and different pictures in all.
-KINDS, OF_EACH, PICTURES = 400, 6, 200
-SURE = (0.5, 0.8, 0.95)
-# What the page says of how each model was made, of comparison.csv what it cost.
-MADE = """name characteristics weights seed hardware parameters_total parameters_trainable seconds
-parameters versions""".split()
-COST = ["file_megabytes", "pictures_per_second"]
+MAX_KINDS = 400  # of mistakes of each model that are listed
+MAX_OF_KIND = 6  # pictures of each kind of mistake
+MAX_PICTURES = 200  # different pictures of mistakes in all
+MAX_TABULATED = 40  # classes of a confusion matrix that is a table, and not a figure
+THRESHOLDS = (0.5, 0.8, 0.95)
+# A wider interval says little; so many more pictures are proposed that it has this margin.
+MAX_WIDTH = 0.2
+MARGIN = 0.05
+# Facts of a model that the page tells: of its JSON, and of comparison.csv.
+FACTS = [
+    "name",
+    "characteristics",
+    "weights",
+    "seed",
+    "hardware",
+    "parameters_total",
+    "parameters_trainable",
+    "seconds",
+    "parameters",
+    "versions",
+]
+COSTS = ["file_megabytes", "pictures_per_second"]
 
 
-def describe_evaluation(ws, answers, comparison: pd.DataFrame, histories: dict) -> dict:
+def describe_evaluation(
+    ws: Workspace,
+    predictions: Predictions,
+    comparison: pd.DataFrame,
+    histories: dict[str, pd.DataFrame],
+) -> dict:
     """Gather what the page says of the models, as plain values that JSON can hold.
 
     Args:
-        answers: the `Predictions` of all models. comparison: as `Predictions.compare` returns it.
+        ws: the workspace.
+        predictions: those of all models.
+        comparison: as `Predictions.compare` returns it.
         histories: label to the history of its training, of models with more than one epoch.
     """
-    first, ways, pairs = answers.first, answers.configurations, answers.pairs
-    best_first = sorted(first.labels, key=lambda label: -first.scores[label]["top1"])
-    made = first.models[MADE].join(comparison.set_index("model")[COST])
-    answer = verdict.find_answer(answers)
-    sure = answers.selective_accuracy(answer["label"], SURE)
+    first = predictions.first
+    scores = first.scores
+    answer = verdict.find_answer(predictions)
+    named = answer["label"]
+    # The model that the box names stands first everywhere.
+    best_first = sorted(
+        first.labels, key=lambda label: (label != named, -scores[label]["top1"])
+    )
+    facts = first.models[FACTS].join(comparison.set_index("model")[COSTS])
+    pairs = verdict.tabulate_pairs(predictions.pairs, answer["name"])
     return {
-        "n": len(answers.files),
+        "n": len(predictions.files),
         "pictures_in_all": len(read_split(ws)),
         "set": identify_set(ws),
-        "found": find_facts(ws, answers),
+        "handed_over": "",
+        "found": find_facts(ws, predictions),
+        "more_pictures": count_more_pictures(scores[named], answer["configuration"]),
         "best_first": best_first,
-        "worst_first": first.list_classes()["class"].tolist(),
+        "worst_first": _sort_classes(scores[named]),
         "answer": answer,
-        "scores": first.scores,
+        "scores": scores,
         "believed": {
-            k: verdict.describe_calibration(s) for k, s in first.scores.items()
+            label: verdict.describe_calibration(score)
+            for label, score in scores.items()
         },
-        "pairs": verdict.tabulate_pairs(pairs, answer["name"]).to_dict("split"),
-        "configurations": json.loads(ways.reset_index().to_json(orient="records")),
+        "pairs": pairs.to_dict("split"),
+        "configurations": _to_rows(predictions.configurations.reset_index()),
         "curves": {
-            label: figures.describe_gap(history) for label, history in histories.items()
+            label: figures.describe_gap(histories[label])
+            for label in best_first
+            if label in histories
         },
         "class_names": first.class_names.tolist(),
         "mistakes": find_mistakes(first, best_first),
-        "sure": json.loads(sure.to_json(orient="records")),
-        "models": json.loads(made.to_json(orient="index")),
+        "matrices": _count_answers(first),
+        "sure": _to_rows(predictions.selective_accuracy(named, THRESHOLDS)),
+        "models": json.loads(facts.to_json(orient="index")),
     }
 
 
-def find_facts(ws, answers) -> dict:
+def _to_rows(table):
+    return json.loads(table.to_json(orient="records"))
+
+
+def _sort_classes(score):
+    recall = pd.Series(score["per_class"], dtype=float)
+    return recall.sort_values(kind="stable").index.tolist()
+
+
+def _count_answers(predictions):
+    numbers = range(len(predictions.class_names))
+    if len(numbers) > MAX_TABULATED:
+        return {}
+    matrices = {}
+    for label, y_pred in zip(predictions.labels, predictions.y_pred):
+        matrix = confusion_matrix(predictions.y_true, y_pred, labels=numbers)
+        matrices[label] = matrix.tolist()
+    return matrices
+
+
+def count_more_pictures(score: dict, configuration: dict) -> int:
+    """Count the validation pictures that make the accuracy known to ± 5 points.
+
+    Args:
+        score: what `metrics.evaluate` returns of the model.
+        configuration: its row of `Predictions.configurations`, with low and high.
+
+    Returns:
+        How many are needed in all, by Wilson's interval, if as many as today belong together;
+        0 where the interval is narrow enough to begin with.
+    """
+    if configuration["high"] - configuration["low"] <= MAX_WIDTH:
+        return 0
+    variance = score["top1"] * (1 - score["top1"])
+    z = 1.96
+    # The root of margin² (n + z²)² = z² (n variance + z² / 4).
+    linear = 2 * MARGIN**2 * z**2 - z**2 * variance
+    constant = MARGIN**2 * z**4 - z**4 / 4
+    root = np.sqrt(linear**2 - 4 * MARGIN**2 * constant)
+    needed = (root - linear) / (2 * MARGIN**2)
+    in_groups = score["n"] / score["effective_n"]
+    # Two digits: it is a rough number.
+    return math.ceil(needed * in_groups / 10) * 10
+
+
+def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
-    path, doubtful = ws.results / "label_audit.csv", 0
-    # What random features doubt is no one's next step.
-    if path.exists() and set(answers.models.weights) - {"from scratch"} != {
-        "untrained"
-    }:
-        audit = read_table(path)
-        # Of an earlier split it says nothing, nor of what a person has decided.
-        decided = {}
-        if ws.corrections:
-            folder = sources.open_folder(ws, "train")
-            decided = read_corrections(ws.corrections, audit.file, folder)
-        is_open = audit.file.isin({*read_split(ws).file} - {*decided})
-        doubtful = int(audit.finding[is_open].str.contains("label?", regex=False).sum())
-    need = ""
-    path = ws.results / "pictures_needed.csv"
-    if path.exists():
-        # A digest of digits is no number.
-        table = pd.read_csv(path, dtype={"set": str})
-        if table.set.eq(identify_set(ws)).all() and contests.is_rising(table):
-            need = contests.describe_learning_curve(table)
     return {
         "demo": ws.is_demo,
-        "suspects": len(answers.first.list_suspects()),
-        "doubtful": doubtful,
+        "chain": _name_command(),
+        "suspects": len(predictions.first.list_suspects()),
+        "doubtful": _count_doubtful(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
-        "need": need,
-        "runs": int(answers.configurations.runs.max()),
+        "need": _describe_need(ws),
+        "runs": int(predictions.configurations.runs.max()),
     }
 
 
-def find_mistakes(answers, labels: list[str]) -> dict[str, list[dict]]:
+def _name_command():
+    paths = os.environ.get("DRIVE_PATHS")
+    return (
+        f"python -m lib.chain --paths {shlex.quote(paths)}"
+        if paths
+        else "python -m lib.chain"
+    )
+
+
+def _count_doubtful(ws, predictions):
+    path = ws.results / "label_audit.csv"
+    weights = set(predictions.models.weights) - {"from scratch"}
+    # Doubts of random features are no one's next step.
+    if not path.exists() or weights == {"untrained"}:
+        return 0
+    audit = read_table(path)
+    decided = {}
+    if ws.corrections:
+        folder = sources.open_folder(ws, "train")
+        decided = read_corrections(ws.corrections, audit.file, folder)
+    # An audit of an earlier split says nothing of this one.
+    is_open = audit.file.isin(read_split(ws).file) & ~audit.file.isin(list(decided))
+    return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+
+
+def _describe_need(ws):
+    path = ws.results / "pictures_needed.csv"
+    if not path.exists():
+        return ""
+    # The digest of a set may look like a number.
+    table = pd.read_csv(path, dtype={"set": str})
+    is_of_another_set = (table.set != identify_set(ws)).any()
+    if is_of_another_set or not contests.is_rising(table):
+        return ""
+    return contests.describe_learning_curve(table)
+
+
+def find_mistakes(predictions: Predictions, labels: list[str]) -> dict[str, list[dict]]:
     """List each model's kinds of mistakes, the most frequent first, with pictures to show of each.
 
-    Returns label to rows of true and predicted, positions of classes, pictures, a count, and shown:
-    number and file of those that the model was surest of, until `PICTURES` are shown in all.
+    Returns:
+        Label to rows of true and predicted, positions of classes, pictures, a count, and shown:
+        number and file of those that the model was surest of. These are `MAX_PICTURES` different
+        ones in all at most, those of the first models before others.
     """
-    found, seen = {}, set()
+    found = {}
+    seen = set()
     for label in labels:
-        place = answers.labels.index(label)
-        order = np.argsort(-answers.confidence[place], kind="stable")
-        table = pd.DataFrame(
-            {"true": answers.y_true, "predicted": answers.y_pred[place]}
-        )
-        wrong = table.loc[order[~answers.correct[place, order]]]
-        kinds = sorted(
-            wrong.groupby(["true", "predicted"]), key=lambda kind: -len(kind[1])
-        )
         found[label] = []
-        for (true, predicted), rows in kinds[:KINDS]:
-            shown = rows.index[:OF_EACH].tolist()
-            shown = shown if len(seen.union(shown)) <= PICTURES else []
-            seen.update(shown)
+        for (true, predicted), wrong in _group_mistakes(predictions, label):
+            chosen = wrong[:MAX_OF_KIND].tolist()
+            if len(seen.union(chosen)) > MAX_PICTURES:
+                chosen = []
+            seen.update(chosen)
             kind = {
                 "true": int(true),
                 "predicted": int(predicted),
-                "pictures": len(rows),
+                "pictures": len(wrong),
+                "shown": [(k, str(predictions.files[k])) for k in chosen],
             }
-            found[label].append(
-                kind | {"shown": [(k, str(answers.files[k])) for k in shown]}
-            )
+            found[label].append(kind)
     return found
+
+
+def _group_mistakes(predictions, label):
+    # The most frequent kinds, each with its pictures, the surest answers first.
+    model = predictions.labels.index(label)
+    order = np.argsort(-predictions.confidence[model], kind="stable")
+    wrong = order[~predictions.correct[model, order]]
+    table = pd.DataFrame(index=wrong)
+    table["true"] = predictions.y_true[wrong]
+    table["predicted"] = predictions.y_pred[model, wrong]
+    kinds = [(kind, rows.index) for kind, rows in table.groupby(["true", "predicted"])]
+    kinds.sort(key=lambda kind: -len(kind[1]))
+    return kinds[:MAX_KINDS]
 
 
 def show_part(page: dict, name: str, **options) -> HTML:
     """Show a part of the page, by the name of its macro in parts.html.jinja, and its options."""
-    return HTML(
-        getattr(open_template("parts.html.jinja").module, name)(page, **options)
-    )
+    macro = getattr(open_template("parts.html.jinja").module, name)
+    return HTML(macro(page, **options))
 
 
-def read_page(ws) -> dict:
-    """Read what report.html was made of."""
-    return json.loads(
-        ws.existing("report.json", made_by="08_evaluation").read_text("utf-8")
-    )
+def read_page(ws: Workspace) -> dict:
+    """Read the content of report.html; a ValueError says where it is of an earlier version."""
+    path = ws.existing("report.json", made_by="08_evaluation")
+    page = json.loads(path.read_text(encoding="utf-8"))
+    if "handed_over" not in page:
+        raise ValueError(f"{path} is of an earlier version: run 08_evaluation again.")
+    return page
 
 
-def write_report(ws, page: dict) -> Path:
-    """Write report.html, and report.json, which it is made of; figures are those of `figures/`."""
+def write_report(ws: Workspace, page: dict) -> Path:
+    """Write report.html, and report.json, its content; figures are those of `figures/`."""
     ws.save_json(page, "report.json")
 
     def figure(name: str, label: str = "") -> str:
-        paths = (ws.results / f"figures/{name}.{ending}" for ending in ("svg", "html"))
-        return "".join(embed(path, label) for path in paths if path.exists())
+        for ending in ("svg", "html"):
+            path = ws.results / f"figures/{name}.{ending}"
+            if path.exists():
+                return embed(path, label)
+        return ""
 
     text = open_template("report.html.jinja").render(page=page, figure=figure)
-    with atomic_write(path := ws.file("report.html")) as part:
+    path = ws.file("report.html")
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
+
+
+def link_model_page(ws: Workspace, name: str) -> Path:
+    """Write report.html again, with a link to model.html, which holds the model `name`."""
+    page = read_page(ws)
+    for label, model in page["models"].items():
+        if model["name"] == name:
+            page["handed_over"] = label
+    return write_report(ws, page)

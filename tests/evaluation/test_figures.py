@@ -110,6 +110,47 @@ def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
     assert said.endswith("was lowest after epoch 2 (1.250) and ends at 1.750.")
 
 
+def test_training_curves_have_titles_axes_and_both_lines():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "accuracy": [0.2, 0.4, 0.6]})
+    history["val_accuracy"] = [0.1, 0.3, 0.5]
+    history["loss"] = [3, 2, 1]
+    history["val_loss"] = [4, 3, 2]
+    figure = figures.training_curves({"cnn": history, "net": history})
+    accuracy, loss, below, _ = figure.axes
+    assert accuracy.get_title(loc="left") == "cnn"
+    assert below.get_title(loc="left") == "net"
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch"] * 4
+    assert [axes.get_ylabel() for axes in (accuracy, loss)] == ["accuracy", "loss"]
+    assert accuracy.get_ylim() == (0, 1)
+    shown = [line.get_ydata().tolist() for line in accuracy.lines + loss.lines]
+    assert shown == [[0.2, 0.4, 0.6], [0.1, 0.3, 0.5], [3, 2, 1], [4, 3, 2]]
+    assert [text.get_text() for text in figure.legends[0].texts] == [
+        "training",
+        "validation",
+    ]
+
+
+def test_figures_of_the_report_can_be_read_on_a_phone(tmp_path):
+    names = [f"class {k}" for k in range(50)]
+    for name, figure in draw_all(names):
+        if name != "balance":
+            assert figure.get_figwidth() <= 5.6, name
+
+
+def test_calibration_panels_are_equal_and_the_axis_of_accuracy_says_so():
+    y_true, y_prob = make_answers("abcd", 80)
+    table = metrics.reliability_table(y_true, y_prob, np.arange(80))
+    panels = figures.reliability({"a": table, "b": table[-1:], "c": table}).axes
+    assert {(axes.get_xlim(), axes.get_ylim()) for axes in panels} == {
+        (figures.SHARES, figures.SHARES)
+    }
+    means = pd.DataFrame({"mean": [0.5], "low": [0.4], "high": [0.6]}, ["a"])
+    axes = figures.accuracy_by_model(means, 0.2).axes[0]
+    assert axes.get_xlabel() == "top-1 accuracy"
+    (dashed,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert dashed.get_color() == figures.VALIDATION
+
+
 def read_names(axes):
     return [label.get_text() for label in axes.get_yticklabels()]
 
@@ -202,15 +243,13 @@ def test_galleries_say_which_model_said_what():
     )
 
 
-def test_galleries_show_trained_models_alone_and_are_none_without_mistakes():
-    assert read_gallery(galleries.mistakes(ask(weights="untrained"), PICTURES, 2))[
-        0
-    ] == ["good"]
-    answers = ask(good=(0.1, 0.1, 0.1, 0.9), weights="untrained")
-    assert galleries.mistakes(answers, PICTURES, 2) is None
-    assert (
-        galleries.suspects(answers, answers.first.list_suspects(), PICTURES, 2) is None
+def test_galleries_are_none_without_mistakes():
+    sure = np.eye(2)[[0, 0, 0, 1]]
+    right = gather(
+        [("good", SCRATCH)], [0, 0, 0, 1], [sure], class_names=["cat", "dog"]
     )
+    assert galleries.mistakes(right, PICTURES, 2) is None
+    assert galleries.suspects(right, right.list_suspects(), PICTURES, 2) is None
 
 
 def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_not():
@@ -225,6 +264,23 @@ def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_
     assert (
         galleries.picture_grid({}, "a") is None and figures.training_curves({}) is None
     )
+
+
+def test_pictures_without_captions_are_shown_too():
+    pictures = np.zeros((3, 8, 8, 3), np.uint8)
+    text = galleries.picture_grid({"a": pictures, "b": pictures}, "", {"a": [["one"]]})
+    assert read_gallery(text)[1] == [["one"], [], [], [], [], []]
+
+
+def test_coarse_maps_get_a_line_and_no_pictures():
+    maps = {"good": np.ones((1, 3, 3)), "bad": np.ones((1, 6, 6))}
+    text = galleries.evidence(ask(), PICTURES, np.array([2]), maps)
+    assert read_gallery(text.split("<p>")[0])[0] == ["pictures", "bad"]
+    line = re.findall("<p>(.*?)</p>", text)
+    assert len(line) == 1 and line[0].startswith("good: its maps have 3 ")
+    alone = galleries.evidence(ask(), PICTURES, np.array([2]), {"good": maps["good"]})
+    assert "<img" not in alone
+    assert galleries.evidence(ask(), PICTURES, np.array([2]), {}) is None
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey():
@@ -242,9 +298,7 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
 
 
 def test_new_pictures_have_a_mark_where_the_truth_is_known():
-    table = pd.DataFrame(
-        {"file": ["a.jpg", "b.jpg"], "truth": ["cat", ""], "verdict": "said"}
-    )
+    table = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "truth": ["cat", ""]})
     table = table.assign(
         good="cat", bad="dog", **{"good probability": 0.9, "bad probability": 0.7}
     )
@@ -252,8 +306,8 @@ def test_new_pictures_have_a_mark_where_the_truth_is_known():
         [np.zeros((9, 5, 3), np.uint8)] * 2, table, ["good", "bad"]
     )
     assert read_gallery(text)[1] == [
-        ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70", "said"],
-        ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70", "said"],
+        ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70"],
+        ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70"],
     ]
 
 

@@ -13,13 +13,14 @@ import pandas as pd
 import papermill
 import pytest
 from PIL import Image
+from sklearn.metrics import confusion_matrix
 from test_answers import SCRATCH, gather
 
 from lib import runner, workspace
 from lib.data import pixels, split
 from lib.data.table import read_table
 from lib.evaluation import report
-from lib.evaluation.wording import format_count, format_percent
+from lib.evaluation.wording import format_count
 from lib.models import checkpoint, saved
 from lib.models.temperature import apply_temperature
 
@@ -147,18 +148,94 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
     assert report.write_report(judged, content).read_text(encoding="utf-8") == text
 
 
+def describe(ws, predictions):
+    """Return what the page says of predictions, with facts and costs that don't matter."""
+    for fact in report.FACTS:
+        if fact not in predictions.models:
+            predictions.models[fact] = 1
+    comparison = pd.DataFrame({"model": predictions.labels})
+    comparison = comparison.assign(file_megabytes=1.0, pictures_per_second=1.0)
+    return report.describe_evaluation(ws, predictions, comparison, {})
+
+
+def test_a_matrix_has_every_answer_of_forty_classes(prepared):
+    rng = np.random.default_rng(0)
+    y_true = np.arange(4000) % 40
+    said = np.where(rng.random(4000) < 0.7, y_true, rng.integers(0, 40, 4000))
+    names = [f"n{k:02}" for k in range(40)]
+    predictions = gather(
+        [("cnn", SCRATCH)], y_true, [np.eye(40)[said]], class_names=names
+    )
+    page = describe(prepared, predictions)
+    expected = confusion_matrix(y_true, said)
+    assert np.array_equal(page["matrices"]["cnn"], expected)
+    shown = report.show_part(page, "matrix", label="cnn", number=1).data
+    counts = re.findall(r"<td[^>]*>(?:<a[^>]*>)?(\d+)", shown)
+    assert sum(map(int, counts)) == 4000
+
+
+def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepared):
+    y_true = np.arange(90) % 3
+    good = np.eye(3)[y_true]
+    good[y_true == 2] = [0.6, 0.3, 0.1]
+    bad = np.tile([0.1, 0.2, 0.7], (90, 1))
+    predictions = gather([("bad", SCRATCH), ("good", SCRATCH)], y_true, [bad, good])
+    page = describe(prepared, predictions)
+    assert page["best_first"] == ["good", "bad"]
+    assert page["worst_first"] == ["c", "a", "b"]
+    text = report.show_part(page, "classes").data
+    assert text.index(">c<") < text.index(">a<")
+
+
+@pytest.mark.parametrize(("right", "needed"), [(10, 390), (20, 0)])
+def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
+    y_true = np.arange(20) % 2
+    said = np.where(np.arange(20) < right, y_true, 1 - y_true)
+    predictions = gather(
+        [("cnn", SCRATCH)], y_true, [np.eye(2)[said]], class_names="ab"
+    )
+    page = describe(prepared, predictions)
+    # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
+    assert page["more_pictures"] == needed
+    steps = report.show_part(page, "steps").data
+    first = steps.index("<li>")
+    assert ("± 5 points" in steps[first : first + 150]) == bool(needed)
+
+
+def test_commands_name_the_paths_file_and_files_are_links_on_the_page_alone(
+    prepared, monkeypatch
+):
+    monkeypatch.setenv("DRIVE_PATHS", "/my data/drive_paths.json")
+    y_true = np.array([0, 0, 1, 1])
+    wrong = np.eye(2)[1 - y_true]
+    page = describe(
+        prepared, gather([("cnn", SCRATCH)], y_true, [wrong], class_names="ab")
+    )
+    steps = report.show_part(page, "steps").data
+    command = "python -m lib.chain --paths &#39;/my data/drive_paths.json&#39; --beyond"
+    assert f"<code>{command}</code>" in steps and "<a" not in steps
+    linked = report.show_part(page, "steps", linked=True).data
+    assert '<a href="suspects.csv">' in linked
+
+
+def test_a_report_of_an_earlier_version_says_what_to_run_again(ws):
+    ws.save_json({"n": 1}, "report.json")
+    with pytest.raises(ValueError, match="run 08_evaluation again"):
+        report.read_page(ws)
+
+
 def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
     y_true = np.array([0, 0, 0, 1, 1])
     wrong = np.eye(2)[1 - y_true] * np.array([0.8, 0.9, 0.7, 0.6, 0.6])[:, np.newaxis]
     answers = gather(
         [("cnn", SCRATCH), ("net", SCRATCH)], y_true, [wrong, wrong], None, "ab"
     )
-    monkeypatch.setattr(report, "OF_EACH", 2)
+    monkeypatch.setattr(report, "MAX_OF_KIND", 2)
     first, second = report.find_mistakes(answers, answers.labels)["cnn"]
     surest = [(k, answers.files[k]) for k in (1, 0)]
     assert first == {"true": 0, "predicted": 1, "pictures": 3, "shown": surest}
     assert len(second["shown"]) == 2
-    monkeypatch.setattr(report, "PICTURES", 3)
+    monkeypatch.setattr(report, "MAX_PICTURES", 3)
     for kinds in report.find_mistakes(answers, answers.labels).values():
         assert [len(kind["shown"]) for kind in kinds] == [2, 0], (
             "the same may be shown again"
@@ -181,11 +258,12 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
     for row in tables["the models"][1:]:
         score = scores[row[0]]
         assert (
-            row[1] == f"{score['top1']:.4f}"
-            and row[4] == f"{score['average_per_class']:.4f}"
+            row[1] == f"{score['top1']:.3f}"
+            and row[4] == f"{score['average_per_class']:.3f}"
         )
         assert row[2] == format_count(score["top1"], score["n"])
-        assert row[3] == format_percent(*score["top1_interval"])
+        low, high = score["top1_interval"]
+        assert row[3] == f"{low:.3f} to {high:.3f}"
     shown = {
         "further scores": "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
     }
@@ -213,7 +291,7 @@ def test_numbers_of_the_tables_are_those_of_the_files(judged):
     matrix = tables["confusion matrix of one_class"][1:]
     assert [row[1:] for row in matrix] == [["", "6"], ["", "6"]]
     pairs = [row[1:] for row in tables["pairs of models"][1:]]
-    assert pairs == [["", "+0.500 better"], ["−0.500 worse", ""]]
+    assert [(row[0], row[1], row[-1]) for row in pairs] == [("wrong", "0.500", "yes")]
 
 
 def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
@@ -225,6 +303,7 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
     answers = gather(rows, y_true, [np.eye(2)[y_true] * 0.8 + 0.1, wrong], None, "ab")
     nothing = {
         "demo": False,
+        "chain": "python -m lib.chain",
         "suspects": 0,
         "doubtful": 0,
         "contest": False,
@@ -242,9 +321,11 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
     untrained = gather([*rows, ("net", "untrained")], y_true, [wrong] * 3, None, "ab")
     assert report.find_facts(prepared, untrained)["doubtful"] == 0, "by random features"
     for known, is_told in ((split.identify_set(prepared), True), ("another", False)):
-        half = {"share": 0.5, "pictures": 2, "difference": -0.1, "p_holm": 0.01}
-        half |= {"difference_low": -0.15, "difference_high": -0.05}
-        needed = pd.DataFrame([half, {"share": 1.0, "pictures": 4}]).assign(set=known)
+        needed = pd.DataFrame({"share": [0.5, 1.0], "pictures": [2, 4], "set": known})
+        needed["difference"] = [-0.2, np.nan]
+        needed["difference_low"] = [-0.3, np.nan]
+        needed["difference_high"] = [-0.1, np.nan]
+        needed["p_holm"] = [0.001, np.nan]
         prepared.save_table(needed, "pictures_needed.csv")
         assert bool(report.find_facts(prepared, answers)["need"]) == is_told
     (prepared.results / "decided.csv").write_text(f"file,label\n{files[0]},\n")
@@ -281,6 +362,15 @@ def test_report_in_a_real_browser(judged, browser, width, height):
         )
     assert page.locator(".gallery").first.bounding_box()["y"] > height
     assert page.get_attribute(".chosen a", "href") == "models/one_class.keras"
+    link = page.locator(".answer a[href='model.html']")
+    assert link.bounding_box()["y"] < height, "a click leads to the model"
+    words = page.inner_text("body").split("model.html")[0].split()
+    assert len(words) < 60
+    assert page.locator("th:has-text('average per class')").first.is_visible()
+    widths = page.eval_on_selector_all(
+        ".plot", "all => all.map(one => one.getBoundingClientRect().width)"
+    )
+    assert max(widths) < width
     page.locator(".matrix a").first.click()
     shown = page.locator(".kind:visible li")
     assert shown.count() == 6, "the pictures of a cell"

@@ -17,7 +17,7 @@ from lib.data.split import read_split
 from lib.evaluation import review
 
 KEYS = {"keep": "KeyK", "take": "KeyS", "leave": "KeyL"}
-KEYS |= {"previous": "ArrowLeft", "next": "ArrowRight"}
+KEYS |= {"previous": "ArrowLeft", "next": "ArrowRight", "withdraw": "KeyW"}
 HOSTILE = ["<img src=x onerror=alert(1)>", "$x_1$ **b**", "a<", "__proto__"]
 FILES = [
     'a,"b\n$\\frac.png',
@@ -143,6 +143,36 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
     assert [*listed.label[[*rows]]] == expected
 
 
+def test_a_decision_can_be_withdrawn(hostile, browser, tmp_path):
+    ws, cases = hostile
+    with open_page(browser, ws) as page:
+        page.click("#keep")
+        assert page.is_disabled("#withdraw"), "nothing is decided of the second case"
+        page.click("#leave")
+        page.click("#previous")
+        page.click("#previous")
+        page.click("#withdraw")
+        assert page.inner_text("#count") == "1 of 12 decided"
+        assert "undecided" in page.inner_text("#last")
+        assert page.inner_text("#case").startswith("Case 1 of 12")
+        page.reload()
+        assert list(download(page, tmp_path / "mine.csv")) == [cases.file[1]]
+
+
+def test_title_counts_labels_and_page_says_where_the_file_goes(hostile):
+    text, content = read_content(hostile[0])
+    assert "<h1>4 labels to check</h1>" in text and len(content["cases"]) == 12
+    assert "<code>corrections.csv</code> into the results folder" in text
+
+
+def test_keys_are_hidden_where_there_is_no_keyboard(hostile, browser):
+    touch = {"has_touch": True, "is_mobile": True}
+    size = {"width": 390, "height": 844}
+    with open_page(browser, hostile[0], viewport=size, **touch) as page:
+        assert page.locator("kbd:visible").count() == 0
+        assert not page.is_visible("#keys")
+
+
 def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
     browser, tmp_path
 ):
@@ -262,22 +292,31 @@ def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(
         assert page.locator("#zoom img").evaluate(size) == [40, 40]
 
 
-def test_findings_come_first_each_pair_once_then_as_many_of_the_ranking():
-    files = [*"abcdefghij"]
-    audit = pd.DataFrame(
-        {"rank": range(10, 0, -1), "spread": range(10), "neighbour": "h"}, files
-    )
-    audit["part"] = ["validation", *["train"] * 9]
-    findings = "copy? copy? label?;copy? copy? outlier outlier label?".split()
-    audit["finding"] = [*findings, "", "", ""]
-    audit.loc[["a", "b", "c", "d"], "neighbour"] = ["b", "a", "d", "c"]
-    expected = dict(zip("gcbfejih", "hdahhhhh"))
-    assert [*review.list_cases(audit).items()] == [*expected.items()]
-    assert [*review.list_cases(audit, {"b": "x", "g": ""})] == [*"cfejih"]
-    # Of three alike, each is shown with the one that it is most alike.
-    audit.loc["d", "neighbour"] = "b"
-    assert review.list_cases(audit)["d"] == "b"
+@pytest.fixture
+def audit():
+    """Five findings, of which d and e are a pair, and five pictures without one; j has rank 1."""
+    files = list("abcdefghij")
+    table = pd.DataFrame(index=files)
+    table["rank"] = range(10, 0, -1)
+    table["neighbour"] = "a"
+    table["finding"] = ""
+    table.loc["b", "finding"] = "outlier"
+    table.loc["c", "finding"] = "label?"
+    table.loc["d", ["finding", "neighbour"]] = ["copy?", "e"]
+    table.loc["e", ["finding", "neighbour"]] = ["copy?", "d"]
+    table.loc["f", "finding"] = "label?; outlier"
+    return table
+
+
+def test_cases_are_findings_by_rank_each_pair_once_then_as_many_of_the_ranking(audit):
+    cases = review.list_cases(audit)
+    assert list(cases) == ["f", "e", "c", "b", "j", "i", "h", "g"]
+    assert cases["e"] == "d"
     assert review.list_cases(audit.assign(finding="")) == {}
+
+
+def test_decided_pictures_and_their_copies_are_no_cases(audit):
+    assert list(review.list_cases(audit, {"d": "", "f": "x"})) == ["c", "b", "j", "i"]
 
 
 def test_page_of_many_cases_of_none_and_of_a_lost_picture(
@@ -294,7 +333,8 @@ def test_page_of_many_cases_of_none_and_of_a_lost_picture(
         "a/0.png",
         "a/1.png",
     ]
-    write_page(ws, {16: "label?", 0: "outlier"}, neighbour="")
+    first = np.roll(range(32), 16)
+    write_page(ws, {16: "label?", 0: "outlier"}, neighbour="", rank=first)
     with open_page(browser, ws) as page:
         assert "can't be read any more" in page.inner_text("#picture")
         assert "nothing to compare it with" in page.inner_text("#facts")

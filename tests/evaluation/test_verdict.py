@@ -11,6 +11,7 @@ from test_answers import SCRATCH, gather
 from lib.evaluation import report, verdict
 
 NOTHING = {
+    "chain": "python -m lib.chain",
     "demo": False,
     "suspects": 0,
     "doubtful": 0,

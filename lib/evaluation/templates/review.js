@@ -63,6 +63,7 @@ function show(k, last = "") {
   at("keep").firstChild.textContent = `Keep ${label}`;
   at("take").firstChild.textContent = suggested === label ? "No other is suggested" : `Take ${suggested}`;
   at("take").disabled = suggested === label;
+  at("withdraw").disabled = !isDecided(k);
   const own = `${label}, its label: ${write(self_confidence)}`;
   const facts = [
     ["Picture", file],
@@ -85,14 +86,24 @@ function show(k, last = "") {
   at("alike").replaceChildren(...row.map(i => enlarge(i, pictures[i].file)));
 }
 
-function decide(label) {
-  const more = at("every").checked ? row : [];
-  for (const k of [now, ...more]) decisions.set(pictures[k].file, label);
+function remember() {
   try {
     localStorage.setItem(key, JSON.stringify([...decisions]));
   } catch {
     at("unkept").hidden = false;
   }
+}
+
+function withdraw() {
+  decisions.delete(pictures[now].file);
+  remember();
+  show(now, `${pictures[now].file}: ${describe(now)}.`);
+}
+
+function decide(label) {
+  const more = at("every").checked ? row : [];
+  for (const k of [now, ...more]) decisions.set(pictures[k].file, label);
+  remember();
   const order = cases.map((_, k) => (now + 1 + k) % cases.length);
   const following = order.find(k => !isDecided(k));
   const end = following === undefined ? " All are decided: download the corrections." : "";
@@ -123,6 +134,7 @@ const actions = {
   keep: () => decide(pictures[now].label),
   take: () => decide(cases[now].suggested),
   leave: () => decide(""),
+  withdraw,
   previous: () => step(-1),
   next: () => step(1),
   download,
@@ -136,7 +148,7 @@ at("find").onkeydown = event => {
 };
 
 // By their place on the keyboard, so that they are the same in every script.
-const keys = { KeyK: "keep", KeyS: "take", KeyL: "leave", ArrowLeft: "previous", ArrowRight: "next" };
+const keys = { KeyK: "keep", KeyS: "take", KeyL: "leave", KeyW: "withdraw", ArrowLeft: "previous", ArrowRight: "next" };
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || !at("keys").checked) return;
   if (event.target === at("find")) return;
