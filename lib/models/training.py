@@ -13,8 +13,9 @@ from lib.data import generators
 from lib.data.generators import Batches
 from lib.data.split import identify_set
 from lib.data.table import read_table
-from lib.models import backbones, files, keys, origins, saved
+from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
+from lib.models.descriptions import characterize, describe_base, list_settings
 from lib.models.networks import Network
 from lib.work import show_progress
 from lib.workspace import Workspace
@@ -103,9 +104,11 @@ def train(
         FloatingPointError: the loss is infinite or no number.
     """
     metadata = describe_base(ws, base)
-    metadata["characteristics"] = _characterize(characteristics, metadata, batches[0])
     metadata |= {"purpose": purpose, "notebook": notebook}
-    metadata["parameters"] = _list_settings(parameters) | metadata["parameters"]
+    metadata["parameters"] = list_settings(parameters) | metadata["parameters"]
+    metadata["characteristics"] = characterize(
+        characteristics, metadata, batches[0].augment
+    )
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
@@ -247,38 +250,3 @@ def _save(task: _Task, history: pd.DataFrame, ws: Workspace, metadata: dict) -> 
         y_prob=np.asarray(y_prob),
         history=history,
     )
-
-
-def describe_base(ws: Workspace, base: Network | str | None) -> dict:
-    """Return what a model's JSON tells of the network, or the saved model, that it is built on."""
-    if base is None:
-        return {"weights": "from scratch", "parameters": {}}
-    if isinstance(base, str):
-        start = saved.read_metadata(ws, base)
-        return {
-            "weights": start.get("weights"),
-            "backbone_origin": start.get("backbone_origin"),
-            "started_from": base,
-            "parameters": {"backbone": start["parameters"].get("backbone")},
-        }
-    name = backbones.hide_folder(base.spec)
-    return {
-        "weights": base.weights,
-        "backbone_origin": origins.describe_origin(base.spec, base.weights),
-        "parameters": {"backbone": name, "weights": base.weights},
-    }
-
-
-def _characterize(words: str, base: dict, train: Batches) -> str:
-    name = base.get("started_from") or base["parameters"].get("backbone")
-    if name:
-        words += f" of {name}"
-    if train.augment:
-        words += ", augmentation"
-    return words
-
-
-def _list_settings(parameters: dict) -> dict:
-    return {
-        name.lower(): value for name, value in parameters.items() if "SEED" not in name
-    }

@@ -12,7 +12,7 @@ import pytest
 from keras.src.applications import imagenet_utils
 
 from lib import workspace
-from lib.models import backbones, files, networks, origins, parts, training
+from lib.models import backbones, descriptions, files, networks, origins, parts
 from lib.parameters import check_parameters
 from lib.storage import atomic_write
 
@@ -75,7 +75,7 @@ def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, w
     path = network_file(kind)
     backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
     assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
-    told = training.describe_base(ws, backbone)
+    told = descriptions.describe_base(ws, backbone)
     assert told["parameters"] == {"backbone": "small_net", "weights": "small net.keras"}
     assert not backbone.model.trainable_weights
     extractor = parts.build_extractor(backbone)
