@@ -106,9 +106,8 @@ def train(
     metadata = describe_base(ws, base)
     metadata |= {"purpose": purpose, "notebook": notebook}
     metadata["parameters"] = list_settings(parameters) | metadata["parameters"]
-    metadata["characteristics"] = characterize(
-        characteristics, metadata, batches[0].augment
-    )
+    is_augmented = batches[0].augment
+    metadata["characteristics"] = characterize(characteristics, metadata, is_augmented)
     runs = []
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
@@ -228,8 +227,7 @@ def _fit(task: _Task, callbacks: Iterable[keras.callbacks.Callback]) -> pd.DataF
             class_weight=task.class_weights,
             callbacks=[checkpoint, *callbacks],
         )
-    history = pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS)
-    return history.astype({"epoch": int})
+    return pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
 
 
 def _save(task: _Task, history: pd.DataFrame, ws: Workspace, metadata: dict) -> None:
