@@ -68,13 +68,22 @@ def describe_evaluation(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
     facts = first.models[FACTS].join(comparison.set_index("model")[COSTS])
+    page = _describe_models(predictions, best_first, answer, histories)
+    page["pictures_in_all"] = len(read_split(ws))
+    page["set"] = identify_set(ws)
+    page["found"] = find_facts(ws, predictions)
+    page["models"] = json.loads(facts.to_json(orient="index"))
+    return page
+
+
+def _describe_models(predictions, best_first, answer, histories):
+    first = predictions.first
+    scores = first.scores
+    named = answer["label"]
     pairs = verdict.tabulate_pairs(predictions.pairs, answer["name"])
     return {
         "n": len(predictions.files),
-        "pictures_in_all": len(read_split(ws)),
-        "set": identify_set(ws),
         "handed_over": "",
-        "found": find_facts(ws, predictions),
         "more_pictures": count_more_pictures(scores[named], answer["configuration"]),
         "best_first": best_first,
         "worst_first": _sort_classes(scores[named]),
@@ -95,7 +104,6 @@ def describe_evaluation(
         "mistakes": find_mistakes(first, best_first),
         "matrices": _count_answers(first),
         "sure": _to_rows(predictions.selective_accuracy(named, THRESHOLDS)),
-        "models": json.loads(facts.to_json(orient="index")),
     }
 
 
