@@ -1,5 +1,6 @@
 """Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import environ
@@ -53,7 +54,6 @@ def set_seed(seed: int, deterministic: bool) -> None:
     """Seed Python, numpy and Keras, so that initial weights and dropout are the same again.
 
     Args:
-        seed: decides all of them.
         deterministic: allow only operations that give the same bits in every run on one kind of
             machine, which may be slower. It can't be undone in a running kernel.
     """
@@ -140,9 +140,8 @@ def _prepare(
     batches = [part.reseed(seed) for part in batches]
     epochs = parameters["EPOCHS"]
     train = batches[0]
-    strategy = parameters.get("CLASS_WEIGHTS", "none")
     class_weights = generators.compute_class_weights(
-        train.y_true, train.num_classes, strategy
+        train.y_true, train.num_classes, parameters.get("CLASS_WEIGHTS", "none")
     )
     decisive = [epochs, class_weights, seed, parameters.get("DETERMINISTIC")]
     for part in batches:
@@ -197,12 +196,13 @@ def _compare(metadata: dict, key: str) -> None:
 
 def _read_history(ws: Workspace, task: _Task) -> pd.DataFrame:
     path = ws.results / f"history/{task.name}.csv"
-    history = read_table(path)
+    history = pd.DataFrame()
+    with contextlib.suppress(ValueError):  # of text that is no table of numbers
+        history = read_table(path).astype(float)
     is_whole = list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs
-    is_damaged = history.isin(["", "nan"]).any(axis=None)
-    if is_damaged or not is_whole:
+    if not is_whole or history.isna().any(axis=None):
         raise ValueError(f"{path} is damaged")
-    return history.astype(float).astype({"epoch": int})
+    return history.astype({"epoch": int})
 
 
 def _fit(task: _Task, callbacks: Iterable[keras.callbacks.Callback]) -> pd.DataFrame:
