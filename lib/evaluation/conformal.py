@@ -39,7 +39,6 @@ def judge_sets(
     y_prob: np.ndarray,
     groups: np.ndarray,
     coverage: float,
-    whole: bool,
 ) -> tuple[dict, pd.DataFrame]:
     """Find the limit of answer sets on one half of the pictures, and measure them on the other.
 
@@ -51,8 +50,6 @@ def judge_sets(
         y_prob: float (n, classes), scaled by the temperature.
         groups: int (n,), as in `intervals`.
         coverage: the share of groups whose pictures' sets should all hold the truth.
-        whole: whether the temperature is from other pictures: then the limit that is kept
-            is that of all.
 
     Returns:
         coverage, limit, groups (how many calibrated it) and grouped (whether any has
@@ -66,9 +63,6 @@ def judge_sets(
     table = pd.DataFrame({"y_true": y_true[measured], "group": groups[measured]})
     table["covered"] = sets[np.arange(len(table)), table.y_true]
     table["size"] = sets.sum(axis=1)
-    if whole:
-        limit = find_limit(of_truth, groups, 1 - coverage)
-        calibrating = np.ones(len(groups), bool)
     sizes = pd.Series(groups[calibrating]).value_counts()
     kept = {
         "coverage": coverage,
