@@ -421,6 +421,7 @@ def build_our_transfer(ws, num_classes: int):
     """Build extractor, head and assembled model from the cells of notebook 04."""
     pattern = r"keras\.(Sequential|Model)\(|load_backbone\(|_extractor\("
     given = {"ws": ws, "num_classes": num_classes, "WEIGHTS": None}
+    given["learning_rate"] = 1e-4
     space = run_cells("04_resnet50_transfer", pattern, **given)
     return space["extractor"], space["head"], space["model"]
 

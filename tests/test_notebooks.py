@@ -291,7 +291,7 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
         "keys": keys,
         "training": training,
     }
-    space |= {"parts": parts, "rate": 1e-4}
+    space |= {"parts": parts, "learning_rate": 1e-4}
     for cell in find_parameters(name):
         exec(cell.source, space)
     space |= changes | {"train": SimpleNamespace(num_classes=10), "num_classes": 10}
