@@ -102,32 +102,42 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add(
+    _add_choices(parser)
+    _add_training(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_choices(parser):
+    parser.add_argument(
         "--paths",
         type=Path,
         help="a drive_paths.json (default: as the notebooks find it)",
     )
-    add(
+    parser.add_argument(
         "--results",
         type=Path,
         help="folder of the results, instead of that of the paths file",
     )
-    add(
+    parser.add_argument(
         "--only",
         nargs="+",
         default=[],
         metavar="N",
         help="only these: numbers, parts of names",
     )
-    add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
-    add(
+    parser.add_argument(
+        "--beyond", action="store_true", help="05 to 07 too, and 11 on the demo"
+    )
+
+
+def _add_training(parser):
+    parser.add_argument(
         "--seeds",
         type=int,
         metavar="N",
         help="train N times, with SEED and the seeds after it",
     )
-    add(
+    parser.add_argument(
         "-p",
         nargs=2,
         action="append",
@@ -136,14 +146,17 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar=("NAME", "VALUE"),
         help="parameter; VALUE is YAML",
     )
-    add(
+    parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
         help="of a Dask scheduler, or local:N for N workers here",
     )
-    add("--anew", action="store_true", help="train anew what was trained before")
-    add("--resume", action="store_true", help="the default: go on where a run stopped")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--anew", action="store_true", help="train anew what was trained before"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="the default: go on where a run stopped"
+    )
 
 
 def choose_notebooks(

@@ -155,7 +155,7 @@ def _find_orientation(picture: Image.Image) -> int | None:
         return None
 
 
-def is_deep(path: Path) -> bool:
+def has_deep_samples(path: Path) -> bool:
     """Tell whether a file is a PNG or TIFF of more than 8 bits a sample."""
     try:
         data = read_file(path)

@@ -92,7 +92,7 @@ def require_light(folder: Path, used: pd.DataFrame) -> None:
     if 2 * is_dark.sum() <= len(used):
         return
     looked_at = used.file[is_dark].head(LOOKED_AT)
-    deep = [file for file in looked_at if pictures.is_deep(folder / file)]
+    deep = [file for file in looked_at if pictures.has_deep_samples(folder / file)]
     if 2 * len(deep) > len(looked_at):
         raise ValueError(
             f"{is_dark.sum():,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "

@@ -233,7 +233,7 @@ def test_deep_files_are_known_by_their_header(tmp_path):
     (tmp_path / "PNG").write_bytes(DEEP["PNG"][0])
     (tmp_path / "TIFF").write_bytes(DEEP["TIFF"][0])
     names = ["plain", "PNG", "TIFF", "missing"]
-    found = [pictures.is_deep(tmp_path / name) for name in names]
+    found = [pictures.has_deep_samples(tmp_path / name) for name in names]
     assert found == [False, True, True, False]
 
 
