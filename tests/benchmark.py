@@ -25,7 +25,6 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import nbformat
@@ -129,8 +128,7 @@ def run_cells(name: str, pattern: str, **given) -> dict:
 
 def build_cnn(name: str, num_classes: int) -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
-    train = SimpleNamespace(num_classes=num_classes)
-    return run_cells(name, r"keras\.Sequential\(", train=train)["cnn"]
+    return run_cells(name, r"keras\.Sequential\(", num_classes=num_classes)["cnn"]
 
 
 def build_report_transfer(num_classes: int) -> keras.Model:
