@@ -1,14 +1,13 @@
 """Backbones: the network that a spec means, frozen."""
 
-import json
 import re
-import zipfile
 from pathlib import Path
 
 import keras
 
 from lib.models import networks
 from lib.models.networks import PRESET, Network, split_spec
+from lib.models.saved import read_beside
 from lib.workspace import Workspace
 
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
@@ -72,7 +71,7 @@ def load_backbone(
     return network._replace(spec=spec)
 
 
-def _load(name: str, weights: str | None, size: int | None, options: dict) -> Network:
+def _load(name, weights, size, options):
     is_file = name.endswith(".keras")
     is_preset = name.startswith(PRESET)
     if options and (is_file or is_preset):
@@ -87,39 +86,28 @@ def _load(name: str, weights: str | None, size: int | None, options: dict) -> Ne
     return networks.load_application(name, weights, size, options)
 
 
-def _refuse_classifier(path: Path) -> None:
+def _refuse_classifier(path):
     # Its layers can't tell what a network has learned from. What lies beside it may.
-    try:
-        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        beside = {}
     folder = path.resolve().parent
     is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
-    if "class_names" in beside or is_result:
+    if is_result or "class_names" in read_beside(path):
         raise ValueError(
             "it is a classifier of these notebooks, and may remember these pictures: "
             "give a network that has learned from others"
         )
 
 
-def _replace_by_sketches(name: str) -> Network:
-    kinds = describe_sketches()["kinds"]
+def _replace_by_sketches(name):
     print(
-        f"Note: {name}'s weights could not be downloaded: a small network that has learned "
-        f"{kinds} other kinds of drawings takes its place."
+        f"Note: {name}'s weights could not be downloaded: a small network that has learned other kinds "
+        "of drawings takes its place."
     )
     return load_backbone("sketches", None, None, {}, None)
 
 
-def _load_sketches(name: str, size: int | None) -> Network:
+def _load_sketches(name, size):
     network = networks.load_file(SKETCHES_FILE, size)
     if name == "sketches":
         return network._replace(weights="sketches")
     twin = keras.models.clone_model(network.model)
     return network._replace(model=twin, weights="untrained")
-
-
-def describe_sketches() -> dict:
-    """Read how the network of sketches was made: kinds (how many), side (of its pictures), seed."""
-    with zipfile.ZipFile(SKETCHES_FILE) as file:
-        return json.loads(file.read("metadata.json"))

@@ -35,7 +35,7 @@ class Checkpoint(keras.callbacks.Callback):
         if path.exists():
             self._restore()
 
-    def _restore(self) -> None:
+    def _restore(self):
         try:
             with np.load(self.path, allow_pickle=False) as kept:
                 rows = kept["history"].tolist()

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 
 import keras
 import numpy as np
@@ -12,13 +11,15 @@ from lib.data.pixels import open_pixels
 from lib.data.split import read_split
 from lib.data.store import Selection
 from lib.models import backbones, linear, origins, saved, training
-from lib.models.features import FEATURE_BATCH, cached_features, compute_batch
+from lib.models.classifiers import Classifier
+from lib.models.features import cached_features
 from lib.models.heads import build_head
 from lib.models.parts import build_extractor
 from lib.work import ClusterError
 from lib.workspace import Workspace
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
+BATCH = 32
 JUDGED = ["candidate", "accuracy", "low", "high", "p_holm"]
 
 
@@ -65,12 +66,15 @@ def gather_features(
 
 
 def _try_networks(specs, weights, image_size, rows, ws, seed):
-    _require_different_names(specs)
     facts = []
     features = {}
     policy = keras.config.dtype_policy()
     for spec in specs:
         name = backbones.name_network(spec)
+        if name in features:
+            raise ValueError(
+                f"BACKBONES: two are called {name}: leave one out, or rename a file."
+            )
         found = {"candidate": name, "entry": spec}
         training.set_seed(seed, deterministic=False)
         try:
@@ -89,15 +93,6 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
     return facts, features
 
 
-def _require_different_names(specs):
-    counts = Counter(backbones.name_network(spec) for spec in specs)
-    for name, count in counts.items():
-        if count > 1:
-            raise ValueError(
-                f"BACKBONES: two are called {name}: leave one out, or rename a file."
-            )
-
-
 def _look(spec, weights, image_size, rows, ws):
     backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
     extractor = build_extractor(backbone)
@@ -114,7 +109,7 @@ def _look(spec, weights, image_size, rows, ws):
     }
     facts.update(origins.describe_origin(spec, backbone.weights))
     features = cached_features(extractor, images, ws)
-    if np.allclose(features[:], features[:1], rtol=linear.FLAT, atol=0):
+    if linear.find_flat(features[:]).all():
         raise ValueError(
             "its features are the same for all pictures: its weights may be damaged."
         )
@@ -123,19 +118,17 @@ def _look(spec, weights, image_size, rows, ws):
 
 
 def measure_speed(extractor: keras.Model, images: Selection) -> float:
-    """Return how many pictures per second pass a network, `FEATURE_BATCH` at a time."""
-    batch = images[:FEATURE_BATCH]
+    """Return how many pictures per second pass a network, 32 at a time."""
+    batch = images[:BATCH]
     seconds = []
     for _ in range(3):  # the first one builds the graph
         started = time.perf_counter()
-        compute_batch(extractor, batch)
+        extractor.predict_on_batch(batch)
         seconds.append(time.perf_counter() - started)
     return len(batch) / min(seconds)
 
 
-def build_model(
-    facts: pd.Series, classifier: linear.Classifier, seed: int
-) -> keras.Model:
+def build_model(facts: pd.Series, classifier: Classifier, seed: int) -> keras.Model:
     """Put a classifier behind its network: RGB pictures of 0-255 to probabilities.
 
     Args:
@@ -154,7 +147,7 @@ def build_model(
 
 def save_winner(
     model: keras.Model,
-    classifier: linear.Classifier,
+    classifier: Classifier,
     features: Selection,
     y_prob: np.ndarray,
     table: pd.DataFrame,

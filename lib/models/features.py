@@ -89,16 +89,11 @@ def compute_block(images: Selection, store: Store, network: keras.Model | Path) 
             network = _load(network)
         for start in range(0, len(images), FEATURE_BATCH):
             batch = images[start : start + FEATURE_BATCH]
-            batches.append(compute_batch(network, batch))
-    features = np.concatenate(batches)
+            batches.append(network.predict_on_batch(batch))
+    features = np.concatenate(batches, dtype=np.float32)
     if not np.isfinite(features).all():
         raise ValueError(
             "some features of this network are no finite numbers: its weights may be "
             "damaged, or computing in half precision is too coarse for it."
         )
     store.put(dict(zip(images.digests.tolist(), features)))
-
-
-def compute_batch(extractor: keras.Model, pictures: np.ndarray) -> np.ndarray:
-    """Compute features, float32 (n, *features), of pictures, uint8."""
-    return np.asarray(extractor.predict_on_batch(pictures), np.float32)

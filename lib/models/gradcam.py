@@ -61,6 +61,4 @@ def _split_at_pooling(model):
             "no maps lead to its answer, so there is no place to point at."
         )
     head = layers[found[-1] :]
-    if isinstance(model, keras.Sequential):
-        return keras.Sequential(layers[: found[-1]]), head
     return keras.Model(model.inputs, head[0].input), head

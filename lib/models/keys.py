@@ -13,7 +13,7 @@ import numpy as np
 NAMING = ("name", "input_layers", "output_layers")
 
 
-def make_key(*parts) -> str:
+def make_key(*parts: object) -> str:
     """Hash models, arrays and what JSON can write: the key is the same only if all of it is.
 
     Of a model count what its layers are set to, their dtype policies among it, and the values of all
@@ -25,7 +25,8 @@ def make_key(*parts) -> str:
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, keras.Model):
-            digest.update(_write_json(describe_layers(part)))
+            config = _drop_names(simplify(part.get_config()), {})
+            digest.update(_write_json([part.dtype_policy.name, config]))
             for variable in part.variables:
                 _add_array(digest, keras.ops.convert_to_numpy(variable))
         elif isinstance(part, np.ndarray):
@@ -36,21 +37,16 @@ def make_key(*parts) -> str:
     return digest.hexdigest()[:32]
 
 
-def _write_json(part) -> bytes:
+def _write_json(part):
     return json.dumps(part, sort_keys=True, default=str).encode()
 
 
-def _add_array(digest, array: np.ndarray) -> None:
+def _add_array(digest, array):
     digest.update(f"{array.dtype} {array.shape}".encode())
     digest.update(array.tobytes())
 
 
-def describe_layers(model: keras.Model) -> list:
-    """List what the layers of a model are set to, and how they are wired, but for their names."""
-    return [model.dtype_policy.name, _drop_names(simplify(model.get_config()), {})]
-
-
-def _drop_names(config, positions: dict):
+def _drop_names(config, positions):
     if isinstance(config, list):
         return [_drop_names(value, positions) for value in config]
     # A dtype policy has a name, too, and it counts.
@@ -91,7 +87,7 @@ def describe_training(model: keras.Model, build: Callable) -> list:
     return described
 
 
-def simplify(config):
+def simplify(config: object) -> object:
     """Leave out of a configuration what only training needs, and arguments left at their defaults.
 
     Every version of Keras adds some that older ones don't know.
@@ -116,7 +112,7 @@ def simplify(config):
     return simple
 
 
-def _drop_defaults(settings: dict, layer: type) -> None:
+def _drop_defaults(settings, layer):
     # Layers that read their configuration themselves may rely on what is in it.
     reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
     for key, argument in inspect.signature(layer.__init__).parameters.items():
@@ -125,7 +121,7 @@ def _drop_defaults(settings: dict, layer: type) -> None:
             settings.pop(key, None)
 
 
-def find_custom_objects(config) -> list[str]:
+def find_custom_objects(config: object) -> list[str]:
     """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
     if isinstance(config, dict):
         kind = config.get("class_name")

@@ -4,14 +4,14 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from lib.data.split import deal_folds
+from lib.models.classifiers import Classifier, LabelClassifier
 from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 from lib.work import show_progress
 
@@ -20,47 +20,12 @@ STRENGTHS = (0.3, 1, 3, 10)
 PARTS = 3  # into which rows are dealt to choose C and the temperature
 # A feature whose range is so small beside its values shows only how float32 rounds.
 FLAT = 1e-4
-ROUGH = 1e-3  # tolerance of fits that only choose C and the temperature
-NEVER = -30.0  # the logit of a class that no row showed
+# Tolerances of the fits that only choose C and the temperature, and of the last one.
+ROUGH = 3e-3
+FINE = 1e-4
+MIN_PROBABILITY = 1e-13  # of a class that no row showed
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """A multinomial logistic regression of standardised features, and its temperature."""
-
-    pipeline: Pipeline  # StandardScaler and LogisticRegression, fitted
-    num_classes: int
-    temperature: float
-
-    @property
-    def C(self) -> float:
-        """The inverse strength of the L2 penalty."""
-        return self.pipeline[-1].C
-
-    def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        """Return probabilities, float32 (n, classes), for features, float32 (n, d)."""
-        scores = self.pipeline.decision_function(features[:])
-        if scores.ndim == 1:
-            # Of two classes scikit-learn scores the second alone.
-            scores = np.column_stack([np.zeros(len(scores)), scores])
-        logits = np.full((len(scores), self.num_classes), NEVER)
-        logits[:, self.pipeline.classes_] = scores
-        y_prob = softmax(logits / self.temperature, axis=1)
-        return y_prob.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class LabelClassifier:
-    """A classifier of two classes for each label: without it, and with it."""
-
-    classifiers: list[Classifier]
-
-    def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        """Return probabilities, float32 (n, labels), for features, float32 (n, d)."""
-        y_prob = [one.predict_proba(features)[:, 1] for one in self.classifiers]
-        return np.column_stack(y_prob)
 
 
 @dataclass(frozen=True)
@@ -96,7 +61,7 @@ def fit(
 
     Returns:
         The classifier, and the answers to held-out rows that chose its C and
-        temperature, float32 (n, classes).
+        temperature, float (n, classes).
 
     Raises:
         ValueError: too few groups, or only one class, would be left to learn from.
@@ -104,38 +69,34 @@ def fit(
     y_true = np.asarray(y_true)
     part = deal_folds(y_true, groups, PARTS, seed)
     _require_two_classes(y_true, part)
-    rows = _clear_flat(features)
+    rows = np.asarray(features[:], np.float32)
+    rows = np.where(find_flat(rows), np.float32(0), rows)  # They get no weight.
+    regression = LogisticRegression(max_iter=1000)
+    if class_weights == "balanced":
+        regression.set_params(class_weight="balanced")
     scaled_rows = StandardScaler().fit_transform(rows)
     min_loss = np.inf
     for strength in STRENGTHS:
         C = strength / rows.shape[1]
-        rough = _build_regression(C, class_weights, ROUGH)
-        y_prob = _answer_parts(rough, scaled_rows, y_true, part, num_classes)
+        regression.set_params(C=C, tol=ROUGH)
+        y_prob = _answer_parts(regression, scaled_rows, y_true, part, num_classes)
         temperature = fit_temperature(y_true, y_prob)
         scaled = apply_temperature(y_prob, temperature)
         loss = measure_loss(y_true, scaled)
         if loss < min_loss:
             min_loss = loss
-            regression = _build_regression(C, class_weights)
-            pipeline = make_pipeline(StandardScaler(), regression)
-            best = Classifier(pipeline, num_classes, temperature)
-            held_out = scaled.astype(np.float32)
-    best.pipeline.fit(rows, y_true)
-    return best, held_out
+            best_C = C
+            best_temperature = temperature
+            held_out = scaled
+    regression.set_params(C=best_C, tol=FINE)
+    pipeline = make_pipeline(StandardScaler(), regression)
+    pipeline.fit(rows, y_true)
+    return Classifier(pipeline, num_classes, best_temperature), held_out
 
 
-def _build_regression(C, class_weights, tol=1e-4):
-    class_weight = "balanced" if class_weights == "balanced" else None
-    return LogisticRegression(C=C, class_weight=class_weight, tol=tol, max_iter=1000)
-
-
-def _clear_flat(features):
-    """Set features to 0 that vary by rounding alone, so that they get no weight."""
-    rows = np.asarray(features[:], np.float32)
-    is_flat = np.ptp(rows, axis=0) <= FLAT * np.abs(rows[0])
-    if is_flat.any():
-        rows = np.where(is_flat, np.float32(0), rows)
-    return rows
+def find_flat(features: np.ndarray) -> np.ndarray:
+    """Tell which features vary by rounding alone: of float32 (n, d) bool (d,)."""
+    return np.ptp(features, axis=0) <= FLAT * np.abs(features[0])
 
 
 def _require_two_classes(y_true, part):
@@ -157,7 +118,7 @@ def _answer_parts(regression, rows, y_true, part, num_classes):
         )
     y_prob = np.zeros((len(rows), num_classes), found.dtype)
     y_prob[:, np.unique(y_true)] = found
-    return np.maximum(y_prob, np.exp(NEVER).astype(found.dtype))
+    return np.maximum(y_prob, MIN_PROBABILITY)
 
 
 def fit_labels(
@@ -215,18 +176,19 @@ def cross_validate(
     """
     rows = np.asarray(features[:], np.float32)
     y_true = np.asarray(y_true)
-    if train_mask is None:
-        train_mask = np.ones((repeats, len(y_true)), bool)
-    seeds = range(seed, seed + repeats)
-    dealt = [deal_folds(y_true, groups, folds, seed=one) for one in seeds]
-    y_prob = np.zeros((repeats, len(y_true), num_classes), np.float32)
-    accuracies = np.zeros((repeats, folds))
-    strengths = np.zeros((repeats, folds))
-    temperatures = np.zeros((repeats, folds))
+    found = HeldOut(
+        y_prob=np.zeros((repeats, len(y_true), num_classes), np.float32),
+        accuracies=np.zeros((repeats, folds)),
+        C=np.zeros((repeats, folds)),
+        temperatures=np.zeros((repeats, folds)),
+    )
     steps = list(np.ndindex(repeats, folds))
-    for repeat, number in show_progress(steps, "cross-validation", unit="fold"):
-        held = dealt[repeat] == number
-        learned = ~held & train_mask[repeat]
+    for step in show_progress(steps, "cross-validation", unit="fold"):
+        repeat, number = step
+        held = deal_folds(y_true, groups, folds, seed + repeat) == number
+        learned = ~held
+        if train_mask is not None:
+            learned &= train_mask[repeat]
         classifier, _ = fit(
             features=rows[learned],
             y_true=y_true[learned],
@@ -236,9 +198,9 @@ def cross_validate(
             class_weights=class_weights,
         )
         answers = classifier.predict_proba(rows[held])
-        y_prob[repeat, held] = answers
+        found.y_prob[repeat, held] = answers
         is_right = answers.argmax(axis=1) == y_true[held]
-        accuracies[repeat, number] = is_right.mean()
-        strengths[repeat, number] = classifier.C
-        temperatures[repeat, number] = classifier.temperature
-    return HeldOut(y_prob, accuracies, strengths, temperatures)
+        found.accuracies[step] = is_right.mean()
+        found.C[step] = classifier.C
+        found.temperatures[step] = classifier.temperature
+    return found

@@ -37,7 +37,7 @@ def describe_origin(spec: str, weights: str) -> dict[str, str]:
     return origin
 
 
-def _find_row(network: str, weights: str) -> dict | None:
+def _find_row(network, weights):
     # A file, or a folder that someone calls like a preset, may be anything.
     is_known = network.startswith(PRESET) or weights in ("imagenet", "sketches")
     if is_known and "/" not in network and not network.endswith(".keras"):

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from lib.models.networks import Network
+
 
 def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
     """Make one vector per picture of what a backbone gives.
@@ -31,19 +33,15 @@ def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
     return layers.Flatten(name="class_token")(first)
 
 
-def _find_pooled(outputs: dict) -> keras.KerasTensor:
+def _find_pooled(outputs):
     for name, output in outputs.items():
         if "pooled" in name:
             return output
     raise ValueError(f"BACKBONE: of its outputs {', '.join(outputs)} none is pooled.")
 
 
-def build_extractor(backbone) -> keras.Model:
-    """Build what leads from RGB pictures of 0-255, (n, size, size, 3), to features (n, channels).
-
-    Args:
-        backbone: a `networks.Network`.
-    """
+def build_extractor(backbone: Network) -> keras.Model:
+    """Build what leads from RGB pictures of 0-255, (n, size, size, 3), to features (n, channels)."""
     network = backbone.model
     return keras.Model(network.inputs[0], pool(network.output), name="extractor")
 

@@ -19,7 +19,6 @@ from lib.workspace import Workspace
 NEIGHBOURS = 5
 # Numbers that are kept, 1.7 to 2.7 MB of a page: 50 pictures told strangers as well as 960.
 MAX_NUMBERS = 1_250_000
-ARRAYS = ("model", "features", "distances", "groups")
 
 
 def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -97,7 +96,7 @@ def open_features(
         )
     try:
         with np.load(path) as file:
-            kept = {name: file[name] for name in ARRAYS}
+            kept = dict(file)
     except Exception:  # numpy raises several kinds for a file that is none of its own
         kept = {}
     if kept.get("model") != metadata["file_hash"]:

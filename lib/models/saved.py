@@ -61,12 +61,10 @@ def save(
     if history is not None:
         ws.save_table(history, f"history/{name}.csv")
     class_names = metadata.get("class_names") or sorted(set(read_split(ws).label))
-    trainable = 0
-    for weight in model.trainable_weights:
-        trainable += math.prod(weight.shape)
+    trainable = [math.prod(weight.shape) for weight in model.trainable_weights]
     made = {
         "parameters_total": model.count_params(),
-        "parameters_trainable": trainable,
+        "parameters_trainable": sum(trainable),
         "file_hash": hash_file(path, class_names),
         "backend": keras.backend.backend(),
         "versions": find_versions(PACKAGES),
@@ -81,9 +79,7 @@ def save(
         kept.unlink()
 
 
-def _check_answers(
-    model: keras.Model, path: Path, *, pictures: np.ndarray, y_prob: np.ndarray
-) -> None:
+def _check_answers(model, path, *, pictures, y_prob):
     loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
     difference = abs(loaded.predict_on_batch(pictures) - y_prob).max()
     tolerance = TOLERANCE
@@ -99,7 +95,7 @@ def _check_answers(
         )
 
 
-def _remove_replaced(ws: Workspace, name: str) -> None:
+def _remove_replaced(ws, name):
     """Remove what was made of the model that a new one replaces."""
     stale = [f"predictions/{name}.csv", f"history/{name}.csv"]
     stale += [f"models/{name}.{ending}" for ending in BESIDE]
@@ -108,8 +104,13 @@ def _remove_replaced(ws: Workspace, name: str) -> None:
 
 
 def read_metadata(ws: Workspace, name: str) -> dict:
-    """Read the JSON of a model; {} where it is missing or damaged, since it makes a model complete."""
-    path = ws.results / f"models/{name}.json"
+    """Read the JSON of a model, as `read_beside` does."""
+    return read_beside(ws.results / f"models/{name}.keras")
+
+
+def read_beside(path: Path) -> dict:
+    """Read the JSON beside a file; {} where it is missing or damaged, since it makes a model complete."""
+    path = path.with_suffix(".json")
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, TypeError, ValueError):
@@ -197,7 +198,7 @@ def find_transfer(
     )
 
 
-def _find_winner(ws: Workspace) -> list[str]:
+def _find_winner(ws):
     path = ws.results / "contest.csv"
     if not path.exists():
         return []
@@ -214,22 +215,14 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
     """Open a .keras file and the JSON beside it.
 
     Raises:
-        FileNotFoundError: one of them is missing.
-        ValueError: one of them is damaged, or they don't belong together.
+        FileNotFoundError: the model is missing.
+        ValueError: its JSON is, one of them is damaged, or they don't belong together.
     """
-    description = path.with_suffix(".json")
-    try:
-        metadata = dict(json.loads(description.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
+    metadata = read_beside(path)
+    if metadata.get("file_hash") != hash_file(path, metadata.get("class_names")):
         raise ValueError(
-            f"{description} is not valid JSON of a model: {error}"
-        ) from error
-    expected = hash_file(path, metadata.get("class_names"))
-    if metadata.get("file_hash") != expected:
-        raise ValueError(
-            f'{description}: "file_hash" is {metadata.get("file_hash", "missing")}, and that of {path} '
-            f'with the "class_names" is {expected}: one of them was changed or replaced. Copy both '
-            "files again, or run again the notebook that made them."
+            f"{path.with_suffix('.json')} is missing, damaged, or not of this {path}: copy both files "
+            "again, or run again the notebook that made them."
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -108,28 +108,22 @@ def train(
     metadata["parameters"] = list_settings(parameters) | metadata["parameters"]
     is_augmented = batches[0].augment
     metadata["characteristics"] = characterize(characteristics, metadata, is_augmented)
-    runs = []
+    first = None
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
-        task = _prepare(build, batches, ws, parameters, seed=seed, is_first=not runs)
+        task = _prepare(
+            build, batches, ws, parameters, seed=seed, is_first=first is None
+        )
         history = _take(task, ws)
         from_files = history is not None
         if not from_files:
             history = _fit(task, callbacks)
             _save(task, history, ws, metadata | {"seed": seed})
-        runs.append(Run(task.whole, history, task.key, from_files))
-    return runs[0]
+        first = first or Run(task.whole, history, task.key, from_files)
+    return first
 
 
-def _prepare(
-    build: Callable,
-    batches: tuple[Batches, Batches],
-    ws: Workspace,
-    parameters: dict,
-    *,
-    seed: int,
-    is_first: bool,
-) -> _Task:
+def _prepare(build, batches, ws, parameters, *, seed, is_first):
     model = whole = build()
     if isinstance(whole, tuple):
         model, whole = whole
@@ -160,7 +154,7 @@ def _prepare(
     )
 
 
-def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
+def _take(task, ws):
     """Take a finished training from its files: set the weights, and return the history."""
     if environ.get("TRAIN_ANEW"):
         task.checkpoint.unlink(missing_ok=True)
@@ -172,8 +166,8 @@ def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
         return None
     metadata = saved.read_metadata(ws, task.name)
     try:
-        if metadata:
-            _compare(metadata, task.key)
+        if metadata and metadata.get("key") != task.key:
+            raise ValueError("its pictures, layers, settings or code were others")
         model, _ = saved.open_model(path)
         history = _read_history(ws, task)
     except (OSError, ValueError) as error:
@@ -187,14 +181,7 @@ def _take(task: _Task, ws: Workspace) -> pd.DataFrame | None:
     return history
 
 
-def _compare(metadata: dict, key: str) -> None:
-    if metadata.get("training_version") != TRAINING_VERSION:
-        raise ValueError("it was trained by an earlier version of these notebooks")
-    if metadata.get("key") != key:
-        raise ValueError("its pictures, layers, settings or code have changed since")
-
-
-def _read_history(ws: Workspace, task: _Task) -> pd.DataFrame:
+def _read_history(ws, task):
     path = ws.results / f"history/{task.name}.csv"
     history = pd.DataFrame()
     with contextlib.suppress(ValueError):  # of text that is no table of numbers
@@ -205,7 +192,7 @@ def _read_history(ws: Workspace, task: _Task) -> pd.DataFrame:
     return history.astype({"epoch": int})
 
 
-def _fit(task: _Task, callbacks: Iterable[keras.callbacks.Callback]) -> pd.DataFrame:
+def _fit(task, callbacks):
     train, validation = task.batches
     checkpoint = Checkpoint(task.checkpoint, task.model, train)
     done = len(checkpoint.rows)
@@ -230,7 +217,7 @@ def _fit(task: _Task, callbacks: Iterable[keras.callbacks.Callback]) -> pd.DataF
     return pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
 
 
-def _save(task: _Task, history: pd.DataFrame, ws: Workspace, metadata: dict) -> None:
+def _save(task, history, ws, metadata):
     validation = task.batches[1]
     chosen = slice(0, validation.batch_size)
     y_prob = task.model.predict_on_batch(validation.inputs[chosen])
@@ -238,7 +225,6 @@ def _save(task: _Task, history: pd.DataFrame, ws: Workspace, metadata: dict) -> 
         "image_size": task.whole.input_shape[1],
         "seconds": round(float(history.seconds.sum()), 1),
         "key": task.key,
-        "training_version": TRAINING_VERSION,
     }
     saved.save(
         task.whole,

@@ -2,7 +2,6 @@
 
 import importlib.util
 import inspect
-import re
 import sys
 from dataclasses import replace
 
@@ -104,7 +103,8 @@ def test_size_in_an_spec_goes_before_the_parameter(network_file, ws):
     spec = f"{network_file()}@48"
     assert backbones.load_backbone(spec, None, 40, {}, ws).image_size == 48
     backbone = backbones.load_backbone("MobileNet@64", "none", 224, {"alpha": 0.25}, ws)
-    assert backbone.model.input_shape == (None, 64, 64, 3) and backbone.image_size == 64
+    assert backbone.model.input_shape == (None, 64, 64, 3)
+    assert backbone.image_size == 64
     assert (backbone.weights, backbone.spec) == ("untrained", "MobileNet@64")
     check_parameters(
         {"BACKBONE": spec, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]}
@@ -281,9 +281,8 @@ def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     with pytest.raises(ValueError, match="MobileNet can't .*no route to host"):
         backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
     backbone = backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws)
-    kinds = backbones.describe_sketches()["kinds"]
-    line = f"Note: MobileNet's weights could not be downloaded: .* learned {kinds} other kinds of drawings"
-    assert re.search(line, capsys.readouterr().out)
+    note = capsys.readouterr().out
+    assert note.startswith("Note: MobileNet's weights could not be downloaded")
     assert (backbone.spec, backbone.weights) == ("sketches", "sketches")
     assert not backbone.model.trainable_weights
     assert (
@@ -313,7 +312,8 @@ def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
         keras.utils.set_random_seed(seed)
         twins.append(backbones.load_backbone("sketches_random", None, None, {}, None))
     one, same, other = (twin.model.get_weights() for twin in twins)
-    assert all(map(np.array_equal, one, same)) and not np.array_equal(one[0], other[0])
+    assert all(map(np.array_equal, one, same))
+    assert not np.array_equal(one[0], other[0])
     assert [w.shape for w in one] == [w.shape for w in learned.model.get_weights()]
     assert not np.array_equal(one[0], learned.model.get_weights()[0])
     assert (twins[0].weights, twins[0].image_size) == ("untrained", learned.image_size)

@@ -83,7 +83,8 @@ def fail_to_predict(capsys, model, pictures, *options):
     """Return what the command line says when it could predict nothing."""
     assert run(model, pictures, *options) == 2
     said = capsys.readouterr()
-    assert not said.out and "Traceback" not in said.err
+    assert not said.out
+    assert "Traceback" not in said.err
     return said.err
 
 
@@ -92,7 +93,8 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(
 ):
     status, many = predict_to_csv(model_file, [pictures], tmp_path / "many.csv")
     assert status == 0
-    assert list(many.columns) == ANSWERS and len(many) == 40
+    assert list(many.columns) == ANSWERS
+    assert len(many) == 40
     assert [CLASS_NAMES[int(index)] for index in many["index"]] == list(many.label)
     assert str(pictures / "red" / ODD_NAME) in set(many.file)
     for row in range(0, 40, 3):
@@ -127,9 +129,11 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
         "--top=2",
         "--probabilities",
     )
-    assert status == 1 and len(table) == 42
+    assert status == 1
+    assert len(table) == 42
     errors = capsys.readouterr().err
-    assert "003.png: not_a_picture" in errors and "half.jpg: " in errors
+    assert "003.png: not_a_picture" in errors
+    assert "half.jpg: " in errors
     unusable = table[table.label == ""]
     names = {name.split("/")[-1] for name in unusable.file}
     assert names == {"003.png", "half.jpg", "phone.heic"}
@@ -142,7 +146,9 @@ def test_row_without_an_answer_is_printed_empty(model_file, pictures, capsys):
     assert run(model_file, [pictures / "red/003.png"]) == 1
     printed = capsys.readouterr().out
     assert printed.split()[:4] == ANSWERS
-    assert "003.png" in printed and "nan" not in printed.lower() and "NA" not in printed
+    assert "003.png" in printed
+    assert "nan" not in printed.lower()
+    assert "NA" not in printed
 
 
 def test_name_that_is_no_text_loses_no_answer(model_file, pictures, tmp_path, capsys):
@@ -151,7 +157,8 @@ def test_name_that_is_no_text_loses_no_answer(model_file, pictures, tmp_path, ca
     with open(odd, "wb") as file:
         file.write(plain.read_bytes())
     status, table = predict_to_csv(model_file, [plain, odd], tmp_path / "answers.csv")
-    assert status == 0 and table.file[1].endswith("red/caf\\xe9.png")
+    assert status == 0
+    assert table.file[1].endswith("red/caf\\xe9.png")
     answers = table.drop(columns="file")
     assert answers.loc[0].equals(answers.loc[1])
     assert run(model_file, [odd]) == 0
@@ -211,7 +218,8 @@ def test_command_line_answers_a_wrong_path_without_importing_tensorflow(tmp_path
         text=True,
         cwd=workspace.REPOSITORY,
     )
-    assert done.returncode == 2 and "gone.keras is not a file" in done.stderr
+    assert done.returncode == 2
+    assert "gone.keras is not a file" in done.stderr
 
 
 def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capsys):
@@ -233,7 +241,8 @@ def test_json_that_does_not_fit_its_model_is_named_with_the_key(
     key, value, describe, pictures, capsys, no_picture_is_read
 ):
     errors = fail_to_predict(capsys, describe({key: value}), [pictures])
-    assert "copy.json" in errors and key in errors
+    assert "copy.json" in errors
+    assert key in errors
 
 
 def test_place_of_the_answers_is_checked_before_the_first_picture(
@@ -243,7 +252,8 @@ def test_place_of_the_answers_is_checked_before_the_first_picture(
     wall.write_text("a file")
     for path in (tmp_path / "gone/out.csv", wall / "out.csv", tmp_path):
         errors = fail_to_predict(capsys, model_file, [pictures], "--csv", path)
-        assert "--csv" in errors and str(tmp_path) in errors
+        assert "--csv" in errors
+        assert str(tmp_path) in errors
     assert not (tmp_path / "gone").exists()
 
 
@@ -252,7 +262,8 @@ def test_top_is_between_one_and_the_number_of_classes(
     top, model_file, pictures, capsys, no_picture_is_read
 ):
     errors = fail_to_predict(capsys, model_file, [pictures], "--top", top)
-    assert f"--top is {top}" in errors and "1 to 3" in errors
+    assert f"--top is {top}" in errors
+    assert "1 to 3" in errors
 
 
 def test_top_and_probabilities_add_columns_in_order(model_file, pictures, tmp_path):
@@ -285,7 +296,8 @@ def test_class_named_like_a_column_gets_a_column_of_its_own(
     )
     columns = ["label (class)", "label_2 (class)", "cat"]
     assert status == 0
-    assert list(table.columns[-3:]) == columns and table.columns.is_unique
+    assert list(table.columns[-3:]) == columns
+    assert table.columns.is_unique
     best = table[columns].astype(float).to_numpy().argmax(axis=1)
     assert list(best) == list(table["index"].astype(int))
 
@@ -321,7 +333,8 @@ def test_sets_leave_every_other_column_as_it_is(describe, pictures, tmp_path, ca
     status, table = predict_to_csv(
         model, [pictures], tmp_path / "s.csv", "--top=2", "--probabilities", "--sets"
     )
-    assert status == 1 and "75 of 100" in capsys.readouterr().err
+    assert status == 1
+    assert "75 of 100" in capsys.readouterr().err
     assert table.drop(columns=["set", "set_size"]).equals(plain)
     assert list(table.columns[6:9]) == ["set", "set_size", "007"]
     unusable = table[table.label == ""]
@@ -337,7 +350,8 @@ def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, tmp
     for row in table.to_dict("records"):
         names = json.loads(row["set"])
         above = {name for name in CLASS_NAMES if float(row[name]) >= SETS["limit"]}
-        assert names[0] == row["label"] and len(names) == int(row["set_size"])
+        assert names[0] == row["label"]
+        assert len(names) == int(row["set_size"])
         assert set(names) == above | {row["label"]}
 
 
@@ -346,7 +360,8 @@ def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
 ):
     model = describe({"answer_sets": None})
     errors = fail_to_predict(capsys, model, [pictures], "--sets")
-    assert "copy.json" in errors and "answer_sets" in errors
+    assert "copy.json" in errors
+    assert "answer_sets" in errors
 
 
 def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
@@ -370,7 +385,8 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
         groups,
     )
     usable = table[table.label != ""]
-    assert len(usable) == 40 and set(usable.group) == {"a", "b"}
+    assert len(usable) == 40
+    assert set(usable.group) == {"a", "b"}
     assert list(table.group[table.label == ""]) == [""]
     for _, of_group in usable.groupby("group"):
         mean = np.log(of_group[CLASS_NAMES].to_numpy(float)).mean(axis=0)

@@ -6,7 +6,6 @@ import pytest
 
 from lib.data import split
 from lib.models import backbones, contest, linear, parts
-from lib.models.features import compute_batch
 
 
 @pytest.fixture
@@ -40,10 +39,12 @@ def test_networks_that_cannot_be_had_are_rows_with_a_reason_and_the_others_go_on
     broken, unknown, small, large = facts
     names = [row["candidate"] for row in facts]
     assert names == ["broken", "nosuchnet", "small", "large"]
-    assert "broken.keras" in broken["reason"] and "NoSuchNet" in unknown["reason"]
+    assert "broken.keras" in broken["reason"]
+    assert "NoSuchNet" in unknown["reason"]
     assert small["reason"] == large["reason"] == ""
     said = capsys.readouterr().out
-    assert "Note: broken does not take part" in said and "Note: nosuchnet" in said
+    assert "Note: broken does not take part" in said
+    assert "Note: nosuchnet" in said
     assert list(features) == ["small", "large"]
     assert large["features"] == 6
     assert large["parameters"] == 6 * 28
@@ -78,7 +79,8 @@ def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_c
     assert list(features) == ["sketches", "sketches_random", "sketches_96"]
     assert sketches["weights"] == larger["weights"] == "sketches"
     assert random["weights"] == "untrained"
-    assert sketches["licence"] and larger["image_size"] == 96
+    assert sketches["licence"]
+    assert larger["image_size"] == 96
 
 
 def test_a_random_network_can_be_built_again(prepared):
@@ -92,7 +94,7 @@ def test_a_random_network_can_be_built_again(prepared):
     model = contest.build_model(facts[0], classifier, seed=3)
     extractor, _ = parts.find_parts(model)
     images = contest.open_pixels(prepared, rows, facts[0]["image_size"])[:4]
-    answers = compute_batch(extractor, images)
+    answers = extractor.predict_on_batch(images)
     assert np.allclose(answers, features["sketches_random"][:4], atol=1e-5)
 
 
@@ -145,6 +147,7 @@ def test_model_of_the_winner_answers_pictures_as_the_classifier_answers_their_fe
     numbers = np.arange(len(rows))
     classifier, _ = linear.fit(features["large"], numbers % 3, 3, numbers, seed=0)
     model = contest.build_model(facts[0], classifier, seed=0)
-    assert model.name == "large_linear" and parts.has_backbone(model)
+    assert model.name == "large_linear"
+    assert parts.has_backbone(model)
     answers = model.predict(contest.open_pixels(prepared, rows, 8)[:], verbose=0)
     assert np.allclose(answers, classifier.predict_proba(features["large"]), atol=1e-5)

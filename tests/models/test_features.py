@@ -37,7 +37,8 @@ def test_cached_features_equal_the_extractor_and_are_computed_once(
 ):
     expected = extractor.predict(images[:], verbose=0)
     features = cached_features(extractor, images, ws)
-    assert features.shape == (70, 180) and features[:].dtype == np.float32
+    assert features.shape == (70, 180)
+    assert features[:].dtype == np.float32
     assert np.allclose(features[:], expected, rtol=1e-5, atol=1e-3)
     monkeypatch.setattr(extractor, "predict_on_batch", None)  # a call would fail
     assert np.array_equal(cached_features(extractor, images, ws)[:], features[:])
@@ -57,7 +58,8 @@ def test_features_are_shared_by_sets_that_share_pictures(
     monkeypatch.setattr(extractor, "predict_on_batch", count_and_predict)
     twice = images.take(np.tile(np.arange(70), 2))
     features = cached_features(extractor, twice, ws)
-    assert sum(counts) == 30 and features.shape == (140, 180)
+    assert sum(counts) == 30
+    assert features.shape == (140, 180)
     assert np.array_equal(features[:70], features[70:])
 
 
@@ -72,7 +74,8 @@ def test_other_weights_do_not_share_features(extractor, images, ws):
     extractor.layers[0].bias.assign(np.full(5, 1e-6, np.float32))
     cached_features(extractor, images, ws)
     shards = list_shards(ws)
-    assert len(shards) == 4 and len({path.parent for path in shards}) == 2
+    assert len(shards) == 4
+    assert len({path.parent for path in shards}) == 2
 
 
 def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypatch):

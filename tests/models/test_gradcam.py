@@ -71,8 +71,10 @@ def test_model_trained_on_a_patch_lights_that_patch_and_stays_as_it_is():
     config = model.get_config()
     assert (before.argmax(axis=1) == y_true[:30]).mean() > 0.9
     heatmaps = gradcam.grad_cam(model, images[:30])
-    assert heatmaps.shape == (30, SIZE, SIZE) and heatmaps.dtype == np.float32
-    assert heatmaps.min() >= 0 and np.allclose(heatmaps.max(axis=(1, 2)), 1)
+    assert heatmaps.shape == (30, SIZE, SIZE)
+    assert heatmaps.dtype == np.float32
+    assert heatmaps.min() >= 0
+    assert np.allclose(heatmaps.max(axis=(1, 2)), 1)
     peaks = heatmaps.reshape(30, -1).argmax(axis=1)
     peaks = np.column_stack(np.unravel_index(peaks, (SIZE, SIZE)))
     distances = abs(peaks - corners[:30] - PATCH / 2).max(axis=1)
@@ -150,4 +152,5 @@ def test_networks_of_keras_applications_have_heatmaps(name):
     model = add_head(extractor.input, extractor.output)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     heatmaps = gradcam.grad_cam(model, images)
-    assert heatmaps.shape == (2, 64, 64) and np.isfinite(heatmaps).all()
+    assert heatmaps.shape == (2, 64, 64)
+    assert np.isfinite(heatmaps).all()

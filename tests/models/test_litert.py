@@ -56,8 +56,10 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     path = tmp_path / "odd.tflite"
     path.write_bytes(b"of an earlier model")
     reason = litert.try_export(keras.Model(pixels, odd), path)
-    assert reason.startswith("odd.tflite can't be made: ") and "Erfinv" in reason
-    assert len(reason) < 300 and "\n" not in reason
+    assert reason.startswith("odd.tflite can't be made: ")
+    assert "Erfinv" in reason
+    assert len(reason) < 300
+    assert "\n" not in reason
     assert list(tmp_path.iterdir()) == []
 
 
@@ -84,7 +86,8 @@ def test_file_answers_like_the_model_and_holds_half_precision(exported):
     opened = litert.open_litert(path)
     labels, y_prob = classify.predict_batches(opened, batches)
     expected = np.asarray(model.predict_on_batch(images))
-    assert opened.name == "model.tflite" and opened.input_shape == (None, 12, 12, 3)
+    assert opened.name == "model.tflite"
+    assert opened.input_shape == (None, 12, 12, 3)
     assert list(labels) == y_true
     assert expected.std() > 0.01
     assert np.allclose(y_prob, expected, atol=0.005)

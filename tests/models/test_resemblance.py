@@ -114,7 +114,8 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     assert conformal.describe_mark(0.95) in capsys.readouterr().err
     assert list(table.columns[4:8]) == ["label_2", "probability_2", "distance", "note"]
     rest = table.drop(columns=["distance", "note"])
-    assert list(rest.columns) == list(plain.columns) and rest.label.equals(plain.label)
+    assert list(rest.columns) == list(plain.columns)
+    assert rest.label.equals(plain.label)
     for column in ("probability", "probability_2"):
         numbers = rest[column][1:].astype(float)
         assert np.allclose(numbers, plain[column][1:].astype(float), atol=1e-6)
@@ -128,7 +129,8 @@ def test_pictures_beyond_the_limit_are_marked(judged, tmp_path):
     write_kept(judged, kept | {"distances": kept["distances"] / 1000})
     (judged.train / "007/000.png").write_bytes(b"no picture")
     _, table = ask(judged, tmp_path / "answers.csv", "--strangers")
-    assert table.distance[0] == "" and table.note[0] == ""
+    assert table.distance[0] == ""
+    assert table.note[0] == ""
     assert list(table.note[1:]) == [conformal.describe_mark(0.95)] * 4
 
 
@@ -182,7 +184,8 @@ def test_of_many_training_pictures_as_many_of_each_class_are_kept(
     path = judged.results / "models/small_transfer.npz"
     kept = resemblance.open_features(model, metadata, path)
     known = kept["features"]
-    assert known.shape == (6, 16) and known.dtype == np.float16
+    assert known.shape == (6, 16)
+    assert known.dtype == np.float16
     lengths = np.linalg.norm(known.astype(float), axis=1)
     assert lengths == pytest.approx(1, abs=1e-2)
     table = split.read_split(judged)
@@ -238,7 +241,8 @@ def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names
     damage(judged.results / "models/small_transfer.npz")
     assert ask(judged, tmp_path / "answers.csv", "--strangers") == (2, None)
     said = capsys.readouterr().err
-    assert "small_transfer.npz" in said and "10_hand_over" in said
+    assert "small_transfer.npz" in said
+    assert "10_hand_over" in said
 
 
 def test_what_was_kept_is_the_same_bytes_again(judged, transfer):
