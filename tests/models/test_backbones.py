@@ -15,7 +15,14 @@ from lib.models import backbones, descriptions, files, networks, origins, parts
 from lib.parameters import check_parameters
 from lib.storage import atomic_write
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+SMALL = {"alpha": 0.25}
+
+
+def load(spec, weights=None, size=None, options=None, ws=None):
+    """Load a network; nothing takes its place but on a demo that is given."""
+    return backbones.load_backbone(spec, weights, size, options or {}, ws)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +79,9 @@ def network_file(tmp_path):
 @pytest.mark.parametrize("kind", ["maps", "tokens", "vector"])
 def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, ws):
     path = network_file(kind)
-    backbone = backbones.load_backbone(str(path), "imagenet", None, {}, ws)
-    assert (backbone.weights, backbone.image_size) == ("small net.keras", 32)
+    backbone = load(str(path), weights="imagenet")
+    assert backbone.weights == "small net.keras"
+    assert backbone.image_size == 32
     told = descriptions.describe_base(ws, backbone)
     assert told["parameters"] == {"backbone": "small_net", "weights": "small net.keras"}
     assert not backbone.model.trainable_weights
@@ -87,25 +95,24 @@ def test_features_of_a_file_are_those_of_the_network_in_it(kind, network_file, w
 
 def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file, ws):
     path = str(network_file())
-    backbone = backbones.load_backbone(path, None, 48, {}, ws)
+    backbone = load(path, size=48)
     assert backbone.model.input_shape == (None, 48, 48, 3)
     weights = keras.saving.load_model(path).get_weights()
     assert all(map(np.array_equal, backbone.model.get_weights(), weights))
     with pytest.raises(
         ValueError, match="tokens.keras can't be loaded with .*IMAGE_SIZE 48"
     ):
-        backbones.load_backbone(
-            str(network_file("tokens", name="tokens.keras")), None, 48, {}, ws
-        )
+        load(str(network_file("tokens", name="tokens.keras")), size=48)
 
 
 def test_size_in_an_spec_goes_before_the_parameter(network_file, ws):
     spec = f"{network_file()}@48"
-    assert backbones.load_backbone(spec, None, 40, {}, ws).image_size == 48
-    backbone = backbones.load_backbone("MobileNet@64", "none", 224, {"alpha": 0.25}, ws)
+    assert load(spec, size=40).image_size == 48
+    backbone = load("MobileNet@64", weights="none", size=224, options={"alpha": 0.25})
     assert backbone.model.input_shape == (None, 64, 64, 3)
     assert backbone.image_size == 64
-    assert (backbone.weights, backbone.spec) == ("untrained", "MobileNet@64")
+    assert backbone.weights == "untrained"
+    assert backbone.spec == "MobileNet@64"
     check_parameters(
         {"BACKBONE": spec, "BACKBONES": ["hub:dinov2_small@224", "MobileNet@64"]}
     )
@@ -114,7 +121,7 @@ def test_size_in_an_spec_goes_before_the_parameter(network_file, ws):
 def test_classifier_is_no_network(network_file, prepared):
     """It may have learned these very pictures: what lies beside it tells."""
     path = network_file("vector", name="mine.keras")
-    backbones.load_backbone(str(path), None, None, {}, prepared)
+    load(str(path))
     path.with_suffix(".json").write_text('{"class_names": ["a", "b"]}')
     of_results = prepared.file("models", "other.keras")
     of_results.write_bytes(path.read_bytes())
@@ -122,7 +129,7 @@ def test_classifier_is_no_network(network_file, prepared):
         with pytest.raises(
             ValueError, match=f"{classifier} can't .*it is a classifier of these"
         ):
-            backbones.load_backbone(str(classifier), None, None, {}, prepared)
+            load(str(classifier))
 
 
 def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
@@ -130,20 +137,21 @@ def test_unusable_file_is_an_error_that_names_it(tmp_path, ws):
     for content in (b"PK no archive", b"<html>404 Not Found</html>", b""):
         damaged.write_bytes(content)
         with pytest.raises(ValueError, match="damaged.keras can't be loaded with"):
-            backbones.load_backbone(str(damaged), None, None, {}, ws)
+            load(str(damaged))
     with pytest.raises(ValueError, match="gone.keras can't be loaded with"):
-        backbones.load_backbone(str(tmp_path / "gone.keras"), None, None, {}, ws)
+        load(str(tmp_path / "gone.keras"))
 
 
 def test_network_of_grey_pictures_is_refused_and_options_are_for_applications(
     tmp_path, ws
 ):
     grey = tmp_path / "grey.keras"
-    keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]).save(grey)
+    layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)]
+    keras.Sequential(layers).save(grey)
     with pytest.raises(ValueError, match=r"grey.keras.*it takes \(None, 8, 8, 1\)"):
-        backbones.load_backbone(str(grey), None, None, {}, ws)
+        load(str(grey))
     with pytest.raises(ValueError, match="grey.keras.*BACKBONE_OPTIONS.*applications"):
-        backbones.load_backbone(str(grey), None, None, {"alpha": 1}, ws)
+        load(str(grey), options={"alpha": 1})
 
 
 @pytest.mark.parametrize(
@@ -152,7 +160,7 @@ def test_network_of_grey_pictures_is_refused_and_options_are_for_applications(
 def test_class_token_is_taken_where_there_is_one(count, first):
     tokens = keras.Input((count, 5))
     model = keras.Model(tokens, parts.pool(tokens))
-    values = np.random.default_rng(0).normal(size=(2, count or 7, 5)).astype(np.float32)
+    values = RNG.normal(size=(2, count or 7, 5))
     expected = values[:, 0] if first else values.mean(axis=1)
     assert np.allclose(model.predict(values, verbose=0), expected, atol=1e-6)
 
@@ -160,7 +168,7 @@ def test_class_token_is_taken_where_there_is_one(count, first):
 def test_missing_keras_hub_is_an_error_that_names_it(monkeypatch, ws):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(ValueError, match="hub:dinov2_small can't .*keras_hub"):
-        backbones.load_backbone("hub:dinov2_small", "imagenet", None, {}, ws)
+        load("hub:dinov2_small", weights="imagenet")
 
 
 @pytest.mark.parametrize(
@@ -204,10 +212,8 @@ def test_name_on_the_hub_is_that_of_a_preset_alone():
 def test_every_application_has_an_origin():
     for name, build in vars(keras.applications).items():
         if inspect.isfunction(build):
-            assert origins.describe_origin(name, "imagenet")["licence"], name
-
-
-SMALL = {"alpha": 0.25}
+            origin = origins.describe_origin(name, "imagenet")
+            assert origin["licence"], name
 
 
 @pytest.fixture
@@ -234,19 +240,19 @@ def test_weights_file_is_loaded_and_names_the_label(ws, tmp_path):
     )
     path = tmp_path / "mine.weights.h5"
     trained.save_weights(path)
-    backbone = backbones.load_backbone("MobileNet", str(path), 32, SMALL, ws)
+    backbone = load("MobileNet", weights=str(path), size=32, options=SMALL)
     assert backbone.weights == "mine.weights.h5"
-    for kept, loaded in zip(
-        trained.get_weights(), backbone.model.get_weights(), strict=True
-    ):
+    for kept, loaded in zip(trained.weights, backbone.model.weights, strict=True):
         assert np.array_equal(kept, loaded)
-    other, cut = tmp_path / "other.weights.h5", tmp_path / "cut.weights.h5"
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(other)
+    layers = [keras.Input((4,)), keras.layers.Dense(2)]
+    other = tmp_path / "other.weights.h5"
+    keras.Sequential(layers).save_weights(other)
+    cut = tmp_path / "cut.weights.h5"
     cut.write_bytes(path.read_bytes()[:5000])
     for file, options in ((path, {"alpha": 0.5}), (other, SMALL), (cut, SMALL)):
         words = f"MobileNet can't be loaded with WEIGHTS .*{file.name}, IMAGE_SIZE 32"
         with pytest.raises(ValueError, match=words):
-            backbones.load_backbone("MobileNet", str(file), 32, options, ws)
+            load("MobileNet", weights=str(file), size=32, options=options)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +268,7 @@ def test_wrong_parameter_is_an_error_that_names_it(
 ):
     for workspace_ in (ws, demo_ws):
         with pytest.raises(ValueError) as caught:
-            backbones.load_backbone(name, weights, 32, options, workspace_)
+            load(name, weights=weights, size=32, options=options, ws=workspace_)
         assert all(word in str(caught.value) for word in words), caught.value
 
 
@@ -272,23 +278,23 @@ def test_too_small_a_picture_is_an_error_with_the_size_that_is_needed(
 ):
     for workspace_ in (ws, demo_ws):
         with pytest.raises(ValueError, match="IMAGE_SIZE 16.* 32"):
-            backbones.load_backbone("ResNet50", weights, 16, {}, workspace_)
+            load("ResNet50", weights=weights, size=16, ws=workspace_)
 
 
 def test_sketches_take_the_place_of_what_cannot_be_downloaded_on_the_demo_only(
     ws, demo_ws, no_download, capsys
 ):
     with pytest.raises(ValueError, match="MobileNet can't .*no route to host"):
-        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
-    backbone = backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, demo_ws)
+        load("MobileNet", weights="imagenet", size=128, options=SMALL)
+    backbone = load(
+        "MobileNet", weights="imagenet", size=128, options=SMALL, ws=demo_ws
+    )
     note = capsys.readouterr().out
     assert note.startswith("Note: MobileNet's weights could not be downloaded")
-    assert (backbone.spec, backbone.weights) == ("sketches", "sketches")
+    assert backbone.spec == backbone.weights == "sketches"
     assert not backbone.model.trainable_weights
-    assert (
-        "other kinds"
-        in origins.describe_origin("sketches@96", "sketches")["trained_on"]
-    )
+    origin = origins.describe_origin("sketches@96", "sketches")
+    assert "other kinds" in origin["trained_on"]
 
 
 def test_damaged_download_is_an_error_with_the_words_of_keras(
@@ -302,21 +308,23 @@ def test_damaged_download_is_an_error_with_the_words_of_keras(
         module.file_utils, "get_file", lambda *given, **options: damaged
     )
     with pytest.raises(ValueError, match="MobileNet can't be loaded.*open file"):
-        backbones.load_backbone("MobileNet", "imagenet", 128, SMALL, ws)
+        load("MobileNet", weights="imagenet", size=128, options=SMALL)
 
 
 def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
-    learned = backbones.load_backbone("sketches", None, None, {}, None)
+    learned = load("sketches")
     twins = []
     for seed in (0, 0, 1):
         keras.utils.set_random_seed(seed)
-        twins.append(backbones.load_backbone("sketches_random", None, None, {}, None))
+        twins.append(load("sketches_random"))
     one, same, other = (twin.model.get_weights() for twin in twins)
     assert all(map(np.array_equal, one, same))
     assert not np.array_equal(one[0], other[0])
-    assert [w.shape for w in one] == [w.shape for w in learned.model.get_weights()]
-    assert not np.array_equal(one[0], learned.model.get_weights()[0])
-    assert (twins[0].weights, twins[0].image_size) == ("untrained", learned.image_size)
+    taught = learned.model.get_weights()
+    assert [weight.shape for weight in one] == [weight.shape for weight in taught]
+    assert not np.array_equal(one[0], taught[0])
+    assert twins[0].weights == "untrained"
+    assert twins[0].image_size == learned.image_size
 
 
 def test_missing_connection_is_noticed_once_and_before_a_network_is_built(
@@ -333,7 +341,7 @@ def test_missing_connection_is_noticed_once_and_before_a_network_is_built(
     networks.has_connection.cache_clear()
     for name in ("MobileNet", "MobileNetV2"):
         with pytest.raises(ValueError, match=f"{name}.*can't be read"):
-            backbones.load_backbone(name, "imagenet", None, {}, None)
+            load(name, weights="imagenet")
     assert len(asked) == 1
     networks.has_connection.cache_clear()
 
@@ -343,15 +351,19 @@ def test_option_without_imagenet_weights_is_not_blamed_on_the_network(
 ):
     for workspace_ in (ws, demo_ws):
         with pytest.raises(ValueError, match="MobileNet can't .*'alpha': 0.3"):
-            backbones.load_backbone(
-                "MobileNet", "imagenet", 128, {"alpha": 0.3}, workspace_
+            load(
+                "MobileNet",
+                weights="imagenet",
+                size=128,
+                options={"alpha": 0.3},
+                ws=workspace_,
             )
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet"])
 def test_application_takes_pixels_and_preprocesses_them_as_keras_does(name, ws):
     keras.utils.set_random_seed(0)
-    model = backbones.load_backbone(name, None, 32, {}, ws).model
+    model = load(name, size=32).model
     build = getattr(keras.applications, name)
     preprocess = inspect.getmodule(build).preprocess_input
     expected = build(weights=None, include_top=False, input_shape=(32, 32, 3))
@@ -370,7 +382,8 @@ def save_preset(folder, kind):
     """Save a small backbone of random weights as keras-hub saves one, with its converter."""
     import keras_hub
 
-    models, layers = keras_hub.models, keras_hub.layers
+    models = keras_hub.models
+    layers = keras_hub.layers
     scale = {"image_size": (28, 28), "scale": [1 / 127.5] * 3, "offset": [-1.0] * 3}
     if kind == "vit":
         backbone = models.ViTBackbone(
@@ -403,17 +416,19 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
     folder = tmp_path / f"Tiny_{kind}"
     kept = save_preset(str(folder), kind)
     spec = f"hub:{folder}"
-    backbone = backbones.load_backbone(spec, "imagenet", None, {}, ws)
+    backbone = load(spec, weights="imagenet")
     assert backbone.image_size == 28
     extractor = parts.build_extractor(backbone)
     pixels = PIXELS[:, :28, :28]
     inputs = pixels / np.float32(127.5) - 1
     outputs = np.asarray(kept.predict(inputs, verbose=0))
-    expected = outputs.mean(axis=(1, 2)) if outputs.ndim == 4 else outputs[:, 0]
-    assert np.allclose(extractor.predict(pixels, verbose=0), expected, atol=1e-4)
-    head = keras.Sequential(
-        [keras.Input(expected.shape[1:]), keras.layers.Dense(3)], name="head"
-    )
+    expected = outputs[:, 0]
+    if outputs.ndim == 4:
+        expected = outputs.mean(axis=(1, 2))
+    features = extractor.predict(pixels, verbose=0)
+    assert np.allclose(features, expected, atol=1e-4)
+    layers = [keras.Input(features.shape[1:]), keras.layers.Dense(3)]
+    head = keras.Sequential(layers, name="head")
     model = keras.Model(extractor.input, head(extractor.output), name="tiny_linear")
     with atomic_write(tmp_path / "tiny.keras") as part:
         files.write_model(model, part)
@@ -426,9 +441,9 @@ def test_preset_is_loaded_pooled_saved_and_answers_again(kind, tmp_path, ws):
 def test_preset_without_weights_is_untrained_and_an_unknown_one_an_error(tmp_path, ws):
     folder = str(tmp_path / "vit")
     kept = save_preset(folder, "vit")
-    backbone = backbones.load_backbone(f"hub:{folder}", None, None, {}, ws)
+    backbone = load(f"hub:{folder}")
     assert backbone.weights == "untrained"
     pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
     assert not all(np.array_equal(one, other) for one, other in pairs)
     with pytest.raises(ValueError, match="hub:no_such_preset"):
-        backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, ws)
+        load("hub:no_such_preset", weights="imagenet")
