@@ -21,9 +21,9 @@ from lib.models import backbones, heads, linear, parts, saved
 COUNT, SEED = 80, 38  # fresh drawings of each class
 
 
-def draw_fresh():
+def draw_fresh(count=COUNT):
     """Draw JPEGs of every class that no demo set has: their bytes, and their classes, int (n,)."""
-    y_true = np.repeat(np.arange(len(demo.CLASS_NAMES)), COUNT)
+    y_true = np.repeat(np.arange(len(demo.CLASS_NAMES)), count)
     files = []
     for row, label in enumerate(y_true):
         rng = np.random.default_rng([SEED, 20, row])

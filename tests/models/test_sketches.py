@@ -16,8 +16,9 @@ def list_strokes(kind):
     """List the strokes of a kind of drawings, as text."""
     strokes = []
     for stroke in kind["sketch"]:
-        path = [list(point) for point in stroke["path"]]
-        strokes.append(f"{stroke['ink']} {path}")
+        path = np.array(stroke["path"], float).tolist()
+        radii = np.array(stroke["radii"], float).tolist()
+        strokes.append(f"{stroke['ink']} {path} {radii}")
     return strokes
 
 
@@ -41,7 +42,7 @@ def test_file_is_small_and_says_how_it_was_made():
 
 
 def test_a_linear_head_on_it_knows_most_drawings_that_it_has_never_seen():
-    files, y_true = judge_sketches.draw_fresh(count=12)
+    files, y_true = judge_sketches.draw_fresh(12)
     network = backbones.load_backbone("sketches", None, None, {}, None)
     images = np.array([load(file, network.image_size) for file in files])
     features = parts.build_extractor(network).predict(images, verbose=0)
