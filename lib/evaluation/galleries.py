@@ -13,9 +13,8 @@ from lib.evaluation.display import encode, open_template
 from lib.evaluation.figures import MAX_ROWS
 
 THUMBNAIL = 112  # pixels of its sides
-MIN_PLACES = (
-    6  # of a heatmap in each direction; a coarser one can't tell thing from background
-)
+# Of a heatmap in each direction: a coarser one can't tell a thing from its background.
+MIN_PLACES = 6
 # Lines below the pictures of each heading.
 Captions = dict[str, Sequence[Sequence[str]]]
 
@@ -149,35 +148,40 @@ def evidence(
 
     Returns None without any maps.
     """
-    rows = {"pictures": pictures[chosen]}
     truth = zip(predictions.truth[chosen], predictions.files[chosen])
     captions = {"pictures": list(truth)}
+    for label in maps:
+        model = predictions.labels.index(label)
+        captions[label] = [[_describe(predictions, model, k)] for k in chosen]
+    return show_heatmaps(pictures[chosen], maps, captions)
+
+
+def show_heatmaps(
+    pictures: Sequence[np.ndarray], maps: dict[str, np.ndarray], captions: Captions
+) -> str | None:
+    """Show pictures in a row, and below it a row for each model's maps, as in `evidence`."""
+    rows = {"pictures": pictures}
     coarse = []
     for label, of_model in maps.items():
         height, width = of_model.shape[1:]
-        if min(height, width) < MIN_PLACES:
+        if min(height, width) >= MIN_PLACES:
+            rows[label] = list(map(_overlay, pictures, of_model))
+        else:
             coarse.append(
                 f"{label}: its maps have {height} × {width} places, too few to tell "
                 "a thing from its background."
             )
-            continue
-        model = predictions.labels.index(label)
-        rows[label] = [
-            _overlay(picture, strength)
-            for picture, strength in zip(rows["pictures"], of_model)
-        ]
-        captions[label] = [[_describe(predictions, model, k)] for k in chosen]
-    grid = None
+    grid = ""
     if len(rows) > 1:
         grid = picture_grid(rows, "What spoke for each answer", captions)
     lines = [_to_ascii(f"<p>{escape(line)}</p>") for line in coarse]
-    return "\n".join([grid or "", *lines]) or None
+    return "\n".join([grid, *lines]) or None
 
 
 def _overlay(picture, strength):
     height, width = picture.shape[:2]
-    image = Image.fromarray(strength.astype(np.float32)).resize((width, height))
-    values = np.clip(image, 0, 1)
+    coarse = Image.fromarray(strength.astype(np.float32))
+    values = np.asarray(coarse.resize((width, height), Image.Resampling.BILINEAR))
     colour = 255 * plt.get_cmap("plasma")(values)[..., :3]
     cover = 0.8 * values[..., np.newaxis]
     # Yellow on grey needs no eye for red and green.

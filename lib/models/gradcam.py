@@ -15,8 +15,8 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
         images: uint8 (n, height, width, 3), which pass at once.
 
     Returns:
-        Heatmaps, float32 (n, height, width): 1 where most speaks for the answer, 0
-        where nothing does.
+        Heatmaps, float32 (n, rows, columns), one number for each place of the maps: 1 where
+        most speaks for the answer, 0 where nothing does.
 
     Raises:
         ValueError: no maps are pooled, or Keras does not run on TensorFlow.
@@ -44,9 +44,8 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     finally:
         last.activation = activation
     weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-    evidence = tf.reduce_sum(weights * maps, axis=-1, keepdims=True)
-    heatmaps = tf.nn.relu(evidence)
-    heatmaps = tf.image.resize(heatmaps, images.shape[1:3])[..., 0].numpy()
+    evidence = tf.reduce_sum(weights * maps, axis=-1)
+    heatmaps = tf.nn.relu(evidence).numpy()
     largest = heatmaps.max(axis=(1, 2), keepdims=True)
     return heatmaps / np.maximum(largest, np.finfo("float32").tiny)
 
