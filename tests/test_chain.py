@@ -188,7 +188,7 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
         assert table[f"{name} probability"].astype(float).between(1 / 4, 1).all()
     for row in table.to_dict("records"):
         right = [name for name in answers if row[name] == row["truth"]]
-        assert row["verdict"] == f"{len(right)} of 3 models right."
+        assert row["verdict"] == f"{len(right)} of 3 models are right."
 
 
 @pytest.mark.parametrize(

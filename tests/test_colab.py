@@ -233,7 +233,7 @@ def test_own_pictures_come_from_an_upload_or_from_web_addresses(tmp_path, monkey
         draw_picture("Fungi", np.random.default_rng(0)).save(site / "frog.png")
         kept = space["list_named"](names[:1]).path[0]
         assert kept.read_bytes() == (site / "frog.png").read_bytes(), "fetched anew"
-        space["MOST_BYTES"] = 100
+        space["MAX_BYTES"] = 100
         assert list(space["list_named"]([f"{root}/huge.png"]).problem) == [
             "not_downloaded"
         ]
