@@ -184,7 +184,7 @@ def choose_notebooks(
     return usual
 
 
-def _find_notebooks(words: list[str], names: list[str]) -> set[str]:
+def _find_notebooks(words, names):
     chosen = set()
     for word in words:
         part = f"{int(word):02d}_" if word.isdecimal() else word

@@ -51,7 +51,7 @@ def set_up() -> None:
 def install_in_colab(package: str) -> None:
     """Install a package, where this is Colab and doesn't have it."""
     if "google.colab" in sys.modules and importlib.util.find_spec(package) is None:
-        print(f"Installing {package}, which Colab lacks.")
+        print(f"Note: {package}, which Colab lacks, is installed.")
         command = [sys.executable, "-m", "pip", "install", "--quiet", package]
         subprocess.run(command, check=True)
         importlib.invalidate_caches()

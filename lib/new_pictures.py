@@ -45,7 +45,7 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     return groups
 
 
-def _read_groups(csv: Path, files: list[str]) -> list[str]:
+def _read_groups(csv, files):
     paths = [Path(file).resolve() for file in files]
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
@@ -63,7 +63,7 @@ def _read_groups(csv: Path, files: list[str]) -> list[str]:
     return [groups[name] or _name_alone(name, taken) for name in names]
 
 
-def _name_alone(name: str, taken: set[str]) -> str:
+def _name_alone(name, taken):
     """Return the name of a picture without a group, which is its own."""
     while name in taken:
         name += " (alone)"

@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict:
     return content
 
 
-def _refuse_twins(pairs: list[tuple]) -> dict:
+def _refuse_twins(pairs):
     content = dict(pairs)
     keys = [key for key, _ in pairs]
     for key in content:

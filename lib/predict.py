@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from lib.new_pictures import list_files, list_groups
 from lib.storage import atomic_write, require_room
@@ -40,7 +39,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     return int(len(unusable) > 0)
 
 
-def _write_answers(table: pd.DataFrame, csv: Path | None) -> None:
+def _write_answers(table, csv):
     # Without a word a picture of none of the labels would look like one that can't be read.
     answers = table.drop(columns="problem") if "label" in table else table
     if csv is None:
@@ -82,7 +81,7 @@ def open_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _check_options(options):
     for file in (options.model, options.model.with_suffix(".json")):
         if not file.is_file():
             raise FileNotFoundError(
@@ -94,7 +93,7 @@ def _check_options(options: argparse.Namespace) -> None:
         raise FileNotFoundError(f"--group-by {groups}: {remedy}.")
 
 
-def _check_target(options: argparse.Namespace, files: list[str]) -> None:
+def _check_target(options, files):
     """Raise an error where the answers would take the place of something else, or find none."""
     csv = options.csv
     if csv.is_dir() or not csv.parent.is_dir():
@@ -109,7 +108,7 @@ def _check_target(options: argparse.Namespace, files: list[str]) -> None:
     require_room(csv.parent, 0, "the answers")
 
 
-def _answer(options: argparse.Namespace, files: list[str]) -> pd.DataFrame:
+def _answer(options, files):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.models import classify, saved
 
@@ -139,7 +138,7 @@ def _answer(options: argparse.Namespace, files: list[str]) -> pd.DataFrame:
     )
 
 
-def _check_model(options: argparse.Namespace, metadata: dict) -> None:
+def _check_model(options, metadata):
     count = len(metadata["class_names"])
     if not 1 <= options.top <= count:
         raise ValueError(
@@ -153,7 +152,7 @@ def _check_model(options: argparse.Namespace, metadata: dict) -> None:
         )
 
 
-def _open_known(options: argparse.Namespace, model, metadata: dict) -> dict:
+def _open_known(options, model, metadata):
     """Say on stderr what the answers rest on; return what strangers are compared with."""
     from lib.evaluation import conformal
     from lib.models import resemblance
@@ -171,12 +170,12 @@ def _open_known(options: argparse.Namespace, model, metadata: dict) -> dict:
 
 
 def _further_columns(
-    options: argparse.Namespace,
-    metadata: dict,
-    groups: list[str],
-    known: dict,
-    answers: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> dict:
+    options,
+    metadata,
+    groups,
+    known,
+    answers,
+):
     from lib.evaluation import conformal, metrics
     from lib.models.resemblance import measure_distances
     from lib.models.temperature import apply_temperature
@@ -197,7 +196,7 @@ def _further_columns(
     return columns
 
 
-def _mark_strangers(distances: np.ndarray, known: dict, metadata: dict) -> tuple:
+def _mark_strangers(distances, known, metadata):
     from lib.evaluation import conformal
 
     sets = metadata.get("answer_sets") or {}
@@ -206,7 +205,7 @@ def _mark_strangers(distances: np.ndarray, known: dict, metadata: dict) -> tuple
     )
 
 
-def _describe_probabilities(metadata: dict) -> str:
+def _describe_probabilities(metadata):
     if "calibrated_on" in metadata:
         return f"probabilities were calibrated on {metadata['calibrated_on']}"
     temperature = metadata.get("temperature")

@@ -54,7 +54,7 @@ def signals_raise():
             signal.signal(number, handler)
 
 
-def _kill_children() -> None:
+def _kill_children():
     # Dask starts a worker again that is killed; all end with this process.
     children = multiprocessing.active_children()
     spared = {child.pid for child in children if "Dask" in child.name}
@@ -85,7 +85,7 @@ def lock_results(ws: workspace.Workspace):
         held.release()
 
 
-def _sweep(ws: workspace.Workspace) -> None:
+def _sweep(ws):
     storage.sweep(ws.results)
     for folder in ws.results.iterdir():
         storage.sweep(folder)
@@ -96,7 +96,7 @@ def _sweep(ws: workspace.Workspace) -> None:
             storage.sweep(folder, min_age=3600)
 
 
-def _open_lock(path: Path) -> filelock.BaseFileLock:
+def _open_lock(path):
     # The system frees the lock when this process dies; a mere file would outlive it.
     try:
         return filelock.FileLock(path, fallback_to_soft=False)

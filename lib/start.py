@@ -28,7 +28,7 @@ class FormError(ValueError):
     """What is wrong with a field of the form, or that the run has stopped: shown as one sentence."""
 
     # IPython shows this in place of a traceback.
-    def _render_traceback_(self) -> list[str]:
+    def _render_traceback_(self):
         return [str(self)]
 
 
@@ -142,11 +142,11 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
-def _strip(text: str) -> str:
+def _strip(text):
     return text.strip().strip("\"'").strip()
 
 
-def _expand(text: str) -> Path:
+def _expand(text):
     """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
     path = Path(text).expanduser()
     on_drive = MY_DRIVE.fullmatch(text)
@@ -155,7 +155,7 @@ def _expand(text: str) -> Path:
     return path
 
 
-def _find_results(results: str, here: Path) -> Path:
+def _find_results(results, here):
     results = _strip(results)
     if results.lower() == "here":
         return here
@@ -164,7 +164,7 @@ def _find_results(results: str, here: Path) -> Path:
     return _expand(results).resolve()
 
 
-def _upload() -> Path:
+def _upload():
     if "google.colab" not in sys.modules:
         raise FormError('"upload" works in Colab; elsewhere write a path.')
     from google.colab import files
@@ -177,7 +177,7 @@ def _upload() -> Path:
     return Path(uploaded[0])
 
 
-def _open_drive() -> Path:
+def _open_drive():
     storage.mount_drive()
     drive = storage.DRIVE / "MyDrive"
     if not drive.exists():
@@ -187,7 +187,7 @@ def _open_drive() -> Path:
     return drive
 
 
-def _write_paths(pictures: Path, results: Path) -> Path:
+def _write_paths(pictures, results):
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
     file = results / "drive_paths.json"
     if file.exists():

@@ -42,7 +42,7 @@ def atomic_write(path: Path):
             part.unlink(missing_ok=True)
 
 
-def _wait_for_disk(path: Path) -> None:
+def _wait_for_disk(path):
     with path.open("rb") as file:
         try:
             os.fsync(file.fileno())
@@ -57,10 +57,10 @@ def sweep(folder: Path, min_age: float = 0) -> None:
     Args:
         min_age: seconds since the last change; where others may be writing, an hour.
     """
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in folder.glob("unfinished_*"):
         if UNFINISHED.fullmatch(path.name) and path.is_file():
-            # Another process may be as quick.
-            with contextlib.suppress(FileNotFoundError):
+            # Another process may be as quick, and another user's file stays.
+            with contextlib.suppress(FileNotFoundError, PermissionError):
                 if time.time() - path.stat().st_mtime >= min_age:
                     path.unlink()
 

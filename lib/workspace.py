@@ -159,7 +159,7 @@ def open(  # noqa: A001 - reads as workspace.open
     return ws
 
 
-def _find_paths_file(named: str | Path | None) -> Path:
+def _find_paths_file(named):
     if str(named) == "demo":
         return DEMO_PATHS
     if not named:
@@ -173,21 +173,21 @@ def _find_paths_file(named: str | Path | None) -> Path:
     return Path(named)
 
 
-def _resolve(value: str, base: Path) -> Path:
+def _resolve(value, base):
     # What lies on Kaggle has no local path before it is downloaded.
     if value.startswith(KAGGLE):
         return Path(value)
     return (base / Path(value).expanduser()).resolve()
 
 
-def _check_pictures(ws: Workspace) -> None:
+def _check_pictures(ws):
     for key in READ:
         path = getattr(ws, key)
         if path and not str(path).startswith(KAGGLE):
             check_exists(path, f'It is "{key}": correct it in {ws.paths_file}.')
 
 
-def _check_apart(ws: Workspace) -> None:
+def _check_apart(ws):
     for key in ("train", "validation", "test"):
         for written in ("results", "scratch", "validation"):
             if key != written:
@@ -198,7 +198,7 @@ def _check_apart(ws: Workspace) -> None:
         )
 
 
-def _refuse_inside(ws: Workspace, inner: str, outer: str, advice: str) -> None:
+def _refuse_inside(ws, inner, outer, advice):
     path = getattr(ws, inner)
     folder = getattr(ws, outer)
     if path and folder and path.is_relative_to(folder):

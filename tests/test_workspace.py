@@ -1,8 +1,11 @@
+import contextlib
 import json
+import os
 import shutil
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -266,6 +269,20 @@ def test_only_what_a_killed_run_has_left_is_swept(tmp_path):
     storage.sweep(tmp_path)
     assert not part.exists()
     assert {*mine, "book.part.one", "table.csv"} == {p.name for p in tmp_path.iterdir()}
+
+
+def test_what_another_user_has_left_is_passed_over(tmp_path, monkeypatch):
+    leftover = tmp_path / f"unfinished_{32 * 'a'}.csv"
+    leftover.touch()
+    tmp_path.chmod(0o555)
+    monkeypatch.chdir(tmp_path)
+    with contextlib.ExitStack() as stack:
+        if os.geteuid() == 0:  # who may delete anything
+            stack.callback(os.seteuid, 0)
+            os.seteuid(65534)
+        storage.sweep(Path())
+    tmp_path.chmod(0o755)
+    assert leftover.exists()
 
 
 def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -41,7 +41,7 @@ def unpack(archive: Path, scratch: Path) -> Path:
     return folder
 
 
-def _extract(archive: Path, folder: Path) -> None:
+def _extract(archive, folder):
     # tar first: one whose last member is a zip file would pass for that.
     if tarfile.is_tarfile(archive):
         _extract_tar(archive, folder)
@@ -49,7 +49,7 @@ def _extract(archive: Path, folder: Path) -> None:
         _extract_zip(archive, folder)
 
 
-def _extract_tar(archive: Path, folder: Path) -> None:
+def _extract_tar(archive, folder):
     with tarfile.open(archive) as packed:
         packed.extraction_filter = tarfile.data_filter
         members = packed.getmembers()
@@ -59,7 +59,7 @@ def _extract_tar(archive: Path, folder: Path) -> None:
         packed.extractall(folder, members)
 
 
-def _check_tar(packed: tarfile.TarFile, members: list[tarfile.TarInfo]) -> None:
+def _check_tar(packed, members):
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
     packed.fileobj.seek(packed.offset)
     rest = packed.fileobj.read(1 << 24)
@@ -71,7 +71,7 @@ def _check_tar(packed: tarfile.TarFile, members: list[tarfile.TarInfo]) -> None:
             raise ValueError(f"{member.name!r} is a link that leads up")
 
 
-def _extract_zip(archive: Path, folder: Path) -> None:
+def _extract_zip(archive, folder):
     # Names that don't say how they are written are UTF-8, or an error that says they are not.
     with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
         members = packed.infolist()
@@ -81,7 +81,7 @@ def _extract_zip(archive: Path, folder: Path) -> None:
         packed.extractall(folder, members)
 
 
-def _check_names(members: list[zipfile.ZipInfo]) -> None:
+def _check_names(members):
     """Refuse two files that would be written to one path: the later would replace the earlier."""
     seen = set()
     for member in members:

@@ -87,7 +87,7 @@ class Batches:
         classes = np.arange(self.num_classes)
         return batch, 1.0 * np.equal.outer(self.y_true[chosen], classes)
 
-    def _rng(self, *stream: int):
+    def _rng(self, *stream):
         return np.random.default_rng(
             np.random.SeedSequence(self.seed, spawn_key=stream)
         )

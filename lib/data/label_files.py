@@ -70,7 +70,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     return rows
 
 
-def _check_columns(path: Path, names: pd.Series, needed: Iterable[str]) -> None:
+def _check_columns(path, names, needed):
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
         wanted = ", ".join(needed)
@@ -78,7 +78,7 @@ def _check_columns(path: Path, names: pd.Series, needed: Iterable[str]) -> None:
         raise ValueError(f"{path} needs columns {wanted}, each once: {found}")
 
 
-def _parse(path: Path) -> pd.DataFrame:
+def _parse(path):
     try:
         with path.open(encoding="utf-8-sig") as file:
             separator = max(",;\t", key=file.readline().count)
@@ -98,17 +98,17 @@ def _parse(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
 
 
-def _fold_known(name: str) -> str:
+def _fold_known(name):
     folded = name.casefold()
     return folded if folded in KNOWN else name
 
 
-def _map_each(values: pd.Series, function) -> pd.Series:
+def _map_each(values, function):
     """Map values by a function that is called once for each different value."""
     return values.map({value: function(value) for value in values.unique()})
 
 
-def _refuse_similar_groups(path: Path, groups: pd.Series) -> None:
+def _refuse_similar_groups(path, groups):
     names = groups[groups != ""].drop_duplicates()
     looks = names.str.casefold()
     looks = looks.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
@@ -182,9 +182,7 @@ def apply_labels(
     return _leave_out_test(_update(table, rows))
 
 
-def _check_values(
-    path: Path, rows: pd.DataFrame, classes: Iterable[str] | None
-) -> pd.DataFrame:
+def _check_values(path, rows, classes):
     """Return rows with labels as they look, and parts as we call them."""
     rows["label"] = _map_each(rows.label, clean)
     if classes is not None:
@@ -199,7 +197,7 @@ def _check_values(
     return rows
 
 
-def _update(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _update(table, rows):
     """Return the table with what the rows say; an empty part or group says nothing."""
     rows = rows.set_index("file")
     for column in ("part", "group"):
@@ -210,13 +208,13 @@ def _update(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _leave_out_test(table: pd.DataFrame) -> pd.DataFrame:
+def _leave_out_test(table):
     is_for_later = table.part.isin(["test", "prediction"])
     note(table, is_for_later, "test_part")
     return table.assign(part=table.part.mask(is_for_later, ""))
 
 
-def _refuse_second_rows(path: Path, rows: pd.DataFrame) -> None:
+def _refuse_second_rows(path, rows):
     again = rows.file[rows.file.duplicated()]
     if again.empty:
         return
@@ -227,15 +225,13 @@ def _refuse_second_rows(path: Path, rows: pd.DataFrame) -> None:
     )
 
 
-def _look_up(
-    path: Path, values: pd.Series, known: dict[str, str], kind: str
-) -> pd.Series:
+def _look_up(path, values, known, kind):
     unknown = values[~values.isin(known.keys())]
     _refuse(path, unknown, kind)
     return values.map(known)
 
 
-def _refuse(path: Path, unknown: pd.Series, kind: str) -> None:
+def _refuse(path, unknown, kind):
     if unknown.empty:
         return
     line = unknown.index[0]

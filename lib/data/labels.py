@@ -1,7 +1,6 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -69,9 +68,7 @@ def list_pictures(
     return _note_similar(table).sort_values("file", ignore_index=True)
 
 
-def _apply_train_labels(
-    path: Path, train: Path, validation: Path | None
-) -> pd.DataFrame:
+def _apply_train_labels(path, train, validation):
     rows = read_columns(path)
     parts = rows.get("part", pd.Series(dtype=str)).str.casefold()
     gives_parts = (parts.map(PARTS) == "validation").any()
@@ -84,7 +81,7 @@ def _apply_train_labels(
     return apply_labels(table, path, train, rows)
 
 
-def _refuse_parts_below_classes(table: pd.DataFrame, folder: Path) -> None:
+def _refuse_parts_below_classes(table, folder):
     """Raise a ValueError where two class folders hold folders named after parts of a data set."""
     classes = set()
     parts = set()
@@ -103,7 +100,7 @@ def _refuse_parts_below_classes(table: pd.DataFrame, folder: Path) -> None:
         )
 
 
-def _list_class_folders(table: pd.DataFrame) -> pd.Series:
+def _list_class_folders(table):
     """List the folders, of any depth, in which pictures with a label lie."""
     is_picture = (table.label != "") & (table.problem == "")
     files = table.file[is_picture]
@@ -111,11 +108,11 @@ def _list_class_folders(table: pd.DataFrame) -> pd.Series:
     return folders.drop_duplicates()
 
 
-def _name_some(names: Iterable[str]) -> str:
+def _name_some(names):
     return ", ".join(sorted(names)[:5])
 
 
-def _say_branches(table: pd.DataFrame, folder: Path) -> None:
+def _say_branches(table, folder):
     """Say where class folders hold the same folders: they may be folds or sizes, not classes."""
     folders = _list_class_folders(table)
     pairs = folders.str.extract("^([^/]+)/([^/]+)").dropna()
@@ -131,9 +128,7 @@ def _say_branches(table: pd.DataFrame, folder: Path) -> None:
         )
 
 
-def _add_validation(
-    table: pd.DataFrame, train: Path, validation: Path | None
-) -> pd.DataFrame:
+def _add_validation(table, train, validation):
     """Return the table of the training folder with the files of the validation folder."""
     if validation is None:
         return table
@@ -159,7 +154,7 @@ def group_augmented(table: pd.DataFrame, folder: Path) -> None:
     )
 
 
-def _unify(labels: pd.Series) -> pd.Series:
+def _unify(labels):
     """Return the labels; of those that look equal, all are written as the first."""
     first = {}
     for label in labels.unique():
@@ -167,7 +162,7 @@ def _unify(labels: pd.Series) -> pd.Series:
     return labels.map({label: first[clean(label)] for label in labels.unique()})
 
 
-def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFrame:
+def _correct_labels(table, path, folder):
     """Move pictures to the classes that a corrections file names; leave out where it names none."""
     before = table.label
     classes = sorted(before[before != ""].unique())
@@ -184,7 +179,7 @@ def _correct_labels(table: pd.DataFrame, path: Path, folder: Path) -> pd.DataFra
     return table
 
 
-def _note_similar(table: pd.DataFrame) -> pd.DataFrame:
+def _note_similar(table):
     """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
     names = table.label[is_used(table)].drop_duplicates()
     is_similar = fold(names).duplicated(keep=False)
@@ -219,7 +214,7 @@ def list_new_pictures(
     return pictures.reset_index(drop=True)
 
 
-def _say_passed_over(table: pd.DataFrame) -> None:
+def _say_passed_over(table):
     others = table[table.problem != "junk"]
     for problem, files in others.groupby("problem").file:
         names = ", ".join(files[:MAX_NAMED])
@@ -228,7 +223,7 @@ def _say_passed_over(table: pd.DataFrame) -> None:
         print(f"Note: passed over, {problem}: {names}")
 
 
-def _find_class_folders(files: pd.Series, class_names: list[str]) -> pd.Series:
+def _find_class_folders(files, class_names):
     """Return the class that the first folder of each file is called like, or ""."""
     names = {clean(name): name for name in class_names}
     looks = dict(zip(fold(pd.Series(class_names, dtype=str)), class_names))

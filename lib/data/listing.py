@@ -74,7 +74,7 @@ def walk(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _scan(folder: Path, prefix: str, above: tuple) -> Iterator[tuple[str, str]]:
+def _scan(folder, prefix, above):
     """Yield each file of a folder, prefix before its name, with its problem."""
     real = os.path.realpath(folder)
     if real in above:
@@ -100,7 +100,7 @@ def _scan(folder: Path, prefix: str, above: tuple) -> Iterator[tuple[str, str]]:
             yield name, _read_problem(path)
 
 
-def _read_problem(path: Path) -> str:
+def _read_problem(path):
     if not os.path.isfile(path):
         return "not_a_file"
     try:

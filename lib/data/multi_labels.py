@@ -1,7 +1,6 @@
 """Several labels for each picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +55,12 @@ def read_label_sets(path: Path) -> pd.DataFrame:
     return rows[rows.columns.intersection(["label", *BESIDES])]
 
 
-def _join(names: Iterable[str]) -> str:
+def _join(names):
     different = sorted(set(names))
     return "|".join(different) + "|"
 
 
-def _refuse_other_cells(path: Path, cells: pd.DataFrame, is_told: pd.DataFrame) -> None:
+def _refuse_other_cells(path, cells, is_told):
     for name in cells:
         untold = cells.loc[~is_told[name], name]
         for line, value in untold.head(1).items():
@@ -70,7 +69,7 @@ def _refuse_other_cells(path: Path, cells: pd.DataFrame, is_told: pd.DataFrame) 
             )
 
 
-def _read_lists(path: Path, files: pd.Series, cells: pd.Series) -> list[list[str]]:
+def _read_lists(path, files, cells):
     sets = cells.str.split("[|;]").map(_clean_names)
     names = sets.explode().dropna()
     lists = names[names.str.contains(r"^\[|,")]
@@ -82,7 +81,7 @@ def _read_lists(path: Path, files: pd.Series, cells: pd.Series) -> list[list[str
     return list(files.map(together))
 
 
-def _clean_names(names: list[str]) -> list[str]:
+def _clean_names(names):
     cleaned = map(clean, names)
     return [name for name in cleaned if name]
 
@@ -106,7 +105,7 @@ def draw_scenes(folder: Path, count: int = 200) -> None:
         part.write_text(text, newline="\n")
 
 
-def _choose_kinds(rng: np.random.Generator) -> list[str]:
+def _choose_kinds(rng):
     kinds = list(rng.permutation(10))
     if rng.random() < FRIEND_SHARE:
         friend = (kinds[0] + 5) % 10

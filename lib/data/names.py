@@ -84,7 +84,7 @@ def is_mask(files: pd.Series) -> pd.Series:
     return found
 
 
-def _list_pictures_of_mask(stem: str) -> set[str]:
+def _list_pictures_of_mask(stem):
     """List the paths, without ending, that the picture of a mask may have."""
     plain = MASK_NAME.sub("", stem, count=1)
     pictures = {plain}
@@ -143,7 +143,7 @@ def match_files(
     return found
 
 
-def _list_names(file: str, folder: Path) -> list[tuple[int, str]]:
+def _list_names(file, folder):
     """List the names of a file, each with its rank: a lower one goes first."""
     path = _clean_path(file)
     above = os.path.normpath(f"{folder.name}/{path}")
@@ -157,5 +157,5 @@ def _list_names(file: str, folder: Path) -> list[tuple[int, str]]:
     return names
 
 
-def _clean_path(name: str) -> str:
+def _clean_path(name):
     return os.path.normpath(clean(name).replace("\\", "/"))

@@ -127,7 +127,7 @@ def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int]]:
         raise PictureError(_name_problem(error, data)) from error
 
 
-def _decode_opened(picture: Image.Image, data: bytes, min_side: int) -> np.ndarray:
+def _decode_opened(picture, data, min_side):
     pixels = picture.width * picture.height
     is_deep = decoders.is_deep(picture, data)
     if pixels > MAX_PIXELS or (is_deep and pixels > MAX_DEEP_PIXELS):
@@ -145,7 +145,7 @@ def _decode_opened(picture: Image.Image, data: bytes, min_side: int) -> np.ndarr
         return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
 
 
-def _find_orientation(picture: Image.Image) -> int | None:
+def _find_orientation(picture):
     """Return how Exif says a picture is to be turned; a TIFF's decoder has turned it."""
     if picture.format == "TIFF":
         return None
@@ -165,7 +165,7 @@ def has_deep_samples(path: Path) -> bool:
         return False
 
 
-def _name_problem(error: Exception, data: bytes) -> str:
+def _name_problem(error, data):
     message = str(error)
     is_unidentified = isinstance(error, UnidentifiedImageError)
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):

@@ -1,7 +1,6 @@
 """Which folder is meant: of folders, archives and data of Kaggle, and of what lies in them."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from lib.data import archives
@@ -68,7 +67,7 @@ def find_validation(ws: Workspace) -> Path | None:
     return found[0] if found else None
 
 
-def _list_validation_beside(trail: list[Path], scratch: Path) -> list[Path]:
+def _list_validation_beside(trail, scratch):
     """List the folders beside those of the trail that are called like them, but validation."""
     beside = []
     for path in trail:
@@ -81,7 +80,7 @@ def _list_validation_beside(trail: list[Path], scratch: Path) -> list[Path]:
     return beside
 
 
-def _has_classes_of(folder: Path, train: Path, has_labels: bool) -> bool:
+def _has_classes_of(folder, train, has_labels):
     folders = list(filter(holds_pictures, list_folders(folder)))
     if has_labels or not folders:
         return bool(folders)
@@ -89,7 +88,7 @@ def _has_classes_of(folder: Path, train: Path, has_labels: bool) -> bool:
     return _clean_folder_names(folders).issubset(classes)
 
 
-def _clean_folder_names(folders: list[Path]) -> set[str]:
+def _clean_folder_names(folders):
     return {clean(folder.name) for folder in folders}
 
 
@@ -110,7 +109,7 @@ def has_classes(ws: Workspace) -> bool:
     return sum(map(holds_pictures, folders)) > 1
 
 
-def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
+def _trace(path, key, scratch):
     """Return the folders to go through; the last is the folder that is meant."""
     if str(path).startswith(KAGGLE):
         path = archives.download(str(path).removeprefix(KAGGLE))
@@ -124,7 +123,7 @@ def _trace(path: Path, key: str, scratch: Path) -> list[Path]:
     return trail
 
 
-def _find_step(folder: Path, key: str) -> Path | None:
+def _find_step(folder, key):
     """Return where to look next: the part asked for, or an only folder of folders; None at the end."""
     has_pictures = any(map(may_be_picture, _list_files(folder)))
     if key == "test" and has_pictures:
@@ -138,13 +137,13 @@ def _find_step(folder: Path, key: str) -> Path | None:
     return None
 
 
-def _list_files(folder: Path) -> Iterator[Path]:
+def _list_files(folder):
     for entry in os.scandir(folder):
         if entry.is_file() and not is_junk(entry.name):
             yield Path(entry)
 
 
-def _are_parts(folders: list[Path]) -> bool:
+def _are_parts(folders):
     """Tell whether folders are the parts of a data set, and not classes."""
     parts = set()
     bare_parts = set()
@@ -160,7 +159,7 @@ def _are_parts(folders: list[Path]) -> bool:
     return len(parts) > 1 or any(map(list_folders, folders))
 
 
-def _choose_part(folder: Path, folders: list[Path], key: str) -> Path:
+def _choose_part(folder, folders, key):
     parts = [split_part_name(path.name)[0] for path in folders]
     if None not in parts and parts.count(key) == 1:
         return folders[parts.index(key)]
@@ -171,7 +170,7 @@ def _choose_part(folder: Path, folders: list[Path], key: str) -> Path:
     )
 
 
-def _refuse_unread_folders(folder: Path, only: Path, key: str) -> None:
+def _refuse_unread_folders(folder, only, key):
     """Raise a ValueError where folders beside the only one with pictures hold more than texts."""
     for other in list_folders(folder):
         endings = {path.suffix.lower() for path in list_files_below(other)}
@@ -184,7 +183,7 @@ def _refuse_unread_folders(folder: Path, only: Path, key: str) -> None:
             )
 
 
-def _refuse_archives(folder: Path, key: str) -> None:
+def _refuse_archives(folder, key):
     """Raise a ValueError where a folder holds archives, and no picture."""
     if holds_pictures(folder):
         return

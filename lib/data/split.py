@@ -91,7 +91,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     return ranks.isin(chosen).map({True: "validation", False: "train"})
 
 
-def _rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
+def _rank_groups(pictures, seed):
     """Give each picture the rank of its group: seed and content decide it."""
     ranks = []
     for digest in pictures.digest:
@@ -102,7 +102,7 @@ def _rank_groups(pictures: pd.DataFrame, seed: int) -> pd.Series:
     return ranks.groupby(pictures.group.to_numpy()).transform("min")
 
 
-def _find_room(support: Counter) -> Counter:
+def _find_room(support):
     """Return how many pictures of each class are for validation: a fifth of all, rounded up.
 
     Each class gives the whole part of its fifth, then one more where most is missing.

@@ -120,7 +120,7 @@ def check_classes(table: pd.DataFrame, ws: Workspace) -> None:
     raise ValueError(f"{lack} Every file stands in checks.csv.")
 
 
-def _count_files(rows: pd.DataFrame) -> pd.DataFrame:
+def _count_files(rows):
     """Count the files of each class, those that are used, and those that are missing."""
     sums = {"file": "size", "used": "sum", "missing": "sum"}
     classes = rows.groupby("label").agg(sums)
@@ -129,7 +129,7 @@ def _count_files(rows: pd.DataFrame) -> pd.DataFrame:
     return classes[has_file | (classes.file >= MIN_PER_CLASS)]
 
 
-def _find_reserved(classes: pd.DataFrame) -> str | None:
+def _find_reserved(classes):
     for name in RESERVED:
         if name in classes.index:
             return (
@@ -139,7 +139,7 @@ def _find_reserved(classes: pd.DataFrame) -> str | None:
     return None
 
 
-def _find_small(classes: pd.DataFrame, rows: pd.DataFrame) -> str | None:
+def _find_small(classes, rows):
     described = []
     for name in classes.index[classes.used < MIN_PER_CLASS]:
         described.append(_describe_class(name, rows[rows.label == name]))
@@ -151,7 +151,7 @@ def _find_small(classes: pd.DataFrame, rows: pd.DataFrame) -> str | None:
     )
 
 
-def _describe_class(name: str, rows: pd.DataFrame) -> str:
+def _describe_class(name, rows):
     words = f'"{name}" has {rows.used.sum()} usable pictures'
     reasons = rows.problem[~rows.used].value_counts()
     for reason, count in reasons.items():
@@ -160,7 +160,7 @@ def _describe_class(name: str, rows: pd.DataFrame) -> str:
     return words
 
 
-def _find_too_few_classes(classes: pd.DataFrame, train: Path) -> str | None:
+def _find_too_few_classes(classes, train):
     if len(classes) > 1:
         return None
     count = "no class folder"
@@ -173,7 +173,7 @@ def _find_too_few_classes(classes: pd.DataFrame, train: Path) -> str | None:
     )
 
 
-def _find_undivided(rows: pd.DataFrame) -> str | None:
+def _find_undivided(rows):
     has_part = rows.used & (rows.part != "")
     parted = rows[has_part].groupby("label")
     is_alone = parted.part.nunique() < 2

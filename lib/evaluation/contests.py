@@ -190,7 +190,7 @@ def learning_curve(
                 train_mask=mask,
             )
         except ValueError as error:
-            print(f"{100 * share:.0f} % of the pictures can't be tried: {error}")
+            print(f"Note: {100 * share:.0f} % of the pictures can't be tried: {error}")
             continue
         correct[share] = held_out.y_prob.argmax(axis=2) == y_true
         accuracy = correct[share].mean()

@@ -88,8 +88,10 @@ def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
     apart = (
         f"its probabilities differ by {format_number(differences.mean())} on average"
     )
-    print(f"{name} puts another class first for {others} of {len(y_prob)} pictures")
-    print(f"{apart}, by {format_number(differences.max())} at most")
+    print(
+        f"Note: {name} puts another class first for {others} of {len(y_prob)} pictures; {apart}, "
+        f"by {format_number(differences.max())} at most."
+    )
     if differences.mean() > MAX_DIFFERENCE:
         return f"{name} does not answer as its model does: {apart}"
     return ""

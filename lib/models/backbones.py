@@ -13,6 +13,10 @@ from lib.workspace import Workspace
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
+WITHOUT_NETWORK = (
+    ". Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or of "
+    "a whole network (.keras), in BACKBONE."
+)
 
 
 def name_network(spec: str) -> str:
@@ -63,6 +67,8 @@ def load_backbone(
             return _replace_by_sketches(name)
         # Keras may list every layer, on many lines.
         words = " ".join(str(error).split())[:500]
+        if is_download:
+            words += WITHOUT_NETWORK
         raise ValueError(
             f"BACKBONE {name} can't be loaded with WEIGHTS {weights}, IMAGE_SIZE {size}, "
             f"BACKBONE_OPTIONS {options}: {words}"

@@ -142,7 +142,7 @@ def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(
     assert table.share.tolist() == [0.4, 0.5, 0.7, 1.0]
     assert table.pictures.tolist() == [80, 100, 140, 200]
     printed = capsys.readouterr().out
-    assert "10 % of the pictures can't be tried: too few" in printed
+    assert "Note: 10 % of the pictures can't be tried: too few" in printed
     # Half of them say nothing without all, and all say nothing without half.
     alone = table[table.share == 1][["share", "pictures", "accuracy"]]
     few = contests.describe_learning_curve(alone)
