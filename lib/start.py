@@ -67,20 +67,12 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
 
 
 def run_form(arguments: list[str]) -> None:
-    """Run the chain; where it stops, raise a FormError, and remove a folder that is still empty."""
-    if not chain.main(arguments, unmount=False):
-        return
-    paths = Path(arguments[1])
-    rest = arguments[2:]
-    folder = paths.parent
-    is_ours = rest[:2] == ["--results", str(folder)]
-    # All that it has before a notebook has run.
-    if is_ours and {path.name for path in folder.iterdir()} <= {".lock", paths.name}:
-        shutil.rmtree(folder)
-    raise FormError(
-        "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
-        "finished is not done twice."
-    )
+    """Run the chain; where it stops, raise a FormError."""
+    if chain.main(arguments, unmount=False):
+        raise FormError(
+            "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
+            "finished is not done twice."
+        )
 
 
 def find_pictures(pictures: str) -> str:

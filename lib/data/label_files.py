@@ -21,10 +21,7 @@ def read_columns(
     A note names the columns that are not read.
     """
     rows = read_labels(path)
-    columns = ["file", "label"]
-    for name in optional:
-        if name in rows:
-            columns.append(name)
+    columns = rows.columns.intersection(["file", "label", *optional], sort=False)
     note_unread(path, rows, columns)
     return rows[columns]
 

@@ -225,16 +225,15 @@ def _say_passed_over(table):
 
 def _find_class_folders(files, class_names):
     """Return the class that the first folder of each file is called like, or ""."""
-    names = {clean(name): name for name in class_names}
-    looks = dict(zip(fold(pd.Series(class_names, dtype=str)), class_names))
     folders = files.str.extract("^([^/]+)/")[0].dropna()
-    found = {}
-    for folder in folders.unique():
-        found[folder] = names.get(clean(folder), "")
-        (look,) = fold(pd.Series([folder]))
-        if not found[folder] and look in looks:
+    names = {clean(name): name for name in class_names}
+    labels = folders.map(clean).map(names.get)
+    strange = folders[labels.isna()].drop_duplicates()
+    looks = fold(pd.Series(class_names, dtype=str))
+    similar = dict(zip(looks, class_names))
+    for folder, look in zip(strange, fold(strange)):
+        if look in similar:
             print(
-                f"Note: pictures in {folder} have no label: the class is called {looks[look]}."
+                f"Note: pictures in {folder} have no label: the class is called {similar[look]}."
             )
-    labels = folders.map(found)
-    return labels.reindex(files.index, fill_value="")
+    return labels.reindex(files.index).fillna("")

@@ -220,12 +220,7 @@ def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
     return _select(ws, rows, open_stores(ws.scratch, []), FACTS)[:]["thumbnail"]
 
 
-def _select(
-    ws,
-    rows,
-    stores,
-    key,
-):
+def _select(ws, rows, stores, key):
     images = Selection(stores[key], rows.digest.to_numpy(str))
     if images.store.find_missing(images.digests):
         _restore_copies(ws, stores)
