@@ -7,6 +7,7 @@ from PIL import Image, ImageFilter
 from lib.data import quality
 from lib.data.drawing import draw_picture
 from lib.data.pictures import square
+from lib.data.table import MEASURED
 
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
 SHOWN_ON_BLACK = Image.new("RGB", (320, 240))
@@ -21,16 +22,13 @@ KINDS = {
 }
 
 
-def measure(picture):
-    pixels = np.asarray(picture.convert("RGB"))
-    return quality.gather_facts(square(pixels, quality.SIDE), picture.size)
-
-
 def list_doubts(*shown):
     """Return the words of doubt that any of some pictures gets."""
-    facts = np.stack([measure(picture) for picture in shown])
-    names = [name for name in facts.dtype.names if name != "thumbnail"]
-    table = pd.DataFrame({name: facts[name] for name in names})
+    rows = []
+    for picture in shown:
+        pixels = square(np.asarray(picture), quality.SIDE)
+        rows.append(quality.gather_facts(pixels, picture.size))
+    table = pd.DataFrame(np.stack(rows)[MEASURED])
     doubts = quality.find_doubts(table)
     return [word for word, doubt in doubts.items() if doubt.any()]
 
@@ -51,7 +49,7 @@ def paint_stripes(dark, bright):
     """Paint stripes of two grey levels, each on half of the picture, and sharp."""
     levels = np.full((240, 320), dark, np.uint8)
     levels[:, np.arange(320) // 20 % 2 == 1] = bright
-    return Image.fromarray(levels)
+    return Image.fromarray(levels).convert("RGB")
 
 
 def paint_waves(spread):
@@ -59,7 +57,7 @@ def paint_waves(spread):
     noise = np.random.default_rng(0).normal(0, 1, (160, 160))
     smooth = cv2.GaussianBlur(noise, (0, 0), spread)
     levels = 128 + 40 * smooth / smooth.std()
-    return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+    return Image.fromarray(levels.clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 LIMITS = {
@@ -97,7 +95,6 @@ def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
 
 
 def test_rows_without_facts_are_not_doubtful():
-    names = [name for name in quality.FACTS.names if name != "thumbnail"]
-    unknown = pd.DataFrame(0, index=[0], columns=names)
+    unknown = pd.DataFrame(0, index=[0], columns=MEASURED)
     for doubt in quality.find_doubts(unknown).values():
         assert not doubt.any()
