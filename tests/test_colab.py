@@ -564,7 +564,7 @@ def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws):
     assert earlier.read_bytes() == made.read_bytes()
 
 
-def test_a_run_that_stops_before_its_first_notebook_is_one_sentence_and_leaves_nothing(
+def test_a_run_that_stops_before_its_first_notebook_is_one_sentence(
     tmp_path, draw_classes, capsys
 ):
     draw_classes(tmp_path / "pictures", 5)
