@@ -22,13 +22,14 @@ def flat(tmp_path, draw_classes):
     """A workspace of four pictures in a flat folder, and a function that writes their CSV file."""
     draw_classes(tmp_path, 4, ["red"])
     (tmp_path / "red").rename(tmp_path / "train")
-    for number, path in enumerate(sorted((tmp_path / "train").iterdir()), 1):
+    drawn = sorted((tmp_path / "train").iterdir())
+    for number, path in enumerate(drawn, start=1):
         path.rename(path.with_name(f"{number}.jpg"))
     folders = [tmp_path / name for name in ("train", "r", "s")]
     ws = workspace.Workspace(*folders, multi_labels=tmp_path / "labels.csv")
 
     def write(text):
-        ws.multi_labels.write_bytes(text if isinstance(text, bytes) else text.encode())
+        ws.multi_labels.write_text(text, encoding="utf-8")
         return ws
 
     return write
@@ -48,19 +49,16 @@ def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
     ws = flat(text)
     table = multi_labels.list_label_sets(ws, ws.train).set_index("file")
     assert list(table.label[:2]) == ["Cat|", "NA|"]
-    assert list(table.group[:2]) == ["a", "a"] and list(table.part[:2]) == [
-        "train",
-        "validation",
-    ]
+    assert list(table.group[:2]) == ["a", "a"]
+    assert list(table.part[:2]) == ["train", "validation"]
 
 
 def test_labels_that_look_equal_are_one_however_they_are_written(flat):
     text = "file,labels\n1.jpg,Caf\u00e9 au lait\n2.jpg,Cafe\u0301  au\u200b lait\n3.jpg,Café au lait|a b\n"
     ws = flat(text)
     table = multi_labels.list_label_sets(ws, ws.train)
-    assert list(table.label[:3]) == ["Caf\u00e9 au lait|"] * 2 + [
-        "Caf\u00e9 au lait|a b|"
-    ]
+    name = "Caf\u00e9 au lait|"
+    assert list(table.label[:3]) == [name, name, name + "a b|"]
 
 
 def test_columns_beside_a_list_of_labels_are_said(flat, capsys):
@@ -123,9 +121,9 @@ def test_demo_draws_the_same_scenes_once(tmp_path, monkeypatch):
 def split_pictures(y_true, seed, groups=None):
     """Split pictures of one content each; return whether each is for validation."""
     rows = y_true.index.astype(str)
-    pictures = pd.DataFrame(
-        {"digest": rows, "group": rows if groups is None else groups}, rows
-    )
+    if groups is None:
+        groups = rows
+    pictures = pd.DataFrame({"digest": rows, "group": groups}, rows)
     part = multi_labels.split_label_sets(pictures, y_true.set_axis(rows), seed)
     return (part == "validation").set_axis(y_true.index)
 
@@ -143,38 +141,45 @@ def test_each_label_has_nearly_its_fifth_though_labels_come_together():
     for seed in range(8):
         y_true = draw_labels(800, 30, seed)
         held = split_pictures(y_true, seed)
-        shares, support = y_true[held].sum() / y_true.sum(), y_true.sum()
+        support = y_true.sum()
+        deviation = abs(y_true[held].sum() / support - 0.2)
         assert abs(held.sum() - 160) <= 16
         # Nearer than by luck alone, whose spread is the root of 0.16 / support.
-        assert (abs(shares - 0.2) < 0.02 + 2 / support).mean() > 0.75
-        assert (abs(shares - 0.2) < 0.05 + 4 / support).all(), shares
+        assert (deviation < 0.02 + 2 / support).mean() > 0.75
+        assert (deviation < 0.05 + 4 / support).all(), deviation
         # Pictures of many labels are neither preferred nor passed over.
         counts = y_true.sum(axis=1)
-        assert abs(counts[held].mean() - counts.mean()) < 2 * counts.std() / np.sqrt(
-            160
-        )
+        error = counts.std() / np.sqrt(160)
+        assert counts[held].mean() == pytest.approx(counts.mean(), abs=2 * error)
 
 
 def test_label_of_few_large_groups_is_in_both_parts():
-    y_true = pd.DataFrame(
-        {"a": [True] * 12 + [False] * 288, "b": [False] * 12 + [True] * 288}
-    )
-    groups = ["g1"] * 6 + ["g2"] * 6 + [f"{k}" for k in range(288)]
+    is_rare = np.arange(300) < 12
+    y_true = pd.DataFrame({"a": is_rare, "b": ~is_rare})
+    groups = [*"111111222222", *map(str, range(12, 300))]
     for seed in range(5):
         held = split_pictures(y_true, seed, groups)
-        assert held[:12].sum() == 6 and abs(held.mean() - 0.2) < 0.05
+        assert held[:12].sum() == 6
+        assert held.mean() == pytest.approx(0.2, abs=0.05)
 
 
-def test_added_picture_moves_few_and_no_group_is_divided():
+def test_added_picture_moves_few():
     moved = []
     for seed in range(8):
         y_true = draw_labels(401, 10, seed)
-        before, after = split_pictures(y_true[:400], seed), split_pictures(y_true, seed)
+        before = split_pictures(y_true[:400], seed)
+        after = split_pictures(y_true, seed)
         moved.append((before != after[:400]).sum())
-    assert np.mean(moved) <= 8 and max(moved) <= 20, moved
-    groups = [f"burst {row // 4}" for row in range(400)]
-    held = split_pictures(y_true[:400], 0, groups)
-    assert (held.groupby(groups).nunique() == 1).all() and abs(held.mean() - 0.2) < 0.03
-    assert held.equals(split_pictures(y_true[:400].sample(frac=1, random_state=0), 0,
-                                      pd.Series(groups).sample(frac=1, random_state=0).tolist())
-                       .sort_index())  # fmt: skip
+    assert np.mean(moved) <= 8
+    assert max(moved) <= 20
+
+
+def test_no_group_is_divided_whatever_the_order_of_the_rows():
+    y_true = draw_labels(400, 10, 0)
+    bursts = pd.Series(range(400)) // 4
+    held = split_pictures(y_true, 0, bursts.astype(str).to_numpy())
+    assert (held.groupby(bursts).nunique() == 1).all()
+    assert held.mean() == pytest.approx(0.2, abs=0.03)
+    shuffled = y_true.sample(frac=1, random_state=0)
+    again = split_pictures(shuffled, 0, bursts[shuffled.index].astype(str).to_numpy())
+    assert again.sort_index().equals(held)
