@@ -47,7 +47,8 @@ def prepare(ws, scratch, address=TWO, sizes=(8, 12)):
 
 def assert_equal(one, other):
     assert one[0].equals(other[0])
-    assert all(np.array_equal(*arrays) for arrays in zip(one[1], other[1], strict=True))
+    for first, second in zip(one[1], other[1], strict=True):
+        assert np.array_equal(first, second)
 
 
 def list_shards(scratch):
@@ -62,7 +63,8 @@ def many_blocks(monkeypatch):
 def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(
     spread, capsys
 ):
-    alone, together = prepare(spread, "alone", None), prepare(spread, "together")
+    alone = prepare(spread, "alone", None)
+    together = prepare(spread, "together")
     assert_equal(together, alone)
     assert list(together[0].problem).count("not_a_picture") == 1
     shards = list_shards(spread.scratch / "together")
@@ -88,13 +90,14 @@ def test_workers_compute_the_features_that_one_machine_computes(spread):
     found = cached_features(build_extractor(), images, spread)
     alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
     expected = cached_features(build_extractor(), images, alone)
-    assert found.shape == (120, 180) and np.allclose(found[:], expected[:], atol=1e-4)
+    assert found.shape == (120, 180)
+    assert np.allclose(found[:], expected[:], atol=1e-4)
     shards = list_shards(spread.scratch)
     # There already: no worker is asked.
-    again = cached_features(
-        build_extractor(), images, replace(spread, cluster="tcp://x:1")
-    )
-    assert np.array_equal(again[:], found[:]) and list_shards(spread.scratch) == shards
+    nowhere = replace(spread, cluster="tcp://x:1")
+    again = cached_features(build_extractor(), images, nowhere)
+    assert np.array_equal(again[:], found[:])
+    assert list_shards(spread.scratch) == shards
 
 
 def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
@@ -106,6 +109,10 @@ def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
     assert (results / "split.csv").read_bytes() == expected
     finished = (results / "drive_paths.json").read_text()
     assert "cluster" not in finished, "what was finished is so without one, too"
+
+
+def make_blocks(count):
+    return [[f"{number}"] for number in range(count)]
 
 
 def work_slowly(block, folder):
@@ -120,7 +127,8 @@ def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
     # Each gets one, and imports what it needs.
     list(run_blocks(work_slowly, [["a"], ["b"]], tmp_path, address=TWO))
     victim = list(connect(TWO).run(os.getpid).values())[0]
-    blocks, done = [[f"{number}"] for number in range(40)], []
+    blocks = make_blocks(40)
+    done = []
     for block, *_ in run_blocks(work_slowly, blocks, tmp_path, address=TWO):
         if not done:
             os.kill(victim, signal.SIGKILL)  # both are at work
@@ -131,9 +139,7 @@ def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
 
 @pytest.mark.parametrize("address", [TWO, None])
 def test_what_was_not_begun_is_called_off_when_the_wait_is_cut_short(tmp_path, address):
-    waiting = run_blocks(
-        work_slowly, [[f"{k}"] for k in range(200)], tmp_path, address=address
-    )
+    waiting = run_blocks(work_slowly, make_blocks(200), tmp_path, address=address)
     next(waiting)
     waiting.close()  # as an exception does, Ctrl-C among them
     counts = [0]
@@ -147,9 +153,8 @@ def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread):
     # The folder of an open file of this process is no other's.
     place = os.open(spread.train, os.O_RDONLY)
     there = replace(spread, train=Path(f"/proc/self/fd/{place}"))
-    with pytest.raises(
-        ClusterError, match=r"The worker tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"
-    ):
+    words = r"The worker tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"
+    with pytest.raises(ClusterError, match=words):
         prepare(there, "together")
     os.close(place)
 
@@ -163,10 +168,9 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
     place = os.open(spread.scratch, os.O_RDONLY)
     there = replace(spread, scratch=Path(f"/proc/self/fd/{place}"), cluster=TWO)
     files = split.read_split(spread)
+    names = [str(tmp_path / "net.keras")]
     with pytest.raises(ClusterError, match="The worker tcp://.*features_"):
-        contest.gather_features(
-            [str(tmp_path / "net.keras")], None, None, files, there, 0
-        )
+        contest.gather_features(names, None, None, files, there, 0)
     os.close(place)
 
 
@@ -204,16 +208,13 @@ def scheduler(tmp_path):
 def test_lost_scheduler_is_said_and_it_never_opened_a_block(scheduler, tmp_path):
     process, address, started = scheduler
     started += [start("worker", address, "--nthreads", "2", "--no-dashboard")]
-    waiting = run_blocks(
-        work_slowly, [[f"{k}"] for k in range(100)], tmp_path, address=address
-    )
+    waiting = run_blocks(work_slowly, make_blocks(100), tmp_path, address=address)
     next(waiting)
     imported = connect(address).run_on_scheduler(lambda: set(sys.modules))
     assert not imported & {"test_cluster", "keras"}
     process.kill()
-    with pytest.raises(
-        ClusterError, match="scheduler is gone: start it, then run the same again"
-    ):
+    words = "scheduler is gone: start it, then run the same again"
+    with pytest.raises(ClusterError, match=words):
         list(waiting)
 
 
@@ -227,18 +228,17 @@ def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_pa
         start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)
     ]
     client.wait_for_workers(2, 60)
-    blocks = [[f"{k}"] for k in range(20)]
+    waiting = run_blocks(work_slowly, make_blocks(20), tmp_path, address=address)
     with pytest.raises(ClusterError, match="The worker tcp.*another version"):
-        list(run_blocks(work_slowly, blocks, tmp_path, address=address))
+        list(waiting)
 
 
 def test_scheduler_without_the_project_is_refused(tmp_path):
     process, address = start_scheduler(root=tmp_path)
     started = [process, start("worker", address)]
     try:
-        with pytest.raises(
-            ClusterError, match="lacks .*this project: No module named 'lib"
-        ):
+        words = "lacks .*this project: No module named 'lib"
+        with pytest.raises(ClusterError, match=words):
             connect(address)
     finally:
         for process in started:
@@ -251,16 +251,17 @@ def find_listening():
 
 
 def test_workers_here_listen_to_this_machine_alone():
-    places = connect(TWO).run(find_listening) | {"their scheduler": find_listening()}
-    assert set().union(*places.values()) == {"127.0.0.1"}
+    places = connect(TWO).run(find_listening)
+    places["their scheduler"] = find_listening()
+    for addresses in places.values():
+        assert addresses == {"127.0.0.1"}
 
 
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
     monkeypatch.setattr(work, "PATIENCE", 1)
     for address in ("tcp://127.0.0.1:9", "local:two", "local:0"):
-        with pytest.raises(
-            ClusterError, match=f'{address} lacks a scheduler.* say "tcp://host:8786'
-        ):
+        words = f'{address} lacks a scheduler.* say "tcp://host:8786'
+        with pytest.raises(ClusterError, match=words):
             connect(address)
 
 

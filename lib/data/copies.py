@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from lib.data.hashes import find_candidates
+from lib.data.hashes import MAX_BITS, find_candidates
 from lib.data.store import Selection
 from lib.data.table import is_used, note
 from lib.machine import count_cores
@@ -55,7 +55,7 @@ def note_near_duplicates(table: pd.DataFrame, near: pd.DataFrame) -> None:
 
 
 def find_near_duplicates(
-    thumbnails: np.ndarray, pixels: Selection | np.ndarray
+    thumbnails: np.ndarray, pixels: Selection | np.ndarray, max_bits: int = MAX_BITS
 ) -> pd.DataFrame:
     """Find every pair of pictures that show the same: candidates whose detail agrees.
 
@@ -63,11 +63,12 @@ def find_near_duplicates(
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
             size of 32 there is no detail, and candidates are taken at their word.
+        max_bits: of 63, in which the hashes of candidates may differ.
 
     Returns:
         Columns a, b (positions, a < b), distance, mirrored, by distance.
     """
-    pairs = find_candidates(thumbnails)
+    pairs = find_candidates(thumbnails, max_bits)
     if pixels.shape[1] >= MIN_SIDE:
         scores = _score_pairs(pixels, pairs)
         pairs = pairs[scores >= MIN_CORRELATION]

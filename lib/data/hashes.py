@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.fft import dctn
 
 # 97 % of photographs cut by 2 % on each side pass both, and X-rays of different people.
-MAX_BITS = 8  # of 63, in which hashes may differ
+MAX_BITS = 8
 MAX_DISTANCE = 0.08
 # Standard deviation, in grey levels, below which a picture has no pattern to compare.
 FLAT = 2
@@ -18,17 +18,18 @@ BLOCK = 4096
 SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
 
 
-def find_candidates(thumbnails: np.ndarray) -> pd.DataFrame:
+def find_candidates(thumbnails: np.ndarray, max_bits: int = MAX_BITS) -> pd.DataFrame:
     """Find every pair of pictures that may show the same, one of them perhaps mirrored.
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), read block by block.
+        max_bits: of 63, in which their hashes may differ.
 
     Returns:
         Columns a, b (positions, a < b), distance (1 - correlation), mirrored, by distance.
     """
     hashes, positions = _hash_patterns(thumbnails)
-    a, b, mirrored = pair_hashes(hashes, MAX_BITS)
+    a, b, mirrored = pair_hashes(hashes, max_bits)
     pairs = pd.DataFrame({"a": positions[a], "b": positions[b], "mirrored": mirrored})
     distance = _measure_distances(thumbnails, pairs)
     pairs.insert(2, "distance", distance)
