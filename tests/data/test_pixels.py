@@ -30,9 +30,8 @@ def decoded(monkeypatch):
 
 
 def prepare(ws, *sizes):
-    return pixels.prepare(
-        ws, ws.train, labels.list_pictures(ws, ws.train), sizes or [8]
-    )
+    table = labels.list_pictures(ws, ws.train)
+    return pixels.prepare(ws, ws.train, table, sizes or [8])
 
 
 def count_kept(scratch, size=8):

@@ -17,9 +17,8 @@ SHAPE = (16, 16, 3)
 
 def make_row(digest):
     """Return the row that belongs to a digest, and to no other."""
-    return np.random.default_rng(int(digest, 16)).integers(
-        0, 256, SHAPE, dtype=np.uint8
-    )
+    rng = np.random.default_rng(int(digest, 16))
+    return rng.integers(0, 256, SHAPE, dtype=np.uint8)
 
 
 def make_digests(numbers):
@@ -39,10 +38,10 @@ def fill(folder, numbers, block=5):
 
 def read_back(folder, numbers):
     """Check that each of these digests has its own row."""
-    store, digests = open_rows(folder), make_digests(numbers)
-    assert np.array_equal(
-        store[digests], np.stack([make_row(digest) for digest in digests])
-    )
+    store = open_rows(folder)
+    digests = make_digests(numbers)
+    expected = [make_row(digest) for digest in digests]
+    assert np.array_equal(store[digests], expected)
     return store
 
 
@@ -77,9 +76,11 @@ def test_killed_writers_leave_whole_shards_and_the_next_goes_on(tmp_path):
 
 def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
     fill(tmp_path, [1, 2])
-    reader, (third,) = open_rows(tmp_path), make_digests([3])
+    reader = open_rows(tmp_path)
+    (third,) = make_digests([3])
     fill(tmp_path, [3])
-    assert third not in reader.index and len(reader) == 2
+    assert third not in reader.index
+    assert len(reader) == 2
     assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
     assert np.array_equal(reader[third], make_row(third))
     with pytest.raises(OSError, match="lacks rows that were there: run again"):
@@ -104,9 +105,8 @@ def test_damaged_shard_is_named_and_without_it_its_rows_are_made_anew(tmp_path, 
     store = open_rows(tmp_path)
     shard = sorted(tmp_path.glob(SHARDS))[0]
     DAMAGES[damage](shard)
-    with pytest.raises(
-        OSError, match=f"{shard} is damaged or gone .*delete it.* again"
-    ):
+    words = f"{shard} is damaged or gone .*delete it.* again"
+    with pytest.raises(OSError, match=words):
         Selection(store, np.array(make_digests(range(20))))[:]
     shard.unlink(missing_ok=True)
     assert len(open_rows(tmp_path).find_missing(make_digests(range(20)))) == 10
@@ -160,10 +160,9 @@ def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
     chosen = Selection(open_rows(tmp_path), digests).take([150, 2, 7, 150])
     sent = pickle.dumps(chosen)
     assert len(sent) < 3000, "neither rows nor the names of 200 files"
-    expected = np.stack([make_row(digests[k]) for k in (150, 2, 7, 150)])
-    assert np.array_equal(pickle.loads(sent)[:], expected) and np.array_equal(
-        chosen[:], expected
-    )
+    expected = [make_row(digests[k]) for k in (150, 2, 7, 150)]
+    assert np.array_equal(pickle.loads(sent)[:], expected)
+    assert np.array_equal(chosen[:], expected)
     assert chosen.shape == (4, *SHAPE)
 
 
