@@ -41,8 +41,8 @@ def describe_costs(ws: Workspace, paths: list[Path], sizes: list[int]) -> list[s
     parts = [f"{round(t):,} in {name}" for name, t in minutes.items() if t >= 1]
     if parts:
         lines.append(
-            f"Note: they take about so many minutes: {', '.join(parts)}; 02 to 04 by two CPU cores, "
-            "fewer by a GPU."
+            f"Note: they take about so many minutes: {', '.join(parts)} (trainings by two "
+            "CPU cores; a GPU takes fewer)."
         )
     if count > MANY:
         lines.append(
