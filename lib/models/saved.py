@@ -221,8 +221,8 @@ def open_model(path: Path) -> tuple[keras.Model, dict]:
     metadata = read_beside(path)
     if metadata.get("file_hash") != hash_file(path, metadata.get("class_names")):
         raise ValueError(
-            f"{path.with_suffix('.json')} is missing, damaged, or not of this {path}: copy both files "
-            "again, or run again the notebook that made them."
+            f'{path.with_suffix(".json")} is missing or damaged, or its "file_hash" is not that of {path} '
+            'and its "class_names": copy both files again, or run again the notebook that made them.'
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from scipy.special import softmax
 
 from lib import predict, workspace
 from lib.data.labels import list_new_pictures
@@ -74,9 +75,16 @@ def run(model, pictures, *options):
     return predict.predict_pictures([str(argument) for argument in arguments])
 
 
-def predict_to_csv(model, pictures, path, *options):
-    """Run the command line; return its status and its table."""
-    return run(model, pictures, "--csv", path, *options), read_table(path)
+@pytest.fixture
+def ask(tmp_path):
+    """Return a function that runs the command line, and returns its status and its table."""
+
+    def run_and_read(model, pictures, *options):
+        path = tmp_path / "answers.csv"
+        status = run(model, pictures, "--csv", path, *options)
+        return status, read_table(path)
+
+    return run_and_read
 
 
 def fail_to_predict(capsys, model, pictures, *options):
@@ -88,17 +96,15 @@ def fail_to_predict(capsys, model, pictures, *options):
     return said.err
 
 
-def test_one_picture_gets_the_answer_that_it_gets_among_many(
-    model_file, pictures, tmp_path
-):
-    status, many = predict_to_csv(model_file, [pictures], tmp_path / "many.csv")
+def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, pictures, ask):
+    status, many = ask(model_file, [pictures])
     assert status == 0
     assert list(many.columns) == ANSWERS
     assert len(many) == 40
     assert [CLASS_NAMES[int(index)] for index in many["index"]] == list(many.label)
     assert str(pictures / "red" / ODD_NAME) in set(many.file)
     for row in range(0, 40, 3):
-        status, one = predict_to_csv(model_file, [many.file[row]], tmp_path / "one.csv")
+        status, one = ask(model_file, [many.file[row]])
         assert status == 0
         assert one.equals(many[row : row + 1].reset_index(drop=True))
 
@@ -117,17 +123,13 @@ def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(
 
 
 def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
-    model_file, pictures, tmp_path, capsys
+    model_file, pictures, tmp_path, capsys, ask
 ):
     (pictures / "red/003.png").write_bytes(b"<html>404</html>")
     (tmp_path / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     (pictures / "red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
-    status, table = predict_to_csv(
-        model_file,
-        [pictures, tmp_path / "half.jpg"],
-        tmp_path / "answers.csv",
-        "--top=2",
-        "--probabilities",
+    status, table = ask(
+        model_file, [pictures, tmp_path / "half.jpg"], "--top=2", "--probabilities"
     )
     assert status == 1
     assert len(table) == 42
@@ -151,12 +153,12 @@ def test_row_without_an_answer_is_printed_empty(model_file, pictures, capsys):
     assert "NA" not in printed
 
 
-def test_name_that_is_no_text_loses_no_answer(model_file, pictures, tmp_path, capsys):
+def test_name_that_is_no_text_loses_no_answer(model_file, pictures, ask, capsys):
     plain = pictures / "red/000.png"
     odd = os.fsdecode(os.fsencode(pictures) + b"/red/caf\xe9.png")
     with open(odd, "wb") as file:
         file.write(plain.read_bytes())
-    status, table = predict_to_csv(model_file, [plain, odd], tmp_path / "answers.csv")
+    status, table = ask(model_file, [plain, odd])
     assert status == 0
     assert table.file[1].endswith("red/caf\\xe9.png")
     answers = table.drop(columns="file")
@@ -266,11 +268,9 @@ def test_top_is_between_one_and_the_number_of_classes(
     assert "1 to 3" in errors
 
 
-def test_top_and_probabilities_add_columns_in_order(model_file, pictures, tmp_path):
-    _, plain = predict_to_csv(model_file, [pictures], tmp_path / "plain.csv")
-    status, table = predict_to_csv(
-        model_file, [pictures], tmp_path / "full.csv", "--top=3", "--probabilities"
-    )
+def test_top_and_probabilities_add_columns_in_order(model_file, pictures, ask):
+    _, plain = ask(model_file, [pictures])
+    status, table = ask(model_file, [pictures], "--top=3", "--probabilities")
     ranked = ["label_2", "probability_2", "label_3", "probability_3"]
     assert status == 0
     assert list(table.columns) == ANSWERS + ranked + CLASS_NAMES
@@ -286,14 +286,12 @@ def test_top_and_probabilities_add_columns_in_order(model_file, pictures, tmp_pa
 
 
 def test_class_named_like_a_column_gets_a_column_of_its_own(
-    describe, model_file, pictures, tmp_path
+    describe, model_file, pictures, ask
 ):
     names = ["label", "label_2", "cat"]
     fitting = saved.hash_file(model_file, names)
     model = describe({"class_names": names, "file_hash": fitting})
-    status, table = predict_to_csv(
-        model, [pictures], tmp_path / "out.csv", "--top=2", "--probabilities"
-    )
+    status, table = ask(model, [pictures], "--top=2", "--probabilities")
     columns = ["label (class)", "label_2 (class)", "cat"]
     assert status == 0
     assert list(table.columns[-3:]) == columns
@@ -303,36 +301,28 @@ def test_class_named_like_a_column_gets_a_column_of_its_own(
 
 
 def test_stored_temperature_scales_probabilities_and_leaves_answers(
-    describe, pictures, tmp_path, capsys
+    describe, pictures, ask, capsys
 ):
-    _, own = predict_to_csv(
-        describe({}), [pictures], tmp_path / "own.csv", "--top=2", "--probabilities"
-    )
+    _, own = ask(describe({}), [pictures], "--top=2", "--probabilities")
     assert "no temperature is stored" in capsys.readouterr().err
     warm = describe({"temperature": 1.7321}, "warm.keras")
-    _, scaled = predict_to_csv(
-        warm, [pictures], tmp_path / "scaled.csv", "--top=2", "--probabilities"
-    )
+    _, scaled = ask(warm, [pictures], "--top=2", "--probabilities")
     assert "temperature 1.73" in capsys.readouterr().err
     answers = ["file", "label", "index", "label_2"]
     assert scaled[answers].equals(own[answers])
     logits = np.log(own[CLASS_NAMES].to_numpy(float)) / 1.7321
-    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = softmax(logits, axis=1)
     assert np.allclose(scaled[CLASS_NAMES].astype(float), expected, atol=2e-6)
     best = expected.max(axis=1)
     assert np.allclose(scaled.probability.astype(float), best, atol=2e-6)
 
 
-def test_sets_leave_every_other_column_as_it_is(describe, pictures, tmp_path, capsys):
+def test_sets_leave_every_other_column_as_it_is(describe, pictures, ask, capsys):
     (pictures / "red/003.png").write_bytes(b"<html>404</html>")
     model = describe({"answer_sets": SETS, "temperature": 1.7})
-    _, plain = predict_to_csv(
-        model, [pictures], tmp_path / "plain.csv", "--top=2", "--probabilities"
-    )
+    _, plain = ask(model, [pictures], "--top=2", "--probabilities")
     capsys.readouterr()
-    status, table = predict_to_csv(
-        model, [pictures], tmp_path / "s.csv", "--top=2", "--probabilities", "--sets"
-    )
+    status, table = ask(model, [pictures], "--top=2", "--probabilities", "--sets")
     assert status == 1
     assert "75 of 100" in capsys.readouterr().err
     assert table.drop(columns=["set", "set_size"]).equals(plain)
@@ -342,11 +332,9 @@ def test_sets_leave_every_other_column_as_it_is(describe, pictures, tmp_path, ca
     assert (unusable[["set", "set_size"]] == "").all(axis=None)
 
 
-def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, tmp_path):
+def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, ask):
     model = describe({"answer_sets": SETS, "temperature": 1.7})
-    _, table = predict_to_csv(
-        model, [pictures], tmp_path / "sets.csv", "--probabilities", "--sets"
-    )
+    _, table = ask(model, [pictures], "--probabilities", "--sets")
     for row in table.to_dict("records"):
         names = json.loads(row["set"])
         above = {name for name in CLASS_NAMES if float(row[name]) >= SETS["limit"]}
@@ -365,7 +353,7 @@ def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
 
 
 def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
-    model_file, pictures, tmp_path
+    model_file, pictures, tmp_path, ask
 ):
     (pictures / "red/cut.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
     rows = ["file,group"]
@@ -376,14 +364,7 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
         rows.append(f'"{quoted}",{"a" if number < 9 else "b"}')
     groups = tmp_path / "groups.csv"
     groups.write_text("\n".join(rows))
-    _, table = predict_to_csv(
-        model_file,
-        [pictures],
-        tmp_path / "a.csv",
-        "--probabilities",
-        "--group-by",
-        groups,
-    )
+    _, table = ask(model_file, [pictures], "--probabilities", "--group-by", groups)
     usable = table[table.label != ""]
     assert len(usable) == 40
     assert set(usable.group) == {"a", "b"}
@@ -400,11 +381,9 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
         assert probabilities.iloc[0] == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_folder_can_be_a_group(model_file, pictures, tmp_path):
+def test_a_folder_can_be_a_group(model_file, pictures, ask):
     files = sorted((pictures / "red").iterdir())[:3]
-    _, table = predict_to_csv(
-        model_file, files, tmp_path / "b.csv", "--group-by", "folder"
-    )
+    _, table = ask(model_file, files, "--group-by", "folder")
     assert set(table.group) == {str(pictures / "red")}
 
 
