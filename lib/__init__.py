@@ -1,1 +1,1 @@
-"""The thin shared module behind the six notebooks; each room says in its first line what it knows."""
+"""The thin library behind the notebooks; the first line of each room says what it knows."""
