@@ -1,4 +1,4 @@
-"""The data wing: what is learned from. It knows no model."""
+"""Pictures, their labels and the split; no room here knows a model."""
 
 import os
 

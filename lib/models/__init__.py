@@ -1,1 +1,1 @@
-"""What learns."""
+"""Networks and classifiers: how they are built, trained, kept and asked."""
