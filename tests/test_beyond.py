@@ -77,7 +77,7 @@ def read_contest(ws):
     return read_table(ws.results / "contest.csv")
 
 
-def find_winner(ws):
+def read_winner(ws):
     """Return the row of the contest that was chosen."""
     (row,) = read_contest(ws).query("chosen == 'True'").to_dict("records")
     return row
@@ -93,7 +93,7 @@ def test_candidates_that_cannot_be_had_are_rows_with_their_reasons(run):
     scores = taking[["accuracy", "low", "high", "pictures_per_second"]]
     assert (scores != "").all(axis=None)
     assert contest.accuracy["broken"] == ""
-    assert find_winner(run)["reason"] == ""
+    assert read_winner(run)["reason"] == ""
 
 
 def test_held_out_answers_are_of_the_training_part_and_make_the_score(run):
@@ -105,11 +105,11 @@ def test_held_out_answers_are_of_the_training_part_and_make_the_score(run):
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     assert (probabilities.idxmax(axis=1) == answers.predicted).all()
     accuracy = (answers.predicted == answers.label).mean()
-    assert float(find_winner(run)["accuracy"]) == pytest.approx(accuracy)
+    assert float(read_winner(run)["accuracy"]) == pytest.approx(accuracy)
 
 
 def test_winner_is_judged_like_every_other_and_its_calibration_left_alone(run):
-    name = f"{find_winner(run)['candidate']}_linear"
+    name = f"{read_winner(run)['candidate']}_linear"
     model, metadata = open_model(run.results / f"models/{name}.keras")
     assert metadata["temperature"] == 1 and metadata["calibrated_on"]
     assert {"trained_on", "licence", "base_model"} <= set(metadata["backbone_origin"])
@@ -123,7 +123,7 @@ def test_winner_is_judged_like_every_other_and_its_calibration_left_alone(run):
 
 def test_saved_winner_answers_alone(run, tmp_path):
     """In a process that has the one file and its JSON, and no keras-hub."""
-    name = f"{find_winner(run)['candidate']}_linear"
+    name = f"{read_winner(run)['candidate']}_linear"
     for ending in ("keras", "json"):
         content = (run.results / f"models/{name}.{ending}").read_bytes()
         (tmp_path / f"model.{ending}").write_bytes(content)

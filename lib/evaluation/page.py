@@ -44,16 +44,16 @@ def write_page(
         known: features, distances and groups of `resemblance`, by which strangers are marked.
 
     Returns:
-        A line that says how large the page is, or why there is none.
+        A line that says how large the page is, or a note on why there is none.
     """
     path = ws.file("model.html")
     path.unlink(missing_ok=True)
     if lacks:
-        return f"model.html can't be made: {lacks}"
+        return f"Note: model.html can't be made: {lacks}"
     try:
         runtime = fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
-        return f"model.html can't be made: {error}"
+        return f"Note: model.html can't be made: {error}"
     model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
     text = open_template("model.html.jinja").render(
         metadata=metadata,
@@ -66,7 +66,7 @@ def write_page(
         hash_text=_hash_text,
     )
     if len(text) > MAX_BYTES:
-        return f"model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
+        return f"Note: model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return f"model.html: {len(text) / 1e6:.1f} MB; it needs no connection"

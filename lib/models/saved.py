@@ -188,7 +188,7 @@ def find_transfer(
         known += [each for each in names if each.endswith(f"_{kind}")]
     wanted = [name]
     if not name:
-        wanted = _find_winner(ws) + known
+        wanted = find_winner(ws) + known
     for each in wanted:
         if each in known:
             return each
@@ -198,7 +198,8 @@ def find_transfer(
     )
 
 
-def _find_winner(ws):
+def find_winner(ws: Workspace) -> list[str]:
+    """Return the name of the model of 05's winner, in a list; none where 05 has not run."""
     path = ws.results / "contest.csv"
     if not path.exists():
         return []

@@ -1,0 +1,28 @@
+"""Thresholds of labels, against scikit-learn's F1 at every possible one."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from lib.evaluation.thresholds import choose_threshold
+
+
+@pytest.mark.parametrize("decimals", [1, 6])
+def test_no_other_threshold_has_a_higher_f1(decimals):
+    rng = np.random.default_rng(4)
+    has_label = rng.random(80) < 0.3
+    y_prob = (0.3 * has_label + 0.7 * rng.random(80)).round(decimals)
+    threshold = choose_threshold(has_label, y_prob)
+    found = f1_score(has_label, y_prob >= threshold)
+    others = [f1_score(has_label, y_prob >= limit) for limit in y_prob]
+    assert found == pytest.approx(max(others))
+
+
+def test_threshold_lies_in_the_middle_of_the_gap():
+    has_label = np.array([True, False, True, False])
+    y_prob = np.array([0.9, 0.2, 0.6, 0.1])
+    assert choose_threshold(has_label, y_prob) == pytest.approx(0.4)
+
+
+def test_label_of_no_picture_has_a_threshold_of_one_half():
+    assert choose_threshold(np.zeros(3, bool), np.array([0.1, 0.2, 0.3])) == 0.5
