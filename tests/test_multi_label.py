@@ -1,4 +1,4 @@
-"""The lesson on several labels a picture, alone on a flat folder of small scenes; who knows its model."""
+"""The lesson on several labels for a picture, alone on a flat folder of small scenes; who knows its model."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""CSV files of several labels a picture: their three forms, what is wrong with them, and the split."""
+"""CSV files of several labels for a picture: their three forms, what is wrong with them, and the split."""
 
 import numpy as np
 import pandas as pd
