@@ -96,7 +96,7 @@ def find_pictures(pictures: str) -> str:
     if ADDRESS.match(pictures) and not re.match(r"[A-Z]:[/\\]", pictures):
         raise FormError(
             f"{pictures} is an address of the web: download the file, put it into My Drive or write "
-            'upload, and give its path there. Of Kaggle write "kaggle:datasets/OWNER/NAME".'
+            'upload, and give its path there. For data of Kaggle write "kaggle:datasets/OWNER/NAME".'
         )
     path = _expand(pictures)
     if not path.exists() and "google.colab" in sys.modules:
@@ -164,7 +164,7 @@ def _upload():
     uploaded = list(files.upload())
     if len(uploaded) != 1:
         raise FormError(
-            f"{len(uploaded)} files were uploaded: choose one, for a set a ZIP file."
+            f"{len(uploaded)} files were uploaded: choose one file; a data set goes into one ZIP file."
         )
     return Path(uploaded[0])
 

@@ -22,7 +22,7 @@ UNKNOWN_CALL = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 def atomic_write(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
-    Whoever reads `path` sees the old file or the new one, even after a power cut. What goes to Google
+    Readers of `path` see the old file or the new one, even after a power cut. What goes to Google
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
     part = path.with_name(f"unfinished_{uuid.uuid4().hex}{path.suffix}")

@@ -29,8 +29,8 @@ cv2.setNumThreads(0)
 class Batches:
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
-    A batch depends on the seed, its number and the attribute `epoch` alone, which whoever trains
-    sets, from 0: training that was interrupted goes on with the batches that it would have seen.
+    A batch depends on the seed, its number and the attribute `epoch` alone, which the training
+    sets, from 0: an interrupted training goes on with the batches that it would have seen.
 
     Args:
         inputs: what takes an index array: a `Selection` of pixels, or features of `pictures`, (n, ...).

@@ -29,7 +29,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.path = path
         self.batches = batches
         self.rows = []  # of the history
-        self.progress = None  # a bar, which whoever trains opens and closes
+        self.progress = None  # a bar, which the training opens and closes
         model.optimizer.build(model.trainable_variables)
         self.variables = model.variables + model.optimizer.variables
         if path.exists():
