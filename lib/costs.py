@@ -41,18 +41,18 @@ def describe_costs(ws: Workspace, paths: list[Path], sizes: list[int]) -> list[s
     parts = [f"{round(t):,} in {name}" for name, t in minutes.items() if t >= 1]
     if parts:
         lines.append(
-            f"Note: they take about so many minutes: {', '.join(parts)} (trainings by two "
+            f"Note: they take about this many minutes: {', '.join(parts)} (trainings by two "
             "CPU cores; a GPU takes fewer)."
         )
     if count > MANY:
         lines.append(
-            "Note: of so many pictures --only 1 5 8 is the quickest way to a good model."
+            "Note: with so many pictures, --only 1 5 8 is the quickest way to a good model."
         )
     return lines
 
 
 def _time_decoding(paths, sizes):
-    """Return seconds a picture, with all cores."""
+    """Return seconds for each picture, with all cores."""
     started = time.perf_counter()
     with ThreadPoolExecutor(count_cores()) as pool:
         for size in sizes:

@@ -1,7 +1,7 @@
 """Predictions for new pictures by one saved model.
 
-The table has a row a picture: file, label, index (of the class, from 0), probability; of a model of
-11: file, labels ("cat|dog"), problem. A picture that can't be read has no answer.
+The table has one row for each picture: file, label, index (of the class, from 0), probability; with a
+model of 11 file, labels ("cat|dog"), problem. A picture that can't be read has no answer.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
 
 
 def _write_answers(table, csv):
-    # Without a word a picture of none of the labels would look like one that can't be read.
+    # With several labels it stays: a picture of none would look like one that can't be read.
     answers = table.drop(columns="problem") if "label" in table else table
     if csv is None:
         shown = answers.astype(object).where(answers.notna(), "")
@@ -65,11 +65,11 @@ def open_parser() -> argparse.ArgumentParser:
     add("--csv", type=Path, help="write the table there instead of printing it")
     top = "name the K best classes: adds label_2, probability_2 and so on"
     add("--top", type=int, default=1, metavar="K", help=top)
-    each = 'add a column a class, in the order of class_names; " (class)" is put after a taken name'
+    each = 'add one column for each class, in the order of class_names; " (class)" is put after a taken name'
     add("--probabilities", action="store_true", help=each)
     sets = "add set, JSON lists of classes that hold the truth as often as COVERAGE of 10, and set_size"
     add("--sets", action="store_true", help=sets)
-    strangers = "add distance, to the training pictures, and note, which marks what is unlike them"
+    strangers = "add distance, to the training pictures, and note, which marks pictures unlike them"
     add("--strangers", action="store_true", help=strangers)
     groups = (
         "add the answer of its folder, or of its group in a CSV file,group: group, "
