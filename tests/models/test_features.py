@@ -65,7 +65,7 @@ def test_features_are_shared_by_sets_that_share_pictures(
 
 def test_other_pictures_do_not_share_features(extractor, images, ws):
     cached_features(extractor, images, ws)
-    every = replace(images, digests=np.array(list(images.store.places)))
+    every = replace(images, digests=np.array(list(images.store.index)))
     assert len(cached_features(extractor, every, ws).store) == 140
 
 
