@@ -1,11 +1,14 @@
 """How often intervals hold the truth and claims are false: `make simulations` prints the table.
 
+Of fewer reports than 1,000 it is made sooner: `python tests/simulations.py 250`.
+
 Some tests call the same functions with fewer reports. Every report draws as many pictures of each
 class as the split leaves there.
 """
 
 import itertools
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -501,7 +504,8 @@ def simulate(job):
 
 
 if __name__ == "__main__":
-    found = list_jobs(1000)
+    reports = int(sys.argv[1]) if sys.argv[1:] else 1000
+    found = list_jobs(reports)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         print("| what | where | share of reports |\n|---|---|---|")
         for (what, where, *_), result in zip(found, pool.map(simulate, found)):

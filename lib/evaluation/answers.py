@@ -72,11 +72,12 @@ class Predictions:
         compared is the number of configurations.
         """
         scores = {}
+        is_calibrated = self.models.filter(["calibrated_on"]).notna().any(axis=1)
         for label, y_prob in zip(self.labels, self.y_prob):
             score = metrics.evaluate(
                 self.y_true, y_prob, self.class_names.tolist(), self.groups
             )
-            if self._is_calibrated(label):
+            if is_calibrated[label]:
                 # What validates a calibration of the training part must not change it.
                 score["temperature"] = 1.0
                 score["nll_after"] = score["nll_before"]
@@ -86,10 +87,6 @@ class Predictions:
             score["compared"] = len(self.first.labels)
             scores[label] = score
         return scores
-
-    def _is_calibrated(self, label: str) -> bool:
-        calibrated = self.models.get("calibrated_on", pd.Series())
-        return bool(pd.notna(calibrated.get(label)))
 
     def selective_accuracy(
         self, label: str, thresholds: Sequence[float]
@@ -118,10 +115,10 @@ class Predictions:
     @property
     def bins(self) -> dict[str, pd.DataFrame]:
         """The reliability table of each model: `metrics.reliability_table`."""
-        tables = {}
-        for label, y_prob in zip(self.labels, self.y_prob):
-            tables[label] = metrics.reliability_table(self.y_true, y_prob, self.groups)
-        return tables
+        return {
+            label: metrics.reliability_table(self.y_true, y_prob, self.groups)
+            for label, y_prob in zip(self.labels, self.y_prob)
+        }
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -130,11 +127,14 @@ class Predictions:
         The seed is missing of a linear model of 05, which none decides.
         """
         rows = self.models[["configuration", "seed"]].reset_index(drop=True)
-        names = self.models.name.to_list()
-        for row, (label, name) in enumerate(zip(self.labels, names)):
-            configuration = rows.configuration[row]
-            rows.loc[row, "configuration"] = label.replace(name, configuration, 1)
-        is_linear = [name.endswith("_linear") for name in names]
+        names = self.models.name
+        rows["configuration"] = [
+            label.replace(name, configuration, 1)
+            for label, name, configuration in zip(
+                self.labels, names, rows.configuration
+            )
+        ]
+        is_linear = names.str.endswith("_linear").to_numpy()
         rows["seed"] = rows.seed.astype("Int64").mask(is_linear)
         rows["top1"] = self.correct.mean(axis=1)
         return rows
@@ -223,17 +223,11 @@ def save_scores(
     """
     content = {}
     comparison = predictions.compare(ws, speed)
-    for label, score in predictions.scores.items():
+    for index, (label, score) in enumerate(predictions.scores.items()):
         model = predictions.models.loc[label]
         content[model["name"]] = {"label": label, "weights": model.weights} | score
         record(ws, model["name"], {"temperature": score["temperature"]})
-        table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
-        index = predictions.labels.index(label)
-        table["predicted"] = predictions.class_names[predictions.y_pred[index]]
-        y_prob = pd.DataFrame(
-            predictions.y_prob[index], columns=predictions.class_names
-        )
-        table = pd.concat([table, y_prob], axis=1)
+        table = _list_answers(predictions, index)
         ws.save_table(table, f"predictions/{model['name']}.csv")
     ws.save_json(content, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
@@ -246,3 +240,11 @@ def save_scores(
         if path.stem not in content:
             path.unlink()
     return comparison
+
+
+def _list_answers(predictions, index):
+    names = predictions.class_names
+    table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
+    table["predicted"] = names[predictions.y_pred[index]]
+    y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)
+    return pd.concat([table, y_prob], axis=1)

@@ -51,12 +51,12 @@ def write_card(ws: Workspace, metadata: dict, score: dict, mistakes: pd.Series) 
         part.write_text(text, encoding="utf-8")
 
 
-def _name_backbone(metadata: dict) -> str:
+def _name_backbone(metadata):
     # It may be a file, whose folder is no one's business.
     return Path(metadata["parameters"].get("backbone") or "").name
 
 
-def _list_origin(metadata: dict) -> dict:
+def _list_origin(metadata):
     """Return what is known of the first weights; None for what should be looked up."""
     if metadata["weights"] in ("from scratch", "untrained"):
         return {}

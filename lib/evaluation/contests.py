@@ -19,6 +19,7 @@ SPEED = "pictures_per_second"
 # Shares of the training pictures that are tried, and how often each is drawn.
 SHARES = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0)
 DRAWS = 3
+OF_HALF = ["difference", "difference_low", "difference_high", "p_value", "p_holm"]
 
 
 def judge_candidates(
@@ -71,9 +72,8 @@ def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
     others = [name for name in accuracies if name != best]
     folds = accuracies[best].shape[1]
     size = accuracies[best].size
-    differences = np.zeros((len(others), size))
-    for row, name in enumerate(others):
-        differences[row] = (accuracies[name] - accuracies[best]).ravel()
+    differences = [accuracies[name] - accuracies[best] for name in others]
+    differences = np.reshape(differences, (len(others), size))
     means = differences.mean(axis=1)
     variances = differences.var(axis=1, ddof=1) * (1 / size + 1 / (folds - 1))
     # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
@@ -136,11 +136,8 @@ def doubt_contest(metadata: dict, score: dict) -> str:
     Returns:
         A sentence, or "" where there is nothing to doubt.
     """
-    candidates = metadata.get("candidates")
-    if not isinstance(candidates, list):
-        return ""
     name = metadata["name"].removesuffix("_linear")
-    for row in candidates:
+    for row in metadata.get("candidates", []):
         if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
             there = format_percent(row["accuracy"])
             here = format_percent(score["top1"])
@@ -202,14 +199,12 @@ def learning_curve(
     if 0.5 in correct and 1.0 in correct:
         differences = correct[0.5].astype(float) - correct[1.0]
         low, high, p_value = compare_runs(differences, groups)
-        half = table.share == 0.5
-        table.loc[half, "difference"] = differences.mean()
-        table.loc[half, ["difference_low", "difference_high"]] = [low, high]
-        table.loc[half, ["p_value", "p_holm"]] = p_value
+        found = [differences.mean(), low, high, p_value, p_value]
+        table.loc[table.share == 0.5, OF_HALF] = found
     return table
 
 
-def _draw(share: float, y_true, groups, seed: int) -> np.ndarray:
+def _draw(share, y_true, groups, seed):
     tenths = [
         deal_folds(y_true, groups, 10, seed + DRAWS + draw) for draw in range(DRAWS)
     ]

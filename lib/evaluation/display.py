@@ -44,7 +44,7 @@ def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
     return path
 
 
-def _write_svg(figure: Figure) -> str:
+def _write_svg(figure):
     file = io.StringIO()
     # The layout of square axes is right the second time only.
     figure.draw_without_rendering()

@@ -21,10 +21,8 @@ MAX_NUMBERED = 20  # classes of a confusion matrix with numbers
 MAX_NAMED = 30  # classes of a confusion matrix with names
 TRAINING = "#1f6fb4"
 VALIDATION = "#e07b00"
-SHARES = (
-    -0.02,
-    1.02,
-)  # limits of an axis of shares, so that points at its ends are whole
+# Limits of an axis of shares, so that points at its ends are whole.
+SHARES = (-0.02, 1.02)
 # The browser writes Chinese letters wider than matplotlib believes: this space keeps their
 # room, and is not saved.
 SPACE = "\u2002"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import chain, zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,18 +40,11 @@ def picture_grid(
         title += f" (the first {MAX_ROWS} of {len(filled)} rows)"
     shown = []
     for heading in filled[:MAX_ROWS]:
-        cells = _make_cells(rows[heading], captions.get(heading, ()))
+        pairs = zip_longest(rows[heading], captions.get(heading, ()), fillvalue=())
+        cells = [(encode(picture), lines) for picture, lines in pairs]
         shown.append((heading, cells))
     text = open_template("gallery.html.jinja").render(title=title, rows=shown)
     return _to_ascii(text)
-
-
-def _make_cells(pictures, captions):
-    cells = []
-    for number, picture in enumerate(pictures):
-        lines = captions[number] if number < len(captions) else ()
-        cells.append((encode(picture), lines))
-    return cells
 
 
 def _to_ascii(text):
@@ -93,9 +87,8 @@ def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) 
     The picture at position k of `pictures` is the background of the class pk.
     """
     shown = set()
-    for kinds in mistakes.values():
-        for kind in kinds:
-            shown.update(number for number, _ in kind["shown"])
+    for kind in chain(*mistakes.values()):
+        shown.update(dict(kind["shown"]))
     rules = []
     for number in sorted(shown):
         picture = Image.fromarray(pictures[[number]][0])

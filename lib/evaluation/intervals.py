@@ -118,7 +118,7 @@ def compare_runs(
     return max(mean - margin, -1.0), min(mean + margin, 1.0), float(p_value)
 
 
-def _estimate_variance(by_picture: np.ndarray, groups: np.ndarray) -> tuple:
+def _estimate_variance(by_picture, groups):
     # Return the variance of the mean, and its degrees of freedom.
     n = effective_sample_size(groups)
     mean = by_picture.mean() * n / (n + 2)
@@ -203,7 +203,7 @@ def compare_configurations(
     return table.assign(established=table.p_holm < LEVEL)
 
 
-def _pool_seeds(correct: dict[str, dict]) -> tuple[float, float]:
+def _pool_seeds(correct):
     # Return the variance of accuracy over seeds, and its degrees of freedom.
     squares = 0.0
     df = 0
@@ -215,7 +215,7 @@ def _pool_seeds(correct: dict[str, dict]) -> tuple[float, float]:
     return squares / max(df, 1), max(df, 1)
 
 
-def _subtract(runs: dict, others: dict) -> np.ndarray:
+def _subtract(runs, others):
     seeds = [(seed, seed) for seed in runs if seed in others]
     if None in runs or None in others or len(runs) == len(others) == 1:
         seeds = list(itertools.product(runs, others))

@@ -50,12 +50,13 @@ def evaluate(
     """
     n = effective_sample_size(groups)
     scores = {"n": len(y_true), "effective_n": n}
-    rank = _rank_truth(y_true, y_prob)
+    order = np.argsort(-y_prob, axis=1, kind="stable")
+    is_truth = order == y_true[:, np.newaxis]
     for name, top in (("top1", 1), ("top3", 3)):
-        share = float((rank < top).mean())
+        share = float(is_truth[:, :top].any(axis=1).mean())
         scores[name] = share
         scores[f"{name}_interval"] = wilson_interval(share, n)
-    y_pred = y_prob.argmax(axis=1)
+    y_pred = order[:, 0]
     scores |= _score_classes(y_true, y_pred, class_names, groups)
     support = np.bincount(y_true, minlength=len(class_names))
     scores["kappa"] = float(cohen_kappa_score(y_true, y_pred))
@@ -69,34 +70,30 @@ def evaluate(
     return scores
 
 
-def _rank_truth(y_true: np.ndarray, y_prob: np.ndarray) -> np.ndarray:
-    # Of equal probabilities the first counts as the higher, as argmax has it.
-    of_truth = y_prob[np.arange(len(y_true)), y_true, np.newaxis]
-    is_earlier = np.arange(y_prob.shape[1]) < y_true[:, np.newaxis]
-    is_higher = (y_prob > of_truth) | ((y_prob == of_truth) & is_earlier)
-    return is_higher.sum(axis=1)
-
-
-def _score_classes(y_true, y_pred, class_names, groups) -> dict:
+def _score_classes(y_true, y_pred, class_names, groups):
     classes = range(len(class_names))
     precision, recall, f1, support = precision_recall_fscore_support(
         y_true, y_pred, labels=classes, zero_division=0
     )
-    balanced_accuracy = recall.mean()
-    intervals = []
-    for k in classes:
-        n = effective_sample_size(groups[y_true == k])
-        intervals.append(wilson_interval(recall[k], n))
-    return {
-        "average_per_class": float(balanced_accuracy),
+    scores = {
+        "average_per_class": float(recall.mean()),
         "macro_f1": float(f1.mean()),
         "weighted_f1": float(np.average(f1, weights=support)),
-        "support": dict(zip(class_names, support.astype(int).tolist())),
-        "per_class": dict(zip(class_names, recall.tolist())),
-        "precision": dict(zip(class_names, precision.tolist())),
-        "f1": dict(zip(class_names, f1.tolist())),
-        "per_class_interval": dict(zip(class_names, intervals)),
     }
+    by_class = {
+        "support": support,
+        "per_class": recall,
+        "precision": precision,
+        "f1": f1,
+    }
+    for name, values in by_class.items():
+        scores[name] = dict(zip(class_names, values.tolist()))
+    intervals = {}
+    for k, name in enumerate(class_names):
+        n = effective_sample_size(groups[y_true == k])
+        intervals[name] = wilson_interval(recall[k], n)
+    scores["per_class_interval"] = intervals
+    return scores
 
 
 def measure_calibration(y_true: np.ndarray, y_prob: np.ndarray) -> dict[str, float]:
@@ -185,7 +182,7 @@ def judge_temperature(
     }
 
 
-def _lowers_loss(temperature: float, y_true, y_prob, groups) -> bool:
+def _lowers_loss(temperature, y_true, y_prob, groups):
     n = effective_sample_size(groups)
     if n < 2:
         return False

@@ -97,7 +97,7 @@ def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
     return ""
 
 
-def _describe_answers(metadata: dict, known: dict | None) -> dict:
+def _describe_answers(metadata, known):
     about = {
         "class_names": metadata["class_names"],
         "image_size": metadata["image_size"],
@@ -117,11 +117,11 @@ def _describe_answers(metadata: dict, known: dict | None) -> dict:
     return about
 
 
-def _pack(content: bytes) -> str:
+def _pack(content):
     return _encode(gzip.compress(content, 6, mtime=0))
 
 
-def _pack_features(known: dict | None) -> str:
+def _pack_features(known):
     if known is None:
         return ""
     # As fine as float16, and read by every browser.
@@ -129,12 +129,12 @@ def _pack_features(known: dict | None) -> str:
     return _pack(features.tobytes())
 
 
-def _hash_text(text: str) -> str:
+def _hash_text(text):
     """Hash a script or style as the page's policy names it, which allows no other."""
     return _encode(hashlib.sha256(text.encode()).digest())
 
 
-def _encode(content: bytes) -> str:
+def _encode(content):
     return base64.b64encode(content).decode()
 
 
@@ -174,7 +174,7 @@ def fetch_runtime(folder: Path) -> dict[str, str]:
     }
 
 
-def _fetch_package(folder: Path) -> None:
+def _fetch_package(folder):
     folder.mkdir(parents=True, exist_ok=True)
     command = ["npm", "pack", "--fetch-retries=0", f"@litertjs/core@{VERSION}"]
     try:

@@ -1,7 +1,6 @@
 """One HTML page that answers in thirty seconds: from what was found and from figures, by a template."""
 
 import json
-import math
 import os
 import shlex
 from pathlib import Path
@@ -18,6 +17,7 @@ from lib.data.table import read_table
 from lib.evaluation import contests, figures, verdict
 from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
+from lib.evaluation.intervals import wilson_interval
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
@@ -140,16 +140,12 @@ def count_more_pictures(score: dict, configuration: dict) -> int:
     """
     if configuration["high"] - configuration["low"] <= MAX_WIDTH:
         return 0
-    variance = score["top1"] * (1 - score["top1"])
-    z = 1.96
-    # The root of margin² (n + z²)² = z² (n variance + z² / 4).
-    linear = 2 * MARGIN**2 * z**2 - z**2 * variance
-    constant = MARGIN**2 * z**4 - z**4 / 4
-    root = np.sqrt(linear**2 - 4 * MARGIN**2 * constant)
-    needed = (root - linear) / (2 * MARGIN**2)
     in_groups = score["n"] / score["effective_n"]
-    # Two digits: it is a rough number.
-    return math.ceil(needed * in_groups / 10) * 10
+    # In steps of ten: it is a rough number.
+    needed = 10
+    while np.ptp(wilson_interval(score["top1"], needed / in_groups)) > 2 * MARGIN:
+        needed += 10
+    return needed
 
 
 def find_facts(ws: Workspace, predictions: Predictions) -> dict:
@@ -167,11 +163,10 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
 
 def _name_command():
     paths = os.environ.get("DRIVE_PATHS")
-    return (
-        f"python -m lib.chain --paths {shlex.quote(paths)}"
-        if paths
-        else "python -m lib.chain"
-    )
+    command = "python -m lib.chain"
+    if paths:
+        command += f" --paths {shlex.quote(paths)}"
+    return command
 
 
 def _count_doubtful(ws, predictions):

@@ -31,18 +31,20 @@ def find_answer(predictions: Predictions) -> dict:
     table = predictions.configurations
     first = predictions.first
     labels = dict(zip(first.runs.configuration, first.labels))
-    best = _choose(predictions)
+    useful = _find_useful(predictions)
+    best = _choose(predictions, useful)
     label = labels[best]
     scores = first.scores
     doubts = []
     for name in first.labels:
-        doubts.append(contests.doubt_contest(first.models.loc[name], scores[name]))
+        metadata = first.models.loc[name].dropna()
+        doubts.append(contests.doubt_contest(metadata, scores[name]))
     few = table.index[table.runs < MIN_RUNS]
     answer = {
         "label": label,
         "name": best,
         "untrained": bool(first.models.weights[label] == "untrained"),
-        "is_useful": best in _find_useful(predictions),
+        "is_useful": best in useful,
         "count": len(table),
         "configuration": table.loc[best].to_dict(),
         "doubts": [doubt for doubt in doubts if doubt],
@@ -55,7 +57,7 @@ def find_answer(predictions: Predictions) -> dict:
     return answer
 
 
-def _find_useful(predictions: Predictions) -> list[str]:
+def _find_useful(predictions):
     table = predictions.configurations
     n = intervals.effective_sample_size(predictions.groups)
     baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
@@ -66,15 +68,14 @@ def _find_useful(predictions: Predictions) -> list[str]:
     return useful
 
 
-def _choose(predictions: Predictions) -> str:
+def _choose(predictions, useful):
     pairs = predictions.pairs
-    useful = _find_useful(predictions)
     beaten = set(pairs.other[pairs.established])
     names = predictions.configurations.index
     return min(names, key=lambda name: (name not in useful, name in beaten))
 
 
-def _place_others(best: str, predictions: Predictions) -> dict[str, str]:
+def _place_others(best, predictions):
     means = predictions.configurations["mean"]
     kinds = dict.fromkeys(means.index, "apart")
     for pair in predictions.pairs.itertuples():
@@ -124,19 +125,14 @@ def recalls_differ(y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray) 
         correct: bool (n,).
         groups: int (n,), as in `intervals`.
     """
-    n = []
-    right = []
-    for number in np.unique(y_true):
-        is_class = y_true == number
-        size = round(intervals.effective_sample_size(groups[is_class]))
-        n.append(size)
-        right.append(round(correct[is_class].mean() * size))
-    n = np.array(n)
-    expected = n * sum(right) / n.sum()
+    sizes = pd.Series(groups).groupby(y_true).agg(intervals.effective_sample_size)
+    recall = pd.Series(correct).groupby(y_true).mean().to_numpy()
+    n = sizes.round().to_numpy(int)
+    right = np.round(recall * n).astype(int)
+    total = right.sum()
+    expected = n * total / n.sum()
     dealer = np.random.default_rng(0)
-    dealt = dealer.multivariate_hypergeometric(
-        n, sum(right), SHUFFLES, method="marginals"
-    )
+    dealt = dealer.multivariate_hypergeometric(n, total, SHUFFLES, method="marginals")
     found = np.sum((right - expected) ** 2 / n)
     by_chance = np.sum((dealt - expected) ** 2 / n, axis=1)
     extreme = np.sum(by_chance >= found - 1e-9)
@@ -178,14 +174,14 @@ def tabulate_pairs(pairs: pd.DataFrame, best: str) -> pd.DataFrame:
     rows = []
     for pair in pairs.itertuples():
         p = "–" if np.isnan(pair.p_holm) else wording.format_p(pair.p_holm)
-        row = {
-            "better": pair.model,
-            "other": pair.other,
-            "difference": wording.format_number(pair.difference),
-            "interval": wording.format_bounds(pair.low, pair.high),
-            "p": p.removeprefix("p = ").removeprefix("p "),
-            "established": "yes" if pair.established else "no",
-        }
+        row = [
+            pair.model,
+            pair.other,
+            wording.format_number(pair.difference),
+            wording.format_bounds(pair.low, pair.high),
+            p.removeprefix("p = ").removeprefix("p "),
+            "yes" if pair.established else "no",
+        ]
         rows.append(row)
     columns = ["better", "other", "difference", "interval", "p", "established"]
     table = pd.DataFrame(rows, columns=columns)

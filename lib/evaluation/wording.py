@@ -39,7 +39,7 @@ def format_percent(*shares: float) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _format_share(share: float) -> str:
+def _format_share(share):
     if share in (0, 1) or 0.05 <= share <= 0.95:
         return f"{100 * share:.0f}"
     return f"{np.clip(100 * share, 0.1, 99.9):.1f}"

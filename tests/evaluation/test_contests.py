@@ -12,17 +12,18 @@ from lib.models import linear
 
 def judge(accuracies, speeds, n=200, reasons=()):
     """Judge candidates whose held-out answers have the mean of their accuracies."""
-    arrays = {name: np.array(values) for name, values in accuracies.items()}
-    correct = {name: np.arange(n) < round(of.mean() * n) for name, of in arrays.items()}
-    y_prob = {
-        name: np.stack([of, ~of], axis=1)[np.newaxis] for name, of in correct.items()
-    }
-    facts = pd.DataFrame({"candidate": [*accuracies], "pictures_per_second": speeds})
+    folds = {}
+    y_prob = {}
+    for name, values in accuracies.items():
+        folds[name] = np.array(values)
+        is_right = np.arange(n) < round(folds[name].mean() * n)
+        y_prob[name] = np.stack([is_right, ~is_right], axis=1)[np.newaxis]
+    facts = pd.DataFrame({"candidate": list(accuracies), "reason": ""})
+    facts["pictures_per_second"] = speeds
     gone = pd.DataFrame({"candidate": reasons, "reason": "gone"})
-    facts = pd.concat([facts.assign(reason=""), gone], ignore_index=True)
-    return contests.judge_candidates(
-        facts, np.zeros(n, int), y_prob, arrays, np.arange(n)
-    )
+    facts = pd.concat([facts, gone], ignore_index=True)
+    y_true = np.zeros(n, int)
+    return contests.judge_candidates(facts, y_true, y_prob, folds, np.arange(n))
 
 
 NEAR = {
@@ -37,13 +38,14 @@ def test_best_and_cheapest_are_chosen_among_those_that_take_part():
     assert list(table.candidate) == ["large", "small", "weak", "absent"]
     assert contests.choose_candidate(table, "best") == "large"
     assert contests.choose_candidate(table, "cheapest") == "small"
-    assert np.isnan(table.p_holm[0]) and table.p_holm[1] > 0.05 > table.p_holm[2]
-    low, high = table.difference_low, table.difference_high
-    assert low[1] < 0 < high[1] and high[2] < 0
-    assert table.n.isna().tolist() == [False] * 3 + [True] and table.reason[3] == "gone"
-    assert "better than weak; these pictures are too few" in contests.describe_contest(
-        table
-    )
+    assert np.isnan(table.p_holm[0])
+    assert table.p_holm[1] > 0.05 > table.p_holm[2]
+    assert table.difference_low[1] < 0 < table.difference_high[1]
+    assert table.difference_high[2] < 0
+    assert table.n.isna().tolist() == [False, False, False, True]
+    assert table.reason[3] == "gone"
+    said = contests.describe_contest(table)
+    assert "better than weak; these pictures are too few" in said
 
 
 def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
@@ -57,10 +59,10 @@ def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
 
 def test_who_is_better_on_average_over_the_folds_is_never_called_worse():
     table = judge({"a": [[0.9, 0.9]], "b": [[0.8, 0.8]]}, [10, 20])
-    table["difference"], table["p_holm"] = [np.nan, 0.03], [np.nan, 1e-6]
-    assert "too few to say whether it is better than b" in contests.describe_contest(
-        table
-    )
+    table["difference"] = [np.nan, 0.03]
+    table["p_holm"] = [np.nan, 1e-6]
+    said = contests.describe_contest(table)
+    assert "too few to say whether it is better than b" in said
     assert contests.choose_candidate(table, "cheapest") == "b"
 
 
@@ -82,12 +84,12 @@ def describe_classes(monkeypatch):
 
     def describe(distance: float, per_class: int):
         monkeypatch.setattr(contests, "SHARES", (0.5, 1.0))
-        y_true, rng = np.repeat(np.arange(10), per_class), np.random.default_rng(0)
-        features = distance * rng.normal(size=(10, 30))[y_true] + rng.normal(
-            size=(len(y_true), 30)
-        )
-        task = y_true, 10, np.arange(len(y_true)), 0
-        table = contests.learning_curve(features.astype(np.float32), *task)
+        rng = np.random.default_rng(0)
+        n = 10 * per_class
+        y_true = np.repeat(np.arange(10), per_class)
+        centres = distance * rng.normal(size=(10, 30))
+        features = (centres[y_true] + rng.normal(size=(n, 30))).astype(np.float32)
+        table = contests.learning_curve(features, y_true, 10, np.arange(n), seed=0)
         return table, contests.describe_learning_curve(table)
 
     return describe
@@ -97,8 +99,9 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
     describe_classes,
 ):
     table, sentence = describe_classes(0.5, 12)
-    assert table.pictures.tolist() == [60, 120] and (table.n == 120).all()
-    assert ((table.low < table.accuracy) & (table.accuracy < table.high)).all()
+    assert table.pictures.tolist() == [60, 120]
+    assert table.n.tolist() == [120, 120]
+    assert table.accuracy.between(table.low, table.high).all()
     half, whole = table.itertuples()
     assert half.p_holm == half.p_value < 0.05
     assert half.difference == pytest.approx(half.accuracy - whole.accuracy)
@@ -136,8 +139,8 @@ def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(
 
     monkeypatch.setattr(contests.linear, "cross_validate", cross_validate)
     y_true = np.arange(200) % 2
-    task = y_true, 2, np.arange(200), 0
-    table = contests.learning_curve(np.zeros((200, 3)), *task)
+    features = np.zeros((200, 3))
+    table = contests.learning_curve(features, y_true, 2, np.arange(200), seed=0)
     assert shares == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.7, 1.0])
     assert table.share.tolist() == [0.4, 0.5, 0.7, 1.0]
     assert table.pictures.tolist() == [80, 100, 140, 200]

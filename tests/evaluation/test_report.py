@@ -30,31 +30,34 @@ FILE = 'a,"b\n$\\frac.png'
 
 
 def save_model(ws, name, weights):
-    layers = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255)]
-    layers += [
+    layers = [
+        keras.Input((16, 16, 3)),
+        keras.layers.Rescaling(1 / 255),
         keras.layers.Conv2D(3, 1, use_bias=False),
         keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(2, activation="softmax"),
     ]
-    model = keras.Sequential(
-        [*layers, keras.layers.Dense(2, activation="softmax")], name=name
-    )
+    model = keras.Sequential(layers, name=name)
     same = np.eye(3).reshape(1, 1, 3, 3)
     model.set_weights([same, np.array(weights), np.zeros(2)])
-    history = pd.DataFrame(
-        [[1, 0.5, 0.7, 0.5, 0.7, 0.0]], columns=checkpoint.HISTORY_COLUMNS
-    )
-    text = dict(characteristics=HOSTILE, purpose="a test", weights="from scratch")
+    epoch = [[1, 0.5, 0.7, 0.5, 0.7, 0.0]]
+    history = pd.DataFrame(epoch, columns=checkpoint.HISTORY_COLUMNS)
     metadata = {
+        "name": name,
+        "seconds": 0.0,
         "notebook": name,
         "image_size": 16,
         "seed": 0,
         "parameters": {"file": HOSTILE},
+        "characteristics": HOSTILE,
+        "purpose": "a test",
+        "weights": SCRATCH,
     }
     pictures = np.zeros((1, 16, 16, 3))
     saved.save(
         model,
         ws,
-        {"name": name, "seconds": 0.0} | metadata | text,
+        metadata,
         pictures=pictures,
         y_prob=model.predict_on_batch(pictures),
         history=history,
@@ -72,9 +75,8 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
     listed = prepare_set(ws, [16])[["file", "label"]]
     # The file with the hostile name is a validation picture, so galleries show it.
-    part = listed.file.str.contains("a,|/00[0-4].png").map(
-        {True: "validation", False: "train"}
-    )
+    is_validation = listed.file.str.contains("a,|/00[0-4].png")
+    part = np.where(is_validation, "validation", "train")
     ws.save_table(listed.assign(part=part), "split.csv")
     # Classes are in the order of names: "$…" before "<…".
     save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
@@ -82,27 +84,26 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
         for name in ("08_evaluation", "10_hand_over"):
-            run = (
+            papermill.execute_notebook(
                 runner.NOTEBOOKS / f"{name}.ipynb",
                 ws.file("notebooks", f"{name}.ipynb"),
+                kernel_name="python3",
+                progress_bar=False,
             )
-            papermill.execute_notebook(*run, kernel_name="python3", progress_bar=False)
     return ws
 
 
 def test_everything_judged_stands_in_the_results_folder(judged):
     content = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
-    assert content["wrong"]["top1"] == 0 and content["one_class"]["top1"] == 0.5
-    comparison = read_table(judged.results / "comparison.csv").set_index("model")
-    numbers = comparison.drop(columns=["majority_class", "weights", "demo"]).astype(
-        float
-    )
-    assert (
-        np.isfinite(numbers.to_numpy()).all()
-        and (numbers.pictures_per_second > 0).all()
-    )
+    assert content["wrong"]["top1"] == 0
+    assert content["one_class"]["top1"] == 0.5
+    comparison = read_table(judged.results / "comparison.csv")
+    texts = ["model", "majority_class", "weights", "demo"]
+    numbers = comparison.drop(columns=texts).astype(float)
+    assert np.isfinite(numbers).all(axis=None)
+    assert numbers.pictures_per_second.min() > 0
     suspects = read_table(judged.results / "suspects.csv")
-    assert len(suspects) == 6 and set(suspects.label) == {CLASSES[1]}
+    assert suspects.label.tolist() == 6 * [CLASSES[1]]
     for name in ("reliability.svg", "mistakes.html", "suspects.html"):
         assert (judged.results / f"figures/{name}").stat().st_size > 3000
     assert all("temperature" in saved.read_metadata(judged, name) for name in content)
@@ -114,7 +115,8 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     monkeypatch.chdir(judged.results / "models")
     (path,) = Path().glob("*.md")
     assert path.stem == "one_class", "the best"
-    card, table = path.read_text("utf-8"), read_table("../predictions/one_class.csv")
+    card = path.read_text("utf-8")
+    table = read_table("../predictions/one_class.csv")
     validation = split.read_split(judged).query("part == 'validation'")
     pictures = pixels.open_pixels(judged, validation, 16)[np.arange(len(table))]
     space = {"keras": keras, "json": json, "Path": Path, "pictures": pictures}
@@ -122,14 +124,13 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     assert space["labels"] == list(table.predicted)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
     metadata = saved.read_metadata(judged, "one_class")
-    expected = apply_temperature(
-        table[CLASSES[::-1]].to_numpy(float), metadata["temperature"]
-    )
-    assert np.allclose(scaled, expected, atol=1e-4) and "answer_sets" in metadata
+    y_prob = table[CLASSES[::-1]].to_numpy(float)
+    expected = apply_temperature(y_prob, metadata["temperature"])
+    assert np.allclose(scaled, expected, atol=1e-4)
+    assert "answer_sets" in metadata
+    page = Path("../model.html").read_text(encoding="utf-8")
     assert "a little flattered" in card
-    assert "a little flattered" in (judged.results / "model.html").read_text(
-        encoding="utf-8"
-    )
+    assert "a little flattered" in page
 
 
 def test_report_answers_first_and_carries_names_only_as_text(judged):
@@ -137,13 +138,11 @@ def test_report_answers_first_and_carries_names_only_as_text(judged):
     assert text.count("2 image classifiers for 2 classes, from 30 pictures<") == 2
     headings = re.findall(r"<h2[^>]*>([^<]*)", text)
     assert headings[:3] == ["Verdict", "What you can do next", "The models"]
-    assert (
-        text.index("Verdict")
-        < text.index('class="plot"')
-        < text.index("What you can do next")
-    )
-    assert "surely beat always answering" in text and len(text) < 2e6
-    assert "<img src=x" not in text and "&lt;img src=x" in text
+    assert text.index('class="plot"') < text.index("What you can do next")
+    assert "surely beat always answering" in text
+    assert len(text) < 2e6
+    assert "<img src=x" not in text
+    assert "&lt;img src=x" in text
     content = report.read_page(judged)
     assert report.write_report(judged, content).read_text(encoding="utf-8") == text
 
@@ -163,12 +162,10 @@ def test_a_matrix_has_every_answer_of_forty_classes(prepared):
     y_true = np.arange(4000) % 40
     said = np.where(rng.random(4000) < 0.7, y_true, rng.integers(0, 40, 4000))
     names = [f"n{k:02}" for k in range(40)]
-    predictions = gather(
-        [("cnn", SCRATCH)], y_true, [np.eye(40)[said]], class_names=names
-    )
+    y_prob = [np.eye(40)[said]]
+    predictions = gather([("cnn", SCRATCH)], y_true, y_prob, class_names=names)
     page = describe(prepared, predictions)
-    expected = confusion_matrix(y_true, said)
-    assert np.array_equal(page["matrices"]["cnn"], expected)
+    assert np.array_equal(page["matrices"]["cnn"], confusion_matrix(y_true, said))
     shown = report.show_part(page, "matrix", label="cnn", number=1).data
     counts = re.findall(r"<td[^>]*>(?:<a[^>]*>)?(\d+)", shown)
     assert sum(map(int, counts)) == 4000
@@ -191,9 +188,8 @@ def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepar
 def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
     y_true = np.arange(20) % 2
     said = np.where(np.arange(20) < right, y_true, 1 - y_true)
-    predictions = gather(
-        [("cnn", SCRATCH)], y_true, [np.eye(2)[said]], class_names="ab"
-    )
+    y_prob = [np.eye(2)[said]]
+    predictions = gather([("cnn", SCRATCH)], y_true, y_prob, class_names="ab")
     page = describe(prepared, predictions)
     # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
     assert page["more_pictures"] == needed
@@ -208,12 +204,12 @@ def test_commands_name_the_paths_file_and_files_are_links_on_the_page_alone(
     monkeypatch.setenv("DRIVE_PATHS", "/my data/drive_paths.json")
     y_true = np.array([0, 0, 1, 1])
     wrong = np.eye(2)[1 - y_true]
-    page = describe(
-        prepared, gather([("cnn", SCRATCH)], y_true, [wrong], class_names="ab")
-    )
+    predictions = gather([("cnn", SCRATCH)], y_true, [wrong], class_names="ab")
+    page = describe(prepared, predictions)
     steps = report.show_part(page, "steps").data
     command = "python -m lib.chain --paths &#39;/my data/drive_paths.json&#39; --beyond"
-    assert f"<code>{command}</code>" in steps and "<a" not in steps
+    assert f"<code>{command}</code>" in steps
+    assert "<a" not in steps
     linked = report.show_part(page, "steps", linked=True).data
     assert '<a href="suspects.csv">' in linked
 
@@ -227,9 +223,8 @@ def test_a_report_of_an_earlier_version_says_what_to_run_again(ws):
 def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
     y_true = np.array([0, 0, 0, 1, 1])
     wrong = np.eye(2)[1 - y_true] * np.array([0.8, 0.9, 0.7, 0.6, 0.6])[:, np.newaxis]
-    answers = gather(
-        [("cnn", SCRATCH), ("net", SCRATCH)], y_true, [wrong, wrong], None, "ab"
-    )
+    rows = [("cnn", SCRATCH), ("net", SCRATCH)]
+    answers = gather(rows, y_true, [wrong, wrong], class_names="ab")
     monkeypatch.setattr(report, "MAX_OF_KIND", 2)
     first, second = report.find_mistakes(answers, answers.labels)["cnn"]
     surest = [(k, answers.files[k]) for k in (1, 0)]
@@ -237,9 +232,8 @@ def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
     assert len(second["shown"]) == 2
     monkeypatch.setattr(report, "MAX_PICTURES", 3)
     for kinds in report.find_mistakes(answers, answers.labels).values():
-        assert [len(kind["shown"]) for kind in kinds] == [2, 0], (
-            "the same may be shown again"
-        )
+        # The same may be shown again.
+        assert [len(kind["shown"]) for kind in kinds] == [2, 0]
 
 
 def read_tables(text):
@@ -252,46 +246,44 @@ def read_tables(text):
     return tables
 
 
+def read_numbers(rows):
+    """Return the numbers of rows, float, without those in their first cell."""
+    return [[float(cell.replace("−", "-")) for cell in row[1:]] for row in rows]
+
+
 def test_numbers_of_the_tables_are_those_of_the_files(judged):
     tables = read_tables((judged.results / "report.html").read_text(encoding="utf-8"))
     scores = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
-    for row in tables["the models"][1:]:
-        score = scores[row[0]]
-        assert (
-            row[1] == f"{score['top1']:.3f}"
-            and row[4] == f"{score['average_per_class']:.3f}"
-        )
-        assert row[2] == format_count(score["top1"], score["n"])
+    for label, top1, right, interval, average in tables["the models"][1:]:
+        score = scores[label]
         low, high = score["top1_interval"]
-        assert row[3] == f"{low:.3f} to {high:.3f}"
-    shown = {
-        "further scores": "macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll".split()
-    }
-    shown["calibration"] = "temperature ece_before ece_after".split()
-    for what, names in shown.items():
-        for row in tables[what][1:]:
-            values = [float(cell.replace("−", "-")) for cell in row[-len(names) :]]
-            assert values == pytest.approx(
-                [scores[row[0]][key] for key in names], abs=6e-3
-            )
-    for name, score in scores.items():
-        rows = tables[f"classification report of {name}"][1:]
-        for row in rows[: len(CLASSES)]:
-            keys, label = (
-                ("precision", "per_class", "f1", "support"),
-                html.unescape(row[0]),
-            )
-            expected = [score[key][label] for key in keys]
-            assert [*map(float, row[1:])] == pytest.approx(expected, abs=6e-4)
-    assert [row[0] for row in tables["answers only when sure"][1:]] == [
-        "0.5",
-        "0.8",
-        "0.95",
-    ]
+        assert top1 == f"{score['top1']:.3f}"
+        assert right == format_count(score["top1"], score["n"])
+        assert interval == f"{low:.3f} to {high:.3f}"
+        assert average == f"{score['average_per_class']:.3f}"
+    keys = "average_per_class top3 macro_f1 weighted_f1 kappa roc_auc pr_auc ece"
+    names = keys.split() + ["brier", "nll"]
+    rows = tables["further scores"][1:]
+    for row, numbers in zip(rows, read_numbers(rows)):
+        expected = [scores[row[0]][key] for key in names]
+        assert numbers == pytest.approx(expected, abs=6e-4)
     matrix = tables["confusion matrix of one_class"][1:]
     assert [row[1:] for row in matrix] == [["", "6"], ["", "6"]]
-    pairs = [row[1:] for row in tables["pairs of models"][1:]]
-    assert [(row[0], row[1], row[-1]) for row in pairs] == [("wrong", "0.500", "yes")]
+    ((_, other, difference, *_, established),) = tables["pairs of models"][1:]
+    assert (other, difference, established) == ("wrong", "0.500", "yes")
+
+
+@pytest.mark.parametrize("name", ["wrong", "one_class"])
+def test_classification_report_has_the_numbers_of_metrics_json(judged, name):
+    tables = read_tables((judged.results / "report.html").read_text(encoding="utf-8"))
+    scores = json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
+    rows = tables[f"classification report of {name}"][1:]
+    assert len(rows) == len(CLASSES)
+    for row, numbers in zip(rows, read_numbers(rows)):
+        label = html.unescape(row[0])
+        keys = ("precision", "per_class", "f1", "support")
+        expected = [scores[name][key][label] for key in keys]
+        assert numbers == pytest.approx(expected, abs=6e-4)
 
 
 def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
@@ -299,8 +291,9 @@ def test_what_other_notebooks_found_is_counted_where_it_is_about_this_split(
 ):
     y_true = np.array([0, 0, 1, 1])
     rows = [("cnn", SCRATCH), ("cnn@43", SCRATCH)]
+    right = np.eye(2)[y_true] * 0.8 + 0.1
     wrong = np.eye(2)[1 - y_true]
-    answers = gather(rows, y_true, [np.eye(2)[y_true] * 0.8 + 0.1, wrong], None, "ab")
+    answers = gather(rows, y_true, [right, wrong], None, "ab")
     nothing = {
         "demo": False,
         "chain": "python -m lib.chain",
