@@ -152,6 +152,6 @@ def test_networks_of_keras_applications_have_heatmaps(name):
     model = add_head(extractor.input, extractor.output)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     heatmaps = gradcam.grad_cam(model, images)
-    places = backbone.output.shape[1]
+    places = backbone.model.output.shape[1]
     assert heatmaps.shape == (2, places, places)
     assert np.isfinite(heatmaps).all()
