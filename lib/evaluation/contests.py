@@ -197,11 +197,15 @@ def learning_curve(
     columns = ["share", "pictures", "accuracy", "low", "high", "n"]
     table = pd.DataFrame(rows, columns=columns)
     if 0.5 in correct and 1.0 in correct:
-        differences = correct[0.5].astype(float) - correct[1.0]
-        low, high, p_value = compare_runs(differences, groups)
-        found = [differences.mean(), low, high, p_value, p_value]
-        table.loc[table.share == 0.5, OF_HALF] = found
+        _compare_half(table, correct[0.5], correct[1.0], groups)
     return table
+
+
+def _compare_half(table, of_half, of_all, groups):
+    differences = of_half.astype(float) - of_all
+    low, high, p_value = compare_runs(differences, groups)
+    found = [differences.mean(), low, high, p_value, p_value]
+    table.loc[table.share == 0.5, OF_HALF] = found
 
 
 def _draw(share, y_true, groups, seed):

@@ -197,8 +197,7 @@ def compare_configurations(
     table["p_value"] = table.p_value.astype(float).where(is_tested)
     p_holm, levels = correct_tests(table.p_value[is_tested].to_numpy())
     for row, level in zip(table.index[is_tested], levels):
-        low, high, _ = compare_runs(**tests[row], level=level)
-        table.loc[row, ["low", "high"]] = [low, high]
+        table.loc[row, ["low", "high"]] = compare_runs(**tests[row], level=level)[:2]
     table.loc[is_tested, "p_holm"] = p_holm
     return table.assign(established=table.p_holm < LEVEL)
 
