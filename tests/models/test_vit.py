@@ -7,10 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from lib.data import generators
-from lib.data.split import read_split
 from lib.data.table import read_table
-from lib.models import contest, finetuning, linear, saved, training
+from lib.models import backbones, files, finetuning, parts, saved
 from lib.predict import predict_pictures
 
 pytestmark = pytest.mark.skipif(
@@ -66,8 +64,9 @@ def ws(tmp_path_factory, draw_classes, run_chain):
     specs = ", ".join(f"hub:{root / kind}@48" for kind in BLOCKS)
     folders = {"train": "train", "test": "test", "results": "r", "scratch": "s"}
     (root / "paths.json").write_text(json.dumps(folders))
-    options = "--only 01 05 06 07 08 09 10 -p EPOCHS 1 -p IMAGE_SIZES [48]".split()
-    options += ["-p", "BACKBONES", specs, "-p", "SHARE", str(SHARE)]
+    options = "--only 01 05 06 07 08 09 10 -p EPOCHS 1 -p REPEATS 1".split()
+    options += ["-p", "IMAGE_SIZES", "[48]", "-p", "SHARE", str(SHARE)]
+    options += ["-p", "BACKBONES", specs]
     return run_chain(root / "paths.json", *options)
 
 
@@ -76,31 +75,6 @@ def winner(ws):
     """The name of the network that won."""
     table = read_table(ws.results / "contest.csv")
     return table.candidate[table.chosen == "True"].item()
-
-
-def fine_tune(ws, name, spec):
-    """Do the work of 05 and 06 for a network that has not won, in this process."""
-    table = read_split(ws)
-    rows = table[table.part == "train"]
-    facts, features = contest.gather_features(spec, "imagenet", None, rows, ws, seed=42)
-    _, y_true = np.unique(rows.label.to_numpy(str), return_inverse=True)
-    classifier, _ = linear.fit(features[name], y_true, 3, rows.group.to_numpy(), 42)
-    model = contest.build_model(facts[0], classifier, seed=42)
-    images = contest.open_pixels(ws, rows, 48)[:8]
-    metadata = {"name": model.name, "notebook": "05_backbones", "image_size": 48}
-    metadata |= {"weights": facts[0]["weights"], "parameters": {"backbone": name}}
-    answers = model.predict_on_batch(images)
-    saved.save(model, ws, metadata, pictures=images, y_prob=answers)
-
-    def build():
-        model = saved.load_model(ws, f"{name}_linear")
-        finetuning.unfreeze(model, SHARE)
-        tuned = keras.Model(model.inputs, model.outputs, name=f"{name}_finetuned")
-        tuned.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        return tuned
-
-    batches = generators.pair(ws, 48, 32, seed=42)
-    training.train(build, batches, ws, {"EPOCHS": 1}, [42], base=f"{name}_linear")
 
 
 @each_kind
@@ -121,27 +95,47 @@ def test_every_notebook_has_its_answers(ws, winner):
     assert set(read_table(ws.results / "random_images.csv").problem) == {""}
 
 
-@each_kind
-def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(
-    kind, ws, winner, tmp_path
-):
-    name = f"{kind}_48"
-    if name != winner:
-        fine_tune(ws, name, f"hub:{ws.train.parent / kind}@48")
-    before = saved.load_model(ws, f"{name}_linear")
-    after = saved.load_model(ws, f"{name}_finetuned")
+def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(ws, winner):
+    before = saved.load_model(ws, f"{winner}_linear")
+    after = saved.load_model(ws, f"{winner}_finetuned")
     moved = set()
     for weight, new in zip(before.weights, after.weights, strict=True):
         if not np.array_equal(weight, new):
             moved.add(weight.path)
-    text = " ".join(sorted(moved))
+    assert_last_blocks(moved, winner.removesuffix("_48"))
+    assert {weight.path for weight in before.layers[-1].weights} <= moved
+
+
+def assert_last_blocks(paths, kind):
+    text = " ".join(sorted(paths))
     assert BLOCKS[kind].format(2) in text
     assert BLOCKS[kind].format(0) not in text
     assert "embedding" not in text
-    assert {weight.path for weight in before.layers[-1].weights} <= moved
-    model = ws.results / f"models/{name}_finetuned.keras"
+
+
+def test_saved_model_answers_new_pictures(ws, winner, tmp_path):
+    model = ws.results / f"models/{winner}_finetuned.keras"
     path = tmp_path / "answers.csv"
     assert predict_pictures([str(model), str(ws.test), "--csv", str(path)]) == 0
     answers = read_table(path)
     assert len(answers) == 6
     assert set(answers.label) <= {"007", "NA", "red"}
+
+
+@each_kind
+def test_file_of_each_kind_answers_as_its_model_and_its_last_blocks_can_learn(
+    kind, ws, tmp_path
+):
+    spec = f"hub:{ws.train.parent / kind}@48"
+    backbone = backbones.load_backbone(spec, "imagenet", None, {}, None)
+    extractor = parts.build_extractor(backbone)
+    inputs = keras.Input(extractor.output.shape[1:])
+    head = keras.Sequential([inputs, keras.layers.Dense(3)], name="head")
+    model = keras.Model(extractor.input, head(extractor.output), name=kind)
+    files.write_model(model, tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3))
+    images = images.astype(np.float32)
+    assert np.allclose(again(images), model(images), atol=1e-5)
+    learning = finetuning.unfreeze(again, SHARE)
+    assert_last_blocks({variable.path for variable in learning}, kind)
