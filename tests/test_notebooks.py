@@ -24,7 +24,7 @@ models.training models.features models.resemblance models.classifiers models.lin
 models.gradcam models.classify
 evaluation.intervals evaluation.metrics evaluation.conformal evaluation.thresholds
 evaluation.wording evaluation.contests evaluation.answers
-evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.audit evaluation.page
+evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.page
 evaluation.card evaluation.review evaluation.report
 costs new_pictures predict runner chain start""".split()
 WITHOUT_TENSORFLOW = {

@@ -3,13 +3,11 @@
 import math
 import unicodedata
 import warnings
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 # Inches of a figure of the report: its letters can be read on a phone, too.
@@ -17,8 +15,6 @@ WIDTH = 5.6
 MAX_LETTERS = 30  # of a name that is shown
 MAX_MODELS = 12  # in the figure of their accuracies
 MAX_ROWS = 40  # classes that have a row each
-MAX_NUMBERED = 20  # classes of a confusion matrix with numbers
-MAX_NAMED = 30  # classes of a confusion matrix with names
 TRAINING = "#1f6fb4"
 VALIDATION = "#e07b00"
 # Limits of an axis of shares, so that points at its ends are whole.
@@ -173,56 +169,6 @@ def describe_gap(history: pd.DataFrame) -> str:
         f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
         f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f}){end}."
     )
-
-
-def confusion_matrices(
-    matrix: np.ndarray, class_names: Sequence[str], label: str
-) -> Figure:
-    """Draw a confusion matrix as counts and as shares of the true class.
-
-    `matrix` is int (classes, classes); its rows are the true classes.
-    """
-    if len(matrix) <= MAX_NUMBERED:
-        figure, panels = plt.subplots(1, 2, figsize=(13.8, 6.4))
-    else:
-        figure, panels = plt.subplots(2, 1, figsize=(WIDTH, 2 * WIDTH))
-    figure.suptitle(f"{shorten(label)}: confusion matrix, n = {matrix.sum():,}")
-    shares = matrix / matrix.sum(axis=1, keepdims=True)
-    names = []
-    if len(matrix) <= MAX_NAMED:
-        names = [shorten(name, 20) for name in class_names]
-    _draw_matrix(panels[0], matrix, names, "pictures", number="d", top=None)
-    _draw_matrix(
-        panels[1], shares, names, "share of the true class", number=".2f", top=1
-    )
-    return figure
-
-
-def _draw_matrix(axes, values, names, meaning, number, top):
-    is_numbered = len(values) <= MAX_NUMBERED
-    size = 9 if len(values) <= 12 else 7
-    # Square roots keep single mistakes visible beside a class of hundreds.
-    norm = PowerNorm(0.5, 0, top)
-    key = {"shrink": 0.7, "label": meaning}
-    sns.heatmap(
-        values,
-        ax=axes,
-        annot=is_numbered,
-        fmt=number,
-        annot_kws={"fontsize": size},
-        cmap="Blues",
-        norm=norm,
-        cbar_kws=key,
-        square=True,
-        rasterized=True,
-    )
-    which = "" if names else f", {len(values)} by name"
-    axes.set(xlabel=f"predicted class{which}", ylabel=f"true class{which}")
-    middles = np.arange(len(names)) + 0.5
-    axes.set_xticks(middles, names, fontsize=9, rotation=45, ha="right")
-    axes.set_yticks(middles, names, fontsize=9, rotation=0)
-    for text in axes.get_xticklabels():
-        text.set_rotation_mode("anchor")
 
 
 def recall_by_class(scores: dict[str, dict]) -> Figure:

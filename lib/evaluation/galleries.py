@@ -82,7 +82,7 @@ def mistakes(
 
 
 def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) -> str:
-    """Return a style sheet of the pictures that `report.find_mistakes` shows, each once.
+    """Return a style sheet of the pictures that `mistakes.find_mistakes` shows, each once.
 
     The picture at position k of `pictures` is the background of the class pk.
     """

@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 from test_answers import SCRATCH, gather
 
 from lib import workspace
-from lib.evaluation import display, figures, galleries, metrics
+from lib.evaluation import display, figures, galleries, metrics, mistakes
 
 ODD = [
     "a",
@@ -56,7 +56,7 @@ def draw_all(names):
     split = pd.DataFrame({"label": np.array(names)[y_true], "part": parts})
     yield "balance", figures.class_balance(split)
     yield "curves", figures.training_curves(dict.fromkeys(names[:2], history))
-    yield "matrix", figures.confusion_matrices(matrix, names, names[2 % len(names)])
+    yield "matrix", mistakes.confusion_matrices(matrix, names, names[2 % len(names)])
     yield "recall", figures.recall_by_class(dict.fromkeys(ODD[:2], score))
     bins = metrics.reliability_table(y_true, y_prob, np.arange(len(y_true)))
     yield "reliability", figures.reliability(dict.fromkeys(ODD[:4], bins))
@@ -89,8 +89,8 @@ def test_figures_of_any_number_of_odd_names_are_svg_with_text_and_no_warning(
 
 def test_a_figure_is_the_same_file_each_time_and_none_removes_it(tmp_path):
     matrix = np.eye(3, dtype=int)
-    first = keep(figures.confusion_matrices(matrix, ODD[:3], "a"), tmp_path)
-    assert keep(figures.confusion_matrices(matrix, ODD[:3], "a"), tmp_path) == first
+    first = keep(mistakes.confusion_matrices(matrix, ODD[:3], "a"), tmp_path)
+    assert keep(mistakes.confusion_matrices(matrix, ODD[:3], "a"), tmp_path) == first
     display.show(workspace.Workspace(tmp_path, tmp_path, tmp_path), None, "drawn")
     assert not [*(tmp_path / "figures").iterdir()]
 
@@ -166,12 +166,12 @@ def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():
 
 def test_confusion_matrices_show_all_their_numbers_while_they_can_be_read():
     matrix = np.array([[5, 1, 0], [2, 4, 0], [0, 3, 3]])
-    axes, normalized, *_ = figures.confusion_matrices(matrix, list("abc"), "cnn").axes
+    axes, normalized, *_ = mistakes.confusion_matrices(matrix, list("abc"), "cnn").axes
     assert read(axes.texts) == [str(count) for count in matrix.ravel()]
     assert read(normalized.texts) == [f"{count / 6:.2f}" for count in matrix.ravel()]
     assert read_names(axes) == list("abc")
     assert axes.get_ylabel() == "true class"
-    many = figures.confusion_matrices(np.eye(134, dtype=int), "x" * 134, "cnn").axes[0]
+    many = mistakes.confusion_matrices(np.eye(134, dtype=int), "x" * 134, "cnn").axes[0]
     assert not many.texts
     assert not many.get_xticklabels()
 

@@ -19,7 +19,7 @@ from test_answers import SCRATCH, gather
 from lib import runner, workspace
 from lib.data import pixels, split
 from lib.data.table import read_table
-from lib.evaluation import report
+from lib.evaluation import mistakes, report
 from lib.evaluation.wording import format_count
 from lib.models import checkpoint, saved
 from lib.models.temperature import apply_temperature
@@ -225,13 +225,13 @@ def test_every_kind_of_mistake_has_pictures_until_there_are_enough(monkeypatch):
     wrong = np.eye(2)[1 - y_true] * np.array([0.8, 0.9, 0.7, 0.6, 0.6])[:, np.newaxis]
     rows = [("cnn", SCRATCH), ("net", SCRATCH)]
     answers = gather(rows, y_true, [wrong, wrong], class_names="ab")
-    monkeypatch.setattr(report, "MAX_OF_KIND", 2)
-    first, second = report.find_mistakes(answers, answers.labels)["cnn"]
+    monkeypatch.setattr(mistakes, "MAX_OF_KIND", 2)
+    first, second = mistakes.find_mistakes(answers, answers.labels)["cnn"]
     surest = [(k, answers.files[k]) for k in (1, 0)]
     assert first == {"true": 0, "predicted": 1, "pictures": 3, "shown": surest}
     assert len(second["shown"]) == 2
-    monkeypatch.setattr(report, "MAX_PICTURES", 3)
-    for kinds in report.find_mistakes(answers, answers.labels).values():
+    monkeypatch.setattr(mistakes, "MAX_PICTURES", 3)
+    for kinds in mistakes.find_mistakes(answers, answers.labels).values():
         # The same may be shown again.
         assert [len(kind["shown"]) for kind in kinds] == [2, 0]
 
