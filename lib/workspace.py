@@ -141,7 +141,8 @@ def open(  # noqa: A001 - reads as workspace.open
         storage.mount_drive()
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
-    cluster = os.environ.get(SCHEDULER) or paths.pop("cluster", None)
+    given = paths.pop("cluster", None)
+    cluster = os.environ.get(SCHEDULER, given)
     folders = {key: _resolve(value, found.parent) for key, value in paths.items()}
     drive = storage.DRIVE / "MyDrive"
     if found == DEMO_PATHS and not named and drive.exists():

@@ -307,3 +307,12 @@ def test_missing_results_file_names_the_notebook_to_run(ws):
             ws.existing("split.csv", made_by="01_data_prep")
     ws.file("split.csv").write_text("")
     assert ws.existing("split.csv", made_by="01_data_prep") == ws.results / "split.csv"
+
+
+def test_cluster_of_the_environment_goes_before_that_of_the_file(
+    paths_file, monkeypatch
+):
+    path = paths_file(cluster="tcp://file:8786")
+    assert workspace.open(path).cluster == "tcp://file:8786"
+    monkeypatch.setenv(workspace.SCHEDULER, "tcp://environment:8786")
+    assert workspace.open(path).cluster == "tcp://environment:8786"
