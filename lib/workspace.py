@@ -142,7 +142,7 @@ def open(  # noqa: A001 - reads as workspace.open
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
     given = paths.pop("cluster", None)
-    cluster = os.environ.get(SCHEDULER, given)
+    cluster = os.environ.get(SCHEDULER) or given
     folders = {key: _resolve(value, found.parent) for key, value in paths.items()}
     drive = storage.DRIVE / "MyDrive"
     if found == DEMO_PATHS and not named and drive.exists():
