@@ -41,7 +41,8 @@ def page(tmp_path_factory):
 
 def make_handouts(paths: Path):
     """Run the command that make would run, whose environment is that of this test."""
-    plan = ["make", "--dry-run", "handouts", f"PATHS={paths}", f"BIN={sys.prefix}/bin"]
+    plan = ["make", "--dry-run", "--no-print-directory", "handouts"]
+    plan += [f"PATHS={paths}", f"BIN={sys.prefix}/bin"]
     planned = subprocess.check_output(plan, cwd=REPOSITORY, text=True)
     command = "results=" + planned.partition("results=")[2]
     subprocess.run(command, shell=True, check=True, cwd=REPOSITORY)

@@ -69,12 +69,13 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
     facts = []
     features = {}
     policy = keras.config.dtype_policy()
-    for spec in specs:
-        name = backbones.name_network(spec)
-        if name in features:
+    names = [backbones.name_network(spec) for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
             raise ValueError(
                 f"BACKBONES: two are called {name}: leave one out, or rename a file."
             )
+    for name, spec in zip(names, specs):
         found = {"candidate": name, "entry": spec}
         training.set_seed(seed, deterministic=False)
         try:
