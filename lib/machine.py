@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 logging.getLogger("tensorflow").addFilter(
     lambda record: record.levelno >= logging.ERROR
 )
+# Packages that fetch networks would like widgets for their bars, and say so in red.
+warnings.filterwarnings("ignore", "IProgress not found")
 
 
 def describe_environment() -> str:

@@ -95,6 +95,13 @@ def test_every_notebook_has_its_answers(ws, winner):
     assert set(read_table(ws.results / "random_images.csv").problem) == {""}
 
 
+def test_no_notebook_has_red_output(ws):
+    executed = sorted((ws.results / "notebooks").glob("*.ipynb"))
+    assert len(executed) == 7
+    for path in executed:
+        assert '"name": "stderr"' not in path.read_text(encoding="utf-8")
+
+
 def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(ws, winner):
     before = saved.load_model(ws, f"{winner}_linear")
     after = saved.load_model(ws, f"{winner}_finetuned")
