@@ -1,4 +1,4 @@
-"""What this machine is, and how it computes: versions, GPUs, cores, precision."""
+"""What this machine is: versions, GPUs, cores."""
 
 import contextlib
 import functools
