@@ -5,7 +5,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms
+from PIL.Image import Transpose
 
 from lib.data import pictures
 from lib.data.drawing import draw_picture
@@ -13,7 +14,6 @@ from lib.data.drawing import draw_picture
 RED = (255, 0, 0)
 GREEN = (0, 255, 0)
 BLUE = (0, 0, 255)
-WHITE = (255, 255, 255)
 SIZE = (9, 7)
 PHOTO = draw_picture("Aves", np.random.default_rng(3))
 COLOUR = np.asarray(PHOTO)
@@ -26,15 +26,23 @@ def encode(picture, kind="png", **options):
     return buffer.getvalue()
 
 
-def require_kind(kind):
-    if kind == "avif" and not features.check("avif"):
-        pytest.skip("this Pillow has no AVIF")
+def measure_largest_difference(shown, expected):
+    difference = np.subtract(shown, expected, dtype=float)
+    return abs(difference).max()
 
 
-def measure_distance(loaded, expected):
-    """Return how far levels are apart, at most and on average."""
-    distance = abs(loaded.astype(int) - expected)
-    return distance.max(), distance.mean()
+def measure_mean_difference(shown, expected):
+    difference = np.subtract(shown, expected, dtype=float)
+    return abs(difference).mean()
+
+
+def find_problem(data):
+    """Return the word of a file that can't be used, "" of one that can."""
+    try:
+        pictures.load(data, 8)
+    except pictures.PictureError as error:
+        return error.problem
+    return ""
 
 
 def claim_jpeg(side):
@@ -45,38 +53,30 @@ def claim_jpeg(side):
     return bytes(data)
 
 
-def paint(mode, colour, kind="png", **options):
-    return encode(Image.new(mode, SIZE, colour), kind, **options)
+def paint(mode, colour, kind="png"):
+    picture = Image.new(mode, SIZE, colour)
+    return encode(picture, kind)
 
 
-def paint_palette():
+def paint_clear_palette():
     picture = Image.new("P", SIZE, 0)
-    picture.putpalette([255, 0, 0, 0, 0, 255])
+    picture.putpalette(RED)
     return encode(picture, transparency=0)
 
 
 def paint_animation():
-    picture = Image.new("RGB", SIZE, RED)
+    first = Image.new("RGB", SIZE, RED)
     second = Image.new("RGB", SIZE, BLUE)
-    return encode(picture, "gif", save_all=True, append_images=[second])
-
-
-def paint_deep(level):
-    return encode(Image.fromarray(np.full((7, 9), level, np.uint16)))
+    return encode(first, "gif", save_all=True, append_images=[second])
 
 
 ODD = {
-    "grey": (paint("L", 77), (77, 77, 77)),
-    "clear": (paint("RGBA", (255, 0, 0, 0)), WHITE),
-    "half clear": (paint("RGBA", (0, 0, 0, 128)), (127, 127, 127)),
-    "grey and clear": (paint("LA", (10, 0)), WHITE),
-    "clear palette": (paint_palette(), WHITE),
-    "clear colour": (paint("RGB", RED, transparency=RED), WHITE),
+    "grey": (paint("L", 77), 77),
+    "half clear": (paint("RGBA", (0, 0, 0, 128)), 127),
+    "clear palette": (paint_clear_palette(), 255),
     "cmyk jpeg": (paint("CMYK", (0, 255, 255, 0), "jpeg"), RED),
     "cmyk tiff": (paint("CMYK", (255, 0, 255, 0), "tiff"), GREEN),
-    "16 bits": (paint_deep(128 * 257), (128, 128, 128)),
     "animation": (paint_animation(), RED),
-    "webp": (paint("RGB", BLUE, "webp", lossless=True), BLUE),
     "bmp": (paint("RGB", BLUE, "bmp"), BLUE),
 }
 
@@ -86,59 +86,61 @@ def test_every_kind_of_picture_becomes_rgb_bytes(tmp_path, name):
     data, colour = ODD[name]
     path = tmp_path / "named_wrongly.jpg"
     path.write_bytes(data)
+
     loaded = pictures.load(path, 6)
-    most, _ = measure_distance(loaded, colour)
+
     assert loaded.shape == (6, 6, 3)
     assert loaded.dtype == np.uint8
-    assert most <= 2
+    assert measure_largest_difference(loaded, colour) <= 2
 
 
-UNKNOWN_TURN = Image.Exif()
-UNKNOWN_TURN[0x0112] = 9
-MEANINGLESS = {
-    "unknown": UNKNOWN_TURN.tobytes(),
-    "damaged": b"Exif\0\0II*\0 damaged",
-}
+def make_exif(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+MEANINGLESS = {"unknown": make_exif(9), "damaged": b"Exif\0\0II*\0 damaged"}
 
 
 @pytest.mark.parametrize("name", MEANINGLESS)
 def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
     picture = Image.new("RGB", (40, 20), RED)
     data = encode(picture, "jpeg", exif=MEANINGLESS[name])
+
     shown, size = pictures.decode(data, 100)
+
     assert size == (40, 20)
     assert shown.shape == (20, 40, 3)
 
 
-# How a camera has stored an upright picture, so that its orientation makes this of it.
-STORED = {
-    1: lambda upright: upright,
-    2: lambda upright: upright[:, ::-1],
-    3: lambda upright: upright[::-1, ::-1],
-    4: lambda upright: upright[::-1],
-    5: lambda upright: upright.swapaxes(0, 1),
-    6: lambda upright: np.rot90(upright),
-    7: lambda upright: upright[::-1, ::-1].swapaxes(0, 1),
-    8: lambda upright: np.rot90(upright, -1),
+# How a camera turns an upright picture which it stores with this orientation.
+TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_90,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_270,
 }
-EXACT = {"jpeg": {"quality": 98, "subsampling": 0}, "tiff": {}, "png": {}}
 
 
-@pytest.mark.parametrize("kind", EXACT)
-@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("kind", ["jpeg", "tiff"])
+@pytest.mark.parametrize("orientation", TURNS)
 def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientation):
-    upright = np.zeros((20, 40, 3), np.uint8)
-    upright[:10, :20] = RED
-    upright[10:, 20:] = BLUE
-    stored = np.ascontiguousarray(STORED[orientation](upright))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    data = encode(Image.fromarray(stored), kind, exif=exif, **EXACT[kind])
+    upright = Image.new("RGB", (32, 16))
+    upright.paste(RED, (0, 0, 16, 8))
+    upright.paste(BLUE, (16, 8, 32, 16))
+    stored = upright.transpose(TURNS[orientation])
+    exif = make_exif(orientation)
+    data = encode(stored, kind, exif=exif, quality=98, subsampling=0)
+
     shown, size = pictures.decode(data, 100)
-    most, _ = measure_distance(shown[[5, 15], [10, 30]], [RED, BLUE])
-    assert size == (40, 20)
-    assert shown.shape == upright.shape
-    assert most < 8
+
+    assert size == (32, 16)
+    assert shown.shape == (16, 32, 3)
+    assert measure_largest_difference(shown, upright) < 8
 
 
 def write_deep(samples, kind):
@@ -146,32 +148,24 @@ def write_deep(samples, kind):
     if samples.ndim == 3:
         order = [2, 1, 0, 3][: samples.shape[2]]
         samples = np.ascontiguousarray(samples[..., order])
-    done, data = cv2.imencode(f".{kind}", samples)
-    assert done
+    _, data = cv2.imencode(f".{kind}", samples)
     return data.tobytes()
 
 
 def patch_tag(data, tag, value):
-    """Give a tag of a little-endian TIFF, whose value stands in its entry, another."""
-    (place,) = struct.unpack_from("<I", data, 4)
-    (count,) = struct.unpack_from("<H", data, place)
-    for entry in range(place + 2, place + 2 + 12 * count, 12):
-        if struct.unpack_from("<H", data, entry) == (tag,):
-            return data[: entry + 8] + struct.pack("<H", value) + data[entry + 10 :]
-    raise KeyError(tag)
-
-
-def add_chunk(data, kind, content):
-    """Put a chunk of a PNG behind its header."""
-    body = kind + content
-    length = struct.pack(">I", len(content))
-    check = struct.pack(">I", zlib.crc32(body))
-    return data[:33] + length + body + check + data[33:]
+    """Give a tag of a little-endian TIFF that holds one short number another."""
+    entry = struct.pack("<HHI", tag, 3, 1)
+    start = data.index(entry) + len(entry)
+    return data[:start] + struct.pack("<H", value) + data[start + 2 :]
 
 
 def write_significant(samples, *bits):
     """A PNG of 16 bits whose chunk sBIT says how many of them count, for each channel."""
-    return add_chunk(write_deep(samples, "png"), b"sBIT", bytes(bits))
+    data = write_deep(samples, "png")
+    body = b"sBIT" + bytes(bits)
+    length = struct.pack(">I", len(bits))
+    check = struct.pack(">I", zlib.crc32(body))
+    return data[:33] + length + body + check + data[33:]
 
 
 def write_brightest(samples, white):
@@ -184,16 +178,15 @@ GREY_12 = GREY.astype(np.uint16) * 16
 COLOUR_16 = COLOUR.astype(np.uint16) * 257
 COLOUR_12 = COLOUR.astype(np.uint16) * 16
 COLOUR_12[3, 5] = 4095
-FULL = np.full(GREY.shape, 65_535, np.uint16)
-OPAQUE_12 = np.dstack([COLOUR_12, FULL])
+OPAQUE = np.full(GREY.shape, 65_535, np.uint16)
+OPAQUE_12 = np.dstack([COLOUR_12, OPAQUE])
+DEEP_TIFF = write_deep(GREY_16, "tiff")
+COLOUR_TIFF = write_deep(COLOUR_16, "tiff")
 DEEP = {
-    "grey PNG": (write_deep(GREY_16, "png"), GREY),
-    "grey TIFF": (write_deep(GREY_16, "tiff"), GREY),
     "PNG": (write_deep(COLOUR_16, "png"), COLOUR),
-    "TIFF": (write_deep(COLOUR_16, "tiff"), COLOUR),
+    "TIFF": (COLOUR_TIFF, COLOUR),
     "grey PNG, 12 bits": (write_significant(GREY_12, 12), GREY),
     "grey TIFF, 12 bits": (write_brightest(GREY_12, 4095), GREY),
-    "PNG, 12 bits": (write_significant(COLOUR_12, 12, 12, 12), COLOUR),
     "PNG, 12 bits, opaque": (write_significant(OPAQUE_12, 12, 12, 12, 16), COLOUR),
     "PNG, 12 bits scaled up": (write_significant(GREY_16, 12), GREY),
 }
@@ -203,15 +196,18 @@ DEEP = {
 def test_samples_of_16_bits_look_like_the_plain_photograph(name):
     data, plain = DEEP[name]
     expected = pictures.load(encode(Image.fromarray(plain)), 64)
-    _, mean = measure_distance(pictures.load(data, 64), expected)
-    assert mean < 1
+
+    shown = pictures.load(data, 64)
+
+    assert measure_mean_difference(shown, expected) < 1
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
-@pytest.mark.parametrize("peak", [4_480, 4_520, 65_535])
-def test_white_is_65535_where_the_file_says_nothing(peak, kind):
-    samples = (GREY / 255 * peak).astype(np.uint16)
+def test_white_is_65535_where_the_file_says_nothing(kind):
+    samples = (GREY / 255 * 4_480).astype(np.uint16)
+
     shown, _ = pictures.decode(write_deep(samples, kind), 1000)
+
     assert shown.mean() == pytest.approx(samples.mean() / 257, abs=0.6)
 
 
@@ -220,71 +216,98 @@ def test_samples_above_white_are_white():
     assert pictures.load(write_brightest(samples, 4095), 6).min() == 255
 
 
-@pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_alpha_of_16_bits_shows_white_behind(kind):
-    samples = np.zeros((7, 9, 4), np.uint16)
-    samples[..., 3] = 257 * 64
-    most, _ = measure_distance(pictures.load(write_deep(samples, kind), 6), 255 - 64)
-    assert most <= 1
+def leave_fourth_open(data):
+    """Say of a TIFF of four channels, in place of its last tag, that the fourth means nothing."""
+    start = data.index(struct.pack("<HHI", 339, 3, 4))
+    entry = struct.pack("<HHIHH", 338, 3, 1, 0, 0)
+    return data[:start] + entry + data[start + 12 :]
 
 
-def test_deep_files_are_known_by_their_header(tmp_path):
-    (tmp_path / "plain").write_bytes(encode(PHOTO))
-    (tmp_path / "PNG").write_bytes(DEEP["PNG"][0])
-    (tmp_path / "TIFF").write_bytes(DEEP["TIFF"][0])
-    names = ["plain", "PNG", "TIFF", "missing"]
-    found = [pictures.has_deep_samples(tmp_path / name) for name in names]
-    assert found == [False, True, True, False]
+# Black, of which a quarter is seen: alpha has all 16 bits, whatever the colours have.
+CLEAR = np.zeros((7, 9, 4), np.uint16)
+CLEAR[..., 3] = 64 * 257
+CLEAR_TIFF = write_deep(CLEAR, "tiff")
+ALPHA = {
+    "PNG, 12 bits": (write_significant(CLEAR, 12, 12, 12, 16), 255 - 64),
+    "TIFF": (CLEAR_TIFF, 255 - 64),
+    "TIFF whose fourth channel means nothing": (leave_fourth_open(CLEAR_TIFF), 0),
+}
 
 
-def write_palette(step, compression):
+@pytest.mark.parametrize("name", ALPHA)
+def test_alpha_of_16_bits_shows_white_behind(name):
+    data, expected = ALPHA[name]
+    assert measure_largest_difference(pictures.load(data, 6), expected) == 0
+
+
+def test_deep_tiff_is_known_by_its_header_and_a_missing_file_is_not_deep(tmp_path):
+    path = tmp_path / "deep"
+    assert not pictures.has_deep_samples(path)
+    path.write_bytes(DEEP_TIFF)
+    assert pictures.has_deep_samples(path)
+
+
+def write_palette(step):
     """A TIFF with a palette whose colours are bytes (step 1) or fill their fields (257)."""
     reduced = PHOTO.quantize(200)
     given = np.reshape(reduced.getpalette(), (-1, 3))
     palette = np.zeros((256, 3), int)
     palette[: len(given)] = given * step
     colours = tuple(palette.T.ravel().tolist())
-    return encode(reduced, "tiff", tiffinfo={320: colours}, compression=compression)
+    return encode(reduced, "tiff", tiffinfo={320: colours}, compression="tiff_lzw")
 
 
 @pytest.mark.parametrize("step", [1, 257])
-@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
-def test_palettes_of_bytes_and_of_words_have_their_colours(step, compression):
-    shown = pictures.load(write_palette(step, compression), 64)
-    _, mean = measure_distance(shown, pictures.load(encode(PHOTO), 64))
-    assert mean < 12
+def test_palettes_of_bytes_and_of_words_have_their_colours(step):
+    expected = pictures.load(encode(PHOTO), 64)
+
+    shown = pictures.load(write_palette(step), 64)
+
+    assert measure_mean_difference(shown, expected) < 12
 
 
-DEEP_TIFF = DEEP["grey TIFF"][0]
-OTHER_MASKS = (
-    struct.pack("<2sIHHI", b"BM", 130, 0, 0, 66)
-    + struct.pack("<IiiHHIIIIII", 40, 4, 4, 1, 32, 3, 64, 0, 0, 0, 0)
-    + struct.pack("<III", 0xF00000, 0xFF00, 0xFF)
-    + bytes(64)
-)
+def change_frame(place, value):
+    """A JPEG in whose frame header one byte is another."""
+    data = bytearray(encode(PHOTO, "jpeg"))
+    data[data.index(b"\xff\xc0") + place] = value
+    return bytes(data)
+
+
+def change_compression():
+    data = bytearray(encode(PHOTO, "bmp"))
+    data[30] = 4
+    return bytes(data)
+
+
 UNSUPPORTED = {
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
     "signed": patch_tag(DEEP_TIFF, 339, 2),
     "white is zero": patch_tag(DEEP_TIFF, 262, 0),
-    "planes of 16 bits": patch_tag(DEEP["TIFF"][0], 284, 2),
+    "planes of 16 bits": patch_tag(COLOUR_TIFF, 284, 2),
     "PPM": b"P6\n2 2\n255\n" + bytes(12),
-    "PGM": b"P5 2 2 255 " + bytes(4),
     "JP2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(52),
-    "BMP of other masks": OTHER_MASKS,
+    "BMP that holds a JPEG": change_compression(),
+    # These two would end the process.
+    "lossless JPEG": change_frame(1, 0xC3),
+    "JPEG of 12 bits": change_frame(4, 12),
 }
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_files_that_no_decoder_reads_rightly_are_called_unsupported(name):
-    with pytest.raises(pictures.PictureError, match="unsupported"):
-        pictures.load(UNSUPPORTED[name], 8)
+    assert find_problem(UNSUPPORTED[name]) == "unsupported"
+
+
+def test_marker_of_a_lossless_jpeg_within_a_segment_says_nothing():
+    data = encode(PHOTO, "jpeg")
+    segment = b"\xff\xe1" + struct.pack(">H", 22) + b"\xff\xc3" + bytes(18)
+    assert find_problem(data[:2] + segment + data[2:]) == ""
 
 
 def test_deep_picture_of_more_than_40_million_pixels_is_too_large(monkeypatch):
     monkeypatch.setattr(pictures, "MAX_DEEP_PIXELS", GREY.size - 1)
-    with pytest.raises(pictures.PictureError, match="too_large"):
-        pictures.load(DEEP_TIFF, 8)
-    assert pictures.load(encode(PHOTO), 8).any()
+    assert find_problem(DEEP_TIFF) == "too_large"
+    assert find_problem(encode(PHOTO)) == ""
 
 
 def make_profile(name):
@@ -293,35 +316,33 @@ def make_profile(name):
 
 def swap_red_and_blue():
     """A profile in whose primaries red and blue change places, so that nobody can miss it."""
-    profile = bytearray(make_profile("sRGB"))
-    fields = {}
-    for entry in range(132, 132 + 12 * profile[131], 12):
-        name = bytes(profile[entry : entry + 4])
-        fields[name] = slice(entry + 4, entry + 8)
-    red = bytes(profile[fields[b"rXYZ"]])
-    profile[fields[b"rXYZ"]] = profile[fields[b"bXYZ"]]
-    profile[fields[b"bXYZ"]] = red
-    old_name = "sRGB".encode("utf-16-be")
-    return bytes(profile).replace(old_name, "Test".encode("utf-16-be"))
+    profile = make_profile("sRGB")
+    profile = profile.replace(b"rXYZ", b"xXYZ")
+    profile = profile.replace(b"bXYZ", b"rXYZ")
+    profile = profile.replace(b"xXYZ", b"bXYZ")
+    return profile.replace("sRGB".encode("utf-16-be"), "Test".encode("utf-16-be"))
 
 
 SWAPPED = swap_red_and_blue()
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_embedded_colour_profile_is_converted_to_srgb(kind):
     picture = Image.new("RGB", (20, 20), RED)
     data = encode(picture, kind, icc_profile=SWAPPED, quality=100)
-    most, _ = measure_distance(pictures.load(data, 8), BLUE)
-    assert most < 12
+
+    shown = pictures.load(data, 8)
+
+    assert measure_largest_difference(shown, BLUE) < 12
 
 
-@pytest.mark.parametrize("kind", ["png", "webp"])
-def test_colour_profile_of_a_transparent_picture_is_converted_on_white(kind):
+def test_colour_profile_of_a_transparent_picture_is_converted_on_white():
     picture = Image.new("RGBA", (20, 20), (255, 0, 0, 128))
-    data = encode(picture, kind, icc_profile=SWAPPED, lossless=True)
-    most, _ = measure_distance(pictures.load(data, 8), (127, 127, 255))
-    assert most < 8
+    data = encode(picture, "webp", icc_profile=SWAPPED, lossless=True)
+
+    shown = pictures.load(data, 8)
+
+    assert measure_largest_difference(shown, (127, 127, 255)) < 8
 
 
 # With names of their own, since a profile holds the second in which it was made.
@@ -333,13 +354,16 @@ PROFILES = {
 }
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
 @pytest.mark.parametrize("name", PROFILES)
-def test_profile_that_changes_nothing_or_does_not_fit_leaves_the_colours(name):
+def test_profile_that_changes_nothing_or_does_not_fit_leaves_the_colours(name, kind):
     colour = (10, 130, 200)
     picture = Image.new("RGB", (20, 20), colour)
-    data = encode(picture, icc_profile=PROFILES[name])
-    most, _ = measure_distance(pictures.load(data, 8), colour)
-    assert most <= 1
+    data = encode(picture, kind, icc_profile=PROFILES[name], quality=100)
+
+    shown = pictures.load(data, 8)
+
+    assert measure_largest_difference(shown, colour) <= 1
 
 
 def zero_middle(data):
@@ -351,20 +375,26 @@ def cut_with_marker(data):
     return data[: len(data) // 2] + b"\xff\xd9"
 
 
+@pytest.fixture(scope="module")
+def photos():
+    """Twenty drawings as large as photographs."""
+    drawn = []
+    for seed in range(20):
+        drawing = draw_picture("Aves", np.random.default_rng(seed))
+        drawn.append(drawing.resize((800, 600)))
+    return drawn
+
+
 @pytest.mark.parametrize("damage", [zero_middle, cut_with_marker])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_damaged_jpegs_are_refused(damage, progressive):
-    words = []
-    for seed in range(20):
-        photo = draw_picture("Aves", np.random.default_rng(seed)).resize((800, 600))
+def test_damaged_jpegs_are_refused(photos, damage, progressive):
+    problems = []
+    for photo in photos:
         data = encode(photo, "jpeg", quality=90, progressive=progressive)
-        assert pictures.load(data, 8).any()
-        try:
-            pictures.load(damage(data), 8)
-        except pictures.PictureError as error:
-            words.append(error.problem)
-    assert len(words) >= 19
-    assert set(words) <= {"corrupt", "truncated"}
+        problems.append(find_problem(damage(data)))
+
+    assert problems.count("") <= 1
+    assert set(problems) <= {"", "corrupt", "truncated"}
 
 
 WRITTEN = {
@@ -376,15 +406,13 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-@pytest.mark.parametrize("share", [0.5, 0.9])
-def test_picture_whose_end_was_never_written_is_truncated(name, share):
+def test_picture_whose_end_was_never_written_is_truncated(name):
     kind, options = WRITTEN[name]
-    require_kind(kind)
     data = encode(PHOTO.resize((800, 600)), kind, **options)
-    assert pictures.load(data, 8).any()
-    kept = int(share * len(data))
-    with pytest.raises(pictures.PictureError, match="truncated"):
-        pictures.load(data[:kept] + bytes(len(data) - kept), 8)
+    missing = len(data) // 10
+
+    assert find_problem(data) == ""
+    assert find_problem(data[:-missing] + bytes(missing)) == "truncated"
 
 
 @pytest.mark.parametrize("quality", [5, 80, 100])
@@ -392,37 +420,23 @@ def test_plain_areas_whose_code_is_zeros_are_no_cut(quality):
     picture = Image.new("RGB", (1500, 1000), "white")
     picture.paste(PHOTO)
     data = encode(picture, "webp", quality=quality, method=0)
-    assert pictures.load(data, 8).any()
-
-
-def test_lossless_jpeg_is_known_by_its_header_and_kills_no_process():
-    data = encode(PHOTO, "jpeg")
-    place = data.index(b"\xff\xc0")
-    lossless = data[:place] + b"\xff\xc3" + data[place + 2 :]
-    of_12_bits = data[: place + 4] + b"\x0c" + data[place + 5 :]
-    for unusual in (lossless, of_12_bits):
-        with pytest.raises(pictures.PictureError, match="unsupported"):
-            pictures.load(unusual, 8)
-
-
-def test_marker_of_a_lossless_jpeg_within_a_segment_says_nothing():
-    data = encode(PHOTO, "jpeg")
-    segment = b"\xff\xe1" + struct.pack(">H", 22) + b"\xff\xc3" + bytes(18)
-    assert pictures.load(data[:2] + segment + data[2:], 8).any()
+    assert find_problem(data) == ""
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling):
     data = encode(PHOTO.convert(mode), "jpeg", subsampling=subsampling)
+    with Image.open(io.BytesIO(data)) as picture:
+        expected = picture.convert("RGB")
+
     shown, _ = pictures.decode(data, 5000)
-    with Image.open(io.BytesIO(data)) as expected:
-        assert np.array_equal(shown, np.asarray(expected.convert("RGB")))
+
+    assert np.array_equal(shown, expected)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "bmp", "gif", "tiff", "avif"])
 def test_first_bytes_of_every_kind_are_known(kind):
-    require_kind(kind)
     assert pictures.sniff(encode(PHOTO, kind)[:64]) == ""
 
 
@@ -431,26 +445,29 @@ HEIC = b"\0\0\0\x18ftypheic" + bytes(52)
 
 def test_heif_without_its_decoder_is_named(monkeypatch):
     monkeypatch.setattr(pictures, "HAS_HEIF", False)
-    with pytest.raises(pictures.PictureError, match="needs_pillow_heif"):
-        pictures.load(HEIC, 8)
+    assert find_problem(HEIC) == "needs_pillow_heif"
 
 
-def test_heif_is_read_where_its_decoder_is_installed():
-    pytest.importorskip("pillow_heif")
+def test_heif_is_read_by_its_decoder():
     data = encode(Image.new("RGB", (64, 48), RED), "heif", quality=100)
-    most, _ = measure_distance(pictures.load(data, 8), RED)
-    assert most < 12
-    with pytest.raises(pictures.PictureError, match="corrupt"):
-        pictures.load(HEIC, 8)
+    assert measure_largest_difference(pictures.load(data, 8), RED) < 12
+    assert find_problem(HEIC) == "corrupt"
 
 
-@pytest.mark.parametrize(("size", "most"), [((1100, 880), 0), ((4000, 3000), 1)])
-def test_large_jpegs_look_as_they_do_when_they_are_decoded_in_full(size, most):
+# Both sides are halved while the shorter one stays at 448 or more: 880 < 2 × 448 ≤ 750 × 4.
+@pytest.mark.parametrize(
+    ("size", "height", "tolerance"), [((1100, 880), 880, 0), ((4000, 3000), 750, 1)]
+)
+def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height, tolerance):
     data = encode(PHOTO.resize(size), "jpeg", quality=95)
-    full = pictures.square(pictures.open_upright(data, 10_000), 224)
-    _, mean = measure_distance(pictures.load(data, 224), full)
-    assert mean <= most
-    assert min(pictures.open_upright(data, 448).shape[:2]) >= 448
+    in_full = pictures.open_upright(data, 10_000)
+    expected = pictures.square(in_full, 224)
+
+    reduced = pictures.open_upright(data, pictures.find_decoding_side(224))
+
+    assert len(reduced) == height
+    shown = pictures.square(reduced, 224)
+    assert measure_mean_difference(shown, expected) <= tolerance
 
 
 NOISE = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
