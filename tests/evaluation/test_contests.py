@@ -26,131 +26,162 @@ def judge(accuracies, speeds, n=200, reasons=()):
     return contests.judge_candidates(facts, y_true, y_prob, folds, np.arange(n))
 
 
-NEAR = {
-    "small": [[0.88, 0.90, 0.91, 0.89, 0.90]],
-    "large": [[0.90, 0.90, 0.92, 0.89, 0.91]],
-    "weak": [[0.60, 0.62, 0.61, 0.60, 0.62]],
-}
+@pytest.fixture
+def judged():
+    """Two candidates that are nearly alike, a weak one, and one that didn't take part."""
+    accuracies = {
+        "small": [[0.88, 0.90, 0.91, 0.89, 0.90]],
+        "large": [[0.90, 0.90, 0.92, 0.89, 0.91]],
+        "weak": [[0.60, 0.62, 0.61, 0.60, 0.62]],
+    }
+    return judge(accuracies, speeds=[50, 10, 900], reasons=["absent"])
 
 
-def test_best_and_cheapest_are_chosen_among_those_that_take_part():
-    table = judge(NEAR, [50, 10, 900], reasons=["absent"])
-    assert list(table.candidate) == ["large", "small", "weak", "absent"]
-    assert contests.choose_candidate(table, "best") == "large"
-    assert contests.choose_candidate(table, "cheapest") == "small"
-    assert np.isnan(table.p_holm[0])
-    assert table.p_holm[1] > 0.05 > table.p_holm[2]
-    assert table.difference_low[1] < 0 < table.difference_high[1]
-    assert table.difference_high[2] < 0
-    assert table.n.isna().tolist() == [False, False, False, True]
-    assert table.reason[3] == "gone"
-    said = contests.describe_contest(table)
-    assert "better than weak; these pictures are too few" in said
+def test_best_and_cheapest_are_chosen_among_those_that_take_part(judged):
+    assert contests.choose_candidate(judged, "best") == "large"
+    assert contests.choose_candidate(judged, "cheapest") == "small"
 
 
-def test_of_equals_the_faster_is_best_and_one_alone_is_compared_with_nobody():
-    table = judge({"slow": [[0.9, 0.8]], "fast": [[0.9, 0.8]]}, [10, 20])
+def test_the_most_accurate_stands_first_and_who_did_not_take_part_last(judged):
+    assert list(judged.candidate) == ["large", "small", "weak", "absent"]
+    assert judged.n.isna().tolist() == [False, False, False, True]
+    assert judged.reason[3] == "gone"
+
+
+def test_all_others_are_compared_with_the_best(judged):
+    assert np.isnan(judged.p_holm[0])
+    assert judged.p_holm[1] > 0.05 > judged.p_holm[2]
+    assert judged.difference_low[1] < 0 < judged.difference_high[1]
+    assert judged.difference_high[2] < 0
+
+
+def test_contest_names_who_is_worse_and_who_cannot_be_told_apart(judged):
+    said = contests.describe_contest(judged)
+
+    assert said.startswith("large")
+    assert "better than weak; " in said
+    assert said.endswith("better than small.")
+
+
+def test_of_equals_the_faster_is_best():
+    table = judge({"slow": [[0.9, 0.8]], "fast": [[0.9, 0.8]]}, speeds=[10, 20])
+
     assert contests.choose_candidate(table, "best") == "fast"
-    assert table.p_holm[1] == 1 and table.difference[1] == 0
-    table = judge({"only": [[0.9, 0.8]]}, [10])
+    assert table.p_holm[1] == 1
+    assert table.difference[1] == 0
+
+
+def test_one_candidate_alone_is_compared_with_nobody():
+    table = judge({"only": [[0.9, 0.8]]}, speeds=[10])
+
     assert contests.choose_candidate(table, "cheapest") == "only"
     assert "no other" in contests.describe_contest(table)
 
 
 def test_who_is_better_on_average_over_the_folds_is_never_called_worse():
-    table = judge({"a": [[0.9, 0.9]], "b": [[0.8, 0.8]]}, [10, 20])
+    table = judge({"a": [[0.9, 0.9]], "b": [[0.8, 0.8]]}, speeds=[10, 20])
     table["difference"] = [np.nan, 0.03]
     table["p_holm"] = [np.nan, 1e-6]
-    said = contests.describe_contest(table)
-    assert "too few to say whether it is better than b" in said
+
+    assert "too few" in contests.describe_contest(table)
     assert contests.choose_candidate(table, "cheapest") == "b"
 
 
 def test_corrected_test_is_that_of_nadeau_and_bengio():
-    a = np.array([[0.80, 0.84, 0.79, 0.83, 0.81], [0.82, 0.80, 0.83, 0.81, 0.80]])
-    b = a - np.array([[0.02, 0.01, 0.03, 0.00, 0.02], [0.01, 0.03, 0.02, 0.01, 0.00]])
-    (row,) = contests.compare_folds({"a": a, "b": b}, "a").itertuples()
-    gaps = (b - a).ravel()
-    statistic = gaps.mean() / np.sqrt((1 / 10 + 1 / 4) * gaps.var(ddof=1))
-    assert row.p_value == pytest.approx(2 * stats.t.sf(abs(statistic), 9))
-    middle = (row.difference_low + row.difference_high) / 2
-    assert middle == pytest.approx(gaps.mean()) == pytest.approx(row.difference)
-    assert (row.difference_high < 0) == (row.p_holm < 0.05)
+    of_a = np.full((2, 5), 0.8)
+    lost = np.array([[0.02, 0.01, 0.03, 0.00, 0.02], [0.01, 0.03, 0.02, 0.01, 0.00]])
+    mean = lost.mean()
+    error = np.sqrt((1 / 10 + 1 / 4) * lost.var(ddof=1))
+    margin = stats.t.ppf(0.975, 9) * error
+
+    table = contests.compare_folds({"a": of_a, "b": of_a - lost}, "a")
+
+    (row,) = table.itertuples()
+    assert row.p_value == pytest.approx(2 * stats.t.sf(mean / error, 9))
+    assert row.difference == pytest.approx(-mean)
+    assert row.difference_low == pytest.approx(-mean - margin)
+    assert row.difference_high == pytest.approx(-mean + margin)
+
+
+def measure(classes, per_class, distance):
+    """Return the learning curve of classes that lie so far apart."""
+    rng = np.random.default_rng(0)
+    y_true = np.repeat(np.arange(classes), per_class)
+    n = len(y_true)
+    centres = distance * rng.normal(size=(classes, 30))
+    features = centres[y_true] + rng.normal(size=(n, 30))
+    return contests.learning_curve(features, y_true, classes, np.arange(n), seed=0)
 
 
 @pytest.fixture
-def describe_classes(monkeypatch):
-    """Say of ten classes, by so much apart, whether more pictures would help."""
+def one_strength(monkeypatch):
+    """Fit with one C alone, which is sooner done."""
+    monkeypatch.setattr(linear, "STRENGTHS", (1,))
 
-    def describe(distance: float, per_class: int):
-        monkeypatch.setattr(contests, "SHARES", (0.5, 1.0))
-        rng = np.random.default_rng(0)
-        n = 10 * per_class
-        y_true = np.repeat(np.arange(10), per_class)
-        centres = distance * rng.normal(size=(10, 30))
-        features = (centres[y_true] + rng.normal(size=(n, 30))).astype(np.float32)
-        table = contests.learning_curve(features, y_true, 10, np.arange(n), seed=0)
-        return table, contests.describe_learning_curve(table)
 
-    return describe
+@pytest.fixture
+def two_shares(one_strength, monkeypatch):
+    """Try half of the pictures and all alone."""
+    monkeypatch.setattr(contests, "SHARES", (0.5, 1.0))
 
 
 def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
-    describe_classes,
+    two_shares,
 ):
-    table, sentence = describe_classes(0.5, 12)
+    table = measure(classes=10, per_class=12, distance=0.5)
+
+    half, whole = table.itertuples()
     assert table.pictures.tolist() == [60, 120]
     assert table.n.tolist() == [120, 120]
     assert table.accuracy.between(table.low, table.high).all()
-    half, whole = table.itertuples()
-    assert half.p_holm == half.p_value < 0.05
     assert half.difference == pytest.approx(half.accuracy - whole.accuracy)
+    assert half.p_holm == half.p_value < 0.05
     assert contests.is_rising(table)
-    assert f"rose by {whole.accuracy - half.accuracy:.3f} (0." in sentence
+    rise = f"rose by {-half.difference:.3f} (0."
+    assert rise in contests.describe_learning_curve(table)
 
 
-def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(describe_classes):
-    table, sentence = describe_classes(3, 6)
+def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(two_shares):
+    table = measure(classes=3, per_class=6, distance=3)
+
     assert not contests.is_rising(table)
-    assert "not established" in sentence
+    assert "not established" in contests.describe_learning_curve(table)
 
 
 def test_a_fall_is_no_rise_and_is_told_with_its_sign():
-    row = {"share": 0.5, "pictures": 60, "difference": 0.02, "p_holm": 0.01}
-    row |= {"difference_low": 0.01, "difference_high": 0.03}
-    table = pd.DataFrame([row, {"share": 1.0, "pictures": 120}])
-    sentence = contests.describe_learning_curve(table)
+    table = pd.DataFrame({"share": [0.5, 1.0], "pictures": [60, 120]})
+    table["difference"] = [0.02, np.nan]
+    table["difference_low"] = [0.01, np.nan]
+    table["difference_high"] = [0.03, np.nan]
+    table["p_holm"] = [0.01, np.nan]
+
     assert not contests.is_rising(table)
+    sentence = contests.describe_learning_curve(table)
     assert "−0.020 (−0.030 to −0.010)" in sentence
     assert "rose" not in sentence
 
 
 def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(
-    monkeypatch, capsys
+    one_strength, capsys
 ):
-    shares = []
+    table = measure(classes=2, per_class=20, distance=3)
 
-    def cross_validate(features, y_true, *task, repeats, train_mask, **options):
-        shares.append(train_mask.mean())
-        if train_mask.mean() < 0.25:
-            raise ValueError("too few")
-        y_prob = np.tile(np.eye(2)[y_true], (repeats, 1, 1))
-        return linear.HeldOut(y_prob, np.ones((repeats, 5)), None, None)
-
-    monkeypatch.setattr(contests.linear, "cross_validate", cross_validate)
-    y_true = np.arange(200) % 2
-    features = np.zeros((200, 3))
-    table = contests.learning_curve(features, y_true, 2, np.arange(200), seed=0)
-    assert shares == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.7, 1.0])
+    # Of the others folds leave a class with one picture, and three parts need two.
     assert table.share.tolist() == [0.4, 0.5, 0.7, 1.0]
-    assert table.pictures.tolist() == [80, 100, 140, 200]
-    printed = capsys.readouterr().out
-    assert "Note: 10 % of the pictures can't be tried: too few" in printed
-    # Half of them say nothing without all, and all say nothing without half.
-    alone = table[table.share == 1][["share", "pictures", "accuracy"]]
-    few = contests.describe_learning_curve(alone)
-    assert few == "These pictures are too few to try half of them."
-    assert not contests.is_rising(alone)
+    assert table.pictures.tolist() == [16, 20, 28, 40]
+    notes = capsys.readouterr().out.splitlines()
+    assert len(notes) == 2
+    assert "10 %" in notes[0]
+    assert "20 %" in notes[1]
+
+
+def test_without_half_of_the_pictures_nothing_is_said_of_more(two_shares, capsys):
+    table = measure(classes=2, per_class=5, distance=3)
+
+    assert table.share.tolist() == [1]
+    assert "50 %" in capsys.readouterr().out
+    assert not contests.is_rising(table)
+    assert "too few" in contests.describe_learning_curve(table)
 
 
 def test_a_true_rise_is_seen_by_its_pictures_more_often_than_by_its_folds():

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
-from test_answers import SCRATCH, gather
+from test_answers import gather
 
 from lib import workspace
 from lib.evaluation import display, figures, galleries, metrics, mistakes
@@ -24,11 +24,26 @@ ODD = [
     "แมวสีส้ม",
     "中国的狗和猫" * 10,
     "قطة كبيرة جدا",
+    "🐶 dogs",
+    '<g id="a">&amp;',
+    "__init__",
+    "강아지",
+    "two\nlines\tand a tab\x0b",
 ]
-ODD += ["🐶 dogs", '<g id="a">&amp;', "__init__", "강아지", "two\nlines\tand a tab\x0b"]
 NO_WARNING = "error::UserWarning", "error::RuntimeWarning", "ignore:Glyph .* missing"
 pytestmark = pytest.mark.filterwarnings(*NO_WARNING)
+# Balance is no figure of the report, and matrices are wide while they have numbers.
+WIDE = ["balance", "matrix"]
 SVG = "{http://www.w3.org/2000/svg}"
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3],
+        "accuracy": [0.2, 0.4, 0.9],
+        "val_accuracy": [0.1, 0.3, 0.45],
+        "loss": [3.0, 2.0, 1.0],
+        "val_loss": [2.0, 1.25, 1.75],
+    }
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,110 +52,37 @@ def close_figures():
     plt.close("all")
 
 
-def make_answers(names, n):
-    y_true = np.arange(n) % len(names)
-    noise = np.random.default_rng(0).normal(size=(n, len(names)))
-    return y_true, softmax(3 * np.eye(len(names))[y_true] + noise, axis=1)
+def make_answers(classes, n):
+    y_true = np.arange(n) % classes
+    logits = 3 * np.eye(classes)[y_true]
+    noise = np.random.default_rng(0).normal(size=logits.shape)
+    return y_true, softmax(logits + noise, axis=1)
 
 
 def draw_all(names):
-    """Yield every figure of that many classes, by its name."""
-    y_true, y_prob = make_answers(names, 3 * len(names))
-    score = metrics.evaluate(y_true, y_prob, names, np.arange(len(y_true)))
-    matrix = confusion_matrix(y_true, y_prob.argmax(axis=1), labels=range(len(names)))
-    parts = np.where(np.arange(len(y_true)) % 3 < 2, "train", "validation")
-    history = pd.DataFrame({"epoch": [1, 2, 3]})
-    history[["accuracy", "loss", "val_accuracy", "val_loss"]] = np.eye(4)[:3]
-    means = pd.DataFrame({"mean": 0.5, "low": 0.3, "high": 0.8}, pd.Index(names))
-    yield "accuracy", figures.accuracy_by_model(means, 0.1)
-    split = pd.DataFrame({"label": np.array(names)[y_true], "part": parts})
-    yield "balance", figures.class_balance(split)
-    yield "curves", figures.training_curves(dict.fromkeys(names[:2], history))
-    yield "matrix", mistakes.confusion_matrices(matrix, names, names[2 % len(names)])
-    yield "recall", figures.recall_by_class(dict.fromkeys(ODD[:2], score))
-    bins = metrics.reliability_table(y_true, y_prob, np.arange(len(y_true)))
-    yield "reliability", figures.reliability(dict.fromkeys(ODD[:4], bins))
+    """Return every figure of that many classes, by its name."""
+    every = np.arange(3 * len(names))
+    y_true, y_prob = make_answers(len(names), len(every))
+    score = metrics.evaluate(y_true, y_prob, names, every)
+    bins = metrics.reliability_table(y_true, y_prob, every)
+    matrix = confusion_matrix(y_true, y_prob.argmax(axis=1))
+    means = pd.DataFrame({"mean": 0.5, "low": 0.3, "high": 0.8}, names)
+    split = pd.DataFrame({"label": names * 3, "part": "train"})
+    split.loc[2 * len(names) :, "part"] = "validation"
+    return {
+        "accuracy": figures.accuracy_by_model(means, 0.1),
+        "balance": figures.class_balance(split),
+        "curves": figures.training_curves(dict.fromkeys(names[:2], HISTORY)),
+        "matrix": mistakes.confusion_matrices(matrix, names, names[1]),
+        "recall": figures.recall_by_class(dict.fromkeys(ODD[:2], score)),
+        "reliability": figures.reliability(dict.fromkeys(ODD[:4], bins)),
+    }
 
 
 def keep(drawn, folder, name="drawn"):
     display.show(workspace.Workspace(folder, folder, folder), drawn, name)
     (path,) = (folder / "figures").glob(f"{name}.*")
     return path.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("classes", [2, 10, 134, 300])
-def test_figures_of_any_number_of_odd_names_are_svg_with_text_and_no_warning(
-    classes, tmp_path
-):
-    names = [f"{ODD[k % len(ODD)]}{k // len(ODD) or ''}" for k in range(classes)]
-    for name, figure in draw_all(names):
-        # Those of the report can be read on a phone.
-        assert figure.get_figwidth() <= 5.6 or name == "balance" or classes <= 20
-        text = keep(figure, tmp_path, name)
-        parts = ElementTree.fromstring(text).iter(f"{SVG}text")
-        texts = ["".join(part.itertext()) for part in parts]
-        assert len(texts) > 5, name
-        assert max(map(len, texts)) < 80, name
-        assert not re.search(r"dc:date|\u2002", text)
-        assert len(text) < 200_000
-    assert "$x_1$ and $\\frac" in "".join(texts)
-    assert not plt.get_fignums()
-
-
-def test_a_figure_is_the_same_file_each_time_and_none_removes_it(tmp_path):
-    matrix = np.eye(3, dtype=int)
-    first = keep(mistakes.confusion_matrices(matrix, ODD[:3], "a"), tmp_path)
-    assert keep(mistakes.confusion_matrices(matrix, ODD[:3], "a"), tmp_path) == first
-    display.show(workspace.Workspace(tmp_path, tmp_path, tmp_path), None, "drawn")
-    assert not [*(tmp_path / "figures").iterdir()]
-
-
-def test_names_are_cut_in_their_middle_and_chinese_ones_sooner():
-    assert figures.shorten("a\x00\x1b\ud800\uffff\n\tb") == "a b"
-    assert figures.shorten("Echinoidea " * 9) == "Echinoidea Echinoide…chinoidea"
-    assert figures.shorten("W" * 30) == "W" * 30
-    assert len(figures.shorten("W" * 200)) == 30
-    short = figures.shorten("中国" * 20)
-    assert len(short.rstrip(figures.SPACE)) == 15
-    assert len(short) > 15, "with room for wider letters"
-
-
-def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
-    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [2.0, 1.25, 1.75]})
-    history = history.assign(accuracy=0.9, val_accuracy=0.45)
-    said = figures.describe_gap(history)
-    assert "training is 0.450 above validation" in said
-    assert said.endswith("was lowest after epoch 2 (1.250) and ends at 1.750.")
-
-
-def test_training_curves_have_titles_axes_and_both_lines():
-    history = pd.DataFrame({"epoch": [1, 2, 3], "accuracy": [0.2, 0.4, 0.6]})
-    history["val_accuracy"] = [0.1, 0.3, 0.5]
-    history["loss"] = [3, 2, 1]
-    history["val_loss"] = [4, 3, 2]
-    figure = figures.training_curves({"cnn": history, "net": history})
-    accuracy, loss, below, _ = figure.axes
-    assert accuracy.get_title(loc="left") == "cnn"
-    assert below.get_title(loc="left") == "net"
-    assert accuracy.get_xlabel() == "epoch"
-    assert accuracy.get_ylabel() == "accuracy"
-    assert loss.get_ylabel() == "loss"
-    assert accuracy.get_ylim() == (0, 1)
-    shown = [line.get_ydata().tolist() for line in accuracy.lines + loss.lines]
-    assert shown == [[0.2, 0.4, 0.6], [0.1, 0.3, 0.5], [3, 2, 1], [4, 3, 2]]
-    assert read(figure.legends[0].texts) == ["training", "validation"]
-
-
-def test_calibration_panels_are_equal_and_the_axis_of_accuracy_says_so():
-    y_true, y_prob = make_answers("abcd", 80)
-    table = metrics.reliability_table(y_true, y_prob, np.arange(80))
-    for axes in figures.reliability({"a": table, "b": table[-1:], "c": table}).axes:
-        assert axes.get_xlim() == axes.get_ylim() == figures.SHARES
-    means = pd.DataFrame({"mean": [0.5], "low": [0.4], "high": [0.6]}, ["a"])
-    axes = figures.accuracy_by_model(means, 0.2).axes[0]
-    assert axes.get_xlabel() == "top-1 accuracy"
-    (dashed,) = [line for line in axes.lines if line.get_linestyle() == "--"]
-    assert dashed.get_color() == figures.VALIDATION
 
 
 def read(labels):
@@ -151,66 +93,190 @@ def read_names(axes):
     return read(axes.get_yticklabels())
 
 
-def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():
-    score = {"n": 300, "per_class": {f"n{k}": 1 - k / 300 for k in range(300)}}
-    score["per_class_interval"] = dict.fromkeys(score["per_class"], (0, 1))
-    axes = figures.recall_by_class({"cnn": score}).axes[0]
-    first, *others = read_names(axes)
-    assert first == "n299"
-    assert others[38:] == ["n260", "and 260 more"]
-    split = pd.DataFrame({"label": list("abbbcc"), "part": ["train", "validation"] * 3})
-    axes = figures.class_balance(split).axes[0]
-    assert read_names(axes) == list("bca")
-    assert read(axes.texts) == ["1 + 2", "1 + 1", "1 + 0"]
+# Matrices have numbers up to 20 classes and names up to 30; other figures have 40 rows.
+@pytest.mark.parametrize("classes", [2, 25, 134])
+def test_figures_of_any_number_of_odd_names_are_svg_with_text_and_no_warning(
+    classes, tmp_path
+):
+    names = [f"{ODD[k % len(ODD)]}{k // len(ODD) or ''}" for k in range(classes)]
+
+    for name, figure in draw_all(names).items():
+        # Those of the report can be read on a phone.
+        assert name in WIDE or figure.get_figwidth() == figures.WIDTH
+        text = keep(figure, tmp_path, name)
+        parts = ElementTree.fromstring(text).iter(f"{SVG}text")
+        texts = ["".join(part.itertext()) for part in parts]
+        assert len(texts) > 5, name
+        assert max(map(len, texts)) < 80, name
+        assert not re.search(r"dc:date|\u2002", text)
+        assert len(text) < 200_000
+
+    # The names of the last figure.
+    assert any("$x_1$ and $\\frac" in text for text in texts)
+    assert not plt.get_fignums()
 
 
-def test_confusion_matrices_show_all_their_numbers_while_they_can_be_read():
-    matrix = np.array([[5, 1, 0], [2, 4, 0], [0, 3, 3]])
-    axes, normalized, *_ = mistakes.confusion_matrices(matrix, list("abc"), "cnn").axes
-    assert read(axes.texts) == [str(count) for count in matrix.ravel()]
-    assert read(normalized.texts) == [f"{count / 6:.2f}" for count in matrix.ravel()]
-    assert read_names(axes) == list("abc")
-    assert axes.get_ylabel() == "true class"
-    many = mistakes.confusion_matrices(np.eye(134, dtype=int), "x" * 134, "cnn").axes[0]
-    assert not many.texts
-    assert not many.get_xticklabels()
+def test_a_figure_is_the_same_file_each_time(tmp_path):
+    matrix = np.eye(3, dtype=int)
+    first = keep(mistakes.confusion_matrices(matrix, ODD[:3], "a"), tmp_path)
+    again = keep(mistakes.confusion_matrices(matrix, ODD[:3], "a"), tmp_path)
+
+    assert again == first
 
 
-def test_points_of_calibration_are_drawn_at_the_numbers():
-    y_true, y_prob = make_answers("abcd", 80)
-    bins = metrics.reliability_table(y_true, y_prob, np.arange(80))
-    points = figures.reliability({"cnn": bins}).axes[0].collections[-1]
-    expected = bins[["confidence", "accuracy"]].to_numpy()
-    assert np.array_equal(points.get_offsets(), expected)
+@pytest.mark.parametrize("drawn", ["<table></table>", None])
+def test_what_was_kept_by_a_name_before_is_removed(drawn, tmp_path):
+    keep(figures.training_curves({"a": HISTORY}), tmp_path)
+
+    display.show(workspace.Workspace(tmp_path, tmp_path, tmp_path), drawn, "drawn")
+
+    kept = [path.name for path in (tmp_path / "figures").iterdir()]
+    assert kept == (["drawn.html"] if drawn else [])
+
+
+def test_names_are_cut_in_their_middle():
+    assert figures.shorten("a\x00\x1b\ud800\uffff\n\tb") == "a b"
+    assert figures.shorten("Echinoidea " * 9) == "Echinoidea Echinoide…chinoidea"
+    assert figures.shorten("W" * 30) == "W" * 30
+    assert len(figures.shorten("W" * 31)) == 30
+
+
+def test_chinese_names_are_cut_sooner_and_have_room_for_wider_letters():
+    short = figures.shorten("中国" * 20)
+
+    assert len(short.rstrip(figures.SPACE)) == 15
+    assert len(short) > 15
+
+
+def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
+    said = figures.describe_gap(HISTORY)
+
+    assert "0.450 above" in said
+    assert said.endswith("epoch 2 (1.250) and ends at 1.750.")
+
+
+def test_training_curves_have_titles_axes_and_both_lines():
+    figure = figures.training_curves({"cnn": HISTORY, "net": HISTORY})
+
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["cnn", "", "net", ""]
+    accuracy, loss, *_ = figure.axes
+    assert accuracy.get_xlabel() == loss.get_xlabel() == "epoch"
+    assert accuracy.get_ylabel() == "accuracy"
+    assert loss.get_ylabel() == "loss"
+    assert accuracy.get_ylim() == (0, 1)
+    shown = [line.get_ydata().tolist() for line in accuracy.lines + loss.lines]
+    columns = ["accuracy", "val_accuracy", "loss", "val_loss"]
+    assert shown == HISTORY[columns].T.to_numpy().tolist()
+    assert read(figure.legends[0].texts) == ["training", "validation"]
+
+
+def test_without_histories_there_are_no_curves():
+    assert figures.training_curves({}) is None
+
+
+@pytest.fixture
+def bins():
+    """The reliability table of answers to 80 pictures."""
+    y_true, y_prob = make_answers(4, 80)
+    return metrics.reliability_table(y_true, y_prob, np.arange(80))
+
+
+def test_calibration_panels_are_equal(bins):
+    figure = figures.reliability({"a": bins, "b": bins[-1:], "c": bins})
+
+    limits = [(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes]
+    assert limits == [(figures.SHARES, figures.SHARES)] * 3
+
+
+def test_points_of_calibration_are_drawn_at_the_numbers(bins):
+    (axes,) = figures.reliability({"cnn": bins}).axes
+
+    points = axes.collections[-1].get_offsets()
+    assert points.tolist() == bins[["confidence", "accuracy"]].to_numpy().tolist()
 
 
 def test_accuracies_stand_best_first_with_interval_and_single_trainings():
     means = pd.DataFrame({"mean": [0.4, 0.6], "low": [0.3, 0.5]}, list("ab"))
     means["high"] = [0.5, 0.8]
     runs = pd.DataFrame({"configuration": list("aabb"), "top1": [0.3, 0.5, 0.55, 0.65]})
-    axes = figures.accuracy_by_model(means, 0.2, runs).axes[0]
+
+    (axes,) = figures.accuracy_by_model(means, 0.2, runs).axes
+
+    assert axes.get_xlabel() == "top-1 accuracy"
     assert read_names(axes) == ["b", "a"]
+    assert axes.yaxis_inverted()
     mean, _, (interval,) = axes.containers[0]
     assert mean.get_xdata().tolist() == [0.6, 0.4]
-    assert axes.yaxis_inverted()
     assert interval.get_segments()[0][:, 0] == pytest.approx([0.5, 0.8])
-    (dots,) = (line for line in axes.lines if line.get_label() == "one training")
-    assert dots.get_xdata().tolist() == runs.top1.tolist()
+    _, dots, baseline = axes.lines
+    assert dots.get_xdata().tolist() == [0.3, 0.5, 0.55, 0.65]
     assert dots.get_ydata().tolist() == [1, 1, 0, 0]
+    assert baseline.get_xdata() == [0.2, 0.2]
+
+
+def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():
+    recall = {f"n{k}": 1 - k / 300 for k in range(300)}
+    score = {"n": 300, "per_class": recall}
+    score["per_class_interval"] = dict.fromkeys(recall, (0, 1))
+
+    (axes,) = figures.recall_by_class({"cnn": score}).axes
+
+    names = read_names(axes)
+    assert len(names) == 41
+    assert names[0] == "n299"
+    assert names[39:] == ["n260", "and 260 more"]
+
+
+def test_largest_class_comes_first_with_its_pictures_in_both_parts():
+    split = pd.DataFrame({"label": list("abbbcc"), "part": ["train", "validation"] * 3})
+
+    (axes,) = figures.class_balance(split).axes
+
+    assert read_names(axes) == list("bca")
+    assert read(axes.texts) == ["1 + 2", "1 + 1", "1 + 0"]
+
+
+def test_confusion_matrices_show_counts_and_shares():
+    matrix = np.array([[5, 1, 0], [2, 4, 0], [0, 3, 3]])
+
+    counts, shares, *_ = mistakes.confusion_matrices(matrix, list("abc"), "cnn").axes
+
+    assert read(counts.texts) == "5 1 0 2 4 0 0 3 3".split()
+    # Each class has six pictures.
+    expected = "0.83 0.17 0.00 0.33 0.67 0.00 0.00 0.50 0.50"
+    assert read(shares.texts) == expected.split()
+    assert read_names(counts) == list("abc")
+    assert counts.get_ylabel() == "true class"
+
+
+@pytest.mark.parametrize(
+    ("classes", "has_numbers", "has_names"),
+    [(20, True, True), (30, False, True), (31, False, False)],
+)
+def test_confusion_matrices_have_numbers_and_names_while_they_can_be_read(
+    classes, has_numbers, has_names
+):
+    matrix = np.eye(classes, dtype=int)
+
+    figure = mistakes.confusion_matrices(matrix, "x" * classes, "cnn")
+
+    counts, *_ = figure.axes
+    assert bool(counts.texts) == has_numbers
+    assert (figure.get_figwidth() > figures.WIDTH) == has_numbers
+    assert bool(counts.get_xticklabels()) == has_names
 
 
 PICTURES = np.zeros((4, 120, 120, 3), np.uint8)
-
-
 CATS = [0, 0, 0, 1]
 
 
-def ask():
-    """Return the answers of two models to three cats and a dog."""
+@pytest.fixture
+def asked():
+    """The answers of two models to three cats and a dog."""
     dog = np.array([(0.1, 0.6, 0.1, 0.2), (0.6, 0.7, 0.9, 0.9)])
-    y_prob = np.stack([1 - dog, dog], axis=2)
-    rows = [("good", SCRATCH), ("bad", SCRATCH)]
-    return gather(rows, CATS, y_prob, class_names=["cat", "dog"])
+    good, bad = np.stack([1 - dog, dog], axis=2)
+    return gather(CATS, {"good": good, "bad": bad}, ["cat", "dog"])
 
 
 def read_gallery(text):
@@ -224,63 +290,93 @@ def read_gallery(text):
     return headings, cells
 
 
-def test_galleries_say_which_model_said_what():
-    headings, texts = read_gallery(galleries.mistakes(ask(), PICTURES, 2))
+def test_gallery_of_mistakes_shows_those_of_each_model_the_surest_first(asked):
+    text = galleries.mistakes(asked, PICTURES, 2)
+
+    headings, cells = read_gallery(text)
     assert headings == ["good", "bad"]
-    assert texts[0] == ["says cat 0.80", "label dog", "3.png"]
-    surest_first = ["3.png", "1.png", "2.png", "1.png"]
-    assert [lines[2] for lines in texts] == surest_first
-    text = galleries.suspects(ask(), ask().list_suspects(), PICTURES, 3)
-    (lines,) = read_gallery(text)[1]
-    assert lines == ["label cat 0.35", "good: dog", "bad: dog", "1.png"]
+    assert cells[0] == ["says cat 0.80", "label dog", "3.png"]
+    files = [lines[2] for lines in cells]
+    assert files == ["3.png", "1.png", "2.png", "1.png"]
+
+
+def test_gallery_of_suspects_shows_what_each_model_says(asked):
+    text = galleries.suspects(asked, asked.list_suspects(), PICTURES, 3)
+
+    _, cells = read_gallery(text)
+    # The mean of 0.4 and 0.3.
+    assert cells == [["label cat 0.35", "good: dog", "bad: dog", "1.png"]]
 
 
 def test_galleries_are_none_without_mistakes():
-    sure = np.eye(2)[CATS]
-    right = gather([("good", SCRATCH)], CATS, [sure], class_names="cd")
+    right = gather(CATS, {"good": np.eye(2)[CATS]}, "cd")
+
     assert galleries.mistakes(right, PICTURES, 2) is None
     assert galleries.suspects(right, right.list_suspects(), PICTURES, 2) is None
 
 
-def test_names_are_shown_as_they_are_rows_without_pictures_and_beyond_forty_are_not():
-    pictures = np.zeros((1, 8, 8, 3), np.uint8)
+def test_names_are_shown_as_they_are_and_rows_without_pictures_are_not():
     lines = [["蝴蝶 <i>", "W" * 200]]
-    rows = {"<b>$x$": pictures, "none": pictures[:0]}
+    rows = {"<b>$x$": PICTURES[:1], "none": PICTURES[:0]}
+
     text = galleries.picture_grid(rows, "a", {"<b>$x$": lines})
+
     assert text.isascii()
     assert read_gallery(text) == (["<b>$x$"], lines)
-    many = galleries.picture_grid(dict.fromkeys(range(50), pictures), "all")
-    assert many.count("<img") == 40
-    assert "(the first 40 of 50 rows)" in many
-    assert galleries.picture_grid({}, "a") is None
-    assert figures.training_curves({}) is None
+
+
+def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():
+    rows = dict.fromkeys(range(50), PICTURES[:1])
+
+    text = galleries.picture_grid(rows, "all")
+
+    assert text.count("<img") == 40
+    assert "40 of 50" in text
 
 
 def test_pictures_without_captions_are_shown_too():
-    pictures = np.zeros((3, 8, 8, 3), np.uint8)
-    text = galleries.picture_grid({"a": pictures, "b": pictures}, "", {"a": [["one"]]})
-    assert read_gallery(text)[1] == [["one"], [], [], [], [], []]
+    rows = {"a": PICTURES[:2], "b": PICTURES[:1]}
+
+    text = galleries.picture_grid(rows, "", {"a": [["one"]]})
+
+    _, cells = read_gallery(text)
+    assert cells == [["one"], [], []]
 
 
-def test_coarse_maps_get_a_line_and_no_pictures():
-    maps = {"good": np.ones((1, 3, 3)), "bad": np.ones((1, 6, 6))}
-    text = galleries.evidence(ask(), PICTURES, np.array([2]), maps)
-    assert read_gallery(text.split("<p>")[0])[0] == ["pictures", "bad"]
-    (line,) = re.findall("<p>(.*?)</p>", text)
-    assert line.startswith("good: its maps have 3 ")
-    alone = galleries.evidence(ask(), PICTURES, np.array([2]), {"good": maps["good"]})
-    assert "<img" not in alone
-    assert galleries.evidence(ask(), PICTURES, np.array([2]), {}) is None
+CHOSEN = np.array([2])
 
 
-def test_evidence_lights_its_place_and_leaves_the_rest_grey():
+def test_coarse_maps_get_a_line_and_no_pictures(asked):
+    maps = {"good": np.ones((1, 5, 6)), "bad": np.ones((1, 6, 6))}
+
+    text = galleries.evidence(asked, PICTURES, CHOSEN, maps)
+
+    table, line = text.split("<p>")
+    headings, _ = read_gallery(table)
+    assert headings == ["pictures", "bad"]
+    assert line.startswith("good: ")
+
+
+def test_coarse_maps_alone_get_no_gallery(asked):
+    text = galleries.evidence(asked, PICTURES, CHOSEN, {"good": np.ones((1, 3, 3))})
+
+    assert "<img" not in text
+
+
+def test_without_maps_there_is_no_evidence(asked):
+    assert galleries.evidence(asked, PICTURES, CHOSEN, {}) is None
+
+
+def test_evidence_lights_its_place_and_leaves_the_rest_grey(asked):
     pictures = np.full((4, 40, 40, 3), (200, 40, 40), np.uint8)
     maps = np.zeros((1, 8, 8))
     maps[0, :3, :3] = 1
-    text = galleries.evidence(ask(), pictures, np.array([2]), {"good": maps})
-    assert read_gallery(text)[0] == ["pictures", "good"]
-    data = base64.b64decode(re.findall('base64,([^"]+)', text)[1])
-    shown = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+
+    text = galleries.evidence(asked, pictures, CHOSEN, {"good": maps})
+
+    _, overlay = re.findall('base64,([^"]+)', text)
+    file = io.BytesIO(base64.b64decode(overlay))
+    shown = np.asarray(Image.open(file)).astype(int)
     assert np.ptp(shown[36, 36]) <= 8
     red, green, blue = shown[4, 4]
     assert min(red, green) > blue + 50
@@ -290,24 +386,29 @@ def test_new_pictures_have_a_mark_where_the_truth_is_known():
     table = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "truth": ["cat", ""]})
     table[["good", "good probability"]] = ["cat", 0.9]
     table[["bad", "bad probability"]] = ["dog", 0.7]
+
     text = galleries.random_pictures(PICTURES[:2], table, ["good", "bad"])
-    assert read_gallery(text)[1] == [
+
+    _, cells = read_gallery(text)
+    assert cells == [
         ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70"],
         ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70"],
     ]
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_picture_and_no_caption_of_a_gallery_is_cut(browser, width):
+def test_no_picture_and_no_caption_of_a_gallery_is_cut_on_a_phone(browser):
     rows = dict.fromkeys(ODD, np.zeros((6, 30, 40, 3), np.uint8))
     captions = {name: [[name, name]] * 6 for name in ODD}
-    text = galleries.picture_grid(rows, "all", captions)
-    page = browser.new_page(viewport={"width": width, "height": 800})
-    page.set_content(text)
-    ends = "[...document.querySelectorAll('img, th, td div')].map(p => p.getBoundingClientRect())"
-    boxes = page.evaluate(f"{ends}.map(b => [b.left, b.right])")
-    assert len(boxes) == len(ODD) * (6 + 13)
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+
+    page.set_content(galleries.picture_grid(rows, "all", captions))
+
+    parts = page.locator("img, th, td div")
+    box = "all => all.map(one => one.getBoundingClientRect())"
+    boxes = parts.evaluate_all(f"{box}.map(box => [box.left, box.right])")
+    # Each row has a heading, six pictures and two lines below each of them.
+    assert len(boxes) == len(ODD) * (1 + 6 + 12)
     left, right = np.transpose(boxes)
     assert left.min() >= 0
-    assert right.max() <= width
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert right.max() <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
