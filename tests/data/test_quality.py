@@ -60,7 +60,7 @@ LIMITS = {
     "one_colour": (paint_stripes(100, 107), paint_stripes(100, 108)),
     "very_dark": (paint_stripes(0, 47), paint_stripes(0, 48)),
     "very_bright": (paint_stripes(209, 255), paint_stripes(208, 255)),
-    "blurred": (paint_waves(3.1), paint_waves(3.0)),
+    "blurred": (paint_waves(3.04), paint_waves(3.01)),
 }
 
 
