@@ -1,0 +1,243 @@
+"""Networks of keras-hub, tiny and of random weights: each kind by itself, and one through the notebooks."""
+
+import importlib.util
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from lib import workspace
+from lib.data.table import read_table
+from lib.models import backbones, files, finetuning, parts, saved
+from lib.predict import predict_pictures
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
+)
+POOLING = {
+    "vit": "class_token",
+    "dinov2": "class_token",
+    "dinov3": "class_token",
+    "siglip": "own_vector",
+    "resnet": "mean_of_places",
+}
+# The blocks of a transformer are layers of the network, or all lie within one layer of it.
+BLOCKS = {
+    "vit": "transformer_block_{}",
+    "dinov2": "encoder/layers_{}",
+    "dinov3": "encoder/layers_{}",
+    "siglip": "encoder_block_{}",
+}
+SIZES = {"hidden_dim": 16, "num_layers": 3, "num_heads": 2}
+WIDTH = {"intermediate_dim": 32}
+PATCHES = {"image_shape": (48, 48, 3), "patch_size": 16}
+PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
+# The attention with which SigLIP pools comes last.
+SHARE = 0.4
+
+
+def build_network(kind):
+    """Build a small network of keras-hub, and the layer that prepares its pictures."""
+    from keras_hub import layers, models
+
+    keras.utils.set_random_seed(0)
+    if kind == "vit":
+        network = models.ViTBackbone(
+            mlp_dim=32, use_class_token=True, **PATCHES, **SIZES
+        )
+        return network, layers.ViTImageConverter
+    if kind == "dinov2":
+        network = models.DINOV2Backbone(
+            position_embedding_shape=(48, 48), **PATCHES, **SIZES, **WIDTH
+        )
+        return network, layers.DINOV2ImageConverter
+    if kind == "dinov3":
+        network = models.DINOV3Backbone(**PATCHES, **SIZES, **WIDTH)
+        return network, layers.DINOV3ImageConverter
+    if kind == "siglip":
+        text = models.SigLIPTextEncoder(
+            vocabulary_size=9,
+            embedding_dim=16,
+            max_sequence_length=8,
+            **SIZES,
+            **WIDTH,
+        )
+        vision = models.SigLIPVisionEncoder(**PATCHES, **SIZES, **WIDTH)
+        return models.SigLIPBackbone(vision, text), layers.SigLIPImageConverter
+    network = models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 16],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
+        block_type="basic_block",
+        image_shape=(None, None, 3),
+    )
+    return network, layers.ResNetImageConverter
+
+
+def save_preset(kind, folder):
+    """Save a small network as keras-hub saves one, and return it."""
+    network, converter = build_network(kind)
+    network.save_to_preset(folder)
+    scaled = converter(image_size=(48, 48), scale=[1 / 127.5] * 3, offset=[-1.0] * 3)
+    scaled.save_to_preset(folder)
+    return network
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("presets")
+
+
+@pytest.fixture(scope="module", params=POOLING)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def network(kind, folder):
+    """A network of keras-hub, which lies as a preset in the folder of its kind."""
+    return save_preset(kind, str(folder / kind))
+
+
+@pytest.fixture(scope="module")
+def model(kind, folder, network):
+    """The same network as a preset without its last layers, and a head behind it."""
+    backbone = backbones.load_backbone(
+        f"hub:{folder / kind}", "imagenet", None, {}, None
+    )
+    extractor = parts.build_extractor(backbone)
+    inputs = keras.Input(extractor.output.shape[1:])
+    head = keras.Sequential([inputs, keras.layers.Dense(3)], name="head")
+    return keras.Model(extractor.input, head(extractor.output), name=kind)
+
+
+@pytest.fixture(scope="module")
+def again(kind, folder, model):
+    """The model as its file holds it."""
+    path = folder / f"{kind}.keras"
+    files.write_model(model, path)
+    return keras.saving.load_model(path, safe_mode=True)
+
+
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
+def test_features_are_those_that_the_network_itself_pools(kind, network, model):
+    tower = network.vision_encoder if kind == "siglip" else network
+    expected = np.asarray(tower(PIXELS / 127.5 - 1))
+    if POOLING[kind] == "class_token":
+        expected = expected[:, 0]
+    if POOLING[kind] == "mean_of_places":
+        expected = expected.mean(axis=(1, 2))
+
+    extractor, _ = parts.find_parts(model)
+
+    assert extractor.input_shape == (None, 48, 48, 3)
+    assert extractor.layers[-1].name == POOLING[kind]
+    assert np.allclose(extractor(PIXELS), expected, atol=1e-4)
+
+
+def test_file_answers_as_its_model(model, again):
+    assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
+
+
+def assert_last_blocks(variables, kind):
+    """Check that the last of three blocks is among variables, and nothing of the first or before."""
+    paths = " ".join(variable.path for variable in variables)
+    assert BLOCKS[kind].format(2) in paths
+    assert BLOCKS[kind].format(0) not in paths
+    assert "embedding" not in paths
+
+
+@pytest.mark.parametrize("kind", BLOCKS, indirect=True, scope="module")
+def test_last_blocks_can_learn_alone(kind, again):
+    assert_last_blocks(finetuning.unfreeze(again, SHARE), kind)
+
+
+def test_size_of_the_pictures_may_be_another_where_a_network_can_take_it(folder):
+    save_preset("dinov2", str(folder / "other"))
+
+    backbone = backbones.load_backbone(f"hub:{folder}/other@64", "x", None, {}, None)
+
+    # Sixteen patches of 16 pixels, and the class token.
+    assert backbone.model.output_shape == (None, 17, 16)
+
+
+def test_preset_without_weights_is_untrained(folder):
+    kept = save_preset("vit", str(folder / "untrained"))
+
+    spec = f"hub:{folder}/untrained"
+    backbone = backbones.load_backbone(spec, None, None, {}, None)
+
+    assert backbone.weights == "untrained"
+    pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
+    assert not all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_unknown_preset_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match="hub:no_such_preset"):
+        backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, None)
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory, draw_classes, prepare_set, run_chain):
+    """05, 06 and 08 on three classes of pictures, with one network of keras-hub."""
+    root = tmp_path_factory.mktemp("chain")
+    draw_classes(root / "train", 15)
+    draw_classes(root / "test", 2, seed=1)
+    save_preset("dinov3", str(root / "dinov3"))
+    folders = {"train": "train", "test": "test", "results": "r", "scratch": "s"}
+    paths = root / "paths.json"
+    paths.write_text(json.dumps(folders))
+    prepare_set(workspace.open(paths), [48])
+    options = "--only 05 06 08 -p EPOCHS 1 -p REPEATS 1 -p SHARE".split()
+    return run_chain(paths, *options, SHARE, "-p", "BACKBONES", f"hub:{root}/dinov3@48")
+
+
+def test_network_takes_part_in_the_contest(ws):
+    (row,) = read_table(ws.results / "contest.csv").to_dict("records")
+
+    assert row["candidate"] == "dinov3_48"
+    assert row["reason"] == ""
+    assert row["image_size"] == "48"
+    assert row["pooling"] == "class_token"
+
+
+@pytest.mark.parametrize("name", ["dinov3_48_linear", "dinov3_48_finetuned"])
+def test_models_are_judged(name, ws):
+    assert len(read_table(ws.results / f"predictions/{name}.csv")) == 9
+    assert saved.read_metadata(ws, name)["temperature"]
+
+
+def test_no_notebook_has_red_output(ws):
+    executed = sorted((ws.results / "notebooks").glob("*.ipynb"))
+
+    assert len(executed) == 3
+    for path in executed:
+        assert '"name": "stderr"' not in path.read_text(encoding="utf-8")
+
+
+def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(ws):
+    before = saved.load_model(ws, "dinov3_48_linear")
+    after = saved.load_model(ws, "dinov3_48_finetuned")
+
+    moved = []
+    for weight, new in zip(before.weights, after.weights, strict=True):
+        if not np.array_equal(weight, new):
+            moved.append(weight)
+
+    assert_last_blocks(moved, "dinov3")
+    head = {weight.path for weight in before.layers[-1].weights}
+    assert head <= {weight.path for weight in moved}
+
+
+def test_saved_model_answers_new_pictures(ws, tmp_path):
+    model = ws.results / "models/dinov3_48_finetuned.keras"
+    path = tmp_path / "answers.csv"
+
+    assert predict_pictures([str(model), str(ws.test), "--csv", str(path)]) == 0
+
+    answers = read_table(path)
+    assert len(answers) == 6
+    assert set(answers.label) <= {"007", "NA", "red"}
