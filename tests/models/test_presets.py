@@ -10,7 +10,6 @@ import pytest
 from lib import workspace
 from lib.data.table import read_table
 from lib.models import backbones, files, finetuning, parts, saved
-from lib.predict import predict_pictures
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -185,9 +184,8 @@ def ws(tmp_path_factory, draw_classes, prepare_set, run_chain):
     """05, 06 and 08 on three classes of pictures, with one network of keras-hub."""
     root = tmp_path_factory.mktemp("chain")
     draw_classes(root / "train", 15)
-    draw_classes(root / "test", 2, seed=1)
     save_preset("dinov3", str(root / "dinov3"))
-    folders = {"train": "train", "test": "test", "results": "r", "scratch": "s"}
+    folders = {"train": "train", "results": "r", "scratch": "s"}
     paths = root / "paths.json"
     paths.write_text(json.dumps(folders))
     prepare_set(workspace.open(paths), [48])
@@ -230,14 +228,3 @@ def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(ws):
     assert_last_blocks(moved, "dinov3")
     head = {weight.path for weight in before.layers[-1].weights}
     assert head <= {weight.path for weight in moved}
-
-
-def test_saved_model_answers_new_pictures(ws, tmp_path):
-    model = ws.results / "models/dinov3_48_finetuned.keras"
-    path = tmp_path / "answers.csv"
-
-    assert predict_pictures([str(model), str(ws.test), "--csv", str(path)]) == 0
-
-    answers = read_table(path)
-    assert len(answers) == 6
-    assert set(answers.label) <= {"007", "NA", "red"}

@@ -48,13 +48,18 @@ def save_model(ws, model, name):
     return metadata
 
 
+def find_kept(ws):
+    """Return the path of the file that tells strangers."""
+    return ws.results / "models/small_transfer.npz"
+
+
 def read_kept(ws):
-    with np.load(ws.results / "models/small_transfer.npz") as file:
+    with np.load(find_kept(ws)) as file:
         return dict(file)
 
 
-def write_kept(ws, kept):
-    np.savez(ws.results / "models/small_transfer.npz", **kept)
+def change_kept(ws, **changed):
+    np.savez(find_kept(ws), **read_kept(ws) | changed)
 
 
 @pytest.fixture
@@ -66,12 +71,9 @@ def judged(ws, transfer, draw_classes, prepare_set):
     metadata = save_model(ws, model, "small_transfer")
     resemblance.keep_features(ws, model, metadata)
     # As if the validation part were larger.
-    kept = read_kept(ws)
-    distances = np.repeat(kept["distances"], 30)
-    noise = np.random.default_rng(0).uniform(0.9, 1.1, len(distances))
-    kept["distances"] = (distances * noise).astype(np.float32)
-    kept["groups"] = np.arange(len(distances))
-    write_kept(ws, kept)
+    distances = np.repeat(read_kept(ws)["distances"], 30)
+    distances *= np.random.default_rng(0).uniform(0.9, 1.1, len(distances))
+    change_kept(ws, distances=distances, groups=np.arange(len(distances)))
     return ws
 
 
@@ -88,7 +90,9 @@ def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(
     judged, transfer
 ):
     extractor, _ = transfer
+
     loaded, _ = parts.find_parts(saved.load_model(judged, "small_transfer"))
+
     assert keys.make_key(loaded) == keys.make_key(extractor)
 
 
@@ -97,7 +101,9 @@ def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_e
 ):
     extractor, model = transfer
     images = np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), np.uint8)
+
     y_prob, features = parts.expose_features(model).predict_on_batch(images)
+
     assert np.allclose(y_prob, model.predict_on_batch(images), atol=1e-6)
     assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
 
@@ -108,30 +114,31 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     path = tmp_path / "answers.csv"
     (judged.train / "007/000.png").write_bytes(b"no picture")
     _, plain = ask(judged, path, "--top=2", "--probabilities")
-    capsys.readouterr()
+
     status, table = ask(judged, path, "--top=2", "--probabilities", "--strangers")
+
     assert status == 1
     assert conformal.describe_mark(0.95) in capsys.readouterr().err
     assert list(table.columns[4:8]) == ["label_2", "probability_2", "distance", "note"]
     rest = table.drop(columns=["distance", "note"])
     assert list(rest.columns) == list(plain.columns)
     assert rest.label.equals(plain.label)
-    for column in ("probability", "probability_2"):
-        numbers = rest[column][1:].astype(float)
-        assert np.allclose(numbers, plain[column][1:].astype(float), atol=1e-6)
+    numbers = ["probability", "probability_2"]
+    shown = rest[numbers][1:].astype(float)
+    assert np.allclose(shown, plain[numbers][1:].astype(float), atol=1e-6)
     assert set(table.note) == {""}
     assert (table.distance[1:].astype(float) > 0).all()
 
 
 def test_pictures_beyond_the_limit_are_marked(judged, tmp_path):
     # As if all that it was validated on were far more alike.
-    kept = read_kept(judged)
-    write_kept(judged, kept | {"distances": kept["distances"] / 1000})
+    change_kept(judged, distances=read_kept(judged)["distances"] / 1000)
     (judged.train / "007/000.png").write_bytes(b"no picture")
+
     _, table = ask(judged, tmp_path / "answers.csv", "--strangers")
+
     assert table.distance[0] == ""
-    assert table.note[0] == ""
-    assert list(table.note[1:]) == [conformal.describe_mark(0.95)] * 4
+    assert list(table.note) == ["", *[conformal.describe_mark(0.95)] * 4]
 
 
 def draw_features(count, seed):
@@ -146,16 +153,19 @@ def test_distance_is_the_mean_to_the_five_nearest_directions():
     known = normalize(draw_features(300, 0)).astype(np.float16)
     asked = draw_features(20, 1)
     gaps = normalize(asked)[:, np.newaxis] - known.astype(float)
-    nearest = np.sort(np.linalg.norm(gaps, axis=2), axis=1)[:, :5]
+    every = np.sort(np.linalg.norm(gaps, axis=2), axis=1)
+    expected = every[:, :5].mean(axis=1)
+
     found = resemblance.measure_distances(asked, known)
+
     assert found.dtype == np.float32
-    assert found == pytest.approx(nearest.mean(axis=1), abs=1e-5)
+    assert found == pytest.approx(expected, abs=1e-5)
     # Brightness or contrast that only make features longer change nothing.
     longer = resemblance.measure_distances(3 * asked, known)
-    assert longer == pytest.approx(found, abs=1e-5)
+    assert longer == pytest.approx(expected, abs=1e-5)
     # The squares of float16 are soon too large for it.
     half = resemblance.measure_distances((20 * asked).astype(np.float16), known)
-    assert half == pytest.approx(found, abs=1e-3)
+    assert half == pytest.approx(expected, abs=1e-3)
 
 
 def test_features_that_are_no_numbers_have_no_distance_and_others_keep_theirs():
@@ -164,45 +174,56 @@ def test_features_that_are_no_numbers_have_no_distance_and_others_keep_theirs():
     expected = resemblance.measure_distances(asked, known)
     asked[1, 3] = np.nan
     asked[2, 0] = np.inf
+    expected[1:3] = np.nan
+
     found = resemblance.measure_distances(asked, known)
-    assert np.isnan(found).tolist() == [False, True, True, False]
-    assert np.array_equal(found[[0, 3]], expected[[0, 3]])
-    assert np.isnan(resemblance.measure_distances(asked[1:3], known)).all()
+
+    assert np.array_equal(found, expected, equal_nan=True)
+    none = resemblance.measure_distances(asked[1:3], known)
+    assert np.isnan(none).all()
 
 
 def look(ws, extractor, rows):
+    """Return the features of rows of the split."""
     return cached_features(extractor, pixels.open_pixels(ws, rows, 32), ws)[:]
+
+
+def keep_again(ws, model):
+    """Write the file that tells strangers, as 10 does."""
+    metadata = saved.read_metadata(ws, "small_transfer")
+    resemblance.keep_features(ws, model, metadata)
 
 
 def test_of_many_training_pictures_as_many_of_each_class_are_kept(
     judged, transfer, monkeypatch
 ):
     extractor, model = transfer
+    table = split.read_split(judged)
+    training = table[table.part == "train"]
+    rows = normalize(look(judged, extractor, training))
     monkeypatch.setattr(resemblance, "MAX_NUMBERS", 6 * 16 + 5)
-    metadata = saved.read_metadata(judged, "small_transfer")
-    resemblance.keep_features(judged, model, metadata)
-    path = judged.results / "models/small_transfer.npz"
-    kept = resemblance.open_features(model, metadata, path)
-    known = kept["features"]
+
+    keep_again(judged, model)
+
+    known = read_kept(judged)["features"]
     assert known.shape == (6, 16)
     assert known.dtype == np.float16
     lengths = np.linalg.norm(known.astype(float), axis=1)
     assert lengths == pytest.approx(1, abs=1e-2)
-    table = split.read_split(judged)
-    training = table[table.part == "train"]
-    rows = normalize(look(judged, extractor, training))
     nearest = (known.astype(float) @ rows.T).argmax(axis=1)
-    assert (training.label.iloc[nearest].value_counts() == 2).all()
+    counts = training.label.iloc[nearest].value_counts()
+    assert counts.to_dict() == {"007": 2, "NA": 2, "red": 2}
 
 
 def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, transfer):
     extractor, model = transfer
-    metadata = saved.read_metadata(judged, "small_transfer")
-    resemblance.keep_features(judged, model, metadata)
-    kept = read_kept(judged)
     table = split.read_split(judged)
     validation = table[table.part == "validation"]
     features = look(judged, extractor, validation)
+
+    keep_again(judged, model)
+
+    kept = read_kept(judged)
     expected = resemblance.measure_distances(features, kept["features"])
     assert np.array_equal(kept["distances"], expected)
     assert np.array_equal(kept["groups"], validation.group)
@@ -211,35 +232,38 @@ def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, tra
 def test_model_without_a_backbone_says_so_before_the_first_picture(
     judged, tmp_path, capsys, no_picture_is_read
 ):
-    plain = keras.Sequential(
-        [
-            keras.Input((32, 32, 3)),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
+    dense = layers.Dense(3, activation="softmax")
+    plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), dense])
     save_model(judged, plain, "plain")
-    path = tmp_path / "answers.csv"
-    assert ask(judged, path, "--strangers", name="plain") == (2, None)
+
+    outcome = ask(judged, tmp_path / "answers.csv", "--strangers", name="plain")
+
+    assert outcome == (2, None)
     assert "plain has no backbone" in capsys.readouterr().err
 
 
-def forget_model(path):
-    with np.load(path) as file:
-        kept = dict(file)
-    np.savez(path, **kept | {"model": "0123456789abcdef"})
+def remove(ws):
+    find_kept(ws).unlink()
 
 
-def cut(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def forget_model(ws):
+    change_kept(ws, model="0123456789abcdef")
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.unlink(), forget_model, cut])
+def cut(ws):
+    content = find_kept(ws).read_bytes()
+    find_kept(ws).write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("damage", [remove, forget_model, cut])
 def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names_it(
     damage, judged, tmp_path, capsys, no_picture_is_read
 ):
-    damage(judged.results / "models/small_transfer.npz")
-    assert ask(judged, tmp_path / "answers.csv", "--strangers") == (2, None)
+    damage(judged)
+
+    outcome = ask(judged, tmp_path / "answers.csv", "--strangers")
+
+    assert outcome == (2, None)
     said = capsys.readouterr().err
     assert "small_transfer.npz" in said
     assert "10_hand_over" in said
@@ -247,9 +271,9 @@ def test_file_that_is_missing_damaged_or_of_another_model_is_an_error_that_names
 
 def test_what_was_kept_is_the_same_bytes_again(judged, transfer):
     _, model = transfer
-    path = judged.results / "models/small_transfer.npz"
-    metadata = saved.read_metadata(judged, "small_transfer")
-    resemblance.keep_features(judged, model, metadata)
-    first = path.read_bytes()
-    resemblance.keep_features(judged, model, metadata)
-    assert path.read_bytes() == first
+    keep_again(judged, model)
+    first = find_kept(judged).read_bytes()
+
+    keep_again(judged, model)
+
+    assert find_kept(judged).read_bytes() == first

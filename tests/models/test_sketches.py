@@ -6,6 +6,7 @@ import zipfile
 import judge_sketches
 import numpy as np
 import pretrain_sketches
+import pytest
 
 from lib.data.drawing import CREATURES
 from lib.data.pictures import load
@@ -27,32 +28,35 @@ def test_no_kind_is_the_demos_nor_shares_a_stroke_with_it_and_no_two_are_alike()
     demo = [list_strokes(kind) for kind in CREATURES.values()]
     assert len(kinds) == pretrain_sketches.KINDS
     assert len(demo) == 10
+
     assert not set().union(*kinds) & set().union(*demo)
     assert len({str(kind) for kind in kinds}) == len(kinds)
 
 
-def test_file_is_small_and_says_how_it_was_made():
+@pytest.fixture(scope="module")
+def network():
+    return backbones.load_backbone("sketches", None, None, {}, None)
+
+
+def test_file_is_small_and_says_how_it_was_made(network):
     with zipfile.ZipFile(backbones.SKETCHES_FILE) as file:
         made = json.loads(file.read("metadata.json"))
+
     assert backbones.SKETCHES_FILE.stat().st_size <= 1_500_000
     assert made["kinds"] == pretrain_sketches.KINDS
     assert made["seed"] == pretrain_sketches.SEED
-    network = backbones.load_backbone("sketches", None, None, {}, None)
     assert network.image_size == made["side"] == pretrain_sketches.SIDE
 
 
-def test_a_linear_head_on_it_knows_most_drawings_that_it_has_never_seen():
+def test_a_linear_head_on_it_knows_most_drawings_that_it_has_never_seen(network):
     files, y_true = judge_sketches.draw_fresh(12)
-    network = backbones.load_backbone("sketches", None, None, {}, None)
     images = np.array([load(file, network.image_size) for file in files])
     features = parts.build_extractor(network).predict(images, verbose=0)
-    learns = np.arange(len(y_true)) % 3 > 0
-    head, _ = linear.fit(
-        features[learns],
-        y_true[learns],
-        num_classes=10,
-        groups=np.arange(learns.sum()),
-        seed=0,
-    )
-    answers = head.predict_proba(features[~learns]).argmax(axis=1)
-    assert (answers == y_true[~learns]).mean() > 0.8
+    is_new = np.arange(len(y_true)) % 3 == 0
+    known = y_true[~is_new]
+    groups = np.arange(len(known))
+
+    head, _ = linear.fit(features[~is_new], known, 10, groups, seed=0)
+
+    answers = head.predict_proba(features[is_new]).argmax(axis=1)
+    assert (answers == y_true[is_new]).mean() > 0.8

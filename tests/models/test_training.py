@@ -37,9 +37,10 @@ def train_tiny(
     loss=LOSS,
     seeds=(3,),
     callbacks=(),
+    alter=lambda model: None,
     **parameters,
 ):
-    """Train a tiny model with dropout on 24 augmented pictures."""
+    """Train a tiny model with dropout, altered before, on 24 augmented pictures."""
     batches = generators.pair(ws, 8, batch_size, seed=3, augment=True)
 
     def build():
@@ -52,6 +53,7 @@ def train_tiny(
             keras.layers.Dense(3, activation="softmax"),
         ]
         model = keras.Sequential(layers, name="tiny")
+        alter(model)
         model.compile(optimizer(), loss, metrics=["accuracy"])
         return model
 
@@ -213,6 +215,15 @@ def test_the_same_training_is_taken_from_its_files(first, trained, read_all, cap
     assert read_all(trained.results) == before
 
 
+def shift_weights(model):
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+
+
+def freeze_a_kernel(model):
+    """Freeze a single variable, of which the layer's own configuration says nothing."""
+    model.layers[1].kernel.trainable = False
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -222,43 +233,27 @@ def test_the_same_training_is_taken_from_its_files(first, trained, read_all, cap
         {"batch_size": 6},
         {"epochs": 2},
         {"seeds": (4,)},
+        {"alter": shift_weights},
+        {"alter": freeze_a_kernel},
     ],
-    ids=str,
+    ids=list,
 )
-def test_settings_count(changed, first, trained):
+def test_other_settings_are_trained_anew_after_a_note_with_the_reason(
+    changed, first, trained, capsys
+):
     settings = {"epochs": 1} | changed
 
     run = train_tiny(trained, **settings)
 
     assert not run.from_files
     assert run.key != first[1].key
+    assert "Note: tiny is trained anew: its pictures" in capsys.readouterr().out
 
 
-def test_version_first_weights_and_what_learns_count(prepared, monkeypatch):
-    batches = generators.pair(prepared, 8, 5, seed=3)
-
-    def find_key(change=0.0, freeze=False):
-        def build():
-            layers = [
-                keras.Input((8, 8, 3)),
-                keras.layers.Flatten(),
-                keras.layers.Dense(2),
-                keras.layers.Dense(3, activation="softmax"),
-            ]
-            model = keras.Sequential(layers, name="tiny")
-            model.set_weights([weight + change for weight in model.get_weights()])
-            # The layer's own configuration says nothing of a single variable.
-            model.layers[1].kernel.trainable = not freeze
-            model.compile("adam", LOSS, metrics=["accuracy"], run_eagerly=True)
-            return model
-
-        return training.train(build, batches, prepared, {"EPOCHS": 1}, [3]).key
-
-    keys = {find_key(), find_key(change=1.0), find_key(freeze=True)}
+def test_trainings_of_an_earlier_version_are_done_anew(trained, monkeypatch):
     monkeypatch.setattr(training, "TRAINING_VERSION", -1)
-    keys.add(find_key())
 
-    assert len(keys) == 4
+    assert not train_tiny(trained, epochs=1).from_files
 
 
 def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(
@@ -538,13 +533,3 @@ def test_damaged_checkpoint_begins_anew_after_a_note(killed, capsys):
 
     assert f"Note: {path} is damaged" in capsys.readouterr().out
     assert list(run.history.epoch) == [1, 2, 3, 4]
-
-
-def test_model_of_an_earlier_version_is_trained_anew_after_a_note_with_the_reason(
-    trained, capsys
-):
-    saved.update_metadata(trained, "tiny", {"key": "old"})
-
-    assert not train_tiny(trained, epochs=1).from_files
-
-    assert "Note: tiny is trained anew: its pictures" in capsys.readouterr().out
