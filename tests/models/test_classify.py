@@ -34,7 +34,6 @@ def model_file(tmp_path_factory):
         [
             keras.Input((8, 8, 3)),
             layers.Rescaling(1 / 255),
-            layers.Conv2D(4, 3, activation="relu"),
             layers.Flatten(),
             layers.Dense(3, activation="softmax"),
         ],

@@ -1,4 +1,4 @@
-"""Networks of keras-hub, tiny and of random weights: each kind by itself, and one through the notebooks."""
+"""Networks of keras-hub, tiny and of random weights: each kind by itself, and one through 05 and 06."""
 
 import importlib.util
 import json
@@ -21,14 +21,14 @@ POOLING = {
     "siglip": "own_vector",
     "resnet": "mean_of_places",
 }
-# The blocks of a transformer are layers of the network, or all lie within one layer of it.
+# The first and the last block of a transformer: layers of the network, or within one layer of it.
 BLOCKS = {
-    "vit": "transformer_block_{}",
-    "dinov2": "encoder/layers_{}",
-    "dinov3": "encoder/layers_{}",
-    "siglip": "encoder_block_{}",
+    "vit": ("transformer_block_1", "transformer_block_2"),
+    "dinov2": ("encoder/layers_0", "encoder/layers_1"),
+    "dinov3": ("encoder/layers_0", "encoder/layers_1"),
+    "siglip": ("encoder_block_0", "encoder_block_1"),
 }
-SIZES = {"hidden_dim": 16, "num_layers": 3, "num_heads": 2}
+SIZES = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2}
 WIDTH = {"intermediate_dim": 32}
 PATCHES = {"image_shape": (48, 48, 3), "patch_size": 16}
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
@@ -141,17 +141,18 @@ def test_file_answers_as_its_model(model, again):
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
 
 
-def assert_last_blocks(variables, kind):
-    """Check that the last of three blocks is among variables, and nothing of the first or before."""
+def assert_last_block(variables, kind):
+    """Check that the last of two blocks is among variables, and nothing of the first or before."""
+    first, last = BLOCKS[kind]
     paths = " ".join(variable.path for variable in variables)
-    assert BLOCKS[kind].format(2) in paths
-    assert BLOCKS[kind].format(0) not in paths
+    assert last in paths
+    assert first not in paths
     assert "embedding" not in paths
 
 
 @pytest.mark.parametrize("kind", BLOCKS, indirect=True, scope="module")
-def test_last_blocks_can_learn_alone(kind, again):
-    assert_last_blocks(finetuning.unfreeze(again, SHARE), kind)
+def test_last_block_can_learn_alone(kind, again):
+    assert_last_block(finetuning.unfreeze(again, SHARE), kind)
 
 
 def test_size_of_the_pictures_may_be_another_where_a_network_can_take_it(folder):
@@ -181,7 +182,7 @@ def test_unknown_preset_is_an_error_that_names_it():
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory, draw_classes, prepare_set, run_chain):
-    """05, 06 and 08 on three classes of pictures, with one network of keras-hub."""
+    """05 and 06 on three classes of pictures, with one network of keras-hub."""
     root = tmp_path_factory.mktemp("chain")
     draw_classes(root / "train", 15)
     save_preset("dinov3", str(root / "dinov3"))
@@ -189,7 +190,7 @@ def ws(tmp_path_factory, draw_classes, prepare_set, run_chain):
     paths = root / "paths.json"
     paths.write_text(json.dumps(folders))
     prepare_set(workspace.open(paths), [48])
-    options = "--only 05 06 08 -p EPOCHS 1 -p REPEATS 1 -p SHARE".split()
+    options = "--only 05 06 -p EPOCHS 1 -p REPEATS 1 -p SHARE".split()
     return run_chain(paths, *options, SHARE, "-p", "BACKBONES", f"hub:{root}/dinov3@48")
 
 
@@ -202,21 +203,15 @@ def test_network_takes_part_in_the_contest(ws):
     assert row["pooling"] == "class_token"
 
 
-@pytest.mark.parametrize("name", ["dinov3_48_linear", "dinov3_48_finetuned"])
-def test_models_are_judged(name, ws):
-    assert len(read_table(ws.results / f"predictions/{name}.csv")) == 9
-    assert saved.read_metadata(ws, name)["temperature"]
-
-
 def test_no_notebook_has_red_output(ws):
     executed = sorted((ws.results / "notebooks").glob("*.ipynb"))
 
-    assert len(executed) == 3
+    assert len(executed) == 2
     for path in executed:
         assert '"name": "stderr"' not in path.read_text(encoding="utf-8")
 
 
-def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(ws):
+def test_fine_tuning_moves_the_last_block_and_the_head_alone(ws):
     before = saved.load_model(ws, "dinov3_48_linear")
     after = saved.load_model(ws, "dinov3_48_finetuned")
 
@@ -225,6 +220,6 @@ def test_fine_tuning_moves_the_last_blocks_and_the_head_alone(ws):
         if not np.array_equal(weight, new):
             moved.append(weight)
 
-    assert_last_blocks(moved, "dinov3")
+    assert_last_block(moved, "dinov3")
     head = {weight.path for weight in before.layers[-1].weights}
     assert head <= {weight.path for weight in moved}

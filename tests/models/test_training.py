@@ -337,21 +337,6 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
     assert not again.history.equals(first.history)
 
 
-def test_saved_model_on_raw_pixels_equals_the_trained_one(first):
-    ws, run = first
-    _, validation = generators.pair(ws, 8, 4, seed=0)
-    raw = validation.inputs[:]
-    assert raw.dtype == np.uint8
-    assert raw.max() > 200
-
-    loaded = saved.load_model(ws, "tiny")
-
-    expected = np.asarray(run.model.predict_on_batch(raw))
-    assert np.allclose(loaded.predict_on_batch(raw), expected, atol=1e-6)
-    # The optimizer's state would make the file three times as large.
-    assert getattr(loaded, "optimizer", None) is None
-
-
 def test_metadata_tell_what_a_model_is_and_what_it_was_trained_on(prepared):
     train_tiny(prepared, epochs=1, SEEDS=1)
 
