@@ -9,6 +9,7 @@ from unittest import mock
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import matplotlib
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -134,6 +135,21 @@ def read_all():
 def no_picture_is_read(monkeypatch):
     """Fail where a picture is read, which `decode` does for all others."""
     monkeypatch.setattr(pictures, "decode", lambda *_: pytest.fail("read a picture"))
+
+
+def read_code(name, root=workspace.REPOSITORY):
+    """Return the code cells of a notebook, by their ids."""
+    notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def run_cells(name, ids, names, root=workspace.REPOSITORY):
+    """Execute cells of a notebook, which know some names; return all names that are known then."""
+    cells = read_code(name, root)
+    known = dict(names)
+    for cell_id in ids:
+        exec(cells[cell_id].source, known)
+    return known
 
 
 def find_browser():
