@@ -26,6 +26,7 @@ from lib.work import ClusterError, connect, run_blocks
 
 pytest.importorskip("distributed")
 TWO = "local:2"
+SIZES = (8, 12)
 
 
 @pytest.fixture
@@ -37,12 +38,14 @@ def spread(ws):
     return replace(ws, cluster=TWO)
 
 
-def prepare(ws, scratch, address=TWO, sizes=(8, 12)):
+def prepare(ws, name):
     """Prepare all pictures into a folder of scratch; return the table and the arrays."""
-    ws = replace(ws, scratch=ws.scratch / scratch, cluster=address)
-    table = pixels.prepare(ws, ws.train, labels.list_pictures(ws, ws.train), sizes)
-    stores = pixels.open_stores(ws.scratch, sizes).values()
-    return table, [store[table.digest[table.problem == ""]] for store in stores]
+    ws = replace(ws, scratch=ws.scratch / name)
+    listed = labels.list_pictures(ws, ws.train)
+    table = pixels.prepare(ws, ws.train, listed, SIZES)
+    used = table.digest[table.problem == ""]
+    stores = pixels.open_stores(ws.scratch, SIZES)
+    return table, [stores[size][used] for size in SIZES]
 
 
 def assert_equal(one, other):
@@ -60,55 +63,67 @@ def many_blocks(monkeypatch):
     monkeypatch.setattr(pixels, "BLOCK", 32)
 
 
-def test_workers_prepare_bit_for_bit_what_one_machine_prepares_and_only_once(
-    spread, capsys
-):
-    alone = prepare(spread, "alone", None)
+def test_workers_prepare_bit_for_bit_what_one_machine_prepares(spread, capsys):
+    alone = prepare(replace(spread, cluster=None), "alone")
+    capsys.readouterr()
+
     together = prepare(spread, "together")
+
     assert_equal(together, alone)
     assert list(together[0].problem).count("not_a_picture") == 1
+    count = len(list_shards(spread.scratch / "together"))
+    assert count == len(list_shards(spread.scratch / "alone")) > 3
+    # The bar counts pictures.
+    assert "121/121" in capsys.readouterr().err
+
+
+def test_workers_prepare_pictures_only_once(spread):
+    first = prepare(spread, "together")
     shards = list_shards(spread.scratch / "together")
-    assert len(shards) == len(list_shards(spread.scratch / "alone")) > 3
-    assert_equal(prepare(spread, "together"), alone)
+
+    assert_equal(prepare(spread, "together"), first)
+
     assert list_shards(spread.scratch / "together") == shards
-    assert "121/121" in capsys.readouterr().err, "the bar counts pictures"
 
 
-def build_extractor(filters=5):
-    keras.utils.set_random_seed(filters)
+def build_extractor():
+    keras.utils.set_random_seed(5)
     layers = [
         keras.Input((8, 8, 3)),
-        keras.layers.Conv2D(filters, 3),
+        keras.layers.Conv2D(5, 3),
         keras.layers.Flatten(),
     ]
     return keras.Sequential(layers)
 
 
-def test_workers_compute_the_features_that_one_machine_computes(spread):
+def test_workers_compute_the_features_that_one_machine_computes_and_only_once(spread):
     prepare_and_split(spread)
     images = pixels.open_pixels(spread, split.read_split(spread), 8)
-    found = cached_features(build_extractor(), images, spread)
     alone = replace(spread, scratch=spread.scratch / "alone", cluster=None)
     expected = cached_features(build_extractor(), images, alone)
+
+    found = cached_features(build_extractor(), images, spread)
+
+    # Five filters, slid to 6 x 6 places.
     assert found.shape == (120, 180)
     assert np.allclose(found[:], expected[:], atol=1e-4)
-    shards = list_shards(spread.scratch)
-    # There already: no worker is asked.
+    # They are there: no worker is asked.
     nowhere = replace(spread, cluster="tcp://x:1")
     again = cached_features(build_extractor(), images, nowhere)
     assert np.array_equal(again[:], found[:])
-    assert list_shards(spread.scratch) == shards
 
 
 def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
     prepare_and_split(replace(spread, cluster=None), [32], seed=42)
     expected = (spread.results / "split.csv").read_bytes()
     results = spread.results.with_name("together")
-    arguments = ["--results", str(results), "--only", "01", "-p", "IMAGE_SIZES", "[32]"]
+    arguments = ["--results", results, "--only", "01", "-p", "IMAGE_SIZES", "[32]"]
+
     run_chain(spread.save_paths(), "--cluster", TWO, *arguments)
+
     assert (results / "split.csv").read_bytes() == expected
-    finished = (results / "drive_paths.json").read_text()
-    assert "cluster" not in finished, "what was finished is so without one, too"
+    # What is finished is so without a cluster, too.
+    assert "cluster" not in (results / "drive_paths.json").read_text()
 
 
 def make_blocks(count):
@@ -122,128 +137,149 @@ def work_slowly(block, folder):
     return len(block)
 
 
-def test_work_of_a_killed_worker_is_done_by_another(spread, tmp_path):
-    alone = prepare(spread, "alone", None)
+def test_work_of_a_killed_worker_is_done_by_another(tmp_path):
     # Each gets one, and imports what it needs.
     list(run_blocks(work_slowly, [["a"], ["b"]], tmp_path, address=TWO))
     victim = list(connect(TWO).run(os.getpid).values())[0]
     blocks = make_blocks(40)
-    done = []
-    for block, *_ in run_blocks(work_slowly, blocks, tmp_path, address=TWO):
-        if not done:
-            os.kill(victim, signal.SIGKILL)  # both are at work
-        done.append(block)
+    waiting = run_blocks(work_slowly, blocks, tmp_path, address=TWO)
+    done = [next(waiting)[0]]
+
+    os.kill(victim, signal.SIGKILL)  # both are at work
+
+    done += [block for block, _, _ in waiting]
     assert sorted(done) == sorted(blocks)
-    assert_equal(prepare(spread, "together"), alone)
 
 
 @pytest.mark.parametrize("address", [TWO, None])
 def test_what_was_not_begun_is_called_off_when_the_wait_is_cut_short(tmp_path, address):
     waiting = run_blocks(work_slowly, make_blocks(200), tmp_path, address=address)
     next(waiting)
+
     waiting.close()  # as an exception does, Ctrl-C among them
-    counts = [0]
-    while counts[-1] not in counts[:-1]:
+
+    before = -1
+    count = 0
+    while count != before:
         time.sleep(0.5)
-        counts.append(len(list(tmp_path.iterdir())))
-    assert counts[-1] < 200
+        before = count
+        count = len(list(tmp_path.iterdir()))
+    assert count < 200
 
 
-def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread):
-    # The folder of an open file of this process is no other's.
-    place = os.open(spread.train, os.O_RDONLY)
-    there = replace(spread, train=Path(f"/proc/self/fd/{place}"))
-    words = r"The worker tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"
+@pytest.fixture
+def hide():
+    """Return a function: the path of a folder as no other process sees it."""
+    opened = []
+
+    def hide_folder(folder):
+        opened.append(os.open(folder, os.O_RDONLY))
+        return Path(f"/proc/self/fd/{opened[-1]}")
+
+    yield hide_folder
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread, hide):
+    hidden = replace(spread, train=hide(spread.train))
+
+    words = r"tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"
     with pytest.raises(ClusterError, match=words):
-        prepare(there, "together")
-    os.close(place)
+        prepare(hidden, "together")
 
 
 def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
-    spread, tmp_path
+    spread, hide, tmp_path
 ):
     build_extractor().save(tmp_path / "net.keras")
-    spread = replace(spread, cluster=None)
-    prepare_and_split(spread)
-    place = os.open(spread.scratch, os.O_RDONLY)
-    there = replace(spread, scratch=Path(f"/proc/self/fd/{place}"), cluster=TWO)
-    files = split.read_split(spread)
     names = [str(tmp_path / "net.keras")]
-    with pytest.raises(ClusterError, match="The worker tcp://.*features_"):
-        contest.gather_features(names, None, None, files, there, 0)
-    os.close(place)
+    prepare_and_split(replace(spread, cluster=None))
+    hidden = replace(spread, scratch=hide(spread.scratch))
+
+    with pytest.raises(ClusterError, match="tcp://.*features_"):
+        contest.gather_features(names, None, None, split.read_split(spread), hidden, 0)
 
 
-def start(module, *arguments, root=workspace.REPOSITORY, **environment):
+def start(module, *arguments, root):
     """Start a scheduler or worker as people do, in a process of its own."""
     paths = f"{root}:{Path(__file__).parent}"
     return subprocess.Popen(
-        [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments],
-        env=os.environ | {"PYTHONPATH": paths} | environment, cwd="/",
+        [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments, "--no-dashboard"],
+        env=os.environ | {"PYTHONPATH": paths}, cwd="/",
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
 
-def start_scheduler(**options):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    told = ("--host", "127.0.0.1", "--port", port, "--no-dashboard")
-    return start("scheduler", *told, **options), f"tcp://127.0.0.1:{port}"
+class Cluster:
+    """A scheduler and workers in processes of their own."""
+
+    def __init__(self, root=workspace.REPOSITORY):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.processes = [
+            start("scheduler", "--host", "127.0.0.1", "--port", port, root=root)
+        ]
+
+    def add_worker(self, root=workspace.REPOSITORY):
+        worker = start("worker", self.address, "--nthreads", "1", root=root)
+        self.processes.append(worker)
+
+    def end(self):
+        if self.address in work.clients:
+            work.clients.pop(self.address).close()
+        for process in self.processes:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture
-def scheduler(tmp_path):
-    """The process of a scheduler, its address, and a list of further ones to end."""
-    process, address = start_scheduler()
-    started = [process]
-    yield process, address, started
-    if address in work.clients:
-        work.clients.pop(address).close()
-    for process in started:
-        process.kill()
-        process.wait()
+def cluster():
+    """A scheduler with one worker."""
+    cluster = Cluster()
+    cluster.add_worker()
+    yield cluster
+    cluster.end()
 
 
-def test_lost_scheduler_is_said_and_it_never_opened_a_block(scheduler, tmp_path):
-    process, address, started = scheduler
-    started += [start("worker", address, "--nthreads", "2", "--no-dashboard")]
+def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
+    address = cluster.address
     waiting = run_blocks(work_slowly, make_blocks(100), tmp_path, address=address)
     next(waiting)
     imported = connect(address).run_on_scheduler(lambda: set(sys.modules))
-    assert not imported & {"test_cluster", "keras"}
-    process.kill()
-    words = "scheduler is gone: start it, then run the same again"
-    with pytest.raises(ClusterError, match=words):
+
+    cluster.processes[0].kill()
+
+    with pytest.raises(ClusterError, match="scheduler is gone"):
         list(waiting)
+    assert not imported & {"test_cluster", "keras"}
 
 
-def test_worker_of_another_version_that_joins_later_is_refused(scheduler, tmp_path):
-    _, address, started = scheduler
-    started += [start("worker", address, "--nthreads", "1", "--no-dashboard")]
-    client = connect(address)
+def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path):
+    client = connect(cluster.address)
     shutil.copytree(workspace.REPOSITORY / "lib", tmp_path / "lib")
     (tmp_path / "lib/handouts.py").write_text("# older\n")
-    started += [
-        start("worker", address, "--nthreads", "1", "--no-dashboard", root=tmp_path)
-    ]
+
+    cluster.add_worker(root=tmp_path)
+
     client.wait_for_workers(2, 60)
-    waiting = run_blocks(work_slowly, make_blocks(20), tmp_path, address=address)
-    with pytest.raises(ClusterError, match="The worker tcp.*another version"):
+    blocks = make_blocks(20)
+    waiting = run_blocks(work_slowly, blocks, tmp_path, address=cluster.address)
+    with pytest.raises(ClusterError, match="tcp://.*another version"):
         list(waiting)
 
 
 def test_scheduler_without_the_project_is_refused(tmp_path):
-    process, address = start_scheduler(root=tmp_path)
-    started = [process, start("worker", address)]
+    cluster = Cluster(root=tmp_path)
+    cluster.add_worker()
+
     try:
-        words = "lacks .*this project: No module named 'lib"
-        with pytest.raises(ClusterError, match=words):
-            connect(address)
+        with pytest.raises(ClusterError, match="No module named 'lib"):
+            connect(cluster.address)
     finally:
-        for process in started:
-            process.kill()
-            process.wait()
+        cluster.end()
 
 
 def find_listening():
@@ -257,15 +293,16 @@ def test_workers_here_listen_to_this_machine_alone():
         assert addresses == {"127.0.0.1"}
 
 
-def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "local:two", "local:0"])
+def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch, address):
     monkeypatch.setattr(work, "PATIENCE", 1)
-    for address in ("tcp://127.0.0.1:9", "local:two", "local:0"):
-        words = f'{address} lacks a scheduler.* say "tcp://host:8786'
-        with pytest.raises(ClusterError, match=words):
-            connect(address)
+
+    with pytest.raises(ClusterError, match=f"{address} .*host:8786"):
+        connect(address)
 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
+
     with pytest.raises(ClusterError, match=r'pip install "dask\[distributed\]>=\d'):
         connect("local:1")

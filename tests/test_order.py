@@ -6,19 +6,18 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from unittest import mock
 
 import nbformat
 import pytest
 
-from lib import chain, runner, workspace
+from lib import chain, runner, storage, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
 BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]
 LAST = ["08_evaluation", "09_random_images", "10_hand_over"]
 KNOBS = """WEIGHTS: str = "imagenet"  # @param {}
 IMAGE_SIZE: int = 224  # @param {}"""
-KNOBS = dict.fromkeys(["04_resnet50_transfer", "05_backbones"], KNOBS)
 
 
 @pytest.fixture
@@ -28,39 +27,38 @@ def stand_ins(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "README.md").write_text("how to use them")
     for name in ["00_start_here"] + FIRST + BEYOND + LAST:
-        cell = nbformat.v4.new_code_cell(KNOBS.get(name, "SEED: int = 1  # @param {}"))
-        cell.metadata["tags"] = ["parameters"]
-        kernel = {
-            "kernelspec": {"name": "python3", "display_name": "", "language": "python"}
-        }
-        nbformat.write(
-            nbformat.v4.new_notebook(cells=[cell], metadata=kernel),
-            folder / f"{name}.ipynb",
-        )
+        write_notebook(folder / f"{name}.ipynb", [])
     monkeypatch.setattr(runner, "NOTEBOOKS", folder)
     return folder
 
 
+def write_notebook(path, sources):
+    """Write a notebook of a cell of parameters and further ones."""
+    cells = [nbformat.v4.new_code_cell(source) for source in [KNOBS, *sources]]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"name": "python3", "display_name": "", "language": "python"}
+    metadata = {"kernelspec": kernel}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+
+
 @pytest.fixture
-def run(stand_ins, tmp_path, monkeypatch):
+def run(stand_ins, ws, monkeypatch):
     """Return a function that runs a chain and returns the names, in the order in which they ran."""
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train/1.jpg").touch()
-    paths = tmp_path / "paths.json"
-    paths.write_text('{"train": "train", "results": "r", "scratch": "s"}')
+    (ws.train / "1.jpg").touch()
+    paths = ws.save_paths()
     # Executed notebooks of an earlier version are nobody's business.
-    (tmp_path / "r/notebooks").mkdir(parents=True)
-    (tmp_path / "r/notebooks/05_evaluation.ipynb").write_text("{}")
+    ws.file("notebooks", "05_evaluation.ipynb").write_text("{}")
     ran = []
-    monkeypatch.setattr(
-        runner, "run_notebook", lambda ws, name, *further: ran.append(name)
-    )
+
+    def note(ws, name, *further):
+        ran.append(name)
+
+    monkeypatch.setattr(runner, "run_notebook", note)
     monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
 
     def run_chain(*arguments):
         ran.clear()
         assert chain.main(["--paths", str(paths), *arguments]) == 0
-        assert (tmp_path / "r/notebooks/05_evaluation.ipynb").read_text() == "{}"
         return ran
 
     return run_chain
@@ -80,56 +78,60 @@ def run(stand_ins, tmp_path, monkeypatch):
             ["--only", "cnn", "audit"],
             ["02_baseline_cnn", "03_augmented_cnn", "07_label_audit"],
         ),
-        (["--only", "08_evaluation", "--beyond"], ["08_evaluation"]),
         (["--resume"], FIRST + LAST),
     ],
-    ids=" ".join,
 )
 def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
     assert run(*arguments) == expected
 
 
-def test_only_anew_trains_what_was_trained_before(run, monkeypatch):
+@pytest.mark.parametrize(("option", "expected"), [("--resume", ""), ("--anew", "1")])
+def test_only_anew_trains_what_was_trained_before(run, monkeypatch, option, expected):
     told = []
-    monkeypatch.setattr(
-        runner,
-        "run_notebooks",
-        lambda *further: told.append(chain.os.environ["TRAIN_ANEW"]),
-    )
-    for arguments in ([], ["--resume"], ["--anew"]):
-        run(*arguments)
-    assert told == ["", "", "1"]
+
+    def note(*further):
+        told.append(os.environ["TRAIN_ANEW"])
+
+    monkeypatch.setattr(runner, "run_notebooks", note)
+
+    run(option)
+
+    assert told == [expected]
 
 
-def test_files_of_a_person_among_the_results_outlive_a_chain(run, tmp_path, read_all):
-    """Pictures may lie inside the results."""
-    (tmp_path / "r/train").mkdir()
-    (tmp_path / "r/book.part.one").mkdir()
-    for name in ("leaf.part.0.jpg", "train/leaf.part.0.jpg", "thesis.part.docx"):
-        (tmp_path / "r" / name).write_text("mine")
-    before = read_all(tmp_path / "r")
+def test_chain_ends_with_all_results_on_drive(run, ws, monkeypatch):
+    flush = mock.Mock()
+    monkeypatch.setattr(storage, "flush_drive", flush)
+
     run("--only", "1")
-    assert before.items() <= read_all(tmp_path / "r").items()
+
+    flush.assert_called_once_with(ws.results)
 
 
-def test_what_a_kill_left_in_a_store_is_swept_once_nobody_can_be_writing_it(
-    run, tmp_path
-):
-    store = tmp_path / "s/loader_1/pixels_32"
+def test_files_of_a_person_among_the_results_outlive_a_chain(run, ws, read_all):
+    """Pictures may lie inside the results."""
+    for name in ("leaf.part.0.jpg", "train/leaf.part.0.jpg", "book.part.one/a.docx"):
+        ws.file(name).write_text("mine")
+    before = read_all(ws.results)
+
+    run("--only", "1")
+
+    assert before.items() <= read_all(ws.results).items()
+
+
+def test_what_a_kill_left_in_a_store_is_swept_once_nobody_can_be_writing_it(run, ws):
+    store = ws.scratch / "loader_1/pixels_32"
     store.mkdir(parents=True)
     old = store / f"unfinished_{'0' * 32}.npy"
     new = store / f"unfinished_{'1' * 32}.npy"
     for path in (old, new):
         path.touch()
     os.utime(old, (0, 0))
+
     run("--only", "1")
-    assert not old.exists() and new.exists()
 
-
-def replace_cells(folder, name, *sources):
-    notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
-    notebook.cells += [nbformat.v4.new_code_cell(source) for source in sources]
-    nbformat.write(notebook, folder / f"{name}.ipynb")
+    assert not old.exists()
+    assert new.exists()
 
 
 BAR = """
@@ -146,18 +148,16 @@ def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
     stand_ins, ws, monkeypatch
 ):
     """On a terminal each in place of the one before."""
-    replace_cells(
-        stand_ins,
-        "05_backbones",
-        "assert IMAGE_SIZE == 64",
-        BAR,
-        f"print({NOTE!r}, 'no note', sep=chr(10))",
-    )
+    note = f"print({NOTE!r}, 'no note', sep=chr(10))"
+    sources = ["assert IMAGE_SIZE == 64", BAR, note]
+    write_notebook(stand_ins / "05_backbones.ipynb", sources)
     values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
+
     runner.run_notebooks(ws, ["05_backbones"], values)
+
     shown = [line.rstrip() for line in terminal.getvalue().split("\r")]
     assert all(line.startswith("05_backbones           …") for line in shown)
     assert any("2 of 5 cells" in line for line in shown)
@@ -167,11 +167,13 @@ def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
 
 
 def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
-    replace_cells(stand_ins, "05_backbones", "1 + 1", "open('split.csv')")
-    with pytest.raises(
-        RuntimeError, match="05_backbones, cell 3: FileNotFoundError: .*split.csv"
-    ):
+    sources = ["1 + 1", "open('split.csv')"]
+    write_notebook(stand_ins / "05_backbones.ipynb", sources)
+
+    words = "05_backbones, cell 3: FileNotFoundError: .*split.csv"
+    with pytest.raises(RuntimeError, match=words):
         runner.run_notebooks(ws, ["05_backbones"], {"05_backbones": {}})
+
     printed = capsys.readouterr().out
     assert re.fullmatch(r"05_backbones           … ended after 0:00:\d\d\n", printed)
 
@@ -182,44 +184,48 @@ def plan_make(folder, *arguments):
     for place in (folder, folder / "tests"):
         (place / "requirements.txt").touch()
     makefile = workspace.REPOSITORY / "Makefile"
-    command = [
-        "make",
-        "--dry-run",
-        "--directory",
-        folder,
-        "--makefile",
-        makefile,
-        *arguments,
-    ]
-    return subprocess.check_output(command, text=True)
+    command = ["make", "--dry-run", "--directory", folder, "--makefile", makefile]
+    return subprocess.check_output([*command, *arguments], text=True)
 
 
 @pytest.mark.parametrize("setting", ["BEYOND=", "BEYOND=0", "BEYOND=1"])
 def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
-    (demo, run) = re.findall(
-        "-m lib.chain.*", plan_make(tmp_path, "demo", "run", setting)
-    )
-    assert ("--beyond" in demo) == ("--beyond" in run) == (setting == "BEYOND=1")
-    assert demo.endswith("--paths demo") and run.endswith("--paths drive_paths.json")
+    plan = plan_make(tmp_path, "demo", "run", setting)
+
+    demo, run = re.findall("-m lib.chain (.*)", plan)
+
+    beyond = "--beyond " if setting == "BEYOND=1" else ""
+    assert demo.strip() == f"{beyond}--paths demo"
+    assert run.strip() == f"{beyond}--paths drive_paths.json"
 
 
 def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     (tmp_path / "notebooks").symlink_to(workspace.REPOSITORY / "notebooks")
+
     plan = plan_make(tmp_path, "test-notebooks")
-    assert re.findall(r"notebooks/(\w+)\.ipynb", plan) == runner.list_notebooks()
-    assert len(runner.list_notebooks()) == 11
-    assert "--prepare-only" in plan and "--nbval-lax" in plan
+
+    names = re.findall(r"notebooks/(\w+)\.ipynb", plan)
+    assert names == runner.list_notebooks()
+    assert len(names) == 11
+    assert "--prepare-only" in plan
+    assert "--nbval-lax" in plan
 
 
 def test_make_test_works_in_a_folder_of_its_own(tmp_path):
     """It leaves the results of `make demo` alone."""
     (tmp_path / "lib").mkdir()
+    (tmp_path / "demo").mkdir()
     shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib")
     (command,) = re.findall("^sed .*", plan_make(tmp_path, "test-notebooks"), re.M)
-    (tmp_path / "demo").mkdir()
+
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+
     written = json.loads((tmp_path / "demo/test_paths.json").read_text())
-    usual = json.loads(workspace.DEMO_PATHS.read_text())
-    for key, path in usual.items():
-        folder = "test" if key in ("results", "scratch") else "pictures"
-        assert written[key] == f"{folder}/{Path(path).name}"
+    assert written == {
+        "train": "pictures/train",
+        "test": "pictures/test",
+        "test_labels": "pictures/test_labels.csv",
+        "multi_labels": "pictures/scenes.csv",
+        "results": "test/results",
+        "scratch": "test/scratch",
+    }
