@@ -170,9 +170,10 @@ def test_review_carries_earlier_corrections_and_asks_nobody_twice(run):
     assert not {picture["file"] for picture in cases} & {"red/003.png", "NA/004.png"}
 
 
-def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run):
-    root = run.train.parent
-    expected = {
+def list_problems(ws):
+    """Return each picture that IMAGES names, with what is wrong with it."""
+    root = ws.train.parent
+    return {
         f"{root}/test/NA/000.png": "",
         f"{root}/test/NA/001.png": "",
         f"{root}/half.png": "truncated",
@@ -180,9 +181,11 @@ def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run
         "http://127.0.0.1:9/x.png": "not_downloaded",
     }
 
+
+def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run):
     table = read(run, "random_images.csv")
 
-    assert dict(zip(table.file, table.problem)) == expected
+    assert dict(zip(table.file, table.problem)) == list_problems(run)
     answers = table.filter(like=" probability")
     assert answers.shape[1] > 0
     assert ((answers != "").all(axis=1) == (table.problem == "")).all()
@@ -191,7 +194,6 @@ def test_every_picture_that_is_named_has_a_row_with_its_answer_or_its_reason(run
 def test_submission_guesses_pictures_that_can_not_be_read(run):
     submission = read(run, "submission.csv")
 
-    names = read(run, "random_images.csv").file
-    assert list(submission.file) == list(names)
+    assert list(submission.file) == list(list_problems(run))
     sure = submission.probability.astype(float) > 0
     assert list(sure) == [True, True, False, False, False]
