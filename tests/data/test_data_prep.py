@@ -56,10 +56,25 @@ CLASSES = ("Aves", "Fungi")
 
 def draw_creatures(folder, per_class=20, seed=0):
     for k, name in enumerate(CLASSES):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir(parents=True)
         for number in range(per_class):
             picture = draw_picture(name, np.random.default_rng([seed, k, number]))
             picture.save(folder / name / f"{number:02d}.jpg", quality=90)
+
+
+@pytest.fixture(scope="module")
+def creatures(tmp_path_factory):
+    """A folder of two classes of 20 pictures, to copy."""
+    folder = tmp_path_factory.mktemp("creatures")
+    draw_creatures(folder)
+    return folder
+
+
+@pytest.fixture
+def drawn(ws, creatures):
+    """A workspace of these pictures."""
+    shutil.copytree(creatures, ws.train, dirs_exist_ok=True)
+    return ws
 
 
 def copy_smaller(source, target):
@@ -68,32 +83,35 @@ def copy_smaller(source, target):
 
 
 @pytest.fixture
-def doubtful(ws, tmp_path):
+def doubtful(drawn, tmp_path):
     """A workspace with a damaged, a dark, a mirrored, a moved and an unwanted picture."""
-    draw_creatures(ws.train)
-    whole = (ws.train / "Aves/00.jpg").read_bytes()
-    (ws.train / "Aves/cut.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
-    Image.new("RGB", (300, 200), (3, 2, 1)).save(ws.train / "Fungi/dark.jpg")
-    with Image.open(ws.train / "Aves/02.jpg") as picture:
+    aves = drawn.train / "Aves"
+    fungi = drawn.train / "Fungi"
+    whole = (aves / "00.jpg").read_bytes()
+    (aves / "cut.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
+    Image.new("RGB", (300, 200), (3, 2, 1)).save(fungi / "dark.jpg")
+    with Image.open(aves / "02.jpg") as picture:
         mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    mirrored.resize((200, 150)).save(ws.train / "Fungi/near$_2$.png")
-    shutil.move(ws.train / "Aves/03.jpg", ws.train / "Fungi/wrong.jpg")
+    mirrored.resize((200, 150)).save(fungi / "near$_2$.png")
+    shutil.move(aves / "03.jpg", fungi / "wrong.jpg")
     corrections = tmp_path / "mine.csv"
     corrections.write_text("file;label\nFungi/wrong.jpg;Aves\nAves/05.jpg;\n")
-    return replace(ws, corrections=corrections)
+    return replace(drawn, corrections=corrections)
 
 
 def test_damaged_doubtful_alike_and_corrected_pictures_are_listed(doubtful):
     table, checks = prepare(doubtful)
-    assert sorted(checks.itertuples(index=False, name=None)) == [
-        ("Aves/02.jpg", "near_duplicate_other_class", "kept"),
-        ("Aves/05.jpg", "left out by hand", "left out"),
-        ("Aves/cut.jpg", "corrupt", "left out"),
-        ("Fungi/dark.jpg", "one_colour;very_dark", "kept"),
-        ("Fungi/near$_2$.png", "near_duplicate_other_class", "kept"),
-        ("Fungi/wrong.jpg", "corrected", "taken as Aves, not Fungi"),
+
+    assert sorted(checks.to_numpy().tolist()) == [
+        ["Aves/02.jpg", "near_duplicate_other_class", "kept"],
+        ["Aves/05.jpg", "left out by hand", "left out"],
+        ["Aves/cut.jpg", "corrupt", "left out"],
+        ["Fungi/dark.jpg", "one_colour;very_dark", "kept"],
+        ["Fungi/near$_2$.png", "near_duplicate_other_class", "kept"],
+        ["Fungi/wrong.jpg", "corrected", "taken as Aves, not Fungi"],
     ]
     assert table.label["Fungi/wrong.jpg"] == "Aves"
+    # 40, one of them left out, and two more.
     assert len(table) == 41
 
 
@@ -103,33 +121,36 @@ def test_pictures_stay_as_they_are(doubtful, read_all):
     assert read_all(doubtful.train) == before
 
 
+# Pictures of Aves of which smaller ones lie in the other class, and those.
+ALIKE = {f"Aves/{k:02d}.jpg": f"Fungi/near_{k:02d}.png" for k in range(2, 18, 2)}
+
+
 @pytest.fixture
-def copied(ws):
+def copied(drawn):
     """A workspace with an equal file, and eight smaller pictures, in the other class."""
-    draw_creatures(ws.train)
-    shutil.copy(ws.train / "Fungi/01.jpg", ws.train / "Aves/copy.jpg")
-    for number in range(2, 18, 2):
-        source = ws.train / f"Aves/{number:02d}.jpg"
-        copy_smaller(source, ws.train / f"Fungi/near_{number:02d}.png")
-    return ws
+    shutil.copy(drawn.train / "Fungi/01.jpg", drawn.train / "Aves/copy.jpg")
+    for file, smaller in ALIKE.items():
+        copy_smaller(drawn.train / file, drawn.train / smaller)
+    return drawn
 
 
 @pytest.mark.parametrize("rule", ["together", "drop"])
 def test_copies_are_listed_with_their_partners(copied, rule):
     _, checks = prepare(copied, rule)
-    alike = set()
-    for number in range(2, 18, 2):
-        alike |= {f"Aves/{number:02d}.jpg", f"Fungi/near_{number:02d}.png"}
+
     twins = {"Aves/copy.jpg", "Fungi/01.jpg"}
+    alike = {*ALIKE.keys(), *ALIKE.values()}
     assert list_files(checks, "duplicate_other_class") == twins
     assert list_files(checks, "near_duplicate_other_class") == alike
 
 
 def test_copies_and_look_alikes_share_a_part(copied):
-    part = prepare(copied)[0].part
+    table, _ = prepare(copied)
+
+    part = table.part
     assert part["Aves/copy.jpg"] == part["Fungi/01.jpg"]
-    for number in range(2, 18, 2):
-        assert part[f"Aves/{number:02d}.jpg"] == part[f"Fungi/near_{number:02d}.png"]
+    for file, smaller in ALIKE.items():
+        assert part[file] == part[smaller]
 
 
 def test_equal_files_of_two_classes_are_left_out_where_copies_are_dropped(copied):
@@ -137,48 +158,51 @@ def test_equal_files_of_two_classes_are_left_out_where_copies_are_dropped(copied
     assert not {"Aves/copy.jpg", "Fungi/01.jpg"} & set(table.index)
 
 
-def test_groups_of_a_labels_file_never_stand_on_both_sides(ws, tmp_path):
-    draw_creatures(tmp_path / "drawn")
+def test_groups_of_a_labels_file_never_stand_on_both_sides(drawn, tmp_path):
     rows = ["file,label,group"]
-    for path in sorted((tmp_path / "drawn").rglob("*.jpg")):
-        name = f"{path.parent.name}_{path.stem}"
-        shutil.copy(path, ws.train / f"{name}.jpg")
-        rows.append(f"{name},{path.parent.name},animal {int(path.stem) // 3}")
+    for path in sorted(drawn.train.rglob("*.jpg")):
+        label = path.parent.name
+        path.rename(drawn.train / f"{label}_{path.name}")
+        # An animal has three pictures of either class.
+        rows.append(f"{label}_{path.stem},{label},animal {int(path.stem) // 3}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
-    table, _ = prepare(replace(ws, train_labels=tmp_path / "labels.csv"))
-    animals = table.index.str[-6:-4].astype(int) // 3
+
+    table, _ = prepare(replace(drawn, train_labels=tmp_path / "labels.csv"))
+
+    animal = table.index.str[-6:-4].astype(int) // 3
     assert len(table) == 40
     assert set(table.label) == set(CLASSES)
-    assert table.group.dtype.kind == "i"
-    for groups in (animals, table.group):
-        assert (table.groupby(groups).part.nunique() == 1).all()
+    assert (table.groupby(animal).part.nunique() == 1).all()
+    assert (table.groupby("group").part.nunique() == 1).all()
 
 
-def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(ws):
-    validation = ws.train.parent / "val"
-    draw_creatures(ws.train)
+def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(drawn):
+    validation = drawn.train.parent / "val"
     draw_creatures(validation, per_class=6, seed=1)
-    shutil.copy(validation / "Aves/01.jpg", ws.train / "Aves/leaked.jpg")
-    copy_smaller(validation / "Aves/02.jpg", ws.train / "Aves/near.jpg")
-    table, checks = prepare(ws)
+    shutil.copy(validation / "Aves/01.jpg", drawn.train / "Aves/leaked.jpg")
+    copy_smaller(validation / "Aves/02.jpg", drawn.train / "Aves/near.jpg")
+
+    table, checks = prepare(drawn)
+
     held = table[table.part == "validation"]
     leaks = {"Aves/leaked.jpg", "Aves/near.jpg"}
     assert len(held) == 12
     assert held.index.str.startswith("../val/").all()
-    assert all((ws.train / file).is_file() for file in table.index)
+    assert all((drawn.train / file).is_file() for file in table.index)
     assert list_files(checks, "in_both_parts") == leaks
 
 
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
-    ws,
+    drawn,
 ):
-    draw_creatures(ws.train, per_class=6)
-    (ws.train / "Mollusca").mkdir()
     files = [f"Mollusca/{number}.txt" for number in range(7)]
+    (drawn.train / "Mollusca").mkdir()
     for file in files:
-        (ws.train / file).write_text("no picture")
+        (drawn.train / file).write_text("no picture")
+
     with pytest.raises(ValueError, match='"Mollusca" has 0 .*, 7 not_a_picture'):
-        prepare(ws)
-    checks = read_table(ws.results / "checks.csv")
-    assert set(checks.file) == set(files)
-    assert not list(ws.scratch.glob("loader_*"))
+        prepare(drawn)
+
+    checks = read_table(drawn.results / "checks.csv")
+    assert list(checks.file) == files
+    assert not list(drawn.scratch.glob("loader_*"))

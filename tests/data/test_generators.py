@@ -141,15 +141,18 @@ def test_augmentation_repeats_itself_within_an_epoch_alone(make_pair):
     assert not np.array_equal(first, later)
 
 
-def test_batches_of_an_epoch_are_augmented_differently():
+def test_batches_and_epochs_are_augmented_differently():
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     equal = np.stack([noise, noise])
     batches = generators.Batches(equal, [0, 1], 2, batch_size=1, seed=0, augment=True)
 
     first, _ = batches[0]
     second, _ = batches[1]
+    batches.epoch = 1
+    later, _ = batches[0]
 
     assert not np.array_equal(first, second)
+    assert not np.array_equal(first, later)
 
 
 def find_mark(channel):

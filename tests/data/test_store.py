@@ -55,6 +55,7 @@ def test_eight_writers_of_one_store_leave_every_row_where_its_digest_says(tmp_pa
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
+
     assert len(read_back(tmp_path, range(900))) == 900
 
 
@@ -78,12 +79,19 @@ def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
     fill(tmp_path, [1, 2])
     reader = open_rows(tmp_path)
     (third,) = make_digests([3])
+
     fill(tmp_path, [3])
+
     assert third not in reader.index
     assert len(reader) == 2
     assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
     assert np.array_equal(reader[third], make_row(third))
-    with pytest.raises(OSError, match="lacks rows that were there: run again"):
+
+
+def test_row_that_is_not_there_is_an_error(tmp_path):
+    fill(tmp_path, [1, 2])
+    reader = open_rows(tmp_path)
+    with pytest.raises(OSError, match="lacks rows"):
         reader[make_digests([99])]
 
 
@@ -103,11 +111,13 @@ DAMAGES = {
 def test_damaged_shard_is_named_and_without_it_its_rows_are_made_anew(tmp_path, damage):
     fill(tmp_path, range(20), 10)
     store = open_rows(tmp_path)
-    shard = sorted(tmp_path.glob(SHARDS))[0]
+    shard = min(tmp_path.glob(SHARDS))
+
     DAMAGES[damage](shard)
-    words = f"{shard} is damaged or gone .*delete it.* again"
-    with pytest.raises(OSError, match=words):
+
+    with pytest.raises(OSError, match=f"{shard} .*delete"):
         Selection(store, np.array(make_digests(range(20))))[:]
+
     shard.unlink(missing_ok=True)
     assert len(open_rows(tmp_path).find_missing(make_digests(range(20)))) == 10
     fill(tmp_path, range(20))
@@ -118,7 +128,7 @@ def test_damaged_shard_is_named_when_the_store_is_opened(tmp_path):
     fill(tmp_path, range(20), 20)
     (shard,) = tmp_path.glob(SHARDS)
     cut(shard, 5000)
-    with pytest.raises(OSError, match=f"{shard} is damaged"):
+    with pytest.raises(OSError, match=str(shard)):
         open_rows(tmp_path)
 
 
@@ -145,7 +155,7 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
     try:
-        with pytest.raises(OSError, match=".npy could not be written.*free there"):
+        with pytest.raises(OSError, match=r"\.npy .*free"):
             fill(tmp_path, range(3, 30), 27)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -158,28 +168,36 @@ def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
     fill(tmp_path, range(200), 1)
     digests = np.array(make_digests(range(200)))
     chosen = Selection(open_rows(tmp_path), digests).take([150, 2, 7, 150])
+
     sent = pickle.dumps(chosen)
+
     assert len(sent) < 3000, "neither rows nor the names of 200 files"
-    expected = [make_row(digests[k]) for k in (150, 2, 7, 150)]
+    expected = [make_row(digest) for digest in digests[[150, 2, 7, 150]]]
     assert np.array_equal(pickle.loads(sent)[:], expected)
     assert np.array_equal(chosen[:], expected)
-    assert chosen.shape == (4, *SHAPE)
+    assert chosen.shape == (4, 16, 16, 3)
 
 
 def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):
     before = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
+
     monkeypatch.setattr(stores, "LOADER_VERSION", stores.LOADER_VERSION + 1)
-    assert stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE).name != before.name
+
+    after = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
+    assert after.name != before.name
 
 
 def test_files_that_killed_writers_left_are_swept_once_nobody_writes_them(tmp_path):
-    store = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
-    store.folder.mkdir(parents=True)
-    names = [f"unfinished_{number:032x}.npy" for number in range(2)]
-    for name in [*names, "mine.part.npy"]:
-        (store.folder / name).touch()
-        os.utime(store.folder / name, (0, 0))
-    (store.folder / names[1]).touch()
+    folder = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE).folder
+    folder.mkdir(parents=True)
+    left = folder / f"unfinished_{0:032x}.npy"
+    in_use = folder / f"unfinished_{1:032x}.npy"
+    mine = folder / "mine.part.npy"
+    for path in (left, in_use, mine):
+        path.touch()
+    for path in (left, mine):
+        os.utime(path, (0, 0))
+
     stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
-    left = sorted(path.name for path in store.folder.iterdir())
-    assert left == ["mine.part.npy", names[1]]
+
+    assert set(folder.iterdir()) == {in_use, mine}
