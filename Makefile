@@ -57,7 +57,7 @@ simulations: $(VENV)/installed-tests  ## how often intervals and tests are wrong
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/simulations.py
 
 mutants: $(VENV)/installed-tests  ## changes lines of lib, and sees whether a test notices
-	PYTHONPATH=. $(BIN)/python tests/mutants.py $(ARGUMENTS)
+	PYTHONPATH=. $(ALONE) $(BIN)/python tests/mutants.py $(ARGUMENTS)
 
 bench: $(VENV)/installed  ## the report's way and ours, side by side
 	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)

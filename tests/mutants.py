@@ -3,29 +3,38 @@
     make mutants                                    80 changes in each wing
     make mutants ARGUMENTS="--wings data --count 20"
 
-First all tests run once under coverage, which notes the tests that touch each line. Then each change is made in
-a copy of the project, and those tests run in it. A change that no test notices has survived: it is a hole in the
-tests, or the line does the same with it. Survivors that somebody has judged stand in mutants.csv with a reason.
+First all tests run once under coverage, which notes the tests that touch each line, and how long each takes. Then
+each change is made in a copy of the project, and the fastest of those tests run in it, for a minute in all. A line
+that runs on import, such as a constant, is touched by all tests of its file. A change that no test notices has
+survived: it is a hole in the tests, or the line does the same with it. Survivors that somebody has judged stand in
+mutants.csv with a reason.
+
+Lines that run only in other processes, such as the kernels of notebooks, are not seen by coverage, and not changed.
 """
 
 import argparse
 import ast
 import copy
 import csv
+import importlib
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import coverage
 import numpy as np
+import pytest
 
-from lib.workspace import REPOSITORY
-
+# Nothing of lib is imported here: the tests of a change must import it from the copy.
+REPOSITORY = Path(__file__).resolve().parents[1]
 WINGS = ("top", "data", "models", "evaluation")
 KEPT = REPOSITORY / "demo/test/mutants"
 JUDGED = Path(__file__).with_suffix(".csv")
@@ -37,8 +46,18 @@ COPIED_FILES = (
     "requirements.txt",
     "drive_paths.example.json",
 )
-MAX_TESTS = 40
-MAX_SECONDS = 300
+# Imported once, so that the tests of each change start at once.
+WARM = (
+    "keras",
+    "matplotlib.pyplot",
+    "nbformat",
+    "pandas",
+    "seaborn",
+    "sklearn.linear_model",
+    "tensorflow",
+)
+SECONDS_OF_TESTS = 60
+MAX_SECONDS = 600
 SWAPPED = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -84,8 +103,18 @@ class Mutant:
         return self.file, self.before, self.after
 
 
+def list_rooms() -> list[Path]:
+    """Return the files of lib, sorted."""
+    return sorted((REPOSITORY / "lib").rglob("*.py"))
+
+
+def name_file(path: Path) -> str:
+    """Return the path of a file from the repository, such as lib/data/split.py."""
+    return path.relative_to(REPOSITORY).as_posix()
+
+
 def find_wing(file: str) -> str:
-    """Return the wing of a room, such as lib/data/split.py."""
+    """Return the wing of a room: data of lib/data/split.py, top of lib/chain.py."""
     parts = Path(file).parts
     return parts[1] if len(parts) == 3 else "top"
 
@@ -127,7 +156,7 @@ def list_mutants(path: Path) -> Iterator[Mutant]:
         start = int(beginnings[node.lineno - 1]) + node.col_offset
         end = int(beginnings[node.end_lineno - 1]) + node.end_col_offset
         yield Mutant(
-            file=path.relative_to(REPOSITORY).as_posix(),
+            file=name_file(path),
             line=node.lineno,
             start=start,
             end=end,
@@ -136,24 +165,64 @@ def list_mutants(path: Path) -> Iterator[Mutant]:
         )
 
 
-def map_tests(data_file: Path) -> None:
-    """Run all tests once, and keep which of them touches which line."""
-    data_file.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ["-q", "-p", "no:randomly", "--cov=lib", "--cov-context=test"]
-    environment = os.environ | {"COVERAGE_FILE": str(data_file)}
+@dataclass(frozen=True)
+class Map:
+    """Which tests touch which line of lib, and how long they take.
+
+    Attributes:
+        tests: of each file of lib, line to the tests that touch it; "" stands for import.
+        seconds: seconds of each test, with its fixtures.
+    """
+
+    tests: dict[str, dict[int, list[str]]]
+    seconds: dict[str, float]
+
+    def list_tests(self, mutant: Mutant) -> list[str]:
+        """Return the tests that touch the line of a mutant, the fastest first, for SECONDS_OF_TESTS at most."""
+        lines = self.tests[mutant.file]
+        names = set(lines.get(mutant.line, []))
+        if names == {""}:
+            names = set().union(*lines.values())
+        tests = names & set(self.seconds)
+        chosen = []
+        total = 0.0
+        for test in sorted(tests, key=self.seconds.get):
+            total += self.seconds[test]
+            if chosen and total > SECONDS_OF_TESTS:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def map_tests(folder: Path) -> None:
+    """Run all tests once, and keep in a folder which of them touches which line."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "pytest", "-q", "--numprocesses=2"]
+    options = ["--dist=loadfile", "--cov=lib", "--cov-context=test", "--cov-report="]
     subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, "--cov-report="],
+        [*command, *options, f"--junitxml={folder / 'tests.xml'}"],
         cwd=REPOSITORY,
-        env=environment,
+        env=os.environ | {"COVERAGE_FILE": str(folder / "coverage")},
         check=True,
     )
 
 
-def find_tests(data: coverage.CoverageData, mutant: Mutant) -> list[str]:
-    """Return the tests that touch the line of a mutant, at most MAX_TESTS of them."""
-    contexts = data.contexts_by_lineno(str(REPOSITORY / mutant.file))
-    names = {context.split("|")[0] for context in contexts.get(mutant.line, [])}
-    return sorted(names - {""})[:MAX_TESTS]
+def read_map(folder: Path) -> Map:
+    """Read what `map_tests` has kept."""
+    data = coverage.CoverageData(str(folder / "coverage"))
+    data.read()
+    tests = {}
+    for path in list_rooms():
+        lines = {}
+        for line, contexts in data.contexts_by_lineno(str(path)).items():
+            lines[line] = [context.split("|")[0] for context in contexts]
+        tests[name_file(path)] = lines
+    seconds = {}
+    for case in ElementTree.parse(folder / "tests.xml").iter("testcase"):
+        file = case.get("classname").replace(".", "/")
+        seconds[f"{file}.py::{case.get('name')}"] = float(case.get("time"))
+    return Map(tests, seconds)
 
 
 def copy_project(folder: Path) -> None:
@@ -168,26 +237,40 @@ def copy_project(folder: Path) -> None:
         shutil.copy(REPOSITORY / name, folder / name)
 
 
+def run_tests(tests: list[str], folder: Path, output: Path) -> None:
+    """Run tests in a copy of the project and exit with pytest's code; runs in a process of its own."""
+    os.setsid()
+    os.chdir(folder)
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    temporary = folder.with_name("temporary")
+    sys.exit(pytest.main([*options, f"--basetemp={temporary}", *tests]))
+
+
+def do_pass(tests: list[str], folder: Path) -> bool:
+    """Tell whether tests pass in a copy of the project, within MAX_SECONDS."""
+    processes = multiprocessing.get_context("fork")
+    output = folder.with_name("output.txt")
+    process = processes.Process(target=run_tests, args=(tests, folder, output))
+    process.start()
+    process.join(MAX_SECONDS)
+    if process.is_alive():
+        os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+    return process.exitcode == 0
+
+
 def is_killed(mutant: Mutant, tests: list[str], folder: Path) -> bool:
-    """Tell whether one of the tests fails, or none ends in time, with the change in a copy of the project."""
+    """Tell whether one of the tests fails, or they don't end, with the change in a copy of the project."""
     path = folder / mutant.file
     source = path.read_bytes()
     changed = source[: mutant.start] + mutant.after.encode() + source[mutant.end :]
     path.write_bytes(changed)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    try:
-        done = subprocess.run(
-            [*command, *tests],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=MAX_SECONDS,
-        )
-        return done.returncode != 0
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
-        path.write_bytes(source)
+    passed = do_pass(tests, folder)
+    path.write_bytes(source)
+    return not passed
 
 
 def read_judged() -> dict[tuple[str, str, str], str]:
@@ -197,35 +280,49 @@ def read_judged() -> dict[tuple[str, str, str], str]:
     return {(row["file"], row["before"], row["after"]): row["reason"] for row in rows}
 
 
-def choose(
-    wing: str, data: coverage.CoverageData, count: int, seed: int
-) -> list[Mutant]:
+def choose(wing: str, tests: Map, count: int, seed: int) -> list[Mutant]:
     """Choose mutants of a wing, each of a line that some test touches, by a seed."""
     found = []
-    for path in sorted((REPOSITORY / "lib").rglob("*.py")):
-        if find_wing(path.relative_to(REPOSITORY).as_posix()) == wing:
-            found += [one for one in list_mutants(path) if find_tests(data, one)]
+    for path in list_rooms():
+        if find_wing(name_file(path)) == wing:
+            found += [one for one in list_mutants(path) if tests.list_tests(one)]
     rng = np.random.default_rng([seed, WINGS.index(wing)])
     order = rng.permutation(len(found))[:count]
     return [found[index] for index in sorted(order)]
 
 
-def judge_wing(wing: str, data: coverage.CoverageData, count: int, seed: int) -> None:
+def check_copy(mutants: list[Mutant], tests: Map, folder: Path) -> None:
+    """Run the tests of all mutants once without a change: only then does a failure tell of one.
+
+    Raises:
+        SystemExit: a test fails without a change.
+    """
+    needed = set()
+    for mutant in mutants:
+        needed.update(tests.list_tests(mutant))
+    for file in sorted({test.split("::")[0] for test in needed}):
+        of_file = sorted(test for test in needed if test.split("::")[0] == file)
+        if not do_pass(of_file, folder):
+            output = folder.with_name("output.txt").read_text(errors="replace")
+            sys.exit(f"{file} fails without a change:\n{output}")
+
+
+def judge_wing(wing: str, tests: Map, count: int, seed: int) -> None:
     """Try the mutants of a wing, and print its survivors and its score."""
     judged = read_judged()
     survivors = []
-    mutants = choose(wing, data=data, count=count, seed=seed)
+    mutants = choose(wing, tests=tests, count=count, seed=seed)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / "project"
         copy_project(folder)
+        check_copy(mutants, tests=tests, folder=folder)
         for mutant in mutants:
-            if not is_killed(mutant, find_tests(data, mutant), folder):
-                survivors.append(mutant)
-                reason = judged.get(mutant.key, "NOT JUDGED")
-                place = f"{mutant.file}:{mutant.line}"
-                print(
-                    f"{place}: {mutant.before} -> {mutant.after}: {reason}", flush=True
-                )
+            if is_killed(mutant, tests.list_tests(mutant), folder):
+                continue
+            survivors.append(mutant)
+            reason = judged.get(mutant.key, "NOT JUDGED")
+            place = f"{mutant.file}:{mutant.line}"
+            print(f"{place}: {mutant.before} -> {mutant.after}: {reason}", flush=True)
     same = sum(mutant.key in judged for mutant in survivors)
     killed = len(mutants) - len(survivors)
     score = killed / max(len(mutants) - same, 1)
@@ -240,13 +337,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mapped", action="store_true", help="take the last map")
     options = parser.parse_args()
-    data_file = KEPT / "coverage"
     if not options.mapped:
-        map_tests(data_file)
-    data = coverage.CoverageData(str(data_file))
-    data.read()
+        map_tests(KEPT)
+    tests = read_map(KEPT)
+    for name in WARM:
+        importlib.import_module(name)
     for wing in options.wings:
-        judge_wing(wing, data=data, count=options.count, seed=options.seed)
+        judge_wing(wing, tests=tests, count=options.count, seed=options.seed)
 
 
 if __name__ == "__main__":
