@@ -242,7 +242,7 @@ def survive_crowds(count: int, root: Path) -> int:
 
 
 def survive_damage(count: int, root: Path) -> int:
-    """Damage a file in every store of a finished chain, in turn by a flip, a cut and its removal.
+    """Damage a file in every store of a finished chain: cut it to 50 bytes, to its half, or remove it.
 
     Returns:
         Chains that named each damaged shard until it was deleted, and trained anew to all files and
@@ -588,8 +588,8 @@ FAULTS = {
         survive_crowds,
     ),
     "damage": (
-        "what is damaged in a store is named; without it all is made anew, to the same files and numbers",
-        "a bit flipped, a file cut or removed in every store; what is named is deleted, then `--anew`",
+        "damage in a store is named; without the file all is made anew, to the same numbers",
+        "a file cut or removed in every store; the named file is deleted, then `--anew`",
         3,
         survive_damage,
     ),
@@ -600,13 +600,13 @@ FAULTS = {
         survive_full_disks,
     ),
     "workers": (
-        "a worker that dies is another's work: the same files",
-        "`kill -9` of one of two workers of a cluster at random moments",
+        "another worker of a cluster does the work of one that dies: the same files",
+        "`kill -9` of one of two workers at random moments",
         10,
         survive_dead_workers,
     ),
     "scheduler": (
-        "a scheduler that dies is said, and the chain goes on with another to the same files",
+        "the death of a scheduler is said, and the chain goes on with another to the same files",
         "`kill -9` of it at random moments; then run again",
         4,
         survive_dead_schedulers,
@@ -632,7 +632,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, help="folder of pictures to mutate")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    lines = ["| promise | tested by | faults | survived |", "|---|---|---|---|"]
+    lines = ["| promise | how it is tested | faults | survived |", "|---|---|---|---|"]
     missed = 0
     for name in options.rows or FAULTS:
         started = time.perf_counter()
