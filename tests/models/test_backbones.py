@@ -266,7 +266,6 @@ def weights_file(tmp_path):
     return trained, path
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_file_is_loaded_and_names_the_label(weights_file):
     trained, path = weights_file
 
@@ -277,7 +276,6 @@ def test_weights_file_is_loaded_and_names_the_label(weights_file):
         assert np.array_equal(kept, loaded)
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_unusable_weights_file_is_an_error_that_names_it(weights_file, tmp_path):
     _, path = weights_file
     cut = tmp_path / "cut.weights.h5"

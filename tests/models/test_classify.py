@@ -88,13 +88,20 @@ def ask(tmp_path):
     return run_and_read
 
 
-def fail_to_predict(capsys, model, pictures, *options):
-    """Return what the command line says when it could predict nothing."""
-    assert run(model, pictures, *options) == 2
-    said = capsys.readouterr()
-    assert not said.out
-    assert "Traceback" not in said.err
-    return said.err
+@pytest.fixture
+def refuse(tmp_path, capsys):
+    """Return a function that runs the command line in vain, and returns what it says."""
+
+    def run_in_vain(model, pictures, *options):
+        path = tmp_path / "out.csv"
+        assert run(model, pictures, "--csv", path, *options) == 2
+        assert not path.exists()
+        said = capsys.readouterr()
+        assert not said.out
+        assert "Traceback" not in said.err
+        return said.err
+
+    return run_in_vain
 
 
 def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, pictures, ask):
@@ -195,28 +202,26 @@ def turn_class_names(model):
     ],
 )
 def test_damaged_model_is_named_and_nothing_is_written(
-    damage, words, describe, pictures, tmp_path, capsys, no_picture_is_read
+    damage, words, describe, pictures, refuse, no_picture_is_read
 ):
     model = describe({})
     damage(model)
 
-    errors = fail_to_predict(capsys, model, [pictures], "--csv", tmp_path / "out.csv")
+    errors = refuse(model, [pictures])
 
     assert re.search(words, errors)
-    assert not (tmp_path / "out.csv").exists()
 
 
 @pytest.mark.parametrize("name", ["bare", "gone.jpg"])
 def test_missing_pictures_are_named_and_nothing_is_written(
-    name, model_file, pictures, tmp_path, capsys, no_picture_is_read
+    name, model_file, pictures, tmp_path, refuse, no_picture_is_read
 ):
     (tmp_path / "bare").mkdir()
     asked = [pictures, tmp_path / name]
 
-    errors = fail_to_predict(capsys, model_file, asked, "--csv", tmp_path / "out.csv")
+    errors = refuse(model_file, asked)
 
     assert name in errors
-    assert not (tmp_path / "out.csv").exists()
 
 
 def test_command_line_answers_a_wrong_path_without_importing_tensorflow(tmp_path):
@@ -248,25 +253,31 @@ def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(c
 
 @pytest.mark.parametrize("name", ["gone/out.csv", "wall/out.csv", ""])
 def test_place_of_the_answers_is_checked_before_the_first_picture(
-    name, model_file, pictures, tmp_path, capsys, no_picture_is_read
+    name, model_file, pictures, tmp_path, refuse, no_picture_is_read
 ):
     (tmp_path / "wall").write_text("a file")
     path = tmp_path / name
 
-    errors = fail_to_predict(capsys, model_file, [pictures], "--csv", path)
+    errors = refuse(model_file, [pictures], "--csv", path)
 
     assert f"--csv {path}" in errors
     assert not (tmp_path / "gone").exists()
 
 
-@pytest.mark.parametrize("top", [0, 4])
-def test_top_is_between_one_and_the_number_of_classes(
-    top, model_file, pictures, capsys, no_picture_is_read
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--top", 0, "1 to 3"),
+        ("--top", 4, "1 to 3"),
+        ("--group-by", "gone.csv", "gone.csv"),
+    ],
+)
+def test_wrong_option_is_named_before_the_first_picture(
+    option, value, words, model_file, pictures, refuse, no_picture_is_read
 ):
-    errors = fail_to_predict(capsys, model_file, [pictures], "--top", top)
+    errors = refuse(model_file, [pictures], option, value)
 
-    assert f"--top is {top}" in errors
-    assert "1 to 3" in errors
+    assert re.search(f"{option} .*{words}", errors)
 
 
 def test_top_and_probabilities_add_columns_in_order(model_file, pictures, ask):
@@ -348,11 +359,11 @@ def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, ask
 
 
 def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
-    describe, pictures, capsys, no_picture_is_read
+    describe, pictures, refuse, no_picture_is_read
 ):
     model = describe({"answer_sets": None})
 
-    errors = fail_to_predict(capsys, model, [pictures], "--sets")
+    errors = refuse(model, [pictures], "--sets")
 
     assert re.search("copy.json.*answer_sets", errors)
 
@@ -411,18 +422,12 @@ def test_a_folder_can_be_a_group(model_file, pictures, ask):
     ],
 )
 def test_a_picture_without_one_group_is_an_error_that_names_it(
-    rows, name, model_file, pictures, tmp_path, capsys, no_picture_is_read
+    rows, name, model_file, pictures, tmp_path, refuse, no_picture_is_read
 ):
     groups = tmp_path / "groups.csv"
     groups.write_text(f"file,group\n{rows}\n")
     asked = [pictures / "red/000.png", pictures / "red/001.png"]
 
-    errors = fail_to_predict(capsys, model_file, asked, "--group-by", groups)
+    errors = refuse(model_file, asked, "--group-by", groups)
 
     assert re.search(f"groups.csv .*{name}", errors)
-
-
-def test_groups_that_are_no_file_are_an_error(model_file, pictures, capsys):
-    errors = fail_to_predict(capsys, model_file, [pictures], "--group-by", "gone.csv")
-
-    assert "--group-by gone.csv" in errors

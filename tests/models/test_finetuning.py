@@ -7,6 +7,7 @@ import pytest
 from keras import layers
 
 from lib.data import generators
+from lib.data.split import identify_set
 from lib.models import finetuning, saved, training
 from lib.models.parts import find_parts
 
@@ -22,7 +23,7 @@ METADATA = {
 }
 
 
-def put_head_on(backbone, name="tiny_linear", boxed=False):
+def put_head_on(backbone, boxed=False):
     """Assemble a model in the form that 04 and 05 save: a box is one layer, as what a file holds."""
     if boxed:
         pixels = keras.Input((8, 8, 3))
@@ -30,7 +31,7 @@ def put_head_on(backbone, name="tiny_linear", boxed=False):
     features = layers.GlobalAveragePooling2D()(backbone.output)
     dense = layers.Dense(3, activation="softmax")
     head = keras.Sequential([keras.Input(features.shape[1:]), dense], name="head")
-    return keras.Model(backbone.input, head(features), name=name)
+    return keras.Model(backbone.input, head(features), name="tiny_linear")
 
 
 def build_small_backbone():
@@ -113,12 +114,12 @@ def test_averages_within_a_layer_stay_while_the_model_learns():
     assert all(map(np.array_equal, before, frozen))
 
 
-def fine_tune(ws, share=0.5, epochs=2):
+def fine_tune(ws):
     """Fine-tune the last variables of the saved model, as 06 does."""
 
     def build():
         model = saved.load_model(ws, "tiny_linear")
-        finetuning.unfreeze(model, share)
+        finetuning.unfreeze(model, 0.5)
         model = keras.Model(model.inputs, model.outputs, name="tiny_finetuned")
         adam = keras.optimizers.Adam(0.01)
         model.compile(adam, "categorical_crossentropy", metrics=["accuracy"])
@@ -129,21 +130,21 @@ def fine_tune(ws, share=0.5, epochs=2):
         build,
         batches,
         ws,
-        {"EPOCHS": epochs},
+        {"EPOCHS": 1},
         [3],
         characteristics="Small steps",
         base="tiny_linear",
     )
 
 
-def save_untrained(ws, name="tiny_linear"):
+def save_untrained(ws):
     """Save a model as 05 does, which was never fitted."""
-    model = put_head_on(build_small_backbone(), name)
+    model = put_head_on(build_small_backbone())
     pictures = np.zeros((1, 8, 8, 3))
     saved.save(
         model,
         ws,
-        METADATA | {"name": name},
+        METADATA | {"name": "tiny_linear"},
         pictures=pictures,
         y_prob=model.predict_on_batch(pictures),
     )
@@ -163,13 +164,12 @@ def test_only_what_was_let_free_moves_and_the_whole_is_saved(prepared):
     for weight, before, after in triples:
         assert np.array_equal(before, after) == (id(weight) not in learns)
     assert fine_tune(prepared).from_files
-    assert not fine_tune(prepared, share=0.25).from_files
 
 
 def test_metadata_tell_what_was_fine_tuned_and_how_much_learned(prepared):
     save_untrained(prepared)
 
-    fine_tune(prepared, epochs=1)
+    fine_tune(prepared)
 
     metadata = saved.read_metadata(prepared, "tiny_finetuned")
     expected = {
@@ -185,23 +185,28 @@ def test_metadata_tell_what_was_fine_tuned_and_how_much_learned(prepared):
     assert metadata["parameters_trainable"] < metadata["parameters_total"]
 
 
+def describe_models(ws, *names):
+    """Write the JSON of models of the current split, by which a start is found."""
+    for name in names:
+        metadata = METADATA | {"name": name, "split_hash": identify_set(ws)}
+        ws.save_json(metadata, f"models/{name}.json")
+
+
 def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
-    for name in ("tiny_transfer", "first_linear", "second_linear"):
-        save_untrained(prepared, name)
+    describe_models(prepared, "a_transfer", "first_linear", "second_linear")
 
     assert saved.find_transfer(prepared) == "first_linear"
     table = pd.DataFrame({"candidate": ["first", "second"], "chosen": [False, True]})
     prepared.save_table(table, "contest.csv")
     assert saved.find_transfer(prepared) == "second_linear"
-    assert saved.find_transfer(prepared, "tiny_transfer") == "tiny_transfer"
+    assert saved.find_transfer(prepared, "a_transfer") == "a_transfer"
 
 
 def test_a_model_of_another_kind_is_no_start(prepared):
-    save_untrained(prepared, "own_cnn")
-    save_untrained(prepared, "tiny_transfer")
+    describe_models(prepared, "own_cnn", "a_transfer")
 
-    assert saved.find_transfer(prepared) == "tiny_transfer"
-    for name in ("own_cnn", "tiny_transfer", ""):
+    assert saved.find_transfer(prepared) == "a_transfer"
+    for name in ("own_cnn", "a_transfer", ""):
         with pytest.raises(
             FileNotFoundError, match=f"{name or 'model'} .*05_backbones"
         ):
