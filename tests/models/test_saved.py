@@ -264,13 +264,11 @@ def test_key_counts_wiring_and_activations_but_no_names():
     assert len(others | {key}) == 3
 
 
-def test_dtype_policy_counts_also_where_all_layers_have_the_same():
+def test_dtype_policy_of_a_layer_counts():
     def find_key(policy):
         keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy(policy)
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-        keras.config.set_dtype_policy("float32")
-        return keys.make_key(model)
+        dense = keras.layers.Dense(3, dtype=policy)
+        return keys.make_key(keras.Sequential([keras.Input((4,)), dense]))
 
     assert find_key("mixed_float16") == find_key("mixed_float16")
     assert find_key("mixed_float16") != find_key("float32")
