@@ -153,11 +153,6 @@ def test_copies_and_look_alikes_share_a_part(copied):
         assert part[file] == part[smaller]
 
 
-def test_equal_files_of_two_classes_are_left_out_where_copies_are_dropped(copied):
-    table, _ = prepare(copied, "drop")
-    assert not {"Aves/copy.jpg", "Fungi/01.jpg"} & set(table.index)
-
-
 def test_groups_of_a_labels_file_never_stand_on_both_sides(drawn, tmp_path):
     rows = ["file,label,group"]
     for path in sorted(drawn.train.rglob("*.jpg")):

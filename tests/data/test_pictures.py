@@ -366,6 +366,14 @@ def test_profile_that_changes_nothing_or_does_not_fit_leaves_the_colours(name, k
     assert measure_largest_difference(shown, colour) <= 1
 
 
+def test_jpeg_whose_profile_is_cut_is_read_without_it():
+    data = encode(PHOTO, "jpeg", icc_profile=SWAPPED)
+    # The marker says that it is the first of two.
+    halved = data.replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\2")
+    assert halved != data
+    assert find_problem(halved) == ""
+
+
 def zero_middle(data):
     middle = len(data) // 2
     return data[:middle] + bytes(2000) + data[middle + 2000 :]
