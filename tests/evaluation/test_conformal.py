@@ -90,12 +90,6 @@ def test_sets_hold_the_truth_as_often_as_asked():
     assert found == pytest.approx(0.9, abs=0.015)
 
 
-def test_sets_of_bursts_hold_the_truth_of_more_pictures_than_single_scores_would():
-    found = simulations.cover_sets(simulations.HARD_BURSTS, 60, hard=1.2)
-
-    assert found > 0.84
-
-
 def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     names = ["a", 'b; "c"', "Ünï, <d>"]
     y_prob = np.float32([[0.2, 0.3, 0.5], [0.9, 0.06, 0.04]])

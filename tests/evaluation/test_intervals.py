@@ -22,12 +22,6 @@ def test_of_no_picture_nothing_is_known():
     assert intervals.effective_sample_size([]) == 0
 
 
-def test_pictures_of_groups_of_one_size_count_as_their_groups():
-    groups = np.arange(240) // 8
-
-    assert intervals.effective_sample_size(groups) == pytest.approx(30)
-
-
 def test_a_large_group_makes_pictures_count_less():
     # One burst of 8 pictures, and 4 single ones: 12² / (8² + 4).
     groups = [0] * 8 + [1, 2, 3, 4]
@@ -96,16 +90,17 @@ def test_bounds_of_a_difference_end_at_1():
     assert low == -1
 
 
-def test_groups_that_differ_more_than_pictures_make_a_difference_less_sure():
-    # All pictures of 7 of the 20 bursts are won by one side.
-    groups = simulations.draw_groups(20, 10, 400)
-    gaps = np.where(groups < 7, 1.0, 0)
-    sums = np.bincount(groups, weights=gaps - gaps.mean())
-    error = np.sqrt(np.sum(sums**2)) / 600
+def test_groups_that_differ_more_than_pictures_have_a_variance_of_their_own():
+    # One side wins three bursts of ten and loses one: 5, 5, 5 and −15 beside the mean.
+    gaps = np.repeat([1.0, 1, 1, -1], 10)
+    variance = 300 / 40**2
+    df = 300**2 / (3 * 5**4 + 15**4)
 
-    low, high, _ = intervals.compare_runs([gaps], groups)
+    _, _, p_value = intervals.compare_runs([gaps], np.arange(40) // 10)
 
-    assert high - low > 2 * 1.96 * error
+    # The mean of 2 of 4 bursts, and of one more won by each side.
+    statistic = 2 / 6 / np.sqrt(variance)
+    assert p_value == pytest.approx(2 * stats.t.sf(statistic, df))
 
 
 def test_bursts_that_disagree_more_are_rarely_told_apart_falsely():

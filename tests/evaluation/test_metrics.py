@@ -1,9 +1,11 @@
-"""Scores equal those of scikit-learn; groups count as much as they are worth."""
+"""Scores, how far probabilities can be taken at their word, and answers of groups."""
 
 import json
 
 import numpy as np
 import pytest
+import simulations
+from scipy.special import softmax
 from sklearn import metrics as sklearn
 
 from lib.evaluation import metrics
@@ -60,20 +62,21 @@ def test_scores_of_classes_equal_those_of_scikit_learn(drawn):
         assert score[name] == pytest.approx(by_class)
 
 
-def test_scores_of_two_pictures_are_valid_json(recwarn):
+def test_scores_of_two_pictures_are_valid_json_though_one_is_surely_wrong(recwarn):
+    y_prob = np.float32([[1, 0], [1, 0]])
     every = np.arange(2)
 
-    score = metrics.evaluate(every, np.eye(2, dtype=np.float32), "ab", every)
+    score = metrics.evaluate(every, y_prob, "ab", every)
 
     assert not recwarn.list
     text = json.dumps(score, allow_nan=False)
     assert json.loads(text) == score
-    assert score["top1"] == score["kappa"] == score["roc_auc"] == 1
 
 
 def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth():
     # Ten bursts of 20 and 40 single pictures, of which the last three are mistaken.
-    groups = np.repeat(np.arange(50), [20] * 10 + [1] * 40)
+    sizes = [20] * 10 + [1] * 40
+    groups = np.repeat(np.arange(50), sizes)
     y_true = groups % 2
     y_pred = np.where(groups < 47, y_true, 1 - y_true)
     n = 240**2 / (10 * 20**2 + 40)
@@ -85,6 +88,96 @@ def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth()
     assert score["effective_n"] == pytest.approx(n)
     assert score["top1_interval"] == wilson_interval(237 / 240, n)
     assert score["per_class_interval"]["a"] == wilson_interval(119 / 120, n_of_a)
+
+
+def test_calibration_error_equals_the_mean_gap_over_fifteen_bins(drawn):
+    y_true, y_prob = drawn
+    confidence = y_prob.max(axis=1)
+    is_right = y_prob.argmax(axis=1) == y_true
+    number = np.ceil(15 * confidence).astype(int)
+    gaps = np.bincount(number, is_right - confidence)
+
+    found = metrics.measure_calibration(y_true, y_prob)
+
+    assert found["ece"] == pytest.approx(np.abs(gaps).sum() / 203)
+    assert found["confidence"] == pytest.approx(confidence.mean())
+
+
+def test_a_bin_is_known_as_well_as_its_groups_allow():
+    # Three of four are right at 0.9, in two groups; the last is right at 0.6.
+    y_prob = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]])
+    y_true = np.array([0, 0, 0, 1, 0])
+    groups = np.array([0, 0, 1, 1, 2])
+
+    table = metrics.reliability_table(y_true, y_prob, groups)
+
+    assert table.confidence.tolist() == pytest.approx([0.6, 0.9])
+    assert table.accuracy.tolist() == [1, 0.75]
+    assert table.pictures.tolist() == [1, 4]
+    bounds = table[["low", "high"]].to_numpy()
+    assert bounds[1].tolist() == wilson_interval(0.75, 2)
+
+
+def draw_labels(y_prob, rng):
+    """Draw labels that have these probabilities."""
+    limits = rng.random((len(y_prob), 1))
+    return (y_prob.cumsum(axis=1) < limits).sum(axis=1)
+
+
+def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (4000, 5))
+    y_true = draw_labels(softmax(logits, axis=1), rng)
+    y_prob = softmax(logits * 3, axis=1).astype(np.float32)
+
+    judged = metrics.judge_temperature(y_true, y_prob, np.arange(4000))
+
+    assert judged["temperature"] == pytest.approx(3, rel=0.1)
+    assert judged["ece_before"] > 0.15
+    assert judged["ece_after"] < 0.04
+    assert judged["nll_after"] < judged["nll_before"]
+
+
+@pytest.mark.parametrize("right", [2, 58])
+def test_answers_nearly_all_alike_fit_no_temperature(right):
+    y_prob = np.full((60, 2), [0.2, 0.8])
+    y_prob[:right] = [0.8, 0.2]
+    y_true = np.zeros(60, int)
+
+    judged = metrics.judge_temperature(y_true, y_prob, np.arange(60))
+
+    assert judged["temperature"] == 1
+
+
+def test_pictures_of_a_group_stand_in_one_half():
+    groups = np.repeat(np.arange(40), 5)
+    y_true = groups % 2
+
+    fitted, judged = metrics.split_halves(y_true, groups)
+
+    assert np.bincount(y_true[fitted]).tolist() == [50, 50]
+    assert np.array_equal(judged, ~fitted)
+    assert not set(groups[fitted]) & set(groups[judged])
+
+
+def test_a_temperature_is_rarely_fitted_to_a_model_that_is_as_sure_as_right():
+    assert simulations.fit_needlessly(80, 100) <= 0.05
+
+
+def test_pictures_of_few_groups_establish_no_temperature():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (200, 3))
+    y_true = rng.integers(0, 3, 200)
+    y_prob = softmax(3 * logits, axis=1)
+    single = np.arange(200)
+
+    alone = metrics.judge_temperature(y_true, y_prob, single)
+    bursts = metrics.judge_temperature(y_true, y_prob, single // 50)
+
+    assert alone["temperature"] > 2
+    assert bursts["temperature"] == 1
+    assert bursts["nll_after"] == bursts["nll_before"]
+    assert bursts["ece_after"] == bursts["ece_before"]
 
 
 # The odds of the first class are 2, 2 and 1 / 32 in "b": their geometric mean is 1 / 2.
@@ -100,7 +193,9 @@ def test_group_answers_by_the_mean_of_logarithms():
 
 
 def test_answers_of_groups_stand_beside_those_of_their_own_pictures():
-    score = metrics.score_groups(np.ones(5, int), Y_PROB, GROUPS)
+    y_true = np.ones(5, int)
+
+    score = metrics.score_groups(y_true, Y_PROB, GROUPS)
 
     # One picture of "b" is right, which outvotes the others; "a" is wrong, "c" right.
     by_picture = (1 / 3 + 0 + 1) / 3
@@ -109,10 +204,14 @@ def test_answers_of_groups_stand_beside_those_of_their_own_pictures():
 
 
 def test_a_group_of_two_classes_has_no_truth():
-    score = metrics.score_groups(np.array([0, 1, 1, 1, 1]), Y_PROB, GROUPS)
+    y_true = np.array([0, 1, 1, 1, 1])
+
+    score = metrics.score_groups(y_true, Y_PROB, GROUPS)
 
     assert score["groups"] == 2
 
 
 def test_of_single_pictures_no_groups_are_scored():
-    assert metrics.score_groups(np.ones(5, int), Y_PROB, np.arange(5)) == {}
+    y_true = np.ones(5, int)
+
+    assert metrics.score_groups(y_true, Y_PROB, np.arange(5)) == {}

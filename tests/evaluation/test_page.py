@@ -26,9 +26,8 @@ from lib.models.temperature import apply_temperature
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
-SCORE = metrics.evaluate(
-    np.arange(24) % 3, np.eye(3)[np.arange(24) // 8], CLASSES, np.arange(24)
-)
+EVERY = np.arange(24)
+SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], CLASSES, EVERY)
 METADATA = {
     "name": "small",
     "class_names": CLASSES,
@@ -38,17 +37,21 @@ METADATA = {
     "demo": True,
     "answer_sets": {"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False},
 }
-SCRIPT = "() => { %s }"
+PHONE = {"width": 390, "height": 844}
+CAMERA = "Use the camera"
 
 
-def build_layers(activation="softmax"):
+def build_model(activation="softmax"):
+    """Build a model that looks at patches."""
     keras.utils.set_random_seed(3)
-    return [
+    layers = [
+        keras.Input((SIDE, SIDE, 3)),
         keras.layers.Rescaling(1 / 90, -1.4),
         keras.layers.Conv2D(8, 5, activation="relu"),
         keras.layers.Flatten(),
         keras.layers.Dense(3, activation=activation),
     ]
+    return keras.Sequential(layers)
 
 
 def write_page(ws, metadata=METADATA, lacks=""):
@@ -64,7 +67,7 @@ def handed(tmp_path_factory):
         page.fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         pytest.skip(f"the page can't be tried: {error}")
-    model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *build_layers()])
+    model = build_model()
     litert.export_litert(model, ws.file("models", "small.tflite"))
     line = write_page(ws)
     assert "needs no connection" in line, line
@@ -99,10 +102,10 @@ def drawn(tmp_path_factory):
         exif[0x0112] = turn
         path = folder / f"turned{turn}.jpg"
         files.append(draw(path, (90, 40), quality=95, exif=exif))
-    files.append(draw(folder / "clear.png", (50, 70), "RGBA"))
-    files.append(draw(folder / "grey.jpg", (200, 100), "L", quality=95))
-    files.append(draw(folder / "flat.webp", (64, 48), lossless=True))
-    files.append(draw(folder / HOSTILE.replace("/", ""), (30, 30)))
+    hostile = HOSTILE.replace("/", "")
+    kinds = {"clear.png": "RGBA", "grey.png": "L", "flat.webp": "RGB", hostile: "RGB"}
+    for name, mode in kinds.items():
+        files.append(draw(folder / name, (64, 48), mode, lossless=True))
     return files
 
 
@@ -112,32 +115,46 @@ def open_offline(browser, path, **options):
     context = browser.new_context(offline=True, accept_downloads=True, **options)
     tab = context.new_page()
     faults = []
-    tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on(
-        "console", lambda line: faults.append(line.text) if line.type == "error" else 0
-    )
-    tab.on("dialog", lambda dialog: faults.append(f"a name has run: {dialog.message}"))
-    tab.on("request", lambda request: faults.append(request.url))
-    # Pictures may be chosen before anything is ready.
+    for event in ("pageerror", "dialog", "request", "console"):
+        tab.on(event, lambda fault: faults.append(fault))
     tab.goto(path.as_uri(), wait_until="commit")
     yield tab
     context.close()
-    assert [fault for fault in faults if not fault.startswith("file:")] == []
+    for fault in faults:
+        # Of the console's lines errors count, of requests those that leave this machine.
+        is_line = getattr(fault, "type", "error") != "error"
+        is_own = getattr(fault, "url", "").startswith("file:")
+        assert is_line or is_own, str(fault)
+
+
+def wait_for_ready(tab):
+    tab.get_by_text("Ready for your pictures.").wait_for()
 
 
 @pytest.fixture
-def opened(handed, browser):
-    """The page, opened offline."""
+def opening(handed, browser):
+    """The page, opened offline, before it is ready."""
     with open_offline(browser, handed[0].results / "model.html") as tab:
         yield tab
 
 
 @pytest.fixture
+def opened(opening):
+    """The page, opened offline."""
+    wait_for_ready(opening)
+    return opening
+
+
+@pytest.fixture
 def phone(handed, browser):
     """The page on a phone."""
-    screen = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-    with open_offline(browser, handed[0].results / "model.html", **screen) as tab:
+    path = handed[0].results / "model.html"
+    with open_offline(browser, path, viewport=PHONE, has_touch=True) as tab:
         yield tab
+
+
+def run(tab, script):
+    tab.evaluate(f"() => {{ {script} }}")
 
 
 def save_answers(tab):
@@ -147,9 +164,13 @@ def save_answers(tab):
         return list(csv.DictReader(file))
 
 
-def test_page_answers_as_the_model_does(handed, drawn, opened):
+def test_page_answers_as_the_model_does_though_asked_before_it_is_ready(
+    handed, drawn, opening
+):
     predicted = classify.classify(handed[1], METADATA, Path(), drawn)
-    found = measure(ask_page(opened, drawn), predicted)
+
+    found = measure(ask_page(opening, drawn), predicted)
+
     assert found["same answer"] == 1
     assert found["largest"] < 0.02
     assert predicted.label.nunique() == 3
@@ -163,38 +184,39 @@ def name_above(values, limit):
 def test_saved_table_has_the_answers_and_sets_of_predict(handed, drawn, opened):
     y_prob, _, _ = classify.predict_files(handed[1], Path(), drawn)
     scaled = apply_temperature(y_prob, METADATA["temperature"])
+
     asked = ask_page(opened, drawn)
     saved = pd.DataFrame(save_answers(opened))
+
     assert list(saved.file) == [path.name for path in drawn]
     assert list(saved.label) == list(asked.label)
-    sizes = set()
-    for row, probabilities in zip(saved.itertuples(), scaled):
-        names = json.loads(row.set)
-        sizes.add(len(names))
-        assert names[0] == row.label
+    sets = saved.set.map(json.loads)
+    assert set(sets.map(len)) == {1, 2, 3}, "all kinds are asked for"
+    assert list(sets.str[0]) == list(saved.label)
+    for names, probabilities in zip(sets, scaled):
         # At the limit weights of half the size may say otherwise.
         assert name_above(probabilities, 0.32) <= set(names)
         assert set(names) <= name_above(probabilities, 0.28)
-    assert sizes == {1, 2, 3}, "all kinds are asked for"
 
 
 def test_answer_sets_are_told_in_words(drawn, opened):
-    beginnings = {1: "just this one: ", 2: "one of these 2: ", 3: "can't tell"}
     asked = ask_page(opened, drawn)
+
+    beginnings = {1: "just this one", 2: "one of these 2", 3: "can't tell"}
     for row, text in zip(save_answers(opened), asked.remarks):
-        assert text.startswith(beginnings[len(json.loads(row["set"]))])
+        count = len(json.loads(row["set"]))
+        assert text.startswith(beginnings[count])
 
 
 def test_set_without_a_probable_class_says_so(drawn, opened):
-    opened.get_by_text("Ready for your pictures.").wait_for()
-    opened.evaluate(SCRIPT % "about.limit = 0.9999;")
-    assert set(ask_page(opened, drawn[:3]).remarks) == {"none is probable enough"}
+    run(opened, "about.limit = 0.9999;")
+
+    assert "none" in ask_page(opened, drawn[:1]).remarks[0]
 
 
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "noise.png"
-    opened.get_by_text("Ready for your pictures.").wait_for()
     script = """async data => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
         return [...square(await createImageBitmap(new Blob([bytes])))]; }"""
     for width, height in [(61, 47), (24, 100), (9, 13), (7, 300), (24, 24), (515, 300)]:
@@ -230,19 +252,22 @@ def test_pictures_of_dropped_folders_keep_their_relative_path(opened, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(path, (30, 20))
     (tmp_path / "a/notes.txt").write_text("no picture")
+
     drop(opened, [tmp_path / "c.png", tmp_path / "a"])
     opened.get_by_text("4 of 4 answered.").wait_for()
+
     assert [row[0] for row in read_answers(opened)] == names
     assert [row["file"] for row in save_answers(opened)] == names
 
 
 def test_pictures_can_be_pasted(opened):
-    opened.get_by_text("Ready for your pictures.").wait_for()
     paste = """const clipboardData = new DataTransfer();
         clipboardData.items.add(new File(["no picture"], "pasted.png"));
         document.dispatchEvent(new ClipboardEvent("paste", {clipboardData}));"""
-    opened.evaluate(SCRIPT % paste)
-    opened.get_by_text("0 of 1 answered; 1 can't be.").wait_for()
+
+    run(opened, paste)
+
+    opened.get_by_text("0 of 1 answered").wait_for()
     assert read_answers(opened)[0][0] == "pasted.png"
 
 
@@ -267,28 +292,23 @@ def test_cut_files_get_no_answer_where_a_browser_would_draw_them(opened, tmp_pat
             shorter.write_bytes(data[:-lost])
             cut.append(shorter)
     # Firefox and WebKit draw what is left.
-    opened.evaluate(
-        SCRIPT % "createImageBitmap = async () => new OffscreenCanvas(30, 30);"
-    )
-    opened.evaluate(SCRIPT % "OffscreenCanvas.prototype.close = () => {};")
+    run(opened, "createImageBitmap = async () => new OffscreenCanvas(30, 30);")
+    run(opened, "OffscreenCanvas.prototype.close = () => {};")
+
     assert ask_page(opened, whole).label.isin(CLASSES).all()
-    assert ask_page(opened, cut).label.str.startswith("the file is cut off").all()
+    assert ask_page(opened, cut).label.str.contains("cut off").all()
 
 
 def test_too_many_pixels_are_told_before_a_picture_is_decoded(opened, tmp_path):
-    opened.get_by_text("Ready for your pictures.").wait_for()
-    opened.evaluate(
-        SCRIPT % "createImageBitmap = () => { throw new Error('decoded'); };"
-    )
+    run(opened, "createImageBitmap = () => { throw new Error('decoded'); };")
     huge = []
     small = []
     for ending in ("png", "gif", "bmp", "jpg", "webp", "avif"):
         huge.append(tmp_path / f"huge.{ending}")
         small.append(draw(tmp_path / f"small.{ending}", (40, 30)))
-    grey = Image.new("L", (10000, 9000))
-    for path in huge[:3]:
-        grey.save(path)
-    grey.save(huge[3], quality=5)
+    black = Image.new("1", (10000, 9000))
+    for path in huge[:4]:
+        black.save(path)
     # Making the largest of the last two takes long: only their heads are changed.
     extended = b"VP8X" + bytes([10, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0x3F, 0, 0xFF, 0x3F, 0])
     huge[4].write_bytes(b"RIFF" + (22).to_bytes(4, "little") + b"WEBP" + extended)
@@ -296,66 +316,91 @@ def test_too_many_pixels_are_told_before_a_picture_is_decoded(opened, tmp_path):
     at = head.index(b"ispe") + 8
     size = (10000).to_bytes(4, "big") + (9000).to_bytes(4, "big")
     huge[5].write_bytes(head[:at] + size + head[at + 8 :])
+
     assert ask_page(opened, huge).label.str.contains("89 million").all()
     assert ask_page(opened, small).label.str.contains("can't read").all()
 
 
 def test_odd_files_stop_nothing(opened, tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(2000))
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(2000))
-    sizes = {"large.jpg": (8000, 5000), "wide.png": (70000, 10), "small.png": (30, 30)}
+    sizes = {"large.jpg": (6000, 4000), "wide.png": (70000, 10), "small.png": (30, 30)}
     for name, size in sizes.items():
         Image.new("RGB", size, (30, 60, 200)).save(tmp_path / name)
-    names = ["broken.jpg", "phone.heic", "wide.png", "large.jpg", "small.png"]
-    asked = ask_page(opened, [tmp_path / name for name in names])
-    assert "cut off" in asked.label[0]
-    assert "save it as JPEG" in asked.label[1]
-    assert "too wide for this browser" in asked.label[2]
-    assert asked.label[3] == asked.label[4]
-    assert asked.label[3] in CLASSES
-    assert opened.inner_text("#said") == "2 of 5 answered; 3 can't be."
+
+    names = ["phone.heic", "wide.png", "large.jpg", "small.png"]
+    heic, wide, large, small = ask_page(opened, [tmp_path / one for one in names]).label
+
+    assert "JPEG" in heic
+    assert "too wide" in wide
+    assert large == small
+    assert small in CLASSES
+    assert opened.inner_text("#said").startswith("2 of 4 answered")
 
 
 def test_picture_that_fails_is_told_and_the_next_is_asked_about(opened, drawn):
-    opened.get_by_text("Ready for your pictures.").wait_for()
-    opened.evaluate(SCRIPT % "square = () => { throw new Error('no memory'); };")
+    run(opened, "square = () => { throw new Error('no memory'); };")
+
     assert list(ask_page(opened, drawn[:2]).label) == ["no memory"] * 2
-    assert opened.inner_text("#said") == "0 of 2 answered; 2 can't be."
+    assert opened.inner_text("#said").startswith("0 of 2 answered")
 
 
-@pytest.mark.parametrize("damage", ["runtime", "model"])
-def test_page_says_where_its_classifier_cannot_run(handed, browser, drawn, damage):
-    path = handed[0].results / "model.html"
-    tab = browser.new_page()
-    if damage == "runtime":
-        tab.add_init_script("delete globalThis.WebAssembly;")
-    else:
-        start = 'id="model" type="text/plain">'
-        text = path.read_text(encoding="utf-8").replace(start, f"{start}AAAA")
-        path = path.with_name("damaged.html")
-        path.write_text(text, encoding="utf-8")
+@pytest.fixture
+def change_page(handed, tmp_path):
+    """Return a function that changes a text of the page, and returns its place."""
+
+    def change(old, new):
+        text = (handed[0].results / "model.html").read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / "changed.html"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        return path
+
+    return change
+
+
+def fail_to_answer(tab, path, files):
+    """Open a page whose classifier can't run, and ask it; return what it says."""
     tab.goto(path.as_uri())
-    tab.get_by_text("The classifier can't run here").wait_for()
-    tab.set_input_files("#pictures", drawn[:1])
-    assert "can't run here" in tab.inner_text("#said"), "that stays"
+    tab.get_by_text("can't run here").first.wait_for()
+    tab.set_input_files("#pictures", files)
+    said = tab.inner_text("#said")
     tab.close()
+    return said
 
 
-def test_only_the_scripts_of_the_page_may_run(handed, browser):
-    path = handed[0].results / "model.html"
-    text = path.read_text(encoding="utf-8")
+def test_page_says_where_its_runtime_cannot_run(handed, browser, drawn):
+    tab = browser.new_page()
+    tab.add_init_script("delete globalThis.WebAssembly;")
+
+    said = fail_to_answer(tab, handed[0].results / "model.html", drawn[:1])
+
+    assert "can't run here" in said
+
+
+def test_page_says_where_its_model_is_damaged(browser, drawn, change_page):
+    start = 'id="model" type="text/plain">'
+    path = change_page(start, f"{start}AAAA")
+
+    assert "can't run here" in fail_to_answer(browser.new_page(), path, drawn[:1])
+
+
+def test_page_allows_neither_strange_scripts_nor_addresses(handed):
+    text = (handed[0].results / "model.html").read_text(encoding="utf-8")
+
     (policy,) = re.findall(r'Security-Policy" content="([^"]*)"', text)
     assert "'unsafe-" not in policy
     assert "http" not in policy
-    strange = path.with_name("strange.html")
-    strange.write_text(
-        text.replace("</body>", "<script>alert(1)</script></body>"), "utf-8"
-    )
+
+
+def test_only_the_scripts_of_the_page_may_run(browser, change_page):
+    path = change_page("</body>", "<script>alert(1)</script></body>")
     tab = browser.new_page()
     dialogs = []
-    tab.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    tab.goto(strange.as_uri())
-    tab.get_by_text("Ready for your pictures.").wait_for()
+    tab.on("dialog", lambda dialog: dialogs.append(dialog))
+
+    tab.goto(path.as_uri())
+    wait_for_ready(tab)
+
     assert dialogs == []
     tab.close()
 
@@ -376,13 +421,16 @@ def find_violations(tab):
 def test_page_serves_everybody(opened, drawn, width):
     opened.set_viewport_size({"width": width, "height": 844})
     ask_page(opened, drawn[:3])
-    opened.evaluate(
-        SCRIPT
-        % "for (const one of document.querySelectorAll('details')) one.open = true;"
-    )
+    open_all = "for (const one of document.querySelectorAll('details')) one.open = true"
+    run(opened, open_all)
+
     assert opened.evaluate("document.documentElement.scrollWidth") == width
     assert find_violations(opened) == ""
+
+
+def test_pictures_are_chosen_by_the_first_key_or_by_a_thumb(opened):
     opened.keyboard.press("Tab")
+
     button = opened.get_by_role("button", name="Choose or take a picture")
     assert button.evaluate("button => button === document.activeElement")
     assert button.bounding_box()["height"] >= 44, "a thumb's width"
@@ -395,11 +443,10 @@ def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
     assert "Demo." in opened.inner_text("header")
     assert "Untrained." in opened.inner_text("header")
     folded = opened.text_content("main")
-    assert re.search(r"recognises \d+ of 24 pictures .* interval", folded)
-    assert "a little flattered" in folded
-    assert CLASSES[0] in folded
-    assert "iPhones and iPads don't run HTML files" in folded
-    assert "END OF TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
+    # Eight classes of three in turn: a third is recognised.
+    for words in ("8 of 24 pictures", "flattered", CLASSES[0], "iPhones and iPads"):
+        assert words in folded
+    assert "TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
 
 
 def test_newest_answer_is_on_the_first_screen_of_a_phone(phone, drawn):
@@ -416,14 +463,15 @@ def test_newest_answer_is_on_the_first_screen_of_a_phone(phone, drawn):
 
 def test_page_stays_short_and_older_answers_scroll(phone, drawn):
     ask_page(phone, drawn)
+
     assert phone.evaluate("document.documentElement.scrollHeight") < 2 * 844
-    assert phone.locator("#older tr").count() == len(drawn) - 1
     box = phone.locator(".box")
     assert box.evaluate("box => box.scrollHeight > box.clientHeight")
 
 
 def test_name_of_a_file_stands_once_before_its_class_and_percentage(phone, drawn):
     asked = ask_page(phone, drawn)
+
     text = phone.inner_text("body")
     for row in asked.itertuples():
         assert text.count(row.file) == 1
@@ -432,15 +480,22 @@ def test_name_of_a_file_stands_once_before_its_class_and_percentage(phone, drawn
         assert re.match(r"\s*\d+\.\d %", after[1])
 
 
+def hand_over(browser, ws, model, files, metadata, score, known=None):
+    """Write a page and ask it; return its text, what it shows of each file and what it saves."""
+    path = ws.file("models", f"{metadata['name']}.tflite")
+    assert litert.try_export(model, path) == ""
+    page.write_page(ws, metadata, score, flattered=False, known=known)
+    with open_offline(browser, ws.results / "model.html") as tab:
+        return tab.text_content("main"), ask_page(tab, files), save_answers(tab)
+
+
 def test_of_several_labels_those_above_their_thresholds_are_named(
     drawn, browser, other
 ):
-    layers = build_layers(activation="sigmoid")
-    model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers])
+    model = build_model(activation="sigmoid")
     y_prob, _, _ = classify.predict_files(model, Path(), drawn)
     limits = np.quantile(y_prob, 0.6, axis=0)
-    thresholds = dict(zip(CLASSES, limits.tolist()))
-    metadata = METADATA | {"name": "several", "thresholds": thresholds}
+    metadata = METADATA | {"thresholds": dict(zip(CLASSES, limits.tolist()))}
     score = {
         "exact_match": 0.25,
         "exact_match_interval": [0.1, 0.5],
@@ -448,20 +503,17 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
         "mean_average_precision": 0.755,
         "baseline": {"mean_average_precision": 0.26},
     }
-    assert litert.try_export(model, other.file("models", "several.tflite")) == ""
-    page.write_page(other, metadata, score, flattered=False)
-    with open_offline(browser, other.results / "model.html") as tab:
-        assert "3 of 12 pictures" in tab.text_content("main")
-        assert "0.76 (1 is best" in tab.text_content("main")
-        asked = ask_page(tab, drawn)
-        rows = save_answers(tab)
+
+    text, asked, saved = hand_over(browser, other, model, drawn, metadata, score)
+
+    assert "3 of 12 pictures" in text
+    assert "0.76" in text
     counts = set()
-    for row, shown, above in zip(rows, asked.label, y_prob - limits):
+    for row, shown, above in zip(saved, asked.label, y_prob - limits):
         named = set(row["label"].split("|")) - {""}
         counts.add(len(named))
         # At a threshold weights of half the size may say otherwise.
-        assert name_above(above, 0.02) <= named
-        assert named <= name_above(above, -0.02)
+        assert name_above(above, 0.02) <= named <= name_above(above, -0.02)
         assert named or shown == "none of its labels"
     assert counts >= {0, 1, 2}
 
@@ -470,44 +522,37 @@ def test_strangers_are_marked_as_predict_marks_them(drawn, browser, handed, othe
     convolution = handed[1].layers[1]
     images = keras.Input((SIDE, SIDE, 3))
     features = keras.layers.GlobalAveragePooling2D()(convolution(images / 90 - 1.4))
-    head = [
-        keras.Input(features.shape[1:]),
-        keras.layers.Dense(3, activation="softmax"),
-    ]
-    model = keras.Model(images, keras.Sequential(head)(features))
+    head = keras.Sequential([keras.Input([8]), keras.layers.Dense(3, "softmax")])
+    model = keras.Model(images, head(features))
     _, found, _ = classify.predict_files(model, Path(), drawn, True)
     learned = resemblance.normalize(found[::3]).astype(np.float16)
     distances = resemblance.measure_distances(found, learned)
     # As if two hundred validation pictures were as far away as a middling one of these.
     middling = np.median(distances)
-    groups = np.arange(200)
-    known = {"features": learned, "distances": np.full(200, middling), "groups": groups}
-    assert litert.try_export(model, other.file("models", "small.tflite")) == ""
-    page.write_page(other, METADATA, SCORE, flattered=False, known=known)
-    with open_offline(browser, other.results / "model.html") as tab:
-        asked = ask_page(tab, drawn)
-        marked = np.array([row["note"] for row in save_answers(tab)])
-    notes, _ = conformal.mark_out_of_distribution(
-        distances,
-        known["distances"],
-        groups,
-        coverage=METADATA["answer_sets"]["coverage"],
-    )
+    known = {
+        "features": learned,
+        "distances": np.full(200, middling),
+        "groups": np.arange(200),
+    }
+
+    _, asked, saved = hand_over(browser, other, model, drawn, METADATA, SCORE, known)
+
+    marked = np.array([row["note"] for row in saved])
+    mark = conformal.describe_mark(0.8)
+    notes = np.where(distances > middling, mark, "")
     is_near = abs(distances - middling) < 0.002
     assert is_near.sum() < len(drawn) / 3
-    assert (marked == notes)[~is_near].all()
-    assert set(marked[~is_near]) == {"", conformal.describe_mark(0.8)}
+    assert list(marked[~is_near]) == list(notes[~is_near])
+    assert set(marked[~is_near]) == {"", mark}
     assert list(asked.remarks.str.contains("unlike")) == list(marked != "")
 
 
 def film(path, picture, frames=30):
-    """Write a film of one picture, as Chromium's fake camera takes it."""
-    luma, blue, red = (np.asarray(band) for band in picture.convert("YCbCr").split())
-    # The camera's bytes are of the narrow range.
-    luma = (16 + luma * (219 / 255)).round().astype(np.uint8)
-    blue = (128 + (blue - 128.0) * (224 / 255)).round().astype(np.uint8)[::2, ::2]
-    red = (128 + (red - 128.0) * (224 / 255)).round().astype(np.uint8)[::2, ::2]
-    frame = b"FRAME\n" + luma.tobytes() + blue.tobytes() + red.tobytes()
+    """Write a film of one grey picture, as Chromium's fake camera takes it."""
+    # The camera's bytes are of the narrow range; half as many tell that nothing is coloured.
+    luma = 16 + np.asarray(picture) * (219 / 255)
+    grey = luma.round().astype(np.uint8).tobytes()
+    frame = b"FRAME\n" + grey + bytes([128]) * (len(grey) // 2)
     head = f"YUV4MPEG2 W{picture.width} H{picture.height} F30:1 Ip A1:1 C420jpeg\n"
     path.write_bytes(head.encode() + frame * frames)
 
@@ -515,7 +560,7 @@ def film(path, picture, frames=30):
 @pytest.fixture
 def filmed(handed, browser, tmp_path):
     """The page on a phone whose cameras see one picture, and that picture."""
-    path = draw(tmp_path / "seen.png", (640, 480))
+    path = draw(tmp_path / "seen.png", (640, 480), "L")
     film(tmp_path / "seen.y4m", Image.open(path))
     arguments = [
         "--no-sandbox",
@@ -524,39 +569,38 @@ def filmed(handed, browser, tmp_path):
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={tmp_path / 'seen.y4m'}",
     ]
-    screen = {"viewport": {"width": 390, "height": 844}}
     camera = browser.browser_type.launch(executable_path=find_browser(), args=arguments)
-    with open_offline(camera, handed[0].results / "model.html", **screen) as tab:
+    page_file = handed[0].results / "model.html"
+    with open_offline(camera, page_file, viewport=PHONE) as tab:
+        tab.get_by_role("button", name=CAMERA).click()
+        tab.locator("#bars li").nth(2).wait_for()
         yield tab, path
     camera.close()
 
 
 def test_camera_answers_as_the_model_does(filmed, handed):
     tab, path = filmed
-    tab.get_by_role("button", name="Use the camera").click()
-    tab.locator("#bars li").nth(2).wait_for()
-    tab.wait_for_timeout(700)  # The answer is the mean of half a second.
     y_prob, _, _ = classify.predict_files(handed[1], Path(), [path])
     expected = apply_temperature(y_prob, METADATA["temperature"])[0]
     order = expected.argsort()[::-1]
+
+    # All frames are the same, so the first has the answer of any half second.
     assert tab.inner_text("#now") == CLASSES[order[0]]
     for bar, index in zip(tab.locator("#bars li").all_inner_texts(), order):
         name, percent, _ = bar.rsplit(" ", 2)
         assert name == CLASSES[index]
         assert abs(float(percent) / 100 - expected[index]) < 0.05
     sizes = (expected >= METADATA["answer_sets"]["limit"]).sum()
-    assert tab.inner_text("#beside").startswith(
-        ("", "just", "one of these 2", "can't")[sizes]
-    )
+    beginnings = ("", "just", "one of these 2", "can't")
+    assert tab.inner_text("#beside").startswith(beginnings[sizes])
 
 
 def test_camera_can_be_turned_and_stopped_and_keeps_nothing(filmed):
     tab, _ = filmed
-    tab.get_by_role("button", name="Use the camera").click()
-    tab.locator("#bars li").nth(2).wait_for()
     tab.get_by_role("button", name="Front or back").click()
     tab.locator("#bars li").nth(2).wait_for()
-    assert "No frame leaves this device" in tab.inner_text("#live")
+
+    assert "No frame leaves" in tab.inner_text("#live")
     assert find_violations(tab) == ""
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
     track = tab.evaluate_handle(
@@ -565,39 +609,37 @@ def test_camera_can_be_turned_and_stopped_and_keeps_nothing(filmed):
     tab.get_by_role("button", name="Stop the camera").click()
     assert track.evaluate("track => track.readyState") == "ended"
     assert not tab.locator("#live").is_visible()
-    assert tab.get_by_role("button", name="Use the camera").is_visible()
+    assert tab.get_by_role("button", name=CAMERA).is_visible()
     assert read_answers(tab) == []
 
 
 def test_refused_camera_is_a_sentence_and_pictures_are_answered(opened, drawn):
-    tab = opened
-    tab.get_by_text("Ready for your pictures.").wait_for()
-    tab.get_by_role("button", name="Use the camera").click()
-    tab.get_by_text("choose pictures.").wait_for()
-    assert not tab.locator("#live").is_visible()
-    assert ask_page(tab, drawn[:1]).label.isin(CLASSES).all()
+    opened.get_by_role("button", name=CAMERA).click()
+
+    opened.get_by_text("choose pictures.").wait_for()
+    assert not opened.locator("#live").is_visible()
+    assert ask_page(opened, drawn[:1]).label.isin(CLASSES).all()
 
 
 def test_page_without_a_camera_offers_none(handed, browser):
     tab = browser.new_page()
     tab.add_init_script("delete Navigator.prototype.mediaDevices;")
     tab.goto((handed[0].results / "model.html").as_uri())
-    tab.get_by_text("Ready for your pictures.").wait_for()
+    wait_for_ready(tab)
     assert not tab.locator("#camera").is_visible()
     tab.close()
 
 
 def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):
     y_prob = np.tile([[0.6, 0.3, 0.1]], (80, 1))
-    assert page.compare_file("x.tflite", y_prob, y_prob) == ""
-    assert "another class first for 0 of 80 pictures" in capsys.readouterr().out
     swapped = y_prob.copy()
     swapped[:4] = [0.3, 0.6, 0.1]
     assert page.compare_file("x.tflite", y_prob, swapped) == ""
-    assert "another class first for 4 of 80 pictures" in capsys.readouterr().out
+    assert "4 of 80" in capsys.readouterr().out
+
     shifted = y_prob + [-0.03, 0.02, 0.01]
     reason = page.compare_file("x.tflite", y_prob, shifted)
-    assert "x.tflite does not answer as its model does" in reason
+    assert reason.startswith("x.tflite")
     assert "0.030" in reason
 
 
@@ -605,18 +647,25 @@ def test_too_large_a_page_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_
     shutil.copytree(handed[0].results, tmp_path / "results")
     ws = replace(handed[0], results=tmp_path / "results")
     monkeypatch.setattr(page, "MAX_BYTES", 1e6)
-    assert re.search(r"can't be made: it would have \d MB", write_page(ws))
+
+    assert re.search(r"Note: .* \d MB", write_page(ws))
     assert not (ws.results / "model.html").exists()
-    assert "can't be made: no converter" in write_page(ws, lacks="no converter")
 
 
-def test_runtime_that_cannot_be_fetched_or_trusted_is_a_line(
+def test_model_without_a_litert_file_has_no_page_and_the_reason_is_told(other):
+    assert write_page(other, lacks="no converter").endswith(": no converter")
+    assert not (other.results / "model.html").exists()
+
+
+def test_runtime_that_cannot_be_trusted_or_fetched_is_a_line(
     other, monkeypatch, tmp_path
 ):
     ws = replace(other, scratch=tmp_path / "scratch")
     package = ws.scratch / f"downloads/litertjs-core-{page.VERSION}.tgz"
     package.parent.mkdir(parents=True)
     package.write_bytes(b"something else")
-    assert "was not the package that is known" in write_page(ws)
     monkeypatch.setenv("PATH", "")
-    assert "could not be fetched by npm" in write_page(ws)
+
+    assert "run again" in write_page(ws)
+    # It was removed, so now it is fetched.
+    assert "npm" in write_page(ws)

@@ -16,8 +16,14 @@ from lib.data.label_files import read_labels
 from lib.data.split import read_split
 from lib.evaluation import review
 
-KEYS = {"keep": "KeyK", "take": "KeyS", "leave": "KeyL"}
-KEYS |= {"previous": "ArrowLeft", "next": "ArrowRight", "withdraw": "KeyW"}
+KEYS = {
+    "keep": "KeyK",
+    "take": "KeyS",
+    "leave": "KeyL",
+    "previous": "ArrowLeft",
+    "next": "ArrowRight",
+    "find": "KeyO",
+}
 HOSTILE = ["<img src=x onerror=alert(1)>", "$x_1$ **b**", "a<", "__proto__"]
 FILES = [
     'a,"b\n$\\frac.png',
@@ -25,8 +31,11 @@ FILES = [
     "'; alert(3) --.png",
 ]
 NETWORK = {"label": HOSTILE[0], "weights": "untrained"}
-FINDINGS = dict.fromkeys((0, 8, 12), "label?") | {
+FINDINGS = {
+    0: "label?",
     4: "label?; outlier",
+    8: "label?",
+    12: "label?",
     16: "copy?",
     20: "outlier",
 }
@@ -34,59 +43,62 @@ FINDINGS = dict.fromkeys((0, 8, 12), "label?") | {
 
 def draw_set(folder, classes, files):
     """Draw files for each class, for training and for validation, and write what 01 writes of them."""
-    parts = [folder / name for name in ("train", "validation")]
+    parts = [folder / "train", folder / "validation"]
     ws = workspace.Workspace(
         parts[0], folder / "results", folder / "scratch", validation=parts[1]
     )
-    for path in (
-        part / label / file for part in parts for label in classes for file in files
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 30), (200, 90, 160)).save(path, "PNG")
+    picture = Image.new("RGB", (40, 30), (200, 90, 160))
+    for part in parts:
+        for label in classes:
+            (part / label).mkdir(parents=True)
+            for file in files:
+                picture.save(part / label / file, "PNG")
     table = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
-    ws.save_table(table[["file"]].assign(digest=table.file, group=0), "pictures.csv")
-    ws.save_table(
-        table[["file"]][:1].assign(problem="blurred", action="kept"), "checks.csv"
-    )
+    ws.save_table(table.assign(digest=table.file, group=0), "pictures.csv")
+    ws.save_table(table[:1].assign(problem="blurred", action="kept"), "checks.csv")
     return ws
 
 
 def write_page(ws, findings, **columns):
     """Write the page of a set, in which each class is taken for the next; findings are by position."""
-    table, names = read_split(ws), sorted({*read_split(ws).label})
-    audit = table[["file", "label"]].assign(
-        self_confidence=0.0001, probability=0.9, spread=1.0
-    )
-    audit["suggested"] = audit.label.map(dict(zip(names, names[1:] + names[:1])))
-    audit["neighbour"] = audit.suggested.map(
-        table.drop_duplicates("label").set_index("label").file
-    )
-    audit["finding"] = [findings.get(k, "") for k in range(len(audit))]
-    audit = audit.assign(**{"rank": range(len(audit))} | columns)
+    audit = read_split(ws)[["file", "label"]]
+    names = sorted(set(audit.label))
+    following = dict(zip(names, names[1:] + names[:1]))
+    finding = pd.Series(findings, dtype=object)
+    audit["suggested"] = audit.label.map(following)
+    audit["neighbour"] = audit.suggested.map(audit.groupby("label").file.first())
+    audit["finding"] = finding.reindex(audit.index, fill_value="")
+    audit["rank"] = audit.index
+    audit = audit.assign(self_confidence=0.0001, probability=0.9, spread=1.0)
+    audit = audit.assign(**columns)
     review.write_review(ws, audit, NETWORK)
     return audit[audit.finding != ""].reset_index(drop=True)
 
 
+def read_text(ws):
+    return (ws.results / "review.html").read_text(encoding="utf-8")
+
+
 def read_content(ws):
-    text = (ws.results / "review.html").read_text(encoding="utf-8")
-    found = re.search('id="data">(.*?)</script>', text)
-    return text, json.loads(found[1]) if found else {}
+    (content,) = re.findall('id="data">(.*?)</script>', read_text(ws))
+    return json.loads(content)
 
 
 @contextmanager
 def open_page(browser, ws, script="", **options):
     """Open the page; faults, dialogs and requests make the test fail at the end."""
     context = browser.new_context(**options)
-    page, found = context.new_page(), []
+    page = context.new_page()
     page.add_init_script(script)
+    found = []
     for event in ("console", "pageerror", "dialog", "request"):
         page.on(event, lambda thing: found.append(getattr(thing, "url", str(thing))))
     address = (ws.results / "review.html").as_uri()
     page.goto(address)
     yield page
-    allowed = ("data:", "blob:", ws.train.as_uri())
-    assert [k for k in found if k != address and not k.startswith(allowed)] == []
+    allowed = (address, "data:", "blob:", ws.train.as_uri())
+    assert [one for one in found if not one.startswith(allowed)] == []
     context.close()
 
 
@@ -107,108 +119,138 @@ def hostile(tmp_path_factory):
     return ws, write_page(ws, FINDINGS)
 
 
+@pytest.fixture
+def cases(hostile):
+    """The rows of the findings."""
+    return hostile[1]
+
+
+@pytest.fixture
+def opened(hostile, browser):
+    """The page of the hostile set."""
+    with open_page(browser, hostile[0]) as page:
+        yield page
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A hostile set of its own, whose page is still to be written."""
+    return draw_set(tmp_path, HOSTILE, FILES)
+
+
 @pytest.mark.parametrize("how", ["click", "key"])
 def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
-    hostile, browser, how, tmp_path
+    hostile, opened, how, tmp_path
 ):
     ws, cases = hostile
 
     def act(name, number, decided):
-        page.click(f"#{name}") if how == "click" else page.keyboard.press(KEYS[name])
-        assert page.inner_text("#case").startswith(f"Case {number} of 12: ")
-        assert page.inner_text("#count") == f"{decided} of 12 decided"
+        if how == "click":
+            opened.click(f"#{name}")
+        else:
+            opened.keyboard.press(KEYS[name])
+        assert opened.inner_text("#case").startswith(f"Case {number} of 12: ")
+        assert opened.inner_text("#count") == f"{decided} of 12 decided"
 
-    with open_page(browser, ws) as page:
-        act("keep", 2, 1)
-        act("take", 3, 2)
-        page.click("#find") if how == "click" else page.keyboard.press("KeyO")
-        page.keyboard.type("SL")  # in the field these are letters
-        page.keyboard.press("Enter")
-        assert page.is_visible("#unknown")
-        page.fill("#find", "__proto__")
-        page.keyboard.press("Enter")
-        act("leave", 5, 4)
-        assert page.inner_text("#case").endswith("possible copy")
-        act("previous", 4, 4)
-        act("keep", 5, 4)  # decided again
-        act("next", 6, 4)
-        page.uncheck("#keys")
-        page.keyboard.press("KeyL")
-        assert page.inner_text("#count") == "4 of 12 decided"
-        rows = download(page, tmp_path / "mine.csv")
-    expected = [cases.label[0], cases.suggested[1], "__proto__", cases.label[3]]
-    assert rows == dict(zip(cases.file, expected))
+    act("keep", 2, 1)
+    act("take", 3, 2)
+    act("leave", 4, 3)
+    act("previous", 3, 3)
+    act("keep", 4, 3)
+    act("next", 5, 3)
+    act("find", 5, 3)
+    opened.keyboard.type("__proto__")
+    opened.keyboard.press("Enter")
+    rows = download(opened, tmp_path / "mine.csv")
+
+    expected = [cases.label[0], cases.suggested[1], cases.label[2], "__proto__"]
+    assert rows == dict(zip(cases.file[[0, 1, 2, 4]], expected))
     corrected = replace(ws, corrections=tmp_path / "mine.csv")
-    listed = labels.list_pictures(corrected, ws.train, ws.validation).set_index("file")
-    assert [*listed.label[[*rows]]] == expected
+    listed = labels.list_pictures(corrected, ws.train, ws.validation)
+    assert listed.set_index("file").label[list(rows)].tolist() == expected
 
 
-def test_a_decision_can_be_withdrawn(hostile, browser, tmp_path):
-    ws, cases = hostile
-    with open_page(browser, ws) as page:
-        page.click("#keep")
-        assert page.is_disabled("#withdraw"), "nothing is decided of the second case"
-        page.click("#leave")
-        page.click("#previous")
-        page.click("#previous")
-        page.click("#withdraw")
-        assert page.inner_text("#count") == "1 of 12 decided"
-        assert "undecided" in page.inner_text("#last")
-        assert page.inner_text("#case").startswith("Case 1 of 12")
-        page.reload()
-        assert list(download(page, tmp_path / "mine.csv")) == [cases.file[1]]
+def test_letters_in_the_field_are_no_keys_and_name_no_class_that_is_not_there(opened):
+    opened.click("#find")
+    opened.keyboard.type("SL")
+    opened.keyboard.press("Enter")
+
+    assert opened.is_visible("#unknown")
+    assert opened.inner_text("#count") == "0 of 12 decided"
+
+
+def test_keys_can_be_turned_off(opened):
+    opened.uncheck("#keys")
+    opened.keyboard.press("KeyL")
+
+    assert opened.inner_text("#count") == "0 of 12 decided"
+
+
+def test_a_decision_can_be_withdrawn(opened, cases, tmp_path):
+    opened.click("#keep")
+    assert opened.is_disabled("#withdraw"), "nothing is decided of the second case"
+    opened.click("#leave")
+    opened.click("#previous")
+    opened.click("#previous")
+    opened.keyboard.press("KeyW")
+
+    assert opened.inner_text("#count") == "1 of 12 decided"
+    assert "undecided" in opened.inner_text("#last")
+    assert opened.inner_text("#case").startswith("Case 1 of 12")
+    opened.reload()
+    assert list(download(opened, tmp_path / "mine.csv")) == [cases.file[1]]
 
 
 def test_title_counts_labels_and_page_says_where_the_file_goes(hostile):
-    text, content = read_content(hostile[0])
-    assert "<h1>4 labels to check</h1>" in text and len(content["cases"]) == 12
-    assert "<code>corrections.csv</code> into the results folder" in text
+    text = read_text(hostile[0])
+
+    assert "<h1>4 labels to check</h1>" in text
+    assert "<code>corrections.csv</code>" in text
 
 
 def test_keys_are_hidden_where_there_is_no_keyboard(hostile, browser):
-    touch = {"has_touch": True, "is_mobile": True}
-    size = {"width": 390, "height": 844}
-    with open_page(browser, hostile[0], viewport=size, **touch) as page:
+    with open_page(browser, hostile[0], has_touch=True, is_mobile=True) as page:
         assert page.locator("kbd:visible").count() == 0
         assert not page.is_visible("#keys")
 
 
 def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
-    browser, tmp_path
+    drawn, browser, tmp_path
 ):
-    ws = draw_set(tmp_path, HOSTILE, FILES)
-    first = write_page(ws, FINDINGS)
+    first = write_page(drawn, FINDINGS)
     decided = {first.file[0]: "", first.file[1]: first.suggested[1]}
-    pd.DataFrame(decided.items(), columns=["file", "label"]).to_csv(
-        tmp_path / "one.csv"
-    )
-    write_page(replace(ws, corrections=tmp_path / "one.csv"), FINDINGS)
-    content = read_content(ws)[1]
-    cases = [one["file"] for one in content["pictures"][: len(content["cases"])]]
-    assert not {*cases} & {*decided}
-    with open_page(browser, ws) as page:
-        assert download(page, tmp_path / "same.csv") == decided
+    earlier = pd.DataFrame(decided.items(), columns=["file", "label"])
+    earlier.to_csv(tmp_path / "one.csv")
+
+    write_page(replace(drawn, corrections=tmp_path / "one.csv"), FINDINGS)
+
+    content = read_content(drawn)
+    shown = content["pictures"][: len(content["cases"])]
+    files = [picture["file"] for picture in shown]
+    assert not set(files) & set(decided)
+    with open_page(browser, drawn) as page:
         page.keyboard.press("KeyL")
-        assert download(page, tmp_path / "two.csv") == decided | {cases[0]: ""}
+        assert download(page, tmp_path / "next.csv") == decided | {files[0]: ""}
 
 
-def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(browser, tmp_path):
-    ws = draw_set(tmp_path, HOSTILE, FILES)
-    write_page(ws, FINDINGS)
-    with open_page(browser, ws) as page:
+def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(
+    drawn, browser, tmp_path
+):
+    write_page(drawn, FINDINGS)
+    with open_page(browser, drawn) as page:
         for key in ("KeyK", "KeyL", "KeyS"):
             page.keyboard.press(key)
         page.reload()
         page.get_by_text("3 of 12 decided").wait_for()
         assert page.inner_text("#case").startswith("Case 4")
         # The same set with other findings: what was decided stays so.
-        write_page(ws, {0: "label?", 20: "outlier"}, rank=np.roll(range(24), 4))
+        write_page(drawn, {0: "label?", 20: "outlier"}, rank=np.roll(range(24), 4))
         page.reload()
         page.get_by_text("2 of 4 decided").wait_for()
         assert len(download(page, tmp_path / "mine.csv")) == 3
-        table = read_split(ws)
-        ws.save_table(table.assign(label=np.roll(table.label, 6)), "split.csv")
-        write_page(ws, FINDINGS)
+        table = read_split(drawn)
+        drawn.save_table(table.assign(label=np.roll(table.label, 6)), "split.csv")
+        write_page(drawn, FINDINGS)
         page.reload()
         page.get_by_text("0 of 12 decided").wait_for()
 
@@ -216,58 +258,67 @@ def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(browser, tmp
 def test_page_serves_where_a_browser_keeps_nothing_and_keys_bear_other_letters(
     hostile, browser, tmp_path
 ):
+    ws, cases = hostile
     press = (
         "code => document.dispatchEvent(new KeyboardEvent('keydown', {key: 'κ', code}))"
     )
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException(); }})"
-    with open_page(browser, hostile[0], refuse) as page:
+    with open_page(browser, ws, refuse) as page:
         assert page.is_visible("#unkept")
         page.evaluate(press, "KeyK")
-        assert download(page, tmp_path / "mine.csv") == {
-            hostile[1].file[0]: hostile[1].label[0]
-        }
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_page_is_accessible_fits_and_shows_names_as_text(hostile, browser, width):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    with open_page(
-        browser, hostile[0], viewport={"width": width, "height": 844}
-    ) as page:
-        bottom = "document.querySelector('#leave').getBoundingClientRect().bottom"
-        assert page.evaluate(bottom) <= 844, "nobody scrolls to decide"
-        page.click("summary")
-        page.keyboard.press("KeyO")
-        page.keyboard.type("a")
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            assert axe.run(page).violations_count == 0, axe.run(page).generate_report()
-            assert page.evaluate("document.documentElement.scrollWidth") == width
-        widths = page.eval_on_selector_all(
-            "img", "all => all.map(one => one.naturalWidth)"
-        )
-        assert {*widths} == {40}, "a name has become a picture"
-        shown = " ".join(page.inner_text("main").split())
-        assert all(" ".join(name.split()) in shown for name in hostile[1].file)
-
-
-def test_a_row_of_like_cases_is_decided_at_once(hostile, browser, tmp_path):
-    ws, cases = hostile
-    with open_page(browser, ws) as page:
-        # Of the same class, and so of the same suggestion.
-        alike = [
-            file
-            for file, label in zip(cases.file, cases.label)
-            if label == cases.label[0]
-        ]
-        row = page.locator("#alike img")
-        shown = row.evaluate_all("all => all.map(one => one.alt)")
-        assert len(shown) >= 1 and {*shown} <= {*read_split(ws).file}
-        page.keyboard.press("KeyA")
-        page.keyboard.press("KeyS")
-        assert not page.is_checked("#every"), "the next case is another decision"
         rows = download(page, tmp_path / "mine.csv")
-    assert [*rows] == [alike[0], *shown] and {*rows.values()} == {cases.suggested[0]}
+    assert rows == {cases.file[0]: cases.label[0]}
+
+
+@pytest.fixture(params=[1280, 390])
+def width(opened, request):
+    """The page at the width of a desk's or a phone's screen."""
+    opened.set_viewport_size({"width": request.param, "height": 844})
+    return request.param
+
+
+def test_nobody_scrolls_to_decide(opened, width):
+    button = opened.locator("#leave").bounding_box()
+
+    assert button["y"] + button["height"] <= 844
+
+
+def test_page_is_accessible_and_fits(opened, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    opened.click("summary")
+    opened.click("#find")
+    opened.keyboard.type("a")
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme)
+        found = axe.run(opened)
+        assert found.violations_count == 0, found.generate_report()
+        assert opened.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_names_are_shown_as_text(opened, cases):
+    opened.click("summary")
+
+    widths = "all => all.map(one => one.naturalWidth)"
+    found = opened.locator("img").evaluate_all(widths)
+    assert set(found) == {40}, "a name has become a picture"
+    shown = " ".join(opened.inner_text("main").split())
+    for name in cases.file:
+        assert " ".join(name.split()) in shown
+
+
+def test_a_row_of_like_cases_is_decided_at_once(hostile, opened, tmp_path):
+    ws, cases = hostile
+    names = "all => all.map(one => one.alt)"
+    shown = opened.locator("#alike img").evaluate_all(names)
+    assert shown
+    assert set(shown) <= set(read_split(ws).file)
+
+    opened.keyboard.press("KeyA")
+    opened.keyboard.press("KeyS")
+
+    assert not opened.is_checked("#every"), "the next case is another decision"
+    rows = download(opened, tmp_path / "mine.csv")
+    assert rows == dict.fromkeys([cases.file[0], *shown], cases.suggested[0])
 
 
 def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(
@@ -278,25 +329,24 @@ def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(
     Image.new("RGB", (900, 1000)).save(ws.train / large, "PNG")
     write_page(ws, {0: "label?", 1: "label?"})
     (ws.train / lost).write_bytes(b"no picture any more")
-    size = """image => new Promise(done => setTimeout(done, 500))
-        .then(() => [image.naturalWidth, image.offsetWidth])"""
+    has_width = "width => document.querySelector('#zoom img').naturalWidth == width"
     with open_page(browser, ws) as page:
         page.click("#picture img")
-        assert page.locator("#zoom img").evaluate(size) == [900, 900]
+        page.wait_for_function(has_width, arg=900)
+        assert page.locator("#zoom img").bounding_box()["width"] == 900
         page.keyboard.press("KeyK")
         assert page.inner_text("#count").startswith("0 of"), "no key decides behind it"
         page.keyboard.press("KeyZ")
         assert not page.is_visible("#zoom")
         page.keyboard.press("KeyK")
         page.keyboard.press("KeyZ")
-        assert page.locator("#zoom img").evaluate(size) == [40, 40]
+        page.wait_for_function(has_width, arg=40)
 
 
 @pytest.fixture
 def audit():
     """Five findings, of which d and e are a pair, and five pictures without one; j has rank 1."""
-    files = list("abcdefghij")
-    table = pd.DataFrame(index=files)
+    table = pd.DataFrame(index=list("abcdefghij"))
     table["rank"] = range(10, 0, -1)
     table["neighbour"] = "a"
     table["finding"] = ""
@@ -310,35 +360,58 @@ def audit():
 
 def test_cases_are_findings_by_rank_each_pair_once_then_as_many_of_the_ranking(audit):
     cases = review.list_cases(audit)
+
     assert list(cases) == ["f", "e", "c", "b", "j", "i", "h", "g"]
     assert cases["e"] == "d"
+
+
+def test_without_findings_there_are_no_cases(audit):
     assert review.list_cases(audit.assign(finding="")) == {}
 
 
 def test_decided_pictures_and_their_copies_are_no_cases(audit):
-    assert list(review.list_cases(audit, {"d": "", "f": "x"})) == ["c", "b", "j", "i"]
+    cases = review.list_cases(audit, {"d": "", "f": "x"})
+
+    assert list(cases) == ["c", "b", "j", "i"]
 
 
-def test_page_of_many_cases_of_none_and_of_a_lost_picture(
-    browser, tmp_path, monkeypatch
-):
+@pytest.fixture
+def plain(tmp_path):
+    """A set of 32 pictures, of which two of the first sixteen can't be read any more."""
     ws = draw_set(tmp_path, ["a", "b"], [f"{k}.png" for k in range(8)])
-    monkeypatch.setattr(review, "MAX_CASES", 5)
     (ws.train / "a/0.png").write_bytes(b"damaged")
     (ws.train / "a/1.png").unlink()
-    write_page(ws, dict.fromkeys(range(32), "label?"), rank=np.roll(range(32), 16))
-    content = read_content(ws)[1]
+    return ws
+
+
+# The last sixteen stand first.
+BEHIND = np.roll(range(32), 16)
+
+
+def test_page_of_many_cases_has_some_of_them_and_pictures_while_there_are_any(
+    plain, monkeypatch
+):
+    monkeypatch.setattr(review, "MAX_CASES", 5)
+
+    write_page(plain, dict.fromkeys(range(32), "label?"), rank=BEHIND)
+
+    content = read_content(plain)
     assert len(content["cases"]) == 5
-    assert [one["file"] for one in content["pictures"] if not one["data"]] == [
-        "a/0.png",
-        "a/1.png",
-    ]
-    first = np.roll(range(32), 16)
-    write_page(ws, {16: "label?", 0: "outlier"}, neighbour="", rank=first)
-    with open_page(browser, ws) as page:
-        assert "can't be read any more" in page.inner_text("#picture")
-        assert "nothing to compare it with" in page.inner_text("#facts")
+    lost = [one["file"] for one in content["pictures"] if not one["data"]]
+    assert lost == ["a/0.png", "a/1.png"]
+
+
+def test_page_says_what_it_has_of_a_case(plain, browser):
+    write_page(plain, {16: "label?", 0: "outlier"}, neighbour="", rank=BEHIND)
+
+    with open_page(browser, plain) as page:
+        assert "can't be read" in page.inner_text("#picture")
+        assert "nothing to compare" in page.inner_text("#facts")
         page.keyboard.press("KeyK")
         assert "blurred" in page.inner_text("#facts")
-    write_page(ws, {})
-    assert "Nothing is left to check" in read_content(ws)[0]
+
+
+def test_page_of_no_cases_says_so(plain):
+    write_page(plain, {})
+
+    assert "Nothing is left" in read_text(plain)

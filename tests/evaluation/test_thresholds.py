@@ -7,12 +7,12 @@ from sklearn.metrics import f1_score
 from lib.evaluation.thresholds import choose_threshold
 
 
-@pytest.mark.parametrize("decimals", [1, 6])
-def test_no_other_threshold_has_a_higher_f1(decimals):
+def test_no_other_threshold_has_a_higher_f1():
     rng = np.random.default_rng(4)
     has_label = rng.random(80) < 0.3
     y_prob = 0.3 * has_label + 0.7 * rng.random(80)
-    y_prob = y_prob.round(decimals)
+    # Many answers are equal.
+    y_prob = y_prob.round(1)
 
     threshold = choose_threshold(has_label, y_prob)
 

@@ -167,6 +167,22 @@ def test_box_names_no_model_that_the_table_calls_worse():
     assert found["better"] == ["b"]
 
 
+def test_what_scores_higher_but_not_in_each_training_is_named_beside_the_best():
+    models = {
+        "a": answer(MANY, 0.8),
+        "b": answer(MANY, 0.99),
+        "b@43": answer(MANY, 0.5),
+    }
+    predictions = gather(MANY, models, "cd")
+    pair = {"model": "b", "other": "a", "established": True, "p_holm": 0.01}
+    predictions.pairs = pd.DataFrame([pair])
+
+    found = verdict.find_answer(predictions)
+
+    assert found["name"] == "a"
+    assert found["worse"] == ["b"]
+
+
 @pytest.mark.parametrize(("share", "is_useful"), [(0.5, False), (0.95, True)])
 def test_every_training_of_a_useful_configuration_beats_the_commonest_class(
     share, is_useful
@@ -225,15 +241,15 @@ def test_equal_classes_are_rarely_said_to_differ(burst):
 
 
 def test_three_classes_at_most_are_named_the_worst_first():
-    # Of twenty pictures of the class k 2k are taken for the first class; all g are right.
+    # Of twenty pictures of d, e, f and g 6, 8, 10 and 12 are taken for a.
     y_true = np.repeat(np.arange(7), 20)
     number = np.arange(140) % 20
-    is_wrong = (number < 2 * y_true) & (y_true < 6)
+    is_wrong = (number < 2 * y_true) & (y_true > 2)
     y_pred = np.where(is_wrong, 0, y_true)
 
     found = verdict.list_weakest(gather(y_true, {"a": np.eye(7)[y_pred]}, "abcdefg"))
 
-    assert found == [("f", 10, 20), ("e", 12, 20), ("d", 14, 20)]
+    assert found == [("g", 8, 20), ("f", 10, 20), ("e", 12, 20)]
 
 
 @pytest.fixture
@@ -293,10 +309,6 @@ def test_below_twenty_pictures_nothing_is_said_of_probabilities():
 def test_one_of_fifteen_models_is_doubted_at_a_stricter_level():
     assert believe(0.85, 0.8, 260).startswith("too sure")
     assert believe(0.85, 0.8, 260, compared=15).startswith("as sure")
-
-
-def test_any_of_fifteen_models_that_are_as_sure_as_right_is_rarely_doubted():
-    assert simulations.judge_calibration(240, 0, 200, models=15) <= 0.08
 
 
 def test_table_of_pairs_has_a_row_per_pair_and_those_of_the_best_first():
