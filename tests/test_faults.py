@@ -167,7 +167,7 @@ def start_working_chain(root):
     process = faults.start_chain(faults.make_paths(root), faults.SHORT)
     while not list(root.glob("s/**/*.npy")):
         assert process.poll() is None
-        time.sleep(0.1)
+        time.sleep(0.02)
     return process
 
 
@@ -193,6 +193,8 @@ def test_chain_asked_to_stop_leaves_nothing_behind_but_one_line(tmp_path):
     assert process.returncode == 128 + signal.SIGINT
     assert output.splitlines()[-1].startswith("stopped;")
     assert "Traceback" not in output
+    # The notebook didn't come to its end.
+    assert not (tmp_path / "r/split.csv").exists()
     # How soon they are gone is for `make faults` to say.
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
