@@ -364,16 +364,9 @@ def test_each_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_t
     reads = session.list_reads_before_training()
     assert 0 < len(reads) < 20
     assert not [line for line in reads if "set.zip" in line]
-    texts = [
-        output.get("text", "") for output in session.read_outputs("03_augmented_cnn")
-    ]
-    assert "goes on after epoch 2" in "".join(texts)
-    assert list(pd.read_csv(results / "history/augmented_cnn.csv").epoch) == [
-        1,
-        2,
-        3,
-        4,
-    ]
+    assert "epoch 2 of 4" in str(session.read_outputs("03_augmented_cnn"))
+    whole = pd.read_csv(results / "history/augmented_cnn.csv")
+    assert list(whole.epoch) == [1, 2, 3, 4]
     assert session.run_notebook("08_evaluation", {}) == 0
     assert (results / "report.html").is_file()
 

@@ -131,7 +131,7 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
     listed = labels.list_pictures(ws, ws.train)
 
     assert list(listed.problem) == ["", "", "unreadable", "", ""]
-    with pytest.raises(ValueError, match='"NA" has 0 usable pictures, 1 unreadable'):
+    with pytest.raises(ValueError, match='"NA" has 0 .*1 unreadable'):
         check_classes(listed, ws)
 
 
