@@ -9,7 +9,7 @@ import pytest
 
 from lib import workspace
 from lib.data.table import read_table
-from lib.models import backbones, files, finetuning, parts, saved
+from lib.models import backbones, files, finetuning, litert, parts, saved
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -139,6 +139,17 @@ def test_features_are_those_that_the_network_itself_pools(kind, network, model):
 
 def test_file_answers_as_its_model(model, again):
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
+
+
+def test_file_for_phones_answers_as_the_model(kind, model, folder):
+    pictures = PIXELS.astype(np.uint8)
+    path = folder / f"{kind}.tflite"
+
+    assert litert.try_export(model, path) == ""
+
+    answers = litert.open_litert(path).predict_on_batch(pictures)
+    expected = np.asarray(model(pictures.astype(np.float32)))
+    assert np.allclose(answers, expected, atol=0.01 * abs(expected).max())
 
 
 def assert_last_block(variables, kind):
