@@ -187,6 +187,50 @@ def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
     assert pairs.established.all()
 
 
+@pytest.fixture
+def seeded():
+    """A model that no seed decides beside two of three runs each; theirs spread by 2 and by 10 pictures."""
+    return make(
+        net={42: 20, 43: 26, 44: 23}, other={42: 10, 43: 30, 44: 20}, linear={None: 50}
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "other", "sides"), [("linear", "net", 1), ("net", "other", 2)]
+)
+def test_variance_of_seeds_counts_for_each_side_that_has_them(
+    seeded, model, other, sides
+):
+    differences = []
+    for seed in (42, 43, 44):
+        better = seeded[model][None if model == "linear" else seed]
+        differences.append(better.astype(float) - seeded[other][seed])
+    # Squares of 3, 3, 0, and of 10, 10, 0 pictures of 60; each has 2 degrees of freedom.
+    variance = (18 + 200) / 4 / 60**2
+    groups = np.arange(60)
+
+    pairs = compare(seeded)
+
+    expected = intervals.compare_runs(
+        differences, groups, seed_variance=sides * variance / 3, seed_df=4
+    )
+    assert pairs.p_value[model, other] == pytest.approx(expected[2])
+
+
+def test_variance_of_seeds_counts_beside_two_trainings():
+    correct = make(net={42: 20, 43: 26}, other={42: 10, 43: 30}, linear={None: 50})
+
+    pairs = compare(correct)
+
+    low, high = pairs.loc[("linear", "net"), ["low", "high"]]
+    own = intervals.compare_runs(
+        [correct["linear"][None] * 1.0 - run for run in correct["net"].values()],
+        np.arange(60),
+    )
+    assert low < own[0]
+    assert high > own[1]
+
+
 def test_the_better_one_stands_first_and_its_interval_says_what_its_p_value_says():
     rng = np.random.default_rng(0)
     correct = {}

@@ -252,6 +252,17 @@ def test_three_classes_at_most_are_named_the_worst_first():
     assert found == [("g", 8, 20), ("f", 10, 20), ("e", 12, 20)]
 
 
+def test_a_class_with_the_average_recall_is_not_weak():
+    # 20, 14 and 8 of 20 are 42 of 60: the average is that of b.
+    y_true = np.repeat(np.arange(3), 20)
+    number = np.arange(60) % 20
+    y_pred = np.where(number < 6 * y_true, 0, y_true)
+
+    found = verdict.list_weakest(gather(y_true, {"a": np.eye(3)[y_pred]}, "abc"))
+
+    assert found == [("c", 8, 20)]
+
+
 @pytest.fixture
 def many_steps():
     """A page from which all steps follow."""

@@ -141,6 +141,7 @@ def test_file_answers_as_its_model(model, again):
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["dinov3", "siglip"], indirect=True, scope="module")
 def test_file_for_phones_answers_as_the_model(kind, model, folder):
     pictures = PIXELS.astype(np.uint8)
     path = folder / f"{kind}.tflite"
