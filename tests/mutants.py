@@ -88,6 +88,7 @@ class Mutant:
         end: byte offset behind it.
         before: its text.
         after: what replaces it.
+        text: the line it begins in, without its indent.
     """
 
     file: str
@@ -96,11 +97,12 @@ class Mutant:
     end: int
     before: str
     after: str
+    text: str
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """Return what a judged survivor is known by; lines move, so their numbers don't count."""
-        return self.file, self.before, self.after
+        return self.file, self.text, self.before, self.after
 
 
 def list_rooms() -> list[Path]:
@@ -142,7 +144,8 @@ def change(node: ast.expr) -> ast.expr | None:
 def list_mutants(path: Path) -> Iterator[Mutant]:
     """Yield every change of a file that `change` knows."""
     source = path.read_bytes()
-    lengths = [len(line) for line in source.splitlines(keepends=True)]
+    lines = source.splitlines(keepends=True)
+    lengths = [len(line) for line in lines]
     beginnings = np.concatenate([[0], np.cumsum(lengths)])
     in_strings = set()
     for node in ast.walk(ast.parse(source)):
@@ -162,6 +165,7 @@ def list_mutants(path: Path) -> Iterator[Mutant]:
             end=end,
             before=source[start:end].decode(),
             after=f"({ast.unparse(changed)})",
+            text=lines[node.lineno - 1].decode().strip(),
         )
 
 
@@ -273,11 +277,15 @@ def is_killed(mutant: Mutant, tests: list[str], folder: Path) -> bool:
     return not passed
 
 
-def read_judged() -> dict[tuple[str, str, str], str]:
+def read_judged() -> dict[tuple[str, str, str, str], str]:
     """Return the reason for each survivor that somebody has judged."""
     with JUDGED.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {(row["file"], row["before"], row["after"]): row["reason"] for row in rows}
+    judged = {}
+    for row in rows:
+        key = (row["file"], row["line"], row["before"], row["after"])
+        judged[key] = row["reason"]
+    return judged
 
 
 def choose(wing: str, tests: Map, count: int, seed: int) -> list[Mutant]:
