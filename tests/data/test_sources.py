@@ -198,6 +198,7 @@ def test_pictures_count_whatever_they_are_called(ws, give):
         (["train/a/1.jpg", "val_224/a/1.jpg"], "train", None),
         (["flowers_train/a/1.jpg", "birds_val/a/1.jpg"], "flowers_train", None),
         (["leaves/a/1.jpg", "val/a/1.jpg"], "leaves", None),
+        (["train/a/1.jpg", "val/a/1.jpg", "val/z/1.jpg"], "train", None),
         (["train/Caf\u00e9/1.jpg", "val/Cafe\u0301/1.jpg"], "train", "val"),
         (["train/a/1.jpg", "val/a/1.jpg", "valid/b/1.jpg"], "train", "val"),
     ],
