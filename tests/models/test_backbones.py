@@ -134,6 +134,15 @@ def test_classifier_is_no_network(network_file, prepared):
             load(str(classifier))
 
 
+def test_network_in_a_folder_called_models_is_none_of_results(network_file, tmp_path):
+    path = network_file("vector", name="mine.keras")
+    elsewhere = tmp_path / "downloads/models/mine.keras"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(path.read_bytes())
+
+    assert load(str(elsewhere)).weights == "mine.keras"
+
+
 @pytest.mark.parametrize("name", ["damaged.keras", "gone.keras"])
 def test_unusable_file_is_an_error_that_names_it(name, tmp_path):
     (tmp_path / "damaged.keras").write_bytes(b"<html>404 Not Found</html>")

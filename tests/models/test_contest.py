@@ -1,5 +1,8 @@
 """A contest of networks: who takes part, who doesn't and why, and the winner's model."""
 
+import time
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -57,7 +60,17 @@ def test_facts_tell_what_a_network_costs(prepared, networks):
     # Six filters of 3 x 3 x 3 weights and a bias, of four bytes each.
     assert large["parameters"] == 6 * 28
     assert large["megabytes"] == pytest.approx(4 * 6 * 28 / 1e6)
-    assert large["pictures_per_second"] > 0
+
+
+def test_speed_is_that_of_the_fastest_of_three_batches_of_32_pictures():
+    waits = [0.4, 0.1, 0.2]
+    network = SimpleNamespace(predict_on_batch=lambda batch: time.sleep(waits.pop(0)))
+
+    speed = contest.measure_speed(network, np.zeros((40, 8, 8, 3)))
+
+    # At most 32 in 0.1 s; a busy machine may wake up late.
+    assert waits == []
+    assert 6.4 < speed <= 320
 
 
 def test_networks_look_at_the_training_part_alone(prepared, networks):
