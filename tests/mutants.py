@@ -32,6 +32,7 @@ from xml.etree import ElementTree
 import coverage
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 # Nothing of lib is imported here: the tests of a change must import it from the copy.
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -324,13 +325,13 @@ def judge_wing(wing: str, tests: Map, count: int, seed: int) -> None:
         folder = Path(name) / "project"
         copy_project(folder)
         check_copy(mutants, tests=tests, folder=folder)
-        for mutant in mutants:
+        for mutant in tqdm(mutants, desc=wing, unit="mutant"):
             if is_killed(mutant, tests.list_tests(mutant), folder):
                 continue
             survivors.append(mutant)
             reason = judged.get(mutant.key, "NOT JUDGED")
             place = f"{mutant.file}:{mutant.line}"
-            print(f"{place}: {mutant.before} -> {mutant.after}: {reason}", flush=True)
+            tqdm.write(f"{place}: {mutant.before} -> {mutant.after}: {reason}")
     same = sum(mutant.key in judged for mutant in survivors)
     killed = len(mutants) - len(survivors)
     score = killed / max(len(mutants) - same, 1)
