@@ -247,6 +247,8 @@ def test_confusion_matrices_show_counts_and_shares():
     expected = "0.83 0.17 0.00 0.33 0.67 0.00 0.00 0.50 0.50"
     assert read(shares.texts) == expected.split()
     assert read_names(counts) == list("abc")
+    # Each name stands at the middle of its cells.
+    assert list(counts.get_xticks()) == list(counts.get_yticks()) == [0.5, 1.5, 2.5]
     assert counts.get_ylabel() == "true class"
 
 

@@ -28,6 +28,12 @@ def test_threshold_lies_in_the_middle_of_the_gap():
     assert choose_threshold(has_label, y_prob) == pytest.approx(0.4)
 
 
+def test_threshold_of_a_label_of_every_picture_is_the_lowest_answer():
+    y_prob = np.array([0.9, 0.2, 0.6])
+
+    assert choose_threshold(np.ones(3, bool), y_prob) == pytest.approx(0.2)
+
+
 def test_label_of_no_picture_has_a_threshold_of_one_half():
     y_prob = np.array([0.1, 0.2, 0.3])
 
