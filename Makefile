@@ -12,9 +12,9 @@ CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
 # 00 runs the others, and has a test of its own.
 NOTEBOOKS = $(sort $(filter-out notebooks/00_%,$(wildcard notebooks/*.ipynb)))
 
-# Many tests wait for processes that start, so three files at a time keep two cores busy. A file stays in
-# one process, which shares its fixtures, and none needs threads, which would wait for one another.
-THREE_AT_A_TIME = --numprocesses 3 --dist loadfile
+# Most tests wait for processes that start. A file stays in one process, which shares its fixtures, and
+# none needs threads, which would wait for one another.
+TWO_AT_A_TIME = --numprocesses 2 --dist loadfile
 ALONE = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
 # Where make can, the lines of either side are kept together.
 SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -36,7 +36,7 @@ test: $(VENV)/installed-tests  ## every test, and beside them all notebooks on t
 	$(MAKE) $(SIDE_BY_SIDE) test-notebooks test-rooms
 
 test-rooms:
-	$(ALONE) $(BIN)/python -m pytest $(THREE_AT_A_TIME)
+	$(ALONE) $(BIN)/python -m pytest $(TWO_AT_A_TIME)
 
 # In a folder of its own: what `make demo` has trained and written stays as it is. Twenty epochs show a
 # student more than two, and a test nothing.
