@@ -344,7 +344,7 @@ def session(tmp_path, draw_classes):
     return session
 
 
-def test_each_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_away(
+def test_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_away(
     session,
 ):
     """03 is killed in the third epoch."""
@@ -367,8 +367,6 @@ def test_each_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_t
     assert "epoch 2 of 4" in str(session.read_outputs("03_augmented_cnn"))
     whole = pd.read_csv(results / "history/augmented_cnn.csv")
     assert list(whole.epoch) == [1, 2, 3, 4]
-    assert session.run_notebook("08_evaluation", {}) == 0
-    assert (results / "report.html").is_file()
 
 
 def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(session):

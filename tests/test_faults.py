@@ -294,11 +294,11 @@ def train_deterministically(ws, reverse, cores):
     os.cpu_count = lambda: cores
     training.set_seed(3, deterministic=True)
     table = prepare_and_split(ws)
-    model = train_tiny(ws, epochs=2, DETERMINISTIC=True).model
+    run = train_tiny(ws, epochs=2, run_eagerly=False, DETERMINISTIC=True)
     _, validation = generators.pair(ws, 8, 5, seed=0)
-    _, y_prob = classify.predict_batches(model, validation)
+    _, y_prob = classify.predict_batches(run.model, validation)
     images = pixels.open_pixels(ws, table.sort_values("file"), 8)[:]
-    arrays = [*model.get_weights(), y_prob, images]
+    arrays = [*run.model.get_weights(), y_prob, images]
     np.save(ws.file("outcome.npy"), np.concatenate([np.ravel(one) for one in arrays]))
 
 

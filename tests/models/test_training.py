@@ -38,9 +38,13 @@ def train_tiny(
     seeds=(3,),
     callbacks=(),
     alter=lambda model: None,
+    run_eagerly=True,
     **parameters,
 ):
-    """Train a tiny model with dropout, altered before, on 24 augmented pictures."""
+    """Train a tiny model with dropout, altered before, on 24 augmented pictures.
+
+    To compile it as a user's model is takes longer than to train it.
+    """
     batches = generators.pair(ws, 8, batch_size, seed=3, augment=True)
 
     def build():
@@ -54,7 +58,7 @@ def train_tiny(
         ]
         model = keras.Sequential(layers, name="tiny")
         alter(model)
-        model.compile(optimizer(), loss, metrics=["accuracy"])
+        model.compile(optimizer(), loss, metrics=["accuracy"], run_eagerly=run_eagerly)
         return model
 
     parameters = {"EPOCHS": epochs} | parameters
@@ -118,8 +122,9 @@ def trained(first, tmp_path):
 def dead(prepare):
     """A workspace in which a training was killed in its third epoch."""
     ws = prepare()
+    given = {"callbacks": [Death()], "run_eagerly": False}
     process = multiprocessing.get_context("spawn").Process(
-        target=train_tiny, args=(ws,), kwargs={"callbacks": [Death()]}
+        target=train_tiny, args=(ws,), kwargs=given
     )
     process.start()
     process.join()
@@ -143,7 +148,7 @@ def set_policy():
 def test_history_has_one_row_per_epoch_and_classes_told_apart_by_colour_are_learned(
     prepared,
 ):
-    history = train_tiny(prepared, epochs=30).history
+    history = train_tiny(prepared, epochs=30, run_eagerly=False).history
 
     assert list(history.columns) == checkpoint.HISTORY_COLUMNS
     assert history.epoch.dtype == int
@@ -154,12 +159,12 @@ def test_history_has_one_row_per_epoch_and_classes_told_apart_by_colour_are_lear
 
 
 def test_resumed_training_equals_uninterrupted_training(killed, monkeypatch, capsys):
-    resumed = train_tiny(killed)
+    resumed = train_tiny(killed, run_eagerly=False)
 
     assert "epoch 2 of 4" in capsys.readouterr().out
     assert not list(killed.results.glob("checkpoints/*"))
     monkeypatch.setenv("TRAIN_ANEW", "1")
-    whole = train_tiny(killed)
+    whole = train_tiny(killed, run_eagerly=False)
     assert not whole.from_files
     assert_same(resumed, whole)
 
@@ -514,7 +519,7 @@ def test_damaged_checkpoint_begins_anew_after_a_note(killed, capsys):
     (path,) = killed.results.glob("checkpoints/*.npz")
     path.write_bytes(path.read_bytes()[:1000])
 
-    run = train_tiny(killed)
+    run = train_tiny(killed, run_eagerly=False)
 
     assert f"Note: {path} is damaged" in capsys.readouterr().out
     assert list(run.history.epoch) == [1, 2, 3, 4]
