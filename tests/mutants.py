@@ -290,14 +290,17 @@ def read_judged() -> dict[tuple[str, str, str, str], str]:
 
 
 def choose(wing: str, tests: Map, count: int, seed: int) -> list[Mutant]:
-    """Choose mutants of a wing, each of a line that some test touches, by a seed."""
+    """Choose mutants of a wing, each of a line that some test touches, by a seed.
+
+    Their order is random, so the first ones are a fair sample, too.
+    """
     found = []
     for path in list_rooms():
         if find_wing(name_file(path)) == wing:
             found += [one for one in list_mutants(path) if tests.list_tests(one)]
     rng = np.random.default_rng([seed, WINGS.index(wing)])
     order = rng.permutation(len(found))[:count]
-    return [found[index] for index in sorted(order)]
+    return [found[index] for index in order]
 
 
 def check_copy(mutants: list[Mutant], tests: Map, folder: Path) -> None:

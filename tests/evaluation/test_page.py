@@ -514,7 +514,7 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
         counts.add(len(named))
         # At a threshold weights of half the size may say otherwise.
         assert name_above(above, 0.02) <= named <= name_above(above, -0.02)
-        assert named or shown == "none of its labels"
+        assert named or shown.startswith("none")
     assert counts >= {0, 1, 2}
 
 
