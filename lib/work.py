@@ -61,7 +61,7 @@ def run_blocks(
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
                 if address:
-                    result, worker = _wait(future)
+                    result, worker = _wait(future, address)
                     yield block, result, worker
                 else:
                     yield block, future.result(), None
@@ -98,12 +98,14 @@ def work_on(version: dict[str, str], task: bytes) -> tuple:
         raise ClusterError(f"The worker {address}: {error}") from None
 
 
-def _wait(future):
+def _wait(future, address):
     import distributed
 
     try:
         return future.result()
     except (concurrent.futures.CancelledError, distributed.comm.CommClosedError):
+        # It would look for the scheduler for good, and draw from Python's random numbers.
+        clients.pop(address).close()
         raise ClusterError("The scheduler is gone: start it, then run the same again.")
     except distributed.KilledWorker as error:
         raise ClusterError(f"Workers die, or lack memory: {error}")
@@ -117,8 +119,10 @@ def connect(address: str):
             the address is none.
     """
     client = clients.get(address)
-    if client is not None and client.status == "running":
-        return client
+    if client is not None:
+        if client.status == "running":
+            return client
+        client.close()
     try:
         from distributed import Client
     except ImportError as error:
@@ -129,8 +133,7 @@ def connect(address: str):
     logging.getLogger("distributed").handlers = [logging.NullHandler()]
     try:
         client = Client(_find_scheduler(address), timeout=PATIENCE)
-        client.wait_for_workers(1, PATIENCE)
-        client.run_on_scheduler(describe_project)
+        _greet(client)
     except (OSError, ImportError, ValueError, ZeroDivisionError) as error:
         raise ClusterError(
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
@@ -140,6 +143,15 @@ def connect(address: str):
     print(f"Dask: {count} workers, dashboard {client.dashboard_link}", flush=True)
     clients[address] = client
     return client
+
+
+def _greet(client):
+    try:
+        client.wait_for_workers(1, PATIENCE)
+        client.run_on_scheduler(describe_project)
+    except Exception:
+        client.close()
+        raise
 
 
 def _find_scheduler(address):

@@ -340,11 +340,16 @@ def list_workers(process: psutil.Process) -> list[psutil.Process]:
     return found
 
 
-def list_listening(process: psutil.Process) -> list:
-    """List the places at which a process can be connected to."""
+def list_connections(process: psutil.Process) -> list:
+    """List what a process listens to, and is connected with."""
     # Its name until psutil 6.
     find = getattr(process, "net_connections", None) or process.connections
-    return [place for place in find("tcp") if place.status == "LISTEN"]
+    return find("tcp")
+
+
+def list_listening(process: psutil.Process) -> list:
+    """List the places at which a process can be connected to."""
+    return [place for place in list_connections(process) if place.status == "LISTEN"]
 
 
 def survive_dead_workers(count: int, root: Path, seed: int = 0) -> int:

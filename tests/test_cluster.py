@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import draw_noisy_classes, prepare_and_split
-from faults import list_listening
+from faults import list_connections, list_listening
 
 from lib import work, workspace
 from lib.data import labels, pixels, split
@@ -247,6 +247,8 @@ def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
 
     with pytest.raises(ClusterError, match="scheduler is gone"):
         list(waiting)
+    # It doesn't look for the scheduler any more.
+    assert client.status == "closed"
     assert not imported & {"test_cluster", "keras"}
 
 
@@ -264,15 +266,23 @@ def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path
         list(waiting)
 
 
-def test_scheduler_without_the_project_is_refused(tmp_path):
+def test_scheduler_without_the_project_is_refused_and_let_go(tmp_path):
     cluster = Cluster(root=tmp_path)
     cluster.add_worker()
 
     try:
         with pytest.raises(ClusterError, match="No module named 'lib"):
             connect(cluster.address)
+        assert count_connections(cluster.address) == 0
     finally:
         cluster.end()
+
+
+def count_connections(address):
+    """Count what connects this process with a scheduler."""
+    port = int(address.rpartition(":")[2])
+    places = [found.raddr for found in list_connections(psutil.Process())]
+    return sum(place.port == port for place in places if place)
 
 
 def find_listening():
