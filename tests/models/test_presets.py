@@ -187,6 +187,20 @@ def test_preset_without_weights_is_untrained(folder):
     assert not all(np.array_equal(one, other) for one, other in pairs)
 
 
+def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):
+    preset = str(folder / "bare")
+    network, converter = build_network("resnet")
+    network.save_to_preset(preset)
+    converter(scale=1 / 255).save_to_preset(preset)
+    shown = np.full((1, 224, 224, 3), 102.0)
+
+    backbone = backbones.load_backbone(f"hub:{preset}", "x", None, {}, None)
+
+    assert backbone.image_size == 224
+    expected = np.asarray(network(shown / 255))
+    assert np.allclose(backbone.model(shown), expected, atol=1e-4)
+
+
 def test_unknown_preset_is_an_error_that_names_it():
     with pytest.raises(ValueError, match="hub:no_such_preset"):
         backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, None)
