@@ -172,6 +172,11 @@ def list_mutants(path: Path) -> Iterator[Mutant]:
         )
 
 
+def runs_notebooks(test: str) -> bool:
+    """Tell whether the fixture of a test runs notebooks."""
+    return Path(test.split("::")[0]).stem in CHAINS
+
+
 @dataclass(frozen=True)
 class Map:
     """Which tests touch which line of lib, and how long they take.
@@ -184,13 +189,6 @@ class Map:
     tests: dict[str, dict[int, list[str]]]
     seconds: dict[str, float]
 
-    def measure(self, test: str) -> float:
-        """Return the seconds of a test, with those of a fixture that runs notebooks."""
-        seconds = self.seconds[test]
-        if Path(test.split("::")[0]).stem in CHAINS:
-            seconds += SECONDS_OF_TESTS
-        return seconds
-
     def list_tests(self, mutant: Mutant) -> list[str]:
         """Return the tests that touch the line of a mutant, the fastest first, for SECONDS_OF_TESTS at most."""
         lines = self.tests[mutant.file]
@@ -198,10 +196,11 @@ class Map:
         if names == {""}:
             names = set().union(*lines.values())
         tests = names & set(self.seconds)
+        ordinary = {test for test in tests if not runs_notebooks(test)}
         chosen = []
         total = 0.0
-        for test in sorted(tests, key=self.measure):
-            total += self.measure(test)
+        for test in sorted(ordinary or tests, key=self.seconds.get):
+            total += self.seconds[test]
             if chosen and total > SECONDS_OF_TESTS:
                 break
             chosen.append(test)
