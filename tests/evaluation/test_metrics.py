@@ -10,6 +10,7 @@ from sklearn import metrics as sklearn
 
 from lib.evaluation import metrics
 from lib.evaluation.intervals import wilson_interval
+from lib.models.temperature import fit_temperature
 
 CLASSES = ["bird", "frog", "newt", "shell"]
 
@@ -138,15 +139,16 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
     assert judged["nll_after"] < judged["nll_before"]
 
 
-@pytest.mark.parametrize("right", [2, 58])
-def test_answers_nearly_all_alike_fit_no_temperature(right):
+@pytest.mark.parametrize(
+    ("right", "is_fitted"), [(4, False), (5, True), (55, True), (56, False)]
+)
+def test_temperature_needs_five_right_answers_and_five_wrong_ones(right, is_fitted):
     y_prob = np.full((60, 2), [0.2, 0.8])
     y_prob[:right] = [0.8, 0.2]
-    y_true = np.zeros(60, int)
 
-    judged = metrics.judge_temperature(y_true, y_prob, np.arange(60))
+    temperature = fit_temperature(np.zeros(60, int), y_prob)
 
-    assert judged["temperature"] == 1
+    assert (temperature != 1) == is_fitted
 
 
 def test_pictures_of_a_group_stand_in_one_half():

@@ -130,8 +130,9 @@ def test_features_are_those_that_the_network_itself_pools(kind, network, model):
     if POOLING[kind] == "mean_of_places":
         expected = expected.mean(axis=(1, 2))
 
-    extractor, _ = parts.find_parts(model)
+    extractor, head = parts.find_parts(model)
 
+    assert head.name == "head"
     assert extractor.input_shape == (None, 48, 48, 3)
     assert extractor.layers[-1].name == POOLING[kind]
     assert np.allclose(extractor(PIXELS), expected, atol=1e-4)
