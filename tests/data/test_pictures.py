@@ -478,6 +478,14 @@ def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height, toler
     assert measure_mean_difference(shown, expected) <= tolerance
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_side_is_shrunk_to_the_means_of_its_pixels(axis):
+    line = np.array([200, 0, 0, 0] * 10, np.uint8).reshape(40, 1, 1)
+    picture = np.repeat(np.repeat(line, 40, axis=1), 3, axis=2).swapaxes(0, axis)
+
+    assert set(pictures.square(picture, 10).flat) == {50}
+
+
 NOISE = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
 PICTURE = Image.fromarray(NOISE)
 UNUSABLE = {

@@ -227,7 +227,6 @@ def test_network_takes_part_in_the_contest(ws):
     assert row["candidate"] == "dinov3_48"
     assert row["reason"] == ""
     assert row["image_size"] == "48"
-    assert row["pooling"] == "class_token"
 
 
 def test_no_notebook_has_red_output(ws):
