@@ -134,7 +134,8 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
 ):
     monkeypatch.chdir(judged.results / "models")
     (path,) = Path().glob("*.md")
-    assert path.stem == "one_class", "the best"
+    # The best.
+    assert path.stem == "one_class"
     (code,) = re.findall("```python\n(.*?)```", path.read_text("utf-8"), re.S)
     table = read_table("../predictions/one_class.csv")
     validation = split.read_split(judged).query("part == 'validation'")
