@@ -259,7 +259,10 @@ def run_tests(tests: list[str], folder: Path, output: Path) -> None:
         os.dup2(file.fileno(), sys.stderr.fileno())
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly"]
     temporary = folder.with_name("temporary")
-    sys.exit(pytest.main([*options, f"--basetemp={temporary}", *tests]))
+    code = pytest.main([*options, f"--basetemp={temporary}", *tests])
+    sys.stdout.flush()
+    # A thread that a test has left would hold the usual exit.
+    os._exit(code)
 
 
 def do_pass(tests: list[str], folder: Path) -> bool:
@@ -357,6 +360,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mapped", action="store_true", help="take the last map")
     options = parser.parse_args()
+    # The thread that watches bars may hold a lock while a process is forked.
+    tqdm.monitor_interval = 0
     if not options.mapped:
         map_tests(KEPT)
     tests = read_map(KEPT)
