@@ -1,6 +1,7 @@
 """What Google Colab needs: address and badges, versions, Drive, the form of 00, and sessions from end to end."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -272,6 +273,13 @@ def test_a_file_of_the_web_that_is_too_large_is_not_downloaded(site, lesson):
     assert list(listed.problem) == ["not_downloaded"]
 
 
+def test_errors_of_tensorflow_are_shown_and_its_warnings_are_not():
+    is_shown = logging.getLogger("tensorflow").filter
+
+    assert is_shown(logging.makeLogRecord({"levelno": logging.ERROR}))
+    assert not is_shown(logging.makeLogRecord({"levelno": logging.WARNING}))
+
+
 class Session:
     """Machines of Colab, one after the other: a slow Drive that can be mounted, and the stand-in."""
 
@@ -417,7 +425,7 @@ def mount(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("pictures", "results"),
-    [("mine.zip", "here"), ("", "On drive"), ("", "My Drive/mine")],
+    [("mine.zip", "here"), ("", "On drive")],
 )
 def test_drive_is_asked_for_where_something_lies_there(mount, pictures, results):
     with pytest.raises(start.FormError, match="not mounted"):

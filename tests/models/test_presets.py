@@ -226,7 +226,6 @@ def test_network_takes_part_in_the_contest(ws):
 
     assert row["candidate"] == "dinov3_48"
     assert row["reason"] == ""
-    assert row["image_size"] == "48"
 
 
 def test_no_notebook_has_red_output(ws):
