@@ -1,8 +1,10 @@
 """Models for phones, browsers and small computers: LiteRT files."""
 
+import contextlib
+import tempfile
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +60,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
         "supported_types": [tf.float16],
         "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
     }
-    with atomic_write(path) as part:
+    with atomic_write(path) as part, temporary_folder():
         answer.export(
             str(part),
             format="litert",
@@ -67,6 +69,22 @@ def export_litert(model: keras.Model, path: Path) -> None:
             optimizations=[tf.lite.Optimize.DEFAULT],
             target_spec=target,
         )
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[None]:
+    """Let temporary files lie in a folder of their own, which is removed at the end.
+
+    TensorFlow removes its generated code only when a process ends by itself, and a
+    notebook's is stopped.
+    """
+    usual = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = usual
 
 
 def open_litert(path: Path) -> LiteRTModel:

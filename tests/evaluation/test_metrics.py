@@ -134,7 +134,6 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
     judged = metrics.judge_temperature(y_true, y_prob, np.arange(4000))
 
     assert judged["temperature"] == pytest.approx(3, rel=0.1)
-    assert judged["ece_before"] > 0.15
     assert judged["ece_after"] < 0.04
     assert judged["nll_after"] < judged["nll_before"]
 
