@@ -60,7 +60,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
         "supported_types": [tf.float16],
         "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
     }
-    with atomic_write(path) as part, temporary_folder():
+    with atomic_write(path) as part, _temporary_folder():
         answer.export(
             str(part),
             format="litert",
@@ -72,7 +72,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def temporary_folder() -> Iterator[None]:
+def _temporary_folder() -> Iterator[None]:
     """Let temporary files lie in a folder of their own, which is removed at the end.
 
     TensorFlow removes its generated code only when a process ends by itself, and a
