@@ -236,7 +236,8 @@ def _decode_again(ws, rows, stores):
     folder = sources.open_folder(ws, "train")
     results = _decode_files(ws, folder, list(rows.file), stores)
     found = [results[file][0] for file in rows.file]
-    changed = rows.file[rows.digest.array != found]
+    has_changed = rows.digest.to_numpy(str) != np.array(found, str)
+    changed = rows.file[has_changed]
     if len(changed):
         raise ValueError(
             f"{folder / changed.iloc[0]} has changed since 01_data_prep read it "
