@@ -4,24 +4,26 @@ What an earlier run has finished is taken: after an interruption, run the same a
 """
 
 import argparse
-import contextlib
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
-from lib import runner, storage, work, workspace
+from lib import commands, runner, storage, work, workspace
 from lib.data import sources
-from lib.parameters import check_parameters, read_defaults, suggest
+from lib.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.workspace import Workspace
 
-BEYOND = ("05", "06", "07")  # these run where they are asked for
 LAST = "11_multi_label"
+# The networks that these two build have the size that -p names; a backbone's stands behind its @.
+SIZED = ("02_baseline_cnn", "03_augmented_cnn")
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
 # A page of the results, and the notebooks that write it.
 PAGES = {"report": ("08",), "model": ("10", "11")}
+QUICK_WAY = (
+    "Note: --only 1 5 8 (make quick) is the quickest way to a good model: which network suits "
+    "these pictures, and how good it is."
+)
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
   python -m lib.chain --paths drive_paths.json --beyond      your pictures, other networks too
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
             options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
         with runner.signals_raise(), runner.lock_results(ws):
-            run_chain(ws, names, values, options.anew)
+            failed = run_chain(ws, names, values, options)
         if unmount:
             storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
@@ -53,13 +55,27 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
             command += ", without --anew,"
         print(f"\nstopped; {command} goes on from here", file=sys.stderr)
         return stopped.code
-    return 0
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}; notes above say why", file=sys.stderr)
+    return int(bool(failed))
 
 
-def run_chain(ws: Workspace, names: list[str], values: dict, anew: bool) -> None:
-    """Run notebooks, and say where the report is; errors as of `run_notebook` and `check_backbone`."""
+def run_chain(
+    ws: Workspace, names: list[str], values: dict, options: argparse.Namespace
+) -> list[str]:
+    """Run notebooks, and say where the report is.
+
+    Args:
+        names: of the notebooks, in order.
+        values: {parameter: value} for each name.
+        options: of the command line.
+
+    Returns:
+        The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
+        `check_backbone`.
+    """
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
-    os.environ["TRAIN_ANEW"] = "1" if anew else ""
+    os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
     log = ws.scratch / "kernel.log"
     log.unlink(missing_ok=True)
     with runner.stderr_to(log):
@@ -70,11 +86,15 @@ def run_chain(ws: Workspace, names: list[str], values: dict, anew: bool) -> None
         if "01_data_prep" in names:
             sources.require_pictures(ws)
         check_backbone(ws, names, values)
-    runner.run_notebooks(ws, names, values)
+    commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
+    if SIZED[0] in names and not ws.is_demo:
+        print(QUICK_WAY)
+    failed = runner.run_notebooks(ws, names, values)
     for page, makers in PAGES.items():
         path = ws.results / f"{page}.html"
         if path.exists() and any(name.startswith(makers) for name in names):
             print(f"{page}: {path}")
+    return failed
 
 
 def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
@@ -178,7 +198,7 @@ def choose_notebooks(
         return [name for name in names if name in chosen]
     usual = [name for name in names if name != LAST]
     if not beyond:
-        usual = [name for name in usual if not name.startswith(BEYOND)]
+        usual = [name for name in usual if name not in runner.BEYOND]
     if ws and ws.multi_labels and (beyond or not ws.is_demo):
         return [*usual, LAST] if sources.has_classes(ws) else [LAST]
     return usual
@@ -198,37 +218,30 @@ def _find_notebooks(words, names):
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
     """Read -p pairs as YAML and give each notebook those that it has.
 
+    A note says so where no chosen notebook has one.
+
     Raises:
-        ValueError: no chosen notebook has a parameter, or a value is not YAML or not allowed.
+        ValueError: no notebook has a parameter, or a value is not YAML or not allowed.
     """
-    known = {name: read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") for name in names}
+    known = {}
+    for name in runner.list_notebooks():
+        known[name] = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb")
+        if name not in SIZED:
+            known[name].pop("IMAGE_SIZE", None)
     every = sorted(set().union(*known.values()))
     values = {}
     for key, text in pairs:
         if key not in every:
-            raise ValueError(
-                f"-p {key}: no chosen notebook has it{suggest(key, every)}"
-            )
+            raise ValueError(f"-p {key}: no notebook has it{suggest(key, every)}")
         values[key] = parse_value(key, text)
+        having = [name for name in known if key in known[name]]
+        if not set(having) & set(names):
+            print(f"Note: -p {key} reaches {', '.join(having)} alone, not what runs.")
     check_parameters(values)
     chosen = {}
     for name in names:
         chosen[name] = {k: value for k, value in values.items() if k in known[name]}
     return chosen
-
-
-def parse_value(key: str, text: str):
-    """Parse YAML, but None and 1e-4 as in Python; a ValueError where the text is none."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"-p {key}: {text!r} is not YAML: {error}")
-    if value == "None":
-        return None
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import joblib
@@ -49,6 +49,24 @@ def set_up() -> None:
         os.dup2(sys.stderr.fileno(), 2)
     install_in_colab("simplejpeg")
     print(describe_environment())
+
+
+@contextlib.contextmanager
+def hide_greetings() -> Iterator[None]:
+    """Leave stderr to Python: what TensorFlow's C++ writes there on its way is no answer."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    shown = os.dup(2)
+    before = sys.stderr
+    os.dup2(nowhere, 2)
+    if before is sys.__stderr__:
+        sys.stderr = os.fdopen(shown, "w", buffering=1, closefd=False)
+    try:
+        yield
+    finally:
+        sys.stderr = before
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(nowhere)
 
 
 def install_in_colab(package: str) -> None:

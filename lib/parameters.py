@@ -1,6 +1,7 @@
 """What each parameter of the notebooks may be: see parameters.toml; and what a wrong name meant."""
 
 import ast
+import contextlib
 import difflib
 import json
 import tomllib
@@ -8,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
+import yaml
 
 ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
@@ -42,6 +44,24 @@ def read_defaults(path: Path) -> dict:
             if isinstance(line, ast.AnnAssign):
                 defaults[line.target.id] = ast.literal_eval(line.value)
     return defaults
+
+
+def parse_value(name: str, text: str) -> object:
+    """Parse the value of -p: YAML, but None and 1e-4 as in Python.
+
+    Raises:
+        ValueError: the text is no YAML.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"-p {name}: {text!r} is not YAML: {error}")
+    if value == "None":
+        return None
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

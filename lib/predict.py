@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.machine import hide_greetings
 from lib.new_pictures import list_files, list_groups
 from lib.storage import atomic_write, require_room
 
@@ -28,7 +29,8 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         files = list_files(options.pictures)
         if options.csv is not None:
             _check_target(options, files)
-        table = _answer(options, files)
+        with hide_greetings():
+            table = _answer(options, files)
         _write_answers(table, options.csv)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

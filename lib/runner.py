@@ -23,6 +23,8 @@ from papermill.exceptions import PapermillExecutionError
 from lib import storage, workspace
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+# These run where they are asked for; the notebooks behind them need nothing of theirs.
+BEYOND = ("05_backbones", "06_fine_tuning", "07_label_audit")
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
@@ -138,8 +140,15 @@ class Line(io.TextIOBase):
 
 def run_notebooks(
     ws: workspace.Workspace, names: list[str], parameters: dict[str, dict]
-) -> None:
-    """Execute notebooks in order, one line each and their notes, with {parameter: value} for each name."""
+) -> list[str]:
+    """Execute notebooks in order, one line each and their notes.
+
+    Args:
+        parameters: {parameter: value} for each name.
+
+    Returns:
+        The names of those of `BEYOND` that failed; others raise as `run_notebook` does.
+    """
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
     # Kernels find `lib`, wherever the chain was started.
@@ -147,6 +156,7 @@ def run_notebooks(
     if os.environ.get("PYTHONPATH"):
         paths.append(os.environ["PYTHONPATH"])
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    failed = []
     for name in names:
         line = Line(name)
         started = time.perf_counter()
@@ -154,11 +164,18 @@ def run_notebooks(
         try:
             run_notebook(ws, name, parameters[name], line)
             end = "done in"
+        except RuntimeError as error:
+            if name not in BEYOND:
+                raise
+            failed.append(name)
+            reason = " ".join(str(error).split())
+            line.write(f"\nNote: {reason}\n")
         finally:
             seconds = timedelta(seconds=round(time.perf_counter() - started))
             line.update(f"{end} {seconds}", end="\n")
             for note in line.list_notes():
                 print(f"    {note}")
+    return failed
 
 
 def run_notebook(

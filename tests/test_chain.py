@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import chain, workspace
+from lib import chain, runner, workspace
 from lib.data.table import read_table
 from lib.models import saved
 
@@ -17,9 +17,10 @@ from lib.models import saved
 HOSTILE_CLASS = "<img src=x onerror=alert(1)>"
 HOSTILE_FILE = 'a,"b\n.jpg'
 CLASSES = ["007", HOSTILE_CLASS, "NA", "red"]
-MODELS = ["augmented_cnn", "baseline_cnn", "mobilenet_transfer"]
-UNTRAINED = "mobilenet_transfer (untrained backbone)"
-SMALL = """-p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet
+TRANSFER = "mobilenet_32_transfer"
+MODELS = ["augmented_cnn", "baseline_cnn", TRANSFER]
+UNTRAINED = f"{TRANSFER} (untrained backbone)"
+SMALL = """-p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet@32
 -p BACKBONE_OPTIONS {"alpha":0.25} -p WEIGHTS null -p LEARNING_RATE 0.001""".split()
 # What a whole chain writes, beside the files of each model.
 FILES = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
@@ -86,7 +87,7 @@ def test_kernels_leave_no_temporary_file(run):
 
 def test_the_best_trained_model_is_handed_over_alone(run):
     scores = read_json(run, "metrics.json")
-    del scores["mobilenet_transfer"]
+    del scores[TRANSFER]
 
     best = max(scores, key=lambda name: scores[name]["top1"])
 
@@ -153,8 +154,8 @@ def test_metrics_are_those_of_the_predictions(run, model):
 
 def test_parameters_of_both_cells_are_set_from_outside(run):
     """EPOCHS is one that a student turns, BACKBONE_OPTIONS lies in the folded cell."""
-    metadata = read_json(run, "models/mobilenet_transfer.json")
-    history = pd.read_csv(run.ws.results / "history/mobilenet_transfer.csv")
+    metadata = read_json(run, f"models/{TRANSFER}.json")
+    history = pd.read_csv(run.ws.results / f"history/{TRANSFER}.csv")
 
     assert list(history.epoch) == [1, 2]
     assert metadata["parameters"]["backbone_options"] == {"alpha": 0.25}
@@ -203,7 +204,6 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
 WRONG = {
     "-p EPOCH 3": "-p EPOCH.*EPOCHS",
     "--seeds 0": "SEEDS is 0.*minimum 1",
-    "--only 08 --seeds 2": "-p SEEDS.*EXAMPLES",
     "--only backbonse": 'backbonse.*"05_backbones"',
     "-p SEED [1": "-p SEED.*YAML",
     "--paths nowhere.json": "nowhere.json",
@@ -284,6 +284,22 @@ def test_error_without_words_ends_the_chain_too(run, tmp_path, capsys, monkeypat
     assert chain.main(run.paths + ["--results", str(tmp_path / "r")]) == 1
 
     assert "MemoryError" in capsys.readouterr().err
+
+
+def test_parameter_that_no_chosen_notebook_has_is_a_note(capsys):
+    values = chain.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
+
+    assert values == {"08_evaluation": {}}
+    assert "Note: -p SEEDS reaches 02_baseline_cnn, " in capsys.readouterr().out
+
+
+def test_image_size_reaches_the_networks_that_are_built_here_alone():
+    names = runner.list_notebooks()
+
+    values = chain.read_parameters([["IMAGE_SIZE", "64"]], names)
+
+    reached = [name for name in names if values[name]]
+    assert reached == ["02_baseline_cnn", "03_augmented_cnn"]
 
 
 def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():

@@ -141,6 +141,7 @@ with tqdm(total=3, desc="tiny", mininterval=0) as progress:
         progress.set_postfix(accuracy="0.1", epoch=f"{epoch}/3")
         progress.update()
 """
+FAILING = ["1 + 1", "open('split.csv')"]
 NOTE = "Note: tiny is taken from an earlier training."
 
 
@@ -150,32 +151,47 @@ def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
     """On a terminal each in place of the one before."""
     note = f"print({NOTE!r}, 'no note', sep=chr(10))"
     sources = ["assert IMAGE_SIZE == 64", BAR, note]
-    write_notebook(stand_ins / "05_backbones.ipynb", sources)
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["05_backbones"])
+    write_notebook(stand_ins / "02_baseline_cnn.ipynb", sources)
+    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["02_baseline_cnn"])
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
 
-    runner.run_notebooks(ws, ["05_backbones"], values)
+    runner.run_notebooks(ws, ["02_baseline_cnn"], values)
 
     shown = [line.rstrip() for line in terminal.getvalue().split("\r")]
-    assert all(line.startswith("05_backbones           …") for line in shown)
+    assert all(line.startswith("02_baseline_cnn        …") for line in shown)
     assert any("2 of 5 cells" in line for line in shown)
     assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
-    end = rf"05_backbones           … done in 0:00:\d\d +\n    {NOTE}"
+    end = rf"02_baseline_cnn        … done in 0:00:\d\d +\n    {NOTE}"
     assert re.fullmatch(end, shown[-1])
 
 
 def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
-    sources = ["1 + 1", "open('split.csv')"]
-    write_notebook(stand_ins / "05_backbones.ipynb", sources)
+    write_notebook(stand_ins / "02_baseline_cnn.ipynb", FAILING)
 
-    words = "05_backbones, cell 3: FileNotFoundError: .*split.csv"
+    words = "02_baseline_cnn, cell 3: FileNotFoundError: .*split.csv"
     with pytest.raises(RuntimeError, match=words):
-        runner.run_notebooks(ws, ["05_backbones"], {"05_backbones": {}})
+        runner.run_notebooks(ws, ["02_baseline_cnn"], {"02_baseline_cnn": {}})
 
     printed = capsys.readouterr().out
-    assert re.fullmatch(r"05_backbones           … ended after 0:00:\d\d\n", printed)
+    assert re.fullmatch(r"02_baseline_cnn        … ended after 0:00:\d\d\n", printed)
+
+
+def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
+    stand_ins, ws, capsys
+):
+    (ws.train / "1.jpg").touch()
+    write_notebook(stand_ins / "05_backbones.ipynb", FAILING)
+    arguments = ["--paths", str(ws.save_paths()), "--only", "5", "8"]
+
+    assert chain.main(arguments) == 1
+
+    said = capsys.readouterr()
+    note = "\n    Note: 05_backbones, cell 3: FileNotFoundError: .*split.csv.*\n08_eval"
+    assert re.search(note, said.out)
+    assert "05_backbones" in said.err
+    assert (ws.results / "notebooks/08_evaluation.ipynb").is_file()
 
 
 def plan_make(folder, *arguments):

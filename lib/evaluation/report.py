@@ -1,8 +1,6 @@
 """One HTML page that answers in thirty seconds: from what was found and from figures, by a template."""
 
 import json
-import os
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 from sklearn.metrics import confusion_matrix
 
+from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
@@ -27,6 +26,8 @@ THRESHOLDS = (0.5, 0.8, 0.95)
 # A wider interval says little; so many more pictures are proposed that it has this margin.
 MAX_WIDTH = 0.2
 MARGIN = 0.05
+# Of held-out answers and labels; below it the labels that 07 doubts are no next step.
+MIN_AGREEMENT = 0.5
 # Facts of a model that the page tells: of its JSON, and of comparison.csv.
 FACTS = [
     "name",
@@ -150,21 +151,14 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
     return {
         "demo": ws.is_demo,
-        "chain": _name_command(),
+        "beyond": commands.describe_command(ws, "--beyond"),
+        "seeds": commands.describe_command(ws, "--seeds 5"),
         "suspects": len(predictions.first.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
         "need": _describe_need(ws),
         "runs": int(predictions.configurations.runs.max()),
     }
-
-
-def _name_command():
-    paths = os.environ.get("DRIVE_PATHS")
-    command = "python -m lib.chain"
-    if paths:
-        command += f" --paths {shlex.quote(paths)}"
-    return command
 
 
 def _count_doubtful(ws, predictions):
@@ -174,6 +168,9 @@ def _count_doubtful(ws, predictions):
     if not path.exists() or weights == {"untrained"}:
         return 0
     audit = read_table(path)
+    # A classifier that is wrong more often than right is no judge of labels.
+    if (audit.suggested == audit.label).mean() < MIN_AGREEMENT:
+        return 0
     decided = {}
     if ws.corrections:
         folder = sources.open_folder(ws, "train")

@@ -18,10 +18,9 @@ from lib.models.parts import list_layers
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
-# Endings of further files beside a model, which other notebooks make of it.
-BESIDE = ("md", "npz", "tflite")
+BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
-# How far probabilities may differ that ought to be equal; in half precision, whose file is in float32.
+# How far equal probabilities may differ; in half precision, whose file is in float32.
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 0.1
 
@@ -125,46 +124,56 @@ def update_metadata(ws: Workspace, name: str, found: dict) -> None:
 def list_models(ws: Workspace) -> list[dict]:
     """Read the JSON of every model of the current split, in the order of the notebooks.
 
-    A run with a further seed counts only if nothing but the seed differs from the first. What is left
-    out is named in a note, but for models of another task.
+    A run with a further seed counts only if nothing but the seed differs from the first.
 
     Returns:
-        The metadata of each model; besides a `label`, which says so when a backbone is untrained, and
-        its `configuration`, the name of the first run.
+        The metadata of each model, its `configuration` (the name of the first run), and a `label`, which
+        says so when its backbone is untrained.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    current = identify_set(ws)
-    first = {}
-    models = []
-    for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
-        name = path.stem
-        metadata = read_metadata(ws, name)
-        if "task" in metadata:
-            continue
-        if metadata.get("split_hash") != current:
-            print(
-                f"Note: {name} is left out: trained on other pictures, or {path.name} is damaged."
-            )
-            continue
-        configuration = name.split("@")[0]
-        parameters = metadata.get("parameters", {}) | {"seed": None}
-        if first.setdefault(configuration, parameters) != parameters:
-            print(
-                f"Note: {name} is left out: {configuration} was trained with other parameters."
-            )
-            continue
-        label = metadata["name"]
-        if metadata["weights"] == "untrained":
-            label += " (untrained backbone)"
-        models.append(metadata | {"label": label, "configuration": configuration})
+    models, left_out = _sort_models(ws)
     if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
-            "04_resnet50_transfer or 05_backbones first."
+            f"04_resnet50_transfer or 05_backbones first. {' '.join(left_out)}"
         )
     return sorted(models, key=lambda metadata: (metadata["notebook"], metadata["name"]))
+
+
+def describe_left_out(ws: Workspace) -> list[str]:
+    """Return a line for each model that `list_models` leaves out, but for those of another task."""
+    return _sort_models(ws)[1]
+
+
+def _sort_models(ws):
+    """Return the metadata of the models that count, and lines about those that are left out."""
+    current = identify_set(ws)
+    first = {}
+    models = []
+    left_out = []
+    for path in sorted(ws.results.glob("models/*.json"), key=lambda path: path.stem):
+        name = path.stem
+        metadata = read_beside(path)
+        if "task" in metadata:
+            continue
+        configuration = name.split("@")[0]
+        parameters = metadata.get("parameters", {}) | {"seed": None}
+        reason = ""
+        if "split_hash" not in metadata:
+            reason = f"{path} is damaged: run again the notebook that made it"
+        elif metadata["split_hash"] != current:
+            reason = "it was trained on other pictures, labels or parts"
+        elif first.setdefault(configuration, parameters) != parameters:
+            reason = f"{configuration} was trained with other parameters"
+        if reason:
+            left_out.append(f"{name} is left out: {reason}.")
+            continue
+        is_untrained = metadata["weights"] == "untrained"
+        label = f"{name} (untrained backbone)" if is_untrained else name
+        models.append(metadata | {"label": label, "configuration": configuration})
+    return models, left_out
 
 
 def find_transfer(

@@ -4,6 +4,7 @@ import html
 import io
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 from test_answers import SCRATCH, gather
 
-from lib import runner, workspace
+from lib import commands, runner, workspace
 from lib.data import pixels, split
 from lib.data.table import read_table
 from lib.evaluation import mistakes, report
@@ -337,8 +338,10 @@ def test_further_scores_are_those_of_metrics_json(tables, scores):
 @pytest.fixture
 def audited(prepared):
     """A workspace with doubts about a picture of the split, and about one that isn't there."""
-    files = [*split.read_split(prepared).file[:2], "of another set.png"]
-    audit = pd.DataFrame({"file": files, "finding": ["label?; copy?", "", "label?"]})
+    rows = split.read_split(prepared)[["file", "label"]].head(3)
+    audit = rows.assign(suggested=rows.label, finding=["label?; copy?", "", "label?"])
+    audit.loc[0, "suggested"] = "another class"
+    audit.loc[2, "file"] = "of another set.png"
     prepared.save_table(audit, "label_audit.csv")
     return prepared
 
@@ -348,7 +351,8 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
 
     assert report.find_facts(prepared, answers) == {
         "demo": False,
-        "chain": "python -m lib.chain",
+        "beyond": "python -m lib.chain --beyond",
+        "seeds": "python -m lib.chain --seeds 5",
         "suspects": 4,
         "doubtful": 0,
         "contest": False,
@@ -369,6 +373,38 @@ def test_doubtful_labels_of_this_split_are_counted(audited, name, count):
     answers = gather(FOUR, {name: RIGHT}, "ab")
 
     assert report.find_facts(audited, answers)["doubtful"] == count
+
+
+def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
+    audit = read_table(audited.results / "label_audit.csv")
+    audited.save_table(audit.assign(suggested="another class"), "label_audit.csv")
+    answers = gather(FOUR, {"cnn": RIGHT}, "ab")
+
+    assert report.find_facts(audited, answers)["doubtful"] == 0
+
+
+def test_commands_go_on_with_the_parameters_of_the_runs_before(prepared):
+    answers = gather(FOUR, {"cnn": RIGHT}, "ab")
+    commands.keep_parameters(prepared, [["SEEDS", "2"], ["EPOCHS", "5"]], adds=False)
+    options = ["BACKBONE_OPTIONS", "{alpha: 0.25}"]
+    commands.keep_parameters(prepared, [options, ["EPOCHS", "7"]], adds=True)
+
+    found = report.find_facts(prepared, answers)
+
+    kept = ["-p", "EPOCHS", "7", "-p", *options]
+    command = ["python", "-m", "lib.chain"]
+    assert shlex.split(found["seeds"]) == [*command, "--seeds", "5", *kept]
+    beyond = [*command, "--beyond", "-p", "SEEDS", "2", *kept]
+    assert shlex.split(found["beyond"]) == beyond
+
+
+def test_parameters_of_a_whole_run_take_the_place_of_earlier_ones(prepared):
+    commands.keep_parameters(prepared, [["EPOCHS", "5"]], adds=False)
+
+    commands.keep_parameters(prepared, [], adds=False)
+
+    command = commands.describe_command(prepared, "--beyond")
+    assert command == "python -m lib.chain --beyond"
 
 
 def test_labels_that_a_person_has_decided_are_not_doubtful(audited):

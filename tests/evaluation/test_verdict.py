@@ -12,7 +12,8 @@ from test_answers import gather
 from lib.evaluation import report, verdict
 
 NOTHING = {
-    "chain": "python -m lib.chain",
+    "beyond": "python -m lib.chain --beyond",
+    "seeds": "python -m lib.chain --seeds 5",
     "demo": False,
     "suspects": 0,
     "doubtful": 0,
@@ -290,7 +291,7 @@ def test_next_steps_stand_in_the_order_of_what_they_bring(many_steps):
 def test_steps_in_the_form_name_its_fields(many_steps):
     shown = report.show_part(many_steps, "steps", form=True).data
 
-    for field in ("PICTURES", "tick BEYOND", "OPTIONS"):
+    for field in ("PICTURES", "in RUN", "OPTIONS"):
         assert field in shown
     assert "lib.chain" not in shown
 

@@ -202,7 +202,7 @@ def test_what_fails_leaves_the_model_before_as_it_was(
     assert read_all(model_path.parent) == before
 
 
-def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, capsys):
+def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared):
     common = METADATA | {"hardware": "", "split_hash": identify_set(prepared)}
     for name, seed, epochs in (("cnn", 42, 6), ("cnn@43", 43, 6), ("cnn@44", 44, 1)):
         parameters = {"epochs": epochs, "seed": seed}
@@ -212,7 +212,20 @@ def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared, cap
     models = saved.list_models(prepared)
 
     assert [metadata["name"] for metadata in models] == ["cnn", "cnn@43"]
-    assert "Note: cnn@44 is left out" in capsys.readouterr().out
+    (left_out,) = saved.describe_left_out(prepared)
+    assert left_out.startswith("cnn@44 is left out: cnn was trained")
+
+
+def test_models_are_left_out_for_other_pictures_or_for_damage(prepared):
+    prepared.save_json({"name": "old", "split_hash": "another"}, "models/old.json")
+    prepared.file("models/half.json").write_text('{"name": "ha')
+
+    damaged, old = saved.describe_left_out(prepared)
+
+    assert "other pictures" in old
+    assert "half.json is damaged" in damaged
+    with pytest.raises(FileNotFoundError, match="other pictures"):
+        saved.list_models(prepared)
 
 
 def damage_file(path):

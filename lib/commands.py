@@ -1,0 +1,39 @@
+"""Commands that go on from results: with the paths file and the parameters of the runs before."""
+
+import os
+import shlex
+
+from lib.paths_file import read_json
+from lib.workspace import Workspace
+
+KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
+
+
+def keep_parameters(ws: Workspace, pairs: list[list[str]], adds: bool) -> None:
+    """Keep the names and values of -p with the results.
+
+    Args:
+        adds: whether those of earlier runs stay, as where only some notebooks run.
+    """
+    kept = dict(pairs)
+    if adds:
+        kept = _read_kept(ws) | kept
+    ws.save_json(kept, KEPT)
+
+
+def _read_kept(ws):
+    path = ws.results / KEPT
+    return read_json(path) if path.exists() else {}
+
+
+def describe_command(ws: Workspace, option: str) -> str:
+    """Return a command of the chain for these results, with an option such as "--seeds 5"."""
+    words = ["python", "-m", "lib.chain"]
+    paths = os.environ.get("DRIVE_PATHS")
+    if paths:
+        words += ["--paths", paths]
+    words += option.split()
+    for name, value in _read_kept(ws).items():
+        if name != "SEEDS" or "--seeds" not in words:
+            words += ["-p", name, value]
+    return shlex.join(words)
