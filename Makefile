@@ -8,6 +8,8 @@ INSTALL = $(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONST
 
 # 1 runs 05 to 07, too.
 BEYOND ?=
+# Further options of the chain, or of a script: ARGUMENTS="-p EPOCHS 5".
+ARGUMENTS ?=
 CHAIN = $(BIN)/python -m lib.chain $(if $(filter-out 0,$(BEYOND)),--beyond)
 # 00 runs the others, and has a test of its own.
 NOTEBOOKS = $(sort $(filter-out notebooks/00_%,$(wildcard notebooks/*.ipynb)))
@@ -22,27 +24,32 @@ SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=ta
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run test test-rooms test-notebooks faults simulations mutants bench colab handouts format
+.PHONY: demo run quick test test-rooms test-notebooks faults simulations mutants bench colab handouts format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
-	$(CHAIN) --paths demo
+	$(CHAIN) --paths demo $(ARGUMENTS)
 
 run: $(VENV)/installed  ## the whole chain on your pictures: make run PATHS=drive_paths.json
-	$(CHAIN) --paths $(PATHS)
+	$(CHAIN) --paths $(PATHS) $(ARGUMENTS)
+
+quick: $(VENV)/installed  ## which network suits your pictures, and how good it is: make quick PATHS=drive_paths.json
+	$(CHAIN) --paths $(PATHS) --only 1 5 8 $(ARGUMENTS)
 
 test: $(VENV)/installed-tests  ## every test, and beside them all notebooks on the demo
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(MAKE) $(SIDE_BY_SIDE) test-notebooks test-rooms
 
-test-rooms:
-	$(ALONE) $(BIN)/python -m pytest $(TWO_AT_A_TIME)
+# Some of them: ROOMS="tests/data tests/models".
+ROOMS ?=
+test-rooms: $(VENV)/installed-tests
+	$(ALONE) $(BIN)/python -m pytest $(TWO_AT_A_TIME) $(ROOMS)
 
 # In a folder of its own: what `make demo` has trained and written stays as it is. Twenty epochs show a
 # student more than two, and a test nothing.
 TEST_PATHS = demo/test_paths.json
 SHORT = demo/test/notebooks
-test-notebooks:
+test-notebooks: $(VENV)/installed-tests
 	mkdir -p $(SHORT)
 	sed 's|\.\./demo/pictures|pictures|; s|\.\./demo/|test/|' lib/demo_paths.json > $(TEST_PATHS)
 	for path in $(NOTEBOOKS); do \

@@ -17,7 +17,7 @@ from lib.storage import atomic_write, require_room
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
-  python -m lib.predict results/models/resnet50_transfer.keras PICTURES --strangers --group-by folder
+  python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --strangers --group-by folder
 """
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from unittest import mock
 
 import nbformat
@@ -194,6 +195,20 @@ def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
     assert (ws.results / "notebooks/08_evaluation.ipynb").is_file()
 
 
+@pytest.mark.parametrize("command", ["lib.chain", "lib.predict"])
+def test_command_without_its_packages_says_so_in_one_line(command):
+    bare = [sys.executable, "-S", "-m", command]
+
+    done = subprocess.run(
+        bare, cwd=workspace.REPOSITORY, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "filelock" in line
+    assert ".venv/bin/activate" in line
+
+
 def plan_make(folder, *arguments):
     """Return the commands that make would run in a folder with notebooks."""
     (folder / "tests").mkdir()
@@ -213,6 +228,14 @@ def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
     beyond = "--beyond " if setting == "BEYOND=1" else ""
     assert demo.strip() == f"{beyond}--paths demo"
     assert run.strip() == f"{beyond}--paths drive_paths.json"
+
+
+@pytest.mark.parametrize(("target", "only"), [("run", ""), ("quick", "--only 1 5 8 ")])
+def test_make_hands_on_further_arguments(target, only, tmp_path):
+    plan = plan_make(tmp_path, target, "PATHS=mine.json", "ARGUMENTS=-p EPOCHS 5")
+
+    (command,) = re.findall("-m lib.chain (.*)", plan)
+    assert command.strip() == f"--paths mine.json {only}-p EPOCHS 5"
 
 
 def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
