@@ -1,0 +1,185 @@
+"""The form of 00: what its answers mean, which are refused, and how a run ends."""
+
+import sys
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from lib import start, storage, workspace
+
+
+def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
+    draw_classes(tmp_path / "pictures", 5)
+    results = str(tmp_path / "results")
+
+    arguments = start.read_form(
+        str(tmp_path / "pictures"), results, beyond=True, options="--seeds 2"
+    )
+
+    assert arguments[0] == "--paths"
+    assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
+    ws = workspace.open(arguments[1])
+    assert ws.train == tmp_path / "pictures"
+    # It holds classes, and no part for testing.
+    assert ws.test is None
+
+
+@pytest.fixture
+def mount(tmp_path, monkeypatch):
+    """What would mount Drive in this Colab, whose user refuses."""
+    asked = mock.Mock()
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    monkeypatch.setattr(storage, "mount_drive", asked)
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("pictures", "results"),
+    [("mine.zip", "here"), ("", "On drive")],
+)
+def test_drive_is_asked_for_where_something_lies_there(mount, pictures, results):
+    with pytest.raises(start.FormError, match="not mounted"):
+        start.read_form(pictures, results, False, "")
+
+    assert mount.call_count == 1
+    assert not storage.DRIVE.exists()
+
+
+def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
+    start.read_form(str(ws.train), str(ws.results), False, "")
+
+    assert not mount.called
+
+
+def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
+    draw_classes(tmp_path / "pictures", 5)
+    quoted = f' "{tmp_path}/pictures" '
+
+    assert start.read_form(" Demo ", "Here", False, "") == ["--paths", "demo"]
+    assert start.find_pictures(quoted) == f"{tmp_path}/pictures"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "options", "words"),
+    [
+        ("mine.zip", "", "mine.zip"),
+        ("upload", "", "Colab"),
+        ("pictures", "--wat 3", "OPTIONS"),
+        ("pictures", '-p EPOCHS "5', "OPTIONS"),
+    ],
+)
+def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
+    tmp_path, monkeypatch, read_all, draw_classes, pictures, options, words
+):
+    draw_classes(tmp_path / "pictures", 5)
+    monkeypatch.chdir(tmp_path)
+    before = read_all(tmp_path)
+
+    with pytest.raises(start.FormError, match=words):
+        start.read_form(pictures, "results", False, options)
+
+    assert read_all(tmp_path) == before
+
+
+def test_results_of_other_pictures_are_refused(tmp_path, draw_classes):
+    results = tmp_path / "results"
+    forms = {}
+    for name in ("pictures", "others"):
+        draw_classes(tmp_path / name, 5)
+        forms[name] = (str(tmp_path / name), str(results), False, "")
+    start.read_form(*forms["pictures"])
+    # Nothing has run yet.
+    start.read_form(*forms["others"])
+    (results / "split.csv").touch()
+
+    with pytest.raises(start.FormError, match="RESULTS: .*others"):
+        start.read_form(*forms["pictures"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["MyDrive/pics", "My Drive/pics", "/content/drive/MyDrive/pics"],
+)
+def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
+    (drive / "pics").mkdir()
+
+    assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
+
+
+def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
+    draw_classes(drive / "pics", 5)
+
+    arguments = start.read_form(str(drive / "pics"), "My Drive/mine", False, "")
+
+    assert arguments[-1] == str(drive / "mine")
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("https://www.kaggle.com/datasets/owner/pets/data?a=b", "datasets/owner/pets"),
+        ("kaggle.com/competitions/dogs/data", "competitions/dogs"),
+        ("https://www.kaggle.com/c/dogs", "competitions/dogs"),
+    ],
+)
+def test_address_of_kaggle_means_its_data(page, name):
+    assert start.find_pictures(page) == f"kaggle:{name}"
+
+
+@pytest.mark.parametrize("address", ["https://a.org/x", "http:/a.org/b", "www.a.org/b"])
+def test_any_other_address_is_refused(address):
+    with pytest.raises(start.FormError, match="kaggle:datasets"):
+        start.find_pictures(address)
+
+
+def test_paths_file_that_says_more_than_a_form_is_left_alone(ws):
+    """Say one with labels, in the folder that is named for the results."""
+    paths = {"train": str(ws.train), "train_labels": "labels.csv"}
+    ws.save_json(paths, "drive_paths.json")
+    before = (ws.results / "drive_paths.json").read_bytes()
+
+    with pytest.raises(start.FormError, match="train_labels"):
+        start.read_form(str(ws.train), str(ws.results), False, "")
+
+    assert (ws.results / "drive_paths.json").read_bytes() == before
+
+
+def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):
+    paths = ws.save_paths()
+    made = tmp_path / "corrections (1).csv"
+    made.write_text("file,label\nNA/000.png,red\n")
+
+    kept = start.take_corrections(ws, str(made))
+
+    assert kept.read_bytes() == made.read_bytes()
+    assert workspace.open(paths).corrections == kept
+
+
+@pytest.mark.parametrize("rows", ["b.png,NA", "no rows", ""])
+def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
+    earlier = ws.file("corrections.csv")
+    earlier.write_text("file,label\na.png,red\nb.png,red\n")
+    before = earlier.read_bytes()
+    made = tmp_path / "made.csv"
+    made.write_text(f"file,label\n{rows}\n")
+
+    with pytest.raises(start.FormError):
+        start.take_corrections(ws, str(made))
+
+    assert earlier.read_bytes() == before
+
+
+def test_a_run_that_stops_is_one_sentence(ws, capsys):
+    options = "-p EPOCHS many"
+    arguments = start.read_form(str(ws.train), str(ws.results), False, options)
+
+    with pytest.raises(start.FormError) as stopped:
+        start.run_form(arguments)
+
+    assert "EPOCHS" in capsys.readouterr().err
+    error = stopped.value
+    InteractiveShell().showtraceback((type(error), error, stopped.tb))
+    assert capsys.readouterr().out == f"{error}\n"
