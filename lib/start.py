@@ -14,6 +14,12 @@ from lib.data.label_files import read_labels
 from lib.paths_file import read_json
 from lib.workspace import Workspace
 
+# What RUN adds to the arguments.
+RUNS = {
+    "quick": ["--only", "1", "5", "8", "9"],
+    "all lessons": [],
+    "all and beyond": ["--beyond"],
+}
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
 # As people write what lies on Google Drive.
@@ -32,15 +38,15 @@ class FormError(ValueError):
         return [str(self)]
 
 
-def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[str]:
+def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     """Return the arguments of the chain that a form asks for; mount Drive where something lies there.
 
     Args:
         pictures: a folder or an archive, `kaggle:…`, a drive_paths.json, "upload", or "" for the demo.
             What isn't found here is looked for in My Drive.
         results: "here", "on Drive", or a folder.
-        beyond: whether 05 to 07 run, too.
-        options: further ones, as on the command line.
+        run: a key of RUNS.
+        options: further ones, as on the command line; they go before what `run` says.
 
     Raises:
         FormError: one of them can't be used; nothing is written then.
@@ -61,9 +67,8 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
     arguments = ["--paths", paths]
     if not has_results or folder != here:
         arguments += ["--results", str(folder)]
-    if beyond:
-        arguments.append("--beyond")
-    return arguments + further
+    # Of two --only the last counts.
+    return arguments + RUNS[run] + further
 
 
 def run_form(arguments: list[str]) -> None:

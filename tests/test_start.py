@@ -7,15 +7,20 @@ from unittest import mock
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import start, storage, workspace
+from lib import chain, start, storage, workspace
+
+
+def fill_in(pictures="", results="here", run="all lessons", options=""):
+    """Return the arguments of a form, in which nothing else is filled in."""
+    return start.read_form(str(pictures), str(results), run, options)
 
 
 def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
     draw_classes(tmp_path / "pictures", 5)
     results = str(tmp_path / "results")
 
-    arguments = start.read_form(
-        str(tmp_path / "pictures"), results, beyond=True, options="--seeds 2"
+    arguments = fill_in(
+        tmp_path / "pictures", results, run="all and beyond", options="--seeds 2"
     )
 
     assert arguments[0] == "--paths"
@@ -24,6 +29,23 @@ def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
     assert ws.train == tmp_path / "pictures"
     # It holds classes, and no part for testing.
     assert ws.test is None
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "expected"),
+    [
+        ("quick", "", "01 05 08 09"),
+        ("all lessons", "", "01 02 03 04 08 09 10"),
+        ("all and beyond", "", "01 02 03 04 05 06 07 08 09 10"),
+        ("quick", "--only 2", "02"),
+    ],
+)
+def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expected):
+    arguments = fill_in(run=run, options=options)
+
+    parsed = chain.parse_arguments(arguments)
+    names = chain.choose_notebooks(parsed.only, parsed.beyond)
+    assert [name[:2] for name in names] == expected.split()
 
 
 @pytest.fixture
@@ -42,14 +64,14 @@ def mount(tmp_path, monkeypatch):
 )
 def test_drive_is_asked_for_where_something_lies_there(mount, pictures, results):
     with pytest.raises(start.FormError, match="not mounted"):
-        start.read_form(pictures, results, False, "")
+        fill_in(pictures, results)
 
     assert mount.call_count == 1
     assert not storage.DRIVE.exists()
 
 
 def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
-    start.read_form(str(ws.train), str(ws.results), False, "")
+    fill_in(ws.train, ws.results)
 
     assert not mount.called
 
@@ -58,7 +80,7 @@ def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
     draw_classes(tmp_path / "pictures", 5)
     quoted = f' "{tmp_path}/pictures" '
 
-    assert start.read_form(" Demo ", "Here", False, "") == ["--paths", "demo"]
+    assert fill_in(" Demo ", "Here") == ["--paths", "demo"]
     assert start.find_pictures(quoted) == f"{tmp_path}/pictures"
 
 
@@ -79,24 +101,22 @@ def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
     before = read_all(tmp_path)
 
     with pytest.raises(start.FormError, match=words):
-        start.read_form(pictures, "results", False, options)
+        fill_in(pictures, "results", options=options)
 
     assert read_all(tmp_path) == before
 
 
 def test_results_of_other_pictures_are_refused(tmp_path, draw_classes):
     results = tmp_path / "results"
-    forms = {}
     for name in ("pictures", "others"):
         draw_classes(tmp_path / name, 5)
-        forms[name] = (str(tmp_path / name), str(results), False, "")
-    start.read_form(*forms["pictures"])
+    fill_in(tmp_path / "pictures", results)
     # Nothing has run yet.
-    start.read_form(*forms["others"])
+    fill_in(tmp_path / "others", results)
     (results / "split.csv").touch()
 
     with pytest.raises(start.FormError, match="RESULTS: .*others"):
-        start.read_form(*forms["pictures"])
+        fill_in(tmp_path / "pictures", results)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +132,7 @@ def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
 def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
     draw_classes(drive / "pics", 5)
 
-    arguments = start.read_form(str(drive / "pics"), "My Drive/mine", False, "")
+    arguments = fill_in(drive / "pics", "My Drive/mine")
 
     assert arguments[-1] == str(drive / "mine")
 
@@ -142,7 +162,7 @@ def test_paths_file_that_says_more_than_a_form_is_left_alone(ws):
     before = (ws.results / "drive_paths.json").read_bytes()
 
     with pytest.raises(start.FormError, match="train_labels"):
-        start.read_form(str(ws.train), str(ws.results), False, "")
+        fill_in(ws.train, ws.results)
 
     assert (ws.results / "drive_paths.json").read_bytes() == before
 
@@ -174,7 +194,7 @@ def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
 
 def test_a_run_that_stops_is_one_sentence(ws, capsys):
     options = "-p EPOCHS many"
-    arguments = start.read_form(str(ws.train), str(ws.results), False, options)
+    arguments = fill_in(ws.train, ws.results, options=options)
 
     with pytest.raises(start.FormError) as stopped:
         start.run_form(arguments)
