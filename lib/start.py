@@ -22,11 +22,15 @@ RUNS = {
 }
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
+# As people write Google Drive, where results are to lie.
+DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
 # As people write what lies on Google Drive.
 MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
 KAGGLE_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(datasets)/([\w.-]+/[\w.-]+)|(?:competitions|c)/([\w.-]+)).*"
 )
+# As Colab calls what is uploaded by a name that is taken, without its ending.
+NUMBERED = re.compile(r"(.+) \(\d+\)")
 ADDRESS = re.compile(r"(\w+:/|www\.)", re.IGNORECASE)
 
 
@@ -44,7 +48,7 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     Args:
         pictures: a folder or an archive, `kaggle:…`, a drive_paths.json, "upload", or "" for the demo.
             What isn't found here is looked for in My Drive.
-        results: "here", "on Drive", or a folder.
+        results: "here", "on Drive" (or "Drive", "Google Drive"), or a folder.
         run: a key of RUNS.
         options: further ones, as on the command line; they go before what `run` says.
 
@@ -69,6 +73,19 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         arguments += ["--results", str(folder)]
     # Of two --only the last counts.
     return arguments + RUNS[run] + further
+
+
+def open_workspace(arguments: list[str]) -> Workspace:
+    """Open the workspace in which the chain works with these arguments.
+
+    Raises:
+        FormError: something is wrong with the paths file or a key of it.
+    """
+    options = chain.parse_arguments(arguments)
+    try:
+        return workspace.open(options.paths, options.results)
+    except (OSError, ValueError) as error:
+        raise FormError(str(error)) from error
 
 
 def run_form(arguments: list[str]) -> None:
@@ -154,9 +171,11 @@ def _expand(text):
 
 def _find_results(results, here):
     results = _strip(results)
+    if not results:
+        raise FormError("RESULTS is empty: write here, on Drive, or a folder.")
     if results.lower() == "here":
         return here
-    if results.lower() == "on drive":
+    if DRIVE_WORDS.fullmatch(results):
         return storage.DRIVE / "MyDrive/image_classifiers"
     return _expand(results).resolve()
 
@@ -171,7 +190,13 @@ def _upload():
         raise FormError(
             f"{len(uploaded)} files were uploaded: choose one file; a data set goes into one ZIP file."
         )
-    return Path(uploaded[0])
+    path = Path(uploaded[0])
+    numbered = NUMBERED.fullmatch(path.stem)
+    if numbered:
+        earlier = path.with_name(numbered[1] + path.suffix)
+        if earlier.is_file():
+            return path.replace(earlier)
+    return path
 
 
 def _open_drive():
@@ -200,6 +225,10 @@ def _write_paths(pictures, results):
                 "name another folder."
             )
     ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
+    try:
+        workspace.check_apart(ws)
+    except ValueError as error:
+        raise FormError(str(error)) from error
     both = replace(ws, test=pictures)
     # The chain says what is wrong with the pictures.
     with suppress(OSError, ValueError):

@@ -1,13 +1,15 @@
 """The form of 00: what its answers mean, which are refused, and how a run ends."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, start, storage, workspace
+from lib import chain, machine, start, storage, workspace
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):
@@ -85,23 +87,25 @@ def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "options", "words"),
+    ("pictures", "results", "options", "words"),
     [
-        ("mine.zip", "", "mine.zip"),
-        ("upload", "", "Colab"),
-        ("pictures", "--wat 3", "OPTIONS"),
-        ("pictures", '-p EPOCHS "5', "OPTIONS"),
+        ("mine.zip", "results", "", "mine.zip"),
+        ("upload", "results", "", "Colab"),
+        ("pictures", "results", "--wat 3", "OPTIONS"),
+        ("pictures", "results", '-p EPOCHS "5', "OPTIONS"),
+        ("pictures", "pictures/out", "", 'pictures/out", inside "train"'),
+        ("pictures", " '' ", "", "RESULTS .* write here, on Drive, or a folder"),
     ],
 )
 def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
-    tmp_path, monkeypatch, read_all, draw_classes, pictures, options, words
+    tmp_path, monkeypatch, read_all, draw_classes, pictures, results, options, words
 ):
     draw_classes(tmp_path / "pictures", 5)
     monkeypatch.chdir(tmp_path)
     before = read_all(tmp_path)
 
     with pytest.raises(start.FormError, match=words):
-        fill_in(pictures, "results", options=options)
+        fill_in(pictures, results, options=options)
 
     assert read_all(tmp_path) == before
 
@@ -135,6 +139,81 @@ def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes
     arguments = fill_in(drive / "pics", "My Drive/mine")
 
     assert arguments[-1] == str(drive / "mine")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Drive", "drive", "google drive", "Google Drive", " On  drive ", "My Drive"],
+)
+def test_drive_as_the_place_of_results_is_google_drive(drive, written):
+    arguments = fill_in(results=written)
+
+    assert arguments[2:] == ["--results", str(drive / "image_classifiers")]
+
+
+@pytest.mark.parametrize(
+    ("options", "results"),
+    [("", "mine"), ("--results {}/other", "other")],
+)
+def test_form_that_is_ready_says_where_its_results_go(
+    tmp_path, capsys, options, results
+):
+    form = {"PICTURES": "", "RESULTS": f"{tmp_path}/mine", "RUN": "quick"}
+    names = form | {"OPTIONS": options.format(tmp_path), "machine": machine}
+
+    run_cells("00_start_here", ["00-06"], names)
+
+    assert (
+        capsys.readouterr().out == f"ready: the demo; results: {tmp_path}/{results}\n"
+    )
+
+
+def test_wrong_paths_file_is_one_sentence_before_the_run(tmp_path):
+    file = tmp_path / "paths.json"
+    file.write_text('{"trian": "pictures"}')
+
+    with pytest.raises(start.FormError, match="trian"):
+        start.open_workspace(fill_in(file))
+
+
+def test_an_empty_place_of_results_is_said_in_words(tmp_path):
+    form = {"PICTURES": "", "RESULTS": "", "RUN": "quick", "OPTIONS": ""}
+
+    with pytest.raises(start.FormError, match="write here, on Drive, or a folder"):
+        run_cells("00_start_here", ["00-06"], form | {"machine": machine})
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    """Return a function that uploads bytes, which Colab keeps by a name, and returns their path."""
+    monkeypatch.chdir(tmp_path)
+    files = SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
+
+    def find(name, content):
+        def keep():
+            Path(name).write_bytes(content)
+            return {name: content}
+
+        files.upload = keep
+        return Path(start.find_pictures("upload"))
+
+    return find
+
+
+def test_what_is_uploaded_again_takes_the_place_of_the_first(upload, tmp_path):
+    """Colab numbers a name that is taken."""
+    first = upload("x.tar.gz", b"1")
+
+    again = upload("x.tar (1).gz", b"2")
+
+    assert again == first
+    assert again.read_bytes() == b"2"
+    assert list(tmp_path.iterdir()) == [first]
+
+
+def test_what_its_owner_has_numbered_keeps_its_name(upload):
+    assert upload("x (1).zip", b"1").name == "x (1).zip"
 
 
 @pytest.mark.parametrize(
