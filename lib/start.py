@@ -1,5 +1,6 @@
 """The form of 00_start_here: which folders its answers mean, as arguments of the chain."""
 
+import os
 import re
 import shlex
 import shutil
@@ -14,23 +15,16 @@ from lib.data.label_files import read_labels
 from lib.paths_file import read_json
 from lib.workspace import Workspace
 
-# What RUN adds to the arguments.
-RUNS = {
-    "quick": ["--only", "1", "5", "8", "9"],
-    "all lessons": [],
-    "all and beyond": ["--beyond"],
-}
+# What RUN means, as options of the chain.
+RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
-# As people write Google Drive, where results are to lie.
+# As people write Google Drive, and what lies there.
 DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
-# As people write what lies on Google Drive.
 MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
 KAGGLE_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(datasets)/([\w.-]+/[\w.-]+)|(?:competitions|c)/([\w.-]+)).*"
 )
-# As Colab calls what is uploaded by a name that is taken, without its ending.
-NUMBERED = re.compile(r"(.+) \(\d+\)")
 ADDRESS = re.compile(r"(\w+:/|www\.)", re.IGNORECASE)
 
 
@@ -50,13 +44,14 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
             What isn't found here is looked for in My Drive.
         results: "here", "on Drive" (or "Drive", "Google Drive"), or a folder.
         run: a key of RUNS.
-        options: further ones, as on the command line; they go before what `run` says.
+        options: further ones, as on the command line; a --only among them goes before `run`.
 
     Raises:
         FormError: one of them can't be used; nothing is written then.
     """
     try:
-        further = shlex.split(options)
+        # Of two --only the last counts.
+        further = shlex.split(f"{RUNS[run]} {options}")
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
@@ -71,8 +66,7 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     arguments = ["--paths", paths]
     if not has_results or folder != here:
         arguments += ["--results", str(folder)]
-    # Of two --only the last counts.
-    return arguments + RUNS[run] + further
+    return arguments + further
 
 
 def open_workspace(arguments: list[str]) -> Workspace:
@@ -85,12 +79,21 @@ def open_workspace(arguments: list[str]) -> Workspace:
     try:
         return workspace.open(options.paths, options.results)
     except (OSError, ValueError) as error:
-        raise FormError(str(error)) from error
+        raise FormError(storage.explain_error(error)) from error
 
 
 def run_form(arguments: list[str]) -> None:
-    """Run the chain; where it stops, raise a FormError."""
-    if chain.main(arguments, unmount=False):
+    """Run the chain; where notebooks fail and the report is written all the same, say so.
+
+    Raises:
+        FormError: it has stopped, without a report of this run.
+    """
+    report = open_workspace(arguments).results / "report.html"
+    before = _read_time(report)
+    status = chain.main(arguments, unmount=False)
+    if status == 1 and _read_time(report) > before:
+        print("Note: some notebooks failed: the lines above say which.")
+    elif status:
         raise FormError(
             "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
             "finished is not done twice."
@@ -121,7 +124,8 @@ def find_pictures(pictures: str) -> str:
             'upload, and give its path there. For data of Kaggle write "kaggle:datasets/OWNER/NAME".'
         )
     path = _expand(pictures)
-    if not path.exists() and "google.colab" in sys.modules:
+    # Path.exists would raise where the mount of Drive has died.
+    if not os.path.exists(path) and "google.colab" in sys.modules:
         path = _open_drive() / path
     if not path.exists():
         raise FormError(f"{path} does not exist: write the path of a folder or file.")
@@ -143,7 +147,7 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         files = set(read_labels(path).file)
         earlier = set(read_labels(target).file) if target.exists() else set()
     except (OSError, ValueError) as error:
-        raise FormError(str(error)) from error
+        raise FormError(storage.explain_error(error)) from error
     lost = sorted(earlier - files)
     if lost:
         raise FormError(
@@ -156,6 +160,14 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
+def _read_time(path):
+    """Return when a file was written, in seconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0
+
+
 def _strip(text):
     return text.strip().strip("\"'").strip()
 
@@ -164,7 +176,7 @@ def _expand(text):
     """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
     path = Path(text).expanduser()
     on_drive = MY_DRIVE.fullmatch(text)
-    if on_drive and not path.exists():
+    if on_drive and not os.path.exists(path):
         return storage.DRIVE / "MyDrive" / (on_drive[1] or "")
     return path
 
@@ -191,21 +203,19 @@ def _upload():
             f"{len(uploaded)} files were uploaded: choose one file; a data set goes into one ZIP file."
         )
     path = Path(uploaded[0])
-    numbered = NUMBERED.fullmatch(path.stem)
-    if numbered:
-        earlier = path.with_name(numbered[1] + path.suffix)
-        if earlier.is_file():
-            return path.replace(earlier)
-    return path
+    # Colab numbers a name that is taken.
+    earlier = path.with_stem(re.sub(r"(?<=\S) \(\d+\)$", "", path.stem))
+    return path.replace(earlier) if earlier.is_file() else path
 
 
 def _open_drive():
-    storage.mount_drive()
+    try:
+        storage.mount_drive()
+    except OSError as error:
+        raise FormError(str(error)) from error
     drive = storage.DRIVE / "MyDrive"
     if not drive.exists():
-        raise FormError(
-            'Google Drive is not mounted here: say "here", or name a folder.'
-        )
+        raise FormError('Google Drive is not mounted: say "here", or name a folder.')
     return drive
 
 

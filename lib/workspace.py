@@ -138,7 +138,10 @@ def open(  # noqa: A001 - reads as workspace.open
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
     if not named:
-        storage.mount_drive()
+        try:
+            storage.mount_drive()
+        except OSError as error:
+            print(f"Note: {error} Until then: the demo, on this machine alone.")
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
     given = paths.pop("cluster", None)

@@ -1,5 +1,6 @@
 """What Google Colab needs: address and badges, versions, Drive, and sessions from end to end."""
 
+import errno
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ import pytest
 from conftest import read_code, run_cells
 from packaging.requirements import Requirement
 
-from lib import storage, workspace
+from lib import chain, storage, workspace
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -174,6 +175,29 @@ def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch
     for file in (on_drive, names_drive):
         with pytest.raises(FileNotFoundError, match=r"drive\.mount"):
             workspace.open(file)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(
+            errno.ENOTCONN, os.strerror(errno.ENOTCONN), "/content/drive/MyDrive/r"
+        ),
+        RuntimeError(f"01_data_prep, cell 4: OSError: {os.strerror(errno.ENOTCONN)}"),
+    ],
+)
+def test_mount_that_dies_in_a_run_is_one_line_with_the_remedy(
+    ws, monkeypatch, capsys, error
+):
+    monkeypatch.setattr(chain, "run_chain", mock.Mock(side_effect=error))
+
+    status = chain.main(["--paths", str(ws.save_paths())])
+
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert status == 1
+    assert said.startswith(str(error))
+    assert "force_remount=True" in said
+    assert "run all cells again" in said
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The form of 00: what its answers mean, which are refused, and how a run ends."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,23 +55,59 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
 @pytest.fixture
 def mount(tmp_path, monkeypatch):
     """What would mount Drive in this Colab, whose user refuses."""
-    asked = mock.Mock()
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    monkeypatch.setattr(storage, "mount_drive", asked)
+    refuse = mock.Mock(side_effect=ValueError("mount failed"))
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
-    return asked
+    return refuse
 
 
 @pytest.mark.parametrize(
     ("pictures", "results"),
     [("mine.zip", "here"), ("", "On drive")],
 )
-def test_drive_is_asked_for_where_something_lies_there(mount, pictures, results):
-    with pytest.raises(start.FormError, match="not mounted"):
+def test_drive_is_asked_for_where_something_lies_there(
+    mount, capsys, pictures, results
+):
+    with pytest.raises(start.FormError, match="mount failed.*force_remount=True"):
         fill_in(pictures, results)
 
     assert mount.call_count == 1
     assert not storage.DRIVE.exists()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def dead_mount(drive, monkeypatch):
+    """A Drive in Colab of which nothing answers any more; Colab says that it is mounted."""
+    stat = os.stat
+
+    def fail(path, **options):
+        if drive in (Path(path), *Path(path).parents):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", fail)
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=mock.Mock()))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "results"),
+    [("MyDrive/pictures", "here"), ("pictures.zip", "here"), ("", "Drive")],
+)
+def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(
+    dead_mount, pictures, results
+):
+    with pytest.raises(start.FormError, match="Errno 107.*force_remount=True"):
+        fill_in(pictures, results)
+
+
+def test_drive_that_no_machine_has_is_no_place_for_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+
+    with pytest.raises(start.FormError, match='not mounted: say "here"'):
+        fill_in(results="on Drive")
 
 
 def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
@@ -269,6 +307,46 @@ def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
         start.take_corrections(ws, str(made))
 
     assert earlier.read_bytes() == before
+
+
+@pytest.fixture
+def finish(ws, monkeypatch):
+    """Return a function that runs a form whose chain ends with a status, after it has written a file."""
+    arguments = fill_in(ws.train, ws.results)
+    report = ws.file("report.html")
+    report.write_text("of an earlier run")
+    os.utime(report, (0, 0))
+
+    def run_form(status, file):
+        def run_chain(arguments, unmount):
+            with storage.atomic_write(ws.results / file) as part:
+                part.write_text("of this run")
+            return status
+
+        monkeypatch.setattr(chain, "main", run_chain)
+        start.run_form(arguments)
+
+    return run_form
+
+
+def test_a_run_that_ends_well_says_nothing(finish, capsys):
+    finish(status=0, file="split.csv")
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(finish, capsys):
+    finish(status=1, file="report.html")
+
+    assert capsys.readouterr().out.startswith("Note: some notebooks failed")
+
+
+@pytest.mark.parametrize(("status", "file"), [(1, "split.csv"), (130, "report.html")])
+def test_a_run_that_has_written_no_report_or_is_stopped_is_an_error(
+    finish, status, file
+):
+    with pytest.raises(start.FormError, match="It stopped"):
+        finish(status, file)
 
 
 def test_a_run_that_stops_is_one_sentence(ws, capsys):
