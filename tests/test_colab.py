@@ -9,7 +9,11 @@ import shutil
 import subprocess
 import sys
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -113,6 +117,12 @@ def test_nothing_that_colab_ships_is_installed_again():
     assert needed.keys() - pins.keys() == further
 
 
+def commit_all(folder):
+    author = "-c user.name=test -c user.email=test@example.org"
+    commit = f"git init -q && git add . && git {author} commit -q -m all"
+    subprocess.run(commit, shell=True, check=True, cwd=folder)
+
+
 def send_git_to(root):
     """Return the environment in which git takes a folder for GitHub."""
     return {
@@ -122,22 +132,93 @@ def send_git_to(root):
     }
 
 
-def test_bootstrap_that_finds_no_project_says_what_to_do(tmp_path, monkeypatch, capfd):
-    root = copy_project(tmp_path / "copy")
-    write_address("linnaeus/leaves", root)
-    (tmp_path / "content").mkdir()
-    monkeypatch.chdir(tmp_path / "content")
-    monkeypatch.setattr(sys, "path", [])
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    for key, value in send_git_to(tmp_path / "nobody").items():
-        monkeypatch.setenv(key, value)
+@pytest.fixture
+def colab(tmp_path):
+    """Return a function that runs the first cell in Colab, with a small project on GitHub.
 
-    with pytest.raises(FileNotFoundError, match="REPOSITORY"):
-        run_cells("02_baseline_cnn", ["02-01"], {}, root)
+    It takes what is typed as REPOSITORY, and variables of the environment.
+    """
+    project = tmp_path / "github/linnaeus/leaves.git"
+    (project / "lib").mkdir(parents=True)
+    (project / "lib/workspace.py").touch()
+    (project / "lib/machine.py").write_text("def set_up(): print(__file__)")
+    commit_all(project)
+    content = tmp_path / "content"
+    content.mkdir()
 
+    def run_first_cell(repository, **environment):
+        source = read_code("00_start_here")["00-01"].source
+        typed = f"REPOSITORY = {repository!r}"
+        source = re.sub('REPOSITORY = ".*?"', lambda _: typed, source)
+        # There the environment of Python does not lie inside the project.
+        lines = [
+            "import sys",
+            "sys.prefix = sys.base_prefix",
+            "sys.modules['google.colab'] = sys",
+        ]
+        command = [sys.executable, "-I", "-c", "\n".join([*lines, source])]
+        environment = os.environ | send_git_to(tmp_path / "github") | environment
+        return subprocess.run(
+            command, cwd=content, env=environment, capture_output=True, text=True
+        )
+
+    return run_first_cell
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        " linnaeus/leaves ",
+        "github.com/linnaeus/leaves/",
+        "https://github.com/linnaeus/leaves",
+        "https://github.com/linnaeus/leaves.git",
+        "https://www.github.com/linnaeus/leaves/tree/main",
+        "http://github.com/linnaeus/leaves/blob/main/notebooks/00_start_here.ipynb",
+    ],
+)
+def test_project_is_fetched_however_its_address_is_written(colab, tmp_path, repository):
+    done = colab(repository)
+
+    assert done.stdout == f"{tmp_path}/content/leaves/lib/machine.py\n", done.stderr
+
+
+@pytest.mark.parametrize("repository", ["", " ", "leaves"])
+def test_first_cell_without_an_address_says_what_to_type(colab, repository):
+    done = colab(repository)
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("type owner/name into REPOSITORY above.\n")
+
+
+def test_project_that_can_not_be_fetched_is_named(colab):
+    done = colab("linnaeus/leafs")
+
+    address = "https://github.com/linnaeus/leafs"
+    assert done.stderr.endswith(
+        f"{address} can't be fetched: is it spelt right, and public?\n"
+    )
     # What git says is shown.
-    assert "linnaeus/leaves" in capfd.readouterr().err
+    assert "fatal: " in done.stderr
+
+
+class Private(BaseHTTPRequestHandler):
+    """Asks for a name and a password."""
+
+    def do_GET(self):
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Basic realm=github")
+        self.end_headers()
+
+
+def test_git_does_not_wait_for_the_password_of_a_private_project(colab):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Private) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"url.http://127.0.0.1:{server.server_port}/.insteadOf"
+        done = colab("linnaeus/leaves", GIT_CONFIG_KEY_0=address)
+        server.shutdown()
+
+    assert "terminal prompts disabled" in done.stderr
+    assert "can't be fetched" in done.stderr
 
 
 def test_file_for_drive_is_written_elsewhere_and_copied_whole(drive):
@@ -329,9 +410,7 @@ class Session:
         source = room.read_text(encoding="utf-8")
         assert source.count('"/content/drive"') == 1
         room.write_text(source.replace("/content/drive", str(self.mount)))
-        author = "-c user.name=test -c user.email=test@example.org"
-        commit = f"git init -q && git add . && git {author} commit -q -m all"
-        subprocess.run(commit, shell=True, check=True, cwd=self.github)
+        commit_all(self.github)
 
     def run_notebook(self, name, parameters, **environment):
         """Run a notebook as it lies on GitHub on a new machine, and give that back; return the status."""
