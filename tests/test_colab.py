@@ -201,6 +201,17 @@ def test_project_that_can_not_be_fetched_is_named(colab):
     assert "fatal: " in done.stderr
 
 
+def test_project_that_is_here_need_not_be_fetched(colab, tmp_path):
+    """Say a private one, which a person has fetched by hand."""
+    shutil.copytree(
+        tmp_path / "github/linnaeus/leaves.git/lib", tmp_path / "content/lib"
+    )
+
+    done = colab("linnaeus/private")
+
+    assert done.stdout == f"{tmp_path}/content/lib/machine.py\n", done.stderr
+
+
 class Private(BaseHTTPRequestHandler):
     """Asks for a name and a password."""
 
