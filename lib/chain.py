@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         if unmount:
             storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
-        print(f"\n{str(error) or repr(error)}", file=sys.stderr)
+        print(f"\n{storage.explain_error(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
         command = "the same command"

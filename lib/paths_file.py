@@ -73,8 +73,7 @@ def check_exists(path: Path, advice: str) -> None:
         return
     if storage.is_on_drive(path) and not (storage.DRIVE / "MyDrive").exists():
         raise FileNotFoundError(
-            f"{path} is on Google Drive, which is not mounted. Run in a cell of the notebook: "
-            f'from google.colab import drive; drive.mount("{storage.DRIVE}")'
+            f"{path} is on Google Drive, which is not mounted. {storage.MOUNT_AGAIN}"
         )
     parent = next(folder for folder in path.absolute().parents if folder.is_dir())
     names = sorted(entry.name for entry in parent.iterdir())

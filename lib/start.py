@@ -1,5 +1,6 @@
 """The form of 00_start_here: which folders its answers mean, as arguments of the chain."""
 
+import os
 import re
 import shlex
 import shutil
@@ -14,9 +15,12 @@ from lib.data.label_files import read_labels
 from lib.paths_file import read_json
 from lib.workspace import Workspace
 
+# What RUN means, as options of the chain.
+RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
-# As people write what lies on Google Drive.
+# As people write Google Drive, and what lies there.
+DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
 MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
 KAGGLE_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(datasets)/([\w.-]+/[\w.-]+)|(?:competitions|c)/([\w.-]+)).*"
@@ -32,21 +36,22 @@ class FormError(ValueError):
         return [str(self)]
 
 
-def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[str]:
+def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     """Return the arguments of the chain that a form asks for; mount Drive where something lies there.
 
     Args:
         pictures: a folder or an archive, `kaggle:…`, a drive_paths.json, "upload", or "" for the demo.
             What isn't found here is looked for in My Drive.
-        results: "here", "on Drive", or a folder.
-        beyond: whether 05 to 07 run, too.
-        options: further ones, as on the command line.
+        results: "here", "on Drive" (or "Drive", "Google Drive"), or a folder.
+        run: a key of RUNS.
+        options: further ones, as on the command line; a --only among them goes before `run`.
 
     Raises:
         FormError: one of them can't be used; nothing is written then.
     """
     try:
-        further = shlex.split(options)
+        # Of two --only the last counts.
+        further = shlex.split(f"{RUNS[run]} {options}")
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
@@ -61,14 +66,34 @@ def read_form(pictures: str, results: str, beyond: bool, options: str) -> list[s
     arguments = ["--paths", paths]
     if not has_results or folder != here:
         arguments += ["--results", str(folder)]
-    if beyond:
-        arguments.append("--beyond")
     return arguments + further
 
 
+def open_workspace(arguments: list[str]) -> Workspace:
+    """Open the workspace in which the chain works with these arguments.
+
+    Raises:
+        FormError: something is wrong with the paths file or a key of it.
+    """
+    options = chain.parse_arguments(arguments)
+    try:
+        return workspace.open(options.paths, options.results)
+    except (OSError, ValueError) as error:
+        raise FormError(storage.explain_error(error)) from error
+
+
 def run_form(arguments: list[str]) -> None:
-    """Run the chain; where it stops, raise a FormError."""
-    if chain.main(arguments, unmount=False):
+    """Run the chain; where notebooks fail and the report is written all the same, say so.
+
+    Raises:
+        FormError: it has stopped, without a report of this run.
+    """
+    report = open_workspace(arguments).results / "report.html"
+    before = _read_time(report)
+    status = chain.main(arguments, unmount=False)
+    if status == 1 and _read_time(report) > before:
+        print("Note: some notebooks failed: the lines above say which.")
+    elif status:
         raise FormError(
             "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
             "finished is not done twice."
@@ -99,7 +124,8 @@ def find_pictures(pictures: str) -> str:
             'upload, and give its path there. For data of Kaggle write "kaggle:datasets/OWNER/NAME".'
         )
     path = _expand(pictures)
-    if not path.exists() and "google.colab" in sys.modules:
+    # Path.exists would raise where the mount of Drive has died.
+    if not os.path.exists(path) and "google.colab" in sys.modules:
         path = _open_drive() / path
     if not path.exists():
         raise FormError(f"{path} does not exist: write the path of a folder or file.")
@@ -121,7 +147,7 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         files = set(read_labels(path).file)
         earlier = set(read_labels(target).file) if target.exists() else set()
     except (OSError, ValueError) as error:
-        raise FormError(str(error)) from error
+        raise FormError(storage.explain_error(error)) from error
     lost = sorted(earlier - files)
     if lost:
         raise FormError(
@@ -134,6 +160,14 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
+def _read_time(path):
+    """Return when a file was written, in seconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0
+
+
 def _strip(text):
     return text.strip().strip("\"'").strip()
 
@@ -142,16 +176,18 @@ def _expand(text):
     """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
     path = Path(text).expanduser()
     on_drive = MY_DRIVE.fullmatch(text)
-    if on_drive and not path.exists():
+    if on_drive and not os.path.exists(path):
         return storage.DRIVE / "MyDrive" / (on_drive[1] or "")
     return path
 
 
 def _find_results(results, here):
     results = _strip(results)
+    if not results:
+        raise FormError("RESULTS is empty: write here, on Drive, or a folder.")
     if results.lower() == "here":
         return here
-    if results.lower() == "on drive":
+    if DRIVE_WORDS.fullmatch(results):
         return storage.DRIVE / "MyDrive/image_classifiers"
     return _expand(results).resolve()
 
@@ -166,16 +202,20 @@ def _upload():
         raise FormError(
             f"{len(uploaded)} files were uploaded: choose one file; a data set goes into one ZIP file."
         )
-    return Path(uploaded[0])
+    path = Path(uploaded[0])
+    # Colab numbers a name that is taken.
+    earlier = path.with_stem(re.sub(r"(?<=\S) \(\d+\)$", "", path.stem))
+    return path.replace(earlier) if earlier.is_file() else path
 
 
 def _open_drive():
-    storage.mount_drive()
+    try:
+        storage.mount_drive()
+    except OSError as error:
+        raise FormError(str(error)) from error
     drive = storage.DRIVE / "MyDrive"
     if not drive.exists():
-        raise FormError(
-            'Google Drive is not mounted here: say "here", or name a folder.'
-        )
+        raise FormError('Google Drive is not mounted: say "here", or name a folder.')
     return drive
 
 
@@ -195,6 +235,10 @@ def _write_paths(pictures, results):
                 "name another folder."
             )
     ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
+    try:
+        workspace.check_apart(ws)
+    except ValueError as error:
+        raise FormError(str(error)) from error
     both = replace(ws, test=pictures)
     # The chain says what is wrong with the pictures.
     with suppress(OSError, ValueError):

@@ -12,6 +12,11 @@ import uuid
 from pathlib import Path
 
 DRIVE = Path("/content/drive")
+MOUNT_AGAIN = (
+    "Mount it again: run `from google.colab import drive; "
+    f'drive.mount("{DRIVE}", force_remount=True)` in a cell, or choose Runtime ▸ Disconnect and delete '
+    "runtime. Then run all cells again: what is finished is not done twice."
+)
 # Nobody else's file has such a name.
 UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
 # Not every file system knows what it is to wait for the disk.
@@ -109,16 +114,34 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
 
 
 def mount_drive() -> None:
-    """Ask a person who works in Colab to mount Google Drive; do nothing elsewhere."""
-    if "google.colab" in sys.modules and not (DRIVE / "MyDrive").exists():
+    """Ask a person who works in Colab to mount Google Drive; do nothing elsewhere.
+
+    Raises:
+        OSError: the person refuses, or it fails.
+    """
+    # Path.exists would raise where an earlier mount has died.
+    if "google.colab" in sys.modules and not os.path.exists(DRIVE / "MyDrive"):
         from google.colab import drive
 
         try:
             drive.mount(str(DRIVE))
+            os.stat(DRIVE / "MyDrive")
         except Exception as error:  # Colab has several for a person who refuses.
-            print(
-                f"Note: Google Drive is not mounted ({error}): the demo, on this machine alone."
-            )
+            raise OSError(
+                f"Google Drive is not mounted ({error}). {MOUNT_AGAIN}"
+            ) from error
+
+
+def explain_error(error: Exception) -> str:
+    """Return what an error says and, where the mount of Google Drive has died, what to do.
+
+    Args:
+        error: one of the file system, or one that quotes it.
+    """
+    text = str(error) or repr(error)
+    if os.strerror(errno.ENOTCONN) in text:
+        text += f". The mount of Google Drive has died. {MOUNT_AGAIN}"
+    return text
 
 
 def flush_drive(folder: Path) -> None:

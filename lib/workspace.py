@@ -138,7 +138,10 @@ def open(  # noqa: A001 - reads as workspace.open
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
     if not named:
-        storage.mount_drive()
+        try:
+            storage.mount_drive()
+        except OSError as error:
+            print(f"Note: {error} Until then: the demo, on this machine alone.")
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
     given = paths.pop("cluster", None)
@@ -153,7 +156,7 @@ def open(  # noqa: A001 - reads as workspace.open
     if "corrections" not in folders and usual.exists():
         folders["corrections"] = usual
     ws = Workspace(**folders, cluster=cluster, paths_file=found)
-    _check_apart(ws)
+    check_apart(ws)
     # The demo's pictures are drawn when they are first opened.
     if not ws.is_demo:
         _check_pictures(ws)
@@ -188,7 +191,8 @@ def _check_pictures(ws):
             check_exists(path, f'It is "{key}": correct it in {ws.paths_file}.')
 
 
-def _check_apart(ws):
+def check_apart(ws: Workspace) -> None:
+    """Raise a ValueError where what is written lies in what is read, or what is read in scratch."""
     for key in ("train", "validation", "test"):
         for written in ("results", "scratch", "validation"):
             if key != written:

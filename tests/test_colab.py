@@ -1,5 +1,6 @@
-"""What Google Colab needs: address and badges, versions, Drive, the form of 00, and sessions from end to end."""
+"""What Google Colab needs: address and badges, versions, Drive, and sessions from end to end."""
 
+import errno
 import json
 import logging
 import os
@@ -8,7 +9,11 @@ import shutil
 import subprocess
 import sys
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -19,10 +24,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import read_code, run_cells
-from IPython.core.interactiveshell import InteractiveShell
 from packaging.requirements import Requirement
 
-from lib import start, storage, workspace
+from lib import chain, storage, workspace
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -113,6 +117,12 @@ def test_nothing_that_colab_ships_is_installed_again():
     assert needed.keys() - pins.keys() == further
 
 
+def commit_all(folder):
+    author = "-c user.name=test -c user.email=test@example.org"
+    commit = f"git init -q && git add . && git {author} commit -q -m all"
+    subprocess.run(commit, shell=True, check=True, cwd=folder)
+
+
 def send_git_to(root):
     """Return the environment in which git takes a folder for GitHub."""
     return {
@@ -122,22 +132,104 @@ def send_git_to(root):
     }
 
 
-def test_bootstrap_that_finds_no_project_says_what_to_do(tmp_path, monkeypatch, capfd):
-    root = copy_project(tmp_path / "copy")
-    write_address("linnaeus/leaves", root)
-    (tmp_path / "content").mkdir()
-    monkeypatch.chdir(tmp_path / "content")
-    monkeypatch.setattr(sys, "path", [])
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    for key, value in send_git_to(tmp_path / "nobody").items():
-        monkeypatch.setenv(key, value)
+@pytest.fixture
+def colab(tmp_path):
+    """Return a function that runs the first cell in Colab, with a small project on GitHub.
 
-    with pytest.raises(FileNotFoundError, match="REPOSITORY"):
-        run_cells("02_baseline_cnn", ["02-01"], {}, root)
+    It takes what is typed as REPOSITORY, and variables of the environment.
+    """
+    project = tmp_path / "github/linnaeus/leaves.git"
+    (project / "lib").mkdir(parents=True)
+    (project / "lib/workspace.py").touch()
+    (project / "lib/machine.py").write_text("def set_up(): print(__file__)")
+    commit_all(project)
+    content = tmp_path / "content"
+    content.mkdir()
 
+    def run_first_cell(repository, **environment):
+        source = read_code("00_start_here")["00-01"].source
+        typed = f"REPOSITORY = {repository!r}"
+        source = re.sub('REPOSITORY = ".*?"', lambda _: typed, source)
+        # There the environment of Python does not lie inside the project.
+        lines = [
+            "import sys",
+            "sys.prefix = sys.base_prefix",
+            "sys.modules['google.colab'] = sys",
+        ]
+        command = [sys.executable, "-I", "-c", "\n".join([*lines, source])]
+        environment = os.environ | send_git_to(tmp_path / "github") | environment
+        return subprocess.run(
+            command, cwd=content, env=environment, capture_output=True, text=True
+        )
+
+    return run_first_cell
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        " linnaeus/leaves ",
+        "github.com/linnaeus/leaves/",
+        "https://github.com/linnaeus/leaves",
+        "https://github.com/linnaeus/leaves.git",
+        "https://www.github.com/linnaeus/leaves/tree/main",
+        "http://github.com/linnaeus/leaves/blob/main/notebooks/00_start_here.ipynb",
+    ],
+)
+def test_project_is_fetched_however_its_address_is_written(colab, tmp_path, repository):
+    done = colab(repository)
+
+    assert done.stdout == f"{tmp_path}/content/leaves/lib/machine.py\n", done.stderr
+
+
+@pytest.mark.parametrize("repository", ["", " ", "leaves"])
+def test_first_cell_without_an_address_says_what_to_type(colab, repository):
+    done = colab(repository)
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("type owner/name into REPOSITORY above.\n")
+
+
+def test_project_that_can_not_be_fetched_is_named(colab):
+    done = colab("linnaeus/leafs")
+
+    address = "https://github.com/linnaeus/leafs"
+    assert done.stderr.endswith(
+        f"{address} can't be fetched: is it spelt right, and public?\n"
+    )
     # What git says is shown.
-    assert "linnaeus/leaves" in capfd.readouterr().err
+    assert "fatal: " in done.stderr
+
+
+def test_project_that_is_here_need_not_be_fetched(colab, tmp_path):
+    """Say a private one, which a person has fetched by hand."""
+    shutil.copytree(
+        tmp_path / "github/linnaeus/leaves.git/lib", tmp_path / "content/lib"
+    )
+
+    done = colab("linnaeus/private")
+
+    assert done.stdout == f"{tmp_path}/content/lib/machine.py\n", done.stderr
+
+
+class Private(BaseHTTPRequestHandler):
+    """Asks for a name and a password."""
+
+    def do_GET(self):
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Basic realm=github")
+        self.end_headers()
+
+
+def test_git_does_not_wait_for_the_password_of_a_private_project(colab):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Private) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"url.http://127.0.0.1:{server.server_port}/.insteadOf"
+        done = colab("linnaeus/leaves", GIT_CONFIG_KEY_0=address)
+        server.shutdown()
+
+    assert "terminal prompts disabled" in done.stderr
+    assert "can't be fetched" in done.stderr
 
 
 def test_file_for_drive_is_written_elsewhere_and_copied_whole(drive):
@@ -175,6 +267,29 @@ def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch
     for file in (on_drive, names_drive):
         with pytest.raises(FileNotFoundError, match=r"drive\.mount"):
             workspace.open(file)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(
+            errno.ENOTCONN, os.strerror(errno.ENOTCONN), "/content/drive/MyDrive/r"
+        ),
+        RuntimeError(f"01_data_prep, cell 4: OSError: {os.strerror(errno.ENOTCONN)}"),
+    ],
+)
+def test_mount_that_dies_in_a_run_is_one_line_with_the_remedy(
+    ws, monkeypatch, capsys, error
+):
+    monkeypatch.setattr(chain, "run_chain", mock.Mock(side_effect=error))
+
+    status = chain.main(["--paths", str(ws.save_paths())])
+
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert status == 1
+    assert said.startswith(str(error))
+    assert "force_remount=True" in said
+    assert "run all cells again" in said
 
 
 @pytest.fixture
@@ -306,9 +421,7 @@ class Session:
         source = room.read_text(encoding="utf-8")
         assert source.count('"/content/drive"') == 1
         room.write_text(source.replace("/content/drive", str(self.mount)))
-        author = "-c user.name=test -c user.email=test@example.org"
-        commit = f"git init -q && git add . && git {author} commit -q -m all"
-        subprocess.run(commit, shell=True, check=True, cwd=self.github)
+        commit_all(self.github)
 
     def run_notebook(self, name, parameters, **environment):
         """Run a notebook as it lies on GitHub on a new machine, and give that back; return the status."""
@@ -395,178 +508,3 @@ def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(ses
     # The answer, a figure, a picture, and what is said of it.
     for shown in ("recognises", "data:image/svg", "image/png", "says: "):
         assert shown in text
-
-
-def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
-    draw_classes(tmp_path / "pictures", 5)
-    results = str(tmp_path / "results")
-
-    arguments = start.read_form(
-        str(tmp_path / "pictures"), results, beyond=True, options="--seeds 2"
-    )
-
-    assert arguments[0] == "--paths"
-    assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
-    ws = workspace.open(arguments[1])
-    assert ws.train == tmp_path / "pictures"
-    # It holds classes, and no part for testing.
-    assert ws.test is None
-
-
-@pytest.fixture
-def mount(tmp_path, monkeypatch):
-    """What would mount Drive in this Colab, whose user refuses."""
-    asked = mock.Mock()
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    monkeypatch.setattr(storage, "mount_drive", asked)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
-    return asked
-
-
-@pytest.mark.parametrize(
-    ("pictures", "results"),
-    [("mine.zip", "here"), ("", "On drive")],
-)
-def test_drive_is_asked_for_where_something_lies_there(mount, pictures, results):
-    with pytest.raises(start.FormError, match="not mounted"):
-        start.read_form(pictures, results, False, "")
-
-    assert mount.call_count == 1
-    assert not storage.DRIVE.exists()
-
-
-def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
-    start.read_form(str(ws.train), str(ws.results), False, "")
-
-    assert not mount.called
-
-
-def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
-    draw_classes(tmp_path / "pictures", 5)
-    quoted = f' "{tmp_path}/pictures" '
-
-    assert start.read_form(" Demo ", "Here", False, "") == ["--paths", "demo"]
-    assert start.find_pictures(quoted) == f"{tmp_path}/pictures"
-
-
-@pytest.mark.parametrize(
-    ("pictures", "options", "words"),
-    [
-        ("mine.zip", "", "mine.zip"),
-        ("upload", "", "Colab"),
-        ("pictures", "--wat 3", "OPTIONS"),
-        ("pictures", '-p EPOCHS "5', "OPTIONS"),
-    ],
-)
-def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
-    tmp_path, monkeypatch, read_all, draw_classes, pictures, options, words
-):
-    draw_classes(tmp_path / "pictures", 5)
-    monkeypatch.chdir(tmp_path)
-    before = read_all(tmp_path)
-
-    with pytest.raises(start.FormError, match=words):
-        start.read_form(pictures, "results", False, options)
-
-    assert read_all(tmp_path) == before
-
-
-def test_results_of_other_pictures_are_refused(tmp_path, draw_classes):
-    results = tmp_path / "results"
-    forms = {}
-    for name in ("pictures", "others"):
-        draw_classes(tmp_path / name, 5)
-        forms[name] = (str(tmp_path / name), str(results), False, "")
-    start.read_form(*forms["pictures"])
-    # Nothing has run yet.
-    start.read_form(*forms["others"])
-    (results / "split.csv").touch()
-
-    with pytest.raises(start.FormError, match="RESULTS: .*others"):
-        start.read_form(*forms["pictures"])
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["MyDrive/pics", "My Drive/pics", "/content/drive/MyDrive/pics"],
-)
-def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
-    (drive / "pics").mkdir()
-
-    assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
-
-
-def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
-    draw_classes(drive / "pics", 5)
-
-    arguments = start.read_form(str(drive / "pics"), "My Drive/mine", False, "")
-
-    assert arguments[-1] == str(drive / "mine")
-
-
-@pytest.mark.parametrize(
-    ("page", "name"),
-    [
-        ("https://www.kaggle.com/datasets/owner/pets/data?a=b", "datasets/owner/pets"),
-        ("kaggle.com/competitions/dogs/data", "competitions/dogs"),
-        ("https://www.kaggle.com/c/dogs", "competitions/dogs"),
-    ],
-)
-def test_address_of_kaggle_means_its_data(page, name):
-    assert start.find_pictures(page) == f"kaggle:{name}"
-
-
-@pytest.mark.parametrize("address", ["https://a.org/x", "http:/a.org/b", "www.a.org/b"])
-def test_any_other_address_is_refused(address):
-    with pytest.raises(start.FormError, match="kaggle:datasets"):
-        start.find_pictures(address)
-
-
-def test_paths_file_that_says_more_than_a_form_is_left_alone(ws):
-    """Say one with labels, in the folder that is named for the results."""
-    paths = {"train": str(ws.train), "train_labels": "labels.csv"}
-    ws.save_json(paths, "drive_paths.json")
-    before = (ws.results / "drive_paths.json").read_bytes()
-
-    with pytest.raises(start.FormError, match="train_labels"):
-        start.read_form(str(ws.train), str(ws.results), False, "")
-
-    assert (ws.results / "drive_paths.json").read_bytes() == before
-
-
-def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):
-    paths = ws.save_paths()
-    made = tmp_path / "corrections (1).csv"
-    made.write_text("file,label\nNA/000.png,red\n")
-
-    kept = start.take_corrections(ws, str(made))
-
-    assert kept.read_bytes() == made.read_bytes()
-    assert workspace.open(paths).corrections == kept
-
-
-@pytest.mark.parametrize("rows", ["b.png,NA", "no rows", ""])
-def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
-    earlier = ws.file("corrections.csv")
-    earlier.write_text("file,label\na.png,red\nb.png,red\n")
-    before = earlier.read_bytes()
-    made = tmp_path / "made.csv"
-    made.write_text(f"file,label\n{rows}\n")
-
-    with pytest.raises(start.FormError):
-        start.take_corrections(ws, str(made))
-
-    assert earlier.read_bytes() == before
-
-
-def test_a_run_that_stops_is_one_sentence(ws, capsys):
-    options = "-p EPOCHS many"
-    arguments = start.read_form(str(ws.train), str(ws.results), False, options)
-
-    with pytest.raises(start.FormError) as stopped:
-        start.run_form(arguments)
-
-    assert "EPOCHS" in capsys.readouterr().err
-    error = stopped.value
-    InteractiveShell().showtraceback((type(error), error, stopped.tb))
-    assert capsys.readouterr().out == f"{error}\n"

@@ -181,7 +181,9 @@ def test_a_person_who_refuses_to_mount_drive_gets_the_demo(
     assert workspace.open() == workspace.open("demo")
 
     assert refuse.called
-    assert "mount failed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("Note: ")
+    assert "mount failed" in said
 
 
 def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(

@@ -291,7 +291,7 @@ def test_next_steps_stand_in_the_order_of_what_they_bring(many_steps):
 def test_steps_in_the_form_name_its_fields(many_steps):
     shown = report.show_part(many_steps, "steps", form=True).data
 
-    for field in ("PICTURES", "in RUN", "OPTIONS"):
+    for field in ("PICTURES", "all and beyond", "RUN", "OPTIONS"):
         assert field in shown
     assert "lib.chain" not in shown
 

@@ -1,0 +1,362 @@
+"""The form of 00: what its answers mean, which are refused, and how a run ends."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+from conftest import run_cells
+from IPython.core.interactiveshell import InteractiveShell
+
+from lib import chain, machine, start, storage, workspace
+
+
+def fill_in(pictures="", results="here", run="all lessons", options=""):
+    """Return the arguments of a form, in which nothing else is filled in."""
+    return start.read_form(str(pictures), str(results), run, options)
+
+
+def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
+    draw_classes(tmp_path / "pictures", 5)
+    results = str(tmp_path / "results")
+
+    arguments = fill_in(
+        tmp_path / "pictures", results, run="all and beyond", options="--seeds 2"
+    )
+
+    assert arguments[0] == "--paths"
+    assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
+    ws = workspace.open(arguments[1])
+    assert ws.train == tmp_path / "pictures"
+    # It holds classes, and no part for testing.
+    assert ws.test is None
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "expected"),
+    [
+        ("quick", "", "01 05 08 09"),
+        ("all lessons", "", "01 02 03 04 08 09 10"),
+        ("all and beyond", "", "01 02 03 04 05 06 07 08 09 10"),
+        ("quick", "--only 2", "02"),
+    ],
+)
+def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expected):
+    arguments = fill_in(run=run, options=options)
+
+    parsed = chain.parse_arguments(arguments)
+    names = chain.choose_notebooks(parsed.only, parsed.beyond)
+    assert [name[:2] for name in names] == expected.split()
+
+
+@pytest.fixture
+def mount(tmp_path, monkeypatch):
+    """What would mount Drive in this Colab, whose user refuses."""
+    refuse = mock.Mock(side_effect=ValueError("mount failed"))
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("pictures", "results"),
+    [("mine.zip", "here"), ("", "On drive")],
+)
+def test_drive_is_asked_for_where_something_lies_there(
+    mount, capsys, pictures, results
+):
+    with pytest.raises(start.FormError, match="mount failed.*force_remount=True"):
+        fill_in(pictures, results)
+
+    assert mount.call_count == 1
+    assert not storage.DRIVE.exists()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def dead_mount(drive, monkeypatch):
+    """A Drive in Colab of which nothing answers any more; Colab says that it is mounted."""
+    stat = os.stat
+
+    def fail(path, **options):
+        if drive in (Path(path), *Path(path).parents):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", fail)
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=mock.Mock()))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "results"),
+    [("MyDrive/pictures", "here"), ("pictures.zip", "here"), ("", "Drive")],
+)
+def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(
+    dead_mount, pictures, results
+):
+    with pytest.raises(start.FormError, match="Errno 107.*force_remount=True"):
+        fill_in(pictures, results)
+
+
+def test_drive_that_no_machine_has_is_no_place_for_results(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+
+    with pytest.raises(start.FormError, match='not mounted: say "here"'):
+        fill_in(results="on Drive")
+
+
+def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
+    fill_in(ws.train, ws.results)
+
+    assert not mount.called
+
+
+def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
+    draw_classes(tmp_path / "pictures", 5)
+    quoted = f' "{tmp_path}/pictures" '
+
+    assert fill_in(" Demo ", "Here") == ["--paths", "demo"]
+    assert start.find_pictures(quoted) == f"{tmp_path}/pictures"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "results", "options", "words"),
+    [
+        ("mine.zip", "results", "", "mine.zip"),
+        ("upload", "results", "", "Colab"),
+        ("pictures", "results", "--wat 3", "OPTIONS"),
+        ("pictures", "results", '-p EPOCHS "5', "OPTIONS"),
+        ("pictures", "pictures/out", "", 'pictures/out", inside "train"'),
+        ("pictures", " '' ", "", "RESULTS .* write here, on Drive, or a folder"),
+    ],
+)
+def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
+    tmp_path, monkeypatch, read_all, draw_classes, pictures, results, options, words
+):
+    draw_classes(tmp_path / "pictures", 5)
+    monkeypatch.chdir(tmp_path)
+    before = read_all(tmp_path)
+
+    with pytest.raises(start.FormError, match=words):
+        fill_in(pictures, results, options=options)
+
+    assert read_all(tmp_path) == before
+
+
+def test_results_of_other_pictures_are_refused(tmp_path, draw_classes):
+    results = tmp_path / "results"
+    for name in ("pictures", "others"):
+        draw_classes(tmp_path / name, 5)
+    fill_in(tmp_path / "pictures", results)
+    # Nothing has run yet.
+    fill_in(tmp_path / "others", results)
+    (results / "split.csv").touch()
+
+    with pytest.raises(start.FormError, match="RESULTS: .*others"):
+        fill_in(tmp_path / "pictures", results)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["MyDrive/pics", "My Drive/pics", "/content/drive/MyDrive/pics"],
+)
+def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
+    (drive / "pics").mkdir()
+
+    assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
+
+
+def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
+    draw_classes(drive / "pics", 5)
+
+    arguments = fill_in(drive / "pics", "My Drive/mine")
+
+    assert arguments[-1] == str(drive / "mine")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Drive", "drive", "google drive", "Google Drive", " On  drive ", "My Drive"],
+)
+def test_drive_as_the_place_of_results_is_google_drive(drive, written):
+    arguments = fill_in(results=written)
+
+    assert arguments[2:] == ["--results", str(drive / "image_classifiers")]
+
+
+@pytest.mark.parametrize(
+    ("options", "results"),
+    [("", "mine"), ("--results {}/other", "other")],
+)
+def test_form_that_is_ready_says_where_its_results_go(
+    tmp_path, capsys, options, results
+):
+    form = {"PICTURES": "", "RESULTS": f"{tmp_path}/mine", "RUN": "quick"}
+    names = form | {"OPTIONS": options.format(tmp_path), "machine": machine}
+
+    run_cells("00_start_here", ["00-06"], names)
+
+    assert (
+        capsys.readouterr().out == f"ready: the demo; results: {tmp_path}/{results}\n"
+    )
+
+
+def test_wrong_paths_file_is_one_sentence_before_the_run(tmp_path):
+    file = tmp_path / "paths.json"
+    file.write_text('{"trian": "pictures"}')
+
+    with pytest.raises(start.FormError, match="trian"):
+        start.open_workspace(fill_in(file))
+
+
+def test_an_empty_place_of_results_is_said_in_words(tmp_path):
+    form = {"PICTURES": "", "RESULTS": "", "RUN": "quick", "OPTIONS": ""}
+
+    with pytest.raises(start.FormError, match="write here, on Drive, or a folder"):
+        run_cells("00_start_here", ["00-06"], form | {"machine": machine})
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    """Return a function that uploads bytes, which Colab keeps by a name, and returns their path."""
+    monkeypatch.chdir(tmp_path)
+    files = SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
+
+    def find(name, content):
+        def keep():
+            Path(name).write_bytes(content)
+            return {name: content}
+
+        files.upload = keep
+        return Path(start.find_pictures("upload"))
+
+    return find
+
+
+def test_what_is_uploaded_again_takes_the_place_of_the_first(upload, tmp_path):
+    """Colab numbers a name that is taken."""
+    first = upload("x.tar.gz", b"1")
+
+    again = upload("x.tar (1).gz", b"2")
+
+    assert again == first
+    assert again.read_bytes() == b"2"
+    assert list(tmp_path.iterdir()) == [first]
+
+
+def test_what_its_owner_has_numbered_keeps_its_name(upload):
+    assert upload("x (1).zip", b"1").name == "x (1).zip"
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("https://www.kaggle.com/datasets/owner/pets/data?a=b", "datasets/owner/pets"),
+        ("kaggle.com/competitions/dogs/data", "competitions/dogs"),
+        ("https://www.kaggle.com/c/dogs", "competitions/dogs"),
+    ],
+)
+def test_address_of_kaggle_means_its_data(page, name):
+    assert start.find_pictures(page) == f"kaggle:{name}"
+
+
+@pytest.mark.parametrize("address", ["https://a.org/x", "http:/a.org/b", "www.a.org/b"])
+def test_any_other_address_is_refused(address):
+    with pytest.raises(start.FormError, match="kaggle:datasets"):
+        start.find_pictures(address)
+
+
+def test_paths_file_that_says_more_than_a_form_is_left_alone(ws):
+    """Say one with labels, in the folder that is named for the results."""
+    paths = {"train": str(ws.train), "train_labels": "labels.csv"}
+    ws.save_json(paths, "drive_paths.json")
+    before = (ws.results / "drive_paths.json").read_bytes()
+
+    with pytest.raises(start.FormError, match="train_labels"):
+        fill_in(ws.train, ws.results)
+
+    assert (ws.results / "drive_paths.json").read_bytes() == before
+
+
+def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):
+    paths = ws.save_paths()
+    made = tmp_path / "corrections (1).csv"
+    made.write_text("file,label\nNA/000.png,red\n")
+
+    kept = start.take_corrections(ws, str(made))
+
+    assert kept.read_bytes() == made.read_bytes()
+    assert workspace.open(paths).corrections == kept
+
+
+@pytest.mark.parametrize("rows", ["b.png,NA", "no rows", ""])
+def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
+    earlier = ws.file("corrections.csv")
+    earlier.write_text("file,label\na.png,red\nb.png,red\n")
+    before = earlier.read_bytes()
+    made = tmp_path / "made.csv"
+    made.write_text(f"file,label\n{rows}\n")
+
+    with pytest.raises(start.FormError):
+        start.take_corrections(ws, str(made))
+
+    assert earlier.read_bytes() == before
+
+
+@pytest.fixture
+def finish(ws, monkeypatch):
+    """Return a function that runs a form whose chain ends with a status, after it has written a file."""
+    arguments = fill_in(ws.train, ws.results)
+    report = ws.file("report.html")
+    report.write_text("of an earlier run")
+    os.utime(report, (0, 0))
+
+    def run_form(status, file):
+        def run_chain(arguments, unmount):
+            with storage.atomic_write(ws.results / file) as part:
+                part.write_text("of this run")
+            return status
+
+        monkeypatch.setattr(chain, "main", run_chain)
+        start.run_form(arguments)
+
+    return run_form
+
+
+def test_a_run_that_ends_well_says_nothing(finish, capsys):
+    finish(status=0, file="split.csv")
+
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(finish, capsys):
+    finish(status=1, file="report.html")
+
+    assert capsys.readouterr().out.startswith("Note: some notebooks failed")
+
+
+@pytest.mark.parametrize(("status", "file"), [(1, "split.csv"), (130, "report.html")])
+def test_a_run_that_has_written_no_report_or_is_stopped_is_an_error(
+    finish, status, file
+):
+    with pytest.raises(start.FormError, match="It stopped"):
+        finish(status, file)
+
+
+def test_a_run_that_stops_is_one_sentence(ws, capsys):
+    options = "-p EPOCHS many"
+    arguments = fill_in(ws.train, ws.results, options=options)
+
+    with pytest.raises(start.FormError) as stopped:
+        start.run_form(arguments)
+
+    assert "EPOCHS" in capsys.readouterr().err
+    error = stopped.value
+    InteractiveShell().showtraceback((type(error), error, stopped.tb))
+    assert capsys.readouterr().out == f"{error}\n"
