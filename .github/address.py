@@ -4,28 +4,32 @@ import re
 import sys
 from pathlib import Path
 
-ROOT, COLAB = Path(__file__).resolve().parents[1], "https://colab.research.google.com"
+ROOT = Path(__file__).resolve().parents[1]
+COLAB = "https://colab.research.google.com"
+FIRST = "blob/main/notebooks/00_start_here.ipynb"
+BADGE = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({COLAB}/github/%s/{FIRST})"
+# A name of GitHub is not of dots alone.
+NAME = r"(?!\.+(/|$))[\w.-]+"
 
 
 def write_address(repository: str) -> None:
-    """Write owner/name, in place of another."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    """Write owner/name, in place of another; whatever else is in these files stays as it is."""
+    if not re.fullmatch(f"{NAME}/{NAME}", repository):
         sys.exit(f"{repository!r} is not owner/name. Write: make colab REPO=owner/name")
     for path in ROOT.glob("notebooks/*.ipynb"):
         # As JSON has it, which is changed in no other place.
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()
         text = re.sub(
             r'REPOSITORY = \\".*?\\"', rf'REPOSITORY = \\"{repository}\\"', text
         )
-        path.write_text(text, encoding="utf-8")
-    address = f"{COLAB}/github/{repository}/blob/main/notebooks/00_start_here.ipynb"
-    badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({address})\n\n"
-    text = re.sub(
-        r"\[!\[Open in Colab\].*\n\n", "", (ROOT / "README.md").read_text("utf-8")
-    )
-    (ROOT / "README.md").write_text(
-        text.replace("\n\n", f"\n\n{badge}", 1), encoding="utf-8"
-    )
+        path.write_bytes(text.encode())
+    readme = ROOT / "README.md"
+    text = readme.read_bytes().decode()
+    end = "\r\n\r\n" if "\r\n" in text else "\n\n"
+    ours = re.escape(BADGE + end).replace("%s", NAME + "/" + NAME)
+    text = re.sub(ours, "", text)
+    text = text.replace(end, end + BADGE % repository + end, 1)
+    readme.write_bytes(text.encode())
 
 
 if __name__ == "__main__":

@@ -35,13 +35,14 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     """Run the command line; return the exit status. At the end Drive is flushed, and unmounted."""
     options = parse_arguments(arguments)
     try:
-        ws = workspace.open(options.paths, options.results)
+        ws = workspace.read(options.paths, options.results)
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
         names = choose_notebooks(options.only, options.beyond, ws)
         if options.seeds is not None:
             options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
+        ws.claim()
         with runner.signals_raise(), runner.lock_results(ws):
             failed = run_chain(ws, names, values, options)
         if unmount:

@@ -100,14 +100,25 @@ def _check_target(options, files):
     csv = options.csv
     if csv.is_dir() or not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
-    if csv.exists() and not (csv.is_file() and csv.suffix.lower() == ".csv"):
-        raise ValueError(f"--csv {csv} is there already and is no CSV file: name one.")
+    if csv.exists() and not _holds_answers(csv):
+        raise ValueError(
+            f"--csv {csv} is there already, with no answers: name a new file."
+        )
     model = options.model
     inputs = [model, model.with_suffix(".json"), model.with_suffix(".npz")]
     inputs += [options.group_by or model, *files]
     if csv.resolve() in {Path(path).resolve() for path in inputs}:
         raise ValueError(f"--csv {csv} is read, too: name another file.")
     require_room(csv.parent, 0, "the answers")
+
+
+def _holds_answers(path):
+    """Tell whether a file begins with columns as `_write_answers` writes them."""
+    if not path.is_file() or path.suffix.lower() != ".csv":
+        return False
+    with path.open("rb") as file:
+        header = file.readline().strip()
+    return header.startswith((b"file,label,index", b"file,labels"))
 
 
 def _answer(options, files):

@@ -77,7 +77,7 @@ def open_workspace(arguments: list[str]) -> Workspace:
     """
     options = chain.parse_arguments(arguments)
     try:
-        return workspace.open(options.paths, options.results)
+        return workspace.read(options.paths, options.results)
     except (OSError, ValueError) as error:
         raise FormError(storage.explain_error(error)) from error
 
@@ -221,7 +221,7 @@ def _open_drive():
 
 def _write_paths(pictures, results):
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
-    file = results / "drive_paths.json"
+    file = results / "run_paths.json"
     if file.exists():
         earlier = read_json(file)
         if (results / "split.csv").exists() and earlier["train"] != str(pictures):
@@ -236,9 +236,10 @@ def _write_paths(pictures, results):
             )
     ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
     try:
-        workspace.check_apart(ws)
+        workspace.check_places(ws)
     except ValueError as error:
         raise FormError(str(error)) from error
+    ws.claim()
     both = replace(ws, test=pictures)
     # The chain says what is wrong with the pictures.
     with suppress(OSError, ValueError):

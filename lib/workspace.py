@@ -2,19 +2,22 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from lib import storage
-from lib.paths_file import READ, check_exists, read_json, read_paths
+from lib import folders, storage
+from lib.paths_file import READ, check_exists, read_paths
 from lib.storage import atomic_write, is_on_drive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
+DEMO_ON_DRIVE = "image_classifiers_demo/results"
+WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]")
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
@@ -99,33 +102,38 @@ class Workspace:
             part.write_text(text, encoding="utf-8")
 
     def save_paths(self) -> Path:
-        """Write these paths, without the cluster, as drive_paths.json of the results.
-
-        The file that was opened is left alone, and so is one of other results: then it is run_paths.json.
-        """
+        """Write these paths, without the cluster, as run_paths.json of the results."""
         paths = {key: str(value) for key, value in asdict(self).items() if value}
         for key in ("cluster", "paths_file"):
             paths.pop(key, None)
         # The next run looks for it there, too, and may find none.
         if self.corrections == self.results / "corrections.csv":
             paths.pop("corrections")
-        file = self.results / "drive_paths.json"
-        is_ours = True
-        if file.exists():
-            before = read_json(file)
-            if before == paths:
-                return file
-            is_ours = before.get("results") == paths["results"]
-        if file == self.paths_file or not is_ours:
-            file = self.results / "run_paths.json"
-        self.save_json(paths, file.name)
-        return file
+        self.save_json(paths, "run_paths.json")
+        return self.results / "run_paths.json"
+
+    def claim(self) -> None:
+        """Mark results and scratch as ours, before anything else is written there."""
+        folders.mark(self.results, "results")
+        folders.mark(self.scratch, "scratch")
 
 
 def open(  # noqa: A001 - reads as workspace.open
     paths_file: str | Path | None = None, results: Path | None = None
 ) -> Workspace:
-    """Open the workspace of a paths file, or that of the demo when there is none.
+    """Open the workspace of a paths file, or that of the demo when there is none, and mark it as ours.
+
+    Args and errors are those of `read`.
+    """
+    ws = read(paths_file, results)
+    ws.claim()
+    return ws
+
+
+def read(
+    paths_file: str | Path | None = None, results: Path | None = None
+) -> Workspace:
+    """Read and check what a paths file, or the demo when there is none, says; write nothing.
 
     Args:
         paths_file: a drive_paths.json, or "demo"; None takes the environment variable DRIVE_PATHS,
@@ -146,17 +154,17 @@ def open(  # noqa: A001 - reads as workspace.open
     paths = read_paths(found)
     given = paths.pop("cluster", None)
     cluster = os.environ.get(SCHEDULER) or given
-    folders = {key: _resolve(value, found.parent) for key, value in paths.items()}
+    places = {key: _resolve(key, paths[key], found) for key in paths}
     drive = storage.DRIVE / "MyDrive"
     if found == DEMO_PATHS and not named and drive.exists():
-        folders["results"] = drive / "image_classifiers_demo/results"
+        places["results"] = drive / DEMO_ON_DRIVE
     if results is not None:
-        folders["results"] = results.resolve()
-    usual = folders["results"] / "corrections.csv"
-    if "corrections" not in folders and usual.exists():
-        folders["corrections"] = usual
-    ws = Workspace(**folders, cluster=cluster, paths_file=found)
-    check_apart(ws)
+        places["results"] = results.resolve()
+    usual = places["results"] / "corrections.csv"
+    if "corrections" not in places and usual.exists():
+        places["corrections"] = usual
+    ws = Workspace(**places, cluster=cluster, paths_file=found)
+    check_places(ws)
     # The demo's pictures are drawn when they are first opened.
     if not ws.is_demo:
         _check_pictures(ws)
@@ -177,11 +185,17 @@ def _find_paths_file(named):
     return Path(named)
 
 
-def _resolve(value, base):
+def _resolve(key, value, file):
+    value = value.strip()
     # What lies on Kaggle has no local path before it is downloaded.
     if value.startswith(KAGGLE):
         return Path(value)
-    return (base / Path(value).expanduser()).resolve()
+    is_of_windows = WINDOWS_PATH.match(value) and os.name != "nt"
+    if value.startswith("$") or "://" in value or is_of_windows:
+        raise ValueError(
+            f'{file}: "{key}" is "{value}", which is no path on this machine: write one.'
+        )
+    return (file.parent / Path(value).expanduser()).resolve()
 
 
 def _check_pictures(ws):
@@ -191,20 +205,17 @@ def _check_pictures(ws):
             check_exists(path, f'It is "{key}": correct it in {ws.paths_file}.')
 
 
-def check_apart(ws: Workspace) -> None:
-    """Raise a ValueError where what is written lies in what is read, or what is read in scratch."""
-    for key in ("train", "validation", "test"):
-        for written in ("results", "scratch", "validation"):
-            if key != written:
-                _refuse_inside(ws, written, key, "give another folder")
-    for key in READ:
-        _refuse_inside(
-            ws, key, "scratch", "scratch may be deleted at any time: move it"
-        )
-
-
-def _refuse_inside(ws, inner, outer, advice):
-    path = getattr(ws, inner)
-    folder = getattr(ws, outer)
-    if path and folder and path.is_relative_to(folder):
-        raise ValueError(f'"{inner}" is "{path}", inside "{outer}": {advice}.')
+def check_places(ws: Workspace) -> None:
+    """Raise a ValueError where results or scratch are not ours, or lie where they must not."""
+    places = {}
+    for key, value in asdict(ws).items():
+        if isinstance(value, Path):
+            places[key] = value
+    folders.check_apart(places, REPOSITORY)
+    for kind in folders.KINDS:
+        folder = places[kind]
+        # Those of the demo may be older than markers.
+        is_of_demo = folder.is_relative_to(REPOSITORY / "demo")
+        is_demo_on_drive = folder == storage.DRIVE / "MyDrive" / DEMO_ON_DRIVE
+        if not (is_of_demo or is_demo_on_drive):
+            folders.check_ours(folder, kind, opened=ws.paths_file)

@@ -79,9 +79,10 @@ def draw_classes():
 def ws(tmp_path):
     """A workspace whose train folder is still to be filled."""
     (tmp_path / "train").mkdir()
-    return workspace.Workspace(
-        tmp_path / "train", tmp_path / "results", tmp_path / "scratch"
-    )
+    folders = [tmp_path / name for name in ("train", "results", "scratch")]
+    ws = workspace.Workspace(*folders)
+    ws.claim()
+    return ws
 
 
 def prepare_and_split(ws, image_sizes=(8,), seed=0):

@@ -109,17 +109,6 @@ def test_chain_ends_with_all_results_on_drive(run, ws, monkeypatch):
     flush.assert_called_once_with(ws.results)
 
 
-def test_files_of_a_person_among_the_results_outlive_a_chain(run, ws, read_all):
-    """Pictures may lie inside the results."""
-    for name in ("leaf.part.0.jpg", "train/leaf.part.0.jpg", "book.part.one/a.docx"):
-        ws.file(name).write_text("mine")
-    before = read_all(ws.results)
-
-    run("--only", "1")
-
-    assert before.items() <= read_all(ws.results).items()
-
-
 def test_what_a_kill_left_in_a_store_is_swept_once_nobody_can_be_writing_it(run, ws):
     store = ws.scratch / "loader_1/pixels_32"
     store.mkdir(parents=True)

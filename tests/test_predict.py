@@ -74,7 +74,7 @@ def test_answers_never_take_the_place_of_something_else(
 def test_answers_take_the_place_of_earlier_answers_and_leave_their_neighbours(folder):
     answers = folder / "answers.csv"
     neighbour = folder / "answers.part.csv"
-    answers.write_text("old")
+    answers.write_text("file,label,index,probability\nold.png,a,0,0.5\n")
     neighbour.write_text("mine")
 
     assert ask(folder, [folder / "red", "--csv", answers]) == 0

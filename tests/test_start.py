@@ -131,7 +131,7 @@ def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
         ("upload", "results", "", "Colab"),
         ("pictures", "results", "--wat 3", "OPTIONS"),
         ("pictures", "results", '-p EPOCHS "5', "OPTIONS"),
-        ("pictures", "pictures/out", "", 'pictures/out", inside "train"'),
+        ("pictures", "pictures/out", "", 'pictures/out" and "train"'),
         ("pictures", " '' ", "", "RESULTS .* write here, on Drive, or a folder"),
     ],
 )
@@ -275,13 +275,13 @@ def test_any_other_address_is_refused(address):
 def test_paths_file_that_says_more_than_a_form_is_left_alone(ws):
     """Say one with labels, in the folder that is named for the results."""
     paths = {"train": str(ws.train), "train_labels": "labels.csv"}
-    ws.save_json(paths, "drive_paths.json")
-    before = (ws.results / "drive_paths.json").read_bytes()
+    ws.save_json(paths, "run_paths.json")
+    before = (ws.results / "run_paths.json").read_bytes()
 
     with pytest.raises(start.FormError, match="train_labels"):
         fill_in(ws.train, ws.results)
 
-    assert (ws.results / "drive_paths.json").read_bytes() == before
+    assert (ws.results / "run_paths.json").read_bytes() == before
 
 
 def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):

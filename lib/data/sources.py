@@ -40,16 +40,21 @@ def find_validation(ws: Workspace) -> Path | None:
     That counts only if the folders in it are the classes.
 
     Raises:
-        ValueError: There are two such folders, or train is the folder of test, too.
+        ValueError: There are two such folders, or one of train, validation and test lies in another.
     """
     trail = _trace(ws.train, "train", ws.scratch)
-    if ws.test in trail and open_folder(ws, "test") == trail[-1]:
-        raise ValueError(
-            f'"test" and "train" in drive_paths.json mean the same folder, {trail[-1]}: pictures that '
-            "were learned from test nothing. Name another folder, or leave test out."
-        )
     if ws.validation:
-        return open_folder(ws, "validation")
+        validation = open_folder(ws, "validation")
+    else:
+        validation = _find_validation_beside(ws, trail)
+    opened = {"train": trail[-1], "validation": validation}
+    if ws.test:
+        opened["test"] = open_folder(ws, "test")
+    _require_apart(opened)
+    return validation
+
+
+def _find_validation_beside(ws, trail):
     found = []
     for folder in _list_validation_beside(trail, ws.scratch):
         opened = _trace(folder, "validation", ws.scratch)[-1]
@@ -65,6 +70,18 @@ def find_validation(ws: Workspace) -> Path | None:
             '"validation" in drive_paths.json, or move the other away.'
         )
     return found[0] if found else None
+
+
+def _require_apart(opened):
+    """Raise a ValueError where a folder, by its key, is another one or lies in it."""
+    for key, folder in opened.items():
+        for other_key, other in opened.items():
+            is_pair = key != other_key and folder is not None and other is not None
+            if is_pair and folder.is_relative_to(other):
+                raise ValueError(
+                    f'"{key}" in drive_paths.json means {folder}, and "{other_key}" {other}: pictures '
+                    "that were learned from test nothing. Name another folder, or leave one out."
+                )
 
 
 def _list_validation_beside(trail, scratch):

@@ -210,7 +210,7 @@ class Predictions:
 def save_scores(
     ws: Workspace, predictions: Predictions, speed: dict[str, float], record: Callable
 ) -> pd.DataFrame:
-    """Write every answer, score and comparison, and remove what is left of other models.
+    """Write every answer, score and comparison.
 
     Args:
         ws: the workspace.
@@ -234,11 +234,6 @@ def save_scores(
     ws.save_table(predictions.pairs, "pairs.csv")
     ws.save_table(predictions.first.list_classes(), "per_class.csv")
     ws.save_table(predictions.first.list_suspects(), "suspects.csv")
-    for path in ws.results.glob("figures/confusion_*"):
-        path.unlink()
-    for path in ws.results.glob("predictions/*.csv"):
-        if path.stem not in content:
-            path.unlink()
     return comparison
 
 

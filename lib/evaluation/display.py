@@ -14,6 +14,7 @@ from PIL import Image
 
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
+from lib.paths_file import read_json
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
@@ -42,6 +43,20 @@ def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
+
+
+def remove_judged(ws: Workspace) -> None:
+    """Remove the answers and matrices of the models that metrics.json names, and of no others."""
+    path = ws.results / "metrics.json"
+    if not path.exists():
+        return
+    for name in read_json(path):
+        for file in (
+            f"predictions/{name}.csv",
+            f"figures/confusion_{name}.svg",
+            f"figures/confusion_{name}.html",
+        ):
+            (ws.results / file).unlink(missing_ok=True)
 
 
 def _write_svg(figure):

@@ -21,6 +21,11 @@ JPEG = b"\xff\xd8\xff\xe0 a JPEG begins like this"
 CONTENTS = dict.fromkeys((".md", ".xml", ".txt", ""), b"text")
 
 
+def list_folders(folder):
+    """List the folders in a folder, whose marker is a file."""
+    return [path for path in folder.iterdir() if path.is_dir()]
+
+
 def pack(archive, files):
     """Write a .zip or .tar file of {name: bytes}."""
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -224,10 +229,27 @@ def test_two_folders_that_may_be_the_validation_part_are_an_error(ws, give):
         sources.find_validation(replace(ws, train=given / "train"))
 
 
-def test_test_that_is_train_is_an_error(ws, give):
+@pytest.mark.parametrize(
+    ("key", "folder"),
+    [("test", "."), ("test", "cat"), ("validation", "."), ("validation", "cat")],
+)
+def test_parts_that_lie_in_one_another_are_an_error(ws, give, key, folder):
     given = give(["cat/1.jpg", "dog/1.jpg"])
-    with pytest.raises(ValueError, match='"test" and "train"'):
-        sources.find_validation(replace(ws, train=given, test=given))
+    ws = replace(ws, train=given, **{key: (given / folder).resolve()})
+
+    with pytest.raises(
+        ValueError, match=f'"{key}".* means .*"train"|"train" .*"{key}"'
+    ):
+        sources.find_validation(ws)
+
+
+def test_test_beside_the_classes_that_a_folder_above_them_means_is_apart(ws, give):
+    """One folder is above both parts, the other is one of them."""
+    given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
+
+    ws = replace(ws, train=given, test=given / "test")
+
+    assert sources.find_validation(ws) is None
 
 
 def test_train_and_test_of_one_archive_are_two(ws, give):
@@ -250,7 +272,7 @@ def test_archive_is_unpacked_once(ws, files):
 
     assert again == first
     assert (first / "mark").exists()
-    assert list(ws.scratch.iterdir()) == [first]
+    assert list_folders(ws.scratch) == [first]
 
 
 def test_archive_that_changed_is_unpacked_anew(ws, files):
@@ -308,7 +330,7 @@ def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch, name):
     with pytest.raises(ValueError, match="0.0 MB .* 10.0 MB"):
         archives.unpack(archive, ws.scratch)
 
-    assert not list(ws.scratch.iterdir())
+    assert list_folders(ws.scratch) == []
 
 
 def test_zip_of_two_files_on_one_path_is_refused(ws):
@@ -332,7 +354,7 @@ def test_damaged_archive_is_named(ws, files, name):
         archive.write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} can't be unpacked"):
             archives.unpack(archive, ws.scratch)
-        assert not list(ws.scratch.iterdir())
+        assert list_folders(ws.scratch) == []
 
 
 def test_tar_cut_between_two_files_or_with_a_damaged_name_is_noticed(ws):

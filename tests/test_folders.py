@@ -1,0 +1,229 @@
+"""Results and scratch are ours or refused, and nothing of a user's own is replaced."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from lib import chain, folders, predict, workspace
+from lib.evaluation import display
+
+ROOT = workspace.REPOSITORY
+
+
+@pytest.fixture
+def write_paths(tmp_path):
+    """Return a function that writes a paths file beside a folder train of two classes."""
+    for name in ("cat", "dog"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+
+    def write(**changes):
+        paths = {"train": "train", "results": "r", "scratch": "s"}
+        path = tmp_path / "paths.json"
+        path.write_text(json.dumps(paths | changes))
+        return path
+
+    return write
+
+
+def test_a_new_folder_is_marked_in_plain_words_and_is_ours_from_then_on(
+    write_paths, tmp_path
+):
+    ws = workspace.open(write_paths())
+    (ws.results / "split.csv").touch()
+
+    again = workspace.open(write_paths())
+
+    assert again == ws
+    for kind in ("results", "scratch"):
+        text = (getattr(ws, kind) / folders.MARKER).read_text()
+        assert text.startswith(kind.capitalize())
+        assert "nothing of your own" in text
+
+
+def test_a_folder_with_other_files_is_refused_naming_three_and_the_remedy(
+    write_paths, tmp_path, read_all
+):
+    (tmp_path / "r").mkdir()
+    for name in ("a.csv", "b.csv", "c.csv", "d.csv"):
+        (tmp_path / "r" / name).write_text("mine")
+    path = write_paths()
+    before = read_all(tmp_path)
+
+    with pytest.raises(ValueError, match="(?s)a.csv, b.csv, c.csv.*new folder") as told:
+        workspace.open(path)
+
+    assert "d.csv" not in str(told.value)
+    assert "\n" not in str(told.value)
+    assert read_all(tmp_path) == before
+
+
+def test_the_marker_makes_a_folder_ours_again(write_paths, tmp_path):
+    ws = workspace.open(write_paths())
+    (ws.results / "split.csv").touch()
+    (ws.results / folders.MARKER).unlink()
+    with pytest.raises(ValueError, match=folders.MARKER) as told:
+        workspace.open(write_paths())
+
+    line = str(told.value).rpartition("with the line ")[2].strip('"')
+    (ws.results / folders.MARKER).write_text(line)
+
+    assert workspace.open(write_paths()) == ws
+
+
+def test_results_and_scratch_are_not_interchangeable(write_paths):
+    workspace.open(write_paths())
+
+    with pytest.raises(ValueError, match='"results" is .*otherwise'):
+        workspace.open(write_paths(results="s", scratch="r"))
+
+
+def test_what_systems_leave_in_a_folder_does_not_count(write_paths, tmp_path):
+    names = ("desktop.ini", "Thumbs.db", ".DS_Store", ".lock", "corrections.csv")
+    unfinished = f"unfinished_{32 * 'a'}.csv"
+    (tmp_path / "lost+found").mkdir()
+    for name in (*names, unfinished):
+        (tmp_path / "r").mkdir(exist_ok=True)
+        (tmp_path / "r" / name).touch()
+
+    assert workspace.open(write_paths()).results == tmp_path / "r"
+
+
+def test_a_paths_file_may_lie_in_its_results_and_stays_as_it_is(write_paths, tmp_path):
+    (tmp_path / "r").mkdir()
+    path = tmp_path / "r/drive_paths.json"
+    paths = {"train": "../train", "results": ".", "scratch": "../s"}
+    path.write_text(json.dumps(paths))
+    before = path.read_bytes()
+
+    written = workspace.open(path).save_paths()
+
+    assert written.name == "run_paths.json"
+    assert path.read_bytes() == before
+    assert workspace.open(written) == workspace.open(path)
+
+
+def test_a_killed_writer_of_the_marker_bars_nobody(write_paths, tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / folders.MARKER).touch()
+
+    ws = workspace.open(write_paths())
+
+    assert (ws.results / folders.MARKER).read_text().startswith("Results")
+
+
+@pytest.mark.parametrize("kind", ["results", "scratch"])
+@pytest.mark.parametrize(
+    "place", [".", "..", "lib", "notebooks/mine", "tests/r", ".git/r"]
+)
+def test_no_folder_of_the_project_is_taken(write_paths, kind, place, read_all):
+    path = write_paths(**{kind: str(ROOT / place)})
+
+    with pytest.raises(ValueError, match=f'"{kind}" is .*project'):
+        workspace.read(path)
+
+
+def test_a_new_folder_at_the_top_of_the_project_is_possible(write_paths):
+    path = write_paths(results=str(ROOT / "results_of_a_test"))
+
+    assert workspace.read(path).results.parent == ROOT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"results": "train"},
+        {"results": "train/cat/r"},
+        {"scratch": "train"},
+        {"results": "."},
+        {"results": "s/r"},
+        {"scratch": "r/s"},
+        {"results": "s"},
+        {"test": "r/new", "results": "r"},
+    ],
+)
+def test_results_scratch_and_pictures_lie_apart(
+    write_paths, tmp_path, changes, read_all
+):
+    (tmp_path / "r/new").mkdir(parents=True)
+    path = write_paths(**changes)
+    before = read_all(tmp_path)
+
+    with pytest.raises(ValueError, match="neither may lie in the other"):
+        workspace.open(path)
+
+    assert read_all(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "key", ["train_labels", "test_labels", "multi_labels", "corrections"]
+)
+@pytest.mark.parametrize("folder", ["r", "s"])
+def test_a_table_of_the_user_lies_in_neither(write_paths, tmp_path, key, folder):
+    ws = workspace.open(write_paths())
+    (getattr(ws, {"r": "results", "s": "scratch"}[folder]) / "mine.csv").touch()
+
+    with pytest.raises(ValueError, match=f'"{key}" .*beside your pictures'):
+        workspace.open(write_paths(**{key: f"{folder}/mine.csv"}))
+
+
+def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):
+    ws = workspace.open(write_paths())
+    (ws.results / "corrections.csv").touch()
+
+    named = workspace.open(write_paths(corrections="r/corrections.csv"))
+
+    assert named.corrections == ws.results / "corrections.csv"
+
+
+def test_a_chain_that_is_refused_writes_nothing(write_paths, tmp_path, read_all):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/split.csv").write_text("mine")
+    path = write_paths()
+    before = read_all(tmp_path)
+
+    assert chain.main(["--paths", str(path)]) == 1
+
+    assert read_all(tmp_path) == before
+
+
+def test_folders_of_the_demo_are_taken_without_a_marker(monkeypatch, tmp_path):
+    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
+    (tmp_path / "lib").mkdir()
+    shutil.copy(ROOT / "lib/demo_paths.json", tmp_path / "lib")
+    (tmp_path / "demo/results").mkdir(parents=True)
+    (tmp_path / "demo/results/split.csv").touch()
+
+    ws = workspace.open("demo")
+
+    assert (ws.results / folders.MARKER).is_file()
+
+
+def test_only_files_of_models_that_were_judged_before_are_removed(ws):
+    ws.save_json({"old": {}}, "metrics.json")
+    for name in ("old", "my_ensemble"):
+        ws.file(f"predictions/{name}.csv").touch()
+        ws.file(f"figures/confusion_{name}.svg").touch()
+    (ws.results / "figures/confusion_for_my_thesis.png").touch()
+
+    display.remove_judged(ws)
+
+    left = sorted(os.listdir(ws.results / "predictions"))
+    assert left == ["my_ensemble.csv"]
+    figures = sorted(os.listdir(ws.results / "figures"))
+    assert figures == ["confusion_for_my_thesis.png", "confusion_my_ensemble.svg"]
+
+
+def test_labels_are_no_answers_that_predict_may_replace(tmp_path, capsys):
+    for name in ("model.keras", "model.json", "1.jpg"):
+        (tmp_path / name).touch()
+    labels = tmp_path / "mylabels.csv"
+    labels.write_text("file,label\n1.jpg,cat\n")
+    files = [str(tmp_path / name) for name in ("model.keras", "1.jpg")]
+
+    assert predict.predict_pictures([*files, "--csv", str(labels)]) == 2
+
+    assert "mylabels.csv" in capsys.readouterr().err
+    assert labels.read_text() == "file,label\n1.jpg,cat\n"
