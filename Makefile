@@ -66,7 +66,7 @@ simulations: $(VENV)/installed-tests  ## how often intervals and tests are wrong
 mutants: $(VENV)/installed-tests  ## changes lines of lib, and sees whether a test notices
 	PYTHONPATH=. $(ALONE) $(BIN)/python tests/mutants.py $(ARGUMENTS)
 
-bench: $(VENV)/installed  ## the report's way and ours, side by side
+bench: $(VENV)/installed-tests  ## the report's way and ours, side by side
 	TQDM_DISABLE=1 PYTHONPATH=. $(BIN)/python tests/benchmark.py $(ARGUMENTS)
 
 colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name

@@ -60,16 +60,23 @@ def count_pairs(folder: Path, files: list[str], pairs: pd.DataFrame) -> None:
     )
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> None:
+    """Count what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument(
         "--pairs", type=Path, help="CSV file: file, other, same (yes or no)"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     files = list(walk(options.folder).query("problem == ''").file)
     if options.pairs:
         count_pairs(options.folder, files, read_table(options.pairs))
     else:
         rng = np.random.default_rng(0)
-        count_copies(options.folder, sorted(rng.choice(files, COUNT, replace=False)))
+        count = min(COUNT, len(files))
+        chosen = rng.choice(files, count, replace=False)
+        count_copies(options.folder, sorted(chosen))
+
+
+if __name__ == "__main__":
+    main()

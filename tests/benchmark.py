@@ -12,7 +12,6 @@ product would allow, were nothing else to do.
 
 import argparse
 import contextlib
-import functools
 import itertools
 import json
 import os
@@ -31,6 +30,7 @@ import nbformat
 import numpy as np
 import psutil
 import tensorflow as tf
+from conftest import prepare_and_split
 from keras import layers
 from PIL import Image
 from scipy import fft
@@ -39,11 +39,16 @@ from lib import machine, storage, workspace
 from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.data.table import is_used, save_views
 from lib.models import backbones, classify, keys, parts, training
 from lib.models.features import cached_features
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
+PAIRS = 3
+# Sides of the pictures in pixels, of 02 and 03, and of 04; and its network.
+CNN_SIZE = 160
+TRANSFER_SIZE = 224
+BACKBONE = "ResNet50"
+MATRIX_SIDE = 2048
 PARTS = ("train", "validation")
 AUGMENTATION = {"horizontal_flip": True, "rotation_range": 20, "zoom_range": 0.2}
 FLOPS_PER_MULTIPLY_ADD = 2
@@ -65,12 +70,8 @@ print(*seconds, (y_prob[0].argmax(axis=1) == y_true).mean())
 """
 # Pictures and classes of the runs that show how memory and time grow.
 SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
-SCALE_PARAMETERS = {
-    "EPOCHS": "1",
-    "BACKBONE": "MobileNet",
-    "BACKBONE_OPTIONS": "{alpha: 0.25}",
-    "WEIGHTS": "null",
-}
+SCALE_ARGUMENTS = "-p EPOCHS 1 -p BACKBONE MobileNet -p WEIGHTS null".split()
+SCALE_ARGUMENTS += ["-p", "BACKBONE_OPTIONS", "{alpha: 0.25}"]
 
 
 def draw_photographs(
@@ -90,14 +91,10 @@ def draw_photographs(
     return folder
 
 
-def prepare(train: Path, root: Path, image_sizes=(160, 224)) -> workspace.Workspace:
+def prepare(train: Path, root: Path) -> workspace.Workspace:
     """Do what 01_data_prep does."""
     ws = workspace.Workspace(train, root / "results", root / "scratch")
-    listed = pixels.prepare(ws, ws.train, list_pictures(ws, ws.train), image_sizes)
-    used = is_used(listed)
-    split.set_groups(listed)
-    listed.loc[used, "part"] = split.split(listed[used], SEED)
-    save_views(ws, listed)
+    prepare_and_split(ws, [CNN_SIZE, TRANSFER_SIZE], SEED)
     return ws
 
 
@@ -128,14 +125,15 @@ def run_cells(name: str, pattern: str, **given) -> dict:
 
 def build_cnn(name: str, num_classes: int) -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
-    return run_cells(name, r"keras\.Sequential\(", num_classes=num_classes)["cnn"]
+    given = {"num_classes": num_classes, "IMAGE_SIZE": CNN_SIZE}
+    return run_cells(name, r"keras\.Sequential\(", **given)["cnn"]
 
 
 def build_report_transfer(num_classes: int) -> keras.Model:
     """Build the report's model 3: backbone and head in one, every step through both."""
-    backbone = keras.applications.ResNet50(
-        include_top=False, weights=None, input_shape=(224, 224, 3)
-    )
+    build = getattr(keras.applications, BACKBONE)
+    shape = (TRANSFER_SIZE, TRANSFER_SIZE, 3)
+    backbone = build(include_top=False, weights=None, input_shape=shape)
     backbone.trainable = False
     model = keras.Sequential(
         [
@@ -209,17 +207,17 @@ def make_row(
 
 def measure_matrix_product() -> float:
     """Return the floating-point operations a second of a float32 matrix product."""
-    square = tf.random.normal((2048, 2048))
+    square = tf.random.normal((MATRIX_SIDE, MATRIX_SIDE))
     seconds = (
         time_call(lambda: [tf.matmul(square, square).numpy() for _ in range(10)]) / 10
     )
-    return FLOPS_PER_MULTIPLY_ADD * 2048**3 / seconds
+    return FLOPS_PER_MULTIPLY_ADD * MATRIX_SIDE**3 / seconds
 
 
 def measure_feed(ws, pairs: int, augment: bool) -> dict:
-    """Compare pictures a second at 160 pixels that a model would be fed with."""
-    reported = feed_as_reported(ws, "train", 160, augment)
-    ours, _ = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+    """Compare pictures a second of the size of 02 that a model would be fed with."""
+    reported = feed_as_reported(ws, "train", CNN_SIZE, augment)
+    ours, _ = generators.pair(ws, CNN_SIZE, BATCH_SIZE, SEED, augment)
     rates = [(count_rate(reported, 4), count_rate(ours, 30)) for _ in range(pairs)]
     if augment:
         return make_row("feed with augmentation", *zip(*rates), "pictures/s")
@@ -240,8 +238,17 @@ def decode_in_full(path: Path) -> list[np.ndarray]:
     with Image.open(path) as picture:
         full = picture.convert("RGB")
     return [
-        np.asarray(full.resize((s, s), Image.Resampling.BILINEAR)) for s in (160, 224)
+        np.asarray(full.resize((s, s), Image.Resampling.BILINEAR))
+        for s in (CNN_SIZE, TRANSFER_SIZE)
     ]
+
+
+def time_preparation(ws, table) -> float:
+    """Return the seconds of decoding every picture anew to both sizes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        anew = replace(ws, scratch=Path(scratch))
+        sizes = [CNN_SIZE, TRANSFER_SIZE]
+        return time_call(lambda: pixels.prepare(anew, anew.train, table, sizes))
 
 
 def measure_preparation(ws, pairs: int) -> dict:
@@ -252,24 +259,23 @@ def measure_preparation(ws, pairs: int) -> dict:
         reported = time_call(
             lambda: [decode_in_full(ws.train / name) for name in table.file]
         )
-        with tempfile.TemporaryDirectory() as scratch:
-            anew = replace(ws, scratch=Path(scratch))
-            ours = time_call(functools.partial(pixels.prepare, anew, table, [160, 224]))
+        ours = time_preparation(ws, table)
         rates.append((len(table) / reported, len(table) / ours))
     return make_row("preparation", *zip(*rates), "pictures/s")
 
 
-def measure_memory(root: Path) -> dict:
+def measure_memory(root: Path, large=(8000, 6000), huge=(15_470, 11_600)) -> dict:
     """Measure the memory of preparing large pictures at side 1024, in a process of its own."""
     folder = root / "large/train/a"
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
-    large = Image.fromarray(noise).resize((8000, 6000), Image.Resampling.BICUBIC)
+    drawn = Image.fromarray(noise).resize(large, Image.Resampling.BICUBIC)
+    width, height = large
     for number in range(24):
-        large.crop((0, 0, 8000 - number, 6000)).save(folder / f"{number}.jpg")
-    huge = Image.new("RGB", (15_470, 11_600), "green")
+        drawn.crop((0, 0, width - number, height)).save(folder / f"{number}.jpg")
+    plain = Image.new("RGB", huge, "green")
     for number in range(4):
-        huge.save(folder / f"179 million {number}.jpg", progressive=bool(number % 2))
+        plain.save(folder / f"179 million {number}.jpg", progressive=bool(number % 2))
     script = (
         "import sys; from pathlib import Path\n"
         "from lib import workspace; from lib.data import labels, pixels\n"
@@ -323,9 +329,9 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
     root.mkdir(exist_ok=True, parents=True)
     draw_thumbnails(root / "thumbnails", count, planted)
     script = (
-        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import copies\n"
+        "import sys, time; from pathlib import Path; import numpy as np; from lib.data import hashes\n"
         f"thumbnails = np.memmap(sys.argv[1], np.uint8, 'r', shape=({count}, 16, 16, 3))\n"
-        "started = time.perf_counter(); pairs = copies.find_candidates(thumbnails)\n"
+        "started = time.perf_counter(); pairs = hashes.find_candidates(thumbnails)\n"
         "seconds = time.perf_counter() - started\n"
         f"right = (pairs.b - pairs.a == {count - planted}) & (pairs.mirrored == (pairs.a % 2 == 1))\n"
         "print(seconds, right.sum(), (~right).sum())"
@@ -379,8 +385,10 @@ def time_epoch(model, train, validation) -> float:
 def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
     """Compare 20 epochs of model 3, once either side is built and traced."""
     preprocess = keras.applications.resnet50.preprocess_input
-    parts = [feed_as_reported(ws, p, 224, preprocess=preprocess) for p in PARTS]
-    ours = generators.pair(ws, 224, BATCH_SIZE, SEED)
+    parts = [
+        feed_as_reported(ws, p, TRANSFER_SIZE, preprocess=preprocess) for p in PARTS
+    ]
+    ours = generators.pair(ws, TRANSFER_SIZE, BATCH_SIZE, SEED)
     reported_model = build_report_transfer(ours[0].num_classes)
     time_reported_epoch(reported_model, *parts, steps=1)
     extractor, head, model = build_our_transfer(ws, ours[0].num_classes)
@@ -418,21 +426,21 @@ def train_transfer(extractor, head, parts, ws, epochs: int) -> list:
 def build_our_transfer(ws, num_classes: int):
     """Build extractor, head and assembled model from the cells of notebook 04."""
     pattern = r"keras\.(Sequential|Model)\(|load_backbone\(|_extractor\("
-    given = {"ws": ws, "num_classes": num_classes, "WEIGHTS": None}
-    given["learning_rate"] = 1e-4
+    given = {"ws": ws, "num_classes": num_classes, "learning_rate": 1e-4}
+    given |= {"BACKBONE": BACKBONE, "WEIGHTS": None, "IMAGE_SIZE": TRANSFER_SIZE}
     space = run_cells("04_resnet50_transfer", pattern, **given)
     return space["extractor"], space["head"], space["model"]
 
 
 def measure_fit(ws, pairs: int) -> dict:
     """Compare `fit` on tensors that lie in memory with `fit` on our generator."""
-    train, _ = generators.pair(ws, 160, BATCH_SIZE, SEED)
+    train, _ = generators.pair(ws, CNN_SIZE, BATCH_SIZE, SEED)
     images = tf.constant(train.inputs[np.arange(len(train.inputs))])
     labels = tf.one_hot(train.y_true, train.num_classes)
     model = build_cnn("02_baseline_cnn", train.num_classes)
     fed = generators.stream(train)
-    for data in ((images, labels), (fed,)):
-        model.fit(*data, batch_size=BATCH_SIZE if len(data) > 1 else None, verbose=0)
+    model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0)
+    model.fit(fed, shuffle=False, verbose=0)
     rates = []
     for _ in range(pairs):
         memory = time_call(
@@ -457,11 +465,11 @@ def count_flops(model: keras.Model) -> int:
 
 def measure_features(ws, pairs: int) -> dict:
     """Compare ResNet50 features with what a matrix product of the same run would allow."""
-    backbone = backbones.load_backbone("ResNet50", None, 224, {}, ws).model
+    backbone = backbones.load_backbone(BACKBONE, None, TRANSFER_SIZE, {}, ws).model
     extractor = keras.Model(
         backbone.input, layers.GlobalAveragePooling2D()(backbone.output)
     )
-    pictures = tf.random.uniform((BATCH_SIZE, 224, 224, 3))
+    pictures = tf.random.uniform((BATCH_SIZE, TRANSFER_SIZE, TRANSFER_SIZE, 3))
     extractor.predict_on_batch(pictures)
     rates = []
     for _ in range(max(pairs, 5)):
@@ -527,15 +535,13 @@ def measure_head(root: Path, count: int, classes: int, apart: float) -> dict:
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     """Compare preparing the pictures and training all three models."""
     sides = {"reported": list(transfer[0]), "ours": list(transfer[1])}
-    with tempfile.TemporaryDirectory() as scratch:
-        anew, table = replace(ws, scratch=Path(scratch)), list_pictures(ws, ws.train)
-        preparation = time_call(
-            lambda: pixels.prepare(anew, anew.train, table, [160, 224])
-        )
+    preparation = time_preparation(ws, list_pictures(ws, ws.train))
     sides["ours"] = [seconds + preparation for seconds in sides["ours"]]
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):
-        fed = [feed_as_reported(ws, p, 160, augment and p == "train") for p in PARTS]
-        parts = generators.pair(ws, 160, BATCH_SIZE, SEED, augment)
+        fed = [
+            feed_as_reported(ws, p, CNN_SIZE, augment and p == "train") for p in PARTS
+        ]
+        parts = generators.pair(ws, CNN_SIZE, BATCH_SIZE, SEED, augment)
         ours = [generators.stream(part) for part in parts]
         feeds = {"reported": fed, "ours": ours}
         models = {}
@@ -564,11 +570,17 @@ def measure_scale(root: Path) -> list[dict]:
     for count, classes in SCALE:
         folder = root / str(count)
         draw_photographs(folder / "train", count, (120, 90), classes)
-        runs.append(run_chain(folder))
+        paths = {"train": "train", "results": "results", "scratch": "scratch"}
+        (folder / "paths.json").write_text(json.dumps(paths))
+        runs.append(run_chain(folder / "paths.json", SCALE_ARGUMENTS))
         print(f"{count:,} pictures in {classes} classes: done", flush=True)
         shutil.rmtree(folder)
+    return tabulate_scale(choose_notebooks([]), runs)
+
+
+def tabulate_scale(names: list[str], runs: list[list]) -> list[dict]:
+    """Make rows of what `run_chain` found of each notebook, in the order of `SCALE`."""
     rows = []
-    names = choose_notebooks([])
     for name, *kernels in zip(names, *runs, strict=True):
         peaks, seconds = zip(*kernels)
         note = " → ".join(f"{peak:.2f}" for peak in peaks)
@@ -589,13 +601,9 @@ def measure_scale(root: Path) -> list[dict]:
     return rows
 
 
-def run_chain(folder: Path) -> list[tuple[float, float]]:
-    """Run a chain on `train` in `folder`; return peak RssAnon in GB and CPU seconds a kernel."""
-    paths = {"train": "train", "results": "results", "scratch": "scratch"}
-    (folder / "paths.json").write_text(json.dumps(paths))
-    command = [sys.executable, "-m", "lib.chain", "--paths", str(folder / "paths.json")]
-    for name, value in SCALE_PARAMETERS.items():
-        command += ["-p", name, value]
+def run_chain(paths: Path, arguments: list[str]) -> list[tuple[float, float]]:
+    """Run a chain; return peak RssAnon in GB and CPU seconds of each notebook's kernel."""
+    command = [sys.executable, "-m", "lib.chain", "--paths", str(paths), *arguments]
     kernels = {}
     with subprocess.Popen(command, cwd=workspace.REPOSITORY) as chain:
         while chain.poll() is None:
@@ -636,7 +644,7 @@ CHOICES = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure the rows that are asked for, and print them as a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -649,7 +657,7 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, default=Path("benchmark.json"), help="where rows go"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rows, started = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for row in measure_all(options, Path(folder)):
@@ -685,18 +693,18 @@ def measure_all(options, root: Path):
         yield from measure_heads(root / "heads")
         return
     if not options.scale:
-        count, pairs = (320, 3) if options.quick else (1000, 3)
+        count = 320 if options.quick else 1000
         train = options.photos or draw_photographs(root / "train", count)
         ws = prepare(train, root)
         for augment in (False, True):
-            yield measure_feed(ws, pairs, augment)
-        yield measure_preparation(ws, pairs)
-        yield measure_features(ws, pairs)
+            yield measure_feed(ws, PAIRS, augment)
+        yield measure_preparation(ws, PAIRS)
+        yield measure_features(ws, PAIRS)
         if not options.quick:
-            yield measure_fit(ws, pairs)
-            row, *transfer = measure_transfer(ws, pairs, root)
+            yield measure_fit(ws, PAIRS)
+            row, *transfer = measure_transfer(ws, PAIRS, root)
             yield row
-            yield from measure_chain(ws, pairs, transfer)
+            yield from measure_chain(ws, PAIRS, transfer)
     if options.scale or not options.quick:
         yield measure_memory(root)
         yield measure_copies(root / "copies")

@@ -35,7 +35,7 @@ from lib import chain, workspace
 from lib.data import demo, pictures, pixels, split
 
 SMALL = (
-    """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet -p WEIGHTS null
+    """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet@32 -p WEIGHTS null
 -p LEARNING_RATE 0.001 -p DETERMINISTIC true""".split()
     + ["-p", "BACKBONE_OPTIONS", "{alpha: 0.25}"]
 )
@@ -61,9 +61,9 @@ MOST_BYTES = 1 << 30
 DISKS = (100, 200, 300, 400, 500, 700, 1000, 10_000)  # kilobytes
 
 
-def make_paths(root: Path, results="r", scratch="s", per_class=10) -> Path:
-    """Draw a tiny data set and return its paths file."""
-    draw_noisy_classes(root / "train", per_class)
+def make_paths(root: Path, results="r", scratch="s") -> Path:
+    """Draw small pictures, enough for several blocks of work, and return their paths file."""
+    draw_noisy_classes(root / "train", 60)
     draw_noisy_classes(root / "test", 2, seed=1)
     paths = {
         "train": "train",
@@ -113,8 +113,9 @@ def list_differences(found: dict, expected: dict) -> list[str]:
 
 
 def run_whole(root: Path, arguments: list) -> dict:
-    """Run a chain undisturbed, on pictures enough for several blocks of work; return its numbers."""
-    finish(start_chain(make_paths(root / "whole", per_class=60), arguments))
+    """Run a chain undisturbed, unless one lies there already; return its numbers."""
+    if not (root / "whole").exists():
+        finish(start_chain(make_paths(root / "whole"), arguments))
     return read_numbers(root / "whole/r")
 
 
@@ -126,18 +127,23 @@ def kill(process: subprocess.Popen, with_kernel: bool) -> None:
     process.communicate()
 
 
-def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int:
+def survive_kills(
+    count: int, root: Path, arguments=SMALL, most: float | None = None, seed: int = 0
+) -> int:
     """Kill chains at random moments, several times each, and run each again after a kill.
 
     Every second kill spares the kernel, which has to notice by itself.
+
+    Args:
+        most: seconds that a chain may run before a kill; None for those of an uninterrupted run.
 
     Returns:
         Kills after whose chain all files and numbers equal those of an uninterrupted run.
     """
     started = time.perf_counter()
-    finish(start_chain(make_paths(root / "whole"), arguments))
-    seconds = time.perf_counter() - started
-    expected = read_numbers(root / "whole/r")
+    expected = run_whole(root, arguments)
+    if most is None:
+        most = time.perf_counter() - started
     rng = random.Random(seed)
     survived = 0
     done = 0
@@ -155,7 +161,7 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
         process = start_chain(paths, [*arguments, *number % 2 * ["--anew"]])
         while kills < min(3, count - done):
             try:
-                process.communicate(timeout=rng.uniform(1, seconds))
+                process.communicate(timeout=rng.uniform(1, most))
                 break
             except subprocess.TimeoutExpired:
                 kill(process, with_kernel=(done + kills) % 2 == 0)
@@ -171,9 +177,18 @@ def survive_kills(count: int, root: Path, arguments=SMALL, seed: int = 0) -> int
 
 
 def survive_signals(
-    count: int, root: Path, most: float = 40, seconds=5, seed: int = 0
+    count: int,
+    root: Path,
+    arguments=SMALL,
+    most: float = 40,
+    seconds=5,
+    seed: int = 0,
 ) -> int:
     """Ask chains to stop by SIGINT and SIGTERM at random moments.
+
+    Args:
+        most: seconds for which a chain may hold its results folder before the signal.
+        seconds: how soon it has to be gone.
 
     Returns:
         Signals after which the chain was gone within some seconds, with its kernels and unfinished
@@ -182,9 +197,13 @@ def survive_signals(
     rng = random.Random(seed)
     survived = 0
     paths = make_paths(root)
+    lock = root / "r/.lock"
     for number in range(count):
-        process = start_chain(paths, SMALL)
-        time.sleep(rng.uniform(2, most))
+        lock.unlink(missing_ok=True)
+        process = start_chain(paths, arguments)
+        while process.poll() is None and not lock.exists():
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, most))
         asked = (signal.SIGINT, signal.SIGTERM)[number % 2]
         children = psutil.Process(process.pid).children(recursive=True)
         started = time.perf_counter()
@@ -216,20 +235,19 @@ def survive_crowds(count: int, root: Path) -> int:
         Chains that ended well with the tables of one alone, where every pixel kept is right.
     """
     tables = ("split", "checks", "pictures")
-    alone = make_paths(root, per_class=60)
-    finish(start_chain(alone, SHORT))
-    paths = make_paths(root, scratch="shared", per_class=60)
+    run_whole(root, SHORT)
+    paths = make_paths(root, scratch="shared")
     results = [root / f"r{number}" for number in range(count)]
     running = [
         start_chain(paths, [*SHORT, "--results", str(place)]) for place in results
     ]
     survived = 0
-    ws = workspace.open(paths)
+    ws = workspace.open(paths, results[0])
     for process, place in zip(running, results):
         output, _ = process.communicate()
         same = all(
             (place / f"{name}.csv").read_bytes()
-            == (root / f"r/{name}.csv").read_bytes()
+            == (root / f"whole/r/{name}.csv").read_bytes()
             for name in tables
         )
         survived += process.returncode == 0 and same
@@ -243,32 +261,44 @@ def survive_crowds(count: int, root: Path) -> int:
     return survived * right
 
 
+def damage_stores(scratch: Path, way: int, rng: random.Random) -> None:
+    """Damage a file in every store: cut it to 50 bytes, to its half, or remove it."""
+    for folder in sorted(scratch.glob("loader_*/*/")):
+        path = rng.choice(sorted(folder.iterdir()))
+        content = path.read_bytes()
+        kept = (content[:50], content[: len(content) // 2], None)[way]
+        path.unlink() if kept is None else path.write_bytes(kept)
+
+
+def find_damaged(output: str) -> Path | None:
+    """Return the file that an error calls damaged."""
+    named = re.search(r"(/\S+) is damaged", output)
+    return Path(named[1]) if named else None
+
+
 def survive_damage(count: int, root: Path) -> int:
     """Damage a file in every store of a finished chain: cut it to 50 bytes, to its half, or remove it.
 
     Returns:
-        Chains that named each damaged shard until it was deleted, and trained anew to all files and
+        Chains that named each damaged file until it was deleted, and trained anew to all files and
         numbers of the undisturbed one.
     """
-    paths = make_paths(root, per_class=30)
+    paths = make_paths(root)
     survived = 0
     finish(start_chain(paths, SMALL))
     expected = read_numbers(root / "r")
     rng = random.Random(0)
     for number in range(count):
-        for folder in sorted((root / "s").glob("loader_*/*/")):
-            shard = rng.choice(sorted(folder.glob("*.npy")))
-            content = shard.read_bytes()
-            kept = (content[:50], content[: len(content) // 2], None)[number % 3]
-            shard.unlink() if kept is None else shard.write_bytes(kept)
+        damage_stores(root / "s", number % 3, rng)
         named = []
-        output = ""
-        while damaged := re.search(r"(/\S+\.npy) is damaged", output) or not output:
-            if output:
-                named.append(Path(damaged[1]))
-                named[-1].unlink()
+        while True:
             process = start_chain(paths, [*SMALL, "--anew"])
             output, _ = process.communicate()
+            damaged = find_damaged(output)
+            if damaged is None:
+                break
+            named.append(damaged)
+            damaged.unlink()
         different = list_differences(read_numbers(root / "r"), expected)
         well = process.returncode == 0 and not different
         survived += well and (len(named) > 1 or number % 3 == 2)
@@ -363,7 +393,7 @@ def survive_dead_workers(count: int, root: Path, seed: int = 0) -> int:
     rng = random.Random(seed)
     survived = 0
     for number in range(count):
-        paths = make_paths(root / str(number), per_class=60)
+        paths = make_paths(root / str(number))
         process = start_chain(paths, [*SPREAD, "--cluster", "local:2"])
         while not (workers := list_workers(psutil.Process(process.pid))):
             time.sleep(0.01)
@@ -423,7 +453,7 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
     rng = random.Random(seed)
     survived = 0
     for number in range(count):
-        paths = make_paths(root / str(number), per_class=60)
+        paths = make_paths(root / str(number))
         with run_scheduler([(), ()]) as (address, scheduler):
             process = start_chain(paths, [*SPREAD, "--cluster", address])
             time.sleep(rng.uniform(4, 20))
@@ -627,7 +657,7 @@ FAULTS = {
 }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the rows asked for; print the table; return 1 unless everything survived."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -637,7 +667,7 @@ def main() -> int:
         "--count", type=int, help="faults, in place of the usual number"
     )
     parser.add_argument("--photos", type=Path, help="folder of pictures to mutate")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     lines = ["| promise | how it is tested | faults | survived |", "|---|---|---|---|"]
     missed = 0

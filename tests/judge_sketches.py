@@ -48,7 +48,7 @@ def fit_head(ws, extractor):
     return classifier
 
 
-def judge(ws, names):
+def judge(ws, names, count=COUNT):
     """Print the accuracy of a linear head and of models: on the validation part, and on fresh drawings."""
     backbone = backbones.load_backbone("sketches", None, None, {}, None)
     extractor = parts.build_extractor(backbone)
@@ -60,7 +60,7 @@ def judge(ws, names):
     table = split.read_split(ws)
     validation = table[table.part == "validation"]
     y_validation = np.searchsorted(demo.CLASS_NAMES, validation.label)
-    fresh, y_fresh = draw_fresh()
+    fresh, y_fresh = draw_fresh(count)
     for name, model in models.items():
         size = model.input_shape[1]
         known = pixels.open_pixels(ws, validation, size)[:]

@@ -154,7 +154,8 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
         )
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> None:
+    """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["plant", "measure", "repeat"])
     parser.add_argument("places", type=Path, nargs=2)
@@ -168,10 +169,14 @@ if __name__ == "__main__":
     parser.add_argument(
         "--seeds", type=int, default=5, help="how often labels are changed"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.what == "plant":
         plant(*options.places, options.labels, options.copies, options.seed)
     elif options.what == "measure":
         measure(*options.places)
     else:
         repeat(options.places[0], str(options.places[1]), options.seeds)
+
+
+if __name__ == "__main__":
+    main()

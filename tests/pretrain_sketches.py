@@ -199,10 +199,10 @@ def list_kinds(count=KINDS, seed=SEED):
     }
 
 
-def train(path, seed=SEED):
+def train(path, count=KINDS, per_kind=PER_KIND, epochs=EPOCHS, seed=SEED):
     """Train the network, and write it; metadata.json in the file says how it was made."""
-    kinds, images = list_kinds(seed=seed), []
-    y_true = np.repeat([*kinds], PER_KIND)
+    kinds, images = list_kinds(count, seed), []
+    y_true = np.repeat([*kinds], per_kind)
     for kind, stream in zip(y_true, np.random.SeedSequence(seed).spawn(len(y_true))):
         picture = demo.draw_picture(
             kind, np.random.default_rng(stream), kinds, reduction=2
@@ -219,19 +219,19 @@ def train(path, seed=SEED):
     changed = layers.RandomTranslation(0.1, 0.1, "nearest")(changed)
     changed = layers.RandomBrightness(0.1)(layers.RandomContrast(0.15)(changed))
     features = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(network(changed)))
-    model = keras.Model(pixels_in, layers.Dense(KINDS, "softmax")(features))
+    model = keras.Model(pixels_in, layers.Dense(count, "softmax")(features))
     rate = keras.optimizers.schedules.CosineDecay(
-        0.002, EPOCHS * -(-len(images) // BATCH)
+        0.002, epochs * -(-len(images) // BATCH)
     )
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     model.compile(keras.optimizers.AdamW(rate, 0.02), loss, metrics=["accuracy"])
     model.fit(
-        np.array(images), keras.utils.to_categorical(y_true), BATCH, EPOCHS, verbose=2
+        np.array(images), keras.utils.to_categorical(y_true), BATCH, epochs, verbose=2
     )
     files.write_model(network, path)
     made = {
         "made_by": "tests/pretrain_sketches.py",
-        "kinds": KINDS,
+        "kinds": count,
         "side": SIDE,
         "seed": seed,
     }

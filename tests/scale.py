@@ -10,23 +10,29 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from benchmark import draw_thumbnails, make_row, run_watched, time_call
+from benchmark import (
+    draw_thumbnails,
+    make_row,
+    run_watched,
+    time_call,
+    time_preparation,
+)
 
 from lib import work, workspace
 from lib.data import labels, pixels
-from lib.data.store import describe_shard
 from lib.models import backbones, parts
 from lib.models.features import cached_features
 
-TWO, SIZES = "local:2", [160, 224]
+TWO = "local:2"
 COUNTS = (10_000, 100_000, 1_000_000)
+SIDE = 16  # pixels, so that a million find room
+BLOCK = 256  # pictures whose pixels are put into the store at once
 HEAD = f"""
 import sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-folder, count = Path(sys.argv[1]), int(sys.argv[2])
+folder, count, side = Path(sys.argv[1]), int(sys.argv[2]), {SIDE}
 """
 TAIL = "print(time.perf_counter() - started)\n"
 # What each step does with `count` pictures in `folder`; `started` is set when the step itself begins.
@@ -51,19 +57,19 @@ parts = split.split(table, 42)
 assert len(parts) == count
 """,
     "near duplicates: `find_candidates`, 1 % planted": """
-import scale
-from lib.data import copies
+from lib.data import hashes
 thumbnails = np.memmap(folder / "thumbnails", np.uint8, "r", shape=(count, 16, 16, 3))
 started = time.perf_counter()
-pairs = copies.find_candidates(thumbnails)
+pairs = hashes.find_candidates(thumbnails)
 assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
 """,
-    "`Batches`: the store of pixels at side 160 opened, 1,000 batches of 32": """
+    f"`Batches`: the store of pixels at side {SIDE} opened, 1,000 batches of 32": """
+from lib import workspace
 from lib.data import generators, pixels
-from lib.data.store import Selection
-digests = np.array([f"{k:032x}" for k in range(count)])
+ws = workspace.Workspace(folder / "train", folder / "results", folder)
+rows = pd.DataFrame({"file": "", "digest": [f"{k:032x}" for k in range(count)]})
 started = time.perf_counter()
-images = Selection(pixels.open_stores(folder, [160])[160], digests)
+images = pixels.open_pixels(ws, rows, side)
 print(f"opened in {time.perf_counter() - started:.1f} s", file=sys.stderr)
 batches = generators.Batches(images, np.arange(count) % 1000, 1000, 32, seed=0)
 for index in range(min(1000, len(batches))):
@@ -92,26 +98,27 @@ def multiply_files(folder: Path, originals: Path, count: int) -> None:
         path.write_bytes(sources[number % len(sources)] + b"%09d" % number)
 
 
-def measure_workers(originals: Path, root: Path, pairs: int = 3):
+def measure_workers(originals: Path, root: Path, pairs: int = 3, count: int = 10_000):
     """Compare two workers with one, then with the threads of one process; yield rows."""
-    multiply_files(root / "many", originals, 10_000)
+    multiply_files(root / "many", originals, count)
     ws = workspace.Workspace(
         root / "many", root / "results", root / "scratch", cluster=TWO
     )
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     table = labels.list_pictures(ws, ws.train)
-    extractor, few = parts.build_extractor(backbone), table[:2000]
+    extractor, few = parts.build_extractor(backbone), table[: count // 5]
     images = pixels.open_pixels(ws, pixels.prepare(ws, ws.train, few, [224]), 224)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):
-        for count in (2, 1):
-            with running(count):
-                preparing[count].append(len(few) / time_preparation(ws, few))
-                # Each worker loads the network before it is measured.
+        for workers in (2, 1):
+            with running(workers):
+                # Each worker imports what it needs, and loads the network, before it is measured.
+                time_preparation(ws, few[:128])
+                preparing[workers].append(len(few) / time_preparation(ws, few))
                 compute_anew(extractor, images.take(slice(0, 128)), ws)
                 seconds = time_call(lambda: compute_anew(extractor, images, ws))
-                computing[count].append(len(images) / seconds)
+                computing[workers].append(len(images) / seconds)
     what = "preparation, two single-threaded workers; left: one"
     yield make_row(what, *preparing.values(), "pictures/s")
     what = "features of MobileNetV2, two single-threaded workers; left: one"
@@ -120,10 +127,10 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3):
     with running(2) as starting:
         for _ in range(pairs):
             for side, address in ((1, None), (2, TWO)):
-                together[side].append(
-                    time_preparation(replace(ws, cluster=address), table)
-                )
-    what = "preparation of 10,000 pictures by local:2; left: the threads here"
+                there = replace(ws, cluster=address)
+                time_preparation(there, table[:128])
+                together[side].append(time_preparation(there, table))
+    what = f"preparation of {count:,} pictures by local:2; left: the threads here"
     note = f"once, apart: {starting:.1f} s to start the workers"
     yield make_row(what, *together.values(), "s", note=note)
 
@@ -141,24 +148,16 @@ def running(count: int):
     client.cluster.close()
 
 
-def time_preparation(ws, table) -> float:
-    """Return the seconds of preparing pictures anew, once workers have imported what they need."""
-    with tempfile.TemporaryDirectory(dir=ws.scratch) as scratch:
-        ws = replace(ws, scratch=Path(scratch))
-        pixels.prepare(ws, ws.train, table[:128], SIZES)
-        return time_call(lambda: pixels.prepare(ws, ws.train, table, SIZES))
-
-
 def compute_anew(extractor, images, ws) -> None:
     """Compute features of pictures into a scratch folder of their own."""
     with tempfile.TemporaryDirectory(dir=ws.scratch) as scratch:
         cached_features(extractor, images, replace(ws, scratch=Path(scratch)))
 
 
-def measure_million(root: Path):
+def measure_million(root: Path, counts=COUNTS):
     """Measure each step with 10,000 to a million pictures, in a process of its own: yields rows."""
     found = {what: [] for what in STEPS}
-    for count in COUNTS:
+    for count in counts:
         folder = root / f"{count}"
         make_pictures(folder, count)
         draw_thumbnails(folder / "thumbnails", count, count // 100)
@@ -169,29 +168,22 @@ def measure_million(root: Path):
         shutil.rmtree(folder)
     for what, measured in found.items():
         seconds, peaks = zip(*measured)
-        exponents = np.diff(np.log(seconds)) / np.diff(np.log(COUNTS))
+        exponents = np.diff(np.log(seconds)) / np.diff(np.log(counts))
         note = (
-            f"{', '.join(f'{s:.2f}' for s in seconds)} s with {', '.join(f'{c:,}' for c in COUNTS)}: "
+            f"{', '.join(f'{s:.2f}' for s in seconds)} s with {', '.join(f'{c:,}' for c in counts)}: "
             f"exponents {', '.join(f'{e:.2f}' for e in exponents)}; peak {peaks[-1]:.2f} GB"
         )
         yield {"what": what, "ours": seconds[-1], "unit": "s", "note": note}
 
 
 def make_pictures(folder: Path, count: int) -> None:
-    """Make empty files in 1,000 class folders, and a store of pixels whose shards are holes."""
+    """Make empty files in 1,000 class folders, and a store of black pictures."""
     for name in range(1000):
         (folder / f"train/class_{name:04d}").mkdir(parents=True)
     for number in range(count):
         (folder / f"train/class_{number % 1000:04d}/{number:07d}.jpg").touch()
-    store = pixels.open_stores(folder, [160])[160]
-    store.folder.mkdir(parents=True)
-    for start in range(0, count, pixels.BLOCK):
-        stop = min(start + pixels.BLOCK, count)
-        digests = np.array([f"{k:032x}" for k in range(start, stop)], "S32")
-        shard = describe_shard(len(digests), store.dtype, store.shape)
-        header = {"descr": shard.descr, "fortran_order": False, "shape": (1,)}
-        size = len(digests) * store.row_bytes
-        with (store.folder / f"{start:032x}.npy").open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            file.write(digests.tobytes())
-            file.truncate(file.tell() + size)
+    store = pixels.open_stores(folder, [SIDE])[SIDE]
+    black = np.zeros((SIDE, SIDE, 3), np.uint8)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        store.put({f"{number:032x}": black for number in range(start, stop)})

@@ -1,0 +1,367 @@
+"""The scripts beside the tests, each on its smallest work, so that a changed signature is seen."""
+
+import contextlib
+import json
+import os
+import random
+import sys
+from unittest import mock
+
+import alike
+import benchmark
+import faults
+import handed_over
+import judge_sketches
+import keras
+import numpy as np
+import pandas as pd
+import planted
+import pretrain_sketches
+import psutil
+import pytest
+import scale
+import simulations
+import tensorflow as tf
+from conftest import plain_environment, prepare_and_split, read_code, run_cells
+
+from lib import chain, workspace
+from lib.data import demo, pixels, split
+from lib.models import backbones, networks, parts, saved
+
+LINEAR = "sketches_linear"
+# There are fewer batches than steps; the others are of Keras and TensorFlow.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Your input ran out of data"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:keras"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config"),
+]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of fifteen small pictures of three classes."""
+    folder = tmp_path_factory.mktemp("photographs")
+    return benchmark.draw_photographs(folder, 15, (80, 60), classes=3)
+
+
+@pytest.fixture
+def eager():
+    """Run layers one by one: to compile them takes longer than so little work."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def small(monkeypatch, eager):
+    """Make what the benchmark measures small."""
+    values = {"EPOCHS": 2, "PAIRS": 1, "CNN_SIZE": 16, "TRANSFER_SIZE": 32}
+    values |= {"BACKBONE": "MobileNet", "MATRIX_SIDE": 8, "HEADS": ((60, 3, 0.4),)}
+    for name, value in values.items():
+        monkeypatch.setattr(benchmark, name, value)
+
+
+@pytest.fixture
+def measured(photographs, small, tmp_path):
+    """The pictures, prepared for the benchmark."""
+    return benchmark.prepare(photographs, tmp_path)
+
+
+def test_quick_rows_of_the_benchmark_are_measured_and_kept(
+    photographs, small, tmp_path, capsys
+):
+    arguments = ["--quick", "--photos", photographs, "--json", tmp_path / "rows.json"]
+
+    benchmark.main([str(argument) for argument in arguments])
+
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    printed = capsys.readouterr().out
+    assert len(rows) == 4
+    for row in rows:
+        assert row["ours"] > 0
+        assert f"| {row['what']} |" in printed
+
+
+def test_benchmark_fits_on_tensors_and_on_batches(measured):
+    row = benchmark.measure_fit(measured, 1)
+
+    assert row["report's way"] > 0
+    assert row["ours"] > 0
+
+
+def test_benchmark_trains_all_models_in_both_ways(measured, tmp_path):
+    row, *transfer = benchmark.measure_transfer(measured, 1, tmp_path)
+
+    (whole,) = benchmark.measure_chain(measured, 1, transfer)
+
+    assert whole["report's way"] > row["report's way"] > 0
+    assert whole["ours"] > row["ours"] > 0
+
+
+def test_benchmark_measures_the_memory_of_large_pictures(tmp_path):
+    row = benchmark.measure_memory(tmp_path, large=(80, 60), huge=(90, 60))
+
+    assert row["note"] == "{used: 28}"
+
+
+def test_benchmark_finds_planted_copies(tmp_path):
+    row = benchmark.measure_copies(tmp_path, count=200, planted=10)
+
+    assert "10 of 10 planted copies found, 0 other pairs" in row["note"]
+
+
+def test_benchmark_cross_validates_a_linear_head(small, tmp_path):
+    benchmark.main(["--heads", "--json", str(tmp_path / "rows.json")])
+
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    assert "accuracy" in row["note"]
+
+
+def test_benchmark_compares_workers(photographs, tmp_path, monkeypatch):
+    # Threads do the work of workers, which take long to start.
+    monkeypatch.setattr(scale, "TWO", None)
+    monkeypatch.setattr(scale, "running", lambda count: contextlib.nullcontext(1.0))
+
+    rows = list(scale.measure_workers(photographs, tmp_path, pairs=1, count=20))
+
+    assert [row["pairs"] for row in rows] == [1, 1, 1]
+
+
+def test_workers_of_the_benchmark_are_listed_as_those_of_a_chain():
+    pytest.importorskip("distributed")
+
+    with scale.running(2) as seconds:
+        workers = faults.list_workers(psutil.Process())
+
+    assert len(workers) == 2
+    assert seconds > 0
+
+
+@pytest.fixture(scope="module")
+def thousand(tmp_path_factory):
+    """A folder of a thousand pictures for the steps of the way to a million."""
+    folder = tmp_path_factory.mktemp("thousand")
+    scale.make_pictures(folder, 1000)
+    scale.draw_thumbnails(folder / "thumbnails", 1000, 10)
+    return folder
+
+
+@pytest.mark.parametrize("step", scale.STEPS)
+def test_step_of_the_way_to_a_million_runs(step, thousand, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["", str(thousand), "1000"])
+
+    exec(scale.HEAD + scale.STEPS[step] + scale.TAIL, {})
+
+    assert float(capsys.readouterr().out) > 0
+
+
+def test_way_to_a_million_is_measured_in_processes(tmp_path, monkeypatch):
+    step = "metrics: `evaluate`, 10 classes"
+    monkeypatch.setattr(scale, "STEPS", {step: scale.STEPS[step]})
+
+    (row,) = scale.measure_million(tmp_path, counts=[1000])
+
+    assert row["ours"] > 0
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder in which `whole` is an undisturbed chain, and what the benchmark measured of it."""
+    root = tmp_path_factory.mktemp("chains")
+    paths = faults.make_paths(root / "whole")
+    with plain_environment():
+        return root, benchmark.run_chain(paths, faults.SHORT)
+
+
+def test_benchmark_tells_how_memory_and_time_grow(whole):
+    ((peak, seconds),) = whole[1]
+    runs = [[(peak, seconds * number)] for number in (1, 2, 3, 4)]
+
+    memory, time = benchmark.tabulate_scale(["01_data_prep"], runs)
+
+    assert memory["ours"] == peak > 0
+    assert time["ours"] > 0
+
+
+LONG = {
+    "scale": benchmark.SCALE_ARGUMENTS,
+    "faults": [*faults.SMALL, "--anew"],
+    "faults, spread": [*faults.SPREAD, "--cluster", "local:2"],
+}
+
+
+@pytest.mark.parametrize("arguments", LONG.values(), ids=LONG)
+def test_long_chains_have_arguments_that_the_chain_takes(arguments):
+    options = chain.parse_arguments(arguments)
+    names = chain.choose_notebooks(options.only)
+    values = chain.read_parameters(options.parameter, names)
+
+    chosen = values["04_resnet50_transfer"]
+    network = backbones.load_backbone(
+        chosen["BACKBONE"],
+        chosen["WEIGHTS"],
+        chosen.get("IMAGE_SIZE"),
+        chosen["BACKBONE_OPTIONS"],
+        None,
+    )
+
+    assert network.weights == "untrained"
+
+
+def test_kill_is_injected_and_survived(whole):
+    assert faults.survive_kills(1, whole[0], faults.SHORT, most=3) == 1
+
+
+def test_crowd_is_started_and_survived(whole):
+    assert faults.survive_crowds(1, whole[0]) == 1
+
+
+def test_signal_is_sent_and_survived(tmp_path):
+    assert faults.survive_signals(1, tmp_path, faults.SHORT, most=1, seconds=60) == 1
+
+
+def test_chain_is_repeated_and_survived(tmp_path):
+    assert faults.survive_repetition(1, tmp_path, faults.SHORT) == 1
+
+
+def test_table_of_faults_is_printed(capsys):
+    assert faults.main(["fuzz", "--count", "2"]) == 0
+
+    assert capsys.readouterr().out.endswith("| 2 | 2 |\n")
+
+
+def test_damage_in_every_store_is_named_by_an_error(prepared):
+    rows = split.read_split(prepared)
+    expected = pixels.open_pixels(prepared, rows, 8)[:]
+    faults.damage_stores(prepared.scratch, 0, random.Random(0))
+
+    # One of the facts, and one of the pixels.
+    for _ in range(2):
+        with pytest.raises(OSError) as raised:
+            pixels.open_pixels(prepared, rows, 8)
+        faults.find_damaged(str(raised.value)).unlink()
+
+    assert np.array_equal(pixels.open_pixels(prepared, rows, 8)[:], expected)
+
+
+def list_simulations():
+    """List one job of each function that simulates, for each number of arguments."""
+    chosen = {}
+    for job in simulations.list_jobs(4):
+        _, _, function, arguments = job
+        chosen.setdefault((function.__name__, len(arguments)), job)
+    return chosen
+
+
+SIMULATED = list_simulations()
+
+
+@pytest.mark.parametrize("job", SIMULATED.values(), ids=map(str, SIMULATED))
+def test_simulation_gives_shares(job):
+    shares = np.atleast_1d(simulations.simulate(job))
+
+    assert ((shares >= 0) & (shares <= 1)).all()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A folder of six pictures of each class of the demo."""
+    folder = tmp_path_factory.mktemp("drawn") / "pictures"
+    demo.draw_dataset(folder, per_class=6, test_count=0)
+    return folder / "train"
+
+
+def test_altered_copies_are_counted(drawn, monkeypatch, capsys):
+    monkeypatch.setattr(alike, "COUNT", 3)
+
+    alike.main([str(drawn)])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(alike.ALTERATIONS) + len(alike.MORE)
+    assert all(" of 3 found" in line for line in lines)
+
+
+def test_pairs_that_are_called_copies_are_counted(drawn, tmp_path, capsys):
+    pairs = pd.DataFrame({"file": ["Aves/aves_000.jpg"], "same": ["no"]})
+    pairs["other"] = "Aves/aves_001.jpg"
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+
+    alike.main([str(drawn), "--pairs", str(tmp_path / "pairs.csv")])
+
+    assert "same: no: 0 of 1 are called copies" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def audited(drawn, tmp_path_factory):
+    """The workspace of pictures with planted labels and copies, which 07 has audited by a small network."""
+    folder = tmp_path_factory.mktemp("planted")
+    planted.main(["plant", str(drawn), str(folder), "--labels", "0.1", "--copies", "2"])
+    ws = workspace.Workspace(folder / "train", folder / "results", folder / "scratch")
+    prepare_and_split(ws, [80])
+    save_linear(ws)
+    lesson = "07_label_audit"
+    _, *cells = read_code(lesson)
+    with mock.patch.dict(os.environ, DRIVE_PATHS=str(ws.save_paths())):
+        run_cells(lesson, cells, {"workspace": workspace})
+    return ws
+
+
+def save_linear(ws):
+    """Save a model on the demo's network whose head has learned nothing, as 05 does it."""
+    network = backbones.load_backbone("sketches", None, None, {}, None)
+    extractor = parts.build_extractor(network)
+    dense = keras.layers.Dense(len(demo.CLASS_NAMES), activation="softmax")
+    inputs = keras.Input(extractor.output_shape[1:])
+    head = keras.Sequential([inputs, dense], name="head")
+    model = keras.Model(extractor.input, head(extractor.output), name=LINEAR)
+    metadata = {"name": LINEAR, "notebook": "05_backbones", "weights": "sketches"}
+    metadata |= {"image_size": network.image_size, "seed": 0}
+    pictures = np.zeros((1, *model.input_shape[1:]), np.uint8)
+    y_prob = model.predict_on_batch(pictures)
+    saved.save(model, ws, metadata, pictures=pictures, y_prob=y_prob)
+
+
+def test_planted_labels_and_copies_are_looked_for_in_the_tables_of_07(audited, capsys):
+    planted.main(["measure", str(audited.train.parent), str(audited.results)])
+
+    printed = capsys.readouterr().out
+    assert "6 wrong labels of 66" in printed
+    for kind in planted.KINDS:
+        assert f"{kind}: " in printed
+
+
+def test_labels_are_planted_in_kept_features(audited, capsys):
+    paths = audited.results / "drive_paths.json"
+
+    planted.main(["repeat", str(paths), LINEAR, "--seeds", "1"])
+
+    assert "20% planted, 13 labels, 1 seeds" in capsys.readouterr().out
+
+
+def test_sketches_and_models_are_judged_by_fresh_drawings(audited, capsys):
+    judge_sketches.judge(audited, [LINEAR], count=1)
+
+    printed = capsys.readouterr().out
+    assert f"{LINEAR}: " in printed
+    assert printed.count("of 10 fresh drawings") == 2
+
+
+def test_sketches_are_drawn_and_learned(eager, tmp_path):
+    path = tmp_path / "sketches.keras"
+
+    pretrain_sketches.train(path, count=6, per_kind=2, epochs=1)
+
+    assert networks.load_file(path, None).image_size == pretrain_sketches.SIDE
+
+
+def test_model_is_asked_as_the_page_is(audited):
+    model, metadata = saved.open_model(audited.results / f"models/{LINEAR}.keras")
+    files = sorted(audited.train.glob("*/*"))[:2]
+
+    answers = handed_over.ask_model(model, metadata, files)
+
+    several = metadata | {"task": "multi_label"}
+    several["thresholds"] = dict.fromkeys(metadata["class_names"], 0.5)
+    labels = handed_over.ask_model(model, several, files)
+    assert handed_over.measure(answers, answers)["same answer"] == 1
+    assert list(labels.probability.isna()) == [True, True]
