@@ -8,12 +8,12 @@ MARKER = "about_this_folder.txt"
 # By the first line of a marker a folder is known.
 KINDS = {
     "results": "Results of the image classifier notebooks.",
-    "scratch": "Scratch of the image classifier notebooks.",
+    "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
 }
 ADVICE = """
-The notebooks write, replace and delete files here. Keep nothing of your own in this folder but
-corrections.csv: copy what you want to change or keep to another one. This file says that the
-folder is ours, so leave it here.
+The notebooks write, replace and delete files here. Keep nothing of your own in this folder: copy
+what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
+may lie among the results.) This file says that the folder is ours: leave it here.
 """
 # What systems and people may leave in any folder; hidden files don't count either.
 PASSED_OVER = ("desktop.ini", "Thumbs.db", "lost+found", "corrections.csv", MARKER)

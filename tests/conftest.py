@@ -87,6 +87,7 @@ def ws(tmp_path):
 
 def prepare_and_split(ws, image_sizes=(8,), seed=0):
     """Do the work of 01_data_prep on pictures without copies; return the table of pictures."""
+    ws.claim()
     listed = labels.list_pictures(ws, ws.train)
     listed = pixels.prepare(ws, ws.train, listed, image_sizes)
     used = is_used(listed)

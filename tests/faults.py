@@ -155,8 +155,6 @@ def survive_kills(
         # Every second chain begins anew where an older one has finished.
         if number % 2:
             shutil.copytree(root / "whole", folder)
-            # It names the other folder, so this chain would leave it alone.
-            (folder / "r/drive_paths.json").unlink()
         paths = make_paths(folder)
         process = start_chain(paths, [*arguments, *number % 2 * ["--anew"]])
         while kills < min(3, count - done):

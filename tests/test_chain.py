@@ -24,7 +24,7 @@ SMALL = """-p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNe
 -p BACKBONE_OPTIONS {"alpha":0.25} -p WEIGHTS null -p LEARNING_RATE 0.001""".split()
 # What a whole chain writes, beside the files of each model.
 FILES = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
-report.html drive_paths.json figures/accuracy.svg figures/learning_curves.svg
+report.html run_paths.json figures/accuracy.svg figures/learning_curves.svg
 figures/recall_by_class.svg figures/random_images.html figures/class_balance.svg
 figures/augmentation.html answer_sets.csv model.html""".split()
 OF_MODEL = """models/{}.keras models/{}.json history/{}.csv predictions/{}.csv

@@ -114,7 +114,7 @@ def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
 
     assert (results / "split.csv").read_bytes() == expected
     # What is finished is so without a cluster, too.
-    assert "cluster" not in (results / "drive_paths.json").read_text()
+    assert "cluster" not in (results / "run_paths.json").read_text()
 
 
 def make_blocks(count):

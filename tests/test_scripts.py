@@ -331,7 +331,7 @@ def test_planted_labels_and_copies_are_looked_for_in_the_tables_of_07(audited, c
 
 
 def test_labels_are_planted_in_kept_features(audited, capsys):
-    paths = audited.results / "drive_paths.json"
+    paths = audited.results / "run_paths.json"
 
     planted.main(["repeat", str(paths), LINEAR, "--seeds", "1"])
 

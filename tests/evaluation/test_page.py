@@ -63,6 +63,7 @@ def handed(tmp_path_factory):
     """A workspace with model.html of a model that looks at patches, and the model."""
     root = tmp_path_factory.mktemp("handed")
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
+    ws.claim()
     try:
         page.fetch_runtime(ws.scratch / "downloads")
     except OSError as error:

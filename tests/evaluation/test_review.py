@@ -47,6 +47,7 @@ def draw_set(folder, classes, files):
     ws = workspace.Workspace(
         parts[0], folder / "results", folder / "scratch", validation=parts[1]
     )
+    ws.claim()
     picture = Image.new("RGB", (40, 30), (200, 90, 160))
     for part in parts:
         for label in classes:
