@@ -1,7 +1,9 @@
 """A contest of frozen networks: which of them serves these pictures best, at what cost."""
 
+import contextlib
 import re
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -12,15 +14,18 @@ from lib.data.split import read_split
 from lib.data.store import Selection
 from lib.models import backbones, linear, origins, saved, training
 from lib.models.classifiers import Classifier
-from lib.models.features import cached_features
+from lib.models.features import cached_features, require_finite
 from lib.models.heads import build_head
 from lib.models.parts import build_extractor
-from lib.work import ClusterError
 from lib.workspace import Workspace
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
 BATCH = 32
 JUDGED = ["candidate", "accuracy", "low", "high", "p_holm"]
+
+
+class _UnfitNetworkError(Exception):
+    """A network can't take part, for the reason that is the message."""
 
 
 def gather_features(
@@ -49,8 +54,9 @@ def gather_features(
 
     Raises:
         ValueError: two networks have one name, or none takes part. On the demo the
-            networks of `backbones.SKETCHES` take the place of none.
-        ClusterError: no network is at fault.
+            networks of `backbones.SKETCHES` take the place of none. Or a picture has
+            changed since 01, or a later batch has features that are no finite numbers.
+        OSError: features find no room, or, as a ClusterError, no worker.
     """
     if isinstance(specs, str):
         specs = [spec.strip() for spec in specs.split(",") if spec.strip()]
@@ -81,11 +87,8 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
         try:
             more, features[name] = _look(spec, weights, image_size, rows, ws)
             found.update(more)
-        except ClusterError:
-            raise
-        except Exception as error:  # be it a full GPU: the others go on
-            text = COLOUR.sub("", f"{type(error).__name__}: {error}")
-            found["reason"] = " ".join(text.split())
+        except _UnfitNetworkError as error:
+            found["reason"] = str(error)
             print(f"Note: {name} does not take part: {found['reason']}")
         facts.append(found)
         # One network after the other in memory; what they compute in stays.
@@ -95,9 +98,21 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
 
 
 def _look(spec, weights, image_size, rows, ws):
-    backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
-    extractor = build_extractor(backbone)
+    with _blame_network():
+        backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
+        extractor = build_extractor(backbone)
     images = open_pixels(ws, rows, backbone.image_size)
+    batch = images[:BATCH]
+    with _blame_network():
+        pictures_per_second = measure_speed(extractor, batch)
+    try:
+        features = cached_features(extractor, images, ws)
+    except ValueError as error:
+        raise ValueError(f"BACKBONES {spec}: {error}") from error
+    if linear.find_flat(features[:]).all():
+        raise _UnfitNetworkError(
+            "its features are the same for all pictures: its weights may be damaged."
+        )
     parameters = extractor.count_params()
     facts = {
         "weights": backbone.weights,
@@ -106,26 +121,35 @@ def _look(spec, weights, image_size, rows, ws):
         "megabytes": 4 * parameters / 1e6,
         "features": extractor.output_shape[-1],
         "pooling": extractor.layers[-1].name,
-        "pictures_per_second": measure_speed(extractor, images),
+        "pictures_per_second": pictures_per_second,
     }
     facts.update(origins.describe_origin(spec, backbone.weights))
-    features = cached_features(extractor, images, ws)
-    if linear.find_flat(features[:]).all():
-        raise ValueError(
-            "its features are the same for all pictures: its weights may be damaged."
-        )
     facts["reason"] = ""
     return facts, features
 
 
-def measure_speed(extractor: keras.Model, images: Selection) -> float:
-    """Return how many pictures per second pass a network, 32 at a time."""
-    batch = images[:BATCH]
+@contextlib.contextmanager
+def _blame_network() -> Iterator[None]:
+    """Take an error, be it a full GPU, for the reason why a network can't take part."""
+    try:
+        yield
+    except Exception as error:
+        text = COLOUR.sub("", f"{type(error).__name__}: {error}")
+        raise _UnfitNetworkError(" ".join(text.split())) from error
+
+
+def measure_speed(extractor: keras.Model, batch: np.ndarray) -> float:
+    """Return how many pictures per second pass a network, those of a batch together.
+
+    Raises:
+        ValueError: their features are no finite numbers.
+    """
     seconds = []
     for _ in range(3):  # the first one builds the graph
         started = time.perf_counter()
-        extractor.predict_on_batch(batch)
+        features = extractor.predict_on_batch(batch)
         seconds.append(time.perf_counter() - started)
+    require_finite(features)
     return len(batch) / min(seconds)
 
 

@@ -91,9 +91,14 @@ def compute_block(images: Selection, store: Store, network: keras.Model | Path) 
             batch = images[start : start + FEATURE_BATCH]
             batches.append(network.predict_on_batch(batch))
     features = np.concatenate(batches, dtype=np.float32)
+    require_finite(features)
+    store.put(dict(zip(images.digests.tolist(), features)))
+
+
+def require_finite(features: np.ndarray) -> None:
+    """Raise a ValueError where some features are no finite numbers."""
     if not np.isfinite(features).all():
         raise ValueError(
             "some features of this network are no finite numbers: its weights may be "
             "damaged, or computing in half precision is too coarse for it."
         )
-    store.put(dict(zip(images.digests.tolist(), features)))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.data import split
 from lib.models import backbones, contest, linear, parts
@@ -62,11 +63,16 @@ def test_facts_tell_what_a_network_costs(prepared, networks):
     assert large["megabytes"] == pytest.approx(4 * 6 * 28 / 1e6)
 
 
-def test_speed_is_that_of_the_fastest_of_three_batches_of_32_pictures():
+def test_speed_is_that_of_the_fastest_of_three_passes_of_a_batch():
     waits = [0.4, 0.1, 0.2]
-    network = SimpleNamespace(predict_on_batch=lambda batch: time.sleep(waits.pop(0)))
 
-    speed = contest.measure_speed(network, np.zeros((40, 8, 8, 3)))
+    def predict(batch):
+        time.sleep(waits.pop(0))
+        return np.zeros((len(batch), 4))
+
+    network = SimpleNamespace(predict_on_batch=predict)
+
+    speed = contest.measure_speed(network, np.zeros((32, 8, 8, 3)))
 
     # At most 32 in 0.1 s; a busy machine may wake up late.
     assert waits == []
@@ -146,6 +152,42 @@ def test_features_that_say_nothing_keep_a_network_out_and_the_others_go_on(
 
     assert list(features) == ["large"]
     assert reason in facts[0]["reason"]
+
+
+def change_a_picture(ws):
+    """Write other pixels into a picture of the training part that 01 has read."""
+    table = split.read_split(ws)
+    file = table.file[table.part == "train"].iloc[0]
+    Image.new("RGB", (30, 24)).save(ws.train / file)
+
+
+def test_picture_that_has_changed_stops_the_contest_and_is_no_reason_of_a_network(
+    prepared, networks, capsys
+):
+    change_a_picture(prepared)
+    # 01 has prepared pixels of the other size alone.
+    specs = [f"{networks['small']}@12", networks["large"]]
+
+    with pytest.raises(ValueError, match="^.*has changed since 01_data_prep"):
+        gather(specs, prepared)
+
+    assert "does not take part" not in capsys.readouterr().out
+
+
+def test_features_of_a_later_picture_that_are_no_numbers_stop_the_contest_and_name_the_network(
+    ws, draw_classes, prepare_set, networks
+):
+    draw_classes(ws.train, 20)
+    prepare_set(ws)
+    sees_red = keras.saving.load_model(networks["small"])
+    kernel = np.zeros((3, 3, 3, 3), np.float32)
+    # The sum over a red picture is larger than any float32; red ones come last.
+    kernel[:, :, 0] = 1e34
+    sees_red.layers[0].kernel.assign(kernel)
+    sees_red.save(networks["small"])
+
+    with pytest.raises(ValueError, match="small.keras: .*no finite numbers"):
+        gather([networks["small"], networks["large"]], ws)
 
 
 def test_two_of_one_name_are_an_error_before_any_work(prepared):

@@ -217,7 +217,7 @@ def ws(tmp_path_factory, draw_classes, prepare_set, run_chain):
     paths = root / "paths.json"
     paths.write_text(json.dumps(folders))
     prepare_set(workspace.open(paths), [48])
-    options = "--only 05 06 -p EPOCHS 1 -p REPEATS 1 -p SHARE".split()
+    options = "--only 05 06 -p FINE_EPOCHS 1 -p REPEATS 1 -p SHARE".split()
     return run_chain(paths, *options, SHARE, "-p", "BACKBONES", f"hub:{root}/dinov3@48")
 
 

@@ -1,0 +1,132 @@
+"""The networks that compete in 05 by default, small and of random weights: each through 05, 06 and 10."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from conftest import run_cells
+from keras.src.applications import convnext, efficientnet_v2
+from test_presets import POOLING, save_preset
+
+from lib import workspace
+from lib.data.split import read_split
+from lib.data.table import read_table
+from lib.evaluation import card, metrics
+from lib.models import classify, litert, networks, resemblance, saved
+from lib.parameters import read_defaults
+
+NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+DEFAULTS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")["BACKBONES"].split(", ")
+
+
+def run_lesson(name, ids, **changes):
+    """Execute cells of a notebook, some parameters changed; return all names that are known then."""
+    names = read_defaults(NOTEBOOKS / f"{name}.ipynb")
+    # To build graphs would take longer than a few pictures take without them.
+    tf.config.run_functions_eagerly(True)
+    try:
+        return run_cells(name, ids, names | {"workspace": workspace} | changes)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module", params=DEFAULTS)
+def spec(request, tmp_path_factory):
+    """A default on small pictures, one block of each kind; of a preset, a small network of its family."""
+    network, _ = networks.split_spec(request.param)
+    if network.startswith(networks.PRESET):
+        pytest.importorskip("keras_hub")
+        (family,) = [kind for kind in POOLING if f":{kind}_" in network]
+        preset = tmp_path_factory.mktemp("presets") / family
+        save_preset(family, str(preset))
+        yield f"{networks.PRESET}{preset}@48"
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        tiny = {"depths": [1, 1, 1, 1], "projection_dims": [8, 16, 32, 64]}
+        patch.setitem(convnext.MODEL_CONFIGS, "tiny", tiny | {"default_size": 224})
+        for block in efficientnet_v2.DEFAULT_BLOCKS_ARGS["efficientnetv2-s"]:
+            patch.setitem(block, "num_repeat", 1)
+        yield f"{network}@32"
+
+
+@pytest.fixture(scope="module")
+def ws(spec, tmp_path_factory, draw_classes, prepare_set):
+    """Three classes of pictures, and the model that 05 has made of the network."""
+    root = tmp_path_factory.mktemp("defaults")
+    draw_classes(root / "train", 15)
+    folders = {"train": "train", "results": "r", "scratch": "s"}
+    paths = root / "paths.json"
+    paths.write_text(json.dumps(folders))
+    _, size = networks.split_spec(spec)
+    ids = "05 07 09 11 14 20 23 25 27".split()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRIVE_PATHS", str(paths))
+        ws = workspace.open()
+        prepare_set(ws, [size])
+        run_lesson(
+            "05_backbones",
+            [f"backbones-{number}" for number in ids],
+            BACKBONES=spec,
+            WEIGHTS="none",
+            REPEATS=1,
+        )
+        yield ws
+
+
+@pytest.fixture(scope="module")
+def lesson(ws):
+    """All that 06 knows after an epoch of fine-tuning."""
+    ids = "05-imports 07-load loop cut same 11-table schedule build 18-fit 22-still"
+    ids = [f"06-{name}" for name in ids.split()]
+    return run_lesson("06_fine_tuning", ids, FINE_EPOCHS=1)
+
+
+def test_network_takes_part_in_the_contest(ws):
+    (row,) = read_table(ws.results / "contest.csv").to_dict("records")
+
+    assert row["reason"] == ""
+    assert (ws.results / f"models/{row['candidate']}_linear.keras").exists()
+
+
+def test_share_of_the_variables_and_the_head_learn(lesson):
+    wanted = math.ceil(lesson["SHARE"] * len(lesson["variables"]))
+
+    learning = lesson["run"].model.trainable_variables
+
+    # One more, at most, so that no layer is divided; and two of the head.
+    assert len(learning) - 2 in (wanted, wanted + 1)
+    assert lesson["moved"] > 2
+
+
+def test_file_of_the_fine_tuned_model_tells_its_epochs_once(ws, lesson):
+    _, metadata = saved.open_model(ws.results / f"models/{lesson['name']}.keras")
+
+    told = {key for key in metadata["parameters"] if "epoch" in key}
+    assert told == {"epochs"}
+    assert metadata["parameters"]["epochs"] == 1
+
+
+def test_fine_tuned_model_is_handed_over(ws, lesson):
+    """As a file for phones that answers alike, with features that tell strangers, and a card."""
+    path = ws.results / f"models/{lesson['name']}.keras"
+    model, metadata = saved.open_model(path)
+    batches = lesson["validation_batches"]
+    y_true, y_prob = classify.predict_batches(model, batches)
+    groups = np.arange(len(y_true))
+    score = metrics.evaluate(y_true, y_prob, metadata["class_names"], groups)
+
+    reason = litert.try_export(model, path.with_suffix(".tflite"))
+    resemblance.keep_features(ws, model, metadata)
+    about = metadata | {"label": lesson["name"]}
+    card.write_card(ws, about, score | {"compared": 1}, pd.Series())
+
+    assert reason == ""
+    phone = litert.open_litert(path.with_suffix(".tflite"))
+    _, phone_prob = classify.predict_batches(phone, batches)
+    assert np.allclose(phone_prob, y_prob, atol=0.01)
+    kept = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+    assert len(kept["features"]) == (read_split(ws).part == "train").sum()
+    assert lesson["name"] in path.with_suffix(".md").read_text(encoding="utf-8")
