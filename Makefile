@@ -76,7 +76,7 @@ colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
 LESSONS = --template handouts --TemplateExporter.extra_template_basedirs=$(CURDIR)/lib
 LAST = $(or $(wildcard $(PATHS)),demo)
 handouts: $(VENV)/installed-tests  ## the lessons of the last run for print and phone: PATHS=demo, or your file
-	results=$$($(BIN)/python -c "from lib import workspace; print(workspace.open('$(LAST)').results)") && \
+	results=$$($(BIN)/python -c "from lib import workspace; print(workspace.read('$(LAST)').results)") && \
 		$(BIN)/jupyter nbconvert --log-level ERROR --to html --no-prompt $(LESSONS) \
 			--output-dir "$$results/handouts" "$$results"/notebooks/[01]*.ipynb
 

@@ -345,7 +345,7 @@ def is_whole(path: Path) -> bool:
     try:
         if path.suffix in (".json", ".ipynb"):
             json.loads(path.read_text())
-        elif path.suffix == ".csv":
+        elif path.suffix in (".csv", ".txt"):
             return path.read_text().endswith("\n")
         elif path.suffix in (".svg", ".html", ".md"):
             return path.read_text().rstrip().endswith((">", "```"))

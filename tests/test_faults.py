@@ -244,7 +244,7 @@ def test_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path, cap
     paths = faults.make_paths(tmp_path)
     (tmp_path / "r").write_text("a file in the place of the folder")
     assert chain.main(["--paths", str(paths)]) == 1
-    assert f"{tmp_path / 'r'} can't be written" in capsys.readouterr().err
+    assert f'"{tmp_path / "r"}", which is no folder' in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
 
 

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from lib import workspace
 from lib.workspace import REPOSITORY
 
 WIDE = "<table><tr>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"
@@ -22,6 +23,7 @@ def page(tmp_path_factory):
     paths = {"train": ".", "results": "../results", "scratch": "../scratch"}
     (root / "here").mkdir()
     (root / "here/paths.json").write_text(json.dumps(paths))
+    workspace.open(root / "here/paths.json")
     folded = new_code_cell("plumbing = 1")
     folded.metadata["jupyter"] = {"source_hidden": True}
     figure = "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' width='3000'>"

@@ -88,7 +88,7 @@ def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     monkeypatch.setenv("HOME", "/home/somebody")
 
-    assert str(workspace.open(path).scratch) == "/home/somebody/scratch"
+    assert str(workspace.read(path).scratch) == "/home/somebody/scratch"
 
 
 @pytest.mark.parametrize("content", ['{"train": "train",}', '["train"]', "\xff"])
