@@ -32,7 +32,7 @@ def describe_costs(ws: Workspace, paths: list[Path], sizes: list[int]) -> list[s
     count = len(paths)
     megabytes = count * sum(3 * size * size for size in sizes) / 1e6
     place = "scratch"
-    if is_on_drive(ws.results):
+    if is_on_drive(ws.results) and is_on_drive(paths[0]):
         place += ", and as much on Google Drive"
     lines = [f"Note: {count:,} pictures need about {megabytes:,.0f} MB of {place}."]
     minutes = {"01": count * _time_decoding(paths[:BATCH], sizes) / 60}

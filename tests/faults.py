@@ -244,34 +244,38 @@ def survive_crowds(count: int, root: Path) -> int:
 
 
 def survive_damage(count: int, root: Path) -> int:
-    """Damage a file in every store of a finished chain: cut it to 50 bytes, to its half, or remove it.
+    """Damage every store of a finished chain: cut its rows or digests, or remove its rows.
 
     Returns:
-        Chains that named each damaged shard until it was deleted, and trained anew to all files and
-        numbers of the undisturbed one.
+        Chains that named each store that lacks rows until it was deleted, and trained anew to all files
+        and numbers of the undisturbed one.
     """
     paths = make_paths(root, per_class=30)
     survived = 0
     finish(start_chain(paths, SMALL))
     expected = read_numbers(root / "r")
-    rng = random.Random(0)
     for number in range(count):
-        for folder in sorted((root / "s").glob("loader_*/*/")):
-            shard = rng.choice(sorted(folder.glob("*.npy")))
-            content = shard.read_bytes()
-            kept = (content[:50], content[: len(content) // 2], None)[number % 3]
-            shard.unlink() if kept is None else shard.write_bytes(kept)
+        stores = sorted((root / "s").glob("stores/*/*/"))
+        for folder in stores:
+            path = folder / ("rows", "digests", "rows")[number % 3]
+            content = path.read_bytes()
+            path.unlink()
+            if number % 3 < 2:
+                # Most often in the middle of a row, or digest.
+                path.write_bytes(content[: len(content) * 3 // 7])
         named = []
         output = ""
-        while damaged := re.search(r"(/\S+\.npy) is damaged", output) or not output:
+        while damaged := re.search(r"(/\S+) is damaged", output) or not output:
             if output:
                 named.append(Path(damaged[1]))
-                named[-1].unlink()
+                shutil.rmtree(named[-1])
             process = start_chain(paths, [*SMALL, "--anew"])
             output, _ = process.communicate()
         different = list_differences(read_numbers(root / "r"), expected)
-        well = process.returncode == 0 and not different
-        survived += well and (len(named) > 1 or number % 3 == 2)
+        lacking = [] if number % 3 == 1 else stores
+        survived += (
+            process.returncode == 0 and not different and sorted(named) == lacking
+        )
         print(
             f"{survived} of {number + 1} {named} {output} {different}", file=sys.stderr
         )
@@ -595,8 +599,8 @@ FAULTS = {
         survive_crowds,
     ),
     "damage": (
-        "damage in a store is named; without the file all is made anew, to the same numbers",
-        "a file cut or removed in every store; the named file is deleted, then `--anew`",
+        "damage in a store is named; without the store all is made anew, to the same numbers",
+        "in every store rows or digests cut, or rows removed; the named folder is deleted, then `--anew`",
         3,
         survive_damage,
     ),

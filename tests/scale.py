@@ -14,7 +14,6 @@ from benchmark import draw_thumbnails, make_row, run_watched, time_call
 
 from lib import work, workspace
 from lib.data import labels, pixels
-from lib.data.store import describe_shard
 from lib.models import backbones, parts
 from lib.models.features import cached_features
 
@@ -178,20 +177,14 @@ def measure_million(root: Path):
 
 
 def make_pictures(folder: Path, count: int) -> None:
-    """Make empty files in 1,000 class folders, and a store of pixels whose shards are holes."""
+    """Make empty files in 1,000 class folders, and a store of pixels whose rows are a hole."""
     for name in range(1000):
         (folder / f"train/class_{name:04d}").mkdir(parents=True)
     for number in range(count):
         (folder / f"train/class_{number % 1000:04d}/{number:07d}.jpg").touch()
     store = pixels.open_stores(folder, [160])[160]
     store.folder.mkdir(parents=True)
-    for start in range(0, count, pixels.BLOCK):
-        stop = min(start + pixels.BLOCK, count)
-        digests = np.array([f"{k:032x}" for k in range(start, stop)], "S32")
-        shard = describe_shard(len(digests), store.dtype, store.shape)
-        header = {"descr": shard.descr, "fortran_order": False, "shape": (1,)}
-        size = len(digests) * store.row_bytes
-        with (store.folder / f"{start:032x}.npy").open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            file.write(digests.tobytes())
-            file.truncate(file.tell() + size)
+    digests = np.array([f"{k:032x}" for k in range(count)], "S32")
+    digests.tofile(store.folder / "digests")
+    with (store.folder / "rows").open("wb") as file:
+        file.truncate(count * store.row_bytes)

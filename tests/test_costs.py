@@ -1,5 +1,6 @@
 """What a set will cost is said beforehand."""
 
+import shutil
 import time
 from dataclasses import replace
 
@@ -30,11 +31,14 @@ def test_room_and_minutes_are_said_from_the_number_of_pictures(
     assert "125 in 01, 64 in 02, 94 in 03, 22 in 04" in minutes
 
 
-def test_drive_is_counted_where_the_results_lie_there(ws, drive, pictures):
+def test_drive_is_counted_where_results_and_pictures_lie_there(ws, drive, pictures):
     on_drive = replace(ws, results=drive / "results")
+    moved = shutil.copytree(ws.train, drive / "train")
+    there = sorted(moved.rglob("*.png"))
 
-    assert "Google Drive" in costs.describe_costs(on_drive, pictures, [8])[0]
-    assert "Google Drive" not in costs.describe_costs(ws, pictures, [8])[0]
+    assert "Google Drive" in costs.describe_costs(on_drive, there, [8])[0]
+    assert "Google Drive" not in costs.describe_costs(on_drive, pictures, [8])[0]
+    assert "Google Drive" not in costs.describe_costs(ws, there, [8])[0]
 
 
 @pytest.mark.parametrize(("count", "is_proposed"), [(50_001, True), (50_000, False)])
