@@ -54,16 +54,22 @@ def _wait_for_disk(path):
                 raise
 
 
-def append(path: Path, start: int, content: np.ndarray) -> None:
+def append(
+    path: Path, start: int, content: np.ndarray, is_awaited: bool = True
+) -> None:
     """Write an array behind the first `start` bytes of a file, over what a killed process left there.
 
-    Afterwards it is on the disk. Writing through a map would end this process where the disk is full.
+    Writing through a map would end this process where the disk is full.
+
+    Args:
+        is_awaited: return once it is on the disk, which takes milliseconds.
     """
     with explain_failed_writing(path):
         with path.open("ab") as file:
             file.truncate(start)
             file.write(content)
-        _wait_for_disk(path)
+        if is_awaited:
+            _wait_for_disk(path)
 
 
 def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContextManager:
@@ -79,8 +85,7 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
         OSError: others held the lock all the time, or the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with explain_failed_writing(path):
-        path.touch()
+    path.touch()
     # The system frees it when this process dies; a mere file would outlive that.
     try:
         lock = filelock.FileLock(path, fallback_to_soft=False)

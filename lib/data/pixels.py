@@ -52,7 +52,7 @@ def prepare(
     """
     is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
     stores = open_stores(ws.scratch, image_sizes)
-    _copy(ws, stores)
+    _sync_copies(ws, stores)
     results = _decode_files(ws, folder, list(table.file[is_file]), stores)
     results = pd.DataFrame.from_dict(results, "index", columns=["digest", "problem"])
     results = results.reindex(table.file, fill_value="").reset_index(drop=True)
@@ -91,7 +91,7 @@ def _decode_files(ws, folder, files, stores):
             progress.update(len(block))
     # What lies in an archive is decoded anew sooner than pixels are copied.
     is_kept = is_on_drive(folder) and is_on_drive(ws.results)
-    _copy(ws, stores, is_kept and not is_on_drive(ws.scratch))
+    _sync_copies(ws, stores, is_kept and not is_on_drive(ws.scratch))
     return results
 
 
@@ -124,8 +124,8 @@ def _require_same_folder(worker, folder, found):
             )
 
 
-def _copy(ws, stores, is_kept=False):
-    """Copy the stores back from Google Drive, and there; where that fails it is a note."""
+def _sync_copies(ws, stores, is_kept=False):
+    """Copy stores back from Google Drive, and there where they are kept; a failure is a note."""
     copies = ws.results.with_name(f"{ws.results.name}_pixels")
     for store in stores.values():
         folder = copies / "stores" / store.name
@@ -195,24 +195,18 @@ def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
 
 
 def _select(ws, rows, image_sizes, key):
+    """Return rows of a store, once what it lacks is decoded."""
     stores = open_stores(ws.scratch, image_sizes)
-    _copy(ws, stores)
+    _sync_copies(ws, stores)
     missing = stores[key].find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         folder = sources.open_folder(ws, "train")
         results = _decode_files(ws, folder, list(lacking.file), stores)
-        _require_same_files(folder, lacking, results)
+        for file, digest in zip(lacking.file, lacking.digest):
+            if results[file][0] != digest:
+                raise ValueError(
+                    f"{folder / file} has changed since 01_data_prep read it: run "
+                    "01_data_prep again."
+                )
     return Selection(stores[key], rows.digest.to_numpy(str))
-
-
-def _require_same_files(folder, rows, results):
-    changed = []
-    for file, digest in zip(rows.file, rows.digest):
-        if results[file][0] != digest:
-            changed.append(file)
-    if changed:
-        raise ValueError(
-            f"{folder / changed[0]} has changed since 01_data_prep read it "
-            f"({len(changed)} such files): run 01_data_prep again."
-        )

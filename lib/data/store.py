@@ -44,13 +44,12 @@ class Store:
         path = self.folder / "digests"
         with self.lock:
             count = path.stat().st_size // DIGEST_BYTES if path.exists() else 0
-            rows, inode = self._map_rows(count)
             known = len(self.rows)
-            if inode != self.inode or count < known:
+            inode = self.inode
+            self.rows, self.inode = self._map_rows(count)
+            if self.inode != inode or count < known:
                 self.index = {}
                 known = 0
-            self.rows = rows
-            self.inode = inode
             if count > known:
                 digests = np.fromfile(path, "S32", offset=known * DIGEST_BYTES)
                 numbers = range(known, count)
@@ -76,7 +75,14 @@ class Store:
         return [digest for digest in dict.fromkeys(digests) if digest not in self.index]
 
     def locate(self, digests: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return all rows, still on disk, and the numbers among them of those of digests, int (n,)."""
+        """Find rows by their digests.
+
+        Returns:
+            All rows of the store, still on disk; the numbers of those that were asked for, int (n,).
+
+        Raises:
+            OSError: There is no row of some digest.
+        """
         with self.lock:
             if self.find_missing(digests):
                 raise OSError(f"{self.folder} lacks rows that were there: run again.")
@@ -95,16 +101,20 @@ class Store:
             # Else a network drive may tell how long the file was a while ago.
             (self.folder / "digests").touch()
             missing = self.find_missing(rows)
-            content = np.array([rows[digest] for digest in missing], self.dtype)
-            content = content.reshape(-1, *self.shape)
-            digests = np.array(missing, "S32")
+            new_rows = [rows[digest] for digest in missing]
+            content = np.array(new_rows, self.dtype).reshape(-1, *self.shape)
             count = len(self.rows)
             storage.append(self.folder / "rows", count * self.row_bytes, content)
             # Others read a row as soon as its digest is there.
-            storage.append(self.folder / "digests", count * DIGEST_BYTES, digests)
+            storage.append(
+                self.folder / "digests",
+                count * DIGEST_BYTES,
+                np.array(missing, "S32"),
+                is_awaited=False,
+            )
 
     def copy_to(self, other: "Store") -> None:
-        """Copy the files, each whole, to a store that has a part of the rows, or none, and no others."""
+        """Copy the files, each whole, to a store that has a part of these rows, or none, and no others."""
         self.refresh()
         if not self.index:
             return
@@ -114,6 +124,8 @@ class Store:
             if not other.index.keys() < self.index.keys():
                 return
             storage.sweep(other.folder)
+            size = len(self.index) * self.row_bytes
+            storage.require_room(other.folder, size, "the copied rows")
             # They never stand beside rows of others.
             (other.folder / "digests").unlink(missing_ok=True)
             with storage.atomic_write(other.folder / "rows") as part:

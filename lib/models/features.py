@@ -1,7 +1,6 @@
 """Features of pictures, computed once by a frozen extractor, here or by workers."""
 
 import threading
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def cached_features(
     missing = store.find_missing(images.digests.tolist())
     if missing:
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-        left = replace(images, digests=np.array(missing))
+        left = Selection(images.store, np.array(missing))
         _compute_all(extractor, left, store, ws.cluster)
     return Selection(store, images.digests)
 

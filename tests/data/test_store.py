@@ -8,6 +8,7 @@ import pickle
 import resource
 import shutil
 import signal
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -256,6 +257,23 @@ def test_copy_of_a_store_is_whole_and_takes_the_place_of_a_part(tmp_path):
     assert names == {"rows", "digests", ".lock"}
 
 
+def test_copy_cut_short_has_no_rows_rather_than_wrong_ones(tmp_path, monkeypatch):
+    fill(tmp_path / "store", range(20))
+    fill(tmp_path / "copy", range(10, 0, -1))
+    replace = os.replace
+
+    def fail_at_digests(source, target):
+        if Path(target).name == "digests":
+            raise OSError("cut short")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_digests)
+    with pytest.raises(OSError, match="cut short"):
+        open_rows(tmp_path / "store").copy_to(open_rows(tmp_path / "copy"))
+
+    assert open_rows(tmp_path / "copy").index == {}
+
+
 def test_store_with_rows_that_its_copy_lacks_is_left_alone(tmp_path):
     fill(tmp_path / "copy", range(20))
     store = open_rows(tmp_path / "store")
@@ -268,16 +286,16 @@ def test_store_with_rows_that_its_copy_lacks_is_left_alone(tmp_path):
 
 
 def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
-    fill(tmp_path, range(200), 1)
+    fill(tmp_path, range(200))
     digests = np.array(make_digests(range(200)))
     chosen = Selection(open_rows(tmp_path), digests).take([150, 2, 7, 150])
+    expected = [make_row(digest) for digest in digests[[150, 2, 7, 150]]]
+    assert np.array_equal(chosen[:], expected)
 
     sent = pickle.dumps(chosen)
 
-    assert len(sent) < 3000, "neither rows nor the names of 200 files"
-    expected = [make_row(digest) for digest in digests[[150, 2, 7, 150]]]
+    assert len(sent) < 3000, "neither rows nor the digests of 200"
     assert np.array_equal(pickle.loads(sent)[:], expected)
-    assert np.array_equal(chosen[:], expected)
     assert chosen.shape == (4, 16, 16, 3)
 
 
