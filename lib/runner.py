@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-import filelock
 import papermill
 import psutil
 from IPython import get_ipython
@@ -71,37 +70,13 @@ def _kill_children():
 @contextlib.contextmanager
 def lock_results(ws: workspace.Workspace):
     """Keep other chains out of the results folder, by an OSError, until this process ends."""
-    held = _open_lock(ws.results / ".lock")
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout:
-        raise OSError(f"{ws.results} is in use by another chain: wait for its end.")
-    except (NotImplementedError, OSError):
-        pass  # Not every mounted drive has locks: there nobody is kept out.
-    try:
-        yield
-    finally:
-        _sweep(ws)
-        held.release()
-
-
-def _sweep(ws):
-    storage.sweep(ws.results)
-    for folder in ws.results.iterdir():
-        storage.sweep(folder)
-    # Other chains, and other machines, may be writing into stores and their copies.
-    copies = ws.results.with_name(f"{ws.results.name}_pixels")
-    for root in (ws.scratch, copies):
-        for folder in root.glob("loader_*/*"):
-            storage.sweep(folder, min_age=3600)
-
-
-def _open_lock(path):
-    # The system frees the lock when this process dies; a mere file would outlive it.
-    try:
-        return filelock.FileLock(path, fallback_to_soft=False)
-    except TypeError:  # of older versions, which never take a mere file
-        return filelock.FileLock(path)
+    with storage.acquire_lock(ws.results / ".lock", timeout=0):
+        try:
+            yield
+        finally:
+            storage.sweep(ws.results)
+            for folder in ws.results.iterdir():
+                storage.sweep(folder)
 
 
 class Line(io.TextIOBase):

@@ -2,14 +2,17 @@
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import shutil
 import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
+
+import filelock
+import numpy as np
 
 DRIVE = Path("/content/drive")
 MOUNT_AGAIN = (
@@ -56,18 +59,66 @@ def _wait_for_disk(path):
                 raise
 
 
-def sweep(folder: Path, min_age: float = 0) -> None:
-    """Delete what a killed process has left half-written in a folder, and nothing else.
+def append(
+    path: Path, start: int, content: np.ndarray, is_awaited: bool = True
+) -> None:
+    """Write an array behind the first `start` bytes of a file, over what a killed process left there.
+
+    Writing through a map would end this process where the disk is full.
 
     Args:
-        min_age: seconds since the last change; where others may be writing, an hour.
+        is_awaited: return once it is on the disk, which takes milliseconds.
     """
+    with explain_failed_writing(path):
+        with path.open("ab") as file:
+            file.truncate(start)
+            file.write(content)
+        if is_awaited:
+            _wait_for_disk(path)
+
+
+def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContextManager:
+    """Keep others out as long as the block of a `with` lasts, or this process.
+
+    Not every mounted drive has locks: there nobody is kept out, and a note says so.
+
+    Args:
+        path: of an empty file, which is made, with its folder, and stays.
+        timeout: seconds to wait for others.
+
+    Raises:
+        OSError: others held the lock all the time, or the file can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    # The system frees it when this process dies; a mere file would outlive that.
+    try:
+        lock = filelock.FileLock(path, fallback_to_soft=False)
+    except TypeError:  # of older versions, which never take a mere file
+        lock = filelock.FileLock(path)
+    try:
+        return lock.acquire(timeout, poll_interval=0.01)
+    except filelock.Timeout:
+        raise OSError(f"{path.parent} is in use by another run: wait for its end.")
+    except (NotImplementedError, OSError):
+        _note_missing_locks(path.parent)
+        return contextlib.nullcontext()
+
+
+@functools.cache
+def _note_missing_locks(folder):
+    print(
+        f"Note: {folder} lies on a drive without locks: use it for one run at a time."
+    )
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes have left half-written in a folder, where nobody else is writing."""
     for path in folder.glob("unfinished_*"):
         if UNFINISHED.fullmatch(path.name) and path.is_file():
-            # Another process may be as quick, and another user's file stays.
-            with contextlib.suppress(FileNotFoundError, PermissionError):
-                if time.time() - path.stat().st_mtime >= min_age:
-                    path.unlink()
+            # Another user's file stays.
+            with contextlib.suppress(PermissionError):
+                path.unlink(missing_ok=True)
 
 
 def is_on_drive(path: Path) -> bool:

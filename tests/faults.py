@@ -259,35 +259,38 @@ def survive_crowds(count: int, root: Path) -> int:
     return survived * right
 
 
-def damage_stores(scratch: Path, way: int, rng: random.Random) -> None:
-    """Damage a file in every store: cut it to 50 bytes, to its half, or remove it."""
-    for folder in sorted(scratch.glob("loader_*/*/")):
-        path = rng.choice(sorted(folder.iterdir()))
+def damage_stores(scratch: Path, way: int) -> list[Path]:
+    """Damage every store: cut its rows, or its digests, or remove its rows; return their folders."""
+    stores = sorted(scratch.glob("stores/*/*/"))
+    for folder in stores:
+        path = folder / ("rows", "digests", "rows")[way]
         content = path.read_bytes()
-        kept = (content[:50], content[: len(content) // 2], None)[way]
-        path.unlink() if kept is None else path.write_bytes(kept)
+        path.unlink()
+        if way < 2:
+            # Most often in the middle of a row, or digest.
+            path.write_bytes(content[: len(content) * 3 // 7])
+    return stores
 
 
 def find_damaged(output: str) -> Path | None:
-    """Return the file that an error calls damaged."""
+    """Return the store that an error calls damaged."""
     named = re.search(r"(/\S+) is damaged", output)
     return Path(named[1]) if named else None
 
 
 def survive_damage(count: int, root: Path) -> int:
-    """Damage a file in every store of a finished chain: cut it to 50 bytes, to its half, or remove it.
+    """Damage every store of a finished chain: cut its rows or digests, or remove its rows.
 
     Returns:
-        Chains that named each damaged file until it was deleted, and trained anew to all files and
-        numbers of the undisturbed one.
+        Chains that named each store that lacks rows until it was deleted, and trained anew to all files
+        and numbers of the undisturbed one.
     """
     paths = make_paths(root)
     survived = 0
     finish(start_chain(paths, SMALL))
     expected = read_numbers(root / "r")
-    rng = random.Random(0)
     for number in range(count):
-        damage_stores(root / "s", number % 3, rng)
+        stores = damage_stores(root / "s", number % 3)
         named = []
         while True:
             process = start_chain(paths, [*SMALL, "--anew"])
@@ -296,10 +299,12 @@ def survive_damage(count: int, root: Path) -> int:
             if damaged is None:
                 break
             named.append(damaged)
-            damaged.unlink()
+            shutil.rmtree(damaged)
         different = list_differences(read_numbers(root / "r"), expected)
-        well = process.returncode == 0 and not different
-        survived += well and (len(named) > 1 or number % 3 == 2)
+        # Rows without digests are none: they are made anew.
+        lacking = [] if number % 3 == 1 else stores
+        is_right = process.returncode == 0 and not different
+        survived += is_right and sorted(named) == lacking
         print(
             f"{survived} of {number + 1} {named} {output} {different}", file=sys.stderr
         )
@@ -623,8 +628,8 @@ FAULTS = {
         survive_crowds,
     ),
     "damage": (
-        "damage in a store is named; without the file all is made anew, to the same numbers",
-        "a file cut or removed in every store; the named file is deleted, then `--anew`",
+        "damage in a store is named; without the store all is made anew, to the same numbers",
+        "in every store rows or digests cut, or rows removed; the named folder is deleted, then `--anew`",
         3,
         survive_damage,
     ),

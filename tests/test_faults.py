@@ -165,7 +165,7 @@ def finished(tmp_path_factory, run_chain):
 def start_working_chain(root):
     """Start a chain, and wait until it keeps pictures; return its process."""
     process = faults.start_chain(faults.make_paths(root), faults.SHORT)
-    while not list(root.glob("s/**/*.npy")):
+    while not list(root.glob("s/**/digests")):
         assert process.poll() is None
         time.sleep(0.02)
     return process

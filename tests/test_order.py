@@ -109,21 +109,6 @@ def test_chain_ends_with_all_results_on_drive(run, ws, monkeypatch):
     flush.assert_called_once_with(ws.results)
 
 
-def test_what_a_kill_left_in_a_store_is_swept_once_nobody_can_be_writing_it(run, ws):
-    store = ws.scratch / "loader_1/pixels_32"
-    store.mkdir(parents=True)
-    old = store / f"unfinished_{'0' * 32}.npy"
-    new = store / f"unfinished_{'1' * 32}.npy"
-    for path in (old, new):
-        path.touch()
-    os.utime(old, (0, 0))
-
-    run("--only", "1")
-
-    assert not old.exists()
-    assert new.exists()
-
-
 BAR = """
 from tqdm import tqdm
 with tqdm(total=3, desc="tiny", mininterval=0) as progress:

@@ -272,12 +272,6 @@ def test_names_of_unfinished_files_are_those_that_are_swept(tmp_path, leftover):
     assert list(leftover.parent.iterdir()) == []
 
 
-def test_what_another_process_may_be_writing_is_not_swept(leftover):
-    storage.sweep(leftover.parent, min_age=3600)
-
-    assert leftover.exists()
-
-
 def test_files_of_a_person_are_not_swept(tmp_path):
     for name in ("leaf.part.0.jpg", "thesis.part.docx", "unfinished_poem.txt"):
         (tmp_path / name).touch()

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,15 +10,15 @@ import pandas as pd
 
 from lib import work
 from lib.data import pictures, quality, sources
-from lib.data.store import SHARDS, Selection, Store, open_store
+from lib.data.store import Selection, Store, open_store
 from lib.data.table import MEASURED, NOT_FILES, note
 from lib.machine import count_cores
-from lib.storage import atomic_write, is_on_drive, require_room
+from lib.storage import is_on_drive, require_room
 from lib.workspace import Workspace
 
-# Pictures that become a shard, and bytes of their pixels, at most.
-BLOCK = 256
-BLOCK_BYTES = 1 << 26
+# Pictures that are decoded before their rows are appended: few, so that every core has some, and for
+# memory.
+BLOCK = 32
 FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
 Stores = dict[str | int, Store]
 
@@ -53,6 +52,7 @@ def prepare(
     """
     is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
     stores = open_stores(ws.scratch, image_sizes)
+    _sync_copies(ws, stores)
     results = _decode_files(ws, folder, list(table.file[is_file]), stores)
     results = pd.DataFrame.from_dict(results, "index", columns=["digest", "problem"])
     results = results.reindex(table.file, fill_value="").reset_index(drop=True)
@@ -69,11 +69,9 @@ def prepare(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores, and keep their copies; return digest and problem of each file."""
-    _restore_copies(ws, stores)
     _require_room(ws.scratch, folder, files, stores)
-    size = _choose_block_size(len(files), stores)
-    starts = range(0, len(files), size)
-    blocks = [files[start : start + size] for start in starts]
+    starts = range(0, len(files), BLOCK)
+    blocks = [files[start : start + BLOCK] for start in starts]
     results = {}
     with work.show_progress(
         total=len(files), desc="decoding pictures", unit="picture"
@@ -91,9 +89,9 @@ def _decode_files(ws, folder, files, stores):
                 _require_same_folder(worker, folder, found)
             results |= found
             progress.update(len(block))
-    if is_on_drive(ws.results) and not is_on_drive(ws.scratch):
-        for store in stores.values():
-            _copy_shards(store.folder, _find_copies(ws) / store.name)
+    # What lies in an archive is decoded anew sooner than pixels are copied.
+    is_kept = is_on_drive(folder) and is_on_drive(ws.results)
+    _sync_copies(ws, stores, is_kept and not is_on_drive(ws.scratch))
     return results
 
 
@@ -105,30 +103,16 @@ def _require_room(scratch, folder, files, stores):
         require_room(scratch, len(files) * row_bytes, purpose)
     except OSError:
         # There is little room: now it counts what is there already, which only contents tell.
-        digests = [_find_digest(folder / file) for file in files]
+        digests = [digest for digest, _ in read_block(files, folder, {})]
         needed = 0
         for store in stores.values():
             needed += len(store.find_missing(digests)) * store.row_bytes
         require_room(scratch, needed, purpose)
 
 
-def _find_digest(path):
-    try:
-        return hash_content(pictures.read_file(path))
-    except pictures.PictureError:
-        return ""
-
-
 def hash_content(data: bytes) -> str:
     """Return the digest of a file's content: 32 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()[:32]
-
-
-def _choose_block_size(count, stores):
-    """Return how many pictures become a shard: few enough that all cores have some, and for memory."""
-    largest_row = max(store.row_bytes for store in stores.values())
-    shared = max(32, count // (8 * count_cores()))
-    return max(1, min(BLOCK, shared, BLOCK_BYTES // largest_row))
 
 
 def _require_same_folder(worker, folder, found):
@@ -140,30 +124,20 @@ def _require_same_folder(worker, folder, found):
             )
 
 
-def _restore_copies(ws, stores):
+def _sync_copies(ws, stores, is_kept=False):
+    """Copy stores back from Google Drive, and there where they are kept; a failure is a note."""
+    copies = ws.results.with_name(f"{ws.results.name}_pixels")
     for store in stores.values():
-        _copy_shards(_find_copies(ws) / store.name, store.folder)
-
-
-def _find_copies(ws):
-    return ws.results.with_name(f"{ws.results.name}_pixels")
-
-
-def _copy_shards(source, target):
-    """Copy the shards that the target lacks; none ever changes."""
-    lacking = [
-        path for path in source.glob(SHARDS) if not (target / path.name).exists()
-    ]
-    if not lacking:
-        return
-    try:
-        needed = sum(path.stat().st_size for path in lacking)
-        require_room(target, needed, f"copies from {source}")
-        for path in lacking:
-            with atomic_write(target / path.name) as part:
-                shutil.copyfile(path, part)
-    except OSError as error:
-        print(f"Note: decoded pixels were not copied to Google Drive or back. {error}")
+        folder = copies / "stores" / store.name
+        try:
+            copy = Store(folder, store.dtype, store.shape)
+            copy.copy_to(store)
+            if is_kept:
+                store.copy_to(copy)
+        except OSError as error:
+            print(
+                f"Note: decoded pixels were not copied to Google Drive or back. {error}"
+            )
 
 
 def read_block(
@@ -212,34 +186,27 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int) -> Selection
     Raises:
         ValueError: A file is not what it was when 01 read it.
     """
-    return _select(ws, rows, open_stores(ws.scratch, [image_size]), image_size)
+    return _select(ws, rows, [image_size], image_size)
 
 
 def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
     """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return _select(ws, rows, open_stores(ws.scratch, []), FACTS)[:]["thumbnail"]
+    return _select(ws, rows, [], FACTS)[:]["thumbnail"]
 
 
-def _select(ws, rows, stores, key):
-    images = Selection(stores[key], rows.digest.to_numpy(str))
-    if images.store.find_missing(images.digests):
-        _restore_copies(ws, stores)
-    missing = images.store.find_missing(images.digests)
+def _select(ws, rows, image_sizes, key):
+    """Return rows of a store, once what it lacks is decoded."""
+    stores = open_stores(ws.scratch, image_sizes)
+    _sync_copies(ws, stores)
+    missing = stores[key].find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
-        _decode_again(ws, lacking, stores)
-        images.store.refresh()
-    return images
-
-
-def _decode_again(ws, rows, stores):
-    folder = sources.open_folder(ws, "train")
-    results = _decode_files(ws, folder, list(rows.file), stores)
-    found = [results[file][0] for file in rows.file]
-    has_changed = rows.digest.to_numpy(str) != np.array(found, str)
-    changed = rows.file[has_changed]
-    if len(changed):
-        raise ValueError(
-            f"{folder / changed.iloc[0]} has changed since 01_data_prep read it "
-            f"({len(changed)} such files): run 01_data_prep again."
-        )
+        folder = sources.open_folder(ws, "train")
+        results = _decode_files(ws, folder, list(lacking.file), stores)
+        for file, digest in zip(lacking.file, lacking.digest):
+            if results[file][0] != digest:
+                raise ValueError(
+                    f"{folder / file} has changed since 01_data_prep read it: run "
+                    "01_data_prep again."
+                )
+    return Selection(stores[key], rows.digest.to_numpy(str))

@@ -1,112 +1,137 @@
-"""The Store: rows kept on disk as shards, each row found by the digest of what it was made from."""
+"""The Store: rows kept in one growing file, each found by the digest of what it was made from."""
 
-import uuid
+import os
+import shutil
+import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from lib import storage
 from lib.data.pictures import LOADER_VERSION
-from lib.storage import atomic_write, sweep
 
-HOUR = 3600  # seconds: what is older and unfinished nobody writes any more
-SHARDS = 32 * "[0-9a-f]" + ".npy"  # a pattern that no unfinished file fits
+DIGEST_BYTES = 32
 
 
 class Store:
     """Rows of one shape and dtype, in a folder that any number of processes and machines share.
 
-    A shard is one file, see `describe_shard`, which is written whole, under a random name, and never
-    changed. So nobody waits for anybody, and a killed process leaves no half of one.
+    Two files grow there: `rows`, raw, and `digests`, of 32 letters each. A digest is appended once its
+    row is on the disk, and a reader maps as many rows as there are digests. What a killed process has
+    left behind them is no row, and the next one writes over it.
     """
 
     def __init__(self, folder: Path, dtype: DTypeLike, shape: tuple[int, ...] = ()):
         self.folder = folder
-        self.dtype = np.dtype(dtype)
+        self.dtype = dtype
         self.shape = shape
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
-        self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
-        self.shards = set()
-        self.index = {}  # of each digest its shard, and the number of its row there
+        self.row_bytes = np.dtype((dtype, shape)).itemsize
+        self.index = {}  # of each digest the number of its row
+        self.rows, self.inode = self._map_rows(0)
+        self.lock = threading.RLock()  # of the threads of this process
         self.refresh()
 
     def __reduce__(self):
         return _open, (self.folder, self.dtype, self.shape)
 
-    def __len__(self) -> int:
-        return len(self.index)
-
     def refresh(self) -> None:
         """Take in what any process has written, and leave out what was deleted, since."""
-        present = set(self.folder.glob(SHARDS))
-        gone = self.shards - present
-        if gone:
-            kept = self.index.items()
-            self.index = {key: place for key, place in kept if place[0] not in gone}
-        for path in present - self.shards:
-            digests = _open_shard(path)["digest"][0].astype(str).tolist()
-            for row, digest in enumerate(digests):
-                self.index[digest] = (path, row)
-        self.shards = present
+        path = self.folder / "digests"
+        with self.lock:
+            count = path.stat().st_size // DIGEST_BYTES if path.exists() else 0
+            known = len(self.rows)
+            inode = self.inode
+            self.rows, self.inode = self._map_rows(count)
+            if self.inode != inode or count < known:
+                self.index = {}
+                known = 0
+            if count > known:
+                digests = np.fromfile(path, "S32", offset=known * DIGEST_BYTES)
+                numbers = range(known, count)
+                self.index.update(zip(digests.astype(str).tolist(), numbers))
+
+    def _map_rows(self, count):
+        """Return the rows, and the number of their file, which no other has while they are mapped."""
+        if count == 0:
+            return np.empty((0, *self.shape), self.dtype), None
+        try:
+            with (self.folder / "rows").open("rb") as file:
+                rows = np.memmap(file, self.dtype, "r", shape=(count, *self.shape))
+                return np.asarray(rows), os.fstat(file.fileno()).st_ino
+        except (OSError, ValueError) as error:
+            raise OSError(
+                f"{self.folder} is damaged ({error}): delete it, and its copy on Google Drive if there is "
+                "one, and run again: its rows are made anew."
+            ) from error
 
     def find_missing(self, digests: Iterable[str]) -> list[str]:
         """Return the digests that have no row, each once, in order."""
         self.refresh()
-        every = dict.fromkeys(digests)
-        return [digest for digest in every if digest not in self.index]
+        return [digest for digest in dict.fromkeys(digests) if digest not in self.index]
 
-    def __getitem__(self, digests: str | Sequence[str]) -> np.ndarray:
-        """Return the row of a digest, or of several (n, *shape)."""
-        if isinstance(digests, str):
-            return self[[digests]][0]
-        rows = np.empty((len(digests), *self.shape), self.dtype)
-        for number, digest in enumerate(digests):
-            if digest not in self.index and self.find_missing([digest]):
+    def locate(self, digests: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Find rows by their digests.
+
+        Returns:
+            All rows of the store, still on disk; the numbers of those that were asked for, int (n,).
+
+        Raises:
+            OSError: There is no row of some digest.
+        """
+        with self.lock:
+            if self.find_missing(digests):
                 raise OSError(f"{self.folder} lacks rows that were there: run again.")
-            path, row = self.index[digest]
-            rows[number] = _map_rows(path)[row]
-        return rows
+            numbers = [self.index[digest] for digest in digests]
+            return self.rows, np.array(numbers, int)
+
+    def __getitem__(self, digests: Sequence[str]) -> np.ndarray:
+        """Return the rows of digests, (n, *shape)."""
+        return Selection(self, digests)[:]
 
     def put(self, rows: dict[str, np.ndarray]) -> None:
-        """Write rows, by digest, as a shard."""
+        """Append the rows, by digest, that the store lacks."""
         if not rows:
             return
-        shard = np.empty(1, describe_shard(len(rows), self.dtype, self.shape))
-        shard["digest"] = list(rows)
-        for number, row in enumerate(rows.values()):
-            shard["row"][0, number] = row
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{uuid.uuid4().hex}.npy"
-        with atomic_write(path) as part, part.open("wb") as file:
-            np.save(file, shard)
+        with self.lock, storage.acquire_lock(self.folder / ".lock"):
+            # Else a network drive may tell how long the file was a while ago.
+            (self.folder / "digests").touch()
+            missing = self.find_missing(rows)
+            new_rows = [rows[digest] for digest in missing]
+            content = np.array(new_rows, self.dtype).reshape(-1, *self.shape)
+            count = len(self.rows)
+            storage.append(self.folder / "rows", count * self.row_bytes, content)
+            # Others read a row as soon as its digest is there.
+            storage.append(
+                self.folder / "digests",
+                count * DIGEST_BYTES,
+                np.array(missing, "S32"),
+                is_awaited=False,
+            )
 
-
-def describe_shard(
-    count: int, dtype: np.dtype, shape: tuple[int, ...] = ()
-) -> np.dtype:
-    """Return the dtype of a shard of so many rows, whose digests stand together in front.
-
-    The file is a .npy of one such element, so that a store is opened without reading its rows.
-    """
-    return np.dtype([("digest", "S32", (count,)), ("row", dtype, (count, *shape))])
-
-
-@lru_cache(maxsize=128)  # a process may have only so many files open
-def _map_rows(path):
-    return np.asarray(_open_shard(path)["row"][0])
-
-
-def _open_shard(path):
-    try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise OSError(
-            f"{path} is damaged or gone ({error}): delete it, and its copy on Google Drive if there is "
-            "one, and run again: its rows are made anew."
-        ) from error
+    def copy_to(self, other: "Store") -> None:
+        """Copy the files, each whole, to a store that has a part of these rows, or none, and no others."""
+        self.refresh()
+        if not self.index:
+            return
+        digests = (self.folder / "digests").read_bytes()
+        with storage.acquire_lock(other.folder / ".lock"):
+            other.refresh()
+            if not other.index.keys() < self.index.keys():
+                return
+            storage.sweep(other.folder)
+            size = len(self.index) * self.row_bytes
+            storage.require_room(other.folder, size, "the copied rows")
+            # They never stand beside rows of others.
+            (other.folder / "digests").unlink(missing_ok=True)
+            with storage.atomic_write(other.folder / "rows") as part:
+                shutil.copyfile(self.folder / "rows", part)
+            with storage.atomic_write(other.folder / "digests") as part:
+                part.write_bytes(digests)
 
 
 @lru_cache(maxsize=8)  # of a worker, which opens a store once
@@ -121,6 +146,9 @@ class Selection:
     store: Store
     digests: np.ndarray  # str (n,), of what each row was made from
 
+    def __reduce__(self):
+        return Selection, (self.store, self.digests)
+
     def __len__(self) -> int:
         return len(self.digests)
 
@@ -129,18 +157,22 @@ class Selection:
         """Return the shape of all rows together."""
         return (len(self), *self.store.shape)
 
+    @cached_property
+    def _located(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.store.locate(self.digests)
+
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
-        return self.store[self.digests[index]]
+        rows, numbers = self._located
+        return np.take(rows, numbers[index], axis=0)
 
     def take(self, index: slice | np.ndarray) -> "Selection":
         """Return some of the rows, still on disk."""
-        return replace(self, digests=self.digests[index])
+        return Selection(self.store, self.digests[index])
 
 
 def open_store(
     folder: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()
 ) -> Store:
-    """Open a store of what this version of the loader gives; sweep what killed writers left there."""
-    folder = folder / f"loader_{LOADER_VERSION}" / name
-    sweep(folder, min_age=HOUR)
-    return Store(folder, dtype, shape)
+    """Open a store of what this version of the loader gives."""
+    # Beside `stores` earlier versions keep rows in another way.
+    return Store(folder / f"stores/loader_{LOADER_VERSION}" / name, dtype, shape)

@@ -1,7 +1,6 @@
 """Features of pictures, computed once by a frozen extractor, here or by workers."""
 
 import threading
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,13 +9,11 @@ import numpy as np
 
 from lib.data.store import Selection, Store, open_store
 from lib.models.keys import make_key
-from lib.storage import atomic_write, require_room
+from lib.storage import acquire_lock, atomic_write, require_room, sweep
 from lib.work import run_blocks, show_progress
 from lib.workspace import Workspace
 
-FEATURE_BATCH = 32
-# Pictures whose features become a shard: few, so that a kill costs seconds.
-BLOCK = 2 * FEATURE_BATCH
+BATCH = 32
 one_computes = threading.Lock()  # of the threads of a worker
 
 
@@ -44,17 +41,16 @@ def cached_features(
     missing = store.find_missing(images.digests.tolist())
     if missing:
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-        left = replace(images, digests=np.array(missing))
+        left = Selection(images.store, np.array(missing))
         _compute_all(extractor, left, store, ws.cluster)
-        store.refresh()
     return Selection(store, images.digests)
 
 
 def _compute_all(extractor, images, store, cluster):
     network = _save(extractor, store) if cluster else extractor
     blocks = []
-    for start in range(0, len(images), BLOCK):
-        blocks.append(images.take(slice(start, start + BLOCK)))
+    for start in range(0, len(images), BATCH):
+        blocks.append(images.take(slice(start, start + BATCH)))
     done = run_blocks(compute_block, blocks, store, network, address=cluster)
     bar = show_progress(total=len(images), desc="features", unit="picture")
     with bar:
@@ -64,9 +60,10 @@ def _compute_all(extractor, images, store, cluster):
 
 def _save(extractor, store):
     path = store.folder / "extractor.keras"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        extractor.save(part)
+    with acquire_lock(store.folder / ".lock"):
+        sweep(store.folder)
+        with atomic_write(path) as part:
+            extractor.save(part)
     return path
 
 
@@ -76,21 +73,17 @@ def _load(path):
 
 
 def compute_block(images: Selection, store: Store, network: keras.Model | Path) -> None:
-    """Compute the features of some pictures, and write them as a shard.
+    """Compute the features of a batch of pictures, and append them to a store.
 
     Args:
         network: the extractor, or for a worker the path of its file.
     """
-    batches = []
     with one_computes:
         if isinstance(network, Path):
             # An OSError of one that can't see it is the worker's fault, not the network's.
             network.open("rb").close()
             network = _load(network)
-        for start in range(0, len(images), FEATURE_BATCH):
-            batch = images[start : start + FEATURE_BATCH]
-            batches.append(network.predict_on_batch(batch))
-    features = np.concatenate(batches, dtype=np.float32)
+        features = network.predict_on_batch(images[:]).astype(np.float32)
     require_finite(features)
     store.put(dict(zip(images.digests.tolist(), features)))
 

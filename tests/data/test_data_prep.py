@@ -200,4 +200,4 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
 
     checks = read_table(drawn.results / "checks.csv")
     assert list(checks.file) == files
-    assert not list(drawn.scratch.glob("loader_*"))
+    assert not list(drawn.scratch.glob("stores"))

@@ -5,13 +5,14 @@ import shutil
 import threading
 import time
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
 
-from lib.data import labels, pictures, pixels, quality, split
+from lib.data import labels, pictures, pixels, quality, sources, split
 from lib.data.split import identify_set, read_split
 from lib.data.table import list_checks
 
@@ -37,7 +38,7 @@ def prepare(ws, *sizes):
 
 def count_kept(scratch, size=8):
     """Return how many pictures of a size are kept."""
-    return len(pixels.open_stores(scratch, [size])[size])
+    return len(pixels.open_stores(scratch, [size])[size].index)
 
 
 def load_all(ws, rows, size=8):
@@ -69,6 +70,21 @@ def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
     assert table.loc[0, ["width", "height"]].tolist() == [30, 24]
     assert table.width.dtype.kind == "u"
     assert count_kept(ws.scratch) == 1
+
+
+def test_file_that_could_not_be_decoded_is_tried_again(ws, draw_classes, monkeypatch):
+    """As after pillow-heif was installed."""
+    draw_classes(ws.train, 2, ["red"])
+    with monkeypatch.context() as patch:
+        refuse = mock.Mock(side_effect=pictures.PictureError("needs_pillow_heif"))
+        patch.setattr(pictures, "decode", refuse)
+        before = prepare(ws)
+
+    after = prepare(ws)
+
+    assert list(before.problem) == ["needs_pillow_heif"] * 2
+    assert list(after.problem) == ["", ""]
+    assert count_kept(ws.scratch) == 2
 
 
 @pytest.fixture
@@ -183,9 +199,10 @@ def test_too_large_pictures_are_not_decoded(ws, draw_classes):
 
 @pytest.fixture
 def kept(prepared, drive, prepare_set):
-    """A prepared workspace whose results are on Drive, where its pixels were kept."""
-    os.rename(prepared.results, drive / "results")
-    ws = replace(prepared, results=drive / "results")
+    """A prepared workspace whose pictures and results are on Drive, where its pixels were kept."""
+    os.rename(prepared.train, drive / "train")
+    ws = replace(prepared, train=drive / "train", results=drive / "results")
+    ws = replace(ws, scratch=ws.scratch.with_name("session"))
     prepare_set(ws)
     return ws
 
@@ -198,8 +215,10 @@ def test_pixels_kept_on_drive_come_back_without_any_picture(kept, read_all):
     opened = pixels.open_pixels(empty, rows, 8)
 
     assert np.array_equal(opened[:], expected)
-    # A shard of the facts, and one of the pixels.
-    assert len(read_all(kept.results.with_name("results_pixels"))) == 2
+    copies = read_all(kept.results.with_name("results_pixels"))
+    folders = {path.parent.name for path in copies}
+    assert folders == {"facts", "pixels_8"}
+    assert {path.name for path in copies} == {"rows", "digests", ".lock"}
 
 
 def test_pixels_of_added_pictures_are_kept_on_drive_too(
@@ -212,6 +231,28 @@ def test_pixels_of_added_pictures_are_kept_on_drive_too(
     copied = count_kept(kept.results.with_name("results_pixels"))
     assert copied == count_kept(kept.scratch)
     assert copied == 30 + 36
+
+
+def test_pixels_of_added_pictures_are_kept_in_a_new_session(
+    kept, draw_classes, prepare_set
+):
+    session = replace(kept, scratch=kept.scratch / "new")
+    draw_classes(kept.train, 1, seed=5)
+
+    prepare_set(session)
+
+    assert count_kept(session.scratch) == 30 + 3
+    assert count_kept(kept.results.with_name("results_pixels")) == 30 + 3
+
+
+def test_pictures_of_an_archive_on_drive_are_decoded_anew(prepared, drive, prepare_set):
+    shutil.make_archive(str(drive / "set"), "zip", prepared.train)
+    ws = replace(prepared, train=drive / "set.zip", results=drive / "results")
+    folder = sources.open_folder(ws, "train")
+
+    pixels.prepare(ws, folder, labels.list_pictures(ws, folder), [8])
+
+    assert not (drive / "results_pixels").exists()
 
 
 def grant(monkeypatch, free):
@@ -237,18 +278,20 @@ def test_room_is_asked_for_what_is_missing_whatever_else_scratch_holds(
     prepare(ws, 200)
 
 
-def test_copies_that_find_no_room_on_drive_are_a_note(
-    prepared, drive, monkeypatch, capsys, read_all
+def test_copies_that_find_no_room_on_drive_are_a_note_and_stay_as_they_were(
+    kept, draw_classes, monkeypatch, capsys
 ):
-    ws = replace(prepared, results=drive / "results")
-    grant(monkeypatch, 0)
+    draw_classes(kept.train, 12, seed=5)
+    copies = kept.results.with_name("results_pixels")
+    # Enough for the 36 that are added, in scratch, and not for all facts, on Drive.
+    grant(monkeypatch, 36 * (8 * 8 * 3 + quality.FACTS.itemsize))
 
-    prepare(ws)
+    prepare(kept)
 
     printed = capsys.readouterr().out
     assert printed.startswith("Note: ")
-    assert str(drive / "results_pixels") in printed
-    assert read_all(drive / "results_pixels") == {}
+    assert printed.count(str(copies)) == 1
+    assert len(pixels.open_stores(copies, [])[pixels.FACTS].index) == 30
 
 
 def save_deep(ws, count, peak):

@@ -1,16 +1,21 @@
 """The store: whole rows, whoever writes them and whatever happens to files and processes."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import pickle
 import resource
+import shutil
 import signal
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from lib.data import store as stores
-from lib.data.store import SHARDS, Selection, Store
+from lib.data.store import Selection, Store
 
 SHAPE = (16, 16, 3)
 
@@ -56,98 +61,157 @@ def test_eight_writers_of_one_store_leave_every_row_where_its_digest_says(tmp_pa
         writer.join()
         assert writer.exitcode == 0
 
-    assert len(read_back(tmp_path, range(900))) == 900
+    assert len(read_back(tmp_path, range(900)).index) == 900
 
 
-def test_killed_writers_leave_whole_shards_and_the_next_goes_on(tmp_path):
+def wait_for_rows(folder, count, writer):
+    """Wait until a writer has appended some rows."""
+    path = folder / "digests"
+    while not path.exists() or path.stat().st_size < 32 * count:
+        assert writer.is_alive()
+
+
+def test_killed_writers_leave_whole_rows_and_the_next_goes_on(tmp_path):
     context = multiprocessing.get_context("fork")
+    written = open_rows(tmp_path).index
     for attempt in range(4):
-        writer = context.Process(target=fill, args=(tmp_path, list(range(3000)), 3))
-        before = len(list(tmp_path.glob(SHARDS)))
+        writer = context.Process(target=fill, args=(tmp_path, list(range(600)), 3))
         writer.start()
-        while len(list(tmp_path.glob(SHARDS))) <= before + attempt:
-            assert writer.is_alive()
+        wait_for_rows(tmp_path, len(written) + 3 * attempt + 1, writer)
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
-        written = open_rows(tmp_path)
-        read_back(tmp_path, [int(digest, 16) for digest in written.index])
-    fill(tmp_path, list(range(200)))
-    assert 0 < len(written) <= len(read_back(tmp_path, range(200)))
+        written = open_rows(tmp_path).index
+        read_back(tmp_path, [int(digest, 16) for digest in written])
+    assert 20 < len(written) < 600
+
+    fill(tmp_path, list(range(600)), 100)
+
+    read_back(tmp_path, range(600))
+    assert (tmp_path / "digests").stat().st_size == 32 * 600
+
+
+def test_what_a_killed_writer_left_behind_the_rows_is_none_and_is_overwritten(tmp_path):
+    fill(tmp_path, range(3))
+    with (tmp_path / "rows").open("ab") as file:
+        file.write(bytes(1000))
+    with (tmp_path / "digests").open("ab") as file:
+        file.write(b"0123456789")
+
+    assert list(open_rows(tmp_path).index) == make_digests(range(3))
+    fill(tmp_path, range(6))
+
+    read_back(tmp_path, range(6))
+    assert (tmp_path / "rows").stat().st_size == 6 * 768
+    assert (tmp_path / "digests").stat().st_size == 6 * 32
+
+
+def test_row_that_another_has_written_is_not_written_again(tmp_path):
+    (digest,) = make_digests([1])
+    first = open_rows(tmp_path)
+    second = open_rows(tmp_path)
+
+    first.put({digest: make_row(digest)})
+    second.put({digest: make_row(digest)})
+
+    assert (tmp_path / "rows").stat().st_size == 768
+    read_back(tmp_path, [1])
 
 
 def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
     fill(tmp_path, [1, 2])
     reader = open_rows(tmp_path)
-    (third,) = make_digests([3])
+    third = make_digests([3])
 
     fill(tmp_path, [3])
 
-    assert third not in reader.index
-    assert len(reader) == 2
+    assert list(reader.index) == make_digests([1, 2])
     assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
-    assert np.array_equal(reader[third], make_row(third))
+    assert np.array_equal(reader[third], [make_row(third[0])])
 
 
 def test_row_that_is_not_there_is_an_error(tmp_path):
     fill(tmp_path, [1, 2])
     reader = open_rows(tmp_path)
-    with pytest.raises(OSError, match="lacks rows"):
+    with pytest.raises(OSError, match=f"{tmp_path} lacks rows.*run again"):
         reader[make_digests([99])]
 
 
-def cut(shard, size):
-    shard.write_bytes(shard.read_bytes()[:size])
+def test_store_deleted_under_a_reader_is_read_to_the_end_and_missed_afterwards(
+    tmp_path,
+):
+    fill(tmp_path / "store", range(20))
+    digests = np.array(make_digests(range(20)))
+    store = open_rows(tmp_path / "store")
+    chosen = Selection(store, digests)
+    expected = chosen[:]
+
+    shutil.rmtree(tmp_path / "store")
+
+    assert np.array_equal(chosen[:], expected)
+    with pytest.raises(OSError, match="lacks rows that were there: run again"):
+        store[digests]
+
+
+def test_store_made_anew_under_a_reader_is_not_taken_for_the_old_one(tmp_path):
+    fill(tmp_path / "store", range(20))
+    store = open_rows(tmp_path / "store")
+    shutil.rmtree(tmp_path / "store")
+    fill(tmp_path / "store", range(30, 0, -1))
+
+    digests = make_digests([3, 20])
+
+    assert np.array_equal(store[digests], [make_row(digest) for digest in digests])
+
+
+def cut(path, size):
+    path.write_bytes(path.read_bytes()[:size])
 
 
 DAMAGES = {
-    "cut": lambda shard: cut(shard, 5000),
-    "cut header": lambda shard: cut(shard, 100),
-    "emptied": lambda shard: cut(shard, 0),
-    "gone": lambda shard: shard.unlink(),
+    "cut": lambda rows: cut(rows, 5000),
+    "emptied": lambda rows: cut(rows, 0),
+    "gone": lambda rows: rows.unlink(),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_shard_is_named_and_without_it_its_rows_are_made_anew(tmp_path, damage):
-    fill(tmp_path, range(20), 10)
-    store = open_rows(tmp_path)
-    shard = min(tmp_path.glob(SHARDS))
+def test_damaged_store_is_named_and_without_it_its_rows_are_made_anew(tmp_path, damage):
+    folder = tmp_path / "store"
+    fill(folder, range(20), 10)
+    store = open_rows(folder)
 
-    DAMAGES[damage](shard)
+    DAMAGES[damage](folder / "rows")
 
-    with pytest.raises(OSError, match=f"{shard} .*delete"):
-        Selection(store, np.array(make_digests(range(20))))[:]
+    for look in (lambda: open_rows(folder), lambda: store[make_digests([1])]):
+        with pytest.raises(OSError, match=f"{folder} is damaged.*delete.*run again"):
+            look()
+    shutil.rmtree(folder)
+    fill(folder, range(20))
+    read_back(folder, range(20))
 
-    shard.unlink(missing_ok=True)
-    assert len(open_rows(tmp_path).find_missing(make_digests(range(20)))) == 10
+
+@pytest.mark.parametrize("size", [0, 150])
+def test_rows_whose_digests_are_gone_are_made_anew(tmp_path, size):
     fill(tmp_path, range(20))
-    read_back(tmp_path, range(20))
+    store = open_rows(tmp_path)
+
+    cut(tmp_path / "digests", size)
+
+    assert store.find_missing(make_digests(range(20))) == make_digests(
+        range(size // 32, 20)
+    )
+    fill(tmp_path, range(30, 0, -1))
+    read_back(tmp_path, range(1, 31))
 
 
-def test_damaged_shard_is_named_when_the_store_is_opened(tmp_path):
-    fill(tmp_path, range(20), 20)
-    (shard,) = tmp_path.glob(SHARDS)
-    cut(shard, 5000)
-    with pytest.raises(OSError, match=str(shard)):
-        open_rows(tmp_path)
-
-
-def test_numpy_reads_a_shard(tmp_path):
+def test_numpy_reads_a_store(tmp_path):
     fill(tmp_path, [1, 2])
-    (path,) = tmp_path.glob(SHARDS)
-    (shard,) = np.load(path)
-    assert shard["digest"].astype(str).tolist() == make_digests([1, 2])
-    assert np.array_equal(shard["row"][1], make_row(make_digests([2])[0]))
 
+    digests = np.fromfile(tmp_path / "digests", "S32").astype(str)
+    rows = np.fromfile(tmp_path / "rows", np.uint8).reshape(-1, *SHAPE)
 
-def test_more_shards_than_may_be_open_are_read(tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    fill(tmp_path, range(300), 1)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (250, hard))
-    try:
-        read_back(tmp_path, [7, *range(300), 7])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert digests.tolist() == make_digests([1, 2])
+    assert np.array_equal(rows[1], make_row(digests[1]))
 
 
 def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
@@ -155,26 +219,83 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
     try:
-        with pytest.raises(OSError, match=r"\.npy .*free"):
+        with pytest.raises(OSError, match=f"{tmp_path}/rows .*free"):
             fill(tmp_path, range(3, 30), 27)
+        read_back(tmp_path, range(3))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert len(list(tmp_path.iterdir())) == 1, "nothing half-written is left"
     fill(tmp_path, range(30))
     read_back(tmp_path, range(30))
 
 
+def test_where_files_have_no_locks_one_run_writes_and_is_told_so_once(
+    tmp_path, monkeypatch, capsys
+):
+    refuse = mock.Mock(side_effect=OSError(errno.ENOSYS, "no locks here"))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    fill(tmp_path, range(20))
+
+    read_back(tmp_path, range(20))
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Note: {tmp_path} ")
+    assert printed.count("Note: ") == 1
+
+
+def test_copy_of_a_store_is_whole_and_takes_the_place_of_a_part(tmp_path):
+    fill(tmp_path / "store", range(20))
+    fill(tmp_path / "copy", range(10, 0, -1))
+    (tmp_path / f"copy/unfinished_{0:032x}").touch()
+    copy = open_rows(tmp_path / "copy")
+
+    open_rows(tmp_path / "store").copy_to(copy)
+
+    assert len(read_back(tmp_path / "copy", range(20)).index) == 20
+    assert np.array_equal(copy[make_digests([7])], [make_row(make_digests([7])[0])])
+    # What a killed copying has left is swept.
+    names = {path.name for path in (tmp_path / "copy").iterdir()}
+    assert names == {"rows", "digests", ".lock"}
+
+
+def test_copy_cut_short_has_no_rows_rather_than_wrong_ones(tmp_path, monkeypatch):
+    fill(tmp_path / "store", range(20))
+    fill(tmp_path / "copy", range(10, 0, -1))
+    replace = os.replace
+
+    def fail_at_digests(source, target):
+        if Path(target).name == "digests":
+            raise OSError("cut short")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_digests)
+    with pytest.raises(OSError, match="cut short"):
+        open_rows(tmp_path / "store").copy_to(open_rows(tmp_path / "copy"))
+
+    assert open_rows(tmp_path / "copy").index == {}
+
+
+def test_store_with_rows_that_its_copy_lacks_is_left_alone(tmp_path):
+    fill(tmp_path / "copy", range(20))
+    store = open_rows(tmp_path / "store")
+    # Written by another process, unseen here.
+    fill(tmp_path / "store", [99, 3])
+
+    open_rows(tmp_path / "copy").copy_to(store)
+
+    assert list(open_rows(tmp_path / "store").index) == make_digests([99, 3])
+
+
 def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
-    fill(tmp_path, range(200), 1)
+    fill(tmp_path, range(200))
     digests = np.array(make_digests(range(200)))
     chosen = Selection(open_rows(tmp_path), digests).take([150, 2, 7, 150])
+    expected = [make_row(digest) for digest in digests[[150, 2, 7, 150]]]
+    assert np.array_equal(chosen[:], expected)
 
     sent = pickle.dumps(chosen)
 
-    assert len(sent) < 3000, "neither rows nor the names of 200 files"
-    expected = [make_row(digest) for digest in digests[[150, 2, 7, 150]]]
+    assert len(sent) < 3000, "neither rows nor the digests of 200"
     assert np.array_equal(pickle.loads(sent)[:], expected)
-    assert np.array_equal(chosen[:], expected)
     assert chosen.shape == (4, 16, 16, 3)
 
 
@@ -185,19 +306,3 @@ def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):
 
     after = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
     assert after.name != before.name
-
-
-def test_files_that_killed_writers_left_are_swept_once_nobody_writes_them(tmp_path):
-    folder = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE).folder
-    folder.mkdir(parents=True)
-    left = folder / f"unfinished_{0:032x}.npy"
-    in_use = folder / f"unfinished_{1:032x}.npy"
-    mine = folder / "mine.part.npy"
-    for path in (left, in_use, mine):
-        path.touch()
-    for path in (left, mine):
-        os.utime(path, (0, 0))
-
-    stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
-
-    assert set(folder.iterdir()) == {in_use, mine}

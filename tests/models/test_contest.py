@@ -84,7 +84,9 @@ def test_networks_look_at_the_training_part_alone(prepared, networks):
 
     table = split.read_split(prepared)
     count = (table.part == "train").sum()
-    assert len(features["small"]) == len(features["small"].store) == count
+    store = features["small"].store
+    store.refresh()
+    assert len(features["small"]) == len(store.index) == count
 
 
 def test_networks_may_be_text_with_commas(prepared, networks):
