@@ -5,6 +5,8 @@ import linecache
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,6 +20,7 @@ from PIL import Image
 from lib import chain, storage, workspace
 from lib.data import labels, pictures, pixels, split
 from lib.data.table import is_used, save_views
+from lib.parameters import read_defaults
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
@@ -157,6 +160,16 @@ def run_cells(name, ids, names, root=workspace.REPOSITORY):
         linecache.cache[file] = (len(source), None, source.splitlines(True), file)
         exec(compile(source, file, "exec"), known)
     return known
+
+
+def execute_lesson(name, ws, **parameters):
+    """Execute a notebook on a workspace in this process, where its packages are imported already."""
+    # Behind the first cell and the two of parameters.
+    cells = list(read_code(name))[3:]
+    known = read_defaults(workspace.REPOSITORY / f"notebooks/{name}.ipynb") | parameters
+    known |= {"workspace": workspace, "Path": Path, "sys": sys}
+    with mock.patch.dict(os.environ, DRIVE_PATHS=str(ws.save_paths())):
+        run_cells(name, cells, known)
 
 
 def find_browser():

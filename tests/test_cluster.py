@@ -28,6 +28,15 @@ TWO = "local:2"
 SIZES = (8, 12)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def two_workers():
+    """The workers of `local:2` end with this file: what they hold is nothing to others."""
+    yield
+    for client in work.clients.values():
+        client.shutdown()
+    work.clients.clear()
+
+
 @pytest.fixture
 def spread(ws):
     """A workspace of 120 pictures, one of them broken and two equal, whose work two workers do."""

@@ -488,23 +488,3 @@ def test_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_
     assert "epoch 2 of 4" in str(session.read_outputs("03_augmented_cnn"))
     whole = pd.read_csv(results / "history/augmented_cnn.csv")
     assert list(whole.epoch) == [1, 2, 3, 4]
-
-
-def test_first_click_runs_all_in_one_session_and_leaves_the_results_on_drive(session):
-    """00 on an archive on Drive; one model is enough."""
-    options = "--only 1 3 8 9 -p EPOCHS 1 -p IMAGE_SIZES [32] -p IMAGE_SIZE 32"
-    form = {"PICTURES": "set.zip", "RESULTS": "on Drive", "OPTIONS": options}
-
-    assert session.run_notebook("00_start_here", form) == 0
-
-    results = session.drive / "MyDrive/image_classifiers"
-    assert (results / "report.html").is_file()
-    # Five of six pictures of three classes.
-    truths = pd.read_csv(results / "random_images.csv", keep_default_na=False).truth
-    assert set(truths) == {"007", "NA", "red"}
-    outputs = session.read_outputs("00_start_here")
-    assert not [output for output in outputs if output.get("name") == "stderr"]
-    text = str(outputs)
-    # The answer, a figure, a picture, and what is said of it.
-    for shown in ("recognises", "data:image/svg", "image/png", "says: "):
-        assert shown in text

@@ -306,7 +306,9 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
     tmp_path, draw_classes
 ):
     draw_classes(tmp_path / "train", 10)
-    context = multiprocessing.get_context("spawn")
+    # Both are forked from a process that has imported Keras, which takes longer than all else here.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["keras"])
     processes = []
     for name, reverse, cores in (("one", False, 1), ("other", True, 7)):
         root = tmp_path / name

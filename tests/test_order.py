@@ -183,6 +183,88 @@ def test_command_without_its_packages_says_so_in_one_line(command):
     assert ".venv/bin/activate" in line
 
 
+def test_folder_without_pictures_is_named_before_any_weights(ws, capsys, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+    assert chain.main(["--paths", str(ws.save_paths())]) == 1
+
+    message = capsys.readouterr().err
+    assert f"{ws.train} holds no picture" in message
+    assert "ResNet50" not in message
+
+
+def test_error_without_words_ends_the_chain_too(ws, capsys, monkeypatch):
+    (ws.train / "1.jpg").touch()
+    run_out_of_memory = mock.Mock(side_effect=MemoryError)
+    monkeypatch.setattr(chain, "check_backbone", run_out_of_memory)
+
+    assert chain.main(["--paths", str(ws.save_paths())]) == 1
+
+    assert "MemoryError" in capsys.readouterr().err
+
+
+WRONG = {
+    "-p EPOCH 3": "-p EPOCH.*EPOCHS",
+    "--seeds 0": "SEEDS is 0.*minimum 1",
+    "--only backbonse": 'backbonse.*"05_backbones"',
+    "-p SEED [1": "-p SEED.*YAML",
+    "--paths nowhere.json": "nowhere.json",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_argument_is_an_error_that_names_it(words, tmp_path, capsys):
+    arguments = ["--results", str(tmp_path / "r"), *words.split()]
+
+    assert chain.main(arguments) == 1
+
+    assert re.search(WRONG[words], capsys.readouterr().err)
+    assert not (tmp_path / "r").exists()
+
+
+def test_help_ends_with_three_commands_that_are_understood(capsys):
+    with pytest.raises(SystemExit):
+        chain.parse_arguments(["--help"])
+
+    ending = capsys.readouterr().out.partition("typically:")[2]
+    commands = re.findall(r"python -m lib\.chain (.*?)(?:   .*)?$", ending, re.M)
+    assert len(commands) == 3
+    for command in commands:
+        chain.parse_arguments(command.split())
+
+
+def test_options_are_full_words(capsys):
+    with pytest.raises(SystemExit):
+        chain.parse_arguments(["--res", "r"])
+
+    assert "--res" in capsys.readouterr().err
+
+
+def test_parameter_that_no_chosen_notebook_has_is_a_note(capsys):
+    values = chain.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
+
+    assert values == {"08_evaluation": {}}
+    assert "Note: -p SEEDS reaches 02_baseline_cnn, " in capsys.readouterr().out
+
+
+def test_image_size_reaches_the_networks_that_are_built_here_alone():
+    names = runner.list_notebooks()
+
+    values = chain.read_parameters([["IMAGE_SIZE", "64"]], names)
+
+    reached = [name for name in names if values[name]]
+    assert reached == ["02_baseline_cnn", "03_augmented_cnn"]
+
+
+def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
+    pairs = [["AUGMENT", "false"], ["SEED", "7"], ["IMAGE_SIZES", "[32, 64]"]]
+
+    values = chain.read_parameters(pairs, ["01_data_prep", "03_augmented_cnn"])
+
+    assert values["03_augmented_cnn"] == {"AUGMENT": False, "SEED": 7}
+    assert values["01_data_prep"] == {"SEED": 7, "IMAGE_SIZES": [32, 64]}
+
+
 def plan_make(folder, *arguments):
     """Return the commands that make would run in a folder with notebooks."""
     (folder / "tests").mkdir()

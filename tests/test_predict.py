@@ -1,9 +1,6 @@
 """Where `lib.predict` may write, and which pictures it takes for one group."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import keras
@@ -12,7 +9,6 @@ import pytest
 from lib import new_pictures, predict
 from lib.data.table import read_table
 from lib.models import saved
-from lib.workspace import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -34,24 +30,6 @@ def folder(tmp_path_factory, draw_classes):
 def ask(folder, arguments):
     command = [folder / "tiny.keras"] + arguments
     return predict.predict_pictures([str(word) for word in command])
-
-
-def test_answers_come_without_the_greetings_of_tensorflow(folder):
-    command = [
-        sys.executable,
-        "-m",
-        "lib.predict",
-        folder / "tiny.keras",
-        folder / "red",
-    ]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 5
-    (notice,) = done.stderr.splitlines()
-    assert "temperature" in notice
 
 
 @pytest.mark.parametrize("target", ["groups.csv", "notes.txt", "device.csv"])

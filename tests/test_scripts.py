@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import os
 import shutil
 import sys
-from unittest import mock
 
 import alike
 import benchmark
@@ -22,7 +20,7 @@ import pytest
 import scale
 import simulations
 import tensorflow as tf
-from conftest import plain_environment, prepare_and_split, read_code, run_cells
+from conftest import execute_lesson, plain_environment, prepare_and_split
 
 from lib import chain, workspace
 from lib.data import demo, pixels, split
@@ -299,10 +297,7 @@ def audited(drawn, tmp_path_factory):
     ws = workspace.Workspace(folder / "train", folder / "results", folder / "scratch")
     prepare_and_split(ws, [80])
     save_linear(ws)
-    lesson = "07_label_audit"
-    _, *cells = read_code(lesson)
-    with mock.patch.dict(os.environ, DRIVE_PATHS=str(ws.save_paths())):
-        run_cells(lesson, cells, {"workspace": workspace})
+    execute_lesson("07_label_audit", ws)
     return ws
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +51,22 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
     parsed = chain.parse_arguments(arguments)
     names = chain.choose_notebooks(parsed.only, parsed.beyond)
     assert [name[:2] for name in names] == expected.split()
+
+
+def test_an_archive_on_drive_has_what_to_learn_from_and_what_is_new(
+    drive, tmp_path, draw_classes, monkeypatch
+):
+    for part in ("train", "test"):
+        draw_classes(tmp_path / "set" / part, 5)
+    shutil.make_archive(str(drive / "set"), "zip", tmp_path / "set")
+    # It is unpacked into scratch.
+    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
+
+    arguments = fill_in("My Drive/set.zip", "on Drive")
+
+    ws = workspace.open(arguments[1])
+    assert ws.train == ws.test == drive / "set.zip"
+    assert ws.results == drive / "image_classifiers"
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
+from conftest import execute_lesson
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 from test_answers import SCRATCH, gather
 
-from lib import commands, runner, workspace
+from lib import commands, workspace
 from lib.data import pixels, split
 from lib.data.table import read_table
 from lib.evaluation import mistakes, report
@@ -83,15 +83,8 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     # Classes are in the order of names: "$…" before "<…".
     save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
     save_model(ws, "one_class", [[-9, 9], [-9, 9], [-9, 9]])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DRIVE_PATHS", str(ws.save_paths()))
-        for name in ("08_evaluation", "10_hand_over"):
-            papermill.execute_notebook(
-                runner.NOTEBOOKS / f"{name}.ipynb",
-                ws.file("notebooks", f"{name}.ipynb"),
-                kernel_name="python3",
-                progress_bar=False,
-            )
+    for name in ("08_evaluation", "10_hand_over"):
+        execute_lesson(name, ws)
     return ws
 
 
