@@ -16,6 +16,7 @@ import psutil
 import pytest
 from conftest import draw_noisy_classes, prepare_and_split
 from faults import list_connections, list_listening
+from slow_blocks import make_blocks, work_slowly
 
 from lib import work, workspace
 from lib.data import labels, pixels, split
@@ -129,17 +130,6 @@ def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
     assert (results / "split.csv").read_bytes() == expected
     # What is finished is so without a cluster, too.
     assert "cluster" not in (results / "run_paths.json").read_text()
-
-
-def make_blocks(count):
-    return [[f"{number}"] for number in range(count)]
-
-
-def work_slowly(block, folder):
-    """Say that a block was begun."""
-    (Path(folder) / f"{block[0]} {os.getpid()}").touch()
-    time.sleep(0.05)
-    return len(block)
 
 
 def test_work_of_a_killed_worker_is_done_by_another(tmp_path):
@@ -263,7 +253,7 @@ def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
         list(waiting)
     # It doesn't look for the scheduler any more.
     assert client.status == "closed"
-    assert not imported & {"test_cluster", "keras"}
+    assert not imported & {"slow_blocks", "keras"}
 
 
 def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path):
