@@ -119,7 +119,8 @@ class Store:
         if not self.index:
             return
         digests = (self.folder / "digests").read_bytes()
-        with storage.acquire_lock(other.folder / ".lock"):
+        # Whoever holds it for long copies, too.
+        with storage.acquire_lock(other.folder / ".lock", timeout=10):
             other.refresh()
             if not other.index.keys() < self.index.keys():
                 return
