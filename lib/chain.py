@@ -88,7 +88,7 @@ def run_chain(
             sources.require_pictures(ws)
         check_backbone(ws, names, values)
     commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
-    if SIZED[0] in names and not ws.is_demo:
+    if SIZED[0] in names and not (options.only or ws.is_demo):
         print(QUICK_WAY)
     failed = runner.run_notebooks(ws, names, values)
     for page, makers in PAGES.items():

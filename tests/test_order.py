@@ -86,6 +86,15 @@ def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
     assert run(*arguments) == expected
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_told"), [([], True), (["--only", "2"], False)]
+)
+def test_whole_run_is_told_of_the_quick_way(run, capsys, arguments, is_told):
+    run(*arguments)
+
+    assert ("--only 1 5 8" in capsys.readouterr().out) == is_told
+
+
 @pytest.mark.parametrize(("option", "expected"), [("--resume", ""), ("--anew", "1")])
 def test_only_anew_trains_what_was_trained_before(run, monkeypatch, option, expected):
     told = []
