@@ -15,12 +15,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from lib import chain, machine, start, storage, workspace
 
 
-@pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
-    """A project whose scratch folder may be made."""
-    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path / "project")
-
-
 def fill_in(pictures="", results="here", run="all lessons", options=""):
     """Return the arguments of a form, in which nothing else is filled in."""
     return start.read_form(str(pictures), str(results), run, options)
@@ -60,11 +54,13 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
 
 
 def test_an_archive_on_drive_has_what_to_learn_from_and_what_is_new(
-    drive, tmp_path, draw_classes
+    drive, tmp_path, draw_classes, monkeypatch
 ):
     for part in ("train", "test"):
         draw_classes(tmp_path / "set" / part, 5)
     shutil.make_archive(str(drive / "set"), "zip", tmp_path / "set")
+    # It is unpacked into scratch.
+    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
 
     arguments = fill_in("My Drive/set.zip", "on Drive")
 
