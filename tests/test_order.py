@@ -253,7 +253,7 @@ def test_parameter_that_no_chosen_notebook_has_is_a_note(capsys):
     values = chain.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
 
     assert values == {"08_evaluation": {}}
-    assert "Note: -p SEEDS reaches 02_baseline_cnn, " in capsys.readouterr().out
+    assert "Note: -p SEEDS reaches only 02_baseline_cnn, " in capsys.readouterr().out
 
 
 def test_image_size_reaches_the_networks_that_are_built_here_alone():

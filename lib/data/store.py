@@ -119,7 +119,7 @@ class Store:
         if not self.index:
             return
         digests = (self.folder / "digests").read_bytes()
-        # Whoever holds it for long copies, too.
+        # A run that holds it longer is copying the same rows.
         with storage.acquire_lock(other.folder / ".lock", timeout=10):
             other.refresh()
             if not other.index.keys() < self.index.keys():
