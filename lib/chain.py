@@ -237,9 +237,7 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
         values[key] = parse_value(key, text)
         having = [name for name in known if key in known[name]]
         if not set(having) & set(names):
-            print(
-                f"Note: -p {key} reaches only {', '.join(having)}: none of them runs."
-            )
+            print(f"Note: -p {key} reaches only {', '.join(having)}, which don't run.")
     check_parameters(values)
     chosen = {}
     for name in names:
