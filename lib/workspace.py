@@ -118,6 +118,11 @@ class Workspace:
         folders.mark(self.scratch, "scratch")
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
 def open(  # noqa: A001 - reads as workspace.open
     paths_file: str | Path | None = None, results: Path | None = None
 ) -> Workspace:

@@ -15,9 +15,10 @@ sys.path.append(str(Path(__file__).parent / "data"))
 from test_copies import ALTERATIONS, compress, crop, find_near_duplicates
 
 from lib.data import pictures
+from lib.data.findings import leave_out
 from lib.data.listing import walk
 from lib.data.split import find_groups
-from lib.data.table import read_table
+from lib.workspace import read_table
 
 SIDE, COUNT = 160, 200
 MORE = {
@@ -47,17 +48,14 @@ def count_copies(folder: Path, files: list[str]) -> None:
 def count_pairs(folder: Path, files: list[str], pairs: pd.DataFrame) -> None:
     """Print how many of the pairs that are the same, or are not, are called copies."""
     found = find_near_duplicates([pictures.load(folder / file, SIDE) for file in files])
-    called = {frozenset((files[a], files[b])) for a, b in zip(found.a, found.b)}
+    contents = pd.DataFrame({"digest": files})
+    pairs_found = [(files[a], files[b]) for a, b in zip(found.a, found.b)]
+    group = dict(zip(files, find_groups(contents, pairs_found)))
     for same, rows in pairs.groupby("same"):
-        count = sum(frozenset(pair) in called for pair in zip(rows.file, rows.other))
+        count = (rows.file.map(group) == rows.other.map(group)).sum()
         print(f"same: {same}: {count} of {len(rows)} are called copies")
-    digests = pd.DataFrame({"digest": files})
-    groups = find_groups(
-        digests, [(files[a], files[b]) for a, b in zip(found.a, found.b)]
-    )
-    print(
-        f"{len(found)} pairs of {len(files)} pictures, largest group {np.bincount(groups).max()}"
-    )
+    sizes = np.bincount(list(group.values()))
+    print(f"{len(found)} pairs of {len(files)} pictures, largest group {sizes.max()}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -68,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--pairs", type=Path, help="CSV file: file, other, same (yes or no)"
     )
     options = parser.parse_args(arguments)
-    files = list(walk(options.folder).query("problem == ''").file)
+    files = list(leave_out(*walk(options.folder)).file)
     if options.pairs:
         count_pairs(options.folder, files, read_table(options.pairs))
     else:

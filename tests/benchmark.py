@@ -248,12 +248,12 @@ def time_preparation(ws, table) -> float:
     with tempfile.TemporaryDirectory() as scratch:
         anew = replace(ws, scratch=Path(scratch))
         sizes = [CNN_SIZE, TRANSFER_SIZE]
-        return time_call(lambda: pixels.prepare(anew, anew.train, table, sizes))
+        return time_call(lambda: pixels.decode(anew, anew.train, table, sizes))
 
 
 def measure_preparation(ws, pairs: int) -> dict:
     """Compare decoding every picture to both sizes, ours with writing the stores."""
-    table = list_pictures(ws, ws.train)
+    table, _ = list_pictures(ws, ws.train)
     rates = []
     for _ in range(pairs):
         reported = time_call(
@@ -280,8 +280,9 @@ def measure_memory(root: Path, large=(8000, 6000), huge=(15_470, 11_600)) -> dic
         "import sys; from pathlib import Path\n"
         "from lib import workspace; from lib.data import labels, pixels\n"
         "root = Path(sys.argv[1]); ws = workspace.Workspace(root / 'train', root / 'r', root / 's')\n"
-        "table = pixels.prepare(ws, ws.train, labels.list_pictures(ws, ws.train), [1024])\n"
-        "print(table.problem.value_counts().to_dict())\n"
+        "listed, _ = labels.list_pictures(ws, ws.train)\n"
+        "_, damaged = pixels.decode(ws, ws.train, listed, [1024])\n"
+        "print(damaged.problem.value_counts().to_dict())\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     command = [sys.executable, "-c", script, str(root / "large")]
@@ -291,7 +292,7 @@ def measure_memory(root: Path, large=(8000, 6000), huge=(15_470, 11_600)) -> dic
         "what": "peak memory of preparing 24 JPEGs of 48 and 4 of 179 million pixels at side 1024",
         "ours": int(peak) / 1e6,
         "unit": "GB",
-        "note": found[-1].replace("''", "used"),
+        "note": found[-1],
     }
 
 
@@ -535,7 +536,7 @@ def measure_head(root: Path, count: int, classes: int, apart: float) -> dict:
 def measure_chain(ws, pairs: int, transfer: tuple) -> list[dict]:
     """Compare preparing the pictures and training all three models."""
     sides = {"reported": list(transfer[0]), "ours": list(transfer[1])}
-    preparation = time_preparation(ws, list_pictures(ws, ws.train))
+    preparation = time_preparation(ws, list_pictures(ws, ws.train)[0])
     sides["ours"] = [seconds + preparation for seconds in sides["ours"]]
     for name, augment in (("02_baseline_cnn", False), ("03_augmented_cnn", True)):
         fed = [

@@ -14,12 +14,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import matplotlib
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from lib import chain, storage, workspace
 from lib.data import labels, pictures, pixels, split
-from lib.data.table import is_used, save_views
+from lib.data.findings import leave_out, list_checks, save_views
 from lib.parameters import read_defaults
 
 matplotlib.use("Agg")
@@ -89,16 +90,28 @@ def ws(tmp_path):
     return ws
 
 
+def decode_all(ws, image_sizes=(8,)):
+    """List and decode the pictures of a workspace; return what `decode` does, with all findings."""
+    listed, odd = labels.list_pictures(ws, ws.train)
+    files = leave_out(listed, odd)
+    decoded, damaged = pixels.decode(ws, ws.train, files, image_sizes)
+    return decoded, pd.concat([odd, damaged])
+
+
+def join_checks(rows, findings):
+    """Join files and findings, each with what checks.csv says, "" for nothing."""
+    return rows.merge(list_checks(findings), how="outer", on="file").fillna("")
+
+
 def prepare_and_split(ws, image_sizes=(8,), seed=0):
-    """Do the work of 01_data_prep on pictures without copies; return the table of pictures."""
+    """Do the work of 01_data_prep on pictures without copies; return those that are used."""
     ws.claim()
-    listed = labels.list_pictures(ws, ws.train)
-    listed = pixels.prepare(ws, ws.train, listed, image_sizes)
-    used = is_used(listed)
-    split.set_groups(listed)
-    listed.loc[used, "part"] = split.split(listed[used], seed)
-    save_views(ws, listed)
-    return listed
+    decoded, found = decode_all(ws, image_sizes)
+    whole = leave_out(decoded, found)
+    grouped = whole.assign(group=split.find_groups(whole))
+    used = grouped.assign(part=split.split(grouped, seed))
+    save_views(ws, decoded, used, found)
+    return used
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,10 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pixels, split
+from lib.data.findings import leave_out
 from lib.data.labels import label_by_folder
-from lib.data.table import is_used, read_table
 from lib.evaluation import audit
+from lib.workspace import read_table
 
 KINDS = ("crop", "mirror", "turn")
 
@@ -66,8 +67,8 @@ def change(picture, kind, rng):
 def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) -> None:
     """Copy a folder of class folders, with wrong labels and with copies of so many pictures."""
     rng, rows = np.random.default_rng(seed), []
-    table = label_by_folder(pictures)
-    table = table[is_used(table)].reset_index(drop=True)
+    table = leave_out(*label_by_folder(pictures))
+    table = table[table.label != ""].reset_index(drop=True)
     names = sorted(set(table.label))
     codes, wrong = plant_labels(np.searchsorted(names, table.label), share, seed)
     chosen = set(rng.choice(np.setdiff1d(table.index, wrong), copies, replace=False))

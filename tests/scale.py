@@ -42,8 +42,8 @@ from lib import workspace
 from lib.data import labels
 ws = workspace.Workspace(folder / "train", folder / "results", folder)
 started = time.perf_counter()
-table = labels.list_pictures(ws, ws.train)
-assert len(table) == count and (table.problem == "").all()
+table, found = labels.list_pictures(ws, ws.train)
+assert len(table) == count and found.empty
 """,
     "split: groups of 1 % look-alikes, then `split`": """
 from lib.data import split
@@ -106,9 +106,10 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3, count: int = 10
     )
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
-    table = labels.list_pictures(ws, ws.train)
+    table, _ = labels.list_pictures(ws, ws.train)
     extractor, few = parts.build_extractor(backbone), table[: count // 5]
-    images = pixels.open_pixels(ws, pixels.prepare(ws, ws.train, few, [224]), 224)
+    decoded, _ = pixels.decode(ws, ws.train, few, [224])
+    images = pixels.open_pixels(ws, decoded, 224)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):
         for workers in (2, 1):

@@ -18,8 +18,8 @@ from conftest import execute_lesson
 from test_colab import Session
 
 from lib import chain, workspace
-from lib.data.table import read_table
 from lib.models import saved
+from lib.workspace import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
 HOSTILE_CLASS = "<img src=x onerror=alert(1)>"

@@ -14,12 +14,17 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from conftest import draw_noisy_classes, prepare_and_split
+from conftest import (
+    decode_all,
+    draw_noisy_classes,
+    join_checks,
+    prepare_and_split,
+)
 from faults import list_connections, list_listening
 from slow_blocks import make_blocks, work_slowly
 
 from lib import work, workspace
-from lib.data import labels, pixels, split
+from lib.data import pixels, split
 from lib.models import contest
 from lib.models.features import cached_features
 from lib.work import ClusterError, connect, run_blocks
@@ -50,8 +55,7 @@ def spread(ws):
 def prepare(ws, name):
     """Prepare all pictures into a folder of scratch; return the table and the arrays."""
     ws = replace(ws, scratch=ws.scratch / name)
-    listed = labels.list_pictures(ws, ws.train)
-    table = pixels.prepare(ws, ws.train, listed, SIZES)
+    table = join_checks(*decode_all(ws, SIZES))
     used = table.digest[table.problem == ""]
     stores = pixels.open_stores(ws.scratch, SIZES)
     return table, [stores[size][used] for size in SIZES]

@@ -18,15 +18,15 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from conftest import prepare_and_split
+from conftest import decode_all, join_checks, prepare_and_split
 from PIL import Image
 from test_pictures import encode
 from test_training import train_tiny
 
 from lib import chain, runner, workspace
 from lib.data import generators, labels, pictures, pixels
+from lib.data.findings import check_classes, leave_out
 from lib.data.split import read_split
-from lib.data.table import check_classes, read_table, save_views
 from lib.models import classify, saved, training
 from lib.models.features import cached_features
 
@@ -94,12 +94,8 @@ def find_added(ws, draw_classes, make):
     draw_classes(ws.train, 2)
     drawn = [f"{path.parent.name}/{path.name}" for path in ws.train.glob("*/*.png")]
     make(ws.train / "red")
-    listed = labels.list_pictures(ws, ws.train)
-    save_views(ws, pixels.prepare(ws, ws.train, listed, [8]))
-    found = {}
-    for name in ("checks.csv", "pictures.csv"):
-        table = read_table(ws.results / name)
-        found |= dict(zip(table.file, table.problem))
+    rows = join_checks(*decode_all(ws))
+    found = dict(zip(rows.file, rows.problem))
     for file in drawn:
         assert found.pop(file) == ""
     return list(found.values())
@@ -128,11 +124,11 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
 
     monkeypatch.setattr(os, "scandir", refuse)
 
-    listed = labels.list_pictures(ws, ws.train)
+    listed, found = labels.list_pictures(ws, ws.train)
 
-    assert list(listed.problem) == ["", "", "unreadable", "", ""]
-    with pytest.raises(ValueError, match='"NA" has 0 .*1 unreadable'):
-        check_classes(listed, ws)
+    assert found.to_numpy().tolist() == [["NA", "unreadable", "left out"]]
+    with pytest.raises(ValueError, match='"NA" has 0'):
+        check_classes(ws, listed, leave_out(listed, found), found)
 
 
 @pytest.mark.parametrize("kind", faults.KINDS)

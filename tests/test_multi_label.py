@@ -12,8 +12,8 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from lib import chain, predict, workspace
-from lib.data.table import read_table
 from lib.models import saved
+from lib.workspace import read_table
 
 NAME = "small_multilabel"
 LAST = "11_multi_label"

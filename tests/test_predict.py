@@ -7,8 +7,8 @@ import keras
 import pytest
 
 from lib import new_pictures, predict
-from lib.data.table import read_table
 from lib.models import saved
+from lib.workspace import read_table
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ from multiprocessing.pool import ThreadPool
 import cv2
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from lib.data.findings import LEFT_OUT, find
 from lib.data.hashes import MAX_BITS, find_candidates
 from lib.data.store import Selection
-from lib.data.table import is_used, note
 from lib.machine import count_cores
 from lib.work import show_progress
 
@@ -17,63 +19,122 @@ MIN_CORRELATION = 0.65
 DETAIL_SIDE = 96  # pixels of the picture that is compared
 COARSE = 1.5  # pixels: a blur that leaves what is not fine
 MIN_SIDE = 32  # pixels below which no detail shows
+MAX_MISSES = 32
 MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 # Of the search for an overlay.
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 
-def note_copies(table: pd.DataFrame, rule: str) -> None:
-    """Note in the table which used files have equal content.
+def find_copies(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """Return the findings of pictures with equal content.
 
     Args:
+        pictures: Columns file, label, part and digest.
         rule: "together" keeps them all; "drop" keeps the first of each, one of the validation part
             first, or none where they lie in different classes.
     """
-    used = table[is_used(table)]
-    used = used.sort_values(["part", "file"], ascending=[False, True])
-    in_two_classes = used.groupby("digest").label.transform("nunique") > 1
+    ordered = pictures.sort_values(["part", "file"], ascending=[False, True])
+    in_two_classes = ordered.groupby("digest").label.transform("nunique") > 1
     if rule == "drop":
-        is_copy = used.duplicated("digest", keep="first")
-        action = "left out"
+        is_copy = ordered.duplicated("digest", keep="first")
+        action = LEFT_OUT
     else:
-        is_copy = used.duplicated("digest", keep=False)
+        is_copy = ordered.duplicated("digest", keep=False)
         action = "kept, same part"
-    copies = in_two_classes[in_two_classes | is_copy]
-    words = copies.map({True: "duplicate_other_class", False: "duplicate"})
-    note(table, table.index.isin(words.index), words, action)
-
-
-def note_near_duplicates(table: pd.DataFrame, near: pd.DataFrame) -> None:
-    """Note in the table the files of near_duplicates.csv, and which look like another class."""
-    label = table.set_index("file").label
-    is_across = label[near.file].to_numpy() != label[near.other].to_numpy()
-    across = near[is_across]
-    is_near = table.file.isin(near.file) | table.file.isin(near.other)
-    is_other = table.file.isin(across.file) | table.file.isin(across.other)
-    words = is_other.map({True: "near_duplicate_other_class", False: "near_duplicate"})
-    note(table, is_near, words, "kept")
+    found = in_two_classes | is_copy
+    words = in_two_classes.map({True: "duplicate_other_class", False: "duplicate"})
+    return find(ordered.file[found], words[found], action)
 
 
 def find_near_duplicates(
     thumbnails: np.ndarray, pixels: Selection | np.ndarray, max_bits: int = MAX_BITS
 ) -> pd.DataFrame:
-    """Find every pair of pictures that show the same: candidates whose detail agrees.
+    """Find which pictures show the same: candidates whose detail agrees.
+
+    Of pictures that all show the same, not every pair is compared or returned, but enough pairs to
+    connect them (Kruskal 1956). The most alike are compared first. A note says how many candidates
+    were not compared since both pictures were compared with 32 others in vain. (Of 60 copies among 339
+    X-rays, each was the first candidate of its picture.)
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
-            size of 32 there is no detail, and candidates are taken at their word.
+            size of 32 there is no detail, and all candidates are taken.
         max_bits: of 63, in which the hashes of candidates may differ.
 
     Returns:
         Columns a, b (positions, a < b), distance, mirrored, by distance.
     """
-    pairs = find_candidates(thumbnails, max_bits)
+    candidates = find_candidates(thumbnails, max_bits)
+    pairs = candidates
     if pixels.shape[1] >= MIN_SIDE:
-        scores = _score_pairs(pixels, pairs)
-        pairs = pairs[scores >= MIN_CORRELATION]
+        pairs = _compare(candidates, pixels)
     # Symmetry pairs both ways.
-    return pairs.drop_duplicates(["a", "b"], ignore_index=True)
+    pairs = pairs.drop_duplicates(["a", "b"])
+    # The earlier a pair stands, the lighter it is.
+    weights = np.arange(1, len(pairs) + 1)
+    graph = _make_graph(pairs, len(thumbnails), weights)
+    forest = minimum_spanning_tree(graph).data.astype(int) - 1
+    return pairs.iloc[np.sort(forest)].reset_index(drop=True)
+
+
+def _compare(candidates, pixels):
+    """Return candidates whose detail agrees: of each group enough to connect it, the most alike first."""
+    misses = np.zeros(len(pixels), int)
+    group = np.arange(len(pixels))
+    same = candidates[:0]
+    left = candidates
+    given_up = 0
+    with show_progress(
+        total=len(left), desc="comparing look-alikes", unit="pair"
+    ) as progress:
+        while len(left):
+            # In one round each picture is compared with one other, and two groups once.
+            ends = np.sort(group[left[["a", "b"]]], axis=1)
+            is_again = pd.DataFrame(ends, left.index).duplicated()
+            now = left[~is_again].drop_duplicates("a")
+            is_same = _score_pairs(pixels, now) >= MIN_CORRELATION
+            same = pd.concat([same, now[is_same]])
+            failed = now.loc[~is_same, ["a", "b"]]
+            np.add.at(misses, failed.to_numpy(), 1)
+            graph = _make_graph(same, len(pixels))
+            _, group = connected_components(graph, directed=False)
+            before = len(left)
+            left = left.drop(now.index)
+            left = left[group[left.a] != group[left.b]]
+            is_hopeless = np.minimum(misses[left.a], misses[left.b]) >= MAX_MISSES
+            given_up += is_hopeless.sum()
+            left = left[~is_hopeless]
+            progress.update(before - len(left))
+    if given_up:
+        print(
+            f"Note: {given_up:,} pairs that look alike were not compared, since either picture differs from "
+            f"{MAX_MISSES} that are more like it."
+        )
+    return same.sort_index()
+
+
+def _make_graph(pairs, count, weights=None):
+    if weights is None:
+        weights = np.ones(len(pairs))
+    return coo_array((weights, (pairs.a, pairs.b)), shape=(count, count)).tocsr()
+
+
+def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the findings of pictures that look alike, and which of them look like another class.
+
+    Args:
+        pictures: Columns file and label.
+        pairs: Positions a and b of pictures, as of `find_near_duplicates`.
+    """
+    graph = _make_graph(pairs, len(pictures))
+    _, group = connected_components(graph, directed=False)
+    classes = pictures.label.groupby(group).transform("nunique")
+    is_near = pictures.label.groupby(group).transform("size") > 1
+    words = (classes > 1).map(
+        {True: "near_duplicate_other_class", False: "near_duplicate"}
+    )
+    return find(pictures.file[is_near], words[is_near], "kept")
 
 
 def _score_pairs(pixels, pairs):
@@ -84,13 +145,8 @@ def _score_pairs(pixels, pairs):
             second = cv2.flip(second, 1)
         return _correlate_detail(first, second)
 
-    scores = np.empty(len(pairs))
     with ThreadPool(count_cores()) as pool:
-        found = pool.imap(score, pairs.itertuples(), 64)
-        bar = show_progress(found, "comparing look-alikes", len(pairs), unit="pair")
-        for number, correlation in enumerate(bar):
-            scores[number] = correlation
-    return scores
+        return np.array(pool.map(score, pairs.itertuples(), 64))
 
 
 def _read_grey(pixels, position):

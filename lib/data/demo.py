@@ -9,8 +9,7 @@ import pandas as pd
 from PIL import ExifTags, Image
 
 from lib.data.drawing import CLASS_NAMES, SKETCHES, draw_picture
-from lib.data.table import read_table
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 PLANTED = pd.DataFrame(SKETCHES["planted"], columns=["file", "fault", "truth"])
 MIN_PER_CLASS = 40  # pictures, from which on there is room for faults

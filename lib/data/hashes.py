@@ -34,7 +34,7 @@ def find_candidates(thumbnails: np.ndarray, max_bits: int = MAX_BITS) -> pd.Data
     distance = _measure_distances(thumbnails, pairs)
     pairs.insert(2, "distance", distance)
     pairs = pairs[distance <= MAX_DISTANCE]
-    return pairs.sort_values(["distance", "a", "b", "mirrored"])
+    return pairs.sort_values(["distance", "a", "b", "mirrored"], ignore_index=True)
 
 
 def _hash_patterns(thumbnails):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.data.findings import find
 from lib.data.names import PARTS, clean, match_files
-from lib.data.table import NOT_FILES, note, tabulate
 
 # Columns whose capitals mean nothing.
 KNOWN = ("file", "label", "labels", "part", "group")
@@ -16,37 +16,22 @@ NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 def read_columns(
     path: Path, optional: Iterable[str] = ("part", "group")
 ) -> pd.DataFrame:
-    """Read the columns file and label of a CSV file, as `read_labels`, and those of `optional` that it has.
-
-    A note names the columns that are not read.
-    """
+    """Read the columns file and label of a CSV file, as `read_labels`, and those of `optional` that it has."""
     rows = read_labels(path)
-    columns = rows.columns.intersection(["file", "label", *optional], sort=False)
-    note_unread(path, rows, columns)
-    return rows[columns]
-
-
-def note_unread(path: Path, rows: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Print a note of the columns of a CSV file that are not read."""
-    unread = [name for name in rows if name and name not in columns]
-    if unread:
-        names = ", ".join(unread)
-        known = ", ".join(columns)
-        print(f"Note: {path.name}: not read: {names}; read: {known}.")
+    return rows[rows.columns.intersection(["file", "label", *optional], sort=False)]
 
 
 def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns, as text.
 
     Capitals in the names of the usual columns and rows without a file mean nothing; nor do groups
-    called NA, nan, none, null or -1. Groups that look equal are one.
+    called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0, are one.
 
     Returns:
         A row for each file, with the line of the CSV file as index.
 
     Raises:
-        ValueError: It is no CSV file, has not the columns `needed`, or names a group in two ways;
-            the error names the line.
+        ValueError: It is no CSV file, or has not the columns `needed`.
     """
     cells = _parse(path).fillna("")
     cells = cells.apply(lambda column: column.str.strip())
@@ -59,12 +44,15 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     if rows.empty:
         raise ValueError(f"{path} names no file below its first row.")
     if "group" in rows:
-        groups = _map_each(rows.group, clean)
-        says_nothing = groups.str.casefold().isin(NO_GROUP)
-        groups = groups.mask(says_nothing, "")
-        _refuse_similar_groups(path, groups)
-        rows = rows.assign(group=groups)
+        rows = rows.assign(group=_fold_groups(rows.group))
     return rows
+
+
+def _fold_groups(groups):
+    """Return equal names for groups that look equal; a number is one, also where it was a float."""
+    folded = _map_each(groups, clean).str.casefold()
+    folded = folded.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    return folded.mask(folded.isin(NO_GROUP), "")
 
 
 def _check_columns(path, names, needed):
@@ -105,22 +93,6 @@ def _map_each(values, function):
     return values.map({value: function(value) for value in values.unique()})
 
 
-def _refuse_similar_groups(path, groups):
-    names = groups[groups != ""].drop_duplicates()
-    looks = names.str.casefold()
-    looks = looks.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
-    again = looks[looks.duplicated()]
-    if again.empty:
-        return
-    similar = names[looks == again.iloc[0]]
-    first, second = similar.index[:2]
-    raise ValueError(
-        f"{path}, lines {first} and {second}: groups {similar[first]!r} and {similar[second]!r} "
-        "differ in capitals, or as 1 and 1.0, alone. Are they one group? Write them alike, "
-        "or more different."
-    )
-
-
 def read_corrections(
     path: Path | None, files: Iterable[str], folder: Path
 ) -> dict[str, str]:
@@ -139,31 +111,31 @@ def read_corrections(
 
 
 def apply_labels(
-    table: pd.DataFrame,
+    listed: pd.DataFrame,
     path: Path,
     folder: Path,
     rows: pd.DataFrame,
     classes: Iterable[str] | None = None,
     strict: bool = False,
-) -> pd.DataFrame:
-    """Return the table of the files in `folder` with the label, part and group that rows give them.
-
-    What has the part test is left out.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the files in `folder` the label, part and group of rows.
 
     Args:
+        listed: Columns file, label, part and group.
         path: The CSV file that the rows were read from, for errors.
         rows: As `read_columns` returns them.
         classes: What a label may be, if not empty; None for anything.
-        strict: Whether a row that names no file, or several, is an error; else it gets a row,
+        strict: Whether a row that names no file, or several, is an error; else it is a finding,
             missing_file or ambiguous.
+
+    Returns:
+        The files with what the rows say; the findings, of which test_part is one.
 
     Raises:
         ValueError: Two rows say different things of one file, a class or a part is not known, or no
             row names a file; the error names file and line.
     """
-    is_file = ~table.problem.isin(NOT_FILES)
-    known = table.file[is_file]
-    matches = match_files(rows.file.unique(), known, folder)
+    matches = match_files(rows.file.unique(), listed.file, folder)
     files = rows.file.map(lambda name: matches.get(name, ""))
     lost = rows.file[files == ""]
     if strict or len(lost) == len(rows):
@@ -171,44 +143,40 @@ def apply_labels(
     rows = rows.assign(file=files.mask(files == "", rows.file))
     rows = _check_values(path, rows, classes).drop_duplicates()
     _refuse_second_rows(path, rows)
-    problems = []
-    for name in lost.unique():
-        problem = "ambiguous" if name in matches else "missing_file"
-        problems.append((name, problem))
-    table = pd.concat([table, tabulate(problems)])
-    return _leave_out_test(_update(table, rows))
+    listed = _update(listed, rows[~rows.file.isin(lost)])
+    is_for_later = listed.part.isin(["test", "prediction"])
+    problem = lost.isin(matches.keys()).map({True: "ambiguous", False: "missing_file"})
+    findings = [find(lost, problem), find(listed.file[is_for_later], "test_part")]
+    listed = listed.assign(part=listed.part.mask(is_for_later, ""))
+    return listed, pd.concat(findings)
 
 
 def _check_values(path, rows, classes):
     """Return rows with labels as they look, and parts as we call them."""
-    rows["label"] = _map_each(rows.label, clean)
+    labels = _map_each(rows.label, clean)
     if classes is not None:
         names = {clean(name): name for name in classes}
-        names[""] = ""
         kind = f"class of {', '.join(classes)}"
-        rows["label"] = _look_up(path, rows.label, names, kind)
+        labels = _look_up(path, labels, names | {"": ""}, kind)
+    rows = rows.assign(label=labels)
     if "part" in rows:
-        parts = rows.part.str.casefold()
         kind = "part: train, validation or test"
-        rows["part"] = _look_up(path, parts, PARTS | {"": ""}, kind)
+        parts = _look_up(path, rows.part.str.casefold(), PARTS | {"": ""}, kind)
+        rows = rows.assign(part=parts)
     return rows
 
 
-def _update(table, rows):
-    """Return the table with what the rows say; an empty part or group says nothing."""
-    rows = rows.set_index("file")
-    for column in ("part", "group"):
-        if column in rows:
-            rows[column] = rows[column].mask(rows[column] == "")
-    table = table.set_index("file")
-    table.update(rows)
-    return table.reset_index()
-
-
-def _leave_out_test(table):
-    is_for_later = table.part.isin(["test", "prediction"])
-    note(table, is_for_later, "test_part")
-    return table.assign(part=table.part.mask(is_for_later, ""))
+def _update(listed, rows):
+    """Return the files with what the rows say; an empty part or group says nothing."""
+    said = rows.set_index("file").reindex(listed.file).reset_index(drop=True)
+    old = listed.reset_index(drop=True)
+    new = {}
+    for column in rows.columns.drop("file"):
+        values = said[column]
+        if column != "label":
+            values = values.mask(values == "")
+        new[column] = values.fillna(old[column])
+    return old.assign(**new)
 
 
 def _refuse_second_rows(path, rows):

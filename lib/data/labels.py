@@ -5,37 +5,42 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.data.findings import find, leave_out
 from lib.data.label_files import apply_labels, read_columns
 from lib.data.listing import escape, list_folders, walk
 from lib.data.names import PARTS, clean, find_originals, fold, split_part_name
-from lib.data.table import FORMS, is_used, note, tabulate
+from lib.data.pictures import ENDINGS
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer")
 MAX_NAMED = 10  # files that a note names
+FORMS = ", ".join(sorted(ENDINGS))
 
 
-def label_by_folder(folder: Path) -> pd.DataFrame:
+def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
-    Of a file in none of them no label and no problem is known; a class without files has a row.
+    Of a file in none of them no label and no problem is known; a class without files is a finding.
     """
-    table = walk(folder)
+    listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
-    top = table.file.str.split("/").str[0]
-    is_inside = top.isin(classes) & (table.problem != "junk")
-    table["label"] = top.where(is_inside, "")
-    is_outside = ~is_inside & ~table.problem.isin(["junk", "odd_name"])
-    table.loc[is_outside, ["problem", "action"]] = ""
-    empty = sorted(set(classes).difference(table.label))
-    rows = tabulate([(name, "empty_class") for name in empty])
-    return pd.concat([table, rows], ignore_index=True)
+    top = listed.file.str.split("/").str[0]
+    never = odd.file[odd.problem.isin(["junk", "odd_name"])]
+    is_inside = top.isin(classes) & ~listed.file.isin(odd.file[odd.problem == "junk"])
+    is_outside = ~is_inside & ~listed.file.isin(never)
+    listed = listed.assign(label=top.where(is_inside, ""))
+    odd = odd[~odd.file.isin(listed.file[is_outside])]
+    empty = sorted(set(classes).difference(listed.label))
+    return listed, pd.concat([odd, find(empty, "empty_class")])
 
 
 def list_pictures(
-    ws: Workspace, train: Path, validation: Path | None = None
-) -> pd.DataFrame:
+    ws: Workspace,
+    train: Path,
+    validation: Path | None = None,
+    group_by: str = "none",
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List every file of the training folder, with its label and, where known, part and group.
 
     Args:
@@ -44,28 +49,36 @@ def list_pictures(
         train: Folder whose sub-folders are the classes, unless there are labels.
         validation: Folder of class folders that is the validation part, unless the labels tell parts.
 
-    Returns the table of pictures, sorted by file. Raises a ValueError as `apply_labels`, or where
-    class folders are divided into parts.
+    Returns:
+        The files, sorted: columns file, label, part and group, "" for what is unknown.
+        The findings.
+
+    Raises:
+        ValueError: As `apply_labels`, or class folders are divided into parts.
     """
     if ws.train_labels is None:
-        table = label_by_folder(train)
-        _refuse_parts_below_classes(table, train)
-        _say_branches(table, train)
-        group_augmented(table, train)
-        table = _add_validation(table, train, validation)
+        listed, odd = label_by_folder(train)
+        _refuse_parts_below_classes(listed, odd, train)
+        _say_branches(listed, odd, train)
+        listed, odd = _add_validation(listed, odd, train, validation)
+        reason = "outside_class_folder"
     else:
-        table = _apply_train_labels(ws.train_labels, train, validation)
-    table["label"] = _unify(table.label)
+        listed, odd = _apply_train_labels(ws.train_labels, train, validation)
+        reason = "no_label"
+    listed = listed.assign(label=_unify(listed.label))
     if ws.corrections_note:
         print(ws.corrections_note)
+    corrected = []
     if ws.corrections is not None:
-        table = _correct_labels(table, ws.corrections, train)
-    reason = "no_label" if ws.train_labels else "outside_class_folder"
-    note(table, table.label == "", reason)
+        listed, corrected = _correct_labels(listed, ws.corrections, train)
+    unlabelled = find(listed.file[listed.label == ""], reason)
+    findings = pd.concat([odd, *corrected, unlabelled])
     # Parts of which none is for validation are none: a fifth is taken.
-    has_parts = (table.part == "validation").any()
-    table["part"] = table.part.replace("", "train") if has_parts else ""
-    return _note_similar(table).sort_values("file", ignore_index=True)
+    has_parts = (listed.part == "validation").any()
+    parts = listed.part.replace("", "train") if has_parts else ""
+    listed = listed.assign(part=parts).sort_values("file", ignore_index=True)
+    similar = _find_similar(leave_out(listed, findings).label)
+    return listed, pd.concat([findings, similar], ignore_index=True)
 
 
 def _apply_train_labels(path, train, validation):
@@ -75,17 +88,17 @@ def _apply_train_labels(path, train, validation):
     if validation is not None and gives_parts:
         print(f"Note: {path.name} gives the parts; {validation} is not used.")
         validation = None
-    table = walk(train)
-    group_augmented(table, train)
-    table = _add_validation(table, train, validation)
-    return apply_labels(table, path, train, rows)
+    listed, odd = walk(train)
+    listed, odd = _add_validation(listed, odd, train, validation)
+    listed, findings = apply_labels(listed, path, train, rows)
+    return listed, pd.concat([odd, findings])
 
 
-def _refuse_parts_below_classes(table, folder):
+def _refuse_parts_below_classes(listed, odd, folder):
     """Raise a ValueError where two class folders hold folders named after parts of a data set."""
     classes = set()
     parts = set()
-    for path in _list_class_folders(table):
+    for path in _list_class_folders(listed, odd):
         label, *inside = path.split("/")
         for name in inside:
             part, rest = split_part_name(name)
@@ -100,10 +113,10 @@ def _refuse_parts_below_classes(table, folder):
         )
 
 
-def _list_class_folders(table):
+def _list_class_folders(listed, odd):
     """List the folders, of any depth, in which pictures with a label lie."""
-    is_picture = (table.label != "") & (table.problem == "")
-    files = table.file[is_picture]
+    pictures = leave_out(listed, odd)
+    files = pictures.file[pictures.label != ""]
     folders = files.str.rsplit("/", n=1).str[0]
     return folders.drop_duplicates()
 
@@ -112,9 +125,9 @@ def _name_some(names):
     return ", ".join(sorted(names)[:5])
 
 
-def _say_branches(table, folder):
+def _say_branches(listed, odd, folder):
     """Say where class folders hold the same folders: they may be folds or sizes, not classes."""
-    folders = _list_class_folders(table)
+    folders = _list_class_folders(listed, odd)
     pairs = folders.str.extract("^([^/]+)/([^/]+)").dropna()
     pairs = pairs.drop_duplicates()
     shared = pairs[pairs[1].duplicated(keep=False)]
@@ -128,30 +141,39 @@ def _say_branches(table, folder):
         )
 
 
-def _add_validation(table, train, validation):
-    """Return the table of the training folder with the files of the validation folder."""
+def _add_validation(listed, odd, train, validation):
+    """Return the files of the training folder, and their findings, with those of the validation folder."""
+    listed = group_augmented(listed, odd, train)
     if validation is None:
-        return table
-    further = label_by_folder(validation).assign(part="validation")
-    _refuse_parts_below_classes(further, validation)
-    group_augmented(further, validation)
-    further["file"] = os.path.relpath(validation, train) + "/" + further.file
-    return pd.concat([table, further], ignore_index=True)
+        return listed, odd
+    further, further_odd = label_by_folder(validation)
+    _refuse_parts_below_classes(further, further_odd, validation)
+    further = group_augmented(further, further_odd, validation).assign(
+        part="validation"
+    )
+    prefix = os.path.relpath(validation, train) + "/"
+    both = []
+    for rows, more in ((listed, further), (odd, further_odd)):
+        both.append(pd.concat([rows, more.assign(file=prefix + more.file)]))
+    return both
 
 
-def group_augmented(table: pd.DataFrame, folder: Path) -> None:
+def group_augmented(
+    listed: pd.DataFrame, odd: pd.DataFrame, folder: Path
+) -> pd.DataFrame:
     """Give augmented copies and their originals, which their names tell, one group."""
-    files = table.file[table.problem == ""]
+    files = leave_out(listed, odd).file
     originals = find_originals(files)
     originals = originals[originals != ""]
     if originals.empty:
-        return
-    table.loc[originals.index, "group"] = f"copies of {folder}/" + originals
-    example = files[originals.index[0]]
+        return listed
+    copies = files[originals.index]
     print(
-        f"Note: {folder}: {len(originals):,} pictures are augmented copies by their names, or the "
-        f"originals, say {example}. They form {originals.nunique():,} groups, which are not divided."
+        f"Note: {folder}: {len(copies):,} pictures are augmented copies by their names, or the "
+        f"originals, say {copies.iloc[0]}. They form {originals.nunique():,} groups, which are not divided."
     )
+    groups = dict(zip(copies, f"copies of {folder}/" + originals))
+    return listed.assign(group=listed.file.map(groups).fillna(listed.group))
 
 
 def _unify(labels):
@@ -162,33 +184,35 @@ def _unify(labels):
     return labels.map({label: first[clean(label)] for label in labels.unique()})
 
 
-def _correct_labels(table, path, folder):
-    """Move pictures to the classes that a corrections file names; leave out where it names none."""
-    before = table.label
-    classes = sorted(before[before != ""].unique())
+def _correct_labels(listed, path, folder):
+    """Move files to the classes that a corrections file names; leave out where it names none.
+
+    Returns:
+        The files; a list of findings.
+    """
+    classes = sorted(listed.label[listed.label != ""].unique())
     rows = read_columns(path, optional=())
-    table = apply_labels(table, path, folder, rows, classes=classes, strict=True)
-    is_other = table.label != before
-    is_none = table.label == ""
-    note(table, is_other & is_none, "left out by hand")
-    earlier = ", not " + before
-    earlier = earlier.where(before != "", "")
-    action = "taken as " + table.label + earlier
-    note(table, is_other, "corrected", action)
-    table["label"] = table.label.mask(is_none, before)
-    return table
+    before = listed.reset_index(drop=True)
+    after, _ = apply_labels(before, path, folder, rows, classes=classes, strict=True)
+    emptied = set(classes).difference(after.label)
+    if emptied:
+        print(f"Note: {path.name} leaves no picture in {', '.join(sorted(emptied))}.")
+    changed = after[after.label != before.label]
+    earlier = before.label[changed.index]
+    action = "taken as " + changed.label + (", not " + earlier).where(earlier != "", "")
+    is_none = changed.label == ""
+    by_hand = find(changed.file[is_none], "left out by hand")
+    moved = find(changed.file[~is_none], "corrected", action[~is_none])
+    return after, [by_hand, moved]
 
 
-def _note_similar(table):
-    """Add a row for each class whose name looks like another: by case, accents, dashes or 1 and 1.0."""
-    names = table.label[is_used(table)].drop_duplicates()
-    is_similar = fold(names).duplicated(keep=False)
-    similar = sorted(names[is_similar])
+def _find_similar(labels):
+    """Find classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
+    names = labels.drop_duplicates()
+    similar = sorted(names[fold(names).duplicated(keep=False)])
     if similar:
         print(f"Note: classes that look alike: {', '.join(similar)}.")
-    rows = tabulate([(name, "similar_class_name") for name in similar])
-    rows["action"] = "kept"
-    return pd.concat([table, rows])
+    return find(similar, "similar_class_name", "kept")
 
 
 def list_new_pictures(
@@ -201,39 +225,32 @@ def list_new_pictures(
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
-    table = walk(folder)
-    table["label"] = _find_class_folders(table.file, class_names)
+    listed, odd = walk(folder)
+    unusable = odd[~odd.problem.isin(UNREADABLE)]
+    pictures = leave_out(listed, unusable)
+    if pictures.empty:
+        raise ValueError(f"{folder} holds no picture ({FORMS}).")
+    names = {clean(name): name for name in class_names}
+    folders = pictures.file.str.extract("^([^/]+)/")[0].map(clean, na_action="ignore")
+    strange = folders.dropna()[~folders.isin(names)].unique()
+    pictures = pictures.assign(label=[names.get(folder, "") for folder in folders])
     if labels:
         rows = read_columns(labels, optional=())
-        table = apply_labels(table, labels, folder, rows, classes=class_names)
-    is_picture = table.problem.isin(["", *UNREADABLE])
-    if not is_picture.any():
-        raise ValueError(f"{folder} holds no picture ({FORMS}).")
-    _say_passed_over(table[~is_picture])
-    pictures = table.loc[is_picture, ["file", "label"]]
-    return pictures.reset_index(drop=True)
+        pictures, told = apply_labels(
+            pictures, labels, folder, rows, classes=class_names
+        )
+        unusable = pd.concat([unusable, told])
+    elif names and len(strange):
+        shown = ", ".join(strange[:MAX_NAMED])
+        print(f"Note: no class is called {shown}: pictures there have no label.")
+    _say_passed_over(unusable)
+    return pictures[["file", "label"]]
 
 
-def _say_passed_over(table):
-    others = table[table.problem != "junk"]
+def _say_passed_over(odd):
+    others = odd[odd.problem != "junk"]
     for problem, files in others.groupby("problem").file:
         names = ", ".join(files[:MAX_NAMED])
         if len(files) > MAX_NAMED:
             names += f" and {len(files) - MAX_NAMED:,} more"
         print(f"Note: passed over, {problem}: {names}")
-
-
-def _find_class_folders(files, class_names):
-    """Return the class that the first folder of each file is called like, or ""."""
-    folders = files.str.extract("^([^/]+)/")[0].dropna()
-    names = {clean(name): name for name in class_names}
-    labels = folders.map(clean).map(names.get)
-    strange = folders[labels.isna()].drop_duplicates()
-    looks = fold(pd.Series(class_names, dtype=str))
-    similar = dict(zip(looks, class_names))
-    for folder, look in zip(strange, fold(strange)):
-        if look in similar:
-            print(
-                f"Note: pictures in {folder} have no label: the class is called {similar[look]}."
-            )
-    return labels.reindex(files.index).fillna("")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.data.findings import find
 from lib.data.names import is_mask
 from lib.data.pictures import ENDINGS, sniff
-from lib.data.table import note, tabulate
 
 JUNK = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 # Files that accompany pictures and are none, whatever they hold.
@@ -57,21 +57,27 @@ def escape(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace").replace("\r", "\\r")
 
 
-def walk(folder: Path) -> pd.DataFrame:
+def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List every file below a folder, at any depth; links are followed, once.
 
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
     Returns:
-        The table (see `lib.data.table`), sorted by file. A problem is junk, odd_name,
-        circular_link, unreadable, not_a_file, mask or a word of `sniff`; junk, and a folder that
-        can't be entered, is one row.
+        The files, sorted: columns file, and label, part and group, all "".
+        The findings of those that are no pictures: junk, odd_name, circular_link, unreadable,
+            not_a_file, mask or a word of `sniff`. Junk, and a folder that can't be entered, is one file.
     """
-    table = tabulate(sorted(_scan(folder, "", ())))
-    files = table.file[table.problem == ""]
-    masks = files[is_mask(files)]
-    note(table, table.index.isin(masks.index), "mask")
-    return table
+    rows = sorted(_scan(folder, "", ()))
+    scanned = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
+    is_plain = scanned.problem == ""
+    files = scanned.file[is_plain]
+    odd = scanned[~is_plain]
+    findings = [
+        find(odd.file, odd.problem),
+        find(files[is_mask(files)], "mask"),
+    ]
+    listed = scanned[["file"]].assign(label="", part="", group="")
+    return listed, pd.concat(findings, ignore_index=True)
 
 
 def _scan(folder, prefix, above):

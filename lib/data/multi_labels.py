@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 
 from lib.data.drawing import CLASS_NAMES, draw_picture
-from lib.data.label_files import apply_labels, note_unread, read_labels
+from lib.data.findings import find
+from lib.data.label_files import apply_labels, read_labels
 from lib.data.labels import group_augmented
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
 from lib.data.split import split
-from lib.data.table import note
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
 BESIDES = ("file", "part", "group")
+# Columns of 0 and 1 that are no labels.
+PART_COLUMNS = ("is_valid", "is_train", "is_test", "fold", "split", "set")
 YES = ("1", "1.0", "true")
 NO = ("0", "0.0", "false")
 # The demo's scenes: shares of none to three kinds, and how often a kind comes with its friend.
@@ -36,11 +38,11 @@ def read_label_sets(path: Path) -> pd.DataFrame:
     rows = read_labels(path, ["file"])
     lists = rows.columns.intersection(["label", "labels"])
     # A column without a name is pandas' index, or a comma too many.
-    others = rows.columns.difference([*BESIDES, *lists, ""], sort=False)
+    passed_over = [*BESIDES, *lists, *PART_COLUMNS, ""]
+    others = rows.columns.difference(passed_over, sort=False)
     cells = rows[others].apply(lambda column: column.str.casefold())
     is_told = cells.isin(YES + NO)
     if len(lists) == 1 and not is_told.all().any():
-        note_unread(path, rows, [*BESIDES, *lists])
         sets = _read_lists(path, rows.file, rows[lists[0]])
     elif len(others) and lists.empty:
         _refuse_other_cells(path, rows[others], is_told)
@@ -115,11 +117,12 @@ def _choose_kinds(rng):
     return [CLASS_NAMES[kind] for kind in different]
 
 
-def list_label_sets(ws: Workspace, train: Path) -> pd.DataFrame:
-    """List pictures, as of `lib.data.table`, with their labels, as of `read_label_sets`.
+def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List pictures, as `labels.list_pictures`, with their labels, as of `read_label_sets`.
 
     They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
-    the training pictures. Files are relative to `train`.
+    the training pictures. Files are relative to `train`. Where some are for validation, the part of
+    others is train. A note says which files of the paths say nothing here.
     """
     folder = ws.multi_labels.with_suffix("")
     if ws.is_demo:
@@ -127,14 +130,22 @@ def list_label_sets(ws: Workspace, train: Path) -> pd.DataFrame:
     is_usable = folder.is_dir() and not train.is_relative_to(folder)
     if not is_usable or not holds_pictures(folder):
         folder = train
-    table = walk(folder)
-    group_augmented(table, folder)
+    for key in ("train_labels", "corrections", "validation"):
+        if getattr(ws, key):
+            print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
+    listed, odd = walk(folder)
+    listed = group_augmented(listed, odd, folder)
     rows = read_label_sets(ws.multi_labels)
-    table = apply_labels(table, ws.multi_labels, folder, rows, strict=True)
+    listed, told = apply_labels(listed, ws.multi_labels, folder, rows, strict=True)
+    odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
+    if (listed.part == "validation").any():
+        listed = listed.assign(part=listed.part.replace("", "train"))
     prefix = os.path.relpath(folder, train)
-    table["file"] = [os.path.normpath(f"{prefix}/{file}") for file in table.file]
-    note(table, table.label == "", "no_label")
-    return table
+    both = []
+    for rows in (listed, odd):
+        files = [os.path.normpath(f"{prefix}/{file}") for file in rows.file]
+        both.append(rows.assign(file=files))
+    return tuple(both)
 
 
 def split_label_sets(

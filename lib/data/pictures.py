@@ -14,8 +14,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lib.data import decoders
 
-# Raise it when `load` returns something else: older stores are left alone then.
-LOADER_VERSION = 5
+# Raise it when `load` or `quality` gives something else: older stores are left alone then.
+LOADER_VERSION = 6
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -97,14 +97,15 @@ def read_file(path: Path) -> bytes:
         raise PictureError("unreadable", path) from error
 
 
-def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int]:
     """Decode the first picture of a file, turned as Exif says, on white where transparent.
 
     An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
     decoder, never below `min_side`; pictures that the decoder calls damaged are refused.
 
     Returns:
-        uint8 (height, width, 3), and the full width and height in pixels, as shown.
+        uint8 (height, width, 3); the full width and height in pixels, as shown; how many frames or
+        pages the file has (of a JPEG one: others are previews, or made for other displays).
 
     Raises:
         PictureError: It says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
@@ -115,16 +116,26 @@ def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int]]:
             size = picture.size
             shown = _decode_opened(picture, data, min_side)
             orientation = _find_orientation(picture)
+            frames = _count_frames(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
             turned.getexif()[ExifTags.Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
-        return shown, size
+        return shown, size, frames
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
+
+
+def _count_frames(picture):
+    if picture.format in ("JPEG", "MPO", "BMP"):
+        return 1
+    try:
+        return picture.n_frames
+    except Exception:  # The first one is whole all the same.
+        return 1
 
 
 def _decode_opened(picture, data, min_side):

@@ -10,8 +10,8 @@ import pandas as pd
 
 from lib import work
 from lib.data import pictures, quality, sources
+from lib.data.findings import MEASURED, find
 from lib.data.store import Selection, Store, open_store
-from lib.data.table import MEASURED, NOT_FILES, note
 from lib.machine import count_cores
 from lib.storage import is_on_drive, require_room
 from lib.workspace import Workspace
@@ -32,39 +32,42 @@ def open_stores(scratch: Path, image_sizes: Iterable[int]) -> Stores:
     return stores
 
 
-def prepare(
-    ws: Workspace, folder: Path, table: pd.DataFrame, image_sizes: Iterable[int]
-) -> pd.DataFrame:
-    """Decode every picture of the table once, and keep its pixels of each size and the facts about it.
+def decode(
+    ws: Workspace,
+    folder: Path,
+    files: pd.DataFrame,
+    image_sizes: Iterable[int],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decode every picture once, and keep its pixels of each size and the facts about it.
 
     What any process has finished with these contents is not decoded again.
 
     Args:
-        folder: where the files of the table lie.
+        folder: where the files lie.
+        files: column file, and any others.
 
     Returns:
-        The table with digest, width, height (as shown), darkest, brightest, contrast, sharpness (see
-        `quality`), and the problem of files that can't be used.
+        The same rows with digest, width, height (as shown), frames, darkest, brightest, contrast and
+            sharpness (see `quality`): "" and 0 of what can't be read.
+        The findings of files that can't be used.
 
     Raises:
         OSError: The pixels would find no room.
         ValueError: More than half of the pictures have 16 bits a sample, and are too dark.
     """
-    is_file = (table.action != "left out") & ~table.problem.isin(NOT_FILES)
     stores = open_stores(ws.scratch, image_sizes)
     _sync_copies(ws, stores)
-    results = _decode_files(ws, folder, list(table.file[is_file]), stores)
-    results = pd.DataFrame.from_dict(results, "index", columns=["digest", "problem"])
-    results = results.reindex(table.file, fill_value="").reset_index(drop=True)
-    table = table.reset_index(drop=True).assign(digest=results.digest)
-    note(table, results.problem != "", results.problem)
-    is_usable = (results.digest != "") & (results.problem == "")
-    facts = stores[FACTS][table.digest[is_usable]]
-    for name in MEASURED:
-        table[name] = np.zeros(len(table), quality.FACTS[name])
-        table.loc[is_usable, name] = facts[name]
-    quality.require_light(folder, table[is_usable])
-    return table
+    results = _decode_files(ws, folder, list(files.file), stores)
+    rows = [results[file] for file in files.file]
+    read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
+    is_whole = read.problem == ""
+    facts = np.zeros(len(files), quality.FACTS)
+    facts[is_whole] = stores[FACTS][read.digest[is_whole]]
+    measured = {name: facts[name] for name in MEASURED}
+    decoded = files.assign(digest=read.digest, **measured)
+    quality.require_light(folder, decoded[is_whole])
+    damaged = find(files.file[~is_whole], read.problem[~is_whole])
+    return decoded, damaged
 
 
 def _decode_files(ws, folder, files, stores):
@@ -174,9 +177,11 @@ def _make_rows(data, keys):
         min_side = pictures.find_decoding_side(side)
         if min_side not in decoded:
             decoded[min_side] = pictures.decode(data, min_side)
-        picture, size = decoded[min_side]
-        square = pictures.square(picture, side)
-        rows[key] = quality.gather_facts(square, size) if key == FACTS else square
+        picture, size, frames = decoded[min_side]
+        row = pictures.square(picture, side)
+        if key == FACTS:
+            row = quality.gather_facts(row, size, frames)
+        rows[key] = row
     return rows
 
 

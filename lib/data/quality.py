@@ -13,6 +13,7 @@ FACTS = np.dtype(
     [
         ("width", "u4"),
         ("height", "u4"),
+        ("frames", "u4"),
         ("darkest", "u1"),
         ("brightest", "u1"),
         ("contrast", "f4"),
@@ -29,7 +30,7 @@ MIN_SHARPNESS = 0.15
 LOOKED_AT = 100  # dark pictures whose samples are looked up
 
 
-def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def gather_facts(square: np.ndarray, size: tuple[int, int], frames: int) -> np.ndarray:
     """Measure whether a picture is of use, and what others are compared with.
 
     Of the grey picture (0-255): its darkest and brightest level, 2 % at either end left out;
@@ -38,6 +39,7 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     Args:
         square: uint8 (160, 160, 3), the picture as the loader squeezes it.
         size: its full width and height, in pixels.
+        frames: how many frames or pages its file has.
 
     Returns:
         One row of dtype `FACTS`.
@@ -49,6 +51,7 @@ def gather_facts(square: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     facts = np.zeros((), FACTS)
     facts["width"] = size[0]
     facts["height"] = size[1]
+    facts["frames"] = frames
     facts["darkest"] = np.searchsorted(levels, 0.02 * grey.size)
     facts["brightest"] = np.searchsorted(levels, 0.98 * grey.size)
     facts["contrast"] = contrast
@@ -66,8 +69,7 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Tell which pictures may be of little use: for each word of doubt a bool (n,).
 
     Args:
-        table: the facts of pictures; of width 0 are files that nothing is known of, which are
-            not doubtful.
+        table: the facts of pictures.
     """
     sides = table[["width", "height"]]
     narrow = sides.min(axis=1)
@@ -75,15 +77,15 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
     has_contrast = table.contrast >= MIN_CONTRAST
     # A smaller picture is enlarged before it is measured, which blurs any.
     is_measurable = has_contrast & (narrow >= SIDE)
-    doubts = {
+    return {
         "tiny": narrow < MIN_SIDE,
         "sliver": wide > MAX_ELONGATION * narrow,
         "one_colour": ~has_contrast,
         "very_dark": table.brightest < MIN_BRIGHTEST,
         "very_bright": table.darkest > MAX_DARKEST,
         "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
+        "more_frames": table.frames > 1,
     }
-    return {word: doubt & (narrow > 0) for word, doubt in doubts.items()}
 
 
 def require_light(folder: Path, used: pd.DataFrame) -> None:

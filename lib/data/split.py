@@ -12,9 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from lib.data.findings import find
 from lib.data.pictures import LOADER_VERSION
-from lib.data.table import is_used, note, read_table
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 ONE_IN = 5  # pictures of which one is for validation
 
@@ -46,16 +46,6 @@ def find_groups(
     _, group_of_node = connected_components(graph, directed=False)
     node_of_picture = edges[0, : len(pictures)]
     return group_of_node[node_of_picture]
-
-
-def set_groups(
-    table: pd.DataFrame, near_duplicates: Iterable[tuple[str, str]] = ()
-) -> None:
-    """Number in the table the groups of the pictures that are used; others have none."""
-    used = is_used(table)
-    groups = find_groups(table[used], near_duplicates)
-    table.loc[used, "group"] = groups.astype(str)
-    table.loc[~used, "group"] = ""
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
@@ -116,12 +106,15 @@ def _find_room(support):
     return room
 
 
-def note_both_parts(table: pd.DataFrame) -> None:
-    """Where parts were given, leave the training pictures out whose group is validated on, too."""
-    used = is_used(table)
-    validated = table.group[used & (table.part == "validation")]
-    is_leak = used & (table.part == "train") & table.group.isin(validated)
-    note(table, is_leak, "in_both_parts")
+def find_leaks(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Return the findings of training pictures whose group is validated on, too.
+
+    Args:
+        pictures: Columns file, group and part, which are given ones, or "" alone.
+    """
+    validated = pictures.group[pictures.part == "validation"]
+    is_leak = (pictures.part == "train") & pictures.group.isin(validated)
+    return find(pictures.file[is_leak], "in_both_parts")
 
 
 def deal_folds(

@@ -12,14 +12,13 @@ from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
-from lib.data.table import read_table
 from lib.evaluation import contests, figures, verdict
 from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
 from lib.evaluation.intervals import wilson_interval
 from lib.evaluation.mistakes import find_mistakes
 from lib.storage import atomic_write
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 MAX_TABULATED = 40  # classes of a confusion matrix that is a table, and not a figure
 THRESHOLDS = (0.5, 0.8, 0.95)

@@ -11,13 +11,12 @@ from PIL import Image
 from lib.data import pictures, sources
 from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
-from lib.data.table import read_table
 from lib.evaluation.display import encode, open_template
 from lib.evaluation.wording import format_things
 from lib.machine import count_cores
 from lib.storage import atomic_write
 from lib.work import show_progress
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 # 200 photographs and their neighbours are about 6 MB.
 MAX_CASES = 200

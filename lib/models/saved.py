@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 
 from lib.data.split import identify_set, read_split
-from lib.data.table import read_table
 from lib.machine import describe_environment, find_versions
 from lib.models.files import write_model
 from lib.models.parts import list_layers
 from lib.storage import atomic_write
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")

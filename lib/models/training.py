@@ -13,13 +13,12 @@ import pandas as pd
 from lib.data import generators
 from lib.data.generators import Batches
 from lib.data.split import identify_set
-from lib.data.table import read_table
 from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.descriptions import characterize, describe_base, list_settings
 from lib.models.networks import Network
 from lib.work import show_progress
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 6

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from lib.data import copies, demo
+from lib.data.findings import leave_out
 from lib.data.hashes import find_candidates, pair_hashes
-from lib.data.table import is_used
 
 
 @cache
@@ -285,44 +285,94 @@ def table():
     table = pd.DataFrame({"file": ["a/1", "a/2", "a/3", "a/4", "b/1"]})
     table["digest"] = list("xxyzz")
     table["label"] = list("aaaab")
-    table[["part", "problem", "action"]] = ""
-    return table
+    return table.assign(part="")
+
+
+def list_problems(findings):
+    return dict(zip(findings.file, findings.problem))
 
 
 def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
-    copies.note_copies(table, "together")
+    found = copies.find_copies(table, "together")
 
     other_class = "duplicate_other_class"
-    expected = ["duplicate", "duplicate", "", other_class, other_class]
-    assert list(table.problem) == expected
-    assert set(table.action[table.problem != ""]) == {"kept, same part"}
+    assert list_problems(found) == {
+        "a/1": "duplicate",
+        "a/2": "duplicate",
+        "a/4": other_class,
+        "b/1": other_class,
+    }
+    assert set(found.action) == {"kept, same part"}
 
 
 def test_the_first_copy_stays_where_others_are_dropped(table):
-    copies.note_copies(table, "drop")
-
-    assert list(table.file[is_used(table)]) == ["a/1", "a/3"]
-    assert set(table.action[table.problem != ""]) == {"left out"}
+    found = copies.find_copies(table, "drop")
+    assert list(leave_out(table, found).file) == ["a/1", "a/3"]
 
 
 def test_the_copy_of_the_validation_part_stays_where_others_are_dropped(table):
     table["part"] = ["train", "validation", "", "", ""]
-    copies.note_copies(table, "drop")
-    assert list(table.file[is_used(table)]) == ["a/2", "a/3"]
+    found = copies.find_copies(table, "drop")
+    assert list(leave_out(table, found).file) == ["a/2", "a/3"]
 
 
-def test_alike_pictures_are_named_and_across_classes_told_apart(table):
-    pairs = [("a/2", "a/3"), ("b/1", "a/1"), ("a/1", "a/3")]
-    near = pd.DataFrame(pairs, columns=["file", "other"])
+def test_alike_pictures_are_named_and_those_of_several_classes_told_apart(table):
+    pairs = pd.DataFrame({"a": [0, 2], "b": [1, 4]})
 
-    copies.note_near_duplicates(table, near)
+    found = copies.describe_pairs(table, pairs)
 
     other_class = "near_duplicate_other_class"
-    expected = [other_class, "near_duplicate", "near_duplicate", "", other_class]
-    assert list(table.problem) == expected
+    assert list_problems(found) == {
+        "a/1": "near_duplicate",
+        "a/2": "near_duplicate",
+        "a/3": other_class,
+        "b/1": other_class,
+    }
 
 
-def test_without_pairs_nothing_is_noted(table):
-    none = pd.DataFrame(columns=["file", "other"], dtype=str)
-    copies.note_near_duplicates(table, none)
-    assert set(table.problem) == {""}
+def test_without_pairs_nothing_is_found(table):
+    none = pd.DataFrame({"a": [], "b": []}, dtype=int)
+    assert copies.describe_pairs(table, none).empty
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """A list that grows with every pair whose detail is compared."""
+    compared = []
+    lay_over = cv2.findTransformECC
+
+    def note(*arguments):
+        compared.append(1)
+        return lay_over(*arguments)
+
+    monkeypatch.setattr(cv2, "findTransformECC", note)
+    return compared
+
+
+def test_frames_of_one_film_are_connected_by_few_comparisons(compared):
+    scene = cv2.resize(draw_pictures()[0], (160, 160))
+    rng = np.random.default_rng(0)
+    frames = []
+    for _ in range(60):
+        noisy = scene + rng.normal(0, 2, scene.shape)
+        frames.append(noisy.clip(0, 255).astype(np.uint8))
+
+    near = find_near_duplicates(frames)
+
+    # A tree has an edge less than nodes.
+    assert len(near) == 59
+    assert set(near.a) | set(near.b) == set(range(60))
+    assert len(compared) <= 4 * 60
+    assert len(find_candidates(shrink(frames))) == 60 * 59 // 2
+
+
+def test_comparisons_in_vain_are_bounded_and_said(compared, monkeypatch, capsys):
+    monkeypatch.setattr(copies, "MAX_MISSES", 5)
+    pictures = draw_alike(40)
+    pictures.append(compress(pictures[7]))
+
+    near = find_near_duplicates(pictures)
+
+    assert near[["a", "b"]].to_numpy().tolist() == [[7, 40]]
+    assert len(compared) <= 6 * 41
+    assert "pairs that look alike were not compared" in capsys.readouterr().out

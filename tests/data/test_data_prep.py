@@ -7,44 +7,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.data import copies, labels, pixels, quality, sources, split
+from lib.data import preparation, sources, split
 from lib.data.drawing import draw_picture
+from lib.data.findings import check_classes, leave_out, save_views
+from lib.data.labels import list_pictures
 from lib.data.split import read_split
-from lib.data.table import check_classes, is_used, note, read_table, save_views
+from lib.workspace import read_table
 
 
-def prepare(ws, rule="together"):
-    """Do the work of 01; return the split, by file, and checks.csv."""
-    table = labels.list_pictures(ws, ws.train, sources.find_validation(ws))
-    check_classes(table, ws)
-    table = pixels.prepare(ws, ws.train, table, [48])
-    for word, is_doubtful in quality.find_doubts(table).items():
-        note(table, is_doubtful & is_used(table), word, "kept")
-    copies.note_copies(table, rule)
-    bonds = find_bonds(ws, table)
-    split.set_groups(table, bonds if rule == "together" else [])
-    used = is_used(table)
-    if (table.part[used] != "").any():
-        split.note_both_parts(table)
-    else:
-        table.loc[used, "part"] = split.split(table[used], 1)
-    check_classes(table, ws)
-    save_views(ws, table)
+def prepare(ws):
+    """Prepare and split the pictures; return the split, by file, and checks.csv."""
+    listed, odd = list_pictures(ws, ws.train, sources.find_validation(ws))
+    check_classes(ws, listed, leave_out(listed, odd), odd)
+    prepared = preparation.prepare(ws, ws.train, listed, odd, [48])
+    pictures = prepared.pictures
+    if (pictures.part == "").all():
+        pictures = pictures.assign(part=split.split(pictures, 1))
+    check_classes(ws, listed, pictures, prepared.findings)
+    save_views(ws, prepared.decoded, pictures, prepared.findings)
     checks = read_table(ws.results / "checks.csv")
     assert not checks.file.duplicated().any()
     return read_split(ws).set_index("file"), checks
-
-
-def find_bonds(ws, table):
-    """Note look-alikes in the table; return their digests, str (n, 2)."""
-    contents = table[is_used(table)].drop_duplicates("digest", ignore_index=True)
-    thumbnails = pixels.open_thumbnails(ws, contents)
-    detail = pixels.open_pixels(ws, contents, 48)
-    near = copies.find_near_duplicates(thumbnails, detail)
-    near["file"] = contents.file[near.a].array
-    near["other"] = contents.file[near.b].array
-    copies.note_near_duplicates(table, near)
-    return contents.digest.to_numpy()[near[["a", "b"]]]
 
 
 def list_files(checks, problem):
@@ -84,12 +67,11 @@ def copy_smaller(source, target):
 
 @pytest.fixture
 def doubtful(drawn, tmp_path):
-    """A workspace with a damaged, a dark, a mirrored, a moved and an unwanted picture."""
+    """A workspace with a damaged, a mirrored, a moved and an unwanted picture."""
     aves = drawn.train / "Aves"
     fungi = drawn.train / "Fungi"
     whole = (aves / "00.jpg").read_bytes()
     (aves / "cut.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
-    Image.new("RGB", (300, 200), (3, 2, 1)).save(fungi / "dark.jpg")
     with Image.open(aves / "02.jpg") as picture:
         mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     mirrored.resize((200, 150)).save(fungi / "near$_2$.png")
@@ -99,20 +81,19 @@ def doubtful(drawn, tmp_path):
     return replace(drawn, corrections=corrections)
 
 
-def test_damaged_doubtful_alike_and_corrected_pictures_are_listed(doubtful):
+def test_damaged_alike_and_corrected_pictures_are_listed(doubtful):
     table, checks = prepare(doubtful)
 
     assert sorted(checks.to_numpy().tolist()) == [
         ["Aves/02.jpg", "near_duplicate_other_class", "kept"],
         ["Aves/05.jpg", "left out by hand", "left out"],
         ["Aves/cut.jpg", "corrupt", "left out"],
-        ["Fungi/dark.jpg", "one_colour;very_dark", "kept"],
         ["Fungi/near$_2$.png", "near_duplicate_other_class", "kept"],
         ["Fungi/wrong.jpg", "corrected", "taken as Aves, not Fungi"],
     ]
     assert table.label["Fungi/wrong.jpg"] == "Aves"
-    # 40, one of them left out, and two more.
-    assert len(table) == 41
+    # 40, one of them left out, and one more.
+    assert len(table) == 40
 
 
 def test_pictures_stay_as_they_are(doubtful, read_all):
@@ -134,9 +115,8 @@ def copied(drawn):
     return drawn
 
 
-@pytest.mark.parametrize("rule", ["together", "drop"])
-def test_copies_are_listed_with_their_partners(copied, rule):
-    _, checks = prepare(copied, rule)
+def test_copies_are_listed_with_their_partners(copied):
+    _, checks = prepare(copied)
 
     twins = {"Aves/copy.jpg", "Fungi/01.jpg"}
     alike = {*ALIKE.keys(), *ALIKE.values()}
@@ -195,7 +175,7 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
     for file in files:
         (drawn.train / file).write_text("no picture")
 
-    with pytest.raises(ValueError, match='"Mollusca" has 0 .*, 7 not_a_picture'):
+    with pytest.raises(ValueError, match='"Mollusca" has 0'):
         prepare(drawn)
 
     checks = read_table(drawn.results / "checks.csv")

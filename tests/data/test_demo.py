@@ -4,13 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import decode_all, join_checks
 from PIL import Image
 
 from lib import workspace
-from lib.data import copies, demo, labels, pictures, pixels
+from lib.data import copies, demo, pictures, pixels
 from lib.data.label_files import read_labels
 from lib.data.quality import find_doubts
-from lib.data.table import read_table
+from lib.workspace import read_table
 
 CLASSES = [
     "Amphibia", "Animalia", "Arachnida", "Aves", "Fungi",
@@ -145,9 +146,7 @@ def prepared_demo(whole, tmp_path_factory):
     """The workspace of the whole set, and the table of its training pictures."""
     place = tmp_path_factory.mktemp("work")
     ws = workspace.Workspace(whole / "train", place / "results", place / "scratch")
-    table = labels.list_pictures(ws, ws.train)
-    table = pixels.prepare(ws, ws.train, table, [224])
-    return ws, table
+    return ws, join_checks(*decode_all(ws, [224]))
 
 
 def test_one_picture_is_truncated_and_all_others_can_be_decoded(prepared_demo, planted):
@@ -159,6 +158,7 @@ def test_one_picture_is_truncated_and_all_others_can_be_decoded(prepared_demo, p
 
 def test_only_the_nearly_black_picture_is_doubtful(prepared_demo, planted):
     _, table = prepared_demo
+    table = table[table.problem == ""]
     doubts = find_doubts(table)
     dark = planted.file[planted.fault == "nearly black"]
     assert list(table.file[doubts.pop("very_dark")]) == list(dark)

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from test_listing import list_files, touch, write_csv
+from test_listing import list_checked, list_files, touch, write_csv
 
+from lib.data import labels
+from lib.data.findings import check_classes, leave_out
 from lib.data.names import match_files
-from lib.data.table import check_classes, list_checks
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
 # An accented letter as one character, and as a letter and its accent.
@@ -60,7 +61,7 @@ def label(tmp_path):
     ids=["semicolons", "twice and blank", "more columns", "tabs and capitals"],
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
-    assert list_checks(correct(text)).to_numpy().tolist() == [
+    assert list_checked(correct(text)) == [
         ["cat/0.jpg", "corrected", "taken as bird, not cat"],
         ["cat/1.jpg", "left out by hand", "left out"],
     ]
@@ -112,8 +113,8 @@ def test_similar_names_are_said_and_kept(tmp_path, capsys, first, second):
 
     listed = list_files(tmp_path)
 
-    assert (listed.problem == "").sum() == 3
-    assert sorted(list_checks(listed).to_numpy().tolist()) == [
+    assert (listed.label != "").sum() == 3
+    assert list_checked(listed) == [
         [first, "similar_class_name", "kept"],
         [second, "similar_class_name", "kept"],
     ]
@@ -150,12 +151,25 @@ def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
 
 
 def test_class_of_which_too_little_is_left_is_an_error_that_names_the_corrections(
-    correct, ws, tmp_path
+    ws, tmp_path
 ):
-    listed = correct("file,label\ncat/0.jpg,bird\ncat/1.jpg,\n")
-    ws = replace(ws, corrections=tmp_path / "corrections.csv")
-    with pytest.raises(ValueError, match='"cat" has 4 .*corrections.csv'):
-        check_classes(listed, ws)
+    touch(ws.train, *FILES)
+    text = "file,label\ncat/0.jpg,bird\ncat/1.jpg,\n"
+    ws = replace(ws, corrections=write_csv(tmp_path / "corrections.csv", text))
+
+    listed, found = labels.list_pictures(ws, ws.train)
+
+    with pytest.raises(ValueError, match='"cat" has 4.*corrections.csv'):
+        check_classes(ws, listed, leave_out(listed, found), found)
+
+
+def test_class_that_corrections_empty_is_none_and_said(correct, capsys):
+    rows = [f"cat/{number}.jpg,bird" for number in range(5)]
+
+    listed = correct("\n".join(["file,label", *rows, "cat/5.jpg,", ""]))
+
+    assert set(listed.label) == {"bird", ""}
+    assert "Note: corrections.csv leaves no picture in cat." in capsys.readouterr().out
 
 
 def test_labels_file_gives_labels_parts_and_groups(label):
@@ -202,32 +216,10 @@ def test_parts_without_any_for_validation_are_none(label):
     assert listed.problem["1.jpg"] == "test_part"
 
 
-def test_class_whose_few_rows_have_no_file_stops_nothing(label, ws):
-    rows = write_rows("file,label", ["a", "b"] * 6)
-    listed = label(rows + "gone.jpg,c\n", count=12)
-    check_classes(listed.reset_index(), ws)
-
-
-def test_class_of_which_many_rows_have_no_file_is_an_error(label, ws):
-    rows = write_rows("file,label", ["a", "b"] * 6 + ["c"] * 9)
-    listed = label(rows, count=12)
-    with pytest.raises(ValueError, match='"c" has 0 .* 9 missing_file'):
-        check_classes(listed.reset_index(), ws)
-
-
-def test_columns_that_nobody_reads_are_said(label, capsys):
-    text = "file,label,PatientID,subject_id,set,group,Usage,\n1.jpg,cat,7,7,1,a,b,\n"
-    label(text, "1.jpg")
-    said = capsys.readouterr().out
-    assert said.startswith("Note: labels.csv: ")
-    assert ": PatientID, subject_id, set, Usage;" in said
-
-
-def test_part_and_group_of_corrections_are_not_read_and_said(correct, capsys):
+def test_part_and_group_of_corrections_are_not_read(correct):
     listed = correct("file,label,part,group\ncat/0.jpg,bird,val,g\n")
     assert set(listed.part) == {""}
     assert set(listed.group) == {""}
-    assert "corrections.csv: not read: part, group;" in capsys.readouterr().out
 
 
 def test_labels_and_groups_reach_the_validation_folder(tmp_path):
@@ -256,30 +248,12 @@ def test_class_folders_of_the_validation_part_are_those_of_train_that_look_equal
 
 
 def test_groups_that_look_equal_are_one(label):
-    names = ["P 0", "P\u00a00", "P  0", "P\u200b 0", APART, COMPOSED]
+    names = ["P 0", "P\u00a00", "p  0", "P\u200b 0", APART, COMPOSED, "1", "1.0"]
     rows = ["cat," + name for name in names]
 
-    listed = label(write_rows("file,label,group", rows), count=6)
+    listed = label(write_rows("file,label,group", rows), count=8)
 
-    assert list(listed.group) == ["P 0"] * 4 + [COMPOSED] * 2
-
-
-@pytest.mark.parametrize(("one", "other"), [("P0", "p0"), ("1", "1.0")])
-def test_groups_that_differ_by_case_or_as_1_and_1_0_alone_are_an_error(
-    label, one, other
-):
-    rows = write_rows("file,label,group", ["cat,x", f"cat,{one}", f"cat,{other}"])
-    with pytest.raises(ValueError, match=f"lines 3 and 4: .*'{one}' and '{other}'"):
-        label(rows, count=3)
-
-
-def test_labels_that_are_one_written_in_two_ways_are_named_with_a_class_too_small(
-    label, ws
-):
-    rows = write_rows("file,label", ["1.0"] * 3 + ["1", "0"] * 8)
-    listed = label(rows, count=19)
-    with pytest.raises(ValueError, match='"1.0" has 3 .*: 1, 1.0'):
-        check_classes(listed.reset_index(), ws)
+    assert list(listed.group) == ["p 0"] * 4 + [COMPOSED] * 2 + ["1"] * 2
 
 
 def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):

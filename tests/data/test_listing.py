@@ -2,11 +2,18 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from conftest import join_checks
 
 from lib.data import labels, listing
+from lib.data.findings import (
+    check_classes,
+    describe_left_out,
+    find,
+    leave_out,
+    list_checks,
+)
 from lib.data.labels import list_new_pictures
-from lib.data.table import check_classes, list_checks, note, read_table, tabulate
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_table
 
 
 def touch(folder, *files):
@@ -19,11 +26,17 @@ def list_problems(listed):
     return dict(zip(listed.file, listed.problem))
 
 
+def list_checked(listed):
+    """Return the rows of checks.csv."""
+    checks = listed.loc[listed.problem != "", ["file", "problem", "action"]]
+    return checks.to_numpy().tolist()
+
+
 def list_files(train, train_labels=None, validation=None, corrections=None):
-    """List the pictures of a workspace with these files."""
+    """List the pictures of a workspace with these files, and what was found of each."""
     ws = Workspace(train, train.parent / "results", train.parent / "scratch")
     ws = replace(ws, train_labels=train_labels, corrections=corrections)
-    return labels.list_pictures(ws, train, validation)
+    return join_checks(*labels.list_pictures(ws, train, validation))
 
 
 def write_csv(path, text):
@@ -48,7 +61,7 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
     used = listed[listed.problem == ""]
     labels = dict(zip(used.file, used.label))
     assert labels == dict.fromkeys(birds, "birds") | dict.fromkeys(frogs, "frogs")
-    assert list_checks(listed).to_numpy().tolist() == [
+    assert list_checked(listed) == [
         ["birds/notes.txt", "not_a_picture", "left out"],
         ["empty", "empty_class", "left out"],
         ["empty/.gitkeep", "junk", "left out"],
@@ -63,7 +76,7 @@ def test_what_programs_leave_behind_is_junk(tmp_path):
     for folder in folders:
         touch(tmp_path / folder, "files/1.jpg")
 
-    found = list_problems(listing.walk(tmp_path))
+    found = list_problems(join_checks(*listing.walk(tmp_path)))
 
     assert found == dict.fromkeys(files + folders, "junk")
 
@@ -196,58 +209,54 @@ def test_one_class_with_a_folder_called_like_a_part_is_no_error(tmp_path):
 
 
 def make_listed(**problems):
-    """Return the list of classes whose pictures have these problems."""
+    """Return files of classes, of which these problems leave some out, and the findings."""
     rows = []
-    labels = []
+    found = []
     for label, column in problems.items():
         for number, problem in enumerate(column):
-            rows.append((f"{label}/{number}.jpg", problem))
-            labels.append(label)
-    return tabulate(rows).assign(label=labels)
+            rows.append((f"{label}/{number}.jpg", label, ""))
+            if problem:
+                found.append(find([rows[-1][0]], problem))
+    listed = pd.DataFrame(rows, columns=["file", "label", "part"])
+    return listed, pd.concat([find([], ""), *found])
 
 
 GOOD = [""] * 5
 
 
+def check(ws, listed, found):
+    check_classes(ws, listed, leave_out(listed, found), found)
+
+
 def refuse(ws, **problems):
     """Return the error of classes whose pictures have these problems."""
     with pytest.raises(ValueError) as caught:
-        check_classes(make_listed(**problems), ws)
+        check(ws, *make_listed(**problems))
     return str(caught.value)
 
 
-def test_set_of_no_class_or_of_one_is_an_error(ws):
-    assert "no class" in refuse(ws)
-    assert '"frogs"' in refuse(ws, frogs=GOOD)
+@pytest.mark.parametrize(("classes", "count"), [({}, 0), ({"frogs": GOOD}, 1)])
+def test_set_of_no_class_or_of_one_is_an_error(ws, classes, count):
+    assert f"{ws.train} has {count}:" in refuse(ws, **classes)
 
 
 def test_exactly_five_pictures_of_each_class_are_enough(ws):
-    check_classes(make_listed(birds=GOOD, frogs=GOOD), ws)
+    check(ws, *make_listed(birds=GOOD, frogs=GOOD))
 
 
 def test_every_class_with_too_few_pictures_is_named(ws):
     error = refuse(ws, birds=[""] * 3, frogs=[""] * 4, newts=GOOD)
-    assert "at least 5" in error
+    assert "needs 5" in error
     assert '"birds" has 3' in error
     assert '"frogs" has 4' in error
     assert "newts" not in error
 
 
-def test_reasons_why_pictures_cannot_be_used_are_counted_and_written(ws):
+def test_reasons_why_pictures_cannot_be_used_are_written(ws):
     problems = ["duplicate_other_class"] * 8 + ["truncated"]
     error = refuse(ws, birds=GOOD, frogs=problems)
-    assert "8 duplicate_other_class, 1 truncated" in error
+    assert '"frogs" has 0' in error
     assert list(read_table(ws.results / "checks.csv").problem) == problems
-
-
-@pytest.mark.parametrize(
-    ("problem", "remedy"),
-    [("git_lfs_pointer", "git lfs pull"), ("not_a_picture", "train_labels")],
-)
-def test_what_can_be_done_about_a_reason_is_said(ws, problem, remedy):
-    error = refuse(ws, birds=GOOD, frogs=[problem] * 7)
-    assert f"7 {problem} (" in error
-    assert remedy in error
 
 
 @pytest.mark.parametrize("name", ["file", "label", "predicted"])
@@ -255,46 +264,50 @@ def test_class_that_is_called_like_a_column_of_answers_is_an_error(ws, name):
     assert f'"{name}"' in refuse(ws, birds=GOOD, **{name: GOOD})
 
 
-def test_what_is_left_out_keeps_its_first_reason_and_what_is_used_has_all_words():
-    table = make_listed(a=[""] * 3)
-    every = pd.Series([True, True, True])
+def test_what_is_left_out_has_its_first_reason_and_what_is_used_has_all_words():
+    files = ["a/0.jpg", "a/1.jpg", "a/2.jpg"]
+    findings = [
+        find(files[:1], "truncated"),
+        find(files, "blurred", "kept"),
+        find(files, "duplicate", "kept, same part"),
+        find(files[2:], "in_both_parts"),
+        find(files, "tiny", "kept"),
+        find(files[:1], "no_label"),
+    ]
 
-    note(table, table.index == 0, "truncated")
-    note(table, every, "blurred", "kept")
-    note(table, every, "duplicate", "kept, same part")
-    note(table, table.index == 2, "in_both_parts")
-    note(table, every, "tiny", "kept")
+    checks = list_checks(pd.concat(findings))
 
-    assert list_checks(table).to_numpy().tolist() == [
+    assert checks.to_numpy().tolist() == [
         ["a/0.jpg", "truncated", "left out"],
         ["a/1.jpg", "blurred;duplicate;tiny", "kept, same part"],
         ["a/2.jpg", "in_both_parts", "left out"],
     ]
 
 
-@pytest.fixture
-def undivided():
-    """The list of two classes of which b lies in train alone."""
-    listed = make_listed(a=GOOD, b=GOOD).assign(part="train")
-    listed.loc[:2, "part"] = "validation"
-    return listed
+def test_what_was_left_out_is_counted_by_its_reasons():
+    found = [find(["a", "b"], "no_label"), find(["c"], "truncated")]
+    found += [find(["d"], "blurred", "kept"), find(["a"], "tiny")]
+
+    note = describe_left_out(pd.concat(found))
+
+    assert note.startswith("Note: left out: 2 no_label, 1 truncated.")
 
 
-def test_class_that_one_part_lacks_is_an_error_before_any_decoding(undivided, ws):
+def test_nothing_is_said_where_nothing_was_left_out():
+    assert describe_left_out(find(["d"], "blurred", "kept")) == ""
+
+
+def test_class_that_one_part_lacks_is_an_error(ws):
+    listed, found = make_listed(a=GOOD, b=GOOD)
+    parts = ["validation"] * 3 + ["train"] * 7
     with pytest.raises(ValueError, match=": b\\."):
-        check_classes(undivided, ws)
-
-
-def test_groups_of_a_class_that_one_part_lacks_are_counted(undivided, ws):
-    undivided["group"] = "film"
-    with pytest.raises(ValueError, match=r": b \(5 pictures, 1 groups\)"):
-        check_classes(undivided, ws)
+        check(ws, listed.assign(part=parts), found)
 
 
 def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, capsys):
     touch(tmp_path, "a/1.jpg", "a/\udcff.jpg")
 
-    walked = list_problems(listing.walk(tmp_path))
+    walked = list_problems(join_checks(*listing.walk(tmp_path)))
     new = list_new_pictures(tmp_path, [])
 
     assert walked == {"a/1.jpg": "", "a/\\xff.jpg": "odd_name"}
@@ -346,10 +359,10 @@ def test_files_that_are_no_pictures_are_named_up_to_ten(tmp_path, capsys):
     assert f"not_a_picture: {first} and 2 more" in capsys.readouterr().out
 
 
-def test_class_folders_of_new_pictures_compare_as_they_look_and_similar_ones_are_named(
+def test_class_folders_of_new_pictures_compare_as_they_look_and_others_are_named(
     tmp_path, capsys
 ):
-    touch(tmp_path, "Cafe\u0301/1.jpg", "cat /2.jpg", "Cat/3.jpg", "misc/4.jpg")
+    touch(tmp_path, "Cafe\u0301/1.jpg", "cat /2.jpg", "Cat/3.jpg")
 
     found = label_new_pictures(tmp_path, ["Caf\u00e9", "cat"])
 
@@ -357,10 +370,9 @@ def test_class_folders_of_new_pictures_compare_as_they_look_and_similar_ones_are
         "Cafe\u0301/1.jpg": "Caf\u00e9",
         "Cat/3.jpg": "",
         "cat /2.jpg": "cat",
-        "misc/4.jpg": "",
     }
     (said,) = capsys.readouterr().out.splitlines()
-    assert said.startswith("Note: pictures in Cat ")
+    assert said.startswith("Note: no class is called Cat:")
 
 
 def test_missing_folder_of_new_pictures_is_an_error_that_names_it(tmp_path):

@@ -1,12 +1,16 @@
 """CSV files of several labels for a picture: their three forms, what is wrong with them, and the split."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import join_checks
 
 from lib import workspace
 from lib.data import multi_labels
-from lib.data.table import read_table
+from lib.workspace import read_table
 
 FORMS = {
     "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",
@@ -39,7 +43,7 @@ def flat(tmp_path, draw_classes):
 def test_each_form_gives_the_same_table_and_none_is_not_the_same_as_no_row(form, flat):
     ws = flat(FORMS[form])
 
-    table = multi_labels.list_label_sets(ws, ws.train)
+    table = join_checks(*multi_labels.list_label_sets(ws, ws.train))
 
     assert table[["file", "label", "problem"]].to_numpy().tolist() == [
         ["1.jpg", "cat|dog|", ""],
@@ -53,7 +57,7 @@ def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
     text = "File,GROUP,Part,Cat,NA\n1.jpg,a,train,1,0\n2.jpg,a,val,0,1\n"
     ws = flat(text)
 
-    table = multi_labels.list_label_sets(ws, ws.train)
+    table, _ = multi_labels.list_label_sets(ws, ws.train)
 
     told = table.loc[:1, ["label", "group", "part"]]
     assert told.to_numpy().tolist() == [
@@ -66,24 +70,35 @@ def test_labels_that_look_equal_are_one_however_they_are_written(flat):
     text = "file,labels\n1.jpg,Caf\u00e9 au lait\n2.jpg,Cafe\u0301  au\u200b lait\n3.jpg,Café au lait|a b\n"
     ws = flat(text)
 
-    table = multi_labels.list_label_sets(ws, ws.train)
+    table, _ = multi_labels.list_label_sets(ws, ws.train)
 
     name = "Caf\u00e9 au lait|"
     assert list(table.label[:3]) == [name, name, name + "a b|"]
 
 
-def test_columns_beside_a_list_of_labels_are_said(flat, capsys):
-    ws = flat("file,labels,age,place\n1.jpg,cat|dog,3,zoo\n")
+def test_columns_that_tell_parts_by_0_and_1_are_no_labels(flat):
+    ws = flat("file,cat,is_valid,fold\n1.jpg,1,0,1\n2.jpg,0,1,0\n")
+    listed, _ = multi_labels.list_label_sets(ws, ws.train)
+    assert list(listed.label[:2]) == ["cat|", "|"]
+
+
+def test_blank_cells_of_part_are_for_training(flat):
+    ws = flat("file,labels,part\n1.jpg,cat,val\n2.jpg,dog,\n3.jpg,dog,train\n")
+    listed, _ = multi_labels.list_label_sets(ws, ws.train)
+    assert list(listed.part) == ["validation", "train", "train", "train"]
+
+
+def test_keys_that_say_nothing_here_are_named(flat, capsys):
+    ws = replace(flat("file,labels\n1.jpg,a\n"), corrections=Path("mine.csv"))
     multi_labels.list_label_sets(ws, ws.train)
-    said = capsys.readouterr().out
-    assert said.startswith("Note: labels.csv: not read: age, place;")
+    assert 'Note: "corrections" is not read here' in capsys.readouterr().out
 
 
 def test_folder_of_that_name_without_pictures_is_another(flat):
     ws = flat("file,labels\n1.jpg,a\n")
     (ws.train.parent / "labels").mkdir()
     (ws.train.parent / "labels/1.txt").write_text("0 0.5 0.5 1 1")
-    assert multi_labels.list_label_sets(ws, ws.train).file[0] == "1.jpg"
+    assert multi_labels.list_label_sets(ws, ws.train)[0].file[0] == "1.jpg"
 
 
 def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
@@ -93,7 +108,7 @@ def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
     draw_classes(ws.train.parent, 2, ["red"])
     (ws.train.parent / "red").rename(ws.train.parent / "labels")
 
-    table = multi_labels.list_label_sets(ws, ws.train)
+    table, _ = multi_labels.list_label_sets(ws, ws.train)
 
     assert list(table.file) == ["../labels/000.png", "../labels/001.png"]
     assert list(table.label) == ["a|", "b|"]

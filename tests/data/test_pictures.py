@@ -94,6 +94,25 @@ def test_every_kind_of_picture_becomes_rgb_bytes(tmp_path, name):
     assert measure_largest_difference(loaded, colour) <= 2
 
 
+def paint_previews():
+    """Paint a JPEG with a second picture behind it, as phones do."""
+    first = Image.new("RGB", SIZE, RED)
+    return encode(first, "mpo", save_all=True, append_images=[first])
+
+
+FRAMES = {
+    "an animation": (paint_animation(), 2),
+    "a picture": (paint("RGB", RED), 1),
+    "a preview": (paint_previews(), 1),
+}
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_frames_are_counted(kind):
+    data, count = FRAMES[kind]
+    assert pictures.decode(data, 100)[2] == count
+
+
 def make_exif(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -108,7 +127,7 @@ def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
     picture = Image.new("RGB", (40, 20), RED)
     data = encode(picture, "jpeg", exif=MEANINGLESS[name])
 
-    shown, size = pictures.decode(data, 100)
+    shown, size, _ = pictures.decode(data, 100)
 
     assert size == (40, 20)
     assert shown.shape == (20, 40, 3)
@@ -136,7 +155,7 @@ def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientati
     exif = make_exif(orientation)
     data = encode(stored, kind, exif=exif, quality=98, subsampling=0)
 
-    shown, size = pictures.decode(data, 100)
+    shown, size, _ = pictures.decode(data, 100)
 
     assert size == (32, 16)
     assert shown.shape == (16, 32, 3)
@@ -206,7 +225,7 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name):
 def test_white_is_65535_where_the_file_says_nothing(kind):
     samples = (GREY / 255 * 4_480).astype(np.uint16)
 
-    shown, _ = pictures.decode(write_deep(samples, kind), 1000)
+    shown, _, _ = pictures.decode(write_deep(samples, kind), 1000)
 
     assert shown.mean() == pytest.approx(samples.mean() / 257, abs=0.6)
 
@@ -438,7 +457,7 @@ def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling
     with Image.open(io.BytesIO(data)) as picture:
         expected = picture.convert("RGB")
 
-    shown, _ = pictures.decode(data, 5000)
+    shown, _, _ = pictures.decode(data, 5000)
 
     assert np.array_equal(shown, expected)
 

@@ -9,12 +9,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from conftest import decode_all, join_checks
 from PIL import Image
 from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
 
 from lib.data import labels, pictures, pixels, quality, sources, split
 from lib.data.split import identify_set, read_split
-from lib.data.table import list_checks
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def decoded(monkeypatch):
 
 
 def prepare(ws, *sizes):
-    table = labels.list_pictures(ws, ws.train)
-    return pixels.prepare(ws, ws.train, table, sizes or [8])
+    """Decode all pictures; return them, with the problem of each, "" for none."""
+    return join_checks(*decode_all(ws, sizes or [8]))
 
 
 def count_kept(scratch, size=8):
@@ -58,17 +58,17 @@ def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared, 
 def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
     draw_classes(ws.train, 3, ["red"])
     (ws.train / "red/001.png").write_bytes(UNUSABLE["not_a_picture"])
-    table = labels.list_pictures(ws, ws.train)
+    files, _ = labels.list_pictures(ws, ws.train)
     (ws.train / "red/002.png").unlink()
 
-    table = pixels.prepare(ws, ws.train, table, [8])
+    decoded, damaged = pixels.decode(ws, ws.train, files, [8])
 
-    assert list_checks(table).to_numpy().tolist() == [
+    assert damaged.to_numpy().tolist() == [
         ["red/001.png", "not_a_picture", "left out"],
         ["red/002.png", "unreadable", "left out"],
     ]
-    assert table.loc[0, ["width", "height"]].tolist() == [30, 24]
-    assert table.width.dtype.kind == "u"
+    assert decoded.loc[0, ["width", "height"]].tolist() == [30, 24]
+    assert decoded.width.dtype.kind == "u"
     assert count_kept(ws.scratch) == 1
 
 
@@ -250,7 +250,8 @@ def test_pictures_of_an_archive_on_drive_are_decoded_anew(prepared, drive, prepa
     ws = replace(prepared, train=drive / "set.zip", results=drive / "results")
     folder = sources.open_folder(ws, "train")
 
-    pixels.prepare(ws, folder, labels.list_pictures(ws, folder), [8])
+    files, _ = labels.list_pictures(ws, folder)
+    pixels.decode(ws, folder, files, [8])
 
     assert not (drive / "results_pixels").exists()
 

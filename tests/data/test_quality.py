@@ -6,8 +6,8 @@ from PIL import Image, ImageFilter
 
 from lib.data import quality
 from lib.data.drawing import draw_picture
+from lib.data.findings import MEASURED
 from lib.data.pictures import square
-from lib.data.table import MEASURED
 
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
 
@@ -17,7 +17,7 @@ def list_doubts(*shown):
     rows = []
     for picture in shown:
         pixels = square(np.asarray(picture), quality.SIDE)
-        rows.append(quality.gather_facts(pixels, picture.size))
+        rows.append(quality.gather_facts(pixels, picture.size, frames=1))
     table = pd.DataFrame(np.stack(rows)[MEASURED])
     doubts = quality.find_doubts(table)
     return [word for word, doubt in doubts.items() if doubt.any()]
@@ -80,7 +80,7 @@ def test_facts_are_those_of_the_picture_by_hand():
     square = np.zeros((160, 160, 3), np.uint8)
     square[:80] = 200
 
-    facts = quality.gather_facts(square, (640, 480))
+    facts = quality.gather_facts(square, (640, 480), frames=1)
 
     levels = facts[["width", "height", "darkest", "brightest", "contrast"]]
     assert levels.item() == (640, 480, 0, 200, 100)
@@ -97,9 +97,7 @@ def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
         assert list_doubts(blurred.resize((side, side))) == []
 
 
-def test_rows_without_facts_are_not_doubtful():
-    unknown = pd.DataFrame(0, index=[0], columns=MEASURED)
-
-    doubts = quality.find_doubts(unknown)
-
-    assert not pd.DataFrame(doubts).to_numpy().any()
+def test_file_of_several_frames_is_named():
+    rows = quality.gather_facts(np.asarray(PICTURE), (320, 240), frames=3)
+    facts = pd.DataFrame([rows[MEASURED].item()], columns=MEASURED)
+    assert quality.find_doubts(facts)["more_frames"].all()

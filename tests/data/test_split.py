@@ -4,7 +4,6 @@ import pytest
 
 from lib.data import split
 from lib.data.split import identify_set, read_split
-from lib.data.table import list_checks
 
 
 def list_pictures(**support):
@@ -135,18 +134,14 @@ def test_pictures_that_rounding_leaves_are_of_classes_where_most_is_missing(
     assert count_validation(list_pictures(**support), seed=0) == held
 
 
-def test_given_parts_are_kept_and_a_group_of_both_stays_in_validation_alone():
-    table = list_pictures(a=6, b=6).assign(problem="", action="", part="train")
-    table.loc[[4, 7, 11], "part"] = "validation"
-    table.loc[7, "group"] = table.group[2]
-    before = table.part.copy()
+def test_training_picture_whose_group_is_validated_on_is_a_leak():
+    pictures = list_pictures(a=6, b=6).assign(part="train")
+    pictures.loc[[4, 7, 11], "part"] = "validation"
+    pictures.loc[7, "group"] = pictures.group[2]
 
-    split.note_both_parts(table)
+    leaks = split.find_leaks(pictures)
 
-    assert list_checks(table).to_numpy().tolist() == [
-        ["a/0002.jpg", "in_both_parts", "left out"]
-    ]
-    assert table.part.equals(before)
+    assert leaks.to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
 
 
 def test_identity_of_a_set_does_not_depend_on_names_of_files(prepared, prepare_set):

@@ -19,11 +19,11 @@ from test_answers import SCRATCH, gather
 
 from lib import commands, workspace
 from lib.data import pixels, split
-from lib.data.table import read_table
 from lib.evaluation import mistakes, report
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
 from lib.models.temperature import apply_temperature
+from lib.workspace import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]

@@ -13,10 +13,10 @@ from test_presets import POOLING, save_preset
 
 from lib import workspace
 from lib.data.split import read_split
-from lib.data.table import read_table
 from lib.evaluation import card, metrics
 from lib.models import classify, litert, networks, resemblance, saved
 from lib.parameters import read_defaults
+from lib.workspace import read_table
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 DEFAULTS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")["BACKBONES"].split(", ")

@@ -10,8 +10,8 @@ import pytest
 from conftest import execute_lesson
 
 from lib import workspace
-from lib.data.table import read_table
 from lib.models import backbones, files, finetuning, litert, parts, saved
+from lib.workspace import read_table
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"

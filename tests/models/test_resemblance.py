@@ -7,10 +7,10 @@ from keras import layers
 
 from lib import predict
 from lib.data import pixels, split
-from lib.data.table import read_table
 from lib.evaluation import conformal
 from lib.models import backbones, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
+from lib.workspace import read_table
 
 
 @pytest.fixture(scope="module")

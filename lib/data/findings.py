@@ -1,0 +1,124 @@
+"""Findings: what is noticed of files and classes, and what becomes of them; which pictures stay.
+
+One row for each file and problem. Columns: file, relative to the folder of the pictures, with /, or a
+class, or a name in a file of labels; problem, one word; action: "left out", "kept" or what else.
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from lib.data.quality import FACTS
+from lib.workspace import Workspace
+
+LEFT_OUT = "left out"
+MEASURED = [name for name in FACTS.names if name != "thumbnail"]
+MIN_PER_CLASS = 5
+# Columns beside the probabilities of classes, in the tables of answers.
+RESERVED = ("file", "label", "predicted")
+
+
+def find(
+    files: Iterable[str], problem: str | pd.Series, action: str | pd.Series = LEFT_OUT
+) -> pd.DataFrame:
+    """Return findings of files that have one problem and action, or each its own in the same order."""
+    columns = {"file": files, "problem": problem, "action": action}
+    return pd.DataFrame(columns, dtype=str)
+
+
+def leave_out(pictures: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+    """Return the pictures, by their column file, that no finding leaves out; the index is anew."""
+    files = findings.file[findings.action == LEFT_OUT]
+    stays = ~pictures.file.isin(files)
+    return pictures[stays].reset_index(drop=True)
+
+
+def list_checks(findings: pd.DataFrame) -> pd.DataFrame:
+    """Return checks.csv: one row for each file of the findings, sorted by file.
+
+    What is left out has its first reason; the problems of what is used are joined by semicolons, and so
+    are their actions, but for "kept".
+    """
+    findings = findings.drop_duplicates()
+    is_left_out = findings.action == LEFT_OUT
+    reasons = findings[is_left_out].drop_duplicates("file")
+    used = findings[~findings.file.isin(reasons.file)]
+    problems = used.groupby("file").problem.agg(";".join)
+    actions = used[used.action != "kept"].groupby("file").action.agg("; ".join)
+    joined = pd.DataFrame({"problem": problems, "action": actions})
+    joined = joined.fillna("kept").reset_index(names="file")
+    checks = pd.concat([reasons, joined])
+    return checks.sort_values("file", ignore_index=True)
+
+
+def describe_left_out(findings: pd.DataFrame) -> str:
+    """Return a Note of how many files were left out, and why; "" where none was."""
+    checks = list_checks(findings)
+    counts = checks.problem[checks.action == LEFT_OUT].value_counts()
+    if counts.empty:
+        return ""
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+    return f"Note: left out: {reasons}. checks.csv names them."
+
+
+def save_views(
+    ws: Workspace, decoded: pd.DataFrame, pictures: pd.DataFrame, findings: pd.DataFrame
+) -> None:
+    """Write what is known of the contents, what became of all files, and the split, which is last.
+
+    Args:
+        decoded: as `pixels.decode` returns it.
+        pictures: those of them that are used, with their groups and parts.
+        findings: of all steps.
+    """
+    checks = list_checks(findings)
+    contents = decoded[decoded.digest != ""].drop(columns="group")
+    contents = contents.merge(checks[["file", "problem"]], how="left", on="file")
+    groups = pictures[["file", "group"]].astype(str)
+    contents = contents.merge(groups, how="left", on="file")
+    columns = ["file", "digest", *MEASURED, "problem", "group"]
+    ws.save_table(contents[columns], "pictures.csv")
+    ws.save_table(checks, "checks.csv")
+    ws.save_table(pictures[["file", "label", "part"]], "split.csv")
+
+
+def check_classes(
+    ws: Workspace, listed: pd.DataFrame, pictures: pd.DataFrame, findings: pd.DataFrame
+) -> None:
+    """Check that each class has five usable pictures or more, in both parts once there are parts.
+
+    Args:
+        listed: all files, with their label, "" for none.
+        pictures: those of them that are used, with their part, "" as long as there are none.
+        findings: why the others are not.
+
+    Raises:
+        ValueError: it names the classes. Then checks.csv is written.
+    """
+    classes = sorted(set(listed.label) - {""})
+    support = pictures.label.value_counts().reindex(classes, fill_value=0)
+    few = support[support < MIN_PER_CLASS]
+    parts = pictures[pictures.part != ""].groupby("label").part.nunique()
+    undivided = parts.index[parts < 2]
+    reserved = sorted(set(RESERVED).intersection(classes))
+    if reserved:
+        lack = f'A class is called "{reserved[0]}", as a column of tables is: give it another name.'
+    elif len(few):
+        counts = ", ".join(f'"{name}" has {count}' for name, count in few.items())
+        lack = f"Each class needs {MIN_PER_CLASS} pictures or more that can be used: {counts}."
+    elif len(classes) < 2:
+        lack = (
+            f"A classifier needs two classes or more, and {ws.train} has {len(classes)}: put one folder "
+            "for each class there, or name a CSV file, file,label, as train_labels."
+        )
+    elif len(undivided):
+        lack = (
+            f"In one part alone are: {', '.join(undivided)}. A group (copies, look-alikes, a given one) is "
+            "never divided: add other pictures or, where parts were given, correct them."
+        )
+    else:
+        return
+    ws.save_table(list_checks(findings), "checks.csv")
+    if ws.corrections:
+        lack += f" Labels were corrected by {ws.corrections}."
+    raise ValueError(f"{lack} checks.csv tells what is left out, and why.")
