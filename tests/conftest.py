@@ -175,10 +175,15 @@ def run_cells(name, ids, names, root=workspace.REPOSITORY):
     return known
 
 
-def execute_lesson(name, ws, **parameters):
-    """Execute a notebook on a workspace in this process, where its packages are imported already."""
+def execute_lesson(name, ws, times=1, **parameters):
+    """Execute a notebook on a workspace in this process, where its packages are imported already.
+
+    Each cell is executed so many times before the next one.
+    """
+    cells = []
     # Behind the first cell and the two of parameters.
-    cells = list(read_code(name))[3:]
+    for cell_id in list(read_code(name))[3:]:
+        cells += [cell_id] * times
     known = read_defaults(workspace.REPOSITORY / f"notebooks/{name}.ipynb") | parameters
     known |= {"workspace": workspace, "Path": Path, "sys": sys}
     with mock.patch.dict(os.environ, DRIVE_PATHS=str(ws.save_paths())):

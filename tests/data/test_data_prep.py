@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import execute_lesson
 from PIL import Image
 
 from lib.data import preparation, sources, split
@@ -181,3 +182,43 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
     checks = read_table(drawn.results / "checks.csv")
     assert list(checks.file) == files
     assert not list(drawn.scratch.glob("stores"))
+
+
+TABLES = ("split.csv", "checks.csv", "pictures.csv", "near_duplicates.csv")
+
+
+def read_tables(ws):
+    return {name: (ws.results / name).read_bytes() for name in TABLES}
+
+
+def keep_sentences(printed):
+    """Return the lines that a person prints; bars and costs differ from run to run."""
+    lines = []
+    for line in printed.splitlines():
+        if "scratch" not in line and "it/s" not in line and "picture/s" not in line:
+            lines.append(line)
+    return lines
+
+
+def test_every_cell_of_01_can_be_run_twice(doubtful, copied, capsys):
+    parameters = {"IMAGE_SIZES": [48], "SAMPLES": 2}
+    execute_lesson("01_data_prep", doubtful, **parameters)
+    once = read_tables(doubtful)
+    said_once = keep_sentences(capsys.readouterr().out)
+
+    execute_lesson("01_data_prep", doubtful, times=2, **parameters)
+
+    said = keep_sentences(capsys.readouterr().out)
+    assert read_tables(doubtful) == once
+    assert len(once["checks.csv"].splitlines()) > 20
+    # Each cell prints its lines, then prints them again.
+    assert sorted(said) == sorted(said_once * 2)
+
+
+def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
+    execute_lesson("01_data_prep", doubtful, IMAGE_SIZES=[48], SAMPLES=2, SEED=1)
+    shown = read_split(doubtful).set_index("file")
+
+    called, _ = prepare(doubtful)
+
+    assert called.equals(shown)
