@@ -5,8 +5,7 @@ from multiprocessing.pool import ThreadPool
 import cv2
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.cluster.hierarchy import DisjointSet
 
 from lib.data.findings import LEFT_OUT, find
 from lib.data.hashes import MAX_BITS, find_candidates
@@ -20,6 +19,7 @@ DETAIL_SIDE = 96  # pixels of the picture that is compared
 COARSE = 1.5  # pixels: a blur that leaves what is not fine
 MIN_SIDE = 32  # pixels below which no detail shows
 MAX_MISSES = 32
+BLOCK = 64  # candidates that are compared at once
 MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 # Of the search for an overlay.
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
@@ -51,73 +51,44 @@ def find_near_duplicates(
 ) -> pd.DataFrame:
     """Find which pictures show the same: candidates whose detail agrees.
 
-    Of pictures that all show the same, not every pair is compared or returned, but enough pairs to
-    connect them (Kruskal 1956). The most alike are compared first. A note says how many candidates
-    were not compared since both pictures were compared with 32 others in vain. (Of 60 copies among 339
-    X-rays, each was the first candidate of its picture.)
+    The most alike are compared first. Two that other pairs connect already are not compared, so that of
+    a film not every pair of frames is returned, but a tree (Kruskal 1956). Nor are two compared that both
+    differ from 32 pictures: a note says how many. (Of 60 copies among 339 X-rays, each was the first to
+    be compared.)
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
-            size of 32 there is no detail, and all candidates are taken.
+            size of 32 there is no detail, and candidates are taken at their word.
         max_bits: of 63, in which the hashes of candidates may differ.
 
     Returns:
         Columns a, b (positions, a < b), distance, mirrored, by distance.
     """
     candidates = find_candidates(thumbnails, max_bits)
-    pairs = candidates
-    if pixels.shape[1] >= MIN_SIDE:
-        pairs = _compare(candidates, pixels)
-    # Symmetry pairs both ways.
-    pairs = pairs.drop_duplicates(["a", "b"])
-    # The earlier a pair stands, the lighter it is.
-    weights = np.arange(1, len(pairs) + 1)
-    graph = _make_graph(pairs, len(thumbnails), weights)
-    forest = minimum_spanning_tree(graph).data.astype(int) - 1
-    return pairs.iloc[np.sort(forest)].reset_index(drop=True)
-
-
-def _compare(candidates, pixels):
-    """Return candidates whose detail agrees: of each group enough to connect it, the most alike first."""
-    misses = np.zeros(len(pixels), int)
-    group = np.arange(len(pixels))
-    same = candidates[:0]
-    left = candidates
+    group = DisjointSet(range(len(thumbnails)))
+    misses = np.zeros(len(thumbnails), int)
+    same = []
     given_up = 0
-    with show_progress(
-        total=len(left), desc="comparing look-alikes", unit="pair"
-    ) as progress:
-        while len(left):
-            # In one round each picture is compared with one other, and two groups once.
-            ends = np.sort(group[left[["a", "b"]]], axis=1)
-            is_again = pd.DataFrame(ends, left.index).duplicated()
-            now = left[~is_again].drop_duplicates("a")
-            is_same = _score_pairs(pixels, now) >= MIN_CORRELATION
-            same = pd.concat([same, now[is_same]])
-            failed = now.loc[~is_same, ["a", "b"]]
-            np.add.at(misses, failed.to_numpy(), 1)
-            graph = _make_graph(same, len(pixels))
-            _, group = connected_components(graph, directed=False)
-            before = len(left)
-            left = left.drop(now.index)
-            left = left[group[left.a] != group[left.b]]
-            is_hopeless = np.minimum(misses[left.a], misses[left.b]) >= MAX_MISSES
-            given_up += is_hopeless.sum()
-            left = left[~is_hopeless]
-            progress.update(before - len(left))
+    starts = range(0, len(candidates), BLOCK)
+    for start in show_progress(starts, "comparing look-alikes", unit="block"):
+        block = candidates[start : start + BLOCK]
+        are_open = [not group.connected(a, b) for a, b in zip(block.a, block.b)]
+        block = block[are_open]
+        is_vain = np.minimum(misses[block.a], misses[block.b]) >= MAX_MISSES
+        given_up += is_vain.sum()
+        block = block[~is_vain]
+        for pair, score in zip(block.itertuples(), _score_pairs(pixels, block)):
+            if score < MIN_CORRELATION:
+                misses[[pair.a, pair.b]] += 1
+            elif group.merge(pair.a, pair.b):
+                same.append(pair.Index)
     if given_up:
         print(
-            f"Note: {given_up:,} pairs that look alike were not compared, since either picture differs from "
-            f"{MAX_MISSES} that are more like it."
+            f"Note: {given_up:,} pairs that look alike were not compared: either picture differs from "
+            f"{MAX_MISSES} others that are more like it."
         )
-    return same.sort_index()
-
-
-def _make_graph(pairs, count, weights=None):
-    if weights is None:
-        weights = np.ones(len(pairs))
-    return coo_array((weights, (pairs.a, pairs.b)), shape=(count, count)).tocsr()
+    return candidates.loc[same].reset_index(drop=True)
 
 
 def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -127,17 +98,21 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         pictures: Columns file and label.
         pairs: Positions a and b of pictures, as of `find_near_duplicates`.
     """
-    graph = _make_graph(pairs, len(pictures))
-    _, group = connected_components(graph, directed=False)
-    classes = pictures.label.groupby(group).transform("nunique")
-    is_near = pictures.label.groupby(group).transform("size") > 1
-    words = (classes > 1).map(
+    group = DisjointSet(range(len(pictures)))
+    for a, b in zip(pairs.a, pairs.b):
+        group.merge(a, b)
+    names = [group[position] for position in range(len(pictures))]
+    labels = pictures.label.groupby(names)
+    is_near = labels.transform("size") > 1
+    words = (labels.transform("nunique") > 1).map(
         {True: "near_duplicate_other_class", False: "near_duplicate"}
     )
     return find(pictures.file[is_near], words[is_near], "kept")
 
 
 def _score_pairs(pixels, pairs):
+    """Return the correlation of detail of each pair; 1 where the pictures are too small for detail."""
+
     def score(pair):
         first = _read_grey(pixels, pair.a)
         second = _read_grey(pixels, pair.b)
@@ -145,8 +120,10 @@ def _score_pairs(pixels, pairs):
             second = cv2.flip(second, 1)
         return _correlate_detail(first, second)
 
+    if pairs.empty or pixels.shape[1] < MIN_SIDE:
+        return np.ones(len(pairs))
     with ThreadPool(count_cores()) as pool:
-        return np.array(pool.map(score, pairs.itertuples(), 64))
+        return pool.map(score, pairs.itertuples())
 
 
 def _read_grey(pixels, position):
