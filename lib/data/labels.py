@@ -7,7 +7,8 @@ import pandas as pd
 
 from lib.data.label_files import apply_labels, read_columns
 from lib.data.listing import escape, list_folders, walk
-from lib.data.names import PARTS, clean, find_originals, fold, split_part_name
+from lib.data.names import PARTS, clean, fold, split_part_name
+from lib.data.series import find_originals
 from lib.data.table import FORMS, is_used, note, tabulate
 from lib.workspace import Workspace
 
