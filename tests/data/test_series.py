@@ -59,6 +59,7 @@ def test_names_of_augmented_copies_are_told_before_and_behind_that_of_the_origin
 NO_COPIES = {
     "of two pictures": ["cat/crop_1.jpg", "cat/crop_2.jpg", "cat/noise_3.jpg"],
     "folders": ["crop_field/1.jpg", "crop_field/aug_data/2.jpg", "field/1.jpg"],
+    "endings": ["cat/1.jpg", "cat/1.png"],
     "no word": ["cat/1.jpg", "cat/rotor_1.jpg", "cat/1_credited.jpg"],
 }
 
@@ -194,7 +195,9 @@ NO_SERIES = {
     "brackets": [f"{{label}}/{{label}} ({number}).jpg" for number in range(20)],
     "camera": [f"{{label}}/IMG_20{number}.jpg" for number in range(10, 30)],
     "synset": [f"{{label}}/n01440764_{number}.JPEG" for number in range(20)],
-    "X-rays": [f"{{label}}/IM-{number:04d}-0001.jpeg" for number in range(20)],
+    "X-rays": [
+        f"{{label}}/IM-{number % 20:04d}-{number:04d}.jpeg" for number in range(25)
+    ],
     "hashes": [f"{{label}}/{3**number:x}.jpg" for number in range(40, 60)],
     "breeds": [f"{{label}}/{breed}_{n}.jpg" for breed in "abc" for n in range(7)],
     "species": [f"{{label}}/{name}/{n}.jpg" for name in "abc" for n in range(7)],
