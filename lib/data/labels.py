@@ -8,8 +8,9 @@ import pandas as pd
 from lib.data.findings import find, leave_out
 from lib.data.label_files import apply_labels, read_columns
 from lib.data.listing import escape, list_folders, walk
-from lib.data.names import PARTS, clean, find_originals, fold, split_part_name
+from lib.data.names import PARTS, clean, fold, split_part_name
 from lib.data.pictures import ENDINGS
+from lib.data.series import find_originals, group_files
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
@@ -48,6 +49,7 @@ def list_pictures(
             before the names of folders, and corrections (file, label), which goes before both.
         train: Folder whose sub-folders are the classes, unless there are labels.
         validation: Folder of class folders that is the validation part, unless the labels tell parts.
+        group_by: What names tell of groups, see `series.group_files`; none, folder or name.
 
     Returns:
         The files, sorted: columns file, label, part and group, "" for what is unknown.
@@ -66,6 +68,7 @@ def list_pictures(
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
         reason = "no_label"
     listed = listed.assign(label=_unify(listed.label))
+    listed = group_by_names(listed, odd, group_by)
     if ws.corrections_note:
         print(ws.corrections_note)
     corrected = []
@@ -143,14 +146,11 @@ def _say_branches(listed, odd, folder):
 
 def _add_validation(listed, odd, train, validation):
     """Return the files of the training folder, and their findings, with those of the validation folder."""
-    listed = group_augmented(listed, odd, train)
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
     _refuse_parts_below_classes(further, further_odd, validation)
-    further = group_augmented(further, further_odd, validation).assign(
-        part="validation"
-    )
+    further = further.assign(part="validation")
     prefix = os.path.relpath(validation, train) + "/"
     both = []
     for rows, more in ((listed, further), (odd, further_odd)):
@@ -158,22 +158,20 @@ def _add_validation(listed, odd, train, validation):
     return both
 
 
-def group_augmented(
-    listed: pd.DataFrame, odd: pd.DataFrame, folder: Path
+def group_by_names(
+    listed: pd.DataFrame, odd: pd.DataFrame, group_by: str = "none"
 ) -> pd.DataFrame:
-    """Give augmented copies and their originals, which their names tell, one group."""
-    files = leave_out(listed, odd).file
-    originals = find_originals(files)
-    originals = originals[originals != ""]
-    if originals.empty:
-        return listed
-    copies = files[originals.index]
-    print(
-        f"Note: {folder}: {len(copies):,} pictures are augmented copies by their names, or the "
-        f"originals, say {copies.iloc[0]}. They form {originals.nunique():,} groups, which are not divided."
-    )
-    groups = dict(zip(copies, f"copies of {folder}/" + originals))
-    return listed.assign(group=listed.file.map(groups).fillna(listed.group))
+    """Give files that belong together by their names, see `series`, one group; a given one goes first."""
+    pictures = leave_out(listed, odd)
+    copies = pictures.file[find_originals(pictures.file) != ""]
+    if len(copies):
+        print(
+            f"Note: {len(copies):,} pictures are augmented copies by their names, or the originals, say "
+            f"{copies.iloc[0]}. Copies of one picture form a group, which is not divided."
+        )
+    groups = dict(zip(pictures.file, group_files(pictures, group_by)))
+    told = listed.file.map(groups).fillna("")
+    return listed.assign(group=listed.group.where(listed.group != "", told))
 
 
 def _unify(labels):

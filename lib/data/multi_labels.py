@@ -9,7 +9,7 @@ import pandas as pd
 from lib.data.drawing import CLASS_NAMES, draw_picture
 from lib.data.findings import find
 from lib.data.label_files import apply_labels, read_labels
-from lib.data.labels import group_augmented
+from lib.data.labels import group_by_names
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
 from lib.data.split import split
@@ -134,9 +134,9 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
         if getattr(ws, key):
             print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
     listed, odd = walk(folder)
-    listed = group_augmented(listed, odd, folder)
     rows = read_label_sets(ws.multi_labels)
     listed, told = apply_labels(listed, ws.multi_labels, folder, rows, strict=True)
+    listed = group_by_names(listed, odd)
     odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
     if (listed.part == "validation").any():
         listed = listed.assign(part=listed.part.replace("", "train"))

@@ -1,4 +1,4 @@
-"""What names tell: parts of a data set, masks, augmented copies, and the file that a name means."""
+"""What names tell: parts of a data set, masks, and the file that a name means."""
 
 import os
 import re
@@ -28,14 +28,6 @@ MASK_NAME = re.compile(
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
 INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
-# How programs name what they make of one picture: a_jpg.rf.0f3c….jpg, a_rot15.jpg.
-ROBOFLOW = r"(?:_(?:jpe?g|png|bmp|webp|tiff?))?\.rf\.[0-9a-z]{16,}"
-CHANGE = (
-    r"[ ._-]+(?:(?:aug|augmented|[hv]?flip|flipped|flip[hv]|mirror|mirrored|rot|rotated?"
-    r"|crop|cropped|zoom|zoomed|shear|shift|noise|noisy|blur|blurred|bright|brightness"
-    r"|contrast)\d*|(?:aug|augmented|rot|rotated?)[ ._-]\d{1,3})"
-)
-AUGMENTED = re.compile(rf"(?:{ROBOFLOW}|(?:{CHANGE})+)$", re.IGNORECASE)
 
 
 def clean(name: str) -> str:
@@ -93,24 +85,6 @@ def _list_pictures_of_mask(stem):
         # Below a class, pictures may lie beside the folder of their masks.
         pictures.add(INNER_MASK_FOLDER.sub("", file))
     return pictures - {stem}
-
-
-def find_originals(files: pd.Series) -> pd.Series:
-    """Find augmented copies by their names: of each, and of its original, the original's path.
-
-    They lie in one class folder, and there are an original or two copies of it at least. The path
-    has no ending; other files have "".
-    """
-    stems = files.map(remove_ending)
-    is_copy = stems.str.contains(AUGMENTED)
-    if not is_copy.any():
-        return pd.Series("", files.index)
-    originals = stems.str.replace(AUGMENTED, "", regex=True)
-    # Programs write copies into folders of their own, but within the class.
-    originals = originals.str.replace("(?<=/).*/", "", regex=True)
-    is_copied = originals.isin(originals[is_copy])
-    has_sibling = originals.duplicated(keep=False)
-    return originals.where(is_copied & has_sibling, "")
 
 
 def match_files(

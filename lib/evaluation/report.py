@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix
 from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
+from lib.data.series import describe_series
 from lib.data.split import identify_set, read_split
 from lib.evaluation import contests, figures, verdict
 from lib.evaluation.answers import Predictions
@@ -67,7 +68,9 @@ def describe_evaluation(
     )
     facts = first.models[FACTS].join(comparison.set_index("model")[COSTS])
     page = _describe_models(predictions, best_first, answer, histories)
-    page["pictures_in_all"] = len(read_split(ws))
+    pictures = read_split(ws)
+    page["pictures_in_all"] = len(pictures)
+    page["series"] = describe_series(pictures)
     page["set"] = identify_set(ws)
     page["found"] = find_facts(ws, predictions)
     page["models"] = json.loads(facts.to_json(orient="index"))
@@ -201,7 +204,7 @@ def read_page(ws: Workspace) -> dict:
     """Read the content of report.html; a ValueError says where it is of an earlier version."""
     path = ws.existing("report.json", made_by="08_evaluation")
     page = json.loads(path.read_text(encoding="utf-8"))
-    if "handed_over" not in page:
+    if "series" not in page:
         raise ValueError(f"{path} is of an earlier version: run 08_evaluation again.")
     return page
 

@@ -45,6 +45,7 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
         "answer": verdict.find_answer(predictions),
         "found": NOTHING | found,
         "handed_over": "",
+        "series": "",
         "more_pictures": 0,
     }
 
