@@ -3,7 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from lib.data import labels, listing
+from lib.data import labels, listing, names
 from lib.data.labels import list_new_pictures
 from lib.data.table import check_classes, list_checks, note, read_table, tabulate
 from lib.workspace import Workspace
@@ -152,6 +152,20 @@ def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
 
     assert set(faces.problem) == {""}
     assert parts == {"images/1.jpg": "", "masks/1.jpg": "mask"}
+
+
+@pytest.mark.parametrize(
+    "name", ["valid", "Test", "oak (1)", "dog - Copy", "dog copy 2", "oak_copy (3)"]
+)
+def test_class_called_like_a_part_or_a_copy_is_noted(name):
+    said = names.describe_classes(["oak", name, "dog"])
+    assert said.startswith("Note: ")
+    assert f": {name}." in said
+
+
+def test_classes_with_names_of_their_own_are_not_noted():
+    usual = "train_station,bullet train,photocopy,copy,oak 1,f(x),train2"
+    assert names.describe_classes(usual.split(",")) == ""
 
 
 HASHES = ("0f" * 16, "1e" * 16)
