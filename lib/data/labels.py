@@ -1,6 +1,7 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from lib.data.findings import find, leave_out
 from lib.data.label_files import apply_labels, read_columns
 from lib.data.listing import escape, list_folders, walk
-from lib.data.names import PARTS, clean, fold, split_part_name
+from lib.data.names import PARTS, clean, describe_classes, fold, split_part_name
 from lib.data.pictures import ENDINGS
 from lib.data.series import find_originals, group_files
 from lib.workspace import Workspace
@@ -27,7 +28,7 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
     top = listed.file.str.split("/").str[0]
-    never = odd.file[odd.problem.isin(["junk", "odd_name"])]
+    never = odd.file[odd.problem.isin(["junk", "odd_name", "circular_link"])]
     is_inside = top.isin(classes) & ~listed.file.isin(odd.file[odd.problem == "junk"])
     is_outside = ~is_inside & ~listed.file.isin(never)
     listed = listed.assign(label=top.where(is_inside, ""))
@@ -60,8 +61,7 @@ def list_pictures(
     """
     if ws.train_labels is None:
         listed, odd = label_by_folder(train)
-        _refuse_parts_below_classes(listed, odd, train)
-        _say_branches(listed, odd, train)
+        _check_inner_folders(listed, odd, train)
         listed, odd = _add_validation(listed, odd, train, validation)
         reason = "outside_class_folder"
     else:
@@ -97,51 +97,37 @@ def _apply_train_labels(path, train, validation):
     return listed, pd.concat([odd, findings])
 
 
-def _refuse_parts_below_classes(listed, odd, folder):
-    """Raise a ValueError where two class folders hold folders named after parts of a data set."""
-    classes = set()
-    parts = set()
-    for path in _list_class_folders(listed, odd):
-        label, *inside = path.split("/")
-        for name in inside:
-            part, rest = split_part_name(name)
-            if part and all(map(str.isdigit, rest)):
-                classes.add(label)
-                parts.add(name)
-    if len(classes) > 1:
+def _check_inner_folders(listed, odd, folder):
+    """Check what folders the class folders hold: parts of a data set are an error, equal ones a note."""
+    pictures = leave_out(listed, odd)
+    inner = pictures.file.str.extract("^(?P<label>[^/]+)/(?P<name>.+)/").dropna()
+    inner = inner.assign(name=inner.name.str.split("/")).explode("name")
+    inner = inner.drop_duplicates()
+    divided = inner[inner.name.map(_is_part).astype(bool)]
+    if divided.label.nunique() > 1:
         raise ValueError(
-            f"{folder}: the classes {_name_some(classes)} are divided into {_name_some(parts)}. "
+            f"{folder}: the classes {_name_some(divided.label)} are divided into {_name_some(divided.name)}. "
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
-
-
-def _list_class_folders(listed, odd):
-    """List the folders, of any depth, in which pictures with a label lie."""
-    pictures = leave_out(listed, odd)
-    files = pictures.file[pictures.label != ""]
-    folders = files.str.rsplit("/", n=1).str[0]
-    return folders.drop_duplicates()
-
-
-def _name_some(names):
-    return ", ".join(sorted(names)[:5])
-
-
-def _say_branches(listed, odd, folder):
-    """Say where class folders hold the same folders: they may be folds or sizes, not classes."""
-    folders = _list_class_folders(listed, odd)
-    pairs = folders.str.extract("^([^/]+)/([^/]+)").dropna()
-    pairs = pairs.drop_duplicates()
-    shared = pairs[pairs[1].duplicated(keep=False)]
-    counts = shared[0].value_counts()
+    shared = inner[inner.name.duplicated(keep=False)]
+    counts = shared.label.value_counts()
     branches = counts.index[counts > 1]
     if len(branches) > 1:
         print(
-            f"Note: {_name_some(branches)} hold folders of the same names: "
-            f"{_name_some(shared[1].unique())}. If these are the classes, point train at the one of "
-            f"the former in {folder} that is for training."
+            f"Note: {_name_some(branches)} hold folders of the same names: {_name_some(shared.name)}. If "
+            f"these are the classes, point train at the one of the former in {folder} that is for training."
         )
+
+
+def _is_part(name):
+    """Tell whether a folder is called like a part: train, or with a share or size, train80."""
+    part, rest = split_part_name(name)
+    return part is not None and not re.search("[^\\W\\d_]", rest)
+
+
+def _name_some(names):
+    return ", ".join(sorted(set(names))[:5])
 
 
 def _add_validation(listed, odd, train, validation):
@@ -149,7 +135,7 @@ def _add_validation(listed, odd, train, validation):
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
-    _refuse_parts_below_classes(further, further_odd, validation)
+    _check_inner_folders(further, further_odd, validation)
     further = further.assign(part="validation")
     prefix = os.path.relpath(validation, train) + "/"
     both = []
@@ -207,6 +193,9 @@ def _correct_labels(listed, path, folder):
 def _find_similar(labels):
     """Find classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
     names = labels.drop_duplicates()
+    said = describe_classes(names)
+    if said:
+        print(said)
     similar = sorted(names[fold(names).duplicated(keep=False)])
     if similar:
         print(f"Note: classes that look alike: {', '.join(similar)}.")

@@ -18,8 +18,9 @@ PART_NAMES = {
     "prediction": ("pred", "predict", "prediction", "predictions"),
 }
 PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
-COPY = re.compile(r"([ _-]*copy)?( ?\(\d+\))?$")  # as "train - Copy" and "train (1)"
-FILLING = re.compile(r"[ -]*((data)?set|data|images)?[ -]*$")  # as "training_set"
+PART = re.compile(rf"[ ._-]*(?<![^\W\d_])({'|'.join(PARTS)})(?![^\W\d_])[ ._-]*")
+# How systems name copies: "train - Copy", "train (1)", "train copy 2".
+COPY = re.compile(r"([ _-]+copy( \d+)?| ?\(\d+\))+$", re.IGNORECASE)
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
 MASK_WORD = "(?:masks?|seg|segmentation|labels?|gt|groundtruth)"
 MASK_NAME = re.compile(
@@ -44,20 +45,27 @@ def fold(names: pd.Series) -> pd.Series:
     return folded.where(numbers.isna(), numbers)
 
 
-def split_part_name(name: str) -> tuple[str | None, list[str]]:
-    """Return the part that a folder is named after, and its other words.
+def split_part_name(name: str) -> tuple[str | None, str]:
+    """Return the part that a folder is named after, and the rest of its name.
 
-    Of train_224 these are train and ["224"]; birds names no part.
+    Of train_224 these are train and 224, of "Test (1)" test and ""; birds names no part.
     """
-    words = []
-    for word in re.findall(r"\d+|[^\d._]+", COPY.sub("", name.lower())):
-        word = FILLING.sub("", word).strip(" -")
-        if word:
-            words.append(word)
-    for word in words:
-        if word in PARTS:
-            return PARTS[word], [other for other in words if other != word]
-    return None, words
+    name = COPY.sub("", name).lower()
+    words = PART.findall(name)
+    if not words:
+        return None, name
+    return PARTS[words[0]], PART.sub("", name)
+
+
+def describe_classes(class_names: Iterable[str]) -> str:
+    """Return a note about classes that are called like parts of a data set or copies, else ""."""
+    odd = [name for name in class_names if name.lower() in PARTS or COPY.search(name)]
+    if not odd:
+        return ""
+    return (
+        f"Note: classes that are called like parts of a data set or like copies: {', '.join(odd)}. "
+        "If they are no classes of their own, move these folders away."
+    )
 
 
 def remove_ending(file: str) -> str:

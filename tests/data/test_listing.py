@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
-from lib.data import labels, listing
+from lib.data import labels, listing, names
 from lib.data.findings import (
     check_classes,
     describe_left_out,
@@ -72,6 +72,7 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
 def test_what_programs_leave_behind_is_junk(tmp_path):
     files = ["birds/Thumbs.db", "birds/._1.jpg", "desktop.ini"]
     folders = ["__MACOSX", "$RECYCLE.BIN", ".Trash-0", "birds/@eaDir"]
+    folders += ["#recycle", "birds/thumbnails"]
     touch(tmp_path, *files)
     for folder in folders:
         touch(tmp_path / folder, "files/1.jpg")
@@ -98,6 +99,35 @@ def test_links_are_followed_and_circles_named(tmp_path):
         "frogs/3.jpg": "",
         "frogs/4.jpg": "",  # decoding tells that it leads nowhere
     }
+
+
+def test_link_to_a_folder_above_all_is_a_circle(tmp_path):
+    """Else the pictures of the validation part would be a class's."""
+    touch(tmp_path, "train/cat/1.jpg", "val/cat/2.jpg")
+    (tmp_path / "train/cat/up").symlink_to(tmp_path)
+
+    found = list_problems(join_checks(*listing.walk(tmp_path / "train")))
+
+    assert found == {"cat/1.jpg": "", "cat/up": "circular_link"}
+
+
+def test_texts_beside_pictures_are_none_whatever_they_hold(tmp_path):
+    (tmp_path / "1.txt").write_bytes(b"\xff\xd8\xff a JPEG begins like this")
+    assert not listing.holds_pictures(tmp_path)
+
+
+def test_folder_is_read_no_further_than_its_first_picture(tmp_path, monkeypatch):
+    touch(tmp_path, *[f"{number:02d}" for number in range(20)])
+    read = []
+
+    def count(beginning):
+        read.append(beginning)
+        return ""
+
+    monkeypatch.setattr(listing, "sniff", count)
+
+    assert listing.holds_pictures(tmp_path)
+    assert len(read) == 1
 
 
 MASKS = "x_mask x_mask_1 x_masks mask_x x_gt x.mask x_SEG x-label".split() + ["x mask"]
@@ -135,6 +165,20 @@ def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
 
     assert set(faces.problem) == {""}
     assert parts == {"images/1.jpg": "", "masks/1.jpg": "mask"}
+
+
+@pytest.mark.parametrize(
+    "name", ["valid", "Test", "oak (1)", "dog - Copy", "dog copy 2", "oak_copy (3)"]
+)
+def test_class_called_like_a_part_or_a_copy_is_noted(name):
+    said = names.describe_classes(["oak", name, "dog"])
+    assert said.startswith("Note: ")
+    assert f": {name}." in said
+
+
+def test_classes_with_names_of_their_own_are_not_noted():
+    usual = "train_station,bullet train,photocopy,copy,oak 1,f(x),train2"
+    assert names.describe_classes(usual.split(",")) == ""
 
 
 HASHES = ("0f" * 16, "1e" * 16)
@@ -305,12 +349,16 @@ def test_class_that_one_part_lacks_is_an_error(ws):
 
 
 def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, capsys):
-    touch(tmp_path, "a/1.jpg", "a/\udcff.jpg")
+    touch(tmp_path, "a/1.jpg", "a/\udcff.jpg", "a/._\udcff.jpg")
 
     walked = list_problems(join_checks(*listing.walk(tmp_path)))
     new = list_new_pictures(tmp_path, [])
 
-    assert walked == {"a/1.jpg": "", "a/\\xff.jpg": "odd_name"}
+    assert walked == {
+        "a/1.jpg": "",
+        "a/\\xff.jpg": "odd_name",
+        "a/._\\xff.jpg": "junk",
+    }
     assert list(new.file) == ["a/1.jpg"]
     assert "odd_name: a/\\xff.jpg" in capsys.readouterr().out
 
