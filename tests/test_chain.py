@@ -185,7 +185,7 @@ def test_files_that_are_unusable_are_listed_and_all_others_are_used(run):
     found = dict(zip(left_out.file, left_out.problem))
     assert found == {
         "red/cut.png": "truncated",
-        "notes.txt": "outside_class_folder",
+        "notes.txt": "not_a_picture",
         "red/003.png": "left out by hand",
     }
     # Four classes of ten, but for the correction.

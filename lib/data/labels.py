@@ -23,16 +23,13 @@ FORMS = ", ".join(sorted(ENDINGS))
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
-    Of a file in none of them no label and no problem is known; a class without files is a finding.
+    A class without files is a finding.
     """
     listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
     top = listed.file.str.split("/").str[0]
-    never = odd.file[odd.problem.isin(["junk", "odd_name", "circular_link"])]
-    is_inside = top.isin(classes) & ~listed.file.isin(odd.file[odd.problem == "junk"])
-    is_outside = ~is_inside & ~listed.file.isin(never)
-    listed = listed.assign(label=top.where(is_inside, ""))
-    odd = odd[~odd.file.isin(listed.file[is_outside])]
+    is_junk = listed.file.isin(odd.file[odd.problem == "junk"])
+    listed = listed.assign(label=top.where(top.isin(classes) & ~is_junk, ""))
     empty = sorted(set(classes).difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])
 
@@ -230,14 +227,7 @@ def list_new_pictures(
     elif names and len(strange):
         shown = ", ".join(strange[:MAX_NAMED])
         print(f"Note: no class is called {shown}: pictures there have no label.")
-    _say_passed_over(unusable)
+    for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
+        shown = ", ".join(files[:MAX_NAMED])
+        print(f"Note: passed over, {len(files):,} {problem}: {shown}")
     return pictures[["file", "label"]]
-
-
-def _say_passed_over(odd):
-    others = odd[odd.problem != "junk"]
-    for problem, files in others.groupby("problem").file:
-        names = ", ".join(files[:MAX_NAMED])
-        if len(files) > MAX_NAMED:
-            names += f" and {len(files) - MAX_NAMED:,} more"
-        print(f"Note: passed over, {problem}: {names}")
