@@ -25,7 +25,7 @@ MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 
-def find_copies(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
+def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
     """Return the findings of pictures with equal content.
 
     Args:

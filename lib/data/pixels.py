@@ -32,7 +32,7 @@ def open_stores(scratch: Path, image_sizes: Iterable[int]) -> Stores:
     return stores
 
 
-def decode(
+def decode_pictures(
     ws: Workspace,
     folder: Path,
     files: pd.DataFrame,

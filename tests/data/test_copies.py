@@ -293,7 +293,7 @@ def list_problems(findings):
 
 
 def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
-    found = copies.find_copies(table, "together")
+    found = copies.find_duplicates(table, "together")
 
     other_class = "duplicate_other_class"
     assert list_problems(found) == {
@@ -306,13 +306,13 @@ def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
 
 
 def test_the_first_copy_stays_where_others_are_dropped(table):
-    found = copies.find_copies(table, "drop")
+    found = copies.find_duplicates(table, "drop")
     assert list(leave_out(table, found).file) == ["a/1", "a/3"]
 
 
 def test_the_copy_of_the_validation_part_stays_where_others_are_dropped(table):
     table["part"] = ["train", "validation", "", "", ""]
-    found = copies.find_copies(table, "drop")
+    found = copies.find_duplicates(table, "drop")
     assert list(leave_out(table, found).file) == ["a/2", "a/3"]
 
 

@@ -7,7 +7,7 @@ from conftest import join_checks
 from lib.data import labels, listing, names
 from lib.data.findings import (
     check_classes,
-    describe_left_out,
+    count_left_out,
     find,
     leave_out,
     list_checks,
@@ -332,13 +332,13 @@ def test_what_was_left_out_is_counted_by_its_reasons():
     found = [find(["a", "b"], "no_label"), find(["c"], "truncated")]
     found += [find(["d"], "blurred", "kept"), find(["a"], "tiny")]
 
-    note = describe_left_out(pd.concat(found))
+    note = count_left_out(pd.concat(found))
 
     assert note.startswith("Note: left out: 2 no_label, 1 truncated.")
 
 
 def test_nothing_is_said_where_nothing_was_left_out():
-    assert describe_left_out(find(["d"], "blurred", "kept")) == ""
+    assert count_left_out(find(["d"], "blurred", "kept")) == ""
 
 
 def test_class_that_one_part_lacks_is_an_error(ws):
