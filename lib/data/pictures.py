@@ -6,6 +6,7 @@ import io
 import re
 import threading
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -51,6 +52,17 @@ class PictureError(ValueError):
         self.problem = problem
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """The first picture of a file, and what its file tells."""
+
+    pixels: np.ndarray  # uint8 (height, width, 3), perhaps reduced
+    width: int  # in pixels, of the full picture as it is shown
+    height: int
+    frames: int  # or pages; of a JPEG 1, since others are previews
+    is_deep: bool  # more than 8 bits a sample
+
+
 def load(source: Path | bytes, image_size: int) -> np.ndarray:
     """Decode one picture as `open_upright`, and squeeze it as `square`."""
     return square(open_upright(source, find_decoding_side(image_size)), image_size)
@@ -76,9 +88,9 @@ def square(picture: np.ndarray, image_size: int) -> np.ndarray:
 def open_upright(source: Path | bytes, min_side: int) -> np.ndarray:
     """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
     if isinstance(source, bytes):
-        return decode(source, min_side)[0]
+        return decode(source, min_side).pixels
     try:
-        return decode(read_file(Path(source)), min_side)[0]
+        return decode(read_file(Path(source)), min_side).pixels
     except PictureError as error:
         raise PictureError(error.problem, source) from error
 
@@ -97,15 +109,11 @@ def read_file(path: Path) -> bytes:
         raise PictureError("unreadable", path) from error
 
 
-def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int]:
+def decode(data: bytes, min_side: int) -> Decoded:
     """Decode the first picture of a file, turned as Exif says, on white where transparent.
 
     An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
     decoder, never below `min_side`; pictures that the decoder calls damaged are refused.
-
-    Returns:
-        uint8 (height, width, 3); the full width and height in pixels, as shown; how many frames or
-        pages the file has (of a JPEG one: others are previews, or made for other displays).
 
     Raises:
         PictureError: It says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
@@ -114,6 +122,7 @@ def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
+            is_deep = decoders.is_deep(picture, data)
             shown = _decode_opened(picture, data, min_side)
             orientation = _find_orientation(picture)
             frames = _count_frames(picture)
@@ -123,7 +132,7 @@ def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
-        return shown, size, frames
+        return Decoded(shown, *size, frames, is_deep)
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
@@ -164,16 +173,6 @@ def _find_orientation(picture):
         return picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return None
-
-
-def has_deep_samples(path: Path) -> bool:
-    """Tell whether a file is a PNG or TIFF of more than 8 bits a sample."""
-    try:
-        data = read_file(path)
-        with Image.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
-            return decoders.is_deep(picture, data)
-    except (PictureError, OSError):
-        return False
 
 
 def _name_problem(error, data):

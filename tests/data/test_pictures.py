@@ -110,7 +110,7 @@ FRAMES = {
 @pytest.mark.parametrize("kind", FRAMES)
 def test_frames_are_counted(kind):
     data, count = FRAMES[kind]
-    assert pictures.decode(data, 100)[2] == count
+    assert pictures.decode(data, 100).frames == count
 
 
 def make_exif(orientation):
@@ -127,10 +127,10 @@ def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
     picture = Image.new("RGB", (40, 20), RED)
     data = encode(picture, "jpeg", exif=MEANINGLESS[name])
 
-    shown, size, _ = pictures.decode(data, 100)
+    decoded = pictures.decode(data, 100)
 
-    assert size == (40, 20)
-    assert shown.shape == (20, 40, 3)
+    assert (decoded.width, decoded.height) == (40, 20)
+    assert decoded.pixels.shape == (20, 40, 3)
 
 
 # How a camera turns an upright picture which it stores with this orientation.
@@ -155,11 +155,11 @@ def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientati
     exif = make_exif(orientation)
     data = encode(stored, kind, exif=exif, quality=98, subsampling=0)
 
-    shown, size, _ = pictures.decode(data, 100)
+    decoded = pictures.decode(data, 100)
 
-    assert size == (32, 16)
-    assert shown.shape == (16, 32, 3)
-    assert measure_largest_difference(shown, upright) < 8
+    assert (decoded.width, decoded.height) == (32, 16)
+    assert decoded.pixels.shape == (16, 32, 3)
+    assert measure_largest_difference(decoded.pixels, upright) < 8
 
 
 def write_deep(samples, kind):
@@ -225,7 +225,7 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name):
 def test_white_is_65535_where_the_file_says_nothing(kind):
     samples = (GREY / 255 * 4_480).astype(np.uint16)
 
-    shown, _, _ = pictures.decode(write_deep(samples, kind), 1000)
+    shown = pictures.decode(write_deep(samples, kind), 1000).pixels
 
     assert shown.mean() == pytest.approx(samples.mean() / 257, abs=0.6)
 
@@ -259,11 +259,9 @@ def test_alpha_of_16_bits_shows_white_behind(name):
     assert measure_largest_difference(pictures.load(data, 6), expected) == 0
 
 
-def test_deep_tiff_is_known_by_its_header_and_a_missing_file_is_not_deep(tmp_path):
-    path = tmp_path / "deep"
-    assert not pictures.has_deep_samples(path)
-    path.write_bytes(DEEP_TIFF)
-    assert pictures.has_deep_samples(path)
+def test_picture_of_16_bits_is_known_as_such():
+    assert pictures.decode(DEEP_TIFF, 100).is_deep
+    assert not pictures.decode(paint("RGB", RED), 100).is_deep
 
 
 def write_palette(step):
@@ -457,7 +455,7 @@ def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling
     with Image.open(io.BytesIO(data)) as picture:
         expected = picture.convert("RGB")
 
-    shown, _, _ = pictures.decode(data, 5000)
+    shown = pictures.decode(data, 5000).pixels
 
     assert np.array_equal(shown, expected)
 
