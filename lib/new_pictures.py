@@ -14,18 +14,26 @@ def list_files(places: list[str]) -> list[str]:
     """Return pictures, and those in folders; a FileNotFoundError names what does not exist."""
     files = []
     for place in places:
-        if Path(place).is_dir():
+        if os.path.isdir(place):
             # Standard output is for the answers.
             with contextlib.redirect_stdout(sys.stderr):
                 inside = list_new_pictures(Path(place), [])
             files += [str(Path(place, name)) for name in inside.file]
-        elif Path(place).exists():
-            files.append(place)
         else:
-            raise FileNotFoundError(
-                f"{place} does not exist: name pictures, or folders of them."
-            )
+            _require(place)
+            files.append(place)
     return files
+
+
+def _require(place):
+    try:
+        os.stat(place)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{place} does not exist: name pictures, or folders of them."
+        )
+    except OSError:
+        pass  # Its row will say that it can't be read.
 
 
 def list_groups(how: str, files: list[str]) -> list[str]:
@@ -41,12 +49,12 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     groups = []
     for file in files:
         folder = Path(file).parent
-        groups.append(names.setdefault(folder.resolve(), str(folder)))
+        groups.append(names.setdefault(os.path.realpath(folder), str(folder)))
     return groups
 
 
 def _read_groups(csv, files):
-    paths = [Path(file).resolve() for file in files]
+    paths = [Path(os.path.realpath(file)) for file in files]
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows = read_labels(csv, ["file", "group"])

@@ -28,7 +28,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         _check_options(options)
         files = list_files(options.pictures)
         if options.csv is not None:
-            _check_target(options, files)
+            _check_target(options.csv)
         with hide_greetings():
             table = _answer(options, files)
         _write_answers(table, options.csv)
@@ -95,20 +95,14 @@ def _check_options(options):
         raise FileNotFoundError(f"--group-by {groups}: {remedy}.")
 
 
-def _check_target(options, files):
+def _check_target(csv):
     """Raise an error where the answers would take the place of something else, or find none."""
-    csv = options.csv
     if csv.is_dir() or not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
     if csv.exists() and not _holds_answers(csv):
         raise ValueError(
             f"--csv {csv} is there already, with no answers: name a new file."
         )
-    model = options.model
-    inputs = [model, model.with_suffix(".json"), model.with_suffix(".npz")]
-    inputs += [options.group_by or model, *files]
-    if csv.resolve() in {Path(path).resolve() for path in inputs}:
-        raise ValueError(f"--csv {csv} is read, too: name another file.")
     require_room(csv.parent, 0, "the answers")
 
 
