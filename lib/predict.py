@@ -1,14 +1,15 @@
 """Predictions for new pictures by one saved model.
 
-The table has one row for each picture: file, label, index (of the class, from 0), probability; with a
-model of 11 file, labels ("cat|dog"), problem. A picture that can't be read has no answer.
+The table has one row for each picture: file, label, index (of the class, from 0), probability; set, a
+JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; distance, to the
+training pictures, and note, which marks pictures unlike them. These four are blank where the model has
+no limit for them. With a model of 11 it has file, labels ("cat|dog"), problem. A picture that can't be
+read has no answer.
 """
 
 import argparse
 import sys
 from pathlib import Path
-
-import numpy as np
 
 from lib.machine import hide_greetings
 from lib.new_pictures import list_files, list_groups
@@ -17,7 +18,7 @@ from lib.storage import atomic_write, require_room
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
-  python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --strangers --group-by folder
+  python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
 
 
@@ -69,10 +70,6 @@ def open_parser() -> argparse.ArgumentParser:
     add("--top", type=int, default=1, metavar="K", help=top)
     each = 'add one column for each class, in the order of class_names; " (class)" is put after a taken name'
     add("--probabilities", action="store_true", help=each)
-    sets = "add set, JSON lists of classes that hold the truth as often as COVERAGE of 10, and set_size"
-    add("--sets", action="store_true", help=sets)
-    strangers = "add distance, to the training pictures, and note, which marks pictures unlike them"
-    add("--strangers", action="store_true", help=strangers)
     groups = (
         "add the answer of its folder, or of its group in a CSV file,group: group, "
     )
@@ -117,23 +114,25 @@ def _holds_answers(path):
 
 def _answer(options, files):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.evaluation import metrics
     from lib.models import classify, saved
+    from lib.models.temperature import apply_temperature
 
     model, metadata = saved.open_model(options.model)
-    if "task" in metadata:
-        if options.top > 1 or options.sets or options.strangers or options.group_by:
-            refused = "leave out --top, --sets, --strangers and --group-by"
-            raise ValueError(
-                f"{options.model.name} gives a picture several labels: {refused}."
-            )
-        return classify.list_labels(model, metadata, files, options.probabilities)
-    groups = list_groups(options.group_by, files) if options.group_by else []
     _check_model(options, metadata)
-    known = _open_known(options, model, metadata)
+    if "task" in metadata:
+        return classify.list_labels(model, metadata, files, options.probabilities)
+    names = metadata["class_names"]
+    groups = list_groups(options.group_by, files) if options.group_by else []
+    known = _open_known(options.model, model, metadata)
     y_prob, features, problems = classify.predict_files(
-        model, Path(), files, options.strangers
+        model, Path(), files, with_features=bool(known)
     )
-    answers = y_prob, features, problems
+    print(_describe_probabilities(metadata), file=sys.stderr)
+    scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
+    columns = _list_sets(scaled, metadata) | _list_strangers(features, known, metadata)
+    if options.group_by:
+        columns |= metrics.group_columns(scaled, names, groups, problems == "")
     return classify.predictions_table(
         files,
         y_prob,
@@ -141,75 +140,59 @@ def _answer(options, files):
         metadata,
         top=options.top,
         probabilities=options.probabilities,
-        columns=_further_columns(options, metadata, groups, known, answers),
+        columns=columns,
     )
 
 
 def _check_model(options, metadata):
+    if "task" in metadata and (options.top > 1 or options.group_by):
+        raise ValueError(
+            f"{options.model.name} gives a picture several labels: leave out --top and --group-by."
+        )
     count = len(metadata["class_names"])
     if not 1 <= options.top <= count:
         raise ValueError(
             f"--top is {options.top}; the model can name 1 to {count} classes."
         )
-    sets = metadata.get("answer_sets") or {}
-    if options.sets and "limit" not in sets:
-        raise ValueError(
-            f'{options.model.with_suffix(".json")}: "answer_sets" has no limit: '
-            "run 10_hand_over with this MODEL."
-        )
 
 
-def _open_known(options, model, metadata):
-    """Say on stderr what the answers rest on; return what strangers are compared with."""
+def _open_known(path, model, metadata):
+    """Return what strangers are compared with; without it {}, and stderr says why."""
+    from lib.models import resemblance
+
+    try:
+        return resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return {}
+
+
+def _list_sets(y_prob, metadata):
+    from lib.evaluation import conformal
+
+    kept = metadata.get("answer_sets") or {}
+    if "limit" not in kept:
+        print("no limit of sets is stored: 10_hand_over finds one", file=sys.stderr)
+        return {"set": "", "set_size": ""}
+    print(conformal.describe_sets(kept), file=sys.stderr)
+    if kept["limit"] is None:
+        return {"set": "", "set_size": ""}
+    return conformal.set_columns(y_prob, metadata["class_names"], kept["limit"])
+
+
+def _list_strangers(features, known, metadata):
     from lib.evaluation import conformal
     from lib.models import resemblance
 
-    known = {}
-    says = [_describe_probabilities(metadata)]
-    if options.sets:
-        says.append(conformal.describe_sets(metadata["answer_sets"]))
-    if options.strangers:
-        file = options.model.with_suffix(".npz")
-        known = resemblance.open_features(model, metadata, file)
-        says.append(_mark_strangers(np.array([]), known, metadata)[1])
-    print(*says, sep="\n", file=sys.stderr)
-    return known
-
-
-def _further_columns(
-    options,
-    metadata,
-    groups,
-    known,
-    answers,
-):
-    from lib.evaluation import conformal, metrics
-    from lib.models.resemblance import measure_distances
-    from lib.models.temperature import apply_temperature
-
-    y_prob, features, problems = answers
-    names = metadata["class_names"]
-    scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
-    columns = {}
-    if options.group_by:
-        columns |= metrics.group_columns(scaled, names, groups, problems == "")
-    if options.sets:
-        limit = metadata["answer_sets"]["limit"]
-        columns |= conformal.set_columns(scaled, names, limit)
-    if options.strangers:
-        distances = measure_distances(features, known["features"])
-        columns["distance"] = distances.round(6).tolist()
-        columns["note"], _ = _mark_strangers(distances, known, metadata)
-    return columns
-
-
-def _mark_strangers(distances, known, metadata):
-    from lib.evaluation import conformal
-
-    sets = metadata.get("answer_sets") or {}
-    return conformal.mark_out_of_distribution(
-        distances, known["distances"], known["groups"], sets.get("coverage", 0.95)
+    if not known:
+        return {"distance": "", "note": ""}
+    distances = resemblance.measure_distances(features, known["features"])
+    kept = metadata.get("answer_sets") or {}
+    notes, meaning = conformal.mark_out_of_distribution(
+        distances, known["distances"], known["groups"], kept.get("coverage", 0.95)
     )
+    print(meaning, file=sys.stderr)
+    return {"distance": distances.round(6), "note": notes}
 
 
 def _describe_probabilities(metadata):

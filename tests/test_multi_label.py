@@ -146,9 +146,7 @@ def test_labels_of_predict_are_those_above_their_thresholds(run, predicted):
     assert (y_prob[named] >= np.tile(limits, (12, 1))[named] - 1e-6).all()
 
 
-@pytest.mark.parametrize(
-    "option", ["--top=2", "--sets", "--strangers", "--group-by=folder"]
-)
+@pytest.mark.parametrize("option", ["--top=2", "--group-by=folder"])
 def test_predict_refuses_options_for_one_label(run, option, capsys):
     model = str(run.results / f"models/{NAME}.keras")
 
