@@ -12,7 +12,7 @@ from pathlib import Path
 from lib import chain, storage, workspace
 from lib.data import sources
 from lib.data.label_files import read_labels
-from lib.paths_file import read_json
+from lib.paths_file import read_paths
 from lib.workspace import Workspace
 
 # What RUN means, as options of the chain.
@@ -139,10 +139,15 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         file: a path here or in My Drive, or "upload" in Colab.
 
     Raises:
-        FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections.
+        FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections; or
+            the key corrections names another file, so this one would not be read.
     """
     path = Path(find_pictures(file))
     target = ws.results / "corrections.csv"
+    if ws.corrections not in (None, target):
+        raise FormError(
+            f'"corrections" is {ws.corrections}, and no other file is read: put the rows of {path} there.'
+        )
     try:
         files = set(read_labels(path).file)
         earlier = set(read_labels(target).file) if target.exists() else set()
@@ -222,8 +227,13 @@ def _open_drive():
 def _write_paths(pictures, results):
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
     file = results / "run_paths.json"
-    if file.exists():
-        earlier = read_json(file)
+    ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
+    try:
+        workspace.check_places(ws)
+        earlier = read_paths(file) if file.exists() else None
+    except ValueError as error:
+        raise FormError(str(error)) from error
+    if earlier:
         if (results / "split.csv").exists() and earlier["train"] != str(pictures):
             raise FormError(
                 f"RESULTS: {results} has results of {earlier['train']}: name another folder."
@@ -234,11 +244,6 @@ def _write_paths(pictures, results):
                 f"RESULTS: {file} has the keys {further}, too: write its path as your pictures, or "
                 "name another folder."
             )
-    ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
-    try:
-        workspace.check_places(ws)
-    except ValueError as error:
-        raise FormError(str(error)) from error
     ws.claim()
     both = replace(ws, test=pictures)
     # The chain says what is wrong with the pictures.
