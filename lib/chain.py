@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lib import commands, runner, storage, work, workspace
 from lib.data import sources
+from lib.machine import stderr_to
 from lib.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.workspace import Workspace
 
@@ -79,7 +80,7 @@ def run_chain(
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
     log = ws.scratch / "kernel.log"
     log.unlink(missing_ok=True)
-    with runner.stderr_to(log):
+    with stderr_to(log):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)

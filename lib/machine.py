@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import joblib
 
@@ -52,21 +53,20 @@ def set_up() -> None:
 
 
 @contextlib.contextmanager
-def hide_greetings() -> Iterator[None]:
-    """Leave stderr to Python: what TensorFlow's C++ writes there on its way is no answer."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    shown = os.dup(2)
-    before = sys.stderr
-    os.dup2(nowhere, 2)
-    if before is sys.__stderr__:
-        sys.stderr = os.fdopen(shown, "w", buffering=1, closefd=False)
+def stderr_to(path: Path) -> Iterator[TextIO]:
+    """Send what is written to stderr, by TensorFlow's C++ and by kernels, too, into a file.
+
+    Yields:
+        What is written to this shows as before.
+    """
+    shown = os.fdopen(os.dup(2), "w", buffering=1)
+    with path.open("a") as log:
+        os.dup2(log.fileno(), 2)
     try:
-        yield
+        yield shown
     finally:
-        sys.stderr = before
-        os.dup2(shown, 2)
-        os.close(shown)
-        os.close(nowhere)
+        os.dup2(shown.fileno(), 2)
+        shown.close()
 
 
 def install_in_colab(package: str) -> None:

@@ -8,10 +8,12 @@ read has no answer.
 """
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
-from lib.machine import hide_greetings
+from lib.machine import stderr_to
 from lib.new_pictures import list_files, list_groups
 from lib.storage import atomic_write, require_room
 
@@ -30,7 +32,9 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         files = list_files(options.pictures)
         if options.csv is not None:
             _check_target(options.csv)
-        with hide_greetings():
+        # TensorFlow greets there.
+        nowhere = Path(os.devnull)
+        with stderr_to(nowhere) as shown, contextlib.redirect_stderr(shown):
             table = _answer(options, files)
         _write_answers(table, options.csv)
     except (OSError, ValueError) as error:
@@ -171,13 +175,13 @@ def _list_sets(y_prob, metadata):
     from lib.evaluation import conformal
 
     kept = metadata.get("answer_sets") or {}
-    if "limit" not in kept:
-        print("no limit of sets is stored: 10_hand_over finds one", file=sys.stderr)
+    limit = kept.get("limit")
+    if limit is None:
+        reason = "no limit of sets is stored: 10_hand_over finds one in enough pictures"
+        print(reason, file=sys.stderr)
         return {"set": "", "set_size": ""}
     print(conformal.describe_sets(kept), file=sys.stderr)
-    if kept["limit"] is None:
-        return {"set": "", "set_size": ""}
-    return conformal.set_columns(y_prob, metadata["class_names"], kept["limit"])
+    return conformal.set_columns(y_prob, metadata["class_names"], limit)
 
 
 def _list_strangers(features, known, metadata):

@@ -11,7 +11,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import papermill
 import psutil
@@ -20,6 +19,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib import storage, workspace
+from lib.machine import stderr_to
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # These run where they are asked for; the notebooks behind them need nothing of theirs.
@@ -186,17 +186,3 @@ def run_notebook(
             failure = f"{name}: its kernel died; its last words: {log}"
     if failure:
         raise RuntimeError(failure)
-
-
-@contextlib.contextmanager
-def stderr_to(path: Path):
-    """Send what this process and its kernels write to stderr, greetings mostly, into a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = os.dup(2)
-    with path.open("a") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -147,12 +147,12 @@ def test_labels_of_predict_are_those_above_their_thresholds(run, predicted):
 
 
 @pytest.mark.parametrize("option", ["--top=2", "--group-by=folder"])
-def test_predict_refuses_options_for_one_label(run, option, capsys):
+def test_predict_refuses_options_for_one_label(run, option, capfd):
     model = str(run.results / f"models/{NAME}.keras")
 
     assert predict.predict_pictures([model, str(run.train), option]) == 2
 
-    assert "--group-by" in capsys.readouterr().err
+    assert "--group-by" in capfd.readouterr().err
 
 
 def test_lists_of_models_pass_it_over_without_a_word(run, prepared):

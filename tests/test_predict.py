@@ -39,7 +39,7 @@ def ask(folder, arguments):
 
 @pytest.mark.parametrize("target", ["groups.csv", "notes.txt", "device.csv"])
 def test_answers_never_take_the_place_of_something_else(
-    folder, target, read_all, capsys
+    folder, target, read_all, capfd
 ):
     (folder / "groups.csv").write_text("file,group\n000.png,a\n")
     (folder / "notes.txt").write_text("mine")
@@ -50,7 +50,7 @@ def test_answers_never_take_the_place_of_something_else(
 
     assert ask(folder, [*arguments, "--csv", folder / target]) == 2
 
-    assert str(folder / target) in capsys.readouterr().err
+    assert str(folder / target) in capfd.readouterr().err
     assert read_all(folder) == before
 
 

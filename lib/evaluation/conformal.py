@@ -104,7 +104,7 @@ def describe_sets(kept: dict) -> str:
     whose = "groups of pictures" if kept["grouped"] else "pictures"
     count = f"{kept['groups']:,} validation {whose}"
     if kept["limit"] is None:
-        return f"{count} are too few for sets of {kept['coverage']:g}."
+        return f"{count} are too few for sets of {kept['coverage']:g}: each holds all classes."
     promise = f"Sets hold the truth for about {100 * kept['coverage']:g} of 100 {whose}"
     return f"{promise}, if they are like the {count} that set the limit."
 

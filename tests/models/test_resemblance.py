@@ -109,7 +109,7 @@ def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_e
 
 
 def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
-    judged, tmp_path, capsys
+    judged, tmp_path, capfd
 ):
     path = tmp_path / "answers.csv"
     (judged.train / "007/000.png").write_bytes(b"no picture")
@@ -117,12 +117,12 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     find_kept(judged).unlink()
     _, plain = ask(judged, path, "--top=2")
     find_kept(judged).write_bytes(kept)
-    capsys.readouterr()
+    capfd.readouterr()
 
     status, table = ask(judged, path, "--top=2")
 
     assert status == 1
-    assert conformal.describe_mark(0.95) in capsys.readouterr().err
+    assert conformal.describe_mark(0.95) in capfd.readouterr().err
     assert list(table.columns) == list(plain.columns)
     assert list(table.columns[-2:]) == ["distance", "note"]
     assert table.label.equals(plain.label)
@@ -233,7 +233,7 @@ def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, tra
 
 
 def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
-    judged, tmp_path, capsys
+    judged, tmp_path, capfd
 ):
     dense = layers.Dense(3, activation="softmax")
     plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), dense])
@@ -242,7 +242,7 @@ def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")
 
     assert status == 0
-    assert "plain has no" in capsys.readouterr().err
+    assert "plain has no" in capfd.readouterr().err
     assert (table[["distance", "note"]] == "").all(axis=None)
 
 
@@ -261,14 +261,14 @@ def cut(ws):
 
 @pytest.mark.parametrize("damage", [remove, forget_model, cut])
 def test_file_that_is_missing_damaged_or_of_another_model_is_named_and_not_used(
-    damage, judged, tmp_path, capsys
+    damage, judged, tmp_path, capfd
 ):
     damage(judged)
 
     status, table = ask(judged, tmp_path / "answers.csv")
 
     assert status == 0
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert "small_transfer.npz" in said
     assert "10_hand_over" in said
     assert (table[["distance", "note"]] == "").all(axis=None)
