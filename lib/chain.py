@@ -16,6 +16,7 @@ from lib.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.workspace import Workspace
 
 LAST = "11_multi_label"
+SOME_FAILED = 3  # the exit status where the others have run
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = ("02_baseline_cnn", "03_augmented_cnn")
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
@@ -33,15 +34,16 @@ EXAMPLES = """typically:
 
 
 def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
-    """Run the command line; return the exit status. At the end Drive is flushed, and unmounted."""
+    """Run the command line; return the exit status: 0, SOME_FAILED, or another where it has stopped.
+
+    At the end Drive is flushed, and unmounted.
+    """
     options = parse_arguments(arguments)
     try:
         ws = workspace.read(options.paths, options.results)
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
         names = choose_notebooks(options.only, options.beyond, ws)
-        if options.seeds is not None:
-            options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
         ws.claim()
         with runner.signals_raise(), runner.lock_results(ws):
@@ -59,7 +61,8 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         return stopped.code
     if failed:
         print(f"\nfailed: {', '.join(failed)}; notes above say why", file=sys.stderr)
-    return int(bool(failed))
+        return SOME_FAILED
+    return 0
 
 
 def run_chain(
@@ -111,8 +114,7 @@ def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     from lib.models.backbones import load_backbone
 
-    backbone, weights, image_size, options = map(chosen.get, BACKBONE_PARAMETERS)
-    load_backbone(backbone, weights, image_size, options, ws)
+    load_backbone(*map(chosen.get, BACKBONE_PARAMETERS), ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -124,42 +126,19 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_choices(parser)
-    _add_training(parser)
+    _add_options(parser.add_argument)
     return parser.parse_args(arguments)
 
 
-def _add_choices(parser):
-    parser.add_argument(
-        "--paths",
-        type=Path,
-        help="a drive_paths.json (default: as the notebooks find it)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        help="folder of the results, instead of that of the paths file",
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="only these: numbers, parts of names",
-    )
-    parser.add_argument(
-        "--beyond", action="store_true", help="05 to 07 too, and 11 on the demo"
-    )
-
-
-def _add_training(parser):
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help="train N times, with SEED and the seeds after it",
-    )
-    parser.add_argument(
+def _add_options(add):
+    paths = "a drive_paths.json (default: as the notebooks find it)"
+    results = "folder of the results, instead of that of the paths file"
+    cluster = "of a Dask scheduler, or local:N for N workers here"
+    add("--paths", type=Path, help=paths)
+    add("--results", type=Path, help=results)
+    add("--only", nargs="+", metavar="N", help="only these: numbers, parts of names")
+    add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
+    add(
         "-p",
         nargs=2,
         action="append",
@@ -168,17 +147,17 @@ def _add_training(parser):
         metavar=("NAME", "VALUE"),
         help="parameter; VALUE is YAML",
     )
-    parser.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="of a Dask scheduler, or local:N for N workers here",
+    add(
+        "--seeds",
+        type=lambda count: ["SEEDS", count],
+        action="append",
+        dest="parameter",
+        metavar="N",
+        help="train N times, with SEED and the seeds after it",
     )
-    parser.add_argument(
-        "--anew", action="store_true", help="train anew what was trained before"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="the default: go on where a run stopped"
-    )
+    add("--cluster", metavar="ADDRESS", help=cluster)
+    add("--anew", action="store_true", help="train anew what was trained before")
+    add("--resume", action="store_true", help="the default: go on where a run stopped")
 
 
 def choose_notebooks(
@@ -198,12 +177,13 @@ def choose_notebooks(
     if only:
         chosen = _find_notebooks(only, names)
         return [name for name in names if name in chosen]
-    usual = [name for name in names if name != LAST]
-    if not beyond:
-        usual = [name for name in usual if name not in runner.BEYOND]
-    if ws and ws.multi_labels and (beyond or not ws.is_demo):
-        return [*usual, LAST] if sources.has_classes(ws) else [LAST]
-    return usual
+    is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
+    if is_asked and not sources.has_classes(ws):
+        return [LAST]
+    left_out = () if beyond else runner.BEYOND
+    if not is_asked:
+        left_out += (LAST,)
+    return [name for name in names if name not in left_out]
 
 
 def _find_notebooks(words, names):

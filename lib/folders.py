@@ -25,11 +25,11 @@ TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
 PROJECT_FOLDERS = ("notebooks", "lib", "tests")
 
 
-def check_apart(places: dict[str, Path], repository: Path) -> None:
+def check_apart(places: dict, repository: Path) -> None:
     """Check that results and scratch lie in nothing of the project's or the user's, and the reverse.
 
     Args:
-        places: by the keys of the paths file, absolute.
+        places: by the keys of the paths file, absolute; None where there is none.
         repository: the folder of the project.
 
     Raises:
@@ -38,12 +38,13 @@ def check_apart(places: dict[str, Path], repository: Path) -> None:
     for kind in KINDS:
         _refuse_project(kind, places[kind], repository)
     for kind in KINDS:
+        folder = places[kind]
         for key in (*PICTURES, *KINDS):
-            if key in places and key != kind:
-                _refuse_overlap(kind, places[kind], key, places[key])
+            if key != kind and places.get(key):
+                _refuse_overlap(kind, folder, key, places[key])
         for key in TABLES:
-            if key in places:
-                _refuse_table(kind, places[kind], key, places[key])
+            if places.get(key):
+                _refuse_table(kind, folder, key, places[key])
 
 
 def _refuse_project(kind, folder, repository):

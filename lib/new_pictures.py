@@ -44,13 +44,8 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     """
     if how != "folder":
         return _read_groups(Path(how), files)
-    # A folder that is written in several ways has the first of them as its name.
-    names = {}
-    groups = []
-    for file in files:
-        folder = Path(file).parent
-        groups.append(names.setdefault(os.path.realpath(folder), str(folder)))
-    return groups
+    # It may be written in several ways.
+    return [os.path.realpath(Path(file).parent) for file in files]
 
 
 def _read_groups(csv, files):
@@ -60,13 +55,13 @@ def _read_groups(csv, files):
     rows = read_labels(csv, ["file", "group"])
     rows["file"] = rows.file.map(match_files(rows.file, names, folder))
     rows = rows.drop_duplicates(["file", "group"])
-    counts = rows.file.value_counts().to_dict()
-    lost = [name for name in names if counts.get(name) != 1]
+    rows = rows.drop_duplicates("file", keep=False)
+    groups = rows.set_index("file").group.to_dict()
+    lost = [name for name in names if name not in groups]
     if lost:
         raise ValueError(
             f"{csv} has to give {lost[0]} one group (such files: {len(lost):,})."
         )
-    groups = rows.set_index("file").group.to_dict()
     taken = set(groups.values())
     return [groups[name] or _name_alone(name, taken) for name in names]
 

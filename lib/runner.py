@@ -75,8 +75,6 @@ def lock_results(ws: workspace.Workspace):
             yield
         finally:
             storage.sweep(ws.results)
-            for folder in ws.results.iterdir():
-                storage.sweep(folder)
 
 
 class Line(io.TextIOBase):

@@ -23,7 +23,7 @@ KEYS = {"train", "test", "results", "scratch"}
 DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
 MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
 KAGGLE_PAGE = re.compile(
-    r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(datasets)/([\w.-]+/[\w.-]+)|(?:competitions|c)/([\w.-]+)).*"
+    r"(?:https?://)?(?:www\.)?kaggle\.com/(datasets/[\w.-]+/[\w.-]+|(?:competitions|c)/[\w.-]+).*"
 )
 ADDRESS = re.compile(r"(\w+:/|www\.)", re.IGNORECASE)
 
@@ -83,15 +83,13 @@ def open_workspace(arguments: list[str]) -> Workspace:
 
 
 def run_form(arguments: list[str]) -> None:
-    """Run the chain; where notebooks fail and the report is written all the same, say so.
+    """Run the chain; where notebooks fail and the others run all the same, say so.
 
     Raises:
-        FormError: it has stopped, without a report of this run.
+        FormError: it has stopped.
     """
-    report = open_workspace(arguments).results / "report.html"
-    before = _read_time(report)
     status = chain.main(arguments, unmount=False)
-    if status == 1 and _read_time(report) > before:
+    if status == chain.SOME_FAILED:
         print("Note: some notebooks failed: the lines above say which.")
     elif status:
         raise FormError(
@@ -113,9 +111,7 @@ def find_pictures(pictures: str) -> str:
         return str(_upload().resolve())
     page = KAGGLE_PAGE.fullmatch(pictures)
     if page:
-        kind, data_set, competition = page.groups()
-        name = f"{kind}/{data_set}" if kind else f"competitions/{competition}"
-        return workspace.KAGGLE + name
+        return workspace.KAGGLE + re.sub("^c/", "competitions/", page[1])
     if pictures.startswith(workspace.KAGGLE):
         return pictures
     if ADDRESS.match(pictures) and not re.match(r"[A-Z]:[/\\]", pictures):
@@ -163,14 +159,6 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         with storage.atomic_write(target) as part:
             shutil.copyfile(path, part)
     return target
-
-
-def _read_time(path):
-    """Return when a file was written, in seconds; 0 where there is none."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0
 
 
 def _strip(text):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import folders, storage
-from lib.paths_file import READ, check_exists, read_paths
+from lib.paths_file import PLACES, READ, check_exists, read_paths
 from lib.storage import atomic_write, is_on_drive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -103,12 +103,12 @@ class Workspace:
 
     def save_paths(self) -> Path:
         """Write these paths, without the cluster, as run_paths.json of the results."""
-        paths = {key: str(value) for key, value in asdict(self).items() if value}
-        for key in ("cluster", "paths_file"):
-            paths.pop(key, None)
-        # The next run looks for it there, too, and may find none.
-        if self.corrections == self.results / "corrections.csv":
-            paths.pop("corrections")
+        paths = {}
+        for key in PLACES:
+            value = getattr(self, key)
+            # The next run looks for corrections there, too, and may find none.
+            if value and value != self.results / "corrections.csv":
+                paths[key] = str(value)
         self.save_json(paths, "run_paths.json")
         return self.results / "run_paths.json"
 
@@ -161,8 +161,8 @@ def read(
     if results is not None:
         places["results"] = results.resolve()
     usual = places["results"] / "corrections.csv"
-    if "corrections" not in places and usual.exists():
-        places["corrections"] = usual
+    if usual.exists():
+        places.setdefault("corrections", usual)
     ws = Workspace(**places, cluster=cluster, paths_file=found)
     check_places(ws)
     # The demo's pictures are drawn when they are first opened.
@@ -207,13 +207,9 @@ def _check_pictures(ws):
 
 def check_places(ws: Workspace) -> None:
     """Raise a ValueError where results or scratch are not ours, or lie where they must not."""
-    places = {}
-    for key, value in asdict(ws).items():
-        if isinstance(value, Path):
-            places[key] = value
-    folders.check_apart(places, REPOSITORY)
+    folders.check_apart(asdict(ws), REPOSITORY)
     for kind in folders.KINDS:
-        folder = places[kind]
+        folder = getattr(ws, kind)
         # Those of the demo may be older than markers.
         is_of_demo = folder.is_relative_to(REPOSITORY / "demo")
         is_demo_on_drive = folder == storage.DRIVE / "MyDrive" / DEMO_ON_DRIVE

@@ -138,7 +138,7 @@ def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
 
     groups = new_pictures.list_groups("folder", files)
 
-    assert groups == ["red", "red", "red", "blue"]
+    assert groups == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
 
 
 def test_groups_of_many_files_are_found_at_once(tmp_path):
