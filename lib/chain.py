@@ -6,6 +6,7 @@ What an earlier run has finished is taken: after an interruption, run the same a
 import argparse
 import os
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,8 +176,7 @@ def choose_notebooks(
     """
     names = runner.list_notebooks()
     if only:
-        chosen = _find_notebooks(only, names)
-        return [name for name in names if name in chosen]
+        return sorted(_find_notebooks(only, names))
     is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
     if is_asked and not sources.has_classes(ws):
         return [LAST]
@@ -205,25 +205,24 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
     Raises:
         ValueError: no notebook has a parameter, or a value is not YAML or not allowed.
     """
-    known = {}
+    having = defaultdict(list)
     for name in runner.list_notebooks():
-        known[name] = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb")
-        if name not in SIZED:
-            known[name].pop("IMAGE_SIZE", None)
-    every = sorted(set().union(*known.values()))
-    values = {}
+        for key in read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"):
+            if key != "IMAGE_SIZE" or name in SIZED:
+                having[key].append(name)
+    values = {name: {} for name in names}
     for key, text in pairs:
-        if key not in every:
-            raise ValueError(f"-p {key}: no notebook has it{suggest(key, every)}")
-        values[key] = parse_value(key, text)
-        having = [name for name in known if key in known[name]]
-        if not set(having) & set(names):
-            print(f"Note: -p {key} reaches only {', '.join(having)}, which don't run.")
-    check_parameters(values)
-    chosen = {}
-    for name in names:
-        chosen[name] = {k: value for k, value in values.items() if k in known[name]}
-    return chosen
+        if key not in having:
+            raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
+        value = parse_value(key, text)
+        check_parameters({key: value})
+        reached = values.keys() & having[key]
+        for name in reached:
+            values[name][key] = value
+        if not reached:
+            also = ", ".join(having[key])
+            print(f"Note: -p {key} reaches only {also}, which don't run.")
+    return values
 
 
 if __name__ == "__main__":

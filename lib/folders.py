@@ -1,5 +1,6 @@
 """Folders that are ours, or refused: results and scratch are new, empty, or carry our marker."""
 
+import re
 from pathlib import Path
 
 from lib.storage import UNFINISHED, require_room
@@ -15,8 +16,10 @@ The notebooks write, replace and delete files here. Keep nothing of your own in 
 what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
 may lie among the results.) This file says that the folder is ours: leave it here.
 """
-# What systems and people may leave in any folder; hidden files don't count either.
-PASSED_OVER = ("desktop.ini", "Thumbs.db", "lost+found", "corrections.csv", MARKER)
+# What systems and people may leave in any folder, and what a killed run of ours has left.
+PASSED_OVER = re.compile(
+    rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
+)
 MAX_NAMED = 3
 # Keys of folders of pictures, and of CSV files.
 PICTURES = ("train", "validation", "test")
@@ -110,15 +113,8 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
 
 def _list_foreign(folder, opened):
     """List the names in a folder that count as somebody's own."""
-    names = []
-    for path in sorted(folder.iterdir()):
-        name = path.name
-        is_hidden = name.startswith(".")
-        is_lock = path.suffix == ".lock"
-        is_passed_over = name in PASSED_OVER or UNFINISHED.fullmatch(name)
-        if not (is_hidden or is_lock or is_passed_over or path == opened):
-            names.append(name)
-    return names
+    names = [path.name for path in folder.iterdir() if path != opened]
+    return sorted(name for name in names if not PASSED_OVER.fullmatch(name))
 
 
 def mark(folder: Path, kind: str) -> None:

@@ -8,7 +8,6 @@ import importlib.util
 import logging
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import warnings
@@ -80,13 +79,10 @@ def install_in_colab(package: str) -> None:
 
 def list_gpus() -> list[str]:
     """Return the name of each NVIDIA GPU."""
-    if not shutil.which("nvidia-smi"):
-        return []
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True)
-    if answer.returncode != 0:
-        return []
-    return answer.stdout.splitlines()
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.check_output(query, text=True).splitlines()
+    return []
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:

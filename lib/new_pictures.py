@@ -62,12 +62,5 @@ def _read_groups(csv, files):
         raise ValueError(
             f"{csv} has to give {lost[0]} one group (such files: {len(lost):,})."
         )
-    taken = set(groups.values())
-    return [groups[name] or _name_alone(name, taken) for name in names]
-
-
-def _name_alone(name, taken):
-    """Return the name of a picture without a group, which is its own."""
-    while name in taken:
-        name += " (alone)"
-    return name
+    # A picture without a group is its own.
+    return [groups[name] or str(path) for name, path in zip(names, paths)]

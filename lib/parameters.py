@@ -35,8 +35,8 @@ def check_parameters(values: dict) -> dict:
         schema = ALLOWED[name]
         # In draft 4, as in Python, 2.0 is no integer.
         is_valid = jsonschema.Draft4Validator(schema).is_valid(value)
-        is_nan = value != value
-        if is_nan or not is_valid:
+        # NaN differs from itself.
+        if value != value or not is_valid:
             allowed = ", ".join(f"{key} {limit}" for key, limit in schema.items())
             raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
     return parameters

@@ -75,10 +75,8 @@ def open_parser() -> argparse.ArgumentParser:
     each = 'add one column for each class, in the order of class_names; " (class)" is put after a taken name'
     add("--probabilities", action="store_true", help=each)
     groups = (
-        "add the answer of its folder, or of its group in a CSV file,group: group, "
-    )
-    groups += (
-        "group_label, group_probability, and how many pictures of group_size agree"
+        "add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
+        "group_probability, and how many pictures of group_size agree"
     )
     add("--group-by", metavar="folder|CSV", help=groups)
     return parser
@@ -109,7 +107,7 @@ def _check_target(csv):
 
 def _holds_answers(path):
     """Tell whether a file begins with columns as `_write_answers` writes them."""
-    if not path.is_file() or path.suffix.lower() != ".csv":
+    if not path.is_file():
         return False
     with path.open("rb") as file:
         header = file.readline().strip()

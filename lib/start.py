@@ -60,11 +60,10 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     if storage.is_on_drive(folder):
         _open_drive()
     paths = find_pictures(pictures)
-    has_results = paths == "demo" or paths.endswith(".json")
-    if not has_results:
+    if paths != "demo" and not paths.endswith(".json"):
         paths = str(_write_paths(Path(paths), folder))
     arguments = ["--paths", paths]
-    if not has_results or folder != here:
+    if folder != here:
         arguments += ["--results", str(folder)]
     return arguments + further
 

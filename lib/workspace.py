@@ -152,8 +152,7 @@ def read(
             print(f"Note: {error} Until then: the demo, on this machine alone.")
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
-    given = paths.pop("cluster", None)
-    cluster = os.environ.get(SCHEDULER) or given
+    cluster = os.environ.get(SCHEDULER, paths.pop("cluster", None))
     places = {key: _resolve(key, paths[key], found) for key in paths}
     drive = storage.DRIVE / "MyDrive"
     if found == DEMO_PATHS and not named and drive.exists():
