@@ -92,10 +92,10 @@ def run_chain(
         if "01_data_prep" in names:
             sources.require_pictures(ws)
         check_backbone(ws, names, values)
-    commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
-    if SIZED[0] in names and not (options.only or ws.is_demo):
-        print(QUICK_WAY)
-    failed = runner.run_notebooks(ws, names, values)
+        commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
+        if SIZED[0] in names and not (options.only or ws.is_demo):
+            print(QUICK_WAY)
+        failed = runner.run_notebooks(ws, names, values)
     for page, makers in PAGES.items():
         path = ws.results / f"{page}.html"
         if path.exists() and any(name.startswith(makers) for name in names):
@@ -132,11 +132,8 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _add_options(add):
-    paths = "a drive_paths.json (default: as the notebooks find it)"
-    results = "folder of the results, instead of that of the paths file"
-    cluster = "of a Dask scheduler, or local:N for N workers here"
-    add("--paths", type=Path, help=paths)
-    add("--results", type=Path, help=results)
+    add("--paths", type=Path, help="drive_paths.json (default: as notebooks find it)")
+    add("--results", type=Path, help="folder of the results, instead of the file's")
     add("--only", nargs="+", metavar="N", help="only these: numbers, parts of names")
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add(
@@ -156,7 +153,11 @@ def _add_options(add):
         metavar="N",
         help="train N times, with SEED and the seeds after it",
     )
-    add("--cluster", metavar="ADDRESS", help=cluster)
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="a Dask scheduler, or local:N: N workers here",
+    )
     add("--anew", action="store_true", help="train anew what was trained before")
     add("--resume", action="store_true", help="the default: go on where a run stopped")
 

@@ -81,7 +81,8 @@ def list_gpus() -> list[str]:
     """Return the name of each NVIDIA GPU."""
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        return subprocess.check_output(query, text=True).splitlines()
+        answer = subprocess.check_output(query, text=True, stderr=subprocess.DEVNULL)
+        return answer.splitlines()
     return []
 
 

@@ -57,23 +57,19 @@ def read_defaults(path: Path) -> dict:
 
 
 def parse_value(name: str, text: str) -> object:
-    """Parse the value of -p: YAML, but None and numbers as in Python.
+    """Parse the value of -p: as Python writes it, else YAML.
 
     Raises:
         ValueError: the text is no YAML, or has a number that Python writes otherwise.
     """
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
     try:
-        value = yaml.load(text, Loader)
+        return yaml.load(text, Loader)
     except (yaml.YAMLError, SyntaxError) as error:
         raise ValueError(
             f"-p {name}: {text!r} is not YAML with numbers as in Python: {error}"
         )
-    if value == "None":
-        return None
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

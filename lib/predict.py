@@ -70,15 +70,24 @@ def open_parser() -> argparse.ArgumentParser:
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
     add("--csv", type=Path, help="write the table there instead of printing it")
-    top = "name the K best classes: adds label_2, probability_2 and so on"
-    add("--top", type=int, default=1, metavar="K", help=top)
-    each = 'add one column for each class, in the order of class_names; " (class)" is put after a taken name'
-    add("--probabilities", action="store_true", help=each)
-    groups = (
-        "add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
-        "group_probability, and how many pictures of group_size agree"
+    add(
+        "--top",
+        type=int,
+        default=1,
+        metavar="K",
+        help="name the K best classes: adds label_2, probability_2 and so on",
     )
-    add("--group-by", metavar="folder|CSV", help=groups)
+    add(
+        "--probabilities",
+        action="store_true",
+        help='add one column for each class, in their order; " (class)" is put after a taken name',
+    )
+    add(
+        "--group-by",
+        metavar="folder|CSV",
+        help="add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
+        "group_probability, and how many pictures of group_size agree",
+    )
     return parser
 
 
@@ -110,7 +119,7 @@ def _holds_answers(path):
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        header = file.readline().strip()
+        header = file.readline()
     return header.startswith((b"file,label,index", b"file,labels"))
 
 

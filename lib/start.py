@@ -19,13 +19,15 @@ from lib.workspace import Workspace
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
+BLANKS = " \t\n\"'"  # and quotes, which mean nothing around an answer
 # As people write Google Drive, and what lies there.
 DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
 MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
 KAGGLE_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?kaggle\.com/(datasets/[\w.-]+/[\w.-]+|(?:competitions|c)/[\w.-]+).*"
 )
-ADDRESS = re.compile(r"(\w+:/|www\.)", re.IGNORECASE)
+# One letter before the colon is a disk of Windows.
+ADDRESS = re.compile(r"(\w{2,}:/|www\.)", re.IGNORECASE)
 
 
 class FormError(ValueError):
@@ -103,7 +105,7 @@ def find_pictures(pictures: str) -> str:
     Raises:
         FormError: they are nowhere, or at an address of the web.
     """
-    pictures = _strip(pictures)
+    pictures = pictures.strip(BLANKS)
     if pictures.lower() in ("", "demo"):
         return "demo"
     if pictures.lower() == "upload":
@@ -113,7 +115,7 @@ def find_pictures(pictures: str) -> str:
         return workspace.KAGGLE + re.sub("^c/", "competitions/", page[1])
     if pictures.startswith(workspace.KAGGLE):
         return pictures
-    if ADDRESS.match(pictures) and not re.match(r"[A-Z]:[/\\]", pictures):
+    if ADDRESS.match(pictures):
         raise FormError(
             f"{pictures} is an address of the web: download the file, put it into My Drive or write "
             'upload, and give its path there. For data of Kaggle write "kaggle:datasets/OWNER/NAME".'
@@ -160,10 +162,6 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
-def _strip(text):
-    return text.strip().strip("\"'").strip()
-
-
 def _expand(text):
     """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
     path = Path(text).expanduser()
@@ -174,7 +172,7 @@ def _expand(text):
 
 
 def _find_results(results, here):
-    results = _strip(results)
+    results = results.strip(BLANKS)
     if not results:
         raise FormError("RESULTS is empty: write here, on Drive, or a folder.")
     if results.lower() == "here":
@@ -217,20 +215,17 @@ def _write_paths(pictures, results):
     ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
     try:
         workspace.check_places(ws)
-        earlier = read_paths(file) if file.exists() else None
+        earlier = read_paths(file) if file.exists() else {}
     except ValueError as error:
         raise FormError(str(error)) from error
-    if earlier:
-        if (results / "split.csv").exists() and earlier["train"] != str(pictures):
-            raise FormError(
-                f"RESULTS: {results} has results of {earlier['train']}: name another folder."
-            )
-        further = ", ".join(sorted(set(earlier) - KEYS))
-        if further:
-            raise FormError(
-                f"RESULTS: {file} has the keys {further}, too: write its path as your pictures, or "
-                "name another folder."
-            )
+    is_other = (
+        earlier.get("train") != str(pictures) and (results / "split.csv").exists()
+    )
+    if earlier and (is_other or not earlier.keys() <= KEYS):
+        raise FormError(
+            f"RESULTS: {results} has results of {earlier['train']} ({', '.join(earlier)}): to go on with "
+            f"them write {file} as your pictures; else name another folder."
+        )
     ws.claim()
     both = replace(ws, test=pictures)
     # The chain says what is wrong with the pictures.

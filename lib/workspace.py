@@ -17,7 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
-WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]")
+# What is a path elsewhere, or none.
+NO_PATH = re.compile(r"\$|.*://" + ("" if os.name == "nt" else r"|[A-Za-z]:[\\/]"))
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
@@ -189,8 +190,7 @@ def _resolve(key, value, file):
     # What lies on Kaggle has no local path before it is downloaded.
     if value.startswith(KAGGLE):
         return Path(value)
-    is_of_windows = WINDOWS_PATH.match(value) and os.name != "nt"
-    if value.startswith("$") or "://" in value or is_of_windows:
+    if NO_PATH.match(value):
         raise ValueError(
             f'{file}: "{key}" is "{value}", which is no path on this machine: write one.'
         )
