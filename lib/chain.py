@@ -108,7 +108,7 @@ def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
     name = "04_resnet50_transfer"
     if name not in names[1:]:
         return
-    is_given = any(key in values[name] for key in BACKBONE_PARAMETERS)
+    is_given = values[name].keys() & BACKBONE_PARAMETERS
     # The demo does without ImageNet weights.
     if ws.is_demo and not is_given:
         return
@@ -143,7 +143,7 @@ def _add_options(add):
         default=[],
         dest="parameter",
         metavar=("NAME", "VALUE"),
-        help="parameter; VALUE is YAML",
+        help="parameter; VALUE as in Python, or YAML",
     )
     add(
         "--seeds",
@@ -199,12 +199,12 @@ def _find_notebooks(words, names):
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
-    """Read -p pairs as YAML and give each notebook those that it has.
+    """Read -p pairs, and give each notebook those that it has.
 
     A note says so where no chosen notebook has one.
 
     Raises:
-        ValueError: no notebook has a parameter, or a value is not YAML or not allowed.
+        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
     """
     having = defaultdict(list)
     for name in runner.list_notebooks():

@@ -120,13 +120,14 @@ def _holds_answers(path):
         return False
     with path.open("rb") as file:
         header = file.readline()
-    return header.startswith((b"file,label,index", b"file,labels"))
+    return header.startswith((b"file,label,index,probability", b"file,labels,problem"))
 
 
 def _answer(options, files):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.evaluation import metrics
     from lib.models import classify, saved
+    from lib.models.parts import has_backbone
     from lib.models.temperature import apply_temperature
 
     model, metadata = saved.open_model(options.model)
@@ -135,13 +136,13 @@ def _answer(options, files):
         return classify.list_labels(model, metadata, files, options.probabilities)
     names = metadata["class_names"]
     groups = list_groups(options.group_by, files) if options.group_by else []
-    known = _open_known(options.model, model, metadata)
     y_prob, features, problems = classify.predict_files(
-        model, Path(), files, with_features=bool(known)
+        model, Path(), files, with_features=has_backbone(model)
     )
     print(_describe_probabilities(metadata), file=sys.stderr)
     scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
-    columns = _list_sets(scaled, metadata) | _list_strangers(features, known, metadata)
+    columns = _list_sets(scaled, metadata)
+    columns |= _list_strangers(options.model, model, metadata, features)
     if options.group_by:
         columns |= metrics.group_columns(scaled, names, groups, problems == "")
     return classify.predictions_table(
@@ -167,17 +168,6 @@ def _check_model(options, metadata):
         )
 
 
-def _open_known(path, model, metadata):
-    """Return what strangers are compared with; without it {}, and stderr says why."""
-    from lib.models import resemblance
-
-    try:
-        return resemblance.open_features(model, metadata, path.with_suffix(".npz"))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return {}
-
-
 def _list_sets(y_prob, metadata):
     from lib.evaluation import conformal
 
@@ -191,11 +181,14 @@ def _list_sets(y_prob, metadata):
     return conformal.set_columns(y_prob, metadata["class_names"], limit)
 
 
-def _list_strangers(features, known, metadata):
+def _list_strangers(path, model, metadata, features):
     from lib.evaluation import conformal
     from lib.models import resemblance
 
-    if not known:
+    try:
+        known = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
     kept = metadata.get("answer_sets") or {}

@@ -37,11 +37,14 @@ def ask(folder, arguments):
     return predict.predict_pictures([str(word) for word in command])
 
 
-@pytest.mark.parametrize("target", ["groups.csv", "notes.txt", "device.csv"])
+@pytest.mark.parametrize(
+    "target", ["groups.csv", "scenes.csv", "notes.txt", "device.csv"]
+)
 def test_answers_never_take_the_place_of_something_else(
     folder, target, read_all, capfd
 ):
     (folder / "groups.csv").write_text("file,group\n000.png,a\n")
+    (folder / "scenes.csv").write_text("file,labels\n000.png,cat|dog\n")
     (folder / "notes.txt").write_text("mine")
     (folder / "device.csv").unlink(missing_ok=True)
     (folder / "device.csv").symlink_to("/dev/null")
