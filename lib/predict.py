@@ -99,13 +99,14 @@ def _check_options(options):
             )
     groups = options.group_by
     if groups not in (None, "folder") and not Path(groups).is_file():
-        remedy = "write folder, or name a CSV file of columns file and group"
-        raise FileNotFoundError(f"--group-by {groups}: {remedy}.")
+        raise FileNotFoundError(
+            f"--group-by {groups}: write folder, or name a CSV file of columns file and group."
+        )
 
 
 def _check_target(csv):
     """Raise an error where the answers would take the place of something else, or find none."""
-    if csv.is_dir() or not csv.parent.is_dir():
+    if not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
     if csv.exists() and not _holds_answers(csv):
         raise ValueError(
@@ -174,8 +175,10 @@ def _list_sets(y_prob, metadata):
     kept = metadata.get("answer_sets") or {}
     limit = kept.get("limit")
     if limit is None:
-        reason = "no limit of sets is stored: 10_hand_over finds one in enough pictures"
-        print(reason, file=sys.stderr)
+        print(
+            "no limit of sets is stored: 10_hand_over finds one in enough pictures",
+            file=sys.stderr,
+        )
         return {"set": "", "set_size": ""}
     print(conformal.describe_sets(kept), file=sys.stderr)
     return conformal.set_columns(y_prob, metadata["class_names"], limit)

@@ -174,15 +174,16 @@ def read(
 def _find_paths_file(named):
     if str(named) == "demo":
         return DEMO_PATHS
-    if not named:
-        usual = (REPOSITORY, storage.DRIVE / "MyDrive")
-        files = [folder / "drive_paths.json" for folder in usual]
-        return next((file for file in files if file.exists()), DEMO_PATHS)
     # A kernel runs in the folder of its notebook.
-    in_repository = REPOSITORY / named
-    if in_repository.exists() and not Path(named).exists():
-        return in_repository
-    return Path(named)
+    places = (Path(), REPOSITORY)
+    file = named
+    if not named:
+        places = (REPOSITORY, storage.DRIVE / "MyDrive")
+        file = "drive_paths.json"
+    for folder in places:
+        if (folder / file).exists():
+            return folder / file
+    return Path(named or DEMO_PATHS)
 
 
 def _resolve(key, value, file):
