@@ -352,8 +352,10 @@ def test_saved_winner_answers_alone(asked):
 
 
 def test_answers_come_without_the_greetings_of_tensorflow(asked):
-    (notice,) = asked.stderr.splitlines()
-    assert "calibrated on" in notice
+    answers, sets, strangers = asked.stderr.splitlines()
+    assert "calibrated on" in answers
+    assert "sets" in sets
+    assert "model.npz is missing" in strangers
 
 
 def test_tables_of_the_audit_have_their_columns(run):

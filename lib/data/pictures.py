@@ -25,8 +25,12 @@ BEGINNINGS = re.compile(
     rb"\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF, re.S
 )
 HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
-# JPEG 2000, and the plain formats of netpbm: pictures, and nothing here reads them.
-OTHER_BEGINNINGS = re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s", re.S)
+# JPEG 2000, the plain formats of netpbm, and RAW files (ORF, RW2, RAF, CR3): pictures, and nothing
+# here reads them.
+OTHER_BEGINNINGS = re.compile(
+    rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx",
+    re.S,
+)
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:
     import pillow_heif
@@ -154,6 +158,8 @@ def _decode_opened(picture, data, min_side):
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
+    if decoders.is_preview(picture, data):
+        raise NotImplementedError("a RAW file")
     is_large = pixels > LARGE_PIXELS
     with one_large_at_a_time if is_large else contextlib.nullcontext():
         if is_deep:

@@ -296,7 +296,21 @@ def change_compression():
     return bytes(data)
 
 
+def write_cr2():
+    """A TIFF with the mark of a CR2 behind its header; its directory stands at the end."""
+    data = encode(PHOTO, "tiff")
+    return data[:4] + struct.pack("<I", len(data)) + b"CR\2\0" + data[12:] + data[8:]
+
+
 UNSUPPORTED = {
+    # What such a file shows first is a preview: so do NEF, DNG and ARW, and CR2.
+    "RAW whose first picture is a reduced one": encode(
+        PHOTO, "tiff", tiffinfo={254: 1}
+    ),
+    "CR2": write_cr2(),
+    "CR3": b"\0\0\0\x18ftypcrx " + bytes(52),
+    "ORF": b"IIRO\x08\0\0\0" + bytes(52),
+    "RW2": b"IIU\0\x18\0\0\0" + bytes(52),
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
     "signed": patch_tag(DEEP_TIFF, 339, 2),
     "white is zero": patch_tag(DEEP_TIFF, 262, 0),
@@ -313,6 +327,11 @@ UNSUPPORTED = {
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_files_that_no_decoder_reads_rightly_are_called_unsupported(name):
     assert find_problem(UNSUPPORTED[name]) == "unsupported"
+
+
+def test_page_of_a_tiff_that_is_no_preview_is_read():
+    pages = encode(PHOTO, "tiff", tiffinfo={254: 2})
+    assert find_problem(pages) == ""
 
 
 def test_marker_of_a_lossless_jpeg_within_a_segment_says_nothing():
@@ -427,6 +446,7 @@ WRITTEN = {
     "webp": ("webp", {"quality": 80}),
     "webp, lossless": ("webp", {"lossless": True}),
     "avif": ("avif", {}),
+    "heif": ("heif", {}),
 }
 
 
@@ -446,6 +466,13 @@ def test_plain_areas_whose_code_is_zeros_are_no_cut(quality):
     picture.paste(PHOTO)
     data = encode(picture, "webp", quality=quality, method=0)
     assert find_problem(data) == ""
+
+
+def test_heif_of_a_plain_picture_is_no_cut_and_one_without_its_last_bytes_is():
+    data = encode(Image.new("RGB", (1500, 1000), "white"), "heif")
+
+    assert find_problem(data) == ""
+    assert find_problem(data[:-100] + bytes(100)) == "truncated"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

@@ -382,9 +382,10 @@ def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch, name):
     assert list_folders(ws.scratch) == []
 
 
-def test_zip_of_two_files_on_one_path_is_refused(ws):
-    archive = pack(ws.results / "a.zip", {"cat/1.png": b"x", "cat//1.png": b"y"})
-    with pytest.raises(ValueError, match="a.zip .*'cat/1.png'"):
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_archive_of_two_files_on_one_path_is_refused(ws, name):
+    archive = pack(ws.results / name, {"cat/1.png": b"x", "./cat//1.png": b"y"})
+    with pytest.raises(ValueError, match=f"{name} .*'cat/1.png'"):
         archives.unpack(archive, ws.scratch)
 
 
