@@ -40,7 +40,7 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
         a number alone tell no series.
 
     Args:
-        pictures: Columns file, as in `lib.data.table`, and label.
+        pictures: Columns file, as `walk` lists it, and label.
 
     Returns:
         The first file of each picture's group, "" where it belongs to no other.
