@@ -113,7 +113,7 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 def _score_pairs(pixels, pairs):
     """Return the correlation of detail of each pair; 1 where the pictures are too small for detail."""
 
-    def score(pair):
+    def score(pair: tuple) -> float:
         first = _read_grey(pixels, pair.a)
         second = _read_grey(pixels, pair.b)
         if pair.mirrored:
