@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawing import draw_picture
 from PIL import Image
 
 from lib.data import copies, labels, pixels, quality, sources, split
-from lib.data.drawing import draw_picture
 from lib.data.split import read_split
 from lib.data.table import check_classes, is_used, note, read_table, save_views
 
