@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.folders import MARKER
 from lib.storage import acquire_lock
 from lib.workspace import Workspace, read_table
 
 ZIP = Path(__file__).with_name("demo.zip")
+MARKER = "about_these_pictures.txt"
 ABOUT = """Pictures of the demo, unpacked from lib/data/demo.zip, whose hash is {}.
 When another demo.zip comes, this folder is replaced: keep nothing of your own here.
 """
@@ -21,22 +21,26 @@ def unpack_pictures(folder: Path) -> None:
     """Unpack the demo set into a folder, whole or not at all, unless it is there.
 
     The folder holds train/<Class>/, test/ and its test_labels.csv (header file,label), planted.csv
-    (header file,fault,truth), scenes/ and its scenes.csv (header file,labels). Pictures there of
-    another demo.zip, or of no known one, give way.
+    (header file,fault,truth), scenes/ and its scenes.csv (header file,labels). The demo of another
+    demo.zip gives way; a folder that holds something else stays as it is.
     """
     digest = hashlib.sha256(ZIP.read_bytes()).hexdigest()
     about = ABOUT.format(digest)
-    if _holds(folder, about):
+    if not _is_wanted(folder, about):
         return
     with acquire_lock(folder.with_suffix(".lock")):
         # Another process may have been first.
-        if not _holds(folder, about):
+        if _is_wanted(folder, about):
             _replace(folder, about)
 
 
-def _holds(folder, about):
+def _is_wanted(folder, about):
+    """Tell whether nothing is there, or an older demo."""
     marker = folder / MARKER
-    return marker.exists() and marker.read_text(encoding="utf-8") == about
+    if marker.exists():
+        return marker.read_text(encoding="utf-8") != about
+    # The demo had no marker once, but always this file.
+    return not folder.exists() or (folder / "planted.csv").exists()
 
 
 def _replace(folder, about):
