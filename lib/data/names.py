@@ -1,8 +1,10 @@
 """What names tell: parts of a data set, masks, and the file that a name means."""
 
+import functools
 import os
 import re
 import unicodedata
+from collections import ChainMap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,8 +31,11 @@ MASK_NAME = re.compile(
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
 INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
+MAX_RANK = 5  # of the names of a file
 
 
+# Pictures are many, but labels and groups are few.
+@functools.lru_cache(10_000)
 def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
@@ -38,11 +43,9 @@ def clean(name: str) -> str:
 
 
 def fold(names: pd.Series) -> pd.Series:
-    """Return equal values for similar names: case, accents, dashes, and 1 and 1.0 mean nothing."""
-    folded = names.map(clean).str.casefold().str.normalize("NFKD")
-    folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
-    numbers = pd.to_numeric(folded, errors="coerce")
-    return folded.where(numbers.isna(), numbers)
+    """Return equal names for similar ones: capitals mean nothing, and 1.0 is 1."""
+    folded = names.map(clean).str.casefold()
+    return folded.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
 
 def split_part_name(name: str) -> tuple[str | None, str]:
@@ -105,15 +108,13 @@ def match_files(
     goes first, and one in `folder` before one elsewhere. Letters compare in Unicode's composed form
     (NFC), as Macs write them differently. `files` are relative to `folder`.
     """
-    by_rank = {}
+    by_rank = [{} for _ in range(MAX_RANK + 1)]
     for file in files:
         for rank, name in _list_names(file, folder):
-            known = by_rank.setdefault(rank, {})
+            known = by_rank[rank]
             is_other = known.get(name, file) != file
             known[name] = "" if is_other else file
-    meanings = {}
-    for rank in sorted(by_rank, reverse=True):
-        meanings.update(by_rank[rank])
+    meanings = ChainMap(*by_rank)
     found = {}
     for name in names:
         path = name
