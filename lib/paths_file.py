@@ -50,11 +50,9 @@ def read_json(path: Path) -> dict:
         if not isinstance(content, dict):
             raise ValueError("it must hold one {…} object")
     except ValueError as error:
-        hint = ""
-        if "escape" in str(error):
-            hint = " Write / or \\\\ between folders, not \\."
         raise ValueError(
-            f"{path} is no valid JSON: {error}.{hint} See drive_paths.example.json."
+            f"{path} is no valid JSON: {error}. Write / or \\\\ between folders, not \\. "
+            "See drive_paths.example.json."
         )
     return content
 

@@ -26,17 +26,10 @@ def unpack_pictures(folder: Path) -> None:
     """
     digest = hashlib.sha256(ZIP.read_bytes()).hexdigest()
     about = ABOUT.format(digest)
-    if _holds(folder, about):
-        return
-    with acquire_lock(folder.with_suffix(".lock")):
-        # Another process may have been first.
-        if not _holds(folder, about):
-            _replace(folder, about)
-
-
-def _holds(folder, about):
     marker = folder / MARKER
-    return marker.exists() and marker.read_text(encoding="utf-8") == about
+    with acquire_lock(folder.with_suffix(".lock")):
+        if not marker.exists() or marker.read_text(encoding="utf-8") != about:
+            _replace(folder, about)
 
 
 def _replace(folder, about):
