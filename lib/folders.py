@@ -22,6 +22,8 @@ PASSED_OVER = re.compile(
     rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
 )
 MAX_NAMED = 3
+# The one file of the user's that may lie among the results.
+CORRECTIONS = "corrections.csv"
 # Keys of folders of pictures, and of CSV files.
 PICTURES = ("train", "validation", "test")
 TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
@@ -48,20 +50,16 @@ def check_apart(places: dict, repository: Path) -> None:
             folder.is_relative_to(other) or other.is_relative_to(folder)
         ):
             raise ValueError(
-                f'"{kind}" is "{folder}", and {key} is "{other}": neither may lie in the other. Name a '
+                f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name a '
                 f'new folder as "{kind}".'
             )
     for kind, key in itertools.product(KINDS, TABLES):
-        if places.get(key):
-            _refuse_table(kind, places[kind], key, places[key])
-
-
-def _refuse_table(kind, folder, key, table):
-    is_usual = key == "corrections" and table == folder / "corrections.csv"
-    if table.is_relative_to(folder) and not is_usual:
-        raise ValueError(
-            f'"{key}" is "{table}", in "{kind}", where it may be replaced: copy it beside your pictures.'
-        )
+        table = places.get(key)
+        folder = places[kind]
+        if table and table.is_relative_to(folder) and table != folder / CORRECTIONS:
+            raise ValueError(
+                f'"{key}" is "{table}", in "{kind}", where it may be replaced: copy it beside your pictures.'
+            )
 
 
 def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:

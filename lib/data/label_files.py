@@ -10,8 +10,6 @@ from lib.data.names import PARTS, clean, fold, match_files
 
 # Columns whose capitals mean nothing.
 KNOWN = ("file", "label", "labels", "part", "group")
-# What is taken of a file of labels.
-TOLD = ("file", "label", "part", "group")
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 
 
@@ -114,7 +112,7 @@ def apply_labels(
         ValueError: Two rows say different things of one file, a class or a part is not known, or no
             row names a file; the error names file and line.
     """
-    rows = rows[rows.columns.intersection(TOLD)]
+    rows = rows[rows.columns.intersection(listed.columns)]
     matches = match_files(rows.file, listed.file, folder)
     files = rows.file.map(matches.get).fillna("")
     lost = rows.file[files == ""]

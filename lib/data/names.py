@@ -30,7 +30,6 @@ MASK_NAME = re.compile(
     re.IGNORECASE,
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
-INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
 MAX_RANK = 5  # of the names of a file
 
 
@@ -80,21 +79,19 @@ def is_mask(files: pd.Series) -> pd.Series:
     """Tell which files are masks: named like one, and the picture is there, too."""
     stems = files.map(remove_ending)
     known = set(stems)
-    found = stems.str.contains(MASK_NAME) | stems.str.contains(MASK_FOLDER)
-    for row, stem in stems[found].items():
-        pictures = _list_pictures_of_mask(stem)
-        found[row] = not known.isdisjoint(pictures)
-    return found
+    return stems.map(lambda stem: not known.isdisjoint(_list_pictures(stem))).astype(
+        bool
+    )
 
 
-def _list_pictures_of_mask(stem):
-    """List the paths, without ending, that the picture of a mask may have."""
+def _list_pictures(stem):
+    """List the paths, without ending, that the picture of a mask may have; none if it is no mask."""
     plain = MASK_NAME.sub("", stem, count=1)
     pictures = {plain}
-    for file in (plain, stem):
+    for file in {plain, stem}:
         pictures.add(MASK_FOLDER.sub("images/", file))
-        # Below a class, pictures may lie beside the folder of their masks.
-        pictures.add(INNER_MASK_FOLDER.sub("", file))
+        # Pictures may lie beside the folder of their masks.
+        pictures.add(MASK_FOLDER.sub("", file))
     return pictures - {stem}
 
 
