@@ -33,8 +33,6 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     _check_columns(path, names, needed)
     rows = cells[1:].rename(columns=names)
     rows = rows[rows.file != ""]
-    if rows.empty:
-        raise ValueError(f"{path} names no file below its first row.")
     if "group" in rows:
         groups = fold(rows.group)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))

@@ -17,7 +17,7 @@ from lib.data.names import (
     split_part_name,
 )
 from lib.data.pictures import ENDINGS
-from lib.data.series import find_originals, group_files
+from lib.data.series import group_files
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
@@ -73,7 +73,9 @@ def list_pictures(
         listed, odd = _add_validation(listed, odd, train, validation)
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
-    listed = listed.assign(label=_unify(listed.label))
+    # Of labels that look equal, all are written as the first.
+    equal = listed.label.groupby(listed.label.map(clean))
+    listed = listed.assign(label=equal.transform("first"))
     listed = group_by_names(listed, odd, group_by)
     if ws.corrections_note:
         print(ws.corrections_note)
@@ -155,20 +157,9 @@ def group_by_names(
 ) -> pd.DataFrame:
     """Give files that belong together by their names, see `series`, one group; a given one goes first."""
     pictures = leave_out(listed, odd)
-    copies = pictures.file[find_originals(pictures.file) != ""]
-    if len(copies):
-        print(
-            f"Note: {len(copies):,} pictures are augmented copies by their names, or the originals, say "
-            f"{copies.iloc[0]}. Copies of one picture form a group, which is not divided."
-        )
     groups = dict(zip(pictures.file, group_files(pictures, group_by)))
     told = listed.file.map(groups).fillna("")
     return listed.assign(group=listed.group.where(listed.group != "", told))
-
-
-def _unify(labels):
-    """Return the labels; of those that look equal, all are written as the first."""
-    return labels.groupby(labels.map(clean)).transform("first")
 
 
 def _correct_labels(listed, path, folder):
