@@ -30,6 +30,7 @@ MASK_NAME = re.compile(
     re.IGNORECASE,
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
+INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
 MAX_RANK = 5  # of the names of a file
 
 
@@ -90,8 +91,8 @@ def _list_pictures(stem):
     pictures = {plain}
     for file in {plain, stem}:
         pictures.add(MASK_FOLDER.sub("images/", file))
-        # Pictures may lie beside the folder of their masks.
-        pictures.add(MASK_FOLDER.sub("", file))
+        # Below a class, pictures may lie beside the folder of their masks.
+        pictures.add(INNER_MASK_FOLDER.sub("", file))
     return pictures - {stem}
 
 
