@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.findings import find, leave_out
+from lib.data.findings import LEFT_OUT, find, leave_out
 from lib.data.label_files import apply_labels, read_labels
 from lib.data.listing import escape, list_folders, walk
 from lib.data.names import (
@@ -16,7 +16,6 @@ from lib.data.names import (
     fold,
     split_part_name,
 )
-from lib.data.pictures import ENDINGS
 from lib.data.series import group_files
 from lib.workspace import Workspace
 
@@ -25,7 +24,6 @@ UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable
 MAX_NAMED = 10  # files or folders that a note names
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
-FORMS = ", ".join(sorted(ENDINGS))
 
 
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -82,7 +80,7 @@ def list_pictures(
     findings = [odd]
     if ws.corrections is not None:
         listed, corrected = _correct_labels(listed, ws.corrections, train)
-        findings += corrected
+        findings.append(corrected)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
     listed = listed.sort_values("file", ignore_index=True)
     used = leave_out(listed, pd.concat(findings))
@@ -163,11 +161,7 @@ def group_by_names(
 
 
 def _correct_labels(listed, path, folder):
-    """Move files to the classes that a corrections file names; leave out where it names none.
-
-    Returns:
-        The files; a list of findings.
-    """
+    """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
     rows = read_labels(path)[["file", "label"]]
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
@@ -178,9 +172,8 @@ def _correct_labels(listed, path, folder):
     earlier = listed.label[changed.index]
     action = "taken as " + changed.label + (", not " + earlier).where(earlier != "", "")
     is_none = changed.label == ""
-    by_hand = find(changed.file[is_none], "left out by hand")
-    moved = find(changed.file[~is_none], "corrected", action[~is_none])
-    return after, [by_hand, moved]
+    problem = is_none.map({True: "left out by hand", False: "corrected"})
+    return after, find(changed.file, problem, action.mask(is_none, LEFT_OUT))
 
 
 def _find_similar(labels):
@@ -210,7 +203,7 @@ def list_new_pictures(
     unusable = odd[~odd.problem.isin(UNREADABLE)]
     pictures = leave_out(listed, unusable)
     if pictures.empty:
-        raise ValueError(f"{folder} holds no picture ({FORMS}).")
+        raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
     names = {clean(name): name for name in class_names}
     folders = pictures.file.str.extract("^([^/]+)/")[0].dropna().map(clean)
     strange = set(folders).difference(names)
