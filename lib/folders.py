@@ -1,5 +1,6 @@
 """Folders that are ours, or refused: results and scratch are new, empty, or carry our marker."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -21,6 +22,8 @@ PASSED_OVER = re.compile(
     rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
 )
 MAX_NAMED = 3
+# The one file of the user's that may lie among the results.
+CORRECTIONS = "corrections.csv"
 # Keys of folders of pictures, and of CSV files.
 PICTURES = ("train", "validation", "test")
 TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
@@ -38,44 +41,25 @@ def check_apart(places: dict, repository: Path) -> None:
     Raises:
         ValueError: they don't.
     """
-    for kind in KINDS:
-        _refuse_project(kind, places[kind], repository)
-    for kind in KINDS:
+    names = [*PROJECT_FOLDERS, *repository.glob(".*")]
+    others = [("a folder of this project", repository / name) for name in names]
+    others += [(key, places[key]) for key in (*PICTURES, *KINDS) if places.get(key)]
+    for (key, other), kind in itertools.product(others, KINDS):
         folder = places[kind]
-        for key in (*PICTURES, *KINDS):
-            if key != kind and places.get(key):
-                _refuse_overlap(kind, folder, key, places[key])
-        for key in TABLES:
-            if places.get(key):
-                _refuse_table(kind, folder, key, places[key])
-
-
-def _refuse_project(kind, folder, repository):
-    advice = "name a new folder, which may lie at its top"
-    if repository.is_relative_to(folder):
-        raise ValueError(f'"{kind}" is "{folder}", which holds this project: {advice}.')
-    if folder.is_relative_to(repository):
-        top = folder.relative_to(repository).parts[0]
-        if top in PROJECT_FOLDERS or top.startswith("."):
+        if key != kind and (
+            folder.is_relative_to(other) or other.is_relative_to(folder)
+        ):
             raise ValueError(
-                f'"{kind}" is "{folder}", in {top} of this project: {advice}.'
+                f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name a '
+                f'new folder as "{kind}".'
             )
-
-
-def _refuse_overlap(kind, folder, key, other):
-    if folder.is_relative_to(other) or other.is_relative_to(folder):
-        raise ValueError(
-            f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name a '
-            f'new folder as "{kind}".'
-        )
-
-
-def _refuse_table(kind, folder, key, table):
-    is_usual = key == "corrections" and table == folder / "corrections.csv"
-    if table.is_relative_to(folder) and not is_usual:
-        raise ValueError(
-            f'"{key}" is "{table}", in "{kind}", where it may be replaced: copy it beside your pictures.'
-        )
+    for kind, key in itertools.product(KINDS, TABLES):
+        table = places.get(key)
+        folder = places[kind]
+        if table and table.is_relative_to(folder) and table != folder / CORRECTIONS:
+            raise ValueError(
+                f'"{key}" is "{table}", in "{kind}", where it may be replaced: copy it beside your pictures.'
+            )
 
 
 def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
@@ -88,11 +72,7 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
     Raises:
         ValueError: it is none of these.
     """
-    if not folder.exists():
-        return
     place = f'"{kind}" is "{folder}"'
-    if not folder.is_dir():
-        raise ValueError(f"{place}, which is no folder: name a new folder.")
     marker = folder / MARKER
     if marker.exists():
         text = marker.read_text(encoding="utf-8", errors="replace")
@@ -102,19 +82,15 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
                 f"{place}, but {marker} says otherwise: name a new folder."
             )
         return
-    foreign = _list_foreign(folder, opened)
+    # Of what is no folder nothing is listed, and it can't be marked either.
+    names = [path.name for path in folder.glob("*") if path != opened]
+    foreign = sorted(name for name in names if not PASSED_OVER.fullmatch(name))
     if foreign:
         named = ", ".join(foreign[:MAX_NAMED])
         raise ValueError(
             f"{place}, which holds other files ({named}): name a new folder. If these notebooks have made "
             f'it and {MARKER} was deleted, put that file back, with the line "{KINDS[kind]}"'
         )
-
-
-def _list_foreign(folder, opened):
-    """List the names in a folder that count as somebody's own."""
-    names = [path.name for path in folder.iterdir() if path != opened]
-    return sorted(name for name in names if not PASSED_OVER.fullmatch(name))
 
 
 def mark(folder: Path, kind: str) -> None:

@@ -53,10 +53,9 @@ def _read_groups(csv, files):
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows = read_labels(csv, ["file", "group"])
-    rows["file"] = rows.file.map(match_files(rows.file, names, folder))
-    rows = rows.drop_duplicates(["file", "group"])
-    rows = rows.drop_duplicates("file", keep=False)
-    groups = rows.set_index("file").group.to_dict()
+    rows = rows.assign(file=rows.file.map(match_files(rows.file, names, folder)))
+    different = rows[["file", "group"]].drop_duplicates()
+    groups = different.drop_duplicates("file", keep=False).set_index("file").group
     lost = [name for name in names if name not in groups]
     if lost:
         raise ValueError(

@@ -27,17 +27,13 @@ def read_paths(path: Path) -> dict[str, str]:
         path, "It should be a copy of drive_paths.example.json with your own folders."
     )
     paths = read_json(path)
-    for key, value in paths.items():
+    for key in (*paths, *REQUIRED):
         if key not in KEYS:
             raise ValueError(f'{path}: unknown key "{key}"{suggest(key, KEYS)}')
+        value = paths.get(key)
         if not isinstance(value, str) or not value.strip():
             raise ValueError(
-                f'{path}: "{key}" must be the path of a folder or file, in quotes.'
-            )
-    for key in REQUIRED:
-        if key not in paths:
-            raise ValueError(
-                f'{path}: the key "{key}" is missing. Keys needed: {REQUIRED}.'
+                f'{path}: "{key}" is missing, or no path of a folder or file in quotes.'
             )
     return paths
 
@@ -50,11 +46,9 @@ def read_json(path: Path) -> dict:
         if not isinstance(content, dict):
             raise ValueError("it must hold one {…} object")
     except ValueError as error:
-        hint = ""
-        if "escape" in str(error):
-            hint = " Write / or \\\\ between folders, not \\."
         raise ValueError(
-            f"{path} is no valid JSON: {error}.{hint} See drive_paths.example.json."
+            f"{path} is no valid JSON: {error}. Write / or \\\\ between folders, not \\. "
+            "See drive_paths.example.json."
         )
     return content
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from lib import folders, storage
 from lib.paths_file import PLACES, READ, check_exists, read_paths
-from lib.storage import atomic_write, is_on_drive
+from lib.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
@@ -20,10 +19,7 @@ DEMO_ON_DRIVE = "image_classifiers_demo/results"
 # What is a path elsewhere, or none.
 NO_PATH = re.compile(r"\$|.*://" + ("" if os.name == "nt" else r"|[A-Za-z]:[\\/]"))
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
-IN_COLAB = (
-    " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
-    "runs all in one."
-)
+MINE = "drive_paths.json"
 
 
 @dataclass(frozen=True)
@@ -86,10 +82,10 @@ class Workspace:
         path = self.results / name
         if path.exists():
             return path
-        advice = f"The notebook {made_by} writes it: run that first."
-        if "google.colab" in sys.modules and not is_on_drive(path):
-            advice += IN_COLAB
-        raise FileNotFoundError(f"{name} is not in {self.results}. {advice}")
+        raise FileNotFoundError(
+            f"{name} is not in {self.results}. In Colab, where each notebook has a machine of its own, mount "
+            f"Google Drive, or open 00_start_here. The notebook {made_by} writes it: run that first."
+        )
 
     def save_table(self, table: pd.DataFrame, name: str) -> None:
         """Write a table, without its index, as the CSV file `name` of the results."""
@@ -179,16 +175,12 @@ def read(
 def _find_paths_file(named):
     if str(named) == "demo":
         return DEMO_PATHS
-    # A kernel runs in the folder of its notebook.
-    places = (Path(), REPOSITORY)
-    file = named
-    if not named:
-        places = (REPOSITORY, storage.DRIVE / "MyDrive")
-        file = "drive_paths.json"
-    for folder in places:
-        if (folder / file).exists():
-            return folder / file
-    return Path(named or DEMO_PATHS)
+    if named:
+        # A kernel runs in the folder of its notebook.
+        files = [Path(named), REPOSITORY / named]
+    else:
+        files = [REPOSITORY / MINE, storage.DRIVE / "MyDrive" / MINE, DEMO_PATHS]
+    return next(filter(Path.exists, files), files[0])
 
 
 def _resolve(key, value, file):

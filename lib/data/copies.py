@@ -9,6 +9,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from lib.data.findings import LEFT_OUT, find
 from lib.data.hashes import MAX_BITS, find_candidates
+from lib.data.split import find_groups
 from lib.data.store import Selection
 from lib.machine import count_cores
 from lib.work import show_progress
@@ -36,13 +37,13 @@ def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
     ordered = pictures.sort_values(["part", "file"], ascending=[False, True])
     in_two_classes = ordered.groupby("digest").label.transform("nunique") > 1
     if rule == "drop":
-        is_copy = ordered.duplicated("digest", keep="first")
+        is_copy = ordered.duplicated("digest")
         action = LEFT_OUT
     else:
         is_copy = ordered.duplicated("digest", keep=False)
         action = "kept, same part"
     found = in_two_classes | is_copy
-    words = in_two_classes.map({True: "duplicate_other_class", False: "duplicate"})
+    words = np.where(in_two_classes, "duplicate_other_class", "duplicate")
     return find(ordered.file[found], words[found], action)
 
 
@@ -98,15 +99,12 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         pictures: Columns file and label.
         pairs: Positions a and b of pictures, as of `find_near_duplicates`.
     """
-    group = DisjointSet(range(len(pictures)))
-    for a, b in zip(pairs.a, pairs.b):
-        group.merge(a, b)
-    names = [group[position] for position in range(len(pictures))]
-    labels = pictures.label.groupby(names)
+    positions = pd.DataFrame({"digest": range(len(pictures))})
+    groups = find_groups(positions, pairs[["a", "b"]].to_numpy())
+    labels = pictures.label.groupby(groups)
     is_near = labels.transform("size") > 1
-    words = (labels.transform("nunique") > 1).map(
-        {True: "near_duplicate_other_class", False: "near_duplicate"}
-    )
+    in_two_classes = labels.transform("nunique") > 1
+    words = np.where(in_two_classes, "near_duplicate_other_class", "near_duplicate")
     return find(pictures.file[is_near], words[is_near], "kept")
 
 
@@ -120,7 +118,7 @@ def _score_pairs(pixels, pairs):
             second = cv2.flip(second, 1)
         return _correlate_detail(first, second)
 
-    if pairs.empty or pixels.shape[1] < MIN_SIDE:
+    if pixels.shape[1] < MIN_SIDE:
         return np.ones(len(pairs))
     with ThreadPool(count_cores()) as pool:
         return pool.map(score, pairs.itertuples())

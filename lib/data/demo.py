@@ -26,10 +26,7 @@ def unpack_pictures(folder: Path) -> None:
     """
     digest = hashlib.sha256(ZIP.read_bytes()).hexdigest()
     about = ABOUT.format(digest)
-    if not _is_wanted(folder, about):
-        return
     with acquire_lock(folder.with_suffix(".lock")):
-        # Another process may have been first.
         if _is_wanted(folder, about):
             _replace(folder, about)
 

@@ -39,7 +39,6 @@ def list_checks(findings: pd.DataFrame) -> pd.DataFrame:
     What is left out has its first reason; the problems of what is used are joined by semicolons, and so
     are their actions, but for "kept".
     """
-    findings = findings.drop_duplicates()
     is_left_out = findings.action == LEFT_OUT
     reasons = findings[is_left_out].drop_duplicates("file")
     used = findings[~findings.file.isin(reasons.file)]
@@ -72,12 +71,11 @@ def save_views(
         findings: of all steps.
     """
     checks = list_checks(findings)
-    contents = decoded[decoded.digest != ""].drop(columns="group")
-    contents = contents.merge(checks[["file", "problem"]], how="left", on="file")
-    groups = pictures[["file", "group"]].astype(str)
-    contents = contents.merge(groups, how="left", on="file")
-    columns = ["file", "digest", *MEASURED, "problem", "group"]
-    ws.save_table(contents[columns], "pictures.csv")
+    contents = decoded[decoded.digest != ""].set_index("file")
+    problems = checks.set_index("file").problem
+    groups = pictures.set_index("file").group.astype(str)
+    contents = contents[["digest", *MEASURED]].join(problems).join(groups)
+    ws.save_table(contents.reset_index(), "pictures.csv")
     ws.save_table(checks, "checks.csv")
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
 
@@ -119,6 +117,4 @@ def check_classes(
     else:
         return
     ws.save_table(list_checks(findings), "checks.csv")
-    if ws.corrections:
-        lack += f" Labels were corrected by {ws.corrections}."
     raise ValueError(f"{lack} checks.csv tells what is left out, and why.")

@@ -6,19 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data.findings import find
-from lib.data.names import PARTS, clean, match_files
+from lib.data.names import PARTS, clean, fold, match_files
 
 # Columns whose capitals mean nothing.
 KNOWN = ("file", "label", "labels", "part", "group")
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
-
-
-def read_columns(
-    path: Path, optional: Iterable[str] = ("part", "group")
-) -> pd.DataFrame:
-    """Read the columns file and label of a CSV file, as `read_labels`, and those of `optional` that it has."""
-    rows = read_labels(path)
-    return rows[rows.columns.intersection(["file", "label", *optional], sort=False)]
 
 
 def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
@@ -33,26 +25,18 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     Raises:
         ValueError: It is no CSV file, or has not the columns `needed`.
     """
-    cells = _parse(path).fillna("")
-    cells = cells.apply(lambda column: column.str.strip())
-    names = cells.iloc[0].map(_fold_known)
+    cells = _parse(path).fillna("").map(str.strip)
+    cells.index += 1
+    header = cells.iloc[0]
+    folded = header.str.casefold()
+    names = folded.where(folded.isin(KNOWN), header)
     _check_columns(path, names, needed)
-    rows = cells[1:]
-    rows.columns = list(names)
-    rows.index = rows.index + 1
+    rows = cells[1:].rename(columns=names)
     rows = rows[rows.file != ""]
-    if rows.empty:
-        raise ValueError(f"{path} names no file below its first row.")
     if "group" in rows:
-        rows = rows.assign(group=_fold_groups(rows.group))
+        groups = fold(rows.group)
+        rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
     return rows
-
-
-def _fold_groups(groups):
-    """Return equal names for groups that look equal; a number is one, also where it was a float."""
-    folded = _map_each(groups, clean).str.casefold()
-    folded = folded.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
-    return folded.mask(folded.isin(NO_GROUP), "")
 
 
 def _check_columns(path, names, needed):
@@ -81,16 +65,6 @@ def _parse(path):
     except ValueError as error:
         hint = "Write CSV in UTF-8, and names that hold a comma in double quotes."
         raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
-
-
-def _fold_known(name):
-    folded = name.casefold()
-    return folded if folded in KNOWN else name
-
-
-def _map_each(values, function):
-    """Map values by a function that is called once for each different value."""
-    return values.map({value: function(value) for value in values.unique()})
 
 
 def read_corrections(
@@ -123,60 +97,59 @@ def apply_labels(
     Args:
         listed: Columns file, label, part and group.
         path: The CSV file that the rows were read from, for errors.
-        rows: As `read_columns` returns them.
+        rows: As `read_labels` returns them; other columns than file, label, part and group count for nothing.
         classes: What a label may be, if not empty; None for anything.
         strict: Whether a row that names no file, or several, is an error; else it is a finding,
             missing_file or ambiguous.
 
     Returns:
-        The files with what the rows say; the findings, of which test_part is one.
+        The files with what the rows say, where one of them is for validation those without a part for
+            training, and else all without a part; the findings, of which test_part is one.
 
     Raises:
         ValueError: Two rows say different things of one file, a class or a part is not known, or no
             row names a file; the error names file and line.
     """
-    matches = match_files(rows.file.unique(), listed.file, folder)
-    files = rows.file.map(lambda name: matches.get(name, ""))
+    rows = rows[rows.columns.intersection(listed.columns)]
+    matches = match_files(rows.file, listed.file, folder)
+    files = rows.file.map(matches.get).fillna("")
     lost = rows.file[files == ""]
     if strict or len(lost) == len(rows):
-        _refuse(path, lost, f"file in {folder}, or fits several")
-    rows = rows.assign(file=files.mask(files == "", rows.file))
+        refuse_cells(path, lost, f"file in {folder}, or fits several")
+    rows = rows.assign(file=files).drop(lost.index)
     rows = _check_values(path, rows, classes).drop_duplicates()
     _refuse_second_rows(path, rows)
-    listed = _update(listed, rows[~rows.file.isin(lost)])
-    is_for_later = listed.part.isin(["test", "prediction"])
-    problem = lost.isin(matches.keys()).map({True: "ambiguous", False: "missing_file"})
-    findings = [find(lost, problem), find(listed.file[is_for_later], "test_part")]
-    listed = listed.assign(part=listed.part.mask(is_for_later, ""))
-    return listed, pd.concat(findings)
+    listed = _update(listed, rows)
+    later = listed.file[listed.part.isin(["test", "prediction"])]
+    problem = lost.isin(matches).map({True: "ambiguous", False: "missing_file"})
+    findings = pd.concat([find(lost, problem), find(later, "test_part")])
+    # Parts of which none is for validation are none: a fifth is taken.
+    has_parts = (listed.part == "validation").any()
+    parts = listed.part.replace("", "train") if has_parts else ""
+    return listed.assign(part=parts), findings
 
 
 def _check_values(path, rows, classes):
     """Return rows with labels as they look, and parts as we call them."""
-    labels = _map_each(rows.label, clean)
+    labels = rows.label.map(clean)
     if classes is not None:
         names = {clean(name): name for name in classes}
-        kind = f"class of {', '.join(classes)}"
-        labels = _look_up(path, labels, names | {"": ""}, kind)
+        labels = _look_up(path, labels, names, f"class of {', '.join(classes)}")
     rows = rows.assign(label=labels)
     if "part" in rows:
         kind = "part: train, validation or test"
-        parts = _look_up(path, rows.part.str.casefold(), PARTS | {"": ""}, kind)
+        parts = _look_up(path, rows.part.str.casefold(), PARTS, kind)
         rows = rows.assign(part=parts)
     return rows
 
 
 def _update(listed, rows):
     """Return the files with what the rows say; an empty part or group says nothing."""
-    said = rows.set_index("file").reindex(listed.file).reset_index(drop=True)
-    old = listed.reset_index(drop=True)
-    new = {}
-    for column in rows.columns.drop("file"):
-        values = said[column]
-        if column != "label":
-            values = values.mask(values == "")
-        new[column] = values.fillna(old[column])
-    return old.assign(**new)
+    said = rows.set_index("file")
+    says_nothing = (said == "") & (said.columns != "label")
+    updated = listed.set_index("file")
+    updated.update(said.mask(says_nothing))
+    return updated.reset_index()
 
 
 def _refuse_second_rows(path, rows):
@@ -191,17 +164,20 @@ def _refuse_second_rows(path, rows):
 
 
 def _look_up(path, values, known, kind):
-    unknown = values[~values.isin(known.keys())]
-    _refuse(path, unknown, kind)
-    return values.map(known)
+    meanings = known | {"": ""}
+    refuse_cells(path, values[~values.isin(meanings)], kind)
+    return values.map(meanings)
 
 
-def _refuse(path, unknown, kind):
-    if unknown.empty:
-        return
-    line = unknown.index[0]
-    value = unknown.iloc[0]
-    raise ValueError(
-        f"{path}, line {line}: {value!r} is no {kind}. Such lines: {len(unknown):,}. "
-        "Correct or delete them."
-    )
+def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:
+    """Raise a ValueError that names file, line and value, unless there is no such cell.
+
+    Args:
+        cells: Those of a file of labels, as of `read_labels`, that can't be used.
+        kind: What they are not.
+    """
+    if len(cells):
+        raise ValueError(
+            f"{path}, line {cells.index[0]}: {cells.iloc[0]!r} is no {kind}. Such lines: {len(cells):,}. "
+            "Correct or delete them."
+        )

@@ -6,30 +6,40 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.findings import find, leave_out
-from lib.data.label_files import apply_labels, read_columns
+from lib.data.findings import LEFT_OUT, find, leave_out
+from lib.data.label_files import apply_labels, read_labels
 from lib.data.listing import escape, list_folders, walk
-from lib.data.names import PARTS, clean, describe_classes, fold, split_part_name
-from lib.data.pictures import ENDINGS
-from lib.data.series import find_originals, group_files
+from lib.data.names import (
+    PART_NAMES,
+    clean,
+    describe_classes,
+    fold,
+    split_part_name,
+)
+from lib.data.series import group_files
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
-MAX_NAMED = 10  # files that a note names
-FORMS = ", ".join(sorted(ENDINGS))
+MAX_NAMED = 10  # files or folders that a note names
+# Accents and dashes.
+MARKS = "[\u0300-\u036f _-]"
 
 
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
     A class without files is a finding.
+
+    Raises:
+        ValueError: The classes are divided into parts.
     """
     listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
     top = listed.file.str.split("/").str[0]
     is_junk = listed.file.isin(odd.file[odd.problem == "junk"])
     listed = listed.assign(label=top.where(top.isin(classes) & ~is_junk, ""))
+    _check_inner_folders(leave_out(listed, odd), folder)
     empty = sorted(set(classes).difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])
 
@@ -58,33 +68,30 @@ def list_pictures(
     """
     if ws.train_labels is None:
         listed, odd = label_by_folder(train)
-        _check_inner_folders(listed, odd, train)
         listed, odd = _add_validation(listed, odd, train, validation)
-        reason = "outside_class_folder"
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
-        reason = "no_label"
-    listed = listed.assign(label=_unify(listed.label))
+    # Of labels that look equal, all are written as the first.
+    equal = listed.label.groupby(listed.label.map(clean))
+    listed = listed.assign(label=equal.transform("first"))
     listed = group_by_names(listed, odd, group_by)
     if ws.corrections_note:
         print(ws.corrections_note)
-    corrected = []
+    findings = [odd]
     if ws.corrections is not None:
         listed, corrected = _correct_labels(listed, ws.corrections, train)
-    unlabelled = find(listed.file[listed.label == ""], reason)
-    findings = pd.concat([odd, *corrected, unlabelled])
-    # Parts of which none is for validation are none: a fifth is taken.
-    has_parts = (listed.part == "validation").any()
-    parts = listed.part.replace("", "train") if has_parts else ""
-    listed = listed.assign(part=parts).sort_values("file", ignore_index=True)
-    similar = _find_similar(leave_out(listed, findings).label)
-    return listed, pd.concat([findings, similar], ignore_index=True)
+        findings.append(corrected)
+    findings.append(find(listed.file[listed.label == ""], "no_label"))
+    listed = listed.sort_values("file", ignore_index=True)
+    used = leave_out(listed, pd.concat(findings))
+    findings.append(_find_similar(used.label))
+    return listed, pd.concat(findings, ignore_index=True)
 
 
 def _apply_train_labels(path, train, validation):
-    rows = read_columns(path)
-    parts = rows.get("part", pd.Series(dtype=str)).str.casefold()
-    gives_parts = (parts.map(PARTS) == "validation").any()
+    rows = read_labels(path)
+    words = PART_NAMES["validation"]
+    gives_parts = "part" in rows and rows.part.str.casefold().isin(words).any()
     if validation is not None and gives_parts:
         print(f"Note: {path.name} gives the parts; {validation} is not used.")
         validation = None
@@ -94,9 +101,8 @@ def _apply_train_labels(path, train, validation):
     return listed, pd.concat([odd, findings])
 
 
-def _check_inner_folders(listed, odd, folder):
+def _check_inner_folders(pictures, folder):
     """Check what folders the class folders hold: parts of a data set are an error, equal ones a note."""
-    pictures = leave_out(listed, odd)
     inner = pictures.file.str.extract("^(?P<label>[^/]+)/(?P<name>.+)/").dropna()
     inner = inner.assign(name=inner.name.str.split("/")).explode("name")
     inner = inner.drop_duplicates()
@@ -124,7 +130,7 @@ def _is_part(name):
 
 
 def _name_some(names):
-    return ", ".join(sorted(set(names))[:5])
+    return ", ".join(sorted(set(names))[:MAX_NAMED])
 
 
 def _add_validation(listed, odd, train, validation):
@@ -132,13 +138,16 @@ def _add_validation(listed, odd, train, validation):
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
-    _check_inner_folders(further, further_odd, validation)
-    further = further.assign(part="validation")
-    prefix = os.path.relpath(validation, train) + "/"
-    both = []
-    for rows, more in ((listed, further), (odd, further_odd)):
-        both.append(pd.concat([rows, more.assign(file=prefix + more.file)]))
-    return both
+    further = rebase(further.assign(part="validation"), validation, train)
+    listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
+    return listed, pd.concat([odd, rebase(further_odd, validation, train)])
+
+
+def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
+    """Return rows whose column file, relative to `folder`, is relative to `base`."""
+    prefix = os.path.relpath(folder, base)
+    files = [os.path.normpath(f"{prefix}/{file}") for file in rows.file]
+    return rows.assign(file=files)
 
 
 def group_by_names(
@@ -146,45 +155,25 @@ def group_by_names(
 ) -> pd.DataFrame:
     """Give files that belong together by their names, see `series`, one group; a given one goes first."""
     pictures = leave_out(listed, odd)
-    copies = pictures.file[find_originals(pictures.file) != ""]
-    if len(copies):
-        print(
-            f"Note: {len(copies):,} pictures are augmented copies by their names, or the originals, say "
-            f"{copies.iloc[0]}. Copies of one picture form a group, which is not divided."
-        )
     groups = dict(zip(pictures.file, group_files(pictures, group_by)))
     told = listed.file.map(groups).fillna("")
     return listed.assign(group=listed.group.where(listed.group != "", told))
 
 
-def _unify(labels):
-    """Return the labels; of those that look equal, all are written as the first."""
-    first = {}
-    for label in labels.unique():
-        first.setdefault(clean(label), label)
-    return labels.map({label: first[clean(label)] for label in labels.unique()})
-
-
 def _correct_labels(listed, path, folder):
-    """Move files to the classes that a corrections file names; leave out where it names none.
-
-    Returns:
-        The files; a list of findings.
-    """
+    """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
-    rows = read_columns(path, optional=())
-    before = listed.reset_index(drop=True)
-    after, _ = apply_labels(before, path, folder, rows, classes=classes, strict=True)
+    rows = read_labels(path)[["file", "label"]]
+    after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:
-        print(f"Note: {path.name} leaves no picture in {', '.join(sorted(emptied))}.")
-    changed = after[after.label != before.label]
-    earlier = before.label[changed.index]
+        print(f"Note: {path.name} leaves no picture in {_name_some(emptied)}.")
+    changed = after[after.label != listed.label]
+    earlier = listed.label[changed.index]
     action = "taken as " + changed.label + (", not " + earlier).where(earlier != "", "")
     is_none = changed.label == ""
-    by_hand = find(changed.file[is_none], "left out by hand")
-    moved = find(changed.file[~is_none], "corrected", action[~is_none])
-    return after, [by_hand, moved]
+    problem = is_none.map({True: "left out by hand", False: "corrected"})
+    return after, find(changed.file, problem, action.mask(is_none, LEFT_OUT))
 
 
 def _find_similar(labels):
@@ -193,7 +182,8 @@ def _find_similar(labels):
     said = describe_classes(names)
     if said:
         print(said)
-    similar = sorted(names[fold(names).duplicated(keep=False)])
+    plain = names.str.normalize("NFKD").str.replace(MARKS, "", regex=True)
+    similar = sorted(names[fold(plain).duplicated(keep=False)])
     if similar:
         print(f"Note: classes that look alike: {', '.join(similar)}.")
     return find(similar, "similar_class_name", "kept")
@@ -213,21 +203,21 @@ def list_new_pictures(
     unusable = odd[~odd.problem.isin(UNREADABLE)]
     pictures = leave_out(listed, unusable)
     if pictures.empty:
-        raise ValueError(f"{folder} holds no picture ({FORMS}).")
+        raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
     names = {clean(name): name for name in class_names}
-    folders = pictures.file.str.extract("^([^/]+)/")[0].map(clean, na_action="ignore")
-    strange = folders.dropna()[~folders.isin(names)].unique()
-    pictures = pictures.assign(label=[names.get(folder, "") for folder in folders])
+    folders = pictures.file.str.extract("^([^/]+)/")[0].dropna().map(clean)
+    strange = set(folders).difference(names)
+    pictures = pictures.assign(label=folders.map(names.get)).fillna("")
     if labels:
-        rows = read_columns(labels, optional=())
+        rows = read_labels(labels)[["file", "label"]]
         pictures, told = apply_labels(
             pictures, labels, folder, rows, classes=class_names
         )
         unusable = pd.concat([unusable, told])
-    elif names and len(strange):
-        shown = ", ".join(strange[:MAX_NAMED])
-        print(f"Note: no class is called {shown}: pictures there have no label.")
+    elif names and strange:
+        print(
+            f"Note: no class is called {_name_some(strange)}: pictures there have no label."
+        )
     for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
-        shown = ", ".join(files[:MAX_NAMED])
-        print(f"Note: passed over, {len(files):,} {problem}: {shown}")
+        print(f"Note: passed over, {len(files):,} {problem}: {_name_some(files)}")
     return pictures[["file", "label"]]

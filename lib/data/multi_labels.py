@@ -1,14 +1,12 @@
 """Several labels for each picture: the CSV file that tells them, in any of three forms."""
 
-import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lib.data.findings import find
-from lib.data.label_files import apply_labels, read_labels
-from lib.data.labels import group_by_names
+from lib.data.label_files import apply_labels, read_labels, refuse_cells
+from lib.data.labels import group_by_names, rebase
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
 from lib.data.split import split
@@ -22,7 +20,7 @@ NO = ("0", "0.0", "false")
 
 
 def read_label_sets(path: Path) -> pd.DataFrame:
-    """Read which labels each file has: rows of `read_labels`, of file, label and, if given, part and group.
+    """Read which labels each file has: rows of `read_labels`, with a column label.
 
     `labels`, divided by | or ;, in one row for each file or several; or one column of 0 and 1 for
     each label. In `label` each of them ends in |, and | alone means none.
@@ -35,65 +33,47 @@ def read_label_sets(path: Path) -> pd.DataFrame:
     # A column without a name is pandas' index, or a comma too many.
     passed_over = [*BESIDES, *lists, *PART_COLUMNS, ""]
     others = rows.columns.difference(passed_over, sort=False)
-    cells = rows[others].apply(lambda column: column.str.casefold())
+    cells = rows[others].map(str.casefold)
     is_told = cells.isin(YES + NO)
     if len(lists) == 1 and not is_told.all().any():
         sets = _read_lists(path, rows.file, rows[lists[0]])
     elif len(others) and lists.empty:
-        _refuse_other_cells(path, rows[others], is_told)
-        names = np.array([clean(name) for name in others])
+        for name in others:
+            refuse_cells(path, rows.loc[~is_told[name], name], f"0 or 1 of {name}")
+        names = others.map(clean)
         sets = [names[has] for has in cells.isin(YES).to_numpy()]
     else:
         raise ValueError(
             f"{path} needs columns file and labels (cat|dog), or file and one of 0 and 1 for each label, "
             f"and not both: {', '.join(rows)}"
         )
-    rows["label"] = list(map(_join, sets))
-    return rows[rows.columns.intersection(["label", *BESIDES])]
+    return rows.assign(label=list(map(_join, sets)))
 
 
 def _join(names):
-    different = sorted(set(names))
+    different = sorted(set(names) - {""})
     return "|".join(different) + "|"
 
 
-def _refuse_other_cells(path, cells, is_told):
-    for name in cells:
-        untold = cells.loc[~is_told[name], name]
-        for line, value in untold.head(1).items():
-            raise ValueError(
-                f"{path}, line {line}: {name} is {value!r}, neither 0 nor 1."
-            )
-
-
 def _read_lists(path, files, cells):
-    sets = cells.str.split("[|;]").map(_clean_names)
-    names = sets.explode().dropna()
-    lists = names[names.str.contains(r"^\[|,")]
-    for line, name in lists.head(1).items():
-        raise ValueError(
-            f"{path}, line {line}: {name!r}: write several labels as cat|dog, none with a comma."
-        )
+    sets = cells.map(clean).str.split(" ?[|;] ?")
+    names = sets.explode()
+    is_list = names.str.contains(r"^\[|,")
+    refuse_cells(
+        path, names[is_list], "label: write several as cat|dog, without commas"
+    )
     together = sets.groupby(files).sum()
     return list(files.map(together))
-
-
-def _clean_names(names):
-    cleaned = map(clean, names)
-    return [name for name in cleaned if name]
 
 
 def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List pictures, as `labels.list_pictures`, with their labels, as of `read_label_sets`.
 
-
     They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
-    the training pictures. Files are relative to `train`. Where some are for validation, the part of
-    others is train. A note says which files of the paths say nothing here.
+    the training pictures. Files are relative to `train`. A note says which files of the paths say nothing here.
     """
     folder = ws.multi_labels.with_suffix("")
-    is_usable = folder.is_dir() and not train.is_relative_to(folder)
-    if not is_usable or not holds_pictures(folder):
+    if train.is_relative_to(folder) or not holds_pictures(folder):
         folder = train
     for key in ("train_labels", "corrections", "validation"):
         if getattr(ws, key):
@@ -103,14 +83,7 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     listed, told = apply_labels(listed, ws.multi_labels, folder, rows, strict=True)
     listed = group_by_names(listed, odd)
     odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
-    if (listed.part == "validation").any():
-        listed = listed.assign(part=listed.part.replace("", "train"))
-    prefix = os.path.relpath(folder, train)
-    both = []
-    for rows in (listed, odd):
-        files = [os.path.normpath(f"{prefix}/{file}") for file in rows.file]
-        both.append(rows.assign(file=files))
-    return tuple(both)
+    return rebase(listed, folder, train), rebase(odd, folder, train)
 
 
 def split_label_sets(

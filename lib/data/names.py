@@ -1,8 +1,10 @@
 """What names tell: parts of a data set, masks, and the file that a name means."""
 
+import functools
 import os
 import re
 import unicodedata
+from collections import ChainMap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,8 +31,11 @@ MASK_NAME = re.compile(
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
 INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
+MAX_RANK = 5  # of the names of a file
 
 
+# Pictures are many, but labels and groups are few.
+@functools.lru_cache(10_000)
 def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
@@ -38,11 +43,9 @@ def clean(name: str) -> str:
 
 
 def fold(names: pd.Series) -> pd.Series:
-    """Return equal values for similar names: case, accents, dashes, and 1 and 1.0 mean nothing."""
-    folded = names.map(clean).str.casefold().str.normalize("NFKD")
-    folded = folded.str.replace("[\u0300-\u036f _-]", "", regex=True)
-    numbers = pd.to_numeric(folded, errors="coerce")
-    return folded.where(numbers.isna(), numbers)
+    """Return equal names for similar ones: capitals mean nothing, and 1.0 is 1."""
+    folded = names.map(clean).str.casefold()
+    return folded.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
 
 def split_part_name(name: str) -> tuple[str | None, str]:
@@ -77,18 +80,21 @@ def is_mask(files: pd.Series) -> pd.Series:
     """Tell which files are masks: named like one, and the picture is there, too."""
     stems = files.map(remove_ending)
     known = set(stems)
-    found = stems.str.contains(MASK_NAME) | stems.str.contains(MASK_FOLDER)
-    for row, stem in stems[found].items():
-        pictures = _list_pictures_of_mask(stem)
-        found[row] = not known.isdisjoint(pictures)
-    return found
+
+    def has_picture(stem: str) -> bool:
+        # Most names hold no such word.
+        if not re.search(MASK_WORD, stem, re.IGNORECASE):
+            return False
+        return not known.isdisjoint(_list_pictures(stem))
+
+    return stems.map(has_picture).astype(bool)
 
 
-def _list_pictures_of_mask(stem):
-    """List the paths, without ending, that the picture of a mask may have."""
+def _list_pictures(stem):
+    """List the paths, without ending, that the picture of a mask may have; none if it is no mask."""
     plain = MASK_NAME.sub("", stem, count=1)
     pictures = {plain}
-    for file in (plain, stem):
+    for file in {plain, stem}:
         pictures.add(MASK_FOLDER.sub("images/", file))
         # Below a class, pictures may lie beside the folder of their masks.
         pictures.add(INNER_MASK_FOLDER.sub("", file))
@@ -105,15 +111,13 @@ def match_files(
     goes first, and one in `folder` before one elsewhere. Letters compare in Unicode's composed form
     (NFC), as Macs write them differently. `files` are relative to `folder`.
     """
-    by_rank = {}
+    by_rank = [{} for _ in range(MAX_RANK + 1)]
     for file in files:
         for rank, name in _list_names(file, folder):
-            known = by_rank.setdefault(rank, {})
+            known = by_rank[rank]
             is_other = known.get(name, file) != file
             known[name] = "" if is_other else file
-    meanings = {}
-    for rank in sorted(by_rank, reverse=True):
-        meanings.update(by_rank[rank])
+    meanings = ChainMap(*by_rank)
     found = {}
     for name in names:
         path = name

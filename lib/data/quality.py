@@ -87,13 +87,12 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def require_light(folder: Path, used: pd.DataFrame) -> None:
-    """Raise a ValueError where white is not what most files of 16 bits say, or fail to say."""
-    is_dark = find_doubts(used)["very_dark"]
-    deep = used.file[is_dark & (used.is_deep > 0)]
-    if 2 * is_dark.sum() > len(used) and 2 * len(deep) > is_dark.sum():
+    """Raise a ValueError where most files have 16 bits a sample, and white is not what they say."""
+    dark = used.file[(used.is_deep > 0) & (used.brightest < MIN_BRIGHTEST)]
+    if 2 * len(dark) > len(used):
         raise ValueError(
-            f"{is_dark.sum():,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
-            f"{folder / deep.iloc[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
+            f"{len(dark):,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
+            f"{folder / dark.iloc[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
             "MaxSampleValue (TIFF) says another. Rescale copies of them; if white is 4,095, by: "
             "magick mogrify -evaluate multiply 16 *.png"
         )

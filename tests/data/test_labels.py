@@ -71,7 +71,6 @@ UNUSABLE = {
     "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, class",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
     "": "UTF-8",
-    "file,label\n,cat\n": "first row",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
     "file,label\ncat/\udcff.jpg,bird\n": "UTF-8",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "'cat/0.jpg': lines 2 and 4",
@@ -150,16 +149,14 @@ def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
     ]
 
 
-def test_class_of_which_too_little_is_left_is_an_error_that_names_the_corrections(
-    ws, tmp_path
-):
+def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
     touch(ws.train, *FILES)
     text = "file,label\ncat/0.jpg,bird\ncat/1.jpg,\n"
     ws = replace(ws, corrections=write_csv(tmp_path / "corrections.csv", text))
 
     listed, found = labels.list_pictures(ws, ws.train)
 
-    with pytest.raises(ValueError, match='"cat" has 4.*corrections.csv'):
+    with pytest.raises(ValueError, match='"cat" has 4'):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 

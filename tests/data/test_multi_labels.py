@@ -116,11 +116,11 @@ def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
 BROKEN = {
     "wrong columns": ("image,tags\n1.jpg,cat\n", "file, .*: image, tags"),
     "unknown file": ("file,labels\n1.jpg,a\n33.jpg,a\n", "line 3: '33.jpg'"),
-    "a 2": ("file,cat,dog\n1.jpg,0,1\n2.jpg,0,2\n", "line 3: dog is '2'"),
+    "a 2": ("file,cat,dog\n1.jpg,0,1\n2.jpg,0,2\n", "line 3: '2' .* dog"),
     "contradiction": ("file,cat\n1.jpg,0\n2.jpg,0\n1.jpg,1\n", "'1.jpg': lines 2 and 4"),
     "other part": ("file,labels,part\n1.jpg,a,train\n1.jpg,b,val\n", "'1.jpg': lines 2 and 3"),
     "both forms": ("file,labels,cat,dog\n1.jpg,cat,1,0\n", ": file, labels, cat, dog"),
-    "commas": ('file,labels\n1.jpg,cat\n2.jpg,"cat,dog"\n', r"line 3: 'cat,dog': .* cat\|dog"),
+    "commas": ('file,labels\n1.jpg,cat\n2.jpg,"cat,dog"\n', r"line 3: 'cat,dog' .* cat\|dog"),
     "a list": ("file,labels\n1.jpg,\"['cat', 'dog']\"\n", r"line 2: .* cat\|dog"),
 }  # fmt: skip
 
