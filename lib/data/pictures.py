@@ -105,12 +105,12 @@ def read_file(path: Path) -> bytes:
         size = path.stat().st_size
         # A pipe or a device would never end.
         if not path.is_file():
-            raise PictureError("not_a_file", path)
+            raise PictureError("not_a_file")
         if size > MAX_FILE_BYTES:
-            raise PictureError("too_large", path)
+            raise PictureError("too_large")
         return path.read_bytes()
     except OSError as error:
-        raise PictureError("unreadable", path) from error
+        raise PictureError("unreadable") from error
 
 
 def decode(data: bytes, min_side: int) -> Decoded:
@@ -124,10 +124,12 @@ def decode(data: bytes, min_side: int) -> Decoded:
             corrupt, unsupported or too_large (over 89 million pixels, 40 million of 16 bits a sample).
     """
     try:
+        if decoders.is_unusual(data):
+            raise NotImplementedError("a JPEG that few decoders know")
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
             is_deep = decoders.is_deep(picture, data)
-            shown = _decode_opened(picture, data, min_side)
+            shown = _decode_opened(picture, data, min_side, is_deep)
             orientation = _find_orientation(picture)
             frames = _count_frames(picture)
         if orientation in range(2, 9):
@@ -143,17 +145,16 @@ def decode(data: bytes, min_side: int) -> Decoded:
 
 
 def _count_frames(picture):
-    if picture.format in ("JPEG", "MPO", "BMP"):
+    if picture.format == "MPO":
         return 1
     try:
         return picture.n_frames
-    except Exception:  # The first one is whole all the same.
+    except Exception:  # There are no others, or the first one is whole all the same.
         return 1
 
 
-def _decode_opened(picture, data, min_side):
+def _decode_opened(picture, data, min_side, is_deep):
     pixels = picture.width * picture.height
-    is_deep = decoders.is_deep(picture, data)
     if pixels > MAX_PIXELS or (is_deep and pixels > MAX_DEEP_PIXELS):
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
@@ -189,8 +190,6 @@ def _name_problem(error, data):
     if isinstance(error, NotImplementedError) or message.startswith("Unsupported"):
         return "unsupported"
     if is_unidentified and re.match(TIFF, data):
-        return "unsupported"
-    if decoders.is_unusual(data):
         return "unsupported"
     if is_unidentified:
         return sniff(data[:64]) or "corrupt"
