@@ -173,15 +173,14 @@ def _list_sets(y_prob, metadata):
     from lib.evaluation import conformal
 
     kept = metadata.get("answer_sets") or {}
-    limit = kept.get("limit")
-    if limit is None:
+    if kept.get("limit") is None:
         print(
             "no limit of sets is stored: 10_hand_over finds one in enough pictures",
             file=sys.stderr,
         )
         return {"set": "", "set_size": ""}
     print(conformal.describe_sets(kept), file=sys.stderr)
-    return conformal.set_columns(y_prob, metadata["class_names"], limit)
+    return conformal.set_columns(y_prob, metadata["class_names"], kept["limit"])
 
 
 def _list_strangers(path, model, metadata, features):
@@ -203,12 +202,13 @@ def _list_strangers(path, model, metadata, features):
 
 
 def _describe_probabilities(metadata):
-    if "calibrated_on" in metadata:
-        return f"probabilities were calibrated on {metadata['calibrated_on']}"
-    temperature = metadata.get("temperature")
-    if temperature:
-        return f"probabilities are scaled by the temperature {temperature:.3g} that 08 fitted"
-    return "no temperature is stored: probabilities are the model's own; 08 fits one"
+    if "temperature" not in metadata:
+        return (
+            "no temperature is stored: probabilities are the model's own; 08 fits one"
+        )
+    pictures = metadata.get("calibrated_on", "validation pictures")
+    temperature = metadata["temperature"]
+    return f"probabilities have the temperature {temperature:.3g}, calibrated on {pictures}"
 
 
 if __name__ == "__main__":
