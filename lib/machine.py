@@ -35,7 +35,7 @@ def describe_environment() -> str:
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
     found = find_versions(packages)
     versions = ", ".join(f"{name} {version}" for name, version in found.items())
-    gpus = ", ".join(list_gpus())
+    gpus = ", ".join(_list_gpus())
     accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {os.cpu_count()} CPU cores"
     if not gpus and "google.colab" in sys.modules:
         accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
@@ -77,7 +77,7 @@ def install_in_colab(package: str) -> None:
         importlib.invalidate_caches()
 
 
-def list_gpus() -> list[str]:
+def _list_gpus():
     """Return the name of each NVIDIA GPU."""
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
