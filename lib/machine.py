@@ -33,10 +33,9 @@ warnings.filterwarnings("ignore", "IProgress not found")
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
-    found = find_versions(packages)
-    versions = ", ".join(f"{name} {version}" for name, version in found.items())
+    versions = ", ".join(map(" ".join, find_versions(packages).items()))
     gpus = ", ".join(_list_gpus())
-    accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {os.cpu_count()} CPU cores"
+    accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {count_cores()} CPU cores"
     if not gpus and "google.colab" in sys.modules:
         accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"

@@ -171,7 +171,6 @@ def run_notebook(
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            log = ws.scratch / "kernel.log"
-            failure = f"{name}: its kernel died; its last words: {log}"
+            failure = f"{name}: its kernel died; see {ws.scratch}/kernel.log"
     if failure:
         raise RuntimeError(failure)

@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import threading
-import time
 from dataclasses import replace
 from unittest import mock
 
@@ -141,50 +140,22 @@ def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
     assert identify_set(prepared) != before
 
 
-@pytest.fixture
-def while_decoding(ws, monkeypatch):
-    """Draw four pictures of 120,000 pixels, and return a function: what four threads do meanwhile."""
+def test_pictures_are_decoded_several_at_a_time(ws, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     (ws.train / "a").mkdir()
     for number in range(4):
-        picture = Image.fromarray(noise[number:]).resize((400, 300))
-        picture.save(ws.train / f"a/{number}.png")
+        Image.fromarray(noise[number:]).save(ws.train / f"a/{number}.png")
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
     convert = pictures.decoders.convert_to_rgb
-
-    def patch(do):
-        def convert_and_do(*arguments):
-            do()
-            return convert(*arguments)
-
-        monkeypatch.setattr(pictures.decoders, "convert_to_rgb", convert_and_do)
-
-    return patch
-
-
-def test_large_pictures_are_decoded_one_at_a_time(ws, while_decoding, monkeypatch):
-    monkeypatch.setattr(pictures, "LARGE_PIXELS", 100_000)
-    at_work = []
-    counts = []
-
-    def count():
-        at_work.append(1)
-        counts.append(len(at_work))
-        time.sleep(0.05)  # so that another thread would be seen
-        at_work.pop()
-
-    while_decoding(count)
-    prepare(ws)
-
-    assert counts == [1, 1, 1, 1]
-
-
-def test_other_pictures_are_decoded_several_at_a_time(ws, while_decoding, monkeypatch):
-    monkeypatch.setattr(pictures, "LARGE_PIXELS", 130_000)
     # Two have to be at it to pass; one alone would wait in vain, and its picture be corrupt.
     barrier = threading.Barrier(2)
-    while_decoding(lambda: barrier.wait(timeout=120))
+
+    def wait_and_convert(*arguments):
+        barrier.wait(timeout=120)
+        return convert(*arguments)
+
+    monkeypatch.setattr(pictures.decoders, "convert_to_rgb", wait_and_convert)
 
     table = prepare(ws)
 

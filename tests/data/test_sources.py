@@ -466,9 +466,10 @@ def test_name_that_kaggle_does_not_know_is_an_error(kaggle, name):
     assert kaggle.pages == []
 
 
-def test_folder_that_the_data_of_kaggle_lack_is_an_error(kaggle):
-    with pytest.raises(ValueError, match="given/trian"):
-        archives.download(f"{COMPETITION}/trian")
+def test_folder_that_the_data_of_kaggle_lack_is_an_error(kaggle, ws):
+    named = replace(ws, train=Path(f"kaggle:{COMPETITION}/trian"))
+    with pytest.raises(FileNotFoundError, match="given/trian"):
+        sources.open_folder(named, "train")
 
 
 def test_answer_of_kaggle_is_said_with_what_to_do(kaggle):
