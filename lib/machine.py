@@ -36,8 +36,6 @@ def describe_environment() -> str:
     versions = ", ".join(map(" ".join, find_versions(packages).items()))
     gpus = ", ".join(_list_gpus())
     accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {count_cores()} CPU cores"
-    if not gpus and "google.colab" in sys.modules:
-        accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
 
 
@@ -100,7 +98,7 @@ def describe_project() -> dict[str, str]:
     import cv2
 
     rooms = sorted(Path(__file__).parent.rglob("*.py"))
-    code = b"".join(room.read_bytes() for room in rooms)
+    code = b"".join(map(Path.read_bytes, rooms))
     found = {
         "project": hashlib.sha256(code).hexdigest()[:12],
         "opencv": cv2.__version__,

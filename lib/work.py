@@ -52,9 +52,8 @@ def run_blocks(
         ClusterError: A worker raised an OSError, or the cluster failed; other errors of the function
             are raised as they are.
     """
-    pool = concurrent.futures.ThreadPoolExecutor(threads)
-    submit = _open_workers(address) if address else pool.submit
-    with pool:
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        submit = _open_workers(address) if address else pool.submit
         futures = {submit(function, block, *shared): block for block in blocks}
         try:
             for future in concurrent.futures.as_completed(list(futures)):

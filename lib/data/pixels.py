@@ -71,7 +71,11 @@ def decode_pictures(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores, and keep their copies; return digest and problem of each file."""
-    _require_room(ws.scratch, files, stores)
+    needed = 0
+    for store in stores.values():
+        # Its rows are taken for rows of these files.
+        needed += max(0, len(files) - len(store.rows)) * store.row_bytes
+    require_room(ws.scratch, needed, "the decoded pixels")
     starts = range(0, len(files), BLOCK)
     blocks = [files[start : start + BLOCK] for start in starts]
     results = {}
@@ -92,14 +96,6 @@ def _decode_files(ws, folder, files, stores):
     is_kept = is_on_drive(folder) and is_on_drive(ws.results)
     _sync_copies(ws, stores, is_kept and not is_on_drive(ws.scratch))
     return results
-
-
-def _require_room(scratch, files, stores):
-    """Raise an OSError where rows find no room; those that a store holds are taken for rows of these."""
-    needed = 0
-    for store in stores.values():
-        needed += max(0, len(files) - len(store.rows)) * store.row_bytes
-    require_room(scratch, needed, "the decoded pixels")
 
 
 def _sync_copies(ws, stores, is_kept=False):

@@ -109,8 +109,8 @@ class Store:
             if not other.index.keys() < self.index.keys():
                 return
             storage.sweep(other.folder)
-            size = len(self.index) * self.row_bytes
-            storage.require_room(other.folder, size, "the copied rows")
+            needed = len(self.index) * self.row_bytes
+            storage.require_room(other.folder, needed, "the copied rows")
             # They never stand beside rows of others.
             (other.folder / "digests").unlink(missing_ok=True)
             with storage.atomic_write(other.folder / "rows") as part:
