@@ -21,8 +21,6 @@ SOME_FAILED = 3  # what `main` returns where the others have run
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = ("02_baseline_cnn", "03_augmented_cnn")
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
-# A page of the results, and the notebooks that write it.
-PAGES = {"report": ("08",), "model": ("10", "11")}
 QUICK_WAY = (
     "Note: --only 1 5 8 (make quick) is the quickest way to a good model: which network suits "
     "these pictures, and how good it is."
@@ -90,15 +88,15 @@ def run_chain(
             client = work.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if "01_data_prep" in names:
-            sources.require_pictures(ws)
+            sources.open_folder(ws, "train")
         check_backbone(ws, names, values)
         commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
         if SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
         failed = runner.run_notebooks(ws, names, values)
-    for page, makers in PAGES.items():
+    for page in ("report", "model"):
         path = ws.results / f"{page}.html"
-        if path.exists() and any(name.startswith(makers) for name in names):
+        if path.exists():
             print(f"{page}: {path}")
     return failed
 
@@ -106,11 +104,8 @@ def run_chain(
 def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
     """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
     name = "04_resnet50_transfer"
-    if name not in names[1:]:
-        return
-    is_given = values[name].keys() & BACKBONE_PARAMETERS
     # The demo does without ImageNet weights.
-    if ws.is_demo and not is_given:
+    if name not in names[1:] or ws.is_demo:
         return
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     from lib.models.backbones import load_backbone
@@ -192,7 +187,7 @@ def _find_notebooks(words, names):
     for word in words:
         part = f"{int(word):02d}_" if word.isdecimal() else word
         found = {name for name in names if part in name}
-        if not found or not word.strip("_"):
+        if not found:
             raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
         chosen |= found
     return chosen

@@ -33,12 +33,9 @@ warnings.filterwarnings("ignore", "IProgress not found")
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
-    found = find_versions(packages)
-    versions = ", ".join(f"{name} {version}" for name, version in found.items())
-    gpus = ", ".join(list_gpus())
-    accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {os.cpu_count()} CPU cores"
-    if not gpus and "google.colab" in sys.modules:
-        accelerator += " (a GPU: menu Runtime ▸ Change runtime type ▸ T4 GPU)"
+    versions = ", ".join(map(" ".join, find_versions(packages).items()))
+    gpus = ", ".join(_list_gpus())
+    accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {count_cores()} CPU cores"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
 
 
@@ -77,7 +74,7 @@ def install_in_colab(package: str) -> None:
         importlib.invalidate_caches()
 
 
-def list_gpus() -> list[str]:
+def _list_gpus():
     """Return the name of each NVIDIA GPU."""
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -101,7 +98,7 @@ def describe_project() -> dict[str, str]:
     import cv2
 
     rooms = sorted(Path(__file__).parent.rglob("*.py"))
-    code = b"".join(room.read_bytes() for room in rooms)
+    code = b"".join(map(Path.read_bytes, rooms))
     found = {
         "project": hashlib.sha256(code).hexdigest()[:12],
         "opencv": cv2.__version__,

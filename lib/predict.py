@@ -142,8 +142,9 @@ def _answer(options, files):
     )
     print(_describe_probabilities(metadata), file=sys.stderr)
     scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
-    columns = _list_sets(scaled, metadata)
-    columns |= _list_strangers(options.model, model, metadata, features)
+    kept = metadata.get("answer_sets") or {}
+    columns = _list_sets(scaled, names, kept)
+    columns |= _list_strangers(options.model, model, metadata, features, kept)
     if options.group_by:
         columns |= metrics.group_columns(scaled, names, groups, problems == "")
     return classify.predictions_table(
@@ -169,22 +170,20 @@ def _check_model(options, metadata):
         )
 
 
-def _list_sets(y_prob, metadata):
+def _list_sets(y_prob, names, kept):
     from lib.evaluation import conformal
 
-    kept = metadata.get("answer_sets") or {}
-    limit = kept.get("limit")
-    if limit is None:
+    if kept.get("limit") is None:
         print(
             "no limit of sets is stored: 10_hand_over finds one in enough pictures",
             file=sys.stderr,
         )
         return {"set": "", "set_size": ""}
     print(conformal.describe_sets(kept), file=sys.stderr)
-    return conformal.set_columns(y_prob, metadata["class_names"], limit)
+    return conformal.set_columns(y_prob, names, kept["limit"])
 
 
-def _list_strangers(path, model, metadata, features):
+def _list_strangers(path, model, metadata, features, kept):
     from lib.evaluation import conformal
     from lib.models import resemblance
 
@@ -194,7 +193,6 @@ def _list_strangers(path, model, metadata, features):
         print(error, file=sys.stderr)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
-    kept = metadata.get("answer_sets") or {}
     notes, meaning = conformal.mark_out_of_distribution(
         distances, known["distances"], known["groups"], kept.get("coverage", 0.95)
     )
@@ -203,12 +201,13 @@ def _list_strangers(path, model, metadata, features):
 
 
 def _describe_probabilities(metadata):
-    if "calibrated_on" in metadata:
-        return f"probabilities were calibrated on {metadata['calibrated_on']}"
-    temperature = metadata.get("temperature")
-    if temperature:
-        return f"probabilities are scaled by the temperature {temperature:.3g} that 08 fitted"
-    return "no temperature is stored: probabilities are the model's own; 08 fits one"
+    if "temperature" not in metadata:
+        return (
+            "no temperature is stored: probabilities are the model's own; 08 fits one"
+        )
+    pictures = metadata.get("calibrated_on", "validation pictures")
+    temperature = metadata["temperature"]
+    return f"probabilities have the temperature {temperature:.3g}, calibrated on {pictures}"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import multiprocessing
 import os
 import re
 import signal
@@ -55,15 +54,13 @@ def signals_raise():
 
 
 def _kill_children():
-    # Dask starts a worker again that is killed; all end with this process.
-    children = multiprocessing.active_children()
-    spared = {child.pid for child in children if "Dask" in child.name}
-    # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach.
-    for child in psutil.Process().children(recursive=True):
+    # A kernel lives in a session of its own, which a terminal's Ctrl-C does not reach. Dask's workers
+    # end with this process, and would be started again.
+    for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            is_tracker = "resource_tracker" in " ".join(child.cmdline())
-            if child.pid not in spared and not is_tracker:
-                child.kill()
+            if "ipykernel_launcher" in child.cmdline():
+                for process in (child, *child.children(recursive=True)):
+                    process.kill()
 
 
 @contextlib.contextmanager
@@ -102,11 +99,6 @@ class Line(io.TextIOBase):
             words = f"\r{self.beginning}{words:<50}"
         print(words, end=end, flush=True)
 
-    def list_notes(self) -> list[str]:
-        """Return the lines that a person has to know of all that was written."""
-        lines = self.written.splitlines()
-        return [line for line in lines if line.startswith("Note: ")]
-
 
 def run_notebooks(
     ws: workspace.Workspace, names: list[str], parameters: dict[str, dict]
@@ -141,8 +133,9 @@ def run_notebooks(
         finally:
             seconds = timedelta(seconds=round(time.perf_counter() - started))
             line.update(f"{end} {seconds}", end="\n")
-            for note in line.list_notes():
-                print(f"    {note}")
+            for written in line.written.splitlines():
+                if written.startswith("Note: "):
+                    print(f"    {written}")
     return failed
 
 
@@ -156,28 +149,28 @@ def run_notebook(
     """
     # In a notebook papermill's own bar is a widget.
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
-    options = {
-        "parameters": parameters,
-        "kernel_name": "python3",
-        "stdout_file": line,
-        "stderr_file": line,
-        "progress_bar": False if get_ipython() else bar,
-        "coalesce_streams": True,
-        # Every file is whole at the end, and TensorFlow takes its time to leave.
-        "shutdown_kernel": "immediate",
-    }
     failure = None
     executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
     with executed as part, ThreadPoolExecutor(1) as thread:
-        written = str(NOTEBOOKS / f"{name}.ipynb")
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
-            execute = papermill.execute_notebook
-            thread.submit(execute, written, str(part), **options).result()
+            execution = thread.submit(
+                papermill.execute_notebook,
+                str(NOTEBOOKS / f"{name}.ipynb"),
+                str(part),
+                parameters=parameters,
+                kernel_name="python3",
+                stdout_file=line,
+                stderr_file=line,
+                progress_bar=False if get_ipython() else bar,
+                coalesce_streams=True,
+                # Every file is whole at the end, and TensorFlow takes its time to leave.
+                shutdown_kernel="immediate",
+            )
+            execution.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            log = ws.scratch / "kernel.log"
-            failure = f"{name}: its kernel died; its last words: {log}"
+            failure = f"{name}: its kernel died; see {ws.scratch}/kernel.log"
     if failure:
         raise RuntimeError(failure)

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,6 @@ MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNOR
 KAGGLE_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?kaggle\.com/(datasets/[\w.-]+/[\w.-]+|(?:competitions|c)/[\w.-]+).*"
 )
-# One letter before the colon is a disk of Windows.
-ADDRESS = re.compile(r"(\w{2,}:/|www\.)", re.IGNORECASE)
 
 
 class FormError(ValueError):
@@ -38,6 +36,15 @@ class FormError(ValueError):
         return [str(self)]
 
 
+@contextmanager
+def _say_in_one_sentence():
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise FormError(storage.explain_error(error)) from error
+
+
+@_say_in_one_sentence()
 def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     """Return the arguments of the chain that a form asks for; mount Drive where something lies there.
 
@@ -70,6 +77,7 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     return arguments + further
 
 
+@_say_in_one_sentence()
 def open_workspace(arguments: list[str]) -> Workspace:
     """Open the workspace in which the chain works with these arguments.
 
@@ -77,10 +85,7 @@ def open_workspace(arguments: list[str]) -> Workspace:
         FormError: something is wrong with the paths file or a key of it.
     """
     options = chain.parse_arguments(arguments)
-    try:
-        return workspace.read(options.paths, options.results)
-    except (OSError, ValueError) as error:
-        raise FormError(storage.explain_error(error)) from error
+    return workspace.read(options.paths, options.results)
 
 
 def run_form(arguments: list[str]) -> None:
@@ -99,11 +104,12 @@ def run_form(arguments: list[str]) -> None:
         )
 
 
+@_say_in_one_sentence()
 def find_pictures(pictures: str) -> str:
     """Return where pictures are: "demo", `kaggle:…`, or a path here or, where Drive is asked for, there.
 
     Raises:
-        FormError: they are nowhere, or at an address of the web.
+        FormError: they are nowhere, or on the web.
     """
     pictures = pictures.strip(BLANKS)
     if pictures.lower() in ("", "demo"):
@@ -115,20 +121,19 @@ def find_pictures(pictures: str) -> str:
         return workspace.KAGGLE + re.sub("^c/", "competitions/", page[1])
     if pictures.startswith(workspace.KAGGLE):
         return pictures
-    if ADDRESS.match(pictures):
-        raise FormError(
-            f"{pictures} is an address of the web: download the file, put it into My Drive or write "
-            'upload, and give its path there. For data of Kaggle write "kaggle:datasets/OWNER/NAME".'
-        )
     path = _expand(pictures)
     # Path.exists would raise where the mount of Drive has died.
     if not os.path.exists(path) and "google.colab" in sys.modules:
         path = _open_drive() / path
     if not path.exists():
-        raise FormError(f"{path} does not exist: write the path of a folder or file.")
+        raise FormError(
+            f"{path} does not exist: write the path of a folder or file, or upload. What lies on the web "
+            'is downloaded first; for data of Kaggle write "kaggle:datasets/OWNER/NAME".'
+        )
     return str(path.resolve())
 
 
+@_say_in_one_sentence()
 def take_corrections(ws: Workspace, file: str) -> Path:
     """Copy the file that review.html has made to corrections.csv of the results, for the next run.
 
@@ -145,20 +150,16 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         raise FormError(
             f'"corrections" is {ws.corrections}, and no other file is read: put the rows of {path} there.'
         )
-    try:
-        files = set(read_labels(path).file)
-        earlier = set(read_labels(target).file) if target.exists() else set()
-    except (OSError, ValueError) as error:
-        raise FormError(storage.explain_error(error)) from error
+    files = set(read_labels(path).file)
+    earlier = set(read_labels(target).file) if target.exists() else set()
     lost = sorted(earlier - files)
     if lost:
         raise FormError(
             f"{target} corrects {lost[0]}, which {path} lacks (such files: {len(lost):,}): put the rows "
             "of both into one file."
         )
-    if path != target:
-        with storage.atomic_write(target) as part:
-            shutil.copyfile(path, part)
+    with storage.atomic_write(target) as part:
+        shutil.copyfile(path, part)
     return target
 
 
@@ -199,10 +200,7 @@ def _upload():
 
 
 def _open_drive():
-    try:
-        storage.mount_drive()
-    except OSError as error:
-        raise FormError(str(error)) from error
+    storage.mount_drive()
     drive = storage.DRIVE / "MyDrive"
     if not drive.exists():
         raise FormError('Google Drive is not mounted: say "here", or name a folder.')
@@ -213,11 +211,8 @@ def _write_paths(pictures, results):
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
     file = results / "run_paths.json"
     ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
-    try:
-        workspace.check_places(ws)
-        earlier = read_paths(file) if file.exists() else {}
-    except ValueError as error:
-        raise FormError(str(error)) from error
+    workspace.check_places(ws)
+    earlier = read_paths(file) if file.exists() else {}
     is_other = (
         earlier.get("train") != str(pictures) and (results / "split.csv").exists()
     )

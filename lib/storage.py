@@ -34,7 +34,7 @@ def atomic_write(path: Path):
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
     part = path.with_name(f"unfinished_{uuid.uuid4().hex}{path.suffix}")
-    with explain_failed_writing(path):
+    with _explain_failed_writing(path):
         try:
             if is_on_drive(path):
                 with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +69,7 @@ def append(
     Args:
         is_awaited: return once it is on the disk, which takes milliseconds.
     """
-    with explain_failed_writing(path):
+    with _explain_failed_writing(path):
         with path.open("ab") as file:
             file.truncate(start)
             file.write(content)
@@ -127,7 +127,7 @@ def is_on_drive(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def explain_failed_writing(path: Path):
+def _explain_failed_writing(path):
     """Add the file's name, and the room that is left, to an OSError of the block."""
     try:
         yield
@@ -190,7 +190,7 @@ def explain_error(error: Exception) -> str:
         error: one of the file system, or one that quotes it.
     """
     text = str(error) or repr(error)
-    if os.strerror(errno.ENOTCONN) in text:
+    if os.strerror(errno.ENOTCONN) in text and MOUNT_AGAIN not in text:
         text += f". The mount of Google Drive has died. {MOUNT_AGAIN}"
     return text
 

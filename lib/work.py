@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tqdm import tqdm
 
-from lib.machine import count_cores, describe_project
+from lib.machine import describe_project
 
 PATIENCE = 30  # seconds to wait for a scheduler and its first worker
 clients = {}  # the connections of this process, by address
@@ -19,14 +19,13 @@ class ClusterError(OSError):
 
 
 def show_progress(
-    steps: Iterable | None = None, desc: str = "", total: int | None = None, **options
+    steps: Iterable = (), desc: str = "", total: int = 0, **options
 ) -> tqdm:
     """Return a bar of tqdm over some steps: in a notebook on stdout, where it isn't red, else on stderr.
 
     One step, or none, has no bar.
     """
-    if total is None:
-        total = len(steps)
+    total = total or len(steps)
     in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
     file = sys.stdout if in_notebook else sys.stderr
     return tqdm(steps, desc, total, file=file, disable=total < 2, **options)
@@ -39,7 +38,7 @@ def run_blocks(
     address: str | None = None,
     threads: int = 1,
 ) -> Iterator[tuple]:
-    """Call function(block, *shared) for each block; yield block, result and, if any, the worker.
+    """Call function(block, *shared) for each block; yield block and result.
 
     They come as they are finished. Blocks that were not begun are called off where the loop is cut short.
 
@@ -53,18 +52,13 @@ def run_blocks(
         ClusterError: A worker raised an OSError, or the cluster failed; other errors of the function
             are raised as they are.
     """
-    pool = concurrent.futures.ThreadPoolExecutor(threads)
-    submit = _open_workers(address) if address else pool.submit
-    with pool:
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        submit = _open_workers(address) if address else pool.submit
         futures = {submit(function, block, *shared): block for block in blocks}
         try:
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
-                if address:
-                    result, worker = _wait(future, address)
-                    yield block, result, worker
-                else:
-                    yield block, future.result(), None
+                yield block, _wait(future, address) if address else future.result()
         finally:
             for future in futures:
                 future.cancel()
@@ -76,26 +70,23 @@ def _open_workers(address):
 
     def submit(*task):
         # As bytes, which the scheduler does not open, and a worker of another version not either.
-        return executor.submit(work_on, version, pickle.dumps(task))
+        return executor.submit(_work, version, pickle.dumps(task))
 
     return submit
 
 
-def work_on(version: dict[str, str], task: bytes) -> tuple:
-    """Run on a worker; return what the function of a task returns, and its own address."""
-    from distributed import get_worker
-
-    address = get_worker().address
+def _work(version, task):
+    """Run on a worker; return what the function of a task returns."""
     own = describe_project()
     if version != own:
-        raise ClusterError(
-            f"The worker {address} has another version: {own}, and not {version}"
-        )
+        raise ClusterError(f"A worker has another version: {own}, and not {version}")
     function, *arguments = pickle.loads(task)
     try:
-        return function(*arguments), address
+        return function(*arguments)
     except OSError as error:
-        raise ClusterError(f"The worker {address}: {error}") from None
+        raise ClusterError(
+            f"A worker, which needs all folders at the same place: {error}"
+        ) from None
 
 
 def _wait(future, address):
@@ -107,8 +98,6 @@ def _wait(future, address):
         # It would look for the scheduler for good, and draw from Python's random numbers.
         clients.pop(address).close()
         raise ClusterError("The scheduler is gone: start it, then run the same again.")
-    except distributed.KilledWorker as error:
-        raise ClusterError(f"Workers die, or lack memory: {error}")
 
 
 def connect(address: str):
@@ -118,11 +107,8 @@ def connect(address: str):
         ClusterError: Dask, a scheduler, a worker, or this version of the project there is missing, or
             the address is none.
     """
-    client = clients.get(address)
-    if client is not None:
-        if client.status == "running":
-            return client
-        client.close()
+    if address in clients and clients[address].status == "running":
+        return clients[address]
     try:
         from distributed import Client
     except ImportError as error:
@@ -134,13 +120,12 @@ def connect(address: str):
     try:
         client = Client(_find_scheduler(address), timeout=PATIENCE)
         _greet(client)
-    except (OSError, ImportError, ValueError, ZeroDivisionError) as error:
+    except (OSError, ImportError, ValueError) as error:
         raise ClusterError(
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
             'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine.'
         )
-    count = len(client.nthreads())
-    print(f"Dask: {count} workers, dashboard {client.dashboard_link}", flush=True)
+    print("Dask:", client, flush=True)
     clients[address] = client
     return client
 
@@ -159,15 +144,12 @@ def _find_scheduler(address):
         return address
     from distributed import LocalCluster
 
-    count = int(address.removeprefix("local:"))
-    threads = max(1, count_cores() // count)
     return LocalCluster(
-        count,
+        int(address.removeprefix("local:")),
         threads_per_worker=1,
         # Dask takes mapped files for memory, and would kill workers for them.
         memory_limit=None,
         host="127.0.0.1",
-        env={"TF_NUM_INTRAOP_THREADS": str(threads)},
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     )

@@ -146,7 +146,7 @@ def test_work_of_a_killed_worker_is_done_by_another(tmp_path):
 
     os.kill(victim, signal.SIGKILL)  # both are at work
 
-    done += [block for block, _, _ in waiting]
+    done += [block for block, _ in waiting]
     assert sorted(done) == sorted(blocks)
 
 
@@ -180,10 +180,10 @@ def hide():
         os.close(descriptor)
 
 
-def test_worker_that_cannot_see_the_pictures_is_named_with_the_file(spread, hide):
+def test_folder_that_a_worker_cannot_see_is_named(spread, hide):
     hidden = replace(spread, train=hide(spread.train))
 
-    words = r"tcp://127.*/proc/self/fd/\d+/\w+/\d+.png"
+    words = r"worker.*/proc/self/fd/\d+"
     with pytest.raises(ClusterError, match=words):
         prepare(hidden, "together")
 
@@ -196,7 +196,7 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
     prepare_and_split(replace(spread, cluster=None))
     hidden = replace(spread, scratch=hide(spread.scratch))
 
-    with pytest.raises(ClusterError, match="tcp://.*features_"):
+    with pytest.raises(ClusterError, match="worker.*features_"):
         contest.gather_features(names, None, None, split.read_split(spread), hidden, 0)
 
 
@@ -270,7 +270,7 @@ def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path
     client.wait_for_workers(2, 60)
     blocks = make_blocks(20)
     waiting = run_blocks(work_slowly, blocks, tmp_path, address=cluster.address)
-    with pytest.raises(ClusterError, match="tcp://.*another version"):
+    with pytest.raises(ClusterError, match="another version"):
         list(waiting)
 
 
@@ -304,7 +304,7 @@ def test_workers_here_listen_to_this_machine_alone():
         assert addresses == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "local:two", "local:0"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "local:two"])
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch, address):
     monkeypatch.setattr(work, "PATIENCE", 1)
 

@@ -31,7 +31,9 @@ def unpack(archive: Path, scratch: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{folder.name}.part") as part:
         whole = Path(part, "whole")
         try:
-            _extract(archive, whole)
+            # tar first: one whose last member is a zip file would pass for that.
+            extract = _extract_tar if tarfile.is_tarfile(archive) else _extract_zip
+            extract(archive, whole)
             if not folder.is_dir():
                 os.replace(whole, folder)
         # Damage shows itself in many ways, a full disk and a missing password in others.
@@ -41,23 +43,13 @@ def unpack(archive: Path, scratch: Path) -> Path:
     return folder
 
 
-def _extract(archive, folder):
-    # tar first: one whose last member is a zip file would pass for that.
-    if tarfile.is_tarfile(archive):
-        _extract_tar(archive, folder)
-    else:
-        _extract_zip(archive, folder)
-
-
 def _extract_tar(archive, folder):
     with tarfile.open(archive) as packed:
         packed.extraction_filter = tarfile.data_filter
         members = packed.getmembers()
         _check_tar(packed, members)
-        _check_names(member.name for member in members if not member.isdir())
-        size = sum(member.size for member in members)
-        require_room(folder, size, "what it holds")
-        packed.extractall(folder, members)
+        _check_files(folder, [(m.name, m.size) for m in members if not m.isdir()])
+        packed.extractall(folder)
 
 
 def _check_tar(packed, members):
@@ -76,22 +68,24 @@ def _extract_zip(archive, folder):
     # Names that don't say how they are written are UTF-8, or an error that says they are not.
     with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
         members = packed.infolist()
-        _check_names(member.filename for member in members if not member.is_dir())
-        size = sum(member.file_size for member in members)
-        require_room(folder, size, "what it holds")
-        packed.extractall(folder, members)
+        files = [(m.filename, m.file_size) for m in members if not m.is_dir()]
+        _check_files(folder, files)
+        packed.extractall(folder)
 
 
-def _check_names(names):
-    """Refuse two files that would be written to one path: the later would replace the earlier."""
+def _check_files(folder, files):
+    """Refuse files, of name and bytes, without room, or two of one path: the later would replace the other."""
     seen = set()
-    for name in names:
+    needed = 0
+    for name, size in files:
+        needed += size
         # What zipfile leaves out of a name.
         words = [w for w in name.split("/") if w not in ("", ".", "..")]
         path = "/".join(words)
         if path in seen:
             raise ValueError(f"two of its files are called {path!r}")
         seen.add(path)
+    require_room(folder, needed, "what it holds")
 
 
 def download(name: str) -> Path:
@@ -100,7 +94,7 @@ def download(name: str) -> Path:
     What follows the name is a folder in the data.
 
     Raises:
-        ValueError: The name has another form, or there is no such folder in the data.
+        ValueError: The name has another form.
         ConnectionError: Kaggle gives no data; the error says its answer, and what to do.
     """
     form = re.fullmatch(
@@ -111,21 +105,15 @@ def download(name: str) -> Path:
             f"{name}: not kaggle:competitions/NAME or kaggle:datasets/OWNER/NAME."
         )
     page, inside = form.groups()
-    kind, handle = page.split("/", 1)
+    kind, handle = page.split("s/", 1)
     try:
         import kagglehub
 
-        if kind == "competitions":
-            folder = kagglehub.competition_download(handle)
-        else:
-            folder = kagglehub.dataset_download(handle)
+        folder = getattr(kagglehub, f"{kind}_download")(handle)
     except Exception as error:
         raise ConnectionError(
             f"https://www.kaggle.com/{page} gives no data: {error}. It needs kagglehub (pip install "
             "kagglehub). Join there and accept the rules, store an API token of your settings there as "
             "KAGGLE_API_TOKEN in Colab's secrets or the environment, and run this again."
         )
-    path = Path(folder, inside)
-    if not path.exists():
-        raise ValueError(f"kaggle:{name} was downloaded, but there is no {path}.")
-    return path
+    return Path(folder, inside)

@@ -32,8 +32,6 @@ def read_jpeg(
     Returns:
         uint8 (height, width, 3), or a picture of mode L or CMYK.
     """
-    if is_unusual(data):
-        raise NotImplementedError("simplejpeg writes more of it than fits")
     colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
     width, height = _reduce_size(picture.size, min_side)
     try:
@@ -64,7 +62,10 @@ def _reduce_size(size, min_side):
 
 
 def is_unusual(data: bytes) -> bool:
-    """Tell whether a file is a JPEG that few decoders know: lossless, or not of 8 bits."""
+    """Tell whether a file is a JPEG that few decoders know: lossless, or not of 8 bits.
+
+    simplejpeg would write more of it than fits.
+    """
     position = 2
     if not data.startswith(b"\xff\xd8"):
         return False
@@ -158,7 +159,7 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
         white = max(tags.get(MAX_SAMPLE, (WHITE,)))
     else:
         white = _find_white(samples, data)
-    return Image.fromarray(scale_to_bytes(samples, white))
+    return Image.fromarray(_scale_to_bytes(samples, white))
 
 
 def _order_channels(samples, tags):
@@ -187,19 +188,12 @@ def _find_white(samples, data):
     return white if brightest <= white else WHITE
 
 
-def scale_to_bytes(samples: np.ndarray, white: int) -> np.ndarray:
-    """Scale samples of 16 bits to bytes.
-
-    Args:
-        samples: uint16 (height, width), or (height, width, 3 or 4); alpha has all 16 bits.
-        white: the sample that becomes 255; brighter ones do, too.
-    """
-    layers = np.atleast_3d(samples)
-    colours = layers[..., :3] * np.float32(255 / white)
-    alpha = layers[..., 3:] / np.float32(257)
-    scaled = np.concatenate([colours, alpha], axis=2)
-    scaled.clip(0, 255, out=scaled)
-    return np.rint(scaled).astype(np.uint8).reshape(samples.shape)
+def _scale_to_bytes(samples, white):
+    """Scale samples of 16 bits, so that white and brighter ones become 255; alpha has all 16 bits."""
+    scaled = cv2.convertScaleAbs(samples, alpha=255 / white)
+    if samples.ndim == 3:
+        scaled[..., 3:] = np.rint(samples[..., 3:] / 257)
+    return scaled
 
 
 def convert_to_rgb(

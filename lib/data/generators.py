@@ -1,8 +1,8 @@
 """Batches for a model, in an order that a seed decides; augmentation."""
 
-import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -26,51 +26,43 @@ pool = ThreadPoolExecutor(CORES)
 cv2.setNumThreads(0)
 
 
+@dataclass(eq=False)
 class Batches:
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
-    A batch depends on the seed, its number and the attribute `epoch` alone, which the training
-    sets, from 0: an interrupted training goes on with the batches that it would have seen.
+    A batch depends on the seed, its number and `epoch` alone, which the training sets: an
+    interrupted training goes on with the batches that it would have seen.
 
-    Args:
+    Attributes:
         inputs: what takes an index array: a `Selection` of pixels, or features of `pictures`, (n, ...).
         y_true: int (n,), positions of the classes.
         seed: shuffles anew each epoch; None keeps the order.
         augment: change each picture at random; needs a seed.
+        pictures: what the inputs were before `use_features`.
     """
 
-    def __init__(
-        self,
-        inputs: Selection | np.ndarray,
-        y_true: np.ndarray,
-        num_classes: int,
-        batch_size: int,
-        seed: int | None = None,
-        augment: bool = False,
-    ):
-        self.inputs = inputs
-        self.pictures = inputs
-        self.y_true = np.asarray(y_true)
-        self.num_classes = num_classes
-        self.batch_size = batch_size
-        self.seed = seed
-        self.augment = augment
+    inputs: Selection | np.ndarray
+    y_true: np.ndarray
+    num_classes: int
+    batch_size: int
+    seed: int | None = None
+    augment: bool = False
+    pictures: Selection | np.ndarray = None
+
+    def __post_init__(self):
+        self.pictures = self.inputs if self.pictures is None else self.pictures
+        self.y_true = np.asarray(self.y_true)
         self.epoch = 0
         self._order = np.arange(len(self.y_true))
         self._drawn_for = None
 
     def reseed(self, seed: int) -> "Batches":
         """Make the same batches in the order of another seed; without a seed they stay as they are."""
-        return self if self.seed is None else self._change(seed=seed)
+        return self if self.seed is None else replace(self, seed=seed)
 
     def use_features(self, features: Selection | np.ndarray) -> "Batches":
         """Make the same batches, in the same order, of features of the pictures, (n, ...)."""
-        return self._change(inputs=features)
-
-    def _change(self, **attributes):
-        again = copy.copy(self)
-        vars(again).update(attributes, epoch=0, _drawn_for=None)
-        return again
+        return replace(self, inputs=features)
 
     def __len__(self) -> int:
         return math.ceil(len(self.y_true) / self.batch_size)
@@ -103,19 +95,7 @@ class Batches:
 
 def stream(batches: Batches):
     """Make of batches what `fit` takes; the next ones are prepared while a model trains."""
-    # Keras takes seconds to import, and 01 does without it.
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-
-        class Fed(keras.utils.PyDataset):
-            def __len__(self):
-                return len(batches)
-
-            def __getitem__(self, index):
-                return batches[index]
-
-        return Fed()
+    # It takes seconds to import, and 01 does without it.
     import tensorflow as tf
 
     def produce():
@@ -179,8 +159,7 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     count, height, width = images.shape[:3]
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
-    zooms = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
-    zoom_y, zoom_x = zooms
+    zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
     zoom_x *= rng.choice([-1, 1], count)
     maps = compose_transforms(angle, zoom_x, zoom_y, height, width)
     moved = np.empty(images.shape, np.uint8)

@@ -1,6 +1,5 @@
 """The one walker: which files there are, and which may be pictures."""
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +31,10 @@ def is_junk(name: str) -> bool:
 def list_folders(folder: Path) -> list[Path]:
     """List the folders in a folder, sorted, but for junk and links that lead back to it."""
     folders = []
-    for entry in os.scandir(folder):
-        if os.path.isdir(entry) and not is_junk(entry.name):
-            folders.append(Path(entry))
-    return sorted(itertools.filterfalse(_leads_back, folders))
+    for path in sorted(folder.iterdir()):
+        if os.path.isdir(path) and not (is_junk(path.name) or _leads_back(path)):
+            folders.append(path)
+    return folders
 
 
 def list_picture_folders(folder: Path) -> list[Path]:

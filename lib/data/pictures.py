@@ -1,10 +1,8 @@
 """One loader: a file becomes an upright RGB picture in sRGB."""
 
-import contextlib
 import importlib.util
 import io
 import re
-import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +38,9 @@ if HAS_HEIF:
     ENDINGS |= {".heic", ".heif"}
 MAX_FILE_BYTES = 1 << 28
 MAX_PIXELS = 89_478_485
-MAX_DEEP_PIXELS = 40_000_000  # of 16 bits a sample
-LARGE_PIXELS = 1 << 24  # from which on one picture at a time is decoded
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-one_large_at_a_time = threading.Lock()
 
 
 class PictureError(ValueError):
@@ -105,12 +100,12 @@ def read_file(path: Path) -> bytes:
         size = path.stat().st_size
         # A pipe or a device would never end.
         if not path.is_file():
-            raise PictureError("not_a_file", path)
+            raise PictureError("not_a_file")
         if size > MAX_FILE_BYTES:
-            raise PictureError("too_large", path)
+            raise PictureError("too_large")
         return path.read_bytes()
     except OSError as error:
-        raise PictureError("unreadable", path) from error
+        raise PictureError("unreadable") from error
 
 
 def decode(data: bytes, min_side: int) -> Decoded:
@@ -121,13 +116,15 @@ def decode(data: bytes, min_side: int) -> Decoded:
 
     Raises:
         PictureError: It says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
-            corrupt, unsupported or too_large (over 89 million pixels, 40 million of 16 bits a sample).
+            corrupt, unsupported or too_large (over 89 million pixels).
     """
     try:
+        if decoders.is_unusual(data):
+            raise NotImplementedError("a JPEG that few decoders know")
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
             is_deep = decoders.is_deep(picture, data)
-            shown = _decode_opened(picture, data, min_side)
+            shown = _decode_opened(picture, data, min_side, is_deep)
             orientation = _find_orientation(picture)
             frames = _count_frames(picture)
         if orientation in range(2, 9):
@@ -143,32 +140,28 @@ def decode(data: bytes, min_side: int) -> Decoded:
 
 
 def _count_frames(picture):
-    if picture.format in ("JPEG", "MPO", "BMP"):
+    if picture.format == "MPO":
         return 1
     try:
         return picture.n_frames
-    except Exception:  # The first one is whole all the same.
+    except Exception:  # There are no others, or the first one is whole all the same.
         return 1
 
 
-def _decode_opened(picture, data, min_side):
-    pixels = picture.width * picture.height
-    is_deep = decoders.is_deep(picture, data)
-    if pixels > MAX_PIXELS or (is_deep and pixels > MAX_DEEP_PIXELS):
+def _decode_opened(picture, data, min_side, is_deep):
+    if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
     if decoders.is_preview(picture, data):
         raise NotImplementedError("a RAW file")
-    is_large = pixels > LARGE_PIXELS
-    with one_large_at_a_time if is_large else contextlib.nullcontext():
-        if is_deep:
-            samples = decoders.read_deep(picture, data)
-        elif picture.format in ("JPEG", "MPO"):
-            samples = decoders.read_jpeg(picture, data, min_side)
-        else:
-            samples = decoders.read_plain(picture)
-        return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
+    if is_deep:
+        samples = decoders.read_deep(picture, data)
+    elif picture.format in ("JPEG", "MPO"):
+        samples = decoders.read_jpeg(picture, data, min_side)
+    else:
+        samples = decoders.read_plain(picture)
+    return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
 
 
 def _find_orientation(picture):
@@ -189,8 +182,6 @@ def _name_problem(error, data):
     if isinstance(error, NotImplementedError) or message.startswith("Unsupported"):
         return "unsupported"
     if is_unidentified and re.match(TIFF, data):
-        return "unsupported"
-    if decoders.is_unusual(data):
         return "unsupported"
     if is_unidentified:
         return sniff(data[:64]) or "corrupt"

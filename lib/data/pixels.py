@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from lib import work
 from lib.data import pictures, quality, sources
 from lib.data.findings import MEASURED, find
-from lib.data.store import Selection, Store, open_store
+from lib.data.store import DIGEST_BYTES, Selection, Store, open_store
 from lib.machine import count_cores
 from lib.storage import is_on_drive, require_room
 from lib.workspace import Workspace
@@ -20,10 +20,9 @@ from lib.workspace import Workspace
 # memory.
 BLOCK = 32
 FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
-Stores = dict[str | int, Store]
 
 
-def open_stores(scratch: Path, image_sizes: Iterable[int]) -> Stores:
+def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
     """Open the stores of the facts and of the pixels of each size."""
     stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
     for size in image_sizes:
@@ -72,59 +71,31 @@ def decode_pictures(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores, and keep their copies; return digest and problem of each file."""
-    _require_room(ws.scratch, folder, files, stores)
+    needed = 0
+    for store in stores.values():
+        # Its rows are taken for rows of these files.
+        needed += max(0, len(files) - len(store.rows)) * store.row_bytes
+    require_room(ws.scratch, needed, "the decoded pixels")
     starts = range(0, len(files), BLOCK)
     blocks = [files[start : start + BLOCK] for start in starts]
     results = {}
     with work.show_progress(
         total=len(files), desc="decoding pictures", unit="picture"
     ) as progress:
-        for block, rows, worker in work.run_blocks(
-            read_block,
+        for block, rows in work.run_blocks(
+            _read_block,
             blocks,
             folder,
             stores,
             address=ws.cluster,
             threads=count_cores(),
         ):
-            found = dict(zip(block, rows))
-            if worker:
-                _require_same_folder(worker, folder, found)
-            results |= found
+            results.update(zip(block, rows))
             progress.update(len(block))
     # What lies in an archive is decoded anew sooner than pixels are copied.
     is_kept = is_on_drive(folder) and is_on_drive(ws.results)
     _sync_copies(ws, stores, is_kept and not is_on_drive(ws.scratch))
     return results
-
-
-def _require_room(scratch, folder, files, stores):
-    """Raise an OSError where what is missing finds no room."""
-    purpose = "the decoded pixels"
-    row_bytes = sum(store.row_bytes for store in stores.values())
-    try:
-        require_room(scratch, len(files) * row_bytes, purpose)
-    except OSError:
-        # There is little room: now it counts what is there already, which only contents tell.
-        digests = [digest for digest, _ in read_block(files, folder, {})]
-        needed = 0
-        for store in stores.values():
-            needed += len(store.find_missing(digests)) * store.row_bytes
-        require_room(scratch, needed, purpose)
-
-
-def hash_content(data: bytes) -> str:
-    """Return the digest of a file's content: 32 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def _require_same_folder(worker, folder, found):
-    for file, (_, problem) in found.items():
-        if problem == "unreadable" and os.access(folder / file, os.R_OK):
-            raise work.ClusterError(
-                f"The worker {worker} can't read {folder / file}, which can be read here: all "
-                "machines of a cluster need the folder of pictures at the same place."
-            )
 
 
 def _sync_copies(ws, stores, is_kept=False):
@@ -143,10 +114,10 @@ def _sync_copies(ws, stores, is_kept=False):
             )
 
 
-def read_block(
-    names: Sequence[str], folder: Path, stores: Stores
-) -> list[tuple[str, str]]:
+def _read_block(names, folder, stores):
     """Read pictures, and write what the stores lack; return digest and problem of each."""
+    # An OSError where a worker doesn't see the folder.
+    os.scandir(folder).close()
     results = []
     rows = {key: {} for key in stores}
     for store in stores.values():
@@ -156,7 +127,7 @@ def read_block(
         problem = ""
         try:
             data = pictures.read_file(folder / name)
-            digest = hash_content(data)
+            digest = hashlib.sha256(data).hexdigest()[:DIGEST_BYTES]
             lacking = [key for key in stores if digest not in stores[key].index]
             for key, row in _make_rows(data, lacking).items():
                 rows[key][digest] = row
@@ -207,10 +178,10 @@ def _select(ws, rows, image_sizes, key):
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         folder = sources.open_folder(ws, "train")
         results = _decode_files(ws, folder, list(lacking.file), stores)
-        for file, digest in zip(lacking.file, lacking.digest):
-            if results[file][0] != digest:
+        for row in lacking.itertuples():
+            if results[row.file][0] != row.digest:
                 raise ValueError(
-                    f"{folder / file} has changed since 01_data_prep read it: run "
+                    f"{folder / row.file} has changed since 01_data_prep read it: run "
                     "01_data_prep again."
                 )
     return Selection(stores[key], rows.digest.to_numpy(str))

@@ -39,11 +39,6 @@ def open_folder(ws: Workspace, key: str) -> Path:
     )
 
 
-def require_pictures(ws: Workspace) -> None:
-    """Raise a ValueError where `train` holds no picture."""
-    open_folder(ws, "train")
-
-
 def has_classes(ws: Workspace) -> bool:
     """Tell whether labels, or two class folders or more in `train`, tell classes."""
     if ws.is_demo or ws.train_labels:
@@ -63,7 +58,7 @@ def find_validation(ws: Workspace) -> Path | None:
     if ws.validation:
         validation = open_folder(ws, "validation")
     else:
-        validation = _find_validation_beside(trail, has_labels=bool(ws.train_labels))
+        validation = _find_validation_beside(trail, has_labels=ws.train_labels)
     opened = {"train": trail[-1], "validation": validation}
     if ws.test:
         opened["test"] = open_folder(ws, "test")

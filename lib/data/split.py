@@ -1,6 +1,7 @@
 """Training and validation: who goes where, and the identity of a set by its content."""
 
 import hashlib
+import itertools
 import math
 import warnings
 from collections import Counter, defaultdict
@@ -8,8 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.cluster.hierarchy import DisjointSet
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from lib.data.findings import find
@@ -34,18 +34,14 @@ def find_groups(
     given = pictures.digest
     if "group" in pictures:
         given = given.where(pictures.group == "", "group " + pictures.group)
-    pairs = np.array(list(near_duplicates), object).reshape(-1, 2)
-    # Contents and given groups are the nodes of a graph, and each picture an edge between its two.
-    starts = np.concatenate([pictures.digest, pairs[:, 0]])
-    ends = np.concatenate([given, pairs[:, 1]])
-    nodes, names = pd.factorize(np.concatenate([starts, ends]))
-    edges = nodes.reshape(2, -1)
-    weights = np.ones(len(starts))
-    count = len(names)
-    graph = coo_array((weights, edges), shape=(count, count))
-    _, group_of_node = connected_components(graph, directed=False)
-    node_of_picture = edges[0, : len(pictures)]
-    return group_of_node[node_of_picture]
+    # A picture binds its content to its given group.
+    bonds = list(zip(pictures.digest, given))
+    bonds.extend(near_duplicates)
+    groups = DisjointSet(itertools.chain.from_iterable(bonds))
+    for one, other in bonds:
+        groups.merge(one, other)
+    numbers, _ = pd.factorize(pictures.digest.map(groups.__getitem__))
+    return numbers
 
 
 def split(pictures: pd.DataFrame, seed: int) -> pd.Series:

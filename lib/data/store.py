@@ -74,21 +74,6 @@ class Store:
         self.refresh()
         return [digest for digest in dict.fromkeys(digests) if digest not in self.index]
 
-    def locate(self, digests: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Find rows by their digests.
-
-        Returns:
-            All rows of the store, still on disk; the numbers of those that were asked for, int (n,).
-
-        Raises:
-            OSError: There is no row of some digest.
-        """
-        with self.lock:
-            if self.find_missing(digests):
-                raise OSError(f"{self.folder} lacks rows that were there: run again.")
-            numbers = [self.index[digest] for digest in digests]
-            return self.rows, np.array(numbers, int)
-
     def __getitem__(self, digests: Sequence[str]) -> np.ndarray:
         """Return the rows of digests, (n, *shape)."""
         return Selection(self, digests)[:]
@@ -101,8 +86,7 @@ class Store:
             # Else a network drive may tell how long the file was a while ago.
             (self.folder / "digests").touch()
             missing = self.find_missing(rows)
-            new_rows = [rows[digest] for digest in missing]
-            content = np.array(new_rows, self.dtype).reshape(-1, *self.shape)
+            content = np.array([rows[digest] for digest in missing], self.dtype)
             count = len(self.rows)
             storage.append(self.folder / "rows", count * self.row_bytes, content)
             # Others read a row as soon as its digest is there.
@@ -125,8 +109,8 @@ class Store:
             if not other.index.keys() < self.index.keys():
                 return
             storage.sweep(other.folder)
-            size = len(self.index) * self.row_bytes
-            storage.require_room(other.folder, size, "the copied rows")
+            needed = len(self.index) * self.row_bytes
+            storage.require_room(other.folder, needed, "the copied rows")
             # They never stand beside rows of others.
             (other.folder / "digests").unlink(missing_ok=True)
             with storage.atomic_write(other.folder / "rows") as part:
@@ -159,8 +143,14 @@ class Selection:
         return (len(self), *self.store.shape)
 
     @cached_property
-    def _located(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.store.locate(self.digests)
+    def _located(self):
+        """All rows of the store, and the numbers of those asked for; OSError where one is missing."""
+        store = self.store
+        with store.lock:
+            if store.find_missing(self.digests):
+                raise OSError(f"{store.folder} lacks rows that were there: run again.")
+            numbers = [store.index[digest] for digest in self.digests]
+            return store.rows, np.array(numbers, int)
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
         rows, numbers = self._located

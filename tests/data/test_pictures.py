@@ -340,12 +340,6 @@ def test_marker_of_a_lossless_jpeg_within_a_segment_says_nothing():
     assert find_problem(data[:2] + segment + data[2:]) == ""
 
 
-def test_deep_picture_of_more_than_40_million_pixels_is_too_large(monkeypatch):
-    monkeypatch.setattr(pictures, "MAX_DEEP_PIXELS", GREY.size - 1)
-    assert find_problem(DEEP_TIFF) == "too_large"
-    assert find_problem(encode(PHOTO)) == ""
-
-
 def make_profile(name):
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
 

@@ -1,9 +1,9 @@
 """Pixels: decoded once, equal to what the loader gives, and kept on Drive."""
 
+import hashlib
 import os
 import shutil
 import threading
-import time
 from dataclasses import replace
 from unittest import mock
 
@@ -115,7 +115,7 @@ def test_added_files_alone_are_decoded_once_for_the_facts_and_both_sizes(
     added = set(prepare(with_copies, 8, 12).digest) - before
 
     assert len(added) == 6
-    assert {pixels.hash_content(data) for data in decoded} == added
+    assert {hashlib.sha256(data).hexdigest()[:32] for data in decoded} == added
     assert len(decoded) == 6
 
 
@@ -140,50 +140,22 @@ def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
     assert identify_set(prepared) != before
 
 
-@pytest.fixture
-def while_decoding(ws, monkeypatch):
-    """Draw four pictures of 120,000 pixels, and return a function: what four threads do meanwhile."""
+def test_pictures_are_decoded_several_at_a_time(ws, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     (ws.train / "a").mkdir()
     for number in range(4):
-        picture = Image.fromarray(noise[number:]).resize((400, 300))
-        picture.save(ws.train / f"a/{number}.png")
+        Image.fromarray(noise[number:]).save(ws.train / f"a/{number}.png")
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
     convert = pictures.decoders.convert_to_rgb
-
-    def patch(do):
-        def convert_and_do(*arguments):
-            do()
-            return convert(*arguments)
-
-        monkeypatch.setattr(pictures.decoders, "convert_to_rgb", convert_and_do)
-
-    return patch
-
-
-def test_large_pictures_are_decoded_one_at_a_time(ws, while_decoding, monkeypatch):
-    monkeypatch.setattr(pictures, "LARGE_PIXELS", 100_000)
-    at_work = []
-    counts = []
-
-    def count():
-        at_work.append(1)
-        counts.append(len(at_work))
-        time.sleep(0.05)  # so that another thread would be seen
-        at_work.pop()
-
-    while_decoding(count)
-    prepare(ws)
-
-    assert counts == [1, 1, 1, 1]
-
-
-def test_other_pictures_are_decoded_several_at_a_time(ws, while_decoding, monkeypatch):
-    monkeypatch.setattr(pictures, "LARGE_PIXELS", 130_000)
     # Two have to be at it to pass; one alone would wait in vain, and its picture be corrupt.
     barrier = threading.Barrier(2)
-    while_decoding(lambda: barrier.wait(timeout=120))
+
+    def wait_and_convert(*arguments):
+        barrier.wait(timeout=120)
+        return convert(*arguments)
+
+    monkeypatch.setattr(pictures.decoders, "convert_to_rgb", wait_and_convert)
 
     table = prepare(ws)
 
@@ -262,13 +234,8 @@ def grant(monkeypatch, free):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
 
-def test_room_is_asked_for_what_is_missing_whatever_else_scratch_holds(
-    ws, draw_classes, monkeypatch
-):
+def test_room_is_asked_for_what_is_missing(ws, draw_classes, monkeypatch):
     draw_classes(ws.train, 5)
-    other = replace(ws, train=ws.train.with_name("other"))
-    draw_classes(other.train, 40, seed=1)
-    prepare(other, 200)
     needed = 15 * (200 * 200 * 3 + quality.FACTS.itemsize)
     grant(monkeypatch, needed - 1)
     with pytest.raises(OSError, match="1.8 MB .* 1.8 MB"):

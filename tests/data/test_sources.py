@@ -213,7 +213,7 @@ def test_pictures_behind_links_count_everywhere(ws, tmp_path, give):
         (tmp_path / "links" / name).symlink_to(given / name)
     ws = replace(ws, train=tmp_path / "links")
 
-    sources.require_pictures(ws)
+    sources.open_folder(ws, "train")
 
     assert sources.has_classes(ws)
 
@@ -236,12 +236,12 @@ def test_link_that_leads_back_is_no_folder_of_pictures(ws, give):
 def test_folder_without_pictures_is_named(ws, give):
     given = give({"cat/notes.txt": b"x"})
     with pytest.raises(ValueError, match=str(given)):
-        sources.require_pictures(replace(ws, train=given))
+        sources.open_folder(replace(ws, train=given), "train")
 
 
 def test_pictures_count_whatever_they_are_called(ws, give):
     given = give(["cat/0.jpg?w=300"])
-    sources.require_pictures(replace(ws, train=given))
+    sources.open_folder(replace(ws, train=given), "train")
 
 
 @pytest.mark.parametrize(
@@ -466,9 +466,10 @@ def test_name_that_kaggle_does_not_know_is_an_error(kaggle, name):
     assert kaggle.pages == []
 
 
-def test_folder_that_the_data_of_kaggle_lack_is_an_error(kaggle):
-    with pytest.raises(ValueError, match="given/trian"):
-        archives.download(f"{COMPETITION}/trian")
+def test_folder_that_the_data_of_kaggle_lack_is_an_error(kaggle, ws):
+    named = replace(ws, train=Path(f"kaggle:{COMPETITION}/trian"))
+    with pytest.raises(FileNotFoundError, match="given/trian"):
+        sources.open_folder(named, "train")
 
 
 def test_answer_of_kaggle_is_said_with_what_to_do(kaggle):
