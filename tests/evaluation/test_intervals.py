@@ -96,15 +96,58 @@ def test_groups_that_differ_more_than_pictures_have_a_variance_of_their_own():
     variance = 300 / 40**2
     df = 300**2 / (3 * 5**4 + 15**4)
 
-    _, _, p_value = intervals.compare_runs([gaps], np.arange(40) // 10)
+    _, _, p_value = intervals.compare_runs([gaps, gaps], np.arange(40) // 10)
 
     # The mean of 2 of 4 bursts, and of one more won by each side.
     statistic = 2 / 6 / np.sqrt(variance)
     assert p_value == pytest.approx(2 * stats.t.sf(statistic, df))
 
 
+def test_signs_of_the_sums_of_groups_are_flipped_where_one_run_is_compared_with_one():
+    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 1, 1]
+    groups = np.repeat(np.arange(10), sizes)
+    gaps = np.where(groups < 7, 1.0, -1.0)
+    sums = np.bincount(groups, weights=gaps)
+    expected = stats.permutation_test((sums,), np.sum, permutation_type="samples")
+
+    _, _, p_value = intervals.compare_runs([gaps], groups)
+
+    assert p_value == pytest.approx(expected.pvalue, abs=0.02)
+
+
+def test_three_bursts_that_one_side_wins_establish_nothing():
+    # Three coins fall alike in one of four throws, however large the bursts are.
+    groups = simulations.draw_groups(3, 40, 120)
+    gaps = np.where(groups < 3, 1.0, 0.0)
+
+    low, high, p_value = intervals.compare_runs([gaps], groups)
+
+    assert p_value == pytest.approx(0.25, abs=0.01)
+    assert low < 0 < high
+
+
+def test_interval_of_groups_that_all_tie_has_a_width():
+    groups = simulations.draw_groups(3, 40, 120)
+
+    low, high, p_value = intervals.compare_runs(np.zeros((1, 240)), groups)
+
+    assert p_value == 1
+    assert -0.2 < low < -0.01
+    assert 0.01 < high < 0.2
+
+
+@pytest.mark.parametrize("shape", simulations.GROUPED)
+def test_a_difference_in_groups_is_established_as_often_as_the_groups_allow(shape):
+    claimed, held = simulations.judge_flips(shape, win=0.14, lose=0.06, reports=20)
+    claimed_falsely, _ = simulations.judge_flips(shape, win=0.1, lose=0.1, reports=20)
+
+    assert claimed > 0.5
+    assert held >= 0.9
+    assert claimed_falsely <= 0.1
+
+
 def test_bursts_that_disagree_more_are_rarely_told_apart_falsely():
-    assert simulations.claim_bursts(400) <= 0.06
+    assert simulations.claim_bursts(200) <= 0.06
 
 
 def test_with_many_pictures_the_t_is_that_of_the_runs():
