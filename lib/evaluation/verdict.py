@@ -11,7 +11,7 @@ MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
 SHUFFLES = 999  # of right answers over the classes
 MADE_BY_OTHERS = ("_linear", "_finetuned")  # models that no number of seeds repeats
-KINDS = ["better", "worse", "same", "unsure", "two", "apart"]
+KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
 def find_answer(predictions: Predictions) -> dict:
@@ -26,7 +26,7 @@ def find_answer(predictions: Predictions) -> dict:
         compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
         of too few trainings; doubts of `contests.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
-        (too few pictures), two (of two trainings in common), apart (not compared).
+        (too few pictures), few (of two to four trainings in common), apart (not compared).
     """
     table = predictions.configurations
     first = predictions.first
@@ -88,7 +88,7 @@ def _place_others(best, predictions):
         elif means[other] == means[best]:
             kinds[other] = "same"
         elif np.isnan(pair.p_holm):
-            kinds[other] = "two"
+            kinds[other] = "few"
         else:
             kinds[other] = "unsure"
     kinds[best] = "best"
@@ -169,7 +169,7 @@ def tabulate_pairs(pairs: pd.DataFrame, best: str) -> pd.DataFrame:
 
     Returns:
         better (it has the higher accuracy), other, difference, interval, p ("–" of two
-        trainings, which can't tell) and established.
+        to four trainings, which can't tell) and established.
     """
     rows = []
     for pair in pairs.itertuples():

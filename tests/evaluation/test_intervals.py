@@ -209,8 +209,11 @@ def test_only_runs_of_common_seeds_are_compared():
     assert pairs.difference.tolist() == pytest.approx([expected])
 
 
-def test_of_two_trainings_a_difference_is_shown_and_nothing_is_claimed():
-    correct = make(a={42: 50, 43: 51}, b={42: 20, 43: 21}, c={42: 5, 43: 6})
+@pytest.mark.parametrize("runs", [2, 4])
+def test_of_two_to_four_trainings_a_difference_is_shown_and_nothing_is_claimed(runs):
+    correct = {}
+    for name, right in (("a", 50), ("b", 20), ("c", 5)):
+        correct |= make(**{name: {42 + seed: right + seed for seed in range(runs)}})
 
     pairs = compare(correct)
 
@@ -220,21 +223,34 @@ def test_of_two_trainings_a_difference_is_shown_and_nothing_is_claimed():
     assert not pairs.established.any()
 
 
-def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
-    correct = make(linear={None: 50}, net={42: 20, 43: 22, 44: 21}, alone={7: 40})
+def test_pairs_that_claim_nothing_count_for_no_correction():
+    correct = make(linear={None: 50}, other={None: 30}, net={42: 20, 43: 22})
 
     pairs = compare(correct)
 
-    assert pairs.runs.to_dict() == {("linear", "net"): 3, ("linear", "alone"): 1}
+    tested = pairs.loc["linear", "other"]
+    assert tested.p_holm == tested.p_value
+    assert pairs.p_holm.notna().sum() == 1
+
+
+def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
+    net = {42: 20, 43: 22, 44: 21, 45: 21, 46: 21}
+    correct = make(linear={None: 50}, net=net, alone={7: 40})
+
+    pairs = compare(correct)
+
+    assert pairs.runs.to_dict() == {("linear", "net"): 5, ("linear", "alone"): 1}
     assert pairs.difference.tolist() == pytest.approx([29 / 60, 10 / 60])
     assert pairs.established.all()
 
 
 @pytest.fixture
 def seeded():
-    """A model that no seed decides, and two of three runs each, which spread by 3 and by 10 pictures."""
+    """A model that no seed decides, and two of five runs each, which spread by 3 and by 10 pictures."""
     return make(
-        net={42: 20, 43: 26, 44: 23}, other={42: 10, 43: 30, 44: 20}, linear={None: 50}
+        net={42: 20, 43: 26, 44: 23, 45: 22, 46: 24},
+        other={42: 10, 43: 30, 44: 20, 45: 15, 46: 25},
+        linear={None: 50},
     )
 
 
@@ -245,17 +261,17 @@ def test_variance_of_seeds_counts_for_each_side_that_has_them(
     seeded, model, other, sides
 ):
     differences = []
-    for seed in (42, 43, 44):
+    for seed in range(42, 47):
         better = seeded[model][None if model == "linear" else seed]
         differences.append(better.astype(float) - seeded[other][seed])
-    # Squares of 3, 3, 0, and of 10, 10, 0 pictures of 60; each has 2 degrees of freedom.
-    variance = (18 + 200) / 4 / 60**2
+    # Squares of 3, 3, 0, 1, 1, and of 10, 10, 0, 5, 5 pictures of 60; each has 4 degrees of freedom.
+    variance = (20 + 250) / 8 / 60**2
     groups = np.arange(60)
 
     pairs = compare(seeded)
 
     expected = intervals.compare_runs(
-        differences, groups, seed_variance=sides * variance / 3, seed_df=4
+        differences, groups, seed_variance=sides * variance / 5, seed_df=8
     )
     assert pairs.p_value[model, other] == pytest.approx(expected[2])
 
@@ -288,5 +304,6 @@ def test_the_better_one_stands_first_and_its_interval_says_what_its_p_value_says
     assert 0 < pairs.established.sum() < 15
 
 
-def test_equal_configurations_are_rarely_told_apart_by_three_seeds():
-    assert simulations.claim_seeds(2000, runs=3, reports=60) <= 0.1
+@pytest.mark.parametrize("spreads", simulations.SPREADS)
+def test_equal_configurations_are_rarely_told_apart_by_five_seeds(spreads):
+    assert simulations.claim_seeds(2000, 5, spreads, reports=60) <= 0.1

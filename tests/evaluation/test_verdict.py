@@ -143,17 +143,20 @@ def test_box_of_five_configurations_has_at_most_120_words(seeds):
     assert len(words) <= 120
 
 
-def test_two_trainings_tell_nothing_and_more_are_advised():
+@pytest.mark.parametrize("seeds", [2, 4])
+def test_two_to_four_trainings_tell_nothing_and_five_are_advised(seeds):
     models = {}
     for name, share in (("a", 0.95), ("b", 0.5)):
         models[name] = answer(MANY, share)
-        models[f"{name}@43"] = answer(MANY, share, 1)
+        for seed in range(1, seeds):
+            models[f"{name}@{42 + seed}"] = answer(MANY, share, seed)
 
     page = judge(MANY, models)
 
-    assert page["answer"]["two"] == ["b"]
+    assert page["answer"]["few"] == ["b"]
     assert page["answer"]["to_repeat"] == ["a", "b"]
-    assert "from b: --seeds 3" in read(page)[1]
+    assert "from b: it takes five of each (--seeds 5)." in read(page)[1]
+    assert "fewer than five trainings" in read(page)[-1]
 
 
 def test_box_names_no_model_that_the_table_calls_worse():
