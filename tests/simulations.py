@@ -240,6 +240,18 @@ def claim_weakest(sizes, share, reports, burst=1):
     return claims / reports
 
 
+def claim_weakest_in_groups(sizes, share, reports, classes=10):
+    """Return how often classes that are as hard are said to differ; each has groups of these sizes."""
+    rng = np.random.default_rng(len(sizes))
+    groups = np.repeat(np.arange(classes * len(sizes)), sizes * classes)
+    y_true = groups // len(sizes)
+    claims = 0
+    for _ in range(reports):
+        correct = rng.random(groups.max() + 1) < share
+        claims += verdict.recalls_differ(y_true, correct[groups], groups)
+    return claims / reports
+
+
 def fit_needlessly(n, reports):
     """Return how often a temperature is fitted to a model that is as sure as right."""
     rng = np.random.default_rng(n)
@@ -503,9 +515,18 @@ def list_jobs(reports):
         where = f"{shape}: {win} against {lose}"
         add(what, where, judge_flips, shape, win, lose, reports)
     for sizes, burst in ((np.full(10, 8), 1), (np.full(10, 8), 3), (TAIL, 1)):
-        where = f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall 0.9"
+        for share in (0.9, 0.97):
+            where = (
+                f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall {share}"
+            )
+            what = "equal classes are called weaker"
+            add(what, where, claim_weakest, sizes, share, reports, burst)
+    for sizes, share in itertools.product(
+        ((6, 3, 1, 1), (20, 1, 1, 1, 1, 1)), (0.7, 0.9)
+    ):
+        where = f"10 classes, each of groups of {sizes}, recall {share}"
         what = "equal classes are called weaker"
-        add(what, where, claim_weakest, sizes, 0.9, reports, burst)
+        add(what, where, claim_weakest_in_groups, sizes, share, reports)
     for n in (40, 240, 2002):
         what = "a temperature is fitted to a calibrated model"
         add(what, f"n = {n:,}", fit_needlessly, n, reports // 4)

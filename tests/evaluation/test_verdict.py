@@ -246,6 +246,13 @@ def test_equal_classes_are_rarely_said_to_differ(burst):
     assert simulations.claim_weakest(eights, 0.9, 200, burst) <= 0.08
 
 
+@pytest.mark.parametrize("share", [0.9, 0.7])
+def test_equal_classes_of_unequal_groups_are_rarely_said_to_differ(share):
+    # Each class has 16 or 25 pictures, which are worth 2.3 or 1.6 different ones.
+    for sizes in ((10, 3, 1, 1, 1), (20, 1, 1, 1, 1, 1)):
+        assert simulations.claim_weakest_in_groups(sizes, share, 100) <= 0.08
+
+
 def test_three_classes_at_most_are_named_the_worst_first():
     # Of twenty pictures of d, e, f and g 6, 8, 10 and 12 are taken for a.
     y_true = np.repeat(np.arange(7), 20)
