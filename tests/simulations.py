@@ -252,15 +252,18 @@ def claim_weakest_in_groups(sizes, share, reports, classes=10):
     return claims / reports
 
 
-def fit_needlessly(n, reports):
-    """Return how often a temperature is fitted to a model that is as sure as right."""
+def fit_temperatures(temperature, n, reports, burst=1):
+    """Return how often a temperature is fitted to a model that needs this one; pictures lie in bursts."""
     rng = np.random.default_rng(n)
+    groups = np.arange(n) // burst
     fitted = 0
     for _ in range(reports):
-        y_prob = rng.dirichlet(np.full(4, 0.5), n)
-        y_true = (y_prob.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(0, 3)
-        y_true[:8] = np.arange(8) % 4
-        judged = metrics.judge_temperature(y_true, y_prob, np.arange(n))
+        true_prob = rng.dirichlet(np.full(4, 0.5), groups.max() + 1)
+        limits = rng.random((len(true_prob), 1))
+        y_true = (true_prob.cumsum(axis=1) < limits).sum(axis=1).clip(0, 3)
+        y_prob = true_prob**temperature
+        y_prob /= y_prob.sum(axis=1, keepdims=True)
+        judged = metrics.judge_temperature(y_true[groups], y_prob[groups], groups)
         fitted += judged["temperature"] != 1
     return fitted / reports
 
@@ -433,6 +436,9 @@ ANSWERED = [
 ]
 
 
+# Temperatures that models need, pictures, and pictures of a group.
+TEMPERATURES = [(1.0, 40, 1), (1.0, 240, 1), (1.0, 2002, 1), (1.0, 240, 4)]
+TEMPERATURES += [(1.3, 240, 1), (2.0, 1000, 8)]
 # Shares of the pictures that one model alone has right, and the other.
 WON = ((0.14, 0.06), (0.1, 0.1), (0.03, 0), (0.3, 0.02))
 TAIL = SETS["long tail"](240)
@@ -527,9 +533,10 @@ def list_jobs(reports):
         where = f"10 classes, each of groups of {sizes}, recall {share}"
         what = "equal classes are called weaker"
         add(what, where, claim_weakest_in_groups, sizes, share, reports)
-    for n in (40, 240, 2002):
-        what = "a temperature is fitted to a calibrated model"
-        add(what, f"n = {n:,}", fit_needlessly, n, reports // 4)
+    for needed, n, burst in TEMPERATURES:
+        what = f"a temperature is fitted where {needed} is needed"
+        where = f"n = {n:,} in groups of {burst}"
+        add(what, where, fit_temperatures, needed, n, reports // 4, burst)
     for rise in (0, 0.044):
         what = "more pictures are said to help"
         add(what, f"n = 240, true rise {rise}", claim_rise, rise, reports)

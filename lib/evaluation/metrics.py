@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from scipy.stats import t
+from scipy.stats import chi2
 from sklearn.metrics import (
     average_precision_score,
     cohen_kappa_score,
@@ -148,28 +148,34 @@ def split_halves(
     """Divide pictures, but no group, into halves that have each class alike.
 
     Returns:
-        Two bool (n,): which pictures something is fitted on, and which ones judge it.
+        Two bool (n,), the first and the second half. The first fits the temperature and
+        measures answer sets; the second judges the temperature and limits the sets.
     """
-    is_fitted = deal_folds(y_true, groups, 2, seed=0) == 0
-    return is_fitted, ~is_fitted
+    is_first = deal_folds(y_true, groups, 2, seed=0) == 0
+    return is_first, ~is_first
 
 
 def judge_temperature(
     y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
 ) -> dict[str, float]:
-    """Fit a temperature on one half of the pictures and judge it on the other.
+    """Fit a temperature on the first half of the pictures and judge it on the second.
 
     Returns:
-        temperature, which is 1 where a paired t doesn't establish on its own half that
-        another one lowers the loss; and of the other half nll_before, nll_after,
+        temperature, which is 1 where the likelihood ratio of the first half doesn't
+        establish another one (Wilks 1938); and of the second half nll_before, nll_after,
         ece_before and ece_after.
     """
-    fitted, judged = split_halves(y_true, groups)
-    temperature = fit_temperature(y_true[fitted], y_prob[fitted])
-    if not _lowers_loss(temperature, y_true[fitted], y_prob[fitted], groups[fitted]):
+    first, second = split_halves(y_true, groups)
+    temperature = fit_temperature(y_true[first], y_prob[first])
+    fitted = apply_temperature(y_prob[first], temperature)
+    gain = measure_loss(y_true[first], y_prob[first])
+    gain -= measure_loss(y_true[first], fitted)
+    # Of n pictures, 2 n gain has a χ² of one degree of freedom where the temperature is 1.
+    ratio = 2 * effective_sample_size(groups[first]) * gain
+    if chi2.sf(ratio, df=1) >= LEVEL:
         temperature = 1.0
-    truth = y_true[judged]
-    before = y_prob[judged]
+    truth = y_true[second]
+    before = y_prob[second]
     after = before
     if temperature != 1:
         after = apply_temperature(before, temperature)
@@ -180,18 +186,6 @@ def judge_temperature(
         "nll_after": measure_loss(truth, after),
         "ece_after": expected_calibration_error(truth, after),
     }
-
-
-def _lowers_loss(temperature, y_true, y_prob, groups):
-    n = effective_sample_size(groups)
-    if n < 2:
-        return False
-    rows = np.arange(len(y_true))
-    before = np.log(np.maximum(y_prob[rows, y_true], TINY))
-    after = np.log(apply_temperature(y_prob, temperature)[rows, y_true])
-    gains = after.astype(float) - before
-    error = gains.std() / np.sqrt(n - 1)
-    return bool(gains.mean() > t.ppf(1 - LEVEL / 2, n - 1) * error)
 
 
 def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
