@@ -22,7 +22,7 @@ from lib.workspace import Workspace, read_table
 
 MAX_TABULATED = 40  # classes of a confusion matrix that is a table, and not a figure
 THRESHOLDS = (0.5, 0.8, 0.95)
-# A wider interval says little; so many more pictures are proposed that it has this margin.
+# A wider interval says little; so many pictures are proposed that it has this margin.
 MAX_WIDTH = 0.2
 MARGIN = 0.05
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
@@ -82,7 +82,8 @@ def _describe_models(predictions, best_first, answer, histories):
     return {
         "n": len(predictions.files),
         "handed_over": "",
-        "more_pictures": count_more_pictures(scores[named], answer["configuration"]),
+        "limit": find_limit(scores[named], answer["configuration"]),
+        "pictures_needed": count_pictures_needed(scores[named]["top1"]),
         "best_first": best_first,
         "worst_first": _sort_classes(scores[named]),
         "answer": answer,
@@ -125,23 +126,31 @@ def _count_answers(predictions):
     return matrices
 
 
-def count_more_pictures(score: dict, configuration: dict) -> int:
-    """Count the validation pictures that make the accuracy known to ± 5 points.
+def find_limit(score: dict, configuration: dict) -> str:
+    """Find what keeps the accuracy from being known well, where its interval is wide.
 
     Args:
         score: what `metrics.evaluate` returns of the model.
         configuration: its row of `Predictions.configurations`, with low and high.
 
     Returns:
-        How many are needed in all, by Wilson's interval, if as many as today belong together;
-        0 where the interval is narrow enough to begin with.
+        "seeds", where the pictures alone would do; "groups", where as many pictures would
+        do of which none belong together; "pictures"; or "", where it is known well.
     """
     if configuration["high"] - configuration["low"] <= MAX_WIDTH:
-        return 0
-    in_groups = score["n"] / score["effective_n"]
+        return ""
+    if np.ptp(score["top1_interval"]) <= MAX_WIDTH:
+        return "seeds"
+    if np.ptp(wilson_interval(score["top1"], score["n"])) <= MAX_WIDTH:
+        return "groups"
+    return "pictures"
+
+
+def count_pictures_needed(top1: float) -> int:
+    """Count the different pictures of which Wilson's interval is known to ± 5 points."""
     # In steps of ten: it is a rough number.
     needed = 10
-    while np.ptp(wilson_interval(score["top1"], needed / in_groups)) > 2 * MARGIN:
+    while np.ptp(wilson_interval(top1, needed)) > 2 * MARGIN:
         needed += 10
     return needed
 

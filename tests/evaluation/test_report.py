@@ -221,10 +221,29 @@ def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
     page = describe(prepared, gather(y_true, {"cnn": np.eye(2)[y_pred]}, "ab"))
 
     # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
-    assert page["more_pictures"] == needed
+    assert page["limit"] == ("pictures" if needed else "")
+    assert page["pictures_needed"] == needed or not needed
     steps = report.show_part(page, "steps").data
     first = steps.index("<li>")
     assert ("± 5 points" in steps[first : first + 150]) == bool(needed)
+
+
+def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
+    y_true = np.arange(20_000) % 2
+    models = {}
+    for name, share in (("cnn", 0.85), ("cnn@43", 0.9)):
+        y_pred = np.where(np.arange(20_000) < share * 20_000, y_true, 1 - y_true)
+        models[name] = np.eye(2)[y_pred]
+
+    seeds = describe(prepared, gather(y_true, models, "ab"))
+    group = np.maximum(np.arange(20_000) - 12_000, 0)
+    one = gather(y_true, {"cnn": models["cnn"]}, "ab", group)
+    groups = describe(prepared, one)
+
+    assert seeds["limit"] == "seeds"
+    assert "differ more" in report.show_part(seeds, "steps").data
+    assert groups["limit"] == "groups"
+    assert "count as 3" in report.show_part(groups, "steps").data
 
 
 # Two pictures of each class, and answers to them.

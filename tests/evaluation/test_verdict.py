@@ -43,9 +43,9 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
         "scores": predictions.scores,
         "believed": believed,
         "answer": verdict.find_answer(predictions),
-        "found": NOTHING | found,
+        "found": NOTHING | {"runs": predictions.configurations.runs.max()} | found,
         "handed_over": "",
-        "more_pictures": 0,
+        "limit": "",
     }
 
 
@@ -134,7 +134,7 @@ def test_box_of_several_trainings_tells_their_mean(seeds):
     assert first.startswith("Use steady: ")
     # 90 % of 300 pictures is the mean of 8 trainings.
     assert re.findall(r"\d+", first)[:3] == ["90", "300", "8"]
-    assert "from same." in others
+    assert "300 pictures and these trainings can't tell it from same." in others
 
 
 def test_box_of_five_configurations_has_at_most_120_words(seeds):
