@@ -401,7 +401,7 @@ def contradict(answers):
     table = verdict.tabulate_pairs(pairs, best)
     said = {}
     for pair in table.itertuples():
-        said[pair.better, pair.other] = pair
+        said[pair.ahead, pair.other] = pair
     others = set()
     for kind in verdict.KINDS:
         others.update(answer[kind])

@@ -148,7 +148,7 @@ def describe_calibration(score: dict) -> str:
         return f"too few to say: {pictures}, and {MIN_PICTURES} are needed"
     level = LEVEL / score["compared"]
     low, high = intervals.wilson_interval(top1, score["effective_n"], level)
-    points = wording.format_things(max(1, round(100 * abs(confidence - top1))), "point")
+    points = wording.format_points(confidence, top1)
     verdict = f"as sure as right, as far as {pictures} can tell"
     if confidence > high:
         verdict = f"too sure by about {points}"
@@ -163,7 +163,7 @@ def tabulate_pairs(pairs: pd.DataFrame, best: str) -> pd.DataFrame:
     """Write the pairs of `intervals.compare_configurations` as texts, those of the best first.
 
     Returns:
-        better (it has the higher accuracy), other, difference, interval, p ("–" of two
+        ahead (it has the higher accuracy, or the same), other, difference, interval, p ("–" of two
         to four trainings, which can't tell) and established.
     """
     rows = []
@@ -178,8 +178,8 @@ def tabulate_pairs(pairs: pd.DataFrame, best: str) -> pd.DataFrame:
             "yes" if pair.established else "no",
         ]
         rows.append(row)
-    columns = ["better", "other", "difference", "interval", "p", "established"]
+    columns = ["ahead", "other", "difference", "interval", "p", "established"]
     table = pd.DataFrame(rows, columns=columns)
-    has_best = (table.better == best) | (table.other == best)
+    has_best = (table.ahead == best) | (table.other == best)
     order = np.argsort(~has_best, kind="stable")
     return table.iloc[order].reset_index(drop=True)

@@ -91,6 +91,24 @@ def test_best_of_several_that_is_not_established_is_told_at_which_level_it_is_as
     assert "0.05 / 5" in first
 
 
+def test_box_says_why_a_model_is_not_useful_whose_interval_excludes_the_baseline():
+    # 7 of 8: from 0.53 on by Wilson's interval; by the exact test p is 0.07.
+    eight = np.arange(8) % 2
+    alone = judge(eight, {"cnn": answer(eight, 0.875)})
+    several = {"cnn": answer(TWO, 0.6), "cnn@43": answer(TWO, 0.8, 1)}
+    several |= {"cnn@44": answer(TWO, 0.8, 2), "cnn@45": answer(TWO, 0.8, 3)}
+    several |= {"cnn@46": answer(TWO, 0.8, 4)}
+
+    assert "(4 of 8): the exact test asks a little more" in read(alone)[0]
+    assert "(40 of 80): each of its trainings has to." in read(judge(TWO, several))[0]
+
+
+def test_an_interval_that_holds_the_baseline_needs_no_word_why():
+    first = read(judge(TWO, {"cnn": answer(TWO, 0.55)}))[0]
+
+    assert "surely beat always answering cat (40 of 80). Try it" in first
+
+
 @pytest.mark.parametrize(("low", "count"), [(0.95, 1), (0.4, 0)])
 def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, count):
     predictions = gather(TWO, {"net_linear": answer(TWO, 0.5)}, "ab")
@@ -323,6 +341,10 @@ def test_doubt_of_probabilities_says_by_how_much():
 
     for number in ("10 points", "90 %", "80 %"):
         assert number in said
+
+
+def test_points_are_the_difference_of_what_is_shown():
+    assert "too sure by about 54 points: it says 68 %" in believe(0.6751, 0.1449, 400)
 
 
 def test_below_twenty_pictures_nothing_is_said_of_probabilities():
