@@ -163,6 +163,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "seeds": commands.describe_command(ws, "--seeds 5"),
         "suspects": len(predictions.first.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions),
+        "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
         "need": _describe_need(ws),
         "runs": int(predictions.configurations.runs.max()),
@@ -186,6 +187,12 @@ def _count_doubtful(ws, predictions):
     # An audit of an earlier split says nothing of this one.
     is_open = audit.file.isin(read_split(ws).file) & ~audit.file.isin(list(decided))
     return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+
+
+def _count_corrected(ws, predictions):
+    checks = read_table(ws.results / "checks.csv")
+    is_corrected = checks.problem.str.contains("corrected", regex=False)
+    return int(checks.file[is_corrected].isin(predictions.files).sum())
 
 
 def _describe_need(ws):

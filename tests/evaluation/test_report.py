@@ -246,6 +246,23 @@ def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
     assert "count as 3" in report.show_part(groups, "steps").data
 
 
+def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
+    table = split.read_split(prepared)
+    validation = table[table.part == "validation"]
+    checks = read_table(prepared.results / "checks.csv")
+    files = [*validation.file[:2], table.file[table.part == "train"].iloc[0]]
+    corrected = pd.DataFrame({"file": files, "problem": "blurred;corrected"})
+    y_true = np.arange(len(validation)) % 2
+    predictions = gather(y_true, {"cnn": np.eye(2)[y_true]}, "ab")
+    predictions.files = validation.file.to_numpy()
+
+    prepared.save_table(pd.concat([checks, corrected]), "checks.csv")
+    page = describe(prepared, predictions)
+
+    shown = report.show_part(page, "models").data
+    assert "Labels corrected by hand: those of 2 of these pictures." in shown
+
+
 # Two pictures of each class, and answers to them.
 FOUR = np.array([0, 0, 1, 1])
 RIGHT = np.eye(2)[FOUR]
@@ -367,6 +384,7 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "seeds": "python -m lib.chain --seeds 5",
         "suspects": 4,
         "doubtful": 0,
+        "corrected": 0,
         "contest": False,
         "need": "",
         "runs": 2,

@@ -17,6 +17,7 @@ NOTHING = {
     "demo": False,
     "suspects": 0,
     "doubtful": 0,
+    "corrected": 0,
     "contest": True,
     "need": "",
     "runs": 1,
