@@ -432,6 +432,47 @@ def contradict(answers):
     return False
 
 
+def draw_calibrated(rng, y_true, models, classes):
+    """Draw probabilities of models that are as sure as right, for these true classes."""
+    y_prob = rng.dirichlet(np.full(classes, 0.3), (models, len(y_true)))
+    limits = rng.random((models, len(y_true), 1))
+    drawn = (y_prob.cumsum(axis=2) < limits).sum(axis=2).clip(0, classes - 1)
+    # The class that is drawn by its probability becomes the true one.
+    shift = (y_true - drawn)[:, :, np.newaxis]
+    columns = (np.arange(classes) - shift) % classes
+    return np.take_along_axis(y_prob, columns, axis=2)
+
+
+def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
+    """Return how often anything false is said of equal models: in the box, and on the page.
+
+    Each is as sure as right, and no class is harder than another.
+    """
+    rng = np.random.default_rng(n)
+    y_true = np.arange(n) % classes
+    models = pd.DataFrame({"name": names, "configuration": names}, names)
+    models = models.assign(seed=42, weights="from scratch")
+    files = [f"{k}.png" for k in range(n)]
+    claims = np.zeros(2)
+    for _ in range(reports):
+        y_prob = draw_calibrated(rng, y_true, len(names), classes)
+        answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
+        scores = {}
+        for k, name in enumerate(names):
+            score = metrics.measure_calibration(y_true, y_prob[k])
+            score |= {"n": n, "effective_n": n, "compared": len(names)}
+            scores[name] = score | {"top1": answers.correct[k].mean()}
+        answers.first.scores = scores
+        answer = verdict.find_answer(answers)
+        is_off = {}
+        for name, score in scores.items():
+            is_off[name] = verdict.describe_calibration(score).startswith("too")
+        box = [answer["better"], answer["weakest"], is_off[answer["name"]]]
+        page = [*box, *is_off.values(), answers.pairs.established.any()]
+        claims += [any(box), any(page)]
+    return claims / reports
+
+
 def contradict_often(seed, reports):
     """Return how many drawn reports contradict themselves."""
     rng = np.random.default_rng(seed)
@@ -577,6 +618,8 @@ def list_jobs(reports):
     for groups, models, hard, where in ANSWERED:
         what = "pictures whose set of 0.95 holds the truth"
         add(what, where, cover_sets, groups, reports // 2, models, hard)
+    what = "anything false is said: in the box; on the page"
+    add(what, "3 equal models, n = 240", claim_anything, reports)
     for seed in range(10):
         where = f"{reports:,} with seeds"
         add(
