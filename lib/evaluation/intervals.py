@@ -21,7 +21,10 @@ PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
 
 
 def effective_sample_size(groups: np.ndarray) -> float:
-    """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965)."""
+    """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965).
+
+    It takes all pictures of a group for the same one, so it is the lowest that can be.
+    """
     _, sizes = np.unique(groups, return_counts=True)
     if len(sizes) == 0:
         return 0.0

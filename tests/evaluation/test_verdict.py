@@ -381,6 +381,12 @@ def test_table_of_pairs_has_a_row_per_pair_and_those_of_the_best_first():
     ]
 
 
+def test_a_linear_model_is_flattered_as_others_are_by_the_pictures_that_chose_it():
+    page = judge(TWO, {"net_linear": answer(TWO, 0.9), "cnn": answer(TWO, 0.6)})
+
+    assert read(page)[1].endswith("The pictures that chose it flatter it a little.")
+
+
 def test_one_model_is_compared_with_no_others():
     page = judge(TWO, {"only": answer(TWO, 0.9)})
 
