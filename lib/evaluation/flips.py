@@ -26,26 +26,29 @@ def flip_groups(
     sums = np.bincount(group, weights=by_picture)
     # Of groups of one sum and one size only the number that is flipped counts.
     kinds, counts = np.unique([sums, sizes], axis=1, return_counts=True)
+    kind_sums, kind_sizes = kinds
     rng = np.random.default_rng(0)
     flipped = rng.binomial(counts, 0.5, size=(FLIPS, len(counts)))
     # As they were observed is one way, too.
     flipped[0] = 0
-    half_sums = flipped @ kinds[0]
-    half_sizes = flipped @ kinds[1]
-    p_value = 2 * min(np.mean(half_sums <= 0), np.mean(half_sums >= 0))
+    half_sums = flipped @ kind_sums
+    half_sizes = flipped @ kind_sizes
+    below = np.mean(half_sums <= 0)
+    above = np.mean(half_sums >= 0)
+    p_value = float(2 * min(below, above))
     low, high = _find_bounds(half_sums, half_sizes, level)
     # The interval is that of one more group won by each side: without it a tie has no width.
     size = np.sqrt(np.mean(sizes**2))
     won, lost = size * rng.integers(0, 2, size=(2, FLIPS))
-    wide_low, wide_high = _find_bounds(
-        half_sums + won - lost, half_sizes + won + lost, level
-    )
+    wide_sums = half_sums + won - lost
+    wide_sizes = half_sizes + won + lost
+    wide_low, wide_high = _find_bounds(wide_sums, wide_sizes, level)
     # A bound that excludes 0 says what p says, so it stays on its side.
     if low <= 0 or wide_low > 0:
         low = min(low, wide_low)
     if high >= 0 or wide_high < 0:
         high = max(high, wide_high)
-    return low, high, min(float(p_value), 1.0)
+    return low, high, min(p_value, 1.0)
 
 
 def _find_bounds(sums, sizes, level):

@@ -53,7 +53,8 @@ def evaluate(
     order = np.argsort(-y_prob, axis=1, kind="stable")
     is_truth = order == y_true[:, np.newaxis]
     for name, top in (("top1", 1), ("top3", 3)):
-        share = float(is_truth[:, :top].any(axis=1).mean())
+        is_among = is_truth[:, :top].any(axis=1)
+        share = float(is_among.mean())
         scores[name] = share
         scores[f"{name}_interval"] = wilson_interval(share, n)
     y_pred = order[:, 0]
@@ -171,7 +172,8 @@ def judge_temperature(
     gain = measure_loss(y_true[first], y_prob[first])
     gain -= measure_loss(y_true[first], fitted)
     # Of n pictures, 2 n gain has a χ² of one degree of freedom where the temperature is 1.
-    ratio = 2 * effective_sample_size(groups[first]) * gain
+    n = effective_sample_size(groups[first])
+    ratio = 2 * n * gain
     if chi2.sf(ratio, df=1) >= LEVEL:
         temperature = 1.0
     truth = y_true[second]
@@ -210,11 +212,13 @@ def group_columns(
 ) -> dict[str, pd.Series]:
     """Return answers of `pool_groups` as columns; who isn't `usable`, bool (n,), has no vote."""
     table = pd.DataFrame({"group": groups})[usable]
-    pooled = pool_groups(y_prob[usable], table.group)
-    table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
+    votes = y_prob[usable]
+    pooled = pool_groups(votes, table.group)
+    answers = pooled.argmax(axis=1)
+    table["group_label"] = np.asarray(class_names)[answers]
     table["group_probability"] = pooled.max(axis=1).round(6)
-    agrees = y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1)
-    by_group = pd.Series(agrees, table.index).groupby(table.group)
+    agrees = pd.Series(votes.argmax(axis=1) == answers, table.index)
+    by_group = agrees.groupby(table.group)
     table["group_agree"] = by_group.transform("sum")
     table["group_size"] = by_group.transform("size")
     return dict(table.reindex(range(len(groups))).items())
@@ -231,7 +235,9 @@ def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> 
     table["picture"] = y_prob.argmax(axis=1) == y_true
     table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
     by_group = table.groupby("group")
-    shares = by_group[["picture", "pooled"]].mean()[by_group.truth.nunique() == 1]
+    shares = by_group[["picture", "pooled"]].mean()
+    has_one_class = by_group.truth.nunique() == 1
+    shares = shares[has_one_class]
     if len(by_group) == len(table) or shares.empty:
         return {}
     return {
