@@ -82,7 +82,7 @@ def _describe_models(predictions, best_first, answer, histories):
     return {
         "n": len(predictions.files),
         "handed_over": "",
-        "limit": find_limit(scores[named], answer["configuration"]),
+        "limit": find_bottleneck(scores[named], answer["configuration"]),
         "pictures_needed": count_pictures_needed(scores[named]["top1"]),
         "best_first": best_first,
         "worst_first": _sort_classes(scores[named]),
@@ -126,7 +126,7 @@ def _count_answers(predictions):
     return matrices
 
 
-def find_limit(score: dict, configuration: dict) -> str:
+def find_bottleneck(score: dict, configuration: dict) -> str:
     """Find what keeps the accuracy from being known well, where its interval is wide.
 
     Args:
