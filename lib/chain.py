@@ -6,15 +6,18 @@ What an earlier run has finished is taken: after an interruption, run the same a
 import argparse
 import os
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 from lib import commands, runner, storage, work, workspace
 from lib.data import sources
+from lib.machine import stderr_to
 from lib.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.workspace import Workspace
 
 LAST = "11_multi_label"
+SOME_FAILED = 3  # what `main` returns where the others have run
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = ("02_baseline_cnn", "03_augmented_cnn")
 BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
@@ -32,15 +35,16 @@ EXAMPLES = """typically:
 
 
 def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
-    """Run the command line; return the exit status. At the end Drive is flushed, and unmounted."""
+    """Run the command line; return 0, SOME_FAILED, or another exit status where it has stopped.
+
+    At the end Drive is flushed, and unmounted.
+    """
     options = parse_arguments(arguments)
     try:
         ws = workspace.read(options.paths, options.results)
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
         names = choose_notebooks(options.only, options.beyond, ws)
-        if options.seeds is not None:
-            options.parameter.append(["SEEDS", str(options.seeds)])
         values = read_parameters(options.parameter, names)
         ws.claim()
         with runner.signals_raise(), runner.lock_results(ws):
@@ -58,7 +62,8 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         return stopped.code
     if failed:
         print(f"\nfailed: {', '.join(failed)}; notes above say why", file=sys.stderr)
-    return int(bool(failed))
+        return SOME_FAILED
+    return 0
 
 
 def run_chain(
@@ -79,7 +84,7 @@ def run_chain(
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
     log = ws.scratch / "kernel.log"
     log.unlink(missing_ok=True)
-    with runner.stderr_to(log):
+    with stderr_to(log):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)
@@ -87,10 +92,10 @@ def run_chain(
         if "01_data_prep" in names:
             sources.require_pictures(ws)
         check_backbone(ws, names, values)
-    commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
-    if SIZED[0] in names and not (options.only or ws.is_demo):
-        print(QUICK_WAY)
-    failed = runner.run_notebooks(ws, names, values)
+        commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
+        if SIZED[0] in names and not (options.only or ws.is_demo):
+            print(QUICK_WAY)
+        failed = runner.run_notebooks(ws, names, values)
     for page, makers in PAGES.items():
         path = ws.results / f"{page}.html"
         if path.exists() and any(name.startswith(makers) for name in names):
@@ -103,15 +108,14 @@ def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
     name = "04_resnet50_transfer"
     if name not in names[1:]:
         return
-    is_given = any(key in values[name] for key in BACKBONE_PARAMETERS)
+    is_given = values[name].keys() & BACKBONE_PARAMETERS
     # The demo does without ImageNet weights.
     if ws.is_demo and not is_given:
         return
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     from lib.models.backbones import load_backbone
 
-    backbone, weights, image_size, options = map(chosen.get, BACKBONE_PARAMETERS)
-    load_backbone(backbone, weights, image_size, options, ws)
+    load_backbone(*map(chosen.get, BACKBONE_PARAMETERS), ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -123,61 +127,39 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_choices(parser)
-    _add_training(parser)
+    _add_options(parser.add_argument)
     return parser.parse_args(arguments)
 
 
-def _add_choices(parser):
-    parser.add_argument(
-        "--paths",
-        type=Path,
-        help="a drive_paths.json (default: as the notebooks find it)",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        help="folder of the results, instead of that of the paths file",
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="only these: numbers, parts of names",
-    )
-    parser.add_argument(
-        "--beyond", action="store_true", help="05 to 07 too, and 11 on the demo"
-    )
-
-
-def _add_training(parser):
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help="train N times, with SEED and the seeds after it",
-    )
-    parser.add_argument(
+def _add_options(add):
+    add("--paths", type=Path, help="drive_paths.json (default: as notebooks find it)")
+    add("--results", type=Path, help="folder of the results, instead of the file's")
+    add("--only", nargs="+", metavar="N", help="only these: numbers, parts of names")
+    add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
+    add(
         "-p",
         nargs=2,
         action="append",
         default=[],
         dest="parameter",
         metavar=("NAME", "VALUE"),
-        help="parameter; VALUE is YAML",
+        help="parameter; VALUE as in Python, or YAML",
     )
-    parser.add_argument(
+    add(
+        "--seeds",
+        type=lambda count: ["SEEDS", count],
+        action="append",
+        dest="parameter",
+        metavar="N",
+        help="train N times, with SEED and the seeds after it",
+    )
+    add(
         "--cluster",
         metavar="ADDRESS",
-        help="of a Dask scheduler, or local:N for N workers here",
+        help="a Dask scheduler, or local:N: N workers here",
     )
-    parser.add_argument(
-        "--anew", action="store_true", help="train anew what was trained before"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="the default: go on where a run stopped"
-    )
+    add("--anew", action="store_true", help="train anew what was trained before")
+    add("--resume", action="store_true", help="the default: go on where a run stopped")
 
 
 def choose_notebooks(
@@ -195,14 +177,14 @@ def choose_notebooks(
     """
     names = runner.list_notebooks()
     if only:
-        chosen = _find_notebooks(only, names)
-        return [name for name in names if name in chosen]
-    usual = [name for name in names if name != LAST]
-    if not beyond:
-        usual = [name for name in usual if name not in runner.BEYOND]
-    if ws and ws.multi_labels and (beyond or not ws.is_demo):
-        return [*usual, LAST] if sources.has_classes(ws) else [LAST]
-    return usual
+        return sorted(_find_notebooks(only, names))
+    is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
+    if is_asked and not sources.has_classes(ws):
+        return [LAST]
+    left_out = () if beyond else runner.BEYOND
+    if not is_asked:
+        left_out += (LAST,)
+    return [name for name in names if name not in left_out]
 
 
 def _find_notebooks(words, names):
@@ -217,33 +199,34 @@ def _find_notebooks(words, names):
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
-    """Read -p pairs as YAML and give each notebook those that it has.
+    """Read -p pairs, and give each notebook those that it has.
 
     A note says so where no chosen notebook has one.
 
     Raises:
-        ValueError: no notebook has a parameter, or a value is not YAML or not allowed.
+        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
     """
-    known = {}
+    having = defaultdict(list)
     for name in runner.list_notebooks():
-        known[name] = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb")
-        if name not in SIZED:
-            known[name].pop("IMAGE_SIZE", None)
-    every = sorted(set().union(*known.values()))
-    values = {}
+        for key in read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"):
+            if key != "IMAGE_SIZE" or name in SIZED:
+                having[key].append(name)
+    values = {name: {} for name in names}
     for key, text in pairs:
-        if key not in every:
-            raise ValueError(f"-p {key}: no notebook has it{suggest(key, every)}")
-        values[key] = parse_value(key, text)
-        having = [name for name in known if key in known[name]]
-        if not set(having) & set(names):
-            print(f"Note: -p {key} reaches only {', '.join(having)}, which don't run.")
-    check_parameters(values)
-    chosen = {}
-    for name in names:
-        chosen[name] = {k: value for k, value in values.items() if k in known[name]}
-    return chosen
+        if key not in having:
+            raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
+        value = parse_value(key, text)
+        check_parameters({key: value})
+        reached = values.keys() & having[key]
+        for name in reached:
+            values[name][key] = value
+        if not reached:
+            also = ", ".join(having[key])
+            print(f"Note: -p {key} reaches only {also}, which don't run.")
+    return values
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # Only 00 goes on where some notebooks have failed.
+    sys.exit(1 if status == SOME_FAILED else status)

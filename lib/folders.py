@@ -1,5 +1,6 @@
 """Folders that are ours, or refused: results and scratch are new, empty, or carry our marker."""
 
+import re
 from pathlib import Path
 
 from lib.storage import UNFINISHED, require_room
@@ -15,8 +16,10 @@ The notebooks write, replace and delete files here. Keep nothing of your own in 
 what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
 may lie among the results.) This file says that the folder is ours: leave it here.
 """
-# What systems and people may leave in any folder; hidden files don't count either.
-PASSED_OVER = ("desktop.ini", "Thumbs.db", "lost+found", "corrections.csv", MARKER)
+# What systems and people may leave in any folder, and what a killed run of ours has left.
+PASSED_OVER = re.compile(
+    rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
+)
 MAX_NAMED = 3
 # Keys of folders of pictures, and of CSV files.
 PICTURES = ("train", "validation", "test")
@@ -25,11 +28,11 @@ TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
 PROJECT_FOLDERS = ("notebooks", "lib", "tests")
 
 
-def check_apart(places: dict[str, Path], repository: Path) -> None:
+def check_apart(places: dict, repository: Path) -> None:
     """Check that results and scratch lie in nothing of the project's or the user's, and the reverse.
 
     Args:
-        places: by the keys of the paths file, absolute.
+        places: by the keys of the paths file, absolute; None where there is none.
         repository: the folder of the project.
 
     Raises:
@@ -38,12 +41,13 @@ def check_apart(places: dict[str, Path], repository: Path) -> None:
     for kind in KINDS:
         _refuse_project(kind, places[kind], repository)
     for kind in KINDS:
+        folder = places[kind]
         for key in (*PICTURES, *KINDS):
-            if key in places and key != kind:
-                _refuse_overlap(kind, places[kind], key, places[key])
+            if key != kind and places.get(key):
+                _refuse_overlap(kind, folder, key, places[key])
         for key in TABLES:
-            if key in places:
-                _refuse_table(kind, places[kind], key, places[key])
+            if places.get(key):
+                _refuse_table(kind, folder, key, places[key])
 
 
 def _refuse_project(kind, folder, repository):
@@ -109,15 +113,8 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
 
 def _list_foreign(folder, opened):
     """List the names in a folder that count as somebody's own."""
-    names = []
-    for path in sorted(folder.iterdir()):
-        name = path.name
-        is_hidden = name.startswith(".")
-        is_lock = path.suffix == ".lock"
-        is_passed_over = name in PASSED_OVER or UNFINISHED.fullmatch(name)
-        if not (is_hidden or is_lock or is_passed_over or path == opened):
-            names.append(name)
-    return names
+    names = [path.name for path in folder.iterdir() if path != opened]
+    return sorted(name for name in names if not PASSED_OVER.fullmatch(name))
 
 
 def mark(folder: Path, kind: str) -> None:

@@ -8,12 +8,12 @@ import importlib.util
 import logging
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import joblib
 
@@ -52,21 +52,20 @@ def set_up() -> None:
 
 
 @contextlib.contextmanager
-def hide_greetings() -> Iterator[None]:
-    """Leave stderr to Python: what TensorFlow's C++ writes there on its way is no answer."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    shown = os.dup(2)
-    before = sys.stderr
-    os.dup2(nowhere, 2)
-    if before is sys.__stderr__:
-        sys.stderr = os.fdopen(shown, "w", buffering=1, closefd=False)
+def stderr_to(path: Path) -> Iterator[TextIO]:
+    """Send what is written to stderr, by TensorFlow's C++ and by kernels, too, into a file.
+
+    Yields:
+        What is written to this shows as before.
+    """
+    shown = os.fdopen(os.dup(2), "w", buffering=1)
+    with path.open("a") as log:
+        os.dup2(log.fileno(), 2)
     try:
-        yield
+        yield shown
     finally:
-        sys.stderr = before
-        os.dup2(shown, 2)
-        os.close(shown)
-        os.close(nowhere)
+        os.dup2(shown.fileno(), 2)
+        shown.close()
 
 
 def install_in_colab(package: str) -> None:
@@ -80,13 +79,11 @@ def install_in_colab(package: str) -> None:
 
 def list_gpus() -> list[str]:
     """Return the name of each NVIDIA GPU."""
-    if not shutil.which("nvidia-smi"):
-        return []
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True)
-    if answer.returncode != 0:
-        return []
-    return answer.stdout.splitlines()
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        answer = subprocess.check_output(query, text=True, stderr=subprocess.DEVNULL)
+        return answer.splitlines()
+    return []
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:

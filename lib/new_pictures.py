@@ -14,18 +14,26 @@ def list_files(places: list[str]) -> list[str]:
     """Return pictures, and those in folders; a FileNotFoundError names what does not exist."""
     files = []
     for place in places:
-        if Path(place).is_dir():
+        if os.path.isdir(place):
             # Standard output is for the answers.
             with contextlib.redirect_stdout(sys.stderr):
                 inside = list_new_pictures(Path(place), [])
             files += [str(Path(place, name)) for name in inside.file]
-        elif Path(place).exists():
-            files.append(place)
         else:
-            raise FileNotFoundError(
-                f"{place} does not exist: name pictures, or folders of them."
-            )
+            _require(place)
+            files.append(place)
     return files
+
+
+def _require(place):
+    try:
+        os.stat(place)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{place} does not exist: name pictures, or folders of them."
+        )
+    except OSError:
+        pass  # Its row will say that it can't be read.
 
 
 def list_groups(how: str, files: list[str]) -> list[str]:
@@ -36,35 +44,23 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     """
     if how != "folder":
         return _read_groups(Path(how), files)
-    # A folder that is written in several ways has the first of them as its name.
-    names = {}
-    groups = []
-    for file in files:
-        folder = Path(file).parent
-        groups.append(names.setdefault(folder.resolve(), str(folder)))
-    return groups
+    # It may be written in several ways.
+    return [os.path.realpath(Path(file).parent) for file in files]
 
 
 def _read_groups(csv, files):
-    paths = [Path(file).resolve() for file in files]
+    paths = [Path(os.path.realpath(file)) for file in files]
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows = read_labels(csv, ["file", "group"])
     rows["file"] = rows.file.map(match_files(rows.file, names, folder))
     rows = rows.drop_duplicates(["file", "group"])
-    counts = rows.file.value_counts().to_dict()
-    lost = [name for name in names if counts.get(name) != 1]
+    rows = rows.drop_duplicates("file", keep=False)
+    groups = rows.set_index("file").group.to_dict()
+    lost = [name for name in names if name not in groups]
     if lost:
         raise ValueError(
             f"{csv} has to give {lost[0]} one group (such files: {len(lost):,})."
         )
-    groups = rows.set_index("file").group.to_dict()
-    taken = set(groups.values())
-    return [groups[name] or _name_alone(name, taken) for name in names]
-
-
-def _name_alone(name, taken):
-    """Return the name of a picture without a group, which is its own."""
-    while name in taken:
-        name += " (alone)"
-    return name
+    # A picture without a group is its own.
+    return [groups[name] or str(path) for name, path in zip(names, paths)]

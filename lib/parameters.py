@@ -14,6 +14,16 @@ import yaml
 ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
+class Loader(yaml.SafeLoader):
+    """YAML, but numbers as in Python: YAML 1.1 makes 8 of 010, and 90 of 1:30."""
+
+
+for kind in ("int", "float"):
+    Loader.add_constructor(
+        f"tag:yaml.org,2002:{kind}", lambda _, node: ast.literal_eval(node.value)
+    )
+
+
 def check_parameters(values: dict) -> dict:
     """Check every parameter among names and values, say a notebook's `globals()`, and return them.
 
@@ -25,8 +35,8 @@ def check_parameters(values: dict) -> dict:
         schema = ALLOWED[name]
         # In draft 4, as in Python, 2.0 is no integer.
         is_valid = jsonschema.Draft4Validator(schema).is_valid(value)
-        is_nan = value != value
-        if is_nan or not is_valid:
+        # NaN differs from itself.
+        if value != value or not is_valid:
             allowed = ", ".join(f"{key} {limit}" for key, limit in schema.items())
             raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
     return parameters
@@ -47,21 +57,19 @@ def read_defaults(path: Path) -> dict:
 
 
 def parse_value(name: str, text: str) -> object:
-    """Parse the value of -p: YAML, but None and 1e-4 as in Python.
+    """Parse the value of -p: as Python writes it, else YAML.
 
     Raises:
-        ValueError: the text is no YAML.
+        ValueError: the text is no YAML, or has a number that Python writes otherwise.
     """
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"-p {name}: {text!r} is not YAML: {error}")
-    if value == "None":
-        return None
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, SyntaxError) as error:
+        raise ValueError(
+            f"-p {name}: {text!r} is not YAML with numbers as in Python: {error}"
+        )
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,8 @@ OPTIONAL = (
     "test_labels",
     "multi_labels",
 )
-KEYS = REQUIRED + OPTIONAL + ("cluster",)
+PLACES = REQUIRED + OPTIONAL
+KEYS = PLACES + ("cluster",)
 # Those of what is read, and never written.
 READ = ("train",) + OPTIONAL
 
@@ -59,11 +60,11 @@ def read_json(path: Path) -> dict:
 
 
 def _refuse_twins(pairs):
-    content = dict(pairs)
-    keys = [key for key, _ in pairs]
-    for key in content:
-        if keys.count(key) > 1:
+    content = {}
+    for key, value in pairs:
+        if key in content:
             raise ValueError(f'the key "{key}" stands there twice')
+        content[key] = value
     return content
 
 

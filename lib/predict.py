@@ -1,23 +1,26 @@
 """Predictions for new pictures by one saved model.
 
-The table has one row for each picture: file, label, index (of the class, from 0), probability; with a
-model of 11 file, labels ("cat|dog"), problem. A picture that can't be read has no answer.
+The table has one row for each picture: file, label, index (of the class, from 0), probability; set, a
+JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; distance, to the
+training pictures, and note, which marks pictures unlike them. These four are blank where the model has
+no limit for them. With a model of 11 it has file, labels ("cat|dog"), problem. A picture that can't be
+read has no answer.
 """
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from lib.machine import hide_greetings
+from lib.machine import stderr_to
 from lib.new_pictures import list_files, list_groups
 from lib.storage import atomic_write, require_room
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
-  python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --strangers --group-by folder
+  python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
 
 
@@ -28,8 +31,10 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         _check_options(options)
         files = list_files(options.pictures)
         if options.csv is not None:
-            _check_target(options, files)
-        with hide_greetings():
+            _check_target(options.csv)
+        # TensorFlow greets there.
+        nowhere = Path(os.devnull)
+        with stderr_to(nowhere) as shown, contextlib.redirect_stderr(shown):
             table = _answer(options, files)
         _write_answers(table, options.csv)
     except (OSError, ValueError) as error:
@@ -65,21 +70,24 @@ def open_parser() -> argparse.ArgumentParser:
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
     add("--csv", type=Path, help="write the table there instead of printing it")
-    top = "name the K best classes: adds label_2, probability_2 and so on"
-    add("--top", type=int, default=1, metavar="K", help=top)
-    each = 'add one column for each class, in the order of class_names; " (class)" is put after a taken name'
-    add("--probabilities", action="store_true", help=each)
-    sets = "add set, JSON lists of classes that hold the truth as often as COVERAGE of 10, and set_size"
-    add("--sets", action="store_true", help=sets)
-    strangers = "add distance, to the training pictures, and note, which marks pictures unlike them"
-    add("--strangers", action="store_true", help=strangers)
-    groups = (
-        "add the answer of its folder, or of its group in a CSV file,group: group, "
+    add(
+        "--top",
+        type=int,
+        default=1,
+        metavar="K",
+        help="name the K best classes: adds label_2, probability_2 and so on",
     )
-    groups += (
-        "group_label, group_probability, and how many pictures of group_size agree"
+    add(
+        "--probabilities",
+        action="store_true",
+        help='add one column for each class, in their order; " (class)" is put after a taken name',
     )
-    add("--group-by", metavar="folder|CSV", help=groups)
+    add(
+        "--group-by",
+        metavar="folder|CSV",
+        help="add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
+        "group_probability, and how many pictures of group_size agree",
+    )
     return parser
 
 
@@ -91,55 +99,53 @@ def _check_options(options):
             )
     groups = options.group_by
     if groups not in (None, "folder") and not Path(groups).is_file():
-        remedy = "write folder, or name a CSV file of columns file and group"
-        raise FileNotFoundError(f"--group-by {groups}: {remedy}.")
+        raise FileNotFoundError(
+            f"--group-by {groups}: write folder, or name a CSV file of columns file and group."
+        )
 
 
-def _check_target(options, files):
+def _check_target(csv):
     """Raise an error where the answers would take the place of something else, or find none."""
-    csv = options.csv
-    if csv.is_dir() or not csv.parent.is_dir():
+    if not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
     if csv.exists() and not _holds_answers(csv):
         raise ValueError(
             f"--csv {csv} is there already, with no answers: name a new file."
         )
-    model = options.model
-    inputs = [model, model.with_suffix(".json"), model.with_suffix(".npz")]
-    inputs += [options.group_by or model, *files]
-    if csv.resolve() in {Path(path).resolve() for path in inputs}:
-        raise ValueError(f"--csv {csv} is read, too: name another file.")
     require_room(csv.parent, 0, "the answers")
 
 
 def _holds_answers(path):
     """Tell whether a file begins with columns as `_write_answers` writes them."""
-    if not path.is_file() or path.suffix.lower() != ".csv":
+    if not path.is_file():
         return False
     with path.open("rb") as file:
-        header = file.readline().strip()
-    return header.startswith((b"file,label,index", b"file,labels"))
+        header = file.readline()
+    return header.startswith((b"file,label,index,probability", b"file,labels,problem"))
 
 
 def _answer(options, files):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.evaluation import metrics
     from lib.models import classify, saved
+    from lib.models.parts import has_backbone
+    from lib.models.temperature import apply_temperature
 
     model, metadata = saved.open_model(options.model)
-    if "task" in metadata:
-        if options.top > 1 or options.sets or options.strangers or options.group_by:
-            refused = "leave out --top, --sets, --strangers and --group-by"
-            raise ValueError(
-                f"{options.model.name} gives a picture several labels: {refused}."
-            )
-        return classify.list_labels(model, metadata, files, options.probabilities)
-    groups = list_groups(options.group_by, files) if options.group_by else []
     _check_model(options, metadata)
-    known = _open_known(options, model, metadata)
+    if "task" in metadata:
+        return classify.list_labels(model, metadata, files, options.probabilities)
+    names = metadata["class_names"]
+    groups = list_groups(options.group_by, files) if options.group_by else []
     y_prob, features, problems = classify.predict_files(
-        model, Path(), files, options.strangers
+        model, Path(), files, with_features=has_backbone(model)
     )
-    answers = y_prob, features, problems
+    print(_describe_probabilities(metadata), file=sys.stderr)
+    scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
+    columns = _list_sets(scaled, metadata)
+    columns |= _list_strangers(options.model, model, metadata, features)
+    if options.group_by:
+        columns |= metrics.group_columns(scaled, names, groups, problems == "")
     return classify.predictions_table(
         files,
         y_prob,
@@ -147,75 +153,53 @@ def _answer(options, files):
         metadata,
         top=options.top,
         probabilities=options.probabilities,
-        columns=_further_columns(options, metadata, groups, known, answers),
+        columns=columns,
     )
 
 
 def _check_model(options, metadata):
+    if "task" in metadata and (options.top > 1 or options.group_by):
+        raise ValueError(
+            f"{options.model.name} gives a picture several labels: leave out --top and --group-by."
+        )
     count = len(metadata["class_names"])
     if not 1 <= options.top <= count:
         raise ValueError(
             f"--top is {options.top}; the model can name 1 to {count} classes."
         )
-    sets = metadata.get("answer_sets") or {}
-    if options.sets and "limit" not in sets:
-        raise ValueError(
-            f'{options.model.with_suffix(".json")}: "answer_sets" has no limit: '
-            "run 10_hand_over with this MODEL."
+
+
+def _list_sets(y_prob, metadata):
+    from lib.evaluation import conformal
+
+    kept = metadata.get("answer_sets") or {}
+    limit = kept.get("limit")
+    if limit is None:
+        print(
+            "no limit of sets is stored: 10_hand_over finds one in enough pictures",
+            file=sys.stderr,
         )
+        return {"set": "", "set_size": ""}
+    print(conformal.describe_sets(kept), file=sys.stderr)
+    return conformal.set_columns(y_prob, metadata["class_names"], limit)
 
 
-def _open_known(options, model, metadata):
-    """Say on stderr what the answers rest on; return what strangers are compared with."""
+def _list_strangers(path, model, metadata, features):
     from lib.evaluation import conformal
     from lib.models import resemblance
 
-    known = {}
-    says = [_describe_probabilities(metadata)]
-    if options.sets:
-        says.append(conformal.describe_sets(metadata["answer_sets"]))
-    if options.strangers:
-        file = options.model.with_suffix(".npz")
-        known = resemblance.open_features(model, metadata, file)
-        says.append(_mark_strangers(np.array([]), known, metadata)[1])
-    print(*says, sep="\n", file=sys.stderr)
-    return known
-
-
-def _further_columns(
-    options,
-    metadata,
-    groups,
-    known,
-    answers,
-):
-    from lib.evaluation import conformal, metrics
-    from lib.models.resemblance import measure_distances
-    from lib.models.temperature import apply_temperature
-
-    y_prob, features, problems = answers
-    names = metadata["class_names"]
-    scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
-    columns = {}
-    if options.group_by:
-        columns |= metrics.group_columns(scaled, names, groups, problems == "")
-    if options.sets:
-        limit = metadata["answer_sets"]["limit"]
-        columns |= conformal.set_columns(scaled, names, limit)
-    if options.strangers:
-        distances = measure_distances(features, known["features"])
-        columns["distance"] = distances.round(6).tolist()
-        columns["note"], _ = _mark_strangers(distances, known, metadata)
-    return columns
-
-
-def _mark_strangers(distances, known, metadata):
-    from lib.evaluation import conformal
-
-    sets = metadata.get("answer_sets") or {}
-    return conformal.mark_out_of_distribution(
-        distances, known["distances"], known["groups"], sets.get("coverage", 0.95)
+    try:
+        known = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return {"distance": "", "note": ""}
+    distances = resemblance.measure_distances(features, known["features"])
+    kept = metadata.get("answer_sets") or {}
+    notes, meaning = conformal.mark_out_of_distribution(
+        distances, known["distances"], known["groups"], kept.get("coverage", 0.95)
     )
+    print(meaning, file=sys.stderr)
+    return {"distance": distances.round(6), "note": notes}
 
 
 def _describe_probabilities(metadata):

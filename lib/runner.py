@@ -11,7 +11,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import papermill
 import psutil
@@ -34,8 +33,8 @@ logging.getLogger("papermill").setLevel(logging.ERROR)
 
 def list_notebooks() -> list[str]:
     """Return the names of the notebooks in the order of their numbers, without 00, which runs the others."""
-    names = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
-    return [name for name in names if not name.startswith("00")]
+    names = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
+    return sorted(names - {"00_start_here"})
 
 
 @contextlib.contextmanager
@@ -75,8 +74,6 @@ def lock_results(ws: workspace.Workspace):
             yield
         finally:
             storage.sweep(ws.results)
-            for folder in ws.results.iterdir():
-                storage.sweep(folder)
 
 
 class Line(io.TextIOBase):
@@ -85,14 +82,14 @@ class Line(io.TextIOBase):
     def __init__(self, name: str):
         self.beginning = f"{name:<22} … "
         self.is_watched = sys.stdout.isatty() or get_ipython() is not None
-        self.written = []
+        self.written = ""
         print(self.beginning, end="", flush=True)
 
     def write(self, text: str) -> None:
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
         # papermill's own bar has no line to itself.
         if not text.endswith(" cells"):
-            self.written.append(text)
+            self.written += text
         bars = list(BAR.finditer(text))
         if bars and self.is_watched:
             parts = filter(None, bars[-1].groups())
@@ -107,7 +104,7 @@ class Line(io.TextIOBase):
 
     def list_notes(self) -> list[str]:
         """Return the lines that a person has to know of all that was written."""
-        lines = "".join(self.written).splitlines()
+        lines = self.written.splitlines()
         return [line for line in lines if line.startswith("Note: ")]
 
 
@@ -125,10 +122,8 @@ def run_notebooks(
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
     # Kernels find `lib`, wherever the chain was started.
-    paths = [str(workspace.REPOSITORY)]
-    if os.environ.get("PYTHONPATH"):
-        paths.append(os.environ["PYTHONPATH"])
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    inherited = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = f"{workspace.REPOSITORY}{os.pathsep}{inherited}"
     failed = []
     for name in names:
         line = Line(name)
@@ -159,7 +154,6 @@ def run_notebook(
     Raises:
         RuntimeError: a cell has failed, or the kernel died; it names cell and error.
     """
-    log = ws.scratch / "kernel.log"
     # In a notebook papermill's own bar is a widget.
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     options = {
@@ -174,7 +168,7 @@ def run_notebook(
     }
     failure = None
     executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
-    with executed as part, stderr_to(log), ThreadPoolExecutor(1) as thread:
+    with executed as part, ThreadPoolExecutor(1) as thread:
         written = str(NOTEBOOKS / f"{name}.ipynb")
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
@@ -183,20 +177,7 @@ def run_notebook(
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
+            log = ws.scratch / "kernel.log"
             failure = f"{name}: its kernel died; its last words: {log}"
     if failure:
         raise RuntimeError(failure)
-
-
-@contextlib.contextmanager
-def stderr_to(path: Path):
-    """Send what this process and its kernels write to stderr, greetings mostly, into a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = os.dup(2)
-    with path.open("a") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -12,20 +12,22 @@ from pathlib import Path
 from lib import chain, storage, workspace
 from lib.data import sources
 from lib.data.label_files import read_labels
-from lib.paths_file import read_json
+from lib.paths_file import read_paths
 from lib.workspace import Workspace
 
 # What RUN means, as options of the chain.
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
+BLANKS = " \t\n\"'"  # and quotes, which mean nothing around an answer
 # As people write Google Drive, and what lies there.
 DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
 MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
 KAGGLE_PAGE = re.compile(
-    r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(datasets)/([\w.-]+/[\w.-]+)|(?:competitions|c)/([\w.-]+)).*"
+    r"(?:https?://)?(?:www\.)?kaggle\.com/(datasets/[\w.-]+/[\w.-]+|(?:competitions|c)/[\w.-]+).*"
 )
-ADDRESS = re.compile(r"(\w+:/|www\.)", re.IGNORECASE)
+# One letter before the colon is a disk of Windows.
+ADDRESS = re.compile(r"(\w{2,}:/|www\.)", re.IGNORECASE)
 
 
 class FormError(ValueError):
@@ -60,11 +62,10 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     if storage.is_on_drive(folder):
         _open_drive()
     paths = find_pictures(pictures)
-    has_results = paths == "demo" or paths.endswith(".json")
-    if not has_results:
+    if paths != "demo" and not paths.endswith(".json"):
         paths = str(_write_paths(Path(paths), folder))
     arguments = ["--paths", paths]
-    if not has_results or folder != here:
+    if folder != here:
         arguments += ["--results", str(folder)]
     return arguments + further
 
@@ -83,15 +84,13 @@ def open_workspace(arguments: list[str]) -> Workspace:
 
 
 def run_form(arguments: list[str]) -> None:
-    """Run the chain; where notebooks fail and the report is written all the same, say so.
+    """Run the chain; where notebooks fail and the others run all the same, say so.
 
     Raises:
-        FormError: it has stopped, without a report of this run.
+        FormError: it has stopped.
     """
-    report = open_workspace(arguments).results / "report.html"
-    before = _read_time(report)
     status = chain.main(arguments, unmount=False)
-    if status == 1 and _read_time(report) > before:
+    if status == chain.SOME_FAILED:
         print("Note: some notebooks failed: the lines above say which.")
     elif status:
         raise FormError(
@@ -106,19 +105,17 @@ def find_pictures(pictures: str) -> str:
     Raises:
         FormError: they are nowhere, or at an address of the web.
     """
-    pictures = _strip(pictures)
+    pictures = pictures.strip(BLANKS)
     if pictures.lower() in ("", "demo"):
         return "demo"
     if pictures.lower() == "upload":
         return str(_upload().resolve())
     page = KAGGLE_PAGE.fullmatch(pictures)
     if page:
-        kind, data_set, competition = page.groups()
-        name = f"{kind}/{data_set}" if kind else f"competitions/{competition}"
-        return workspace.KAGGLE + name
+        return workspace.KAGGLE + re.sub("^c/", "competitions/", page[1])
     if pictures.startswith(workspace.KAGGLE):
         return pictures
-    if ADDRESS.match(pictures) and not re.match(r"[A-Z]:[/\\]", pictures):
+    if ADDRESS.match(pictures):
         raise FormError(
             f"{pictures} is an address of the web: download the file, put it into My Drive or write "
             'upload, and give its path there. For data of Kaggle write "kaggle:datasets/OWNER/NAME".'
@@ -139,10 +136,15 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         file: a path here or in My Drive, or "upload" in Colab.
 
     Raises:
-        FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections.
+        FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections; or
+            the key corrections names another file, so this one would not be read.
     """
     path = Path(find_pictures(file))
     target = ws.results / "corrections.csv"
+    if ws.corrections not in (None, target):
+        raise FormError(
+            f'"corrections" is {ws.corrections}, and no other file is read: put the rows of {path} there.'
+        )
     try:
         files = set(read_labels(path).file)
         earlier = set(read_labels(target).file) if target.exists() else set()
@@ -160,18 +162,6 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
-def _read_time(path):
-    """Return when a file was written, in seconds; 0 where there is none."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0
-
-
-def _strip(text):
-    return text.strip().strip("\"'").strip()
-
-
 def _expand(text):
     """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
     path = Path(text).expanduser()
@@ -182,7 +172,7 @@ def _expand(text):
 
 
 def _find_results(results, here):
-    results = _strip(results)
+    results = results.strip(BLANKS)
     if not results:
         raise FormError("RESULTS is empty: write here, on Drive, or a folder.")
     if results.lower() == "here":
@@ -222,23 +212,20 @@ def _open_drive():
 def _write_paths(pictures, results):
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
     file = results / "run_paths.json"
-    if file.exists():
-        earlier = read_json(file)
-        if (results / "split.csv").exists() and earlier["train"] != str(pictures):
-            raise FormError(
-                f"RESULTS: {results} has results of {earlier['train']}: name another folder."
-            )
-        further = ", ".join(sorted(set(earlier) - KEYS))
-        if further:
-            raise FormError(
-                f"RESULTS: {file} has the keys {further}, too: write its path as your pictures, or "
-                "name another folder."
-            )
     ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
     try:
         workspace.check_places(ws)
+        earlier = read_paths(file) if file.exists() else {}
     except ValueError as error:
         raise FormError(str(error)) from error
+    is_other = (
+        earlier.get("train") != str(pictures) and (results / "split.csv").exists()
+    )
+    if earlier and (is_other or not earlier.keys() <= KEYS):
+        raise FormError(
+            f"RESULTS: {results} has results of {earlier['train']} ({', '.join(earlier)}): to go on with "
+            f"them write {file} as your pictures; else name another folder."
+        )
     ws.claim()
     both = replace(ws, test=pictures)
     # The chain says what is wrong with the pictures.

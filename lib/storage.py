@@ -113,8 +113,8 @@ def _note_missing_locks(folder):
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed processes have left half-written in a folder, where nobody else is writing."""
-    for path in folder.glob("unfinished_*"):
+    """Delete what killed processes have left half-written below a folder, where nobody else is writing."""
+    for path in folder.rglob("unfinished_*"):
         if UNFINISHED.fullmatch(path.name) and path.is_file():
             # Another user's file stays.
             with contextlib.suppress(PermissionError):

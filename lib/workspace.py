@@ -10,14 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from lib import folders, storage
-from lib.paths_file import READ, check_exists, read_paths
+from lib.paths_file import PLACES, READ, check_exists, read_paths
 from lib.storage import atomic_write, is_on_drive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
-WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]")
+# What is a path elsewhere, or none.
+NO_PATH = re.compile(r"\$|.*://" + ("" if os.name == "nt" else r"|[A-Za-z]:[\\/]"))
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 IN_COLAB = (
     " In Colab each notebook has a machine of its own: mount Google Drive, or open 00_start_here, which "
@@ -103,12 +104,12 @@ class Workspace:
 
     def save_paths(self) -> Path:
         """Write these paths, without the cluster, as run_paths.json of the results."""
-        paths = {key: str(value) for key, value in asdict(self).items() if value}
-        for key in ("cluster", "paths_file"):
-            paths.pop(key, None)
-        # The next run looks for it there, too, and may find none.
-        if self.corrections == self.results / "corrections.csv":
-            paths.pop("corrections")
+        paths = {}
+        for key in PLACES:
+            value = getattr(self, key)
+            # The next run looks for corrections there, too, and may find none.
+            if value and value != self.results / "corrections.csv":
+                paths[key] = str(value)
         self.save_json(paths, "run_paths.json")
         return self.results / "run_paths.json"
 
@@ -157,8 +158,7 @@ def read(
             print(f"Note: {error} Until then: the demo, on this machine alone.")
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
-    given = paths.pop("cluster", None)
-    cluster = os.environ.get(SCHEDULER) or given
+    cluster = os.environ.get(SCHEDULER, paths.pop("cluster", None))
     places = {key: _resolve(key, paths[key], found) for key in paths}
     drive = storage.DRIVE / "MyDrive"
     if found == DEMO_PATHS and not named and drive.exists():
@@ -166,11 +166,11 @@ def read(
     if results is not None:
         places["results"] = results.resolve()
     usual = places["results"] / "corrections.csv"
-    if "corrections" not in places and usual.exists():
-        places["corrections"] = usual
+    if usual.exists():
+        places.setdefault("corrections", usual)
     ws = Workspace(**places, cluster=cluster, paths_file=found)
     check_places(ws)
-    # The demo's pictures are drawn when they are first opened.
+    # The demo's pictures are unpacked when they are first opened.
     if not ws.is_demo:
         _check_pictures(ws)
     return ws
@@ -179,15 +179,16 @@ def read(
 def _find_paths_file(named):
     if str(named) == "demo":
         return DEMO_PATHS
-    if not named:
-        usual = (REPOSITORY, storage.DRIVE / "MyDrive")
-        files = [folder / "drive_paths.json" for folder in usual]
-        return next((file for file in files if file.exists()), DEMO_PATHS)
     # A kernel runs in the folder of its notebook.
-    in_repository = REPOSITORY / named
-    if in_repository.exists() and not Path(named).exists():
-        return in_repository
-    return Path(named)
+    places = (Path(), REPOSITORY)
+    file = named
+    if not named:
+        places = (REPOSITORY, storage.DRIVE / "MyDrive")
+        file = "drive_paths.json"
+    for folder in places:
+        if (folder / file).exists():
+            return folder / file
+    return Path(named or DEMO_PATHS)
 
 
 def _resolve(key, value, file):
@@ -195,8 +196,7 @@ def _resolve(key, value, file):
     # What lies on Kaggle has no local path before it is downloaded.
     if value.startswith(KAGGLE):
         return Path(value)
-    is_of_windows = WINDOWS_PATH.match(value) and os.name != "nt"
-    if value.startswith("$") or "://" in value or is_of_windows:
+    if NO_PATH.match(value):
         raise ValueError(
             f'{file}: "{key}" is "{value}", which is no path on this machine: write one.'
         )
@@ -212,13 +212,9 @@ def _check_pictures(ws):
 
 def check_places(ws: Workspace) -> None:
     """Raise a ValueError where results or scratch are not ours, or lie where they must not."""
-    places = {}
-    for key, value in asdict(ws).items():
-        if isinstance(value, Path):
-            places[key] = value
-    folders.check_apart(places, REPOSITORY)
+    folders.check_apart(asdict(ws), REPOSITORY)
     for kind in folders.KINDS:
-        folder = places[kind]
+        folder = getattr(ws, kind)
         # Those of the demo may be older than markers.
         is_of_demo = folder.is_relative_to(REPOSITORY / "demo")
         is_demo_on_drive = folder == storage.DRIVE / "MyDrive" / DEMO_ON_DRIVE

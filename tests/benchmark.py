@@ -248,7 +248,7 @@ def time_preparation(ws, table) -> float:
     with tempfile.TemporaryDirectory() as scratch:
         anew = replace(ws, scratch=Path(scratch))
         sizes = [CNN_SIZE, TRANSFER_SIZE]
-        return time_call(lambda: pixels.decode(anew, anew.train, table, sizes))
+        return time_call(lambda: pixels.decode_pictures(anew, anew.train, table, sizes))
 
 
 def measure_preparation(ws, pairs: int) -> dict:
@@ -281,7 +281,7 @@ def measure_memory(root: Path, large=(8000, 6000), huge=(15_470, 11_600)) -> dic
         "from lib import workspace; from lib.data import labels, pixels\n"
         "root = Path(sys.argv[1]); ws = workspace.Workspace(root / 'train', root / 'r', root / 's')\n"
         "listed, _ = labels.list_pictures(ws, ws.train)\n"
-        "_, damaged = pixels.decode(ws, ws.train, listed, [1024])\n"
+        "_, damaged = pixels.decode_pictures(ws, ws.train, listed, [1024])\n"
         "print(damaged.problem.value_counts().to_dict())\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )

@@ -108,7 +108,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3, count: int = 10
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
     table, _ = labels.list_pictures(ws, ws.train)
     extractor, few = parts.build_extractor(backbone), table[: count // 5]
-    decoded, _ = pixels.decode(ws, ws.train, few, [224])
+    decoded, _ = pixels.decode_pictures(ws, ws.train, few, [224])
     images = pixels.open_pixels(ws, decoded, 224)
     preparing, computing = {1: [], 2: []}, {1: [], 2: []}
     for _ in range(pairs):

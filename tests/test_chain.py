@@ -185,7 +185,7 @@ def test_files_that_are_unusable_are_listed_and_all_others_are_used(run):
     found = dict(zip(left_out.file, left_out.problem))
     assert found == {
         "red/cut.png": "truncated",
-        "notes.txt": "outside_class_folder",
+        "notes.txt": "not_a_picture",
         "red/003.png": "left out by hand",
     }
     # Four classes of ten, but for the correction.
@@ -352,8 +352,10 @@ def test_saved_winner_answers_alone(asked):
 
 
 def test_answers_come_without_the_greetings_of_tensorflow(asked):
-    (notice,) = asked.stderr.splitlines()
-    assert "calibrated on" in notice
+    answers, sets, strangers = asked.stderr.splitlines()
+    assert "calibrated on" in answers
+    assert "sets" in sets
+    assert "model.npz is missing" in strangers
 
 
 def test_tables_of_the_audit_have_their_columns(run):

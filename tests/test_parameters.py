@@ -54,6 +54,29 @@ IMAGE_SIZE: int | None = None  # @param {"type": "raw"}"""
     assert parameters.check_parameters(defaults) == defaults
 
 
+READ = {
+    "5": 5,
+    "1e-4": 0.0001,
+    "None": None,
+    "null": None,
+    "true": True,
+    "[160, 224]": [160, 224],
+    "{alpha: 0.25}": {"alpha": 0.25},
+    "ResNet50@192": "ResNet50@192",
+}
+
+
+@pytest.mark.parametrize("text", READ)
+def test_a_value_is_read_as_yaml_and_what_python_writes_otherwise_as_python(text):
+    assert parameters.parse_value("NAME", text) == READ[text]
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "1:30.5", "[32, 010]"])
+def test_a_number_that_yaml_reads_by_eights_or_sixties_is_an_error(text):
+    with pytest.raises(ValueError, match="^-p EPOCHS: "):
+        parameters.parse_value("EPOCHS", text)
+
+
 ENDS = {
     "EPOCH": '; did you mean "EPOCHS"?',
     "resnet": '; did you mean "ResNet50"?',

@@ -1,6 +1,10 @@
 """Where `lib.predict` may write, and which pictures it takes for one group."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 
 import keras
@@ -8,7 +12,7 @@ import pytest
 
 from lib import new_pictures, predict
 from lib.models import saved
-from lib.workspace import read_table
+from lib.workspace import REPOSITORY, read_table
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +36,14 @@ def ask(folder, arguments):
     return predict.predict_pictures([str(word) for word in command])
 
 
-@pytest.mark.parametrize("target", ["groups.csv", "notes.txt", "device.csv"])
+@pytest.mark.parametrize(
+    "target", ["groups.csv", "scenes.csv", "notes.txt", "device.csv"]
+)
 def test_answers_never_take_the_place_of_something_else(
-    folder, target, read_all, capsys
+    folder, target, read_all, capfd
 ):
     (folder / "groups.csv").write_text("file,group\n000.png,a\n")
+    (folder / "scenes.csv").write_text("file,labels\n000.png,cat|dog\n")
     (folder / "notes.txt").write_text("mine")
     (folder / "device.csv").unlink(missing_ok=True)
     (folder / "device.csv").symlink_to("/dev/null")
@@ -45,7 +52,7 @@ def test_answers_never_take_the_place_of_something_else(
 
     assert ask(folder, [*arguments, "--csv", folder / target]) == 2
 
-    assert str(folder / target) in capsys.readouterr().err
+    assert str(folder / target) in capfd.readouterr().err
     assert read_all(folder) == before
 
 
@@ -59,6 +66,59 @@ def test_answers_take_the_place_of_earlier_answers_and_leave_their_neighbours(fo
 
     assert len(read_table(answers)) == 4
     assert neighbour.read_text() == "mine"
+
+
+# A process of root that may no longer read what its files forbid.
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A folder of two pictures that can't be read: one forbids it, one lies in a folder that does."""
+    picture = tmp_path / "locked.png"
+    inside = tmp_path / "closed/inside.png"
+    inside.parent.mkdir()
+    for path in (picture, inside):
+        path.touch()
+    picture.chmod(0)
+    inside.parent.chmod(0)
+    yield [picture, inside]
+    inside.parent.chmod(0o700)
+
+
+def test_file_without_permission_has_its_row_and_others_their_answers(
+    folder, locked, tmp_path
+):
+    prefix = []
+    if os.geteuid() == 0:
+        if shutil.which(WITHOUT_RIGHTS[0]) is None:
+            pytest.skip("root may read everything")
+        prefix = WITHOUT_RIGHTS
+    answers = tmp_path / "answers.csv"
+    asked = [folder / "tiny.keras", *locked, folder / "red/000.png", "--csv", answers]
+    command = [*prefix, sys.executable, "-m", "lib.predict", *map(str, asked)]
+
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    for path in locked:
+        assert f"{path}: unreadable" in done.stderr
+    table = read_table(answers)
+    assert list(table.file) == list(map(str, asked[1:4]))
+    assert list(table.label == "") == [True, True, False]
+
+
+@pytest.mark.parametrize("how", ["folder", "{}/groups.csv"])
+def test_link_to_itself_is_a_picture_that_can_not_be_read(folder, tmp_path, how):
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    (tmp_path / "groups.csv").write_text("file,group\nloop.png,a\n")
+    answers = tmp_path / "answers.csv"
+
+    arguments = [tmp_path, "--group-by", how.format(tmp_path), "--csv", answers]
+
+    assert ask(folder, arguments) == 1
+    assert read_table(answers).to_dict("list")["file"] == [str(loop)]
 
 
 def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
@@ -80,7 +140,7 @@ def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
 
     groups = new_pictures.list_groups("folder", files)
 
-    assert groups == ["red", "red", "red", "blue"]
+    assert groups == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
 
 
 def test_groups_of_many_files_are_found_at_once(tmp_path):

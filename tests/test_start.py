@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -291,14 +292,32 @@ def test_any_other_address_is_refused(address):
 
 def test_paths_file_that_says_more_than_a_form_is_left_alone(ws):
     """Say one with labels, in the folder that is named for the results."""
-    paths = {"train": str(ws.train), "train_labels": "labels.csv"}
-    ws.save_json(paths, "run_paths.json")
-    before = (ws.results / "run_paths.json").read_bytes()
+    written = replace(ws, train_labels=ws.train / "labels.csv").save_paths()
+    before = written.read_bytes()
 
     with pytest.raises(start.FormError, match="train_labels"):
         fill_in(ws.train, ws.results)
 
-    assert (ws.results / "run_paths.json").read_bytes() == before
+    assert written.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ['{"test": "new"}', "{", "[]"])
+def test_paths_file_of_the_results_that_can_not_be_read_is_one_sentence(ws, text):
+    ws.file("run_paths.json").write_text(text)
+
+    with pytest.raises(start.FormError, match="run_paths.json"):
+        fill_in(ws.train, ws.results)
+
+
+def test_corrections_that_would_not_be_read_are_refused(ws, tmp_path):
+    made = tmp_path / "made.csv"
+    made.write_text("file,label\nNA/000.png,red\n")
+    ws = replace(ws, corrections=tmp_path / "mine.csv")
+
+    with pytest.raises(start.FormError, match='"corrections" is .*mine.csv'):
+        start.take_corrections(ws, str(made))
+
+    assert not (ws.results / "corrections.csv").exists()
 
 
 def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):
@@ -327,43 +346,32 @@ def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
 
 
 @pytest.fixture
-def finish(ws, monkeypatch):
-    """Return a function that runs a form whose chain ends with a status, after it has written a file."""
-    arguments = fill_in(ws.train, ws.results)
-    report = ws.file("report.html")
-    report.write_text("of an earlier run")
-    os.utime(report, (0, 0))
+def finish(monkeypatch):
+    """Return a function that runs a form whose chain ends with a status."""
 
-    def run_form(status, file):
-        def run_chain(arguments, unmount):
-            with storage.atomic_write(ws.results / file) as part:
-                part.write_text("of this run")
-            return status
-
-        monkeypatch.setattr(chain, "main", run_chain)
-        start.run_form(arguments)
+    def run_form(status):
+        monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
+        start.run_form([])
 
     return run_form
 
 
 def test_a_run_that_ends_well_says_nothing(finish, capsys):
-    finish(status=0, file="split.csv")
+    finish(0)
 
     assert capsys.readouterr().out == ""
 
 
 def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(finish, capsys):
-    finish(status=1, file="report.html")
+    finish(chain.SOME_FAILED)
 
     assert capsys.readouterr().out.startswith("Note: some notebooks failed")
 
 
-@pytest.mark.parametrize(("status", "file"), [(1, "split.csv"), (130, "report.html")])
-def test_a_run_that_has_written_no_report_or_is_stopped_is_an_error(
-    finish, status, file
-):
+@pytest.mark.parametrize("status", [1, 130])
+def test_a_run_that_fails_or_is_stopped_is_an_error(finish, status):
     with pytest.raises(start.FormError, match="It stopped"):
-        finish(status, file)
+        finish(status)
 
 
 def test_a_run_that_stops_is_one_sentence(ws, capsys):

@@ -54,6 +54,7 @@ def _extract_tar(archive, folder):
         packed.extraction_filter = tarfile.data_filter
         members = packed.getmembers()
         _check_tar(packed, members)
+        _check_names(member.name for member in members if not member.isdir())
         size = sum(member.size for member in members)
         require_room(folder, size, "what it holds")
         packed.extractall(folder, members)
@@ -75,20 +76,18 @@ def _extract_zip(archive, folder):
     # Names that don't say how they are written are UTF-8, or an error that says they are not.
     with zipfile.ZipFile(archive, metadata_encoding="utf-8") as packed:
         members = packed.infolist()
-        _check_names(members)
+        _check_names(member.filename for member in members if not member.is_dir())
         size = sum(member.file_size for member in members)
         require_room(folder, size, "what it holds")
         packed.extractall(folder, members)
 
 
-def _check_names(members):
+def _check_names(names):
     """Refuse two files that would be written to one path: the later would replace the earlier."""
     seen = set()
-    for member in members:
-        if member.is_dir():
-            continue
+    for name in names:
         # What zipfile leaves out of a name.
-        words = [w for w in member.filename.split("/") if w not in ("", ".", "..")]
+        words = [w for w in name.split("/") if w not in ("", ".", "..")]
         path = "/".join(words)
         if path in seen:
             raise ValueError(f"two of its files are called {path!r}")

@@ -25,7 +25,7 @@ MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 
-def find_copies(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
+def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
     """Return the findings of pictures with equal content.
 
     Args:
@@ -113,7 +113,7 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 def _score_pairs(pixels, pairs):
     """Return the correlation of detail of each pair; 1 where the pictures are too small for detail."""
 
-    def score(pair):
+    def score(pair: tuple) -> float:
         first = _read_grey(pixels, pair.a)
         second = _read_grey(pixels, pair.b)
         if pair.mirrored:

@@ -15,6 +15,7 @@ LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
 # Tags of TIFF (Adobe 1992, TIFF 6.0).
+SUBFILE = 254
 BITS = 258
 PHOTOMETRIC = 262
 MAX_SAMPLE = 281
@@ -90,19 +91,32 @@ def read_plain(picture: Image.Image) -> Image.Image:
     return picture
 
 
+def is_preview(picture: Image.Image, data: bytes) -> bool:
+    """Tell whether a TIFF shows a preview of what only other programs decode: a camera's RAW file.
+
+    NEF, DNG and ARW say that their first picture is a reduced one; CR2 has a mark behind its header.
+    """
+    if picture.format != "TIFF":
+        return False
+    is_reduced = picture.tag_v2.get(SUBFILE, 0) & 1
+    return bool(is_reduced) or data[8:10] == b"CR"
+
+
 def is_cut(picture: Image.Image, data: bytes) -> bool:
-    """Tell whether the end of a PNG, WebP or AVIF was never written, and holds zeros.
+    """Tell whether the end of a PNG, WebP, AVIF or HEIF was never written, and holds zeros.
 
     Their decoders take zeros for samples. A plain area is coded as zeros, too: of WebP, up to 4
-    bits for a block of 256 pixels were seen, and 6.4 are granted.
+    bits for a block of 256 pixels were seen, and 6.4 are granted. HEVC never has three in a row.
     """
     if picture.format == "PNG":
         return b"IEND\xaeB`\x82" not in data
     if picture.format == "WEBP":
         data = _find_webp(data)
-    granted = picture.width * picture.height // 320
+    granted = 0
+    if picture.format != "HEIF":
+        granted = picture.width * picture.height // 320
     zeros = bytes(MIN_ZEROS + granted)
-    return picture.format in ("WEBP", "AVIF") and data.endswith(zeros)
+    return picture.format in ("WEBP", "AVIF", "HEIF") and data.endswith(zeros)
 
 
 def _find_webp(data):

@@ -51,8 +51,8 @@ def list_checks(findings: pd.DataFrame) -> pd.DataFrame:
     return checks.sort_values("file", ignore_index=True)
 
 
-def describe_left_out(findings: pd.DataFrame) -> str:
-    """Return a Note of how many files were left out, and why; "" where none was."""
+def count_left_out(findings: pd.DataFrame) -> str:
+    """Count why files were left out, in a note; return "" where none was."""
     checks = list_checks(findings)
     counts = checks.problem[checks.action == LEFT_OUT].value_counts()
     if counts.empty:
@@ -67,7 +67,7 @@ def save_views(
     """Write what is known of the contents, what became of all files, and the split, which is last.
 
     Args:
-        decoded: as `pixels.decode` returns it.
+        decoded: as `pixels.decode_pictures` returns it.
         pictures: those of them that are used, with their groups and parts.
         findings: of all steps.
     """

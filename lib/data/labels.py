@@ -1,6 +1,7 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -8,12 +9,13 @@ import pandas as pd
 from lib.data.findings import find, leave_out
 from lib.data.label_files import apply_labels, read_columns
 from lib.data.listing import escape, list_folders, walk
-from lib.data.names import PARTS, clean, find_originals, fold, split_part_name
+from lib.data.names import PARTS, clean, describe_classes, fold, split_part_name
 from lib.data.pictures import ENDINGS
+from lib.data.series import find_originals, group_files
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer")
+UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
 MAX_NAMED = 10  # files that a note names
 FORMS = ", ".join(sorted(ENDINGS))
 
@@ -21,16 +23,13 @@ FORMS = ", ".join(sorted(ENDINGS))
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
-    Of a file in none of them no label and no problem is known; a class without files is a finding.
+    A class without files is a finding.
     """
     listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
     top = listed.file.str.split("/").str[0]
-    never = odd.file[odd.problem.isin(["junk", "odd_name"])]
-    is_inside = top.isin(classes) & ~listed.file.isin(odd.file[odd.problem == "junk"])
-    is_outside = ~is_inside & ~listed.file.isin(never)
-    listed = listed.assign(label=top.where(is_inside, ""))
-    odd = odd[~odd.file.isin(listed.file[is_outside])]
+    is_junk = listed.file.isin(odd.file[odd.problem == "junk"])
+    listed = listed.assign(label=top.where(top.isin(classes) & ~is_junk, ""))
     empty = sorted(set(classes).difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])
 
@@ -48,6 +47,7 @@ def list_pictures(
             before the names of folders, and corrections (file, label), which goes before both.
         train: Folder whose sub-folders are the classes, unless there are labels.
         validation: Folder of class folders that is the validation part, unless the labels tell parts.
+        group_by: What names tell of groups, see `series.group_files`; none, folder or name.
 
     Returns:
         The files, sorted: columns file, label, part and group, "" for what is unknown.
@@ -58,14 +58,14 @@ def list_pictures(
     """
     if ws.train_labels is None:
         listed, odd = label_by_folder(train)
-        _refuse_parts_below_classes(listed, odd, train)
-        _say_branches(listed, odd, train)
+        _check_inner_folders(listed, odd, train)
         listed, odd = _add_validation(listed, odd, train, validation)
         reason = "outside_class_folder"
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
         reason = "no_label"
     listed = listed.assign(label=_unify(listed.label))
+    listed = group_by_names(listed, odd, group_by)
     if ws.corrections_note:
         print(ws.corrections_note)
     corrected = []
@@ -94,63 +94,46 @@ def _apply_train_labels(path, train, validation):
     return listed, pd.concat([odd, findings])
 
 
-def _refuse_parts_below_classes(listed, odd, folder):
-    """Raise a ValueError where two class folders hold folders named after parts of a data set."""
-    classes = set()
-    parts = set()
-    for path in _list_class_folders(listed, odd):
-        label, *inside = path.split("/")
-        for name in inside:
-            part, rest = split_part_name(name)
-            if part and all(map(str.isdigit, rest)):
-                classes.add(label)
-                parts.add(name)
-    if len(classes) > 1:
+def _check_inner_folders(listed, odd, folder):
+    """Check what folders the class folders hold: parts of a data set are an error, equal ones a note."""
+    pictures = leave_out(listed, odd)
+    inner = pictures.file.str.extract("^(?P<label>[^/]+)/(?P<name>.+)/").dropna()
+    inner = inner.assign(name=inner.name.str.split("/")).explode("name")
+    inner = inner.drop_duplicates()
+    divided = inner[inner.name.map(_is_part).astype(bool)]
+    if divided.label.nunique() > 1:
         raise ValueError(
-            f"{folder}: the classes {_name_some(classes)} are divided into {_name_some(parts)}. "
+            f"{folder}: the classes {_name_some(divided.label)} are divided into {_name_some(divided.name)}. "
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
-
-
-def _list_class_folders(listed, odd):
-    """List the folders, of any depth, in which pictures with a label lie."""
-    pictures = leave_out(listed, odd)
-    files = pictures.file[pictures.label != ""]
-    folders = files.str.rsplit("/", n=1).str[0]
-    return folders.drop_duplicates()
-
-
-def _name_some(names):
-    return ", ".join(sorted(names)[:5])
-
-
-def _say_branches(listed, odd, folder):
-    """Say where class folders hold the same folders: they may be folds or sizes, not classes."""
-    folders = _list_class_folders(listed, odd)
-    pairs = folders.str.extract("^([^/]+)/([^/]+)").dropna()
-    pairs = pairs.drop_duplicates()
-    shared = pairs[pairs[1].duplicated(keep=False)]
-    counts = shared[0].value_counts()
+    shared = inner[inner.name.duplicated(keep=False)]
+    counts = shared.label.value_counts()
     branches = counts.index[counts > 1]
     if len(branches) > 1:
         print(
-            f"Note: {_name_some(branches)} hold folders of the same names: "
-            f"{_name_some(shared[1].unique())}. If these are the classes, point train at the one of "
-            f"the former in {folder} that is for training."
+            f"Note: {_name_some(branches)} hold folders of the same names: {_name_some(shared.name)}. If "
+            f"these are the classes, point train at the one of the former in {folder} that is for training."
         )
+
+
+def _is_part(name):
+    """Tell whether a folder is called like a part: train, or with a share or size, train80."""
+    part, rest = split_part_name(name)
+    return part is not None and not re.search("[^\\W\\d_]", rest)
+
+
+def _name_some(names):
+    return ", ".join(sorted(set(names))[:5])
 
 
 def _add_validation(listed, odd, train, validation):
     """Return the files of the training folder, and their findings, with those of the validation folder."""
-    listed = group_augmented(listed, odd, train)
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
-    _refuse_parts_below_classes(further, further_odd, validation)
-    further = group_augmented(further, further_odd, validation).assign(
-        part="validation"
-    )
+    _check_inner_folders(further, further_odd, validation)
+    further = further.assign(part="validation")
     prefix = os.path.relpath(validation, train) + "/"
     both = []
     for rows, more in ((listed, further), (odd, further_odd)):
@@ -158,22 +141,20 @@ def _add_validation(listed, odd, train, validation):
     return both
 
 
-def group_augmented(
-    listed: pd.DataFrame, odd: pd.DataFrame, folder: Path
+def group_by_names(
+    listed: pd.DataFrame, odd: pd.DataFrame, group_by: str = "none"
 ) -> pd.DataFrame:
-    """Give augmented copies and their originals, which their names tell, one group."""
-    files = leave_out(listed, odd).file
-    originals = find_originals(files)
-    originals = originals[originals != ""]
-    if originals.empty:
-        return listed
-    copies = files[originals.index]
-    print(
-        f"Note: {folder}: {len(copies):,} pictures are augmented copies by their names, or the "
-        f"originals, say {copies.iloc[0]}. They form {originals.nunique():,} groups, which are not divided."
-    )
-    groups = dict(zip(copies, f"copies of {folder}/" + originals))
-    return listed.assign(group=listed.file.map(groups).fillna(listed.group))
+    """Give files that belong together by their names, see `series`, one group; a given one goes first."""
+    pictures = leave_out(listed, odd)
+    copies = pictures.file[find_originals(pictures.file) != ""]
+    if len(copies):
+        print(
+            f"Note: {len(copies):,} pictures are augmented copies by their names, or the originals, say "
+            f"{copies.iloc[0]}. Copies of one picture form a group, which is not divided."
+        )
+    groups = dict(zip(pictures.file, group_files(pictures, group_by)))
+    told = listed.file.map(groups).fillna("")
+    return listed.assign(group=listed.group.where(listed.group != "", told))
 
 
 def _unify(labels):
@@ -209,6 +190,9 @@ def _correct_labels(listed, path, folder):
 def _find_similar(labels):
     """Find classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
     names = labels.drop_duplicates()
+    said = describe_classes(names)
+    if said:
+        print(said)
     similar = sorted(names[fold(names).duplicated(keep=False)])
     if similar:
         print(f"Note: classes that look alike: {', '.join(similar)}.")
@@ -243,14 +227,7 @@ def list_new_pictures(
     elif names and len(strange):
         shown = ", ".join(strange[:MAX_NAMED])
         print(f"Note: no class is called {shown}: pictures there have no label.")
-    _say_passed_over(unusable)
+    for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
+        shown = ", ".join(files[:MAX_NAMED])
+        print(f"Note: passed over, {len(files):,} {problem}: {shown}")
     return pictures[["file", "label"]]
-
-
-def _say_passed_over(odd):
-    others = odd[odd.problem != "junk"]
-    for problem, files in others.groupby("problem").file:
-        names = ", ".join(files[:MAX_NAMED])
-        if len(files) > MAX_NAMED:
-            names += f" and {len(files) - MAX_NAMED:,} more"
-        print(f"Note: passed over, {problem}: {names}")

@@ -1,5 +1,6 @@
 """The one walker: which files there are, and which may be pictures."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,15 @@ from lib.data.findings import find
 from lib.data.names import is_mask
 from lib.data.pictures import ENDINGS, sniff
 
-JUNK = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
+JUNK = (
+    "__MACOSX",
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "thumbnails",
+    "Thumbs.db",
+    "desktop.ini",
+)
 # Files that accompany pictures and are none, whatever they hold.
 TEXT_ENDINGS = (".xml", ".json", ".txt", ".csv", ".md")
 
@@ -21,34 +30,33 @@ def is_junk(name: str) -> bool:
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """List the folders in a folder, junk left out, sorted."""
+    """List the folders in a folder, sorted, but for junk and links that lead back to it."""
     folders = []
     for entry in os.scandir(folder):
         if os.path.isdir(entry) and not is_junk(entry.name):
             folders.append(Path(entry))
-    return sorted(folders)
+    return sorted(itertools.filterfalse(_leads_back, folders))
+
+
+def list_picture_folders(folder: Path) -> list[Path]:
+    """List those of `list_folders` below which a file may be a picture."""
+    return list(filter(holds_pictures, list_folders(folder)))
 
 
 def list_files_below(folder: Path) -> Iterator[Path]:
-    """Yield every file at any depth of a folder, junk left out."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if not is_junk(name):
-                yield Path(parent, name)
+    """Yield the files that `walk` looks into, without doing so."""
+    return (folder / name for name, problem in _scan(folder) if not problem)
 
 
 def may_be_picture(path: Path) -> bool:
     """Tell whether a file may be a picture: by its ending, or else by its first bytes."""
-    ending = path.suffix.lower()
-    if ending in ENDINGS or ending in (".heic", ".heif"):
-        return True
-    if ending in TEXT_ENDINGS:
+    if is_junk(path.name) or path.suffix.lower() in TEXT_ENDINGS:
         return False
     return _read_problem(path) in ("", "needs_pillow_heif")
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Tell whether any file below a folder may be a picture."""
+    """Tell whether any file below a folder may be a picture; the first one ends the search."""
     return any(map(may_be_picture, list_files_below(folder)))
 
 
@@ -58,7 +66,7 @@ def escape(name: str) -> str:
 
 
 def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List every file below a folder, at any depth; links are followed, once.
+    """List every file below a folder, at any depth; links are followed, unless they lead back.
 
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
@@ -67,46 +75,52 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         The findings of those that are no pictures: junk, odd_name, circular_link, unreadable,
             not_a_file, mask or a word of `sniff`. Junk, and a folder that can't be entered, is one file.
     """
-    rows = sorted(_scan(folder, "", ()))
-    scanned = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
-    is_plain = scanned.problem == ""
-    files = scanned.file[is_plain]
-    odd = scanned[~is_plain]
-    findings = [
-        find(odd.file, odd.problem),
-        find(files[is_mask(files)], "mask"),
-    ]
+    rows = []
+    for name, problem in _scan(folder):
+        rows.append((name, problem or _read_problem(folder / name)))
+    scanned = pd.DataFrame(sorted(rows), columns=["file", "problem"], dtype=str)
+    is_odd = scanned.problem != ""
+    files = scanned.file[~is_odd]
+    odd = find(scanned.file[is_odd], scanned.problem[is_odd])
+    masks = find(files[is_mask(files)], "mask")
     listed = scanned[["file"]].assign(label="", part="", group="")
-    return listed, pd.concat(findings, ignore_index=True)
+    return listed, pd.concat([odd, masks], ignore_index=True)
 
 
-def _scan(folder, prefix, above):
-    """Yield each file of a folder, prefix before its name, with its problem."""
-    real = os.path.realpath(folder)
-    if real in above:
-        yield prefix.rstrip("/"), "circular_link"
-        return
+def _scan(folder, prefix=""):
+    """Yield each file below a folder, prefix before its name, and its problem; no file is opened."""
     try:
-        entries = list(os.scandir(folder))
+        entries = os.scandir(folder)
     except OSError:
         yield prefix.rstrip("/"), "unreadable"
         return
-    for entry in entries:
-        name = prefix + entry.name
-        path = Path(entry)
-        if is_junk(entry.name):
-            yield name, "junk"
-        elif escape(entry.name) != entry.name:
-            yield escape(name), "odd_name"
-        elif os.path.isdir(entry):
-            yield from _scan(path, prefix=f"{name}/", above=(*above, real))
-        elif path.suffix.lower() in ENDINGS:
-            yield name, ""  # Decoding will tell.
-        else:
-            yield name, _read_problem(path)
+    with entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if is_junk(entry.name):
+                yield escape(name), "junk"
+            elif escape(entry.name) != entry.name:
+                yield escape(name), "odd_name"
+            elif not os.path.isdir(entry):
+                yield name, ""
+            elif _leads_back(Path(entry)):
+                yield name, "circular_link"
+            else:
+                yield from _scan(Path(entry), prefix=f"{name}/")
+
+
+def _leads_back(folder):
+    """Tell whether a folder is a link to one that holds it: through it the walk would come here again."""
+    if not folder.is_symlink():
+        return False
+    real = folder.resolve()
+    return any(path.resolve().is_relative_to(real) for path in folder.parents)
 
 
 def _read_problem(path):
+    """Return why a file is no picture; "" where it may be one, as its ending or its first bytes say."""
+    if path.suffix.lower() in ENDINGS:
+        return ""
     if not os.path.isfile(path):
         return "not_a_file"
     try:

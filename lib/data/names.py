@@ -1,4 +1,4 @@
-"""What names tell: parts of a data set, masks, augmented copies, and the file that a name means."""
+"""What names tell: parts of a data set, masks, and the file that a name means."""
 
 import os
 import re
@@ -18,8 +18,9 @@ PART_NAMES = {
     "prediction": ("pred", "predict", "prediction", "predictions"),
 }
 PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
-COPY = re.compile(r"([ _-]*copy)?( ?\(\d+\))?$")  # as "train - Copy" and "train (1)"
-FILLING = re.compile(r"[ -]*((data)?set|data|images)?[ -]*$")  # as "training_set"
+PART = re.compile(rf"[ ._-]*(?<![^\W\d_])({'|'.join(PARTS)})(?![^\W\d_])[ ._-]*")
+# How systems name copies: "train - Copy", "train (1)", "train copy 2".
+COPY = re.compile(r"([ _-]+copy( \d+)?| ?\(\d+\))+$", re.IGNORECASE)
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
 MASK_WORD = "(?:masks?|seg|segmentation|labels?|gt|groundtruth)"
 MASK_NAME = re.compile(
@@ -28,14 +29,6 @@ MASK_NAME = re.compile(
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
 INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
-# How programs name what they make of one picture: a_jpg.rf.0f3c….jpg, a_rot15.jpg.
-ROBOFLOW = r"(?:_(?:jpe?g|png|bmp|webp|tiff?))?\.rf\.[0-9a-z]{16,}"
-CHANGE = (
-    r"[ ._-]+(?:(?:aug|augmented|[hv]?flip|flipped|flip[hv]|mirror|mirrored|rot|rotated?"
-    r"|crop|cropped|zoom|zoomed|shear|shift|noise|noisy|blur|blurred|bright|brightness"
-    r"|contrast)\d*|(?:aug|augmented|rot|rotated?)[ ._-]\d{1,3})"
-)
-AUGMENTED = re.compile(rf"(?:{ROBOFLOW}|(?:{CHANGE})+)$", re.IGNORECASE)
 
 
 def clean(name: str) -> str:
@@ -52,20 +45,27 @@ def fold(names: pd.Series) -> pd.Series:
     return folded.where(numbers.isna(), numbers)
 
 
-def split_part_name(name: str) -> tuple[str | None, list[str]]:
-    """Return the part that a folder is named after, and its other words.
+def split_part_name(name: str) -> tuple[str | None, str]:
+    """Return the part that a folder is named after, and the rest of its name.
 
-    Of train_224 these are train and ["224"]; birds names no part.
+    Of train_224 these are train and 224, of "Test (1)" test and ""; birds names no part.
     """
-    words = []
-    for word in re.findall(r"\d+|[^\d._]+", COPY.sub("", name.lower())):
-        word = FILLING.sub("", word).strip(" -")
-        if word:
-            words.append(word)
-    for word in words:
-        if word in PARTS:
-            return PARTS[word], [other for other in words if other != word]
-    return None, words
+    name = COPY.sub("", name).lower()
+    words = PART.findall(name)
+    if not words:
+        return None, name
+    return PARTS[words[0]], PART.sub("", name)
+
+
+def describe_classes(class_names: Iterable[str]) -> str:
+    """Return a note about classes that are called like parts of a data set or copies, else ""."""
+    odd = [name for name in class_names if name.lower() in PARTS or COPY.search(name)]
+    if not odd:
+        return ""
+    return (
+        f"Note: classes that are called like parts of a data set or like copies: {', '.join(odd)}. "
+        "If they are no classes of their own, move these folders away."
+    )
 
 
 def remove_ending(file: str) -> str:
@@ -93,24 +93,6 @@ def _list_pictures_of_mask(stem):
         # Below a class, pictures may lie beside the folder of their masks.
         pictures.add(INNER_MASK_FOLDER.sub("", file))
     return pictures - {stem}
-
-
-def find_originals(files: pd.Series) -> pd.Series:
-    """Find augmented copies by their names: of each, and of its original, the original's path.
-
-    They lie in one class folder, and there are an original or two copies of it at least. The path
-    has no ending; other files have "".
-    """
-    stems = files.map(remove_ending)
-    is_copy = stems.str.contains(AUGMENTED)
-    if not is_copy.any():
-        return pd.Series("", files.index)
-    originals = stems.str.replace(AUGMENTED, "", regex=True)
-    # Programs write copies into folders of their own, but within the class.
-    originals = originals.str.replace("(?<=/).*/", "", regex=True)
-    is_copied = originals.isin(originals[is_copy])
-    has_sibling = originals.duplicated(keep=False)
-    return originals.where(is_copied & has_sibling, "")
 
 
 def match_files(

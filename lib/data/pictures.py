@@ -6,6 +6,7 @@ import io
 import re
 import threading
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,8 +25,12 @@ BEGINNINGS = re.compile(
     rb"\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF, re.S
 )
 HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
-# JPEG 2000, and the plain formats of netpbm: pictures, and nothing here reads them.
-OTHER_BEGINNINGS = re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s", re.S)
+# JPEG 2000, the plain formats of netpbm, and RAW files (ORF, RW2, RAF, CR3): pictures, and nothing
+# here reads them.
+OTHER_BEGINNINGS = re.compile(
+    rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx",
+    re.S,
+)
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:
     import pillow_heif
@@ -49,6 +54,17 @@ class PictureError(ValueError):
     def __init__(self, problem: str, source: Path | str = ""):
         super().__init__(f"{source}: {problem}")
         self.problem = problem
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The first picture of a file, and what its file tells."""
+
+    pixels: np.ndarray  # uint8 (height, width, 3), perhaps reduced
+    width: int  # in pixels, of the full picture as it is shown
+    height: int
+    frames: int  # or pages; of a JPEG 1, since others are previews
+    is_deep: bool  # more than 8 bits a sample
 
 
 def load(source: Path | bytes, image_size: int) -> np.ndarray:
@@ -76,9 +92,9 @@ def square(picture: np.ndarray, image_size: int) -> np.ndarray:
 def open_upright(source: Path | bytes, min_side: int) -> np.ndarray:
     """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
     if isinstance(source, bytes):
-        return decode(source, min_side)[0]
+        return decode(source, min_side).pixels
     try:
-        return decode(read_file(Path(source)), min_side)[0]
+        return decode(read_file(Path(source)), min_side).pixels
     except PictureError as error:
         raise PictureError(error.problem, source) from error
 
@@ -97,15 +113,11 @@ def read_file(path: Path) -> bytes:
         raise PictureError("unreadable", path) from error
 
 
-def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int]:
+def decode(data: bytes, min_side: int) -> Decoded:
     """Decode the first picture of a file, turned as Exif says, on white where transparent.
 
     An embedded colour profile (ICC.1:2022) is converted to sRGB. A large JPEG is reduced by its
     decoder, never below `min_side`; pictures that the decoder calls damaged are refused.
-
-    Returns:
-        uint8 (height, width, 3); the full width and height in pixels, as shown; how many frames or
-        pages the file has (of a JPEG one: others are previews, or made for other displays).
 
     Raises:
         PictureError: It says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
@@ -114,6 +126,7 @@ def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
+            is_deep = decoders.is_deep(picture, data)
             shown = _decode_opened(picture, data, min_side)
             orientation = _find_orientation(picture)
             frames = _count_frames(picture)
@@ -123,7 +136,7 @@ def decode(data: bytes, min_side: int) -> tuple[np.ndarray, tuple[int, int], int
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
-        return shown, size, frames
+        return Decoded(shown, *size, frames, is_deep)
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
@@ -145,6 +158,8 @@ def _decode_opened(picture, data, min_side):
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
+    if decoders.is_preview(picture, data):
+        raise NotImplementedError("a RAW file")
     is_large = pixels > LARGE_PIXELS
     with one_large_at_a_time if is_large else contextlib.nullcontext():
         if is_deep:
@@ -164,16 +179,6 @@ def _find_orientation(picture):
         return picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return None
-
-
-def has_deep_samples(path: Path) -> bool:
-    """Tell whether a file is a PNG or TIFF of more than 8 bits a sample."""
-    try:
-        data = read_file(path)
-        with Image.open(io.BytesIO(data), formats=["PNG", "TIFF"]) as picture:
-            return decoders.is_deep(picture, data)
-    except (PictureError, OSError):
-        return False
 
 
 def _name_problem(error, data):

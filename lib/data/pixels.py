@@ -32,7 +32,7 @@ def open_stores(scratch: Path, image_sizes: Iterable[int]) -> Stores:
     return stores
 
 
-def decode(
+def decode_pictures(
     ws: Workspace,
     folder: Path,
     files: pd.DataFrame,
@@ -177,10 +177,9 @@ def _make_rows(data, keys):
         min_side = pictures.find_decoding_side(side)
         if min_side not in decoded:
             decoded[min_side] = pictures.decode(data, min_side)
-        picture, size, frames = decoded[min_side]
-        row = pictures.square(picture, side)
+        row = pictures.square(decoded[min_side].pixels, side)
         if key == FACTS:
-            row = quality.gather_facts(row, size, frames)
+            row = quality.gather_facts(row, decoded[min_side])
         rows[key] = row
     return rows
 

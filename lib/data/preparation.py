@@ -37,9 +37,9 @@ def prepare(
         image_sizes: sides in pixels of the squares that are kept.
     """
     files = leave_out(listed, odd)
-    decoded, damaged = pixels.decode(ws, folder, files, image_sizes)
+    decoded, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
     whole = leave_out(decoded, damaged)
-    copied = copies.find_copies(whole, "together")
+    copied = copies.find_duplicates(whole, "together")
     contents = whole.drop_duplicates("digest", ignore_index=True)
     thumbnails = pixels.open_thumbnails(ws, contents)
     detail = pixels.open_pixels(ws, contents, max(image_sizes))

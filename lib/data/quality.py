@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from lib.data import pictures
+from lib.data.pictures import Decoded
 
 SIDE = 160
 FACTS = np.dtype(
@@ -14,6 +14,7 @@ FACTS = np.dtype(
         ("width", "u4"),
         ("height", "u4"),
         ("frames", "u4"),
+        ("is_deep", "u1"),
         ("darkest", "u1"),
         ("brightest", "u1"),
         ("contrast", "f4"),
@@ -27,10 +28,9 @@ MIN_CONTRAST = 4  # grey levels
 MIN_BRIGHTEST = 48
 MAX_DARKEST = 208
 MIN_SHARPNESS = 0.15
-LOOKED_AT = 100  # dark pictures whose samples are looked up
 
 
-def gather_facts(square: np.ndarray, size: tuple[int, int], frames: int) -> np.ndarray:
+def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     """Measure whether a picture is of use, and what others are compared with.
 
     Of the grey picture (0-255): its darkest and brightest level, 2 % at either end left out;
@@ -38,8 +38,7 @@ def gather_facts(square: np.ndarray, size: tuple[int, int], frames: int) -> np.n
 
     Args:
         square: uint8 (160, 160, 3), the picture as the loader squeezes it.
-        size: its full width and height, in pixels.
-        frames: how many frames or pages its file has.
+        decoded: the picture, and what its file tells.
 
     Returns:
         One row of dtype `FACTS`.
@@ -49,9 +48,8 @@ def gather_facts(square: np.ndarray, size: tuple[int, int], frames: int) -> np.n
     contrast = _measure_deviation(grey)
     edges = _measure_deviation(cv2.Laplacian(grey, cv2.CV_16S))
     facts = np.zeros((), FACTS)
-    facts["width"] = size[0]
-    facts["height"] = size[1]
-    facts["frames"] = frames
+    for name in ("width", "height", "frames", "is_deep"):
+        facts[name] = getattr(decoded, name)
     facts["darkest"] = np.searchsorted(levels, 0.02 * grey.size)
     facts["brightest"] = np.searchsorted(levels, 0.98 * grey.size)
     facts["contrast"] = contrast
@@ -91,14 +89,11 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
 def require_light(folder: Path, used: pd.DataFrame) -> None:
     """Raise a ValueError where white is not what most files of 16 bits say, or fail to say."""
     is_dark = find_doubts(used)["very_dark"]
-    if 2 * is_dark.sum() <= len(used):
-        return
-    looked_at = used.file[is_dark].head(LOOKED_AT)
-    deep = [file for file in looked_at if pictures.has_deep_samples(folder / file)]
-    if 2 * len(deep) > len(looked_at):
+    deep = used.file[is_dark & (used.is_deep > 0)]
+    if 2 * is_dark.sum() > len(used) and 2 * len(deep) > is_dark.sum():
         raise ValueError(
             f"{is_dark.sum():,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
-            f"{folder / deep[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
+            f"{folder / deep.iloc[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
             "MaxSampleValue (TIFF) says another. Rescale copies of them; if white is 4,095, by: "
             "magick mogrify -evaluate multiply 16 *.png"
         )

@@ -1,16 +1,16 @@
 """Which folder is meant: of folders, archives and data of Kaggle, and of what lies in them."""
 
+import itertools
 import os
 from pathlib import Path
 
-from lib.data import archives
-from lib.data.demo import draw_dataset
+from lib.data import archives, demo
 from lib.data.listing import (
     TEXT_ENDINGS,
     holds_pictures,
-    is_junk,
     list_files_below,
     list_folders,
+    list_picture_folders,
     may_be_picture,
 )
 from lib.data.names import clean, split_part_name
@@ -20,18 +20,35 @@ from lib.workspace import KAGGLE, Workspace
 def open_folder(ws: Workspace, key: str) -> Path:
     """Return the local folder that a key of the paths means: train, validation or test.
 
-    The demo's pictures are drawn, archives unpacked into scratch, Kaggle's data downloaded into
-    kagglehub's cache, each once; inside, the part of that name is looked for.
+    The demo's pictures are unpacked into their folder, archives into scratch, Kaggle's data
+    downloaded into kagglehub's cache, each once; inside, the part of that name is looked for.
 
     Raises:
-        ValueError: There is no such part, or no picture but archives; else as `unpack`.
+        ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`.
         ConnectionError: As `download`.
     """
     if ws.is_demo:
-        draw_dataset(ws.train.parent)
-    folder = _trace(getattr(ws, key), key, ws.scratch)[-1]
-    _refuse_archives(folder, key)
-    return folder
+        demo.unpack_pictures(ws.train.parent)
+    folder = _trace(ws, key)[-1]
+    if holds_pictures(folder):
+        return folder
+    names = ", ".join(sorted(os.listdir(folder))[:10])
+    raise ValueError(
+        f"{folder} holds no picture; in it are: {names or 'no files'}. Put pictures there, or name another "
+        f'folder, or an archive itself, as "{key}" in drive_paths.json.'
+    )
+
+
+def require_pictures(ws: Workspace) -> None:
+    """Raise a ValueError where `train` holds no picture."""
+    open_folder(ws, "train")
+
+
+def has_classes(ws: Workspace) -> bool:
+    """Tell whether labels, or two class folders or more in `train`, tell classes."""
+    if ws.is_demo or ws.train_labels:
+        return True
+    return len(list_picture_folders(open_folder(ws, "train"))) > 1
 
 
 def find_validation(ws: Workspace) -> Path | None:
@@ -42,11 +59,11 @@ def find_validation(ws: Workspace) -> Path | None:
     Raises:
         ValueError: There are two such folders, or one of train, validation and test lies in another.
     """
-    trail = _trace(ws.train, "train", ws.scratch)
+    trail = _trace(ws, "train")
     if ws.validation:
         validation = open_folder(ws, "validation")
     else:
-        validation = _find_validation_beside(ws, trail)
+        validation = _find_validation_beside(trail, has_labels=bool(ws.train_labels))
     opened = {"train": trail[-1], "validation": validation}
     if ws.test:
         opened["test"] = open_folder(ws, "test")
@@ -54,162 +71,135 @@ def find_validation(ws: Workspace) -> Path | None:
     return validation
 
 
-def _find_validation_beside(ws, trail):
-    found = []
-    for folder in _list_validation_beside(trail, ws.scratch):
-        opened = _trace(folder, "validation", ws.scratch)[-1]
-        if _has_classes_of(opened, trail[-1], has_labels=bool(ws.train_labels)):
-            found.append(opened)
-        else:
-            print(
-                f"Note: {folder} has no folders of the classes alone and is not used."
-            )
-    if len(found) > 1:
-        raise ValueError(
-            f"{found[0]} and {found[1]} may both be the validation part: name one as "
-            '"validation" in drive_paths.json, or move the other away.'
-        )
-    return found[0] if found else None
-
-
-def _require_apart(opened):
-    """Raise a ValueError where a folder, by its key, is another one or lies in it."""
-    for key, folder in opened.items():
-        for other_key, other in opened.items():
-            is_pair = key != other_key and folder is not None and other is not None
-            if is_pair and folder.is_relative_to(other):
-                raise ValueError(
-                    f'"{key}" in drive_paths.json means {folder}, and "{other_key}" {other}: pictures '
-                    "that were learned from test nothing. Name another folder, or leave one out."
-                )
-
-
-def _list_validation_beside(trail, scratch):
-    """List the folders beside those of the trail that are called like them, but validation."""
-    beside = []
-    for path in trail:
-        part, rest = split_part_name(path.name)
-        # In scratch lie the archives of other sets, too.
-        if part == "train" and path.parent != scratch:
-            for other in list_folders(path.parent):
-                if split_part_name(other.name) == ("validation", rest):
-                    beside.append(other)
-    return beside
-
-
-def _has_classes_of(folder, train, has_labels):
-    folders = list(filter(holds_pictures, list_folders(folder)))
-    if has_labels or not folders:
-        return bool(folders)
-    classes = _clean_folder_names(list_folders(train))
-    return _clean_folder_names(folders).issubset(classes)
-
-
-def _clean_folder_names(folders):
-    return {clean(folder.name) for folder in folders}
-
-
-def require_pictures(ws: Workspace) -> None:
-    """Raise a ValueError where `train` holds no picture."""
-    folder = open_folder(ws, "train")
-    if not holds_pictures(folder):
-        raise ValueError(
-            f"{folder} holds no picture: put some there, or name another folder."
-        )
-
-
-def has_classes(ws: Workspace) -> bool:
-    """Tell whether labels, or two class folders or more in `train`, tell classes."""
-    if ws.is_demo or ws.train_labels is not None:
-        return True
-    folders = list_folders(open_folder(ws, "train"))
-    return sum(map(holds_pictures, folders)) > 1
-
-
-def _trace(path, key, scratch):
-    """Return the folders to go through; the last is the folder that is meant."""
-    if str(path).startswith(KAGGLE):
-        path = archives.download(str(path).removeprefix(KAGGLE))
-    trail = [path]
-    if path.is_file():
-        trail.append(archives.unpack(path, scratch))
-    step = _find_step(trail[-1], key)
-    while step is not None:
-        trail.append(step)
-        step = _find_step(step, key)
-    return trail
-
-
-def _find_step(folder, key):
-    """Return where to look next: the part asked for, or an only folder of folders; None at the end."""
-    has_pictures = any(map(may_be_picture, _list_files(folder)))
-    if key == "test" and has_pictures:
-        return None
-    folders = [path for path in list_folders(folder) if holds_pictures(path)]
-    if _are_parts(folders):
-        return _choose_part(folder, folders, key)
-    if len(folders) == 1 and list_folders(folders[0]) and not has_pictures:
-        _refuse_unread_folders(folder, folders[0], key)
-        return folders[0]
+def _find_validation_beside(trail, has_labels):
+    """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
+    classes = _clean_names(list_folders(trail[-1]))
+    for folder in filter(None, map(_find_sibling, trail)):
+        opened = _list_steps(folder, "validation")[-1]
+        names = _clean_names(list_picture_folders(opened))
+        if names and (has_labels or names.issubset(classes)):
+            return opened
+        print(f"Note: {folder} has no folders of the classes alone and is not used.")
     return None
 
 
-def _list_files(folder):
-    for entry in os.scandir(folder):
-        if entry.is_file() and not is_junk(entry.name):
-            yield Path(entry)
+def _find_sibling(train):
+    """Return the folder beside train, or train_224, that is called val, or val_224."""
+    part, rest = split_part_name(train.name)
+    if part != "train":
+        return None
+    beside = []
+    for path in list_folders(train.parent):
+        if split_part_name(path.name) == ("validation", rest):
+            beside.append(path)
+    return _find_part(beside, "validation")
 
 
-def _are_parts(folders):
-    """Tell whether folders are the parts of a data set, and not classes."""
-    parts = set()
-    bare_parts = set()
-    for path in folders:
-        part, rest = split_part_name(path.name)
-        parts.add(part)
-        if not rest:
-            bare_parts.add(part)
-    if None in parts:
-        # Beside others, a part is called train and not train_station.
-        return len(bare_parts - {None}) > 1
-    # Named after one part alone they may be classes, say of trains, unless they hold folders.
-    return len(parts) > 1 or any(map(list_folders, folders))
+def _clean_names(folders):
+    return {clean(path.name) for path in folders}
 
 
-def _choose_part(folder, folders, key):
-    parts = [split_part_name(path.name)[0] for path in folders]
-    if None not in parts and parts.count(key) == 1:
-        return folders[parts.index(key)]
-    names = [path.name for path in folders]
-    raise ValueError(
-        f"{folder} holds the parts of a data set, not classes: {', '.join(names)}. "
-        f'Point "{key}" in drive_paths.json at a folder of class folders.'
-    )
-
-
-def _refuse_unread_folders(folder, only, key):
-    """Raise a ValueError where folders beside the only one with pictures hold more than texts."""
-    for other in list_folders(folder):
-        endings = {path.suffix.lower() for path in list_files_below(other)}
-        holds_texts = bool(endings) and endings.issubset(TEXT_ENDINGS)
-        if other != only and not holds_texts:
+def _require_apart(opened):
+    """Raise a ValueError where a folder, by its key, is another one or lies in it, also by a link."""
+    real = {key: folder.resolve() for key, folder in opened.items() if folder}
+    for key, other in itertools.permutations(real, 2):
+        if real[key].is_relative_to(real[other]):
             raise ValueError(
-                f"{folder} holds {only.name}, which has folders of pictures, and {other.name}, which "
-                f'has no picture. Point "{key}" in drive_paths.json at {only}, if its folders are the '
-                f"classes; else fill or remove {other.name}."
+                f'"{key}" in drive_paths.json means {real[key]}, and "{other}" {real[other]}: pictures '
+                "that were learned from test nothing. Name another folder, or leave one out."
             )
 
 
-def _refuse_archives(folder, key):
-    """Raise a ValueError where a folder holds archives, and no picture."""
-    if holds_pictures(folder):
-        return
-    names = []
-    for path in _list_files(folder):
-        if path.suffix.lower() in archives.ENDINGS:
-            names.append(path.name)
-    if names:
-        raise ValueError(
-            f"{folder} holds no picture, but {', '.join(sorted(names)[:5])}: point "
-            f'"{key}" in drive_paths.json at the archive itself.'
-        )
+def _trace(ws, key):
+    """Return the folders to go through, after download and unpacking; the last is what a key means."""
+    path = getattr(ws, key)
+    if str(path).startswith(KAGGLE):
+        path = archives.download(str(path).removeprefix(KAGGLE))
+    if path.is_file():
+        path = archives.unpack(path, ws.scratch)
+    return _list_steps(path, key)
+
+
+def _list_steps(folder, key):
+    steps = [folder]
+    while step := _find_step(steps[-1], key):
+        steps.append(step)
+    return steps
+
+
+def _find_step(folder, key):
+    """Return the folder to look into next, None where the classes or new pictures lie here.
+
+    What holds pictures here, and what is next where the key is train:
+
+    - oak, elm: None, as these are the classes.
+    - train, val; train_224, val_224: the part that is called train.
+    - leaves, which holds folders; beside it at most texts, as annotations: leaves.
+    - leaves, which holds folders, beside an empty folder or other files: an error.
+    """
+    folders = list_picture_folders(folder)
+    part = _find_part(folders, key)
+    if part or len(folders) != 1 or not list_folders(folders[0]):
+        return part
+    if any(map(may_be_picture, folder.iterdir())):
+        return None
+    for other in list_folders(folder):
+        endings = {path.suffix.lower() for path in list_files_below(other)}
+        holds_texts = bool(endings) and endings.issubset(TEXT_ENDINGS)
+        if other not in folders and not holds_texts:
+            _refuse(folders[0], key)
+    return folders[0]
+
+
+def _find_part(folders, key):
+    """Return the part of a data set that a key asks for, None where the folders are classes.
+
+    Folders that are all named after parts hold it, where one alone is named after it: as the others
+    are (train_224, val_224), or by a part's bare name (train, test1).
+    """
+    names = [split_part_name(path.name) for path in folders]
+    parts = [part for part, _ in names]
+    rests = {rest for _, rest in names}
+    is_clear = len(rests) == 1 or (key, "") in names
+    if None not in parts and parts.count(key) == 1 and is_clear:
+        return folders[parts.index(key)]
+    if _may_be_parts(folders):
+        example = folders[0].with_name("NAME")
+        if key in parts:
+            example = folders[parts.index(key)]
+        _refuse(example, key)
+    return None
+
+
+def _may_be_parts(folders):
+    """Tell whether folders may be parts of a data set.
+
+    - train, test, extra; train, train - Copy: two are named after parts, and alike.
+    - oak, elm, and valid that holds a folder oak: a part lies among the classes.
+    - train_224, val; train_224, train_512 that hold folders: all are named after parts.
+    - Not so train, bus, car, and bullet_train, steam_train that hold no folders.
+    """
+    parts = set()
+    rests = []
+    inner = []
+    for path in folders:
+        part, rest = split_part_name(path.name)
+        parts.add(part)
+        if part:
+            rests.append(rest)
+            inner.extend(list_folders(path))
+    if len(set(rests)) < len(rests):
+        return True
+    if None in parts:
+        return not _clean_names(inner).isdisjoint(_clean_names(folders))
+    return len(parts) > 1 or bool(inner)
+
+
+def _refuse(example, key):
+    """Raise a ValueError that lists what lies beside a folder, and how to write that this one is meant."""
+    names = ", ".join(path.name for path in list_folders(example.parent)[:10])
+    raise ValueError(
+        f"{example.parent} holds {names}, and which of them is meant is not clear. Write "
+        f'"{key}": "{example.as_posix()}" into drive_paths.json, or another folder of classes. If these are '
+        "the classes, move or rename those that hold no picture or are called like a part of a data set."
+    )

@@ -70,8 +70,7 @@ def compare_folds(
 
     Args:
         accuracies: candidate to float (repeats, folds).
-        means: the accuracy of each candidate over all pictures, the best first, so that a
-            fold counts by its pictures.
+        means: candidate to its accuracy over all pictures, the best first.
         groups: int (n,), as in `intervals`.
 
     Returns:
@@ -118,26 +117,23 @@ def describe_contest(table: pd.DataFrame) -> str:
     """Say which candidate scores highest, and which others are surely worse."""
     best = table.iloc[0]
     others = table[1:].dropna(subset="accuracy")
-    worse = others.candidate[others.p_holm < LEVEL]
-    unsure = others.candidate[others.p_holm >= LEVEL]
-    untold = others.candidate[others.p_holm.isna()]
+    unsure = "these pictures are too few to say whether it is"
+    untold = "one group is larger than half a fold, so nothing says whether it is"
+    kinds = {
+        "it is": others.p_holm < LEVEL,
+        unsure: others.p_holm >= LEVEL,
+        untold: others.p_holm.isna(),
+    }
     parts = []
-    if len(worse):
-        parts.append(f"it is better than {', '.join(worse)}")
-    if len(unsure):
-        few = "these pictures are too few to say whether it is better than"
-        parts.append(f"{few} {', '.join(unsure)}")
-    if len(untold):
-        large = (
-            "one group of pictures is larger than half a fold, so nothing says whether"
-        )
-        parts.append(f"{large} it is better than {', '.join(untold)}")
-    if not parts:
-        parts.append("there is no other to compare it with")
+    for beginning, is_of_kind in kinds.items():
+        names = ", ".join(others.candidate[is_of_kind])
+        if names:
+            parts.append(f"{beginning} better than {names}")
+    comparison = "; ".join(parts) or "there is no other to compare it with"
     return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, "
         f"each held out (95 % interval {best.low:.3f} to {best.high:.3f}); "
-        f"{'; '.join(parts)}."
+        f"{comparison}."
     )
 
 

@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix
 from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
+from lib.data.series import describe_series
 from lib.data.split import identify_set, read_split
 from lib.evaluation import contests, figures, verdict
 from lib.evaluation.answers import Predictions
@@ -67,7 +68,9 @@ def describe_evaluation(
     )
     facts = first.models[FACTS].join(comparison.set_index("model")[COSTS])
     page = _describe_models(predictions, best_first, answer, histories)
-    page["pictures_in_all"] = len(read_split(ws))
+    pictures = read_split(ws)
+    page["pictures_in_all"] = len(pictures)
+    page["series"] = describe_series(pictures)
     page["set"] = identify_set(ws)
     page["found"] = find_facts(ws, predictions)
     page["models"] = json.loads(facts.to_json(orient="index"))
@@ -130,8 +133,7 @@ def find_bottleneck(score: dict, configuration: dict) -> str:
     """Find what keeps the accuracy from being known well, where its interval is wide.
 
     Args:
-        score: what `metrics.evaluate` returns of the model.
-        configuration: its row of `Predictions.configurations`, with low and high.
+        score, configuration: the model's, of `Predictions.scores` and `configurations`.
 
     Returns:
         "seeds", where the pictures alone would do; "groups", where as many pictures would
@@ -148,8 +150,7 @@ def find_bottleneck(score: dict, configuration: dict) -> str:
 
 def count_pictures_needed(top1: float) -> int:
     """Count the different pictures of which Wilson's interval is known to ± 5 points."""
-    # In steps of ten: it is a rough number.
-    needed = 10
+    needed = 10  # in steps of ten: it is a rough number
     while np.ptp(wilson_interval(top1, needed)) > 2 * MARGIN:
         needed += 10
     return needed
@@ -217,7 +218,7 @@ def read_page(ws: Workspace) -> dict:
     """Read the content of report.html; a ValueError says where it is of an earlier version."""
     path = ws.existing("report.json", made_by="08_evaluation")
     page = json.loads(path.read_text(encoding="utf-8"))
-    if "handed_over" not in page:
+    if "series" not in page:
         raise ValueError(f"{path} is of an earlier version: run 08_evaluation again.")
     return page
 

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import CLASS_NAMES, draw_picture
 
-from lib.data import copies, demo
+from lib.data import copies
 from lib.data.findings import leave_out
 from lib.data.hashes import find_candidates, pair_hashes
 
@@ -15,8 +16,8 @@ def draw_pictures(count=120):
     """Draw demo pictures of all classes in turn."""
     drawn = []
     for number in range(count):
-        name = demo.CLASS_NAMES[number % len(demo.CLASS_NAMES)]
-        picture = demo.draw_picture(name, np.random.default_rng([99, number]))
+        name = CLASS_NAMES[number % len(CLASS_NAMES)]
+        picture = draw_picture(name, np.random.default_rng([99, number]))
         drawn.append(np.asarray(picture))
     return drawn
 
@@ -293,7 +294,7 @@ def list_problems(findings):
 
 
 def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
-    found = copies.find_copies(table, "together")
+    found = copies.find_duplicates(table, "together")
 
     other_class = "duplicate_other_class"
     assert list_problems(found) == {
@@ -306,13 +307,13 @@ def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
 
 
 def test_the_first_copy_stays_where_others_are_dropped(table):
-    found = copies.find_copies(table, "drop")
+    found = copies.find_duplicates(table, "drop")
     assert list(leave_out(table, found).file) == ["a/1", "a/3"]
 
 
 def test_the_copy_of_the_validation_part_stays_where_others_are_dropped(table):
     table["part"] = ["train", "validation", "", "", ""]
-    found = copies.find_copies(table, "drop")
+    found = copies.find_duplicates(table, "drop")
     assert list(leave_out(table, found).file) == ["a/2", "a/3"]
 
 

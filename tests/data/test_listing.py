@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
-from lib.data import labels, listing
+from lib.data import labels, listing, names
 from lib.data.findings import (
     check_classes,
-    describe_left_out,
+    count_left_out,
     find,
     leave_out,
     list_checks,
@@ -65,13 +65,14 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
         ["birds/notes.txt", "not_a_picture", "left out"],
         ["empty", "empty_class", "left out"],
         ["empty/.gitkeep", "junk", "left out"],
-        ["readme.md", "outside_class_folder", "left out"],
+        ["readme.md", "empty", "left out"],
     ]
 
 
 def test_what_programs_leave_behind_is_junk(tmp_path):
     files = ["birds/Thumbs.db", "birds/._1.jpg", "desktop.ini"]
     folders = ["__MACOSX", "$RECYCLE.BIN", ".Trash-0", "birds/@eaDir"]
+    folders += ["#recycle", "birds/thumbnails"]
     touch(tmp_path, *files)
     for folder in folders:
         touch(tmp_path / folder, "files/1.jpg")
@@ -98,6 +99,35 @@ def test_links_are_followed_and_circles_named(tmp_path):
         "frogs/3.jpg": "",
         "frogs/4.jpg": "",  # decoding tells that it leads nowhere
     }
+
+
+def test_link_to_a_folder_above_all_is_a_circle(tmp_path):
+    """Else the pictures of the validation part would be a class's."""
+    touch(tmp_path, "train/cat/1.jpg", "val/cat/2.jpg")
+    (tmp_path / "train/cat/up").symlink_to(tmp_path)
+
+    found = list_problems(join_checks(*listing.walk(tmp_path / "train")))
+
+    assert found == {"cat/1.jpg": "", "cat/up": "circular_link"}
+
+
+def test_texts_beside_pictures_are_none_whatever_they_hold(tmp_path):
+    (tmp_path / "1.txt").write_bytes(b"\xff\xd8\xff a JPEG begins like this")
+    assert not listing.holds_pictures(tmp_path)
+
+
+def test_folder_is_read_no_further_than_its_first_picture(tmp_path, monkeypatch):
+    touch(tmp_path, *[f"{number:02d}" for number in range(20)])
+    read = []
+
+    def count(beginning):
+        read.append(beginning)
+        return ""
+
+    monkeypatch.setattr(listing, "sniff", count)
+
+    assert listing.holds_pictures(tmp_path)
+    assert len(read) == 1
 
 
 MASKS = "x_mask x_mask_1 x_masks mask_x x_gt x.mask x_SEG x-label".split() + ["x mask"]
@@ -135,6 +165,20 @@ def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
 
     assert set(faces.problem) == {""}
     assert parts == {"images/1.jpg": "", "masks/1.jpg": "mask"}
+
+
+@pytest.mark.parametrize(
+    "name", ["valid", "Test", "oak (1)", "dog - Copy", "dog copy 2", "oak_copy (3)"]
+)
+def test_class_called_like_a_part_or_a_copy_is_noted(name):
+    said = names.describe_classes(["oak", name, "dog"])
+    assert said.startswith("Note: ")
+    assert f": {name}." in said
+
+
+def test_classes_with_names_of_their_own_are_not_noted():
+    usual = "train_station,bullet train,photocopy,copy,oak 1,f(x),train2"
+    assert names.describe_classes(usual.split(",")) == ""
 
 
 HASHES = ("0f" * 16, "1e" * 16)
@@ -288,13 +332,13 @@ def test_what_was_left_out_is_counted_by_its_reasons():
     found = [find(["a", "b"], "no_label"), find(["c"], "truncated")]
     found += [find(["d"], "blurred", "kept"), find(["a"], "tiny")]
 
-    note = describe_left_out(pd.concat(found))
+    note = count_left_out(pd.concat(found))
 
     assert note.startswith("Note: left out: 2 no_label, 1 truncated.")
 
 
 def test_nothing_is_said_where_nothing_was_left_out():
-    assert describe_left_out(find(["d"], "blurred", "kept")) == ""
+    assert count_left_out(find(["d"], "blurred", "kept")) == ""
 
 
 def test_class_that_one_part_lacks_is_an_error(ws):
@@ -305,12 +349,16 @@ def test_class_that_one_part_lacks_is_an_error(ws):
 
 
 def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, capsys):
-    touch(tmp_path, "a/1.jpg", "a/\udcff.jpg")
+    touch(tmp_path, "a/1.jpg", "a/\udcff.jpg", "a/._\udcff.jpg")
 
     walked = list_problems(join_checks(*listing.walk(tmp_path)))
     new = list_new_pictures(tmp_path, [])
 
-    assert walked == {"a/1.jpg": "", "a/\\xff.jpg": "odd_name"}
+    assert walked == {
+        "a/1.jpg": "",
+        "a/\\xff.jpg": "odd_name",
+        "a/._\\xff.jpg": "junk",
+    }
     assert list(new.file) == ["a/1.jpg"]
     assert "odd_name: a/\\xff.jpg" in capsys.readouterr().out
 
@@ -356,7 +404,7 @@ def test_files_that_are_no_pictures_are_named_up_to_ten(tmp_path, capsys):
 
     assert list(new.file) == ["1.jpg"]
     first = ", ".join(names[:10])
-    assert f"not_a_picture: {first} and 2 more" in capsys.readouterr().out
+    assert f"12 not_a_picture: {first}\n" in capsys.readouterr().out
 
 
 def test_class_folders_of_new_pictures_compare_as_they_look_and_others_are_named(
@@ -383,3 +431,17 @@ def test_missing_folder_of_new_pictures_is_an_error_that_names_it(tmp_path):
 def test_folder_without_new_pictures_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ValueError, match=str(tmp_path)):
         list_new_pictures(tmp_path, [])
+
+
+def test_copies_of_one_picture_in_both_given_parts_are_one_group(tmp_path):
+    for part, name in zip(("train", "val"), HASHES):
+        touch(tmp_path / part, f"cat/a_jpg.rf.{name}.jpg", "cat/b.jpg", "dog/c.jpg")
+
+    listed = list_files(tmp_path / "train", validation=tmp_path / "val")
+
+    group = listed.set_index("file").group
+    siblings = group[group.index.str.contains("a_jpg")]
+    assert len(siblings) == 2
+    assert siblings.nunique() == 1
+    assert "" not in set(siblings)
+    assert set(group.drop(siblings.index)) == {""}

@@ -5,11 +5,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from drawing import draw_picture
 from PIL import Image, ImageCms
 from PIL.Image import Transpose
 
 from lib.data import pictures
-from lib.data.drawing import draw_picture
 
 RED = (255, 0, 0)
 GREEN = (0, 255, 0)
@@ -110,7 +110,7 @@ FRAMES = {
 @pytest.mark.parametrize("kind", FRAMES)
 def test_frames_are_counted(kind):
     data, count = FRAMES[kind]
-    assert pictures.decode(data, 100)[2] == count
+    assert pictures.decode(data, 100).frames == count
 
 
 def make_exif(orientation):
@@ -127,10 +127,10 @@ def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
     picture = Image.new("RGB", (40, 20), RED)
     data = encode(picture, "jpeg", exif=MEANINGLESS[name])
 
-    shown, size, _ = pictures.decode(data, 100)
+    decoded = pictures.decode(data, 100)
 
-    assert size == (40, 20)
-    assert shown.shape == (20, 40, 3)
+    assert (decoded.width, decoded.height) == (40, 20)
+    assert decoded.pixels.shape == (20, 40, 3)
 
 
 # How a camera turns an upright picture which it stores with this orientation.
@@ -155,11 +155,11 @@ def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientati
     exif = make_exif(orientation)
     data = encode(stored, kind, exif=exif, quality=98, subsampling=0)
 
-    shown, size, _ = pictures.decode(data, 100)
+    decoded = pictures.decode(data, 100)
 
-    assert size == (32, 16)
-    assert shown.shape == (16, 32, 3)
-    assert measure_largest_difference(shown, upright) < 8
+    assert (decoded.width, decoded.height) == (32, 16)
+    assert decoded.pixels.shape == (16, 32, 3)
+    assert measure_largest_difference(decoded.pixels, upright) < 8
 
 
 def write_deep(samples, kind):
@@ -225,7 +225,7 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name):
 def test_white_is_65535_where_the_file_says_nothing(kind):
     samples = (GREY / 255 * 4_480).astype(np.uint16)
 
-    shown, _, _ = pictures.decode(write_deep(samples, kind), 1000)
+    shown = pictures.decode(write_deep(samples, kind), 1000).pixels
 
     assert shown.mean() == pytest.approx(samples.mean() / 257, abs=0.6)
 
@@ -259,11 +259,9 @@ def test_alpha_of_16_bits_shows_white_behind(name):
     assert measure_largest_difference(pictures.load(data, 6), expected) == 0
 
 
-def test_deep_tiff_is_known_by_its_header_and_a_missing_file_is_not_deep(tmp_path):
-    path = tmp_path / "deep"
-    assert not pictures.has_deep_samples(path)
-    path.write_bytes(DEEP_TIFF)
-    assert pictures.has_deep_samples(path)
+def test_picture_of_16_bits_is_known_as_such():
+    assert pictures.decode(DEEP_TIFF, 100).is_deep
+    assert not pictures.decode(paint("RGB", RED), 100).is_deep
 
 
 def write_palette(step):
@@ -298,7 +296,21 @@ def change_compression():
     return bytes(data)
 
 
+def write_cr2():
+    """A TIFF with the mark of a CR2 behind its header; its directory stands at the end."""
+    data = encode(PHOTO, "tiff")
+    return data[:4] + struct.pack("<I", len(data)) + b"CR\2\0" + data[12:] + data[8:]
+
+
 UNSUPPORTED = {
+    # What such a file shows first is a preview: so do NEF, DNG and ARW, and CR2.
+    "RAW whose first picture is a reduced one": encode(
+        PHOTO, "tiff", tiffinfo={254: 1}
+    ),
+    "CR2": write_cr2(),
+    "CR3": b"\0\0\0\x18ftypcrx " + bytes(52),
+    "ORF": b"IIRO\x08\0\0\0" + bytes(52),
+    "RW2": b"IIU\0\x18\0\0\0" + bytes(52),
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
     "signed": patch_tag(DEEP_TIFF, 339, 2),
     "white is zero": patch_tag(DEEP_TIFF, 262, 0),
@@ -315,6 +327,11 @@ UNSUPPORTED = {
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_files_that_no_decoder_reads_rightly_are_called_unsupported(name):
     assert find_problem(UNSUPPORTED[name]) == "unsupported"
+
+
+def test_page_of_a_tiff_that_is_no_preview_is_read():
+    pages = encode(PHOTO, "tiff", tiffinfo={254: 2})
+    assert find_problem(pages) == ""
 
 
 def test_marker_of_a_lossless_jpeg_within_a_segment_says_nothing():
@@ -429,6 +446,7 @@ WRITTEN = {
     "webp": ("webp", {"quality": 80}),
     "webp, lossless": ("webp", {"lossless": True}),
     "avif": ("avif", {}),
+    "heif": ("heif", {}),
 }
 
 
@@ -450,6 +468,13 @@ def test_plain_areas_whose_code_is_zeros_are_no_cut(quality):
     assert find_problem(data) == ""
 
 
+def test_heif_of_a_plain_picture_is_no_cut_and_one_without_its_last_bytes_is():
+    data = encode(Image.new("RGB", (1500, 1000), "white"), "heif")
+
+    assert find_problem(data) == ""
+    assert find_problem(data[:-100] + bytes(100)) == "truncated"
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling):
@@ -457,7 +482,7 @@ def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling
     with Image.open(io.BytesIO(data)) as picture:
         expected = picture.convert("RGB")
 
-    shown, _, _ = pictures.decode(data, 5000)
+    shown = pictures.decode(data, 5000).pixels
 
     assert np.array_equal(shown, expected)
 

@@ -61,7 +61,7 @@ def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
     files, _ = labels.list_pictures(ws, ws.train)
     (ws.train / "red/002.png").unlink()
 
-    decoded, damaged = pixels.decode(ws, ws.train, files, [8])
+    decoded, damaged = pixels.decode_pictures(ws, ws.train, files, [8])
 
     assert damaged.to_numpy().tolist() == [
         ["red/001.png", "not_a_picture", "left out"],
@@ -251,7 +251,7 @@ def test_pictures_of_an_archive_on_drive_are_decoded_anew(prepared, drive, prepa
     folder = sources.open_folder(ws, "train")
 
     files, _ = labels.list_pictures(ws, folder)
-    pixels.decode(ws, folder, files, [8])
+    pixels.decode_pictures(ws, folder, files, [8])
 
     assert not (drive / "results_pixels").exists()
 

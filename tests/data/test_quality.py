@@ -2,14 +2,20 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import draw_picture
 from PIL import Image, ImageFilter
 
-from lib.data import quality
-from lib.data.drawing import draw_picture
+from lib.data import pictures, quality
 from lib.data.findings import MEASURED
 from lib.data.pictures import square
 
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
+
+
+def gather_facts(pixels, size, frames=1):
+    """Gather the facts of a picture of 8 bits a sample whose full size is known."""
+    decoded = pictures.Decoded(pixels, *size, frames, is_deep=False)
+    return quality.gather_facts(pixels, decoded)
 
 
 def list_doubts(*shown):
@@ -17,7 +23,7 @@ def list_doubts(*shown):
     rows = []
     for picture in shown:
         pixels = square(np.asarray(picture), quality.SIDE)
-        rows.append(quality.gather_facts(pixels, picture.size, frames=1))
+        rows.append(gather_facts(pixels, picture.size))
     table = pd.DataFrame(np.stack(rows)[MEASURED])
     doubts = quality.find_doubts(table)
     return [word for word, doubt in doubts.items() if doubt.any()]
@@ -80,7 +86,7 @@ def test_facts_are_those_of_the_picture_by_hand():
     square = np.zeros((160, 160, 3), np.uint8)
     square[:80] = 200
 
-    facts = quality.gather_facts(square, (640, 480), frames=1)
+    facts = gather_facts(square, (640, 480))
 
     levels = facts[["width", "height", "darkest", "brightest", "contrast"]]
     assert levels.item() == (640, 480, 0, 200, 100)
@@ -98,6 +104,6 @@ def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
 
 
 def test_file_of_several_frames_is_named():
-    rows = quality.gather_facts(np.asarray(PICTURE), (320, 240), frames=3)
+    rows = gather_facts(np.asarray(PICTURE), (320, 240), frames=3)
     facts = pd.DataFrame([rows[MEASURED].item()], columns=MEASURED)
     assert quality.find_doubts(facts)["more_frames"].all()

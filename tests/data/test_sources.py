@@ -109,12 +109,14 @@ def test_classes_and_validation_are_found_in_an_archive_and_on_kaggle(
 # What lies in a folder, and where the classes are.
 TRAINS = """\
 cat/1.jpg, dog/1.jpg, README.md -> .
-data/leaves/cat/1.jpg, data/leaves/dog/1.jpg, .thumbs/1.png -> data/leaves
+data/leaves/cat/1.jpg, data/leaves/dog/1.jpg, .thumbs/1.png, .cover.jpg -> data/leaves
 training_set/training_set/cat/1.jpg, test_set/test_set/cat/1.jpg -> training_set/training_set
 seg_train/seg_train/a/1.jpg, seg_test/a/1.jpg, seg_pred/1.jpg -> seg_train/seg_train
-train.v2/a/1.jpg, Test 2/1.jpg, dev_set/a/1.jpg, banner.png -> train.v2
+Training Data/a/1.jpg, Test Data/1.jpg, banner.png -> Training Data
 train_224/a/1.jpg, val_224/a/1.jpg -> train_224
 train (1)/cat/1.jpg, valid_set/cat/1.jpg -> train (1)
+train/1.jpg, test1/1.jpg -> train
+TRAIN/a/1.jpg, TEST/a/1.jpg, TEST_SIMPLE/a/1.jpg -> TRAIN
 trainval/cat/1.jpg, tests/cat/1.jpg, eval/cat/1.jpg -> trainval
 Train/cat/1.jpg, Test/cat/1.jpg, docs/LICENSE -> Train
 images/cat/1.jpg, images/dog/1.jpg, annotations/1.xml, notes/a.md -> images
@@ -125,6 +127,10 @@ frogs/1.jpg, frogs/2.jpg, notes.txt -> .
 train/1.jpg, bus/1.jpg, car/1.jpg -> .
 bullet_train/1.jpg, steam_train/1.jpg -> .
 bullet_train/1.jpg, test_tube/1.jpg, car/1.jpg -> .
+train_station/1.jpg, train_car/1.jpg -> .
+train/2019/1.jpg, bus/2019/1.jpg, car/2019/1.jpg -> .
+oak/1.jpg, elm/1.jpg, valid/1.jpg -> .
+oak/red/1.jpg, elm/wych/1.jpg, test/paper/1.jpg -> .
 leaves/cat/1.jpg, leaves/dog/1.jpg, beside.jpg -> .
 cat/persian/1.jpg, cat/siamese/1.jpg, dog/7.jpg?w=300 -> ."""
 
@@ -139,19 +145,36 @@ def test_folder_of_classes_is_found(ws, give, line):
     assert found == given / train
 
 
-@pytest.mark.parametrize(
-    "inside",
-    [
-        ["val/a/1.jpg", "test/a/1.jpg"],
-        ["train_224/a/1.jpg", "train_512/a/1.jpg"],
-        ["train/cat/1.jpg", "train - Copy/cat/1.jpg"],
-        ["train/a/1.jpg", "test/1.jpg", "extra/1.jpg"],
-    ],
-)
-def test_parts_of_which_none_is_the_one_for_training_are_an_error(ws, give, inside):
-    given = give(inside)
-    with pytest.raises(ValueError, match=f'{given} .* "train" in'):
+# Folders of which no rule tells which one is meant, and one that may be.
+UNCLEAR = """\
+val/a/1.jpg, test/a/1.jpg -> NAME
+train_224/a/1.jpg, train_512/a/1.jpg -> train_224
+train/cat/1.jpg, train - Copy/cat/1.jpg -> train
+train/cat/1.jpg, train (1)/cat/1.jpg, mine/1.jpg -> train
+train/a/1.jpg, training/a/1.jpg, test/a/1.jpg -> train
+train/a/1.jpg, test/1.jpg, extra/1.jpg -> train
+train_224/a/1.jpg, val_224/a/1.jpg, extra/1.jpg -> train_224
+train_224/a/1.jpg, val/a/1.jpg -> train_224
+train.v2/a/1.jpg, Test 2/1.jpg, dev_set/a/1.jpg -> train.v2
+train_a/1.jpg, test_b/1.jpg -> train_a
+flowers_train/a/1.jpg, birds_val/a/1.jpg -> flowers_train
+oak/1.jpg, elm/1.jpg, valid/oak/1.jpg, valid/elm/1.jpg -> NAME
+Caf\u00e9/1.jpg, elm/1.jpg, valid/Cafe\u0301/1.jpg -> NAME"""
+
+
+@pytest.mark.parametrize("line", UNCLEAR.split("\n"))
+def test_folders_of_which_none_is_surely_meant_are_listed_with_the_line_to_write(
+    ws, give, line
+):
+    inside, example = line.split(" -> ")
+    given = give(inside.split(", "))
+
+    with pytest.raises(ValueError, match=f"^{given} holds ") as caught:
         sources.open_folder(replace(ws, train=given), "train")
+
+    error = str(caught.value)
+    assert f'"train": "{given}/{example}"' in error
+    assert all(path.name in error for path in list_folders(given))
 
 
 @pytest.mark.parametrize("other", ["dog/1.CR2", "dog/dog.zip", "dog/LICENSE", None])
@@ -162,7 +185,7 @@ def test_only_folder_of_folders_is_not_entered_beside_one_without_pictures(
     (given / "dog").mkdir()
     if other:
         (given / other).write_bytes(b"x")
-    with pytest.raises(ValueError, match="cat, .* dog, "):
+    with pytest.raises(ValueError, match=f'cat, dog, .*"train": "{given}/cat"'):
         sources.open_folder(replace(ws, train=given), "train")
 
 
@@ -181,6 +204,33 @@ def test_new_pictures_are_taken_as_they_lie(ws, give, inside):
 def test_part_for_test_is_found_beside_that_for_training(ws, give):
     given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
     assert sources.open_folder(replace(ws, test=given), "test") == given / "test"
+
+
+def test_pictures_behind_links_count_everywhere(ws, tmp_path, give):
+    given = give(["cat/1.jpg", "dog/2.jpg"])
+    (tmp_path / "links").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "links" / name).symlink_to(given / name)
+    ws = replace(ws, train=tmp_path / "links")
+
+    sources.require_pictures(ws)
+
+    assert sources.has_classes(ws)
+
+
+def test_parts_that_links_make_one_are_an_error(ws, give):
+    given = give(["train/a/1.jpg", "train/b/1.jpg"])
+    (given / "test").symlink_to(given / "train")
+    with pytest.raises(ValueError, match='"train" .* means .* "test"'):
+        sources.find_validation(replace(ws, train=given, test=given))
+
+
+def test_link_that_leads_back_is_no_folder_of_pictures(ws, give):
+    given = give(["leaves/cat/1.jpg", "leaves/dog/1.jpg"])
+    (given / "again").symlink_to(given)
+    (given / "leaves/up").symlink_to(given)
+    found = sources.open_folder(replace(ws, train=given), "train")
+    assert found == given / "leaves"
 
 
 def test_folder_without_pictures_is_named(ws, give):
@@ -205,7 +255,6 @@ def test_pictures_count_whatever_they_are_called(ws, give):
         (["leaves/a/1.jpg", "val/a/1.jpg"], "leaves", None),
         (["train/a/1.jpg", "val/a/1.jpg", "val/z/1.jpg"], "train", None),
         (["train/Caf\u00e9/1.jpg", "val/Cafe\u0301/1.jpg"], "train", "val"),
-        (["train/a/1.jpg", "val/a/1.jpg", "valid/b/1.jpg"], "train", "val"),
     ],
 )
 def test_validation_beside_train_counts_if_its_folders_are_the_classes(
@@ -225,7 +274,7 @@ def test_folder_beside_train_without_the_classes_is_said(ws, give, capsys, other
 
 def test_two_folders_that_may_be_the_validation_part_are_an_error(ws, give):
     given = give(["train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"])
-    with pytest.raises(ValueError, match="val and .*valid "):
+    with pytest.raises(ValueError, match=f'val, valid, .*"validation": "{given}/val"'):
         sources.find_validation(replace(ws, train=given / "train"))
 
 
@@ -333,9 +382,10 @@ def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch, name):
     assert list_folders(ws.scratch) == []
 
 
-def test_zip_of_two_files_on_one_path_is_refused(ws):
-    archive = pack(ws.results / "a.zip", {"cat/1.png": b"x", "cat//1.png": b"y"})
-    with pytest.raises(ValueError, match="a.zip .*'cat/1.png'"):
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_archive_of_two_files_on_one_path_is_refused(ws, name):
+    archive = pack(ws.results / name, {"cat/1.png": b"x", "./cat//1.png": b"y"})
+    with pytest.raises(ValueError, match=f"{name} .*'cat/1.png'"):
         archives.unpack(archive, ws.scratch)
 
 

@@ -215,16 +215,6 @@ def test_set_without_a_probable_class_says_so(drawn, opened):
     assert "none" in ask_page(opened, drawn[:1]).remarks[0]
 
 
-def test_without_a_limit_a_set_holds_all_classes_as_that_of_predict_does(drawn, opened):
-    run(opened, "about.limit = null;")
-
-    asked = ask_page(opened, drawn[:1])
-
-    (saved,) = save_answers(opened)
-    assert sorted(json.loads(saved["set"])) == sorted(CLASSES)
-    assert asked.remarks[0] == ""
-
-
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "noise.png"

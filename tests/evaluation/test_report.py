@@ -212,6 +212,30 @@ def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepar
     assert shown.index(">c<") < shown.index(">a<")
 
 
+def read_box(ws):
+    page = describe(ws, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    return html.unescape(report.show_part(page, "verdict").data)
+
+
+def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_set):
+    draw_classes(ws.train, 12)
+    for path in ws.train.glob("*/*.png"):
+        film, frame = divmod(int(path.stem), 4)
+        path.rename(path.with_name(f"film{film}_{frame}.png"))
+    listed = prepare_set(ws)
+    parts = listed.groupby(listed.file.str.rpartition("_")[0]).part.nunique()
+
+    box = read_box(ws)
+
+    assert "36 pictures are 9 series, as " in box
+    assert f" and {(parts == 2).sum()} of these lie in both parts" in box
+    assert 'GROUP_BY = "name"' in box
+
+
+def test_box_says_nothing_of_series_where_there_are_none(prepared):
+    assert "series" not in read_box(prepared)
+
+
 @pytest.mark.parametrize(("right", "needed"), [(10, 390), (20, 0)])
 def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
     every = np.arange(20)

@@ -46,6 +46,7 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
         "answer": verdict.find_answer(predictions),
         "found": NOTHING | {"runs": predictions.configurations.runs.max()} | found,
         "handed_over": "",
+        "series": "",
         "limit": "",
     }
 

@@ -23,6 +23,8 @@ CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
 ODD_NAME = 'a,"b\\n$x$\n.png'
 SETS = {"coverage": 0.75, "limit": 0.3, "groups": 40, "grouped": False}
 ANSWERS = ["file", "label", "index", "probability"]
+# Blank where a model has no limit for them.
+LIMITED = ["set", "set_size", "distance", "note"]
 NO_PICTURE = b"<html>404</html>"
 
 
@@ -89,14 +91,14 @@ def ask(tmp_path):
 
 
 @pytest.fixture
-def refuse(tmp_path, capsys):
+def refuse(tmp_path, capfd):
     """Return a function that runs the command line in vain, and returns what it says."""
 
     def run_in_vain(model, pictures, *options):
         path = tmp_path / "out.csv"
         assert run(model, pictures, "--csv", path, *options) == 2
         assert not path.exists()
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         assert not said.out
         assert "Traceback" not in said.err
         return said.err
@@ -108,7 +110,7 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, picture
     status, many = ask(model_file, [pictures])
 
     assert status == 0
-    assert list(many.columns) == ANSWERS
+    assert list(many.columns) == ANSWERS + LIMITED
     assert len(many) == 40
     assert [CLASS_NAMES[int(index)] for index in many["index"]] == list(many.label)
     assert str(pictures / "red" / ODD_NAME) in set(many.file)
@@ -135,7 +137,7 @@ def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(
 
 
 def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
-    model_file, pictures, tmp_path, capsys, ask
+    model_file, pictures, tmp_path, capfd, ask
 ):
     half = tmp_path / "half.jpg"
     half.write_bytes(b"\xff\xd8\xff\xe0")
@@ -145,7 +147,7 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     status, table = ask(model_file, [pictures, half], "--top=2", "--probabilities")
 
     assert status == 1
-    errors = capsys.readouterr().err
+    errors = capfd.readouterr().err
     assert "003.png: not_a_picture" in errors
     assert "half.jpg: " in errors
     assert len(table) == 42
@@ -153,21 +155,22 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     names = {name.split("/")[-1] for name in unusable.file}
     assert names == {"003.png", "half.jpg", "phone.heic"}
     assert (unusable.drop(columns="file") == "").all(axis=None)
-    assert (table.drop(unusable.index) != "").all(axis=None)
+    usable = table.drop(index=unusable.index, columns=LIMITED)
+    assert (usable != "").all(axis=None)
 
 
-def test_row_without_an_answer_is_printed_empty(model_file, pictures, capsys):
+def test_row_without_an_answer_is_printed_empty(model_file, pictures, capfd):
     broken = pictures / "red/003.png"
     broken.write_bytes(NO_PICTURE)
 
     assert run(model_file, [broken]) == 1
 
-    header, row = capsys.readouterr().out.splitlines()
-    assert header.split() == ANSWERS
+    header, row = capfd.readouterr().out.splitlines()
+    assert header.split() == ANSWERS + LIMITED
     assert row.split() == [str(broken)]
 
 
-def test_name_that_is_no_text_loses_no_answer(model_file, pictures, ask, capsys):
+def test_name_that_is_no_text_loses_no_answer(model_file, pictures, ask, capfd):
     plain = pictures / "red/000.png"
     odd = os.fsdecode(os.fsencode(pictures) + b"/red/caf\xe9.png")
     shutil.copyfile(plain, odd)
@@ -179,7 +182,7 @@ def test_name_that_is_no_text_loses_no_answer(model_file, pictures, ask, capsys)
     answers = table.drop(columns="file")
     assert answers.loc[0].equals(answers.loc[1])
     assert run(model_file, [odd]) == 0
-    assert "caf\\xe9.png" in capsys.readouterr().out
+    assert "caf\\xe9.png" in capfd.readouterr().out
 
 
 def remove_json(model):
@@ -239,16 +242,16 @@ def test_command_line_answers_a_wrong_path_without_importing_tensorflow(tmp_path
     assert done.stderr.startswith("gone.keras")
 
 
-def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capsys):
+def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capfd):
     with pytest.raises(SystemExit):
         predict.predict_pictures(["--help"])
-    for command in capsys.readouterr().out.splitlines()[-3:]:
+    for command in capfd.readouterr().out.splitlines()[-3:]:
         program, arguments = command.split("lib.predict ")
         assert program.split() == ["python", "-m"]
         assert predict.open_parser().parse_args(arguments.split()).pictures
         with pytest.raises(SystemExit):
             predict.predict_pictures([*arguments.split(), "--prob"])
-    assert "unrecognized arguments: --prob" in capsys.readouterr().err
+    assert "unrecognized arguments: --prob" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["gone/out.csv", "wall/out.csv", ""])
@@ -287,8 +290,8 @@ def test_top_and_probabilities_add_columns_in_order(model_file, pictures, ask):
 
     ranked = ["label_2", "probability_2", "label_3", "probability_3"]
     assert status == 0
-    assert list(table.columns) == ANSWERS + ranked + CLASS_NAMES
-    assert table[ANSWERS].equals(plain)
+    assert list(table.columns) == ANSWERS + ranked + LIMITED + CLASS_NAMES
+    assert table[ANSWERS].equals(plain[ANSWERS])
     for _, row in table.iterrows():
         expected = row[CLASS_NAMES].astype(float).sort_values(ascending=False)
         named = row[["label", "label_2", "label_3"]]
@@ -314,15 +317,15 @@ def test_class_named_like_a_column_gets_a_column_of_its_own(
 
 
 def test_stored_temperature_scales_probabilities_and_leaves_answers(
-    describe, pictures, ask, capsys
+    describe, pictures, ask, capfd
 ):
     _, own = ask(describe({}), [pictures], "--top=2", "--probabilities")
-    assert "no temperature" in capsys.readouterr().err
+    assert "no temperature" in capfd.readouterr().err
     warm = describe({"temperature": 1.7321}, "warm.keras")
 
     _, scaled = ask(warm, [pictures], "--top=2", "--probabilities")
 
-    assert "temperature 1.73" in capsys.readouterr().err
+    assert "temperature 1.73" in capfd.readouterr().err
     answers = ["file", "label", "index", "label_2"]
     assert scaled[answers].equals(own[answers])
     logits = np.log(own[CLASS_NAMES].to_numpy(float))
@@ -332,17 +335,19 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
     assert np.allclose(scaled.probability.astype(float), best, atol=2e-6)
 
 
-def test_sets_leave_every_other_column_as_it_is(describe, pictures, ask, capsys):
+def test_sets_leave_every_other_column_as_it_is(describe, pictures, ask, capfd):
     (pictures / "red/003.png").write_bytes(NO_PICTURE)
+    _, plain = ask(describe({"temperature": 1.7}), [pictures], "--probabilities")
+    assert "10_hand_over" in capfd.readouterr().err
     model = describe({"answer_sets": SETS, "temperature": 1.7})
-    _, plain = ask(model, [pictures], "--top=2", "--probabilities")
 
-    status, table = ask(model, [pictures], "--top=2", "--probabilities", "--sets")
+    status, table = ask(model, [pictures], "--probabilities")
 
     assert status == 1
-    assert "75 of 100" in capsys.readouterr().err
-    assert table.drop(columns=["set", "set_size"]).equals(plain)
-    assert list(table.columns[6:9]) == ["set", "set_size", "007"]
+    assert "75 of 100" in capfd.readouterr().err
+    assert list(table.columns) == list(plain.columns)
+    sets = ["set", "set_size"]
+    assert table.drop(columns=sets).equals(plain.drop(columns=sets))
     (unusable,) = table[table.label == ""].to_dict("records")
     assert unusable["set"] == unusable["set_size"] == ""
 
@@ -350,7 +355,7 @@ def test_sets_leave_every_other_column_as_it_is(describe, pictures, ask, capsys)
 def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, ask):
     model = describe({"answer_sets": SETS, "temperature": 1.7})
 
-    _, table = ask(model, [pictures], "--probabilities", "--sets")
+    _, table = ask(model, [pictures], "--probabilities")
 
     assert len(table) == 40
     for row in table.to_dict("records"):
@@ -358,14 +363,14 @@ def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, ask
         assert set(json.loads(row["set"])) == {row["label"], *above}
 
 
-def test_a_model_without_a_limit_is_an_error_before_the_first_picture(
-    describe, pictures, refuse, no_picture_is_read
-):
-    model = describe({"answer_sets": None})
+@pytest.mark.parametrize("kept", [None, {"coverage": 0.9}, SETS | {"limit": None}])
+def test_without_a_limit_sets_are_blank(kept, describe, pictures, ask):
+    model = describe({"answer_sets": kept})
 
-    errors = refuse(model, [pictures], "--sets")
+    status, table = ask(model, [pictures])
 
-    assert re.search("copy.json.*answer_sets", errors)
+    assert status == 0
+    assert (table[LIMITED] == "").all(axis=None)
 
 
 @pytest.fixture

@@ -85,9 +85,9 @@ function decide({probabilities, distance}) {
   const ranked = about.class_names.map((name, index) => ({name, index, probability: scaled[index]}));
   ranked.sort((a, b) => b.probability - a.probability);
   if (about.thresholds) return decideLabels(ranked);
-  // The most probable class is in the set even where it is not probable enough; without a limit all are.
-  const held = ranked.filter((one, rank) => rank === 0 || one.probability >= (about.limit ?? 0));
-  const set = held.map(one => one.name);
+  // The most probable class is in the set even where it is not probable enough.
+  const held = ranked.filter((one, rank) => rank === 0 || one.probability >= about.limit);
+  const set = about.limit === null ? null : held.map(one => one.name);
   const note = distance > about.farthest ? about.note : "";
   return {
     label: ranked[0].name,
@@ -96,7 +96,7 @@ function decide({probabilities, distance}) {
     percent: writePercent(ranked[0].probability),
     set,
     note,
-    remarks: [about.limit === null ? "" : describeSet(set, ranked[0]), note].filter(text => text),
+    remarks: [set ? describeSet(set, ranked[0]) : "", note].filter(text => text),
     ranked,
   };
 }

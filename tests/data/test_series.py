@@ -1,0 +1,233 @@
+"""Groups that names and folders tell: augmented copies, and series as films and patients."""
+
+import pandas as pd
+import pytest
+
+from lib.data.series import describe_series, find_originals, group_files
+from lib.data.split import split
+
+HASHES = ("0f" * 16, "1e" * 16)
+UUIDS = ("6f1c2d3e-0000-4a5b-8c9d-0123456789ab", "7a1c2d3e-0000-4a5b-8c9d-0123456789ab")
+
+
+def label_files(files, labels=None):
+    """List files; without labels, the first folder of each is its class."""
+    pictures = pd.DataFrame({"file": files})
+    pictures["label"] = labels or pictures.file.str.split("/").str[0]
+    return pictures
+
+
+def list_groups(pictures, group_by):
+    """List the groups as lists of files, each sorted."""
+    groups = group_files(pictures, group_by)
+    by_group = pictures.file[groups != ""].groupby(groups)
+    return sorted(sorted(files) for _, files in by_group)
+
+
+def divide(pictures, group_by):
+    """Return the pictures with their parts, by groups that names tell alone."""
+    groups = group_files(pictures, group_by)
+    grouped = pictures.assign(group=groups.where(groups != "", pictures.file))
+    parts = split(grouped.assign(digest=grouped.file), seed=0)
+    return pictures.assign(part=parts)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1", "rotated_1"],
+        ["1", "aug_1"],
+        ["1", "1_edited"],
+        ["1", "rot90_1_flip"],
+        ["rotated_1", "Blurred-1"],
+        ["1", f"cat_original_1.jpg_{UUIDS[0]}"],
+        ["1", f"output/cat_original_1.jpg_{UUIDS[0]}"],
+        [f"cat_original_1.JPG_{uuid}" for uuid in UUIDS],
+    ],
+)
+def test_names_of_augmented_copies_are_told_before_and_behind_that_of_the_original(
+    names,
+):
+    files = pd.Series([f"cat/{name}.jpg" for name in names])
+    others = pd.Series(["cat/2.jpg", "cat/aug_3.jpg", "dog/1.jpg"])
+
+    originals = find_originals(pd.concat([files, others], ignore_index=True))
+
+    assert list(originals) == ["cat/1"] * 2 + [""] * 3
+
+
+NO_COPIES = {
+    "of two pictures": ["cat/crop_1.jpg", "cat/crop_2.jpg", "cat/noise_3.jpg"],
+    "folders": ["crop_field/1.jpg", "crop_field/aug_data/2.jpg", "field/1.jpg"],
+    "endings": ["cat/1.jpg", "cat/1.png"],
+    "no word": ["cat/1.jpg", "cat/rotor_1.jpg", "cat/1_credited.jpg"],
+}
+
+
+@pytest.mark.parametrize("kind", NO_COPIES)
+def test_names_that_look_alike_are_no_copies(kind):
+    originals = find_originals(pd.Series(NO_COPIES[kind]))
+
+    assert set(originals) == {""}
+
+
+@pytest.mark.parametrize(
+    ("train", "validation"),
+    [
+        (f"x_jpg.rf.{HASHES[0]}", f"x_jpg.rf.{HASHES[1]}"),
+        ("x_rot15", "x"),
+        (f"cat_original_x.jpg_{UUIDS[0]}", f"cat_original_x.jpg_{UUIDS[1]}"),
+    ],
+)
+def test_copies_in_training_and_validation_are_one_group(train, validation):
+    files = [f"cat/{train}.jpg", f"../set/valid/cat/{validation}.jpg"]
+    others = [f"dog/{train}.jpg", "../set/valid/fox/0.jpg"]
+    pictures = label_files(files + others)
+
+    assert list_groups(pictures, "none") == [sorted(files)]
+
+
+def test_equal_names_in_two_parts_are_two_pictures_and_each_has_its_copies():
+    train = ["cat/1.jpg", "cat/1_rot15.jpg", "cat/2.jpg"]
+    validation = ["../valid/cat/1.jpg", "../valid/cat/1_flip.jpg", "../valid/dog/1.jpg"]
+
+    groups = list_groups(label_files(train + validation), "none")
+
+    assert groups == [validation[:2], train[:2]]
+
+
+def test_equal_names_in_two_folders_of_a_class_are_two_pictures():
+    third = ["cat/video3/1.jpg", "cat/video3/1_flip.jpg"]
+    fourth = ["cat/video4/1.jpg", "cat/video4/1_flip.jpg"]
+
+    assert list_groups(label_files(third + fourth), "none") == [third, fourth]
+
+
+def test_names_that_differ_in_the_last_number_are_one_group():
+    series = [
+        ["cat/clip0_frame1.jpg", "cat/clip0_frame20.png"],
+        ["cat/p12_3b.jpg", "cat/p12_4b.jpg"],
+        ["dog/clip0_frame1.jpg", "dog/clip0_frame2.jpg"],
+        ["dog/tile_3_6.jpg", "dog/tile_3_7.jpg"],
+    ]
+    others = ["cat/0001.jpg", "cat/0002.jpg", "cat/(3).jpg", "cat/frog.jpg"]
+    others += ["cat/clip1_frame1.jpg", "dog/tile_4_7.jpg", "cat/more/clip0_frame2.jpg"]
+
+    groups = list_groups(label_files(sum(series, others)), "name")
+
+    assert groups == series
+
+
+def test_pictures_of_one_folder_below_their_class_are_one_group():
+    third = ["cat/video3/1.jpg", "cat/video3/b.jpg"]
+    fourth = ["cat/2020/video4/1.jpg", "cat/2020/video4/2.jpg"]
+    others = ["cat/1.jpg", "cat/2.jpg", "cat/alone/1.jpg", "dog/video3/2.jpg"]
+
+    groups = list_groups(label_files(third + fourth + others), "folder")
+
+    assert groups == [fourth, third]
+
+
+def test_where_a_csv_file_labels_only_folders_called_like_the_label_are_no_group():
+    patient = ["p07/1.png", "p07/2.png"]
+    others = ["1.png", "2.png", "train/ill/1.png", "train/ill/2.png"]
+    labels = ["ill", "well", "ill", "ill", "ill", "ill"]
+
+    groups = list_groups(label_files(patient + others, labels), "folder")
+
+    assert groups == [patient]
+
+
+def test_copies_belong_to_the_series_of_their_original():
+    frames = ["cat/clip0_frame1.jpg", "cat/clip0_frame2.jpg", "cat/clip0_frame3.jpg"]
+    copies = ["cat/aug/clip0_frame1_flip.jpg", "cat/rot_clip0_frame2.jpg"]
+
+    groups = list_groups(label_files(copies + frames), "name")
+
+    assert groups == [sorted(copies + frames)]
+
+
+def test_series_go_on_in_the_other_part_unless_names_begin_anew():
+    on = ["cat/c0_1.jpg", "../valid/cat/c0_2.jpg"]
+    anew = ["dog/c0_1.jpg", "dog/c0_2.jpg", "../valid/dog/c0_1.jpg"]
+
+    groups = list_groups(label_files(on + anew), "name")
+
+    assert groups == [sorted(on), anew[:2]]
+
+
+def number_files(form, series, pictures=10):
+    """Name the pictures of some series in two classes."""
+    files = []
+    for first in range(series):
+        name = form.format(first, "{0}", label="cat" if first % 2 else "dog")
+        files.extend(name.format(number) for number in range(pictures))
+    return files
+
+
+SERIES = {
+    "film": ("{label}/clip{0}_frame000{1}.jpg", 8),
+    "slide": ("{label}/slide1{0}_tile_{1}.png", 8),
+    "patient": ("{label}/person{0}_bacteria_{1}.jpeg", 10),
+    "short": ("{label}/P0{0}_{1}.png", 10),
+    "roboflow": (f"{{label}}/v{{0}}_mp4-{{1}}_jpg.rf.{HASHES[0]}.jpg", 8),
+    "folder": ("{label}/video{0}/000{1}.jpg", 8),
+}
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kind):
+    form, count = SERIES[kind]
+    pictures = label_files(number_files(form, count))
+    group_by = "folder" if kind == "folder" else "name"
+
+    said = describe_series(divide(pictures, "none"))
+
+    assert said.startswith(f"Note: by their {group_by}s, {10 * count} pictures are ")
+    assert f"{count} series" in said
+    assert f'GROUP_BY = "{group_by}"' in said
+    assert describe_series(divide(pictures, group_by)) == ""
+
+
+NO_SERIES = {
+    "numbers": [f"{{label}}/{number:04d}.jpg" for number in range(20)],
+    "class": [f"{{label}}/{{label}}.{number}.jpg" for number in range(20)],
+    "brackets": [f"{{label}}/{{label}} ({number}).jpg" for number in range(20)],
+    "camera": [f"{{label}}/IMG_20{number}.jpg" for number in range(10, 30)],
+    "synset": [f"{{label}}/n01440764_{number}.JPEG" for number in range(20)],
+    "X-rays": [
+        f"{{label}}/IM-{number % 20:04d}-{number:04d}.jpeg" for number in range(25)
+    ],
+    "hashes": [f"{{label}}/{3**number:x}.jpg" for number in range(40, 60)],
+    "breeds": [f"{{label}}/{breed}_{n}.jpg" for breed in "abc" for n in range(7)],
+    "species": [f"{{label}}/{name}/{n}.jpg" for name in "abc" for n in range(7)],
+    "few": [f"{{label}}/p{number // 2}_{number}.jpg" for number in range(8)]
+    + [f"{{label}}/{number}.jpg" for number in range(8)],
+}
+
+
+@pytest.mark.parametrize("kind", NO_SERIES)
+def test_other_names_are_no_series(kind):
+    files = []
+    for label in ("cat1", "cat2"):
+        files.extend(name.format(label=label) for name in NO_SERIES[kind])
+
+    said = describe_series(divide(label_files(files), "none"))
+
+    assert said == ""
+
+
+def test_series_that_are_not_divided_are_not_said():
+    form, count = SERIES["film"]
+    pictures = label_files(number_files(form, count))
+    is_first = pictures.file.str.contains("clip[01]")
+    parts = is_first.map({True: "validation", False: "train"})
+
+    assert describe_series(pictures.assign(part=parts)) == ""
+
+
+@pytest.mark.parametrize("group_by", ["none", "folder", "name"])
+def test_no_picture_has_no_group(group_by):
+    nothing = label_files(["cat/1.jpg"])[:0]
+
+    assert group_files(nothing, group_by).empty
