@@ -125,17 +125,37 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
     return claims / reports
 
 
-def claim_contest(reports):
-    """Return how often one of four classifiers of the same skill is called worse than the best."""
-    rng, claims = np.random.default_rng(0), 0
+def claim_contest(reports, burst=1, networks=4, n=300, folds=5):
+    """Return how often one of some classifiers of the same skill is called worse than the best.
+
+    Some pictures are one burst, which lies in the first fold. Twice the pictures are dealt anew.
+    """
+    rng = np.random.default_rng(0)
+    groups = np.maximum(np.arange(n) - burst + 1, 0)
+    in_first = max(burst, n // folds)
+    of_others = np.array_split(np.arange(n - in_first), folds - 1)
+    sizes = np.array([in_first] + [len(rows) for rows in of_others])
+    starts = sizes.cumsum() - sizes
+    claims = 0
     for _ in range(reports):
-        # What a training set taught is shared by the folds of which it is the larger part.
+        singles = [burst + rng.permutation(n - burst) for _ in range(2)]
+        dealt = [np.r_[:burst, after] for after in singles]
         accuracies = {}
-        for name, shift in zip("abcd", rng.normal(0, 0.01, 4)):
-            held = rng.binomial(60, 0.8, (2, 5)) / 60
-            accuracies[name] = held + shift + rng.normal(0, 0.005, (2, 5))
-        best = max(accuracies, key=lambda name: accuracies[name].mean())
-        claims += (contests.compare_folds(accuracies, best).p_holm < 0.05).any()
+        means = {}
+        # What a training set taught is shared by the folds of which it is the larger part.
+        shared = rng.random(n)
+        for name, shift in enumerate(rng.normal(0, 0.01, networks)):
+            skill = 0.8 + shift + rng.normal(0, 0.005, (2, folds))
+            # Most pictures are as easy for each network.
+            ease = np.where(rng.random(n) < 0.8, shared, rng.random(n))[groups]
+            correct = ease[dealt] < np.repeat(skill, sizes, axis=1)
+            accuracies[name] = (
+                np.add.reduceat(correct, starts, axis=1, dtype=int) / sizes
+            )
+            means[name] = correct.mean()
+        ranked = pd.Series(means).sort_values(ascending=False)
+        table = contests.compare_folds(accuracies, ranked, groups)
+        claims += (table.p_holm < 0.05).any()
     return claims / reports
 
 
@@ -165,13 +185,17 @@ def cover_ways(n, runs, spread, reports):
     return held / reports
 
 
-def claim_seeds(n, runs, reports, spread=0.02):
-    """Return how often any pair of four equal configurations, some seeds each, is told apart."""
+# Standard deviations of the top-1 of four configurations over their seeds.
+SPREADS = ((0.02, 0.02, 0.02, 0.02), (0.03, 0.003, 0.003, 0.003))
+
+
+def claim_seeds(n, runs, spreads, reports):
+    """Return how often any pair of equal configurations, some seeds each, is told apart."""
     rng = np.random.default_rng(n + runs)
     claims = 0
     for _ in range(reports):
         correct = {}
-        for name in "abcd":
+        for name, spread in enumerate(spreads):
             shares = 0.8 + rng.normal(0, spread, (runs, 1))
             correct[name] = dict(enumerate(rng.random((runs, n)) < shares))
         pairs = intervals.compare_configurations(correct, np.arange(n))
@@ -195,6 +219,34 @@ def claim_bursts(reports, shape=(20, 10, 400), in_bursts=0.4, in_singles=0.05):
     return claims / reports
 
 
+GROUPED = {
+    "bursts of 1 to 16": lambda rng: rng.integers(1, 17, 118),
+    "a long tail": lambda rng: np.minimum(1 + rng.pareto(1.1, 320).astype(int), 200),
+    "one of 600 and 400 single": lambda rng: np.r_[600, np.ones(400, int)],
+}
+
+
+def judge_flips(shape, win, lose, reports):
+    """Return how often a difference is established in groups, and how often its interval holds it.
+
+    About 1,000 pictures; those of a group correlate by 0.3.
+    """
+    rng = np.random.default_rng(2)
+    found = np.zeros(2)
+
+    def draw(count):
+        return rng.choice([1.0, -1.0, 0.0], count, p=[win, lose, 1 - win - lose])
+
+    for _ in range(reports):
+        sizes = GROUPED[shape](rng)
+        groups = np.repeat(np.arange(len(sizes)), sizes)
+        is_alike = rng.random(len(groups)) < np.sqrt(0.3)
+        gaps = np.where(is_alike, draw(len(sizes))[groups], draw(len(groups)))
+        low, high, p_value = intervals.compare_runs([gaps], groups)
+        found += [p_value < 0.05, low <= win - lose <= high]
+    return found / reports
+
+
 def claim_weakest(sizes, share, reports, burst=1):
     """Return how often classes that are as hard are said to differ; of groups of a size."""
     rng = np.random.default_rng(len(sizes))
@@ -208,15 +260,30 @@ def claim_weakest(sizes, share, reports, burst=1):
     return claims / reports
 
 
-def fit_needlessly(n, reports):
-    """Return how often a temperature is fitted to a model that is as sure as right."""
+def claim_weakest_in_groups(sizes, share, reports, classes=10):
+    """Return how often classes that are as hard are said to differ; each has groups of these sizes."""
+    rng = np.random.default_rng(len(sizes))
+    groups = np.repeat(np.arange(classes * len(sizes)), sizes * classes)
+    y_true = groups // len(sizes)
+    claims = 0
+    for _ in range(reports):
+        correct = rng.random(groups.max() + 1) < share
+        claims += verdict.recalls_differ(y_true, correct[groups], groups)
+    return claims / reports
+
+
+def fit_temperatures(temperature, n, reports, burst=1):
+    """Return how often a temperature is fitted to a model that needs this one; pictures lie in bursts."""
     rng = np.random.default_rng(n)
+    groups = np.arange(n) // burst
     fitted = 0
     for _ in range(reports):
-        y_prob = rng.dirichlet(np.full(4, 0.5), n)
-        y_true = (y_prob.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(0, 3)
-        y_true[:8] = np.arange(8) % 4
-        judged = metrics.judge_temperature(y_true, y_prob, np.arange(n))
+        true_prob = rng.dirichlet(np.full(4, 0.5), groups.max() + 1)
+        limits = rng.random((len(true_prob), 1))
+        y_true = (true_prob.cumsum(axis=1) < limits).sum(axis=1).clip(0, 3)
+        y_prob = true_prob**temperature
+        y_prob /= y_prob.sum(axis=1, keepdims=True)
+        judged = metrics.judge_temperature(y_true[groups], y_prob[groups], groups)
         fitted += judged["temperature"] != 1
     return fitted / reports
 
@@ -334,7 +401,7 @@ def contradict(answers):
     table = verdict.tabulate_pairs(pairs, best)
     said = {}
     for pair in table.itertuples():
-        said[pair.better, pair.other] = pair
+        said[pair.ahead, pair.other] = pair
     others = set()
     for kind in verdict.KINDS:
         others.update(answer[kind])
@@ -349,7 +416,7 @@ def contradict(answers):
             expected = "yes" if kind in ("better", "worse") else "no"
             if pair.established != expected:
                 return True
-            if (kind == "two") != (pair.p == "–") and kind != "same":
+            if (kind == "few") != (pair.p == "–") and kind != "same":
                 return True
             if (kind == "better" and not ahead) or (kind == "worse" and not behind):
                 return True
@@ -363,6 +430,47 @@ def contradict(answers):
         if len(claims) > 1:
             return True
     return False
+
+
+def draw_calibrated(rng, y_true, models, classes):
+    """Draw probabilities of models that are as sure as right, for these true classes."""
+    y_prob = rng.dirichlet(np.full(classes, 0.3), (models, len(y_true)))
+    limits = rng.random((models, len(y_true), 1))
+    drawn = (y_prob.cumsum(axis=2) < limits).sum(axis=2).clip(0, classes - 1)
+    # The class that is drawn by its probability becomes the true one.
+    shift = (y_true - drawn)[:, :, np.newaxis]
+    columns = (np.arange(classes) - shift) % classes
+    return np.take_along_axis(y_prob, columns, axis=2)
+
+
+def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
+    """Return how often anything false is said of equal models: in the box, and on the page.
+
+    Each is as sure as right, and no class is harder than another.
+    """
+    rng = np.random.default_rng(n)
+    y_true = np.arange(n) % classes
+    models = pd.DataFrame({"name": names, "configuration": names}, names)
+    models = models.assign(seed=42, weights="from scratch")
+    files = [f"{k}.png" for k in range(n)]
+    claims = np.zeros(2)
+    for _ in range(reports):
+        y_prob = draw_calibrated(rng, y_true, len(names), classes)
+        answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
+        scores = {}
+        for k, name in enumerate(names):
+            score = metrics.measure_calibration(y_true, y_prob[k])
+            score |= {"n": n, "effective_n": n, "compared": len(names)}
+            scores[name] = score | {"top1": answers.correct[k].mean()}
+        answers.first.scores = scores
+        answer = verdict.find_answer(answers)
+        is_off = {}
+        for name, score in scores.items():
+            is_off[name] = verdict.describe_calibration(score).startswith("too")
+        box = [answer["better"], answer["weakest"], is_off[answer["name"]]]
+        page = [*box, *is_off.values(), answers.pairs.established.any()]
+        claims += [any(box), any(page)]
+    return claims / reports
 
 
 def contradict_often(seed, reports):
@@ -389,6 +497,11 @@ ANSWERED = [
 ]
 
 
+# Temperatures that models need, pictures, and pictures of a group.
+TEMPERATURES = [(1.0, 40, 1), (1.0, 240, 1), (1.0, 2002, 1), (1.0, 240, 4)]
+TEMPERATURES += [(1.3, 240, 1), (2.0, 1000, 8)]
+# Shares of the pictures that one model alone has right, and the other.
+WON = ((0.14, 0.06), (0.1, 0.1), (0.03, 0), (0.3, 0.02))
 TAIL = SETS["long tail"](240)
 
 
@@ -439,12 +552,12 @@ def list_jobs(reports):
     for groups in BURSTS:
         where = f"3 models, {len(groups)} pictures in {groups.max() + 1} groups"
         add("any false claim of a pair", where, claim_pairs, 0, 3, reports, groups)
-    add(
-        "any false claim of a contest",
-        "4 networks, 2 times 5 folds",
-        claim_contest,
-        reports,
-    )
+    for burst, networks in ((1, 4), (30, 4), (180, 2)):
+        where = (
+            f"{networks} networks, 2 times 5 folds, 300 pictures, a burst of {burst}"
+        )
+        what = "any false claim of a contest"
+        add(what, where, claim_contest, reports, burst, networks)
     for cell in RUNS:
         where = "n = {:,}, {} runs, spread {}".format(*cell)
         add(
@@ -454,22 +567,37 @@ def list_jobs(reports):
             *cell,
             reports,
         )
-    for runs, spread in ((2, 0.02), (5, 0.02), (5, 0.05)):
+    for runs, spread in ((3, 0.02), (5, 0.02), (5, 0.05)):
         where = f"n = 240, {runs} runs, spread of top-1 {spread}"
         what = "false claim, linear model and several runs"
         add(what, where, claim_linear, 240, runs, spread, reports)
-    for n, runs in itertools.product((240, 1000, 2000), (2, 3, 5)):
-        where = f"n = {n:,}, 4 configurations, {runs} runs, spread of top-1 0.02"
-        add("any false claim of a pair", where, claim_seeds, n, runs, reports)
+    for n, runs, spreads in itertools.product((240, 2000, 20000), (3, 5), SPREADS):
+        where = f"n = {n:,}, {runs} runs of each, spreads of top-1 {spreads}"
+        what = "any false claim of a pair"
+        add(what, where, claim_seeds, n, runs, spreads, reports)
     where = "20 bursts of 10 (0.4 disagree) + 400 single (0.05)"
     add("any false claim of a pair", where, claim_bursts, 2 * reports)
+    for shape, (win, lose) in itertools.product(GROUPED, WON):
+        what = "a difference in groups is established; coverage"
+        where = f"{shape}: {win} against {lose}"
+        add(what, where, judge_flips, shape, win, lose, reports)
     for sizes, burst in ((np.full(10, 8), 1), (np.full(10, 8), 3), (TAIL, 1)):
-        where = f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall 0.9"
+        for share in (0.9, 0.97):
+            where = (
+                f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall {share}"
+            )
+            what = "equal classes are called weaker"
+            add(what, where, claim_weakest, sizes, share, reports, burst)
+    for sizes, share in itertools.product(
+        ((6, 3, 1, 1), (20, 1, 1, 1, 1, 1)), (0.7, 0.9)
+    ):
+        where = f"10 classes, each of groups of {sizes}, recall {share}"
         what = "equal classes are called weaker"
-        add(what, where, claim_weakest, sizes, 0.9, reports, burst)
-    for n in (40, 240, 2002):
-        what = "a temperature is fitted to a calibrated model"
-        add(what, f"n = {n:,}", fit_needlessly, n, reports // 4)
+        add(what, where, claim_weakest_in_groups, sizes, share, reports)
+    for needed, n, burst in TEMPERATURES:
+        what = f"a temperature is fitted where {needed} is needed"
+        where = f"n = {n:,} in groups of {burst}"
+        add(what, where, fit_temperatures, needed, n, reports // 4, burst)
     for rise in (0, 0.044):
         what = "more pictures are said to help"
         add(what, f"n = 240, true rise {rise}", claim_rise, rise, reports)
@@ -490,6 +618,8 @@ def list_jobs(reports):
     for groups, models, hard, where in ANSWERED:
         what = "pictures whose set of 0.95 holds the truth"
         add(what, where, cover_sets, groups, reports // 2, models, hard)
+    what = "anything false is said: in the box; on the page"
+    add(what, "3 equal models, n = 240", claim_anything, reports)
     for seed in range(10):
         where = f"{reports:,} with seeds"
         add(

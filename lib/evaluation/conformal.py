@@ -40,10 +40,9 @@ def judge_sets(
     groups: np.ndarray,
     coverage: float,
 ) -> tuple[dict, pd.DataFrame]:
-    """Find the limit of answer sets on one half of the pictures, and measure them on the other.
+    """Find the limit of answer sets on the second half of the pictures, and measure them on the first.
 
-    The half that measures is the one that a temperature is fitted on, so no picture does
-    both.
+    The first half is the one that a temperature is fitted on, so no picture does both.
 
     Args:
         y_true: int (n,), the index of each true class.
@@ -56,14 +55,14 @@ def judge_sets(
         several pictures); and of each picture that measures y_true, group, covered (whether
         its set holds the truth) and size.
     """
-    measured, calibrating = metrics.split_halves(y_true, groups)
+    first, second = metrics.split_halves(y_true, groups)
     of_truth = y_prob[np.arange(len(y_true)), y_true]
-    limit = find_limit(of_truth[calibrating], groups[calibrating], 1 - coverage)
-    sets = build_prediction_sets(y_prob[measured], limit)
-    table = pd.DataFrame({"y_true": y_true[measured], "group": groups[measured]})
+    limit = find_limit(of_truth[second], groups[second], 1 - coverage)
+    sets = build_prediction_sets(y_prob[first], limit)
+    table = pd.DataFrame({"y_true": y_true[first], "group": groups[first]})
     table["covered"] = sets[np.arange(len(table)), table.y_true]
     table["size"] = sets.sum(axis=1)
-    sizes = pd.Series(groups[calibrating]).value_counts()
+    sizes = pd.Series(groups[second]).value_counts()
     kept = {
         "coverage": coverage,
         "limit": limit,

@@ -52,77 +52,88 @@ def judge_candidates(
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
     scores = scores.astype({"n": "Int64"}).merge(facts[["candidate", SPEED]], "outer")
     scores = scores.sort_values(["accuracy", SPEED], ascending=False, ignore_index=True)
-    differences = compare_folds(accuracies, scores.candidate[0])
+    means = scores.set_index("candidate").accuracy
+    differences = compare_folds(accuracies, means, groups)
     table = scores.drop(columns=SPEED).merge(differences, "left", on="candidate")
     return table.merge(facts, "left", on="candidate")
 
 
-def compare_folds(accuracies: dict[str, np.ndarray], best: str) -> pd.DataFrame:
+def compare_folds(
+    accuracies: dict[str, np.ndarray], means: pd.Series, groups: np.ndarray
+) -> pd.DataFrame:
     """Compare all other candidates with the best over repeated cross-validation.
 
     Training sets of folds overlap, so their accuracies vary too little: the variance of the
-    mean difference is made larger by test size over training size (Nadeau and Bengio 2003),
-    with Student's t; then Holm's correction. That the best is the best of these very folds
-    is not corrected for.
+    mean difference is made larger by test size over training size (Nadeau and Bengio 2003;
+    of repeated folds Bouckaert and Frank 2004), with Student's t; then Holm's correction.
+    That the best is the best of these very folds is not corrected for.
+
+    Args:
+        accuracies: candidate to float (repeats, folds).
+        means: candidate to its accuracy over all pictures, the best first.
+        groups: int (n,), as in `intervals`.
 
     Returns:
         A row per candidate: candidate, difference, difference_low, difference_high, p_value,
-        p_holm.
+        p_holm. Both p are missing where one group is larger than half a fold, since the
+        fold that holds it varies more than the others.
     """
+    best = means.index[0]
     others = [name for name in accuracies if name != best]
     folds = accuracies[best].shape[1]
     size = accuracies[best].size
-    differences = [accuracies[name] - accuracies[best] for name in others]
-    differences = np.reshape(differences, (len(others), size))
-    means = differences.mean(axis=1)
-    variances = differences.var(axis=1, ddof=1) * (1 / size + 1 / (folds - 1))
+    by_fold = [accuracies[name] - accuracies[best] for name in others]
+    by_fold = np.reshape(by_fold, (len(others), size))
+    differences = means[others].to_numpy() - means[best]
+    variances = by_fold.var(axis=1, ddof=1) * (1 / size + 1 / (folds - 1))
     # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
     errors = np.sqrt(np.maximum(variances, 1e-24))
-    p_values = 2 * t.sf(np.abs(means) / errors, size - 1)
+    p_values = 2 * t.sf(np.abs(differences) / errors, size - 1)
+    if np.bincount(groups).max() > len(groups) / folds / 2:
+        p_values = np.full(len(others), np.nan)
     p_holm, levels = correct_tests(p_values)
     margins = t.ppf(1 - levels / 2, size - 1) * errors
     return pd.DataFrame(
         {
             "candidate": others,
-            "difference": means,
-            "difference_low": means - margins,
-            "difference_high": means + margins,
+            "difference": differences,
+            "difference_low": differences - margins,
+            "difference_high": differences + margins,
             "p_value": p_values,
             "p_holm": p_holm,
         }
     )
 
 
-def is_worse(table: pd.DataFrame) -> pd.Series:
-    """Tell which candidates are surely worse than the best: bool, in order."""
-    return (table.p_holm < LEVEL) & (table.difference < 0)
-
-
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
     """Return the "best" candidate, or the "cheapest": the fastest that isn't surely worse."""
-    equal = table[table.accuracy.notna() & ~is_worse(table)]
-    if how == "cheapest":
-        equal = equal.sort_values(SPEED, ascending=False, kind="stable")
-    return equal.candidate.iloc[0]
+    if how == "best":
+        return table.candidate[0]
+    is_equal = (table.p_holm >= LEVEL) | (table.index == 0)
+    return table.candidate[table[SPEED].where(is_equal).idxmax()]
 
 
 def describe_contest(table: pd.DataFrame) -> str:
     """Say which candidate scores highest, and which others are surely worse."""
     best = table.iloc[0]
-    worse = table.candidate[is_worse(table)]
-    unsure = table.candidate[table.p_holm.notna() & ~is_worse(table)]
+    others = table[1:].dropna(subset="accuracy")
+    unsure = "these pictures are too few to say whether it is"
+    untold = "one group is larger than half a fold, so nothing says whether it is"
+    kinds = {
+        "it is": others.p_holm < LEVEL,
+        unsure: others.p_holm >= LEVEL,
+        untold: others.p_holm.isna(),
+    }
     parts = []
-    if len(worse):
-        parts.append(f"it is better than {', '.join(worse)}")
-    if len(unsure):
-        few = "these pictures are too few to say whether it is better than"
-        parts.append(f"{few} {', '.join(unsure)}")
-    if not parts:
-        parts.append("there is no other to compare it with")
+    for beginning, is_of_kind in kinds.items():
+        names = ", ".join(others.candidate[is_of_kind])
+        if names:
+            parts.append(f"{beginning} better than {names}")
+    comparison = "; ".join(parts) or "there is no other to compare it with"
     return (
         f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, "
         f"each held out (95 % interval {best.low:.3f} to {best.high:.3f}); "
-        f"{'; '.join(parts)}."
+        f"{comparison}."
     )
 
 
@@ -217,7 +228,10 @@ def _draw(share, y_true, groups, seed):
 
 def is_rising(table: pd.DataFrame) -> bool:
     """Tell whether half of the pictures were surely worse than all: `learning_curve`."""
-    return "p_holm" in table and bool(is_worse(table).any())
+    if "p_holm" not in table:
+        return False
+    is_worse = (table.p_holm < LEVEL) & (table.difference < 0)
+    return bool(is_worse.any())
 
 
 def describe_learning_curve(table: pd.DataFrame) -> str:

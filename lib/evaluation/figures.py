@@ -178,7 +178,8 @@ def recall_by_class(scores: dict[str, dict]) -> Figure:
     first model recognises worst come first.
     """
     first = next(iter(scores.values()))
-    order = pd.Series(first["per_class"], dtype=float).sort_values(kind="stable").index
+    recalls = pd.Series(first["per_class"], dtype=float)
+    order = recalls.sort_values(kind="stable").index
     figure, axes, names = _open_rows(order, 0.14 * len(scores) + 0.14, WIDTH)
     for position, (label, score) in enumerate(scores.items()):
         shift = 0.8 * ((position + 0.5) / len(scores) - 0.5)
@@ -211,7 +212,8 @@ def _draw_reliability(axes, table):
     diagonal = axes.axline((0, 0), slope=1, color="grey", linestyle="--", lw=1)
     diagonal.set_label("as sure as right")
     axes.vlines(table.confidence, table.low, table.high, lw=1, label="95 % interval")
-    areas = 20 + 300 * table.pictures / table.pictures.sum()
+    shares = table.pictures / table.pictures.sum()
+    areas = 20 + 300 * shares
     dots = axes.scatter(table.confidence, table.accuracy, areas, color=TRAINING)
     dots.set(alpha=0.7, label="answers (area: how many)")
     axes.set(xlim=SHARES, ylim=SHARES)

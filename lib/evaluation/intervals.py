@@ -5,20 +5,26 @@ Groups are int (n,), equal for pictures that belong together (copies, bursts, on
 """
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binom, t
 
+from lib.evaluation.flips import flip_groups
+
 # The level of every test and interval.
 LEVEL = 0.05
 # Fewer trainings of a configuration can't tell how much seeds matter.
-MIN_RUNS = 3
+MIN_RUNS = 5
 PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
 
 
 def effective_sample_size(groups: np.ndarray) -> float:
-    """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965)."""
+    """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965).
+
+    It takes all pictures of a group for the same one, so it is the lowest that can be.
+    """
     _, sizes = np.unique(groups, return_counts=True)
     if len(sizes) == 0:
         return 0.0
@@ -88,7 +94,8 @@ def compare_runs(
     """Test whether the mean of paired differences is 0, by a paired t.
 
     Each side wins one more picture (Bonett and Price 2012). Pictures and runs are two
-    sources of variance, whose degrees of freedom are Welch's and Satterthwaite's.
+    sources of variance, whose degrees of freedom are Welch's and Satterthwaite's. Where one
+    run is compared with one, and any pictures belong together, `flip_groups` tests instead.
 
     Args:
         differences: float (runs, pictures), -1 to 1.
@@ -104,6 +111,8 @@ def compare_runs(
     differences = np.asarray(differences, float)
     runs = len(differences)
     by_picture = differences.mean(axis=0)
+    if runs == 1 and len(np.unique(groups)) < len(groups):
+        return flip_groups(by_picture, groups, level)
     n = effective_sample_size(groups)
     mean = by_picture.mean() * n / (n + 2)
     of_pictures, pictures_df = _estimate_variance(by_picture, groups)
@@ -121,26 +130,30 @@ def compare_runs(
 def _estimate_variance(by_picture, groups):
     # Return the variance of the mean, and its degrees of freedom.
     n = effective_sample_size(groups)
+    # Of n pictures and one more won by each side: (mean of squares - mean²) / (n + 1).
     mean = by_picture.mean() * n / (n + 2)
-    squares = (np.mean(by_picture**2) * n + 2) / (n + 2)
-    kish = (squares - mean**2) / (n + 1)
-    # Groups that differ more than single pictures do make the mean less sure than that.
+    mean_square = (np.mean(by_picture**2) * n + 2) / (n + 2)
+    of_pictures = (mean_square - mean**2) / (n + 1)
+    # Groups that differ more than single pictures do make the mean less sure than that:
+    # Σ sums² / pictures², where a sum is that of a group's distances from the mean.
     _, group = np.unique(groups, return_inverse=True)
-    of_group = np.bincount(group, weights=by_picture - by_picture.mean())
-    own = np.sum(of_group**2) / len(by_picture) ** 2
-    if own <= kish or len(of_group) == len(by_picture):
-        return kish, n + 1
-    return own, np.sum(of_group**2) ** 2 / np.sum(of_group**4)
+    distances = by_picture - by_picture.mean()
+    sums = np.bincount(group, weights=distances)
+    of_groups = np.sum(sums**2) / len(by_picture) ** 2
+    if of_groups <= of_pictures or len(sums) == len(by_picture):
+        return of_pictures, n + 1
+    return of_groups, np.sum(sums**2) ** 2 / np.sum(sums**4)
 
 
 def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correct p-values for their number (Holm 1979).
+    """Correct p-values for their number (Holm 1979); a missing one is no test.
 
     Returns:
         The corrected values, and the level of each one's step.
     """
     order = np.argsort(p_values, kind="stable")
-    steps = np.arange(len(p_values), 0, -1)
+    count = np.sum(~np.isnan(p_values))
+    steps = np.maximum(count - np.arange(len(p_values)), 1)
     scaled = np.minimum(p_values[order] * steps, 1)
     corrected = np.maximum.accumulate(scaled)
     # Once a step fails, all further tests have its level.
@@ -157,7 +170,7 @@ def compare_configurations(
 
     Runs of one seed are compared; a run that no seed decides with every run of the other;
     one run with one run. Else there is no row. How much seeds matter is pooled over all
-    configurations, and of two trainings nothing is claimed.
+    configurations, and of two to four trainings nothing is claimed.
 
     Args:
         correct: configuration to {seed: bool (n,), whether that run is right on each
@@ -170,47 +183,54 @@ def compare_configurations(
         interval has the level of its step in Holm's procedure, so that it excludes 0
         exactly where p_holm claims a difference (Serlin 1993).
     """
-    variance, df = _pool_seeds(correct)
+    of_seeds = _pool_seeds(correct)
     rows = []
     tests = []
     for model, other in itertools.combinations(correct, 2):
         differences = _subtract(correct[model], correct[other])
         if len(differences) == 0:
             continue
-        names = [model, other]
+        row = {"model": model, "other": other}
         if differences.mean() < 0:
-            names.reverse()
+            row = {"model": other, "other": model}
             differences = -differences
-        runs, n = differences.shape
-        seeded = 2 - (None in correct[model]) - (None in correct[other])
-        test = {
-            "differences": differences,
-            "groups": groups,
-            "seed_variance": seeded * variance / runs if runs > 1 else 0.0,
-            "seed_df": df,
-        }
+        sides = sum(None not in correct[name] for name in (model, other))
+        test = partial(_compare_pair, differences, groups, sides, of_seeds)
+        row["difference"] = differences.mean()
+        row["runs"] = len(differences)
+        row["n"] = len(groups)
+        row["p_value"] = test(LEVEL)[2]
+        rows.append(row)
         tests.append(test)
-        low, high, p_value = compare_runs(**test)
-        rows.append(names + [differences.mean(), low, high, runs, n, p_value])
     table = pd.DataFrame(rows, columns=PAIRS)
     is_tested = (table.runs == 1) | (table.runs >= MIN_RUNS)
     table["p_value"] = table.p_value.astype(float).where(is_tested)
-    p_holm, levels = correct_tests(table.p_value[is_tested].to_numpy())
-    for row, level in zip(table.index[is_tested], levels):
-        table.loc[row, ["low", "high"]] = compare_runs(**tests[row], level=level)[:2]
-    table.loc[is_tested, "p_holm"] = p_holm
+    table["p_holm"], levels = correct_tests(table.p_value.to_numpy())
+    for index, test in enumerate(tests):
+        table.loc[index, ["low", "high"]] = test(levels[index])[:2]
     return table.assign(established=table.p_holm < LEVEL)
 
 
+def _compare_pair(differences, groups, sides, of_seeds, level):
+    # Of a mean of runs, each side that seeds decide has its own variance.
+    runs = len(differences)
+    variance, df = of_seeds
+    if runs == 1:
+        variance = 0.0
+    return compare_runs(
+        differences, groups, level, seed_variance=sides * variance / runs, seed_df=df
+    )
+
+
 def _pool_seeds(correct):
-    # Return the variance of accuracy over seeds, and its degrees of freedom.
+    # Return the variance of accuracy over seeds, and its degrees of freedom:
+    # Σ (top1 - mean of its configuration)² / Σ (runs - 1).
     squares = 0.0
     df = 0
     for runs in correct.values():
-        if len(runs) > 1:
-            top1 = [flags.mean() for flags in runs.values()]
-            squares += np.var(top1) * len(top1)
-            df += len(top1) - 1
+        top1 = [flags.mean() for flags in runs.values()]
+        squares += np.var(top1) * len(top1)
+        df += len(top1) - 1
     return squares / max(df, 1), max(df, 1)
 
 

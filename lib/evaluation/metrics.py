@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from scipy.stats import t
+from scipy.stats import chi2
 from sklearn.metrics import (
     average_precision_score,
     cohen_kappa_score,
@@ -53,7 +53,8 @@ def evaluate(
     order = np.argsort(-y_prob, axis=1, kind="stable")
     is_truth = order == y_true[:, np.newaxis]
     for name, top in (("top1", 1), ("top3", 3)):
-        share = float(is_truth[:, :top].any(axis=1).mean())
+        is_among = is_truth[:, :top].any(axis=1)
+        share = float(is_among.mean())
         scores[name] = share
         scores[f"{name}_interval"] = wilson_interval(share, n)
     y_pred = order[:, 0]
@@ -148,28 +149,35 @@ def split_halves(
     """Divide pictures, but no group, into halves that have each class alike.
 
     Returns:
-        Two bool (n,): which pictures something is fitted on, and which ones judge it.
+        Two bool (n,), the first and the second half. The first fits the temperature and
+        measures answer sets; the second judges the temperature and limits the sets.
     """
-    is_fitted = deal_folds(y_true, groups, 2, seed=0) == 0
-    return is_fitted, ~is_fitted
+    is_first = deal_folds(y_true, groups, 2, seed=0) == 0
+    return is_first, ~is_first
 
 
 def judge_temperature(
     y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
 ) -> dict[str, float]:
-    """Fit a temperature on one half of the pictures and judge it on the other.
+    """Fit a temperature on the first half of the pictures and judge it on the second.
 
     Returns:
-        temperature, which is 1 where a paired t doesn't establish on its own half that
-        another one lowers the loss; and of the other half nll_before, nll_after,
+        temperature, which is 1 where the likelihood ratio of the first half doesn't
+        establish another one (Wilks 1938); and of the second half nll_before, nll_after,
         ece_before and ece_after.
     """
-    fitted, judged = split_halves(y_true, groups)
-    temperature = fit_temperature(y_true[fitted], y_prob[fitted])
-    if not _lowers_loss(temperature, y_true[fitted], y_prob[fitted], groups[fitted]):
+    first, second = split_halves(y_true, groups)
+    temperature = fit_temperature(y_true[first], y_prob[first])
+    fitted = apply_temperature(y_prob[first], temperature)
+    gain = measure_loss(y_true[first], y_prob[first])
+    gain -= measure_loss(y_true[first], fitted)
+    # Of n pictures, 2 n gain has a χ² of one degree of freedom where the temperature is 1.
+    n = effective_sample_size(groups[first])
+    ratio = 2 * n * gain
+    if chi2.sf(ratio, df=1) >= LEVEL:
         temperature = 1.0
-    truth = y_true[judged]
-    before = y_prob[judged]
+    truth = y_true[second]
+    before = y_prob[second]
     after = before
     if temperature != 1:
         after = apply_temperature(before, temperature)
@@ -180,18 +188,6 @@ def judge_temperature(
         "nll_after": measure_loss(truth, after),
         "ece_after": expected_calibration_error(truth, after),
     }
-
-
-def _lowers_loss(temperature, y_true, y_prob, groups):
-    n = effective_sample_size(groups)
-    if n < 2:
-        return False
-    rows = np.arange(len(y_true))
-    before = np.log(np.maximum(y_prob[rows, y_true], TINY))
-    after = np.log(apply_temperature(y_prob, temperature)[rows, y_true])
-    gains = after.astype(float) - before
-    error = gains.std() / np.sqrt(n - 1)
-    return bool(gains.mean() > t.ppf(1 - LEVEL / 2, n - 1) * error)
 
 
 def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -216,11 +212,13 @@ def group_columns(
 ) -> dict[str, pd.Series]:
     """Return answers of `pool_groups` as columns; who isn't `usable`, bool (n,), has no vote."""
     table = pd.DataFrame({"group": groups})[usable]
-    pooled = pool_groups(y_prob[usable], table.group)
-    table["group_label"] = np.asarray(class_names)[pooled.argmax(axis=1)]
+    votes = y_prob[usable]
+    pooled = pool_groups(votes, table.group)
+    answers = pooled.argmax(axis=1)
+    table["group_label"] = np.asarray(class_names)[answers]
     table["group_probability"] = pooled.max(axis=1).round(6)
-    agrees = y_prob[usable].argmax(axis=1) == pooled.argmax(axis=1)
-    by_group = pd.Series(agrees, table.index).groupby(table.group)
+    agrees = pd.Series(votes.argmax(axis=1) == answers, table.index)
+    by_group = agrees.groupby(table.group)
     table["group_agree"] = by_group.transform("sum")
     table["group_size"] = by_group.transform("size")
     return dict(table.reindex(range(len(groups))).items())
@@ -237,7 +235,9 @@ def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> 
     table["picture"] = y_prob.argmax(axis=1) == y_true
     table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
     by_group = table.groupby("group")
-    shares = by_group[["picture", "pooled"]].mean()[by_group.truth.nunique() == 1]
+    shares = by_group[["picture", "pooled"]].mean()
+    has_one_class = by_group.truth.nunique() == 1
+    shares = shares[has_one_class]
     if len(by_group) == len(table) or shares.empty:
         return {}
     return {

@@ -23,7 +23,7 @@ from lib.workspace import Workspace, read_table
 
 MAX_TABULATED = 40  # classes of a confusion matrix that is a table, and not a figure
 THRESHOLDS = (0.5, 0.8, 0.95)
-# A wider interval says little; so many more pictures are proposed that it has this margin.
+# A wider interval says little; so many pictures are proposed that it has this margin.
 MAX_WIDTH = 0.2
 MARGIN = 0.05
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
@@ -85,7 +85,8 @@ def _describe_models(predictions, best_first, answer, histories):
     return {
         "n": len(predictions.files),
         "handed_over": "",
-        "more_pictures": count_more_pictures(scores[named], answer["configuration"]),
+        "limit": find_bottleneck(scores[named], answer["configuration"]),
+        "pictures_needed": count_pictures_needed(scores[named]["top1"]),
         "best_first": best_first,
         "worst_first": _sort_classes(scores[named]),
         "answer": answer,
@@ -128,23 +129,29 @@ def _count_answers(predictions):
     return matrices
 
 
-def count_more_pictures(score: dict, configuration: dict) -> int:
-    """Count the validation pictures that make the accuracy known to ± 5 points.
+def find_bottleneck(score: dict, configuration: dict) -> str:
+    """Find what keeps the accuracy from being known well, where its interval is wide.
 
     Args:
-        score: what `metrics.evaluate` returns of the model.
-        configuration: its row of `Predictions.configurations`, with low and high.
+        score, configuration: the model's, of `Predictions.scores` and `configurations`.
 
     Returns:
-        How many are needed in all, by Wilson's interval, if as many as today belong together;
-        0 where the interval is narrow enough to begin with.
+        "seeds", where the pictures alone would do; "groups", where as many pictures would
+        do of which none belong together; "pictures"; or "", where it is known well.
     """
     if configuration["high"] - configuration["low"] <= MAX_WIDTH:
-        return 0
-    in_groups = score["n"] / score["effective_n"]
-    # In steps of ten: it is a rough number.
-    needed = 10
-    while np.ptp(wilson_interval(score["top1"], needed / in_groups)) > 2 * MARGIN:
+        return ""
+    if np.ptp(score["top1_interval"]) <= MAX_WIDTH:
+        return "seeds"
+    if np.ptp(wilson_interval(score["top1"], score["n"])) <= MAX_WIDTH:
+        return "groups"
+    return "pictures"
+
+
+def count_pictures_needed(top1: float) -> int:
+    """Count the different pictures of which Wilson's interval is known to ± 5 points."""
+    needed = 10  # in steps of ten: it is a rough number
+    while np.ptp(wilson_interval(top1, needed)) > 2 * MARGIN:
         needed += 10
     return needed
 
@@ -157,6 +164,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "seeds": commands.describe_command(ws, "--seeds 5"),
         "suspects": len(predictions.first.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions),
+        "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
         "need": _describe_need(ws),
         "runs": int(predictions.configurations.runs.max()),
@@ -180,6 +188,12 @@ def _count_doubtful(ws, predictions):
     # An audit of an earlier split says nothing of this one.
     is_open = audit.file.isin(read_split(ws).file) & ~audit.file.isin(list(decided))
     return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+
+
+def _count_corrected(ws, predictions):
+    checks = read_table(ws.results / "checks.csv")
+    is_corrected = checks.problem.str.contains("corrected", regex=False)
+    return int(checks.file[is_corrected].isin(predictions.files).sum())
 
 
 def _describe_need(ws):

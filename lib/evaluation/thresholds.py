@@ -21,4 +21,6 @@ def choose_threshold(has_label: np.ndarray, y_prob: np.ndarray) -> float:
     right = np.bincount(place, weights=has_label)[::-1].cumsum()[::-1]
     f1 = 2 * right / (yeses + has_label.sum())
     best = f1.argmax()
-    return float(limits[max(best - 1, 0) : best + 1].mean())
+    start = max(best - 1, 0)
+    gap = limits[start : best + 1]
+    return float(gap.mean())

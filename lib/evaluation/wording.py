@@ -45,6 +45,12 @@ def _format_share(share):
     return f"{np.clip(100 * share, 0.1, 99.9):.1f}"
 
 
+def format_points(share: float, other: float) -> str:
+    """Format the difference of two shares as `format_percent` shows them: "53 points"."""
+    shown = float(_format_share(share)) - float(_format_share(other))
+    return format_things(max(1, round(abs(shown))), "point")
+
+
 def format_things(count: int, thing: str) -> str:
     """Format a count: "1 picture", "2 pictures", "3 classes"."""
     ending = ""

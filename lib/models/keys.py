@@ -9,8 +9,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-# Where the configuration of a layer, or a model, has names of layers.
-NAMING = ("name", "input_layers", "output_layers")
+# The ends of a graph, where the configuration of a model has names of layers.
+ENDS = ("input_layers", "output_layers")
 
 
 def make_key(*parts: object) -> str:
@@ -59,11 +59,22 @@ def _drop_names(config, positions):
         positions = {}
         for layer in config["layers"]:
             positions[layer["name"]] = len(positions)
-    kept = {}
+    nameless = {}
     for key, value in config.items():
-        if key not in NAMING:
-            kept[key] = _drop_names(value, positions)
-    return kept
+        if key in ENDS:
+            nameless[key] = _number_layers(value, positions)
+        elif key != "name":
+            nameless[key] = _drop_names(value, positions)
+    return nameless
+
+
+def _number_layers(ends, positions):
+    # An end is ["dense", 0, 0]: a layer, its call and which answer of it.
+    if isinstance(ends, dict):
+        return {key: _number_layers(end, positions) for key, end in ends.items()}
+    if isinstance(ends, list):
+        return [_number_layers(end, positions) for end in ends]
+    return positions.get(ends, ends)
 
 
 def describe_training(model: keras.Model, build: Callable) -> list:

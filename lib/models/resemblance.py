@@ -22,7 +22,7 @@ MAX_NUMBERS = 1_250_000
 
 
 def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return mean distances to the five nearest training pictures (Sun et al. 2022).
+    """Return mean distances to the five nearest training pictures (Angiulli and Pizzuti 2002).
 
     Args:
         features: float (n, d), of any length: they are made as long as those known.

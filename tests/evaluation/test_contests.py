@@ -10,7 +10,7 @@ from lib.evaluation import contests
 from lib.models import linear
 
 
-def judge(accuracies, speeds, n=200, reasons=()):
+def judge(accuracies, speeds, n=200, reasons=(), groups=None):
     """Judge candidates whose held-out answers have the mean of their accuracies."""
     folds = {}
     y_prob = {}
@@ -23,7 +23,9 @@ def judge(accuracies, speeds, n=200, reasons=()):
     gone = pd.DataFrame({"candidate": reasons, "reason": "gone"})
     facts = pd.concat([facts, gone], ignore_index=True)
     y_true = np.zeros(n, int)
-    return contests.judge_candidates(facts, y_true, y_prob, folds, np.arange(n))
+    if groups is None:
+        groups = np.arange(n)
+    return contests.judge_candidates(facts, y_true, y_prob, folds, groups)
 
 
 @pytest.fixture
@@ -78,13 +80,34 @@ def test_one_candidate_alone_is_compared_with_nobody():
     assert "no other" in contests.describe_contest(table)
 
 
-def test_who_is_better_on_average_over_the_folds_is_never_called_worse():
-    table = judge({"a": [[0.9, 0.9]], "b": [[0.8, 0.8]]}, speeds=[10, 20])
-    table["difference"] = [np.nan, 0.03]
-    table["p_holm"] = [np.nan, 1e-6]
+def test_a_fold_counts_by_its_pictures():
+    # b is ahead on the mean of the folds, and behind on the pictures.
+    folds = {"a": np.array([[0.9, 0.0]]), "b": np.array([[0.8, 0.2]])}
+    means = pd.Series({"a": 0.81, "b": 0.74})
 
-    assert "too few" in contests.describe_contest(table)
-    assert contests.choose_candidate(table, "cheapest") == "b"
+    table = contests.compare_folds(folds, means, np.arange(100))
+
+    assert table.difference.tolist() == pytest.approx([-0.07])
+
+
+def test_where_one_group_is_larger_than_half_a_fold_nothing_is_claimed_and_it_is_said():
+    accuracies = {"large": [[0.90, 0.92, 0.89]], "weak": [[0.10, 0.11, 0.12]]}
+    # 200 pictures in three folds of 66.
+    small = np.maximum(np.arange(200) - 32, 0)
+    large = np.maximum(np.arange(200) - 33, 0)
+
+    judged = judge(accuracies, [10, 900], groups=small)
+    unclaimed = judge(accuracies, [10, 900], groups=large)
+
+    assert judged.p_holm[1] < 0.05
+    assert np.isnan(unclaimed.p_holm[1])
+    assert contests.choose_candidate(unclaimed, "cheapest") == "large"
+    said = contests.describe_contest(unclaimed)
+    assert "half a fold, so nothing says whether it is better than weak." in said
+
+
+def test_a_contest_with_a_burst_claims_rarely_what_is_false():
+    assert simulations.claim_contest(200, burst=180, networks=2) <= 0.05
 
 
 def test_corrected_test_is_that_of_nadeau_and_bengio():
@@ -94,7 +117,9 @@ def test_corrected_test_is_that_of_nadeau_and_bengio():
     error = np.sqrt((1 / 10 + 1 / 4) * lost.var(ddof=1))
     margin = stats.t.ppf(0.975, 9) * error
 
-    table = contests.compare_folds({"a": of_a, "b": of_a - lost}, "a")
+    means = pd.Series({"a": 0.8, "b": 0.8 - mean})
+    every = np.arange(200)
+    table = contests.compare_folds({"a": of_a, "b": of_a - lost}, means, every)
 
     (row,) = table.itertuples()
     assert row.p_value == pytest.approx(2 * stats.t.sf(mean / error, 9))

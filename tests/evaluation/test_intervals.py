@@ -96,15 +96,58 @@ def test_groups_that_differ_more_than_pictures_have_a_variance_of_their_own():
     variance = 300 / 40**2
     df = 300**2 / (3 * 5**4 + 15**4)
 
-    _, _, p_value = intervals.compare_runs([gaps], np.arange(40) // 10)
+    _, _, p_value = intervals.compare_runs([gaps, gaps], np.arange(40) // 10)
 
     # The mean of 2 of 4 bursts, and of one more won by each side.
     statistic = 2 / 6 / np.sqrt(variance)
     assert p_value == pytest.approx(2 * stats.t.sf(statistic, df))
 
 
+def test_signs_of_the_sums_of_groups_are_flipped_where_one_run_is_compared_with_one():
+    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 1, 1]
+    groups = np.repeat(np.arange(10), sizes)
+    gaps = np.where(groups < 7, 1.0, -1.0)
+    sums = np.bincount(groups, weights=gaps)
+    expected = stats.permutation_test((sums,), np.sum, permutation_type="samples")
+
+    _, _, p_value = intervals.compare_runs([gaps], groups)
+
+    assert p_value == pytest.approx(expected.pvalue, abs=0.02)
+
+
+def test_three_bursts_that_one_side_wins_establish_nothing():
+    # Three coins fall alike in one of four throws, however large the bursts are.
+    groups = simulations.draw_groups(3, 40, 120)
+    gaps = np.where(groups < 3, 1.0, 0.0)
+
+    low, high, p_value = intervals.compare_runs([gaps], groups)
+
+    assert p_value == pytest.approx(0.25, abs=0.01)
+    assert low < 0 < high
+
+
+def test_interval_of_groups_that_all_tie_has_a_width():
+    groups = simulations.draw_groups(3, 40, 120)
+
+    low, high, p_value = intervals.compare_runs(np.zeros((1, 240)), groups)
+
+    assert p_value == 1
+    assert -0.2 < low < -0.01
+    assert 0.01 < high < 0.2
+
+
+@pytest.mark.parametrize("shape", simulations.GROUPED)
+def test_a_difference_in_groups_is_established_as_often_as_the_groups_allow(shape):
+    claimed, held = simulations.judge_flips(shape, win=0.14, lose=0.06, reports=20)
+    claimed_falsely, _ = simulations.judge_flips(shape, win=0.1, lose=0.1, reports=20)
+
+    assert claimed > 0.5
+    assert held >= 0.9
+    assert claimed_falsely <= 0.1
+
+
 def test_bursts_that_disagree_more_are_rarely_told_apart_falsely():
-    assert simulations.claim_bursts(400) <= 0.06
+    assert simulations.claim_bursts(200) <= 0.06
 
 
 def test_with_many_pictures_the_t_is_that_of_the_runs():
@@ -166,8 +209,11 @@ def test_only_runs_of_common_seeds_are_compared():
     assert pairs.difference.tolist() == pytest.approx([expected])
 
 
-def test_of_two_trainings_a_difference_is_shown_and_nothing_is_claimed():
-    correct = make(a={42: 50, 43: 51}, b={42: 20, 43: 21}, c={42: 5, 43: 6})
+@pytest.mark.parametrize("runs", [2, 4])
+def test_of_two_to_four_trainings_a_difference_is_shown_and_nothing_is_claimed(runs):
+    correct = {}
+    for name, right in (("a", 50), ("b", 20), ("c", 5)):
+        correct |= make(**{name: {42 + seed: right + seed for seed in range(runs)}})
 
     pairs = compare(correct)
 
@@ -177,21 +223,34 @@ def test_of_two_trainings_a_difference_is_shown_and_nothing_is_claimed():
     assert not pairs.established.any()
 
 
-def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
-    correct = make(linear={None: 50}, net={42: 20, 43: 22, 44: 21}, alone={7: 40})
+def test_pairs_that_claim_nothing_count_for_no_correction():
+    correct = make(linear={None: 50}, other={None: 30}, net={42: 20, 43: 22})
 
     pairs = compare(correct)
 
-    assert pairs.runs.to_dict() == {("linear", "net"): 3, ("linear", "alone"): 1}
+    tested = pairs.loc["linear", "other"]
+    assert tested.p_holm == tested.p_value
+    assert pairs.p_holm.notna().sum() == 1
+
+
+def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
+    net = {42: 20, 43: 22, 44: 21, 45: 21, 46: 21}
+    correct = make(linear={None: 50}, net=net, alone={7: 40})
+
+    pairs = compare(correct)
+
+    assert pairs.runs.to_dict() == {("linear", "net"): 5, ("linear", "alone"): 1}
     assert pairs.difference.tolist() == pytest.approx([29 / 60, 10 / 60])
     assert pairs.established.all()
 
 
 @pytest.fixture
 def seeded():
-    """A model that no seed decides, and two of three runs each, which spread by 3 and by 10 pictures."""
+    """A model that no seed decides, and two of five runs each, which spread by 3 and by 10 pictures."""
     return make(
-        net={42: 20, 43: 26, 44: 23}, other={42: 10, 43: 30, 44: 20}, linear={None: 50}
+        net={42: 20, 43: 26, 44: 23, 45: 22, 46: 24},
+        other={42: 10, 43: 30, 44: 20, 45: 15, 46: 25},
+        linear={None: 50},
     )
 
 
@@ -202,17 +261,17 @@ def test_variance_of_seeds_counts_for_each_side_that_has_them(
     seeded, model, other, sides
 ):
     differences = []
-    for seed in (42, 43, 44):
+    for seed in range(42, 47):
         better = seeded[model][None if model == "linear" else seed]
         differences.append(better.astype(float) - seeded[other][seed])
-    # Squares of 3, 3, 0, and of 10, 10, 0 pictures of 60; each has 2 degrees of freedom.
-    variance = (18 + 200) / 4 / 60**2
+    # Squares of 3, 3, 0, 1, 1, and of 10, 10, 0, 5, 5 pictures of 60; each has 4 degrees of freedom.
+    variance = (20 + 250) / 8 / 60**2
     groups = np.arange(60)
 
     pairs = compare(seeded)
 
     expected = intervals.compare_runs(
-        differences, groups, seed_variance=sides * variance / 3, seed_df=4
+        differences, groups, seed_variance=sides * variance / 5, seed_df=8
     )
     assert pairs.p_value[model, other] == pytest.approx(expected[2])
 
@@ -245,5 +304,6 @@ def test_the_better_one_stands_first_and_its_interval_says_what_its_p_value_says
     assert 0 < pairs.established.sum() < 15
 
 
-def test_equal_configurations_are_rarely_told_apart_by_three_seeds():
-    assert simulations.claim_seeds(2000, runs=3, reports=60) <= 0.1
+@pytest.mark.parametrize("spreads", simulations.SPREADS)
+def test_equal_configurations_are_rarely_told_apart_by_five_seeds(spreads):
+    assert simulations.claim_seeds(2000, 5, spreads, reports=60) <= 0.1

@@ -160,13 +160,32 @@ def test_pictures_of_a_group_stand_in_one_half():
 
 
 def test_a_temperature_is_rarely_fitted_to_a_model_that_is_as_sure_as_right():
-    assert simulations.fit_needlessly(80, 100) <= 0.05
+    assert simulations.fit_temperatures(1.0, 80, 100) <= 0.1
+
+
+@pytest.mark.parametrize(("temperature", "n", "burst"), [(1.3, 240, 1), (2, 1000, 8)])
+def test_a_temperature_that_would_help_is_fitted(temperature, n, burst):
+    assert simulations.fit_temperatures(temperature, n, 40, burst) >= 0.4
+
+
+def test_a_temperature_is_fitted_though_it_rounds_a_probability_to_0():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (4000, 2))
+    y_true = draw_labels(softmax(3 * logits, axis=1), rng)
+    # Some answers are so wrong that a lower temperature makes the truth's share 0 in float32.
+    logits[::1000, 0] = 60 * (y_true[::1000] - 0.5)
+    logits[::1000, 1] = -logits[::1000, 0]
+    y_prob = softmax(logits, axis=1).astype(np.float32)
+
+    judged = metrics.judge_temperature(y_true, y_prob, np.arange(4000))
+
+    assert judged["temperature"] < 1
 
 
 def test_pictures_of_few_groups_establish_no_temperature():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1.5, (200, 3))
-    y_true = rng.integers(0, 3, 200)
+    y_true = draw_labels(softmax(logits, axis=1), rng)
     y_prob = softmax(3 * logits, axis=1)
     single = np.arange(200)
 

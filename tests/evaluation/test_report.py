@@ -245,10 +245,46 @@ def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
     page = describe(prepared, gather(y_true, {"cnn": np.eye(2)[y_pred]}, "ab"))
 
     # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
-    assert page["more_pictures"] == needed
+    assert page["limit"] == ("pictures" if needed else "")
+    assert page["pictures_needed"] == needed or not needed
     steps = report.show_part(page, "steps").data
     first = steps.index("<li>")
     assert ("± 5 points" in steps[first : first + 150]) == bool(needed)
+
+
+def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
+    y_true = np.arange(20_000) % 2
+    models = {}
+    for name, share in (("cnn", 0.85), ("cnn@43", 0.9)):
+        y_pred = np.where(np.arange(20_000) < share * 20_000, y_true, 1 - y_true)
+        models[name] = np.eye(2)[y_pred]
+
+    seeds = describe(prepared, gather(y_true, models, "ab"))
+    group = np.maximum(np.arange(20_000) - 12_000, 0)
+    one = gather(y_true, {"cnn": models["cnn"]}, "ab", group)
+    groups = describe(prepared, one)
+
+    assert seeds["limit"] == "seeds"
+    assert "differ more" in report.show_part(seeds, "steps").data
+    assert groups["limit"] == "groups"
+    assert "count as 3" in report.show_part(groups, "steps").data
+
+
+def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
+    table = split.read_split(prepared)
+    validation = table[table.part == "validation"]
+    checks = read_table(prepared.results / "checks.csv")
+    files = [*validation.file[:2], table.file[table.part == "train"].iloc[0]]
+    corrected = pd.DataFrame({"file": files, "problem": "blurred;corrected"})
+    y_true = np.arange(len(validation)) % 2
+    predictions = gather(y_true, {"cnn": np.eye(2)[y_true]}, "ab")
+    predictions.files = validation.file.to_numpy()
+
+    prepared.save_table(pd.concat([checks, corrected]), "checks.csv")
+    page = describe(prepared, predictions)
+
+    shown = report.show_part(page, "models").data
+    assert "Labels corrected by hand: those of 2 of these pictures." in shown
 
 
 # Two pictures of each class, and answers to them.
@@ -372,6 +408,7 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "seeds": "python -m lib.chain --seeds 5",
         "suspects": 4,
         "doubtful": 0,
+        "corrected": 0,
         "contest": False,
         "need": "",
         "runs": 2,

@@ -17,6 +17,7 @@ NOTHING = {
     "demo": False,
     "suspects": 0,
     "doubtful": 0,
+    "corrected": 0,
     "contest": True,
     "need": "",
     "runs": 1,
@@ -43,10 +44,10 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
         "scores": predictions.scores,
         "believed": believed,
         "answer": verdict.find_answer(predictions),
-        "found": NOTHING | found,
+        "found": NOTHING | {"runs": predictions.configurations.runs.max()} | found,
         "handed_over": "",
         "series": "",
-        "more_pictures": 0,
+        "limit": "",
     }
 
 
@@ -92,6 +93,24 @@ def test_best_of_several_that_is_not_established_is_told_at_which_level_it_is_as
     assert "0.05 / 5" in first
 
 
+def test_box_says_why_a_model_is_not_useful_whose_interval_excludes_the_baseline():
+    # 7 of 8: from 0.53 on by Wilson's interval; by the exact test p is 0.07.
+    eight = np.arange(8) % 2
+    alone = judge(eight, {"cnn": answer(eight, 0.875)})
+    several = {"cnn": answer(TWO, 0.6), "cnn@43": answer(TWO, 0.8, 1)}
+    several |= {"cnn@44": answer(TWO, 0.8, 2), "cnn@45": answer(TWO, 0.8, 3)}
+    several |= {"cnn@46": answer(TWO, 0.8, 4)}
+
+    assert "(4 of 8): the exact test asks a little more" in read(alone)[0]
+    assert "(40 of 80): each of its trainings has to." in read(judge(TWO, several))[0]
+
+
+def test_an_interval_that_holds_the_baseline_needs_no_word_why():
+    first = read(judge(TWO, {"cnn": answer(TWO, 0.55)}))[0]
+
+    assert "surely beat always answering cat (40 of 80). Try it" in first
+
+
 @pytest.mark.parametrize(("low", "count"), [(0.95, 1), (0.4, 0)])
 def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, count):
     predictions = gather(TWO, {"net_linear": answer(TWO, 0.5)}, "ab")
@@ -135,7 +154,7 @@ def test_box_of_several_trainings_tells_their_mean(seeds):
     assert first.startswith("Use steady: ")
     # 90 % of 300 pictures is the mean of 8 trainings.
     assert re.findall(r"\d+", first)[:3] == ["90", "300", "8"]
-    assert "from same." in others
+    assert "300 pictures and these trainings can't tell it from same." in others
 
 
 def test_box_of_five_configurations_has_at_most_120_words(seeds):
@@ -144,17 +163,20 @@ def test_box_of_five_configurations_has_at_most_120_words(seeds):
     assert len(words) <= 120
 
 
-def test_two_trainings_tell_nothing_and_more_are_advised():
+@pytest.mark.parametrize("seeds", [2, 4])
+def test_two_to_four_trainings_tell_nothing_and_five_are_advised(seeds):
     models = {}
     for name, share in (("a", 0.95), ("b", 0.5)):
         models[name] = answer(MANY, share)
-        models[f"{name}@43"] = answer(MANY, share, 1)
+        for seed in range(1, seeds):
+            models[f"{name}@{42 + seed}"] = answer(MANY, share, seed)
 
     page = judge(MANY, models)
 
-    assert page["answer"]["two"] == ["b"]
+    assert page["answer"]["few"] == ["b"]
     assert page["answer"]["to_repeat"] == ["a", "b"]
-    assert "from b: --seeds 3" in read(page)[1]
+    assert "from b: it takes five of each (--seeds 5)." in read(page)[1]
+    assert "fewer than five trainings" in read(page)[-1]
 
 
 def test_box_names_no_model_that_the_table_calls_worse():
@@ -194,6 +216,12 @@ def test_every_training_of_a_useful_configuration_beats_the_commonest_class(
     page = judge(TWO, {"cnn": answer(TWO, 0.8), "cnn@43": answer(TWO, share, 1)})
 
     assert page["answer"]["is_useful"] == is_useful
+
+
+def test_a_page_says_rarely_anything_false_of_equal_models():
+    box, page = simulations.claim_anything(60)
+
+    assert box <= page <= 0.18
 
 
 def test_no_report_contradicts_itself():
@@ -242,6 +270,13 @@ def test_equal_classes_are_rarely_said_to_differ(burst):
     eights = np.full(10, 8)
 
     assert simulations.claim_weakest(eights, 0.9, 200, burst) <= 0.08
+
+
+@pytest.mark.parametrize("share", [0.9, 0.7])
+def test_equal_classes_of_unequal_groups_are_rarely_said_to_differ(share):
+    # Each class has 16 or 25 pictures, which are worth 2.3 or 1.6 different ones.
+    for sizes in ((10, 3, 1, 1, 1), (20, 1, 1, 1, 1, 1)):
+        assert simulations.claim_weakest_in_groups(sizes, share, 100) <= 0.08
 
 
 def test_three_classes_at_most_are_named_the_worst_first():
@@ -316,6 +351,10 @@ def test_doubt_of_probabilities_says_by_how_much():
         assert number in said
 
 
+def test_points_are_the_difference_of_what_is_shown():
+    assert "too sure by about 54 points: it says 68 %" in believe(0.6751, 0.1449, 400)
+
+
 def test_below_twenty_pictures_nothing_is_said_of_probabilities():
     assert believe(1.0, 0.1, 19).startswith("too few")
     assert believe(1.0, 0.1, 20).startswith("too sure")
@@ -341,6 +380,12 @@ def test_table_of_pairs_has_a_row_per_pair_and_those_of_the_best_first():
         ["c", "a", "0.200", "0.100 to 0.300", "–", "no"],
         ["b", "c", "0.100", "0.010 to 0.200", "< 0.001", "yes"],
     ]
+
+
+def test_a_linear_model_is_flattered_as_others_are_by_the_pictures_that_chose_it():
+    page = judge(TWO, {"net_linear": answer(TWO, 0.9), "cnn": answer(TWO, 0.6)})
+
+    assert read(page)[1].endswith("The pictures that chose it flatter it a little.")
 
 
 def test_one_model_is_compared_with_no_others():

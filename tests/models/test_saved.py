@@ -277,6 +277,31 @@ def test_key_counts_wiring_and_activations_but_no_names():
     assert len(others | {key}) == 3
 
 
+def test_key_counts_which_answers_of_an_inner_model_are_taken_and_in_which_order():
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((4,))
+    other = keras.Input((4,))
+    inner = keras.Model(
+        pixels, [keras.layers.ReLU()(pixels), keras.layers.ELU()(pixels)]
+    )
+    one, two = inner(other)
+    gap = keras.layers.Subtract()([pixels, other])
+
+    taken = {
+        keys.make_key(keras.Model(other, one)),
+        keys.make_key(keras.Model(other, two)),
+        keys.make_key(keras.Model(other, [one, two])),
+        keys.make_key(keras.Model(other, [two, one])),
+    }
+    swapped = {
+        keys.make_key(keras.Model([pixels, other], gap)),
+        keys.make_key(keras.Model([other, pixels], gap)),
+    }
+
+    assert len(taken) == 4
+    assert len(swapped) == 2
+
+
 def test_dtype_policy_of_a_layer_counts():
     def find_key(policy):
         keras.utils.set_random_seed(0)
