@@ -93,13 +93,6 @@ def test_keys_that_say_nothing_here_are_named(flat, capsys):
     assert 'Note: "corrections" is not read here' in capsys.readouterr().out
 
 
-def test_folder_of_that_name_without_pictures_is_another(flat):
-    ws = flat("file,labels\n1.jpg,a\n")
-    (ws.train.parent / "labels").mkdir()
-    (ws.train.parent / "labels/1.txt").write_text("0 0.5 0.5 1 1")
-    assert multi_labels.list_label_sets(ws, ws.train)[0].file[0] == "1.jpg"
-
-
 def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
     flat, draw_classes
 ):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 import time
 from dataclasses import replace
 from unittest import mock
@@ -11,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import decode_all, join_checks
 from PIL import Image
-from test_pictures import PICTURE, UNUSABLE, claim_jpeg, encode
+from test_pictures import PICTURE, UNUSABLE, encode
 
-from lib.data import labels, pictures, pixels, quality, sources, split
+from lib.data import labels, pictures, pixels, quality, split
 from lib.data.split import identify_set, read_split
 
 
@@ -140,9 +139,7 @@ def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
     assert identify_set(prepared) != before
 
 
-@pytest.fixture
-def while_decoding(ws, monkeypatch):
-    """Draw four pictures of 120,000 pixels, and return a function: what four threads do meanwhile."""
+def test_large_pictures_are_decoded_one_at_a_time(ws, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     (ws.train / "a").mkdir()
     for number in range(4):
@@ -150,51 +147,23 @@ def while_decoding(ws, monkeypatch):
         picture.save(ws.train / f"a/{number}.png")
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
-    convert = pictures.decoders.convert_to_rgb
-
-    def patch(do):
-        def convert_and_do(*arguments):
-            do()
-            return convert(*arguments)
-
-        monkeypatch.setattr(pictures.decoders, "convert_to_rgb", convert_and_do)
-
-    return patch
-
-
-def test_large_pictures_are_decoded_one_at_a_time(ws, while_decoding, monkeypatch):
     monkeypatch.setattr(pictures, "LARGE_PIXELS", 100_000)
+    convert = pictures.decoders.convert_to_rgb
     at_work = []
     counts = []
 
-    def count():
+    def count_and_convert(*arguments):
         at_work.append(1)
         counts.append(len(at_work))
         time.sleep(0.05)  # so that another thread would be seen
         at_work.pop()
+        return convert(*arguments)
 
-    while_decoding(count)
+    monkeypatch.setattr(pictures.decoders, "convert_to_rgb", count_and_convert)
+
     prepare(ws)
 
     assert counts == [1, 1, 1, 1]
-
-
-def test_other_pictures_are_decoded_several_at_a_time(ws, while_decoding, monkeypatch):
-    monkeypatch.setattr(pictures, "LARGE_PIXELS", 130_000)
-    # Two have to be at it to pass; one alone would wait in vain, and its picture be corrupt.
-    barrier = threading.Barrier(2)
-    while_decoding(lambda: barrier.wait(timeout=120))
-
-    table = prepare(ws)
-
-    assert list(table.problem) == [""] * 4
-
-
-def test_too_large_pictures_are_not_decoded(ws, draw_classes):
-    draw_classes(ws.train, 1, ["red"])
-    (ws.train / "red/179 million.jpg").write_bytes(claim_jpeg(13_400))
-    table = prepare(ws)
-    assert list(table.file[table.problem == "too_large"]) == ["red/179 million.jpg"]
 
 
 @pytest.fixture
@@ -221,18 +190,6 @@ def test_pixels_kept_on_drive_come_back_without_any_picture(kept, read_all):
     assert {path.name for path in copies} == {"rows", "digests", ".lock"}
 
 
-def test_pixels_of_added_pictures_are_kept_on_drive_too(
-    kept, draw_classes, prepare_set
-):
-    draw_classes(kept.train, 12, seed=5)
-
-    prepare_set(kept)
-
-    copied = count_kept(kept.results.with_name("results_pixels"))
-    assert copied == count_kept(kept.scratch)
-    assert copied == 30 + 36
-
-
 def test_pixels_of_added_pictures_are_kept_in_a_new_session(
     kept, draw_classes, prepare_set
 ):
@@ -243,17 +200,6 @@ def test_pixels_of_added_pictures_are_kept_in_a_new_session(
 
     assert count_kept(session.scratch) == 30 + 3
     assert count_kept(kept.results.with_name("results_pixels")) == 30 + 3
-
-
-def test_pictures_of_an_archive_on_drive_are_decoded_anew(prepared, drive, prepare_set):
-    shutil.make_archive(str(drive / "set"), "zip", prepared.train)
-    ws = replace(prepared, train=drive / "set.zip", results=drive / "results")
-    folder = sources.open_folder(ws, "train")
-
-    files, _ = labels.list_pictures(ws, folder)
-    pixels.decode_pictures(ws, folder, files, [8])
-
-    assert not (drive / "results_pixels").exists()
 
 
 def grant(monkeypatch, free):

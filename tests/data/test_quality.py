@@ -77,10 +77,6 @@ def test_each_limit_lies_between_two_pictures(word):
     assert list_doubts(within) == []
 
 
-def test_picture_of_one_pixel_is_tiny():
-    assert "tiny" in list_doubts(resize(1, 1))
-
-
 def test_facts_are_those_of_the_picture_by_hand():
     # The upper half has the level 200, the lower 0: both are 100 from their mean.
     square = np.zeros((160, 160, 3), np.uint8)

@@ -206,18 +206,6 @@ def test_part_for_test_is_found_beside_that_for_training(ws, give):
     assert sources.open_folder(replace(ws, test=given), "test") == given / "test"
 
 
-def test_pictures_behind_links_count_everywhere(ws, tmp_path, give):
-    given = give(["cat/1.jpg", "dog/2.jpg"])
-    (tmp_path / "links").mkdir()
-    for name in ("cat", "dog"):
-        (tmp_path / "links" / name).symlink_to(given / name)
-    ws = replace(ws, train=tmp_path / "links")
-
-    sources.require_pictures(ws)
-
-    assert sources.has_classes(ws)
-
-
 def test_parts_that_links_make_one_are_an_error(ws, give):
     given = give(["train/a/1.jpg", "train/b/1.jpg"])
     (given / "test").symlink_to(given / "train")
@@ -237,11 +225,6 @@ def test_folder_without_pictures_is_named(ws, give):
     given = give({"cat/notes.txt": b"x"})
     with pytest.raises(ValueError, match=str(given)):
         sources.require_pictures(replace(ws, train=given))
-
-
-def test_pictures_count_whatever_they_are_called(ws, give):
-    given = give(["cat/0.jpg?w=300"])
-    sources.require_pictures(replace(ws, train=given))
 
 
 @pytest.mark.parametrize(
@@ -333,29 +316,21 @@ def test_archive_that_changed_is_unpacked_anew(ws, files):
     assert archives.unpack(archive, ws.scratch) != first
 
 
-UPWARDS = ["../out.png", "cat/../../../out.png"]
-
-
 def list_outside(folder):
     """List the pictures below a folder that lie in no unpacked archive."""
     written = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
     return written - set(fnmatch.filter(written, "scratch/a_*/*.png"))
 
 
-@pytest.mark.parametrize("hostile", [*UPWARDS, "{}/out.png"])
+@pytest.mark.parametrize(
+    "hostile", ["../out.png", "cat/../../../out.png", "{}/out.png"]
+)
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 def test_hostile_names_write_nothing_outside(ws, tmp_path, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x"})
     with contextlib.suppress(ValueError):
         archives.unpack(archive, ws.scratch)
     assert list_outside(tmp_path) == set()
-
-
-@pytest.mark.parametrize("hostile", UPWARDS)
-def test_names_of_a_tar_that_lead_upwards_are_refused(ws, hostile):
-    archive = pack(ws.results / "a.tar", {hostile: b"x"})
-    with pytest.raises(ValueError, match="a.tar .*outside"):
-        archives.unpack(archive, ws.scratch)
 
 
 @pytest.mark.parametrize("target", ["/etc/hosts", "../../out.png", "../cat/1.png"])
