@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lib import chain, folders, predict, workspace
+from lib import folders, predict, workspace
 from lib.evaluation import display
 
 ROOT = workspace.REPOSITORY
@@ -175,17 +175,6 @@ def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):
     named = workspace.open(write_paths(corrections="r/corrections.csv"))
 
     assert named.corrections == ws.results / "corrections.csv"
-
-
-def test_a_chain_that_is_refused_writes_nothing(write_paths, tmp_path, read_all):
-    (tmp_path / "r").mkdir()
-    (tmp_path / "r/split.csv").write_text("mine")
-    path = write_paths()
-    before = read_all(tmp_path)
-
-    assert chain.main(["--paths", str(path)]) == 1
-
-    assert read_all(tmp_path) == before
 
 
 def test_folders_of_the_demo_are_taken_without_a_marker(monkeypatch, tmp_path):

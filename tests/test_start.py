@@ -232,13 +232,6 @@ def test_wrong_paths_file_is_one_sentence_before_the_run(tmp_path):
         start.open_workspace(fill_in(file))
 
 
-def test_an_empty_place_of_results_is_said_in_words(tmp_path):
-    form = {"PICTURES": "", "RESULTS": "", "RUN": "quick", "OPTIONS": ""}
-
-    with pytest.raises(start.FormError, match="write here, on Drive, or a folder"):
-        run_cells("00_start_here", ["00-06"], form | {"machine": machine})
-
-
 @pytest.fixture
 def upload(tmp_path, monkeypatch):
     """Return a function that uploads bytes, which Colab keeps by a name, and returns their path."""

@@ -208,18 +208,6 @@ def test_random_weights_have_no_origin(tell_origin, weights):
     assert "not known" not in said
 
 
-def test_hub_reads_the_head_and_the_base_model_where_it_is_known(write, ws):
-    huggingface_hub = pytest.importorskip("huggingface_hub")
-    origin = ORIGIN | {"base_model": "keras/dinov2_small"}
-
-    _, _, score = write(weights="preset", backbone_origin=origin)
-
-    read = huggingface_hub.ModelCard.load(ws.results / f"models/{NAME}.md").data
-    assert read.base_model == "keras/dinov2_small"
-    assert read.library_name == "keras"
-    assert read.eval_results[0].metric_value == score["top1"]
-
-
 def test_card_tells_no_folder_of_this_machine(write, ws):
     parameters = {"backbone": str(ws.train / "net.keras"), "file": str(ws.train)}
 

@@ -146,14 +146,6 @@ def opened(opening):
     return opening
 
 
-@pytest.fixture
-def phone(handed, browser):
-    """The page on a phone."""
-    path = handed[0].results / "model.html"
-    with open_offline(browser, path, viewport=PHONE, has_touch=True) as tab:
-        yield tab
-
-
 def run(tab, script):
     tab.evaluate(f"() => {{ {script} }}")
 
@@ -207,12 +199,6 @@ def test_answer_sets_are_told_in_words(drawn, opened):
     for row, text in zip(save_answers(opened), asked.remarks):
         count = len(json.loads(row["set"]))
         assert text.startswith(beginnings[count])
-
-
-def test_set_without_a_probable_class_says_so(drawn, opened):
-    run(opened, "about.limit = 0.9999;")
-
-    assert "none" in ask_page(opened, drawn[:1]).remarks[0]
 
 
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
@@ -385,14 +371,6 @@ def test_page_says_where_its_model_is_damaged(browser, drawn, change_page):
     assert "can't run here" in fail_to_answer(browser.new_page(), path, drawn[:1])
 
 
-def test_page_allows_neither_strange_scripts_nor_addresses(handed):
-    text = (handed[0].results / "model.html").read_text(encoding="utf-8")
-
-    (policy,) = re.findall(r'Security-Policy" content="([^"]*)"', text)
-    assert "'unsafe-" not in policy
-    assert "http" not in policy
-
-
 def test_only_the_scripts_of_the_page_may_run(browser, change_page):
     path = change_page("</body>", "<script>alert(1)</script></body>")
     tab = browser.new_page()
@@ -448,37 +426,6 @@ def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
     for words in ("8 of 24 pictures", "flattered", CLASSES[0], "iPhones and iPads"):
         assert words in folded
     assert "TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
-
-
-def test_newest_answer_is_on_the_first_screen_of_a_phone(phone, drawn):
-    for files in (drawn[:1], drawn[1:]):
-        ask_page(phone, files)
-        newest = phone.locator("#latest").bounding_box()
-        button = phone.locator("#choose").bounding_box()
-        assert newest["y"] + newest["height"] < 844
-        assert newest["y"] - button["y"] - button["height"] < 20, "directly below"
-        assert files[-1].name in phone.inner_text("#latest")
-    names = [row[0] for row in read_answers(phone)]
-    assert names == [path.name for path in drawn]
-
-
-def test_page_stays_short_and_older_answers_scroll(phone, drawn):
-    ask_page(phone, drawn)
-
-    assert phone.evaluate("document.documentElement.scrollHeight") < 2 * 844
-    box = phone.locator(".box")
-    assert box.evaluate("box => box.scrollHeight > box.clientHeight")
-
-
-def test_name_of_a_file_stands_once_before_its_class_and_percentage(phone, drawn):
-    asked = ask_page(phone, drawn)
-
-    text = phone.inner_text("body")
-    for row in asked.itertuples():
-        assert text.count(row.file) == 1
-        after = text.split(row.file, 1)[1].split(row.label, 1)
-        assert after[0].strip() == ""
-        assert re.match(r"\s*\d+\.\d %", after[1])
 
 
 def hand_over(browser, ws, model, files, metadata, score, known=None):
@@ -620,15 +567,6 @@ def test_refused_camera_is_a_sentence_and_pictures_are_answered(opened, drawn):
     opened.get_by_text("choose pictures.").wait_for()
     assert not opened.locator("#live").is_visible()
     assert ask_page(opened, drawn[:1]).label.isin(CLASSES).all()
-
-
-def test_page_without_a_camera_offers_none(handed, browser):
-    tab = browser.new_page()
-    tab.add_init_script("delete Navigator.prototype.mediaDevices;")
-    tab.goto((handed[0].results / "model.html").as_uri())
-    wait_for_ready(tab)
-    assert not tab.locator("#camera").is_visible()
-    tab.close()
 
 
 def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):

@@ -202,19 +202,6 @@ def test_a_decision_can_be_withdrawn(opened, cases, tmp_path):
     assert list(download(opened, tmp_path / "mine.csv")) == [cases.file[1]]
 
 
-def test_title_counts_labels_and_page_says_where_the_file_goes(hostile):
-    text = read_text(hostile[0])
-
-    assert "<h1>4 labels to check</h1>" in text
-    assert "<code>corrections.csv</code>" in text
-
-
-def test_keys_are_hidden_where_there_is_no_keyboard(hostile, browser):
-    with open_page(browser, hostile[0], has_touch=True, is_mobile=True) as page:
-        assert page.locator("kbd:visible").count() == 0
-        assert not page.is_visible("#keys")
-
-
 def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
     drawn, browser, tmp_path
 ):
@@ -276,12 +263,6 @@ def width(opened, request):
     """The page at the width of a desk's or a phone's screen."""
     opened.set_viewport_size({"width": request.param, "height": 844})
     return request.param
-
-
-def test_nobody_scrolls_to_decide(opened, width):
-    button = opened.locator("#leave").bounding_box()
-
-    assert button["y"] + button["height"] <= 844
 
 
 def test_page_is_accessible_and_fits(opened, width):
@@ -364,10 +345,6 @@ def test_cases_are_findings_by_rank_each_pair_once_then_as_many_of_the_ranking(a
 
     assert list(cases) == ["f", "e", "c", "b", "j", "i", "h", "g"]
     assert cases["e"] == "d"
-
-
-def test_without_findings_there_are_no_cases(audit):
-    assert review.list_cases(audit.assign(finding="")) == {}
 
 
 def test_decided_pictures_and_their_copies_are_no_cases(audit):
