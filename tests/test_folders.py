@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lib import folders, predict, workspace
+from lib import folders, workspace
 from lib.evaluation import display
 
 ROOT = workspace.REPOSITORY
@@ -203,16 +203,3 @@ def test_only_files_of_models_that_were_judged_before_are_removed(ws):
     assert left == ["my_ensemble.csv"]
     figures = sorted(os.listdir(ws.results / "figures"))
     assert figures == ["confusion_for_my_thesis.png", "confusion_my_ensemble.svg"]
-
-
-def test_labels_are_no_answers_that_predict_may_replace(tmp_path, capsys):
-    for name in ("model.keras", "model.json", "1.jpg"):
-        (tmp_path / name).touch()
-    labels = tmp_path / "mylabels.csv"
-    labels.write_text("file,label\n1.jpg,cat\n")
-    files = [str(tmp_path / name) for name in ("model.keras", "1.jpg")]
-
-    assert predict.predict_pictures([*files, "--csv", str(labels)]) == 2
-
-    assert "mylabels.csv" in capsys.readouterr().err
-    assert labels.read_text() == "file,label\n1.jpg,cat\n"

@@ -106,26 +106,6 @@ def test_scores_are_those_of_the_answers(run):
     assert scores["hamming_loss"] == pytest.approx((truth != found).mean())
 
 
-def test_mean_average_precision_is_that_of_the_labels_that_are_there(run):
-    scores = read_scores(run)
-
-    precisions = [row["average_precision"] for row in scores["per_label"].values()]
-
-    known = [precision for precision in precisions if precision is not None]
-    found = scores["mean_average_precision"]
-    assert found == pytest.approx(np.mean(known))
-    # Colours are easily told apart.
-    assert found > scores["baseline"]["mean_average_precision"]
-
-
-def test_json_tells_what_a_page_or_a_command_line_needs(run):
-    _, metadata = saved.open_model(run.results / f"models/{NAME}.keras")
-
-    assert metadata["task"] == "multilabel"
-    assert metadata["image_size"] == 48
-    assert metadata["class_names"] == list(metadata["thresholds"]) == LABELS
-
-
 def test_predict_writes_the_labels_of_the_lesson(run, predicted):
     *others, cut = predicted.to_dict("records")
 

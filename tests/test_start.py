@@ -189,14 +189,6 @@ def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
     assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
 
 
-def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
-    draw_classes(drive / "pics", 5)
-
-    arguments = fill_in(drive / "pics", "My Drive/mine")
-
-    assert arguments[-1] == str(drive / "mine")
-
-
 @pytest.mark.parametrize(
     "written",
     ["Drive", "drive", "google drive", "Google Drive", " On  drive ", "My Drive"],

@@ -59,11 +59,6 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert not np.array_equal(first[1][0], other[1][0])
 
 
-def test_without_a_seed_the_order_stays():
-    images, _ = read_epoch(make_numbered())
-    assert list_numbers(images) == list(range(11))
-
-
 def test_fit_is_fed_the_batches_of_the_epoch_that_is_set():
     batches = make_numbered(seed=5)
     fed = generators.stream(batches)

@@ -111,11 +111,6 @@ def test_link_to_a_folder_above_all_is_a_circle(tmp_path):
     assert found == {"cat/1.jpg": "", "cat/up": "circular_link"}
 
 
-def test_texts_beside_pictures_are_none_whatever_they_hold(tmp_path):
-    (tmp_path / "1.txt").write_bytes(b"\xff\xd8\xff a JPEG begins like this")
-    assert not listing.holds_pictures(tmp_path)
-
-
 MASKS = "x_mask x_mask_1 x_masks mask_x x_gt x.mask x_SEG x-label".split() + ["x mask"]
 
 
@@ -188,12 +183,6 @@ def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, bran
     said = capsys.readouterr().out
     assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
     assert "cat, dog" in said
-
-
-def test_one_folder_that_two_classes_have_is_not_said(tmp_path, capsys):
-    touch(tmp_path, "a/2020/1.jpg", "b/2020/1.jpg")
-    list_files(tmp_path)
-    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from conftest import decode_all, join_checks
 from PIL import Image
-from test_pictures import PICTURE, UNUSABLE, encode
+from test_pictures import PICTURE, encode
 
-from lib.data import labels, pictures, pixels, quality, split
+from lib.data import pictures, pixels, quality, split
 from lib.data.split import identify_set, read_split
 
 
@@ -52,23 +52,6 @@ def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared, 
 
     expected = load_all(prepared, rows, size)
     assert np.array_equal(opened[np.arange(30)], expected)
-
-
-def test_unusable_file_is_reported_and_kept_out_of_the_store(ws, draw_classes):
-    draw_classes(ws.train, 3, ["red"])
-    (ws.train / "red/001.png").write_bytes(UNUSABLE["not_a_picture"])
-    files, _ = labels.list_pictures(ws, ws.train)
-    (ws.train / "red/002.png").unlink()
-
-    decoded, damaged = pixels.decode_pictures(ws, ws.train, files, [8])
-
-    assert damaged.to_numpy().tolist() == [
-        ["red/001.png", "not_a_picture", "left out"],
-        ["red/002.png", "unreadable", "left out"],
-    ]
-    assert decoded.loc[0, ["width", "height"]].tolist() == [30, 24]
-    assert decoded.width.dtype.kind == "u"
-    assert count_kept(ws.scratch) == 1
 
 
 def test_file_that_could_not_be_decoded_is_tried_again(ws, draw_classes, monkeypatch):
@@ -256,20 +239,6 @@ def test_set_that_is_mostly_too_dark_for_its_16_bits_says_how_to_rescale_it(ws):
     save_deep(ws, 6, 4_095)
     with pytest.raises(ValueError, match=r"6 of 11 .*red/4095_\d.png.*multiply 16"):
         prepare(ws)
-
-
-def test_set_of_dark_pictures_mostly_of_8_bits_is_used(ws, draw_classes):
-    draw_classes(ws.train, 3)
-    for path in ws.train.rglob("*.png"):
-        with Image.open(path) as picture:
-            dark = picture.point(lambda level: level // 8)
-        dark.save(path)
-    # Five beside nine.
-    save_deep(ws, 5, 4_095)
-
-    table = prepare(ws)
-
-    assert list(table.problem) == [""] * 14
 
 
 def test_no_copy_is_made_where_results_are_not_on_drive(prepared):

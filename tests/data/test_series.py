@@ -218,12 +218,3 @@ def test_other_names_are_no_series(kind):
     said = describe_series(divide(label_files(files), "none"))
 
     assert said == ""
-
-
-def test_series_that_are_not_divided_are_not_said():
-    form, count = SERIES["film"]
-    pictures = label_files(number_files(form, count))
-    is_first = pictures.file.str.contains("clip[01]")
-    parts = is_first.map({True: "validation", False: "train"})
-
-    assert describe_series(pictures.assign(part=parts)) == ""

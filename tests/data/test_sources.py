@@ -408,13 +408,6 @@ def test_names_in_a_zip_that_are_not_marked_are_read_as_utf_8(ws, unmarked, read
     assert list(read_all(unpacked)) == [Path("Caf\u00e9/1.png")]
 
 
-def test_names_in_a_zip_that_are_not_marked_and_no_utf_8_are_refused(ws, unmarked):
-    content = unmarked.read_bytes()
-    unmarked.write_bytes(content.replace("é".encode(), "éé".encode("cp850")))
-    with pytest.raises(ValueError, match="a.zip .*utf-8"):
-        archives.unpack(unmarked, ws.scratch)
-
-
 @pytest.mark.parametrize(
     ("name", "page"),
     [

@@ -104,18 +104,6 @@ def test_what_a_killed_writer_left_behind_the_rows_is_none_and_is_overwritten(tm
     assert (tmp_path / "digests").stat().st_size == 6 * 32
 
 
-def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
-    fill(tmp_path, [1, 2])
-    reader = open_rows(tmp_path)
-    third = make_digests([3])
-
-    fill(tmp_path, [3])
-
-    assert list(reader.index) == make_digests([1, 2])
-    assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
-    assert np.array_equal(reader[third], [make_row(third[0])])
-
-
 def test_row_that_is_not_there_is_an_error(tmp_path):
     fill(tmp_path, [1, 2])
     reader = open_rows(tmp_path)

@@ -1,7 +1,6 @@
 """model.html in a real Chromium: it answers as the model does, offline, for everybody."""
 
 import base64
-import contextlib
 import csv
 import json
 import re
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import find_browser
+from conftest import find_browser, find_violations, open_page
 from handed_over import ask_page, measure, read_answers
 from PIL import Image
 
@@ -110,24 +109,6 @@ def drawn(tmp_path_factory):
     return files
 
 
-@contextlib.contextmanager
-def open_offline(browser, path, **options):
-    """Open a page without a network, as from a double click; fail if anything goes wrong in it."""
-    context = browser.new_context(offline=True, accept_downloads=True, **options)
-    tab = context.new_page()
-    faults = []
-    for event in ("pageerror", "dialog", "request", "console"):
-        tab.on(event, lambda fault: faults.append(fault))
-    tab.goto(path.as_uri(), wait_until="commit")
-    yield tab
-    context.close()
-    for fault in faults:
-        # Of the console's lines errors count, of requests those that leave this machine.
-        is_line = getattr(fault, "type", "error") != "error"
-        is_own = getattr(fault, "url", "").startswith("file:")
-        assert is_line or is_own, str(fault)
-
-
 def wait_for_ready(tab):
     tab.get_by_text("Ready for your pictures.").wait_for()
 
@@ -135,7 +116,9 @@ def wait_for_ready(tab):
 @pytest.fixture
 def opening(handed, browser):
     """The page, opened offline, before it is ready."""
-    with open_offline(browser, handed[0].results / "model.html") as tab:
+    with open_page(
+        browser, handed[0].results / "model.html", wait_until="commit"
+    ) as tab:
         yield tab
 
 
@@ -384,18 +367,6 @@ def test_only_the_scripts_of_the_page_may_run(browser, change_page):
     tab.close()
 
 
-def find_violations(tab):
-    """Return what axe finds in light and in dark."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    reports = []
-    for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)
-        result = axe.run(tab)
-        if result.violations_count:
-            reports.append(result.generate_report())
-    return "\n".join(reports)
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_page_serves_everybody(opened, drawn, width):
     opened.set_viewport_size({"width": width, "height": 844})
@@ -405,17 +376,6 @@ def test_page_serves_everybody(opened, drawn, width):
 
     assert opened.evaluate("document.documentElement.scrollWidth") == width
     assert find_violations(opened) == ""
-
-
-def test_pictures_are_chosen_by_the_first_key_or_by_a_thumb(opened):
-    opened.keyboard.press("Tab")
-
-    button = opened.get_by_role("button", name="Choose or take a picture")
-    assert button.evaluate("button => button === document.activeElement")
-    assert button.bounding_box()["height"] >= 44, "a thumb's width"
-    with opened.expect_file_chooser() as chooser:
-        button.click()
-    assert chooser.value.is_multiple()
 
 
 def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
@@ -433,7 +393,7 @@ def hand_over(browser, ws, model, files, metadata, score, known=None):
     path = ws.file("models", f"{metadata['name']}.tflite")
     assert litert.try_export(model, path) == ""
     page.write_page(ws, metadata, score, flattered=False, known=known)
-    with open_offline(browser, ws.results / "model.html") as tab:
+    with open_page(browser, ws.results / "model.html") as tab:
         return tab.text_content("main"), ask_page(tab, files), save_answers(tab)
 
 
@@ -519,7 +479,7 @@ def filmed(handed, browser, tmp_path):
     ]
     camera = browser.browser_type.launch(executable_path=find_browser(), args=arguments)
     page_file = handed[0].results / "model.html"
-    with open_offline(camera, page_file, viewport=PHONE) as tab:
+    with open_page(camera, page_file, viewport=PHONE) as tab:
         tab.get_by_role("button", name=CAMERA).click()
         tab.locator("#bars li").nth(2).wait_for()
         yield tab, path
