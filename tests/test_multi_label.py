@@ -106,6 +106,18 @@ def test_scores_are_those_of_the_answers(run):
     assert scores["hamming_loss"] == pytest.approx((truth != found).mean())
 
 
+def test_mean_average_precision_is_that_of_the_labels_that_are_there(run):
+    scores = read_scores(run)
+
+    precisions = [row["average_precision"] for row in scores["per_label"].values()]
+
+    known = [precision for precision in precisions if precision is not None]
+    found = scores["mean_average_precision"]
+    assert found == pytest.approx(np.mean(known))
+    # Colours are easily told apart.
+    assert found > scores["baseline"]["mean_average_precision"]
+
+
 def test_predict_writes_the_labels_of_the_lesson(run, predicted):
     *others, cut = predicted.to_dict("records")
 
@@ -156,22 +168,18 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     assert '"thresholds"' in text
 
 
-def test_chain_takes_11_alone_where_nothing_tells_classes(run):
-    assert chain.choose_notebooks([], False, run) == [LAST]
-    assert chain.choose_notebooks(["08"], False, run) == ["08_evaluation"]
-
-
-def test_chain_takes_11_beside_the_others_where_there_are_labels_for_it(
-    ws, tmp_path, draw_classes
+def test_chain_takes_11_alone_or_beside_the_others_where_there_are_labels_for_it(
+    run, ws, tmp_path, draw_classes
 ):
     draw_classes(ws.train, 1)
     both = replace(ws, multi_labels=tmp_path / "a.csv")
 
-    assert LAST not in chain.choose_notebooks([], True, ws)
+    assert chain.choose_notebooks([], False, run) == [LAST]
+    assert chain.choose_notebooks(["08"], False, run) == ["08_evaluation"]
     assert chain.choose_notebooks(["11"], False, ws) == [LAST]
+    assert LAST not in chain.choose_notebooks([], True, ws)
     names = chain.choose_notebooks([], False, both)
-    assert names[0] == "01_data_prep"
-    assert names[-1] == LAST
+    assert (names[0], names[-1]) == ("01_data_prep", LAST)
 
 
 @pytest.mark.parametrize("beyond", [False, True])

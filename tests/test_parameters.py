@@ -31,13 +31,6 @@ def test_wrong_parameter_is_an_error_that_says_what_is_allowed(name, value, allo
         parameters.check_parameters({"other": 1, name: value})
 
 
-def test_allowed_parameters_are_returned_and_other_names_passed_over():
-    allowed = {"WEIGHTS": None, "IMAGES": "", "BACKBONES": "a, b", "LEARNING_RATE": 1}
-    others = {"__name__": "__main__", "pixels": object()}
-
-    assert parameters.check_parameters(allowed | others) == allowed
-
-
 READ = {
     "5": 5,
     "1e-4": 0.0001,

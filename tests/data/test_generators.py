@@ -76,14 +76,9 @@ def test_fit_is_fed_without_autotuning():
     assert not generators.stream(make_numbered()).options().autotune.enabled
 
 
-@pytest.fixture
-def make_pair(prepared):
-    """Return a function: whether to augment, to the batches of both parts, the order drawn by seed 1."""
-
-    def make(augment):
-        return generators.pair(prepared, 8, 5, seed=1, augment=augment)
-
-    return make
+def pair(ws, augment):
+    """Return the batches of both parts."""
+    return generators.pair(ws, 8, 5, seed=1, augment=augment)
 
 
 def read_part(ws, part):
@@ -92,9 +87,9 @@ def read_part(ws, part):
     return rows, pixels.open_pixels(ws, rows, 8)[:]
 
 
-def test_validation_is_neither_shuffled_nor_augmented(prepared, make_pair):
+def test_validation_is_neither_shuffled_nor_augmented(prepared):
     rows, stored = read_part(prepared, "validation")
-    _, validation = make_pair(augment=True)
+    _, validation = pair(prepared, augment=True)
 
     images, labels = read_epoch(validation)
 
@@ -104,11 +99,9 @@ def test_validation_is_neither_shuffled_nor_augmented(prepared, make_pair):
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_training_is_shuffled_and_where_asked_for_augmented(
-    prepared, make_pair, augment
-):
+def test_training_is_shuffled_and_where_asked_for_augmented(prepared, augment):
     _, stored = read_part(prepared, "train")
-    train, _ = make_pair(augment)
+    train, _ = pair(prepared, augment)
 
     images, _ = read_epoch(train)
 

@@ -283,10 +283,6 @@ def test_what_was_left_out_is_counted_by_its_reasons():
     assert note.startswith("Note: left out: 2 no_label, 1 truncated.")
 
 
-def test_nothing_is_said_where_nothing_was_left_out():
-    assert count_left_out(find(["d"], "blurred", "kept")) == ""
-
-
 def test_class_that_one_part_lacks_is_an_error(ws):
     listed, found = make_listed(a=GOOD, b=GOOD)
     parts = ["validation"] * 3 + ["train"] * 7

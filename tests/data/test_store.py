@@ -104,13 +104,6 @@ def test_what_a_killed_writer_left_behind_the_rows_is_none_and_is_overwritten(tm
     assert (tmp_path / "digests").stat().st_size == 6 * 32
 
 
-def test_row_that_is_not_there_is_an_error(tmp_path):
-    fill(tmp_path, [1, 2])
-    reader = open_rows(tmp_path)
-    with pytest.raises(OSError, match=f"{tmp_path} lacks rows.*run again"):
-        reader[make_digests([99])]
-
-
 def test_store_deleted_under_a_reader_is_read_to_the_end_and_missed_afterwards(
     tmp_path,
 ):

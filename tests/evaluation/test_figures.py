@@ -149,10 +149,6 @@ def test_training_curves_are_those_of_the_history():
     assert shown == HISTORY[columns].T.to_numpy().tolist()
 
 
-def test_without_histories_there_are_no_curves():
-    assert figures.training_curves({}) is None
-
-
 @pytest.fixture
 def bins():
     """The reliability table of answers to 80 pictures."""
@@ -298,10 +294,6 @@ def test_coarse_maps_get_a_line_and_no_pictures(asked):
     headings, _ = read_gallery(table)
     assert headings == ["pictures", "bad"]
     assert line.startswith("good: ")
-
-
-def test_without_maps_there_is_no_evidence(asked):
-    assert galleries.evidence(asked, PICTURES, CHOSEN, {}) is None
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey(asked):

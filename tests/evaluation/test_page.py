@@ -175,15 +175,6 @@ def test_saved_table_has_the_answers_and_sets_of_predict(handed, drawn, opened):
         assert set(names) <= name_above(probabilities, 0.28)
 
 
-def test_answer_sets_are_told_in_words(drawn, opened):
-    asked = ask_page(opened, drawn)
-
-    beginnings = {1: "just this one", 2: "one of these 2", 3: "can't tell"}
-    for row, text in zip(save_answers(opened), asked.remarks):
-        count = len(json.loads(row["set"]))
-        assert text.startswith(beginnings[count])
-
-
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "noise.png"

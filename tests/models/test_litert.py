@@ -54,16 +54,6 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_that_no_interpreter_opens_is_a_reason_and_no_file(tmp_path, monkeypatch):
-    path = tmp_path / "model.tflite"
-    monkeypatch.setattr(litert, "open_litert", lambda path: path / 0)
-
-    reason = litert.try_export(build_model(), path)
-
-    assert reason
-    assert not path.exists()
-
-
 def test_another_backend_than_tensorflow_is_a_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
 

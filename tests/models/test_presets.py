@@ -165,15 +165,6 @@ def test_last_block_can_learn_alone(kind, again):
     assert_last_block(finetuning.unfreeze(again, SHARE), kind)
 
 
-def test_size_of_the_pictures_may_be_another_where_a_network_can_take_it(folder):
-    save_preset("dinov2", str(folder / "other"))
-
-    backbone = backbones.load_backbone(f"hub:{folder}/other@64", "x", None, {}, None)
-
-    # Sixteen patches of 16 pixels, and the class token.
-    assert backbone.model.output_shape == (None, 17, 16)
-
-
 def test_preset_without_weights_is_untrained(folder):
     kept = save_preset("vit", str(folder / "untrained"))
 
