@@ -5,22 +5,89 @@ PYTHONPATH=. python tests/alike.py PHOTOS --pairs pairs.csv    pairs file,other,
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
-sys.path.append(str(Path(__file__).parent / "data"))
-from test_copies import ALTERATIONS, compress, crop, find_near_duplicates
-
-from lib.data import pictures
+from lib.data import copies, pictures
 from lib.data.findings import leave_out
 from lib.data.listing import walk
 from lib.data.split import find_groups
 from lib.workspace import read_table
 
 SIDE, COUNT = 160, 200
+
+
+def shrink(images: list[np.ndarray], side: int = 16) -> np.ndarray:
+    """Reduce pictures to squares of one size."""
+    small = []
+    for picture in images:
+        small.append(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
+    return np.stack(small)
+
+
+def find_near_duplicates(images: list[np.ndarray], side: int = 96) -> pd.DataFrame:
+    """Find near duplicates as 01 does, of pictures of any size."""
+    thumbnails = shrink(images)
+    return copies.find_near_duplicates(thumbnails, shrink(images, side))
+
+
+def compress(picture: np.ndarray) -> np.ndarray:
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+def scale(picture: np.ndarray) -> np.ndarray:
+    return cv2.resize(picture, None, fx=0.4, fy=0.4)
+
+
+def change_tone(picture: np.ndarray, contrast: float, brightness: float) -> np.ndarray:
+    levels = (picture - 128.0) * contrast + 128 + brightness
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def brighten(picture: np.ndarray) -> np.ndarray:
+    return change_tone(picture, 1, 25)
+
+
+def raise_contrast(picture: np.ndarray) -> np.ndarray:
+    return change_tone(picture, 1.3, 0)
+
+
+def crop(picture: np.ndarray, share: float) -> np.ndarray:
+    high, wide = np.rint(share * np.array(picture.shape[:2]) / 2).astype(int)
+    return picture[high:-high, wide:-wide]
+
+
+def crop_little(picture: np.ndarray) -> np.ndarray:
+    return crop(picture, 0.02)
+
+
+def crop_more(picture: np.ndarray) -> np.ndarray:
+    return crop(picture, 0.04)
+
+
+def mirror(picture: np.ndarray) -> np.ndarray:
+    return picture[:, ::-1]
+
+
+def mirror_and_compress(picture: np.ndarray) -> np.ndarray:
+    return compress(mirror(picture))
+
+
+# How a picture comes back from the web, and the share of such copies that must be found.
+ALTERATIONS = {
+    "recompressed": (compress, 1),
+    "scaled": (scale, 1),
+    "brightened": (brighten, 0.97),
+    "contrast": (raise_contrast, 0.97),
+    "cropped by 2 %": (crop_little, 0.99),
+    "cropped by 4 %": (crop_more, 0.93),
+    "mirrored": (mirror, 1),
+    "mirrored and recompressed": (mirror_and_compress, 1),
+}
 MORE = {
     "cut by 2 % on the left": lambda picture: picture[:, picture.shape[1] // 50 :],
     "mirrored, cut by 2 % on each side, recompressed": lambda picture: compress(

@@ -209,3 +209,37 @@ def browser():
         running = playwright.chromium.launch(executable_path=path, args=arguments)
         yield running
         running.close()
+
+
+@contextlib.contextmanager
+def open_page(browser, path, *allowed, script="", wait_until="load", **options):
+    """Open the page in a file without a network; what goes wrong in it fails the test at its end.
+
+    These are errors, dialogs, and requests for anything but the page and what is allowed.
+    """
+    context = browser.new_context(offline=True, **options)
+    page = context.new_page()
+    page.add_init_script(script)
+    found = []
+    page.on("console", lambda line: found.append(f"{line.type}: {line.text}"))
+    page.on("request", lambda request: found.append(request.url))
+    for event in ("pageerror", "dialog"):
+        page.on(event, lambda fault: found.append(f"{fault}"))
+    page.goto(path.as_uri(), wait_until=wait_until)
+    yield page
+    context.close()
+    lines = ("debug:", "info:", "log:", "warning:")
+    harmless = (*lines, "data:", "blob:", path.as_uri(), *allowed)
+    assert [one for one in found if not one.startswith(harmless)] == []
+
+
+def find_violations(page):
+    """Return what axe finds in light and in dark."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    reports = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        result = axe.run(page)
+        if result.violations_count:
+            reports.append(result.generate_report())
+    return "\n".join(reports)

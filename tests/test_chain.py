@@ -195,14 +195,6 @@ def test_files_that_are_unusable_are_listed_and_all_others_are_used(run):
     assert set(checks.problem[checks.action == "kept"]) == {"tiny"}
 
 
-def test_validation_part_holds_a_fifth_of_each_class(run):
-    split = read(run, "split.csv")
-
-    counts = split.label[split.part == "validation"].value_counts()
-
-    assert dict(counts) == dict.fromkeys(CLASSES, 2)
-
-
 @each_model
 def test_predictions_are_probabilities_of_the_validation_pictures(run, model):
     table = read(run, f"predictions/{model}.csv")

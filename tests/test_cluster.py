@@ -123,19 +123,6 @@ def test_workers_compute_the_features_that_one_machine_computes_and_only_once(sp
     assert np.array_equal(again[:], found[:])
 
 
-def test_chain_with_workers_splits_as_one_machine_does(spread, run_chain):
-    prepare_and_split(replace(spread, cluster=None), [32], seed=42)
-    expected = (spread.results / "split.csv").read_bytes()
-    results = spread.results.with_name("together")
-    arguments = ["--results", results, "--only", "01", "-p", "IMAGE_SIZES", "[32]"]
-
-    run_chain(spread.save_paths(), "--cluster", TWO, *arguments)
-
-    assert (results / "split.csv").read_bytes() == expected
-    # What is finished is so without a cluster, too.
-    assert "cluster" not in (results / "run_paths.json").read_text()
-
-
 def test_work_of_a_killed_worker_is_done_by_another(tmp_path):
     # Each gets one, and imports what it needs.
     list(run_blocks(work_slowly, [["a"], ["b"]], tmp_path, address=TWO))

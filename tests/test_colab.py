@@ -2,7 +2,6 @@
 
 import errno
 import json
-import logging
 import os
 import re
 import shutil
@@ -80,18 +79,6 @@ def test_address_and_badge_of_the_project_agree():
 
     expected = [f"{address}/blob/main/{FIRST}"] if address else []
     assert badges == expected
-
-
-@pytest.mark.parametrize("repository", ["", "leaves", 'a/"b'])
-def test_wrong_address_is_an_error_and_writes_nothing(tmp_path, read_all, repository):
-    root = copy_project(tmp_path)
-    before = read_all(root)
-
-    refused = write_address(repository, root)
-
-    assert refused.returncode == 1
-    assert "make colab REPO=" in refused.stderr
-    assert read_all(root) == before
 
 
 def read_requirements(name):
@@ -199,17 +186,6 @@ def test_project_that_can_not_be_fetched_is_named(colab):
     )
     # What git says is shown.
     assert "fatal: " in done.stderr
-
-
-def test_project_that_is_here_need_not_be_fetched(colab, tmp_path):
-    """Say a private one, which a person has fetched by hand."""
-    shutil.copytree(
-        tmp_path / "github/linnaeus/leaves.git/lib", tmp_path / "content/lib"
-    )
-
-    done = colab("linnaeus/private")
-
-    assert done.stdout == f"{tmp_path}/content/lib/machine.py\n", done.stderr
 
 
 class Private(BaseHTTPRequestHandler):
@@ -321,18 +297,6 @@ def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
     assert "no such mount" in said
 
 
-def test_upload_is_asked_for_in_colab_alone(monkeypatch):
-    names = {"UPLOAD": True, "IMAGES": ["mine.png"], "sys": sys}
-    elsewhere = run_cells("09_random_images", ["images-08"], names)
-    files = SimpleNamespace(upload=lambda: {"frog.png": b"frog"})
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
-
-    in_colab = run_cells("09_random_images", ["images-08"], names)
-
-    assert elsewhere["IMAGES"] == ["mine.png"]
-    assert in_colab["IMAGES"] == ["frog.png"]
-
-
 @pytest.fixture
 def site(tmp_path, draw_classes):
     """A folder with a picture, red/000.png, and the address at which it is on the web."""
@@ -386,13 +350,6 @@ def test_a_file_of_the_web_that_is_too_large_is_not_downloaded(site, lesson):
     listed = lesson["list_named"]([f"{site[1]}/red/000.png"])
 
     assert list(listed.problem) == ["not_downloaded"]
-
-
-def test_errors_of_tensorflow_are_shown_and_its_warnings_are_not():
-    is_shown = logging.getLogger("tensorflow").filter
-
-    assert is_shown(logging.makeLogRecord({"levelno": logging.ERROR}))
-    assert not is_shown(logging.makeLogRecord({"levelno": logging.WARNING}))
 
 
 class Session:

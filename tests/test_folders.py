@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from lib import chain, folders, predict, workspace
+from lib import folders, workspace
 from lib.evaluation import display
 
 ROOT = workspace.REPOSITORY
@@ -177,17 +177,6 @@ def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):
     assert named.corrections == ws.results / "corrections.csv"
 
 
-def test_a_chain_that_is_refused_writes_nothing(write_paths, tmp_path, read_all):
-    (tmp_path / "r").mkdir()
-    (tmp_path / "r/split.csv").write_text("mine")
-    path = write_paths()
-    before = read_all(tmp_path)
-
-    assert chain.main(["--paths", str(path)]) == 1
-
-    assert read_all(tmp_path) == before
-
-
 def test_folders_of_the_demo_are_taken_without_a_marker(monkeypatch, tmp_path):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
     monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
@@ -214,16 +203,3 @@ def test_only_files_of_models_that_were_judged_before_are_removed(ws):
     assert left == ["my_ensemble.csv"]
     figures = sorted(os.listdir(ws.results / "figures"))
     assert figures == ["confusion_for_my_thesis.png", "confusion_my_ensemble.svg"]
-
-
-def test_labels_are_no_answers_that_predict_may_replace(tmp_path, capsys):
-    for name in ("model.keras", "model.json", "1.jpg"):
-        (tmp_path / name).touch()
-    labels = tmp_path / "mylabels.csv"
-    labels.write_text("file,label\n1.jpg,cat\n")
-    files = [str(tmp_path / name) for name in ("model.keras", "1.jpg")]
-
-    assert predict.predict_pictures([*files, "--csv", str(labels)]) == 2
-
-    assert "mylabels.csv" in capsys.readouterr().err
-    assert labels.read_text() == "file,label\n1.jpg,cat\n"

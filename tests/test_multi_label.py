@@ -118,14 +118,6 @@ def test_mean_average_precision_is_that_of_the_labels_that_are_there(run):
     assert found > scores["baseline"]["mean_average_precision"]
 
 
-def test_json_tells_what_a_page_or_a_command_line_needs(run):
-    _, metadata = saved.open_model(run.results / f"models/{NAME}.keras")
-
-    assert metadata["task"] == "multilabel"
-    assert metadata["image_size"] == 48
-    assert metadata["class_names"] == list(metadata["thresholds"]) == LABELS
-
-
 def test_predict_writes_the_labels_of_the_lesson(run, predicted):
     *others, cut = predicted.to_dict("records")
 
@@ -176,22 +168,18 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     assert '"thresholds"' in text
 
 
-def test_chain_takes_11_alone_where_nothing_tells_classes(run):
-    assert chain.choose_notebooks([], False, run) == [LAST]
-    assert chain.choose_notebooks(["08"], False, run) == ["08_evaluation"]
-
-
-def test_chain_takes_11_beside_the_others_where_there_are_labels_for_it(
-    ws, tmp_path, draw_classes
+def test_chain_takes_11_alone_or_beside_the_others_where_there_are_labels_for_it(
+    run, ws, tmp_path, draw_classes
 ):
     draw_classes(ws.train, 1)
     both = replace(ws, multi_labels=tmp_path / "a.csv")
 
-    assert LAST not in chain.choose_notebooks([], True, ws)
+    assert chain.choose_notebooks([], False, run) == [LAST]
+    assert chain.choose_notebooks(["08"], False, run) == ["08_evaluation"]
     assert chain.choose_notebooks(["11"], False, ws) == [LAST]
+    assert LAST not in chain.choose_notebooks([], True, ws)
     names = chain.choose_notebooks([], False, both)
-    assert names[0] == "01_data_prep"
-    assert names[-1] == LAST
+    assert (names[0], names[-1]) == ("01_data_prep", LAST)
 
 
 @pytest.mark.parametrize("beyond", [False, True])

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -84,15 +85,6 @@ def run(stand_ins, ws, monkeypatch):
 )
 def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
     assert run(*arguments) == expected
-
-
-@pytest.mark.parametrize(
-    ("arguments", "is_told"), [([], True), (["--only", "2"], False)]
-)
-def test_whole_run_is_told_of_the_quick_way(run, capsys, arguments, is_told):
-    run(*arguments)
-
-    assert ("--only 1 5 8" in capsys.readouterr().out) == is_told
 
 
 @pytest.mark.parametrize(("option", "expected"), [("--resume", ""), ("--anew", "1")])
@@ -284,23 +276,22 @@ def plan_make(folder, *arguments):
     return subprocess.check_output([*command, *arguments], text=True)
 
 
-@pytest.mark.parametrize("setting", ["BEYOND=", "BEYOND=0", "BEYOND=1"])
-def test_make_hands_on_that_more_is_asked_for(setting, tmp_path):
-    plan = plan_make(tmp_path, "demo", "run", setting)
-
-    demo, run = re.findall("-m lib.chain (.*)", plan)
-
-    beyond = "--beyond " if setting == "BEYOND=1" else ""
-    assert demo.strip() == f"{beyond}--paths demo"
-    assert run.strip() == f"{beyond}--paths drive_paths.json"
-
-
-@pytest.mark.parametrize(("target", "only"), [("run", ""), ("quick", "--only 1 5 8 ")])
-def test_make_hands_on_further_arguments(target, only, tmp_path):
-    plan = plan_make(tmp_path, target, "PATHS=mine.json", "ARGUMENTS=-p EPOCHS 5")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("demo BEYOND=", "--paths demo"),
+        ("demo BEYOND=0", "--paths demo"),
+        ("demo BEYOND=1", "--beyond --paths demo"),
+        ("run BEYOND=1", "--beyond --paths drive_paths.json"),
+        ("run PATHS=a.json ARGUMENTS='-p A 5'", "--paths a.json -p A 5"),
+        ("quick PATHS=a.json", "--paths a.json --only 1 5 8"),
+    ],
+)
+def test_make_hands_on_what_is_asked_for(arguments, expected, tmp_path):
+    plan = plan_make(tmp_path, *shlex.split(arguments))
 
     (command,) = re.findall("-m lib.chain (.*)", plan)
-    assert command.strip() == f"--paths mine.json {only}-p EPOCHS 5"
+    assert command.split() == expected.split()
 
 
 def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):

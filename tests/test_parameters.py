@@ -1,4 +1,3 @@
-import nbformat
 import pytest
 
 from lib import parameters
@@ -30,28 +29,6 @@ WRONG = [
 def test_wrong_parameter_is_an_error_that_says_what_is_allowed(name, value, allowed):
     with pytest.raises(ValueError, match=f"^{name} is .*{allowed}"):
         parameters.check_parameters({"other": 1, name: value})
-
-
-def test_allowed_parameters_are_returned_and_other_names_passed_over():
-    allowed = {"WEIGHTS": None, "IMAGES": "", "BACKBONES": "a, b", "LEARNING_RATE": 1}
-    others = {"__name__": "__main__", "pixels": object()}
-
-    assert parameters.check_parameters(allowed | others) == allowed
-
-
-def test_a_parameter_may_have_one_of_two_types(tmp_path):
-    source = """# @markdown By what the weights are changed
-LEARNING_RATE: float | str = "auto"  # @param {"type": "raw"}
-# @markdown None: that of the network
-IMAGE_SIZE: int | None = None  # @param {"type": "raw"}"""
-    cell = nbformat.v4.new_code_cell(source)
-    path = tmp_path / "notebook.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-
-    defaults = parameters.read_defaults(path)
-
-    assert defaults == {"LEARNING_RATE": "auto", "IMAGE_SIZE": None}
-    assert parameters.check_parameters(defaults) == defaults
 
 
 READ = {

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import planted
 import pretrain_sketches
-import psutil
 import pytest
 import scale
 import simulations
@@ -127,16 +126,6 @@ def test_benchmark_compares_workers(photographs, tmp_path, monkeypatch):
     assert [row["pairs"] for row in rows] == [1, 1, 1]
 
 
-def test_workers_of_the_benchmark_are_listed_as_those_of_a_chain():
-    pytest.importorskip("distributed")
-
-    with scale.running(2) as seconds:
-        workers = faults.list_workers(psutil.Process())
-
-    assert len(workers) == 2
-    assert seconds > 0
-
-
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory):
     """A folder of a thousand pictures for the steps of the way to a million."""
@@ -153,15 +142,6 @@ def test_step_of_the_way_to_a_million_runs(step, thousand, monkeypatch, capsys):
     exec(scale.HEAD + scale.STEPS[step] + scale.TAIL, {})
 
     assert float(capsys.readouterr().out) > 0
-
-
-def test_way_to_a_million_is_measured_in_processes(tmp_path, monkeypatch):
-    step = "metrics: `evaluate`, 10 classes"
-    monkeypatch.setattr(scale, "STEPS", {step: scale.STEPS[step]})
-
-    (row,) = scale.measure_million(tmp_path, counts=[1000])
-
-    assert row["ours"] > 0
 
 
 @pytest.fixture(scope="module")

@@ -189,14 +189,6 @@ def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
     assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
 
 
-def test_results_in_my_drive_lie_there_however_it_is_written(drive, draw_classes):
-    draw_classes(drive / "pics", 5)
-
-    arguments = fill_in(drive / "pics", "My Drive/mine")
-
-    assert arguments[-1] == str(drive / "mine")
-
-
 @pytest.mark.parametrize(
     "written",
     ["Drive", "drive", "google drive", "Google Drive", " On  drive ", "My Drive"],
@@ -230,13 +222,6 @@ def test_wrong_paths_file_is_one_sentence_before_the_run(tmp_path):
 
     with pytest.raises(start.FormError, match="trian"):
         start.open_workspace(fill_in(file))
-
-
-def test_an_empty_place_of_results_is_said_in_words(tmp_path):
-    form = {"PICTURES": "", "RESULTS": "", "RUN": "quick", "OPTIONS": ""}
-
-    with pytest.raises(start.FormError, match="write here, on Drive, or a folder"):
-        run_cells("00_start_here", ["00-06"], form | {"machine": machine})
 
 
 @pytest.fixture
@@ -345,33 +330,24 @@ def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
     assert earlier.read_bytes() == before
 
 
-@pytest.fixture
-def finish(monkeypatch):
-    """Return a function that runs a form whose chain ends with a status."""
-
-    def run_form(status):
-        monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
-        start.run_form([])
-
-    return run_form
+def run_form(monkeypatch, status):
+    """Run a form whose chain ends with a status."""
+    monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
+    start.run_form([])
 
 
-def test_a_run_that_ends_well_says_nothing(finish, capsys):
-    finish(0)
-
+def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(monkeypatch, capsys):
+    run_form(monkeypatch, 0)
     assert capsys.readouterr().out == ""
 
-
-def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(finish, capsys):
-    finish(chain.SOME_FAILED)
-
+    run_form(monkeypatch, chain.SOME_FAILED)
     assert capsys.readouterr().out.startswith("Note: some notebooks failed")
 
 
 @pytest.mark.parametrize("status", [1, 130])
-def test_a_run_that_fails_or_is_stopped_is_an_error(finish, status):
+def test_a_run_that_fails_or_is_stopped_is_an_error(monkeypatch, status):
     with pytest.raises(start.FormError, match="It stopped"):
-        finish(status)
+        run_form(monkeypatch, status)
 
 
 def test_a_run_that_stops_is_one_sentence(ws, capsys):

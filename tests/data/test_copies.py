@@ -1,9 +1,11 @@
-from functools import cache, partial
+from functools import cache
+from unittest import mock
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from alike import ALTERATIONS, compress, find_near_duplicates, shrink
 from drawing import CLASS_NAMES, draw_picture
 
 from lib.data import copies
@@ -22,81 +24,6 @@ def draw_pictures(count=120):
     return drawn
 
 
-def shrink(pictures, side=16):
-    small = []
-    for picture in pictures:
-        small.append(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
-    return np.stack(small)
-
-
-def find_near_duplicates(pictures, side=96):
-    thumbnails = shrink(pictures)
-    return copies.find_near_duplicates(thumbnails, shrink(pictures, side))
-
-
-def compress(picture):
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
-
-
-def scale(picture):
-    return cv2.resize(picture, None, fx=0.4, fy=0.4)
-
-
-def change_tone(picture, contrast, brightness):
-    levels = (picture - 128.0) * contrast + 128 + brightness
-    return np.clip(levels, 0, 255).astype(np.uint8)
-
-
-def brighten(picture):
-    return change_tone(picture, 1, 25)
-
-
-def raise_contrast(picture):
-    return change_tone(picture, 1.3, 0)
-
-
-def crop(picture, share):
-    high, wide = np.rint(share * np.array(picture.shape[:2]) / 2).astype(int)
-    return picture[high:-high, wide:-wide]
-
-
-def crop_little(picture):
-    return crop(picture, 0.02)
-
-
-def crop_more(picture):
-    return crop(picture, 0.04)
-
-
-def mirror(picture):
-    return picture[:, ::-1]
-
-
-def mirror_and_compress(picture):
-    return compress(mirror(picture))
-
-
-def recolour(picture, degrees):
-    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
-    hues = hsv[..., 0].astype(int) + degrees // 2
-    hsv[..., 0] = hues % 180  # OpenCV counts hues to 180
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-
-
-# How a picture comes back from the web, and the share of such copies that must be found.
-ALTERATIONS = {
-    "recompressed": (compress, 1),
-    "scaled": (scale, 1),
-    "brightened": (brighten, 0.97),
-    "contrast": (raise_contrast, 0.97),
-    "cropped by 2 %": (crop_little, 0.99),
-    "cropped by 4 %": (crop_more, 0.93),
-    "mirrored": (mirror, 1),
-    "mirrored and recompressed": (mirror_and_compress, 1),
-}
-
-
 def pair_with_copies(pictures, alter):
     """Return the pairs found among pictures and altered copies; whether each is one of these two."""
     altered = [alter(picture) for picture in pictures]
@@ -113,34 +40,6 @@ def test_altered_copies_are_found_and_nothing_else(name):
     assert is_right.mean() >= 0.95
     assert is_right.sum() / 120 >= recall
     assert (near.mirrored[is_right] == ("mirrored" in name)).all()
-
-
-@pytest.mark.parametrize("degrees", [60, 120, 180])
-def test_recoloured_pictures_are_not_alike(degrees):
-    near, _ = pair_with_copies(draw_pictures(), partial(recolour, degrees=degrees))
-    assert len(near) <= 0.02 * 120
-
-
-def draw_symbol(rng):
-    """Draw three shapes on a pale ground, the same left and right."""
-    symbol = np.full((240, 240, 3), rng.integers(200, 256), np.uint8)
-    for height in rng.integers(60, 180, 3).tolist():
-        axes = rng.integers(15, 100, 2).tolist()
-        ink = rng.integers(0, 230, 3).tolist()
-        cv2.ellipse(symbol, (120, height), axes, 0, 0, 360, ink, -1, cv2.LINE_AA)
-    return symbol
-
-
-def test_symmetrical_pictures_are_found_once_and_not_with_themselves():
-    rng = np.random.default_rng(5)
-    symbols = [draw_symbol(rng) for _ in range(60)]
-
-    near, is_right = pair_with_copies(symbols, compress)
-
-    assert is_right.sum() == 60
-    assert is_right.mean() >= 0.95
-    assert not near.duplicated(["a", "b"]).any()
-    assert (near.a < near.b).all()
 
 
 @pytest.mark.parametrize("count", [30, 1, 0])
@@ -204,42 +103,20 @@ def make_noisy_copies():
     return thumbnails
 
 
-@pytest.fixture(scope="module")
-def noisy():
-    """Thumbnails of noisy copies, and the pairs that are found among them."""
+def test_distance_is_one_minus_the_correlation_of_colours_and_the_least_comes_first():
     thumbnails = make_noisy_copies()
-    return thumbnails, copies.find_near_duplicates(thumbnails, thumbnails)
-
-
-def test_the_most_alike_come_first(noisy):
-    _, near = noisy
-    order = near.sort_values(["distance", "a", "b"], ignore_index=True)
-    pd.testing.assert_frame_equal(near, order)
-    assert (near.distance[:30] == 0).all()
-    assert near.distance.max() > 0
-
-
-def test_distance_is_one_minus_the_correlation_of_colours(noisy):
-    thumbnails, near = noisy
     coarse = thumbnails.reshape(-1, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+
+    near = copies.find_near_duplicates(thumbnails, thumbnails)
+
     assert near.mirrored.any()
+    assert near.distance.is_monotonic_increasing
     for pair in near.itertuples():
         other = coarse[pair.b]
         if pair.mirrored:
             other = other[:, ::-1]
         correlation = np.corrcoef(coarse[pair.a].ravel(), other.ravel())[0, 1]
         assert pair.distance == pytest.approx(1 - correlation, abs=1e-4)
-
-
-def test_all_pairs_of_many_alike_pictures_are_found():
-    noise = np.random.default_rng(0).normal(0, 1, (120, 16, 16, 3))
-    near = shrink(draw_pictures()[:1]) + noise
-
-    pairs = find_candidates(near.clip(0, 255).astype(np.uint8))
-
-    assert len(pairs) == 120 * 119 // 2
-    assert not pairs.mirrored.any()
-    assert not pairs.duplicated(["a", "b"]).any()
 
 
 def draw_alike(count):
@@ -267,17 +144,6 @@ def test_copies_are_found_among_pictures_that_are_all_alike_and_no_others(name):
     near, is_right = pair_with_copies(draw_alike(8), alter)
     assert is_right.all()
     assert len(near) >= 7
-
-
-def test_pictures_without_detail_are_taken_at_their_word():
-    smooth = []
-    for picture in draw_pictures(20):
-        blurred = cv2.GaussianBlur(scale(picture), (0, 0), 16)
-        smooth.append(cv2.resize(blurred, None, fx=2.5, fy=2.5))
-
-    _, is_right = pair_with_copies(smooth, compress)
-
-    assert is_right.sum() == 20
 
 
 @pytest.fixture
@@ -331,23 +197,12 @@ def test_alike_pictures_are_named_and_those_of_several_classes_told_apart(table)
     }
 
 
-def test_without_pairs_nothing_is_found(table):
-    none = pd.DataFrame({"a": [], "b": []}, dtype=int)
-    assert copies.describe_pairs(table, none).empty
-
-
 @pytest.fixture
 def compared(monkeypatch):
-    """A list that grows with every pair whose detail is compared."""
-    compared = []
-    lay_over = cv2.findTransformECC
-
-    def note(*arguments):
-        compared.append(1)
-        return lay_over(*arguments)
-
-    monkeypatch.setattr(cv2, "findTransformECC", note)
-    return compared
+    """What counts the pairs whose detail is compared."""
+    lay_over = mock.Mock(wraps=cv2.findTransformECC)
+    monkeypatch.setattr(cv2, "findTransformECC", lay_over)
+    return lay_over
 
 
 def test_frames_of_one_film_are_connected_by_few_comparisons(compared):
@@ -363,7 +218,7 @@ def test_frames_of_one_film_are_connected_by_few_comparisons(compared):
     # A tree has an edge less than nodes.
     assert len(near) == 59
     assert set(near.a) | set(near.b) == set(range(60))
-    assert len(compared) <= 4 * 60
+    assert compared.call_count <= 4 * 60
     assert len(find_candidates(shrink(frames))) == 60 * 59 // 2
 
 
@@ -375,5 +230,5 @@ def test_comparisons_in_vain_are_bounded_and_said(compared, monkeypatch, capsys)
     near = find_near_duplicates(pictures)
 
     assert near[["a", "b"]].to_numpy().tolist() == [[7, 40]]
-    assert len(compared) <= 6 * 41
+    assert compared.call_count <= 6 * 41
     assert "pairs that look alike were not compared" in capsys.readouterr().out

@@ -213,12 +213,6 @@ def test_parts_without_any_for_validation_are_none(label):
     assert listed.problem["1.jpg"] == "test_part"
 
 
-def test_part_and_group_of_corrections_are_not_read(correct):
-    listed = correct("file,label,part,group\ncat/0.jpg,bird,val,g\n")
-    assert set(listed.part) == {""}
-    assert set(listed.group) == {""}
-
-
 def test_labels_and_groups_reach_the_validation_folder(tmp_path):
     touch(tmp_path, "train/cat/0.jpg", "train/cat/1.jpg")
     touch(tmp_path, "val/cat/0.jpg", "val/cat/1.jpg")
@@ -234,14 +228,6 @@ def test_labels_and_groups_reach_the_validation_folder(tmp_path):
         ["cat/0.jpg", "cat", "a", "train", ""],
         ["cat/1.jpg", "cat", "b", "train", ""],
     ]
-
-
-def test_class_folders_of_the_validation_part_are_those_of_train_that_look_equal(
-    tmp_path,
-):
-    touch(tmp_path, f"train/{APART}/1.jpg", f"val/{COMPOSED}/2.jpg")
-    listed = list_files(tmp_path / "train", validation=tmp_path / "val")
-    assert list(listed.label) == [APART, APART]
 
 
 def test_groups_that_look_equal_are_one(label):
@@ -327,14 +313,3 @@ def test_group_cells_that_say_nothing_are_no_groups(label):
 def test_names_with_commas_stand_in_quotes(label):
     text = 'file,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old"\n'
     assert list(label(text, "a,b.jpg", "c.jpg").label) == ["cat", "dog, old"]
-
-
-def test_labels_of_many_pictures_are_matched_in_seconds_also_where_namesakes_abound(
-    tmp_path,
-):
-    expected = {}
-    for number in range(20_000):
-        file = f"class_{number % 200:03d}/{number // 200:03d}.jpg"
-        expected[f"train/{file}"] = file
-
-    assert match_files(expected, expected.values(), tmp_path / "train") == expected

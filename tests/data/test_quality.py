@@ -77,25 +77,6 @@ def test_each_limit_lies_between_two_pictures(word):
     assert list_doubts(within) == []
 
 
-def test_picture_of_one_pixel_is_tiny():
-    assert "tiny" in list_doubts(resize(1, 1))
-
-
-def test_facts_are_those_of_the_picture_by_hand():
-    # The upper half has the level 200, the lower 0: both are 100 from their mean.
-    square = np.zeros((160, 160, 3), np.uint8)
-    square[:80] = 200
-
-    facts = gather_facts(square, (640, 480))
-
-    levels = facts[["width", "height", "darkest", "brightest", "contrast"]]
-    assert levels.item() == (640, 480, 0, 200, 100)
-    assert facts["thumbnail"][:8].min() == 200
-    assert facts["thumbnail"][8:].max() == 0
-    # Two rows of 160 differ from a neighbour by 200.
-    assert facts["sharpness"] == pytest.approx(200 * np.sqrt(2 / 160) / 100, rel=1e-3)
-
-
 def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
     blurred = PICTURE.filter(ImageFilter.GaussianBlur(9))
     assert list_doubts(blurred) == ["blurred"]

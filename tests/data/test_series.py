@@ -39,6 +39,9 @@ def divide(pictures, group_by):
         ["1", "aug_1"],
         ["1", "1_edited"],
         ["1", "rot90_1_flip"],
+        [f"1_jpg.rf.{name}" for name in HASHES],
+        ["1", "1_vflip_crop"],
+        ["1_aug1", "1-aug-2"],
         ["rotated_1", "Blurred-1"],
         ["1", f"cat_original_1.jpg_{UUIDS[0]}"],
         ["1", f"output/cat_original_1.jpg_{UUIDS[0]}"],
@@ -215,19 +218,3 @@ def test_other_names_are_no_series(kind):
     said = describe_series(divide(label_files(files), "none"))
 
     assert said == ""
-
-
-def test_series_that_are_not_divided_are_not_said():
-    form, count = SERIES["film"]
-    pictures = label_files(number_files(form, count))
-    is_first = pictures.file.str.contains("clip[01]")
-    parts = is_first.map({True: "validation", False: "train"})
-
-    assert describe_series(pictures.assign(part=parts)) == ""
-
-
-@pytest.mark.parametrize("group_by", ["none", "folder", "name"])
-def test_no_picture_has_no_group(group_by):
-    nothing = label_files(["cat/1.jpg"])[:0]
-
-    assert group_files(nothing, group_by).empty

@@ -225,23 +225,10 @@ def test_parts_that_links_make_one_are_an_error(ws, give):
         sources.find_validation(replace(ws, train=given, test=given))
 
 
-def test_link_that_leads_back_is_no_folder_of_pictures(ws, give):
-    given = give(["leaves/cat/1.jpg", "leaves/dog/1.jpg"])
-    (given / "again").symlink_to(given)
-    (given / "leaves/up").symlink_to(given)
-    found = sources.open_folder(replace(ws, train=given), "train")
-    assert found == given / "leaves"
-
-
 def test_folder_without_pictures_is_named(ws, give):
     given = give({"cat/notes.txt": b"x"})
     with pytest.raises(ValueError, match=str(given)):
         sources.open_folder(replace(ws, train=given), "train")
-
-
-def test_pictures_count_whatever_they_are_called(ws, give):
-    given = give(["cat/0.jpg?w=300"])
-    sources.open_folder(replace(ws, train=given), "train")
 
 
 @pytest.mark.parametrize(
@@ -333,29 +320,21 @@ def test_archive_that_changed_is_unpacked_anew(ws, files):
     assert archives.unpack(archive, ws.scratch) != first
 
 
-UPWARDS = ["../out.png", "cat/../../../out.png"]
-
-
 def list_outside(folder):
     """List the pictures below a folder that lie in no unpacked archive."""
     written = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
     return written - set(fnmatch.filter(written, "scratch/a_*/*.png"))
 
 
-@pytest.mark.parametrize("hostile", [*UPWARDS, "{}/out.png"])
+@pytest.mark.parametrize(
+    "hostile", ["../out.png", "cat/../../../out.png", "{}/out.png"]
+)
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 def test_hostile_names_write_nothing_outside(ws, tmp_path, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x"})
     with contextlib.suppress(ValueError):
         archives.unpack(archive, ws.scratch)
     assert list_outside(tmp_path) == set()
-
-
-@pytest.mark.parametrize("hostile", UPWARDS)
-def test_names_of_a_tar_that_lead_upwards_are_refused(ws, hostile):
-    archive = pack(ws.results / "a.tar", {hostile: b"x"})
-    with pytest.raises(ValueError, match="a.tar .*outside"):
-        archives.unpack(archive, ws.scratch)
 
 
 @pytest.mark.parametrize("target", ["/etc/hosts", "../../out.png", "../cat/1.png"])
@@ -431,13 +410,6 @@ def unmarked(ws):
 def test_names_in_a_zip_that_are_not_marked_are_read_as_utf_8(ws, unmarked, read_all):
     unpacked = archives.unpack(unmarked, ws.scratch)
     assert list(read_all(unpacked)) == [Path("Caf\u00e9/1.png")]
-
-
-def test_names_in_a_zip_that_are_not_marked_and_no_utf_8_are_refused(ws, unmarked):
-    content = unmarked.read_bytes()
-    unmarked.write_bytes(content.replace("é".encode(), "éé".encode("cp850")))
-    with pytest.raises(ValueError, match="a.zip .*utf-8"):
-        archives.unpack(unmarked, ws.scratch)
 
 
 @pytest.mark.parametrize(

@@ -86,14 +86,6 @@ def test_group_is_what_contents_groups_and_likeness_connect():
     assert numbers.tolist() == [0, 0, 0, 0, 1, 1, 1, 2]
 
 
-def test_without_given_groups_equal_contents_are_one():
-    contents = pd.DataFrame({"digest": list("ppqp")})
-
-    numbers, _ = pd.factorize(split.find_groups(contents))
-
-    assert numbers.tolist() == [0, 0, 1, 0]
-
-
 def test_groups_share_a_part_and_the_classes_keep_their_fifths(insects):
     few = insects.groupby("label").head(100)
     few = few.sample(frac=1, random_state=0, ignore_index=True)
@@ -109,14 +101,6 @@ def test_groups_share_a_part_and_the_classes_keep_their_fifths(insects):
         parts_of_first.add(part[0])
 
     assert parts_of_first == {"train", "validation"}
-
-
-def test_class_of_two_groups_of_different_sizes_gives_the_smaller():
-    listed = list_pictures(a=16, b=20)
-    listed.loc[:9, "group"] = 100
-    listed.loc[10:15, "group"] = 101
-    for seed in range(10):
-        assert count_validation(listed, seed) == {"a": 6, "b": 4}
 
 
 @pytest.mark.parametrize(

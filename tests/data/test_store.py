@@ -4,7 +4,6 @@ import errno
 import fcntl
 import multiprocessing
 import os
-import pickle
 import resource
 import shutil
 import signal
@@ -105,37 +104,6 @@ def test_what_a_killed_writer_left_behind_the_rows_is_none_and_is_overwritten(tm
     assert (tmp_path / "digests").stat().st_size == 6 * 32
 
 
-def test_row_that_another_has_written_is_not_written_again(tmp_path):
-    (digest,) = make_digests([1])
-    first = open_rows(tmp_path)
-    second = open_rows(tmp_path)
-
-    first.put({digest: make_row(digest)})
-    second.put({digest: make_row(digest)})
-
-    assert (tmp_path / "rows").stat().st_size == 768
-    read_back(tmp_path, [1])
-
-
-def test_reader_sees_what_others_write_once_it_looks_again(tmp_path):
-    fill(tmp_path, [1, 2])
-    reader = open_rows(tmp_path)
-    third = make_digests([3])
-
-    fill(tmp_path, [3])
-
-    assert list(reader.index) == make_digests([1, 2])
-    assert reader.find_missing(make_digests([3, 1, 4, 4])) == make_digests([4])
-    assert np.array_equal(reader[third], [make_row(third[0])])
-
-
-def test_row_that_is_not_there_is_an_error(tmp_path):
-    fill(tmp_path, [1, 2])
-    reader = open_rows(tmp_path)
-    with pytest.raises(OSError, match=f"{tmp_path} lacks rows.*run again"):
-        reader[make_digests([99])]
-
-
 def test_store_deleted_under_a_reader_is_read_to_the_end_and_missed_afterwards(
     tmp_path,
 ):
@@ -202,16 +170,6 @@ def test_rows_whose_digests_are_gone_are_made_anew(tmp_path, size):
     )
     fill(tmp_path, range(30, 0, -1))
     read_back(tmp_path, range(1, 31))
-
-
-def test_numpy_reads_a_store(tmp_path):
-    fill(tmp_path, [1, 2])
-
-    digests = np.fromfile(tmp_path / "digests", "S32").astype(str)
-    rows = np.fromfile(tmp_path / "rows", np.uint8).reshape(-1, *SHAPE)
-
-    assert digests.tolist() == make_digests([1, 2])
-    assert np.array_equal(rows[1], make_row(digests[1]))
 
 
 def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
@@ -283,20 +241,6 @@ def test_store_with_rows_that_its_copy_lacks_is_left_alone(tmp_path):
     open_rows(tmp_path / "copy").copy_to(store)
 
     assert list(open_rows(tmp_path / "store").index) == make_digests([99, 3])
-
-
-def test_a_selection_is_sent_as_digests_and_read_where_it_arrives(tmp_path):
-    fill(tmp_path, range(200))
-    digests = np.array(make_digests(range(200)))
-    chosen = Selection(open_rows(tmp_path), digests).take([150, 2, 7, 150])
-    expected = [make_row(digest) for digest in digests[[150, 2, 7, 150]]]
-    assert np.array_equal(chosen[:], expected)
-
-    sent = pickle.dumps(chosen)
-
-    assert len(sent) < 3000, "neither rows nor the digests of 200"
-    assert np.array_equal(pickle.loads(sent)[:], expected)
-    assert chosen.shape == (4, 16, 16, 3)
 
 
 def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):

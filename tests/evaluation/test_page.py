@@ -1,7 +1,6 @@
 """model.html in a real Chromium: it answers as the model does, offline, for everybody."""
 
 import base64
-import contextlib
 import csv
 import json
 import re
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import find_browser
+from conftest import find_browser, find_violations, open_page
 from handed_over import ask_page, measure, read_answers
 from PIL import Image
 
@@ -110,24 +109,6 @@ def drawn(tmp_path_factory):
     return files
 
 
-@contextlib.contextmanager
-def open_offline(browser, path, **options):
-    """Open a page without a network, as from a double click; fail if anything goes wrong in it."""
-    context = browser.new_context(offline=True, accept_downloads=True, **options)
-    tab = context.new_page()
-    faults = []
-    for event in ("pageerror", "dialog", "request", "console"):
-        tab.on(event, lambda fault: faults.append(fault))
-    tab.goto(path.as_uri(), wait_until="commit")
-    yield tab
-    context.close()
-    for fault in faults:
-        # Of the console's lines errors count, of requests those that leave this machine.
-        is_line = getattr(fault, "type", "error") != "error"
-        is_own = getattr(fault, "url", "").startswith("file:")
-        assert is_line or is_own, str(fault)
-
-
 def wait_for_ready(tab):
     tab.get_by_text("Ready for your pictures.").wait_for()
 
@@ -135,7 +116,9 @@ def wait_for_ready(tab):
 @pytest.fixture
 def opening(handed, browser):
     """The page, opened offline, before it is ready."""
-    with open_offline(browser, handed[0].results / "model.html") as tab:
+    with open_page(
+        browser, handed[0].results / "model.html", wait_until="commit"
+    ) as tab:
         yield tab
 
 
@@ -144,14 +127,6 @@ def opened(opening):
     """The page, opened offline."""
     wait_for_ready(opening)
     return opening
-
-
-@pytest.fixture
-def phone(handed, browser):
-    """The page on a phone."""
-    path = handed[0].results / "model.html"
-    with open_offline(browser, path, viewport=PHONE, has_touch=True) as tab:
-        yield tab
 
 
 def run(tab, script):
@@ -198,21 +173,6 @@ def test_saved_table_has_the_answers_and_sets_of_predict(handed, drawn, opened):
         # At the limit weights of half the size may say otherwise.
         assert name_above(probabilities, 0.32) <= set(names)
         assert set(names) <= name_above(probabilities, 0.28)
-
-
-def test_answer_sets_are_told_in_words(drawn, opened):
-    asked = ask_page(opened, drawn)
-
-    beginnings = {1: "just this one", 2: "one of these 2", 3: "can't tell"}
-    for row, text in zip(save_answers(opened), asked.remarks):
-        count = len(json.loads(row["set"]))
-        assert text.startswith(beginnings[count])
-
-
-def test_set_without_a_probable_class_says_so(drawn, opened):
-    run(opened, "about.limit = 0.9999;")
-
-    assert "none" in ask_page(opened, drawn[:1]).remarks[0]
 
 
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
@@ -385,14 +345,6 @@ def test_page_says_where_its_model_is_damaged(browser, drawn, change_page):
     assert "can't run here" in fail_to_answer(browser.new_page(), path, drawn[:1])
 
 
-def test_page_allows_neither_strange_scripts_nor_addresses(handed):
-    text = (handed[0].results / "model.html").read_text(encoding="utf-8")
-
-    (policy,) = re.findall(r'Security-Policy" content="([^"]*)"', text)
-    assert "'unsafe-" not in policy
-    assert "http" not in policy
-
-
 def test_only_the_scripts_of_the_page_may_run(browser, change_page):
     path = change_page("</body>", "<script>alert(1)</script></body>")
     tab = browser.new_page()
@@ -406,18 +358,6 @@ def test_only_the_scripts_of_the_page_may_run(browser, change_page):
     tab.close()
 
 
-def find_violations(tab):
-    """Return what axe finds in light and in dark."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    reports = []
-    for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)
-        result = axe.run(tab)
-        if result.violations_count:
-            reports.append(result.generate_report())
-    return "\n".join(reports)
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_page_serves_everybody(opened, drawn, width):
     opened.set_viewport_size({"width": width, "height": 844})
@@ -427,17 +367,6 @@ def test_page_serves_everybody(opened, drawn, width):
 
     assert opened.evaluate("document.documentElement.scrollWidth") == width
     assert find_violations(opened) == ""
-
-
-def test_pictures_are_chosen_by_the_first_key_or_by_a_thumb(opened):
-    opened.keyboard.press("Tab")
-
-    button = opened.get_by_role("button", name="Choose or take a picture")
-    assert button.evaluate("button => button === document.activeElement")
-    assert button.bounding_box()["height"] >= 44, "a thumb's width"
-    with opened.expect_file_chooser() as chooser:
-        button.click()
-    assert chooser.value.is_multiple()
 
 
 def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
@@ -450,43 +379,12 @@ def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
     assert "TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
 
 
-def test_newest_answer_is_on_the_first_screen_of_a_phone(phone, drawn):
-    for files in (drawn[:1], drawn[1:]):
-        ask_page(phone, files)
-        newest = phone.locator("#latest").bounding_box()
-        button = phone.locator("#choose").bounding_box()
-        assert newest["y"] + newest["height"] < 844
-        assert newest["y"] - button["y"] - button["height"] < 20, "directly below"
-        assert files[-1].name in phone.inner_text("#latest")
-    names = [row[0] for row in read_answers(phone)]
-    assert names == [path.name for path in drawn]
-
-
-def test_page_stays_short_and_older_answers_scroll(phone, drawn):
-    ask_page(phone, drawn)
-
-    assert phone.evaluate("document.documentElement.scrollHeight") < 2 * 844
-    box = phone.locator(".box")
-    assert box.evaluate("box => box.scrollHeight > box.clientHeight")
-
-
-def test_name_of_a_file_stands_once_before_its_class_and_percentage(phone, drawn):
-    asked = ask_page(phone, drawn)
-
-    text = phone.inner_text("body")
-    for row in asked.itertuples():
-        assert text.count(row.file) == 1
-        after = text.split(row.file, 1)[1].split(row.label, 1)
-        assert after[0].strip() == ""
-        assert re.match(r"\s*\d+\.\d %", after[1])
-
-
 def hand_over(browser, ws, model, files, metadata, score, known=None):
     """Write a page and ask it; return its text, what it shows of each file and what it saves."""
     path = ws.file("models", f"{metadata['name']}.tflite")
     assert litert.try_export(model, path) == ""
     page.write_page(ws, metadata, score, flattered=False, known=known)
-    with open_offline(browser, ws.results / "model.html") as tab:
+    with open_page(browser, ws.results / "model.html") as tab:
         return tab.text_content("main"), ask_page(tab, files), save_answers(tab)
 
 
@@ -572,7 +470,7 @@ def filmed(handed, browser, tmp_path):
     ]
     camera = browser.browser_type.launch(executable_path=find_browser(), args=arguments)
     page_file = handed[0].results / "model.html"
-    with open_offline(camera, page_file, viewport=PHONE) as tab:
+    with open_page(camera, page_file, viewport=PHONE) as tab:
         tab.get_by_role("button", name=CAMERA).click()
         tab.locator("#bars li").nth(2).wait_for()
         yield tab, path
@@ -620,15 +518,6 @@ def test_refused_camera_is_a_sentence_and_pictures_are_answered(opened, drawn):
     opened.get_by_text("choose pictures.").wait_for()
     assert not opened.locator("#live").is_visible()
     assert ask_page(opened, drawn[:1]).label.isin(CLASSES).all()
-
-
-def test_page_without_a_camera_offers_none(handed, browser):
-    tab = browser.new_page()
-    tab.add_init_script("delete Navigator.prototype.mediaDevices;")
-    tab.goto((handed[0].results / "model.html").as_uri())
-    wait_for_ready(tab)
-    assert not tab.locator("#camera").is_visible()
-    tab.close()
 
 
 def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -13,7 +11,7 @@ import pytest
 from keras import layers
 from scipy.special import softmax
 
-from lib import predict, workspace
+from lib import new_pictures, predict
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.models import classify, saved
@@ -159,17 +157,6 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     assert (usable != "").all(axis=None)
 
 
-def test_row_without_an_answer_is_printed_empty(model_file, pictures, capfd):
-    broken = pictures / "red/003.png"
-    broken.write_bytes(NO_PICTURE)
-
-    assert run(model_file, [broken]) == 1
-
-    header, row = capfd.readouterr().out.splitlines()
-    assert header.split() == ANSWERS + LIMITED
-    assert row.split() == [str(broken)]
-
-
 def test_name_that_is_no_text_loses_no_answer(model_file, pictures, ask, capfd):
     plain = pictures / "red/000.png"
     odd = os.fsdecode(os.fsencode(pictures) + b"/red/caf\xe9.png")
@@ -225,21 +212,6 @@ def test_missing_pictures_are_named_and_nothing_is_written(
     errors = refuse(model_file, asked)
 
     assert name in errors
-
-
-def test_command_line_answers_a_wrong_path_without_importing_tensorflow(tmp_path):
-    code = (
-        "import runpy, sys; sys.modules['tensorflow'] = None; "
-        "runpy.run_module('lib.predict', run_name='__main__', alter_sys=True)"
-    )
-    command = [sys.executable, "-c", code, "gone.keras", str(tmp_path)]
-
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=workspace.REPOSITORY
-    )
-
-    assert done.returncode == 2
-    assert done.stderr.startswith("gone.keras")
 
 
 def test_help_ends_with_three_commands_that_are_understood_in_full_words_alone(capfd):
@@ -335,23 +307,6 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
     assert np.allclose(scaled.probability.astype(float), best, atol=2e-6)
 
 
-def test_sets_leave_every_other_column_as_it_is(describe, pictures, ask, capfd):
-    (pictures / "red/003.png").write_bytes(NO_PICTURE)
-    _, plain = ask(describe({"temperature": 1.7}), [pictures], "--probabilities")
-    assert "10_hand_over" in capfd.readouterr().err
-    model = describe({"answer_sets": SETS, "temperature": 1.7})
-
-    status, table = ask(model, [pictures], "--probabilities")
-
-    assert status == 1
-    assert "75 of 100" in capfd.readouterr().err
-    assert list(table.columns) == list(plain.columns)
-    sets = ["set", "set_size"]
-    assert table.drop(columns=sets).equals(plain.drop(columns=sets))
-    (unusable,) = table[table.label == ""].to_dict("records")
-    assert unusable["set"] == unusable["set_size"] == ""
-
-
 def test_sets_hold_what_reaches_the_limit_and_the_answer(describe, pictures, ask):
     model = describe({"answer_sets": SETS, "temperature": 1.7})
 
@@ -410,14 +365,6 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
         assert probability == pytest.approx(y_prob.max(), abs=1e-4)
 
 
-def test_a_folder_can_be_a_group(model_file, pictures, ask):
-    files = sorted((pictures / "red").iterdir())[:3]
-
-    _, table = ask(model_file, files, "--group-by", "folder")
-
-    assert set(table.group) == {str(pictures / "red")}
-
-
 @pytest.mark.parametrize(
     ("rows", "name"),
     [
@@ -436,3 +383,76 @@ def test_a_picture_without_one_group_is_an_error_that_names_it(
     errors = refuse(model_file, asked, "--group-by", groups)
 
     assert re.search(f"groups.csv .*{name}", errors)
+
+
+@pytest.mark.parametrize(
+    "target", ["groups.csv", "scenes.csv", "labels.csv", "notes.txt", "device.csv"]
+)
+def test_answers_never_take_the_place_of_something_else(
+    model_file, pictures, target, read_all, capfd
+):
+    groups = pictures / "groups.csv"
+    groups.write_text("file,group\n000.png,a\n")
+    (pictures / "scenes.csv").write_text("file,labels\n000.png,cat|dog\n")
+    (pictures / "labels.csv").write_text("file,label\n000.png,cat\n")
+    (pictures / "notes.txt").write_text("mine")
+    (pictures / "device.csv").symlink_to("/dev/null")
+    before = read_all(pictures)
+    options = ["--group-by", groups, "--csv", pictures / target]
+
+    assert run(model_file, [pictures / "red/000.png"], *options) == 2
+
+    assert str(pictures / target) in capfd.readouterr().err
+    assert read_all(pictures) == before
+
+
+def test_answers_take_the_place_of_earlier_answers_and_leave_their_neighbours(
+    model_file, pictures, tmp_path, ask
+):
+    answers = "file,label,index,probability\nold.png,a,0,0.5\n"
+    (tmp_path / "answers.csv").write_text(answers)
+    neighbour = tmp_path / "answers.part.csv"
+    neighbour.write_text("mine")
+
+    _, table = ask(model_file, [pictures])
+
+    assert len(table) == 40
+    assert neighbour.read_text() == "mine"
+
+
+@pytest.mark.parametrize("how", ["folder", "{}/groups.csv"])
+def test_link_to_itself_is_a_picture_that_can_not_be_read(
+    model_file, tmp_path, how, ask
+):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    loop = folder / "loop.png"
+    loop.symlink_to(loop)
+    (folder / "groups.csv").write_text("file,group\nloop.png,a\n")
+
+    status, table = ask(model_file, [folder], "--group-by", how.format(folder))
+
+    assert status == 1
+    assert list(table.file) == [str(loop)]
+
+
+def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
+    tmp_path,
+):
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\n0.png,1.png\n1.png,\n2.png,1.png\n3.png,\n")
+    files = [str(tmp_path / f"{number}.png") for number in range(4)]
+
+    found = new_pictures.list_groups(str(groups), files)
+
+    assert found[0] == found[2] == "1.png"
+    assert len(set(found)) == 3
+
+
+def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["red/0.png", str(tmp_path / "red/1.png"), "./red/2.png", "blue/3.png"]
+
+    groups = new_pictures.list_groups("folder", files)
+
+    assert groups == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]

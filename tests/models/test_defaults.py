@@ -101,14 +101,6 @@ def test_share_of_the_variables_and_the_head_learn(lesson):
     assert lesson["moved"] > 2
 
 
-def test_file_of_the_fine_tuned_model_tells_its_epochs_once(ws, lesson):
-    _, metadata = saved.open_model(ws.results / f"models/{lesson['name']}.keras")
-
-    told = {key for key in metadata["parameters"] if "epoch" in key}
-    assert told == {"epochs"}
-    assert metadata["parameters"]["epochs"] == 1
-
-
 def test_fine_tuned_model_is_handed_over(ws, lesson):
     """As a file for phones that answers alike, with features that tell strangers, and a card."""
     path = ws.results / f"models/{lesson['name']}.keras"

@@ -1,6 +1,5 @@
 """Features: computed once, shared by sets, and never those of other pictures or weights."""
 
-import shutil
 from dataclasses import replace
 
 import keras
@@ -83,11 +82,3 @@ def test_other_weights_do_not_share_features(extractor, images, ws):
 
     sizes = [path.stat().st_size for path in ws.scratch.glob("**/features_*/digests")]
     assert sizes == [70 * 32, 70 * 32]
-
-
-def test_features_that_are_there_demand_no_room(extractor, images, ws, monkeypatch):
-    cached_features(extractor, images, ws)
-    full = shutil.disk_usage(ws.scratch)._replace(free=0)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
-
-    assert len(cached_features(extractor, images, ws)) == 70

@@ -1,18 +1,14 @@
 """Fine-tuning: what learns then, and from which model it starts."""
 
-import math
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_cells
 from keras import layers
 
 from lib.data import generators
 from lib.data.split import identify_set
-from lib.models import finetuning, parts, saved, training
+from lib.models import finetuning, saved, training
 from lib.models.parts import find_parts
 
 METADATA = {
@@ -120,31 +116,6 @@ def test_averages_within_a_layer_stay_while_the_model_learns():
     assert len(learning) == 2
     assert len(frozen) == 6
     assert all(map(np.array_equal, before, frozen))
-
-
-def build_backbone_of_boxes():
-    """Build a network of models and layers in turn, as ConvNeXt is."""
-    box = keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization()])
-    last = keras.Sequential([layers.Conv2D(7, 1), layers.LayerNormalization()])
-    pixels = keras.Input((8, 8, 3))
-    maps = layers.Conv2D(5, 3)(box(pixels))
-    return keras.Model(pixels, layers.Conv2D(8, 1)(last(maps)))
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 0.4, 0.7, 1])
-@pytest.mark.parametrize("boxed", [False, True])
-@pytest.mark.parametrize(
-    "build", [build_small_backbone, build_backbone_of_a_block, build_backbone_of_boxes]
-)
-def test_lesson_lets_the_same_variables_learn_as_lib(build, boxed, share):
-    model = put_head_on(build(), boxed=boxed)
-    names = {"keras": keras, "math": math, "parts": parts, "finetuning": finetuning}
-    names |= {"saved": SimpleNamespace(load_model=lambda ws, start: model)}
-    names |= {"ws": None, "start": "", "SHARE": share}
-
-    made = run_cells("06_fine_tuning", ["06-loop", "06-cut", "06-same"], names)
-
-    assert made["by_hand"] == made["by_lib"]
 
 
 def fine_tune(ws):

@@ -40,18 +40,6 @@ def exported(tmp_path_factory):
     return model, path
 
 
-def test_file_takes_exactly_one_picture_of_bytes_as_browsers_want_it(exported):
-    import tensorflow as tf
-
-    _, path = exported
-
-    (taken,) = tf.lite.Interpreter(str(path)).get_input_details()
-
-    assert taken["shape"].tolist() == [1, 12, 12, 3]
-    assert taken["shape_signature"].tolist() == [1, 12, 12, 3]
-    assert taken["dtype"] is np.uint8
-
-
 def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     pixels = keras.Input((12, 12, 3))
     odd = keras.layers.Flatten()(keras.ops.erfinv(pixels / 300))
@@ -64,16 +52,6 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     assert "Erfinv" in reason
     assert len(reason) < 300
     assert list(tmp_path.iterdir()) == []
-
-
-def test_file_that_no_interpreter_opens_is_a_reason_and_no_file(tmp_path, monkeypatch):
-    path = tmp_path / "model.tflite"
-    monkeypatch.setattr(litert, "open_litert", lambda path: path / 0)
-
-    reason = litert.try_export(build_model(), path)
-
-    assert reason
-    assert not path.exists()
 
 
 def test_another_backend_than_tensorflow_is_a_reason(tmp_path, monkeypatch):

@@ -1,17 +1,12 @@
 """Networks of keras-hub, tiny and of random weights: each kind by itself, and one through 05 and 06."""
 
 import importlib.util
-import json
-import warnings
 
 import keras
 import numpy as np
 import pytest
-from conftest import execute_lesson
 
-from lib import workspace
-from lib.models import backbones, files, finetuning, litert, parts, saved
-from lib.workspace import read_table
+from lib.models import backbones, files, finetuning, litert, parts
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -170,15 +165,6 @@ def test_last_block_can_learn_alone(kind, again):
     assert_last_block(finetuning.unfreeze(again, SHARE), kind)
 
 
-def test_size_of_the_pictures_may_be_another_where_a_network_can_take_it(folder):
-    save_preset("dinov2", str(folder / "other"))
-
-    backbone = backbones.load_backbone(f"hub:{folder}/other@64", "x", None, {}, None)
-
-    # Sixteen patches of 16 pixels, and the class token.
-    assert backbone.model.output_shape == (None, 17, 16)
-
-
 def test_preset_without_weights_is_untrained(folder):
     kept = save_preset("vit", str(folder / "untrained"))
 
@@ -207,49 +193,3 @@ def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):
 def test_unknown_preset_is_an_error_that_names_it():
     with pytest.raises(ValueError, match="hub:no_such_preset"):
         backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, None)
-
-
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory, draw_classes, prepare_set, run_chain):
-    """05 by the chain on three classes of pictures, with one network of keras-hub; then 06 in this process."""
-    root = tmp_path_factory.mktemp("chain")
-    draw_classes(root / "train", 15)
-    save_preset("dinov3", str(root / "dinov3"))
-    folders = {"train": "train", "results": "r", "scratch": "s"}
-    paths = root / "paths.json"
-    paths.write_text(json.dumps(folders))
-    prepare_set(workspace.open(paths), [48])
-    networks = f"hub:{root}/dinov3@48"
-    ws = run_chain(paths, *"--only 05 -p REPEATS 1 -p BACKBONES".split(), networks)
-    with warnings.catch_warnings():
-        # In a notebook they would be red.
-        warnings.simplefilter("error", UserWarning)
-        execute_lesson("06_fine_tuning", ws, FINE_EPOCHS=1, SHARE=SHARE)
-    return ws
-
-
-def test_network_takes_part_in_the_contest(ws):
-    (row,) = read_table(ws.results / "contest.csv").to_dict("records")
-
-    assert row["candidate"] == "dinov3_48"
-    assert row["reason"] == ""
-
-
-def test_notebook_has_no_red_output(ws):
-    (executed,) = (ws.results / "notebooks").glob("*.ipynb")
-
-    assert '"name": "stderr"' not in executed.read_text(encoding="utf-8")
-
-
-def test_fine_tuning_moves_the_last_block_and_the_head_alone(ws):
-    before = saved.load_model(ws, "dinov3_48_linear")
-    after = saved.load_model(ws, "dinov3_48_finetuned")
-
-    moved = []
-    for weight, new in zip(before.weights, after.weights, strict=True):
-        if not np.array_equal(weight, new):
-            moved.append(weight)
-
-    assert_last_block(moved, "dinov3")
-    head = {weight.path for weight in before.layers[-1].weights}
-    assert head <= {weight.path for weight in moved}

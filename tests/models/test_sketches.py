@@ -1,8 +1,5 @@
 """The network of the demo without downloads: what it has learned from, and that it serves the demo."""
 
-import json
-import zipfile
-
 import judge_sketches
 import numpy as np
 import pretrain_sketches
@@ -36,16 +33,6 @@ def test_no_kind_is_the_demos_nor_shares_a_stroke_with_it_and_no_two_are_alike()
 @pytest.fixture(scope="module")
 def network():
     return backbones.load_backbone("sketches", None, None, {}, None)
-
-
-def test_file_is_small_and_says_how_it_was_made(network):
-    with zipfile.ZipFile(backbones.SKETCHES_FILE) as file:
-        made = json.loads(file.read("metadata.json"))
-
-    assert backbones.SKETCHES_FILE.stat().st_size <= 1_500_000
-    assert made["kinds"] == pretrain_sketches.KINDS
-    assert made["seed"] == pretrain_sketches.SEED
-    assert network.image_size == made["side"] == pretrain_sketches.SIDE
 
 
 def test_a_linear_head_on_it_knows_most_drawings_that_it_has_never_seen(network):

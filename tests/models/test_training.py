@@ -414,12 +414,7 @@ class Half(keras.layers.Layer):
     """A layer of one's own, which this process could load."""
 
     def call(self, x):
-        return halve(x)
-
-
-def halve(x):
-    """Divide by two, as an activation of one's own."""
-    return x / 2
+        return x / 2
 
 
 @pytest.mark.parametrize(
@@ -427,7 +422,6 @@ def halve(x):
     [
         (lambda: keras.layers.Lambda(lambda x: x / 2), "Lambda"),
         (Half, "Half"),
-        (lambda: keras.layers.Dense(3, activation=halve), "halve"),
     ],
 )
 def test_what_a_file_would_not_hold_is_told_before_the_training(
@@ -461,27 +455,21 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         head.compile("adam", LOSS, metrics=["accuracy"])
         return head, keras.Model(pixels, head(features), name="tiny_transfer")
 
-    def train_head():
-        return training.train(
-            build,
-            batches,
-            prepared,
-            {"EPOCHS": 2},
-            [3],
-            characteristics="A head",
-            base=Network(None, 8, "imagenet", "VGG16"),
-        )
-
-    run = train_head()
+    training.train(
+        build,
+        batches,
+        prepared,
+        {"EPOCHS": 2},
+        [3],
+        characteristics="A head",
+        base=Network(None, 8, "imagenet", "VGG16"),
+    )
 
     metadata = saved.read_metadata(prepared, "tiny_transfer")
     settings = {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
     assert metadata["parameters"] == settings
     assert metadata["backbone_origin"]["licence"] == "CC BY 4.0"
     assert metadata["characteristics"] == "A head of VGG16"
-    again = train_head()
-    assert again.from_files
-    assert_same(again, run, rtol=0)
 
 
 @pytest.mark.parametrize(
