@@ -116,8 +116,9 @@ def _sync_copies(ws, stores, is_kept=False):
 
 def _read_block(names, folder, stores):
     """Read pictures, and write what the stores lack; return digest and problem of each."""
-    # An OSError where a worker doesn't see the folder.
-    os.scandir(folder).close()
+    # A worker that doesn't see the folder raises an OSError.
+    with os.scandir(folder):
+        pass
     results = []
     rows = {key: {} for key in stores}
     for store in stores.values():
