@@ -170,7 +170,7 @@ def read(
         places.setdefault("corrections", usual)
     ws = Workspace(**places, cluster=cluster, paths_file=found)
     check_places(ws)
-    # The demo's pictures are drawn when they are first opened.
+    # The demo's pictures are unpacked when they are first opened.
     if not ws.is_demo:
         _check_pictures(ws)
     return ws

@@ -29,10 +29,11 @@ import numpy as np
 import pandas as pd
 import psutil
 from conftest import draw_noisy_classes
+from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
 from lib import chain, workspace
-from lib.data import demo, pictures, pixels, split
+from lib.data import pictures, pixels, split
 
 SMALL = (
     """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet@32 -p WEIGHTS null
@@ -476,7 +477,7 @@ def draw_seeds(photos: Path | None) -> list[bytes]:
     """Save drawn pictures, and those of a folder, in every format; return the files' bytes."""
     rng = np.random.default_rng(0)
     seeds = []
-    pictures = [demo.draw_picture(demo.CLASS_NAMES[i], rng) for i in range(2)]
+    pictures = [draw_picture(CLASS_NAMES[i], rng) for i in range(2)]
     pictures.append(pictures[0].resize((40, 30)).convert("RGBA"))
     pictures[-1].putalpha(128)
     files = sorted(p for p in photos.rglob("*.jpg"))[:40] if photos else []

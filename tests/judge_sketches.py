@@ -12,9 +12,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from draw_demo import save
+from drawing import CLASS_NAMES, draw_picture
 
 from lib import workspace
-from lib.data import demo, pixels, split
+from lib.data import pixels, split
 from lib.data.pictures import load
 from lib.models import backbones, heads, linear, parts, saved
 
@@ -23,12 +25,12 @@ COUNT, SEED = 80, 38  # fresh drawings of each class
 
 def draw_fresh(count=COUNT):
     """Draw JPEGs of every class that no demo set has: their bytes, and their classes, int (n,)."""
-    y_true = np.repeat(np.arange(len(demo.CLASS_NAMES)), count)
+    y_true = np.repeat(np.arange(len(CLASS_NAMES)), count)
     files = []
     for row, label in enumerate(y_true):
         rng = np.random.default_rng([SEED, 20, row])
         file = io.BytesIO()
-        demo.draw_picture(demo.CLASS_NAMES[label], rng).save(file, "JPEG", quality=90)
+        save(draw_picture(CLASS_NAMES[label], rng), file)
         files.append(file.getvalue())
     return files, y_true
 
@@ -40,7 +42,7 @@ def fit_head(ws, extractor):
     images = pixels.open_pixels(ws, rows, extractor.input_shape[1])[:]
     return linear.TunedLogistic(seed=SEED).fit(
         extractor.predict(images, verbose=0),
-        np.searchsorted(demo.CLASS_NAMES, rows.label),
+        np.searchsorted(CLASS_NAMES, rows.label),
         groups=rows.group.to_numpy(),
     )
 
@@ -56,7 +58,7 @@ def judge(ws, names, count=COUNT):
         models[name] = saved.load_model(ws, name)
     table = split.read_split(ws)
     validation = table[table.part == "validation"]
-    y_validation = np.searchsorted(demo.CLASS_NAMES, validation.label)
+    y_validation = np.searchsorted(CLASS_NAMES, validation.label)
     fresh, y_fresh = draw_fresh(count)
     for name, model in models.items():
         size = model.input_shape[1]

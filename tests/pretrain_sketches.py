@@ -9,9 +9,9 @@ import zipfile
 
 import keras
 import numpy as np
+from drawing import draw_picture
 from keras import layers
 
-from lib.data import demo
 from lib.data.pictures import square
 from lib.models import files
 
@@ -191,7 +191,7 @@ FAMILIES = draw_front, draw_side, draw_radial, draw_upright, draw_long, draw_thi
 
 
 def list_kinds(count=KINDS, seed=SEED):
-    """Write the recipes of so many kinds, in the form of `lib.data.drawing.CREATURES`."""
+    """Write the recipes of so many kinds, in the form of `drawing.CREATURES`."""
     streams = [np.random.default_rng([seed, number]) for number in range(count)]
     sketches = [FAMILIES[k % len(FAMILIES)](rng) for k, rng in enumerate(streams)]
     return {
@@ -204,9 +204,7 @@ def train(path, count=KINDS, per_kind=PER_KIND, epochs=EPOCHS, seed=SEED):
     kinds, images = list_kinds(count, seed), []
     y_true = np.repeat([*kinds], per_kind)
     for kind, stream in zip(y_true, np.random.SeedSequence(seed).spawn(len(y_true))):
-        picture = demo.draw_picture(
-            kind, np.random.default_rng(stream), kinds, reduction=2
-        )
+        picture = draw_picture(kind, np.random.default_rng(stream), kinds, reduction=2)
         images.append(square(np.asarray(picture), SIDE))
     keras.utils.set_random_seed(seed)
     patterns = pixels_in = keras.Input((SIDE, SIDE, 3), name="pixels")

@@ -7,6 +7,7 @@ import sys
 
 import alike
 import benchmark
+import draw_demo
 import faults
 import handed_over
 import judge_sketches
@@ -21,9 +22,10 @@ import scale
 import simulations
 import tensorflow as tf
 from conftest import execute_lesson, plain_environment, prepare_and_split
+from drawing import CLASS_NAMES
 
 from lib import chain, workspace
-from lib.data import demo, pixels, split
+from lib.data import pixels, split
 from lib.models import backbones, networks, parts, saved
 
 LINEAR = "sketches_linear"
@@ -264,8 +266,8 @@ def test_simulation_gives_shares(job):
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """A folder of six pictures of each class of the demo."""
-    folder = tmp_path_factory.mktemp("drawn") / "pictures"
-    demo.draw_dataset(folder, per_class=6, test_count=0)
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_demo.draw_train(folder, per_class=6)
     return folder / "train"
 
 
@@ -305,7 +307,7 @@ def save_linear(ws):
     """Save a model on the demo's network whose head has learned nothing, as 05 does it."""
     network = backbones.load_backbone("sketches", None, None, {}, None)
     extractor = parts.build_extractor(network)
-    dense = keras.layers.Dense(len(demo.CLASS_NAMES), activation="softmax")
+    dense = keras.layers.Dense(len(CLASS_NAMES), activation="softmax")
     inputs = keras.Input(extractor.output_shape[1:])
     head = keras.Sequential([inputs, dense], name="head")
     model = keras.Model(extractor.input, head(extractor.output), name=LINEAR)

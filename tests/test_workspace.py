@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -13,7 +12,6 @@ import pytest
 
 from lib import storage, workspace
 from lib.data import sources
-from lib.data.demo import draw_dataset
 
 ROOT = workspace.REPOSITORY
 
@@ -180,19 +178,17 @@ def test_a_person_who_refuses_to_mount_drive_gets_the_demo(
     assert "mount failed" in said
 
 
-def test_pictures_of_the_demo_are_drawn_by_whoever_first_opens_them(
+def test_pictures_of_the_demo_are_unpacked_by_whoever_first_opens_them(
     monkeypatch, tmp_path, ws
 ):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    draw_few = partial(draw_dataset, per_class=2, test_count=5)
-    monkeypatch.setattr(sources, "draw_dataset", draw_few)
     pictures = tmp_path / "demo/pictures"
     demo = replace(ws, train=pictures / "train", test=pictures / "test")
 
     folder = sources.open_folder(demo, "test")
 
     assert folder == demo.test
-    assert len(list(folder.glob("*.jpg"))) == 5
+    assert len(list(folder.glob("*.jpg"))) == 30
     assert demo.train.exists()
 
 

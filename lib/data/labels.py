@@ -15,7 +15,7 @@ from lib.data.series import find_originals, group_files
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer")
+UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
 MAX_NAMED = 10  # files that a note names
 FORMS = ", ".join(sorted(ENDINGS))
 

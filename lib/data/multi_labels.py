@@ -1,4 +1,4 @@
-"""Several labels for each picture: the CSV file that tells them, in any of three forms; the demo's scenes."""
+"""Several labels for each picture: the CSV file that tells them, in any of three forms."""
 
 import os
 from pathlib import Path
@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.data.drawing import CLASS_NAMES, draw_picture
 from lib.data.findings import find
 from lib.data.label_files import apply_labels, read_labels
 from lib.data.labels import group_by_names
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
 from lib.data.split import split
-from lib.storage import atomic_write
 from lib.workspace import Workspace
 
 BESIDES = ("file", "part", "group")
@@ -21,9 +19,6 @@ BESIDES = ("file", "part", "group")
 PART_COLUMNS = ("is_valid", "is_train", "is_test", "fold", "split", "set")
 YES = ("1", "1.0", "true")
 NO = ("0", "0.0", "false")
-# The demo's scenes: shares of none to three kinds, and how often a kind comes with its friend.
-COUNT_SHARES = (0.1, 0.3, 0.35, 0.25)
-FRIEND_SHARE = 0.5
 
 
 def read_label_sets(path: Path) -> pd.DataFrame:
@@ -88,45 +83,15 @@ def _clean_names(names):
     return [name for name in cleaned if name]
 
 
-def draw_scenes(folder: Path, count: int = 200) -> None:
-    """Draw scenes of none to three kinds and, beside the folder, their labels, unless they are there."""
-    file = folder.with_suffix(".csv")
-    if file.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(11)
-    rows = ["file,labels"]
-    for number in range(count):
-        names = _choose_kinds(rng)
-        draw_picture(names, rng).save(folder / f"{number:03d}.jpg", quality=90)
-        rows.append(f"{number:03d}.jpg,{'|'.join(names)}")
-    text = "\n".join(rows) + "\n"
-    # One label is misspelt, so that there is something to find.
-    text = text.replace("Insecta", "Insekta", 1)
-    with atomic_write(file) as part:
-        part.write_text(text, newline="\n")
-
-
-def _choose_kinds(rng):
-    kinds = list(rng.permutation(10))
-    if rng.random() < FRIEND_SHARE:
-        friend = (kinds[0] + 5) % 10
-        kinds.insert(1, friend)
-    count = rng.choice(4, p=COUNT_SHARES)
-    different = dict.fromkeys(kinds[:count])
-    return [CLASS_NAMES[kind] for kind in different]
-
-
 def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List pictures, as `labels.list_pictures`, with their labels, as of `read_label_sets`.
+
 
     They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
     the training pictures. Files are relative to `train`. Where some are for validation, the part of
     others is train. A note says which files of the paths say nothing here.
     """
     folder = ws.multi_labels.with_suffix("")
-    if ws.is_demo:
-        draw_scenes(folder)
     is_usable = folder.is_dir() and not train.is_relative_to(folder)
     if not is_usable or not holds_pictures(folder):
         folder = train

@@ -4,8 +4,7 @@ import itertools
 import os
 from pathlib import Path
 
-from lib.data import archives
-from lib.data.demo import draw_dataset
+from lib.data import archives, demo
 from lib.data.listing import (
     TEXT_ENDINGS,
     holds_pictures,
@@ -21,15 +20,15 @@ from lib.workspace import KAGGLE, Workspace
 def open_folder(ws: Workspace, key: str) -> Path:
     """Return the local folder that a key of the paths means: train, validation or test.
 
-    The demo's pictures are drawn, archives unpacked into scratch, Kaggle's data downloaded into
-    kagglehub's cache, each once; inside, the part of that name is looked for.
+    The demo's pictures are unpacked into their folder, archives into scratch, Kaggle's data
+    downloaded into kagglehub's cache, each once; inside, the part of that name is looked for.
 
     Raises:
         ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`.
         ConnectionError: As `download`.
     """
     if ws.is_demo:
-        draw_dataset(ws.train.parent)
+        demo.unpack_pictures(ws.train.parent)
     folder = _trace(ws, key)[-1]
     if holds_pictures(folder):
         return folder

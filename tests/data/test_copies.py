@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import CLASS_NAMES, draw_picture
 
-from lib.data import copies, demo
+from lib.data import copies
 from lib.data.findings import leave_out
 from lib.data.hashes import find_candidates, pair_hashes
 
@@ -15,8 +16,8 @@ def draw_pictures(count=120):
     """Draw demo pictures of all classes in turn."""
     drawn = []
     for number in range(count):
-        name = demo.CLASS_NAMES[number % len(demo.CLASS_NAMES)]
-        picture = demo.draw_picture(name, np.random.default_rng([99, number]))
+        name = CLASS_NAMES[number % len(CLASS_NAMES)]
+        picture = draw_picture(name, np.random.default_rng([99, number]))
         drawn.append(np.asarray(picture))
     return drawn
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import execute_lesson
+from drawing import draw_picture
 from PIL import Image
 
 from lib.data import preparation, sources, split
-from lib.data.drawing import draw_picture
 from lib.data.findings import check_classes, leave_out, save_views
 from lib.data.labels import list_pictures
 from lib.data.split import read_split

@@ -1,10 +1,17 @@
+"""The demo set: what is unpacked, which faults are planted in it, and that its script draws the same."""
+
+import os
+import zipfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import draw_demo
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import decode_all, join_checks
+from drawing import draw_picture
 from PIL import Image
 
 from lib import workspace
@@ -17,20 +24,15 @@ CLASSES = [
     "Amphibia", "Animalia", "Arachnida", "Aves", "Fungi",
     "Insecta", "Mammalia", "Mollusca", "Plantae", "Reptilia",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo") / "pictures"
-    demo.draw_dataset(folder, per_class=1, test_count=10, seed=1)
-    return folder
+MAX_SIDE = 256  # pixels
+MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of the whole demo set."""
-    folder = tmp_path_factory.mktemp("whole") / "pictures"
-    demo.draw_dataset(folder)
+    """The folder of the demo set, as it is unpacked."""
+    folder = tmp_path_factory.mktemp("demo") / "pictures"
+    demo.unpack_pictures(folder)
     return folder
 
 
@@ -54,62 +56,117 @@ def measure_difference(picture, other):
     return np.abs(np.subtract(picture, other, dtype=float)).mean()
 
 
-def test_there_are_the_ten_classes_of_the_report_each_with_its_pictures(
-    drawn, read_all
-):
-    assert list(demo.CLASS_NAMES) == CLASSES
-    counts = Counter(path.parent.name for path in drawn.glob("train/*/*"))
-    assert counts == dict.fromkeys(CLASSES, 1)
-    # 10 and 10 pictures and two tables, all of them different.
-    assert len(set(read_all(drawn).values())) == 22
+def test_pictures_of_the_demo_are_what_its_script_draws(whole, planted, tmp_path):
+    draw_demo.draw_train(tmp_path, per_class=1)
+    draw_demo.draw_scenes(tmp_path, count=1)
+    wrong = planted.index[planted.fault == "wrong label"][0]
+    draw_demo.plant(tmp_path, wrong)
+
+    plain = "train/Aves/aves_000.jpg"
+    for file in (plain, f"train/{planted.file[wrong]}", "scenes/000.jpg"):
+        drawn = Image.open(tmp_path / file)
+        assert measure_difference(drawn, Image.open(whole / file)) < MAX_DIFFERENCE
 
 
-def test_labels_file_names_each_test_picture_and_is_balanced(drawn):
-    table = pd.read_csv(drawn / "test_labels.csv")
-    assert list(table.columns) == ["file", "label"]
-    assert sorted(table.file) == sorted(path.name for path in drawn.glob("test/*"))
-    assert sorted(table.label) == CLASSES
-    assert not table.label.is_monotonic_increasing
+def test_files_are_packed_in_order_to_the_same_bytes(tmp_path, read_all):
+    folder = tmp_path / "folder"
+    for name in ("b/1.jpg", "a.csv"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+    draw_demo.pack(folder, tmp_path / "first.zip")
+    os.utime(folder / "a.csv", (0, 0))
+    draw_demo.pack(folder, tmp_path / "second.zip")
+
+    first = (tmp_path / "first.zip").read_bytes()
+    assert first == (tmp_path / "second.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "first.zip") as packed:
+        assert packed.namelist() == ["a.csv", "b/1.jpg"]
 
 
-def test_same_seed_gives_the_same_bytes(drawn, tmp_path, read_all):
-    demo.draw_dataset(tmp_path / "again", per_class=1, test_count=10, seed=1)
-    assert read_all(tmp_path / "again") == read_all(drawn)
+def test_pictures_are_small_and_so_is_their_archive(whole):
+    sides = [max(Image.open(path).size) for path in whole.rglob("*.jpg")]
+
+    assert len(sides) == 614
+    assert max(sides) <= MAX_SIDE
+    assert demo.ZIP.stat().st_size <= 7_000_000
 
 
-def test_another_seed_gives_other_pictures(drawn, tmp_path):
-    demo.draw_dataset(tmp_path / "other", per_class=1, test_count=10, seed=2)
-
-    paths = list(drawn.rglob("*.jpg"))
-    assert len(paths) == 20
-    for path in paths:
-        other = tmp_path / "other" / path.relative_to(drawn)
-        assert other.read_bytes() != path.read_bytes()
-
-
-def test_demo_is_drawn_whole_or_not_at_all(tmp_path, monkeypatch):
+@pytest.fixture
+def older(tmp_path):
+    """A folder of the demo as it was before it had a marker."""
     folder = tmp_path / "pictures"
-    calls = []
-    draw = demo.draw_picture
-
-    def stop_at_fifth(name, rng):
-        calls.append(name)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return draw(name, rng)
-
-    monkeypatch.setattr(demo, "draw_picture", stop_at_fifth)
-
-    with pytest.raises(KeyboardInterrupt):
-        demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert not folder.exists()
-    demo.draw_dataset(folder, per_class=1, test_count=2)
-    assert list(tmp_path.iterdir()) == [folder]
+    (folder / "train/Aves").mkdir(parents=True)
+    (folder / "train/Aves/aves_000.jpg").write_text("an older drawing")
+    (folder / "planted.csv").touch()
+    return folder
 
 
-def test_demo_is_never_drawn_over_a_folder(tmp_path):
-    demo.draw_dataset(tmp_path, per_class=1, test_count=2)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("marker", ["no marker", "about_these_pictures.txt"])
+def test_older_demo_gives_way(marker, older, whole, read_all):
+    (older / marker).write_text("of another demo.zip")
+    demo.unpack_pictures(older)
+    assert read_all(older) == read_all(whole)
+
+
+def test_demo_that_is_there_stays(older):
+    demo.unpack_pictures(older)
+    mine = older / "train/Aves/mine.jpg"
+    mine.touch()
+    demo.unpack_pictures(older)
+    assert mine.exists()
+
+
+def test_folder_of_something_else_stays(tmp_path):
+    (tmp_path / "train").mkdir()
+    demo.unpack_pictures(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]
+
+
+def test_demo_is_unpacked_whole_or_not_at_all(older, monkeypatch, read_all, whole):
+    before = read_all(older)
+    cut = older.with_name("cut.zip")
+    content = bytearray(demo.ZIP.read_bytes())
+    content[len(content) // 2] ^= 1
+    cut.write_bytes(content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(demo, "ZIP", cut)
+        with pytest.raises(zipfile.BadZipFile):
+            demo.unpack_pictures(older)
+
+    assert read_all(older) == before
+    demo.unpack_pictures(older)
+    assert read_all(older) == read_all(whole)
+    names = {path.name for path in older.parent.iterdir()}
+    assert names == {"pictures", "pictures.lock", "cut.zip"}
+
+
+def test_of_several_that_want_the_demo_at_once_one_unpacks_it(older):
+    def unpack(number):
+        demo.unpack_pictures(older)
+        return older.stat().st_ino
+
+    with ThreadPoolExecutor(4) as pool:
+        unpacked = set(pool.map(unpack, range(4)))
+
+    assert len(unpacked) == 1
+
+
+def test_labels_file_is_balanced(whole):
+    labels = read_labels(whole / "test_labels.csv").label
+    assert Counter(labels) == dict.fromkeys(CLASSES, 2)
+    assert not labels.is_monotonic_increasing
+
+
+def test_scenes_show_up_to_three_kinds_and_one_label_is_misspelt(whole):
+    scenes = read_table(whole / "scenes.csv")
+    separators = scenes.labels.str.count("[|]")
+    assert sorted(scenes.file) == sorted(path.name for path in whole.glob("scenes/*"))
+    assert len(scenes) == 200
+    assert separators.max() == 2
+    assert "" in set(scenes.labels)
+    assert scenes.labels.str.count("Insekta").sum() == 1
 
 
 def test_all_classes_have_forty_pictures_but_the_one_of_few(whole):
@@ -206,7 +263,8 @@ def test_cropped_copy_shows_a_part_of_the_first_picture_of_its_class(whole, plan
 def test_picture_turned_by_exif_comes_out_upright(planted):
     (row,) = planted[planted.fault == "turned by Exif"].itertuples()
     number = int(row.path.stem[-3:])
-    drawn = demo.draw_picture(row.truth, np.random.default_rng([0, 6, number]))
+    drawn = draw_picture(row.truth, np.random.default_rng([0, 6, number]))
+    drawn.thumbnail((MAX_SIDE, MAX_SIDE))
 
     shown = pictures.open_upright(row.path, 512)
 
@@ -215,15 +273,12 @@ def test_picture_turned_by_exif_comes_out_upright(planted):
     assert measure_difference(shown, drawn) < 8
 
 
-def test_wrong_labels_show_their_truth_and_are_spread(planted):
+def test_wrong_labels_are_spread(planted):
     wrong = planted[planted.fault == "wrong label"]
     given = wrong.file.str.split("/").str[0]
     assert given.nunique() == 6
     assert wrong.truth.nunique() == 6
     assert (given != wrong.truth).all()
-    for row in wrong.itertuples():
-        drawn = demo.draw_picture(row.truth, np.random.default_rng([0, 11, row.Index]))
-        assert measure_difference(Image.open(row.path), drawn) < 8
 
 
 def test_other_pictures_have_no_planted_faults(whole, ws, monkeypatch):

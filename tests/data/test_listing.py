@@ -431,3 +431,17 @@ def test_missing_folder_of_new_pictures_is_an_error_that_names_it(tmp_path):
 def test_folder_without_new_pictures_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ValueError, match=str(tmp_path)):
         list_new_pictures(tmp_path, [])
+
+
+def test_copies_of_one_picture_in_both_given_parts_are_one_group(tmp_path):
+    for part, name in zip(("train", "val"), HASHES):
+        touch(tmp_path / part, f"cat/a_jpg.rf.{name}.jpg", "cat/b.jpg", "dog/c.jpg")
+
+    listed = list_files(tmp_path / "train", validation=tmp_path / "val")
+
+    group = listed.set_index("file").group
+    siblings = group[group.index.str.contains("a_jpg")]
+    assert len(siblings) == 2
+    assert siblings.nunique() == 1
+    assert "" not in set(siblings)
+    assert set(group.drop(siblings.index)) == {""}

@@ -10,7 +10,6 @@ from conftest import join_checks
 
 from lib import workspace
 from lib.data import multi_labels
-from lib.workspace import read_table
 
 FORMS = {
     "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",
@@ -132,23 +131,6 @@ def test_broken_file_is_an_error_that_names_it_and_the_line(what, flat):
     ws = flat(text)
     with pytest.raises(ValueError, match=f"labels.csv.*{words}"):
         multi_labels.list_label_sets(ws, ws.train)
-
-
-def test_demo_draws_scenes_of_up_to_three_kinds_with_a_misspelt_label(tmp_path):
-    multi_labels.draw_scenes(tmp_path / "scenes", 30)
-
-    labels = read_table(tmp_path / "scenes.csv").labels
-    separators = labels.str.count("[|]")
-    assert len(labels) == len(list((tmp_path / "scenes").iterdir())) == 30
-    assert separators.max() == 2
-    assert "" in set(labels)
-    assert labels.str.count("Insekta").sum() == 1
-
-
-def test_scenes_that_are_there_are_not_drawn_again(tmp_path, monkeypatch):
-    multi_labels.draw_scenes(tmp_path / "scenes", 1)
-    monkeypatch.setattr(multi_labels, "draw_picture", lambda *_: pytest.fail("drawn"))
-    multi_labels.draw_scenes(tmp_path / "scenes", 1)
 
 
 def split_pictures(y_true, seed, groups=None):

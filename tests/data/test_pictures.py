@@ -5,11 +5,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from drawing import draw_picture
 from PIL import Image, ImageCms
 from PIL.Image import Transpose
 
 from lib.data import pictures
-from lib.data.drawing import draw_picture
 
 RED = (255, 0, 0)
 GREEN = (0, 255, 0)

@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import draw_picture
 from PIL import Image, ImageFilter
 
 from lib.data import pictures, quality
-from lib.data.drawing import draw_picture
 from lib.data.findings import MEASURED
 from lib.data.pictures import square
 

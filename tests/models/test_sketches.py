@@ -7,8 +7,8 @@ import judge_sketches
 import numpy as np
 import pretrain_sketches
 import pytest
+from drawing import CREATURES
 
-from lib.data.drawing import CREATURES
 from lib.data.pictures import load
 from lib.models import backbones, linear, parts
 
