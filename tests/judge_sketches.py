@@ -40,14 +40,11 @@ def fit_head(ws, extractor):
     table = split.read_split(ws)
     rows = table[table.part == "train"]
     images = pixels.open_pixels(ws, rows, extractor.input_shape[1])[:]
-    classifier, _ = linear.fit(
-        features=extractor.predict(images, verbose=0),
-        y_true=np.searchsorted(CLASS_NAMES, rows.label),
-        num_classes=len(CLASS_NAMES),
-        groups=np.unique(rows.group, return_inverse=True)[1],
-        seed=SEED,
+    return linear.TunedLogistic(seed=SEED).fit(
+        extractor.predict(images, verbose=0),
+        np.searchsorted(CLASS_NAMES, rows.label),
+        groups=rows.group.to_numpy(),
     )
-    return classifier
 
 
 def judge(ws, names, count=COUNT):

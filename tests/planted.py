@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from sklearn.model_selection import PredefinedSplit, cross_validate
 
 from lib import workspace
 from lib.data import pixels, split
 from lib.data.findings import leave_out
 from lib.data.labels import label_by_folder
 from lib.evaluation import audit
+from lib.models import linear
 from lib.workspace import read_table
 
 KINDS = ("crop", "mirror", "turn")
@@ -124,9 +126,26 @@ def measure(folder: Path, results: Path) -> None:
         )
 
 
+def answer_held_out(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return the answers to held-out rows, as 07 does: float32 (n, classes)."""
+    scores = cross_validate(
+        linear.TunedLogistic(seed=seed),
+        features,
+        labels,
+        cv=PredefinedSplit(split.deal_folds(labels, groups, 5, seed)),
+        params={"groups": groups},
+        return_estimator=True,
+        return_indices=True,
+        error_score="raise",
+    )
+    return linear.answer_held_out(scores, features, labels.max() + 1)
+
+
 def repeat(paths: Path, name: str, seeds: int) -> None:
     """Print how planted labels are ranked, and how many of them and of others are marked."""
-    from lib.models import linear, parts, saved
+    from lib.models import parts, saved
     from lib.models.features import cached_features
 
     ws = workspace.open(paths)
@@ -134,15 +153,14 @@ def repeat(paths: Path, name: str, seeds: int) -> None:
     class_names, truth = np.unique(table.label, return_inverse=True)
     extractor, _ = parts.find_parts(saved.load_model(ws, name))
     images = pixels.open_pixels(ws, table, extractor.input_shape[1])
-    features, groups = cached_features(extractor, images, ws), np.arange(len(truth))
+    features = cached_features(extractor, images, ws)[:]
+    groups = np.arange(len(truth))
     for share in (0, 0.05, 0.2):
         rows = []
         for seed in range(seeds):
             labels, planted = plant_labels(truth, share, seed)
-            task = labels, len(class_names), groups, seed
-            ranked = audit.rank_labels(
-                linear.cross_validate(features, *task).y_prob[0], labels
-            )
+            y_prob = answer_held_out(features, labels, groups, seed)
+            ranked = audit.rank_labels(y_prob, labels)
             marked = ranked.is_doubtful.to_numpy()
             ranking = measure_ranking(ranked["rank"].to_numpy(), planted)
             rows.append(

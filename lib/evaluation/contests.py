@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy.stats import t
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from lib.data.split import deal_folds
 from lib.evaluation.intervals import (
@@ -14,11 +15,13 @@ from lib.evaluation.intervals import (
 )
 from lib.evaluation.wording import format_bounds, format_number, format_percent
 from lib.models import linear
+from lib.work import show_progress
 
 SPEED = "pictures_per_second"
 # Shares of the training pictures that are tried, and how often each is drawn.
 SHARES = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0)
 DRAWS = 3
+FOLDS = 5
 OF_HALF = ["difference", "difference_low", "difference_high", "p_value", "p_holm"]
 
 
@@ -163,10 +166,9 @@ def doubt_contest(metadata: dict, score: dict) -> str:
 def learning_curve(
     features: np.ndarray,
     y_true: np.ndarray,
-    num_classes: int,
     groups: np.ndarray,
     seed: int,
-    class_weights: str = "none",
+    class_weight: str | None = None,
 ) -> pd.DataFrame:
     """Measure how accuracy grows with the pictures that a linear classifier learns from.
 
@@ -174,7 +176,8 @@ def learning_curve(
     divided; every picture is answered by classifiers that have not seen it.
 
     Args:
-        features, y_true, num_classes, groups, seed, class_weights: as in `linear.fit`.
+        features, y_true, groups: as in `linear.TunedLogistic`, as are `seed` and
+            `class_weight`.
 
     Returns:
         share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of
@@ -182,28 +185,19 @@ def learning_curve(
         `compare_runs`, whose runs are the draws. A share that can't be tried has no row.
     """
     n = effective_sample_size(groups)
+    estimator = linear.TunedLogistic(class_weight=class_weight, seed=seed)
     rows = []
     correct = {}
-    for share in SHARES:
+    for share in show_progress(SHARES, "learning curve", unit="share"):
         try:
-            mask = _draw(share, y_true, groups, seed)
-            held_out = linear.cross_validate(
-                features,
-                y_true,
-                num_classes,
-                groups,
-                seed,
-                repeats=DRAWS,
-                class_weights=class_weights,
-                train_mask=mask,
-            )
+            is_drawn = _draw(share, y_true, groups, seed)
+            correct[share] = _judge_draws(estimator, features, y_true, groups, is_drawn)
         except ValueError as error:
             print(f"Note: {100 * share:.0f} % of the pictures can't be tried: {error}")
             continue
-        correct[share] = held_out.y_prob.argmax(axis=2) == y_true
         accuracy = correct[share].mean()
         low, high = wilson_interval(accuracy, n)
-        pictures = round(mask.sum() / DRAWS)
+        pictures = round(is_drawn.sum() / DRAWS)
         rows.append([share, pictures, accuracy, low, high, len(y_true)])
     columns = ["share", "pictures", "accuracy", "low", "high", "n"]
     table = pd.DataFrame(rows, columns=columns)
@@ -212,18 +206,32 @@ def learning_curve(
     return table
 
 
-def _compare_half(table, of_half, of_all, groups):
-    differences = of_half.astype(float) - of_all
-    low, high, p_value = compare_runs(differences, groups)
-    found = [differences.mean(), low, high, p_value, p_value]
-    table.loc[table.share == 0.5, OF_HALF] = found
-
-
 def _draw(share, y_true, groups, seed):
     tenths = [
         deal_folds(y_true, groups, 10, seed + DRAWS + draw) for draw in range(DRAWS)
     ]
     return np.less(tenths, 10 * share)
+
+
+def _judge_draws(estimator, features, y_true, groups, is_drawn):
+    # Each draw has folds of its own, of which the drawn rows are learned from.
+    y_pred = np.empty(is_drawn.shape, int)
+    for draw, is_learned in enumerate(is_drawn):
+        fold_of = deal_folds(y_true, groups, FOLDS, estimator.seed + draw)
+        splits = []
+        for others, held in PredefinedSplit(fold_of).split():
+            splits.append((others[is_learned[others]], held))
+        y_pred[draw] = cross_val_predict(
+            estimator, features, y_true, cv=splits, params={"groups": groups}
+        )
+    return y_pred == y_true
+
+
+def _compare_half(table, of_half, of_all, groups):
+    differences = of_half.astype(float) - of_all
+    low, high, p_value = compare_runs(differences, groups)
+    found = [differences.mean(), low, high, p_value, p_value]
+    table.loc[table.share == 0.5, OF_HALF] = found
 
 
 def is_rising(table: pd.DataFrame) -> bool:

@@ -13,9 +13,9 @@ from lib.data.pixels import open_pixels
 from lib.data.split import read_split
 from lib.data.store import Selection
 from lib.models import backbones, linear, origins, saved, training
-from lib.models.classifiers import Classifier
 from lib.models.features import cached_features, require_finite
 from lib.models.heads import build_head
+from lib.models.linear import TunedLogistic
 from lib.models.parts import build_extractor
 from lib.workspace import Workspace
 
@@ -153,7 +153,7 @@ def measure_speed(extractor: keras.Model, batch: np.ndarray) -> float:
     return len(batch) / min(seconds)
 
 
-def build_model(facts: pd.Series, classifier: Classifier, seed: int) -> keras.Model:
+def build_model(facts: pd.Series, classifier: TunedLogistic, seed: int) -> keras.Model:
     """Put a classifier behind its network: RGB pictures of 0-255 to probabilities.
 
     Args:
@@ -172,7 +172,7 @@ def build_model(facts: pd.Series, classifier: Classifier, seed: int) -> keras.Mo
 
 def save_winner(
     model: keras.Model,
-    classifier: Classifier,
+    classifier: TunedLogistic,
     features: Selection,
     y_prob: np.ndarray,
     table: pd.DataFrame,
@@ -219,7 +219,7 @@ def _describe_winner(table, classifier, parameters):
         "seed": parameters["SEED"],
         "parameters": {
             "backbone": backbones.hide_folder(won.entry),
-            "C": classifier.C,
+            "C": classifier.C_,
             "choice": parameters["CHOICE"],
             "class_weights": parameters["CLASS_WEIGHTS"],
         },

@@ -135,7 +135,7 @@ def measure(classes, per_class, distance):
     n = len(y_true)
     centres = distance * rng.normal(size=(classes, 30))
     features = centres[y_true] + rng.normal(size=(n, 30))
-    return contests.learning_curve(features, y_true, classes, np.arange(n), seed=0)
+    return contests.learning_curve(features, y_true, np.arange(n), seed=0)
 
 
 @pytest.fixture

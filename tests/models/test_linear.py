@@ -5,8 +5,14 @@ import pytest
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score as score
-from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    PredefinedSplit,
+    cross_val_score,
+)
+from sklearn.model_selection import cross_validate as validate
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -27,16 +33,25 @@ def draw_features(n, d, num_classes=4, spread=2.0):
     return features.astype(np.float32), y_true
 
 
-def cross_validate(features, y_true, **options):
-    """Cross-validate with four classes, and every row a group of its own."""
-    return linear.cross_validate(
+def cross_validate(features, y_true, groups=None, deal_seed=0, class_weight=None):
+    """Cross-validate in five folds, every row a group of its own unless groups are given."""
+    if groups is None:
+        groups = np.arange(len(y_true))
+    return validate(
+        linear.TunedLogistic(class_weight=class_weight),
         features,
         y_true,
-        num_classes=4,
-        groups=np.arange(len(y_true)),
-        seed=0,
-        **options,
+        cv=PredefinedSplit(deal_folds(y_true, groups, 5, deal_seed)),
+        params={"groups": groups},
+        return_estimator=True,
+        return_indices=True,
+        error_score="raise",
     )
+
+
+def fit(features, y_true):
+    """Fit with every row a group of its own."""
+    return linear.TunedLogistic().fit(features, y_true, np.arange(len(y_true)))
 
 
 def measure_accuracy(y_true, y_prob):
@@ -44,8 +59,9 @@ def measure_accuracy(y_true, y_prob):
 
 
 def answer_held_out(features, y_true, **options):
-    """Return the answers to held-out rows, float (n, 4), of one deal into folds."""
-    return cross_validate(features, y_true, **options).y_prob[0]
+    """Return the answers to held-out rows, float32 (n, 4), of one deal into folds."""
+    scores = cross_validate(features, y_true, **options)
+    return linear.answer_held_out(scores, features, num_classes=4)
 
 
 def test_accuracy_is_that_of_a_tuned_logistic_regression():
@@ -67,13 +83,13 @@ def test_labels_without_meaning_are_answered_no_better_than_by_guessing():
     features, y_true = draw_features(400, 300)
     y_true = np.random.default_rng(1).permutation(y_true)
 
-    y_prob = cross_validate(features, y_true, repeats=2).y_prob
+    y_prob = answer_held_out(features, y_true)
 
     # One of four is right by chance.
     assert measure_accuracy(y_true, y_prob) == pytest.approx(0.25, abs=0.08)
-    assert np.allclose(y_prob.sum(axis=2), 1, atol=1e-5)
+    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
     # Who knows nothing should say so: little worse than a quarter for each class.
-    assert metrics.log_loss(y_true, y_prob[0]) < np.log(4) + 0.05
+    assert metrics.log_loss(y_true, y_prob) < np.log(4) + 0.05
 
 
 def test_held_out_answers_are_as_sure_as_they_are_right():
@@ -86,34 +102,64 @@ def test_held_out_answers_are_as_sure_as_they_are_right():
     assert y_prob.max(axis=1).mean() == pytest.approx(accuracy, abs=0.06)
 
 
-def test_a_label_has_no_say_in_the_answer_to_its_own_picture(monkeypatch):
+def test_a_label_has_no_say_in_the_answer_to_its_own_picture():
     features, y_true = draw_features(120, 20)
-    fold = deal_folds(y_true, np.arange(120), 5, 0)
-    held = fold == 2
-    changed = np.where(held, (y_true + 1) % 4, y_true)
-    before = answer_held_out(features, y_true)
+    held = deal_folds(y_true, np.arange(120), 5, seed=0) == 2
+    before = cross_validate(features, y_true)["estimator"][2]
+    scores = validate(
+        linear.TunedLogistic(),
+        features,
+        np.where(held, (y_true + 1) % 4, y_true),
+        cv=PredefinedSplit(np.where(held, 0, -1)),
+        params={"groups": np.arange(120)},
+        return_estimator=True,
+    )
 
-    def deal_alike(y_true, groups, folds, seed):
-        return fold if folds == 5 else deal_folds(y_true, groups, folds, seed)
+    (after,) = scores["estimator"]
 
-    monkeypatch.setattr(linear, "deal_folds", deal_alike)
-    after = answer_held_out(features, changed)
-
-    assert np.allclose(before[held], after[held], atol=1e-6)
-    assert not np.allclose(before, after, atol=1e-3)
+    expected = before.predict_proba(features[held])
+    assert np.allclose(expected, after.predict_proba(features[held]), atol=1e-6)
 
 
-def test_rows_outside_the_mask_are_not_learned_from():
+def test_groups_that_are_left_out_are_an_error():
     features, y_true = draw_features(120, 20)
-    learned = np.arange(120) % 3 > 0
-    mask = learned[np.newaxis]
-    before = answer_held_out(features, y_true, train_mask=mask)
+    estimator = linear.TunedLogistic()
 
-    features[~learned] += 5
-    after = answer_held_out(features, y_true, train_mask=mask)
+    with pytest.raises(TypeError, match="groups"):
+        validate(estimator, features, y_true, error_score="raise")
 
-    assert np.array_equal(before[learned], after[learned])
-    assert not np.allclose(before[~learned], after[~learned])
+
+def test_rows_of_a_group_are_held_out_together_where_C_is_chosen():
+    """A label that only memory can tell is remembered where copies are divided."""
+    features, _ = draw_features(60, 200)
+    y_true = np.random.default_rng(1).integers(0, 2, 60)
+    copies = np.repeat(features, 3, axis=0)
+    labels = np.repeat(y_true, 3)
+
+    divided = linear.TunedLogistic().fit(copies, labels, np.arange(180))
+    together = linear.TunedLogistic().fit(copies, labels, np.arange(180) // 3)
+
+    assert measure_accuracy(labels, divided.held_out_) > 0.8
+    assert measure_accuracy(labels, together.held_out_) < 0.7
+
+
+def test_C_and_temperature_are_numbers_of_python():
+    features, y_true = draw_features(120, 20)
+
+    fitted = fit(features, y_true)
+
+    assert type(fitted.C_) is float
+    assert type(fitted.temperature_) is float
+
+
+def test_classes_may_have_names():
+    features, y_true = draw_features(600, 20, spread=1)
+    names = np.array(["bee", "cat", "dog", "emu"])[y_true]
+
+    fitted = fit(features, names)
+
+    assert list(fitted.classes_) == ["bee", "cat", "dog", "emu"]
+    assert (fitted.predict(features) == names).mean() > 0.6
 
 
 def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen():
@@ -121,37 +167,30 @@ def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen()
     groups = np.arange(600) // 2
     fold = deal_folds(y_true, groups, folds=5, seed=4)
 
-    found = linear.cross_validate(features, y_true, 4, groups, seed=3, repeats=2)
+    scores = cross_validate(features, y_true, groups=groups, deal_seed=4)
 
-    assert len(np.unique(found.C)) > 1
-    # The second time rows are dealt with the next seed.
-    for number in range(5):
+    y_prob = linear.answer_held_out(scores, features, num_classes=4)
+    assert len({fitted.C_ for fitted in scores["estimator"]}) > 1
+    for number, fitted in enumerate(scores["estimator"]):
         held = fold == number
-        regression = LogisticRegression(C=found.C[1, number])
+        regression = LogisticRegression(C=fitted.C_)
         model = make_pipeline(StandardScaler(), regression)
         model.fit(features[~held], y_true[~held])
-        y_prob = model.predict_proba(features[held])
-        scaled = apply_temperature(y_prob, found.temperatures[1, number])
-        assert np.allclose(found.y_prob[1, held], scaled, atol=1e-4)
-        accuracy = measure_accuracy(y_true[held], y_prob)
-        assert found.accuracies[1, number] == pytest.approx(accuracy)
+        plain = model.predict_proba(features[held])
+        scaled = apply_temperature(plain, fitted.temperature_)
+        assert np.allclose(y_prob[held], scaled, atol=1e-4)
+        accuracy = measure_accuracy(y_true[held], plain)
+        assert scores["test_score"][number] == pytest.approx(accuracy)
 
 
 def test_few_mistakes_are_no_reason_to_be_sure():
     """Nothing bounds the temperature of answers that are all right."""
     features, y_true = draw_features(48, 30, num_classes=3, spread=0.5)
 
-    classifier, held_out = linear.fit(features, y_true, 3, np.arange(48), seed=0)
+    fitted = fit(features, y_true)
 
-    assert measure_accuracy(y_true, held_out) > 0.9
-    assert classifier.temperature == 1
-
-
-def fit(features, y_true, num_classes):
-    """Fit with every row a group of its own."""
-    groups = np.arange(len(y_true))
-    classifier, _ = linear.fit(features, y_true, num_classes, groups, seed=0)
-    return classifier
+    assert measure_accuracy(y_true, fitted.held_out_) > 0.9
+    assert fitted.temperature_ == 1
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
@@ -162,25 +201,24 @@ def test_features_that_vary_by_rounding_alone_get_no_weight(num_classes):
     flat[:, 2] = 0
     wider = np.hstack([features, flat])
 
-    classifier = fit(wider, y_true, num_classes)
+    fitted = fit(wider, y_true)
 
-    weights, _ = classifier.get_weights()
-    assert not weights[-3:].any()
-    assert weights[:-3].any(axis=1).all()
-    assert measure_accuracy(y_true, classifier.predict_proba(wider)) > 0.6
+    coefficients = fitted.pipeline_[-1].coef_
+    assert not coefficients[:, -3:].any()
+    assert coefficients[:, :-3].any(axis=0).all()
+    assert measure_accuracy(y_true, fitted.predict_proba(wider)) > 0.6
 
 
-def test_head_of_a_class_that_no_row_shows_answers_as_the_classifier():
-    features, y_true = draw_features(120, 10, num_classes=3)
-    y_true[y_true == 1] = 3
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_head_answers_as_the_classifier(num_classes):
+    features, y_true = draw_features(600, 10, num_classes)
 
-    classifier = fit(features, y_true, num_classes=4)
+    fitted = fit(features, y_true)
 
-    y_prob = classifier.predict_proba(features)
-    assert y_prob.shape == (120, 4)
-    assert y_prob[:, 1].max() < 1e-3
-    answers = heads.build_head(classifier).predict(features, verbose=0)
-    assert np.allclose(answers, y_prob, atol=1e-5)
+    answers = heads.build_head(fitted).predict(features, verbose=0)
+    assert fitted.temperature_ != 1
+    assert answers.shape == (600, num_classes)
+    assert np.allclose(answers, fitted.predict_proba(features), atol=1e-5)
 
 
 @pytest.mark.parametrize("one_group", [False, True])
@@ -192,37 +230,33 @@ def test_a_class_of_few_pictures_or_of_one_group_is_answered_too(one_group):
     if one_group:
         groups[:4] = 0
 
-    found = linear.cross_validate(features, y_true, 3, groups, seed=0)
+    y_prob = answer_held_out(features, y_true, groups=groups)
 
-    assert found.accuracies.shape == (1, 5)
-    assert found.y_prob.shape == (1, 60, 3)
-    assert np.allclose(found.y_prob.sum(axis=2), 1, atol=1e-5)
+    assert y_prob.shape == (60, 4)
+    assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-5)
+    # The last class is one that no fold has.
+    assert np.array_equal(y_prob[:, 3], np.full(60, 1e-13, np.float32))
 
 
-@pytest.mark.parametrize("fit", [linear.fit, linear.cross_validate])
-def test_one_of_two_classes_in_one_group_is_an_error_that_says_so(fit):
+def test_one_of_two_classes_in_one_group_is_an_error_that_says_so():
     features, y_true = draw_features(60, 10, num_classes=2)
     groups = np.where(y_true == 1, 99, np.arange(60))
 
     with pytest.raises(ValueError, match="single group"):
-        fit(features, y_true, 2, groups, seed=0)
+        linear.TunedLogistic().fit(features, y_true, groups)
 
 
-def find_rare(features, y_true, class_weights):
+def find_rare(features, y_true, class_weight):
     """Return which share of the rare class 1 is found."""
-    groups = np.arange(len(y_true))
-    found = linear.cross_validate(
-        features, y_true, 2, groups, seed=0, class_weights=class_weights
-    )
-    y_pred = found.y_prob[0].argmax(axis=1)
-    return metrics.recall_score(y_true, y_pred)
+    y_prob = answer_held_out(features, y_true, class_weight=class_weight)
+    return metrics.recall_score(y_true, y_prob.argmax(axis=1))
 
 
 def test_balanced_weights_find_more_of_a_rare_class():
     features, y_true = draw_features(2000, 20, num_classes=2, spread=4)
     kept = (y_true == 0) | (np.arange(2000) % 12 == 0)
 
-    plain = find_rare(features[kept], y_true[kept], "none")
+    plain = find_rare(features[kept], y_true[kept], None)
     balanced = find_rare(features[kept], y_true[kept], "balanced")
 
     assert balanced > plain + 0.2
@@ -247,42 +281,46 @@ def draw_labels(n, labels=6):
 
 @pytest.fixture(scope="module")
 def labelled():
-    """Features and labels, of which the first 600 were learned from; the classifier; its answers."""
+    """Features and labels, of which the first 600 were learned from; a classifier for each label."""
     features, y_true = draw_labels(3000)
-    groups = np.arange(600)
-    classifier, held_out = linear.fit_labels(
-        features[:600], y_true[:600], groups, seed=0
-    )
-    return features, y_true, classifier, held_out
+    classifier = MultiOutputClassifier(linear.TunedLogistic())
+    classifier.fit(features[:600], y_true[:600], groups=np.arange(600))
+    return features, y_true, classifier.estimators_
+
+
+def answer_labels(classifiers, features):
+    """Return the probability of each label, float32 (n, labels)."""
+    return np.column_stack([one.predict_proba(features)[:, 1] for one in classifiers])
 
 
 def test_labels_are_ranked_as_well_as_by_one_against_the_rest(labelled):
-    features, y_true, classifier, _ = labelled
+    features, y_true, classifiers = labelled
     regression = LogisticRegression(C=1 / 48, max_iter=2000)
     rest = make_pipeline(StandardScaler(), OneVsRestClassifier(regression))
     rest.fit(features[:600], y_true[:600])
     expected = score(y_true[600:], rest.predict_proba(features[600:]))
 
-    found = score(y_true[600:], classifier.predict_proba(features[600:]))
+    found = score(y_true[600:], answer_labels(classifiers, features[600:]))
 
     assert found > expected - 0.01
 
 
 def test_held_out_answers_to_labels_are_not_flattered(labelled):
-    features, y_true, classifier, held_out = labelled
-    y_prob = classifier.predict_proba(features)
+    features, y_true, classifiers = labelled
+    y_prob = answer_labels(classifiers, features)
+    held_out = np.column_stack([one.held_out_[:, 1] for one in classifiers])
 
     held = score(y_true[:600], held_out)
 
     assert held < score(y_true[:600], y_prob[:600])
     assert held == pytest.approx(score(y_true[600:], y_prob[600:]), abs=0.08)
-    strengths = {round(48 * one.C, 6) for one in classifier.classifiers}
+    strengths = {round(48 * one.C_, 6) for one in classifiers}
     assert strengths <= set(linear.STRENGTHS)
 
 
 def test_head_for_labels_answers_as_the_classifier(labelled):
-    features, _, classifier, _ = labelled
+    features, _, classifiers = labelled
 
-    answers = heads.build_head(classifier).predict(features, verbose=0)
+    answers = heads.build_label_head(classifiers).predict(features, verbose=0)
 
-    assert np.allclose(answers, classifier.predict_proba(features), atol=1e-5)
+    assert np.allclose(answers, answer_labels(classifiers, features), atol=1e-5)

@@ -43,7 +43,7 @@ def test_a_linear_head_on_it_knows_most_drawings_that_it_has_never_seen(network)
     known = y_true[~is_new]
     groups = np.arange(len(known))
 
-    head, _ = linear.fit(features[~is_new], known, 10, groups, seed=0)
+    head = linear.TunedLogistic().fit(features[~is_new], known, groups)
 
     answers = head.predict_proba(features[is_new]).argmax(axis=1)
     assert (answers == y_true[is_new]).mean() > 0.8
