@@ -104,8 +104,11 @@ def run_chain(
 def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
     """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
     name = "04_resnet50_transfer"
+    if name not in names[1:]:
+        return
+    is_given = values[name].keys() & BACKBONE_PARAMETERS
     # The demo does without ImageNet weights.
-    if name not in names[1:] or ws.is_demo:
+    if ws.is_demo and not is_given:
         return
     chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
     from lib.models.backbones import load_backbone
