@@ -119,7 +119,7 @@ def _score_pairs(pixels, pairs):
             second = cv2.flip(second, 1)
         return _correlate_detail(first, second)
 
-    if pixels.shape[1] < MIN_SIDE:
+    if pairs.empty or pixels.shape[1] < MIN_SIDE:
         return np.ones(len(pairs))
     with ThreadPool(count_cores()) as pool:
         return pool.map(score, pairs.itertuples())

@@ -66,10 +66,10 @@ def compare_folds(
 ) -> pd.DataFrame:
     """Compare all other candidates with the best over repeated cross-validation.
 
-    Training sets of folds overlap, so their accuracies vary too little: the variance of the
-    mean difference is made larger by test size over training size (Nadeau and Bengio 2003;
-    of repeated folds Bouckaert and Frank 2004), with Student's t; then Holm's correction.
-    That the best is the best of these very folds is not corrected for.
+    Training sets of folds overlap, so their accuracies vary too little: the variance of the mean
+    difference is made larger by test size over training size (Nadeau and Bengio 2003; of repeated folds
+    Bouckaert and Frank 2004), with Student's t; then Holm's correction. That the best is the best of
+    these very folds is not corrected for.
 
     Args:
         accuracies: candidate to float (repeats, folds).
@@ -77,9 +77,8 @@ def compare_folds(
         groups: int (n,), as in `intervals`.
 
     Returns:
-        A row per candidate: candidate, difference, difference_low, difference_high, p_value,
-        p_holm. Both p are missing where one group is larger than half a fold, since the
-        fold that holds it varies more than the others.
+        A row per candidate: candidate, difference, difference_low, difference_high, p_value, p_holm.
+        Both p are missing where one group is larger than half a fold, which varies more than the others.
     """
     best = means.index[0]
     others = [name for name in accuracies if name != best]
@@ -134,9 +133,8 @@ def describe_contest(table: pd.DataFrame) -> str:
             parts.append(f"{beginning} better than {names}")
     comparison = "; ".join(parts) or "there is no other to compare it with"
     return (
-        f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, "
-        f"each held out (95 % interval {best.low:.3f} to {best.high:.3f}); "
-        f"{comparison}."
+        f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held out "
+        f"(95 % interval {best.low:.3f} to {best.high:.3f}); {comparison}."
     )
 
 
@@ -156,9 +154,8 @@ def doubt_contest(metadata: dict, score: dict) -> str:
             there = format_percent(row["accuracy"])
             here = format_percent(score["top1"])
             return (
-                f"In the contest {name} recognised {there}, here {here}: it may have "
-                "learned from these pictures before, or the validation pictures are of "
-                "another kind."
+                f"In the contest {name} recognised {there}, here {here}: it may have learned from these "
+                "pictures before, or the validation pictures are of another kind."
             )
     return ""
 
@@ -175,14 +172,12 @@ def learning_curve(
     Each share of the pictures is drawn three times, the classes in proportion, no group
     divided; every picture is answered by classifiers that have not seen it.
 
-    Args:
-        features, y_true, groups: as in `linear.TunedLogistic`, as are `seed` and
-            `class_weight`.
+    Args are those of `linear.TunedLogistic`.
 
     Returns:
-        share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of
-        half of them difference to all, difference_low, difference_high, p_value, p_holm, by
-        `compare_runs`, whose runs are the draws. A share that can't be tried has no row.
+        share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of half of
+        them difference to all, difference_low, difference_high, p_value, p_holm, by `compare_runs`,
+        whose runs are the draws. A share that can't be tried has no row.
     """
     n = effective_sample_size(groups)
     estimator = linear.TunedLogistic(class_weight=class_weight, seed=seed)
@@ -252,7 +247,4 @@ def describe_learning_curve(table: pd.DataFrame) -> str:
     bounds = format_bounds(-half.difference_high, -half.difference_low)
     if is_rising(table):
         return f"More pictures of this kind should help: {step} rose by {change[1:]} ({bounds})."
-    return (
-        f"Whether more pictures would help is not established: {step} changed by "
-        f"{change} ({bounds})."
-    )
+    return f"Whether more pictures would help is not established: {step} changed by {change} ({bounds})."
