@@ -73,6 +73,8 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
         ValueError: it is none of these.
     """
     place = f'"{kind}" is "{folder}"'
+    if folder.is_file():
+        raise ValueError(f"{place}, which is no folder: name a new folder.")
     marker = folder / MARKER
     if marker.exists():
         text = marker.read_text(encoding="utf-8", errors="replace")
@@ -82,7 +84,6 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
                 f"{place}, but {marker} says otherwise: name a new folder."
             )
         return
-    # Of what is no folder nothing is listed, and it can't be marked either.
     names = [path.name for path in folder.glob("*") if path != opened]
     foreign = sorted(name for name in names if not PASSED_OVER.fullmatch(name))
     if foreign:

@@ -71,8 +71,9 @@ def find_near_duplicates(
     misses = np.zeros(len(thumbnails), int)
     same = []
     given_up = 0
-    starts = range(0, len(candidates), BLOCK)
-    for start in show_progress(starts, "comparing look-alikes", unit="block"):
+    for start in show_progress(
+        range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
+    ):
         block = candidates[start : start + BLOCK]
         are_open = [not group.connected(a, b) for a, b in zip(block.a, block.b)]
         block = block[are_open]

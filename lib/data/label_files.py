@@ -122,11 +122,11 @@ def apply_labels(
     listed = _update(listed, rows)
     later = listed.file[listed.part.isin(["test", "prediction"])]
     problem = lost.isin(matches).map({True: "ambiguous", False: "missing_file"})
-    findings = pd.concat([find(lost, problem), find(later, "test_part")])
+    findings = [find(lost, problem), find(later, "test_part")]
     # Parts of which none is for validation are none: a fifth is taken.
     has_parts = (listed.part == "validation").any()
     parts = listed.part.replace("", "train") if has_parts else ""
-    return listed.assign(part=parts), findings
+    return listed.assign(part=parts), pd.concat(findings)
 
 
 def _check_values(path, rows, classes):

@@ -90,8 +90,9 @@ def list_pictures(
 
 def _apply_train_labels(path, train, validation):
     rows = read_labels(path)
-    words = PART_NAMES["validation"]
-    gives_parts = "part" in rows and rows.part.str.casefold().isin(words).any()
+    gives_parts = "part" in rows and (
+        rows.part.str.casefold().isin(PART_NAMES["validation"]).any()
+    )
     if validation is not None and gives_parts:
         print(f"Note: {path.name} gives the parts; {validation} is not used.")
         validation = None
