@@ -296,7 +296,8 @@ def measure_memory(root: Path, large=(8000, 6000), huge=(15_470, 11_600)) -> dic
         "root = Path(sys.argv[1]); ws = workspace.Workspace(root / 'train', root / 'r', root / 's')\n"
         "listed, _ = labels.list_pictures(ws, ws.train)\n"
         "_, damaged = pixels.decode_pictures(ws, ws.train, listed, [1024])\n"
-        "print(damaged.problem.value_counts().to_dict())\n"
+        "counts = damaged.problem.value_counts()\n"
+        "print({'used': len(listed) - len(damaged), **counts})\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     command = [sys.executable, "-c", script, str(root / "large")]

@@ -100,7 +100,7 @@ def test_benchmark_trains_all_models_in_both_ways(measured, tmp_path):
 def test_benchmark_measures_the_memory_of_large_pictures(tmp_path):
     row = benchmark.measure_memory(tmp_path, large=(80, 60), huge=(90, 60))
 
-    assert row["note"] == "{used: 28}"
+    assert row["note"] == "{'used': 28}"
 
 
 def test_benchmark_finds_planted_copies(tmp_path):

@@ -81,6 +81,12 @@ def test_columns_that_tell_parts_by_0_and_1_are_no_labels(flat):
     assert list(listed.label[:2]) == ["cat|", "|"]
 
 
+def test_blank_cells_of_part_are_for_training(flat):
+    ws = flat("file,labels,part\n1.jpg,cat,val\n2.jpg,dog,\n3.jpg,dog,train\n")
+    listed, _ = multi_labels.list_label_sets(ws, ws.train)
+    assert list(listed.part) == ["validation", "train", "train", "train"]
+
+
 def test_keys_that_say_nothing_here_are_named(flat, capsys):
     ws = replace(flat("file,labels\n1.jpg,a\n"), corrections=Path("mine.csv"))
     multi_labels.list_label_sets(ws, ws.train)
