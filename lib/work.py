@@ -19,13 +19,14 @@ class ClusterError(OSError):
 
 
 def show_progress(
-    steps: Iterable = (), desc: str = "", total: int = 0, **options
+    steps: Iterable = (), desc: str = "", total: int | None = None, **options
 ) -> tqdm:
     """Return a bar of tqdm over some steps: in a notebook on stdout, where it isn't red, else on stderr.
 
     One step, or none, has no bar.
     """
-    total = total or len(steps)
+    if total is None:
+        total = len(steps)
     in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
     file = sys.stdout if in_notebook else sys.stderr
     return tqdm(steps, desc, total, file=file, disable=total < 2, **options)
