@@ -1,6 +1,7 @@
 """Folders that are ours, or refused: results and scratch are new, empty, or carry our marker."""
 
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ CORRECTIONS = "corrections.csv"
 # Keys of folders of pictures, and of CSV files.
 PICTURES = ("train", "validation", "test")
 TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
-# Where the project's own files lie; hidden folders are no place either.
+# Where the project's own files lie.
 PROJECT_FOLDERS = ("notebooks", "lib", "tests")
 
 
@@ -41,7 +42,11 @@ def check_apart(places: dict, repository: Path) -> None:
     Raises:
         ValueError: they don't.
     """
-    names = [*PROJECT_FOLDERS, *repository.glob(".*")]
+    names = [*PROJECT_FOLDERS]
+    for kind in KINDS:
+        inside = os.path.relpath(places[kind], repository)
+        # Hidden folders at its top are no place either, also new ones.
+        names += re.findall(r"^\.[^./\\][^/\\]*", inside)
     others = [("a folder of this project", repository / name) for name in names]
     others += [(key, places[key]) for key in (*PICTURES, *KINDS) if places.get(key)]
     for (key, other), kind in itertools.product(others, KINDS):

@@ -115,7 +115,7 @@ def test_a_killed_writer_of_the_marker_bars_nobody(write_paths, tmp_path):
 
 @pytest.mark.parametrize("kind", ["results", "scratch"])
 @pytest.mark.parametrize(
-    "place", [".", "..", "lib", "notebooks/mine", "tests/r", ".git/r"]
+    "place", [".", "..", "lib", "notebooks/mine", "tests/r", ".git/r", ".new"]
 )
 def test_no_folder_of_the_project_is_taken(write_paths, kind, place, read_all):
     path = write_paths(**{kind: str(ROOT / place)})
