@@ -1,7 +1,6 @@
 """Preparation: from a list of files to pictures that are used, each with its group; 01 shows the steps."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,30 +10,22 @@ from lib.data.findings import leave_out
 from lib.workspace import Workspace
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What is known of pictures before they are divided."""
-
-    # What was decoded, with digests and facts.
-    decoded: pd.DataFrame
-    # What is used of it, with groups.
-    pictures: pd.DataFrame
-    findings: pd.DataFrame
-
-
 def prepare(
     ws: Workspace,
     folder: Path,
     listed: pd.DataFrame,
     odd: pd.DataFrame,
     image_sizes: Iterable[int],
-) -> Prepared:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode pictures, and find copies, look-alikes and groups, as the steps 3, 5 and 6 of 01 do.
 
     Args:
         listed: columns file, label, part and group, of files in `folder`.
         odd: the findings so far.
         image_sizes: sides in pixels of the squares that are kept.
+
+    Returns:
+        The pictures that are used, with digest, facts and group; the findings, with those so far.
     """
     files = leave_out(listed, odd)
     decoded, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
@@ -49,4 +40,4 @@ def prepare(
     grouped = whole.assign(group=split.find_groups(whole, bonds))
     leaks = split.find_leaks(grouped)
     findings = pd.concat([odd, damaged, copied, alike, leaks])
-    return Prepared(decoded, leave_out(grouped, leaks), findings)
+    return leave_out(grouped, leaks), findings

@@ -20,12 +20,11 @@ def prepare(ws):
     """Prepare and split the pictures; return the split, by file, and checks.csv."""
     listed, odd = list_pictures(ws, ws.train, sources.find_validation(ws))
     check_classes(ws, listed, leave_out(listed, odd), odd)
-    prepared = preparation.prepare(ws, ws.train, listed, odd, [48])
-    pictures = prepared.pictures
+    pictures, found = preparation.prepare(ws, ws.train, listed, odd, [48])
     if (pictures.part == "").all():
         pictures = pictures.assign(part=split.split(pictures, 1))
-    check_classes(ws, listed, pictures, prepared.findings)
-    save_views(ws, prepared.decoded, pictures, prepared.findings)
+    check_classes(ws, listed, pictures, found)
+    save_views(ws, pictures, pictures, found)
     checks = read_table(ws.results / "checks.csv")
     assert not checks.file.duplicated().any()
     return read_split(ws).set_index("file"), checks
