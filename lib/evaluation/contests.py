@@ -15,6 +15,7 @@ from lib.evaluation.intervals import (
 )
 from lib.evaluation.wording import format_bounds, format_number, format_percent
 from lib.models import linear
+from lib.models.record import Record
 from lib.work import show_progress
 
 SPEED = "pictures_per_second"
@@ -138,19 +139,20 @@ def describe_contest(table: pd.DataFrame) -> str:
     )
 
 
-def doubt_contest(metadata: dict, score: dict) -> str:
+def doubt_contest(record: Record, score: dict) -> str:
     """Say where the winner of 05 was surely better in the contest than it is here.
 
     Args:
-        metadata: the model's JSON, whose candidates have the intervals of the contest.
+        record: of the model, whose candidates have the intervals of the contest.
         score: of `metrics.evaluate`.
 
     Returns:
         A sentence, or "" where there is nothing to doubt.
     """
-    name = metadata["name"].removesuffix("_linear")
-    for row in metadata.get("candidates", []):
-        if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
+    for row in record.candidates:
+        name = row["candidate"]
+        is_it = record.name == f"{name}_linear"
+        if is_it and row["low"] > score["top1_interval"][1]:
             there = format_percent(row["accuracy"])
             here = format_percent(score["top1"])
             return (

@@ -28,7 +28,7 @@ MAX_WIDTH = 0.2
 MARGIN = 0.05
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
 MIN_AGREEMENT = 0.5
-# Facts of a model that the page tells: of its JSON, and of comparison.csv.
+# Facts of a model that the page tells: of its record, and of comparison.csv.
 FACTS = [
     "name",
     "characteristics",
@@ -66,14 +66,18 @@ def describe_evaluation(
     best_first = sorted(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
-    facts = first.models[FACTS].join(comparison.set_index("model")[COSTS])
+    costs = comparison.set_index("model")[COSTS].to_dict("index")
+    facts = {}
+    for label, record in first.models.items():
+        of_record = {name: getattr(record, name) for name in FACTS}
+        facts[label] = of_record | costs[label]
     page = _describe_models(predictions, best_first, answer, histories)
     pictures = read_split(ws)
     page["pictures_in_all"] = len(pictures)
     page["series"] = describe_series(pictures)
-    page["set"] = identify_set(ws)
+    page["set"] = identify_set(pictures)
     page["found"] = find_facts(ws, predictions)
-    page["models"] = json.loads(facts.to_json(orient="index"))
+    page["models"] = facts
     return page
 
 
@@ -173,9 +177,9 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
 
 def _count_doubtful(ws, predictions):
     path = ws.results / "label_audit.csv"
-    weights = set(predictions.models.weights) - {"from scratch"}
+    weights = {record.weights for record in predictions.models.values()}
     # Doubts of random features are no one's next step.
-    if not path.exists() or weights == {"untrained"}:
+    if not path.exists() or weights - {"from scratch"} == {"untrained"}:
         return 0
     audit = read_table(path)
     # A classifier that is wrong more often than right is no judge of labels.
@@ -202,7 +206,7 @@ def _describe_need(ws):
         return ""
     # The digest of a set may look like a number.
     table = pd.read_csv(path, dtype={"set": str})
-    is_of_another_set = (table.set != identify_set(ws)).any()
+    is_of_another_set = (table.set != identify_set(read_split(ws))).any()
     if is_of_another_set or not contests.is_rising(table):
         return ""
     return contests.describe_learning_curve(table)

@@ -10,7 +10,7 @@ from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
-MADE_BY_OTHERS = ("_linear", "_finetuned")  # models that no number of seeds repeats
+REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
 KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
@@ -37,19 +37,21 @@ def find_answer(predictions: Predictions) -> dict:
     scores = first.scores
     doubts = []
     for name in first.labels:
-        metadata = first.models.loc[name].dropna()
-        doubts.append(contests.doubt_contest(metadata, scores[name]))
-    few = table.index[table.runs < MIN_RUNS]
+        doubts.append(contests.doubt_contest(first.models[name], scores[name]))
+    to_repeat = []
+    for name in table.index[table.runs < MIN_RUNS]:
+        if first.models[labels[name]].kind in REPEATED:
+            to_repeat.append(name)
     answer = {
         "label": label,
         "name": best,
-        "untrained": bool(first.models.weights[label] == "untrained"),
+        "untrained": first.models[label].is_untrained,
         "is_useful": best in useful,
         "count": len(table),
         "configuration": table.loc[best].to_dict(),
         "doubts": [doubt for doubt in doubts if doubt],
-        "to_repeat": [name for name in few if not name.endswith(MADE_BY_OTHERS)],
-        "weakest": list_weakest(first.select(first.models.index == label)),
+        "to_repeat": to_repeat,
+        "weakest": list_weakest(first.select(np.array(first.labels) == label)),
     }
     kinds = _place_others(best, predictions)
     for kind in KINDS:

@@ -12,16 +12,16 @@ import pandas as pd
 
 from lib.data import generators
 from lib.data.generators import Batches
-from lib.data.split import identify_set
 from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.descriptions import characterize, describe_base, list_settings
 from lib.models.networks import Network
+from lib.models.record import Record, read_record
 from lib.work import show_progress
 from lib.workspace import Workspace, read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 6
+TRAINING_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class _Task:
     batches: list[Batches]  # to train and to validate on
     epochs: int
     class_weights: dict | None
+    seed: int
+    family: str  # of all that decides the outcome but for the seed
     key: str
     checkpoint: Path
 
@@ -73,7 +75,7 @@ def train(
     characteristics: str = "",
     purpose: str = "",
     notebook: str = "",
-    base: Network | str | None = None,
+    base: Network | Record | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
 ) -> Run:
     """Train a model once for each seed; save each once its file answers as it does.
@@ -85,28 +87,35 @@ def train(
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
             or a pair: the part that is trained, and the whole model.
-        batches: to train and to validate on.
+        batches: to train and to validate on, of one split.
         ws: the workspace.
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: the names of all models but the first end in @ and the seed.
         characteristics: what tables and card say of the model, in some words.
         purpose: what they say it is for.
         notebook: its name.
-        base: the network, or the name of the saved model, that the model is built on.
+        base: the network, or the record of the saved model, that the model is built on.
         callbacks: further ones for `fit` that only watch, say keras.callbacks.TensorBoard.
 
     Returns:
         The run of the first seed.
 
     Raises:
-        ValueError: a file would not hold what the model is made of, or doesn't answer as it does.
+        ValueError: the batches are not of one split, or a file would not hold what the model is made
+            of, or doesn't answer as it does.
         FloatingPointError: the loss is infinite or no number.
     """
-    metadata = describe_base(ws, base)
-    metadata |= {"purpose": purpose, "notebook": notebook}
-    metadata["parameters"] = list_settings(parameters) | metadata["parameters"]
-    is_augmented = batches[0].augment
-    metadata["characteristics"] = characterize(characteristics, metadata, is_augmented)
+    hashes = {part.set_hash for part in batches}
+    if len(hashes) > 1 or "" in hashes:
+        raise ValueError(
+            "The batches don't tell of which split they are, or are of two: make them all by "
+            "generators.pair, after 01_data_prep has finished."
+        )
+    facts = describe_base(base)
+    facts["notebook"] = notebook
+    facts["purpose"] = purpose
+    facts["parameters"] = list_settings(parameters, facts)
+    facts["characteristics"] = characterize(characteristics, base, batches[0].augment)
     first = None
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
@@ -117,7 +126,7 @@ def train(
         from_files = history is not None
         if not from_files:
             history = _fit(task, callbacks)
-            _save(task, history, ws, metadata | {"seed": seed})
+            _save(task, history, ws, facts)
         first = first or Run(task.whole, history, task.key, from_files)
     return first
 
@@ -136,11 +145,13 @@ def _prepare(build, batches, ws, parameters, *, seed, is_first):
     class_weights = generators.compute_class_weights(
         train.y_true, train.num_classes, parameters.get("CLASS_WEIGHTS", "none")
     )
-    decisive = [epochs, class_weights, seed, parameters.get("DETERMINISTIC")]
+    decisive = [TRAINING_VERSION, train.set_hash, epochs, class_weights]
+    decisive.append(parameters.get("DETERMINISTIC"))
     for part in batches:
         decisive += part.describe()
     decisive += keys.describe_training(model, build)
-    key = keys.make_key(TRAINING_VERSION, identify_set(ws), model, *decisive)
+    family = keys.make_key(*decisive)
+    key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
     return _Task(
         name=name,
         model=model,
@@ -148,6 +159,8 @@ def _prepare(build, batches, ws, parameters, *, seed, is_first):
         batches=batches,
         epochs=epochs,
         class_weights=class_weights,
+        seed=seed,
+        family=family,
         key=key,
         checkpoint=ws.file("checkpoints", f"{name}-{key[:16]}.npz"),
     )
@@ -163,9 +176,9 @@ def _take(task, ws):
     # Where there is a checkpoint, the same training was begun anew, and goes on.
     if is_new or task.checkpoint.exists():
         return None
-    metadata = saved.read_metadata(ws, task.name)
+    record = read_record(path)
     try:
-        if metadata and metadata.get("key") != task.key:
+        if record is not None and record.key != task.key:
             raise ValueError("its pictures, layers, settings or code were others")
         model, _ = saved.open_model(path)
         history = _read_history(ws, task)
@@ -173,7 +186,7 @@ def _take(task, ws):
         print(f"Note: {task.name} is trained anew: {error}")
         return None
     task.whole.set_weights(model.get_weights())
-    date = metadata["date"]
+    date = f"{record.date} UTC"
     print(
         f"Note: {task.name} is taken from the training of {date}; --anew trains again"
     )
@@ -216,19 +229,27 @@ def _fit(task, callbacks):
     return pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
 
 
-def _save(task, history, ws, metadata):
-    validation = task.batches[1]
+def _save(task, history, ws, facts):
+    train, validation = task.batches
     chosen = slice(0, validation.batch_size)
     y_prob = task.model.predict_on_batch(validation.inputs[chosen])
-    made = {
-        "image_size": task.whole.input_shape[1],
-        "seconds": round(float(history.seconds.sum()), 1),
-        "key": task.key,
-    }
+    record = saved.describe_model(
+        task.whole,
+        ws,
+        name=task.name,
+        configuration=task.whole.name,
+        split_hash=train.set_hash,
+        class_names=train.class_names,
+        seed=task.seed,
+        family=task.family,
+        key=task.key,
+        seconds=round(float(history.seconds.sum()), 1),
+        **facts,
+    )
     saved.save(
         task.whole,
         ws,
-        {"name": task.name} | metadata | made,
+        record,
         pictures=validation.pictures[chosen],
         y_prob=np.asarray(y_prob),
         history=history,
