@@ -25,6 +25,7 @@ from lib.evaluation import (
     wording,
 )
 from lib.evaluation.answers import Predictions
+from lib.models.record import Record
 
 SETS = {
     "balanced": lambda n: np.full(10, n // 10),
@@ -365,7 +366,7 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
 
 def draw_report(rng):
     """Draw a report: two to five ways of training, trained with some seeds each, on 20 to 200 pictures."""
-    n, rows, y_prob = int(rng.integers(20, 200)), [], []
+    n, models, y_prob = int(rng.integers(20, 200)), {}, []
     groups = np.sort(rng.integers(0, n, n)) if rng.random() < 0.5 else np.arange(n)
     hard, y_true = rng.normal(0, 1, n), np.arange(n) % 2
     for way in ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"][
@@ -380,12 +381,17 @@ def draw_report(rng):
             correct = rng.random(n) < 1 / (
                 1 + np.exp(-hard - skill - rng.normal(0, 0.2))
             )
-            rows.append(
-                (way if seed == 42 else f"{way}@{seed}", way, seed, "from scratch")
+            name = way if seed == 42 else f"{way}@{seed}"
+            kind = way.rpartition("_")[2] if "_" in way else "network"
+            models[name] = Record(
+                name,
+                [],
+                8,
+                configuration=way,
+                kind=kind,
+                seed=None if kind == "linear" else int(seed),
             )
             y_prob.append(np.eye(2)[np.where(correct, y_true, 1 - y_true)])
-    models = pd.DataFrame(rows, columns=["name", "configuration", "seed", "weights"])
-    models.index = models.name.to_list()
     files = [f"{k}.png" for k in range(n)]
     answers = Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
     # The scores of single classes are slow, and no claim.
@@ -450,8 +456,9 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
     """
     rng = np.random.default_rng(n)
     y_true = np.arange(n) % classes
-    models = pd.DataFrame({"name": names, "configuration": names}, names)
-    models = models.assign(seed=42, weights="from scratch")
+    models = {}
+    for name in names:
+        models[name] = Record(name, [], 8, configuration=name, kind="network", seed=42)
     files = [f"{k}.png" for k in range(n)]
     claims = np.zeros(2)
     for _ in range(reports):

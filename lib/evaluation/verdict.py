@@ -21,7 +21,8 @@ def find_answer(predictions: Predictions) -> dict:
     majority class, and that no other surely beats.
 
     Returns:
-        name and label: the best, and its first training; untrained: whether its backbone is;
+        name and label: the best, and its first training, whose file is model; untrained: whether its
+        backbone is;
         is_useful: whether each of its trainings beats the baseline; count: how many were
         compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
         of too few trainings; doubts of `contests.doubt_contest`; weakest of `list_weakest`;
@@ -45,6 +46,7 @@ def find_answer(predictions: Predictions) -> dict:
     answer = {
         "label": label,
         "name": best,
+        "model": first.models[label].name,
         "untrained": first.models[label].is_untrained,
         "is_useful": best in useful,
         "count": len(table),

@@ -194,40 +194,23 @@ def save_winner(
         parameters: CHOICE, CLASS_WEIGHTS.
     """
     training_rows = rows[rows.part == "train"].reset_index(drop=True)
-    names = np.unique(rows.label.to_numpy(str))
     some = np.linspace(0, len(training_rows) - 1, 32).astype(int)
     images = open_pixels(ws, training_rows, model.input_shape[1])
-    won = table[table.chosen].iloc[0]
-    judged = table[JUDGED].astype(object).replace({np.nan: None})
-    network = backbones.hide_folder(won.entry)
     set_hash = identify_set(rows)
     key = keys.make_key(set_hash, model)
+    names = np.unique(rows.label.to_numpy(str))
+    facts = _describe_winner(table, classifier, parameters)
     record = saved.describe_model(
         model,
         ws,
         name=model.name,
         configuration=model.name,
-        kind="linear",
-        notebook="05_backbones",
-        characteristics=f"frozen {won.candidate}, pooling, a linear head",
-        purpose="the network that suits these pictures, chosen by the training pictures alone",
         class_names=names.tolist(),
         split_hash=set_hash,
         key=key,
         family=key,
-        network=network,
-        weights=won.weights,
-        backbone_origin=won[origins.FACTS].to_dict(),
-        parameters={
-            "backbone": network,
-            "C": classifier.C_,
-            "choice": parameters["CHOICE"],
-            "class_weights": parameters["CLASS_WEIGHTS"],
-        },
         seconds=round(seconds, 1),
-        temperature=1.0,
-        calibrated_on="held-out answers of the training part",
-        candidates=judged.to_dict("records"),
+        **facts,
     )
     learned = classifier.predict_proba(features[some])
     saved.save(model, ws, record, pictures=images[some], y_prob=learned)
@@ -236,3 +219,27 @@ def save_winner(
     probabilities = pd.DataFrame(y_prob, columns=names)
     ws.save_table(answers.join(probabilities), "out_of_fold.csv")
     ws.save_table(table, "contest.csv")
+
+
+def _describe_winner(table, classifier, parameters):
+    judged = table[JUDGED].astype(object).replace({np.nan: None})
+    won = table[table.chosen].iloc[0]
+    network = backbones.hide_folder(won.entry)
+    return {
+        "kind": "linear",
+        "notebook": "05_backbones",
+        "characteristics": f"frozen {won.candidate}, pooling, a linear head",
+        "purpose": "the network that suits these pictures, chosen by the training pictures alone",
+        "network": network,
+        "weights": won.weights,
+        "backbone_origin": won[origins.FACTS].to_dict(),
+        "parameters": {
+            "backbone": network,
+            "C": classifier.C_,
+            "choice": parameters["CHOICE"],
+            "class_weights": parameters["CLASS_WEIGHTS"],
+        },
+        "temperature": 1.0,
+        "calibrated_on": "held-out answers of the training part",
+        "candidates": judged.to_dict("records"),
+    }

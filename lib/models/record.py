@@ -40,7 +40,6 @@ class Record:
     seconds: float | None = None
     parameters_total: int | None = None
     parameters_trainable: int | None = None
-    backend: str = ""
     hardware: str = ""
     versions: dict = field(default_factory=dict)
     date: str = ""  # in UTC
@@ -163,13 +162,9 @@ def find_transfer(
         FileNotFoundError: the current split has none.
     """
     records, _ = list_records(ws)
-    known = {}
-    for kind in kinds:
-        known |= {record.name: record for record in records if record.kind == kind}
-    wanted = [name]
-    if not name:
-        wanted = find_winner(ws) + list(known)
-    for each in wanted:
+    known = {record.name: record for record in records if record.kind in kinds}
+    by_kind = sorted(known, key=lambda each: kinds.index(known[each].kind))
+    for each in [name] if name else find_winner(ws) + by_kind:
         if each in known:
             return known[each]
     raise FileNotFoundError(

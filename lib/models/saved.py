@@ -38,7 +38,6 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
         image_size=model.input_shape[1],
         parameters_total=model.count_params(),
         parameters_trainable=sum(trainable),
-        backend=keras.backend.backend(),
         versions=find_versions(PACKAGES),
         hardware=describe_environment().splitlines()[-1],
         date=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import environ
 from pathlib import Path
 
@@ -39,15 +39,12 @@ class Run:
 class _Task:
     """What is to be trained, with one seed."""
 
-    name: str
+    record: Record
     model: keras.Model  # the part that is trained
     whole: keras.Model  # what is saved
     batches: list[Batches]  # to train and to validate on
     epochs: int
     class_weights: dict | None
-    seed: int
-    family: str  # of all that decides the outcome but for the seed
-    key: str
     checkpoint: Path
 
 
@@ -120,18 +117,18 @@ def train(
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
         task = _prepare(
-            build, batches, ws, parameters, seed=seed, is_first=first is None
+            build, batches, ws, parameters, facts, seed=seed, is_first=first is None
         )
         history = _take(task, ws)
         from_files = history is not None
         if not from_files:
             history = _fit(task, callbacks)
-            _save(task, history, ws, facts)
-        first = first or Run(task.whole, history, task.key, from_files)
+            _save(task, history, ws)
+        first = first or Run(task.whole, history, task.record.key, from_files)
     return first
 
 
-def _prepare(build, batches, ws, parameters, *, seed, is_first):
+def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
     model = whole = build()
     if isinstance(whole, tuple):
         model, whole = whole
@@ -152,16 +149,25 @@ def _prepare(build, batches, ws, parameters, *, seed, is_first):
     decisive += keys.describe_training(model, build)
     family = keys.make_key(*decisive)
     key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
-    return _Task(
+    record = saved.describe_model(
+        whole,
+        ws,
         name=name,
+        configuration=whole.name,
+        class_names=train.class_names,
+        split_hash=train.set_hash,
+        seed=seed,
+        family=family,
+        key=key,
+        **facts,
+    )
+    return _Task(
+        record=record,
         model=model,
         whole=whole,
         batches=batches,
         epochs=epochs,
         class_weights=class_weights,
-        seed=seed,
-        family=family,
-        key=key,
         checkpoint=ws.file("checkpoints", f"{name}-{key[:16]}.npz"),
     )
 
@@ -171,30 +177,29 @@ def _take(task, ws):
     if environ.get("TRAIN_ANEW"):
         task.checkpoint.unlink(missing_ok=True)
         return None
-    path = ws.results / f"models/{task.name}.keras"
+    name = task.record.name
+    path = ws.results / f"models/{name}.keras"
     is_new = not (path.exists() or path.with_suffix(".json").exists())
     # Where there is a checkpoint, the same training was begun anew, and goes on.
     if is_new or task.checkpoint.exists():
         return None
     record = read_record(path)
     try:
-        if record is not None and record.key != task.key:
+        if record is not None and record.key != task.record.key:
             raise ValueError("its pictures, layers, settings or code were others")
         model, _ = saved.open_model(path)
         history = _read_history(ws, task)
     except (OSError, ValueError) as error:
-        print(f"Note: {task.name} is trained anew: {error}")
+        print(f"Note: {name} is trained anew: {error}")
         return None
     task.whole.set_weights(model.get_weights())
     date = f"{record.date} UTC"
-    print(
-        f"Note: {task.name} is taken from the training of {date}; --anew trains again"
-    )
+    print(f"Note: {name} is taken from the training of {date}; --anew trains again")
     return history
 
 
 def _read_history(ws, task):
-    path = ws.results / f"history/{task.name}.csv"
+    path = ws.results / f"history/{task.record.name}.csv"
     history = pd.DataFrame()
     with contextlib.suppress(ValueError):  # of text that is no table of numbers
         history = read_table(path).astype(float)
@@ -206,12 +211,13 @@ def _read_history(ws, task):
 
 def _fit(task, callbacks):
     train, validation = task.batches
+    name = task.record.name
     checkpoint = Checkpoint(task.checkpoint, task.model, train)
     done = len(checkpoint.rows)
     if done:
-        print(f"Note: {task.name} goes on after epoch {done} of {task.epochs}.")
+        print(f"Note: {name} goes on after epoch {done} of {task.epochs}.")
     with show_progress(
-        desc=task.name,
+        desc=name,
         unit="batch",
         total=task.epochs * len(train),
         initial=done * len(train),
@@ -229,27 +235,15 @@ def _fit(task, callbacks):
     return pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
 
 
-def _save(task, history, ws, facts):
-    train, validation = task.batches
+def _save(task, history, ws):
+    validation = task.batches[1]
     chosen = slice(0, validation.batch_size)
     y_prob = task.model.predict_on_batch(validation.inputs[chosen])
-    record = saved.describe_model(
-        task.whole,
-        ws,
-        name=task.name,
-        configuration=task.whole.name,
-        split_hash=train.set_hash,
-        class_names=train.class_names,
-        seed=task.seed,
-        family=task.family,
-        key=task.key,
-        seconds=round(float(history.seconds.sum()), 1),
-        **facts,
-    )
+    seconds = round(float(history.seconds.sum()), 1)
     saved.save(
         task.whole,
         ws,
-        record,
+        replace(task.record, seconds=seconds),
         pictures=validation.pictures[chosen],
         y_prob=np.asarray(y_prob),
         history=history,

@@ -19,6 +19,7 @@ from lib.data import pixels, split
 from lib.evaluation import mistakes, report
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
+from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import read_table
 
@@ -41,21 +42,28 @@ def save_model(ws, name, weights):
     model.set_weights([same, np.array(weights), np.zeros(2)])
     epoch = [1, 0.5, 0.7, 0.5, 0.7, 0.0]
     pictures = np.zeros((1, 16, 16, 3))
-    metadata = {
-        "name": name,
-        "seconds": 0.0,
-        "notebook": name,
-        "image_size": 16,
-        "seed": 0,
-        "parameters": {"file": HOSTILE},
-        "characteristics": HOSTILE,
-        "purpose": "a test",
-        "weights": SCRATCH,
-    }
+    rows = split.read_split(ws)
+    record = saved.describe_model(
+        model,
+        ws,
+        name=name,
+        configuration=name,
+        kind="network",
+        notebook=name,
+        class_names=sorted(set(rows.label)),
+        split_hash=split.identify_set(rows),
+        family=name,
+        seed=0,
+        seconds=0.0,
+        parameters={"file": HOSTILE},
+        characteristics=HOSTILE,
+        purpose="a test",
+        weights=SCRATCH,
+    )
     saved.save(
         model,
         ws,
-        metadata,
+        record,
         pictures=pictures,
         y_prob=model.predict_on_batch(pictures),
         history=pd.DataFrame([epoch], columns=checkpoint.HISTORY_COLUMNS),
@@ -99,8 +107,8 @@ def text(judged):
 def test_models_keep_the_temperature_of_their_scores(judged, scores):
     assert list(scores) == ["one_class", "wrong"]
     for name, score in scores.items():
-        metadata = saved.read_metadata(judged, name)
-        assert metadata["temperature"] == score["temperature"]
+        record = read_record(judged.results / f"models/{name}.json")
+        assert record.temperature == score["temperature"]
 
 
 def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
@@ -121,10 +129,10 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     assert space["labels"] == list(table.predicted)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
     y_prob = table[CLASSES[::-1]].to_numpy(float)
-    metadata = saved.read_metadata(judged, "one_class")
-    expected = apply_temperature(y_prob, metadata["temperature"])
+    record = read_record(judged.results / "models/one_class.json")
+    expected = apply_temperature(y_prob, record.temperature)
     assert np.allclose(scaled, expected, atol=1e-4)
-    assert "answer_sets" in metadata
+    assert record.answer_sets["coverage"] == 0.95
 
 
 @pytest.mark.parametrize("name", ["models/one_class.md", "model.html"])
@@ -419,7 +427,7 @@ def test_a_rising_learning_curve_of_this_set_is_told(
     prepared, monkeypatch, of_set, is_told
 ):
     # A digest may have digits alone; it is no number for that.
-    monkeypatch.setattr(report, "identify_set", lambda ws: "0081")
+    monkeypatch.setattr(report, "identify_set", lambda rows: "0081")
     half = {
         "share": 0.5,
         "pictures": 2,

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -115,7 +116,8 @@ def test_an_interval_that_holds_the_baseline_needs_no_word_why():
 def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, count):
     predictions = gather(TWO, {"net_linear": answer(TWO, 0.5)}, "ab")
     row = {"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}
-    predictions.models["candidates"] = [[row]]
+    record = predictions.models["net_linear"]
+    predictions.models["net_linear"] = replace(record, candidates=[row])
 
     doubts = verdict.find_answer(predictions)["doubts"]
 

@@ -10,6 +10,7 @@ from lib.data import pixels, split
 from lib.evaluation import conformal
 from lib.models import backbones, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
+from lib.models.record import Record, read_record, update_record
 from lib.workspace import read_table
 
 
@@ -42,10 +43,8 @@ def save_model(ws, model, name):
     path = ws.file("models", f"{name}.keras")
     files.write_model(model, path)
     class_names = sorted(set(split.read_split(ws).label))
-    metadata = {"name": name, "class_names": class_names, "image_size": 32}
-    metadata["file_hash"] = saved.hash_file(path, class_names)
-    ws.save_json(metadata, f"models/{name}.json")
-    return metadata
+    file_hash = saved.hash_file(path, class_names)
+    return update_record(ws, Record(name, class_names, 32), file_hash=file_hash)
 
 
 def find_kept(ws):
@@ -68,8 +67,8 @@ def judged(ws, transfer, draw_classes, prepare_set):
     draw_classes(ws.train, 10)
     prepare_set(ws, image_sizes=(32,))
     _, model = transfer
-    metadata = save_model(ws, model, "small_transfer")
-    resemblance.keep_features(ws, model, metadata)
+    record = save_model(ws, model, "small_transfer")
+    resemblance.keep_features(ws, model, record)
     # As if the validation part were larger.
     distances = np.repeat(read_kept(ws)["distances"], 30)
     distances *= np.random.default_rng(0).uniform(0.9, 1.1, len(distances))
@@ -193,8 +192,8 @@ def look(ws, extractor, rows):
 
 def keep_again(ws, model):
     """Write the file that tells strangers, as 10 does."""
-    metadata = saved.read_metadata(ws, "small_transfer")
-    resemblance.keep_features(ws, model, metadata)
+    record = read_record(find_kept(ws))
+    resemblance.keep_features(ws, model, record)
 
 
 def test_of_many_training_pictures_as_many_of_each_class_are_kept(
