@@ -18,9 +18,9 @@ from scipy.stats import norm
 
 from lib.evaluation import (
     conformal,
-    contests,
     intervals,
     metrics,
+    model_selection,
     verdict,
     wording,
 )
@@ -155,7 +155,7 @@ def claim_contest(reports, burst=1, networks=4, n=300, folds=5):
             )
             means[name] = correct.mean()
         ranked = pd.Series(means).sort_values(ascending=False)
-        table = contests.compare_folds(accuracies, ranked, groups)
+        table = model_selection.compare_folds(accuracies, ranked, groups)
         claims += (table.p_holm < 0.05).any()
     return claims / reports
 

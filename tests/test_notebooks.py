@@ -26,8 +26,8 @@ models.temperature models.networks models.parts models.keys models.files models.
 models.training models.features models.resemblance models.linear models.heads models.contest models.finetuning models.litert
 models.gradcam models.classify
 evaluation.flips evaluation.intervals evaluation.metrics evaluation.conformal evaluation.thresholds
-evaluation.wording evaluation.contests evaluation.answers
-evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.page
+evaluation.wording evaluation.model_selection evaluation.answers
+evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
 evaluation.card evaluation.review evaluation.report
 costs new_pictures predict runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lib.data.split import read_split
-from lib.evaluation.contests import doubt_contest
 from lib.evaluation.display import open_template
+from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.verdict import describe_calibration
 from lib.models.record import Record
 from lib.storage import atomic_write

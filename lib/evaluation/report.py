@@ -13,7 +13,7 @@ from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import identify_set, read_split
-from lib.evaluation import contests, figures, verdict
+from lib.evaluation import figures, model_selection, verdict
 from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
 from lib.evaluation.intervals import wilson_interval
@@ -207,9 +207,9 @@ def _describe_need(ws):
     # The digest of a set may look like a number.
     table = pd.read_csv(path, dtype={"set": str})
     is_of_another_set = (table.set != identify_set(read_split(ws))).any()
-    if is_of_another_set or not contests.is_rising(table):
+    if is_of_another_set or not model_selection.is_rising(table):
         return ""
-    return contests.describe_learning_curve(table)
+    return model_selection.describe_learning_curve(table)
 
 
 def show_part(page: dict, name: str, **options) -> HTML:

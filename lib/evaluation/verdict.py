@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
-from lib.evaluation import contests, intervals, wording
+from lib.evaluation import intervals, model_selection, wording
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
 
@@ -25,7 +25,7 @@ def find_answer(predictions: Predictions) -> dict:
         backbone is;
         is_useful: whether each of its trainings beats the baseline; count: how many were
         compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
-        of too few trainings; doubts of `contests.doubt_contest`; weakest of `list_weakest`;
+        of too few trainings; doubts of `model_selection.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
         (too few pictures), few (of two to four trainings in common), apart (not compared).
     """
@@ -38,7 +38,7 @@ def find_answer(predictions: Predictions) -> dict:
     scores = first.scores
     doubts = []
     for name in first.labels:
-        doubts.append(contests.doubt_contest(first.models[name], scores[name]))
+        doubts.append(model_selection.doubt_contest(first.models[name], scores[name]))
     to_repeat = []
     for name in table.index[table.runs < MIN_RUNS]:
         if first.models[labels[name]].kind in REPEATED:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pictures
-from lib.evaluation import conformal, metrics, page
+from lib.evaluation import conformal, metrics, model_page
 from lib.models import classify, litert, resemblance
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
@@ -55,7 +55,7 @@ def build_model(activation="softmax"):
 
 
 def write_page(ws, record=RECORD, lacks=""):
-    return page.write_page(ws, record, SCORE, flattered=True, lacks=lacks)
+    return model_page.write_page(ws, record, SCORE, flattered=True, lacks=lacks)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def handed(tmp_path_factory):
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
     ws.claim()
     try:
-        page.fetch_runtime(ws.scratch / "downloads")
+        model_page.fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         pytest.skip(f"the page can't be tried: {error}")
     model = build_model()
@@ -384,7 +384,7 @@ def hand_over(browser, ws, model, files, record, score, known=None):
     """Write a page and ask it; return its text, what it shows of each file and what it saves."""
     path = ws.file("models", f"{record.name}.tflite")
     assert litert.try_export(model, path) == ""
-    page.write_page(ws, record, score, flattered=False, known=known)
+    model_page.write_page(ws, record, score, flattered=False, known=known)
     with open_page(browser, ws.results / "model.html") as tab:
         return tab.text_content("main"), ask_page(tab, files), save_answers(tab)
 
@@ -525,11 +525,11 @@ def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):
     y_prob = np.tile([[0.6, 0.3, 0.1]], (80, 1))
     swapped = y_prob.copy()
     swapped[:4] = [0.3, 0.6, 0.1]
-    assert page.compare_file("x.tflite", y_prob, swapped) == ""
+    assert model_page.compare_file("x.tflite", y_prob, swapped) == ""
     assert "4 of 80" in capsys.readouterr().out
 
     shifted = y_prob + [-0.03, 0.02, 0.01]
-    reason = page.compare_file("x.tflite", y_prob, shifted)
+    reason = model_page.compare_file("x.tflite", y_prob, shifted)
     assert reason.startswith("x.tflite")
     assert "0.030" in reason
 
@@ -537,7 +537,7 @@ def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):
 def test_too_large_a_page_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_path):
     shutil.copytree(handed[0].results, tmp_path / "results")
     ws = replace(handed[0], results=tmp_path / "results")
-    monkeypatch.setattr(page, "MAX_BYTES", 1e6)
+    monkeypatch.setattr(model_page, "MAX_BYTES", 1e6)
 
     assert re.search(r"Note: .* \d MB", write_page(ws))
     assert not (ws.results / "model.html").exists()
@@ -552,7 +552,7 @@ def test_runtime_that_cannot_be_trusted_or_fetched_is_a_line(
     other, monkeypatch, tmp_path
 ):
     ws = replace(other, scratch=tmp_path / "scratch")
-    package = ws.scratch / f"downloads/litertjs-core-{page.VERSION}.tgz"
+    package = ws.scratch / f"downloads/litertjs-core-{model_page.VERSION}.tgz"
     package.parent.mkdir(parents=True)
     package.write_bytes(b"something else")
     monkeypatch.setenv("PATH", "")
