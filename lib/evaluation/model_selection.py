@@ -151,8 +151,7 @@ def doubt_contest(record: Record, score: dict) -> str:
     """
     for row in record.candidates:
         name = row["candidate"]
-        is_it = record.name == f"{name}_linear"
-        if is_it and row["low"] > score["top1_interval"][1]:
+        if name == record.network and row["low"] > score["top1_interval"][1]:
             there = format_percent(row["accuracy"])
             here = format_percent(score["top1"])
             return (

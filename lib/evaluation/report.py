@@ -32,6 +32,7 @@ MIN_AGREEMENT = 0.5
 FACTS = [
     "name",
     "characteristics",
+    "network",
     "weights",
     "seed",
     "hardware",

@@ -29,11 +29,6 @@ def name_network(spec: str) -> str:
     return f"{name}_{size}" if size else name
 
 
-def hide_folder(spec: str) -> str:
-    """Return how files that may be passed on name a network: without the folder it lies in."""
-    return name_network(spec) if "/" in spec else spec
-
-
 def load_backbone(
     spec: str,
     weights: str | None,

@@ -203,8 +203,6 @@ def save_winner(
     record = saved.describe_model(
         model,
         ws,
-        name=model.name,
-        configuration=model.name,
         class_names=names.tolist(),
         split_hash=set_hash,
         key=key,
@@ -224,17 +222,16 @@ def save_winner(
 def _describe_winner(table, classifier, parameters):
     judged = table[JUDGED].astype(object).replace({np.nan: None})
     won = table[table.chosen].iloc[0]
-    network = backbones.hide_folder(won.entry)
     return {
         "kind": "linear",
         "notebook": "05_backbones",
-        "characteristics": f"frozen {won.candidate}, pooling, a linear head",
+        "characteristics": "A linear head behind the frozen, pooled features",
         "purpose": "the network that suits these pictures, chosen by the training pictures alone",
-        "network": network,
+        "network": won.candidate,
         "weights": won.weights,
         "backbone_origin": won[origins.FACTS].to_dict(),
         "parameters": {
-            "backbone": network,
+            "backbone": won.candidate,
             "C": classifier.C_,
             "choice": parameters["CHOICE"],
             "class_weights": parameters["CLASS_WEIGHTS"],

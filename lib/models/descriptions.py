@@ -1,6 +1,6 @@
 """What a record tells of what its model is built on, and of its settings."""
 
-from lib.models.backbones import hide_folder
+from lib.models.backbones import name_network
 from lib.models.networks import Network
 from lib.models.origins import describe_origin
 from lib.models.record import Record
@@ -19,21 +19,10 @@ def describe_base(base: Network | Record | None) -> dict:
         }
     return {
         "kind": "transfer",
-        "network": hide_folder(base.spec),
+        "network": name_network(base.spec),
         "weights": base.weights,
         "backbone_origin": describe_origin(base.spec, base.weights),
     }
-
-
-def characterize(words: str, base: Network | Record | None, is_augmented: bool) -> str:
-    """Add to some words about a model what it is built on, and augmentation."""
-    if isinstance(base, Record):
-        words += f" of {base.name}"
-    elif base:
-        words += f" of {hide_folder(base.spec)}"
-    if is_augmented:
-        words += ", augmentation"
-    return words
 
 
 def list_settings(parameters: dict, base: dict) -> dict:
@@ -49,6 +38,5 @@ def list_settings(parameters: dict, base: dict) -> dict:
             settings[name.lower()] = value
     if base["kind"] != "network":
         settings["backbone"] = base["network"]
-    if base["kind"] == "transfer":
         settings["weights"] = base["weights"]
     return settings

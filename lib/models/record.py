@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from lib.data.split import identify_set, read_split
-from lib.workspace import Workspace, read_table
+from lib.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Record:
     )
     seed: int | None = None  # None where none decides
     parameters: dict = field(default_factory=dict)  # what its notebook was told
-    network: str = ""  # the backbone, without the folder it lies in
+    network: str = ""  # what files of its backbone are called
     weights: str = "from scratch"  # those of the backbone
     backbone_origin: dict = field(default_factory=dict)  # `origins.describe_origin`
     characteristics: str = ""
@@ -113,30 +113,30 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
     left_out = []
     for path in sorted(ws.results.glob("models/*.json")):
         record = read_record(path)
-        if record is None:
-            left_out.append(f"{path} is damaged: run again the notebook that made it.")
-        elif not record.thresholds:
+        reason = ""
+        if record is None or not record.family:
+            reason = "it is damaged, or an earlier version's: run its notebook again"
+        elif record.split_hash != current:
+            reason = "it was trained on other pictures, labels or parts"
+        if record is not None and record.thresholds:
+            continue
+        if reason:
+            left_out.append(f"{path.stem} is left out: {reason}.")
+        else:
             found.append(record)
     found.sort(key=lambda record: record.date, reverse=True)
     families = {}
     runs = set()
     records = []
     for record in found:
-        run = (record.configuration, record.seed)
-        reason = ""
-        if record.split_hash != current:
-            reason = "it was trained on other pictures, labels or parts"
-        elif not record.family:
-            reason = f"an earlier version made it: run {record.notebook} again"
-        elif families.setdefault(record.configuration, record.family) != record.family:
-            reason = f"{record.configuration} was trained with other settings since"
-        elif run in runs:
-            reason = f"a newer training has its seed, {record.seed}"
-        if reason:
+        name = record.configuration
+        run = (name, record.seed)
+        if record.family != families.setdefault(name, record.family) or run in runs:
+            reason = f"{name} was trained since with other settings or the same seed"
             left_out.append(f"{record.name} is left out: {reason}.")
-            continue
-        runs.add(run)
-        records.append(record)
+        else:
+            runs.add(run)
+            records.append(record)
     if not records:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
@@ -149,34 +149,24 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
 def find_transfer(
     ws: Workspace, name: str = "", kinds: tuple[str, ...] = ("linear", "transfer")
 ) -> Record:
-    """Return the record of a model on a frozen backbone: the one asked for, else the contest's winner.
-
-    Without a name and a contest it is the first model of the first kind.
+    """Return the record of a model on a frozen backbone: the one asked for, or the newest.
 
     Args:
         ws: the workspace.
         name: of the model that is asked for, or "".
-        kinds: linear for models of 05, transfer for those of 04.
+        kinds: linear for models of 05, transfer for those of 04; one of the first goes before.
 
     Raises:
         FileNotFoundError: the current split has none.
     """
     records, _ = list_records(ws)
-    known = {record.name: record for record in records if record.kind in kinds}
-    by_kind = sorted(known, key=lambda each: kinds.index(known[each].kind))
-    for each in [name] if name else find_winner(ws) + by_kind:
-        if each in known:
-            return known[each]
-    raise FileNotFoundError(
-        f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
-        f"{' or '.join(kinds)}, but {', '.join(known) or 'none'}. Run 05_backbones first."
-    )
-
-
-def find_winner(ws: Workspace) -> list[str]:
-    """Return the name of the model of 05's winner, in a list; none where 05 has not run."""
-    path = ws.results / "contest.csv"
-    if not path.exists():
-        return []
-    contest = read_table(path)
-    return list(contest.candidate[contest.chosen == "True"] + "_linear")
+    known = [record for record in records if record.kind in kinds]
+    if name:
+        known = [record for record in known if record.name == name]
+    if not known:
+        raise FileNotFoundError(
+            f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
+            f"{' or '.join(kinds)}. Run 05_backbones first."
+        )
+    known.sort(key=lambda record: record.date, reverse=True)
+    return min(known, key=lambda record: kinds.index(record.kind))

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from lib.data.pixels import open_pixels
 from lib.data.split import read_split
 from lib.models.features import cached_features
-from lib.models.parts import find_parts, has_backbone
+from lib.models.parts import find_parts
 from lib.models.record import Record
 from lib.storage import atomic_write
 from lib.workspace import Workspace
@@ -87,10 +87,7 @@ def open_features(
         ValueError: the model has no backbone, or the file is missing, damaged or of
             another model.
     """
-    if not has_backbone(model):
-        raise ValueError(
-            f"{path.stem} has no backbone, so it can't tell what it resembles."
-        )
+    find_parts(model)
     try:
         with np.load(path) as file:
             kept = dict(file)

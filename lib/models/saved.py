@@ -31,19 +31,21 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
     Args:
         model: RGB pictures of 0-255 in, probabilities out.
         ws: the workspace.
-        facts: further fields of `Record`, by their names.
+        facts: further fields of `Record`, by their names; they go before.
     """
     trainable = [math.prod(weight.shape) for weight in model.trainable_weights]
-    return Record(
-        image_size=model.input_shape[1],
-        parameters_total=model.count_params(),
-        parameters_trainable=sum(trainable),
-        versions=find_versions(PACKAGES),
-        hardware=describe_environment().splitlines()[-1],
-        date=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
-        demo=ws.is_demo,
-        **facts,
-    )
+    found = {
+        "name": model.name,
+        "configuration": model.name,
+        "image_size": model.input_shape[1],
+        "parameters_total": model.count_params(),
+        "parameters_trainable": sum(trainable),
+        "versions": find_versions(PACKAGES),
+        "hardware": describe_environment().splitlines()[-1],
+        "date": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+        "demo": ws.is_demo,
+    }
+    return Record(**found | facts)
 
 
 def save(

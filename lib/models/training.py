@@ -14,7 +14,7 @@ from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
-from lib.models.descriptions import characterize, describe_base, list_settings
+from lib.models.descriptions import describe_base, list_settings
 from lib.models.networks import Network
 from lib.models.record import Record, read_record
 from lib.work import show_progress
@@ -31,7 +31,6 @@ class Run:
     model: keras.Model  # as it was trained
     # One row per epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
     history: pd.DataFrame
-    key: str  # of all that decided the outcome
     from_files: bool  # whether an earlier run trained it
 
 
@@ -69,11 +68,9 @@ def train(
     parameters: dict,
     seeds: Iterable[int],
     *,
-    characteristics: str = "",
-    purpose: str = "",
-    notebook: str = "",
     base: Network | Record | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
+    **facts: str,
 ) -> Run:
     """Train a model once for each seed; save each once its file answers as it does.
 
@@ -88,11 +85,9 @@ def train(
         ws: the workspace.
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: the names of all models but the first end in @ and the seed.
-        characteristics: what tables and card say of the model, in some words.
-        purpose: what they say it is for.
-        notebook: its name.
         base: the network, or the record of the saved model, that the model is built on.
         callbacks: further ones for `fit` that only watch, say keras.callbacks.TensorBoard.
+        facts: notebook, characteristics and purpose, as fields of the record.
 
     Returns:
         The run of the first seed.
@@ -108,11 +103,8 @@ def train(
             "The batches don't tell of which split they are, or are of two: make them all by "
             "generators.pair, after 01_data_prep has finished."
         )
-    facts = describe_base(base)
-    facts["notebook"] = notebook
-    facts["purpose"] = purpose
+    facts |= describe_base(base)
     facts["parameters"] = list_settings(parameters, facts)
-    facts["characteristics"] = characterize(characteristics, base, batches[0].augment)
     first = None
     for seed in seeds:
         set_seed(seed, parameters.get("DETERMINISTIC", False))
@@ -124,7 +116,7 @@ def train(
         if not from_files:
             history = _fit(task, callbacks)
             _save(task, history, ws)
-        first = first or Run(task.whole, history, task.record.key, from_files)
+        first = first or Run(task.whole, history, from_files)
     return first
 
 
@@ -153,7 +145,6 @@ def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
         whole,
         ws,
         name=name,
-        configuration=whole.name,
         class_names=train.class_names,
         split_hash=train.set_hash,
         seed=seed,
@@ -193,7 +184,7 @@ def _take(task, ws):
         print(f"Note: {name} is trained anew: {error}")
         return None
     task.whole.set_weights(model.get_weights())
-    date = f"{record.date} UTC"
+    date = record.date
     print(f"Note: {name} is taken from the training of {date}; --anew trains again")
     return history
 

@@ -162,6 +162,14 @@ def test_most_frequent_mistakes_are_counted(write):
     assert cells == [CLASSES[0], CLASSES[1], "5", CLASSES[3], CLASSES[0], "2"]
 
 
+def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(
+    write,
+):
+    _, text, _ = write(network="ResNet50", parameters={"augment": True})
+
+    assert "Net</b> of ResNet50, augmentation." in html.unescape(text)
+
+
 @pytest.mark.parametrize(
     ("about", "notice"),
     [

@@ -117,7 +117,7 @@ def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, c
     predictions = gather(TWO, {"net_linear": answer(TWO, 0.5)}, "ab")
     row = {"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}
     record = predictions.models["net_linear"]
-    predictions.models["net_linear"] = replace(record, candidates=[row])
+    predictions.models["net_linear"] = replace(record, network="net", candidates=[row])
 
     doubts = verdict.find_answer(predictions)["doubts"]
 

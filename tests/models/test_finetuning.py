@@ -181,8 +181,7 @@ def test_metadata_tell_what_was_fine_tuned_and_how_much_learned(prepared):
         "kind": "finetuned",
         "network": "net",
         "backbone_origin": {"licence": "MIT"},
-        "characteristics": "Small steps of tiny_linear, augmentation",
-        "parameters": {"epochs": 1, "backbone": "net"},
+        "parameters": {"epochs": 1, "backbone": "net", "weights": "imagenet"},
         # From 6 channels to 9 by 1 x 1, from 9 to 9 by 3 x 3, and a head for 3 classes.
         "parameters_trainable": (6 + 1) * 9 + (9 * 9 + 1) * 9 + (9 + 1) * 3,
     }

@@ -235,7 +235,8 @@ def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     judged, tmp_path, capfd
 ):
     dense = layers.Dense(3, activation="softmax")
-    plain = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), dense])
+    stacked = [keras.Input((32, 32, 3)), layers.Flatten(), dense]
+    plain = keras.Sequential(stacked, name="plain")
     save_model(judged, plain, "plain")
 
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")
