@@ -184,7 +184,7 @@ def _list_sets(y_prob, names, kept):
 
 
 def _list_strangers(path, model, record, features, kept):
-    from lib.evaluation import conformal
+    from lib.evaluation import strangers
     from lib.models import resemblance
 
     try:
@@ -193,10 +193,11 @@ def _list_strangers(path, model, record, features, kept):
         print(error, file=sys.stderr)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
-    notes, meaning = conformal.mark_out_of_distribution(
-        distances, known["distances"], known["groups"], kept.get("coverage", 0.95)
+    limit = strangers.limit_strangers(
+        known["distances"], known["groups"], kept.get("coverage", 0.95)
     )
-    print(meaning, file=sys.stderr)
+    notes = strangers.mark_strangers(distances, limit)
+    print(strangers.describe_strangers(limit), file=sys.stderr)
     return {"distance": distances.round(6), "note": notes}
 
 

@@ -330,7 +330,7 @@ def judge_calibration(n, off, reports, models=1):
             for c, t in zip(confidence.mean(axis=1), top1)
         ]
         found += any(
-            verdict.describe_calibration(score).startswith("too") for score in scores
+            verdict.judge_calibration(score).startswith("too") for score in scores
         )
     return found / reports
 
@@ -404,10 +404,9 @@ def contradict(answers):
     answer = verdict.find_answer(answers)
     best = answer["name"]
     pairs = answers.pairs
-    table = verdict.tabulate_pairs(pairs, best)
     said = {}
-    for pair in table.itertuples():
-        said[pair.ahead, pair.other] = pair
+    for pair in pairs.itertuples():
+        said[pair.model, pair.other] = pair
     others = set()
     for kind in verdict.KINDS:
         others.update(answer[kind])
@@ -419,10 +418,10 @@ def contradict(answers):
                 if kind != "apart":
                     return True
                 continue
-            expected = "yes" if kind in ("better", "worse") else "no"
-            if pair.established != expected:
+            if pair.established != (kind in ("better", "worse")):
                 return True
-            if (kind == "few") != (pair.p == "–") and kind != "same":
+            is_missing = wording.format_p(pair.p_holm) == "–"
+            if (kind == "few") != is_missing and kind != "same":
                 return True
             if (kind == "better" and not ahead) or (kind == "worse" and not behind):
                 return True
@@ -430,7 +429,7 @@ def contradict(answers):
         return True
     for row in pairs[pairs.p_holm.notna()].itertuples():
         low, _ = wording.format_bounds(row.low, row.high).split(" to ")
-        p = float(wording.format_p(row.p_holm)[4:])
+        p = float(wording.format_p(row.p_holm).lstrip("< "))
         claims = {row.established, row.low > 0, row.p_holm < 0.05, p < 0.05}
         claims.add(float(low.replace("−", "-")) > 0)
         if len(claims) > 1:
@@ -473,7 +472,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
         answer = verdict.find_answer(answers)
         is_off = {}
         for name, score in scores.items():
-            is_off[name] = verdict.describe_calibration(score).startswith("too")
+            is_off[name] = verdict.judge_calibration(score).startswith("too")
         box = [answer["better"], answer["weakest"], is_off[answer["name"]]]
         page = [*box, *is_off.values(), answers.pairs.established.any()]
         claims += [any(box), any(page)]

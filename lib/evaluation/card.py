@@ -8,7 +8,7 @@ import pandas as pd
 from lib.data.split import read_split
 from lib.evaluation.display import open_template
 from lib.evaluation.model_selection import doubt_contest
-from lib.evaluation.verdict import describe_calibration
+from lib.evaluation.verdict import judge_calibration
 from lib.models.record import Record
 from lib.storage import atomic_write
 from lib.workspace import Workspace
@@ -50,7 +50,7 @@ def write_card(
         metrics=METRICS,
         # The worst first; classes without pictures come last.
         order=recall.argsort(kind="stable"),
-        calibration=describe_calibration(score),
+        calibration=judge_calibration(score),
         doubt=doubt_contest(record, score),
         origin=_list_origin(record),
         file=repr(f"{record.name}.keras"),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.evaluation import conformal
 from lib.evaluation.display import open_template
+from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
 from lib.models.record import Record
 from lib.storage import atomic_write
@@ -111,10 +111,9 @@ def _describe_answers(record, known):
     sets = record.answer_sets
     about["limit"] = sets["limit"]
     if known:
-        about["note"] = conformal.describe_mark(sets["coverage"])
-        about["farthest"] = conformal.find_farthest(
-            known["distances"], known["groups"], sets["coverage"]
-        )
+        limit = limit_strangers(known["distances"], known["groups"], sets["coverage"])
+        about["note"] = limit["mark"]
+        about["farthest"] = limit["farthest"]
     return about
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pictures
-from lib.evaluation import conformal, metrics, model_page
+from lib.evaluation import metrics, model_page
+from lib.evaluation.strangers import limit_strangers
 from lib.models import classify, litert, resemblance
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
@@ -438,7 +439,7 @@ def test_strangers_are_marked_as_predict_marks_them(drawn, browser, handed, othe
     _, asked, saved = hand_over(browser, other, model, drawn, RECORD, SCORE, known)
 
     marked = np.array([row["note"] for row in saved])
-    mark = conformal.describe_mark(0.8)
+    mark = limit_strangers(known["distances"], known["groups"], 0.8)["mark"]
     notes = np.where(distances > middling, mark, "")
     is_near = abs(distances - middling) < 0.002
     assert is_near.sum() < len(drawn) / 3

@@ -1,5 +1,8 @@
 """Candidates on the same folds: how rarely a difference is claimed that is none, and the choice."""
 
+import html
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,7 @@ import simulations
 from scipy import stats
 
 from lib.evaluation import model_selection
+from lib.evaluation.display import show_part
 from lib.models import linear
 
 
@@ -26,6 +30,12 @@ def judge(accuracies, speeds, n=200, reasons=(), groups=None):
     if groups is None:
         groups = np.arange(n)
     return model_selection.judge_candidates(facts, y_true, y_prob, folds, groups)
+
+
+def say(part, value):
+    """Return what a part of the page says, as plain text."""
+    text = re.sub("<[^>]*>", "", show_part(part, value).data)
+    return " ".join(html.unescape(text).split())
 
 
 @pytest.fixture
@@ -58,11 +68,11 @@ def test_all_others_are_compared_with_the_best(judged):
 
 
 def test_contest_names_who_is_worse_and_who_cannot_be_told_apart(judged):
-    said = model_selection.describe_contest(judged)
+    said = say("contest", judged)
 
-    assert said.startswith("large")
-    assert "better than weak; " in said
-    assert said.endswith("better than small.")
+    assert said.startswith("large recognises 0.905 of 200 training pictures")
+    assert "It is better than weak." in said
+    assert said.endswith("too few to say whether it is better than small.")
 
 
 def test_of_equals_the_faster_is_best():
@@ -77,7 +87,7 @@ def test_one_candidate_alone_is_compared_with_nobody():
     table = judge({"only": [[0.9, 0.8]]}, speeds=[10])
 
     assert model_selection.choose_candidate(table, "cheapest") == "only"
-    assert "no other" in model_selection.describe_contest(table)
+    assert "no other" in say("contest", table)
 
 
 def test_a_fold_counts_by_its_pictures():
@@ -102,7 +112,7 @@ def test_where_one_group_is_larger_than_half_a_fold_nothing_is_claimed_and_it_is
     assert judged.p_holm[1] < 0.05
     assert np.isnan(unclaimed.p_holm[1])
     assert model_selection.choose_candidate(unclaimed, "cheapest") == "large"
-    said = model_selection.describe_contest(unclaimed)
+    said = say("contest", unclaimed)
     assert "half a fold, so nothing says whether it is better than weak." in said
 
 
@@ -161,16 +171,17 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
     assert table.accuracy.between(table.low, table.high).all()
     assert half.difference == pytest.approx(half.accuracy - whole.accuracy)
     assert half.p_holm == half.p_value < 0.05
-    assert model_selection.is_rising(table)
-    rise = f"rose by {-half.difference:.3f} (0."
-    assert rise in model_selection.describe_learning_curve(table)
+    curve = model_selection.summarize_curve(table)
+    assert curve["is_rising"]
+    assert f"rose by {-half.difference:.3f} (0." in say("rise", curve)
 
 
 def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(two_shares):
     table = measure(classes=3, per_class=6, distance=3)
 
-    assert not model_selection.is_rising(table)
-    assert "not established" in model_selection.describe_learning_curve(table)
+    curve = model_selection.summarize_curve(table)
+    assert not curve["is_rising"]
+    assert "not established" in say("rise", curve)
 
 
 def test_a_fall_is_no_rise_and_is_told_with_its_sign():
@@ -180,8 +191,9 @@ def test_a_fall_is_no_rise_and_is_told_with_its_sign():
     table["difference_high"] = [0.03, np.nan]
     table["p_holm"] = [0.01, np.nan]
 
-    assert not model_selection.is_rising(table)
-    sentence = model_selection.describe_learning_curve(table)
+    curve = model_selection.summarize_curve(table)
+    assert not curve["is_rising"]
+    sentence = say("rise", curve)
     assert "−0.020 (−0.030 to −0.010)" in sentence
     assert "rose" not in sentence
 
@@ -205,8 +217,9 @@ def test_without_half_of_the_pictures_nothing_is_said_of_more(two_shares, capsys
 
     assert table.share.tolist() == [1]
     assert "50 %" in capsys.readouterr().out
-    assert not model_selection.is_rising(table)
-    assert "too few" in model_selection.describe_learning_curve(table)
+    curve = model_selection.summarize_curve(table)
+    assert curve == {}
+    assert "too few" in say("rise", curve)
 
 
 def test_a_true_rise_is_seen_by_its_pictures_more_often_than_by_its_folds():

@@ -7,11 +7,13 @@ from keras import layers
 
 from lib import predict
 from lib.data import pixels, split
-from lib.evaluation import conformal
 from lib.models import backbones, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.models.record import Record, read_record, update_record
 from lib.workspace import read_table
+
+# Of pictures that it knows 5 in 100 may be as far away.
+MARK = "unlike 95 of 100 pictures it knows"
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +123,7 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     status, table = ask(judged, path, "--top=2")
 
     assert status == 1
-    assert conformal.describe_mark(0.95) in capfd.readouterr().err
+    assert MARK in capfd.readouterr().err
     assert list(table.columns) == list(plain.columns)
     assert list(table.columns[-2:]) == ["distance", "note"]
     assert table.label.equals(plain.label)
@@ -140,7 +142,7 @@ def test_pictures_beyond_the_limit_are_marked(judged, tmp_path):
     _, table = ask(judged, tmp_path / "answers.csv")
 
     assert table.distance[0] == ""
-    assert list(table.note) == ["", *[conformal.describe_mark(0.95)] * 4]
+    assert list(table.note) == ["", *[MARK] * 4]
 
 
 def draw_features(count, seed):
