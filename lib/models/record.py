@@ -108,23 +108,7 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
     Raises:
         FileNotFoundError: there is none.
     """
-    current = identify_set(read_split(ws))
-    found = []
-    left_out = []
-    for path in sorted(ws.results.glob("models/*.json")):
-        record = read_record(path)
-        reason = ""
-        if record is None or not record.family:
-            reason = "it is damaged, or an earlier version's: run its notebook again"
-        elif record.split_hash != current:
-            reason = "it was trained on other pictures, labels or parts"
-        if record is not None and record.thresholds:
-            continue
-        if reason:
-            left_out.append(f"{path.stem} is left out: {reason}.")
-        else:
-            found.append(record)
-    found.sort(key=lambda record: record.date, reverse=True)
+    found, left_out = _read_current(ws)
     families = {}
     runs = set()
     records = []
@@ -144,6 +128,26 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
         )
     records.sort(key=lambda record: (record.notebook, record.name))
     return records, left_out
+
+
+def _read_current(ws):
+    """Return the records of the current split, the newest first, and lines about the others."""
+    current = identify_set(read_split(ws))
+    found = []
+    left_out = []
+    for path in sorted(ws.results.glob("models/*.json")):
+        record = read_record(path)
+        if record is None or not record.family:
+            reason = "it is damaged, or an earlier version's: run its notebook again"
+            left_out.append(f"{path.stem} is left out: {reason}.")
+        elif record.split_hash == current:
+            found.append(record)
+        # A model of several labels has a split of its own.
+        elif not record.thresholds:
+            reason = "it was trained on other pictures, labels or parts"
+            left_out.append(f"{record.name} is left out: {reason}.")
+    found.sort(key=lambda record: record.date, reverse=True)
+    return found, left_out
 
 
 def find_transfer(

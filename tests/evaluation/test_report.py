@@ -21,7 +21,7 @@ from lib.evaluation import mistakes, report
 from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
-from lib.models.record import read_record
+from lib.models.record import read_record, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import read_table
 
@@ -149,8 +149,9 @@ def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
     ws = replace(judged, results=tmp_path / "results")
     name = "tags_multilabel"
     save_model(ws, name, np.zeros((3, 2)))
-    facts = {"task": "multi_label", "judged": {}, "lacks": "no converter"}
-    saved.update_metadata(ws, name, facts)
+    record = read_record(ws.results / f"models/{name}.json")
+    limits = dict.fromkeys(CLASSES, 0.5)
+    update_record(ws, record, thresholds=limits, lacks="no converter", split_hash="own")
 
     execute_lesson("10_hand_over", ws, MODEL=name)
 
