@@ -164,13 +164,13 @@ def find_transfer(
         FileNotFoundError: the current split has none.
     """
     records, _ = list_records(ws)
-    known = [record for record in records if record.kind in kinds]
-    if name:
-        known = [record for record in known if record.name == name]
+    known = []
+    for record in records:
+        if record.kind in kinds and name in ("", record.name):
+            known.append(record)
     if not known:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
             f"{' or '.join(kinds)}. Run 05_backbones first."
         )
-    known.sort(key=lambda record: record.date, reverse=True)
-    return min(known, key=lambda record: kinds.index(record.kind))
+    return max(known, key=lambda record: (-kinds.index(record.kind), record.date))
