@@ -1,7 +1,6 @@
 """Pictures with captions, as HTML tables that fit any width."""
 
 from collections.abc import Sequence
-from html import escape
 from itertools import chain, zip_longest
 
 import matplotlib.pyplot as plt
@@ -10,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import encode, open_template
+from lib.evaluation.display import encode, open_template, show_part
 from lib.evaluation.figures import MAX_ROWS
 
 THUMBNAIL = 112  # pixels of its sides
@@ -43,13 +42,7 @@ def picture_grid(
         pairs = zip_longest(rows[heading], captions.get(heading, ()), fillvalue=())
         cells = [(encode(picture), lines) for picture, lines in pairs]
         shown.append((heading, cells))
-    text = open_template("gallery.html.jinja").render(title=title, rows=shown)
-    return _to_ascii(text)
-
-
-def _to_ascii(text):
-    # So that no browser has to guess the encoding.
-    return text.encode("ascii", "xmlcharrefreplace").decode()
+    return open_template("gallery.html.jinja").render(title=title, rows=shown)
 
 
 def mistakes(
@@ -66,8 +59,7 @@ def mistakes(
     rows = {}
     captions = {}
     for model, label in enumerate(first.labels):
-        order = np.argsort(-first.confidence[model], kind="stable")
-        wrong = order[~first.correct[model, order]][:count]
+        wrong = first.list_mistakes(label)[:count]
         rows[label] = pictures[wrong]
         captions[label] = [
             [
@@ -154,21 +146,17 @@ def show_heatmaps(
 ) -> str | None:
     """Show pictures in a row, and below it a row for each model's maps, as in `evidence`."""
     rows = {"pictures": pictures}
-    coarse = []
+    coarse = {}
     for label, of_model in maps.items():
-        height, width = of_model.shape[1:]
-        if min(height, width) >= MIN_PLACES:
+        shape = of_model.shape[1:]
+        if min(shape) >= MIN_PLACES:
             rows[label] = list(map(_overlay, pictures, of_model))
         else:
-            coarse.append(
-                f"{label}: its maps have {height} × {width} places, too few to tell "
-                "a thing from its background."
-            )
+            coarse[label] = shape
     grid = ""
     if len(rows) > 1:
         grid = picture_grid(rows, "What spoke for each answer", captions)
-    lines = [_to_ascii(f"<p>{escape(line)}</p>") for line in coarse]
-    return "\n".join([grid, *lines]) or None
+    return grid + show_part("coarse_maps", coarse).data.strip() or None
 
 
 def _overlay(picture, strength):

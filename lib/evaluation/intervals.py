@@ -44,18 +44,16 @@ def wilson_interval(
     """
     if n == 0:
         return [0.0, 1.0]
-    z = t.ppf(1 - level / 2, df)
-    center = share + z**2 / (2 * n)
-    margin = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    low = (center - margin) / scale
-    high = (center + margin) / scale
-    # Rounding must not put a bound of a share of 0 or 1 a hair beside it.
-    if share == 0:
-        low = 0
-    if share == 1:
-        high = 1
+    half = t.ppf(1 - level / 2, df) ** 2 / (2 * n)
+    # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
+    low = _find_lower_bound(share, half)
+    high = 1 - _find_lower_bound(1 - share, half)
     return [float(low), float(high)]
+
+
+def _find_lower_bound(share, half):
+    margin = np.sqrt(2 * half * share * (1 - share) + half * half)
+    return (share + half - margin) / (1 + 2 * half)
 
 
 def mean_interval(top1: np.ndarray, n: float) -> list[float]:

@@ -51,8 +51,6 @@ def gather_report(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
     recall = pd.Series(scores[named]["per_class"], dtype=float)
-    pairs = predictions.pairs
-    has_best = (pairs.model == answer["name"]) | (pairs.other == answer["name"])
     facts = first.models.join(comparison.set_index("model")[COSTS])
     return {
         "answer": answer,
@@ -60,7 +58,7 @@ def gather_report(
         "worst_first": recall.sort_values(kind="stable").index.tolist(),
         "scores": scores,
         "calibration": pd.Series(scores).map(verdict.judge_calibration),
-        "pairs": pairs[has_best],
+        "pairs": verdict.select_pairs(predictions, answer["name"]),
         "configurations": predictions.configurations,
         "histories": histories,
         "class_names": first.class_names.tolist(),
