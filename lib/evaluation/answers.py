@@ -114,14 +114,6 @@ class Predictions:
         columns = "threshold answered correct share accuracy low high".split()
         return pd.DataFrame(rows, columns=columns)
 
-    @property
-    def bins(self) -> dict[str, pd.DataFrame]:
-        """The reliability table of each model: `metrics.reliability_table`."""
-        return {
-            label: metrics.reliability_table(self.y_true, y_prob, self.groups)
-            for label, y_prob in zip(self.labels, self.y_prob)
-        }
-
     @cached_property
     def runs(self) -> pd.DataFrame:
         """All trainings: configuration (an untrained backbone is named so), seed and top1.

@@ -58,17 +58,12 @@ def mistakes(
     first = predictions.first
     rows = {}
     captions = {}
-    for model, label in enumerate(first.labels):
+    for label in first.labels:
         wrong = first.list_mistakes(label)[:count]
         rows[label] = pictures[wrong]
-        captions[label] = [
-            [
-                _describe(first, model, k),
-                f"label {first.truth[k]}",
-                first.files[k],
-            ]
-            for k in wrong
-        ]
+        says = describe_answers(first, label, wrong)
+        truth = [f"label {name}" for name in first.truth[wrong]]
+        captions[label] = list(zip(says, truth, first.files[wrong]))
     title = "The mistakes that each model was surest of"
     return picture_grid(rows, title, captions)
 
@@ -111,40 +106,29 @@ def suspects(
     )
 
 
-def _describe(predictions, model, picture):
-    name = predictions.class_names[predictions.y_pred[model, picture]]
-    return f"says {name} {predictions.confidence[model, picture]:.2f}"
-
-
-def evidence(
-    predictions: Predictions,
-    pictures: Sequence[np.ndarray],
-    chosen: np.ndarray,
-    maps: dict[str, np.ndarray],
-) -> str | None:
-    """Show pictures, and below them what spoke for each model's answers.
-
-    Args:
-        predictions: of all models.
-        pictures: uint8 (n, height, width, 3), in the order of the predictions.
-        chosen: int (k,), the positions of those to show.
-        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Of maps
-            coarser than `MIN_PLACES` a line says so.
-
-    Returns None without any maps.
-    """
-    truth = zip(predictions.truth[chosen], predictions.files[chosen])
-    captions = {"pictures": list(truth)}
-    for label in maps:
-        model = predictions.labels.index(label)
-        captions[label] = [[_describe(predictions, model, k)] for k in chosen]
-    return show_heatmaps(pictures[chosen], maps, captions)
+def describe_answers(
+    predictions: Predictions, label: str, chosen: np.ndarray
+) -> list[str]:
+    """Say what a model answers to the pictures at some positions, int (k,): "says cat 0.80"."""
+    model = predictions.labels.index(label)
+    names = predictions.class_names[predictions.y_pred[model, chosen]]
+    sure = predictions.confidence[model, chosen]
+    return [f"says {name} {share:.2f}" for name, share in zip(names, sure)]
 
 
 def show_heatmaps(
     pictures: Sequence[np.ndarray], maps: dict[str, np.ndarray], captions: Captions
 ) -> str | None:
-    """Show pictures in a row, and below it a row for each model's maps, as in `evidence`."""
+    """Show pictures in a row, and below it what spoke for each model's answers.
+
+    Args:
+        pictures: uint8 (k, height, width, 3).
+        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Of maps
+            coarser than `MIN_PLACES` a line says so.
+        captions: as in `picture_grid`; the heading of the pictures is "pictures".
+
+    Returns None without any maps.
+    """
     rows = {"pictures": pictures}
     coarse = {}
     for label, of_model in maps.items():

@@ -128,9 +128,7 @@ def _find_rise(ws):
     table = pd.read_csv(path, dtype={"set": str})
     curve = summarize_curve(table)
     is_of_this_set = (table.set == identify_set(ws)).all()
-    if curve and curve["is_rising"] and is_of_this_set:
-        return curve
-    return {}
+    return curve if is_of_this_set and curve.get("is_rising") else {}
 
 
 def read_answer(ws: Workspace) -> dict:
@@ -147,12 +145,9 @@ def write_report(ws: Workspace, content: dict) -> Path:
     """
     ws.save_json(content["answer"], "answer.json")
 
-    def figure(name: str, label: str = "") -> str:
-        for ending in ("svg", "html"):
-            path = ws.results / f"figures/{name}.{ending}"
-            if path.exists():
-                return embed(path, label)
-        return ""
+    def figure(file: str, label: str = "") -> str:
+        path = ws.results / "figures" / file
+        return embed(path, label) if path.exists() else ""
 
     template = open_template("report.html.jinja")
     path = ws.file("report.html")

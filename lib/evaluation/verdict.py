@@ -31,8 +31,7 @@ def describe_answer(predictions: Predictions) -> dict:
     """
     answer = find_answer(predictions)
     score = predictions.first.scores[answer["label"]]
-    for name in NUMBERS:
-        answer[name] = score[name]
+    answer |= {name: score[name] for name in NUMBERS}
     answer["classes"] = len(score["support"])
     answer["calibration"] = judge_calibration(score)
     answer["limit"] = find_bottleneck(score, answer["configuration"])
