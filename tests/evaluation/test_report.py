@@ -450,7 +450,7 @@ def test_a_rising_learning_curve_of_this_set_is_told(
         "difference": -0.2,
         "difference_low": -0.3,
         "difference_high": -0.1,
-        "p_holm": 0.001,
+        "p_value": 0.001,
     }
     whole = {"share": 1.0, "pictures": 4, "set": of_set}
     prepared.save_table(pd.DataFrame([half, whole]), "pictures_needed.csv")
