@@ -62,15 +62,11 @@ class Record:
     @property
     def label(self) -> str:
         """The name, which says so where its backbone is untrained."""
-        return self.name + self._mark
+        return self.name + self.mark
 
     @property
-    def configuration_label(self) -> str:
-        """The configuration, marked in the same way."""
-        return self.configuration + self._mark
-
-    @property
-    def _mark(self):
+    def mark(self) -> str:
+        """What labels add to names where the backbone is untrained."""
         return " (untrained backbone)" if self.is_untrained else ""
 
 
