@@ -348,3 +348,21 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     assert model.count_params() == total
     assert learning == trainable
     assert rates == dropout
+
+
+def test_the_plain_code_of_04_builds_the_extractor_that_lib_builds():
+    (code,) = re.findall(
+        r"```python\n(inputs = .*?)```", join_texts("04_resnet50_transfer"), re.S
+    )
+    network = backbones.load_backbone("ResNet50", None, 224, {}, None)
+    expected = parts.build_extractor(network)
+    known = {"keras": keras}
+
+    exec(code.replace('"imagenet"', "None"), known)
+
+    plain = known["extractor"]
+    plain.set_weights(expected.get_weights())
+    picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3))
+    assert plain.trainable_variables == []
+    answers = plain.predict(picture, verbose=0)
+    assert np.allclose(answers, expected.predict(picture, verbose=0), rtol=1e-4)
