@@ -21,6 +21,8 @@ VERSION = "2.5.3"
 SHA512 = "PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ=="
 BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a browser
 IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";'
+# It looks for a GPU, which the page doesn't use, and warns where there is none.
+CREATE = "Environment.create("
 MAX_BYTES = 150e6  # of a page
 MAX_DIFFERENCE = 0.02  # of a probability, on average
 
@@ -162,6 +164,7 @@ def fetch_runtime(folder: Path) -> dict[str, str]:
         binary = files.extractfile(f"package/wasm/{BUILD}.wasm").read()
     # The page has a function of this name, which opens the binary that lies in the page.
     module = module.replace(IMPORT, "")
+    module = module.replace(f"{CREATE})", f"{CREATE}{{webGpuDevice: null}})")
     return {
         "module": module,
         "glue": glue,
