@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from lib.escapes import guard_cells
 from lib.machine import stderr_to
 from lib.new_pictures import list_files, list_groups
 from lib.storage import atomic_write, require_room
@@ -54,7 +55,7 @@ def _write_answers(table, csv):
         print(shown.to_string(index=False))
         return
     with atomic_write(csv) as part:
-        answers.to_csv(part, index=False, lineterminator="\n")
+        guard_cells(answers).to_csv(part, index=False, lineterminator="\n")
 
 
 def open_parser() -> argparse.ArgumentParser:

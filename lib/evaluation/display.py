@@ -12,6 +12,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lib.escapes import escape_text
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
 from lib.paths_file import read_json
@@ -97,7 +98,7 @@ def open_template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["text"] = wording.escape_text
+    environment.filters["text"] = escape_text
     environment.filters["number"] = wording.format_number
     for function in (
         wording.format_score,

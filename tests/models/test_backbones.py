@@ -29,6 +29,10 @@ def load(spec, weights=None, size=None, options=None, ws=None):
         ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
         ("nets/a@b.keras", "a_b"),
         ("path/net.keras@224", "net_224"),
+        # TensorFlow asks that a letter or a digit comes first, and nothing else stands in it.
+        ("a/<img src=x>.keras", "img_src_x_"),
+        ("a/größe.keras", "gr_e"),
+        ("a/漢字.keras@96", "network_96"),
     ],
 )
 def test_files_are_called_like_the_network(spec, name):
