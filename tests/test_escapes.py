@@ -72,7 +72,7 @@ def test_folder_of_the_pictures_is_text_in_a_lesson(tmp_path):
 HOSTILE = "nets/a<img src=x onerror=alert(1)>.keras"
 UNTRAINED = SimpleNamespace(spec=HOSTILE, weights="untrained")
 PRETRAINED = SimpleNamespace(spec=HOSTILE, weights=HOSTILE)
-START = {"start": "a", "metadata": {"weights": HOSTILE}}
+START = SimpleNamespace(name="a", weights=HOSTILE, is_untrained=False)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ START = {"start": "a", "metadata": {"weights": HOSTILE}}
     [
         ("04_resnet50_transfer", "04-09-notice", {"network": PRETRAINED}),
         ("04_resnet50_transfer", "04-09-notice", {"network": UNTRAINED}),
-        ("06_fine_tuning", "06-09-notice", START),
+        ("06_fine_tuning", "06-09-notice", {"start": START}),
     ],
 )
 def test_names_of_files_are_text_in_what_lessons_show(notebook, cell, names):

@@ -1,12 +1,14 @@
 """The answers of all models to the same validation pictures, gathered once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
 from lib.evaluation import intervals, metrics
+from lib.models.record import Record, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import Workspace
 
@@ -23,7 +25,7 @@ class Predictions:
         files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), indices of the classes, and what belongs together, as in
             `intervals`.
-        models: what `saved.list_models` returns, a row per model, by its label.
+        models: the record of each model, by its label.
         labels: list of text.
         y_prob: float32 (models, n, classes).
         y_pred: int (models, n), the most probable classes.
@@ -37,7 +39,7 @@ class Predictions:
         files: Sequence[str],
         y_true: np.ndarray,
         groups: np.ndarray,
-        models: pd.DataFrame,
+        models: dict[str, Record],
         y_prob: np.ndarray,
     ):
         self.class_names = np.asarray(class_names)
@@ -46,7 +48,7 @@ class Predictions:
         self.groups = np.asarray(groups)
         self.models = models
         self.y_prob = np.asarray(y_prob, np.float32)
-        self.labels = list(models.index)
+        self.labels = list(models)
         self.truth = self.class_names[self.y_true]
         self.y_pred = self.y_prob.argmax(axis=2)
         self.correct = self.y_pred == self.y_true
@@ -54,7 +56,7 @@ class Predictions:
 
     def select(self, is_chosen: np.ndarray) -> "Predictions":
         """Return the predictions of some models alone, bool (models,)."""
-        models = self.models[is_chosen]
+        models = dict(compress(self.models.items(), is_chosen))
         y_prob = self.y_prob[np.asarray(is_chosen)]
         return Predictions(
             self.class_names, self.files, self.y_true, self.groups, models, y_prob
@@ -63,7 +65,7 @@ class Predictions:
     @cached_property
     def first(self) -> "Predictions":
         """Those of the first run of each configuration."""
-        return self.select(~self.models.configuration.duplicated())
+        return self.select(~self.runs.configuration.duplicated())
 
     @cached_property
     def scores(self) -> dict[str, dict]:
@@ -72,12 +74,11 @@ class Predictions:
         compared is the number of configurations.
         """
         scores = {}
-        is_calibrated = self.models.filter(["calibrated_on"]).notna().any(axis=1)
         for label, y_prob in zip(self.labels, self.y_prob):
             score = metrics.evaluate(
                 self.y_true, y_prob, self.class_names.tolist(), self.groups
             )
-            if is_calibrated[label]:
+            if self.models[label].calibrated_on:
                 # What validates a calibration of the training part must not change it.
                 score["temperature"] = 1.0
                 score["nll_after"] = score["nll_before"]
@@ -122,20 +123,15 @@ class Predictions:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """All trainings: configuration (an untrained backbone is named so), seed and top1.
+        """All trainings: configuration, as a label, seed and top1.
 
         The seed is missing of a linear model of 05, which none decides.
         """
-        rows = self.models[["configuration", "seed"]].reset_index(drop=True)
-        names = self.models.name
-        rows["configuration"] = [
-            label.replace(name, configuration, 1)
-            for label, name, configuration in zip(
-                self.labels, names, rows.configuration
-            )
-        ]
-        is_linear = names.str.endswith("_linear").to_numpy()
-        rows["seed"] = rows.seed.astype("Int64").mask(is_linear)
+        records = self.models.values()
+        configurations = [record.configuration_label for record in records]
+        rows = pd.DataFrame({"configuration": configurations})
+        seeds = [record.seed for record in records]
+        rows["seed"] = pd.array(seeds, "Int64")
         rows["top1"] = self.correct.mean(axis=1)
         return rows
 
@@ -183,12 +179,13 @@ class Predictions:
         for column in table.filter(like="_interval"):
             name = column.removesuffix("_interval")
             table[[f"{name}_low", f"{name}_high"]] = list(table.pop(column))
-        files = [ws.results / f"models/{name}.keras" for name in self.models.name]
-        table["parameters"] = self.models.parameters_total
+        records = self.models.values()
+        files = [ws.results / f"models/{record.name}.keras" for record in records]
+        table["parameters"] = [record.parameters_total for record in records]
         table["file_megabytes"] = [file.stat().st_size / 1e6 for file in files]
-        table["training_seconds"] = self.models.seconds
+        table["training_seconds"] = [record.seconds for record in records]
         table["pictures_per_second"] = pd.Series(speed)
-        table["weights"] = self.models.weights
+        table["weights"] = [record.weights for record in records]
         table["demo"] = ws.is_demo
         return table.rename_axis("model").reset_index().infer_objects()
 
@@ -208,7 +205,7 @@ class Predictions:
 
 
 def save_scores(
-    ws: Workspace, predictions: Predictions, speed: dict[str, float], record: Callable
+    ws: Workspace, predictions: Predictions, speed: dict[str, float]
 ) -> pd.DataFrame:
     """Write every answer, score and comparison.
 
@@ -216,7 +213,6 @@ def save_scores(
         ws: the workspace.
         predictions: those of all models.
         speed: label to pictures per second.
-        record: adds facts to the JSON of a model, by `record(ws, name, facts)`.
 
     Returns:
         The rows of comparison.csv.
@@ -224,11 +220,11 @@ def save_scores(
     content = {}
     comparison = predictions.compare(ws, speed)
     for index, (label, score) in enumerate(predictions.scores.items()):
-        model = predictions.models.loc[label]
-        content[model["name"]] = {"label": label, "weights": model.weights} | score
-        record(ws, model["name"], {"temperature": score["temperature"]})
+        record = predictions.models[label]
+        content[record.name] = {"label": label, "weights": record.weights} | score
+        update_record(ws, record, temperature=score["temperature"])
         table = _list_answers(predictions, index)
-        ws.save_table(table, f"predictions/{model['name']}.csv")
+        ws.save_table(table, f"predictions/{record.name}.csv")
     ws.save_json(content, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
     ws.save_table(predictions.pairs, "pairs.csv")

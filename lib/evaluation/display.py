@@ -20,6 +20,16 @@ from lib.storage import atomic_write
 from lib.workspace import Workspace
 
 TEMPLATES = Path(__file__).with_name("templates")
+# Functions that templates may call.
+WRITERS = [
+    wording.format_bounds,
+    wording.format_count,
+    wording.format_p,
+    wording.format_percent,
+    wording.format_points,
+    wording.format_score,
+    wording.format_things,
+]
 
 
 def show(ws: Workspace, drawn: Figure | str | None, name: str) -> None:
@@ -47,17 +57,11 @@ def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
 
 
 def remove_judged(ws: Workspace) -> None:
-    """Remove the answers and matrices of the models that metrics.json names, and of no others."""
+    """Remove the answers of the models that metrics.json names, and of no others."""
     path = ws.results / "metrics.json"
-    if not path.exists():
-        return
-    for name in read_json(path):
-        for file in (
-            f"predictions/{name}.csv",
-            f"figures/confusion_{name}.svg",
-            f"figures/confusion_{name}.html",
-        ):
-            (ws.results / file).unlink(missing_ok=True)
+    if path.exists():
+        for name in read_json(path):
+            (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
 
 
 def _write_svg(figure):
@@ -100,11 +104,12 @@ def open_template(name: str) -> jinja2.Template:
     )
     environment.filters["text"] = escape_text
     environment.filters["number"] = wording.format_number
-    for function in (
-        wording.format_score,
-        wording.format_count,
-        wording.format_percent,
-        wording.format_things,
-    ):
+    for function in WRITERS:
         environment.globals[function.__name__] = function
     return environment.get_template(name)
+
+
+def show_part(name: str, value: object, **options: object) -> HTML:
+    """Show what a macro of parts.html.jinja says of a value, with its options."""
+    macro = getattr(open_template("parts.html.jinja").module, name)
+    return HTML(macro(value, **options))

@@ -13,8 +13,8 @@ from lib.evaluation.intervals import (
     effective_sample_size,
     wilson_interval,
 )
-from lib.evaluation.wording import format_bounds, format_number, format_percent
 from lib.models import linear
+from lib.models.record import Record
 from lib.work import show_progress
 
 SPEED = "pictures_per_second"
@@ -115,49 +115,23 @@ def choose_candidate(table: pd.DataFrame, how: str) -> str:
     return table.candidate[table[SPEED].where(is_equal).idxmax()]
 
 
-def describe_contest(table: pd.DataFrame) -> str:
-    """Say which candidate scores highest, and which others are surely worse."""
-    best = table.iloc[0]
-    others = table[1:].dropna(subset="accuracy")
-    unsure = "these pictures are too few to say whether it is"
-    untold = "one group is larger than half a fold, so nothing says whether it is"
-    kinds = {
-        "it is": others.p_holm < LEVEL,
-        unsure: others.p_holm >= LEVEL,
-        untold: others.p_holm.isna(),
-    }
-    parts = []
-    for beginning, is_of_kind in kinds.items():
-        names = ", ".join(others.candidate[is_of_kind])
-        if names:
-            parts.append(f"{beginning} better than {names}")
-    comparison = "; ".join(parts) or "there is no other to compare it with"
-    return (
-        f"{best.candidate} recognises {best.accuracy:.3f} of {best.n:,} training pictures, each held out "
-        f"(95 % interval {best.low:.3f} to {best.high:.3f}); {comparison}."
-    )
-
-
-def doubt_contest(metadata: dict, score: dict) -> str:
-    """Say where the winner of 05 was surely better in the contest than it is here.
+def doubt_contest(record: Record, score: dict) -> dict:
+    """Tell whether the winner of 05 was surely better in the contest than it is here.
 
     Args:
-        metadata: the model's JSON, whose candidates have the intervals of the contest.
+        record: of the model, whose candidates have the intervals of the contest.
         score: of `metrics.evaluate`.
 
     Returns:
-        A sentence, or "" where there is nothing to doubt.
+        candidate, accuracy (in the contest) and top1 (here); empty where there is nothing to
+        doubt.
     """
-    name = metadata["name"].removesuffix("_linear")
-    for row in metadata.get("candidates", []):
-        if row["candidate"] == name and row["low"] > score["top1_interval"][1]:
-            there = format_percent(row["accuracy"])
-            here = format_percent(score["top1"])
-            return (
-                f"In the contest {name} recognised {there}, here {here}: it may have learned from these "
-                "pictures before, or the validation pictures are of another kind."
-            )
-    return ""
+    for row in record.candidates:
+        name = row["candidate"]
+        if name == record.network and row["low"] > score["top1_interval"][1]:
+            accuracy = row["accuracy"]
+            return {"candidate": name, "accuracy": accuracy, "top1": score["top1"]}
+    return {}
 
 
 def learning_curve(
@@ -229,22 +203,20 @@ def _compare_half(table, of_half, of_all, groups):
     table.loc[table.share == 0.5, OF_HALF] = found
 
 
-def is_rising(table: pd.DataFrame) -> bool:
-    """Tell whether half of the pictures were surely worse than all: `learning_curve`."""
-    if "p_holm" not in table:
-        return False
-    is_worse = (table.p_holm < LEVEL) & (table.difference < 0)
-    return bool(is_worse.any())
+def summarize_curve(table: pd.DataFrame) -> dict:
+    """Sum up how accuracy changed from half of the pictures to all: `learning_curve`.
 
-
-def describe_learning_curve(table: pd.DataFrame) -> str:
-    """Say whether accuracy has risen from half of the pictures to all: `learning_curve`."""
+    Returns:
+        pictures (how many all are), change, low, high (its interval) and is_rising, whether
+        it surely rose; empty where half of the pictures could not be tried.
+    """
     if "p_holm" not in table:
-        return "These pictures are too few to try half of them."
+        return {}
     half = table[table.share == 0.5].iloc[0]
-    step = f"from half to all of the {table.pictures.iloc[-1]:,} pictures, accuracy"
-    change = format_number(-half.difference, sign="+")
-    bounds = format_bounds(-half.difference_high, -half.difference_low)
-    if is_rising(table):
-        return f"More pictures of this kind should help: {step} rose by {change[1:]} ({bounds})."
-    return f"Whether more pictures would help is not established: {step} changed by {change} ({bounds})."
+    return {
+        "pictures": int(table.pictures.iloc[-1]),
+        "change": float(-half.difference),
+        "low": float(-half.difference_high),
+        "high": float(-half.difference_low),
+        "is_rising": bool(half.p_holm < LEVEL and half.difference < 0),
+    }
