@@ -24,7 +24,7 @@ BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a brow
 IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";'
 # It looks for a GPU, which the page doesn't use, and warns where there is none.
 CREATE = "Environment.create("
-MAX_BYTES = 150e6  # of a page
+MAX_BYTES = 100e6  # of a page: GitHub takes no larger file
 MAX_DIFFERENCE = 0.02  # of a probability, on average
 
 
