@@ -37,6 +37,8 @@ RECORD = Record(
     temperature=1.7,
     weights="untrained",
     demo=True,
+    network="net",
+    backbone_origin={"licence": "Own <b>", "asks": "a copy of it", "source": "page"},
     answer_sets={"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False},
 )
 PHONE = {"width": 390, "height": 844}
@@ -466,7 +468,9 @@ def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
         assert words in folded
     for name in CLASSES:
         assert name in opened.inner_text("header")
-    assert "TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
+    made_of = opened.text_content("footer")
+    assert "net, under this licence: Own <b>; a copy of it (page)" in made_of
+    assert "TERMS AND CONDITIONS" in made_of, "of the licence"
 
 
 def hand_over(browser, ws, model, files, record, score, known=None):

@@ -193,6 +193,13 @@ def test_name_on_the_hub_is_that_of_a_preset_there(spec, name):
     assert origins.describe_origin(spec, "imagenet")["base_model"] == name
 
 
+def test_what_a_licence_asks_of_who_hands_a_model_on_is_told():
+    origin = origins.describe_origin("hub:dinov3_vit_small_lvd1689m@256", "x")
+
+    assert "copy of the agreement" in origin["asks"]
+    assert "DINOv3" in origin["asks"]
+
+
 def test_every_application_has_an_origin():
     licences = {}
     for name in APPLICATIONS:
