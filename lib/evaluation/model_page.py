@@ -66,7 +66,6 @@ def write_page(
         known=_pack_features(known),
         model=_pack(model),
         runtime=runtime,
-        hash_text=_hash_text,
     )
     if len(text) > MAX_BYTES:
         return f"Note: model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
@@ -129,11 +128,6 @@ def _pack_features(known):
     # As fine as float16, and read by every browser.
     features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
     return _pack(features.tobytes())
-
-
-def _hash_text(text):
-    """Hash a script or style as the page's policy names it, which allows no other."""
-    return _encode(hashlib.sha256(text.encode()).digest())
 
 
 def _encode(content):
