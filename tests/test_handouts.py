@@ -13,7 +13,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from lib import workspace
 from lib.workspace import REPOSITORY
 
-WIDE = "<table><tr>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"
+WIDE = (
+    "<table><tr><th></th>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"
+)
 HARMFUL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 # As Keras colours the summary of a model.
 COLOURED = "<pre><span style='color: #00af00'>(None, 10)</span></pre>"
@@ -40,7 +42,8 @@ def page(tmp_path_factory):
     ]
     link = new_markdown_cell("**Next:** [03_next](03_next.ipynb)")
     (root / "results/notebooks").mkdir(parents=True)
-    notebook = new_notebook(cells=[folded, opened, link])
+    title = new_markdown_cell("# 02 · A lesson\n\n| | |\n|---|---|\n| a | b |")
+    notebook = new_notebook(cells=[title, folded, opened, link])
     nbformat.write(notebook, root / "results/notebooks/02_lesson.ipynb")
     make_handouts(root / "here/paths.json")
     return root / "results/handouts/02_lesson.html"
