@@ -131,39 +131,39 @@ def _answer(options, files):
     from lib.models.parts import has_backbone
     from lib.models.temperature import apply_temperature
 
-    model, metadata = saved.open_model(options.model)
-    _check_model(options, metadata)
-    if "task" in metadata:
-        return classify.list_labels(model, metadata, files, options.probabilities)
-    names = metadata["class_names"]
+    model, record = saved.open_model(options.model)
+    _check_model(options, record)
+    if record.thresholds:
+        return classify.list_labels(model, record, files, options.probabilities)
+    names = record.class_names
     groups = list_groups(options.group_by, files) if options.group_by else []
     y_prob, features, problems = classify.predict_files(
         model, Path(), files, with_features=has_backbone(model)
     )
-    print(_describe_probabilities(metadata), file=sys.stderr)
-    scaled = apply_temperature(y_prob, metadata.get("temperature", 1))
-    kept = metadata.get("answer_sets") or {}
+    print(_describe_probabilities(record), file=sys.stderr)
+    scaled = apply_temperature(y_prob, record.temperature or 1)
+    kept = record.answer_sets
     columns = _list_sets(scaled, names, kept)
-    columns |= _list_strangers(options.model, model, metadata, features, kept)
+    columns |= _list_strangers(options.model, model, record, features, kept)
     if options.group_by:
         columns |= metrics.group_columns(scaled, names, groups, problems == "")
     return classify.predictions_table(
         files,
         y_prob,
         problems,
-        metadata,
+        record,
         top=options.top,
         probabilities=options.probabilities,
         columns=columns,
     )
 
 
-def _check_model(options, metadata):
-    if "task" in metadata and (options.top > 1 or options.group_by):
+def _check_model(options, record):
+    if record.thresholds and (options.top > 1 or options.group_by):
         raise ValueError(
             f"{options.model.name} gives a picture several labels: leave out --top and --group-by."
         )
-    count = len(metadata["class_names"])
+    count = len(record.class_names)
     if not 1 <= options.top <= count:
         raise ValueError(
             f"--top is {options.top}; the model can name 1 to {count} classes."
@@ -183,31 +183,31 @@ def _list_sets(y_prob, names, kept):
     return conformal.set_columns(y_prob, names, kept["limit"])
 
 
-def _list_strangers(path, model, metadata, features, kept):
-    from lib.evaluation import conformal
+def _list_strangers(path, model, record, features, kept):
+    from lib.evaluation import strangers
     from lib.models import resemblance
 
     try:
-        known = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+        known = resemblance.open_features(model, record, path.with_suffix(".npz"))
     except ValueError as error:
         print(error, file=sys.stderr)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
-    notes, meaning = conformal.mark_out_of_distribution(
-        distances, known["distances"], known["groups"], kept.get("coverage", 0.95)
+    limit = strangers.limit_strangers(
+        known["distances"], known["groups"], kept.get("coverage", 0.95)
     )
-    print(meaning, file=sys.stderr)
+    notes = strangers.mark_strangers(distances, limit)
+    print(strangers.describe_strangers(limit), file=sys.stderr)
     return {"distance": distances.round(6), "note": notes}
 
 
-def _describe_probabilities(metadata):
-    if "temperature" not in metadata:
+def _describe_probabilities(record):
+    if record.temperature is None:
         return (
             "no temperature is stored: probabilities are the model's own; 08 fits one"
         )
-    pictures = metadata.get("calibrated_on", "validation pictures")
-    temperature = metadata["temperature"]
-    return f"probabilities have the temperature {temperature:.3g}, calibrated on {pictures}"
+    pictures = record.calibrated_on or "validation pictures"
+    return f"probabilities have the temperature {record.temperature:.3g}, calibrated on {pictures}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from conftest import find_browser
 
 from lib import new_pictures
 from lib.models import classify, litert, saved
+from lib.models.record import Record
 
 SECONDS = 120
 NONE = "none of its labels"
@@ -75,11 +76,11 @@ def measure(asked: pd.DataFrame, predicted: pd.DataFrame) -> dict:
     }
 
 
-def ask_model(model, metadata: dict, files: list[Path]) -> pd.DataFrame:
+def ask_model(model, record: Record, files: list[Path]) -> pd.DataFrame:
     """Return label and probability of each file; a model of several labels has no probability."""
-    if "task" not in metadata:
-        return classify.classify(model, metadata, Path(), files)
-    table = classify.list_labels(model, metadata, files)
+    if not record.thresholds:
+        return classify.classify(model, record, Path(), files)
+    table = classify.list_labels(model, record, files)
     return table.rename(columns={"labels": "label"}).assign(probability=np.nan)
 
 
@@ -100,10 +101,10 @@ def compare(results: Path, name: str, places: list[str]) -> pd.DataFrame:
     from playwright import sync_api
 
     files = [Path(file).resolve() for file in new_pictures.list_files(places)]
-    model, metadata = saved.open_model(results / f"models/{name}.keras")
-    predicted = ask_model(model, metadata, files)
+    model, record = saved.open_model(results / f"models/{name}.keras")
+    predicted = ask_model(model, record, files)
     phone = litert.open_litert(results / f"models/{name}.tflite")
-    rows = {"LiteRT file": measure(ask_model(phone, metadata, files), predicted)}
+    rows = {"LiteRT file": measure(ask_model(phone, record, files), predicted)}
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_browser(),

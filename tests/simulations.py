@@ -18,13 +18,14 @@ from scipy.stats import norm
 
 from lib.evaluation import (
     conformal,
-    contests,
     intervals,
     metrics,
+    model_selection,
     verdict,
     wording,
 )
 from lib.evaluation.answers import Predictions
+from lib.models.record import Record
 
 SETS = {
     "balanced": lambda n: np.full(10, n // 10),
@@ -154,7 +155,7 @@ def claim_contest(reports, burst=1, networks=4, n=300, folds=5):
             )
             means[name] = correct.mean()
         ranked = pd.Series(means).sort_values(ascending=False)
-        table = contests.compare_folds(accuracies, ranked, groups)
+        table = model_selection.compare_folds(accuracies, ranked, groups)
         claims += (table.p_holm < 0.05).any()
     return claims / reports
 
@@ -329,7 +330,7 @@ def judge_calibration(n, off, reports, models=1):
             for c, t in zip(confidence.mean(axis=1), top1)
         ]
         found += any(
-            verdict.describe_calibration(score).startswith("too") for score in scores
+            verdict.judge_calibration(score).startswith("too") for score in scores
         )
     return found / reports
 
@@ -365,7 +366,7 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
 
 def draw_report(rng):
     """Draw a report: two to five ways of training, trained with some seeds each, on 20 to 200 pictures."""
-    n, rows, y_prob = int(rng.integers(20, 200)), [], []
+    n, models, y_prob = int(rng.integers(20, 200)), {}, []
     groups = np.sort(rng.integers(0, n, n)) if rng.random() < 0.5 else np.arange(n)
     hard, y_true = rng.normal(0, 1, n), np.arange(n) % 2
     for way in ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"][
@@ -380,12 +381,17 @@ def draw_report(rng):
             correct = rng.random(n) < 1 / (
                 1 + np.exp(-hard - skill - rng.normal(0, 0.2))
             )
-            rows.append(
-                (way if seed == 42 else f"{way}@{seed}", way, seed, "from scratch")
+            name = way if seed == 42 else f"{way}@{seed}"
+            kind = way.rpartition("_")[2] if "_" in way else "network"
+            models[name] = Record(
+                name,
+                [],
+                8,
+                configuration=way,
+                kind=kind,
+                seed=None if kind == "linear" else int(seed),
             )
             y_prob.append(np.eye(2)[np.where(correct, y_true, 1 - y_true)])
-    models = pd.DataFrame(rows, columns=["name", "configuration", "seed", "weights"])
-    models.index = models.name.to_list()
     files = [f"{k}.png" for k in range(n)]
     answers = Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
     # The scores of single classes are slow, and no claim.
@@ -398,10 +404,9 @@ def contradict(answers):
     answer = verdict.find_answer(answers)
     best = answer["name"]
     pairs = answers.pairs
-    table = verdict.tabulate_pairs(pairs, best)
     said = {}
-    for pair in table.itertuples():
-        said[pair.ahead, pair.other] = pair
+    for pair in pairs.itertuples():
+        said[pair.model, pair.other] = pair
     others = set()
     for kind in verdict.KINDS:
         others.update(answer[kind])
@@ -413,10 +418,10 @@ def contradict(answers):
                 if kind != "apart":
                     return True
                 continue
-            expected = "yes" if kind in ("better", "worse") else "no"
-            if pair.established != expected:
+            if pair.established != (kind in ("better", "worse")):
                 return True
-            if (kind == "few") != (pair.p == "–") and kind != "same":
+            is_missing = wording.format_p(pair.p_holm) == "–"
+            if (kind == "few") != is_missing and kind != "same":
                 return True
             if (kind == "better" and not ahead) or (kind == "worse" and not behind):
                 return True
@@ -424,7 +429,7 @@ def contradict(answers):
         return True
     for row in pairs[pairs.p_holm.notna()].itertuples():
         low, _ = wording.format_bounds(row.low, row.high).split(" to ")
-        p = float(wording.format_p(row.p_holm)[4:])
+        p = float(wording.format_p(row.p_holm).lstrip("< "))
         claims = {row.established, row.low > 0, row.p_holm < 0.05, p < 0.05}
         claims.add(float(low.replace("−", "-")) > 0)
         if len(claims) > 1:
@@ -450,8 +455,9 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
     """
     rng = np.random.default_rng(n)
     y_true = np.arange(n) % classes
-    models = pd.DataFrame({"name": names, "configuration": names}, names)
-    models = models.assign(seed=42, weights="from scratch")
+    models = {}
+    for name in names:
+        models[name] = Record(name, [], 8, configuration=name, kind="network", seed=42)
     files = [f"{k}.png" for k in range(n)]
     claims = np.zeros(2)
     for _ in range(reports):
@@ -466,7 +472,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
         answer = verdict.find_answer(answers)
         is_off = {}
         for name, score in scores.items():
-            is_off[name] = verdict.describe_calibration(score).startswith("too")
+            is_off[name] = verdict.judge_calibration(score).startswith("too")
         box = [answer["better"], answer["weakest"], is_off[answer["name"]]]
         page = [*box, *is_off.values(), answers.pairs.established.any()]
         claims += [any(box), any(page)]

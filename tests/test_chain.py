@@ -19,6 +19,7 @@ from test_colab import Session
 
 from lib import chain, workspace
 from lib.models import saved
+from lib.models.record import read_record
 from lib.workspace import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
@@ -36,11 +37,12 @@ SMALL = """--only 1 2 3 4 5 7 8 9 10 -p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES
 -p LEARNING_RATE 0.001""".split()
 # What a whole chain writes, beside the files of each model.
 FILES = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
-report.html run_paths.json figures/accuracy.svg figures/learning_curves.svg
+report.html answer.json run_paths.json figures/accuracy.svg figures/learning_curves.svg
 figures/recall_by_class.svg figures/random_images.html figures/class_balance.svg
 figures/augmentation.html answer_sets.csv model.html""".split()
-OF_MODEL = """models/{}.keras models/{}.json history/{}.csv predictions/{}.csv
-figures/confusion_{}.svg""".split()
+OF_MODEL = (
+    """models/{}.keras models/{}.json history/{}.csv predictions/{}.csv""".split()
+)
 each_model = pytest.mark.parametrize("model", MODELS)
 
 
@@ -165,10 +167,10 @@ def test_the_winner_of_the_contest_is_handed_over_alone(run):
     for ending in (".md", ".tflite"):
         (written,) = run.ws.results.glob(f"models/*{ending}")
         assert written.stem == winner
-    metadata = {}
+    records = {}
     for name in [*MODELS, winner]:
-        metadata[name] = saved.read_metadata(run.ws, name)
-    assert [name for name in metadata if "answer_sets" in metadata[name]] == [winner]
+        records[name] = read_record(run.ws.results / f"models/{name}.json")
+    assert [name for name in records if records[name].answer_sets] == [winner]
     assert set(read(run, "answer_sets.csv")["class"]) == set(CLASSES)
 
 
@@ -299,24 +301,24 @@ def test_held_out_answers_are_of_the_training_part_and_make_the_score(run):
 def test_winner_is_judged_like_every_other_and_its_calibration_left_alone(run):
     name = name_winner(run)
 
-    model, metadata = saved.open_model(run.ws.results / f"models/{name}.keras")
+    model, record = saved.open_model(run.ws.results / f"models/{name}.keras")
 
-    assert metadata["temperature"] == 1
-    assert metadata["calibrated_on"]
+    assert record.temperature == 1
+    assert record.calibrated_on
     assert model.layers[-1].name == "head"
     judged = read(run, f"predictions/{name}.csv")
     assert list(judged.columns) == FIRST + CLASSES
 
 
 def test_json_of_the_winner_tells_its_network_and_who_took_part(run):
-    metadata = saved.read_metadata(run.ws, name_winner(run))
+    path = run.ws.results / f"models/{name_winner(run)}.json"
+    record = read_record(path)
 
-    origin = metadata["backbone_origin"]
-    assert {"trained_on", "licence", "base_model"} <= set(origin)
-    candidates = {row["candidate"] for row in metadata["candidates"]}
+    assert {"trained_on", "licence", "base_model"} <= set(record.backbone_origin)
+    candidates = {row["candidate"] for row in record.candidates}
     assert candidates == CANDIDATES
     # Not the folder in which the network lies.
-    assert str(run.session.mount) not in json.dumps(metadata)
+    assert str(run.session.mount) not in path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from lib import chain, predict, workspace
-from lib.models import saved
+from lib.models.record import list_records, read_record
 from lib.workspace import read_table
 
 NAME = "small_multilabel"
@@ -127,7 +127,7 @@ def test_predict_writes_the_labels_of_the_lesson(run, predicted):
 
 
 def test_labels_of_predict_are_those_above_their_thresholds(run, predicted):
-    thresholds = saved.read_metadata(run, NAME)["thresholds"]
+    thresholds = read_record(run.results / f"models/{NAME}.json").thresholds
     limits = np.array([thresholds[label] for label in LABELS])
     y_prob = predicted[LABELS][:-1].to_numpy(float)
 
@@ -150,20 +150,20 @@ def test_predict_refuses_options_for_one_label(run, option, capfd):
 def test_lists_of_models_pass_it_over_without_a_word(run, prepared):
     shutil.copytree(run.results / "models", prepared.results / "models")
 
-    with pytest.raises(FileNotFoundError):
-        saved.list_models(prepared)
+    with pytest.raises(FileNotFoundError) as error:
+        list_records(prepared)
 
-    assert saved.describe_left_out(prepared) == []
+    assert NAME not in str(error.value)
 
 
 def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
-    metadata = saved.read_metadata(run, NAME)
+    record = read_record(run.results / f"models/{NAME}.json")
     text = (run.results / "model.html").read_text(encoding="utf-8")
 
-    assert metadata["judged"]["exact_match"] == read_scores(run)["exact_match"]
-    assert metadata["judged"]["n"] == 12
+    assert record.judged["exact_match"] == read_scores(run)["exact_match"]
+    assert record.judged["n"] == 12
     # The file for phones answers as the model does.
-    assert metadata["lacks"] == ""
+    assert record.lacks == ""
     assert NAME in text
     assert '"thresholds"' in text
 

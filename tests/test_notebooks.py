@@ -22,12 +22,12 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """storage machine work parameters folders paths_file workspace commands
 data.decoders data.pictures data.quality data.findings data.demo data.names data.listing data.archives data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.multi_labels
-models.temperature models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.descriptions models.checkpoint
+models.temperature models.record models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.descriptions models.checkpoint
 models.training models.features models.resemblance models.linear models.heads models.contest models.finetuning models.litert
 models.gradcam models.classify
-evaluation.flips evaluation.intervals evaluation.metrics evaluation.conformal evaluation.thresholds
-evaluation.wording evaluation.contests evaluation.answers
-evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.page
+evaluation.flips evaluation.intervals evaluation.metrics evaluation.conformal evaluation.strangers evaluation.thresholds
+evaluation.wording evaluation.model_selection evaluation.answers
+evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
 evaluation.card evaluation.review evaluation.report
 costs new_pictures predict runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.

@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import alike
 import benchmark
@@ -291,11 +292,21 @@ def save_linear(ws):
     inputs = keras.Input(extractor.output_shape[1:])
     head = keras.Sequential([inputs, dense], name="head")
     model = keras.Model(extractor.input, head(extractor.output), name=LINEAR)
-    metadata = {"name": LINEAR, "notebook": "05_backbones", "weights": "sketches"}
-    metadata |= {"image_size": network.image_size, "seed": 0}
+    rows = split.read_split(ws)
+    record = saved.describe_model(
+        model,
+        ws,
+        name=LINEAR,
+        configuration=LINEAR,
+        kind="linear",
+        class_names=sorted(set(rows.label)),
+        split_hash=split.identify_set(rows),
+        family=LINEAR,
+        weights="sketches",
+    )
     pictures = np.zeros((1, *model.input_shape[1:]), np.uint8)
     y_prob = model.predict_on_batch(pictures)
-    saved.save(model, ws, metadata, pictures=pictures, y_prob=y_prob)
+    saved.save(model, ws, record, pictures=pictures, y_prob=y_prob)
 
 
 def test_planted_labels_and_copies_are_looked_for_in_the_tables_of_07(audited, capsys):
@@ -332,13 +343,13 @@ def test_sketches_are_drawn_and_learned(eager, tmp_path):
 
 
 def test_model_is_asked_as_the_page_is(audited):
-    model, metadata = saved.open_model(audited.results / f"models/{LINEAR}.keras")
+    model, record = saved.open_model(audited.results / f"models/{LINEAR}.keras")
     files = sorted(audited.train.glob("*/*"))[:2]
 
-    answers = handed_over.ask_model(model, metadata, files)
+    answers = handed_over.ask_model(model, record, files)
 
-    several = metadata | {"task": "multi_label"}
-    several["thresholds"] = dict.fromkeys(metadata["class_names"], 0.5)
+    limits = dict.fromkeys(record.class_names, 0.5)
+    several = replace(record, thresholds=limits)
     labels = handed_over.ask_model(model, several, files)
     assert handed_over.measure(answers, answers)["same answer"] == 1
     assert list(labels.probability.isna()) == [True, True]

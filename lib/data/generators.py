@@ -1,6 +1,7 @@
 """Batches for a model, in an order that a seed decides; augmentation."""
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
 from lib.data import pixels
-from lib.data.split import read_split
+from lib.data.split import identify_set, read_split
 from lib.data.store import Selection
 from lib.machine import count_cores
 from lib.workspace import Workspace
@@ -39,6 +40,8 @@ class Batches:
         seed: shuffles anew each epoch; None keeps the order.
         augment: change each picture at random; needs a seed.
         pictures: what the inputs were before `use_features`.
+        class_names: of the classes, in their order.
+        set_hash: `split.identify_set` of the split that they are of.
     """
 
     inputs: Selection | np.ndarray
@@ -48,6 +51,8 @@ class Batches:
     seed: int | None = None
     augment: bool = False
     pictures: Selection | np.ndarray = None
+    class_names: Sequence[str] = ()
+    set_hash: str = ""
 
     def __post_init__(self):
         self.pictures = self.inputs if self.pictures is None else self.pictures
@@ -85,11 +90,12 @@ class Batches:
         )
 
     def describe(self) -> list:
-        """List all that decides what the batches are: contents, labels, order, changes."""
+        """List all that decides what the batches are but for the seed: contents, labels, changes."""
         content = [self.inputs]
         if isinstance(self.inputs, Selection):
             content = [self.inputs.store.name, self.inputs.digests]
-        settings = [self.num_classes, self.batch_size, self.seed, self.augment]
+        is_shuffled = self.seed is not None
+        settings = [self.num_classes, self.batch_size, is_shuffled, self.augment]
         return content + [self.y_true, settings + [ROTATION_DEGREES, ZOOM]]
 
 
@@ -128,11 +134,20 @@ def pair(
         )
     table = read_split(ws)
     y_true, class_names = pd.factorize(table.label, sort=True)
+    set_hash = identify_set(table)
 
     def make(part: str, **order) -> Batches:
         chosen = (table.part == part).to_numpy()
         images = pixels.open_pixels(ws, table[chosen], image_size)
-        return Batches(images, y_true[chosen], len(class_names), batch_size, **order)
+        return Batches(
+            images,
+            y_true[chosen],
+            len(class_names),
+            batch_size,
+            class_names=class_names.tolist(),
+            set_hash=set_hash,
+            **order,
+        )
 
     return make("train", seed=seed, augment=augment), make("validation")
 

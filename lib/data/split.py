@@ -173,12 +173,12 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     return rows
 
 
-def identify_set(ws: Workspace) -> str:
-    """Hash contents, labels and parts of all pictures of the split, and the loader's version.
+def identify_set(rows: pd.DataFrame) -> str:
+    """Hash contents, labels and parts of all rows of the split, and the loader's version.
 
     Names and places of files don't count, so a folder may be moved.
     """
     columns = ["digest", "label", "part"]
-    rows = read_split(ws)[columns].sort_values(columns)
-    content = rows.to_csv(index=False, lineterminator="\n")
+    ordered = rows[columns].sort_values(columns)
+    content = ordered.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(f"{LOADER_VERSION}\n{content}".encode()).hexdigest()[:16]

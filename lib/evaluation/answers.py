@@ -1,12 +1,15 @@
 """The answers of all models to the same validation pictures, gathered once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
 from lib.evaluation import intervals, metrics
+from lib.models.record import Record, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import Workspace
 
@@ -15,6 +18,7 @@ NOT_COMPARED = ["compared", "support", "per_class", "per_class_interval"]
 NOT_COMPARED += ["precision", "f1"]
 
 
+@dataclass(eq=False)
 class Predictions:
     """What every model says of every validation picture.
 
@@ -23,7 +27,7 @@ class Predictions:
         files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), indices of the classes, and what belongs together, as in
             `intervals`.
-        models: what `saved.list_models` returns, a row per model, by its label.
+        models: the record of each model, by its label.
         labels: list of text.
         y_prob: float32 (models, n, classes).
         y_pred: int (models, n), the most probable classes.
@@ -31,22 +35,19 @@ class Predictions:
         confidence: float32 (models, n), the probability of the answer.
     """
 
-    def __init__(
-        self,
-        class_names: Sequence[str],
-        files: Sequence[str],
-        y_true: np.ndarray,
-        groups: np.ndarray,
-        models: pd.DataFrame,
-        y_prob: np.ndarray,
-    ):
-        self.class_names = np.asarray(class_names)
-        self.files = np.asarray(files)
-        self.y_true = np.asarray(y_true)
-        self.groups = np.asarray(groups)
-        self.models = models
-        self.y_prob = np.asarray(y_prob, np.float32)
-        self.labels = list(models.index)
+    class_names: Sequence[str]
+    files: Sequence[str]
+    y_true: np.ndarray
+    groups: np.ndarray
+    models: dict[str, Record]
+    y_prob: np.ndarray
+
+    def __post_init__(self):
+        self.class_names = np.asarray(self.class_names)
+        self.files = np.asarray(self.files)
+        self.y_true = np.asarray(self.y_true)
+        self.y_prob = np.asarray(self.y_prob, np.float32)
+        self.labels = list(self.models)
         self.truth = self.class_names[self.y_true]
         self.y_pred = self.y_prob.argmax(axis=2)
         self.correct = self.y_pred == self.y_true
@@ -54,16 +55,20 @@ class Predictions:
 
     def select(self, is_chosen: np.ndarray) -> "Predictions":
         """Return the predictions of some models alone, bool (models,)."""
-        models = self.models[is_chosen]
+        models = dict(compress(self.models.items(), is_chosen))
         y_prob = self.y_prob[np.asarray(is_chosen)]
-        return Predictions(
-            self.class_names, self.files, self.y_true, self.groups, models, y_prob
-        )
+        return replace(self, models=models, y_prob=y_prob)
+
+    def list_mistakes(self, label: str) -> np.ndarray:
+        """Return the positions of the pictures that a model gets wrong, the surest answers first."""
+        model = self.labels.index(label)
+        order = np.argsort(-self.confidence[model], kind="stable")
+        return order[~self.correct[model, order]]
 
     @cached_property
     def first(self) -> "Predictions":
         """Those of the first run of each configuration."""
-        return self.select(~self.models.configuration.duplicated())
+        return self.select(~self.runs.configuration.duplicated())
 
     @cached_property
     def scores(self) -> dict[str, dict]:
@@ -72,12 +77,11 @@ class Predictions:
         compared is the number of configurations.
         """
         scores = {}
-        is_calibrated = self.models.filter(["calibrated_on"]).notna().any(axis=1)
         for label, y_prob in zip(self.labels, self.y_prob):
             score = metrics.evaluate(
                 self.y_true, y_prob, self.class_names.tolist(), self.groups
             )
-            if is_calibrated[label]:
+            if self.models[label].calibrated_on:
                 # What validates a calibration of the training part must not change it.
                 score["temperature"] = 1.0
                 score["nll_after"] = score["nll_before"]
@@ -104,7 +108,7 @@ class Predictions:
         for threshold in thresholds:
             is_sure = scaled.max(axis=1) >= threshold
             correct = self.correct[index, is_sure]
-            accuracy = correct.mean() if len(correct) else np.nan
+            accuracy = pd.Series(correct).mean()
             n = intervals.effective_sample_size(self.groups[is_sure])
             low, high = intervals.wilson_interval(accuracy, n)
             counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
@@ -112,30 +116,17 @@ class Predictions:
         columns = "threshold answered correct share accuracy low high".split()
         return pd.DataFrame(rows, columns=columns)
 
-    @property
-    def bins(self) -> dict[str, pd.DataFrame]:
-        """The reliability table of each model: `metrics.reliability_table`."""
-        return {
-            label: metrics.reliability_table(self.y_true, y_prob, self.groups)
-            for label, y_prob in zip(self.labels, self.y_prob)
-        }
-
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """All trainings: configuration (an untrained backbone is named so), seed and top1.
+        """All trainings: configuration, as a label, seed and top1.
 
         The seed is missing of a linear model of 05, which none decides.
         """
-        rows = self.models[["configuration", "seed"]].reset_index(drop=True)
-        names = self.models.name
-        rows["configuration"] = [
-            label.replace(name, configuration, 1)
-            for label, name, configuration in zip(
-                self.labels, names, rows.configuration
-            )
-        ]
-        is_linear = names.str.endswith("_linear").to_numpy()
-        rows["seed"] = rows.seed.astype("Int64").mask(is_linear)
+        records = self.models.values()
+        configurations = [record.configuration_label for record in records]
+        rows = pd.DataFrame({"configuration": configurations})
+        seeds = [record.seed for record in records]
+        rows["seed"] = pd.array(seeds, "Int64")
         rows["top1"] = self.correct.mean(axis=1)
         return rows
 
@@ -183,12 +174,13 @@ class Predictions:
         for column in table.filter(like="_interval"):
             name = column.removesuffix("_interval")
             table[[f"{name}_low", f"{name}_high"]] = list(table.pop(column))
-        files = [ws.results / f"models/{name}.keras" for name in self.models.name]
-        table["parameters"] = self.models.parameters_total
+        records = self.models.values()
+        files = [ws.results / f"models/{record.name}.keras" for record in records]
+        table["parameters"] = [record.parameters_total for record in records]
         table["file_megabytes"] = [file.stat().st_size / 1e6 for file in files]
-        table["training_seconds"] = self.models.seconds
+        table["training_seconds"] = [record.seconds for record in records]
         table["pictures_per_second"] = pd.Series(speed)
-        table["weights"] = self.models.weights
+        table["weights"] = [record.weights for record in records]
         table["demo"] = ws.is_demo
         return table.rename_axis("model").reset_index().infer_objects()
 
@@ -208,7 +200,7 @@ class Predictions:
 
 
 def save_scores(
-    ws: Workspace, predictions: Predictions, speed: dict[str, float], record: Callable
+    ws: Workspace, predictions: Predictions, speed: dict[str, float]
 ) -> pd.DataFrame:
     """Write every answer, score and comparison.
 
@@ -216,7 +208,6 @@ def save_scores(
         ws: the workspace.
         predictions: those of all models.
         speed: label to pictures per second.
-        record: adds facts to the JSON of a model, by `record(ws, name, facts)`.
 
     Returns:
         The rows of comparison.csv.
@@ -224,11 +215,11 @@ def save_scores(
     content = {}
     comparison = predictions.compare(ws, speed)
     for index, (label, score) in enumerate(predictions.scores.items()):
-        model = predictions.models.loc[label]
-        content[model["name"]] = {"label": label, "weights": model.weights} | score
-        record(ws, model["name"], {"temperature": score["temperature"]})
+        record = predictions.models[label]
+        content[record.name] = {"label": label, "weights": record.weights} | score
+        update_record(ws, record, temperature=score["temperature"])
         table = _list_answers(predictions, index)
-        ws.save_table(table, f"predictions/{model['name']}.csv")
+        ws.save_table(table, f"predictions/{record.name}.csv")
     ws.save_json(content, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
     ws.save_table(predictions.pairs, "pairs.csv")

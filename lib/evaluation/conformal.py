@@ -1,7 +1,7 @@
-"""One limit from pictures that taught the model nothing: for answer sets, and for strangers.
+"""Answer sets, and the limit from pictures that taught the model nothing.
 
-A set holds every class that is probable enough (Sadinle, Lei and Wasserman 2019). Both limits are
-calibrated alike (Vovk et al. 2005).
+A set holds every class that is probable enough (Sadinle, Lei and Wasserman 2019). The limit is
+calibrated by the lowest scores of such pictures (Vovk et al. 2005).
 """
 
 import json
@@ -11,9 +11,6 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import metrics
-
-# Of pictures like the calibrating ones so many may be marked as strangers, on average.
-MAX_SHARE = 0.05
 
 
 def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | None:
@@ -106,52 +103,3 @@ def describe_sets(kept: dict) -> str:
         return f"{count} are too few for sets of {kept['coverage']:g}: each holds all classes."
     promise = f"Sets hold the truth for about {100 * kept['coverage']:g} of 100 {whose}"
     return f"{promise}, if they are like the {count} that set the limit."
-
-
-def find_share(coverage: float) -> float:
-    """Return the share of known pictures that may be marked: that which sets may miss."""
-    return min(1 - coverage, MAX_SHARE)
-
-
-def describe_mark(coverage: float) -> str:
-    """Say what the mark of a stranger means."""
-    return f"unlike {100 * (1 - find_share(coverage)):g} of 100 pictures it knows"
-
-
-def find_farthest(
-    known_distances: np.ndarray, groups: np.ndarray, coverage: float
-) -> float | None:
-    """Return the distance beyond which pictures are strangers; None of too few groups.
-
-    Args:
-        known_distances: float (n,), of the validation pictures.
-        groups: int (n,), the group of each.
-        coverage: of the answer sets.
-    """
-    limit = find_limit(-known_distances, groups, find_share(coverage))
-    return None if limit is None else -limit
-
-
-def mark_out_of_distribution(
-    distances: np.ndarray,
-    known_distances: np.ndarray,
-    groups: np.ndarray,
-    coverage: float,
-) -> tuple[list[str], str]:
-    """Mark pictures that are farther away than nearly all validation pictures.
-
-    Args:
-        distances: float (k,), of the pictures in question; NaN where there is none.
-        known_distances, groups, coverage: as in `find_farthest`.
-
-    Returns:
-        The mark, or "", for each picture; and a line on what a mark means.
-    """
-    farthest = find_farthest(known_distances, groups, coverage)
-    mark = describe_mark(coverage)
-    count = f"{len(np.unique(groups)):,} validation pictures (groups count once)"
-    if farthest is None:
-        notes = [""] * len(distances)
-        return notes, f"{count} are too few to mark pictures that are {mark}."
-    notes = np.where(np.asarray(distances) > farthest, mark, "").tolist()
-    return notes, f'"{mark}" marks pictures that lie farther away than {count} do.'

@@ -14,7 +14,6 @@ from PIL import Image
 
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
-from lib.paths_file import read_json
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
@@ -41,22 +40,9 @@ def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
         return None
     text = _write_svg(drawn) if is_figure else drawn
     with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+        # In ASCII no browser has to guess the encoding.
+        part.write_text(text, encoding="ascii", errors="xmlcharrefreplace")
     return path
-
-
-def remove_judged(ws: Workspace) -> None:
-    """Remove the answers and matrices of the models that metrics.json names, and of no others."""
-    path = ws.results / "metrics.json"
-    if not path.exists():
-        return
-    for name in read_json(path):
-        for file in (
-            f"predictions/{name}.csv",
-            f"figures/confusion_{name}.svg",
-            f"figures/confusion_{name}.html",
-        ):
-            (ws.results / file).unlink(missing_ok=True)
 
 
 def _write_svg(figure):
@@ -71,7 +57,7 @@ def _write_svg(figure):
 def embed(path: Path, label: str) -> str:
     """Return a kept figure or gallery as HTML; `label` is what screen readers say of a figure."""
     if path.suffix == ".html":
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="ascii")
     data = base64.b64encode(path.read_bytes()).decode()
     style = "max-width: 100%; background: white"
     source = f"data:image/svg+xml;base64,{data}"
@@ -88,7 +74,8 @@ def encode(picture: np.ndarray, quality: int = 80) -> str:
 def open_template(name: str) -> jinja2.Template:
     """Open a file of `templates`.
 
-    Names are escaped for HTML; Markdown escapes them by the filter `text`.
+    Names are escaped for HTML; Markdown escapes them by the filter `text`. Templates may call
+    the functions of `wording`.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -99,11 +86,11 @@ def open_template(name: str) -> jinja2.Template:
     )
     environment.filters["text"] = wording.escape_text
     environment.filters["number"] = wording.format_number
-    for function in (
-        wording.format_score,
-        wording.format_count,
-        wording.format_percent,
-        wording.format_things,
-    ):
-        environment.globals[function.__name__] = function
+    environment.globals |= vars(wording)
     return environment.get_template(name)
+
+
+def show_part(name: str, value: object, **options: object) -> HTML:
+    """Show what a macro of parts.html.jinja says of a value, with its options."""
+    macro = getattr(open_template("parts.html.jinja").module, name)
+    return HTML(str(macro(value, **options)))

@@ -154,23 +154,6 @@ def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     return _add_legend(figure, grid[0, 0])
 
 
-def describe_gap(history: pd.DataFrame) -> str:
-    """Say how far training and validation are apart at the end, and where the loss was lowest.
-
-    `history` is as `training.train` returns it.
-    """
-    last = history.iloc[-1]
-    best = history.loc[history.val_loss.idxmin()]
-    gap = last.accuracy - last.val_accuracy
-    side = "above" if gap >= 0 else "below"
-    end = f" and ends at {last.val_loss:.3f}" if best.epoch < last.epoch else ""
-    return (
-        f"After epoch {last.epoch:.0f} the training accuracy is {last.accuracy:.3f} and the "
-        f"validation accuracy {last.val_accuracy:.3f}: training is {abs(gap):.3f} {side} validation. "
-        f"The validation loss was lowest after epoch {best.epoch:.0f} ({best.val_loss:.3f}){end}."
-    )
-
-
 def recall_by_class(scores: dict[str, dict]) -> Figure:
     """Draw the recall of each class by each model, with 95 % intervals.
 

@@ -14,6 +14,7 @@ from lib.data.split import identify_set, read_split
 from lib.evaluation.display import encode, open_template
 from lib.evaluation.wording import format_things
 from lib.machine import count_cores
+from lib.models.record import Record
 from lib.storage import atomic_write
 from lib.work import show_progress
 from lib.workspace import Workspace, read_table
@@ -57,7 +58,7 @@ def list_cases(audit: pd.DataFrame, decided: Iterable[str] = ()) -> dict[str, st
     return dict(list(beside.items())[:MAX_CASES])
 
 
-def write_review(ws: Workspace, audit: pd.DataFrame, metadata: dict) -> str:
+def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
     """Write review.html; return a line that says how large it is, and of how many labels.
 
     Pictures that the file `corrections` names have been decided: they are not shown, and their
@@ -67,25 +68,25 @@ def write_review(ws: Workspace, audit: pd.DataFrame, metadata: dict) -> str:
         ws: the workspace.
         audit: the rows of label_audit.csv, with two more columns: probability, of the class that
             is suggested, and spread, as `audit.compare_with_classes` returns it.
-        metadata: label and weights of the network that describes the pictures.
+        record: of the model whose network describes the pictures.
     """
     folder = sources.open_folder(ws, "train")
     checks = read_table(ws.results / "checks.csv").set_index("file")
-    parts = read_split(ws).set_index("file").part
-    audit = audit.set_index("file").join(parts)
+    rows = read_split(ws)
+    audit = audit.set_index("file").join(rows.set_index("file").part)
     audit = audit.join(checks.problem.rename("reason")).fillna({"reason": ""})
     files = audit.index.union(checks.index)
     earlier = read_corrections(ws.corrections, files, folder)
     content = _gather(audit, list_cases(audit, earlier), folder)
     # Decisions that a browser keeps hold for the same contents and labels only.
-    content["key"] = f"review {identify_set(ws)}"
+    content["key"] = f"review {identify_set(rows)}"
     content["earlier"] = list(earlier.items())
     # The page lies in the results folder, so that it can show the files themselves.
     content["folder"] = Path(os.path.relpath(folder, ws.results)).as_posix()
     known = int(audit.index[audit.finding != ""].isin(list(earlier)).sum())
     counts = _count_findings(content["cases"])
     text = open_template("review.html.jinja").render(
-        content=content, counts=counts, known=known, metadata=metadata, ws=ws
+        content=content, counts=counts, known=known, record=record, ws=ws
     )
     path = ws.file("review.html")
     with atomic_write(path) as part:

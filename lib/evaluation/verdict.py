@@ -1,30 +1,55 @@
-"""What the answer box and the table of pairs say; they claim no more than the tests behind them."""
+"""What the answer box says, as values; it claims no more than the tests behind it."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
-from lib.evaluation import contests, intervals, wording
+from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
-MADE_BY_OTHERS = ("_linear", "_finetuned")  # models that no number of seeds repeats
+REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
+# A wider interval says little; so many pictures are proposed that it has this margin.
+MAX_WIDTH = 0.2
+MARGIN = 0.05
+# Of a score: what the box writes.
+NUMBERS = ["n", "effective_n", "top1", "confidence", "baseline", "majority_class"]
 KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
+def describe_answer(predictions: Predictions) -> dict:
+    """Describe the best model by values that JSON can hold, for the answer box.
+
+    Returns:
+        What `find_answer` returns; `NUMBERS` of its score; classes, how many there are;
+        calibration, of `judge_calibration`; limit, of `find_bottleneck`; and pictures_needed,
+        of `count_pictures_needed`.
+    """
+    answer = find_answer(predictions)
+    score = predictions.first.scores[answer["label"]]
+    answer |= {name: score[name] for name in NUMBERS}
+    answer["classes"] = len(score["support"])
+    answer["calibration"] = judge_calibration(score)
+    answer["limit"] = find_bottleneck(score, answer["configuration"])
+    answer["pictures_needed"] = count_pictures_needed(score["top1"])
+    return answer
+
+
 def find_answer(predictions: Predictions) -> dict:
-    """Find what the answer box says, in parts.html.jinja.
+    """Find the best configuration, and how the others compare with it.
 
     The best configuration has the highest mean; those come first that surely beat the
     majority class, and that no other surely beats.
 
     Returns:
-        name and label: the best, and its first training; untrained: whether its backbone is;
+        name and label: the best, and its first training; model: the name of that one's file;
         is_useful: whether each of its trainings beats the baseline; count: how many were
         compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
-        of too few trainings; doubts of `contests.doubt_contest`; weakest of `list_weakest`;
+        of too few trainings; doubts of `model_selection.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
         (too few pictures), few (of two to four trainings in common), apart (not compared).
     """
@@ -37,19 +62,21 @@ def find_answer(predictions: Predictions) -> dict:
     scores = first.scores
     doubts = []
     for name in first.labels:
-        metadata = first.models.loc[name].dropna()
-        doubts.append(contests.doubt_contest(metadata, scores[name]))
-    few = table.index[table.runs < MIN_RUNS]
+        doubts.append(model_selection.doubt_contest(first.models[name], scores[name]))
+    to_repeat = []
+    for name in table.index[table.runs < MIN_RUNS]:
+        if first.models[labels[name]].kind in REPEATED:
+            to_repeat.append(name)
     answer = {
         "label": label,
         "name": best,
-        "untrained": bool(first.models.weights[label] == "untrained"),
+        "model": first.models[label].name,
         "is_useful": best in useful,
         "count": len(table),
         "configuration": table.loc[best].to_dict(),
         "doubts": [doubt for doubt in doubts if doubt],
-        "to_repeat": [name for name in few if not name.endswith(MADE_BY_OTHERS)],
-        "weakest": list_weakest(first.select(first.models.index == label)),
+        "to_repeat": to_repeat,
+        "weakest": list_weakest(first.select(np.array(first.labels) == label)),
     }
     kinds = _place_others(best, predictions)
     for kind in KINDS:
@@ -61,11 +88,8 @@ def _find_useful(predictions):
     table = predictions.configurations
     n = intervals.effective_sample_size(predictions.groups)
     baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
-    useful = []
-    for name, lowest in table.lowest.items():
-        if beats_baseline(lowest, n, baseline, count=len(table)):
-            useful.append(name)
-    return useful
+    test = partial(beats_baseline, n=n, baseline=baseline, count=len(table))
+    return table.index[table.lowest.map(test)]
 
 
 def _choose(predictions, useful):
@@ -75,12 +99,16 @@ def _choose(predictions, useful):
     return min(names, key=lambda name: (name not in useful, name in beaten))
 
 
+def select_pairs(predictions: Predictions, name: str) -> pd.DataFrame:
+    """Return the rows of `Predictions.pairs` that have one configuration."""
+    pairs = predictions.pairs
+    return pairs[(pairs.model == name) | (pairs.other == name)]
+
+
 def _place_others(best, predictions):
     means = predictions.configurations["mean"]
     kinds = dict.fromkeys(means.index, "apart")
-    for pair in predictions.pairs.itertuples():
-        if best not in (pair.model, pair.other):
-            continue
+    for pair in select_pairs(predictions, best).itertuples():
         is_ahead = pair.model == best
         other = pair.other if is_ahead else pair.model
         if pair.established:
@@ -134,52 +162,50 @@ def recalls_differ(y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray) 
     return bool(test.pvalue < LEVEL)
 
 
-def describe_calibration(score: dict) -> str:
-    """Say whether probabilities can be believed: mean confidence beside top-1.
+def judge_calibration(score: dict) -> str:
+    """Tell whether probabilities can be believed: mean confidence beside top-1.
 
     Args:
         score: of `Predictions.scores`; the level of Wilson's interval is divided by the
             number of models compared.
-    """
-    confidence = score["confidence"]
-    top1 = score["top1"]
-    pictures = wording.format_things(score["n"], "picture")
-    if score["n"] < MIN_PICTURES:
-        return f"too few to say: {pictures}, and {MIN_PICTURES} are needed"
-    level = LEVEL / score["compared"]
-    low, high = intervals.wilson_interval(top1, score["effective_n"], level)
-    points = wording.format_points(confidence, top1)
-    verdict = f"as sure as right, as far as {pictures} can tell"
-    if confidence > high:
-        verdict = f"too sure by about {points}"
-    if confidence < low:
-        verdict = f"too modest by about {points}"
-    says = wording.format_percent(confidence)
-    share = wording.format_percent(top1)
-    return f"{verdict}: it says {says} on average and is right in {share} of cases"
-
-
-def tabulate_pairs(pairs: pd.DataFrame, best: str) -> pd.DataFrame:
-    """Write the pairs of `intervals.compare_configurations` as texts, those of the best first.
 
     Returns:
-        ahead (it has the higher accuracy, or the same), other, difference, interval, p ("–" of two
-        to four trainings, which can't tell) and established.
+        "too sure", "too modest", "as sure as right", or "too few" of fewer than
+        `MIN_PICTURES` pictures.
     """
-    rows = []
-    for pair in pairs.itertuples():
-        p = "–" if np.isnan(pair.p_holm) else wording.format_p(pair.p_holm)
-        row = [
-            pair.model,
-            pair.other,
-            wording.format_number(pair.difference),
-            wording.format_bounds(pair.low, pair.high),
-            p.removeprefix("p = ").removeprefix("p "),
-            "yes" if pair.established else "no",
-        ]
-        rows.append(row)
-    columns = ["ahead", "other", "difference", "interval", "p", "established"]
-    table = pd.DataFrame(rows, columns=columns)
-    has_best = (table.ahead == best) | (table.other == best)
-    order = np.argsort(~has_best, kind="stable")
-    return table.iloc[order].reset_index(drop=True)
+    if score["n"] < MIN_PICTURES:
+        return "too few"
+    level = LEVEL / score["compared"]
+    low, high = intervals.wilson_interval(score["top1"], score["effective_n"], level)
+    if score["confidence"] > high:
+        return "too sure"
+    if score["confidence"] < low:
+        return "too modest"
+    return "as sure as right"
+
+
+def find_bottleneck(score: dict, configuration: dict) -> str:
+    """Find what keeps the accuracy from being known well, where its interval is wide.
+
+    Args:
+        score, configuration: the model's, of `Predictions.scores` and `configurations`.
+
+    Returns:
+        "seeds", where the pictures alone would do; "groups", where as many pictures would
+        do of which none belong together; "pictures"; or "", where it is known well.
+    """
+    if configuration["high"] - configuration["low"] <= MAX_WIDTH:
+        return ""
+    if np.ptp(score["top1_interval"]) <= MAX_WIDTH:
+        return "seeds"
+    if np.ptp(intervals.wilson_interval(score["top1"], score["n"])) <= MAX_WIDTH:
+        return "groups"
+    return "pictures"
+
+
+def count_pictures_needed(top1: float) -> int:
+    """Count the different pictures of which Wilson's interval is known to ± 5 points."""
+    needed = 10  # in steps of ten: it is a rough number
+    while np.ptp(intervals.wilson_interval(top1, needed)) > 2 * MARGIN:
+        needed += 10
+    return needed

@@ -9,10 +9,12 @@ SPECIAL = re.compile(r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def format_p(p_value: float) -> str:
-    """Format a p-value, rounded down, so that 0.0498 isn't 0.05: "p = 0.049"."""
+    """Format a p-value, rounded down, so that 0.0498 isn't 0.05; a missing one is "–"."""
+    if np.isnan(p_value):
+        return "–"
     if p_value < 0.001:
-        return "p < 0.001"
-    return f"p = {np.floor(1000 * p_value) / 1000:.3f}"
+        return "< 0.001"
+    return f"{np.floor(1000 * p_value) / 1000:.3f}"
 
 
 def format_number(value: float, digits: int = 3, sign: str = "-") -> str:

@@ -7,7 +7,7 @@ import keras
 
 from lib.models import networks
 from lib.models.networks import PRESET, Network, split_spec
-from lib.models.saved import read_beside
+from lib.models.record import read_record
 from lib.workspace import Workspace
 
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
@@ -27,11 +27,6 @@ def name_network(spec: str) -> str:
     network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
     name = re.sub(r"[^\w.-]+", "_", Path(network).name.lower())
     return f"{name}_{size}" if size else name
-
-
-def hide_folder(spec: str) -> str:
-    """Return how files that may be passed on name a network: without the folder it lies in."""
-    return name_network(spec) if "/" in spec else spec
 
 
 def load_backbone(
@@ -96,7 +91,7 @@ def _refuse_classifier(path):
     # Its layers can't tell what a network has learned from. What lies beside it may.
     folder = path.resolve().parent
     is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
-    if is_result or "class_names" in read_beside(path):
+    if is_result or read_record(path) is not None:
         raise ValueError(
             "it is a classifier of these notebooks, and may remember these pictures: "
             "give a network that has learned from others"

@@ -12,6 +12,7 @@ from lib.data.generators import Batches
 from lib.data.listing import escape
 from lib.machine import count_cores
 from lib.models.parts import expose_features
+from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 from lib.work import show_progress
 
@@ -20,7 +21,7 @@ BATCH = 32
 
 def classify(
     model: keras.Model,
-    metadata: dict,
+    record: Record,
     folder: Path,
     files: list,
     probabilities: bool = False,
@@ -31,7 +32,7 @@ def classify(
     """
     y_prob, _, problems = predict_files(model, folder, files)
     return predictions_table(
-        files, y_prob, problems, metadata, probabilities=probabilities
+        files, y_prob, problems, record, probabilities=probabilities
     )
 
 
@@ -90,12 +91,12 @@ def predictions_table(
     files: list,
     y_prob: np.ndarray,
     problems: np.ndarray,
-    metadata: dict,
+    record: Record,
     top: int = 1,
     probabilities: bool = False,
     columns: dict | None = None,
 ) -> pd.DataFrame:
-    """Make a table of the answers of `predict_files`, scaled by the JSON's temperature.
+    """Make a table of the answers of `predict_files`, scaled by the record's temperature.
 
     Args:
         top: how many classes to name, the most probable first.
@@ -108,9 +109,9 @@ def predictions_table(
         label_2, probability_2 and so on up to `top`; `columns`; problem; the classes.
         A file with a problem has no answer.
     """
-    names = np.array(metadata["class_names"])
+    names = np.array(record.class_names)
     ranked = np.argsort(-y_prob, axis=1, kind="stable")
-    scaled = apply_temperature(y_prob.astype(float), metadata.get("temperature", 1))
+    scaled = apply_temperature(y_prob.astype(float), record.temperature or 1)
     scaled = scaled.round(6)
     rows = np.arange(len(scaled))
     answers = {"label": "", "index": ranked[:, 0]}
@@ -159,7 +160,7 @@ def predict_batches(model: keras.Model, batches: Batches) -> tuple:
 
 def list_labels(
     model: keras.Model,
-    metadata: dict,
+    record: Record,
     files: list,
     probabilities: bool = False,
 ) -> pd.DataFrame:
@@ -170,8 +171,8 @@ def list_labels(
         per label.
     """
     y_prob, _, problems = predict_files(model, Path(), files)
-    names = np.array(metadata["class_names"])
-    thresholds = [metadata["thresholds"][name] for name in names]
+    names = np.array(record.class_names)
+    thresholds = [record.thresholds[name] for name in names]
     labels = ["|".join(names[has]) for has in y_prob >= thresholds]
     labels = np.where(problems == "", labels, "")
     table = pd.DataFrame({"labels": labels, "problem": problems})

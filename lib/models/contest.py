@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lib.data.pixels import open_pixels
-from lib.data.split import read_split
+from lib.data.split import identify_set
 from lib.data.store import Selection
-from lib.models import backbones, linear, origins, saved, training
+from lib.models import backbones, keys, linear, origins, saved, training
 from lib.models.features import cached_features, require_finite
 from lib.models.heads import build_head
 from lib.models.linear import TunedLogistic
@@ -176,6 +176,7 @@ def save_winner(
     features: Selection,
     y_prob: np.ndarray,
     table: pd.DataFrame,
+    rows: pd.DataFrame,
     ws: Workspace,
     parameters: dict,
     seconds: float,
@@ -189,21 +190,32 @@ def save_winner(
         features: float32 (n, d), which the classifier was fitted to in `seconds`.
         y_prob: float (n, classes), the answers when each row was held out.
         table: all candidates as they were judged, and whether each is `chosen`.
-        parameters: CHOICE, CLASS_WEIGHTS, SEED.
+        rows: all rows of the split of which the features are, as `read_split` returns them.
+        parameters: CHOICE, CLASS_WEIGHTS.
     """
-    rows = read_split(ws).query("part == 'train'").reset_index(drop=True)
-    some = np.linspace(0, len(rows) - 1, 32).astype(int)
-    images = open_pixels(ws, rows, model.input_shape[1])
-    metadata = _describe_winner(table, classifier, parameters)
-    metadata["name"] = model.name
-    metadata["seconds"] = round(seconds, 1)
-    learned = classifier.predict_proba(features[some])
-    saved.save(model, ws, metadata, pictures=images[some], y_prob=learned)
+    training_rows = rows[rows.part == "train"].reset_index(drop=True)
+    some = np.linspace(0, len(training_rows) - 1, 32).astype(int)
+    images = open_pixels(ws, training_rows, model.input_shape[1])
+    set_hash = identify_set(rows)
+    key = keys.make_key(set_hash, model)
     names = np.unique(rows.label.to_numpy(str))
-    answers = rows[["file", "label"]].assign(predicted=names[y_prob.argmax(axis=1)])
+    facts = _describe_winner(table, classifier, parameters)
+    record = saved.describe_model(
+        model,
+        ws,
+        class_names=names.tolist(),
+        split_hash=set_hash,
+        key=key,
+        family=key,
+        seconds=round(seconds, 1),
+        **facts,
+    )
+    learned = classifier.predict_proba(features[some])
+    saved.save(model, ws, record, pictures=images[some], y_prob=learned)
+    answers = training_rows[["file", "label"]]
+    answers = answers.assign(predicted=names[y_prob.argmax(axis=1)])
     probabilities = pd.DataFrame(y_prob, columns=names)
-    answers = answers.join(probabilities)
-    ws.save_table(answers, "out_of_fold.csv")
+    ws.save_table(answers.join(probabilities), "out_of_fold.csv")
     ws.save_table(table, "contest.csv")
 
 
@@ -211,19 +223,19 @@ def _describe_winner(table, classifier, parameters):
     judged = table[JUDGED].astype(object).replace({np.nan: None})
     won = table[table.chosen].iloc[0]
     return {
+        "kind": "linear",
         "notebook": "05_backbones",
-        "characteristics": f"frozen {won.candidate}, pooling, a linear head",
+        "characteristics": "A linear head behind the frozen, pooled features",
         "purpose": "the network that suits these pictures, chosen by the training pictures alone",
+        "network": won.candidate,
         "weights": won.weights,
-        "image_size": int(won.image_size),
-        "seed": parameters["SEED"],
+        "backbone_origin": won[origins.FACTS].to_dict(),
         "parameters": {
-            "backbone": backbones.hide_folder(won.entry),
+            "backbone": won.candidate,
             "C": classifier.C_,
             "choice": parameters["CHOICE"],
             "class_weights": parameters["CLASS_WEIGHTS"],
         },
-        "backbone_origin": won[origins.FACTS].to_dict(),
         "temperature": 1.0,
         "calibrated_on": "held-out answers of the training part",
         "candidates": judged.to_dict("records"),

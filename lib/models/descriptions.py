@@ -1,42 +1,42 @@
-"""What a model's JSON tells of what the model is built on, and of its settings."""
+"""What a record tells of what its model is built on, and of its settings."""
 
-from lib.models import backbones, origins, saved
+from lib.models.backbones import name_network
 from lib.models.networks import Network
-from lib.workspace import Workspace
+from lib.models.origins import describe_origin
+from lib.models.record import Record
 
 
-def describe_base(ws: Workspace, base: Network | str | None) -> dict:
-    """Return what is told of the network, or the saved model, that a model is built on."""
+def describe_base(base: Network | Record | None) -> dict:
+    """Return the fields of a record about the network, or the saved model, that a model is built on."""
     if base is None:
-        return {"weights": "from scratch", "parameters": {}}
-    if isinstance(base, str):
-        start = saved.read_metadata(ws, base)
+        return {"kind": "network"}
+    if isinstance(base, Record):
         return {
-            "weights": start.get("weights"),
-            "backbone_origin": start.get("backbone_origin"),
-            "started_from": base,
-            "parameters": {"backbone": start["parameters"].get("backbone")},
+            "kind": "finetuned",
+            "network": base.network,
+            "weights": base.weights,
+            "backbone_origin": base.backbone_origin,
         }
-    name = backbones.hide_folder(base.spec)
     return {
+        "kind": "transfer",
+        "network": name_network(base.spec),
         "weights": base.weights,
-        "backbone_origin": origins.describe_origin(base.spec, base.weights),
-        "parameters": {"backbone": name, "weights": base.weights},
+        "backbone_origin": describe_origin(base.spec, base.weights),
     }
 
 
-def characterize(words: str, base: dict, is_augmented: bool) -> str:
-    """Add to some words about a model what it is built on, as of `describe_base`, and augmentation."""
-    name = base.get("started_from") or base["parameters"].get("backbone")
-    if name:
-        words += f" of {name}"
-    if is_augmented:
-        words += ", augmentation"
-    return words
+def list_settings(parameters: dict, base: dict) -> dict:
+    """Return the parameters of a notebook, but for its seeds, as they stand in a record.
 
-
-def list_settings(parameters: dict) -> dict:
-    """Return the parameters of a notebook, but for its seeds, as they stand in a model's JSON."""
-    return {
-        name.lower(): value for name, value in parameters.items() if "SEED" not in name
-    }
+    Args:
+        parameters: by their names, in capitals.
+        base: of `describe_base`, whose network and weights name no folder.
+    """
+    settings = {}
+    for name, value in parameters.items():
+        if "SEED" not in name:
+            settings[name.lower()] = value
+    if base["kind"] != "network":
+        settings["backbone"] = base["network"]
+        settings["weights"] = base["weights"]
+    return settings

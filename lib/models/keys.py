@@ -78,9 +78,9 @@ def _number_layers(ends, positions):
 
 
 def describe_training(model: keras.Model, build: Callable) -> list:
-    """List what decides a training beside the model: how it is compiled, what learns, and its code.
+    """List what decides a training, but for seeds and the first weights of what learns.
 
-    Compiled with code of one's own, the list is never the same, and a note says so.
+    These are the layers, how the model is compiled, what learns, the code, and the weights that stay.
 
     Args:
         model: as it is compiled.
@@ -88,14 +88,25 @@ def describe_training(model: keras.Model, build: Callable) -> list:
     """
     learning = {id(variable) for variable in model.trainable_variables}
     learns = [id(variable) in learning for variable in model.variables]
-    compiled = model.get_compile_config()
-    settings = _drop_names(simplify(compiled), {})
-    described = [settings, model.jit_compile, learns, inspect.getsource(build)]
-    custom = ", ".join(find_custom_objects(compiled))
-    if custom:
-        print(f"Note: always trained anew, since no key can tell what {custom} does.")
-        described.append(uuid.uuid4().hex)
+    layers = _drop_names(simplify(model.get_config()), {})
+    settings = _drop_names(simplify(model.get_compile_config()), {})
+    described = [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
+    described.append(inspect.getsource(build))
+    for weight in model.non_trainable_weights:
+        described.append(keras.ops.convert_to_numpy(weight))
     return described
+
+
+def mark_custom_code(model: keras.Model) -> str:
+    """Return "", or, for a model that is compiled with code of one's own, a text that is always another.
+
+    A note says so.
+    """
+    custom = ", ".join(find_custom_objects(model.get_compile_config()))
+    if not custom:
+        return ""
+    print(f"Note: always trained anew, since no key can tell what {custom} does.")
+    return uuid.uuid4().hex
 
 
 def simplify(config: object) -> object:

@@ -1,10 +1,8 @@
 """Models for phones, browsers and small computers: LiteRT files."""
 
-import contextlib
-import tempfile
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +33,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
 
     It takes a uint8 picture and gives probabilities; a model with a backbone gives its
     features, too: `output_0` and `output_1`.
-
-    Raises:
-        ValueError: Keras runs on another backend than TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "A LiteRT file needs KERAS_BACKEND=tensorflow, which has the converter."
-        )
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
@@ -60,7 +51,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
         "supported_types": [tf.float16],
         "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
     }
-    with atomic_write(path) as part, _temporary_folder():
+    with atomic_write(path) as part:
         answer.export(
             str(part),
             format="litert",
@@ -69,22 +60,6 @@ def export_litert(model: keras.Model, path: Path) -> None:
             optimizations=[tf.lite.Optimize.DEFAULT],
             target_spec=target,
         )
-
-
-@contextlib.contextmanager
-def _temporary_folder() -> Iterator[None]:
-    """Let temporary files lie in a folder of their own, which is removed at the end.
-
-    TensorFlow removes its generated code only when a process ends by itself, and a
-    notebook's is stopped.
-    """
-    usual = tempfile.tempdir
-    with tempfile.TemporaryDirectory() as folder:
-        tempfile.tempdir = folder
-        try:
-            yield
-        finally:
-            tempfile.tempdir = usual
 
 
 def open_litert(path: Path) -> LiteRTModel:

@@ -59,7 +59,7 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """
     if not has_backbone(model):
         raise ValueError(
-            f"{model.name} has no backbone: it is no model of 04, 05 or 06."
+            f"{model.name} has no backbone, as models of 04, 05 and 06 have, so it can't tell strangers."
         )
     features = model.layers[-2].output
     extractor = keras.Model(model.inputs[0], features, name="extractor")

@@ -11,7 +11,8 @@ from sklearn.preprocessing import normalize
 from lib.data.pixels import open_pixels
 from lib.data.split import read_split
 from lib.models.features import cached_features
-from lib.models.parts import find_parts, has_backbone
+from lib.models.parts import find_parts
+from lib.models.record import Record
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
@@ -43,16 +44,12 @@ def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
     return distances
 
 
-def keep_features(ws: Workspace, model: keras.Model, metadata: dict) -> None:
-    """Write models/<name>.npz: training features, and distances of validation pictures.
-
-    Args:
-        metadata: the model's JSON, of which name, image_size and file_hash count.
-    """
+def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:
+    """Write models/<name>.npz: training features, and distances of validation pictures."""
     extractor, _ = find_parts(model)
 
     def look(rows: pd.DataFrame) -> np.ndarray:
-        images = open_pixels(ws, rows, metadata["image_size"])
+        images = open_pixels(ws, rows, record.image_size)
         return cached_features(extractor, images, ws)[:]
 
     table = read_split(ws)
@@ -61,10 +58,10 @@ def keep_features(ws: Workspace, model: keras.Model, metadata: dict) -> None:
     sample = _sample_evenly(training, MAX_NUMBERS // extractor.output_shape[1])
     known = normalize(look(sample)).astype(np.float16)
     distances = measure_distances(look(validation), known)
-    with atomic_write(ws.file("models", f"{metadata['name']}.npz")) as part:
+    with atomic_write(ws.file("models", f"{record.name}.npz")) as part:
         np.savez(
             part,
-            model=metadata["file_hash"],
+            model=record.file_hash,
             features=known,
             distances=distances,
             groups=validation.group,
@@ -79,7 +76,7 @@ def _sample_evenly(rows, count):
 
 
 def open_features(
-    model: keras.Model, metadata: dict, path: Path
+    model: keras.Model, record: Record, path: Path
 ) -> dict[str, np.ndarray]:
     """Open the file that `keep_features` wrote.
 
@@ -90,16 +87,13 @@ def open_features(
         ValueError: the model has no backbone, or the file is missing, damaged or of
             another model.
     """
-    if not has_backbone(model):
-        raise ValueError(
-            f"{path.stem} has no backbone, so it can't tell what it resembles."
-        )
+    find_parts(model)
     try:
         with np.load(path) as file:
             kept = dict(file)
     except Exception:  # numpy raises several kinds for a file that is none of its own
         kept = {}
-    if kept.get("model") != metadata["file_hash"]:
+    if kept.get("model") != record.file_hash:
         raise ValueError(
             f"{path} is missing, damaged or of another model: run 10_hand_over with "
             "MODEL naming this model, or copy the file."

@@ -129,33 +129,33 @@ def test_training_picture_whose_group_is_validated_on_is_a_leak():
 
 
 def test_identity_of_a_set_does_not_depend_on_names_of_files(prepared, prepare_set):
-    before = identify_set(prepared)
+    before = identify_set(read_split(prepared))
 
     (prepared.train / "red/000.png").rename(prepared.train / "red/zzz.png")
     prepare_set(prepared)
 
-    assert identify_set(prepared) == before
+    assert identify_set(read_split(prepared)) == before
 
 
 @pytest.mark.parametrize(("column", "value"), [("label", "NA"), ("part", "validation")])
 def test_other_labels_or_parts_make_another_set(prepared, column, value):
-    before = identify_set(prepared)
+    before = identify_set(read_split(prepared))
 
     table = read_split(prepared)
     table[column] = value
     prepared.save_table(table, "split.csv")
 
-    assert identify_set(prepared) != before
+    assert identify_set(read_split(prepared)) != before
 
 
 def test_other_content_makes_another_set(prepared, prepare_set):
-    before = identify_set(prepared)
+    before = identify_set(read_split(prepared))
 
     path = prepared.train / "red/003.png"
     path.write_bytes(path.read_bytes() + b"\0")
     prepare_set(prepared)
 
-    assert identify_set(prepared) != before
+    assert identify_set(read_split(prepared)) != before
 
 
 SINGLE = np.arange(175)

@@ -1,10 +1,12 @@
 """The answers of all models to the same pictures: first runs, configurations, suspects, classes."""
 
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
 import pytest
 
 from lib.evaluation.answers import Predictions
+from lib.models.record import Record
 
 SCRATCH = "from scratch"
 
@@ -14,14 +16,20 @@ def gather(y_true, y_prob, class_names="abc", groups=None):
 
     `y_prob` is name to probabilities; a name that ends in "?" has an untrained backbone.
     """
-    rows = []
+    models = {}
     for label in y_prob:
         name = label.rstrip("?")
         configuration, _, seed = name.partition("@")
-        row = {"name": name, "configuration": configuration, "seed": int(seed or 42)}
-        row["weights"] = SCRATCH if name == label else "untrained"
-        rows.append(row)
-    labels = [label.replace("?", " (untrained backbone)") for label in y_prob]
+        record = Record(
+            name=name,
+            class_names=list(class_names),
+            image_size=8,
+            configuration=configuration,
+            kind=name.rpartition("_")[2] if "_" in name else "network",
+            seed=None if name.endswith("_linear") else int(seed or 42),
+            weights=SCRATCH if name == label else "untrained",
+        )
+        models[record.label] = record
     if groups is None:
         groups = np.arange(len(y_true))
     return Predictions(
@@ -29,7 +37,7 @@ def gather(y_true, y_prob, class_names="abc", groups=None):
         files=[f"{k}.png" for k in range(len(y_true))],
         y_true=y_true,
         groups=groups,
-        models=pd.DataFrame(rows, labels),
+        models=models,
         y_prob=list(y_prob.values()),
     )
 
@@ -51,7 +59,7 @@ def test_first_runs_are_predictions_of_their_own(gathered):
     first = gathered.first
 
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
-    assert list(first.scores) == list(first.bins) == first.labels
+    assert list(first.scores) == first.labels
     assert first.correct.sum(axis=1).tolist() == [12, 9, 0]
     assert len(gathered.scores) == 4
 
@@ -111,7 +119,8 @@ def test_what_was_calibrated_before_keeps_its_probabilities():
     y_true = np.arange(200) % 3
     y_prob = np.random.default_rng(0).dirichlet([0.3] * 3, 200)
     found = gather(y_true, {"cnn": y_prob, "net_linear": y_prob})
-    found.models["calibrated_on"] = [None, "held-out answers"]
+    record = found.models["net_linear"]
+    found.models["net_linear"] = replace(record, calibrated_on="held-out answers")
 
     own = found.scores["cnn"]
     before = found.scores["net_linear"]

@@ -11,6 +11,7 @@ from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
 from lib.evaluation.wording import format_score
+from lib.models.record import Record
 
 CLASSES = [
     "<img src=x>",
@@ -24,7 +25,6 @@ COUNTS = [4, 6, 8, 10, 14, 18]
 NAME = 'odd \'"name": #1 [x] @43'
 ABOUT = {
     "name": NAME,
-    "label": NAME,
     "characteristics": "frozen <b>Net</b>",
     "purpose": "a test",
     "image_size": 16,
@@ -68,12 +68,12 @@ def write(ws):
     save_split(ws)
     mistakes = pd.Series({(CLASSES[0], CLASSES[1]): 5, (CLASSES[3], CLASSES[0]): 2})
 
-    def judge_and_write(classes=CLASSES, per_class=COUNTS, **metadata):
+    def judge_and_write(classes=CLASSES, per_class=COUNTS, **facts):
         y_true, y_prob = draw_answers(len(classes), per_class)
         score = metrics.evaluate(y_true, y_prob, classes, np.arange(len(y_true)))
         score["compared"] = 3
-        about = ABOUT | {"class_names": classes} | metadata
-        card.write_card(ws, about, score, mistakes)
+        record = Record(**ABOUT | {"class_names": classes} | facts)
+        card.write_card(ws, record, score, mistakes, is_flattered=False)
         written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
         _, head, text = re.split(r"^---$", written, maxsplit=2, flags=re.M)
         return yaml.safe_load(head), text, score
@@ -93,9 +93,9 @@ def find_section(text, title):
 
 def test_head_parses_back_and_has_the_numbers_of_metrics_json(write):
     origin = ORIGIN | {"base_model": "keras/dinov2_small"}
-    network = {"backbone": "Net: #1\n---\n"}
+    network = "Net: #1\n---\n"
 
-    head, _, score = write(parameters=network, weights="a", backbone_origin=origin)
+    head, _, score = write(network=network, weights="a", backbone_origin=origin)
 
     assert head["tags"] == ["keras", "image-classification", "Net: #1\n---\n"]
     assert head["base_model"] == "keras/dinov2_small"
@@ -162,6 +162,14 @@ def test_most_frequent_mistakes_are_counted(write):
     assert cells == [CLASSES[0], CLASSES[1], "5", CLASSES[3], CLASSES[0], "2"]
 
 
+def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(
+    write,
+):
+    _, text, _ = write(network="ResNet50", parameters={"augment": True})
+
+    assert "Net</b> of ResNet50, augmentation." in html.unescape(text)
+
+
 @pytest.mark.parametrize(
     ("about", "notice"),
     [
@@ -181,8 +189,8 @@ def test_demo_and_untrained_weights_are_said_before_anything_else(write, about, 
 def tell_origin(write):
     """Return a function that writes a card and returns what it says of the first weights."""
 
-    def write_and_find(**metadata):
-        _, text, _ = write(parameters={"backbone": "ResNet50"}, **metadata)
+    def write_and_find(**facts):
+        _, text, _ = write(network="ResNet50", **facts)
         return find_section(text, "Licence and origin")
 
     return write_and_find

@@ -1,4 +1,4 @@
-"""Answer sets hold the truth as often as asked, and strangers are marked as rarely."""
+"""Answer sets hold the truth as often as asked."""
 
 import json
 
@@ -101,41 +101,3 @@ def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     assert json.loads(first) == ["Ünï, <d>", 'b; "c"']
     assert json.loads(second) == ["a"]
     assert "Ünï" in first
-
-
-def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
-    known = np.arange(200)
-
-    notes, line = conformal.mark_out_of_distribution(
-        distances=[300, 190.5, 190, 0, np.nan],
-        known_distances=known,
-        groups=known,
-        coverage=0.95,
-    )
-
-    # The limit is the tenth largest, 190: 0.05 times 201, rounded down.
-    mark = conformal.describe_mark(0.95)
-    assert notes == [mark, mark, "", "", ""]
-    assert line.startswith(f'"{mark}"')
-    assert "200 validation pictures" in line
-
-
-@pytest.mark.parametrize(("count", "is_enough"), [(18, False), (19, True)])
-def test_nineteen_groups_suffice_to_mark_strangers(count, is_enough):
-    groups = np.arange(4 * count) // 4
-    known = np.zeros(4 * count)
-
-    (note,), line = conformal.mark_out_of_distribution([9], known, groups, 0.95)
-
-    assert bool(note) == is_enough
-    assert ("too few" in line) == (not is_enough)
-    assert f"{count} validation pictures" in line
-
-
-def test_a_twentieth_at_most_is_marked_and_less_where_sets_may_miss_less():
-    known = np.arange(199)
-
-    assert conformal.find_share(0.8) == 0.05
-    # The second largest: 0.01 times 200.
-    assert conformal.find_farthest(known, known, 0.99) == 197
-    assert "99 of 100" in conformal.describe_mark(0.99)

@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from test_answers import SCRATCH, gather
 from lib import commands, workspace
 from lib.data import pixels, split
 from lib.evaluation import mistakes, report
+from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
+from lib.models.record import read_record, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import read_table
 
@@ -41,21 +44,28 @@ def save_model(ws, name, weights):
     model.set_weights([same, np.array(weights), np.zeros(2)])
     epoch = [1, 0.5, 0.7, 0.5, 0.7, 0.0]
     pictures = np.zeros((1, 16, 16, 3))
-    metadata = {
-        "name": name,
-        "seconds": 0.0,
-        "notebook": name,
-        "image_size": 16,
-        "seed": 0,
-        "parameters": {"file": HOSTILE},
-        "characteristics": HOSTILE,
-        "purpose": "a test",
-        "weights": SCRATCH,
-    }
+    rows = split.read_split(ws)
+    record = saved.describe_model(
+        model,
+        ws,
+        name=name,
+        configuration=name,
+        kind="network",
+        notebook=name,
+        class_names=sorted(set(rows.label)),
+        split_hash=split.identify_set(rows),
+        family=name,
+        seed=0,
+        seconds=0.0,
+        parameters={"file": HOSTILE},
+        characteristics=HOSTILE,
+        purpose="a test",
+        weights=SCRATCH,
+    )
     saved.save(
         model,
         ws,
-        metadata,
+        record,
         pictures=pictures,
         y_prob=model.predict_on_batch(pictures),
         history=pd.DataFrame([epoch], columns=checkpoint.HISTORY_COLUMNS),
@@ -99,8 +109,8 @@ def text(judged):
 def test_models_keep_the_temperature_of_their_scores(judged, scores):
     assert list(scores) == ["one_class", "wrong"]
     for name, score in scores.items():
-        metadata = saved.read_metadata(judged, name)
-        assert metadata["temperature"] == score["temperature"]
+        record = read_record(judged.results / f"models/{name}.json")
+        assert record.temperature == score["temperature"]
 
 
 def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
@@ -121,15 +131,34 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     assert space["labels"] == list(table.predicted)
     scaled = space["scaled"] / space["scaled"].sum(axis=1, keepdims=True)
     y_prob = table[CLASSES[::-1]].to_numpy(float)
-    metadata = saved.read_metadata(judged, "one_class")
-    expected = apply_temperature(y_prob, metadata["temperature"])
+    record = read_record(judged.results / "models/one_class.json")
+    expected = apply_temperature(y_prob, record.temperature)
     assert np.allclose(scaled, expected, atol=1e-4)
-    assert "answer_sets" in metadata
+    assert record.answer_sets["coverage"] == 0.95
 
 
 @pytest.mark.parametrize("name", ["models/one_class.md", "model.html"])
 def test_what_is_handed_over_says_that_its_pictures_chose_it(judged, name):
     assert "flattered" in (judged.results / name).read_text(encoding="utf-8")
+
+
+def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
+    judged, tmp_path
+):
+    shutil.copytree(judged.results, tmp_path / "results")
+    ws = replace(judged, results=tmp_path / "results")
+    name = "tags_multilabel"
+    save_model(ws, name, np.zeros((3, 2)))
+    record = read_record(ws.results / f"models/{name}.json")
+    limits = dict.fromkeys(CLASSES, 0.5)
+    update_record(ws, record, thresholds=limits, lacks="no converter", split_hash="own")
+
+    execute_lesson("10_hand_over", ws, MODEL=name)
+
+    page = (ws.results / "report.html").read_text(encoding="utf-8")
+    assert "<strong><bdi>one_class</bdi></strong> recognises" in page
+    assert "Try it" not in page
+    assert "it names its model" in page
 
 
 def test_report_answers_first(text):
@@ -148,22 +177,22 @@ def test_report_is_small_and_carries_names_only_as_text(text):
     assert "&lt;img src=x" in text
 
 
-def test_report_is_written_again_from_what_is_kept_of_it(judged, text):
-    content = report.read_page(judged)
+def test_answer_is_kept_in_a_small_file_for_the_form_and_for_10(judged):
+    answer = report.read_answer(judged)
 
-    path = report.write_report(judged, content)
-
-    assert path.read_text(encoding="utf-8") == text
+    assert answer["model"] == answer["label"] == "one_class"
+    assert answer["count"] == 2
+    assert (judged.results / "answer.json").stat().st_size < 5000
+    box = show_part("verdict", answer).data
+    page = (judged.results / "report.html").read_text(encoding="utf-8")
+    assert box in page
 
 
 def describe(ws, predictions):
-    """Return what the page says of predictions, with facts and costs that don't matter."""
-    for fact in report.FACTS:
-        if fact not in predictions.models:
-            predictions.models[fact] = 1
+    """Return what the page says of predictions, with costs that don't matter."""
     comparison = pd.DataFrame({"model": predictions.labels})
     comparison = comparison.assign(file_megabytes=1.0, pictures_per_second=1.0)
-    return report.describe_evaluation(ws, predictions, comparison, {})
+    return report.gather_report(ws, predictions, comparison, {})
 
 
 def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepared):
@@ -176,13 +205,13 @@ def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepar
 
     assert page["best_first"] == ["good", "bad"]
     assert page["worst_first"] == ["c", "a", "b"]
-    shown = report.show_part(page, "classes").data
+    shown = show_part("classes", page).data
     assert shown.index(">c<") < shown.index(">a<")
 
 
 def read_box(ws):
     page = describe(ws, gather(FOUR, {"cnn": RIGHT}, "ab"))
-    return html.unescape(report.show_part(page, "verdict").data)
+    return html.unescape(show_part("verdict", page["answer"]).data)
 
 
 def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_set):
@@ -209,9 +238,9 @@ def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
     page = describe(prepared, gather(y_true, {"cnn": np.eye(2)[y_pred]}, "ab"))
 
     # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
-    assert page["limit"] == ("pictures" if needed else "")
-    assert page["pictures_needed"] == needed or not needed
-    steps = report.show_part(page, "steps").data
+    assert page["answer"]["limit"] == ("pictures" if needed else "")
+    assert page["answer"]["pictures_needed"] == needed or not needed
+    steps = show_part("steps", page["answer"]).data
     first = steps.index("<li>")
     assert ("± 5 points" in steps[first : first + 150]) == bool(needed)
 
@@ -228,10 +257,10 @@ def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
     one = gather(y_true, {"cnn": models["cnn"]}, "ab", group)
     groups = describe(prepared, one)
 
-    assert seeds["limit"] == "seeds"
-    assert "differ more" in report.show_part(seeds, "steps").data
-    assert groups["limit"] == "groups"
-    assert "count as 3" in report.show_part(groups, "steps").data
+    assert seeds["answer"]["limit"] == "seeds"
+    assert "differ more" in show_part("steps", seeds["answer"]).data
+    assert groups["answer"]["limit"] == "groups"
+    assert "count as 3" in show_part("steps", groups["answer"]).data
 
 
 def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
@@ -247,7 +276,7 @@ def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared)
     prepared.save_table(pd.concat([checks, corrected]), "checks.csv")
     page = describe(prepared, predictions)
 
-    shown = report.show_part(page, "models").data
+    shown = show_part("models", page).data
     assert "Labels corrected by hand: those of 2 of these pictures." in shown
 
 
@@ -263,20 +292,13 @@ def test_commands_name_the_paths_file_and_files_are_links_on_the_page_alone(
     monkeypatch.setenv("DRIVE_PATHS", "/my data/drive_paths.json")
     page = describe(prepared, gather(FOUR, {"cnn": WRONG}, "ab"))
 
-    steps = report.show_part(page, "steps").data
-    linked = report.show_part(page, "steps", linked=True).data
+    steps = show_part("steps", page["answer"]).data
+    linked = show_part("steps", page["answer"], linked=True).data
 
     command = "python -m lib.chain --paths '/my data/drive_paths.json' --beyond"
     assert f"<code>{command}</code>" in html.unescape(steps)
     assert "<a" not in steps
     assert '<a href="suspects.csv">' in linked
-
-
-def test_a_report_of_an_earlier_version_says_what_to_run_again(ws):
-    ws.save_json({"n": 1}, "report.json")
-
-    with pytest.raises(ValueError, match="report.json .*08_evaluation"):
-        report.read_page(ws)
 
 
 def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
@@ -358,8 +380,9 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "doubtful": 0,
         "corrected": 0,
         "contest": False,
-        "need": "",
+        "rise": {},
         "runs": 2,
+        "series": "",
     }
 
 
@@ -419,7 +442,7 @@ def test_a_rising_learning_curve_of_this_set_is_told(
     prepared, monkeypatch, of_set, is_told
 ):
     # A digest may have digits alone; it is no number for that.
-    monkeypatch.setattr(report, "identify_set", lambda ws: "0081")
+    monkeypatch.setattr(report, "identify_set", lambda rows: "0081")
     half = {
         "share": 0.5,
         "pictures": 2,
@@ -427,14 +450,14 @@ def test_a_rising_learning_curve_of_this_set_is_told(
         "difference": -0.2,
         "difference_low": -0.3,
         "difference_high": -0.1,
-        "p_holm": 0.001,
+        "p_value": 0.001,
     }
     whole = {"share": 1.0, "pictures": 4, "set": of_set}
     prepared.save_table(pd.DataFrame([half, whole]), "pictures_needed.csv")
 
     found = report.find_facts(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
 
-    assert bool(found["need"]) == is_told
+    assert bool(found["rise"]) == is_told
 
 
 WIDE = {"width": 1280, "height": 900}

@@ -15,6 +15,7 @@ from lib.data import labels
 from lib.data.label_files import read_labels
 from lib.data.split import read_split
 from lib.evaluation import review
+from lib.models.record import Record
 
 KEYS = {
     "keep": "KeyK",
@@ -30,7 +31,7 @@ FILES = [
     "script><img src=x onerror=alert(2)>.png",
     "'; alert(3) --.png",
 ]
-NETWORK = {"label": HOSTILE[0], "weights": "untrained"}
+NETWORK = Record(HOSTILE[0], [], 8, weights="untrained")
 FINDINGS = {
     0: "label?",
     4: "label?; outlier",

@@ -1,7 +1,8 @@
-"""The answer box, the steps and the table of pairs: they claim no more than their tests."""
+"""The answer box, the steps and the table of pairs, as rendered: they claim no more than their tests."""
 
 import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 import simulations
 from test_answers import gather
 
-from lib.evaluation import report, verdict
+from lib.evaluation import verdict
+from lib.evaluation.display import open_template, show_part
 
 NOTHING = {
     "beyond": "python -m lib.chain --beyond",
@@ -19,8 +21,8 @@ NOTHING = {
     "doubtful": 0,
     "corrected": 0,
     "contest": True,
-    "need": "",
-    "runs": 1,
+    "rise": {},
+    "series": "",
 }
 TWO = np.arange(80) % 2
 MANY = np.arange(300) % 2
@@ -37,23 +39,13 @@ def answer(y_true, share, seed=0):
 def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
     """Return what the answer box and the next steps are made of; `y_prob` as in `gather`."""
     predictions = gather(y_true, y_prob, class_names)
-    believed = {}
-    for label, score in predictions.scores.items():
-        believed[label] = verdict.describe_calibration(score)
-    return {
-        "scores": predictions.scores,
-        "believed": believed,
-        "answer": verdict.find_answer(predictions),
-        "found": NOTHING | {"runs": predictions.configurations.runs.max()} | found,
-        "handed_over": "",
-        "series": "",
-        "limit": "",
-    }
+    runs = {"runs": predictions.configurations.runs.max()}
+    return verdict.describe_answer(predictions) | NOTHING | runs | {"limit": ""} | found
 
 
-def read(page, part="verdict"):
+def read(answer, part="verdict"):
     """Return the paragraphs of the box, or the list of steps, as plain text."""
-    shown = report.show_part(page, part).data
+    shown = show_part(part, answer).data
     texts = re.findall("<(?:p|li)>(.*?)</(?:p|li)>", shown, re.S)
     plain = [html.unescape(re.sub("<[^>]*>", "", text)) for text in texts]
     return [" ".join(text.split()) for text in plain]
@@ -76,7 +68,7 @@ def test_first_sentence_names_the_model_and_its_number():
 def test_untrained_networks_rank_as_others_and_are_named_so_in_the_first_sentence():
     page = judge(TWO, {"cnn": answer(TWO, 0.6), "net?": answer(TWO, 0.95)})
 
-    assert page["answer"]["count"] == 2
+    assert page["count"] == 2
     assert read(page)[0].startswith("Use net (untrained backbone): ")
 
 
@@ -87,7 +79,7 @@ def test_best_of_several_that_is_not_established_is_told_at_which_level_it_is_as
 
     page = judge(TWO, models)
 
-    assert not page["answer"]["is_useful"]
+    assert not page["is_useful"]
     first = read(page)[0]
     assert first.startswith("a recognises 49 of 80 pictures (61 %, ")
     assert "0.05 / 5" in first
@@ -108,19 +100,22 @@ def test_box_says_why_a_model_is_not_useful_whose_interval_excludes_the_baseline
 def test_an_interval_that_holds_the_baseline_needs_no_word_why():
     first = read(judge(TWO, {"cnn": answer(TWO, 0.55)}))[0]
 
-    assert "surely beat always answering cat (40 of 80). Try it" in first
+    assert first.endswith("surely beat always answering cat (40 of 80).")
 
 
 @pytest.mark.parametrize(("low", "count"), [(0.95, 1), (0.4, 0)])
 def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, count):
     predictions = gather(TWO, {"net_linear": answer(TWO, 0.5)}, "ab")
     row = {"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}
-    predictions.models["candidates"] = [[row]]
+    record = predictions.models["net_linear"]
+    predictions.models["net_linear"] = replace(record, network="net", candidates=[row])
 
     doubts = verdict.find_answer(predictions)["doubts"]
 
     assert len(doubts) == count
-    assert all("98.0\xa0%, here 50\xa0%" in doubt for doubt in doubts)
+    for doubt in doubts:
+        said = show_part("doubted", doubt).data
+        assert "In the contest net recognised 98.0\xa0%, here 50\xa0%" in said
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +135,7 @@ def seeds():
 
 
 def test_with_several_seeds_configurations_are_compared(seeds):
-    found = seeds["answer"]
+    found = seeds
     assert (found["name"], found["configuration"]["runs"]) == ("steady", 8)
     assert found["better"] == ["lucky"]
     assert found["unsure"] == ["same"]
@@ -173,8 +168,8 @@ def test_two_to_four_trainings_tell_nothing_and_five_are_advised(seeds):
 
     page = judge(MANY, models)
 
-    assert page["answer"]["few"] == ["b"]
-    assert page["answer"]["to_repeat"] == ["a", "b"]
+    assert page["few"] == ["b"]
+    assert page["to_repeat"] == ["a", "b"]
     assert "from b: it takes five of each (--seeds 5)." in read(page)[1]
     assert "fewer than five trainings" in read(page)[-1]
 
@@ -215,7 +210,7 @@ def test_every_training_of_a_useful_configuration_beats_the_commonest_class(
 ):
     page = judge(TWO, {"cnn": answer(TWO, 0.8), "cnn@43": answer(TWO, share, 1)})
 
-    assert page["answer"]["is_useful"] == is_useful
+    assert page["is_useful"] == is_useful
 
 
 def test_a_page_says_rarely_anything_false_of_equal_models():
@@ -233,7 +228,7 @@ def test_seeds_are_advised_only_for_networks_that_take_several():
 
     page = judge(TWO, {"a_linear": good, "b_finetuned": good, "cnn": good})
 
-    assert page["answer"]["to_repeat"] == ["cnn"]
+    assert page["to_repeat"] == ["cnn"]
     assert "--seeds 5" in read(page, "steps")[-1]
 
 
@@ -250,7 +245,7 @@ def test_classes_are_weak_where_recalls_surely_differ():
     y_pred[14::3] = 0  # six of the ten eels
     page = judge(y_true, {"a_linear": np.eye(3)[y_pred]}, ["cat", "dog", "<eel>"])
 
-    assert page["answer"]["weakest"] == [("<eel>", 4, 10)]
+    assert page["weakest"] == [("<eel>", 4, 10)]
     assert "<eel> (4 of 10)." in read(page)[-1]
     (step,) = read(page, "steps")
     assert "<eel>" in step
@@ -260,7 +255,7 @@ def test_equal_classes_are_not_called_weak():
     # The classes have 35 and 37 of 40: one of them is always below the average.
     page = judge(TWO, {"a_linear": answer(TWO, 0.9)})
 
-    assert page["answer"]["weakest"] == []
+    assert page["weakest"] == []
     assert read(page, "steps") == []
     assert not any("eakest" in text for text in read(page))
 
@@ -310,22 +305,23 @@ def many_steps():
         "suspects": 7,
         "doubtful": 1,
         "contest": False,
-        "need": "It rose.",
+        "rise": {"is_rising": True, "pictures": 100, "change": 0.1},
     }
+    found["rise"] |= {"low": 0.01, "high": 0.2}
     return judge(TWO, {"good": answer(TWO, 0.95)}, **found)
 
 
 def test_next_steps_stand_in_the_order_of_what_they_bring(many_steps):
     steps = read(many_steps, "steps")
 
-    words = ["your own", "--beyond", "1 label", "7 pictures", "It rose.", "--seeds 5"]
+    words = ["your own", "--beyond", "1 label", "7 pictures", "rose by", "--seeds 5"]
     assert len(steps) == 6
     for word, step in zip(words, steps):
         assert word in step
 
 
 def test_steps_in_the_form_name_its_fields(many_steps):
-    shown = report.show_part(many_steps, "steps", form=True).data
+    shown = show_part("steps", many_steps, form=True).data
 
     for field in ("PICTURES", "all and beyond", "RUN", "OPTIONS"):
         assert field in shown
@@ -334,8 +330,9 @@ def test_steps_in_the_form_name_its_fields(many_steps):
 
 def believe(confidence, top1, n, compared=1):
     score = {"confidence": confidence, "top1": top1, "n": n, "effective_n": n}
-    said = verdict.describe_calibration(score | {"compared": compared})
-    return said.replace("\xa0", " ")
+    word = verdict.judge_calibration(score | {"compared": compared})
+    macro = open_template("parts.html.jinja").module.believed
+    return macro(score, word).strip().replace("\xa0", " ")
 
 
 def test_probabilities_are_doubted_only_as_far_as_the_accuracy_is_known():
@@ -365,20 +362,21 @@ def test_one_of_fifteen_models_is_doubted_at_a_stricter_level():
     assert believe(0.85, 0.8, 260, compared=15).startswith("as sure")
 
 
-def test_table_of_pairs_has_a_row_per_pair_and_those_of_the_best_first():
+def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
     columns = ["model", "other", "difference", "low", "high", "p_holm", "established"]
     rows = [
-        ["b", "c", 0.1, 0.01, 0.2, 0.0004, True],
         ["a", "b", 0.02, -0.03, 0.07, 0.0498, True],
-        ["c", "a", 0.2, 0.1, 0.3, np.nan, False],
+        ["<c>", "a", 0.2, 0.1, 0.3, np.nan, False],
+        ["a", "d", 0.1, 0.01, 0.2, 0.0004, True],
     ]
 
-    table = verdict.tabulate_pairs(pd.DataFrame(rows, columns=columns), best="a")
+    shown = show_part("pairs", {"pairs": pd.DataFrame(rows, columns=columns)}).data
 
-    assert table.to_numpy().tolist() == [
+    cells = re.findall("<t[hd].*?>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>", shown)
+    assert np.reshape(cells[6:], (3, 6)).tolist() == [
         ["a", "b", "0.020", "−0.030 to 0.070", "0.049", "yes"],
-        ["c", "a", "0.200", "0.100 to 0.300", "–", "no"],
-        ["b", "c", "0.100", "0.010 to 0.200", "< 0.001", "yes"],
+        ["&lt;c&gt;", "a", "0.200", "0.100 to 0.300", "–", "no"],
+        ["a", "d", "0.100", "0.010 to 0.200", "&lt; 0.001", "yes"],
     ]
 
 
@@ -391,6 +389,6 @@ def test_a_linear_model_is_flattered_as_others_are_by_the_pictures_that_chose_it
 def test_one_model_is_compared_with_no_others():
     page = judge(TWO, {"only": answer(TWO, 0.9)})
 
-    others = [page["answer"][kind] for kind in verdict.KINDS]
+    others = [page[kind] for kind in verdict.KINDS]
     assert others == [[]] * 6
     assert len(read(page)) == 3

@@ -2,16 +2,18 @@
 
 import html
 
+import numpy as np
 import pytest
 
 from lib.evaluation import wording
 
 
 def test_p_value_is_rounded_down_and_crosses_no_level():
-    assert wording.format_p(0.0498) == "p = 0.049"
-    assert wording.format_p(0.05) == "p = 0.050"
-    assert wording.format_p(0.0009) == "p < 0.001"
-    assert wording.format_p(1) == "p = 1.000"
+    assert wording.format_p(0.0498) == "0.049"
+    assert wording.format_p(0.05) == "0.050"
+    assert wording.format_p(0.0009) == "< 0.001"
+    assert wording.format_p(1) == "1.000"
+    assert wording.format_p(np.nan) == "–"
 
 
 def test_bounds_are_rounded_away_from_0():

@@ -35,12 +35,15 @@ def test_files_are_called_like_the_network(spec, name):
     assert backbones.name_network(spec) == name
 
 
-def test_folder_of_a_network_is_told_nobody(ws):
+def test_folder_of_a_network_is_told_nobody():
     network = networks.Network(None, 32, "small.keras", "/home/me/small.keras")
 
-    told = descriptions.describe_base(ws, network)
+    told = descriptions.describe_base(network)
 
-    assert told["parameters"] == {"backbone": "small", "weights": "small.keras"}
+    assert (told["network"], told["weights"]) == ("small", "small.keras")
+    given = {"BACKBONE": network.spec, "WEIGHTS": "/home/me/w.h5"}
+    settings = descriptions.list_settings(given, told)
+    assert settings == {"backbone": "small", "weights": "small.keras"}
 
 
 @pytest.fixture
@@ -105,7 +108,9 @@ def test_classifier_is_no_network(network_file, prepared):
     of_results.write_bytes(path.read_bytes())
     assert load(str(path)).weights == "mine.keras"
 
-    path.with_suffix(".json").write_text('{"class_names": ["a", "b"]}')
+    path.with_suffix(".json").write_text(
+        '{"name": "a", "class_names": ["a"], "image_size": 8}'
+    )
 
     for classifier in (path, of_results):
         with pytest.raises(ValueError, match=f"{classifier} .* classifier"):

@@ -41,7 +41,7 @@ def model_file(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("models") / "tiny.keras"
     model.save(path)
-    metadata = {"class_names": CLASS_NAMES, "image_size": 8}
+    metadata = {"name": "tiny", "class_names": CLASS_NAMES, "image_size": 8}
     metadata["file_hash"] = saved.hash_file(path, CLASS_NAMES)
     path.with_suffix(".json").write_text(json.dumps(metadata), encoding="utf-8")
     return path
@@ -122,11 +122,11 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, picture
 def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(
     model_file, pictures
 ):
-    model, metadata = saved.open_model(model_file)
+    model, record = saved.open_model(model_file)
     files = list_new_pictures(pictures, []).file
     images = np.stack([load(pictures / file, 8) for file in files])
 
-    table = classify.classify(model, metadata, pictures, files)
+    table = classify.classify(model, record, pictures, files)
 
     y_prob = model.predict_on_batch(images)
     assert list(table.file) == list(files)

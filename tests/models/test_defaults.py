@@ -104,21 +104,21 @@ def test_share_of_the_variables_and_the_head_learn(lesson):
 def test_fine_tuned_model_is_handed_over(ws, lesson):
     """As a file for phones that answers alike, with features that tell strangers, and a card."""
     path = ws.results / f"models/{lesson['name']}.keras"
-    model, metadata = saved.open_model(path)
+    model, record = saved.open_model(path)
     batches = lesson["validation_batches"]
     y_true, y_prob = classify.predict_batches(model, batches)
     groups = np.arange(len(y_true))
-    score = metrics.evaluate(y_true, y_prob, metadata["class_names"], groups)
+    score = metrics.evaluate(y_true, y_prob, record.class_names, groups)
 
     reason = litert.try_export(model, path.with_suffix(".tflite"))
-    resemblance.keep_features(ws, model, metadata)
-    about = metadata | {"label": lesson["name"]}
-    card.write_card(ws, about, score | {"compared": 1}, pd.Series())
+    resemblance.keep_features(ws, model, record)
+    score["compared"] = 1
+    card.write_card(ws, record, score, pd.Series(), is_flattered=False)
 
     assert reason == ""
     phone = litert.open_litert(path.with_suffix(".tflite"))
     _, phone_prob = classify.predict_batches(phone, batches)
     assert np.allclose(phone_prob, y_prob, atol=0.01)
-    kept = resemblance.open_features(model, metadata, path.with_suffix(".npz"))
+    kept = resemblance.open_features(model, record, path.with_suffix(".npz"))
     assert len(kept["features"]) == (read_split(ws).part == "train").sum()
     assert lesson["name"] in path.with_suffix(".md").read_text(encoding="utf-8")

@@ -1,26 +1,26 @@
 """Fine-tuning: what learns then, and from which model it starts."""
 
+from dataclasses import asdict
+
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from keras import layers
 
 from lib.data import generators
-from lib.data.split import identify_set
 from lib.models import finetuning, saved, training
 from lib.models.parts import find_parts
+from lib.models.record import Record, read_record
 
-METADATA = {
-    "characteristics": "tiny",
-    "purpose": "a test",
-    "weights": "imagenet",
-    "seed": 3,
-    "image_size": 8,
-    "parameters": {"backbone": "net"},
-    "notebook": "05_backbones",
-    "seconds": 0.0,
-}
+RECORD = Record(
+    "tiny_linear",
+    ["007", "NA", "red"],
+    8,
+    kind="linear",
+    network="net",
+    weights="imagenet",
+    backbone_origin={"licence": "MIT"},
+)
 
 
 def put_head_on(backbone, boxed=False):
@@ -137,7 +137,7 @@ def fine_tune(ws):
         {"EPOCHS": 1},
         [3],
         characteristics="Small steps",
-        base="tiny_linear",
+        base=RECORD,
     )
 
 
@@ -148,7 +148,7 @@ def save_untrained(ws):
     saved.save(
         model,
         ws,
-        METADATA | {"name": "tiny_linear"},
+        RECORD,
         pictures=pictures,
         y_prob=model.predict_on_batch(pictures),
     )
@@ -175,43 +175,15 @@ def test_metadata_tell_what_was_fine_tuned_and_how_much_learned(prepared):
 
     fine_tune(prepared)
 
-    metadata = saved.read_metadata(prepared, "tiny_finetuned")
+    record = read_record(prepared.results / "models/tiny_finetuned.json")
     expected = {
         "weights": "imagenet",
-        "started_from": "tiny_linear",
-        "backbone_origin": None,
-        "characteristics": "Small steps of tiny_linear, augmentation",
-        "parameters": {"epochs": 1, "backbone": "net"},
+        "kind": "finetuned",
+        "network": "net",
+        "backbone_origin": {"licence": "MIT"},
+        "parameters": {"epochs": 1, "backbone": "net", "weights": "imagenet"},
         # From 6 channels to 9 by 1 x 1, from 9 to 9 by 3 x 3, and a head for 3 classes.
         "parameters_trainable": (6 + 1) * 9 + (9 * 9 + 1) * 9 + (9 + 1) * 3,
     }
-    assert expected.items() <= metadata.items()
-    assert metadata["parameters_trainable"] < metadata["parameters_total"]
-
-
-def describe_models(ws, *names):
-    """Write the JSON of models of the current split, by which a start is found."""
-    for name in names:
-        metadata = METADATA | {"name": name, "split_hash": identify_set(ws)}
-        ws.save_json(metadata, f"models/{name}.json")
-
-
-def test_start_is_the_model_asked_for_else_the_winner_else_one_of_its_kind(prepared):
-    describe_models(prepared, "a_transfer", "first_linear", "second_linear")
-
-    assert saved.find_transfer(prepared) == "first_linear"
-    table = pd.DataFrame({"candidate": ["first", "second"], "chosen": [False, True]})
-    prepared.save_table(table, "contest.csv")
-    assert saved.find_transfer(prepared) == "second_linear"
-    assert saved.find_transfer(prepared, "a_transfer") == "a_transfer"
-
-
-def test_a_model_of_another_kind_is_no_start(prepared):
-    describe_models(prepared, "own_cnn", "a_transfer")
-
-    assert saved.find_transfer(prepared) == "a_transfer"
-    for name in ("own_cnn", "a_transfer", ""):
-        with pytest.raises(
-            FileNotFoundError, match=f"{name or 'model'} .*05_backbones"
-        ):
-            saved.find_transfer(prepared, name, ["linear"])
+    assert expected.items() <= asdict(record).items()
+    assert record.parameters_trainable < record.parameters_total

@@ -54,14 +54,6 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_backend_than_tensorflow_is_a_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-
-    reason = litert.try_export(build_model(), tmp_path / "model.tflite")
-
-    assert "KERAS_BACKEND=tensorflow" in reason
-
-
 @pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
 def test_file_answers_like_the_model_and_holds_half_precision(exported):
     model, path = exported

@@ -10,19 +10,10 @@ import pandas as pd
 import pytest
 
 from lib import workspace
-from lib.data.split import identify_set
 from lib.models import checkpoint, files, keys, saved
+from lib.models.record import Record, update_record
 
-METADATA = {
-    "name": "tiny",
-    "notebook": "02",
-    "weights": "from scratch",
-    "image_size": 8,
-    "seed": 42,
-    "characteristics": "tiny",
-    "parameters": {},
-    "seconds": 0.1,
-}
+RECORD = Record("tiny", ["a", "b", "c"], 8, configuration="tiny", notebook="02")
 HISTORY = pd.DataFrame(
     [[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=checkpoint.HISTORY_COLUMNS
 )
@@ -134,7 +125,7 @@ def tiny():
 def save_tiny(tiny, ws, error=0.0):
     """Save a model that is said to answer one picture otherwise than it does."""
     y_prob = tiny.predict_on_batch(PICTURES) + error
-    saved.save(tiny, ws, METADATA, pictures=PICTURES, y_prob=y_prob, history=HISTORY)
+    saved.save(tiny, ws, RECORD, pictures=PICTURES, y_prob=y_prob, history=HISTORY)
 
 
 @pytest.fixture
@@ -188,32 +179,6 @@ def test_what_fails_leaves_the_model_before_as_it_was(
     assert read_all(model_path.parent) == before
 
 
-def test_run_of_a_further_seed_counts_only_if_nothing_else_differs(prepared):
-    common = METADATA | {"hardware": "", "split_hash": identify_set(prepared)}
-    for name, seed, epochs in (("cnn", 42, 6), ("cnn@43", 43, 6), ("cnn@44", 44, 1)):
-        parameters = {"epochs": epochs, "seed": seed}
-        metadata = common | {"name": name, "parameters": parameters}
-        prepared.save_json(metadata, f"models/{name}.json")
-
-    models = saved.list_models(prepared)
-
-    assert [metadata["name"] for metadata in models] == ["cnn", "cnn@43"]
-    (left_out,) = saved.describe_left_out(prepared)
-    assert left_out.startswith("cnn@44 is left out: cnn was trained")
-
-
-def test_models_are_left_out_for_other_pictures_or_for_damage(prepared):
-    prepared.save_json({"name": "old", "split_hash": "another"}, "models/old.json")
-    prepared.file("models/half.json").write_text('{"name": "ha')
-
-    damaged, old = saved.describe_left_out(prepared)
-
-    assert "other pictures" in old
-    assert "half.json is damaged" in damaged
-    with pytest.raises(FileNotFoundError, match="other pictures"):
-        saved.list_models(prepared)
-
-
 def damage_file(path):
     path.write_bytes(path.read_bytes() + b" ")
 
@@ -236,9 +201,8 @@ def test_model_file_that_keras_cannot_read_is_an_error_that_names_it(
     model_path, prepared
 ):
     model_path.write_bytes(model_path.read_bytes()[:1000])
-    class_names = saved.read_metadata(prepared, "tiny")["class_names"]
-    found = {"file_hash": saved.hash_file(model_path, class_names)}
-    saved.update_metadata(prepared, "tiny", found)
+    file_hash = saved.hash_file(model_path, RECORD.class_names)
+    update_record(prepared, RECORD, file_hash=file_hash)
 
     with pytest.raises(ValueError, match="tiny.keras .*loaded"):
         saved.open_model(model_path)

@@ -5,7 +5,7 @@ import os
 import runpy
 import shutil
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 from lib.data import generators, split
 from lib.models import checkpoint, saved, training
 from lib.models.networks import Network
+from lib.models.record import list_records, read_record
 from lib.workspace import Workspace
 
 COLUMNS = checkpoint.HISTORY_COLUMNS[:-1]
@@ -213,7 +214,6 @@ def test_the_same_training_is_taken_from_its_files(first, trained, read_all, cap
     assert "--anew" in note
     assert again.from_files
     _, run = first
-    assert again.key == run.key
     assert_same(again, run, rtol=0)
     assert again.model.optimizer.iterations == 0
     assert read_all(trained.results) == before
@@ -250,7 +250,9 @@ def test_other_settings_are_trained_anew_after_a_note_with_the_reason(
     run = train_tiny(trained, **settings)
 
     assert not run.from_files
-    assert run.key != first[1].key
+    path = "models/tiny.json"
+    records = [read_record(ws.results / path) for ws in (first[0], trained)]
+    assert records[0].key != records[1].key
     assert "tiny is trained anew" in capsys.readouterr().out
 
 
@@ -265,13 +267,14 @@ def test_further_seeds_are_models_of_their_own_on_the_same_validation_part(
 ):
     train_tiny(trained, epochs=1, seeds=[3, 4, 5])
 
-    models = saved.list_models(trained)
-    assert [metadata["name"] for metadata in models] == ["tiny", "tiny@4", "tiny@5"]
-    assert [metadata["seed"] for metadata in models] == [3, 4, 5]
-    assert {metadata["configuration"] for metadata in models} == {"tiny"}
+    records, left_out = list_records(trained)
+    assert [record.name for record in records] == ["tiny", "tiny@4", "tiny@5"]
+    assert [record.seed for record in records] == [3, 4, 5]
+    assert {record.configuration for record in records} == {"tiny"}
+    assert left_out == []
     kernels = []
-    for metadata in models:
-        model = saved.load_model(trained, metadata["name"])
+    for record in records:
+        model = saved.load_model(trained, record.name)
         kernels.append(model.get_weights()[0])
     # The first seed gives what it gives alone.
     assert np.array_equal(kernels[0], first[1].model.get_weights()[0])
@@ -334,7 +337,7 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
     prepared.save_table(names, "split.csv")
 
     with pytest.raises(FileNotFoundError, match="tiny is left out"):
-        saved.list_models(prepared)
+        list_records(prepared)
     again = train_tiny(prepared, epochs=1)
     assert not again.from_files
     assert not again.history.equals(first.history)
@@ -343,30 +346,32 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
 def test_metadata_tell_what_a_model_is_and_what_it_was_trained_on(prepared):
     train_tiny(prepared, epochs=1, SEEDS=1)
 
-    metadata = saved.read_metadata(prepared, "tiny")
+    record = read_record(prepared.results / "models/tiny.json")
 
     # Four filters of 27 weights and a bias; three sums of 6 x 6 x 4 numbers and a bias.
     count = 4 * 28 + 3 * 145
     expected = {
         "name": "tiny",
         "notebook": "02_baseline_cnn",
-        "characteristics": "Tiny, augmentation",
+        "characteristics": "Tiny",
         "purpose": "A test of training",
         "weights": "from scratch",
         "image_size": 8,
         "seed": 3,
         "parameters": {"epochs": 1},
         "class_names": ["007", "NA", "red"],
-        "split_hash": split.identify_set(prepared),
+        "split_hash": split.identify_set(split.read_split(prepared)),
+        "configuration": "tiny",
+        "kind": "network",
         "demo": False,
         "parameters_trainable": count,
         "parameters_total": count,
     }
-    assert expected.items() <= metadata.items()
-    assert metadata["versions"]["keras"] == keras.__version__
+    assert expected.items() <= asdict(record).items()
+    assert record.versions["keras"] == keras.__version__
     table = pd.read_csv(prepared.results / "history/tiny.csv")
     assert list(table.columns) == checkpoint.HISTORY_COLUMNS
-    assert metadata["seconds"] == pytest.approx(table.seconds.sum(), abs=0.06)
+    assert record.seconds == pytest.approx(table.seconds.sum(), abs=0.06)
 
 
 BUILD = """
@@ -406,6 +411,13 @@ def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
 
     assert [run.from_files for run in runs] == [False, False]
     assert capsys.readouterr().out.count("Note: always trained anew") == 2
+    path = prepared.results / "models/tiny.json"
+    before = read_record(path)
+    train_lines(prepared, 1, loss)
+    again = read_record(path)
+    # Only the key is another: with further seeds it is one family.
+    assert again.key != before.key
+    assert again.family == before.family
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
@@ -465,11 +477,12 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         base=Network(None, 8, "imagenet", "VGG16"),
     )
 
-    metadata = saved.read_metadata(prepared, "tiny_transfer")
-    settings = {"epochs": 2, "backbone": "VGG16", "weights": "imagenet"}
-    assert metadata["parameters"] == settings
-    assert metadata["backbone_origin"]["licence"] == "CC BY 4.0"
-    assert metadata["characteristics"] == "A head of VGG16"
+    record = read_record(prepared.results / "models/tiny_transfer.json")
+    settings = {"epochs": 2, "backbone": "vgg16", "weights": "imagenet"}
+    assert record.parameters == settings
+    assert (record.kind, record.network) == ("transfer", "vgg16")
+    assert record.backbone_origin["licence"] == "CC BY 4.0"
+    assert record.characteristics == "A head"
 
 
 @pytest.mark.parametrize(

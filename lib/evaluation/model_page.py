@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.evaluation import conformal
 from lib.evaluation.display import open_template
+from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
+from lib.models.record import Record
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
@@ -27,7 +28,7 @@ MAX_DIFFERENCE = 0.02  # of a probability, on average
 
 def write_page(
     ws: Workspace,
-    metadata: dict,
+    record: Record,
     score: dict,
     flattered: bool,
     lacks: str = "",
@@ -37,7 +38,7 @@ def write_page(
 
     Args:
         ws: the workspace.
-        metadata: the model's JSON, with its answer_sets or, of several labels, thresholds.
+        record: of the model, with its answer_sets or, of several labels, thresholds.
         score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
@@ -54,12 +55,12 @@ def write_page(
         runtime = fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         return f"Note: model.html can't be made: {error}"
-    model = (ws.results / f"models/{metadata['name']}.tflite").read_bytes()
+    model = (ws.results / f"models/{record.name}.tflite").read_bytes()
     text = open_template("model.html.jinja").render(
-        metadata=metadata,
+        record=record,
         score=score,
         flattered=flattered,
-        about=_describe_answers(metadata, known),
+        about=_describe_answers(record, known),
         known=_pack_features(known),
         model=_pack(model),
         runtime=runtime,
@@ -97,23 +98,22 @@ def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
     return ""
 
 
-def _describe_answers(metadata, known):
+def _describe_answers(record, known):
     about = {
-        "class_names": metadata["class_names"],
-        "image_size": metadata["image_size"],
-        "temperature": metadata.get("temperature", 1),
+        "class_names": record.class_names,
+        "image_size": record.image_size,
+        "temperature": record.temperature or 1,
         "farthest": None,
     }
-    if "thresholds" in metadata:  # Of several labels each has its own.
-        limits = metadata["thresholds"]
+    limits = record.thresholds
+    if limits:  # Of several labels each has its own.
         return about | {"thresholds": [limits[name] for name in about["class_names"]]}
-    sets = metadata["answer_sets"]
+    sets = record.answer_sets
     about["limit"] = sets["limit"]
     if known:
-        about["note"] = conformal.describe_mark(sets["coverage"])
-        about["farthest"] = conformal.find_farthest(
-            known["distances"], known["groups"], sets["coverage"]
-        )
+        limit = limit_strangers(known["distances"], known["groups"], sets["coverage"])
+        about["note"] = limit["mark"]
+        about["farthest"] = limit["farthest"]
     return about
 
 

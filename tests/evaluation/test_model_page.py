@@ -18,8 +18,10 @@ from PIL import Image
 
 from lib import workspace
 from lib.data import pictures
-from lib.evaluation import conformal, metrics, page
+from lib.evaluation import metrics, model_page
+from lib.evaluation.strangers import limit_strangers
 from lib.models import classify, litert, resemblance
+from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 
 SIDE = 24
@@ -27,15 +29,15 @@ CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
 EVERY = np.arange(24)
 SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], CLASSES, EVERY)
-METADATA = {
-    "name": "small",
-    "class_names": CLASSES,
-    "image_size": SIDE,
-    "temperature": 1.7,
-    "weights": "untrained",
-    "demo": True,
-    "answer_sets": {"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False},
-}
+RECORD = Record(
+    name="small",
+    class_names=CLASSES,
+    image_size=SIDE,
+    temperature=1.7,
+    weights="untrained",
+    demo=True,
+    answer_sets={"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False},
+)
 PHONE = {"width": 390, "height": 844}
 CAMERA = "Use the camera"
 
@@ -53,8 +55,8 @@ def build_model(activation="softmax"):
     return keras.Sequential(layers)
 
 
-def write_page(ws, metadata=METADATA, lacks=""):
-    return page.write_page(ws, metadata, SCORE, flattered=True, lacks=lacks)
+def write_page(ws, record=RECORD, lacks=""):
+    return model_page.write_page(ws, record, SCORE, flattered=True, lacks=lacks)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def handed(tmp_path_factory):
     ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
     ws.claim()
     try:
-        page.fetch_runtime(ws.scratch / "downloads")
+        model_page.fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         pytest.skip(f"the page can't be tried: {error}")
     model = build_model()
@@ -143,7 +145,7 @@ def save_answers(tab):
 def test_page_answers_as_the_model_does_though_asked_before_it_is_ready(
     handed, drawn, opening
 ):
-    predicted = classify.classify(handed[1], METADATA, Path(), drawn)
+    predicted = classify.classify(handed[1], RECORD, Path(), drawn)
 
     found = measure(ask_page(opening, drawn), predicted)
 
@@ -159,7 +161,7 @@ def name_above(values, limit):
 
 def test_saved_table_has_the_answers_and_sets_of_predict(handed, drawn, opened):
     y_prob, _, _ = classify.predict_files(handed[1], Path(), drawn)
-    scaled = apply_temperature(y_prob, METADATA["temperature"])
+    scaled = apply_temperature(y_prob, RECORD.temperature)
 
     asked = ask_page(opened, drawn)
     saved = pd.DataFrame(save_answers(opened))
@@ -379,11 +381,11 @@ def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
     assert "TERMS AND CONDITIONS" in opened.text_content("pre"), "of the licence"
 
 
-def hand_over(browser, ws, model, files, metadata, score, known=None):
+def hand_over(browser, ws, model, files, record, score, known=None):
     """Write a page and ask it; return its text, what it shows of each file and what it saves."""
-    path = ws.file("models", f"{metadata['name']}.tflite")
+    path = ws.file("models", f"{record.name}.tflite")
     assert litert.try_export(model, path) == ""
-    page.write_page(ws, metadata, score, flattered=False, known=known)
+    model_page.write_page(ws, record, score, flattered=False, known=known)
     with open_page(browser, ws.results / "model.html") as tab:
         return tab.text_content("main"), ask_page(tab, files), save_answers(tab)
 
@@ -394,7 +396,7 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
     model = build_model(activation="sigmoid")
     y_prob, _, _ = classify.predict_files(model, Path(), drawn)
     limits = np.quantile(y_prob, 0.6, axis=0)
-    metadata = METADATA | {"thresholds": dict(zip(CLASSES, limits.tolist()))}
+    record = replace(RECORD, thresholds=dict(zip(CLASSES, limits.tolist())))
     score = {
         "exact_match": 0.25,
         "exact_match_interval": [0.1, 0.5],
@@ -403,7 +405,7 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
         "baseline": {"mean_average_precision": 0.26},
     }
 
-    text, asked, saved = hand_over(browser, other, model, drawn, metadata, score)
+    text, asked, saved = hand_over(browser, other, model, drawn, record, score)
 
     assert "3 of 12 pictures" in text
     assert "0.76" in text
@@ -434,10 +436,10 @@ def test_strangers_are_marked_as_predict_marks_them(drawn, browser, handed, othe
         "groups": np.arange(200),
     }
 
-    _, asked, saved = hand_over(browser, other, model, drawn, METADATA, SCORE, known)
+    _, asked, saved = hand_over(browser, other, model, drawn, RECORD, SCORE, known)
 
     marked = np.array([row["note"] for row in saved])
-    mark = conformal.describe_mark(0.8)
+    mark = limit_strangers(known["distances"], known["groups"], 0.8)["mark"]
     notes = np.where(distances > middling, mark, "")
     is_near = abs(distances - middling) < 0.002
     assert is_near.sum() < len(drawn) / 3
@@ -480,7 +482,7 @@ def filmed(handed, browser, tmp_path):
 def test_camera_answers_as_the_model_does(filmed, handed):
     tab, path = filmed
     y_prob, _, _ = classify.predict_files(handed[1], Path(), [path])
-    expected = apply_temperature(y_prob, METADATA["temperature"])[0]
+    expected = apply_temperature(y_prob, RECORD.temperature)[0]
     order = expected.argsort()[::-1]
 
     # All frames are the same, so the first has the answer of any half second.
@@ -489,7 +491,7 @@ def test_camera_answers_as_the_model_does(filmed, handed):
         name, percent, _ = bar.rsplit(" ", 2)
         assert name == CLASSES[index]
         assert abs(float(percent) / 100 - expected[index]) < 0.05
-    sizes = (expected >= METADATA["answer_sets"]["limit"]).sum()
+    sizes = (expected >= RECORD.answer_sets["limit"]).sum()
     beginnings = ("", "just", "one of these 2", "can't")
     assert tab.inner_text("#beside").startswith(beginnings[sizes])
 
@@ -524,11 +526,11 @@ def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):
     y_prob = np.tile([[0.6, 0.3, 0.1]], (80, 1))
     swapped = y_prob.copy()
     swapped[:4] = [0.3, 0.6, 0.1]
-    assert page.compare_file("x.tflite", y_prob, swapped) == ""
+    assert model_page.compare_file("x.tflite", y_prob, swapped) == ""
     assert "4 of 80" in capsys.readouterr().out
 
     shifted = y_prob + [-0.03, 0.02, 0.01]
-    reason = page.compare_file("x.tflite", y_prob, shifted)
+    reason = model_page.compare_file("x.tflite", y_prob, shifted)
     assert reason.startswith("x.tflite")
     assert "0.030" in reason
 
@@ -536,7 +538,7 @@ def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):
 def test_too_large_a_page_is_a_line_and_leaves_no_page(handed, monkeypatch, tmp_path):
     shutil.copytree(handed[0].results, tmp_path / "results")
     ws = replace(handed[0], results=tmp_path / "results")
-    monkeypatch.setattr(page, "MAX_BYTES", 1e6)
+    monkeypatch.setattr(model_page, "MAX_BYTES", 1e6)
 
     assert re.search(r"Note: .* \d MB", write_page(ws))
     assert not (ws.results / "model.html").exists()
@@ -551,7 +553,7 @@ def test_runtime_that_cannot_be_trusted_or_fetched_is_a_line(
     other, monkeypatch, tmp_path
 ):
     ws = replace(other, scratch=tmp_path / "scratch")
-    package = ws.scratch / f"downloads/litertjs-core-{page.VERSION}.tgz"
+    package = ws.scratch / f"downloads/litertjs-core-{model_page.VERSION}.tgz"
     package.parent.mkdir(parents=True)
     package.write_bytes(b"something else")
     monkeypatch.setenv("PATH", "")

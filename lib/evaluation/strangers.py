@@ -1,0 +1,53 @@
+"""Strangers: pictures farther from what a model has learned than nearly all validation pictures."""
+
+import numpy as np
+
+from lib.evaluation.conformal import find_limit
+
+# Of pictures like the validation ones so many may be marked as strangers, on average.
+MAX_SHARE = 0.05
+
+
+def limit_strangers(
+    known_distances: np.ndarray, groups: np.ndarray, coverage: float
+) -> dict:
+    """Find the distance beyond which a picture is a stranger.
+
+    Args:
+        known_distances: float (n,), of the validation pictures.
+        groups: int (n,), the group of each.
+        coverage: of the answer sets. What these may miss may be marked, `MAX_SHARE` at most.
+
+    Returns:
+        mark, the word for a stranger; farthest, the distance, None of too few groups; and
+        groups, how many they are.
+    """
+    share = min(1 - coverage, MAX_SHARE)
+    limit = find_limit(-known_distances, groups, share)
+    return {
+        "mark": f"unlike {100 * (1 - share):g} of 100 pictures it knows",
+        "farthest": None if limit is None else -limit,
+        "groups": len(np.unique(groups)),
+    }
+
+
+def mark_strangers(distances: np.ndarray, strangers: dict) -> list[str]:
+    """Return the mark, or "", of each picture.
+
+    Args:
+        distances: float (k,); NaN where there is none.
+        strangers: of `limit_strangers`.
+    """
+    if strangers["farthest"] is None:
+        return [""] * len(distances)
+    is_stranger = np.asarray(distances) > strangers["farthest"]
+    return np.where(is_stranger, strangers["mark"], "").tolist()
+
+
+def describe_strangers(strangers: dict) -> str:
+    """Say what the mark of `limit_strangers` means."""
+    mark = strangers["mark"]
+    count = f"{strangers['groups']:,} validation pictures (groups count once)"
+    if strangers["farthest"] is None:
+        return f"{count} are too few to mark pictures that are {mark}."
+    return f'"{mark}" marks pictures that lie farther away than {count} do.'

@@ -1,0 +1,176 @@
+"""The record of a model, which is the JSON beside its file: read, listed and updated without Keras."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+from lib.data.split import identify_set, read_split
+from lib.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a saved model.
+
+    An earlier version of the project knew less of the models that were handed over: what it did not
+    know is blank.
+    """
+
+    name: str  # of its file, and of all files that tell of it
+    class_names: list[str]
+    image_size: int  # side of the pictures, in pixels
+    file_hash: str = ""  # `saved.hash_file`
+    # Of what it is one training, and how that was made: network, transfer, linear, finetuned, multilabel.
+    configuration: str = ""
+    kind: str = ""
+    notebook: str = ""
+    split_hash: str = ""  # `split.identify_set` of the pictures it learned from
+    demo: bool = False
+    key: str = ""  # of all that decided the training
+    family: str = (
+        ""  # of the same without the seed and the first weights of what learned
+    )
+    seed: int | None = None  # None where none decides
+    parameters: dict = field(default_factory=dict)  # what its notebook was told
+    network: str = ""  # what files of its backbone are called
+    weights: str = "from scratch"  # those of the backbone
+    backbone_origin: dict = field(default_factory=dict)  # `origins.describe_origin`
+    characteristics: str = ""
+    purpose: str = ""
+    seconds: float | None = None
+    parameters_total: int | None = None
+    parameters_trainable: int | None = None
+    hardware: str = ""
+    versions: dict = field(default_factory=dict)
+    date: str = ""  # in UTC
+    # What was found of it later.
+    temperature: float | None = None
+    calibrated_on: str = ""  # "" for validation pictures
+    candidates: list[dict] = field(default_factory=list)  # of the contest that it won
+    answer_sets: dict = field(default_factory=dict)  # `conformal.judge_sets`
+    # Of a model of several labels: the probability from which it names each, its scores, and why it
+    # has no file for phones.
+    thresholds: dict = field(default_factory=dict)
+    judged: dict = field(default_factory=dict)
+    lacks: str = ""
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether its backbone has random weights."""
+        return self.weights == "untrained"
+
+    @property
+    def label(self) -> str:
+        """The name, which says so where its backbone is untrained."""
+        return self.name + self._mark
+
+    @property
+    def configuration_label(self) -> str:
+        """The configuration, marked in the same way."""
+        return self.configuration + self._mark
+
+    @property
+    def _mark(self):
+        return " (untrained backbone)" if self.is_untrained else ""
+
+
+def read_record(path: Path) -> Record | None:
+    """Read the JSON beside a file; None where it is missing or damaged."""
+    try:
+        text = path.with_suffix(".json").read_text(encoding="utf-8")
+        content = json.loads(text)
+        facts = {}
+        for each in fields(Record):
+            # An earlier version wrote null for what it did not know.
+            if content.get(each.name) is not None:
+                facts[each.name] = content[each.name]
+        return Record(**facts)
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+
+
+def update_record(ws: Workspace, record: Record, **found: object) -> Record:
+    """Return a record with what was found of its model, and write it beside the model."""
+    record = replace(record, **found)
+    ws.save_json(asdict(record), f"models/{record.name}.json")
+    return record
+
+
+def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
+    """List the models of the current split that name one label, in the order of the notebooks.
+
+    Trainings of one configuration count together where they are of the family of the newest, and each
+    seed counts once.
+
+    Returns:
+        The records, and a line about each model that is left out.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found, left_out = _read_current(ws)
+    families = {}
+    runs = set()
+    records = []
+    for record in found:
+        name = record.configuration
+        run = (name, record.seed)
+        if record.family != families.setdefault(name, record.family) or run in runs:
+            reason = f"{name} was trained since with other settings or the same seed"
+            left_out.append(f"{record.name} is left out: {reason}.")
+        else:
+            runs.add(run)
+            records.append(record)
+    if not records:
+        raise FileNotFoundError(
+            f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
+            f"04_resnet50_transfer or 05_backbones first. {' '.join(left_out)}"
+        )
+    records.sort(key=lambda record: (record.notebook, record.name))
+    return records, left_out
+
+
+def _read_current(ws):
+    """Return the records of the current split, the newest first, and lines about the others."""
+    current = identify_set(read_split(ws))
+    found = []
+    left_out = []
+    for path in sorted(ws.results.glob("models/*.json")):
+        record = read_record(path)
+        if record is None or not record.family:
+            reason = "it is damaged, or an earlier version's: run its notebook again"
+            left_out.append(f"{path.stem} is left out: {reason}.")
+        elif record.split_hash == current:
+            found.append(record)
+        # A model of several labels has a split of its own.
+        elif not record.thresholds:
+            reason = "it was trained on other pictures, labels or parts"
+            left_out.append(f"{record.name} is left out: {reason}.")
+    found.sort(key=lambda record: record.date, reverse=True)
+    return found, left_out
+
+
+def find_transfer(
+    ws: Workspace, name: str = "", kinds: tuple[str, ...] = ("linear", "transfer")
+) -> Record:
+    """Return the record of a model on a frozen backbone: the one asked for, or the newest.
+
+    Args:
+        ws: the workspace.
+        name: of the model that is asked for, or "".
+        kinds: linear for models of 05, transfer for those of 04; one of the first goes before.
+
+    Raises:
+        FileNotFoundError: the current split has none.
+    """
+    records, _ = list_records(ws)
+    known = []
+    for record in records:
+        if record.kind in kinds and name in ("", record.name):
+            known.append(record)
+    if not known:
+        raise FileNotFoundError(
+            f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
+            f"{' or '.join(kinds)}. Run 05_backbones first."
+        )
+    return max(known, key=lambda record: (-kinds.index(record.kind), record.date))
