@@ -1,5 +1,6 @@
 """Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from os import environ
@@ -124,9 +125,7 @@ def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
     if isinstance(whole, tuple):
         model, whole = whole
     files.check_saveable(whole)
-    name = whole.name
-    if not is_first:
-        name += f"@{seed}"
+    name = whole.name if is_first else f"{whole.name}@{seed}"
     batches = [part.reseed(seed) for part in batches]
     epochs = parameters["EPOCHS"]
     train = batches[0]
@@ -194,12 +193,11 @@ def _take(task, ws):
 
 def _read_history(ws, task):
     path = ws.results / f"history/{task.record.name}.csv"
-    history = read_table(path).astype(
-        float
-    )  # a ValueError where it is no table of numbers
-    if list(history.columns) != HISTORY_COLUMNS or len(history) != task.epochs:
-        raise ValueError(f"{path} is damaged")
-    return history.astype({"epoch": int})
+    with contextlib.suppress(ValueError):  # of text that is no table of numbers
+        history = read_table(path).astype(float)
+        if list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs:
+            return history.astype({"epoch": int})
+    raise ValueError(f"{path} is damaged")
 
 
 def _fit(task, callbacks):
