@@ -1,10 +1,10 @@
-"""Commands that go on from results: with the paths file and the parameters of the runs before."""
+"""Commands that go on from results: with the parameters of the runs before."""
 
-import os
 import shlex
+from pathlib import Path
 
 from lib.paths_file import read_json
-from lib.workspace import Workspace
+from lib.workspace import MINE, Workspace
 
 KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 
@@ -27,13 +27,15 @@ def _read_kept(ws):
 
 
 def describe_command(ws: Workspace, option: str) -> str:
-    """Return a command of the chain for these results, with an option such as "--seeds 5"."""
-    words = ["python", "-m", "lib.chain"]
-    paths = os.environ.get("DRIVE_PATHS")
-    if paths:
-        words += ["--paths", paths]
-    words += option.split()
+    """Return a command of make for these results, with an option such as "--seeds 5".
+
+    It may stand on a page that is passed on, so it names no folder.
+    """
+    target = "demo" if ws.is_demo else f"run PATHS={MINE}"
+    words = option.split()
     for name, value in _read_kept(ws).items():
         if name != "SEEDS" or "--seeds" not in words:
-            words += ["-p", name, value]
-    return shlex.join(words)
+            path = Path(value)
+            words += ["-p", name, f"…/{path.name}" if path.is_absolute() else value]
+    arguments = shlex.join(words).replace("$", "$$")
+    return f"make {target} ARGUMENTS={shlex.quote(arguments)}"

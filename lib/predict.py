@@ -3,7 +3,7 @@
 The table has one row for each picture: file, label, index (of the class, from 0), probability; set, a
 JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; distance, to the
 training pictures, and note, which marks pictures unlike them. These four are blank where the model has
-no limit for them. With a model of 11 it has file, labels ("cat|dog"), problem. A picture that can't be
+no limit for them, and sets where there is a note. With a model of 11 it has file, labels ("cat|dog"), problem. A picture that can't be
 read has no answer.
 """
 
@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from lib.escapes import guard_cells
 from lib.machine import stderr_to
 from lib.new_pictures import list_files, list_groups
 from lib.storage import atomic_write, require_room
@@ -51,10 +52,12 @@ def _write_answers(table, csv):
     answers = table.drop(columns="problem") if "label" in table else table
     if csv is None:
         shown = answers.astype(object).where(answers.notna(), "")
+        if "note" in shown:  # A warning goes before the answer.
+            shown.insert(1, "note", shown.pop("note"))
         print(shown.to_string(index=False))
         return
     with atomic_write(csv) as part:
-        answers.to_csv(part, index=False, lineterminator="\n")
+        guard_cells(answers).to_csv(part, index=False, lineterminator="\n")
 
 
 def open_parser() -> argparse.ArgumentParser:
@@ -147,7 +150,7 @@ def _answer(options, files):
     columns |= _list_strangers(options.model, model, record, features, kept)
     if options.group_by:
         columns |= metrics.group_columns(scaled, names, groups, problems == "")
-    return classify.predictions_table(
+    table = classify.predictions_table(
         files,
         y_prob,
         problems,
@@ -156,6 +159,9 @@ def _answer(options, files):
         probabilities=options.probabilities,
         columns=columns,
     )
+    # What sets promise holds for pictures like those that the model knows.
+    sets = table[["set", "set_size"]].mask(table.note.fillna("") != "")
+    return table.assign(**sets)
 
 
 def _check_model(options, record):

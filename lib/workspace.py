@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import folders, storage
+from lib.escapes import escape_text, guard_cells, read_cell
 from lib.paths_file import PLACES, READ, check_exists, read_paths
 from lib.storage import atomic_write
 
@@ -59,7 +60,7 @@ class Workspace:
         """Return one line of Markdown that says which pictures a result comes from."""
         if self.is_demo:
             return "**Demo result**: made from drawn pictures; it says nothing about photographs."
-        return f"Pictures: `{self.train}`"
+        return f"Pictures: {escape_text(self.train)}"
 
     @property
     def corrections_note(self) -> str:
@@ -90,7 +91,7 @@ class Workspace:
     def save_table(self, table: pd.DataFrame, name: str) -> None:
         """Write a table, without its index, as the CSV file `name` of the results."""
         with atomic_write(self.file(name)) as part:
-            table.to_csv(part, index=False, lineterminator="\n")
+            guard_cells(table).to_csv(part, index=False, lineterminator="\n")
 
     def save_json(self, content: dict | list, name: str) -> None:
         """Write `content` as the JSON file `name` of the results."""
@@ -116,8 +117,9 @@ class Workspace:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """Read a CSV file as text; a class named "NA", "007" or "=x" stays what it is."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return table.map(read_cell).rename(columns=read_cell)
 
 
 def open(  # noqa: A001 - reads as workspace.open

@@ -228,7 +228,7 @@ def open_page(browser, path, *allowed, script="", wait_until="load", **options):
     page.goto(path.as_uri(), wait_until=wait_until)
     yield page
     context.close()
-    lines = ("debug:", "info:", "log:", "warning:")
+    lines = ("debug:", "info:", "log:")
     harmless = (*lines, "data:", "blob:", path.as_uri(), *allowed)
     assert [one for one in found if not one.startswith(harmless)] == []
 

@@ -24,7 +24,7 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
     """Give files to an opened model.html.
 
     Returns:
-        One row per picture, in their order: file, label, probability, remarks.
+        One row per picture, in their order: file, note, label (or problem), probability, set.
     """
     before = len(read_answers(page))
     page.set_input_files("#pictures", files)
@@ -34,7 +34,7 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
         f"#older:has(tr:nth-child({earlier}))" if earlier else "#latest"
     ).wait_for(timeout=1000 * SECONDS)
     answers = read_answers(page)[before:]
-    columns = ["file", "label", "probability", "remarks"]
+    columns = ["file", "note", "label", "probability", "set"]
     table = pd.DataFrame(answers, columns=columns, dtype=object)
     percent = table.probability.str.removesuffix(" %")
     table["probability"] = pd.to_numeric(percent, errors="coerce") / 100
@@ -43,18 +43,18 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
 
 def read_answers(page) -> list[list[str]]:
     """Read what the page shows, the oldest answer first."""
-    script = (
-        "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.innerText))"
-    )
+    script = """places => places.map(place => [
+        ".file", ".note", ".class, .problem", ".percent, .bars", ".set"
+    ].map(kind => place.querySelector(kind)?.innerText.trim() ?? ""))"""
     rows = page.locator("#older tr").evaluate_all(script)
     rows.reverse()
-    if page.locator("#latest").is_visible():
-        card = [
-            page.inner_text(f"#latest .{kind}") for kind in ("file", "class", "percent")
-        ]
-        remarks = page.locator("#latest .remark").all_inner_texts()
-        rows.append([*card, "; ".join(remarks)])
-    return rows
+    card = page.locator("#latest:visible").evaluate_all(script)
+    for answer in card:
+        # Of its three bars the first has the answer, and its probability at the end.
+        first = answer[3].split("\n")[0]
+        answer[3] = " ".join(first.split()[-2:])
+        answer[4] = answer[4].removeprefix("Set: ")
+    return rows + card
 
 
 def split_labels(text: str) -> set[str]:

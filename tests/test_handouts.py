@@ -7,12 +7,18 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import find_violations
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lib import workspace
 from lib.workspace import REPOSITORY
 
-WIDE = "<table><tr>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"
+WIDE = (
+    "<table><tr><th></th>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"
+)
+HARMFUL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+# As Keras colours the summary of a model.
+COLOURED = "<pre><span style='color: #00af00'>(None, 10)</span></pre>"
 BAR = "features: 100%|██████████| 960/960 [01:41<00:00]\n"
 
 
@@ -28,14 +34,16 @@ def page(tmp_path_factory):
     folded.metadata["jupyter"] = {"source_hidden": True}
     figure = "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' width='3000'>"
     folded.outputs = [new_output("display_data", {"text/html": figure})]
-    opened = new_code_cell("lesson = 2")
+    opened = new_code_cell("lesson = 2  # why")
     opened.outputs = [
         new_output("stream", text=BAR + "ready\n"),
         new_output("display_data", {"text/html": WIDE}),
+        new_output("display_data", {"text/html": HARMFUL + COLOURED}),
     ]
     link = new_markdown_cell("**Next:** [03_next](03_next.ipynb)")
     (root / "results/notebooks").mkdir(parents=True)
-    notebook = new_notebook(cells=[folded, opened, link])
+    title = new_markdown_cell("# 02 · A lesson\n\n| | |\n|---|---|\n| a | b |")
+    notebook = new_notebook(cells=[title, folded, opened, link])
     nbformat.write(notebook, root / "results/notebooks/02_lesson.ipynb")
     make_handouts(root / "here/paths.json")
     return root / "results/handouts/02_lesson.html"
@@ -56,6 +64,25 @@ def test_folded_code_and_bars_are_left_out_and_all_else_is_kept(page):
     assert "plumbing" not in text and "█" not in text
     assert "data:image/gif" in text and "lesson" in text and "ready" in text
     assert 'href="03_next.html"' in text
+
+
+def test_no_script_runs_in_a_page(page, browser):
+    tab = browser.new_page()
+    dialogs = []
+    tab.on("dialog", lambda dialog: dialogs.append(dialog))
+
+    tab.goto(page.as_uri())
+
+    assert dialogs == []
+    tab.close()
+
+
+def test_a_page_is_accessible(page, browser):
+    tab = browser.new_page()
+    tab.goto(page.as_uri())
+
+    assert find_violations(tab) == ""
+    tab.close()
 
 
 @pytest.mark.parametrize(

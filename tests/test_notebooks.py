@@ -19,7 +19,7 @@ ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine work parameters folders paths_file workspace commands
+ROOMS = """storage machine work parameters escapes folders paths_file workspace commands
 data.decoders data.pictures data.quality data.findings data.demo data.names data.listing data.archives data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.multi_labels
 models.temperature models.record models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.descriptions models.checkpoint
@@ -148,7 +148,7 @@ def test_bootstrap_cell_is_short_folded_and_the_same_in_every_notebook():
 def test_notebook_and_its_cells_are_short(name):
     cells = list_code(name)
 
-    assert len(cells) <= 28
+    assert len(cells) <= 32
     for cell in cells:
         assert len(cell.source.splitlines()) <= 36, cell.id
 

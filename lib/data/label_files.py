@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
+from lib.escapes import read_cell
 
 # Columns whose capitals mean nothing.
 KNOWN = ("file", "label", "labels", "part", "group")
@@ -25,7 +26,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     Raises:
         ValueError: It is no CSV file, or has not the columns `needed`.
     """
-    cells = _parse(path).fillna("").map(str.strip)
+    cells = _parse(path).fillna("").map(str.strip).map(read_cell)
     cells.index += 1
     header = cells.iloc[0]
     folded = header.str.casefold()

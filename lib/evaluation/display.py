@@ -1,6 +1,7 @@
 """Figures, galleries and pages: how they are kept as files and shown."""
 
 import base64
+import hashlib
 import io
 from html import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lib.escapes import escape_text
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
 from lib.storage import atomic_write
@@ -71,6 +73,11 @@ def encode(picture: np.ndarray, quality: int = 80) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def hash_text(text: str) -> str:
+    """Hash a script or style as a page's policy names it, which allows no other."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
 def open_template(name: str) -> jinja2.Template:
     """Open a file of `templates`.
 
@@ -84,8 +91,9 @@ def open_template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["text"] = wording.escape_text
+    environment.filters["text"] = escape_text
     environment.filters["number"] = wording.format_number
+    environment.globals["hash_text"] = hash_text
     environment.globals |= vars(wording)
     return environment.get_template(name)
 

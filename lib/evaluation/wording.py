@@ -1,11 +1,6 @@
 """How names and numbers are written, so that they say what they are."""
 
-import re
-
 import numpy as np
-
-# What Markdown and HTML would take for their own; an underscore within a word is none.
-SPECIAL = re.compile(r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def format_p(p_value: float) -> str:
@@ -73,9 +68,3 @@ def format_score(score: dict, name: str) -> str:
 def format_count(share: float, n: int) -> str:
     """Format a share as what was counted: "71 of 80"."""
     return f"{round(share * n):,} of {n:,}"
-
-
-def escape_text(text: str) -> str:
-    """Return one line that Markdown and HTML show as it is, whatever names are in it."""
-    line = " ".join(str(text).split())
-    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", line)

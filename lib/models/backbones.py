@@ -25,7 +25,9 @@ def name_network(spec: str) -> str:
     network = network.removeprefix(PRESET).rstrip("/")
     # The address of a preset may end in its version.
     network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
-    name = re.sub(r"[^\w.-]+", "_", Path(network).name.lower())
+    # TensorFlow asks that a name begins with a letter or a digit, and has no others.
+    name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower()).lstrip("_.-")
+    name = name or "network"
     return f"{name}_{size}" if size else name
 
 

@@ -7,15 +7,16 @@ from lib.workspace import read_table
 
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
 ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")
-FACTS = ["trained_on", "licence", "source", "note", "base_model"]
+FACTS = ["trained_on", "licence", "source", "note", "base_model", "asks"]
 UNKNOWN = "nobody can tell what it has learned from: perhaps from pictures like these"
 
 
 def describe_origin(spec: str, weights: str) -> dict[str, str]:
-    """Return what is known of a network: trained_on, licence, source, note, base_model; "" where unknown.
+    """Return what is known of a network, each of `FACTS`; "" where unknown.
 
     The note says where pictures like yours may have been seen in training, which flatters a score, or
-    that nobody can tell; base_model is what the network is called on the Hugging Face Hub.
+    that nobody can tell; base_model is what the network is called on the Hugging Face Hub; asks is
+    what the licence asks of a person who hands a model on.
 
     Args:
         spec: as in `load_backbone`.

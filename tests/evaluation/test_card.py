@@ -41,6 +41,7 @@ ORIGIN = {
     "trained_on": "ImageNet",
     "licence": "Apache-2.0",
     "source": "a <page>",
+    "asks": "a copy of it",
     "note": "",
 }
 
@@ -199,7 +200,12 @@ def tell_origin(write):
 def test_origin_of_the_weights_is_what_the_json_says(tell_origin):
     said = tell_origin(weights="imagenet", backbone_origin=ORIGIN)
 
-    for line in ("network: ResNet50", "trained on: ImageNet", "source: a <page>"):
+    for line in (
+        "network: ResNet50",
+        "trained on: ImageNet",
+        "source: a <page>",
+        "asks: a copy of it",
+    ):
         assert line in said
     assert "not known" not in said
     assert "note" not in said

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import run_cells
 from PIL import Image
 from scipy.special import softmax
 from test_answers import gather
@@ -308,3 +309,15 @@ def test_new_pictures_have_a_mark_where_the_truth_is_known():
         ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70"],
         ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70"],
     ]
+
+
+def test_axis_of_the_learning_curve_of_05_names_its_counts_alone(ws):
+    needed = pd.DataFrame({"pictures": [31, 62, 124], "accuracy": [0.7, 0.8, 0.9]})
+    needed = needed.assign(low=0.6, high=0.95)
+    names = {"needed": needed, "ws": ws, "show": display.show}
+
+    run_cells("05_backbones", ["05-need-figure"], names)
+
+    text = (ws.results / "figures/pictures_needed.svg").read_text(encoding="utf-8")
+    assert ">124<" in text
+    assert "mathdefault" not in text

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -298,16 +299,13 @@ RIGHT = np.eye(2)[FOUR]
 WRONG = 1 - RIGHT
 
 
-def test_commands_name_the_paths_file_and_files_are_links_on_the_page_alone(
-    prepared, monkeypatch
-):
-    monkeypatch.setenv("DRIVE_PATHS", "/my data/drive_paths.json")
+def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepared):
     page = describe(prepared, gather(FOUR, {"cnn": WRONG}, "ab"))
 
     steps = show_part("steps", page["answer"]).data
     linked = show_part("steps", page["answer"], linked=True).data
 
-    command = "python -m lib.chain --paths '/my data/drive_paths.json' --beyond"
+    command = "make run PATHS=drive_paths.json ARGUMENTS=--beyond"
     assert f"<code>{command}</code>" in html.unescape(steps)
     assert "<a" not in steps
     assert '<a href="suspects.csv">' in linked
@@ -327,6 +325,34 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     surest = [(1, "1.png"), (0, "0.png")]
     assert first == {"true": 0, "predicted": 1, "pictures": 3, "shown": surest}
     assert len(second["shown"]) == 2
+
+
+FACTS = {
+    "characteristics": "a test",
+    "hardware": "a test",
+    "seconds": 1.0,
+    "parameters_total": 1,
+    "parameters_trainable": 1,
+}
+
+
+@pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
+def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
+    prepared, classes, is_listed
+):
+    y_true = np.arange(2 * classes) % classes
+    y_pred = np.where(y_true == 7, 30, y_true)
+    names = [f"c{number:02}" for number in range(classes)]
+    predictions = gather(y_true, {"cnn": np.eye(classes)[y_pred]}, names)
+    predictions.models = predictions.models.assign(**FACTS)
+    predictions.models["parameters"] = [{}]
+    predictions.models["versions"] = [{}]
+
+    path = report.write_report(prepared, describe(prepared, predictions))
+
+    page = path.read_text(encoding="utf-8")
+    assert ("Table: confusion matrix" not in page) == is_listed
+    assert "<bdi>c07</bdi> taken for <bdi>c30</bdi> (2)" in page
 
 
 @pytest.fixture
@@ -386,8 +412,8 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
 
     assert report.find_facts(prepared, answers) == {
         "demo": False,
-        "beyond": "python -m lib.chain --beyond",
-        "seeds": "python -m lib.chain --seeds 5",
+        "beyond": "make run PATHS=drive_paths.json ARGUMENTS=--beyond",
+        "seeds": "make run PATHS=drive_paths.json ARGUMENTS='--seeds 5'",
         "suspects": 4,
         "doubtful": 0,
         "corrected": 0,
@@ -414,19 +440,39 @@ def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
     assert report.find_facts(audited, answers)["doubtful"] == 0
 
 
+def read_make(command):
+    """Return the options of the chain that make would run by a command."""
+    plan = [*shlex.split(command), "--dry-run", "--no-print-directory"]
+    lines = subprocess.check_output(plan, cwd=workspace.REPOSITORY, text=True)
+    return shlex.split(lines.partition("lib.chain ")[2].splitlines()[0])
+
+
 def test_commands_go_on_with_the_parameters_of_the_runs_before(prepared):
     answers = gather(FOUR, {"cnn": RIGHT}, "ab")
     commands.keep_parameters(prepared, [["SEEDS", "2"], ["EPOCHS", "5"]], adds=False)
-    options = ["BACKBONE_OPTIONS", "{alpha: 0.25}"]
+    options = ["BACKBONE_OPTIONS", "{alpha: 0.25, x: '$HOME #1'}"]
     commands.keep_parameters(prepared, [options, ["EPOCHS", "7"]], adds=True)
 
     found = report.find_facts(prepared, answers)
 
     kept = ["-p", "EPOCHS", "7", "-p", *options]
-    command = ["python", "-m", "lib.chain"]
-    assert shlex.split(found["seeds"]) == [*command, "--seeds", "5", *kept]
-    beyond = [*command, "--beyond", "-p", "SEEDS", "2", *kept]
-    assert shlex.split(found["beyond"]) == beyond
+    paths = ["--paths", "drive_paths.json"]
+    assert read_make(found["seeds"]) == [*paths, "--seeds", "5", *kept]
+    beyond = [*paths, "--beyond", "-p", "SEEDS", "2", *kept]
+    assert read_make(found["beyond"]) == beyond
+
+
+def test_commands_of_a_page_that_is_shared_name_no_folder(prepared, monkeypatch):
+    monkeypatch.setenv("DRIVE_PATHS", str(prepared.results / "run_paths.json"))
+    network = ["BACKBONE", str(prepared.train / "net.keras")]
+    commands.keep_parameters(prepared, [network], adds=False)
+
+    command = commands.describe_command(prepared, "--beyond")
+
+    assert str(prepared.train.parent) not in command
+    assert "…/net.keras" in command
+    demo = commands.describe_command(workspace.open("demo"), "--beyond")
+    assert read_make(demo)[:2] == ["--paths", "demo"]
 
 
 def test_parameters_of_a_whole_run_take_the_place_of_earlier_ones(prepared):
@@ -435,7 +481,7 @@ def test_parameters_of_a_whole_run_take_the_place_of_earlier_ones(prepared):
     commands.keep_parameters(prepared, [], adds=False)
 
     command = commands.describe_command(prepared, "--beyond")
-    assert command == "python -m lib.chain --beyond"
+    assert read_make(command) == ["--paths", "drive_paths.json", "--beyond"]
 
 
 def test_labels_that_a_person_has_decided_are_not_doubtful(audited):

@@ -1,5 +1,6 @@
 """The page of doubtful pictures, clicked through in a real browser, and the file that it gives."""
 
+import codecs
 import json
 import re
 from dataclasses import replace
@@ -97,6 +98,7 @@ def download(page, path):
         page.click("#download")
     assert caught.value.suggested_filename == "corrections.csv"
     caught.value.save_as(path)
+    assert path.read_bytes().startswith(codecs.BOM_UTF8), "so that spreadsheets know it"
     table = read_labels(path)
     assert table.file.is_unique
     return dict(zip(table.file, table.label))
@@ -238,6 +240,67 @@ def test_page_serves_where_a_browser_keeps_nothing_and_keys_bear_other_letters(
         page.evaluate(press, "KeyK")
         rows = download(page, tmp_path / "mine.csv")
     assert rows == {cases.file[0]: cases.label[0]}
+
+
+def test_two_tabs_lose_nothing_of_each_other(hostile, opened, tmp_path):
+    _, cases = hostile
+    with opened.context.new_page() as other:
+        other.goto(opened.url)
+        opened.keyboard.press("KeyL")
+        # The other one has been told, and shows it.
+        other.get_by_text("1 of 12 decided").wait_for()
+        other.click("#next")
+        other.keyboard.press("KeyL")
+        opened.get_by_text("2 of 12 decided").wait_for()
+    # As if nothing had been told: it is read again before it is written.
+    kept = "JSON.stringify([[pictures[5].file, '']])"
+    opened.evaluate(f"() => localStorage.setItem(key, {kept})")
+    opened.keyboard.press("KeyL")
+
+    rows = download(opened, tmp_path / "mine.csv")
+    assert len(rows) == 2
+    assert cases.file[5] in rows
+
+
+def test_keys_are_those_whose_letters_are_named(opened):
+    # On a French keyboard the key of Z lies where W does elsewhere.
+    press = "new KeyboardEvent('keydown', {key: 'z', code: 'KeyW'})"
+    opened.keyboard.press("KeyK")
+    opened.keyboard.press("ArrowLeft")
+
+    opened.evaluate(f"() => document.dispatchEvent({press})")
+
+    assert opened.is_visible("#zoom")
+    assert opened.inner_text("#count") == "1 of 12 decided"
+
+
+def test_only_the_script_of_the_page_may_run(hostile, browser, tmp_path):
+    text = read_text(hostile[0])
+    path = tmp_path / "changed.html"
+    path.write_text(text.replace("</main>", "<script>alert(1)</script></main>"))
+    tab = browser.new_page()
+    dialogs = []
+    tab.on("dialog", lambda dialog: dialogs.append(dialog))
+
+    tab.goto(path.as_uri())
+
+    assert dialogs == []
+    assert tab.inner_text("#case").startswith("Case 1")
+    tab.close()
+
+
+def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(
+    browser, tmp_path
+):
+    ws = draw_set(tmp_path, ["=1+1", "b"], ["-x.png"])
+    cases = write_page(ws, {0: "label?", 1: "label?"})
+    with open_review(browser, ws) as page:
+        page.keyboard.press("KeyK")
+        page.keyboard.press("KeyK")
+        rows = download(page, tmp_path / "mine.csv")
+
+    assert rows == dict(zip(cases.file, cases.label))
+    assert ",'=1+1" in (tmp_path / "mine.csv").read_text("utf-8")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

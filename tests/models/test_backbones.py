@@ -29,6 +29,10 @@ def load(spec, weights=None, size=None, options=None, ws=None):
         ("/some where/EfficientNet Lite2.keras", "efficientnet_lite2"),
         ("nets/a@b.keras", "a_b"),
         ("path/net.keras@224", "net_224"),
+        # TensorFlow asks that a letter or a digit comes first, and nothing else stands in it.
+        ("a/<img src=x>.keras", "img_src_x_"),
+        ("a/größe.keras", "gr_e"),
+        ("a/漢字.keras@96", "network_96"),
     ],
 )
 def test_files_are_called_like_the_network(spec, name):
@@ -187,6 +191,13 @@ def test_origin_is_told_where_it_is_known(spec, weights, licence, note):
 )
 def test_name_on_the_hub_is_that_of_a_preset_there(spec, name):
     assert origins.describe_origin(spec, "imagenet")["base_model"] == name
+
+
+def test_what_a_licence_asks_of_who_hands_a_model_on_is_told():
+    origin = origins.describe_origin("hub:dinov3_vit_small_lvd1689m@256", "x")
+
+    assert "copy of the agreement" in origin["asks"]
+    assert "DINOv3" in origin["asks"]
 
 
 def test_every_application_has_an_origin():

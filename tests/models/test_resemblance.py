@@ -145,6 +145,26 @@ def test_pictures_beyond_the_limit_are_marked(judged, tmp_path):
     assert list(table.note) == ["", *[MARK] * 4]
 
 
+def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys):
+    path = judged.results / "models/small_transfer.keras"
+    sets = {"coverage": 0.95, "limit": 0.01, "groups": 40, "grouped": False}
+    update_record(judged, read_record(path), answer_sets=sets)
+    _, known = ask(judged, tmp_path / "known.csv")
+    change_kept(judged, distances=read_kept(judged)["distances"] / 1000)
+
+    _, strange = ask(judged, tmp_path / "strange.csv")
+    picture = str(judged.train / "007/000.png")
+    predict.predict_pictures([str(path), picture])
+
+    sets = ["set", "set_size"]
+    assert (known[sets] != "").all(axis=None)
+    assert (strange[sets] == "").all(axis=None)
+    assert strange.label.equals(known.label)
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["file", "note", "label"]
+    assert row.split(MARK)[0].strip() == picture
+
+
 def draw_features(count, seed):
     return np.random.default_rng(seed).normal(1, 1, (count, 64)).astype(np.float32)
 

@@ -2,6 +2,9 @@
 
 const video = document.getElementById("video");
 const camera = document.getElementById("camera");
+const live = document.getElementById("live");
+const stop = document.getElementById("stop");
+const refused = document.getElementById("refused");
 const HALF_SECOND = 500;  // milliseconds
 let stream = null;
 let facing = "environment";
@@ -14,28 +17,40 @@ function describeRefusal(error) {
   return `The camera can't be used (${error.message || error.name}): choose pictures.`;
 }
 
-function stopCamera() {
+function endStream() {
   stream?.getTracks().forEach(track => track.stop());
   stream = null;
   recent = [];
-  document.getElementById("live").hidden = true;
-  camera.hidden = false;
+}
+
+// Whose button goes finds the one that comes.
+function showLive(isOn) {
+  const hadFocus = (isOn ? camera : live).contains(document.activeElement);
+  live.hidden = !isOn;
+  camera.hidden = isOn;
+  if (hadFocus) (isOn ? stop : camera).focus();
+}
+
+function stopCamera() {
+  endStream();
+  showLive(false);
 }
 
 function refuse(error) {
   stopCamera();
-  document.getElementById("refused").textContent = describeRefusal(error);
+  refused.textContent = describeRefusal(error);
 }
 
 async function startCamera() {
-  stopCamera();
-  camera.hidden = true;
-  document.getElementById("refused").textContent = "";
-  stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: facing}});
+  endStream();
+  refused.textContent = "";
+  const opened = await navigator.mediaDevices.getUserMedia({video: {facingMode: facing}});
+  endStream();  // It may have been started twice.
+  stream = opened;
   stream.getTracks()[0].addEventListener("ended", stopCamera);  // It was pulled out, or taken back.
   video.srcObject = stream;
   await video.play();
-  document.getElementById("live").hidden = false;
+  showLive(true);
   await watch(stream);
 }
 
@@ -45,7 +60,8 @@ async function watch(own) {
     const frame = await createImageBitmap(video);
     const found = await ask(square(frame));
     frame.close();
-    if (stream === own) showFrame(decide(averageRecent(found)));
+    const seen = document.getElementById("seen");
+    if (stream === own) seen.replaceChildren(...tellMore(decide(averageRecent(found))));
     // Not before the next frame, and not while the page is out of sight.
     await new Promise(requestAnimationFrame);
   }
@@ -62,21 +78,9 @@ function averageRecent(found) {
   };
 }
 
-function writeBar({name, probability}) {
-  const bar = write("span", "bar");
-  bar.style.width = writePercent(probability).replace(" ", "");
-  return write("li", "", bar, `${name} ${writePercent(probability)}`);
-}
-
-function showFrame(found) {
-  document.getElementById("now").textContent = found.shown;
-  document.getElementById("beside").textContent = found.remarks.join("; ");
-  document.getElementById("bars").replaceChildren(...found.ranked.slice(0, 3).map(writeBar));
-}
-
 camera.hidden = !navigator.mediaDevices;
 camera.addEventListener("click", () => startCamera().catch(refuse));
-document.getElementById("stop").addEventListener("click", stopCamera);
+stop.addEventListener("click", stopCamera);
 document.getElementById("other").addEventListener("click", () => {
   facing = facing === "environment" ? "user" : "environment";
   startCamera().catch(refuse);

@@ -76,9 +76,44 @@ function countPixels(bytes, view, head) {
   return head.startsWith("ftypav", 4) ? countPixelsOfAvif(view) : 0;
 }
 
-function describeProblem(bytes, head) {
+// The orientation that Exif tells, 0 for none; damaged Exif tells nothing.
+function readExif(view, text) {
+  const found = /(?:Exif\0\0|eXIf|EXIF.{4})(?=II\*\0|MM\0\*)/s.exec(text);
+  if (!found) return 0;
+  const start = found.index + found[0].length;
+  const isLittle = text[start] === "I";
+  try {
+    const first = start + view.getUint32(start + 4, isLittle);
+    for (let k = 0, at = first + 2; k < view.getUint16(first, isLittle); k++, at += 12) {
+      if (view.getUint16(at, isLittle) === 0x112) return view.getUint16(at + 8, isLittle);
+    }
+  } catch {}
+  return 0;
+}
+
+// Pictures of 2 × 1 pixels that are to be turned upright, of the kinds that some browsers don't turn.
+const LYING = {
+  PNG: "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAAAAADRSSBWAAAAGmVYSWZNTQAqAAAACAABARIAAwAAAAEABgAAAAAAANZnS2kAAAALSURBVHicY2BgAAAAAwABuK06YwAAAABJRU5ErkJggg==",
+  RIFF: "UklGRk4AAABXRUJQVlA4WAoAAAAIAAAAAQAAAAAAVlA4TA4AAAAvAQAAAAcQEf0PRET/A0VYSUYaAAAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAA=",
+  ftyp: "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZgAAAPNtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAAA5waXRtAAAAAAABAAAAHmlsb2MAAAAARAAAAQABAAAAAQAAARcAAAAaAAAAKGlpbmYAAAAAAAEAAAAaaW5mZQIAAAAAAQAAYXYwMUNvbG9yAAAAAHJpcHJwAAAAUmlwY28AAAAUaXNwZQAAAAAAAAACAAAAAQAAAA5waXhpAAAAAAEIAAAADGF2MUOBABwAAAAAE2NvbHJuY2x4AAEADQAGgAAAAAlpcm90AwAAABhpcG1hAAAAAAAAAAEAAQUBAoMEhQAAACJtZGF0EgAKBxgAJpgIaDUyDR/1Fd/+LACQNZFuXHA=",
+};
+
+// Exif turns a picture, boxes an AVIF; by what XMP says, as elsewhere in the project, no browser does.
+async function isLeftLying(bytes, view, head) {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const kind = /^.?(PNG)|^(RIFF)|^.{4}(ftyp)/s.exec(head)?.slice(1).join("");
+  const exif = kind === "ftyp" ? 0 : readExif(view, text);
+  if (!exif && /tiff:Orientation(="|>)[2-8]/.test(text)) return true;
+  const isTurned = kind === "ftyp" ? /irot[\x01-\x03]|imir/.test(text) : exif > 1 && exif < 9;
+  if (!isTurned || !(kind in LYING)) return false;
+  const shown = await createImageBitmap(new Blob([decode64(LYING[kind])]));
+  return shown.width > shown.height;
+}
+
+async function describeProblem(bytes, head) {
   const view = new DataView(bytes.buffer);
   if (isCutOff(bytes, view, head)) return "the file is cut off: its end is missing";
   if (countPixels(bytes, view, head) > MAX_PIXELS) return TOO_LARGE;
-  return "";
+  const isLying = await isLeftLying(bytes, view, head);
+  return isLying ? "it lies on its side, and this browser doesn't turn it: save it upright, as JPEG" : "";
 }

@@ -11,11 +11,12 @@ const answers = [];
 let tellRuntime;
 const model = new Promise(resolve => { tellRuntime = resolve; }).then(startModel);
 
+const decode64 = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+
 async function unpack(id) {
   const packed = document.getElementById(id);
-  const text = atob(packed.textContent);
+  const bytes = decode64(packed.textContent);
   packed.remove();
-  const bytes = Uint8Array.from(text, letter => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -65,6 +66,7 @@ function scale(probabilities) {
   return powers.map(p => p / sum);
 }
 
+const BARS = 3;  // answers that are shown with theirs
 const writePercent = share => `${(100 * share).toFixed(1)} %`;
 
 // Of several labels those above their thresholds, the most probable first.
@@ -75,8 +77,7 @@ function decideLabels(ranked) {
     probability: named.map(one => one.probability.toFixed(6)).join("|"),
     shown: named.map(one => one.name).join(", ") || "none of its labels",
     percent: named.map(one => writePercent(one.probability)).join(", "),
-    remarks: [],
-    ranked,
+    bars: ranked.slice(0, Math.max(BARS, named.length)),
   };
 }
 
@@ -87,28 +88,24 @@ function decide({probabilities, distance}) {
   if (about.thresholds) return decideLabels(ranked);
   // The most probable class is in the set even where it is not probable enough.
   const held = ranked.filter((one, rank) => rank === 0 || one.probability >= about.limit);
-  const set = about.limit === null ? null : held.map(one => one.name);
-  const note = distance > about.farthest ? about.note : "";
+  const isStranger = about.farthest !== null && distance > about.farthest;
   return {
     label: ranked[0].name,
     probability: ranked[0].probability.toFixed(6),
     shown: ranked[0].name,
     percent: writePercent(ranked[0].probability),
-    set,
-    note,
-    remarks: [set ? describeSet(set, ranked[0]) : "", note].filter(text => text),
-    ranked,
+    // What sets promise holds for pictures like those that it knows.
+    set: isStranger || about.limit === null ? null : held.map(one => one.name),
+    note: isStranger ? about.note : "",
+    bars: ranked.slice(0, BARS),
   };
 }
 
-function describeSet(names, best) {
-  if (best.probability < about.limit) return "none is probable enough";
-  if (names.length === 1) return `just this one: ${names[0]}`;
-  if (names.length === about.class_names.length) return "can't tell: it may be any class";
-  return `one of these ${names.length}: ${names.join(", ")}`;
+function describeSet(names) {
+  return names?.length === about.class_names.length ? "any class" : names?.join(", ") ?? "";
 }
 
-const decline = problem => ({problem, shown: problem, percent: "", remarks: [], thumbnail: ""});
+const decline = problem => ({problem, thumbnail: ""});
 
 // Return its answer, or a problem, never an error: the next picture is asked about all the same.
 async function answer(file) {
@@ -120,7 +117,7 @@ async function answer(file) {
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
     head = String.fromCharCode(...bytes.subarray(0, 16));
-    const problem = describeProblem(bytes, head);
+    const problem = await describeProblem(bytes, head);
     if (problem) return decline(problem);
     picture = await createImageBitmap(file);
   } catch {
@@ -130,7 +127,7 @@ async function answer(file) {
   }
   try {
     if (picture.width * picture.height > MAX_PIXELS) return decline(TOO_LARGE);
-    return {...decide(await ask(square(picture))), thumbnail: draw(picture)};
+    return {...decide(await ask(square(picture))), thumbnail: draw(picture, 240)};
   } catch (error) {
     return decline(error.message);
   } finally {
@@ -138,9 +135,9 @@ async function answer(file) {
   }
 }
 
-function draw(picture) {
+function draw(picture, side) {
   const canvas = document.createElement("canvas");
-  const share = 240 / Math.max(picture.width, picture.height);
+  const share = side / Math.max(picture.width, picture.height);
   canvas.width = Math.max(1, Math.round(picture.width * share));
   canvas.height = Math.max(1, Math.round(picture.height * share));
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
@@ -155,21 +152,36 @@ function write(kind, className, ...content) {
   return element;
 }
 
-function showCard(found) {
-  const words = write("div", "words", write("h2", "file", found.path));
-  words.append(write("p", "class", found.shown), write("p", "percent", found.percent));
-  words.append(...found.remarks.map(text => write("p", "remark", text)));
-  card.replaceChildren(found.thumbnail, words);
+// The warning goes before the answer.
+function tell({note, problem, shown}) {
+  const texts = Object.entries({note, problem, class: shown}).filter(([, text]) => text);
+  return texts.map(([kind, text]) => write("p", kind, text));
+}
+
+function writeBar({name, probability}) {
+  const bar = write("span", "bar");
+  bar.style.width = writePercent(probability).replace(" ", "");
+  return write("li", "", bar, `${name} ${writePercent(probability)}`);
+}
+
+function tellMore(found) {
+  const set = found.set ? [write("p", "set", `Set: ${describeSet(found.set)}`)] : [];
+  return [...tell(found), write("ol", "bars", ...found.bars?.map(writeBar) ?? []), ...set];
+}
+
+function showCard(found, thumbnail) {
+  card.replaceChildren(thumbnail, write("div", "words", write("h2", "file", found.path), ...tellMore(found)));
   card.hidden = false;
 }
 
-function showRow(found) {
+// The large picture of the card is kept by nothing.
+function showRow(found, thumbnail) {
   older.prepend(write("tr", "",
-    write("td", "", found.thumbnail),
+    write("td", "", thumbnail.width ? draw(thumbnail, 84) : ""),
     write("td", "file", found.path),
-    write("td", "class", found.shown),
-    write("td", "percent", found.percent),
-    write("td", "remark", found.remarks.join("; ")),
+    write("td", "", ...tell(found)),
+    write("td", "percent", found.percent ?? ""),
+    ...about.thresholds ? [] : [write("td", "set", describeSet(found.set))],
   ));
   document.getElementById("earlier").hidden = false;
 }
@@ -180,10 +192,10 @@ let chosen = 0;
 let isReady = false;
 let failure = "";
 
-function show(found) {
-  if (answers.length) showRow(answers.at(-1));
+function show({thumbnail, ...found}) {
+  if (answers.length) showRow(answers.at(-1), card.firstChild);
   answers.push(found);
-  showCard(found);
+  showCard(found, thumbnail);
   report();
 }
 
@@ -193,6 +205,7 @@ function add(files) {
     queue = queue.then(() => answer(file)).then(found => show({path, ...found})).catch(fail);
   }
   report();
+  if (!files.length) said.textContent = "Nothing here is a picture.";
 }
 
 function describeProgress() {
@@ -215,8 +228,9 @@ function fail(error) {
   report();
 }
 
+// No spreadsheet computes a text behind an apostrophe; `lib` takes it away again.
 function writeCell(value) {
-  const text = String(value ?? "");
+  const text = String(value ?? "").replace(/^'*(?![+-]?[\d.]+$)[=+@-]/, "'$&");
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
@@ -228,7 +242,8 @@ function writeTable() {
   for (const {path, label, probability, set, note, problem} of answers) {
     lines.push([path, label, probability, writeSet(set), note, problem]);
   }
-  return lines.map(line => line.map(writeCell).join(",") + "\n").join("");
+  // The first sign tells spreadsheets that it is UTF-8.
+  return "\ufeff" + lines.map(line => line.map(writeCell).join(",") + "\n").join("");
 }
 
 function saveTable() {
@@ -282,11 +297,14 @@ document.addEventListener("drop", async event => {
   event.preventDefault();
   document.body.classList.remove("dragging");
   // All are taken at once: they are gone when the first has been read.
-  const entries = [...event.dataTransfer.items].map(item => {
+  const items = [...event.dataTransfer.items].filter(item => item.kind === "file");
+  const entries = items.map(item => {
     if (!item.webkitGetAsEntry()?.isDirectory) return item.getAsFile();
     return item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
   });
-  for (const entry of entries) add(await listFiles(await entry));
+  const lists = [];
+  for (const entry of entries) lists.push(await listFiles(await entry));
+  add(lists.flat());
 });
 document.addEventListener("paste", event => add(nameFiles(event.clipboardData.files)));
 model.then(() => {

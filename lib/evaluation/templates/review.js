@@ -86,7 +86,18 @@ function show(k, last = "") {
   at("alike").replaceChildren(...row.map(i => enlarge(i, pictures[i].file)));
 }
 
-function remember() {
+// What another tab has decided counts, too. A browser that keeps nothing has it here alone.
+function recall() {
+  try {
+    if (at("unkept").hidden) decisions = new Map(JSON.parse(localStorage.getItem(key) ?? "[]"));
+  } catch {
+    at("unkept").hidden = false;
+  }
+}
+
+function remember(change) {
+  recall();
+  change();
   try {
     localStorage.setItem(key, JSON.stringify([...decisions]));
   } catch {
@@ -95,15 +106,13 @@ function remember() {
 }
 
 function withdraw() {
-  decisions.delete(pictures[now].file);
-  remember();
+  remember(() => decisions.delete(pictures[now].file));
   show(now, `${pictures[now].file}: ${describe(now)}.`);
 }
 
 function decide(label) {
   const more = at("every").checked ? row : [];
-  for (const k of [now, ...more]) decisions.set(pictures[k].file, label);
-  remember();
+  remember(() => [now, ...more].forEach(k => decisions.set(pictures[k].file, label)));
   const order = cases.map((_, k) => (now + 1 + k) % cases.length);
   const following = order.find(k => !isDecided(k));
   const end = following === undefined ? " All are decided: download the corrections." : "";
@@ -120,10 +129,13 @@ function choose() {
 }
 
 function download() {
+  recall();
+  // No spreadsheet computes a text behind an apostrophe, and the first sign tells it that this is UTF-8.
+  const guard = text => text.replace(/^'*(?![+-]?[\d.]+$)[=+@-]/, "'$&");
   const quote = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   const rows = [["file", "label"], ...new Map([...earlier, ...decisions])];
-  const text = rows.map(row => `${row.map(quote).join(",")}\n`).join("");
-  const href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  const text = rows.map(row => `${row.map(guard).map(quote).join(",")}\n`).join("");
+  const href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
   make("a", [], { href, download: "corrections.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(href), 60000);
 }
@@ -147,16 +159,17 @@ at("find").onkeydown = event => {
   if (event.key === "Escape") at("find").blur();
 };
 
-// By their place on the keyboard, so that they are the same in every script.
-const keys = { KeyK: "keep", KeyS: "take", KeyL: "leave", KeyW: "withdraw", ArrowLeft: "previous", ArrowRight: "next" };
+// By the letters on the keys; on keyboards of other scripts by their place.
+const keys = { k: "keep", s: "take", l: "leave", w: "withdraw", arrowleft: "previous", arrowright: "next" };
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || !at("keys").checked) return;
   if (event.target === at("find")) return;
-  if (event.code === "KeyZ") at("zoom").open ? at("zoom").close() : zoom(now);
+  const name = (/^[a-z]$/i.test(event.key) ? event.key : event.code.replace("Key", "")).toLowerCase();
+  if (name === "z") at("zoom").open ? at("zoom").close() : zoom(now);
   else if (at("zoom").open) return;
-  else if (event.code === "KeyA") at("every").click();
-  else if (event.code === "KeyO") at("find").focus();
-  else if (keys[event.code]) at(keys[event.code]).click();
+  else if (name === "a") at("every").click();
+  else if (name === "o") at("find").focus();
+  else if (keys[name]) at(keys[name]).click();
   else return;
   // The letter must not be typed into the field that it opens.
   event.preventDefault();
@@ -164,9 +177,9 @@ document.addEventListener("keydown", event => {
 
 at("names").append(...classes.map(name => make("option", [], { value: name })));
 at("all").append(...cases.map((_, k) => make("li", make("button", "", { onclick: () => show(k) }))));
-try {
-  decisions = new Map(JSON.parse(localStorage.getItem(key) ?? "[]"));
-} catch {
-  at("unkept").hidden = false;
-}
+addEventListener("storage", () => {
+  recall();
+  show(now);
+});
+recall();
 show(Math.max(cases.findIndex((_, k) => !isDecided(k)), 0));

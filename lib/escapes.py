@@ -1,0 +1,39 @@
+"""Names as text: no Markdown, no HTML, no formula of a spreadsheet."""
+
+import re
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+# What Markdown and HTML would take for their own; an underscore within a word is none.
+SPECIAL = re.compile(r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])")
+# What a spreadsheet would compute, behind apostrophes, too; a number is none.
+FORMULA = r"'*(?![+-]?[\d.]+\Z)[=+\-@]"
+
+
+def escape_text(text: str) -> str:
+    """Return one line that Markdown and HTML show as it is, whatever names are in it."""
+    line = " ".join(str(text).split())
+    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", line)
+
+
+def guard_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts a spreadsheet shows: before a formula stands an apostrophe.
+
+    Names of columns are texts, too. `read_cell` takes the apostrophe away.
+    """
+    return table.apply(_guard_column).rename(columns=_guard)
+
+
+def _guard_column(column):
+    return column if is_numeric_dtype(column) else column.map(_guard)
+
+
+def _guard(cell):
+    is_formula = isinstance(cell, str) and re.match(FORMULA, cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def read_cell(cell: str) -> str:
+    """Return the text that `guard_cells` has made a cell of."""
+    return cell[1:] if re.match(f"'{FORMULA}", cell) else cell

@@ -1,0 +1,94 @@
+"""Names are shown, and read back, as they are."""
+
+import csv
+import html
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from conftest import run_cells
+
+from lib import workspace
+from lib.data.label_files import read_labels
+from lib.escapes import escape_text
+
+FORMULAS = ["=1+1", "+x.png", "-x.png", "@x", "'=x", "''-x", "-1+x"]
+PLAIN = ["'x", "a=b", "007", "-1.5", "+2", "'-1", "", "NA"]
+
+
+def test_escaped_names_are_shown_as_they_are_by_markdown_and_html():
+    name = "<img src=x onerror=alert(1)> **b** `c` [d](e) $f$ _g_ h_i a\nb & \\"
+
+    text = escape_text(name)
+
+    assert not set(text) & set("<>*`[]$\\\n=")
+    assert "h_i" in text
+    assert html.unescape(text) == name.replace("\n", " ")
+
+
+@pytest.fixture
+def saved(ws):
+    """A table of hostile names, saved in the results."""
+    names = FORMULAS + PLAIN
+    table = pd.DataFrame({"file": names, "=label": names})
+    ws.save_table(table.assign(count=-1.5), "names.csv")
+    return ws.results / "names.csv", table
+
+
+def test_no_cell_is_a_formula_and_all_else_is_written_as_it_is(saved):
+    with saved[0].open(newline="") as file:
+        header, *rows = csv.reader(file)
+
+    assert header == ["file", "'=label", "count"]
+    written = [row[0] for row in rows]
+    assert written == [f"'{name}" for name in FORMULAS] + PLAIN
+    assert {row[2] for row in rows} == {"-1.5"}
+
+
+def test_cells_are_read_back_as_they_were(saved):
+    path, table = saved
+
+    pd.testing.assert_frame_equal(
+        workspace.read_table(path)[["file", "=label"]], table, check_dtype=False
+    )
+    rows = read_labels(path, ["file", "=label"])
+    assert rows.file.tolist() == [name for name in table.file if name]
+
+
+def test_a_table_without_rows_is_written_and_read(ws):
+    ws.save_table(pd.DataFrame(columns=["file", "=x"]), "none.csv")
+
+    assert list(workspace.read_table(ws.results / "none.csv")) == ["file", "=x"]
+
+
+def test_folder_of_the_pictures_is_text_in_a_lesson(tmp_path):
+    train = tmp_path / "a`<img src=x onerror=alert(1)>"
+    ws = workspace.Workspace(train, tmp_path / "results", tmp_path / "scratch")
+
+    assert not set(ws.data_note) & set("<>`")
+    assert html.unescape(ws.data_note).endswith(str(train))
+
+
+HOSTILE = "nets/a<img src=x onerror=alert(1)>.keras"
+UNTRAINED = SimpleNamespace(spec=HOSTILE, weights="untrained")
+PRETRAINED = SimpleNamespace(spec=HOSTILE, weights=HOSTILE)
+START = SimpleNamespace(name="a", weights=HOSTILE, is_untrained=False)
+
+
+@pytest.mark.parametrize(
+    ("notebook", "cell", "names"),
+    [
+        ("04_resnet50_transfer", "04-09-notice", {"network": PRETRAINED}),
+        ("04_resnet50_transfer", "04-09-notice", {"network": UNTRAINED}),
+        ("06_fine_tuning", "06-09-notice", {"start": START}),
+    ],
+)
+def test_names_of_files_are_text_in_what_lessons_show(notebook, cell, names):
+    imports = {"Markdown": str, "escape_text": escape_text}
+
+    known = run_cells(
+        notebook, [cell], imports | {"name": "a", "BACKBONE": HOSTILE} | names
+    )
+
+    assert "<" not in known["notice"]
+    assert HOSTILE in html.unescape(known["notice"])
