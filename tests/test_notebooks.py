@@ -153,6 +153,25 @@ def test_notebook_and_its_cells_are_short(name):
         assert len(cell.source.splitlines()) <= 36, cell.id
 
 
+@pytest.mark.parametrize(
+    ("name", "taught"),
+    [
+        ("01_data_prep", "RandomForestClassifier("),
+        ("02_baseline_cnn", "Image.open("),
+        ("02_baseline_cnn", ".compile("),
+        ("02_baseline_cnn", ".fit("),
+        ("03_augmented_cnn", "cv2.warpAffine("),
+        ("04_resnet50_transfer", ".fit("),
+        ("04_resnet50_transfer", ".evaluate("),
+        ("04_resnet50_transfer", ".save("),
+    ],
+)
+def test_what_a_lesson_teaches_stands_in_an_open_cell(name, taught):
+    shown = [cell.source for cell in list_code(name) if not is_folded(cell)]
+
+    assert taught in "\n".join(shown)
+
+
 @each_notebook
 def test_lesson_says_for_whom_it_is_and_what_it_is_for(name):
     first = NOTEBOOKS[name].cells[0].source

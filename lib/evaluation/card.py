@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.data.split import read_split
+from lib.data.split import read_split, read_without_looking
 from lib.evaluation.display import open_template
 from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.verdict import judge_calibration
@@ -52,6 +52,7 @@ def write_card(
         order=recall.argsort(kind="stable"),
         calibration=judge_calibration(score),
         doubt=doubt_contest(record, score),
+        without_looking=read_without_looking(ws),
         origin=_list_origin(record),
         file=repr(f"{record.name}.keras"),
     )

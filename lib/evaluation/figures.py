@@ -81,7 +81,10 @@ def _draw_intervals(axes, rows, values, bounds, **options):
 
 
 def accuracy_by_model(
-    means: pd.DataFrame, baseline: float, runs: pd.DataFrame | None = None
+    means: pd.DataFrame,
+    baseline: float,
+    runs: pd.DataFrame | None = None,
+    without_looking: float | None = None,
 ) -> Figure:
     """Draw the accuracy of the best models, `MAX_MODELS` at most, and of a baseline.
 
@@ -89,6 +92,7 @@ def accuracy_by_model(
         means: columns mean, low and high; the index has the names of the models.
         baseline: the accuracy of always answering the commonest class.
         runs: columns configuration, the name of a model, and top1 of each of its trainings.
+        without_looking: the accuracy of size, light and sharpness of the files.
     """
     best = means.sort_values("mean", ascending=False, kind="stable")[:MAX_MODELS]
     figure, axes, _ = _open_rows(best.index, 0.3, WIDTH)
@@ -103,6 +107,9 @@ def accuracy_by_model(
         dots.set(markerfacecolor="none", label="one training")
     line = axes.axvline(baseline, color=VALIDATION, linestyle="--")
     line.set_label("always the commonest class")
+    if without_looking is not None:
+        line = axes.axvline(without_looking, color=VALIDATION, linestyle=":")
+        line.set_label("size, light and sharpness alone")
     axes.set_xlim(SHARES)
     axes.set_xlabel("top-1 accuracy")
     if len(best) < len(means):

@@ -9,7 +9,7 @@ from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
-from lib.data.split import identify_set, read_split
+from lib.data.split import identify_set, read_split, read_without_looking
 from lib.evaluation import verdict
 from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
@@ -69,6 +69,7 @@ def gather_report(
         "costs": comparison.set_index("model")[COSTS].to_dict("index"),
         "pictures": len(rows),
         "set": identify_set(rows),
+        "without_looking": read_without_looking(ws),
     }
 
 

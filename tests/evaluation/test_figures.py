@@ -170,16 +170,17 @@ def test_accuracies_stand_best_first_with_interval_and_single_trainings():
     means["high"] = [0.5, 0.8]
     runs = pd.DataFrame({"configuration": list("aabb"), "top1": [0.3, 0.5, 0.55, 0.65]})
 
-    (axes,) = figures.accuracy_by_model(means, 0.2, runs).axes
+    (axes,) = figures.accuracy_by_model(means, 0.2, runs, 0.35).axes
 
     assert read_names(axes) == ["b", "a"]
     mean, _, (interval,) = axes.containers[0]
     assert mean.get_xdata().tolist() == [0.6, 0.4]
     assert interval.get_segments()[0][:, 0] == pytest.approx([0.5, 0.8])
-    _, dots, baseline = axes.lines
+    _, dots, baseline, without_looking = axes.lines
     assert dots.get_xdata().tolist() == [0.3, 0.5, 0.55, 0.65]
     assert dots.get_ydata().tolist() == [1, 1, 0, 0]
     assert baseline.get_xdata() == [0.2, 0.2]
+    assert without_looking.get_xdata() == [0.35, 0.35]
 
 
 def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():

@@ -91,6 +91,8 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     # Classes are in the order of names: "$…" before "<…".
     save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
     save_model(ws, "one_class", [[-9, 9], [-9, 9], [-9, 9]])
+    without_looking = pd.DataFrame({"measured": ["all"], "accuracy": [0.3941]})
+    ws.save_table(without_looking, "without_looking.csv")
     for name in ("08_evaluation", "10_hand_over"):
         execute_lesson(name, ws)
     return ws
@@ -170,6 +172,16 @@ def test_report_answers_first(text):
     sections = re.findall('<h2 id="([^"]*)', text)
     assert sections[:3] == ["verdict", "next", "models"]
     assert text.index('class="plot"') < text.index('id="next"')
+
+
+def test_report_figure_and_card_say_what_files_tell_without_looking(judged, text):
+    (card,) = (judged.results / "models").glob("*.md")
+    figure = judged.results / "figures/accuracy.svg"
+
+    assert "Size, light and sharpness of the files alone: 0.394." in text
+    words = "size, light and sharpness of the files alone 0.3941"
+    assert words in card.read_text(encoding="utf-8")
+    assert "size, light and sharpness alone" in figure.read_text(encoding="utf-8")
 
 
 def test_report_is_small_and_carries_names_only_as_text(text):
