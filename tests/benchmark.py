@@ -140,7 +140,8 @@ def run_cells(name: str, pattern: str, **given) -> dict:
 def build_cnn(name: str, num_classes: int) -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
     given = {"num_classes": num_classes, "IMAGE_SIZE": CNN_SIZE}
-    return run_cells(name, r"keras\.Sequential\(", **given)["cnn"]
+    pattern = r"keras\.(Sequential|Input)\(|\.compile\("
+    return run_cells(name, pattern, **given)["cnn"]
 
 
 def build_report_transfer(num_classes: int) -> keras.Model:

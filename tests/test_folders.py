@@ -1,13 +1,11 @@
 """Results and scratch are ours or refused, and nothing of a user's own is replaced."""
 
 import json
-import os
 import shutil
 
 import pytest
 
 from lib import folders, workspace
-from lib.evaluation import display
 
 ROOT = workspace.REPOSITORY
 
@@ -188,13 +186,3 @@ def test_folders_of_the_demo_are_taken_without_a_marker(monkeypatch, tmp_path):
     ws = workspace.open("demo")
 
     assert (ws.results / folders.MARKER).is_file()
-
-
-def test_only_files_of_models_that_were_judged_before_are_removed(ws):
-    ws.save_json({"old": {}}, "metrics.json")
-    for name in ("old", "my_ensemble"):
-        ws.file(f"predictions/{name}.csv").touch()
-
-    display.remove_judged(ws)
-
-    assert os.listdir(ws.results / "predictions") == ["my_ensemble.csv"]

@@ -1,6 +1,7 @@
 """The answers of all models to the same validation pictures, gathered once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
 
@@ -17,6 +18,7 @@ NOT_COMPARED = ["compared", "support", "per_class", "per_class_interval"]
 NOT_COMPARED += ["precision", "f1"]
 
 
+@dataclass(eq=False)
 class Predictions:
     """What every model says of every validation picture.
 
@@ -33,22 +35,19 @@ class Predictions:
         confidence: float32 (models, n), the probability of the answer.
     """
 
-    def __init__(
-        self,
-        class_names: Sequence[str],
-        files: Sequence[str],
-        y_true: np.ndarray,
-        groups: np.ndarray,
-        models: dict[str, Record],
-        y_prob: np.ndarray,
-    ):
-        self.class_names = np.asarray(class_names)
-        self.files = np.asarray(files)
-        self.y_true = np.asarray(y_true)
-        self.groups = np.asarray(groups)
-        self.models = models
-        self.y_prob = np.asarray(y_prob, np.float32)
-        self.labels = list(models)
+    class_names: Sequence[str]
+    files: Sequence[str]
+    y_true: np.ndarray
+    groups: np.ndarray
+    models: dict[str, Record]
+    y_prob: np.ndarray
+
+    def __post_init__(self):
+        self.class_names = np.asarray(self.class_names)
+        self.files = np.asarray(self.files)
+        self.y_true = np.asarray(self.y_true)
+        self.y_prob = np.asarray(self.y_prob, np.float32)
+        self.labels = list(self.models)
         self.truth = self.class_names[self.y_true]
         self.y_pred = self.y_prob.argmax(axis=2)
         self.correct = self.y_pred == self.y_true
@@ -58,9 +57,13 @@ class Predictions:
         """Return the predictions of some models alone, bool (models,)."""
         models = dict(compress(self.models.items(), is_chosen))
         y_prob = self.y_prob[np.asarray(is_chosen)]
-        return Predictions(
-            self.class_names, self.files, self.y_true, self.groups, models, y_prob
-        )
+        return replace(self, models=models, y_prob=y_prob)
+
+    def list_mistakes(self, label: str) -> np.ndarray:
+        """Return the positions of the pictures that a model gets wrong, the surest answers first."""
+        model = self.labels.index(label)
+        order = np.argsort(-self.confidence[model], kind="stable")
+        return order[~self.correct[model, order]]
 
     @cached_property
     def first(self) -> "Predictions":
@@ -105,21 +108,13 @@ class Predictions:
         for threshold in thresholds:
             is_sure = scaled.max(axis=1) >= threshold
             correct = self.correct[index, is_sure]
-            accuracy = correct.mean() if len(correct) else np.nan
+            accuracy = pd.Series(correct).mean()
             n = intervals.effective_sample_size(self.groups[is_sure])
             low, high = intervals.wilson_interval(accuracy, n)
             counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
             rows.append([*counts, accuracy, low, high])
         columns = "threshold answered correct share accuracy low high".split()
         return pd.DataFrame(rows, columns=columns)
-
-    @property
-    def bins(self) -> dict[str, pd.DataFrame]:
-        """The reliability table of each model: `metrics.reliability_table`."""
-        return {
-            label: metrics.reliability_table(self.y_true, y_prob, self.groups)
-            for label, y_prob in zip(self.labels, self.y_prob)
-        }
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -128,7 +123,7 @@ class Predictions:
         The seed is missing of a linear model of 05, which none decides.
         """
         records = self.models.values()
-        configurations = [record.configuration_label for record in records]
+        configurations = [record.configuration + record.mark for record in records]
         rows = pd.DataFrame({"configuration": configurations})
         seeds = [record.seed for record in records]
         rows["seed"] = pd.array(seeds, "Int64")

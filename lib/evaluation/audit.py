@@ -167,8 +167,7 @@ def find_outliers(spread: np.ndarray, y_true: np.ndarray) -> np.ndarray:
     """
     spreads = pd.Series(spread)
     ratio = spreads / spreads.groupby(y_true).transform("median")
-    low = ratio.quantile(0.25)
-    high = ratio.quantile(0.75)
+    low, high = ratio.quantile([0.25, 0.75])
     return (ratio > high + 1.5 * (high - low)).to_numpy()
 
 

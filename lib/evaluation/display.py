@@ -16,21 +16,10 @@ from PIL import Image
 from lib.escapes import escape_text
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
-from lib.paths_file import read_json
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
 TEMPLATES = Path(__file__).with_name("templates")
-# Functions that templates may call.
-WRITERS = [
-    wording.format_bounds,
-    wording.format_count,
-    wording.format_p,
-    wording.format_percent,
-    wording.format_points,
-    wording.format_score,
-    wording.format_things,
-]
 
 
 def show(ws: Workspace, drawn: Figure | str | None, name: str) -> None:
@@ -53,16 +42,9 @@ def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
         return None
     text = _write_svg(drawn) if is_figure else drawn
     with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+        # In ASCII no browser has to guess the encoding.
+        part.write_text(text, encoding="ascii", errors="xmlcharrefreplace")
     return path
-
-
-def remove_judged(ws: Workspace) -> None:
-    """Remove the answers of the models that metrics.json names, and of no others."""
-    path = ws.results / "metrics.json"
-    if path.exists():
-        for name in read_json(path):
-            (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
 
 
 def _write_svg(figure):
@@ -77,7 +59,7 @@ def _write_svg(figure):
 def embed(path: Path, label: str) -> str:
     """Return a kept figure or gallery as HTML; `label` is what screen readers say of a figure."""
     if path.suffix == ".html":
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="ascii")
     data = base64.b64encode(path.read_bytes()).decode()
     style = "max-width: 100%; background: white"
     source = f"data:image/svg+xml;base64,{data}"
@@ -99,7 +81,8 @@ def hash_text(text: str) -> str:
 def open_template(name: str) -> jinja2.Template:
     """Open a file of `templates`.
 
-    Names are escaped for HTML; Markdown escapes them by the filter `text`.
+    Names are escaped for HTML; Markdown escapes them by the filter `text`. Templates may call
+    the functions of `wording`.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -110,12 +93,12 @@ def open_template(name: str) -> jinja2.Template:
     )
     environment.filters["text"] = escape_text
     environment.filters["number"] = wording.format_number
-    for function in [*WRITERS, hash_text]:
-        environment.globals[function.__name__] = function
+    environment.globals |= vars(wording)
+    environment.globals["hash_text"] = hash_text
     return environment.get_template(name)
 
 
 def show_part(name: str, value: object, **options: object) -> HTML:
     """Show what a macro of parts.html.jinja says of a value, with its options."""
     macro = getattr(open_template("parts.html.jinja").module, name)
-    return HTML(macro(value, **options))
+    return HTML(str(macro(value, **options)))

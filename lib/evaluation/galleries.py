@@ -1,7 +1,6 @@
 """Pictures with captions, as HTML tables that fit any width."""
 
 from collections.abc import Sequence
-from html import escape
 from itertools import chain, zip_longest
 
 import matplotlib.pyplot as plt
@@ -10,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import encode, open_template
+from lib.evaluation.display import encode, open_template, show_part
 from lib.evaluation.figures import MAX_ROWS
 
 THUMBNAIL = 112  # pixels of its sides
@@ -43,13 +42,7 @@ def picture_grid(
         pairs = zip_longest(rows[heading], captions.get(heading, ()), fillvalue=())
         cells = [(encode(picture), lines) for picture, lines in pairs]
         shown.append((heading, cells))
-    text = open_template("gallery.html.jinja").render(title=title, rows=shown)
-    return _to_ascii(text)
-
-
-def _to_ascii(text):
-    # So that no browser has to guess the encoding.
-    return text.encode("ascii", "xmlcharrefreplace").decode()
+    return open_template("gallery.html.jinja").render(title=title, rows=shown)
 
 
 def mistakes(
@@ -65,18 +58,12 @@ def mistakes(
     first = predictions.first
     rows = {}
     captions = {}
-    for model, label in enumerate(first.labels):
-        order = np.argsort(-first.confidence[model], kind="stable")
-        wrong = order[~first.correct[model, order]][:count]
+    for label in first.labels:
+        wrong = first.list_mistakes(label)[:count]
         rows[label] = pictures[wrong]
-        captions[label] = [
-            [
-                _describe(first, model, k),
-                f"label {first.truth[k]}",
-                first.files[k],
-            ]
-            for k in wrong
-        ]
+        says = describe_answers(first, label, wrong)
+        truth = [f"label {name}" for name in first.truth[wrong]]
+        captions[label] = list(zip(says, truth, first.files[wrong]))
     title = "The mistakes that each model was surest of"
     return picture_grid(rows, title, captions)
 
@@ -119,56 +106,41 @@ def suspects(
     )
 
 
-def _describe(predictions, model, picture):
-    name = predictions.class_names[predictions.y_pred[model, picture]]
-    return f"says {name} {predictions.confidence[model, picture]:.2f}"
-
-
-def evidence(
-    predictions: Predictions,
-    pictures: Sequence[np.ndarray],
-    chosen: np.ndarray,
-    maps: dict[str, np.ndarray],
-) -> str | None:
-    """Show pictures, and below them what spoke for each model's answers.
-
-    Args:
-        predictions: of all models.
-        pictures: uint8 (n, height, width, 3), in the order of the predictions.
-        chosen: int (k,), the positions of those to show.
-        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Of maps
-            coarser than `MIN_PLACES` a line says so.
-
-    Returns None without any maps.
-    """
-    truth = zip(predictions.truth[chosen], predictions.files[chosen])
-    captions = {"pictures": list(truth)}
-    for label in maps:
-        model = predictions.labels.index(label)
-        captions[label] = [[_describe(predictions, model, k)] for k in chosen]
-    return show_heatmaps(pictures[chosen], maps, captions)
+def describe_answers(
+    predictions: Predictions, label: str, chosen: np.ndarray
+) -> list[str]:
+    """Say what a model answers to the pictures at some positions, int (k,): "says cat 0.80"."""
+    model = predictions.labels.index(label)
+    names = predictions.class_names[predictions.y_pred[model, chosen]]
+    sure = predictions.confidence[model, chosen]
+    return [f"says {name} {share:.2f}" for name, share in zip(names, sure)]
 
 
 def show_heatmaps(
     pictures: Sequence[np.ndarray], maps: dict[str, np.ndarray], captions: Captions
 ) -> str | None:
-    """Show pictures in a row, and below it a row for each model's maps, as in `evidence`."""
+    """Show pictures in a row, and below it what spoke for each model's answers.
+
+    Args:
+        pictures: uint8 (k, height, width, 3).
+        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Of maps
+            coarser than `MIN_PLACES` a line says so.
+        captions: as in `picture_grid`; the heading of the pictures is "pictures".
+
+    Returns None without any maps.
+    """
     rows = {"pictures": pictures}
-    coarse = []
+    coarse = {}
     for label, of_model in maps.items():
-        height, width = of_model.shape[1:]
-        if min(height, width) >= MIN_PLACES:
+        shape = of_model.shape[1:]
+        if min(shape) >= MIN_PLACES:
             rows[label] = list(map(_overlay, pictures, of_model))
         else:
-            coarse.append(
-                f"{label}: its maps have {height} × {width} places, too few to tell "
-                "a thing from its background."
-            )
+            coarse[label] = shape
     grid = ""
     if len(rows) > 1:
         grid = picture_grid(rows, "What spoke for each answer", captions)
-    lines = [_to_ascii(f"<p>{escape(line)}</p>") for line in coarse]
-    return "\n".join([grid, *lines]) or None
+    return grid + show_part("coarse_maps", coarse).data.strip() or None
 
 
 def _overlay(picture, strength):

@@ -17,7 +17,7 @@ from lib.evaluation.flips import flip_groups
 LEVEL = 0.05
 # Fewer trainings of a configuration can't tell how much seeds matter.
 MIN_RUNS = 5
-PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
+PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value", "test"]
 
 
 def effective_sample_size(groups: np.ndarray) -> float:
@@ -44,18 +44,17 @@ def wilson_interval(
     """
     if n == 0:
         return [0.0, 1.0]
-    z = t.ppf(1 - level / 2, df)
-    center = share + z**2 / (2 * n)
-    margin = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    low = (center - margin) / scale
-    high = (center + margin) / scale
-    # Rounding must not put a bound of a share of 0 or 1 a hair beside it.
-    if share == 0:
-        low = 0
-    if share == 1:
-        high = 1
+    half = t.ppf(1 - level / 2, df) ** 2 / (2 * n)
+    # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
+    low = _find_lower_bound(share, half)
+    high = 1 - _find_lower_bound(1 - share, half)
     return [float(low), float(high)]
+
+
+def _find_lower_bound(share, half):
+    variance = 2 * half * share * (1 - share)
+    margin = np.sqrt(variance + half * half)
+    return (share + half - margin) / (1 + 2 * half)
 
 
 def mean_interval(top1: np.ndarray, n: float) -> list[float]:
@@ -102,7 +101,7 @@ def compare_runs(
         groups: int (pictures,).
         level: how often the interval may miss the truth.
         seed_variance: variance of the mean that seeds cause, as it was estimated from
-            more runs than these; it counts where it is larger than that of these.
+            more runs than these; of several runs it counts where it is larger than theirs.
         seed_df: its degrees of freedom.
 
     Returns:
@@ -116,14 +115,16 @@ def compare_runs(
     n = effective_sample_size(groups)
     mean = by_picture.mean() * n / (n + 2)
     of_pictures, pictures_df = _estimate_variance(by_picture, groups)
+    of_seeds = 0.0
     if runs > 1:
         own_variance = differences.mean(axis=1).var(ddof=1) / runs
-        seed_variance = max(seed_variance, own_variance)
+        of_seeds = max(seed_variance, own_variance)
         seed_df = max(seed_df, runs - 1)
-    variance = of_pictures + seed_variance
-    df = variance**2 / (of_pictures**2 / pictures_df + seed_variance**2 / seed_df)
-    margin = t.ppf(1 - level / 2, df) * np.sqrt(variance)
-    p_value = 2 * t.sf(abs(mean) / np.sqrt(variance), df)
+    variance = of_pictures + of_seeds
+    df = variance**2 / (of_pictures**2 / pictures_df + of_seeds**2 / seed_df)
+    error = np.sqrt(variance)
+    margin = t.ppf(1 - level / 2, df) * error
+    p_value = 2 * t.sf(abs(mean) / error, df)
     return max(mean - margin, -1.0), min(mean + margin, 1.0), float(p_value)
 
 
@@ -183,9 +184,20 @@ def compare_configurations(
         interval has the level of its step in Holm's procedure, so that it excludes 0
         exactly where p_holm claims a difference (Serlin 1993).
     """
-    of_seeds = _pool_seeds(correct)
+    table = _list_pairs(correct, groups)
+    is_tested = (table.runs == 1) | (table.runs >= MIN_RUNS)
+    table["p_value"] = table.p_value.astype(float).where(is_tested)
+    table["p_holm"], levels = correct_tests(table.p_value.to_numpy())
+    for index, test in enumerate(table.pop("test")):
+        low, high, _ = test(level=levels[index])
+        table.loc[index, ["low", "high"]] = [low, high]
+    return table.assign(established=table.p_holm < LEVEL)
+
+
+def _list_pairs(correct, groups):
+    # Of each pair the difference, and its test, which takes a level.
+    seed_variance, seed_df = _pool_seeds(correct)
     rows = []
-    tests = []
     for model, other in itertools.combinations(correct, 2):
         differences = _subtract(correct[model], correct[other])
         if len(differences) == 0:
@@ -194,32 +206,21 @@ def compare_configurations(
         if differences.mean() < 0:
             row = {"model": other, "other": model}
             differences = -differences
+        runs = len(differences)
+        # Each side that seeds decide has a variance of its own.
         sides = sum(None not in correct[name] for name in (model, other))
-        test = partial(_compare_pair, differences, groups, sides, of_seeds)
-        row["difference"] = differences.mean()
-        row["runs"] = len(differences)
-        row["n"] = len(groups)
-        row["p_value"] = test(LEVEL)[2]
+        test = partial(
+            compare_runs,
+            differences,
+            groups,
+            seed_variance=sides * seed_variance / runs,
+            seed_df=seed_df,
+        )
+        _, _, p_value = test(level=LEVEL)
+        row |= {"difference": differences.mean(), "runs": runs, "n": len(groups)}
+        row |= {"p_value": p_value, "test": test}
         rows.append(row)
-        tests.append(test)
-    table = pd.DataFrame(rows, columns=PAIRS)
-    is_tested = (table.runs == 1) | (table.runs >= MIN_RUNS)
-    table["p_value"] = table.p_value.astype(float).where(is_tested)
-    table["p_holm"], levels = correct_tests(table.p_value.to_numpy())
-    for index, test in enumerate(tests):
-        table.loc[index, ["low", "high"]] = test(levels[index])[:2]
-    return table.assign(established=table.p_holm < LEVEL)
-
-
-def _compare_pair(differences, groups, sides, of_seeds, level):
-    # Of a mean of runs, each side that seeds decide has its own variance.
-    runs = len(differences)
-    variance, df = of_seeds
-    if runs == 1:
-        variance = 0.0
-    return compare_runs(
-        differences, groups, level, seed_variance=sides * variance / runs, seed_df=df
-    )
+    return pd.DataFrame(rows, columns=PAIRS)
 
 
 def _pool_seeds(correct):
@@ -236,8 +237,12 @@ def _pool_seeds(correct):
 
 def _subtract(runs, others):
     seeds = [(seed, seed) for seed in runs if seed in others]
-    if None in runs or None in others or len(runs) == len(others) == 1:
+    is_single = len(runs) == len(others) == 1
+    if is_single or None in runs or None in others:
         seeds = list(itertools.product(runs, others))
     elif len(seeds) == 1:
         seeds = []
-    return np.array([runs[a].astype(float) - others[b] for a, b in seeds])
+    differences = []
+    for seed, other_seed in seeds:
+        differences.append(runs[seed].astype(float) - others[other_seed])
+    return np.array(differences)

@@ -81,19 +81,12 @@ def _score_classes(y_true, y_pred, class_names, groups):
         "macro_f1": float(f1.mean()),
         "weighted_f1": float(np.average(f1, weights=support)),
     }
-    by_class = {
-        "support": support,
-        "per_class": recall,
-        "precision": precision,
-        "f1": f1,
-    }
-    for name, values in by_class.items():
-        scores[name] = dict(zip(class_names, values.tolist()))
-    intervals = {}
-    for k, name in enumerate(class_names):
-        n = effective_sample_size(groups[y_true == k])
-        intervals[name] = wilson_interval(recall[k], n)
-    scores["per_class_interval"] = intervals
+    by_class = {"support": support, "per_class": recall, "precision": precision}
+    by_class["f1"] = f1
+    scores |= pd.DataFrame(by_class, list(class_names)).to_dict()
+    sizes = pd.Series(groups).groupby(y_true).agg(effective_sample_size)
+    bounds = map(wilson_interval, recall, sizes)
+    scores["per_class_interval"] = dict(zip(class_names, bounds))
     return scores
 
 
@@ -131,8 +124,7 @@ def reliability_table(
     means = table.groupby(number).mean()
     sizes = pd.Series(groups).groupby(number).agg(effective_sample_size)
     means["pictures"] = number.value_counts()
-    bounds = [wilson_interval(*row) for row in zip(means.accuracy, sizes)]
-    means[["low", "high"]] = bounds
+    means[["low", "high"]] = list(map(wilson_interval, means.accuracy, sizes))
     return means.reset_index(drop=True)
 
 

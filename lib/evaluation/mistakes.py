@@ -1,6 +1,5 @@
 """Kinds of mistakes, the cells of a confusion matrix, and the pictures behind them."""
 
-import numpy as np
 import pandas as pd
 
 from lib.evaluation.answers import Predictions
@@ -18,33 +17,29 @@ def find_mistakes(predictions: Predictions, labels: list[str]) -> dict[str, list
         number and file of those that the model was surest of. These are `MAX_PICTURES` different
         ones in all at most, those of the first models before others.
     """
-    found = {}
+    mistakes = {}
     seen = set()
     for label in labels:
-        found[label] = []
+        mistakes[label] = []
         for (true, predicted), wrong in _group_mistakes(predictions, label):
             chosen = wrong[:MAX_OF_KIND].tolist()
             if len(seen.union(chosen)) > MAX_PICTURES:
                 chosen = []
             seen.update(chosen)
             kind = {
-                "true": int(true),
-                "predicted": int(predicted),
+                "true": true,
+                "predicted": predicted,
                 "pictures": len(wrong),
-                "shown": [(k, str(predictions.files[k])) for k in chosen],
+                "shown": [(k, predictions.files[k]) for k in chosen],
             }
-            found[label].append(kind)
-    return found
+            mistakes[label].append(kind)
+    return mistakes
 
 
 def _group_mistakes(predictions, label):
     # The most frequent kinds, each with its pictures, the surest answers first.
-    model = predictions.labels.index(label)
-    order = np.argsort(-predictions.confidence[model], kind="stable")
-    wrong = order[~predictions.correct[model, order]]
-    table = pd.DataFrame(index=wrong)
-    table["true"] = predictions.y_true[wrong]
-    table["predicted"] = predictions.y_pred[model, wrong]
-    kinds = [(kind, rows.index) for kind, rows in table.groupby(["true", "predicted"])]
-    kinds.sort(key=lambda kind: -len(kind[1]))
-    return kinds[:MAX_KINDS]
+    y_pred = predictions.y_pred[predictions.labels.index(label)]
+    table = pd.DataFrame({"true": predictions.y_true, "predicted": y_pred})
+    wrong = table.loc[predictions.list_mistakes(label)]
+    kinds = [(kind, rows.index) for kind, rows in wrong.groupby(["true", "predicted"])]
+    return sorted(kinds, key=lambda kind: -len(kind[1]))[:MAX_KINDS]

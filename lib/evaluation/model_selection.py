@@ -22,7 +22,8 @@ SPEED = "pictures_per_second"
 SHARES = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0)
 DRAWS = 3
 FOLDS = 5
-OF_HALF = ["difference", "difference_low", "difference_high", "p_value", "p_holm"]
+CURVE = ["share", "pictures", "accuracy", "low", "high", "n"]
+OF_HALF = ["share", "difference", "difference_low", "difference_high", "p_value"]
 
 
 def judge_candidates(
@@ -43,8 +44,8 @@ def judge_candidates(
 
     Returns:
         candidate, accuracy (the mean over the repeats), low, high (Wilson's interval), n,
-        the columns of `compare_folds`, and the other facts; the most accurate first, of
-        equals the fastest.
+        the facts, and the columns of `compare_folds`; the most accurate first, of equals the
+        fastest.
     """
     n = effective_sample_size(groups)
     rows = []
@@ -53,12 +54,11 @@ def judge_candidates(
         low, high = wilson_interval(accuracy, n)
         rows.append([name, accuracy, low, high, len(y_true)])
     scores = pd.DataFrame(rows, columns=["candidate", "accuracy", "low", "high", "n"])
-    scores = scores.astype({"n": "Int64"}).merge(facts[["candidate", SPEED]], "outer")
-    scores = scores.sort_values(["accuracy", SPEED], ascending=False, ignore_index=True)
-    means = scores.set_index("candidate").accuracy
+    table = scores.astype({"n": "Int64"}).merge(facts, "outer", on="candidate")
+    table = table.sort_values(["accuracy", SPEED], ascending=False)
+    means = table.set_index("candidate").accuracy
     differences = compare_folds(accuracies, means, groups)
-    table = scores.drop(columns=SPEED).merge(differences, "left", on="candidate")
-    return table.merge(facts, "left", on="candidate")
+    return table.merge(differences, "left", on="candidate")
 
 
 def compare_folds(
@@ -77,34 +77,27 @@ def compare_folds(
         groups: int (n,), as in `intervals`.
 
     Returns:
-        A row per candidate: candidate, difference, difference_low, difference_high, p_value, p_holm.
+        A row per candidate: candidate, difference, p_value, p_holm, difference_low, difference_high.
         Both p are missing where one group is larger than half a fold, which varies more than the others.
     """
     best = means.index[0]
     others = [name for name in accuracies if name != best]
-    folds = accuracies[best].shape[1]
-    size = accuracies[best].size
-    by_fold = [accuracies[name] - accuracies[best] for name in others]
-    by_fold = np.reshape(by_fold, (len(others), size))
-    differences = means[others].to_numpy() - means[best]
-    variances = by_fold.var(axis=1, ddof=1) * (1 / size + 1 / (folds - 1))
+    repeats, folds = accuracies[best].shape
+    df = repeats * folds - 1
+    by_fold = pd.DataFrame({name: accuracies[name].ravel() for name in accuracies})
+    by_fold = by_fold[others].sub(by_fold[best], axis=0)
+    variances = by_fold.var() * (1 / len(by_fold) + 1 / (folds - 1))
     # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
-    errors = np.sqrt(np.maximum(variances, 1e-24))
-    p_values = 2 * t.sf(np.abs(differences) / errors, size - 1)
+    errors = np.sqrt(variances.clip(lower=1e-24))
+    table = pd.DataFrame({"difference": means[others] - means[best]})
+    table["p_value"] = 2 * t.sf(table.difference.abs() / errors, df)
     if np.bincount(groups).max() > len(groups) / folds / 2:
-        p_values = np.full(len(others), np.nan)
-    p_holm, levels = correct_tests(p_values)
-    margins = t.ppf(1 - levels / 2, size - 1) * errors
-    return pd.DataFrame(
-        {
-            "candidate": others,
-            "difference": differences,
-            "difference_low": differences - margins,
-            "difference_high": differences + margins,
-            "p_value": p_values,
-            "p_holm": p_holm,
-        }
-    )
+        table["p_value"] = np.nan
+    table["p_holm"], levels = correct_tests(table.p_value.to_numpy())
+    margins = t.ppf(1 - levels / 2, df) * errors
+    table["difference_low"] = table.difference - margins
+    table["difference_high"] = table.difference + margins
+    return table.rename_axis("candidate").reset_index()
 
 
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
@@ -150,8 +143,8 @@ def learning_curve(
 
     Returns:
         share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of half of
-        them difference to all, difference_low, difference_high, p_value, p_holm, by `compare_runs`,
-        whose runs are the draws. A share that can't be tried has no row.
+        them difference to all, difference_low, difference_high and p_value, by `compare_runs`, whose
+        runs are the draws. A share that can't be tried has no row.
     """
     n = effective_sample_size(groups)
     estimator = linear.TunedLogistic(class_weight=class_weight, seed=seed)
@@ -168,11 +161,13 @@ def learning_curve(
         low, high = wilson_interval(accuracy, n)
         pictures = round(is_drawn.sum() / DRAWS)
         rows.append([share, pictures, accuracy, low, high, len(y_true)])
-    columns = ["share", "pictures", "accuracy", "low", "high", "n"]
-    table = pd.DataFrame(rows, columns=columns)
-    if 0.5 in correct and 1.0 in correct:
-        _compare_half(table, correct[0.5], correct[1.0], groups)
-    return table
+    table = pd.DataFrame(rows, columns=CURVE)
+    if 0.5 not in correct or 1.0 not in correct:
+        return table
+    differences = correct[0.5].astype(float) - correct[1.0]
+    low, high, p_value = compare_runs(differences, groups)
+    half = [[0.5, differences.mean(), low, high, p_value]]
+    return table.merge(pd.DataFrame(half, columns=OF_HALF), "left", on="share")
 
 
 def _draw(share, y_true, groups, seed):
@@ -196,13 +191,6 @@ def _judge_draws(estimator, features, y_true, groups, is_drawn):
     return y_pred == y_true
 
 
-def _compare_half(table, of_half, of_all, groups):
-    differences = of_half.astype(float) - of_all
-    low, high, p_value = compare_runs(differences, groups)
-    found = [differences.mean(), low, high, p_value, p_value]
-    table.loc[table.share == 0.5, OF_HALF] = found
-
-
 def summarize_curve(table: pd.DataFrame) -> dict:
     """Sum up how accuracy changed from half of the pictures to all: `learning_curve`.
 
@@ -210,7 +198,7 @@ def summarize_curve(table: pd.DataFrame) -> dict:
         pictures (how many all are), change, low, high (its interval) and is_rising, whether
         it surely rose; empty where half of the pictures could not be tried.
     """
-    if "p_holm" not in table:
+    if "p_value" not in table:
         return {}
     half = table[table.share == 0.5].iloc[0]
     return {
@@ -218,5 +206,5 @@ def summarize_curve(table: pd.DataFrame) -> dict:
         "change": float(-half.difference),
         "low": float(-half.difference_high),
         "high": float(-half.difference_low),
-        "is_rising": bool(half.p_holm < LEVEL and half.difference < 0),
+        "is_rising": bool(half.p_value < LEVEL and half.difference < 0),
     }

@@ -51,8 +51,6 @@ def gather_report(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
     recall = pd.Series(scores[named]["per_class"], dtype=float)
-    pairs = predictions.pairs
-    has_best = (pairs.model == answer["name"]) | (pairs.other == answer["name"])
     rows = read_split(ws)
     return {
         "answer": answer,
@@ -60,7 +58,7 @@ def gather_report(
         "worst_first": recall.sort_values(kind="stable").index.tolist(),
         "scores": scores,
         "calibration": pd.Series(scores).map(verdict.judge_calibration),
-        "pairs": pairs[has_best],
+        "pairs": verdict.select_pairs(predictions, answer["name"]),
         "configurations": predictions.configurations,
         "histories": histories,
         "class_names": first.class_names.tolist(),
@@ -131,9 +129,7 @@ def _find_rise(ws):
     table = pd.read_csv(path, dtype={"set": str})
     curve = summarize_curve(table)
     is_of_this_set = (table.set == identify_set(read_split(ws))).all()
-    if curve and curve["is_rising"] and is_of_this_set:
-        return curve
-    return {}
+    return curve if is_of_this_set and curve.get("is_rising") else {}
 
 
 def read_answer(ws: Workspace) -> dict:
@@ -150,12 +146,9 @@ def write_report(ws: Workspace, content: dict) -> Path:
     """
     ws.save_json(content["answer"], "answer.json")
 
-    def figure(name: str, label: str = "") -> str:
-        for ending in ("svg", "html"):
-            path = ws.results / f"figures/{name}.{ending}"
-            if path.exists():
-                return embed(path, label)
-        return ""
+    def figure(file: str, label: str = "") -> str:
+        path = ws.results / "figures" / file
+        return embed(path, label) if path.exists() else ""
 
     template = open_template("report.html.jinja")
     path = ws.file("report.html")

@@ -1,6 +1,9 @@
 """Where a probability becomes a yes: the threshold of a label."""
 
 import numpy as np
+from sklearn.metrics import precision_recall_curve
+
+from lib.models.temperature import TINY
 
 
 def choose_threshold(has_label: np.ndarray, y_prob: np.ndarray) -> float:
@@ -15,12 +18,11 @@ def choose_threshold(has_label: np.ndarray, y_prob: np.ndarray) -> float:
     """
     if not has_label.any():
         return 0.5
-    limits, place = np.unique(y_prob, return_inverse=True)
-    # How many answers reach each limit, and how many of them are right.
-    yeses = np.bincount(place)[::-1].cumsum()[::-1]
-    right = np.bincount(place, weights=has_label)[::-1].cumsum()[::-1]
-    f1 = 2 * right / (yeses + has_label.sum())
-    best = f1.argmax()
+    precision, recall, limits = precision_recall_curve(has_label, y_prob)
+    both = precision + recall
+    f1 = 2 * precision * recall / np.maximum(both, TINY)
+    # Rounded, so that equally good ones are equal; the last pair has no limit.
+    best = f1[:-1].round(12).argmax()
     start = max(best - 1, 0)
     gap = limits[start : best + 1]
     return float(gap.mean())

@@ -1,5 +1,7 @@
 """What the answer box says, as values; it claims no more than the tests behind it."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
@@ -29,8 +31,7 @@ def describe_answer(predictions: Predictions) -> dict:
     """
     answer = find_answer(predictions)
     score = predictions.first.scores[answer["label"]]
-    for name in NUMBERS:
-        answer[name] = score[name]
+    answer |= {name: score[name] for name in NUMBERS}
     answer["classes"] = len(score["support"])
     answer["calibration"] = judge_calibration(score)
     answer["limit"] = find_bottleneck(score, answer["configuration"])
@@ -87,11 +88,8 @@ def _find_useful(predictions):
     table = predictions.configurations
     n = intervals.effective_sample_size(predictions.groups)
     baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
-    useful = []
-    for name, lowest in table.lowest.items():
-        if beats_baseline(lowest, n, baseline, count=len(table)):
-            useful.append(name)
-    return useful
+    test = partial(beats_baseline, n=n, baseline=baseline, count=len(table))
+    return table.index[table.lowest.map(test)]
 
 
 def _choose(predictions, useful):
@@ -101,12 +99,16 @@ def _choose(predictions, useful):
     return min(names, key=lambda name: (name not in useful, name in beaten))
 
 
+def select_pairs(predictions: Predictions, name: str) -> pd.DataFrame:
+    """Return the rows of `Predictions.pairs` that have one configuration."""
+    pairs = predictions.pairs
+    return pairs[(pairs.model == name) | (pairs.other == name)]
+
+
 def _place_others(best, predictions):
     means = predictions.configurations["mean"]
     kinds = dict.fromkeys(means.index, "apart")
-    for pair in predictions.pairs.itertuples():
-        if best not in (pair.model, pair.other):
-            continue
+    for pair in select_pairs(predictions, best).itertuples():
         is_ahead = pair.model == best
         other = pair.other if is_ahead else pair.model
         if pair.established:

@@ -62,15 +62,11 @@ class Record:
     @property
     def label(self) -> str:
         """The name, which says so where its backbone is untrained."""
-        return self.name + self._mark
+        return self.name + self.mark
 
     @property
-    def configuration_label(self) -> str:
-        """The configuration, marked in the same way."""
-        return self.configuration + self._mark
-
-    @property
-    def _mark(self):
+    def mark(self) -> str:
+        """What labels add to names where the backbone is untrained."""
         return " (untrained backbone)" if self.is_untrained else ""
 
 
@@ -89,9 +85,9 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def update_record(ws: Workspace, record: Record, **found: object) -> Record:
-    """Return a record with what was found of its model, and write it beside the model."""
-    record = replace(record, **found)
+def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
+    """Return a record with facts that were found of its model, and write it beside the model."""
+    record = replace(record, **facts)
     ws.save_json(asdict(record), f"models/{record.name}.json")
     return record
 
@@ -108,27 +104,11 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
     Raises:
         FileNotFoundError: there is none.
     """
-    current = identify_set(read_split(ws))
-    found = []
-    left_out = []
-    for path in sorted(ws.results.glob("models/*.json")):
-        record = read_record(path)
-        reason = ""
-        if record is None or not record.family:
-            reason = "it is damaged, or an earlier version's: run its notebook again"
-        elif record.split_hash != current:
-            reason = "it was trained on other pictures, labels or parts"
-        if record is not None and record.thresholds:
-            continue
-        if reason:
-            left_out.append(f"{path.stem} is left out: {reason}.")
-        else:
-            found.append(record)
-    found.sort(key=lambda record: record.date, reverse=True)
+    newest_first, left_out = _read_current(ws)
     families = {}
     runs = set()
     records = []
-    for record in found:
+    for record in newest_first:
         name = record.configuration
         run = (name, record.seed)
         if record.family != families.setdefault(name, record.family) or run in runs:
@@ -146,6 +126,26 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
     return records, left_out
 
 
+def _read_current(ws):
+    """Return the records of the current split, the newest first, and lines about the others."""
+    set_hash = identify_set(read_split(ws))
+    current = []
+    left_out = []
+    for path in sorted(ws.results.glob("models/*.json")):
+        record = read_record(path)
+        if record is None or not record.family:
+            reason = "it is damaged, or an earlier version's: run its notebook again"
+            left_out.append(f"{path.stem} is left out: {reason}.")
+        elif record.split_hash == set_hash:
+            current.append(record)
+        # A model of several labels has a split of its own.
+        elif not record.thresholds:
+            reason = "it was trained on other pictures, labels or parts"
+            left_out.append(f"{record.name} is left out: {reason}.")
+    current.sort(key=lambda record: record.date, reverse=True)
+    return current, left_out
+
+
 def find_transfer(
     ws: Workspace, name: str = "", kinds: tuple[str, ...] = ("linear", "transfer")
 ) -> Record:
@@ -160,13 +160,13 @@ def find_transfer(
         FileNotFoundError: the current split has none.
     """
     records, _ = list_records(ws)
-    known = [record for record in records if record.kind in kinds]
-    if name:
-        known = [record for record in known if record.name == name]
-    if not known:
+    models = []
+    for record in records:
+        if record.kind in kinds and name in ("", record.name):
+            models.append(record)
+    if not models:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
             f"{' or '.join(kinds)}. Run 05_backbones first."
         )
-    known.sort(key=lambda record: record.date, reverse=True)
-    return min(known, key=lambda record: kinds.index(record.kind))
+    return max(models, key=lambda record: (-kinds.index(record.kind), record.date))

@@ -34,7 +34,7 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
         facts: further fields of `Record`, by their names; they go before.
     """
     trainable = [math.prod(weight.shape) for weight in model.trainable_weights]
-    found = {
+    own = {
         "name": model.name,
         "configuration": model.name,
         "image_size": model.input_shape[1],
@@ -45,7 +45,7 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
         "date": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         "demo": ws.is_demo,
     }
-    return Record(**found | facts)
+    return Record(**own | facts)
 
 
 def save(

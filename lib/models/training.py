@@ -125,21 +125,15 @@ def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
     if isinstance(whole, tuple):
         model, whole = whole
     files.check_saveable(whole)
-    name = whole.name
-    if not is_first:
-        name += f"@{seed}"
+    name = whole.name if is_first else f"{whole.name}@{seed}"
     batches = [part.reseed(seed) for part in batches]
     epochs = parameters["EPOCHS"]
     train = batches[0]
     class_weights = generators.compute_class_weights(
         train.y_true, train.num_classes, parameters.get("CLASS_WEIGHTS", "none")
     )
-    decisive = [TRAINING_VERSION, train.set_hash, epochs, class_weights]
-    decisive.append(parameters.get("DETERMINISTIC"))
-    for part in batches:
-        decisive += part.describe()
-    decisive += keys.describe_training(model, build)
-    family = keys.make_key(*decisive)
+    decisive = [epochs, class_weights, parameters.get("DETERMINISTIC")]
+    family = _find_family(model, build, batches, decisive)
     key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
     record = saved.describe_model(
         whole,
@@ -161,6 +155,14 @@ def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
         class_weights=class_weights,
         checkpoint=ws.file("checkpoints", f"{name}-{key[:16]}.npz"),
     )
+
+
+def _find_family(model, build, batches, decisive):
+    """Return the key of all that decides a training but for its seed."""
+    described = [TRAINING_VERSION, batches[0].set_hash]
+    for part in batches:
+        described += part.describe()
+    return keys.make_key(*decisive, *described, *keys.describe_training(model, build))
 
 
 def _take(task, ws):
@@ -191,13 +193,11 @@ def _take(task, ws):
 
 def _read_history(ws, task):
     path = ws.results / f"history/{task.record.name}.csv"
-    history = pd.DataFrame()
     with contextlib.suppress(ValueError):  # of text that is no table of numbers
         history = read_table(path).astype(float)
-    is_whole = list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs
-    if not is_whole or history.isna().any(axis=None):
-        raise ValueError(f"{path} is damaged")
-    return history.astype({"epoch": int})
+        if list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs:
+            return history.astype({"epoch": int})
+    raise ValueError(f"{path} is damaged")
 
 
 def _fit(task, callbacks):

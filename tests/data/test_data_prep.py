@@ -202,3 +202,26 @@ def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
     called, _ = prepare(doubtful)
 
     assert called.equals(shown)
+
+
+NOTE = "Note: size, light and sharpness of the files alone recognise"
+
+
+@pytest.mark.parametrize(("width", "is_told"), [(30, False), (48, True)])
+def test_what_files_tell_without_looking_is_kept_and_noted(
+    ws, draw_classes, capsys, width, is_told
+):
+    """Two classes of the same noise, whose pictures differ in their widths at most."""
+    for name, side in (("wide", width), ("small", 30)):
+        draw_classes(ws.train, 20, ["red"], size=(side, 24), seed=side + len(name))
+        (ws.train / "red").rename(ws.train / name)
+
+    execute_lesson("01_data_prep", ws, IMAGE_SIZES=[16])
+
+    table = read_table(ws.results / "without_looking.csv").set_index("measured")
+    assert list(table.columns) == ["accuracy", "low", "high", "baseline", "n"]
+    assert list(table.index) == ["all", "size", "light", "sharpness"]
+    assert set(table.n) == {"8"}
+    assert set(table.baseline) == {"0.5"}
+    assert (float(table.accuracy["size"]) == 1.0) == is_told
+    assert (NOTE in capsys.readouterr().out) == is_told

@@ -59,7 +59,7 @@ def test_first_runs_are_predictions_of_their_own(gathered):
     first = gathered.first
 
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
-    assert list(first.scores) == list(first.bins) == first.labels
+    assert list(first.scores) == first.labels
     assert first.correct.sum(axis=1).tolist() == [12, 9, 0]
     assert len(gathered.scores) == 4
 

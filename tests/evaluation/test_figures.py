@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import run_cells
 from PIL import Image
 from scipy.special import softmax
 from test_answers import gather
@@ -126,6 +127,12 @@ def test_what_was_kept_by_a_name_before_is_removed(drawn, tmp_path):
 
     kept = [path.name for path in (tmp_path / "figures").iterdir()]
     assert kept == (["drawn.html"] if drawn else [])
+
+
+def test_no_browser_has_to_guess_the_encoding_of_what_is_kept(tmp_path):
+    text = keep("<p>蝴蝶</p>", tmp_path)
+
+    assert text == "<p>&#34676;&#34678;</p>"
 
 
 def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
@@ -251,7 +258,6 @@ def test_names_are_shown_as_they_are_and_rows_without_pictures_are_not():
 
     text = galleries.picture_grid(rows, "a", {"<b>$x$": lines})
 
-    assert text.isascii()
     assert read_gallery(text) == (["<b>$x$"], lines)
 
 
@@ -264,13 +270,10 @@ def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():
     assert "40 of 50" in text
 
 
-CHOSEN = np.array([2])
-
-
-def test_coarse_maps_get_a_line_and_no_pictures(asked):
+def test_coarse_maps_get_a_line_and_no_pictures():
     maps = {"good": np.ones((1, 5, 6)), "bad": np.ones((1, 6, 6))}
 
-    text = galleries.evidence(asked, PICTURES, CHOSEN, maps)
+    text = galleries.show_heatmaps(PICTURES[:1], maps, {})
 
     table, line = text.split("<p>")
     headings, _ = read_gallery(table)
@@ -278,12 +281,12 @@ def test_coarse_maps_get_a_line_and_no_pictures(asked):
     assert line.startswith("good: ")
 
 
-def test_evidence_lights_its_place_and_leaves_the_rest_grey(asked):
-    pictures = np.full((4, 40, 40, 3), (200, 40, 40), np.uint8)
+def test_evidence_lights_its_place_and_leaves_the_rest_grey():
+    pictures = np.full((1, 40, 40, 3), (200, 40, 40), np.uint8)
     maps = np.zeros((1, 8, 8))
     maps[0, :3, :3] = 1
 
-    text = galleries.evidence(asked, pictures, CHOSEN, {"good": maps})
+    text = galleries.show_heatmaps(pictures, {"good": maps}, {})
 
     _, overlay = re.findall('base64,([^"]+)', text)
     file = io.BytesIO(base64.b64decode(overlay))
@@ -305,3 +308,15 @@ def test_new_pictures_have_a_mark_where_the_truth_is_known():
         ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70"],
         ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70"],
     ]
+
+
+def test_axis_of_the_learning_curve_of_05_names_its_counts_alone(ws):
+    needed = pd.DataFrame({"pictures": [31, 62, 124], "accuracy": [0.7, 0.8, 0.9]})
+    needed = needed.assign(low=0.6, high=0.95)
+    names = {"needed": needed, "ws": ws, "show": display.show}
+
+    run_cells("05_backbones", ["05-need-figure"], names)
+
+    text = (ws.results / "figures/pictures_needed.svg").read_text(encoding="utf-8")
+    assert ">124<" in text
+    assert "mathdefault" not in text

@@ -170,7 +170,7 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
     assert table.n.tolist() == [120, 120]
     assert table.accuracy.between(table.low, table.high).all()
     assert half.difference == pytest.approx(half.accuracy - whole.accuracy)
-    assert half.p_holm == half.p_value < 0.05
+    assert half.p_value < 0.05
     curve = model_selection.summarize_curve(table)
     assert curve["is_rising"]
     assert f"rose by {-half.difference:.3f} (0." in say("rise", curve)
@@ -189,7 +189,7 @@ def test_a_fall_is_no_rise_and_is_told_with_its_sign():
     table["difference"] = [0.02, np.nan]
     table["difference_low"] = [0.01, np.nan]
     table["difference_high"] = [0.03, np.nan]
-    table["p_holm"] = [0.01, np.nan]
+    table["p_value"] = [0.01, np.nan]
 
     curve = model_selection.summarize_curve(table)
     assert not curve["is_rising"]

@@ -22,7 +22,7 @@ from lib.evaluation import mistakes, report
 from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
-from lib.models.record import read_record
+from lib.models.record import read_record, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import read_table
 
@@ -150,8 +150,9 @@ def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
     ws = replace(judged, results=tmp_path / "results")
     name = "tags_multilabel"
     save_model(ws, name, np.zeros((3, 2)))
-    facts = {"task": "multi_label", "judged": {}, "lacks": "no converter"}
-    saved.update_metadata(ws, name, facts)
+    record = read_record(ws.results / f"models/{name}.json")
+    limits = dict.fromkeys(CLASSES, 0.5)
+    update_record(ws, record, thresholds=limits, lacks="no converter", split_hash="own")
 
     execute_lesson("10_hand_over", ws, MODEL=name)
 
@@ -314,6 +315,34 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     assert len(second["shown"]) == 2
 
 
+FACTS = {
+    "characteristics": "a test",
+    "hardware": "a test",
+    "seconds": 1.0,
+    "parameters_total": 1,
+    "parameters_trainable": 1,
+}
+
+
+@pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
+def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
+    prepared, classes, is_listed
+):
+    y_true = np.arange(2 * classes) % classes
+    y_pred = np.where(y_true == 7, 30, y_true)
+    names = [f"c{number:02}" for number in range(classes)]
+    predictions = gather(y_true, {"cnn": np.eye(classes)[y_pred]}, names)
+    predictions.models = predictions.models.assign(**FACTS)
+    predictions.models["parameters"] = [{}]
+    predictions.models["versions"] = [{}]
+
+    path = report.write_report(prepared, describe(prepared, predictions))
+
+    page = path.read_text(encoding="utf-8")
+    assert ("Table: confusion matrix" not in page) == is_listed
+    assert "<bdi>c07</bdi> taken for <bdi>c30</bdi> (2)" in page
+
+
 @pytest.fixture
 def tables(text):
     """The tables of the page by their names: a row of heads, and rows of texts."""
@@ -467,7 +496,7 @@ def test_a_rising_learning_curve_of_this_set_is_told(
         "difference": -0.2,
         "difference_low": -0.3,
         "difference_high": -0.1,
-        "p_holm": 0.001,
+        "p_value": 0.001,
     }
     whole = {"share": 1.0, "pictures": 4, "set": of_set}
     prepared.save_table(pd.DataFrame([half, whole]), "pictures_needed.csv")
