@@ -17,6 +17,8 @@ from typing import TextIO
 
 import joblib
 
+# Their versions are told.
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
 # How many CPU cores this process may use, also in a container with a limit.
 count_cores = joblib.cpu_count
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
@@ -32,8 +34,7 @@ warnings.filterwarnings("ignore", "IProgress not found")
 
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
-    packages = ("keras", "tensorflow", "jax", "numpy", "pillow", "scikit-learn")
-    versions = ", ".join(map(" ".join, find_versions(packages).items()))
+    versions = ", ".join(map(" ".join, find_versions(PACKAGES).items()))
     gpus = ", ".join(_list_gpus())
     accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {count_cores()} CPU cores"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"

@@ -123,7 +123,7 @@ class Predictions:
         The seed is missing of a linear model of 05, which none decides.
         """
         records = self.models.values()
-        configurations = [record.configuration + record.mark for record in records]
+        configurations = [record.configuration + record.suffix for record in records]
         rows = pd.DataFrame({"configuration": configurations})
         seeds = [record.seed for record in records]
         rows["seed"] = pd.array(seeds, "Int64")

@@ -93,8 +93,8 @@ def open_template(name: str) -> jinja2.Template:
     )
     environment.filters["text"] = escape_text
     environment.filters["number"] = wording.format_number
-    environment.globals |= vars(wording)
     environment.globals["hash_text"] = hash_text
+    environment.globals |= vars(wording)
     return environment.get_template(name)
 
 

@@ -62,10 +62,10 @@ class Record:
     @property
     def label(self) -> str:
         """The name, which says so where its backbone is untrained."""
-        return self.name + self.mark
+        return self.name + self.suffix
 
     @property
-    def mark(self) -> str:
+    def suffix(self) -> str:
         """What labels add to names where the backbone is untrained."""
         return " (untrained backbone)" if self.is_untrained else ""
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lib.machine import describe_environment, find_versions
+from lib.machine import PACKAGES, describe_environment, find_versions
 from lib.models.files import write_model
 from lib.models.parts import list_layers
 from lib.models.record import Record, read_record
@@ -19,7 +19,6 @@ from lib.storage import atomic_write
 from lib.workspace import Workspace
 
 BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
-PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
 # How far equal probabilities may differ; in half precision, whose file is in float32.
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 0.1
