@@ -200,7 +200,7 @@ def reliability(tables: dict[str, pd.DataFrame]) -> Figure:
 
 def _draw_reliability(axes, table):
     diagonal = axes.axline((0, 0), slope=1, color="grey", linestyle="--", lw=1)
-    diagonal.set_label("as sure as right")
+    diagonal.set_label("right as often as it says")
     axes.vlines(table.confidence, table.low, table.high, lw=1, label="95 % interval")
     shares = table.pictures / table.pictures.sum()
     areas = 20 + 300 * shares

@@ -14,7 +14,8 @@ def format_p(p_value: float) -> str:
 
 def format_number(value: float, digits: int = 3, sign: str = "-") -> str:
     """Format a number with a true minus sign; `sign` "+" writes a plus, too."""
-    return f"{value:{sign}z.{digits}f}".replace("-", "−")
+    # What lies in the middle is rounded away from 0, however it was computed.
+    return f"{value * (1 + 1e-12):{sign}z.{digits}f}".replace("-", "−")
 
 
 def format_bounds(low: float, high: float) -> str:

@@ -338,7 +338,7 @@ def believe(confidence, top1, n, compared=1):
 def test_probabilities_are_doubted_only_as_far_as_the_accuracy_is_known():
     assert believe(0.9, 0.8, 400).startswith("too sure")
     assert believe(0.7, 0.8, 400).startswith("too modest")
-    assert believe(0.9, 0.8, 20).startswith("as sure")
+    assert believe(0.9, 0.8, 20).startswith("neither")
 
 
 def test_doubt_of_probabilities_says_by_how_much():
@@ -359,7 +359,7 @@ def test_below_twenty_pictures_nothing_is_said_of_probabilities():
 
 def test_one_of_fifteen_models_is_doubted_at_a_stricter_level():
     assert believe(0.85, 0.8, 260).startswith("too sure")
-    assert believe(0.85, 0.8, 260, compared=15).startswith("as sure")
+    assert believe(0.85, 0.8, 260, compared=15).startswith("neither")
 
 
 def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():

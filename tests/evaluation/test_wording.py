@@ -55,3 +55,9 @@ def test_shares_are_written_as_counts_and_things_in_their_plural():
 def test_numbers_have_a_true_minus_sign_and_0_has_none():
     assert wording.format_number(-0.0001) == "0.000"
     assert wording.format_number(-0.1) == "−0.100"
+
+
+def test_equal_numbers_are_rounded_alike_however_they_were_computed():
+    assert wording.format_number(71 / 80) == "0.888"
+    assert wording.format_number(np.nextafter(71 / 80, 1)) == "0.888"
+    assert wording.format_number(np.nextafter(-71 / 80, 0)) == "−0.888"
