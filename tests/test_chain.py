@@ -157,8 +157,10 @@ def test_first_click_ends_with_the_answer_figures_and_a_picture_of_ones_own(run)
         assert shown in text
 
 
-def test_kernels_leave_no_temporary_file(run):
-    assert list(run.kernels.iterdir()) == []
+def test_kernels_leave_no_temporary_file_but_code_of_tensorflow(run):
+    left = [path.name for path in run.kernels.iterdir()]
+
+    assert [name for name in left if not name.startswith("__autograph_")] == []
 
 
 def test_the_winner_of_the_contest_is_handed_over_alone(run):

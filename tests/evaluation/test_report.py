@@ -327,15 +327,6 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     assert len(second["shown"]) == 2
 
 
-FACTS = {
-    "characteristics": "a test",
-    "hardware": "a test",
-    "seconds": 1.0,
-    "parameters_total": 1,
-    "parameters_trainable": 1,
-}
-
-
 @pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
 def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     prepared, classes, is_listed
@@ -344,9 +335,12 @@ def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     y_pred = np.where(y_true == 7, 30, y_true)
     names = [f"c{number:02}" for number in range(classes)]
     predictions = gather(y_true, {"cnn": np.eye(classes)[y_pred]}, names)
-    predictions.models = predictions.models.assign(**FACTS)
-    predictions.models["parameters"] = [{}]
-    predictions.models["versions"] = [{}]
+    predictions.models["cnn"] = replace(
+        predictions.models["cnn"],
+        seconds=1.0,
+        parameters_total=1,
+        parameters_trainable=1,
+    )
 
     path = report.write_report(prepared, describe(prepared, predictions))
 
