@@ -150,7 +150,7 @@ def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
     )
     for panels, (label, history) in zip(grid, histories.items()):
         panels[0].set_title(shorten(label), loc="left", fontsize=11)
-        panels[0].set_ylim(0, 1)
+        panels[0].set_ylim(SHARES)
         for axes, metric in zip(panels, ("accuracy", "loss")):
             axes.plot(history.epoch, history[metric], ".-", color=TRAINING)
             axes.plot(history.epoch, history[f"val_{metric}"], ".-", color=VALIDATION)

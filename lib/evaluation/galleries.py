@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import encode, open_template, show_part
+from lib.evaluation.display import encode, open_template
 from lib.evaluation.figures import MAX_ROWS
 
 THUMBNAIL = 112  # pixels of its sides
@@ -30,6 +30,7 @@ def picture_grid(
         rows: heading to any number of pictures, uint8 (height, width, 3).
         title: stands above the rows.
         captions: heading to the lines below each of its pictures; missing ones are empty.
+            A long last one, which is the file as a rule, loses its middle.
     """
     captions = captions or {}
     filled = [heading for heading, pictures in rows.items() if len(pictures)]
@@ -93,17 +94,17 @@ def suspects(
 ) -> str | None:
     """Show the first `count` rows of `Predictions.list_suspects`; `pictures` as in `mistakes`."""
     first = table[:count]
+    title = "Labels, their mean probability, what models say"
+    if len(table) > count:
+        title += f" (the first {count} of {len(table)} pictures)"
     captions = []
     for _, row in first.iterrows():
         lines = [f"label {row['label']} {row['label_probability']:.2f}"]
         for label in predictions.first.labels:
             lines.append(f"{label}: {row[label]}")
         captions.append([*lines, row["file"]])
-    return picture_grid(
-        {"": pictures[first.index.to_numpy(int)]},
-        "Labels, their mean probability, what models say",
-        {"": captions},
-    )
+    shown = pictures[first.index.to_numpy(int)]
+    return picture_grid({"": shown}, title, {"": captions})
 
 
 def describe_answers(
@@ -123,24 +124,19 @@ def show_heatmaps(
 
     Args:
         pictures: uint8 (k, height, width, 3).
-        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Of maps
-            coarser than `MIN_PLACES` a line says so.
+        maps: label to float (k, rows, columns), as `gradcam.grad_cam` returns it. Those
+            coarser than `MIN_PLACES` are not shown.
         captions: as in `picture_grid`; the heading of the pictures is "pictures".
 
     Returns None without any maps.
     """
     rows = {"pictures": pictures}
-    coarse = {}
     for label, of_model in maps.items():
-        shape = of_model.shape[1:]
-        if min(shape) >= MIN_PLACES:
+        if min(of_model.shape[1:]) >= MIN_PLACES:
             rows[label] = list(map(_overlay, pictures, of_model))
-        else:
-            coarse[label] = shape
-    grid = ""
-    if len(rows) > 1:
-        grid = picture_grid(rows, "What spoke for each answer", captions)
-    return grid + show_part("coarse_maps", coarse).data.strip() or None
+    if len(rows) == 1:
+        return None
+    return picture_grid(rows, "What spoke for each answer", captions)
 
 
 def _overlay(picture, strength):
@@ -167,13 +163,13 @@ def random_pictures(
     """
     captions = []
     for _, row in table.iterrows():
-        lines = [row["file"], row["truth"] or "truth unknown"]
+        lines = [row["truth"] or "truth unknown"]
         for label in labels:
             mark = ""
             if row["truth"]:
                 mark = "✓ " if row[label] == row["truth"] else "✗ "
             probability = row[f"{label} probability"]
             lines.append(f"{mark}{label}: {row[label]} {probability:.2f}")
-        captions.append(lines)
+        captions.append([*lines, row["file"]])
     title = "Pictures and what models say"
     return picture_grid({"": pictures}, title, {"": captions})

@@ -49,7 +49,7 @@ def find_answer(predictions: Predictions) -> dict:
         name and label: the best, and its first training; model: the name of that one's file;
         is_useful: whether each of its trainings beats the baseline; count: how many were
         compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
-        of too few trainings; doubts of `model_selection.doubt_contest`; weakest of `list_weakest`;
+        of too few trainings, without those that are surely worse; doubts of `model_selection.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
         (too few pictures), few (of two to four trainings in common), apart (not compared).
     """
@@ -63,9 +63,11 @@ def find_answer(predictions: Predictions) -> dict:
     doubts = []
     for name in first.labels:
         doubts.append(model_selection.doubt_contest(first.models[name], scores[name]))
+    kinds = _place_others(best, predictions)
     to_repeat = []
     for name in table.index[table.runs < MIN_RUNS]:
-        if first.models[labels[name]].kind in REPEATED:
+        kind = first.models[labels[name]].kind
+        if kind in REPEATED and kinds[name] != "better":
             to_repeat.append(name)
     answer = {
         "label": label,
@@ -78,7 +80,6 @@ def find_answer(predictions: Predictions) -> dict:
         "to_repeat": to_repeat,
         "weakest": list_weakest(first.select(np.array(first.labels) == label)),
     }
-    kinds = _place_others(best, predictions)
     for kind in KINDS:
         answer[kind] = [name for name in table.index if kinds[name] == kind]
     return answer
@@ -170,8 +171,8 @@ def judge_calibration(score: dict) -> str:
             number of models compared.
 
     Returns:
-        "too sure", "too modest", "as sure as right", or "too few" of fewer than
-        `MIN_PICTURES` pictures.
+        "too sure", "too modest", "neither too sure nor too modest", or "too few" of fewer
+        than `MIN_PICTURES` pictures.
     """
     if score["n"] < MIN_PICTURES:
         return "too few"
@@ -181,7 +182,7 @@ def judge_calibration(score: dict) -> str:
         return "too sure"
     if score["confidence"] < low:
         return "too modest"
-    return "as sure as right"
+    return "neither too sure nor too modest"
 
 
 def find_bottleneck(score: dict, configuration: dict) -> str:

@@ -149,6 +149,8 @@ def test_training_curves_are_those_of_the_history():
     shown = [line.get_ydata().tolist() for line in accuracy.lines + loss.lines]
     columns = ["accuracy", "val_accuracy", "loss", "val_loss"]
     assert shown == HISTORY[columns].T.to_numpy().tolist()
+    # A line at 1 is seen, not hidden by the frame.
+    assert accuracy.get_ylim()[1] > 1
 
 
 @pytest.fixture
@@ -246,6 +248,12 @@ def test_gallery_of_suspects_shows_what_each_model_says(asked):
     assert cells == [["label cat 0.35", "good: dog", "bad: dog", "1.png"]]
 
 
+def test_gallery_of_suspects_says_of_how_many_it_shows_the_first(asked):
+    suspects = pd.concat([asked.list_suspects()] * 3)
+
+    assert "the first 2 of 3" in galleries.suspects(asked, suspects, PICTURES, 2)
+
+
 def test_galleries_are_none_without_mistakes():
     right = gather(CATS, {"good": np.eye(2)[CATS]}, "cd")
 
@@ -254,12 +262,23 @@ def test_galleries_are_none_without_mistakes():
 
 
 def test_names_are_shown_as_they_are_and_rows_without_pictures_are_not():
-    lines = [["蝴蝶 <i>", "W" * 200]]
+    lines = [["W" * 200, "蝴蝶 <i>"]]
     rows = {"<b>$x$": PICTURES[:1], "none": PICTURES[:0]}
 
     text = galleries.picture_grid(rows, "a", {"<b>$x$": lines})
 
     assert read_gallery(text) == (["<b>$x$"], lines)
+
+
+def test_a_long_name_of_a_file_loses_its_middle_and_is_told_whole_in_its_title():
+    file = f"Aves/{'0123456789' * 4}.jpg"
+
+    text = galleries.picture_grid({"": PICTURES[:1]}, "a", {"": [["cat", file]]})
+
+    ((_, shown),) = read_gallery(text)[1]
+    assert len(shown) <= 30
+    assert (shown[:5], shown[-4:]) == ("Aves/", ".jpg")
+    assert f'title="{file}"' in text
 
 
 def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():
@@ -271,15 +290,15 @@ def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():
     assert "40 of 50" in text
 
 
-def test_coarse_maps_get_a_line_and_no_pictures():
+def test_maps_that_are_too_coarse_are_not_shown():
     maps = {"good": np.ones((1, 5, 6)), "bad": np.ones((1, 6, 6))}
 
     text = galleries.show_heatmaps(PICTURES[:1], maps, {})
 
-    table, line = text.split("<p>")
-    headings, _ = read_gallery(table)
+    headings, _ = read_gallery(text)
     assert headings == ["pictures", "bad"]
-    assert line.startswith("good: ")
+    del maps["bad"]
+    assert galleries.show_heatmaps(PICTURES[:1], maps, {}) is None
 
 
 def test_evidence_lights_its_place_and_leaves_the_rest_grey():
@@ -306,8 +325,8 @@ def test_new_pictures_have_a_mark_where_the_truth_is_known():
 
     _, cells = read_gallery(text)
     assert cells == [
-        ["a.jpg", "cat", "✓ good: cat 0.90", "✗ bad: dog 0.70"],
-        ["b.jpg", "truth unknown", "good: cat 0.90", "bad: dog 0.70"],
+        ["cat", "✓ good: cat 0.90", "✗ bad: dog 0.70", "a.jpg"],
+        ["truth unknown", "good: cat 0.90", "bad: dog 0.70", "b.jpg"],
     ]
 
 

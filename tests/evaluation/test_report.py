@@ -208,6 +208,19 @@ def describe(ws, predictions):
     return report.gather_report(ws, predictions, comparison, {})
 
 
+def test_equal_numbers_are_rounded_alike(prepared):
+    # Of 20 pictures of each of four classes 9, 2, 1 and 3 are missed: 65 of 80 are 0.8125.
+    y_true = np.repeat(np.arange(4), 20)
+    is_missed = np.arange(80) % 20 < np.repeat([9, 2, 1, 3], 20)
+    y_prob = np.eye(4)[(y_true + is_missed) % 4]
+
+    page = describe(prepared, gather(y_true, {"cnn": y_prob}, "abcd"))
+
+    shown = show_part("models", page).data
+    top1, average = re.findall(r"<td>(0\.81\d)</td>", shown)
+    assert top1 == average
+
+
 def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepared):
     y_true = np.arange(90) % 3
     good = np.eye(3)[y_true]
@@ -311,6 +324,28 @@ def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepar
     assert '<a href="suspects.csv">' in linked
 
 
+@pytest.mark.parametrize(("count", "is_established"), [(24, False), (400, True)])
+def test_a_temperature_that_is_not_established_is_no_number(
+    prepared, count, is_established
+):
+    # It says 0.9 and is right in about 0.7 of cases.
+    y_true = np.arange(count) % 2
+    is_right = np.arange(count) // 2 % 10 < 7
+    y_prob = np.where(np.eye(2)[np.where(is_right, y_true, 1 - y_true)] == 1, 0.9, 0.1)
+
+    page = describe(prepared, gather(y_true, {"cnn": y_prob}, "ab"))
+
+    shown = show_part("calibration", page).data
+    assert "too sure by about" in shown
+    assert ("not established" in shown) != is_established
+    assert "<td>1.00</td>" not in shown
+
+
+def test_each_calibration_error_says_of_which_pictures_it_is(tables):
+    assert tables["calibration"][0][3:] == ["ECE before, of half", "ECE after, of half"]
+    assert "ECE, of all" in tables["further scores"][0]
+
+
 def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     monkeypatch,
 ):
@@ -327,6 +362,30 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     assert len(second["shown"]) == 2
 
 
+def read_page(ws, predictions):
+    """Write the report of predictions, and return its HTML."""
+    models = {}
+    for label, record in predictions.models.items():
+        models[label] = replace(
+            record, seconds=1.0, parameters_total=1, parameters_trainable=1
+        )
+    predictions.models = models
+    path = report.write_report(ws, describe(ws, predictions))
+    return path.read_text(encoding="utf-8")
+
+
+def test_a_kind_of_mistake_says_how_many_of_its_pictures_are_shown(
+    prepared, monkeypatch
+):
+    monkeypatch.setattr(mistakes, "MAX_OF_KIND", 2)
+    y_prob = np.eye(2)[[1, 1, 1, 0, 1, 1]]
+    predictions = gather([0, 0, 0, 0, 1, 1], {"cnn": y_prob}, "ab")
+
+    page = read_page(prepared, predictions)
+
+    assert "a taken for b (3), the surest 2" in re.sub("<.*?>", "", page)
+
+
 @pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
 def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     prepared, classes, is_listed
@@ -335,16 +394,9 @@ def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     y_pred = np.where(y_true == 7, 30, y_true)
     names = [f"c{number:02}" for number in range(classes)]
     predictions = gather(y_true, {"cnn": np.eye(classes)[y_pred]}, names)
-    predictions.models["cnn"] = replace(
-        predictions.models["cnn"],
-        seconds=1.0,
-        parameters_total=1,
-        parameters_trainable=1,
-    )
 
-    path = report.write_report(prepared, describe(prepared, predictions))
+    page = read_page(prepared, predictions)
 
-    page = path.read_text(encoding="utf-8")
     assert ("Table: confusion matrix" not in page) == is_listed
     assert "<bdi>c07</bdi> taken for <bdi>c30</bdi> (2)" in page
 
@@ -362,16 +414,22 @@ def tables(text):
     return found
 
 
-def test_tables_have_the_numbers_of_both_models(tables):
+def test_tables_have_the_numbers_of_both_models(judged, tables):
     # Of 12 pictures, 6 of each class, one model recognises one class and the other none.
-    assert tables["the models"][0][-2:] == ["MB", "pictures a second"]
-    assert [row[:-2] for row in tables["the models"][1:]] == [
+    models = tables["the models"]
+    assert [row[:5] for row in models[1:]] == [
         ["one_class", "0.500", "6 of 12", "0.254 to 0.746", "0.500"],
         ["wrong", "0.000", "0 of 12", "0.000 to 0.242", "0.000"],
     ]
-    assert tables["classification report of one_class"][1:] == [
-        [CLASSES[1], "0.000", "0.000", "0.000", "6"],
-        [html.escape(HOSTILE), "0.500", "1.000", "0.667", "6"],
+    assert models[0][5:] == ["MB", "pictures a second"]
+    costs = read_table(judged.results / "comparison.csv").astype(
+        {"file_megabytes": float}
+    )
+    megabytes = [format_number(size, 1) for size in costs.file_megabytes]
+    assert [row[5] for row in models[1:]] == megabytes
+    assert tables["classes"][1:] == [
+        [CLASSES[1], "6", "0.000", "0.000 to 0.390", "0.000", "0.000"],
+        [html.escape(HOSTILE), "6", "1.000", "0.610 to 1.000", "0.500", "0.667"],
     ]
     matrix = [row[1:] for row in tables["confusion matrix of one_class"][1:]]
     assert matrix == [["", "6"], ["", "6"]]
@@ -540,6 +598,42 @@ def test_report_fits_its_screen(opened, screen):
     scores = opened.locator("#models ~ .scroll").first
     assert scores.evaluate("box => box.scrollWidth <= box.clientWidth")
     assert max(opened.locator(".plot").evaluate_all(RIGHTS)) < width
+
+
+BOXES = """all => all.map(one => one.getBoundingClientRect()).map(
+    ({left, right, top, bottom}) => ({left, right, top, bottom}))"""
+
+
+def test_box_figure_and_next_steps_fill_the_width(opened):
+    (box,) = opened.locator(".answer").evaluate_all(BOXES)
+    verdict, steps = opened.locator(".answer > section").evaluate_all(BOXES)
+    (figure,) = opened.locator(".answer > .scroll").evaluate_all(BOXES)
+
+    assert verdict["left"] == steps["left"]
+    assert verdict["bottom"] <= steps["top"]
+    assert figure["left"] >= verdict["right"]
+    assert figure["top"] < steps["top"]
+    assert box["right"] - figure["right"] < 40
+
+
+def test_the_chosen_model_is_open_and_one_fold_has_the_others(opened):
+    (fold,) = opened.locator("details").all()
+
+    assert opened.locator("details[open]").count() == 0
+    # The only other model made mistakes, too.
+    for part in ("#others", "#evidence", ".matrix"):
+        assert fold.locator(part).count() == 1
+    for name in opened.locator("nav a").all():
+        assert opened.locator(name.get_attribute("href")).is_visible()
+
+
+def test_a_table_that_scrolls_shows_that_it_does(opened):
+    opened.set_viewport_size(PHONE)
+
+    style = "box => getComputedStyle(box).backgroundAttachment"
+    shadows = opened.locator("#pairs ~ .scroll").first.evaluate(style)
+
+    assert set(shadows.split(", ")) == {"local", "scroll"}
 
 
 def test_a_click_on_a_matrix_shows_the_pictures_of_the_cell(opened):

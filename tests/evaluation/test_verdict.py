@@ -61,6 +61,7 @@ def test_first_sentence_names_the_model_and_its_number():
     numbers = re.findall(r"\d+", first)
     assert numbers[:6] == ["71", "80", "89", "95", "80", "94"]
     assert numbers[-2:] == ["40", "80"]
+    assert "None of these 80 pictures was used for training" in first
     assert "cat" in first
     assert "better than poor" in others
 
@@ -232,6 +233,13 @@ def test_seeds_are_advised_only_for_networks_that_take_several():
     assert "--seeds 5" in read(page, "steps")[-1]
 
 
+def test_no_seeds_are_advised_for_models_that_are_established_as_worse():
+    page = judge(TWO, {"poor": answer(TWO, 0.5), "good": answer(TWO, 0.9, 1)})
+
+    assert page["better"] == ["poor"]
+    assert page["to_repeat"] == ["good"]
+
+
 def test_no_seeds_are_advised_where_no_network_takes_several():
     page = judge(TWO, {"a_linear": answer(TWO, 0.9)})
 
@@ -368,15 +376,17 @@ def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
         ["a", "b", 0.02, -0.03, 0.07, 0.0498, True],
         ["<c>", "a", 0.2, 0.1, 0.3, np.nan, False],
         ["a", "d", 0.1, 0.01, 0.2, 0.0004, True],
+        ["a", "e", 0.0, -0.1, 0.1, 1.0, False],
     ]
 
     shown = show_part("pairs", {"pairs": pd.DataFrame(rows, columns=columns)}).data
 
     cells = re.findall("<t[hd].*?>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>", shown)
-    assert np.reshape(cells[6:], (3, 6)).tolist() == [
+    assert np.reshape(cells[6:], (4, 6)).tolist() == [
         ["a", "b", "0.020", "−0.030 to 0.070", "0.049", "yes"],
         ["&lt;c&gt;", "a", "0.200", "0.100 to 0.300", "–", "no"],
         ["a", "d", "0.100", "0.010 to 0.200", "&lt; 0.001", "yes"],
+        ["a", "e", "0.000", "−0.100 to 0.100", "1.000", "equal here"],
     ]
 
 
