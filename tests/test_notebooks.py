@@ -164,6 +164,9 @@ def test_notebook_and_its_cells_are_short(name):
         ("04_resnet50_transfer", ".fit("),
         ("04_resnet50_transfer", ".evaluate("),
         ("04_resnet50_transfer", ".save("),
+        ("05_backbones", "GridSearchCV("),
+        ("05_backbones", "StratifiedGroupKFold("),
+        ("06_fine_tuning", ".fit("),
     ],
 )
 def test_what_a_lesson_teaches_stands_in_an_open_cell(name, taught):
