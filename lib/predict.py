@@ -3,8 +3,8 @@
 The table has one row for each picture: file, label, index (of the class, from 0), probability; set, a
 JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; distance, to the
 training pictures, and note, which marks pictures unlike them. These four are blank where the model has
-no limit for them, and sets where there is a note. With a model of 11 it has file, labels ("cat|dog"), problem. A picture that can't be
-read has no answer.
+no limit for them, and sets where there is a note. With a model of 11 it has file, labels ("cat|dog"),
+problem. A picture that can't be read has no answer.
 """
 
 import argparse

@@ -60,7 +60,7 @@ def find_near_duplicates(
     Args:
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
-            size of 32 there is no detail, and candidates are taken at their word.
+            size of 32 there is no detail, and all candidates are taken for pairs.
         max_bits: of 63, in which the hashes of candidates may differ.
 
     Returns:

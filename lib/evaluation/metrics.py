@@ -91,7 +91,7 @@ def _score_classes(y_true, y_pred, class_names, groups):
 
 
 def measure_calibration(y_true: np.ndarray, y_prob: np.ndarray) -> dict[str, float]:
-    """Measure how far probabilities can be taken at their word.
+    """Measure how far probabilities are from the shares that are right.
 
     Returns:
         nll: mean negative log-likelihood of the true class, in nats; brier: mean squared

@@ -101,7 +101,10 @@ def compare_folds(
 
 
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
-    """Return the "best" candidate, or the "cheapest": the fastest that isn't surely worse."""
+    """Return the "best" candidate, or the "cheapest": the fastest that isn't surely worse.
+
+    Where one group is too large to tell, both are the best.
+    """
     if how == "best":
         return table.candidate[0]
     is_equal = (table.p_holm >= LEVEL) | (table.index == 0)

@@ -68,7 +68,7 @@ def gather_report(
         "models": first.models,
         "costs": comparison.set_index("model")[COSTS].to_dict("index"),
         "pictures": len(rows),
-        "set": identify_set(rows),
+        "set": first.models[named].split_hash,
         "without_looking": read_without_looking(ws),
     }
 

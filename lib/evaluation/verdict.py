@@ -49,7 +49,8 @@ def find_answer(predictions: Predictions) -> dict:
         name and label: the best, and its first training; model: the name of that one's file;
         is_useful: whether each of its trainings beats the baseline; count: how many were
         compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
-        of too few trainings, without those that are surely worse; doubts of `model_selection.doubt_contest`; weakest of `list_weakest`;
+        of too few trainings, without those that are surely worse; doubts of
+        `model_selection.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
         (too few pictures), few (of two to four trainings in common), apart (not compared).
     """

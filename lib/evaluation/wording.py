@@ -13,7 +13,9 @@ def format_p(p_value: float) -> str:
 
 
 def format_number(value: float, digits: int = 3, sign: str = "-") -> str:
-    """Format a number with a true minus sign; `sign` "+" writes a plus, too."""
+    """Format a number with a true minus sign, NaN as a dash; `sign` "+" writes a plus, too."""
+    if np.isnan(value):
+        return "–"
     # What lies in the middle is rounded away from 0, however it was computed.
     return f"{value * (1 + 1e-12):{sign}z.{digits}f}".replace("-", "−")
 

@@ -112,7 +112,7 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
         name = record.configuration
         run = (name, record.seed)
         if record.family != families.setdefault(name, record.family) or run in runs:
-            reason = f"{name} was trained since with other settings or the same seed"
+            reason = f"{name} was trained since with other settings, other frozen weights or its seed"
             left_out.append(f"{record.name} is left out: {reason}.")
         else:
             runs.add(run)

@@ -58,7 +58,7 @@ function measureDistance(features, known) {
   return mean(distances.sort((a, b) => a - b).slice(0, 5));
 }
 
-// Divide the logits by the temperature, so that a probability can be taken at its word.
+// Divide the logits by the temperature, so that a probability is about the share that is right.
 function scale(probabilities) {
   const most = Math.max(...probabilities);
   const powers = probabilities.map(p => (Math.max(p, 1e-37) / most) ** (1 / about.temperature));
