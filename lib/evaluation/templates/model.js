@@ -3,7 +3,6 @@
 const about = JSON.parse(document.getElementById("about").textContent);
 const said = document.getElementById("said");
 const card = document.getElementById("latest");
-const older = document.getElementById("older");
 const save = document.getElementById("save");
 const answers = [];
 
@@ -169,7 +168,7 @@ function showCard(found, thumbnail) {
 
 // The large picture of the card is kept by nothing.
 function showRow(found, thumbnail) {
-  older.prepend(make("tr", {},
+  document.getElementById("older").prepend(make("tr", {},
     make("td", {}, thumbnail.width ? draw(thumbnail, 84) : ""),
     make("td", {className: "file"}, found.path),
     make("td", {}, ...tell(found)),

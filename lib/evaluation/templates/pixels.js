@@ -49,7 +49,8 @@ function square(picture) {
   const canvas = new OffscreenCanvas(picture.width, rows);
   const pen = canvas.getContext("2d", {willReadFrequently: true});
   const stride = 4 * picture.width;
-  const pixels = [];
+  const pixels = new Uint8ClampedArray(3 * side * side);  // which rounds
+  let index = 0;
   for (let k = 0; k < side; k += ROWS) {
     const top = down[k].first;
     const data = readStrip(pen, picture, top);
@@ -57,10 +58,10 @@ function square(picture) {
       for (const column of across) {
         const start = stride * (row.first - top) + 4 * column.first;
         for (let colour = 0; colour < 3; colour++) {
-          pixels.push(average(data, start + colour, stride, column.shares, row.shares));
+          pixels[index++] = average(data, start + colour, stride, column.shares, row.shares);
         }
       }
     }
   }
-  return Uint8Array.from(pixels, Math.round);
+  return new Uint8Array(pixels.buffer);
 }

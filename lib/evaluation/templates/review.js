@@ -1,3 +1,4 @@
+const at = id => document.getElementById(id);
 const { key, cases, pictures, classes, earlier, folder } = JSON.parse(at("data").textContent);
 // File to the label that was decided, "" to leave it out; of an earlier audit of this set, too.
 let decisions = new Map(), now = 0, row = [];
@@ -44,6 +45,7 @@ function findRow(k) {
 
 function show(k, last = "") {
   now = k;
+  const focused = document.activeElement;
   const { suggested, self_confidence, probability, finding, reason, beside } = cases[k];
   const { file, label } = pictures[k], isCopy = finding.includes("possible copy");
   const nearest = isCopy ? "what it may be a copy of" : `the nearest picture of ${suggested}`;
@@ -76,6 +78,8 @@ function show(k, last = "") {
   at("row").hidden = !row.length;
   at("every").checked = false;
   at("alike").replaceChildren(...row.map(i => enlarge(i, pictures[i].file)));
+  // Who presses Enter once more decides nothing.
+  if (focused.disabled) at("next").focus();
 }
 
 // What another tab has decided counts, too. A browser that keeps nothing has it here alone.
