@@ -1,6 +1,6 @@
 // The pixels of a picture as the project's own loader has them: averaged over areas, and a square.
 
-const ROWS = 16;  // of the square that are made at a time: a large picture is not held twice
+const ROWS = 16;  // that are made at a time: a large picture is not held twice
 
 // The source pixels that each pixel is the mean of, and their shares. Where a picture shrinks, it is an
 // area, as of OpenCV's INTER_AREA; else one pixel's width, which lies on two, as of its INTER_LINEAR.
@@ -30,7 +30,7 @@ function readStrip(pen, picture, top) {
   return data;
 }
 
-// The mean of one colour from the byte `start` on.
+// The mean of one colour, or of the opaqueness, from the byte `start` on.
 function average(data, start, stride, across, down) {
   let sum = 0;
   for (let y = 0; y < down.length; y++) {
@@ -41,27 +41,35 @@ function average(data, start, stride, across, down) {
   return sum;
 }
 
-function square(picture) {
-  const side = about.image_size;
-  const across = listSources(picture.width, side);
-  const down = listSources(picture.height, side);
-  const rows = Math.ceil(ROWS * Math.max(picture.height / side, 1)) + 2;
+function resize(picture, width, height) {
+  const across = listSources(picture.width, width);
+  const down = listSources(picture.height, height);
+  const rows = Math.ceil(ROWS * Math.max(picture.height / height, 1)) + 2;
   const canvas = new OffscreenCanvas(picture.width, rows);
   const pen = canvas.getContext("2d", {willReadFrequently: true});
   const stride = 4 * picture.width;
-  const pixels = new Uint8ClampedArray(3 * side * side);  // which rounds
+  const resized = new ImageData(width, height);
   let index = 0;
-  for (let k = 0; k < side; k += ROWS) {
+  for (let k = 0; k < height; k += ROWS) {
     const top = down[k].first;
     const data = readStrip(pen, picture, top);
     for (const row of down.slice(k, k + ROWS)) {
       for (const column of across) {
         const start = stride * (row.first - top) + 4 * column.first;
-        for (let colour = 0; colour < 3; colour++) {
-          pixels[index++] = average(data, start + colour, stride, column.shares, row.shares);
+        for (let colour = 0; colour < 4; colour++) {
+          resized.data[index++] = average(data, start + colour, stride, column.shares, row.shares);
         }
       }
     }
   }
-  return new Uint8Array(pixels.buffer);
+  return resized;
+}
+
+// It is shrunk first, then enlarged: the loader has whole numbers in between.
+function square(picture) {
+  const side = about.image_size;
+  const shrunk = resize(picture, Math.min(picture.width, side), Math.min(picture.height, side));
+  const canvas = new OffscreenCanvas(shrunk.width, shrunk.height);
+  canvas.getContext("2d", {willReadFrequently: true}).putImageData(shrunk, 0, 0);
+  return new Uint8Array(resize(canvas, side, side).data.filter((_, k) => k % 4 < 3));
 }
