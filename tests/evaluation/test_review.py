@@ -186,6 +186,17 @@ def test_a_decision_can_be_withdrawn(opened, cases, tmp_path):
     assert list(download(opened, tmp_path / "mine.csv")) == [cases.file[1]]
 
 
+def test_focus_goes_from_a_button_that_is_disabled_to_one_that_decides_nothing(opened):
+    opened.click("#keep")
+    opened.click("#previous")
+    opened.focus("#withdraw")
+
+    opened.keyboard.press("Enter")
+
+    assert opened.is_disabled("#withdraw")
+    assert opened.evaluate("() => document.activeElement.id") == "next"
+
+
 def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
     drawn, browser, tmp_path
 ):

@@ -10,13 +10,6 @@ let stream = null;
 let facing = "environment";
 let recent = [];
 
-function describeRefusal(error) {
-  if (error.name === "NotAllowedError") {
-    return "The camera was not allowed: allow it for this page in your browser, or choose pictures.";
-  }
-  return `The camera can't be used (${error.message || error.name}): choose pictures.`;
-}
-
 function endStream() {
   stream?.getTracks().forEach(track => track.stop());
   stream = null;
@@ -38,7 +31,8 @@ function stopCamera() {
 
 function refuse(error) {
   stopCamera();
-  refused.textContent = describeRefusal(error);
+  refused.textContent = `The camera can't be used (${error.message || error.name}): `
+    + "allow it for this page in your browser, or choose pictures.";
 }
 
 async function startCamera() {

@@ -3,7 +3,6 @@
 const about = JSON.parse(document.getElementById("about").textContent);
 const said = document.getElementById("said");
 const card = document.getElementById("latest");
-const older = document.getElementById("older");
 const save = document.getElementById("save");
 const answers = [];
 
@@ -117,7 +116,7 @@ async function answer(file) {
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
     head = String.fromCharCode(...bytes.subarray(0, 16));
-    const problem = await describeProblem(bytes, head);
+    const problem = await describeProblem(file, bytes, head);
     if (problem) return decline(problem);
     picture = await createImageBitmap(file);
   } catch {
@@ -126,7 +125,6 @@ async function answer(file) {
       : "this browser can't read it as a picture");
   }
   try {
-    if (picture.width * picture.height > MAX_PIXELS) return decline(TOO_LARGE);
     return {...decide(await ask(square(picture))), thumbnail: draw(picture, 240)};
   } catch (error) {
     return decline(error.message);
@@ -145,43 +143,37 @@ function draw(picture, side) {
   return canvas;
 }
 
-function write(kind, className, ...content) {
-  const element = document.createElement(kind);
-  element.className = className;
-  element.append(...content);
-  return element;
-}
-
 // The warning goes before the answer.
 function tell({note, problem, shown}) {
   const texts = Object.entries({note, problem, class: shown}).filter(([, text]) => text);
-  return texts.map(([kind, text]) => write("p", kind, text));
+  return texts.map(([kind, text]) => make("p", {className: kind}, text));
 }
 
 function writeBar({name, probability}) {
-  const bar = write("span", "bar");
+  const bar = make("span", {className: "bar"});
   bar.style.width = writePercent(probability).replace(" ", "");
-  return write("li", "", bar, `${name} ${writePercent(probability)}`);
+  return make("li", {}, bar, `${name} ${writePercent(probability)}`);
 }
 
 function tellMore(found) {
-  const set = found.set ? [write("p", "set", `Set: ${describeSet(found.set)}`)] : [];
-  return [...tell(found), write("ol", "bars", ...found.bars?.map(writeBar) ?? []), ...set];
+  const set = found.set ? [make("p", {className: "set"}, `Set: ${describeSet(found.set)}`)] : [];
+  return [...tell(found), make("ol", {className: "bars"}, ...found.bars?.map(writeBar) ?? []), ...set];
 }
 
 function showCard(found, thumbnail) {
-  card.replaceChildren(thumbnail, write("div", "words", write("h2", "file", found.path), ...tellMore(found)));
+  const heading = make("h2", {className: "file"}, found.path);
+  card.replaceChildren(thumbnail, make("div", {className: "words"}, heading, ...tellMore(found)));
   card.hidden = false;
 }
 
 // The large picture of the card is kept by nothing.
 function showRow(found, thumbnail) {
-  older.prepend(write("tr", "",
-    write("td", "", thumbnail.width ? draw(thumbnail, 84) : ""),
-    write("td", "file", found.path),
-    write("td", "", ...tell(found)),
-    write("td", "percent", found.percent ?? ""),
-    ...about.thresholds ? [] : [write("td", "set", describeSet(found.set))],
+  document.getElementById("older").prepend(make("tr", {},
+    make("td", {}, thumbnail.width ? draw(thumbnail, 84) : ""),
+    make("td", {className: "file"}, found.path),
+    make("td", {}, ...tell(found)),
+    make("td", {className: "percent"}, found.percent ?? ""),
+    ...about.thresholds ? [] : [make("td", {className: "set"}, describeSet(found.set))],
   ));
   document.getElementById("earlier").hidden = false;
 }
@@ -228,30 +220,13 @@ function fail(error) {
   report();
 }
 
-// No spreadsheet computes a text behind an apostrophe; `lib` takes it away again.
-function writeCell(value) {
-  const text = String(value ?? "").replace(/^'*(?![+-]?[\d.]+$)[=+@-]/, "'$&");
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
 // A set as Python's json writes it, so that this table is that of lib.predict.
 const writeSet = names => (names ? `[${names.map(name => JSON.stringify(name)).join(", ")}]` : "");
 
-function writeTable() {
-  const lines = [["file", "label", "probability", "set", "note", "problem"]];
-  for (const {path, label, probability, set, note, problem} of answers) {
-    lines.push([path, label, probability, writeSet(set), note, problem]);
-  }
-  // The first sign tells spreadsheets that it is UTF-8.
-  return "\ufeff" + lines.map(line => line.map(writeCell).join(",") + "\n").join("");
-}
-
-function saveTable() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([writeTable()], {type: "text/csv"}));
-  link.download = "answers.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+function saveAnswers() {
+  const columns = ["file", "label", "probability", "set", "note", "problem"];
+  const rows = answers.map(({path, set, ...more}) => ({...more, file: path, set: writeSet(set)}));
+  saveTable("answers.csv", [columns, ...rows.map(row => columns.map(column => row[column]))]);
 }
 
 // What lies in a folder: Chromium opens those dropped on a page of a disk by handles alone,
@@ -281,7 +256,7 @@ async function listFiles(entry, path = entry.name) {
 
 const nameFiles = files => [...files].map(file => ({file, path: file.name}));
 
-save.addEventListener("click", saveTable);
+save.addEventListener("click", saveAnswers);
 const chooser = document.getElementById("pictures");
 document.getElementById("choose").addEventListener("click", () => chooser.click());
 chooser.addEventListener("change", () => {

@@ -1,105 +1,75 @@
 // The pixels of a picture as the project's own loader has them: averaged over areas, and a square.
 
-const STRIP = 256;  // rows of a picture that are read at a time
+const ROWS = 16;  // that are made at a time: a large picture is not held twice
 
-// Each source row (or column) lies in a cell, and what of it reaches beyond lies in the next one.
-function divide(from, to) {
-  const cells = new Int32Array(from);
-  const shares = new Float64Array(from);
-  const size = from / to;
-  for (let k = 0; k < from; k++) {
-    cells[k] = Math.min(Math.floor(k / size), to - 1);
-    shares[k] = Math.min(1, Math.max(0, (cells[k] + 1) * size - k));
-  }
-  return {cells, shares};
-}
-
-// Add a row of RGBA bytes to the sums of its cells, three colours each.
-function addRow(sums, data, start, {cells, shares}) {
-  for (let x = 0, k = start; x < cells.length; x++, k += 4) {
-    const share = shares[x];
-    const rest = 1 - share;
-    const index = 3 * cells[x];
-    for (let c = 0; c < 3; c++) {
-      sums[index + c] += share * data[k + c];
-      sums[index + 3 + c] += rest * data[k + c];
+// The source pixels that each pixel is the mean of, and their shares. Where a picture shrinks, it is an
+// area, as of OpenCV's INTER_AREA; else one pixel's width, which lies on two, as of its INTER_LINEAR.
+function listSources(from, to) {
+  const width = Math.max(from / to, 1);
+  return Array.from({length: to}, (_, k) => {
+    const start = Math.min(Math.max((k + 0.5) * from / to - width / 2, 0), from - width);
+    const end = Math.min(start + width, from);
+    const first = Math.floor(start);
+    const shares = [];
+    for (let at = first; at < end; at++) {
+      shares.push((Math.min(at + 1, end) - Math.max(at, start)) / width);
     }
-  }
+    return {first, shares};
+  });
 }
 
-// The RGBA bytes of some rows, laid over white.
-function readStrip(pen, picture, top, rows) {
+// The RGBA bytes from a row on, laid over white.
+function readStrip(pen, picture, top) {
+  const {width, height} = pen.canvas;
   pen.fillStyle = "white";
-  pen.fillRect(0, 0, picture.width, rows);
-  pen.drawImage(picture, 0, top, picture.width, rows, 0, 0, picture.width, rows);
-  const {data} = pen.getImageData(0, 0, picture.width, rows);
+  pen.fillRect(0, 0, width, height);
+  pen.drawImage(picture, 0, -top);
+  const {data} = pen.getImageData(0, 0, width, height);
   // A canvas that is larger than the browser allows holds nothing, and says nothing.
   if (data[3] !== 255) throw new Error("it is too wide for this browser");
   return data;
 }
 
-// Shrink a picture by averaging areas, as OpenCV's INTER_AREA does, strip by strip.
-function shrink(picture, width, height) {
-  const across = divide(picture.width, width);
-  const down = divide(picture.height, height);
-  const row = new Float64Array(3 * (width + 1));
-  const sums = new Float64Array(row.length * (height + 1));
-  const canvas = new OffscreenCanvas(picture.width, Math.min(STRIP, picture.height));
+// The mean of one colour, or of the opaqueness, from the byte `start` on.
+function average(data, start, stride, across, down) {
+  let sum = 0;
+  for (let y = 0; y < down.length; y++) {
+    for (let x = 0; x < across.length; x++) {
+      sum += down[y] * across[x] * data[start + stride * y + 4 * x];
+    }
+  }
+  return sum;
+}
+
+function resize(picture, width, height) {
+  const across = listSources(picture.width, width);
+  const down = listSources(picture.height, height);
+  const rows = Math.ceil(ROWS * Math.max(picture.height / height, 1)) + 2;
+  const canvas = new OffscreenCanvas(picture.width, rows);
   const pen = canvas.getContext("2d", {willReadFrequently: true});
-  for (let top = 0; top < picture.height; top += STRIP) {
-    const rows = Math.min(STRIP, picture.height - top);
-    const data = readStrip(pen, picture, top, rows);
-    for (let y = 0; y < rows; y++) {
-      row.fill(0);
-      addRow(row, data, 4 * y * picture.width, across);
-      const share = down.shares[top + y];
-      const index = row.length * down.cells[top + y];
-      for (let k = 0; k < row.length; k++) {
-        sums[index + k] += share * row[k];
-        sums[index + row.length + k] += (1 - share) * row[k];
+  const stride = 4 * picture.width;
+  const resized = new ImageData(width, height);
+  let index = 0;
+  for (let k = 0; k < height; k += ROWS) {
+    const top = down[k].first;
+    const data = readStrip(pen, picture, top);
+    for (const row of down.slice(k, k + ROWS)) {
+      for (const column of across) {
+        const start = stride * (row.first - top) + 4 * column.first;
+        for (let colour = 0; colour < 4; colour++) {
+          resized.data[index++] = average(data, start + colour, stride, column.shares, row.shares);
+        }
       }
     }
   }
-  const area = (picture.width / width) * (picture.height / height);
-  const means = new Uint8Array(3 * width * height);
-  for (let k = 0; k < means.length; k++) {
-    const y = Math.floor(k / (3 * width));
-    means[k] = Math.round(sums[row.length * y + k % (3 * width)] / area);
-  }
-  return means;
+  return resized;
 }
 
-// Between which two source pixels each pixel lies, and how near it is to the second.
-function findNeighbours(from, to) {
-  return Array.from({length: to}, (_, k) => {
-    const at = Math.min(Math.max((k + 0.5) * from / to - 0.5, 0), from - 1);
-    const first = Math.floor(at);
-    return [first, Math.min(first + 1, from - 1), at - first];
-  });
-}
-
-// Enlarge a picture to a square, as OpenCV's INTER_LINEAR does.
-function enlarge(pixels, width, height, side) {
-  const across = findNeighbours(width, side);
-  const down = findNeighbours(height, side);
-  const enlarged = new Uint8Array(3 * side * side);
-  let k = 0;
-  for (const [upper, lower, near] of down) {
-    for (const [left, right, close] of across) {
-      for (let c = 0; c < 3; c++) {
-        const mix = y => (1 - close) * pixels[3 * (width * y + left) + c]
-          + close * pixels[3 * (width * y + right) + c];
-        enlarged[k++] = Math.round((1 - near) * mix(upper) + near * mix(lower));
-      }
-    }
-  }
-  return enlarged;
-}
-
+// It is shrunk first, then enlarged: the loader has whole numbers in between.
 function square(picture) {
   const side = about.image_size;
-  const width = Math.min(picture.width, side);
-  const height = Math.min(picture.height, side);
-  const small = shrink(picture, width, height);
-  return width === side && height === side ? small : enlarge(small, width, height, side);
+  const shrunk = resize(picture, Math.min(picture.width, side), Math.min(picture.height, side));
+  const canvas = new OffscreenCanvas(shrunk.width, shrunk.height);
+  canvas.getContext("2d", {willReadFrequently: true}).putImageData(shrunk, 0, 0);
+  return new Uint8Array(resize(canvas, side, side).data.filter((_, k) => k % 4 < 3));
 }

@@ -1,15 +1,8 @@
-"use strict";
 const at = id => document.getElementById(id);
 const { key, cases, pictures, classes, earlier, folder } = JSON.parse(at("data").textContent);
 // File to the label that was decided, "" to leave it out; of an earlier audit of this set, too.
 let decisions = new Map(), now = 0, row = [];
 const IN_A_ROW = 8;
-
-function make(tag, inside, properties = {}) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...[inside].flat());
-  return element;
-}
 
 function describe(k) {
   const { file, label } = pictures[k], decided = decisions.get(file);
@@ -23,18 +16,18 @@ const isDecided = k => decisions.has(pictures[k].file);
 function draw(id, k, alt) {
   const { label, part, data } = pictures[k];
   at(id).replaceChildren(
-    make("figcaption", [make("strong", label), ` · ${part === "train" ? "training" : part}`]),
-    data ? enlarge(k, alt) : make("p", "This file can't be read any more."));
+    make("figcaption", {}, make("strong", {}, label), ` · ${part === "train" ? "training" : part}`),
+    data ? enlarge(k, alt) : make("p", {}, "This file can't be read any more."));
 }
 
 function enlarge(k, alt) {
-  const image = make("img", [], { src: pictures[k].data, alt });
-  return make("button", image, { className: "picture", title: "At its own size", onclick: () => zoom(k) });
+  const image = make("img", { src: pictures[k].data, alt });
+  return make("button", { className: "picture", title: "At its own size", onclick: () => zoom(k) }, image);
 }
 
 // The file itself, where it lies; where it doesn't, or is of a kind that no browser shows, the small one.
 function zoom(k) {
-  const { file, data } = pictures[k], image = make("img", [], { alt: file });
+  const { file, data } = pictures[k], image = make("img", { alt: file });
   image.onerror = () => {
     image.onerror = null;
     image.src = data;
@@ -52,6 +45,7 @@ function findRow(k) {
 
 function show(k, last = "") {
   now = k;
+  const focused = document.activeElement;
   const { suggested, self_confidence, probability, finding, reason, beside } = cases[k];
   const { file, label } = pictures[k], isCopy = finding.includes("possible copy");
   const nearest = isCopy ? "what it may be a copy of" : `the nearest picture of ${suggested}`;
@@ -72,7 +66,7 @@ function show(k, last = "") {
     ["Known to 01", reason],
     ["Your decision", describe(k)]];
   at("facts").replaceChildren(...facts.filter(([, text]) => text)
-    .flatMap(([name, text]) => [make("dt", name), make("dd", text)]));
+    .flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
   at("progress").value = cases.filter((_, k) => isDecided(k)).length;
   at("count").textContent = `${at("progress").value} of ${cases.length} decided`;
   at("download").disabled = !decisions.size && !earlier.length;
@@ -84,6 +78,8 @@ function show(k, last = "") {
   at("row").hidden = !row.length;
   at("every").checked = false;
   at("alike").replaceChildren(...row.map(i => enlarge(i, pictures[i].file)));
+  // Who presses Enter once more decides nothing.
+  if (focused.disabled) at("next").focus();
 }
 
 // What another tab has decided counts, too. A browser that keeps nothing has it here alone.
@@ -130,14 +126,7 @@ function choose() {
 
 function download() {
   recall();
-  // No spreadsheet computes a text behind an apostrophe, and the first sign tells it that this is UTF-8.
-  const guard = text => text.replace(/^'*(?![+-]?[\d.]+$)[=+@-]/, "'$&");
-  const quote = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const rows = [["file", "label"], ...new Map([...earlier, ...decisions])];
-  const text = rows.map(row => `${row.map(guard).map(quote).join(",")}\n`).join("");
-  const href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
-  make("a", [], { href, download: "corrections.csv" }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 60000);
+  saveTable("corrections.csv", [["file", "label"], ...new Map([...earlier, ...decisions])]);
 }
 
 const step = by => show((now + by + cases.length) % cases.length);
@@ -175,8 +164,8 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
-at("names").append(...classes.map(name => make("option", [], { value: name })));
-at("all").append(...cases.map((_, k) => make("li", make("button", "", { onclick: () => show(k) }))));
+at("names").append(...classes.map(name => make("option", { value: name })));
+at("all").append(...cases.map((_, k) => make("li", {}, make("button", { onclick: () => show(k) }, ""))));
 addEventListener("storage", () => {
   recall();
   show(now);
