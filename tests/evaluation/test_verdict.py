@@ -171,7 +171,7 @@ def test_two_to_four_trainings_tell_nothing_and_five_are_advised(seeds):
 
     assert page["few"] == ["b"]
     assert page["to_repeat"] == ["a", "b"]
-    assert "from b: it takes five of each (--seeds 5)." in read(page)[1]
+    assert "from b: it takes five trainings (--seeds 5)." in read(page)[1]
     assert "fewer than five trainings" in read(page)[-1]
 
 
