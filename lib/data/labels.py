@@ -115,8 +115,7 @@ def _check_inner_folders(pictures, folder):
             "each part, file,label,part, in a CSV file that train_labels names."
         )
     shared = inner[inner.name.duplicated(keep=False)]
-    counts = shared.label.value_counts()
-    branches = counts.index[counts > 1]
+    branches = set(shared.label[shared.label.duplicated()])
     if len(branches) > 1:
         print(
             f"Note: {_name_some(branches)} hold folders of the same names: {_name_some(shared.name)}. If "
@@ -196,10 +195,8 @@ def list_new_pictures(
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
     The label is that of the labels file, else the class folder a picture lies in, else "". A note
-    names files that can't be pictures. It is an error where there is no folder or no picture.
+    names files that can't be pictures. It is an error where there is no picture.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
     listed, odd = walk(folder)
     unusable = odd[~odd.problem.isin(UNREADABLE)]
     pictures = leave_out(listed, unusable)

@@ -176,14 +176,13 @@ def _find_orientation(picture):
 
 def _name_problem(error, data):
     message = str(error)
-    is_unidentified = isinstance(error, UnidentifiedImageError)
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
     if isinstance(error, NotImplementedError) or message.startswith("Unsupported"):
         return "unsupported"
-    if is_unidentified and re.match(TIFF, data):
-        return "unsupported"
-    if is_unidentified:
+    if isinstance(error, UnidentifiedImageError):
+        if re.match(TIFF, data):
+            return "unsupported"
         return sniff(data[:64]) or "corrupt"
     if re.search("truncated|Premature end of JPEG", message):
         return "truncated"

@@ -62,7 +62,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     groups = defaultdict(Counter)
     for rank, label in zip(ranks, pictures.label):
         groups[rank][label] += 1
-    support = Counter(pictures.label)
+    support = pictures.label.value_counts()
     room = _find_room(support)
     chosen = set()
     for rank in sorted(groups):
@@ -93,11 +93,9 @@ def _find_room(support):
 
     Each class gives the whole part of its fifth, then one more where most is missing.
     """
-    room = Counter()
-    for label, count in support.items():
-        room[label] = count // ONE_IN
-    rest = math.ceil(support.total() / ONE_IN) - room.total()
-    order = sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))
+    room = Counter((support // ONE_IN).to_dict())
+    rest = math.ceil(support.sum() / ONE_IN) - room.total()
+    order = sorted(support.index, key=lambda label: (-(support[label] % ONE_IN), label))
     room.update(order[:rest])
     return room
 
