@@ -79,12 +79,12 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
 
 def _rank_groups(pictures, seed):
     """Give each picture the rank of its group: seed and content decide it."""
-    ranks = []
-    for digest in pictures.digest:
+
+    def rank(digest: str) -> int:
         named = f"{seed} {digest}".encode()
-        hashed = hashlib.blake2b(named, digest_size=8).digest()
-        ranks.append(int.from_bytes(hashed, "big"))
-    ranks = pd.Series(ranks, pictures.index, dtype=np.uint64)
+        return int(hashlib.blake2b(named, digest_size=8).hexdigest(), 16)
+
+    ranks = pictures.digest.map(rank).astype(np.uint64)
     return ranks.groupby(pictures.group.to_numpy()).transform("min")
 
 
