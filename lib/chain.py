@@ -53,10 +53,10 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         print(f"\n{storage.explain_error(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        command = "the same command"
-        if options.anew:
-            command += ", without --anew,"
-        print(f"\nstopped; {command} goes on from here", file=sys.stderr)
+        print(
+            "\nstopped; the same command, without --anew, goes on from here",
+            file=sys.stderr,
+        )
         return stopped.code
     if failed:
         print(f"\nfailed: {', '.join(failed)}; notes above say why", file=sys.stderr)

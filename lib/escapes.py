@@ -1,6 +1,7 @@
 """Names as text: no Markdown, no HTML, no formula of a spreadsheet."""
 
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -9,12 +10,18 @@ from pandas.api.types import is_numeric_dtype
 SPECIAL = re.compile(r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])")
 # What a spreadsheet would compute, behind apostrophes, too; a number is none.
 FORMULA = r"'*(?![+-]?[\d.]+\Z)[=+\-@]"
+MAX_NAMED = 10  # files or folders that a line names
 
 
 def escape_text(text: str) -> str:
     """Return one line that Markdown and HTML show as it is, whatever names are in it."""
     line = " ".join(str(text).split())
     return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", line)
+
+
+def list_some(names: Iterable[str]) -> str:
+    """Return the first names, sorted, each once."""
+    return ", ".join(sorted(set(names))[:MAX_NAMED])
 
 
 def guard_cells(table: pd.DataFrame) -> pd.DataFrame:

@@ -78,8 +78,6 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
         ValueError: it is none of these.
     """
     place = f'"{kind}" is "{folder}"'
-    if folder.is_file():
-        raise ValueError(f"{place}, which is no folder: name a new folder.")
     marker = folder / MARKER
     if marker.exists():
         text = marker.read_text(encoding="utf-8", errors="replace")

@@ -20,20 +20,11 @@ def list_files(places: list[str]) -> list[str]:
                 inside = list_new_pictures(Path(place), [])
             files += [str(Path(place, name)) for name in inside.file]
         else:
-            _require(place)
+            # Its row will say that it can't be read.
+            with contextlib.suppress(PermissionError):
+                os.stat(place)
             files.append(place)
     return files
-
-
-def _require(place):
-    try:
-        os.stat(place)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{place} does not exist: name pictures, or folders of them."
-        )
-    except OSError:
-        pass  # Its row will say that it can't be read.
 
 
 def list_groups(how: str, files: list[str]) -> list[str]:

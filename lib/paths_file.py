@@ -1,9 +1,11 @@
 """The paths file, drive_paths.json: read, with errors that say what is wrong and what to do."""
 
 import json
+import os
 from pathlib import Path
 
 from lib import storage
+from lib.escapes import list_some
 from lib.parameters import suggest
 
 REQUIRED = ("train", "results", "scratch")
@@ -66,13 +68,12 @@ def check_exists(path: Path, advice: str) -> None:
     """Raise a FileNotFoundError, which says what lies beside a path, unless it exists."""
     if path.exists():
         return
-    if storage.is_on_drive(path) and not (storage.DRIVE / "MyDrive").exists():
+    if storage.is_on_drive(path) and not storage.DRIVE.exists():
         raise FileNotFoundError(
             f"{path} is on Google Drive, which is not mounted. {storage.MOUNT_AGAIN}"
         )
     parent = next(folder for folder in path.absolute().parents if folder.is_dir())
-    names = sorted(entry.name for entry in parent.iterdir())
-    beside = ", ".join(names[:12]) or "nothing"
+    beside = list_some(os.listdir(parent)) or "nothing"
     raise FileNotFoundError(
         f"{path} does not exist; {parent} holds: {beside}. {advice}"
     )

@@ -13,10 +13,10 @@ import os
 import sys
 from pathlib import Path
 
-from lib.escapes import guard_cells
 from lib.machine import stderr_to
 from lib.new_pictures import list_files, list_groups
-from lib.storage import atomic_write, require_room
+from lib.storage import require_room
+from lib.workspace import write_table
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
@@ -56,8 +56,7 @@ def _write_answers(table, csv):
             shown.insert(1, "note", shown.pop("note"))
         print(shown.to_string(index=False))
         return
-    with atomic_write(csv) as part:
-        guard_cells(answers).to_csv(part, index=False, lineterminator="\n")
+    write_table(answers, csv)
 
 
 def open_parser() -> argparse.ArgumentParser:

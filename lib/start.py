@@ -168,7 +168,7 @@ def _expand(text):
     path = Path(text).expanduser()
     on_drive = MY_DRIVE.fullmatch(text)
     if on_drive and not os.path.exists(path):
-        return storage.DRIVE / "MyDrive" / (on_drive[1] or "")
+        return storage.DRIVE / (on_drive[1] or "")
     return path
 
 
@@ -179,7 +179,7 @@ def _find_results(results, here):
     if results.lower() == "here":
         return here
     if DRIVE_WORDS.fullmatch(results):
-        return storage.DRIVE / "MyDrive/image_classifiers"
+        return storage.DRIVE / "image_classifiers"
     return _expand(results).resolve()
 
 
@@ -201,10 +201,9 @@ def _upload():
 
 def _open_drive():
     storage.mount_drive()
-    drive = storage.DRIVE / "MyDrive"
-    if not drive.exists():
+    if not storage.DRIVE.exists():
         raise FormError('Google Drive is not mounted: say "here", or name a folder.')
-    return drive
+    return storage.DRIVE
 
 
 def _write_paths(pictures, results):

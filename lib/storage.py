@@ -14,10 +14,10 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-DRIVE = Path("/content/drive")
+DRIVE = Path("/content/drive/MyDrive")
 MOUNT_AGAIN = (
     "Mount it again: run `from google.colab import drive; "
-    f'drive.mount("{DRIVE}", force_remount=True)` in a cell, or choose Runtime ▸ Disconnect and delete '
+    f'drive.mount("{DRIVE.parent}", force_remount=True)` in a cell, or choose Runtime ▸ Disconnect and delete '
     "runtime. Then run all cells again: what is finished is not done twice."
 )
 # Nobody else's file has such a name.
@@ -123,7 +123,7 @@ def sweep(folder: Path) -> None:
 
 def is_on_drive(path: Path) -> bool:
     """Tell whether a path lies on the mounted Google Drive."""
-    return DRIVE in path.parents
+    return DRIVE.parent in path.parents
 
 
 @contextlib.contextmanager
@@ -171,12 +171,12 @@ def mount_drive() -> None:
         OSError: the person refuses, or it fails.
     """
     # Path.exists would raise where an earlier mount has died.
-    if "google.colab" in sys.modules and not os.path.exists(DRIVE / "MyDrive"):
+    if "google.colab" in sys.modules and not os.path.exists(DRIVE):
         from google.colab import drive
 
         try:
-            drive.mount(str(DRIVE))
-            os.stat(DRIVE / "MyDrive")
+            drive.mount(str(DRIVE.parent))
+            os.stat(DRIVE)
         except Exception as error:  # Colab has several for a person who refuses.
             raise OSError(
                 f"Google Drive is not mounted ({error}). {MOUNT_AGAIN}"

@@ -110,21 +110,18 @@ def connect(address: str):
     """
     if address in clients and clients[address].status == "running":
         return clients[address]
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ClusterError(
-            'cluster needs Dask: pip install "dask[distributed]>=2025.1"'
-        ) from error
     # What matters is raised.
     logging.getLogger("distributed").handlers = [logging.NullHandler()]
     try:
+        from distributed import Client
+
         client = Client(_find_scheduler(address), timeout=PATIENCE)
         _greet(client)
     except (OSError, ImportError, ValueError) as error:
         raise ClusterError(
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
-            'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine.'
+            'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine. '
+            'Dask is installed by: pip install "dask[distributed]>=2025.1"'
         )
     print("Dask:", client, flush=True)
     clients[address] = client

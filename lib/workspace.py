@@ -90,8 +90,7 @@ class Workspace:
 
     def save_table(self, table: pd.DataFrame, name: str) -> None:
         """Write a table, without its index, as the CSV file `name` of the results."""
-        with atomic_write(self.file(name)) as part:
-            guard_cells(table).to_csv(part, index=False, lineterminator="\n")
+        write_table(table, self.file(name))
 
     def save_json(self, content: dict | list, name: str) -> None:
         """Write `content` as the JSON file `name` of the results."""
@@ -114,6 +113,12 @@ class Workspace:
         """Mark results and scratch as ours, before anything else is written there."""
         folders.mark(self.results, "results")
         folders.mark(self.scratch, "scratch")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, without its index, as a CSV file that `read_table` reads."""
+    with atomic_write(path) as part:
+        guard_cells(table).to_csv(part, index=False, lineterminator="\n")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -158,9 +163,8 @@ def read(
     paths = read_paths(found)
     cluster = os.environ.get(SCHEDULER, paths.pop("cluster", None))
     places = {key: _resolve(key, paths[key], found) for key in paths}
-    drive = storage.DRIVE / "MyDrive"
-    if found == DEMO_PATHS and not named and drive.exists():
-        places["results"] = drive / DEMO_ON_DRIVE
+    if found == DEMO_PATHS and not named and storage.DRIVE.exists():
+        places["results"] = storage.DRIVE / DEMO_ON_DRIVE
     if results is not None:
         places["results"] = results.resolve()
     usual = places["results"] / "corrections.csv"
@@ -170,7 +174,10 @@ def read(
     check_places(ws)
     # The demo's pictures are unpacked when they are first opened.
     if not ws.is_demo:
-        _check_pictures(ws)
+        for key in READ:
+            path = getattr(ws, key)
+            if path and not str(path).startswith(KAGGLE):
+                check_exists(path, f'It is "{key}": correct it in {found}.')
     return ws
 
 
@@ -181,7 +188,7 @@ def _find_paths_file(named):
         # A kernel runs in the folder of its notebook.
         files = [Path(named), REPOSITORY / named]
     else:
-        files = [REPOSITORY / MINE, storage.DRIVE / "MyDrive" / MINE, DEMO_PATHS]
+        files = [REPOSITORY / MINE, storage.DRIVE / MINE, DEMO_PATHS]
     return next(filter(Path.exists, files), files[0])
 
 
@@ -197,13 +204,6 @@ def _resolve(key, value, file):
     return (file.parent / Path(value).expanduser()).resolve()
 
 
-def _check_pictures(ws):
-    for key in READ:
-        path = getattr(ws, key)
-        if path and not str(path).startswith(KAGGLE):
-            check_exists(path, f'It is "{key}": correct it in {ws.paths_file}.')
-
-
 def check_places(ws: Workspace) -> None:
     """Raise a ValueError where results or scratch are not ours, or lie where they must not."""
     folders.check_apart(asdict(ws), REPOSITORY)
@@ -211,6 +211,6 @@ def check_places(ws: Workspace) -> None:
         folder = getattr(ws, kind)
         # Those of the demo may be older than markers.
         is_of_demo = folder.is_relative_to(REPOSITORY / "demo")
-        is_demo_on_drive = folder == storage.DRIVE / "MyDrive" / DEMO_ON_DRIVE
+        is_demo_on_drive = folder == storage.DRIVE / DEMO_ON_DRIVE
         if not (is_of_demo or is_demo_on_drive):
             folders.check_ours(folder, kind, opened=ws.paths_file)

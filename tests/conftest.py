@@ -131,9 +131,10 @@ def prepared(ws, draw_classes):
 @pytest.fixture
 def drive(tmp_path, monkeypatch):
     """A mounted Google Drive."""
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
-    (tmp_path / "drive/MyDrive").mkdir(parents=True)
-    return tmp_path / "drive/MyDrive"
+    folder = tmp_path / "drive/MyDrive"
+    monkeypatch.setattr(storage, "DRIVE", folder)
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +161,12 @@ def read_code(name, root=workspace.REPOSITORY):
     """Return the code cells of a notebook, by their ids."""
     notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def load_bytes(data, size):
+    """Load the picture that a file of these bytes holds as `pictures.load` does."""
+    side = pictures.find_decoding_side(size)
+    return pictures.square(pictures.decode(data, side).pixels, size)
 
 
 def run_cells(name, ids, names, root=workspace.REPOSITORY):

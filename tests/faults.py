@@ -28,7 +28,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import psutil
-from conftest import draw_noisy_classes
+from conftest import draw_noisy_classes, load_bytes
 from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
@@ -545,7 +545,7 @@ def survive_mutations(count: int, photos: Path | None = None, seed: int = 0) -> 
         for _ in range(2):
             started = time.thread_time()
             try:
-                answers.append(pictures.load(data, 32).tobytes())
+                answers.append(load_bytes(data, 32).tobytes())
             except pictures.PictureError as error:
                 answers.append(error.problem)
             slowest = max(slowest, time.thread_time() - started)

@@ -222,7 +222,7 @@ def test_file_that_does_not_reach_drive_leaves_the_old_one(drive, monkeypatch):
 
 
 def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
     on_drive = tmp_path / "drive/MyDrive/drive_paths.json"
     names_drive = tmp_path / "paths.json"
     paths = {"train": "drive/MyDrive/train", "results": "r", "scratch": "s"}
@@ -364,7 +364,7 @@ class Session:
         write_address("linnaeus/leaves", self.github)
         room = self.github / "lib/storage.py"
         source = room.read_text(encoding="utf-8")
-        assert source.count('"/content/drive"') == 1
+        assert source.count('"/content/drive/MyDrive"') == 1
         room.write_text(source.replace("/content/drive", str(self.mount)))
         commit_all(self.github)
 

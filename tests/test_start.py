@@ -76,7 +76,7 @@ def mount(tmp_path, monkeypatch):
     refuse = mock.Mock(side_effect=ValueError("mount failed"))
     colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
     return refuse
 
 
@@ -122,7 +122,7 @@ def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(
 
 
 def test_drive_that_no_machine_has_is_no_place_for_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
 
     with pytest.raises(start.FormError, match='not mounted: say "here"'):
         fill_in(results="on Drive")

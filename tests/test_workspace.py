@@ -114,7 +114,7 @@ def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
 
 def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
     monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
     (tmp_path / "lib").mkdir()
     shutil.copy(ROOT / "lib/demo_paths.json", tmp_path / "lib")
@@ -145,7 +145,7 @@ def test_a_person_who_refuses_to_mount_drive_gets_the_demo(
     refuse = mock.Mock(side_effect=ValueError("mount failed"))
     colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive")
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
 
     assert workspace.open() == workspace.open("demo")
 

@@ -133,14 +133,13 @@ def _read_grey(pixels, position):
 
 def _correlate_detail(first, second):
     """Return the correlation of fine detail of two pictures, the second laid over the first."""
-    laid_over = _lay_over(first, second)
     fine = _find_detail(first)
     other = _find_detail(second)
     if min(fine.std(), other.std()) < MIN_DETAIL:
         return 1
-    as_it_is = np.corrcoef(fine, other)[0, 1]
-    moved = np.corrcoef(fine, _find_detail(laid_over))[0, 1]
-    return max(as_it_is, moved)
+    moved = _find_detail(_lay_over(first, second))
+    # What is moved may have no detail left.
+    return np.nanmax(np.corrcoef([fine, other, moved])[0, 1:])
 
 
 def _lay_over(first, second):

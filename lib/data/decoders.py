@@ -24,13 +24,11 @@ PALETTE = 320
 EXTRA_SAMPLES = 338
 
 
-def read_jpeg(
-    picture: Image.Image, data: bytes, min_side: int
-) -> np.ndarray | Image.Image:
+def read_jpeg(picture: Image.Image, data: bytes, min_side: int) -> Image.Image:
     """Decode a JPEG by simplejpeg, which says which pixels are damaged, and Pillow doesn't.
 
     Returns:
-        uint8 (height, width, 3), or a picture of mode L or CMYK.
+        A picture of mode L, RGB or CMYK.
     """
     colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
     width, height = _reduce_size(picture.size, min_side)
@@ -49,8 +47,8 @@ def read_jpeg(
         inks = 255 - samples  # Adobe's way: 0 is full ink
         return Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes())
     if colour == "GRAY":
-        return Image.fromarray(samples.squeeze(axis=2))
-    return samples
+        samples = samples.squeeze(axis=2)
+    return Image.fromarray(samples)
 
 
 def _reduce_size(size, min_side):
@@ -149,9 +147,8 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
     if not black_is_zero or has_planes or not has_16_bits or has_mask:
         raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None:
-        picture.load()  # It tells what is wrong.
     if samples is None or samples.dtype != np.uint16:
+        picture.load()  # It tells what is wrong.
         raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
     if samples.ndim == 3:
         samples = cv2.cvtColor(samples, _order_channels(samples, tags))
@@ -196,22 +193,16 @@ def _scale_to_bytes(samples, white):
     return scaled
 
 
-def convert_to_rgb(
-    picture: Image.Image | np.ndarray, profile: bytes | None
-) -> np.ndarray:
+def convert_to_rgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
     """Convert a picture by its colour profile (ICC.1:2022) to sRGB, on white where transparent.
 
     Args:
-        picture: of any mode, or an array of RGB.
+        picture: of any mode.
         profile: the embedded one, if any.
 
     Returns:
         uint8 (height, width, 3).
     """
-    if isinstance(picture, np.ndarray):
-        if not profile:
-            return picture
-        picture = Image.fromarray(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK"):

@@ -1,8 +1,8 @@
 """The demo set: pictures that are drawn, packed as demo.zip, and what is planted among them."""
 
 import hashlib
+import shutil
 import tempfile
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -45,8 +45,7 @@ def _replace(folder, about):
         dir=folder.parent, prefix=f"{folder.name}.part"
     ) as part:
         whole = Path(part, "whole")
-        with zipfile.ZipFile(ZIP) as packed:
-            packed.extractall(whole)
+        shutil.unpack_archive(ZIP, whole)
         (whole / MARKER).write_text(about, encoding="utf-8")
         if folder.exists():
             folder.rename(Path(part, "of another version"))

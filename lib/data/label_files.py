@@ -31,21 +31,17 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     header = cells.iloc[0]
     folded = header.str.casefold()
     names = folded.where(folded.isin(KNOWN), header)
-    _check_columns(path, names, needed)
+    given = names[names != ""]
+    if given.duplicated().any() or not set(needed).issubset(given):
+        wanted = ", ".join(needed)
+        found = ", ".join(names)
+        raise ValueError(f"{path} needs columns {wanted}, each once: {found}")
     rows = cells[1:].rename(columns=names)
     rows = rows[rows.file != ""]
     if "group" in rows:
         groups = fold(rows.group)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
     return rows
-
-
-def _check_columns(path, names, needed):
-    given = names[names != ""]
-    if given.duplicated().any() or not set(needed).issubset(given):
-        wanted = ", ".join(needed)
-        found = ", ".join(names)
-        raise ValueError(f"{path} needs columns {wanted}, each once: {found}")
 
 
 def _parse(path):
@@ -119,7 +115,8 @@ def apply_labels(
         refuse_cells(path, lost, f"file in {folder}, or fits several")
     rows = rows.assign(file=files).drop(lost.index)
     rows = _check_values(path, rows, classes).drop_duplicates()
-    _refuse_second_rows(path, rows)
+    kind = "new file: an earlier line says something else of it"
+    refuse_cells(path, rows.file[rows.file.duplicated()], kind)
     listed = _update(listed, rows)
     later = listed.file[listed.part.isin(["test", "prediction"])]
     problem = lost.isin(matches).map({True: "ambiguous", False: "missing_file"})
@@ -151,17 +148,6 @@ def _update(listed, rows):
     updated = listed.set_index("file")
     updated.update(said.mask(says_nothing))
     return updated.reset_index()
-
-
-def _refuse_second_rows(path, rows):
-    again = rows.file[rows.file.duplicated()]
-    if again.empty:
-        return
-    file = again.iloc[0]
-    first, second = rows.index[rows.file == file][:2]
-    raise ValueError(
-        f"{path} has two different rows of {file!r}: lines {first} and {second}."
-    )
 
 
 def _look_up(path, values, known, kind):

@@ -17,11 +17,11 @@ from lib.data.names import (
     split_part_name,
 )
 from lib.data.series import group_files
+from lib.escapes import list_some
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
-MAX_NAMED = 10  # files or folders that a note names
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
@@ -110,16 +110,15 @@ def _check_inner_folders(pictures, folder):
     divided = inner[inner.name.map(_is_part).astype(bool)]
     if divided.label.nunique() > 1:
         raise ValueError(
-            f"{folder}: the classes {_name_some(divided.label)} are divided into {_name_some(divided.name)}. "
+            f"{folder}: the classes {list_some(divided.label)} are divided into {list_some(divided.name)}. "
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
     shared = inner[inner.name.duplicated(keep=False)]
-    counts = shared.label.value_counts()
-    branches = counts.index[counts > 1]
+    branches = set(shared.label[shared.label.duplicated()])
     if len(branches) > 1:
         print(
-            f"Note: {_name_some(branches)} hold folders of the same names: {_name_some(shared.name)}. If "
+            f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If "
             f"these are the classes, point train at the one of the former in {folder} that is for training."
         )
 
@@ -128,10 +127,6 @@ def _is_part(name):
     """Tell whether a folder is called like a part: train, or with a share or size, train80."""
     part, rest = split_part_name(name)
     return part is not None and not re.search("[^\\W\\d_]", rest)
-
-
-def _name_some(names):
-    return ", ".join(sorted(set(names))[:MAX_NAMED])
 
 
 def _add_validation(listed, odd, train, validation):
@@ -168,7 +163,7 @@ def _correct_labels(listed, path, folder):
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:
-        print(f"Note: {path.name} leaves no picture in {_name_some(emptied)}.")
+        print(f"Note: {path.name} leaves no picture in {list_some(emptied)}.")
     changed = after[after.label != listed.label]
     earlier = listed.label[changed.index]
     action = "taken as " + changed.label + (", not " + earlier).where(earlier != "", "")
@@ -196,10 +191,8 @@ def list_new_pictures(
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
     The label is that of the labels file, else the class folder a picture lies in, else "". A note
-    names files that can't be pictures. It is an error where there is no folder or no picture.
+    names files that can't be pictures. It is an error where there is no picture.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder; name a folder of pictures.")
     listed, odd = walk(folder)
     unusable = odd[~odd.problem.isin(UNREADABLE)]
     pictures = leave_out(listed, unusable)
@@ -217,8 +210,8 @@ def list_new_pictures(
         unusable = pd.concat([unusable, told])
     elif names and strange:
         print(
-            f"Note: no class is called {_name_some(strange)}: pictures there have no label."
+            f"Note: no class is called {list_some(strange)}: pictures there have no label."
         )
     for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
-        print(f"Note: passed over, {len(files):,} {problem}: {_name_some(files)}")
+        print(f"Note: passed over, {len(files):,} {problem}: {list_some(files)}")
     return pictures[["file", "label"]]

@@ -80,14 +80,8 @@ def is_mask(files: pd.Series) -> pd.Series:
     """Tell which files are masks: named like one, and the picture is there, too."""
     stems = files.map(remove_ending)
     known = set(stems)
-
-    def has_picture(stem: str) -> bool:
-        # Most names hold no such word.
-        if not re.search(MASK_WORD, stem, re.IGNORECASE):
-            return False
-        return not known.isdisjoint(_list_pictures(stem))
-
-    return stems.map(has_picture).astype(bool)
+    has_none = stems.map(_list_pictures).map(known.isdisjoint)
+    return ~has_none.astype(bool)
 
 
 def _list_pictures(stem):

@@ -62,9 +62,9 @@ class Decoded:
     is_deep: bool  # more than 8 bits a sample
 
 
-def load(source: Path | bytes, image_size: int) -> np.ndarray:
+def load(path: Path | str, image_size: int) -> np.ndarray:
     """Decode one picture as `open_upright`, and squeeze it as `square`."""
-    return square(open_upright(source, find_decoding_side(image_size)), image_size)
+    return square(open_upright(path, find_decoding_side(image_size)), image_size)
 
 
 def find_decoding_side(image_size: int) -> int:
@@ -84,14 +84,12 @@ def square(picture: np.ndarray, image_size: int) -> np.ndarray:
     return cv2.resize(shrunk, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
 
 
-def open_upright(source: Path | bytes, min_side: int) -> np.ndarray:
-    """Decode one picture of a path or of bytes, as `decode`; its error names the path."""
-    if isinstance(source, bytes):
-        return decode(source, min_side).pixels
+def open_upright(path: Path | str, min_side: int) -> np.ndarray:
+    """Decode one picture, as `decode`; its error names the path."""
     try:
-        return decode(read_file(Path(source)), min_side).pixels
+        return decode(read_file(Path(path)), min_side).pixels
     except PictureError as error:
-        raise PictureError(error.problem, source) from error
+        raise PictureError(error.problem, path) from error
 
 
 def read_file(path: Path) -> bytes:
@@ -176,14 +174,13 @@ def _find_orientation(picture):
 
 def _name_problem(error, data):
     message = str(error)
-    is_unidentified = isinstance(error, UnidentifiedImageError)
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
     if isinstance(error, NotImplementedError) or message.startswith("Unsupported"):
         return "unsupported"
-    if is_unidentified and re.match(TIFF, data):
-        return "unsupported"
-    if is_unidentified:
+    if isinstance(error, UnidentifiedImageError):
+        if re.match(TIFF, data):
+            return "unsupported"
         return sniff(data[:64]) or "corrupt"
     if re.search("truncated|Premature end of JPEG", message):
         return "truncated"

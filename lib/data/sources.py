@@ -14,6 +14,7 @@ from lib.data.listing import (
     may_be_picture,
 )
 from lib.data.names import clean, split_part_name
+from lib.escapes import list_some
 from lib.workspace import KAGGLE, Workspace
 
 
@@ -32,7 +33,7 @@ def open_folder(ws: Workspace, key: str) -> Path:
     folder = _trace(ws, key)[-1]
     if holds_pictures(folder):
         return folder
-    names = ", ".join(sorted(os.listdir(folder))[:10])
+    names = list_some(os.listdir(folder))
     raise ValueError(
         f"{folder} holds no picture; in it are: {names or 'no files'}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
@@ -192,7 +193,7 @@ def _may_be_parts(folders):
 
 def _refuse(example, key):
     """Raise a ValueError that lists what lies beside a folder, and how to write that this one is meant."""
-    names = ", ".join(path.name for path in list_folders(example.parent)[:10])
+    names = list_some(path.name for path in list_folders(example.parent))
     raise ValueError(
         f"{example.parent} holds {names}, and which of them is meant is not clear. Write "
         f'"{key}": "{example.as_posix()}" into drive_paths.json, or another folder of classes. If these are '

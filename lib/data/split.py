@@ -62,7 +62,7 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     groups = defaultdict(Counter)
     for rank, label in zip(ranks, pictures.label):
         groups[rank][label] += 1
-    support = Counter(pictures.label)
+    support = pictures.label.value_counts()
     room = _find_room(support)
     chosen = set()
     for rank in sorted(groups):
@@ -79,12 +79,12 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
 
 def _rank_groups(pictures, seed):
     """Give each picture the rank of its group: seed and content decide it."""
-    ranks = []
-    for digest in pictures.digest:
+
+    def rank(digest: str) -> int:
         named = f"{seed} {digest}".encode()
-        hashed = hashlib.blake2b(named, digest_size=8).digest()
-        ranks.append(int.from_bytes(hashed, "big"))
-    ranks = pd.Series(ranks, pictures.index, dtype=np.uint64)
+        return int(hashlib.blake2b(named, digest_size=8).hexdigest(), 16)
+
+    ranks = pictures.digest.map(rank).astype(np.uint64)
     return ranks.groupby(pictures.group.to_numpy()).transform("min")
 
 
@@ -93,11 +93,9 @@ def _find_room(support):
 
     Each class gives the whole part of its fifth, then one more where most is missing.
     """
-    room = Counter()
-    for label, count in support.items():
-        room[label] = count // ONE_IN
-    rest = math.ceil(support.total() / ONE_IN) - room.total()
-    order = sorted(support, key=lambda label: (-(support[label] % ONE_IN), label))
+    room = Counter((support // ONE_IN).to_dict())
+    rest = math.ceil(support.sum() / ONE_IN) - room.total()
+    order = sorted(support.index, key=lambda label: (-(support[label] % ONE_IN), label))
     room.update(order[:rest])
     return room
 

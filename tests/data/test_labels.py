@@ -73,7 +73,7 @@ UNUSABLE = {
     "": "UTF-8",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
     "file,label\ncat/\udcff.jpg,bird\n": "UTF-8",
-    "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "'cat/0.jpg': lines 2 and 4",
+    "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
     "file,label\n\ncat/7.jpg,bird\n": "line 3: 'cat/7.jpg' .*: 1",
     "file,label\n0,bird\n": "line 2: '0'",
     "file,label\ncat/0.jpg,brid\n": "line 2: 'brid' .* bird, cat",

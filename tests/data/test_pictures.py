@@ -5,6 +5,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from conftest import load_bytes
 from drawing import draw_picture
 from PIL import Image, ImageCms
 from PIL.Image import Transpose
@@ -39,7 +40,7 @@ def measure_mean_difference(shown, expected):
 def find_problem(data):
     """Return the word of a file that can't be used, "" of one that can."""
     try:
-        pictures.load(data, 8)
+        load_bytes(data, 8)
     except pictures.PictureError as error:
         return error.problem
     return ""
@@ -214,16 +215,16 @@ DEEP = {
 @pytest.mark.parametrize("name", DEEP)
 def test_samples_of_16_bits_look_like_the_plain_photograph(name):
     data, plain = DEEP[name]
-    expected = pictures.load(encode(Image.fromarray(plain)), 64)
+    expected = load_bytes(encode(Image.fromarray(plain)), 64)
 
-    shown = pictures.load(data, 64)
+    shown = load_bytes(data, 64)
 
     assert measure_mean_difference(shown, expected) < 1
 
 
 def test_samples_above_white_are_white():
     samples = np.full((7, 9), 5000, np.uint16)
-    assert pictures.load(write_brightest(samples, 4095), 6).min() == 255
+    assert load_bytes(write_brightest(samples, 4095), 6).min() == 255
 
 
 # Black on white, of opacity 200 / 255: alpha has all 16 bits, whatever the colours have.
@@ -239,7 +240,7 @@ ALPHA = {
 @pytest.mark.parametrize("name", ALPHA)
 def test_alpha_of_16_bits_shows_white_behind(name):
     data, expected = ALPHA[name]
-    assert measure_largest_difference(pictures.load(data, 6), expected) == 0
+    assert measure_largest_difference(load_bytes(data, 6), expected) == 0
 
 
 def write_palette(step):
@@ -254,9 +255,9 @@ def write_palette(step):
 
 @pytest.mark.parametrize("step", [1, 256])
 def test_palettes_of_bytes_and_of_words_have_their_colours(step):
-    expected = pictures.load(encode(PHOTO.quantize(200)), 64)
+    expected = load_bytes(encode(PHOTO.quantize(200)), 64)
 
-    shown = pictures.load(write_palette(step), 64)
+    shown = load_bytes(write_palette(step), 64)
 
     assert np.array_equal(shown, expected)
 
@@ -332,7 +333,7 @@ def test_embedded_colour_profile_is_converted_to_srgb(kind):
     picture = Image.new("RGB", (20, 20), RED)
     data = encode(picture, kind, icc_profile=SWAPPED, quality=100)
 
-    shown = pictures.load(data, 8)
+    shown = load_bytes(data, 8)
 
     assert measure_largest_difference(shown, BLUE) < 12
 
@@ -353,7 +354,7 @@ def test_profile_that_changes_nothing_or_does_not_fit_leaves_the_colours(name, k
     picture = Image.new("RGB", (20, 20), colour)
     data = encode(picture, kind, icc_profile=PROFILES[name], quality=100)
 
-    shown = pictures.load(data, 8)
+    shown = load_bytes(data, 8)
 
     assert measure_largest_difference(shown, colour) <= 1
 
@@ -453,7 +454,7 @@ def test_heif_without_its_decoder_is_named(monkeypatch):
 
 def test_heif_is_read_by_its_decoder():
     data = encode(Image.new("RGB", (64, 48), RED), "heif", quality=100)
-    assert measure_largest_difference(pictures.load(data, 8), RED) < 12
+    assert measure_largest_difference(load_bytes(data, 8), RED) < 12
     assert find_problem(HEIC) == "corrupt"
 
 
@@ -463,10 +464,10 @@ def test_heif_is_read_by_its_decoder():
 )
 def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height, tolerance):
     data = encode(PHOTO.resize(size), "jpeg", quality=95)
-    in_full = pictures.open_upright(data, 10_000)
+    in_full = pictures.decode(data, 10_000).pixels
     expected = pictures.square(in_full, 224)
 
-    reduced = pictures.open_upright(data, pictures.find_decoding_side(224))
+    reduced = pictures.decode(data, pictures.find_decoding_side(224)).pixels
 
     assert len(reduced) == height
     shown = pictures.square(reduced, 224)
