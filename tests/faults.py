@@ -213,7 +213,7 @@ def survive_signals(
         )
         taken = time.perf_counter() - started
         left = [*(paths.parent / "r").rglob("unfinished_*")]
-        line = "stopped; the same command goes on from here\n"
+        line = "stopped; the same command, without --anew, goes on from here\n"
         well = (
             process.returncode == 128 + asked
             and output.endswith(line)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from conftest import load_bytes
 from draw_demo import save
 from drawing import CLASS_NAMES, draw_picture
 
 from lib import workspace
 from lib.data import pixels, split
-from lib.data.pictures import load
 from lib.models import backbones, heads, linear, parts, saved
 
 COUNT, SEED = 80, 38  # fresh drawings of each class
@@ -63,7 +63,7 @@ def judge(ws, names, count=COUNT):
     for name, model in models.items():
         size = model.input_shape[1]
         known = pixels.open_pixels(ws, validation, size)[:]
-        drawn = np.array([load(file, size) for file in fresh])
+        drawn = np.array([load_bytes(file, size) for file in fresh])
         for kind, images, y_true in (
             ("validation pictures", known, y_validation),
             ("fresh drawings", drawn, y_fresh),

@@ -4,9 +4,9 @@ import judge_sketches
 import numpy as np
 import pretrain_sketches
 import pytest
+from conftest import load_bytes
 from drawing import CREATURES
 
-from lib.data.pictures import load
 from lib.models import backbones, linear, parts
 
 
@@ -37,7 +37,7 @@ def network():
 
 def test_a_linear_head_on_it_knows_most_drawings_that_it_has_never_seen(network):
     files, y_true = judge_sketches.draw_fresh(12)
-    images = np.array([load(file, network.image_size) for file in files])
+    images = np.array([load_bytes(file, network.image_size) for file in files])
     features = parts.build_extractor(network).predict(images, verbose=0)
     is_new = np.arange(len(y_true)) % 3 == 0
     known = y_true[~is_new]
