@@ -42,7 +42,8 @@ def page(tmp_path_factory):
     ]
     link = new_markdown_cell("**Next:** [03_next](03_next.ipynb)")
     (root / "results/notebooks").mkdir(parents=True)
-    title = new_markdown_cell("# 02 · A lesson\n\n| | |\n|---|---|\n| a | b |")
+    row = "| a_long_name_of_a_column" * 14 + " |\n"
+    title = new_markdown_cell(f"# 02 · A lesson\n\n{'| ' * 14}|\n{'|---' * 14}|\n{row}")
     notebook = new_notebook(cells=[title, folded, opened, link])
     nbformat.write(notebook, root / "results/notebooks/02_lesson.ipynb")
     make_handouts(root / "here/paths.json")
@@ -77,8 +78,9 @@ def test_no_script_runs_in_a_page(page, browser):
     tab.close()
 
 
-def test_a_page_is_accessible(page, browser):
-    tab = browser.new_page()
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_page_is_accessible(page, browser, width):
+    tab = browser.new_page(viewport={"width": width, "height": 800})
     tab.goto(page.as_uri())
 
     assert find_violations(tab) == ""
