@@ -83,21 +83,22 @@ def _count_answers(predictions):
 
 def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
+    rows = read_split(ws)
     return {
         "demo": ws.is_demo,
         "beyond": commands.describe_command(ws, "--beyond"),
         "seeds": commands.describe_command(ws, "--seeds 5"),
         "suspects": len(predictions.first.list_suspects()),
-        "doubtful": _count_doubtful(ws, predictions),
+        "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
-        "rise": _find_rise(ws),
+        "rise": _find_rise(ws, rows),
         "runs": int(predictions.configurations.runs.max()),
-        "series": describe_series(read_split(ws)),
+        "series": describe_series(rows),
     }
 
 
-def _count_doubtful(ws, predictions):
+def _count_doubtful(ws, predictions, rows):
     path = ws.results / "label_audit.csv"
     weights = {record.weights for record in predictions.models.values()}
     # Doubts of random features are no one's next step.
@@ -112,7 +113,7 @@ def _count_doubtful(ws, predictions):
         folder = sources.open_folder(ws, "train")
         decided = read_corrections(ws.corrections, audit.file, folder)
     # An audit of an earlier split says nothing of this one.
-    is_open = audit.file.isin(read_split(ws).file) & ~audit.file.isin(list(decided))
+    is_open = audit.file.isin(rows.file) & ~audit.file.isin(list(decided))
     return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
 
 
@@ -122,14 +123,14 @@ def _count_corrected(ws, predictions):
     return int(checks.file[is_corrected].isin(predictions.files).sum())
 
 
-def _find_rise(ws):
+def _find_rise(ws, rows):
     path = ws.results / "pictures_needed.csv"
     if not path.exists():
         return {}
     # The digest of a set may look like a number.
     table = pd.read_csv(path, dtype={"set": str})
     curve = summarize_curve(table)
-    is_of_this_set = (table.set == identify_set(read_split(ws))).all()
+    is_of_this_set = (table.set == identify_set(rows)).all()
     return curve if is_of_this_set and curve.get("is_rising") else {}
 
 
