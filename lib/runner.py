@@ -7,8 +7,9 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from datetime import timedelta
 
 import papermill
@@ -38,12 +39,23 @@ def list_notebooks() -> list[str]:
 
 @contextlib.contextmanager
 def signals_raise():
-    """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
+    """Make Ctrl-C and SIGTERM raise SystemExit, and kill every kernel until the block has ended."""
+    stopped = threading.Event()
+    ended = threading.Event()
+
+    def kill_kernels():
+        stopped.wait()
+        # The thread of a notebook may be about to start one.
+        while not ended.wait(0.1):
+            _kill_children()
 
     def stop(number: int, frame: object):
-        _kill_children()
-        raise SystemExit(128 + number)
+        # A second one would leave that thread behind.
+        if not stopped.is_set():
+            stopped.set()
+            raise SystemExit(128 + number)
 
+    threading.Thread(target=kill_kernels, daemon=True).start()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
@@ -51,6 +63,8 @@ def signals_raise():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        ended.set()
+        stopped.set()
 
 
 def _kill_children():
@@ -151,7 +165,9 @@ def run_notebook(
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     failure = None
     executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
-    with executed as part, ThreadPoolExecutor(1) as thread:
+    with executed as part, futures.ThreadPoolExecutor(1) as thread:
+        # A signal that comes while its thread starts would leave it behind.
+        thread.submit(int).result()
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
             execution = thread.submit(
@@ -167,6 +183,9 @@ def run_notebook(
                 # Every file is whole at the end, and TensorFlow takes its time to leave.
                 shutdown_kernel="immediate",
             )
+            # A signal that comes as a wait begins is heard only when it ends.
+            while not execution.done():
+                futures.wait([execution], timeout=0.5)
             execution.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"

@@ -6,11 +6,14 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from unittest import mock
 
 import nbformat
+import papermill
 import pytest
 
 from lib import chain, runner, storage, workspace
@@ -168,6 +171,27 @@ def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
     assert re.search(note, said.out)
     assert "05_backbones" in said.err
     assert (ws.results / "notebooks/08_evaluation.ipynb").is_file()
+
+
+def test_stop_before_a_kernel_is_there_ends_the_notebook(stand_ins, ws, monkeypatch):
+    """As Ctrl-C and ■ may come in the second after its line has appeared."""
+    write_notebook(stand_ins / "02_baseline_cnn.ipynb", ["import time; time.sleep(20)"])
+    execute = papermill.execute_notebook
+    ends = []
+
+    def interrupt(*arguments, **options):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        try:
+            execute(*arguments, **options)
+        except Exception as error:
+            ends.append(error)
+
+    monkeypatch.setattr(papermill, "execute_notebook", interrupt)
+
+    with pytest.raises(SystemExit, match="130"), runner.signals_raise():
+        runner.run_notebooks(ws, ["02_baseline_cnn"], {"02_baseline_cnn": {}})
+
+    assert len(ends) == 1
 
 
 @pytest.mark.parametrize("command", ["lib.chain", "lib.predict"])
