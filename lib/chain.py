@@ -4,7 +4,9 @@ What an earlier run has finished is taken: after an interruption, run the same a
 """
 
 import argparse
+import fnmatch
 import os
+import shlex
 import sys
 from collections import defaultdict
 from dataclasses import replace
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from lib import commands, runner, storage, work, workspace
 from lib.data import sources
+from lib.escapes import list_some
 from lib.machine import stderr_to
 from lib.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.workspace import Workspace
@@ -80,7 +83,7 @@ def run_chain(
     """
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
-    log = ws.scratch / "kernel.log"
+    log = ws.results / runner.KERNEL_LOG
     log.unlink(missing_ok=True)
     with stderr_to(log):
         if ws.cluster:
@@ -93,6 +96,7 @@ def run_chain(
         commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
         if SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
+        _note_others()
         failed = runner.run_notebooks(ws, names, values)
     for page in ("report", "model"):
         path = ws.results / f"{page}.html"
@@ -136,7 +140,7 @@ def _add_options(add):
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add(
         "-p",
-        nargs=2,
+        nargs="+",
         action="append",
         default=[],
         dest="parameter",
@@ -173,27 +177,36 @@ def choose_notebooks(
     Raises:
         ValueError: a word of `only` fits no notebook.
     """
-    names = runner.list_notebooks()
     if only:
-        return sorted(_find_notebooks(only, names))
+        return sorted(_find_notebooks(only))
     is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
     if is_asked and not sources.has_classes(ws):
         return [LAST]
     left_out = () if beyond else runner.BEYOND
     if not is_asked:
         left_out += (LAST,)
-    return [name for name in names if name not in left_out]
+    return [name for name in runner.NAMES if name not in left_out]
 
 
-def _find_notebooks(words, names):
+def _find_notebooks(words):
     chosen = set()
     for word in words:
-        part = f"{int(word):02d}_" if word.isdecimal() else word
-        found = {name for name in names if part in name}
+        pattern = f"{int(word):02d}_*" if word.isdecimal() else f"*{word}*"
+        found = fnmatch.filter(runner.NAMES, pattern)
         if not found:
-            raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
-        chosen |= found
+            advice = suggest(word, runner.NAMES)
+            if "," in word:
+                advice = f": write blanks between them: {word.replace(',', ' ')}"
+            raise ValueError(f"--only {word}: no such notebook{advice}")
+        chosen.update(found)
     return chosen
+
+
+def _note_others():
+    known = {"00_start_here", *runner.NAMES}
+    others = {path.stem for path in runner.NOTEBOOKS.glob("[0-9]*.ipynb")} - known
+    if others:
+        print(f"Note: not of the chain: {list_some(others)}")
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
@@ -205,12 +218,17 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
         ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
     """
     having = defaultdict(list)
-    for name in runner.list_notebooks():
+    for name in runner.NAMES:
         for key in read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"):
             if key != "IMAGE_SIZE" or name in SIZED:
                 having[key].append(name)
     values = {name: {} for name in names}
-    for key, text in pairs:
+    for pair in pairs:
+        if len(pair) != 2:
+            words = " ".join(pair)
+            key, _, text = words.replace("=", " ").partition(" ")
+            raise ValueError(f"-p {words}: write -p {key} {shlex.quote(text)}")
+        key, text = pair
         if key not in having:
             raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
         value = parse_value(key, text)

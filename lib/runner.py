@@ -21,20 +21,29 @@ from papermill.exceptions import PapermillExecutionError
 from lib import storage, workspace
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+# Those of the chain, in order: 00 runs the others.
+NAMES = (
+    "01_data_prep",
+    "02_baseline_cnn",
+    "03_augmented_cnn",
+    "04_resnet50_transfer",
+    "05_backbones",
+    "06_fine_tuning",
+    "07_label_audit",
+    "08_evaluation",
+    "09_random_images",
+    "10_hand_over",
+    "11_multi_label",
+)
 # These run where they are asked for; the notebooks behind them need nothing of theirs.
-BEYOND = ("05_backbones", "06_fine_tuning", "07_label_audit")
+BEYOND = NAMES[4:7]
+KERNEL_LOG = "kernel.log"  # of the results, where no other chain writes
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
 )
 # It warns of parameters that stand in the folded cell, which it doesn't know.
 logging.getLogger("papermill").setLevel(logging.ERROR)
-
-
-def list_notebooks() -> list[str]:
-    """Return the names of the notebooks in the order of their numbers, without 00, which runs the others."""
-    names = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
-    return sorted(names - {"00_start_here"})
 
 
 @contextlib.contextmanager
@@ -190,6 +199,6 @@ def run_notebook(
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            failure = f"{name}: its kernel died; see {ws.scratch}/kernel.log"
+            failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
     if failure:
         raise RuntimeError(failure)

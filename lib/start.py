@@ -59,8 +59,8 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         FormError: one of them can't be used; nothing is written then.
     """
     try:
-        # Of two --only the last counts.
-        further = shlex.split(f"{RUNS[run]} {options}")
+        further = shlex.split(options)
+        # Alone: behind --only of a run any word would be a notebook.
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
@@ -74,7 +74,8 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     arguments = ["--paths", paths]
     if folder != here:
         arguments += ["--results", str(folder)]
-    return arguments + further
+    # Of two --only the last counts.
+    return arguments + RUNS[run].split() + further
 
 
 @_say_in_one_sentence()

@@ -31,7 +31,7 @@ def stand_ins(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "README.md").write_text("how to use them")
-    for name in ["00_start_here"] + FIRST + BEYOND + LAST:
+    for name in ["00_start_here", *FIRST, *BEYOND, *LAST, "11_multi_label"]:
         write_notebook(folder / f"{name}.ipynb", [])
     monkeypatch.setattr(runner, "NOTEBOOKS", folder)
     return folder
@@ -194,6 +194,20 @@ def test_stop_before_a_kernel_is_there_ends_the_notebook(stand_ins, ws, monkeypa
     assert len(ends) == 1
 
 
+def test_dead_kernel_is_told_with_a_log_of_this_chain_alone(stand_ins, ws, capfd):
+    """Another chain may use the same scratch."""
+    (ws.train / "1.jpg").touch()
+    sources = ["import os", "os.write(2, b'last words')", "os._exit(1)"]
+    write_notebook(stand_ins / "01_data_prep.ipynb", sources)
+
+    assert chain.main(["--paths", str(ws.save_paths()), "--only", "1"]) == 1
+
+    log = ws.results / "kernel.log"
+    assert f"01_data_prep: its kernel died; see {log}" in capfd.readouterr().err
+    assert "last words" in log.read_text()
+    assert not list(ws.scratch.glob("*.log"))
+
+
 @pytest.mark.parametrize("command", ["lib.chain", "lib.predict"])
 def test_command_without_its_packages_says_so_in_one_line(command):
     bare = [sys.executable, "-S", "-m", command]
@@ -230,8 +244,12 @@ def test_error_without_words_ends_the_chain_too(ws, capsys, monkeypatch):
 
 WRONG = {
     "-p EPOCH 3": "-p EPOCH.*EPOCHS",
-    "--seeds 0": "SEEDS is 0.*minimum 1",
+    "--seeds 0": "SEEDS is 0: write a whole number from 1",
     "--only backbonse": 'backbonse.*"05_backbones"',
+    "--only 50": "--only 50: no such notebook",
+    "--only 1,5,8": "--only 1,5,8: .*write blanks between them: 1 5 8",
+    "-p EPOCHS=5": "-p EPOCHS=5: .*write -p EPOCHS 5",
+    "-p BACKBONES A, B": "-p BACKBONES A, B: write -p BACKBONES 'A, B'",
     "-p SEED [1": "-p SEED.*YAML",
     "--paths nowhere.json": "nowhere.json",
 }
@@ -258,6 +276,18 @@ def test_help_ends_with_three_commands_that_are_understood(capsys):
         chain.parse_arguments(command.split())
 
 
+def test_copies_and_notes_among_the_notebooks_do_not_run_and_are_named(
+    run, stand_ins, capsys
+):
+    for name in ("02_baseline_cnn-Copy1", "2026_my_notes"):
+        write_notebook(stand_ins / f"{name}.ipynb", [])
+
+    assert run() == FIRST + LAST
+
+    note = "Note: not of the chain: 02_baseline_cnn-Copy1, 2026_my_notes\n"
+    assert note in capsys.readouterr().out
+
+
 def test_options_are_full_words(capsys):
     with pytest.raises(SystemExit):
         chain.parse_arguments(["--res", "r"])
@@ -273,7 +303,7 @@ def test_parameter_that_no_chosen_notebook_has_is_a_note(capsys):
 
 
 def test_image_size_reaches_the_networks_that_are_built_here_alone():
-    names = runner.list_notebooks()
+    names = list(runner.NAMES)
 
     values = chain.read_parameters([["IMAGE_SIZE", "64"]], names)
 
@@ -324,7 +354,7 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     plan = plan_make(tmp_path, "test-notebooks")
 
     names = re.findall(r"notebooks/(\w+)\.ipynb", plan)
-    assert names == runner.list_notebooks()
+    assert names == list(runner.NAMES)
     assert "--nbval-lax" in plan
 
 

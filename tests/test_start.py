@@ -149,6 +149,7 @@ def test_slips_of_a_form_are_understood(tmp_path, draw_classes):
         ("upload", "results", "", "Colab"),
         ("pictures", "results", "--wat 3", "OPTIONS"),
         ("pictures", "results", '-p EPOCHS "5', "OPTIONS"),
+        ("pictures", "results", "3", "OPTIONS"),
         ("pictures", "pictures/out", "", 'pictures/out" and "train"'),
         ("pictures", " '' ", "", "RESULTS .* write here, on Drive, or a folder"),
     ],
@@ -161,7 +162,7 @@ def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
     before = read_all(tmp_path)
 
     with pytest.raises(start.FormError, match=words):
-        fill_in(pictures, results, options=options)
+        fill_in(pictures, results, run="quick", options=options)
 
     assert read_all(tmp_path) == before
 
