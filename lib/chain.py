@@ -23,7 +23,16 @@ LAST = "11_multi_label"
 SOME_FAILED = 3  # what `main` returns where the others have run
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = ("02_baseline_cnn", "03_augmented_cnn")
-BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
+TRANSFER = "04_resnet50_transfer"
+CONTEST = "05_backbones"
+# Those of 04 as arguments of `load_backbone`, and that of 05.
+NETWORK_PARAMETERS = (
+    "BACKBONE",
+    "WEIGHTS",
+    "IMAGE_SIZE",
+    "BACKBONE_OPTIONS",
+    "BACKBONES",
+)
 QUICK_WAY = (
     "Note: --only 1 5 8 (make quick) is the quickest way to a good model: which network suits "
     "these pictures, and how good it is."
@@ -79,7 +88,7 @@ def run_chain(
 
     Returns:
         The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
-        `check_backbone`.
+        `check_networks`.
     """
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
@@ -92,7 +101,7 @@ def run_chain(
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if "01_data_prep" in names:
             sources.open_folder(ws, "train")
-        check_backbone(ws, names, values)
+        check_networks(ws, names, values)
         commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
         if SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
@@ -105,19 +114,24 @@ def run_chain(
     return failed
 
 
-def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
-    """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
-    name = "04_resnet50_transfer"
-    if name not in names[1:]:
-        return
-    is_given = values[name].keys() & BACKBONE_PARAMETERS
-    # The demo does without ImageNet weights.
-    if ws.is_demo and not is_given:
-        return
-    chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
-    from lib.models.backbones import load_backbone
+def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
+    """Look up the networks of later notebooks, and load that of 04, before others take their time.
 
-    load_backbone(*map(chosen.get, BACKBONE_PARAMETERS), ws)
+    Errors are those of `look_up` and `load_backbone`.
+    """
+    for name in (LAST, CONTEST, TRANSFER):
+        # The demo does without networks that are not named.
+        if name not in names[1:] or (
+            ws.is_demo and values[name].keys().isdisjoint(NETWORK_PARAMETERS)
+        ):
+            continue
+        from lib.models import backbones
+
+        chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
+        if name == TRANSFER:
+            backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
+        else:
+            backbones.look_up(chosen, ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

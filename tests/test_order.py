@@ -59,7 +59,7 @@ def run(stand_ins, ws, monkeypatch):
         ran.append(name)
 
     monkeypatch.setattr(runner, "run_notebook", note)
-    monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
+    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
 
     def run_chain(*arguments):
         ran.clear()
@@ -158,9 +158,10 @@ def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
 
 
 def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
-    stand_ins, ws, capsys
+    stand_ins, ws, capsys, monkeypatch
 ):
     (ws.train / "1.jpg").touch()
+    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
     write_notebook(stand_ins / "05_backbones.ipynb", FAILING)
     arguments = ["--paths", str(ws.save_paths()), "--only", "5", "8"]
 
@@ -235,7 +236,7 @@ def test_folder_without_pictures_is_named_before_any_weights(ws, capsys, monkeyp
 def test_error_without_words_ends_the_chain_too(ws, capsys, monkeypatch):
     (ws.train / "1.jpg").touch()
     run_out_of_memory = mock.Mock(side_effect=MemoryError)
-    monkeypatch.setattr(chain, "check_backbone", run_out_of_memory)
+    monkeypatch.setattr(chain, "check_networks", run_out_of_memory)
 
     assert chain.main(["--paths", str(ws.save_paths())]) == 1
 
