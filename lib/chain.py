@@ -4,7 +4,6 @@ What an earlier run has finished is taken: after an interruption, run the same a
 """
 
 import argparse
-import fnmatch
 import os
 import shlex
 import sys
@@ -12,17 +11,18 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from lib import commands, runner, storage, work, workspace
+from lib import runner, storage, work, workspace
 from lib.data import sources
-from lib.escapes import list_some
 from lib.machine import stderr_to
 from lib.parameters import check_parameters, parse_value, read_defaults, suggest
+from lib.paths_file import read_json
 from lib.workspace import Workspace
 
-LAST = "11_multi_label"
 SOME_FAILED = 3  # what `main` returns where the others have run
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = ("02_baseline_cnn", "03_augmented_cnn")
+KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
+FIRST = runner.NAMES[0]
 TRANSFER = "04_resnet50_transfer"
 CONTEST = "05_backbones"
 # Those of 04 as arguments of `load_backbone`, and that of 05.
@@ -54,7 +54,8 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         ws = workspace.read(options.paths, options.results)
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
-        names = choose_notebooks(options.only, options.beyond, ws)
+        names = runner.choose_notebooks(options.only, options.beyond, ws)
+        options.parameter = recall_parameters(ws, names, options)
         values = read_parameters(options.parameter, names)
         ws.claim()
         with runner.signals_raise(), runner.lock_results(ws):
@@ -99,13 +100,16 @@ def run_chain(
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
-        if "01_data_prep" in names:
+        if FIRST in names:
             sources.open_folder(ws, "train")
         check_networks(ws, names, values)
-        commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
+        # Those of other notebooks stay.
+        begins_anew = not options.only or (options.anew and FIRST in names)
+        kept = {} if begins_anew else _read_kept(ws)
+        ws.save_json(kept | dict(options.parameter), KEPT)
         if SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
-        _note_others()
+        runner.note_others()
         failed = runner.run_notebooks(ws, names, values)
     for page in ("report", "model"):
         path = ws.results / f"{page}.html"
@@ -119,7 +123,7 @@ def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
 
     Errors are those of `look_up` and `load_backbone`.
     """
-    for name in (LAST, CONTEST, TRANSFER):
+    for name in (runner.LAST, CONTEST, TRANSFER):
         # The demo does without networks that are not named.
         if name not in names[1:] or (
             ws.is_demo and values[name].keys().isdisjoint(NETWORK_PARAMETERS)
@@ -175,52 +179,39 @@ def _add_options(add):
         help="a Dask scheduler, or local:N: N workers here",
     )
     add("--anew", action="store_true", help="train anew what was trained before")
+    add(
+        "--as-before",
+        action="store_true",
+        help="take the parameters of the runs before, without seeds; a -p goes before",
+    )
     add("--resume", action="store_true", help="the default: go on where a run stopped")
 
 
-def choose_notebooks(
-    only: list[str], beyond: bool = False, ws: Workspace | None = None
-) -> list[str]:
-    """Return the names of the notebooks to run, in order.
+def recall_parameters(
+    ws: Workspace, names: list[str], options: argparse.Namespace
+) -> list[list[str]]:
+    """Return the pairs of -p, behind those of the runs before that hold; a note names these.
 
-    Args:
-        only: numbers, 2 or 02, and parts of names; without any the usual notebooks run.
-        beyond: whether 05 to 07 are usual.
-        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
-
-    Raises:
-        ValueError: a word of `only` fits no notebook.
+    With --as-before all of them hold, else what 01 was told, until --anew; seeds never.
     """
-    if only:
-        return sorted(_find_notebooks(only))
-    is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
-    if is_asked and not sources.has_classes(ws):
-        return [LAST]
-    left_out = () if beyond else runner.BEYOND
-    if not is_asked:
-        left_out += (LAST,)
-    return [name for name in runner.NAMES if name not in left_out]
+    of_split = read_defaults(runner.NOTEBOOKS / f"{FIRST}.ipynb")
+    if options.anew or FIRST not in names:
+        of_split = {}
+    given = {pair[0] for pair in options.parameter}
+    held = []
+    for key, text in _read_kept(ws).items():
+        holds = options.as_before or key in of_split
+        if holds and key not in given and not key.startswith("SEED"):
+            held.append([key, text])
+    if held:
+        words = " ".join(f"-p {shlex.join(pair)}" for pair in held)
+        print(f"Note: as before: {words}")
+    return held + options.parameter
 
 
-def _find_notebooks(words):
-    chosen = set()
-    for word in words:
-        pattern = f"{int(word):02d}_*" if word.isdecimal() else f"*{word}*"
-        found = fnmatch.filter(runner.NAMES, pattern)
-        if not found:
-            advice = suggest(word, runner.NAMES)
-            if "," in word:
-                advice = f": write blanks between them: {word.replace(',', ' ')}"
-            raise ValueError(f"--only {word}: no such notebook{advice}")
-        chosen.update(found)
-    return chosen
-
-
-def _note_others():
-    known = {"00_start_here", *runner.NAMES}
-    others = {path.stem for path in runner.NOTEBOOKS.glob("[0-9]*.ipynb")} - known
-    if others:
-        print(f"Note: not of the chain: {list_some(others)}")
+def _read_kept(ws):
+    path = ws.results / KEPT
+    return read_json(path) if path.exists() else {}
 
 
 def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:

@@ -321,6 +321,58 @@ def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
     assert values["01_data_prep"] == {"SEED": 7, "IMAGE_SIZES": [32, 64]}
 
 
+@pytest.fixture
+def told(run, ws, stand_ins, monkeypatch):
+    """Return a function that runs a chain and returns what 01 and 02 are told."""
+    parameter = 'GROUP_BY: str = "none"  # @param {}\nSEED: int = 42  # @param {}'
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(parameter)]),
+        stand_ins / "01_data_prep.ipynb",
+    )
+    told = {}
+    monkeypatch.setattr(
+        runner,
+        "run_notebook",
+        lambda ws, name, values, line: told.update({name: values}),
+    )
+
+    def run_chain(words):
+        told.clear()
+        run(*words.split())
+        return told.get(FIRST[0]), told.get(FIRST[1])
+
+    return run_chain
+
+
+GROUPED = {"GROUP_BY": "folder"}
+
+
+def test_parameters_of_01_hold_with_a_note_until_anew_or_another(told, capsys):
+    assert told("-p GROUP_BY folder -p SEED 7 -p WEIGHTS none")[0] == GROUPED | {
+        "SEED": 7
+    }
+    capsys.readouterr()
+
+    assert told("--only 1 2") == (GROUPED, {})
+    assert "Note: as before: -p GROUP_BY folder\n" in capsys.readouterr().out
+    assert told("")[0] == GROUPED
+    assert told("--only 1 -p GROUP_BY name")[0] == {"GROUP_BY": "name"}
+    assert told("--only 1")[0] == {"GROUP_BY": "name"}
+    assert told("--only 1 --anew")[0] == {}
+    assert told("--only 1")[0] == {}
+
+
+def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys):
+    told("-p WEIGHTS a.h5 -p IMAGE_SIZE 64 -p SEED 7")
+    capsys.readouterr()
+
+    values = told("--only 2 --as-before -p IMAGE_SIZE 32")[1]
+
+    assert values == {"WEIGHTS": "a.h5", "IMAGE_SIZE": 32}
+    assert "Note: as before: -p WEIGHTS a.h5\n" in capsys.readouterr().out
+    assert told("--only 2 --as-before")[1] == values
+
+
 def plan_make(folder, *arguments):
     """Return the commands that make would run in a folder with notebooks."""
     (folder / "tests").mkdir()
