@@ -21,6 +21,7 @@ from lib.workspace import Workspace
 SOME_FAILED = 3  # what `main` returns where the others have run
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = ("02_baseline_cnn", "03_augmented_cnn")
+PAGES = {"report": "08_evaluation", "model": "10_hand_over"}
 KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 FIRST = runner.NAMES[0]
 TRANSFER = "04_resnet50_transfer"
@@ -102,6 +103,7 @@ def run_chain(
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if FIRST in names:
             sources.open_folder(ws, "train")
+        check_split(ws, names)
         check_networks(ws, names, values)
         # Those of other notebooks stay.
         begins_anew = not options.only or (options.anew and FIRST in names)
@@ -111,11 +113,26 @@ def run_chain(
             print(QUICK_WAY)
         runner.note_others()
         failed = runner.run_notebooks(ws, names, values)
-    for page in ("report", "model"):
+    from lib.evaluation.display import is_stale
+
+    for page, maker in PAGES.items():
         path = ws.results / f"{page}.html"
-        if path.exists():
+        if is_stale(ws, path.name):
+            print(f"Note: {path.name} is of an earlier split: train, then run {maker}.")
+        elif path.exists():
             print(f"{page}: {path}")
     return failed
+
+
+def check_split(ws: Workspace, names: list[str]) -> None:
+    """Raise a ValueError where 01 has failed since it made the split, and doesn't run."""
+    split = ws.results / "split.csv"
+    executed = ws.results / f"notebooks/{FIRST}.ipynb"
+    if FIRST in names or not (split.exists() and executed.exists()):
+        return
+    told = read_json(executed)["metadata"].get("papermill", {})
+    if told.get("exception") and executed.stat().st_mtime > split.stat().st_mtime:
+        raise ValueError(f"{FIRST} has failed, so {split} is an earlier one: run it.")
 
 
 def check_networks(ws: Workspace, names: list[str], values: dict) -> None:

@@ -373,6 +373,31 @@ def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys
     assert told("--only 2 --as-before")[1] == values
 
 
+def test_pages_of_an_earlier_split_are_not_announced(run, ws, capsys):
+    ws.file("report.html").write_text('<meta name="set" content="">')
+    ws.file("model.html").write_text('<meta name="set" content="0123">')
+
+    run("--only", "2")
+
+    printed = capsys.readouterr().out
+    assert f"report: {ws.results}/report.html" in printed
+    assert "Note: model.html is of an earlier split: train, then run 10" in printed
+    assert "model: " not in printed
+
+
+def test_split_of_a_failed_01_is_not_evaluated(stand_ins, ws, capsys):
+    (ws.train / "1.jpg").touch()
+    paths = str(ws.save_paths())
+    ws.file("split.csv").write_text("file,label,part\n")
+    write_notebook(stand_ins / "01_data_prep.ipynb", FAILING[:1] + ["1 / 0"])
+
+    assert chain.main(["--paths", paths, "--only", "1"]) == 1
+    assert chain.main(["--paths", paths, "--only", "8"]) == 1
+
+    assert "01_data_prep has failed" in capsys.readouterr().err
+    assert not (ws.results / "notebooks/08_evaluation.ipynb").exists()
+
+
 def plan_make(folder, *arguments):
     """Return the commands that make would run in a folder with notebooks."""
     (folder / "tests").mkdir()

@@ -9,10 +9,15 @@ from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
-from lib.data.split import identify_set, read_split, read_without_looking
+from lib.data.split import (
+    identify_set,
+    name_set,
+    read_split,
+    read_without_looking,
+)
 from lib.evaluation import verdict
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, open_template
+from lib.evaluation.display import embed, is_stale, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 from lib.paths_file import read_json
@@ -47,6 +52,7 @@ def gather_report(
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
+    answer["set"] = first.models[named].split_hash
     best_first = sorted(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
@@ -68,7 +74,8 @@ def gather_report(
         "models": first.models,
         "costs": comparison.set_index("model")[COSTS].to_dict("index"),
         "pictures": len(rows),
-        "set": first.models[named].split_hash,
+        # An earlier model.html speaks of other classes, until 10 replaces it.
+        "is_stale": is_stale(ws, "model.html"),
         "without_looking": read_without_looking(ws),
     }
 
@@ -135,8 +142,16 @@ def _find_rise(ws, rows):
 
 
 def read_answer(ws: Workspace) -> dict:
-    """Read answer.json: which model is the best, and what `gather_report` says of it."""
-    return read_json(ws.existing("answer.json", made_by="08_evaluation"))
+    """Read answer.json: which model is the best, and what `gather_report` says of it.
+
+    Raises:
+        FileNotFoundError, ValueError: it is missing, or of another set.
+    """
+    path = ws.existing("answer.json", made_by="08_evaluation")
+    answer = read_json(path)
+    if answer.get("set") != name_set(ws):
+        raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
+    return answer
 
 
 def write_report(ws: Workspace, content: dict) -> Path:

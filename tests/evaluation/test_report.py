@@ -18,7 +18,7 @@ from test_answers import SCRATCH, gather
 
 from lib import commands, workspace
 from lib.data import pixels, split
-from lib.evaluation import mistakes, report
+from lib.evaluation import display, mistakes, report
 from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
@@ -182,6 +182,19 @@ def test_report_figure_and_card_say_what_files_tell_without_looking(judged, text
     words = "size, light and sharpness of the files alone 0.3941"
     assert words in card.read_text(encoding="utf-8")
     assert "size, light and sharpness alone" in figure.read_text(encoding="utf-8")
+
+
+def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
+    """The report links to no such model.html, and 00 and 10 read no such answer."""
+    shutil.copytree(judged.results, tmp_path / "results")
+    ws = replace(judged, results=tmp_path / "results")
+    assert not display.is_stale(ws, "report.html")
+    rows = read_table(ws.results / "split.csv")
+    ws.save_table(rows[1:], "split.csv")
+
+    assert display.is_stale(ws, "report.html")
+    with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
+        report.read_answer(ws)
 
 
 def test_report_is_small_and_carries_names_only_as_text(text):
@@ -372,6 +385,16 @@ def read_page(ws, predictions):
     predictions.models = models
     path = report.write_report(ws, describe(ws, predictions))
     return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("page", "links"), [("of other classes", 0), (None, 1)])
+def test_page_of_another_set_is_not_linked(prepared, page, links):
+    if page is not None:
+        prepared.file("model.html").write_text(page)
+
+    shown = read_page(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+
+    assert shown.count('href="model.html"') == links
 
 
 def test_a_kind_of_mistake_says_how_many_of_its_pictures_are_shown(
