@@ -19,7 +19,7 @@ ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine work parameters escapes folders paths_file workspace commands
+ROOMS = """storage machine work parameters escapes folders paths_file workspace
 data.decoders data.pictures data.quality data.findings data.demo data.names data.listing data.archives data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.multi_labels
 models.temperature models.record models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.descriptions models.checkpoint

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from lib import commands
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
@@ -22,7 +21,7 @@ from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 from lib.paths_file import read_json
 from lib.storage import atomic_write
-from lib.workspace import Workspace, read_table
+from lib.workspace import MINE, Workspace, read_table
 
 THRESHOLDS = (0.5, 0.8, 0.95)
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
@@ -91,10 +90,16 @@ def _count_answers(predictions):
 def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
     rows = read_split(ws)
+    # A page may be passed on, so no command names a folder.
+    command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
     return {
         "demo": ws.is_demo,
-        "beyond": commands.describe_command(ws, "--beyond"),
-        "seeds": commands.describe_command(ws, "--seeds 5"),
+        "beyond": f"{command} BEYOND=1 ARGUMENTS=--as-before",
+        "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
+        "audit": f"{command} ARGUMENTS='--only 7 8 --as-before'",
+        "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
+        "is_quick": {record.kind for record in predictions.models.values()}
+        == {"linear"},
         "suspects": len(predictions.first.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
