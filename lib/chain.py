@@ -5,35 +5,22 @@ What an earlier run has finished is taken: after an interruption, run the same a
 
 import argparse
 import os
-import shlex
 import sys
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from lib import runner, storage, work, workspace
+from lib import commands, runner, storage, work, workspace
 from lib.data import sources
 from lib.machine import stderr_to
-from lib.parameters import check_parameters, parse_value, read_defaults, suggest
-from lib.paths_file import read_json
+from lib.parameters import read_defaults
 from lib.workspace import Workspace
 
 SOME_FAILED = 3  # what `main` returns where the others have run
-# The networks that these two build have the size that -p names; a backbone's stands behind its @.
-SIZED = ("02_baseline_cnn", "03_augmented_cnn")
-PAGES = {"report": "08_evaluation", "model": "10_hand_over"}
-KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
-FIRST = runner.NAMES[0]
+PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 TRANSFER = "04_resnet50_transfer"
 CONTEST = "05_backbones"
 # Those of 04 as arguments of `load_backbone`, and that of 05.
-NETWORK_PARAMETERS = (
-    "BACKBONE",
-    "WEIGHTS",
-    "IMAGE_SIZE",
-    "BACKBONE_OPTIONS",
-    "BACKBONES",
-)
+NETWORK_PARAMETERS = "BACKBONE WEIGHTS IMAGE_SIZE BACKBONE_OPTIONS BACKBONES".split()
 QUICK_WAY = (
     "Note: --only 1 5 8 (make quick) is the quickest way to a good model: which network suits "
     "these pictures, and how good it is."
@@ -55,9 +42,9 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         ws = workspace.read(options.paths, options.results)
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
-        names = runner.choose_notebooks(options.only, options.beyond, ws)
-        options.parameter = recall_parameters(ws, names, options)
-        values = read_parameters(options.parameter, names)
+        names = commands.choose_notebooks(options.only, options.beyond, ws)
+        options.parameter = commands.recall_parameters(ws, names, options)
+        values = commands.read_parameters(options.parameter, names)
         ws.claim()
         with runner.signals_raise(), runner.lock_results(ws):
             failed = run_chain(ws, names, values, options)
@@ -101,38 +88,29 @@ def run_chain(
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
-        if FIRST in names:
+        if commands.FIRST in names:
             sources.open_folder(ws, "train")
-        check_split(ws, names)
+        commands.check_split(ws, names)
         check_networks(ws, names, values)
-        # Those of other notebooks stay.
-        begins_anew = not options.only or (options.anew and FIRST in names)
-        kept = {} if begins_anew else _read_kept(ws)
-        ws.save_json(kept | dict(options.parameter), KEPT)
-        if SIZED[0] in names and not (options.only or ws.is_demo):
+        commands.keep_parameters(ws, names, options)
+        if commands.SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
-        runner.note_others()
+        commands.note_others()
         failed = runner.run_notebooks(ws, names, values)
-    from lib.evaluation.display import is_stale
-
-    for page, maker in PAGES.items():
-        path = ws.results / f"{page}.html"
-        if is_stale(ws, path.name):
-            print(f"Note: {path.name} is of an earlier split: train, then run {maker}.")
-        elif path.exists():
-            print(f"{page}: {path}")
+    announce_pages(ws)
     return failed
 
 
-def check_split(ws: Workspace, names: list[str]) -> None:
-    """Raise a ValueError where 01 has failed since it made the split, and doesn't run."""
-    split = ws.results / "split.csv"
-    executed = ws.results / f"notebooks/{FIRST}.ipynb"
-    if FIRST in names or not (split.exists() and executed.exists()):
-        return
-    told = read_json(executed)["metadata"].get("papermill", {})
-    if told.get("exception") and executed.stat().st_mtime > split.stat().st_mtime:
-        raise ValueError(f"{FIRST} has failed, so {split} is an earlier one: run it.")
+def announce_pages(ws: Workspace) -> None:
+    """Say where report and model page are, or that they are of an earlier split."""
+    from lib.evaluation.display import is_stale
+
+    for page, maker in PAGES.items():
+        path = ws.results / page
+        if is_stale(ws, page):
+            print(f"Note: {page} is of an earlier split: train, then run {maker}.")
+        elif path.exists():
+            print(f"{path.stem}: {path}")
 
 
 def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
@@ -140,7 +118,7 @@ def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
 
     Errors are those of `look_up` and `load_backbone`.
     """
-    for name in (runner.LAST, CONTEST, TRANSFER):
+    for name in (commands.LAST, CONTEST, TRANSFER):
         # The demo does without networks that are not named.
         if name not in names[1:] or (
             ws.is_demo and values[name].keys().isdisjoint(NETWORK_PARAMETERS)
@@ -148,7 +126,7 @@ def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
             continue
         from lib.models import backbones
 
-        chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
+        chosen = read_defaults(commands.NOTEBOOKS / f"{name}.ipynb") | values[name]
         if name == TRANSFER:
             backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
         else:
@@ -202,66 +180,6 @@ def _add_options(add):
         help="take the parameters of the runs before, without seeds; a -p goes before",
     )
     add("--resume", action="store_true", help="the default: go on where a run stopped")
-
-
-def recall_parameters(
-    ws: Workspace, names: list[str], options: argparse.Namespace
-) -> list[list[str]]:
-    """Return the pairs of -p, behind those of the runs before that hold; a note names these.
-
-    With --as-before all of them hold, else what 01 was told, until --anew; seeds never.
-    """
-    of_split = read_defaults(runner.NOTEBOOKS / f"{FIRST}.ipynb")
-    if options.anew or FIRST not in names:
-        of_split = {}
-    given = {pair[0] for pair in options.parameter}
-    held = []
-    for key, text in _read_kept(ws).items():
-        holds = options.as_before or key in of_split
-        if holds and key not in given and not key.startswith("SEED"):
-            held.append([key, text])
-    if held:
-        words = " ".join(f"-p {shlex.join(pair)}" for pair in held)
-        print(f"Note: as before: {words}")
-    return held + options.parameter
-
-
-def _read_kept(ws):
-    path = ws.results / KEPT
-    return read_json(path) if path.exists() else {}
-
-
-def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
-    """Read -p pairs, and give each notebook those that it has.
-
-    A note says so where no chosen notebook has one.
-
-    Raises:
-        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
-    """
-    having = defaultdict(list)
-    for name in runner.NAMES:
-        for key in read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"):
-            if key != "IMAGE_SIZE" or name in SIZED:
-                having[key].append(name)
-    values = {name: {} for name in names}
-    for pair in pairs:
-        if len(pair) != 2:
-            words = " ".join(pair)
-            key, _, text = words.replace("=", " ").partition(" ")
-            raise ValueError(f"-p {words}: write -p {key} {shlex.quote(text)}")
-        key, text = pair
-        if key not in having:
-            raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
-        value = parse_value(key, text)
-        check_parameters({key: value})
-        reached = values.keys() & having[key]
-        for name in reached:
-            values[name][key] = value
-        if not reached:
-            also = ", ".join(having[key])
-            print(f"Note: -p {key} reaches only {also}, which don't run.")
-    return values
 
 
 if __name__ == "__main__":

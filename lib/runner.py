@@ -1,7 +1,6 @@
 """Run notebooks in their order with papermill, alone in their results folder."""
 
 import contextlib
-import fnmatch
 import io
 import logging
 import os
@@ -19,18 +18,8 @@ from IPython import get_ipython
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib import storage, workspace
-from lib.data import sources
-from lib.escapes import list_some
-from lib.parameters import suggest
+from lib import commands, storage, workspace
 
-NOTEBOOKS = workspace.REPOSITORY / "notebooks"
-# Those of the chain, in order: 00 runs the others.
-NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05_backbones 06_fine_tuning
-07_label_audit 08_evaluation 09_random_images 10_hand_over 11_multi_label""".split()
-# These run where they are asked for; the notebooks behind them need nothing of theirs.
-BEYOND = NAMES[4:7]
-LAST = NAMES[-1]
 KERNEL_LOG = "kernel.log"  # of the results, where no other chain writes
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
@@ -38,52 +27,6 @@ BAR = re.compile(
 )
 # It warns of parameters that stand in the folded cell, which it doesn't know.
 logging.getLogger("papermill").setLevel(logging.ERROR)
-
-
-def choose_notebooks(
-    only: list[str], beyond: bool = False, ws: workspace.Workspace | None = None
-) -> list[str]:
-    """Return the names of the notebooks to run, in order.
-
-    Args:
-        only: numbers, 2 or 02, and parts of names; without any the usual notebooks run.
-        beyond: whether 05 to 07 are usual.
-        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
-
-    Raises:
-        ValueError: a word of `only` fits no notebook.
-    """
-    if only:
-        return sorted(_find_notebooks(only))
-    is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
-    if is_asked and not sources.has_classes(ws):
-        return [LAST]
-    left_out = [] if beyond else BEYOND
-    if not is_asked:
-        left_out = [*left_out, LAST]
-    return [name for name in NAMES if name not in left_out]
-
-
-def _find_notebooks(words):
-    chosen = set()
-    for word in words:
-        pattern = f"{int(word):02d}_*" if word.isdecimal() else f"*{word}*"
-        found = fnmatch.filter(NAMES, pattern)
-        if not found:
-            advice = suggest(word, NAMES)
-            if "," in word:
-                advice = f": write blanks between them: {word.replace(',', ' ')}"
-            raise ValueError(f"--only {word}: no such notebook{advice}")
-        chosen.update(found)
-    return chosen
-
-
-def note_others() -> None:
-    """Name the notebooks that are none of the chain, such as copies."""
-    known = {"00_start_here", *NAMES}
-    others = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} - known
-    if others:
-        print(f"Note: not of the chain: {list_some(others)}")
 
 
 @contextlib.contextmanager
@@ -172,7 +115,7 @@ def run_notebooks(
         parameters: {parameter: value} for each name.
 
     Returns:
-        The names of those of `BEYOND` that failed; others raise as `run_notebook` does.
+        The names of those of `commands.BEYOND` that failed; others raise as `run_notebook` does.
     """
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
@@ -188,7 +131,7 @@ def run_notebooks(
             run_notebook(ws, name, parameters[name], line)
             end = "done in"
         except RuntimeError as error:
-            if name not in BEYOND:
+            if name not in commands.BEYOND:
                 raise
             failed.append(name)
             reason = " ".join(str(error).split())
@@ -221,7 +164,7 @@ def run_notebook(
             # Outside the main thread nbclient leaves signals to `signals_raise`.
             execution = thread.submit(
                 papermill.execute_notebook,
-                str(NOTEBOOKS / f"{name}.ipynb"),
+                str(commands.NOTEBOOKS / f"{name}.ipynb"),
                 str(part),
                 parameters=parameters,
                 kernel_name="python3",

@@ -17,7 +17,7 @@ import pytest
 from conftest import execute_lesson
 from test_colab import Session
 
-from lib import chain, runner, workspace
+from lib import chain, commands, workspace
 from lib.models import networks, saved
 from lib.models.record import read_record
 from lib.workspace import read_table
@@ -135,7 +135,7 @@ def name_winner(run):
 
 
 def test_whole_chain_writes_every_file_of_the_contract_and_none_by_half(run):
-    ran = [*runner.choose_notebooks([]), "05_backbones", "07_label_audit"]
+    ran = [*commands.choose_notebooks([]), "05_backbones", "07_label_audit"]
     names = FILES + [f"notebooks/{name}.ipynb" for name in ran]
     for model in MODELS:
         names += [pattern.format(model) for pattern in OF_MODEL]

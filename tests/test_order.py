@@ -16,7 +16,7 @@ import nbformat
 import papermill
 import pytest
 
-from lib import chain, runner, storage, workspace
+from lib import chain, commands, runner, storage, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
 BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]
@@ -33,7 +33,7 @@ def stand_ins(tmp_path, monkeypatch):
     (folder / "README.md").write_text("how to use them")
     for name in ["00_start_here", *FIRST, *BEYOND, *LAST, "11_multi_label"]:
         write_notebook(folder / f"{name}.ipynb", [])
-    monkeypatch.setattr(runner, "NOTEBOOKS", folder)
+    monkeypatch.setattr(commands, "NOTEBOOKS", folder)
     return folder
 
 
@@ -131,7 +131,7 @@ def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
     note = f"print({NOTE!r}, 'no note', sep=chr(10))"
     sources = ["assert IMAGE_SIZE == 64", BAR, note]
     write_notebook(stand_ins / "02_baseline_cnn.ipynb", sources)
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["02_baseline_cnn"])
+    values = commands.read_parameters([["IMAGE_SIZE", "64"]], ["02_baseline_cnn"])
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
@@ -297,16 +297,16 @@ def test_options_are_full_words(capsys):
 
 
 def test_parameter_that_no_chosen_notebook_has_is_a_note(capsys):
-    values = chain.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
+    values = commands.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
 
     assert values == {"08_evaluation": {}}
     assert "Note: -p SEEDS reaches only 02_baseline_cnn, " in capsys.readouterr().out
 
 
 def test_image_size_reaches_the_networks_that_are_built_here_alone():
-    names = list(runner.NAMES)
+    names = list(commands.NAMES)
 
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], names)
+    values = commands.read_parameters([["IMAGE_SIZE", "64"]], names)
 
     reached = [name for name in names if values[name]]
     assert reached == ["02_baseline_cnn", "03_augmented_cnn"]
@@ -315,7 +315,7 @@ def test_image_size_reaches_the_networks_that_are_built_here_alone():
 def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
     pairs = [["AUGMENT", "false"], ["SEED", "7"], ["IMAGE_SIZES", "[32, 64]"]]
 
-    values = chain.read_parameters(pairs, ["01_data_prep", "03_augmented_cnn"])
+    values = commands.read_parameters(pairs, ["01_data_prep", "03_augmented_cnn"])
 
     assert values["03_augmented_cnn"] == {"AUGMENT": False, "SEED": 7}
     assert values["01_data_prep"] == {"SEED": 7, "IMAGE_SIZES": [32, 64]}
@@ -371,6 +371,10 @@ def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys
     assert values == {"WEIGHTS": "a.h5", "IMAGE_SIZE": 32}
     assert "Note: as before: -p WEIGHTS a.h5\n" in capsys.readouterr().out
     assert told("--only 2 --as-before")[1] == values
+    capsys.readouterr()
+    # What 01 has not is no business of its own.
+    assert told("--only 1 --as-before")[0] == {}
+    assert "Note: " not in capsys.readouterr().out
 
 
 def test_pages_of_an_earlier_split_are_not_announced(run, ws, capsys):
@@ -432,7 +436,7 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     plan = plan_make(tmp_path, "test-notebooks")
 
     names = re.findall(r"notebooks/(\w+)\.ipynb", plan)
-    assert names == list(runner.NAMES)
+    assert names == list(commands.NAMES)
     assert "--nbval-lax" in plan
 
 

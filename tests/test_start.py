@@ -13,7 +13,7 @@ import pytest
 from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, machine, runner, start, storage, workspace
+from lib import chain, commands, machine, start, storage, workspace
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):
@@ -50,7 +50,7 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
     arguments = fill_in(run=run, options=options)
 
     parsed = chain.parse_arguments(arguments)
-    names = runner.choose_notebooks(parsed.only, parsed.beyond)
+    names = commands.choose_notebooks(parsed.only, parsed.beyond)
     assert [name[:2] for name in names] == expected.split()
 
 
