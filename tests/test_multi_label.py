@@ -11,7 +11,7 @@ from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from lib import chain, predict, workspace
+from lib import commands, predict, workspace
 from lib.models.record import list_records, read_record
 from lib.workspace import read_table
 
