@@ -90,7 +90,8 @@ def run_chain(
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if commands.FIRST in names:
             sources.open_folder(ws, "train")
-        else:
+        # 11 has a split of its own.
+        elif names != [commands.LAST]:
             commands.check_split(ws)
         check_networks(ws, names, values)
         commands.keep_parameters(ws, options)
