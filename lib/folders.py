@@ -20,7 +20,7 @@ may lie among the results.) This file says that the folder is ours: leave it her
 """
 # What systems and people may leave in any folder, and what a killed run of ours has left.
 PASSED_OVER = re.compile(
-    rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
+    rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
 )
 MAX_NAMED = 3
 # The one file of the user's that may lie among the results.
@@ -29,7 +29,11 @@ CORRECTIONS = "corrections.csv"
 PICTURES = ("train", "validation", "test")
 TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
 # Where the project's own files lie.
-PROJECT_FOLDERS = ("notebooks", "lib", "tests")
+PROJECT_FOLDERS = ("notebooks", "lib", "tests", "demo/pictures")
+# A folder beside train that is called so may be what is validated on.
+VALIDATION = re.compile(
+    r"(?<![a-z])(validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE
+)
 
 
 def check_apart(places: dict, repository: Path) -> None:
@@ -48,7 +52,8 @@ def check_apart(places: dict, repository: Path) -> None:
         # Hidden folders at its top are no place either, also new ones.
         names += re.findall(r"^\.[^./\\][^/\\]*", inside)
     others = [("a folder of this project", repository / name) for name in names]
-    others += [(key, places[key]) for key in (*PICTURES, *KINDS) if places.get(key)]
+    others += [(kind, places[kind]) for kind in KINDS]
+    others += _list_read(places)
     for (key, other), kind in itertools.product(others, KINDS):
         folder = places[kind]
         if key != kind and (
@@ -67,6 +72,31 @@ def check_apart(places: dict, repository: Path) -> None:
             )
 
 
+def _list_read(places):
+    """List the folders that are read, each with its key; links to classes and val beside train count."""
+    read = []
+    for key in PICTURES:
+        folder = places.get(key)
+        if isinstance(folder, Path):
+            read.append((key, folder))
+            read += [(key, path.resolve()) for path in _list_folders(folder)]
+    if isinstance(places["train"], Path):
+        for path in _list_folders(places["train"].parent):
+            is_ours = path in (places["results"], places["scratch"])
+            if VALIDATION.search(path.name) and not is_ours:
+                read.append(("validation", path.resolve()))
+    table = places.get("multi_labels")
+    if table and table.with_suffix("").is_dir():
+        read.append(("multi_labels", table.with_suffix("").resolve()))
+    return read
+
+
+def _list_folders(folder):
+    """List the folders in a folder; none in an archive."""
+    inside = next(os.walk(folder), ("", [], []))
+    return [folder / name for name in inside[1]]
+
+
 def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
     """Check that a folder is new, empty, or marked as one of its kind; write nothing.
 
@@ -80,7 +110,7 @@ def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
     place = f'"{kind}" is "{folder}"'
     marker = folder / MARKER
     if marker.exists():
-        text = marker.read_text(encoding="utf-8", errors="replace")
+        text = marker.read_text(encoding="utf-8-sig", errors="replace")
         # Whoever made an empty one was killed.
         if text and not text.startswith(KINDS[kind]):
             raise ValueError(

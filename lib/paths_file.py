@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from lib import storage
@@ -21,6 +22,53 @@ PLACES = REQUIRED + OPTIONAL
 KEYS = PLACES + ("cluster",)
 # Those of what is read, and never written.
 READ = ("train",) + OPTIONAL
+KAGGLE = "kaggle:"
+# Of an archive: https, or http of this machine. What Google Drive shares is a page.
+ADDRESS = re.compile(
+    r"(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
+    re.IGNORECASE,
+)
+# My Drive, as Google names it in some languages, below any folder; or Drive, as people say it.
+MY_DRIVE = "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive"
+ON_DRIVE = re.compile(
+    rf"(?:on\s+)?(?P<top>(?:.*?[\\/])?(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+(?P<path>.*))?",
+    re.IGNORECASE,
+)
+# What is a path elsewhere, or none.
+DISK = "" if os.name == "nt" else r"|[a-z]:[\\/]"
+NO_PATH = re.compile(r"\$|[\w+.-]{2,}:[\\/]|drive\.google\.com" + DISK, re.IGNORECASE)
+
+
+def is_address(value: str | Path) -> bool:
+    """Tell whether a value of `train` is the address of an archive, and no path."""
+    return ADDRESS.fullmatch(str(value)) is not None
+
+
+def find_path(text: str, folder: Path, name: str) -> Path:
+    """Return the absolute path that a person means: here, or on Google Drive, which Colab mounts for it.
+
+    Args:
+        text: as it is typed.
+        folder: what a relative path is relative to.
+        name: the key, field or option that says so, for the error.
+
+    Raises:
+        OSError: Drive is not mounted.
+        ValueError: it is no path of this machine.
+    """
+    text = text.strip()
+    on_drive = ON_DRIVE.fullmatch(text)
+    if on_drive:
+        # A folder here goes first, unless it is where Colab mounts Drive.
+        here = folder / Path(on_drive["top"]).expanduser()
+        if here == storage.DRIVE.parent or not os.path.exists(here):
+            return storage.open_drive() / (on_drive["path"] or "")
+    elif NO_PATH.match(text):
+        raise ValueError(
+            f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive is '
+            'MyDrive/FOLDER, once that is mounted; "train" alone may be the https:// address of an archive.'
+        )
+    return (folder / Path(text).expanduser()).resolve()
 
 
 def read_paths(path: Path) -> dict[str, str]:
@@ -68,10 +116,6 @@ def check_exists(path: Path, advice: str) -> None:
     """Raise a FileNotFoundError, which says what lies beside a path, unless it exists."""
     if path.exists():
         return
-    if storage.is_on_drive(path) and not storage.DRIVE.exists():
-        raise FileNotFoundError(
-            f"{path} is on Google Drive, which is not mounted. {storage.MOUNT_AGAIN}"
-        )
     parent = next(folder for folder in path.absolute().parents if folder.is_dir())
     beside = list_some(os.listdir(parent)) or "nothing"
     raise FileNotFoundError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from lib import chain, storage, workspace
 from lib.data import sources
 from lib.data.label_files import read_labels
-from lib.paths_file import read_paths
+from lib.paths_file import KAGGLE, find_path, is_address, read_paths
 from lib.workspace import Workspace
 
 # What RUN means, as options of the chain.
@@ -20,9 +20,8 @@ RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyon
 # The keys of a paths file that a form writes.
 KEYS = {"train", "test", "results", "scratch"}
 BLANKS = " \t\n\"'"  # and quotes, which mean nothing around an answer
-# As people write Google Drive, and what lies there.
-DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
-MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
+# Where results on Drive go: those of the demo don't stand in the way of one's own.
+ON_DRIVE = "image_classifiers"
 KAGGLE_PAGE = re.compile(
     r"(?:https?://)?(?:www\.)?kaggle\.com/(datasets/[\w.-]+/[\w.-]+|(?:competitions|c)/[\w.-]+).*"
 )
@@ -65,12 +64,10 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
     here = workspace.REPOSITORY / "results"
-    folder = _find_results(results, here)
-    if storage.is_on_drive(folder):
-        _open_drive()
     paths = find_pictures(pictures)
+    folder = _find_results(results, here, is_demo=paths == "demo")
     if paths != "demo" and not paths.endswith(".json"):
-        paths = str(_write_paths(Path(paths), folder))
+        paths = str(_write_paths(paths, folder))
     arguments = ["--paths", paths]
     if folder != here:
         arguments += ["--results", str(folder)]
@@ -118,13 +115,12 @@ def find_pictures(pictures: str) -> str:
         return str(_upload().resolve())
     page = KAGGLE_PAGE.fullmatch(pictures)
     if page:
-        return workspace.KAGGLE + re.sub("^c/", "competitions/", page[1])
-    if pictures.startswith(workspace.KAGGLE):
+        return KAGGLE + re.sub("^c/", "competitions/", page[1])
+    if pictures.startswith(KAGGLE) or is_address(pictures):
         return pictures
-    path = _expand(pictures)
-    # Path.exists would raise where the mount of Drive has died.
-    if not os.path.exists(path) and "google.colab" in sys.modules:
-        path = _open_drive() / path
+    path = find_path(pictures, Path.cwd(), "PICTURES")
+    if not path.exists() and "google.colab" in sys.modules:
+        path = storage.open_drive() / pictures
     if not path.exists():
         raise FormError(
             f"{path} does not exist: write the path of a folder or file, or upload. What lies on the web "
@@ -163,24 +159,16 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
-def _expand(text):
-    """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
-    path = Path(text).expanduser()
-    on_drive = MY_DRIVE.fullmatch(text)
-    if on_drive and not os.path.exists(path):
-        return storage.DRIVE / (on_drive[1] or "")
-    return path
-
-
-def _find_results(results, here):
+def _find_results(results, here, is_demo):
     results = results.strip(BLANKS)
     if not results:
         raise FormError("RESULTS is empty: write here, on Drive, or a folder.")
     if results.lower() == "here":
         return here
-    if DRIVE_WORDS.fullmatch(results):
-        return storage.DRIVE / "image_classifiers"
-    return _expand(results).resolve()
+    folder = find_path(results, Path.cwd(), "RESULTS")
+    if folder == storage.DRIVE:
+        return folder / (workspace.DEMO_ON_DRIVE if is_demo else ON_DRIVE)
+    return folder
 
 
 def _upload():
@@ -199,31 +187,26 @@ def _upload():
     return path.replace(earlier) if earlier.is_file() else path
 
 
-def _open_drive():
-    storage.mount_drive()
-    if not storage.DRIVE.exists():
-        raise FormError('Google Drive is not mounted: say "here", or name a folder.')
-    return storage.DRIVE
-
-
 def _write_paths(pictures, results):
     """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
     file = results / "run_paths.json"
-    ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
+    is_path = os.path.exists(pictures)
+    train = Path(pictures) if is_path else pictures
+    ws = Workspace(train, results, workspace.REPOSITORY / "scratch")
     workspace.check_places(ws)
     earlier = read_paths(file) if file.exists() else {}
-    is_other = (
-        earlier.get("train") != str(pictures) and (results / "split.csv").exists()
-    )
+    is_other = earlier.get("train") != pictures and (results / "split.csv").exists()
     if earlier and (is_other or not earlier.keys() <= KEYS):
         raise FormError(
             f"RESULTS: {results} has results of {earlier['train']} ({', '.join(earlier)}): to go on with "
             f"them write {file} as your pictures; else name another folder."
         )
     ws.claim()
-    both = replace(ws, test=pictures)
-    # The chain says what is wrong with the pictures.
+    both = replace(ws, test=train)
+    # The chain says what is wrong with the pictures, and downloads those that have an address.
     with suppress(OSError, ValueError):
-        if sources.open_folder(both, "test") != sources.open_folder(both, "train"):
+        if not is_address(pictures) and sources.open_folder(
+            both, "test"
+        ) != sources.open_folder(both, "train"):
             ws = both
     return ws.save_paths()

@@ -2,7 +2,7 @@
 
 import json
 import os
-import re
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,15 +10,20 @@ import pandas as pd
 
 from lib import folders, storage
 from lib.escapes import escape_text, guard_cells, read_cell
-from lib.paths_file import PLACES, READ, check_exists, read_paths
+from lib.paths_file import (
+    KAGGLE,
+    PLACES,
+    READ,
+    check_exists,
+    find_path,
+    is_address,
+    read_paths,
+)
 from lib.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
-KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
-# What is a path elsewhere, or none.
-NO_PATH = re.compile(r"\$|.*://" + ("" if os.name == "nt" else r"|[A-Za-z]:[\\/]"))
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 MINE = "drive_paths.json"
 
@@ -27,8 +32,8 @@ MINE = "drive_paths.json"
 class Workspace:
     """The folders of one run, all absolute; train, validation and test may lie in an archive."""
 
-    # The folder of class folders; or an archive, or kaggle:…, that holds one.
-    train: Path
+    # The folder of class folders; an archive that holds one; or text: its address, or kaggle:….
+    train: Path | str
     # What is kept: models, histories, predictions, tables, figures, report.
     results: Path
     # What can be made again: stores of pixels and features.
@@ -154,10 +159,10 @@ def read(
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
-    if not named:
+    if not named and "google.colab" in sys.modules:
         try:
-            storage.mount_drive()
-        except OSError as error:
+            storage.open_drive()
+        except FileNotFoundError as error:
             print(f"Note: {error} Until then: the demo, on this machine alone.")
     found = _find_paths_file(named).resolve()
     paths = read_paths(found)
@@ -166,7 +171,7 @@ def read(
     if found == DEMO_PATHS and not named and storage.DRIVE.exists():
         places["results"] = storage.DRIVE / DEMO_ON_DRIVE
     if results is not None:
-        places["results"] = results.resolve()
+        places["results"] = find_path(str(results), Path.cwd(), "--results")
     usual = places["results"] / "corrections.csv"
     if usual.exists():
         places.setdefault("corrections", usual)
@@ -176,7 +181,7 @@ def read(
     if not ws.is_demo:
         for key in READ:
             path = getattr(ws, key)
-            if path and not str(path).startswith(KAGGLE):
+            if isinstance(path, Path):
                 check_exists(path, f'It is "{key}": correct it in {found}.')
     return ws
 
@@ -186,31 +191,23 @@ def _find_paths_file(named):
         return DEMO_PATHS
     if named:
         # A kernel runs in the folder of its notebook.
-        files = [Path(named), REPOSITORY / named]
+        here = find_path(str(named), Path.cwd(), "--paths")
+        files = [here, REPOSITORY / named]
     else:
         files = [REPOSITORY / MINE, storage.DRIVE / MINE, DEMO_PATHS]
     return next(filter(Path.exists, files), files[0])
 
 
 def _resolve(key, value, file):
+    """Return the path that a key means; what lies on the web has none before it is downloaded."""
     value = value.strip()
-    # What lies on Kaggle has no local path before it is downloaded.
-    if value.startswith(KAGGLE):
-        return Path(value)
-    if NO_PATH.match(value):
-        raise ValueError(
-            f'{file}: "{key}" is "{value}", which is no path on this machine: write one.'
-        )
-    return (file.parent / Path(value).expanduser()).resolve()
+    if value.startswith(KAGGLE) or (key == "train" and is_address(value)):
+        return value
+    return find_path(value, file.parent, f'{file}: "{key}"')
 
 
 def check_places(ws: Workspace) -> None:
     """Raise a ValueError where results or scratch are not ours, or lie where they must not."""
     folders.check_apart(asdict(ws), REPOSITORY)
     for kind in folders.KINDS:
-        folder = getattr(ws, kind)
-        # Those of the demo may be older than markers.
-        is_of_demo = folder.is_relative_to(REPOSITORY / "demo")
-        is_demo_on_drive = folder == storage.DRIVE / DEMO_ON_DRIVE
-        if not (is_of_demo or is_demo_on_drive):
-            folders.check_ours(folder, kind, opened=ws.paths_file)
+        folders.check_ours(getattr(ws, kind), kind, opened=ws.paths_file)

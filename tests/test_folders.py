@@ -1,7 +1,6 @@
 """Results and scratch are ours or refused, and nothing of a user's own is replaced."""
 
 import json
-import shutil
 
 import pytest
 
@@ -65,7 +64,8 @@ def test_the_marker_makes_a_folder_ours_again(write_paths, tmp_path):
         workspace.open(write_paths())
 
     line = str(told.value).rpartition("with the line ")[2].strip('"')
-    (ws.results / folders.MARKER).write_text(line)
+    # As an editor of Windows writes it.
+    (ws.results / folders.MARKER).write_text(line, encoding="utf-8-sig")
 
     assert workspace.open(write_paths()) == ws
 
@@ -78,7 +78,7 @@ def test_results_and_scratch_are_not_interchangeable(write_paths):
 
 
 def test_what_systems_leave_in_a_folder_does_not_count(write_paths, tmp_path):
-    names = ("desktop.ini", "Thumbs.db", ".DS_Store", ".lock", "corrections.csv")
+    names = ("desktop.ini", "Icon\r", ".DS_Store", ".lock", "corrections.csv")
     unfinished = f"unfinished_{32 * 'a'}.csv"
     (tmp_path / "lost+found").mkdir()
     for name in (*names, unfinished):
@@ -113,7 +113,17 @@ def test_a_killed_writer_of_the_marker_bars_nobody(write_paths, tmp_path):
 
 @pytest.mark.parametrize("kind", ["results", "scratch"])
 @pytest.mark.parametrize(
-    "place", [".", "..", "lib", "notebooks/mine", "tests/r", ".git/r", ".new"]
+    "place",
+    [
+        ".",
+        "..",
+        "lib",
+        "notebooks/mine",
+        "tests/r",
+        "demo/pictures/r",
+        ".git/r",
+        ".new",
+    ],
 )
 def test_no_folder_of_the_project_is_taken(write_paths, kind, place, read_all):
     path = write_paths(**{kind: str(ROOT / place)})
@@ -139,13 +149,19 @@ def test_a_new_folder_at_the_top_of_the_project_is_possible(write_paths):
         {"scratch": "r/s"},
         {"results": "s"},
         {"test": "r/new", "results": "r"},
+        {"results": "cats/r"},
+        {"scratch": "val/s"},
+        {"multi_labels": "scenes.csv", "results": "scenes/r"},
     ],
 )
 def test_results_scratch_and_pictures_lie_apart(
     write_paths, tmp_path, changes, read_all
 ):
-    (tmp_path / "r/new").mkdir(parents=True)
     path = write_paths(**changes)
+    for name in ("r/new", "val/cat", "cats", "scenes"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "scenes.csv").touch()
+    (tmp_path / "train/bat").symlink_to(tmp_path / "cats")
     before = read_all(tmp_path)
 
     with pytest.raises(ValueError, match="neither may lie in the other"):
@@ -173,16 +189,3 @@ def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):
     named = workspace.open(write_paths(corrections="r/corrections.csv"))
 
     assert named.corrections == ws.results / "corrections.csv"
-
-
-def test_folders_of_the_demo_are_taken_without_a_marker(monkeypatch, tmp_path):
-    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
-    (tmp_path / "lib").mkdir()
-    shutil.copy(ROOT / "lib/demo_paths.json", tmp_path / "lib")
-    (tmp_path / "demo/results").mkdir(parents=True)
-    (tmp_path / "demo/results/split.csv").touch()
-
-    ws = workspace.open("demo")
-
-    assert (ws.results / folders.MARKER).is_file()

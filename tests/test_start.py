@@ -1,6 +1,7 @@
 """The form of 00: what its answers mean, which are refused, and how a run ends."""
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -121,10 +122,15 @@ def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(
         fill_in(pictures, results)
 
 
+def test_a_mount_that_has_died_is_no_reason_to_take_the_demo(dead_mount):
+    with pytest.raises(OSError, match="Errno 107.*mount it again"):
+        workspace.open()
+
+
 def test_drive_that_no_machine_has_is_no_place_for_results(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
 
-    with pytest.raises(start.FormError, match='not mounted: say "here"'):
+    with pytest.raises(start.FormError, match="not mounted.*name a folder"):
         fill_in(results="on Drive")
 
 
@@ -181,22 +187,52 @@ def test_results_of_other_pictures_are_refused(tmp_path, draw_classes):
 
 @pytest.mark.parametrize(
     "written",
-    ["MyDrive/pics", "My Drive/pics", "/content/drive/MyDrive/pics"],
+    [
+        "MyDrive/pics",
+        "drive/My Drive/pics",
+        "on Drive/pics",
+        "Google Drive/pics",
+        "Meine Ablage/pics",
+        r"G:\My Drive\pics",
+        "/content/drive/MyDrive/pics",
+    ],
 )
-def test_what_lies_in_my_drive_is_found_however_it_is_written(drive, written):
+def test_what_lies_on_google_drive_is_found_however_it_is_written(
+    drive, ws, tmp_path, monkeypatch, written
+):
+    """In Colab Drive is a folder beside the notebook, and a form, a key and an option name it."""
     (drive / "pics").mkdir()
+    monkeypatch.chdir(tmp_path)
+    paths = ws.save_paths()
+    keys = json.loads(paths.read_text()) | {"results": written}
+    paths.write_text(json.dumps(keys))
 
-    assert start.find_pictures(f" '{written}' ") == str(drive / "pics")
+    assert start.find_pictures(written) == str(drive / "pics")
+    assert fill_in(results=written)[-1] == str(drive / "pics")
+    assert workspace.read("demo", written).results == drive / "pics"
+    assert workspace.read(paths).results == drive / "pics"
 
 
-@pytest.mark.parametrize(
-    "written",
-    ["Drive", "drive", "google drive", "Google Drive", " On  drive ", "My Drive"],
-)
-def test_drive_as_the_place_of_results_is_google_drive(drive, written):
-    arguments = fill_in(results=written)
+def test_a_folder_that_is_called_like_drive_is_used_where_it_is(drive, tmp_path):
+    mine = tmp_path / "somewhere/My Drive"
+    mine.mkdir(parents=True)
 
-    assert arguments[2:] == ["--results", str(drive / "image_classifiers")]
+    assert fill_in(results=mine / "results")[-1] == str(mine / "results")
+
+
+def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
+    drive, tmp_path, draw_classes
+):
+    draw_classes(tmp_path / "pictures", 5)
+    demo = start.open_workspace(fill_in(results="on Drive"))
+    demo.claim()
+    demo.save_paths()
+    (demo.results / "split.csv").touch()
+
+    own = fill_in(tmp_path / "pictures", "Google Drive")
+
+    assert workspace.open() == demo
+    assert workspace.open(own[1]).results == drive / "image_classifiers"
 
 
 @pytest.mark.parametrize(
@@ -269,9 +305,9 @@ def test_address_of_kaggle_means_its_data(page, name):
     assert start.find_pictures(page) == f"kaggle:{name}"
 
 
-@pytest.mark.parametrize("address", ["https://a.org/x", "http:/a.org/b", "www.a.org/b"])
+@pytest.mark.parametrize("address", ["http://a.org/x", "https:/a.org/b", "www.a.org/b"])
 def test_any_other_address_is_refused(address):
-    with pytest.raises(start.FormError, match="kaggle:datasets"):
+    with pytest.raises(start.FormError, match="https://|kaggle:datasets"):
         start.find_pictures(address)
 
 

@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from lib import storage, workspace
+from lib.paths_file import is_address
 
 ROOT = workspace.REPOSITORY
 
@@ -54,6 +55,11 @@ def test_relative_paths_are_relative_to_the_json_file(
         ({"scratch": 5}, ValueError, '"scratch".*in quotes'),
         ({"train": "s3://bucket/train"}, ValueError, '"train".*no path'),
         ({"train": "$HOME/train"}, ValueError, '"train".*no path'),
+        ({"train": "http://a.org/b.zip"}, ValueError, '"train".*no path.*https'),
+        ({"train": "http://localhost.a.org/b"}, ValueError, '"train".*no path'),
+        ({"test": "https://a.org/b.zip"}, ValueError, '"test".*no path'),
+        ({"train": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
+        ({"results": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
     ],
 )
 def test_wrong_paths_file_is_an_error_that_names_the_key(
@@ -61,6 +67,24 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(
 ):
     with pytest.raises(error, match=words):
         workspace.open(paths_file(**changes))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://a.org/b.tgz",
+        "HTTPS://a.org/b",
+        "http://127.0.0.1:80/b",
+        "http://localhost/b",
+        "http://[::1]:80/b",
+    ],
+)
+def test_pictures_to_learn_from_may_have_an_address(paths_file, address):
+    ws = workspace.open(paths_file(train=f" {address} "))
+
+    assert ws.train == address
+    assert is_address(ws.train)
+    assert workspace.open(ws.save_paths()) == ws
 
 
 def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch):
