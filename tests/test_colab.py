@@ -110,6 +110,45 @@ def commit_all(folder):
     subprocess.run(commit, shell=True, check=True, cwd=folder)
 
 
+def write_small_project(folder):
+    """Write a `lib` that says where it is."""
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib/workspace.py").touch()
+    (folder / "lib/machine.py").write_text("def set_up(): print(__file__)")
+
+
+def run_first_cell(repository, folder, prefix, **environment):
+    """Run the first cell in a folder, in an environment of Python that lies in `prefix`, as in Colab."""
+    source = read_code("00_start_here")["00-01"].source
+    typed = f"REPOSITORY = {repository!r}"
+    source = re.sub('REPOSITORY = ".*?"', lambda _: typed, source)
+    lines = [
+        "import sys",
+        f"sys.prefix = {prefix!r}",
+        "sys.modules['google.colab'] = sys",
+        source,
+    ]
+    return subprocess.run(
+        [sys.executable, "-I", "-c", "\n".join(lines)],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_lessons_take_the_lib_of_their_own_copy(tmp_path):
+    """Also in the environment that lies in another one."""
+    for name in ("own", "other"):
+        write_small_project(tmp_path / name)
+    lessons = tmp_path / "own/notebooks"
+    lessons.mkdir()
+
+    done = run_first_cell("", lessons, f"{tmp_path}/other/.venv")
+
+    assert done.stdout == f"{tmp_path}/own/lib/machine.py\n", done.stderr
+
+
 def send_git_to(root):
     """Return the environment in which git takes a folder for GitHub."""
     return {
@@ -126,30 +165,17 @@ def colab(tmp_path):
     It takes what is typed as REPOSITORY, and variables of the environment.
     """
     project = tmp_path / "github/linnaeus/leaves.git"
-    (project / "lib").mkdir(parents=True)
-    (project / "lib/workspace.py").touch()
-    (project / "lib/machine.py").write_text("def set_up(): print(__file__)")
+    write_small_project(project)
     commit_all(project)
     content = tmp_path / "content"
     content.mkdir()
 
-    def run_first_cell(repository, **environment):
-        source = read_code("00_start_here")["00-01"].source
-        typed = f"REPOSITORY = {repository!r}"
-        source = re.sub('REPOSITORY = ".*?"', lambda _: typed, source)
+    def run(repository, **environment):
+        environment = send_git_to(tmp_path / "github") | environment
         # There the environment of Python does not lie inside the project.
-        lines = [
-            "import sys",
-            "sys.prefix = sys.base_prefix",
-            "sys.modules['google.colab'] = sys",
-        ]
-        command = [sys.executable, "-I", "-c", "\n".join([*lines, source])]
-        environment = os.environ | send_git_to(tmp_path / "github") | environment
-        return subprocess.run(
-            command, cwd=content, env=environment, capture_output=True, text=True
-        )
+        return run_first_cell(repository, content, sys.base_prefix, **environment)
 
-    return run_first_cell
+    return run
 
 
 @pytest.mark.parametrize(
