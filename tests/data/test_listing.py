@@ -236,6 +236,12 @@ def test_set_of_no_class_or_of_one_is_an_error(ws, classes, count):
     assert f"{ws.train} has {count}:" in refuse(ws, **classes)
 
 
+def test_a_class_folder_as_train_is_an_error_that_says_what_to_write(ws):
+    said = refuse(replace(ws, train=ws.train / "frogs"))
+
+    assert f'write "train": "{ws.train}"' in said
+
+
 def test_exactly_five_pictures_of_each_class_are_enough(ws):
     check(ws, *make_listed(birds=GOOD, frogs=GOOD))
 
