@@ -1,11 +1,11 @@
 """Folders that are ours, or refused: results and scratch are new, empty, or carry our marker."""
 
 import itertools
-import os
 import re
 from pathlib import Path
 
-from lib.storage import UNFINISHED, require_room
+from lib.escapes import list_some
+from lib.storage import UNFINISHED, atomic_write, require_room
 
 MARKER = "about_this_folder.txt"
 # By the first line of a marker a folder is known.
@@ -18,112 +18,71 @@ The notebooks write, replace and delete files here. Keep nothing of your own in 
 what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
 may lie among the results.) This file says that the folder is ours: leave it here.
 """
-# What systems and people may leave in any folder, and what a killed run of ours has left.
-PASSED_OVER = re.compile(
-    rf"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|{UNFINISHED.pattern}"
-)
-MAX_NAMED = 3
 # The one file of the user's that may lie among the results.
 CORRECTIONS = "corrections.csv"
-# Keys of folders of pictures, and of CSV files.
-PICTURES = ("train", "validation", "test")
-TABLES = ("train_labels", "corrections", "test_labels", "multi_labels")
-# Where the project's own files lie.
-PROJECT_FOLDERS = ("notebooks", "lib", "tests", "demo/pictures")
-# A folder beside train that is called so may be what is validated on.
-VALIDATION = re.compile(
-    r"(?<![a-z])(validation|valid|val|dev|eval)(?![a-z])", re.IGNORECASE
+# What systems and people may leave in any folder, and what a killed run of ours has left.
+PASSED_OVER = re.compile(
+    r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
+    + UNFINISHED.pattern
 )
+# Where the project's own files lie.
+PROJECT_FOLDERS = (".git", ".github", "notebooks", "lib", "tests", "demo/pictures")
 
 
-def check_apart(places: dict, repository: Path) -> None:
-    """Check that results and scratch lie in nothing of the project's or the user's, and the reverse.
+def check(places: dict[str, Path | str], repository: Path) -> None:
+    """Check that results and scratch are ours to write, and lie in nothing that is read, or the reverse.
 
     Args:
-        places: by the keys of the paths file, absolute; None where there is none.
+        places: by the keys of the paths file; of paths, all are absolute.
         repository: the folder of the project.
 
     Raises:
-        ValueError: they don't.
+        ValueError: they aren't, or do. Nothing is written.
     """
-    names = [*PROJECT_FOLDERS]
+    others = _list_read(places)
+    for name in PROJECT_FOLDERS:
+        others.append(("a folder of this project", repository / name))
     for kind in KINDS:
-        inside = os.path.relpath(places[kind], repository)
-        # Hidden folders at its top are no place either, also new ones.
-        names += re.findall(r"^\.[^./\\][^/\\]*", inside)
-    others = [("a folder of this project", repository / name) for name in names]
-    others += [(kind, places[kind]) for kind in KINDS]
-    others += _list_read(places)
-    for (key, other), kind in itertools.product(others, KINDS):
         folder = places[kind]
-        if key != kind and (
-            folder.is_relative_to(other) or other.is_relative_to(folder)
-        ):
-            raise ValueError(
-                f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name a '
-                f'new folder as "{kind}".'
-            )
-    for kind, key in itertools.product(KINDS, TABLES):
-        table = places.get(key)
-        folder = places[kind]
-        if table and table.is_relative_to(folder) and table != folder / CORRECTIONS:
-            raise ValueError(
-                f'"{key}" is "{table}", in "{kind}", where it may be replaced: copy it beside your pictures.'
-            )
+        for key, other in others:
+            is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
+            if is_inside and key != kind and other != places["results"] / CORRECTIONS:
+                raise ValueError(
+                    f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name a '
+                    f'new folder as "{kind}".'
+                )
+        _check_ours(folder, kind)
 
 
 def _list_read(places):
-    """List the folders that are read, each with its key; links to classes and val beside train count."""
+    """List all places by their keys; classes that are links, and val beside train, count, too."""
     read = []
-    for key in PICTURES:
-        folder = places.get(key)
-        if isinstance(folder, Path):
-            read.append((key, folder))
-            read += [(key, path.resolve()) for path in _list_folders(folder)]
-    if isinstance(places["train"], Path):
-        for path in _list_folders(places["train"].parent):
-            is_ours = path in (places["results"], places["scratch"])
-            if VALIDATION.search(path.name) and not is_ours:
-                read.append(("validation", path.resolve()))
-    table = places.get("multi_labels")
-    if table and table.with_suffix("").is_dir():
-        read.append(("multi_labels", table.with_suffix("").resolve()))
+    for key, place in places.items():
+        read.append((key, Path(place)))
+        # Archives have none, nor has what isn't here.
+        read += [(key, path.resolve()) for path in Path(place).glob("*/")]
+    for path in Path(places["train"]).parent.glob("[vV]al*/"):
+        if not (path / MARKER).exists():
+            read.append(("validation", path.resolve()))
+    if "multi_labels" in places:
+        # The folder that is called like the table may hold its pictures.
+        read.append(("multi_labels", places["multi_labels"].with_suffix("")))
     return read
 
 
-def _list_folders(folder):
-    """List the folders in a folder; none in an archive."""
-    inside = next(os.walk(folder), ("", [], []))
-    return [folder / name for name in inside[1]]
-
-
-def check_ours(folder: Path, kind: str, opened: Path | None = None) -> None:
-    """Check that a folder is new, empty, or marked as one of its kind; write nothing.
-
-    Args:
-        kind: a key of `KINDS`, which is the key of the paths file, too.
-        opened: the paths file, which may lie in the folder.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    place = f'"{kind}" is "{folder}"'
+def _check_ours(folder, kind):
+    """Raise a ValueError where a folder is neither new, nor empty, nor marked as one of its kind."""
     marker = folder / MARKER
     if marker.exists():
         text = marker.read_text(encoding="utf-8-sig", errors="replace")
-        # Whoever made an empty one was killed.
-        if text and not text.startswith(KINDS[kind]):
-            raise ValueError(
-                f"{place}, but {marker} says otherwise: name a new folder."
-            )
-        return
-    names = [path.name for path in folder.glob("*") if path != opened]
-    foreign = sorted(name for name in names if not PASSED_OVER.fullmatch(name))
+        if text.startswith(KINDS[kind]):
+            return
+    names = [path.name for path in folder.glob("*")]
+    foreign = list_some(itertools.filterfalse(PASSED_OVER.fullmatch, names))
     if foreign:
-        named = ", ".join(foreign[:MAX_NAMED])
         raise ValueError(
-            f"{place}, which holds other files ({named}): name a new folder. If these notebooks have made "
-            f'it and {MARKER} was deleted, put that file back, with the line "{KINDS[kind]}"'
+            f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. If these notebooks '
+            f'have made it, put {MARKER} back, with the line "{KINDS[kind]}"'
         )
 
 
@@ -138,10 +97,7 @@ def mark(folder: Path, kind: str) -> None:
     """
     require_room(folder, 0, "")
     marker = folder / MARKER
-    try:
-        # Of two runs that begin at once, one makes it.
-        marker.open("x").close()
-    except FileExistsError:
-        if marker.stat().st_size > 0:
-            return
-    marker.write_text(KINDS[kind] + "\n" + ADVICE, encoding="utf-8")
+    # Of two runs that begin at once, both write the same.
+    if not marker.exists():
+        with atomic_write(marker) as part:
+            part.write_text(f"{KINDS[kind]}\n{ADVICE}", encoding="utf-8")

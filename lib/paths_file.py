@@ -10,89 +10,100 @@ from lib.escapes import list_some
 from lib.parameters import suggest
 
 REQUIRED = ("train", "results", "scratch")
-OPTIONAL = (
+KEYS = REQUIRED + (
     "train_labels",
     "corrections",
     "validation",
     "test",
     "test_labels",
     "multi_labels",
+    "cluster",
 )
-PLACES = REQUIRED + OPTIONAL
-KEYS = PLACES + ("cluster",)
-# Those of what is read, and never written.
-READ = ("train",) + OPTIONAL
-KAGGLE = "kaggle:"
 # Of an archive: https, or http of this machine. What Google Drive shares is a page.
 ADDRESS = re.compile(
     r"(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
     re.IGNORECASE,
 )
-# My Drive, as Google names it in some languages, below any folder; or Drive, as people say it.
+# My Drive, as Google names it in some languages, on a disk or in Colab; or Drive, as people say it.
 MY_DRIVE = "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive"
 ON_DRIVE = re.compile(
-    rf"(?:on\s+)?(?P<top>(?:.*?[\\/])?(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+(?P<path>.*))?",
+    r"(?:on\s+)?(?:(?:[a-z]:[\\/]|(?:content/)?drive/)?"
+    rf"(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+|$)(.*)",
     re.IGNORECASE,
 )
 # What is a path elsewhere, or none.
-DISK = "" if os.name == "nt" else r"|[a-z]:[\\/]"
-NO_PATH = re.compile(r"\$|[\w+.-]{2,}:[\\/]|drive\.google\.com" + DISK, re.IGNORECASE)
+NO_PATH = re.compile(r"\$|[\w+.-]+:[\\/]|drive\.google\.com|kaggle:", re.IGNORECASE)
 
 
 def is_address(value: str | Path) -> bool:
     """Tell whether a value of `train` is the address of an archive, and no path."""
-    return ADDRESS.fullmatch(str(value)) is not None
+    return bool(ADDRESS.fullmatch(str(value)))
 
 
-def find_path(text: str, folder: Path, name: str) -> Path:
+def is_on_web(value: str | Path) -> bool:
+    """Tell whether a value of `train` is no path, but an address or data of Kaggle."""
+    return str(value).startswith("kaggle:") or is_address(value)
+
+
+def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
     """Return the absolute path that a person means: here, or on Google Drive, which Colab mounts for it.
 
     Args:
         text: as it is typed.
-        folder: what a relative path is relative to.
         name: the key, field or option that says so, for the error.
+        folder: what a relative path is relative to.
 
     Raises:
         OSError: Drive is not mounted.
         ValueError: it is no path of this machine.
     """
-    text = text.strip()
-    on_drive = ON_DRIVE.fullmatch(text)
-    if on_drive:
-        # A folder here goes first, unless it is where Colab mounts Drive.
-        here = folder / Path(on_drive["top"]).expanduser()
-        if here == storage.DRIVE.parent or not os.path.exists(here):
-            return storage.open_drive() / (on_drive["path"] or "")
-    elif NO_PATH.match(text):
-        raise ValueError(
-            f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive is '
-            'MyDrive/FOLDER, once that is mounted; "train" alone may be the https:// address of an archive.'
-        )
-    return (folder / Path(text).expanduser()).resolve()
+    text = str(text).strip()
+    place = Path(text).expanduser()
+    if not place.is_absolute():
+        on_drive = ON_DRIVE.fullmatch(text)
+        if on_drive:
+            place = storage.DRIVE / on_drive[1]
+        elif NO_PATH.match(text):
+            raise ValueError(
+                f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive '
+                'is MyDrive/FOLDER, once that is mounted; "train" alone may be the https:// address of an archive.'
+            )
+    if storage.is_on_drive(place):
+        storage.open_drive()
+    return (folder / place).resolve()
 
 
-def read_paths(path: Path) -> dict[str, str]:
-    """Read a paths file; an error where it is missing, or a key is wrong, missing or unknown."""
+def read_places(file: Path) -> dict[str, Path | str]:
+    """Read a paths file: what each key means; an error where one is wrong, missing or unknown.
+
+    Text stays what has no path on this machine: the cluster, and data on the web to learn from.
+    """
     check_exists(
-        path, "It should be a copy of drive_paths.example.json with your own folders."
+        file, "It should be a copy of drive_paths.example.json with your own folders."
     )
-    paths = read_json(path)
+    paths = read_json(file)
+    places = {}
     for key in (*paths, *REQUIRED):
         if key not in KEYS:
-            raise ValueError(f'{path}: unknown key "{key}"{suggest(key, KEYS)}')
+            raise ValueError(f'{file}: unknown key "{key}"{suggest(key, KEYS)}')
         value = paths.get(key)
         if not isinstance(value, str) or not value.strip():
             raise ValueError(
-                f'{path}: "{key}" is missing, or no path of a folder or file in quotes.'
+                f'{file}: "{key}" is missing, or no path of a folder or file in quotes.'
             )
-    return paths
+        # What train has on the web may have parts to test and to validate on, too.
+        is_web = is_on_web(value) and value == paths.get("train")
+        places[key] = value
+        if key != "cluster" and not is_web:
+            places[key] = find_path(value, f'{file}: "{key}"', file.parent)
+    return places
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON object; a ValueError where a file holds something else, or a key twice."""
+    """Read a JSON object; a ValueError where a file holds something else."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text, object_pairs_hook=_refuse_twins)
+        content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("it must hold one {…} object")
     except ValueError as error:
@@ -100,15 +111,6 @@ def read_json(path: Path) -> dict:
             f"{path} is no valid JSON: {error}. Write / or \\\\ between folders, not \\. "
             "See drive_paths.example.json."
         )
-    return content
-
-
-def _refuse_twins(pairs):
-    content = {}
-    for key, value in pairs:
-        if key in content:
-            raise ValueError(f'the key "{key}" stands there twice')
-        content[key] = value
     return content
 
 

@@ -80,7 +80,7 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(
     ],
 )
 def test_pictures_to_learn_from_may_have_an_address(paths_file, address):
-    ws = workspace.open(paths_file(train=f" {address} "))
+    ws = workspace.open(paths_file(train=address))
 
     assert ws.train == address
     assert is_address(ws.train)
@@ -101,7 +101,6 @@ UNUSABLE = {
     '["train"]': EXAMPLE,
     "\xff": EXAMPLE,
     '{"train": "train", "scratch": "s"}': '"results" is missing',
-    '{"train": "train", "train": "other"}': '"train".*twice',
     r'{"train": "C:\pictures\train"}': r"Write / or \\\\",
 }
 
@@ -113,18 +112,6 @@ def test_file_that_is_no_paths_file_is_an_error_that_says_why(tmp_path, content)
 
     with pytest.raises(ValueError, match=UNUSABLE[content]):
         workspace.open(path)
-
-
-def test_a_relative_path_of_the_environment_is_looked_for_in_the_repository_too(
-    paths_file, tmp_path, monkeypatch
-):
-    """A kernel runs in the folder of its notebook."""
-    paths_file().rename(tmp_path / "mine.json")
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setenv("DRIVE_PATHS", "mine.json")
-    assert workspace.open().train == tmp_path / "train"
 
 
 def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
@@ -213,7 +200,7 @@ def test_corrections_that_are_named_go_before_those_among_the_results(
     ws = workspace.open(paths_file(corrections="mine.csv"))
 
     assert ws.corrections == mine
-    assert f"{usual} is not read" in ws.corrections_note
+    assert str(mine) in ws.corrections_note
 
 
 def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):
