@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lib import chain, folders, storage, workspace
+from lib import chain
+from lib.base import folders, storage, workspace
+from lib.base.paths_file import check_exists, find_path, is_on_web
+from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
 from lib.data.label_files import read_labels
-from lib.paths_file import check_exists, find_path, is_on_web
-from lib.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 
 # What RUN means, as options of the chain.
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}

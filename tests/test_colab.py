@@ -25,7 +25,8 @@ import pytest
 from conftest import read_code, run_cells
 from packaging.requirements import Requirement
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import storage, workspace
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -112,9 +113,10 @@ def commit_all(folder):
 
 def write_small_project(folder):
     """Write a `lib` that says where it is."""
-    (folder / "lib").mkdir(parents=True)
-    (folder / "lib/workspace.py").touch()
-    (folder / "lib/machine.py").write_text("def set_up(): print(__file__)")
+    (folder / "lib/base").mkdir(parents=True)
+    shutil.copy(ROOT / "lib/__init__.py", folder / "lib")
+    (folder / "lib/base/workspace.py").touch()
+    (folder / "lib/base/machine.py").write_text("def set_up(): print(__file__)")
 
 
 def run_first_cell(repository, folder, prefix, **environment):
@@ -146,7 +148,7 @@ def test_lessons_take_the_lib_of_their_own_copy(tmp_path):
 
     done = run_first_cell("", lessons, f"{tmp_path}/other/.venv")
 
-    assert done.stdout == f"{tmp_path}/own/lib/machine.py\n", done.stderr
+    assert done.stdout == f"{tmp_path}/own/lib/base/machine.py\n", done.stderr
 
 
 def send_git_to(root):
@@ -189,7 +191,9 @@ def colab(tmp_path):
 def test_project_is_fetched_however_its_address_is_written(colab, tmp_path, repository):
     done = colab(repository)
 
-    assert done.stdout == f"{tmp_path}/content/leaves/lib/machine.py\n", done.stderr
+    assert done.stdout == f"{tmp_path}/content/leaves/lib/base/machine.py\n", (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("repository", ["", " ", "leaves", "linnaeus/leafs"])
@@ -388,7 +392,7 @@ class Session:
         """Put the project on GitHub, with an address, and with Drive where this machine may write."""
         copy_project(self.github)
         write_address("linnaeus/leaves", self.github)
-        room = self.github / "lib/storage.py"
+        room = self.github / "lib/base/storage.py"
         source = room.read_text(encoding="utf-8")
         assert source.count('"/content/drive/MyDrive"') == 1
         room.write_text(source.replace("/content/drive", str(self.mount)))

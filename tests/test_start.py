@@ -14,7 +14,8 @@ import pytest
 from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, machine, start, storage, workspace
+from lib import chain, start
+from lib.base import machine, storage, workspace
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lib import folders, workspace
+from lib.base import folders, workspace
 
 ROOT = workspace.REPOSITORY
 

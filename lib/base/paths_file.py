@@ -5,9 +5,9 @@ import os
 import re
 from pathlib import Path
 
-from lib import storage
-from lib.escapes import list_some
-from lib.parameters import suggest
+from lib.base import storage
+from lib.base.escapes import list_some
+from lib.base.parameters import suggest
 
 REQUIRED = ("train", "results", "scratch")
 KEYS = REQUIRED + (

@@ -9,8 +9,8 @@ from unittest import mock
 
 import pytest
 
-from lib import storage, workspace
-from lib.paths_file import is_address
+from lib.base import storage, workspace
+from lib.base.paths_file import is_address
 
 ROOT = workspace.REPOSITORY
 
@@ -126,9 +126,9 @@ def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
 def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
-    (tmp_path / "lib").mkdir()
-    shutil.copy(ROOT / "lib/demo_paths.json", tmp_path / "lib")
+    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
+    (tmp_path / "lib/base").mkdir(parents=True)
+    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib/base")
 
     demo = workspace.open()
     paths_file().rename(tmp_path / "drive_paths.json")

@@ -4,8 +4,8 @@ import itertools
 import re
 from pathlib import Path
 
-from lib.escapes import list_some
-from lib.storage import UNFINISHED, atomic_write, require_room
+from lib.base.escapes import list_some
+from lib.base.storage import UNFINISHED, atomic_write, require_room
 
 MARKER = "about_this_folder.txt"
 # By the first line of a marker a folder is known.
