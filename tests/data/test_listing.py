@@ -42,8 +42,8 @@ def list_files(train, train_labels=None, validation=None, corrections=None):
 
 
 def write_csv(path, text):
-    """Write a CSV file; a surrogate in the text becomes a byte that is no UTF-8."""
-    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    """Write a CSV file."""
+    path.write_text(text, encoding="utf-8")
     return path
 
 
