@@ -151,10 +151,10 @@ def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(drawn):
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
     drawn,
 ):
-    files = [f"Mollusca/{number}.txt" for number in range(7)]
+    files = [f"Mollusca/{number}.orf" for number in range(7)]
     (drawn.train / "Mollusca").mkdir()
     for file in files:
-        (drawn.train / file).write_text("no picture")
+        (drawn.train / file).write_text("IIRO: a RAW file, which nothing here reads")
 
     with pytest.raises(ValueError, match='"Mollusca" has 0'):
         prepare(drawn)

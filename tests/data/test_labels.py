@@ -7,6 +7,7 @@ from test_listing import list_checked, list_files, touch, write_csv
 
 from lib.data import labels
 from lib.data.findings import check_classes, leave_out
+from lib.data.label_files import read_labels
 from lib.data.names import match_files
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
@@ -57,8 +58,9 @@ def label(tmp_path):
         "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
         "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
         " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
+        "sep=;\r\nfile;label\r\ncat/0.jpg;bird\r\ncat/1.jpg;\r\n",
     ],
-    ids=["semicolons", "twice and blank", "more columns", "tabs and capitals"],
+    ids=["semicolons", "twice and blank", "more columns", "tabs and capitals", "sep"],
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
@@ -70,9 +72,9 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
 UNUSABLE = {
     "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, class",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
-    "": "UTF-8",
+    "": "No columns",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
-    "file,label\ncat/\udcff.jpg,bird\n": "UTF-8",
+    "sep=,\nfile,label\ncat/0.jpg,brid\n": "line 3: 'brid'",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
     "file,label\n\ncat/7.jpg,bird\n": "line 3: 'cat/7.jpg' .*: 1",
     "file,label\n0,bird\n": "line 2: '0'",
@@ -84,6 +86,14 @@ UNUSABLE = {
 def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
     with pytest.raises(ValueError, match=f"(?s)corrections.csv.*{UNUSABLE[text]}"):
         correct(text, ["bird/7.jpg"])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
+def test_table_in_another_encoding_is_an_error_that_names_it(tmp_path, encoding):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
+    with pytest.raises(ValueError, match=f"{path} .* {encoding}.* UTF-8"):
+        read_labels(path)
 
 
 def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
