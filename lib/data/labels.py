@@ -71,9 +71,6 @@ def list_pictures(
         listed, odd = _add_validation(listed, odd, train, validation)
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
-    # Of labels that look equal, all are written as the first.
-    equal = listed.label.groupby(listed.label.map(clean))
-    listed = listed.assign(label=equal.transform("first"))
     listed = group_by_names(listed, odd, group_by)
     if ws.corrections_note:
         print(ws.corrections_note)
@@ -114,12 +111,14 @@ def _check_inner_folders(pictures, folder):
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
-    shared = inner[inner.name.duplicated(keep=False)]
+    # Folders with a number are patients, say.
+    shared = inner[inner.name.duplicated(keep=False) & ~inner.name.str.contains(r"\d")]
     branches = set(shared.label[shared.label.duplicated()])
     if len(branches) > 1:
         print(
             f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If "
-            f"these are the classes, point train at the one of the former in {folder} that is for training."
+            f"these are the classes, point train at the one of the former in {folder} that is for training, "
+            "or name them in train_labels, and the former in its column group."
         )
 
 
@@ -151,8 +150,15 @@ def group_by_names(
 ) -> pd.DataFrame:
     """Give files that belong together by their names, see `series`, one group; a given one goes first."""
     pictures = leave_out(listed, odd)
-    groups = dict(zip(pictures.file, group_files(pictures, group_by)))
-    told = listed.file.map(groups).fillna("")
+    groups = group_files(pictures, group_by)
+    if group_by != "none":
+        classes = pictures.label.groupby(groups[groups != ""]).nunique()
+        print(
+            f'Note: GROUP_BY = "{group_by}" makes {len(classes):,} groups, {(classes > 1).sum():,} of them of '
+            "several classes. What else belongs together, as site1 in site1/Aves, stands in the column group of "
+            "train_labels."
+        )
+    told = listed.file.map(dict(zip(pictures.file, groups))).fillna("")
     return listed.assign(group=listed.group.where(listed.group != "", told))
 
 

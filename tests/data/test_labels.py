@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
-from lib.data import labels
+from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
 from lib.data.names import match_files
+from lib.workspace import Workspace
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
 # An accented letter as one character, and as a letter and its accent.
@@ -136,6 +137,22 @@ def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path)
 
 def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
     correct, tmp_path
+def test_classes_of_the_validation_folder_are_those_of_train_that_look_like_them(
+    tmp_path,
+):
+    touch(tmp_path, "train/cat/0.jpg", f"train/{COMPOSED}/0.jpg", "train/DOG/0.jpg")
+    touch(tmp_path, "val/Cat/0.jpg", f"val/{APART}/0.jpg", "val/dog/0.jpg")
+    ws = Workspace(tmp_path / "train", tmp_path / "results", tmp_path / "scratch")
+
+    validation = sources.find_validation(ws)
+    listed = list_files(ws.train, validation=validation)
+
+    found = dict(zip(listed.file, listed.label))
+    assert found["../val/Cat/0.jpg"] == "cat"
+    assert found["../val/dog/0.jpg"] == "DOG"
+    assert found[f"../val/{APART}/0.jpg"] == COMPOSED
+
+
 ):
     given = "file,label,part\ncat/0.jpg,cat,train\nbird/1.jpg,bird,val\n"
     path = write_csv(tmp_path / "labels.csv", given)

@@ -32,11 +32,13 @@ def list_checked(listed):
     return checks.to_numpy().tolist()
 
 
-def list_files(train, train_labels=None, validation=None, corrections=None):
+def list_files(
+    train, train_labels=None, validation=None, corrections=None, group_by="none"
+):
     """List the pictures of a workspace with these files, and what was found of each."""
     ws = Workspace(train, train.parent / "results", train.parent / "scratch")
     ws = replace(ws, train_labels=train_labels, corrections=corrections)
-    return join_checks(*labels.list_pictures(ws, train, validation))
+    return join_checks(*labels.list_pictures(ws, train, validation, group_by))
 
 
 def write_csv(path, text):
@@ -182,6 +184,7 @@ def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, bran
     said = capsys.readouterr().out
     assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
     assert "cat, dog" in said
+    assert "column group" in said
 
 
 @pytest.mark.parametrize(
