@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from lib.data.names import (
     clean,
     describe_classes,
     fold,
+    match_files,
     split_part_name,
 )
 from lib.data.series import group_files
@@ -22,6 +24,7 @@ from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
+COLUMNS = ("file", "label", "part", "group")
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
@@ -72,6 +75,7 @@ def list_pictures(
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
     listed = group_by_names(listed, odd, group_by)
+    listed = listed.assign(label=_unify_labels(listed))
     if ws.corrections_note:
         print(ws.corrections_note)
     findings = [odd]
@@ -87,6 +91,9 @@ def list_pictures(
 
 def _apply_train_labels(path, train, validation):
     rows = read_labels(path)
+    others = rows.columns.difference([*COLUMNS, ""])
+    if len(others):
+        print(f"Note: {path.name}: not read: {list_some(others)}.")
     gives_parts = "part" in rows and (
         rows.part.str.casefold().isin(PART_NAMES["validation"]).any()
     )
@@ -97,6 +104,19 @@ def _apply_train_labels(path, train, validation):
     listed, odd = _add_validation(listed, odd, train, validation)
     listed, findings = apply_labels(listed, path, train, rows)
     return listed, pd.concat([odd, findings])
+
+
+def _unify_labels(listed):
+    """Return labels that look equal as the first of them, and those of validation alone as of train.
+
+    For the latter capitals mean nothing.
+    """
+    equal = listed.label.groupby(listed.label.map(clean))
+    labels = equal.transform("first")
+    of_train = labels[listed.part != "validation"]
+    folded = dict(zip(of_train.str.casefold(), of_train))
+    similar = labels.str.casefold().map(folded)
+    return labels.where(labels.isin(of_train), similar).fillna(labels)
 
 
 def _check_inner_folders(pictures, folder):
@@ -166,6 +186,10 @@ def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
     rows = read_labels(path)[["file", "label"]]
+    gone = rows.file[~rows.file.isin(match_files(rows.file, listed.file, folder))]
+    if len(gone):
+        print(f"Note: {path.name}: {len(gone):,} files are gone: {list_some(gone)}.")
+    rows = rows.drop(gone.index)
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:
@@ -196,8 +220,8 @@ def list_new_pictures(
 ) -> pd.DataFrame:
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
-    The label is that of the labels file, else the class folder a picture lies in, else "". A note
-    names files that can't be pictures. It is an error where there is no picture.
+    The label is that of the labels file, a class or not, else the class folder a picture lies in, else
+    "". A note names files that can't be pictures. It is an error where there is no picture.
     """
     listed, odd = walk(folder)
     unusable = odd[~odd.problem.isin(UNREADABLE)]
@@ -210,9 +234,7 @@ def list_new_pictures(
     pictures = pictures.assign(label=folders.map(names.get)).fillna("")
     if labels:
         rows = read_labels(labels)[["file", "label"]]
-        pictures, told = apply_labels(
-            pictures, labels, folder, rows, classes=class_names
-        )
+        pictures, told = apply_labels(pictures, labels, folder, rows)
         unusable = pd.concat([unusable, told])
     elif names and strange:
         print(
@@ -220,4 +242,18 @@ def list_new_pictures(
         )
     for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
         print(f"Note: passed over, {len(files):,} {problem}: {list_some(files)}")
-    return pictures[["file", "label"]]
+    own = [names.get(clean(label), label) for label in pictures.label]
+    return pictures[["file"]].assign(label=own)
+
+
+def describe_test_labels(path: Path, class_names: Iterable[str]) -> str:
+    """Count the rows of a CSV file of test labels that name no class, in a note; "" for none."""
+    names = {"", *map(clean, class_names)}
+    labels = read_labels(path).label
+    strange = labels[~labels.map(clean).isin(names)]
+    if strange.empty:
+        return ""
+    return (
+        f"Note: {path.name}: {len(strange):,} rows name no class, and are strangers: "
+        f"{list_some(strange)}."
+    )

@@ -204,6 +204,23 @@ def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
     assert called.equals(shown)
 
 
+def test_classes_of_copies_alone_are_named_where_copies_are_dropped(drawn):
+    for path in drawn.train.glob("Aves/*"):
+        shutil.copy(path, drawn.train / "Fungi")
+
+    with pytest.raises(ValueError, match='"Aves" has 0, "Fungi" has 0'):
+        execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], DUPLICATES="drop")
+
+
+def test_unknown_species_among_test_labels_are_noted_by_01(drawn, capsys):
+    (drawn.train.parent / "t.csv").write_text("file,label\n1.jpg,Aves\n2.jpg,newt\n")
+    ws = replace(drawn, test_labels=drawn.train.parent / "t.csv")
+
+    execute_lesson("01_data_prep", ws, IMAGE_SIZES=[48])
+
+    assert "Note: t.csv: 1 rows name no class" in capsys.readouterr().out
+
+
 NOTE = "Note: size, light and sharpness of the files alone recognise"
 
 

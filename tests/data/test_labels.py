@@ -58,8 +58,10 @@ def label(tmp_path):
         "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
         "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
         " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
+        "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
+        "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
     ],
-    ids=["semicolons", "twice and blank", "more columns", "tabs and capitals"],
+    ids=["semicolons", "twice", "more columns", "tabs", "other words", "two words"],
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
@@ -69,13 +71,13 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
 
 
 UNUSABLE = {
-    "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, class",
+    "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, label",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
     "": "UTF-8",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
     "file,label\ncat/\udcff.jpg,bird\n": "UTF-8",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
-    "file,label\n\ncat/7.jpg,bird\n": "line 3: 'cat/7.jpg' .*: 1",
+    "file,label\n\ncat/brid.jpg,bird\nbird/0,\n0,bird\n": "line 5: '0' .*: 1",
     "file,label\n0,bird\n": "line 2: '0'",
     "file,label\ncat/0.jpg,brid\n": "line 2: 'brid' .* bird, cat",
 }
@@ -135,8 +137,6 @@ def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path)
     }
 
 
-def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
-    correct, tmp_path
 def test_classes_of_the_validation_folder_are_those_of_train_that_look_like_them(
     tmp_path,
 ):
@@ -153,6 +153,8 @@ def test_classes_of_the_validation_folder_are_those_of_train_that_look_like_them
     assert found[f"../val/{APART}/0.jpg"] == COMPOSED
 
 
+def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
+    correct, tmp_path
 ):
     given = "file,label,part\ncat/0.jpg,cat,train\nbird/1.jpg,bird,val\n"
     path = write_csv(tmp_path / "labels.csv", given)
@@ -177,6 +179,16 @@ def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 
+def test_corrected_file_that_is_gone_is_said(correct, capsys):
+    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\ncat/8.jpg,\n")
+
+    assert list_checked(listed) == [
+        ["cat/0.jpg", "corrected", "taken as bird, not cat"]
+    ]
+    said = "Note: corrections.csv: 2 files are gone: cat/7.jpg, cat/8.jpg."
+    assert said in capsys.readouterr().out
+
+
 def test_class_that_corrections_empty_is_none_and_said(correct, capsys):
     rows = [f"cat/{number}.jpg,bird" for number in range(5)]
 
@@ -196,6 +208,15 @@ def test_labels_file_gives_labels_parts_and_groups(label):
         "2.jpg": ["dog", "validation", "rex"],
         "sub/3.jpg": ["NA", "train", ""],
     }
+
+
+def test_column_that_is_passed_over_is_named(label, capsys):
+    text = "file_name,class,split,width,Note\n1.jpg,cat,train,8,\n2.jpg,dog,val,8,\n"
+
+    listed = label(text, "1.jpg", "2.jpg")
+
+    assert list(listed.part) == ["train", "validation"]
+    assert "Note: labels.csv: not read: Note, width." in capsys.readouterr().out
 
 
 def test_files_and_rows_that_do_not_fit_have_a_reason(label):
@@ -330,3 +351,33 @@ def test_group_cells_that_say_nothing_are_no_groups(label):
 def test_names_with_commas_stand_in_quotes(label):
     text = 'file,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old"\n'
     assert list(label(text, "a,b.jpg", "c.jpg").label) == ["cat", "dog, old"]
+
+
+def test_rows_of_test_labels_that_name_no_class_are_counted(tmp_path):
+    path = write_csv(
+        tmp_path / "t.csv", "file,label\n1,Cat\n2,newt\n3,newt\n4,\n5,eel\n"
+    )
+
+    said = labels.describe_test_labels(path, ["Cat", "dog"])
+
+    assert said == "Note: t.csv: 3 rows name no class, and are strangers: eel, newt."
+    assert labels.describe_test_labels(path, ["Cat", "newt", "eel"]) == ""
+
+
+def test_groups_by_folders_are_counted_even_if_there_are_none(tmp_path, capsys):
+    touch(
+        tmp_path,
+        *FILES,
+        "bird/p1/1.jpg",
+        "cat/p1/2.jpg",
+        "cat/p2/3.jpg",
+        "cat/p2/4.jpg",
+    )
+
+    list_files(tmp_path, group_by="folder")
+    list_files(tmp_path / "cat", group_by="folder")
+
+    groups, none = capsys.readouterr().out.splitlines()
+    assert "makes 2 groups, 1 of them of several classes" in groups
+    assert "makes 0 groups" in none
+    assert "column group" in none
