@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -75,7 +74,9 @@ def list_pictures(
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
     listed = group_by_names(listed, odd, group_by)
-    listed = listed.assign(label=_unify_labels(listed))
+    # Of labels that look equal, all are written as the first.
+    equal = listed.label.groupby(listed.label.map(clean))
+    listed = listed.assign(label=equal.transform("first"))
     if ws.corrections_note:
         print(ws.corrections_note)
     findings = [odd]
@@ -104,19 +105,6 @@ def _apply_train_labels(path, train, validation):
     listed, odd = _add_validation(listed, odd, train, validation)
     listed, findings = apply_labels(listed, path, train, rows)
     return listed, pd.concat([odd, findings])
-
-
-def _unify_labels(listed):
-    """Return labels that look equal as the first of them, and those of validation alone as of train.
-
-    For the latter capitals mean nothing.
-    """
-    equal = listed.label.groupby(listed.label.map(clean))
-    labels = equal.transform("first")
-    of_train = labels[listed.part != "validation"]
-    folded = dict(zip(of_train.str.casefold(), of_train))
-    similar = labels.str.casefold().map(folded)
-    return labels.where(labels.isin(of_train), similar).fillna(labels)
 
 
 def _check_inner_folders(pictures, folder):
@@ -153,7 +141,12 @@ def _add_validation(listed, odd, train, validation):
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
-    further = rebase(further.assign(part="validation"), validation, train)
+    # Classes match as they look; where none does, capitals mean nothing.
+    similar = fold(further.label).map(dict(zip(fold(listed.label), listed.label)))
+    is_known = further.label.isin(listed.label)
+    label = further.label.where(is_known, similar).fillna(further.label)
+    further = further.assign(label=label, part="validation")
+    further = rebase(further, validation, train)
     listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
     return listed, pd.concat([odd, rebase(further_odd, validation, train)])
 
@@ -170,15 +163,8 @@ def group_by_names(
 ) -> pd.DataFrame:
     """Give files that belong together by their names, see `series`, one group; a given one goes first."""
     pictures = leave_out(listed, odd)
-    groups = group_files(pictures, group_by)
-    if group_by != "none":
-        classes = pictures.label.groupby(groups[groups != ""]).nunique()
-        print(
-            f'Note: GROUP_BY = "{group_by}" makes {len(classes):,} groups, {(classes > 1).sum():,} of them of '
-            "several classes. What else belongs together, as site1 in site1/Aves, stands in the column group of "
-            "train_labels."
-        )
-    told = listed.file.map(dict(zip(pictures.file, groups))).fillna("")
+    groups = dict(zip(pictures.file, group_files(pictures, group_by)))
+    told = listed.file.map(groups).fillna("")
     return listed.assign(group=listed.group.where(listed.group != "", told))
 
 
@@ -244,16 +230,3 @@ def list_new_pictures(
         print(f"Note: passed over, {len(files):,} {problem}: {list_some(files)}")
     own = [names.get(clean(label), label) for label in pictures.label]
     return pictures[["file"]].assign(label=own)
-
-
-def describe_test_labels(path: Path, class_names: Iterable[str]) -> str:
-    """Count the rows of a CSV file of test labels that name no class, in a note; "" for none."""
-    names = {"", *map(clean, class_names)}
-    labels = read_labels(path).label
-    strange = labels[~labels.map(clean).isin(names)]
-    if strange.empty:
-        return ""
-    return (
-        f"Note: {path.name}: {len(strange):,} rows name no class, and are strangers: "
-        f"{list_some(strange)}."
-    )

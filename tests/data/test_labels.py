@@ -351,33 +351,3 @@ def test_group_cells_that_say_nothing_are_no_groups(label):
 def test_names_with_commas_stand_in_quotes(label):
     text = 'file,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old"\n'
     assert list(label(text, "a,b.jpg", "c.jpg").label) == ["cat", "dog, old"]
-
-
-def test_rows_of_test_labels_that_name_no_class_are_counted(tmp_path):
-    path = write_csv(
-        tmp_path / "t.csv", "file,label\n1,Cat\n2,newt\n3,newt\n4,\n5,eel\n"
-    )
-
-    said = labels.describe_test_labels(path, ["Cat", "dog"])
-
-    assert said == "Note: t.csv: 3 rows name no class, and are strangers: eel, newt."
-    assert labels.describe_test_labels(path, ["Cat", "newt", "eel"]) == ""
-
-
-def test_groups_by_folders_are_counted_even_if_there_are_none(tmp_path, capsys):
-    touch(
-        tmp_path,
-        *FILES,
-        "bird/p1/1.jpg",
-        "cat/p1/2.jpg",
-        "cat/p2/3.jpg",
-        "cat/p2/4.jpg",
-    )
-
-    list_files(tmp_path, group_by="folder")
-    list_files(tmp_path / "cat", group_by="folder")
-
-    groups, none = capsys.readouterr().out.splitlines()
-    assert "makes 2 groups, 1 of them of several classes" in groups
-    assert "makes 0 groups" in none
-    assert "column group" in none

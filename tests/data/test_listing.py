@@ -32,13 +32,11 @@ def list_checked(listed):
     return checks.to_numpy().tolist()
 
 
-def list_files(
-    train, train_labels=None, validation=None, corrections=None, group_by="none"
-):
+def list_files(train, train_labels=None, validation=None, corrections=None):
     """List the pictures of a workspace with these files, and what was found of each."""
     ws = Workspace(train, train.parent / "results", train.parent / "scratch")
     ws = replace(ws, train_labels=train_labels, corrections=corrections)
-    return join_checks(*labels.list_pictures(ws, train, validation, group_by))
+    return join_checks(*labels.list_pictures(ws, train, validation))
 
 
 def write_csv(path, text):
