@@ -52,7 +52,6 @@ def decode_pictures(
 
     Raises:
         OSError: The pixels would find no room.
-        ValueError: More than half of the pictures have 16 bits a sample, and are too dark.
     """
     stores = open_stores(ws.scratch, image_sizes)
     _sync_copies(ws, stores)
@@ -64,7 +63,7 @@ def decode_pictures(
     facts[is_whole] = stores[FACTS][read.digest[is_whole]]
     measured = {name: facts[name] for name in MEASURED}
     decoded = files.assign(digest=read.digest, **measured)
-    quality.require_light(folder, decoded[is_whole])
+    quality.note_dark(decoded[is_whole])
     damaged = find(files.file[~is_whole], read.problem[~is_whole])
     return decoded, damaged
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import threading
 from dataclasses import replace
@@ -212,13 +213,20 @@ def save_deep(ws, count, peak):
         Image.fromarray(noise.astype(np.uint16)).save(path)
 
 
-def test_set_that_is_mostly_too_dark_for_its_16_bits_says_how_to_rescale_it(ws):
+def test_set_whose_16_bits_are_mostly_dark_is_a_note_that_says_how_to_rescale_it(
+    ws, capsys
+):
     save_deep(ws, 5, 65_535)
     save_deep(ws, 5, 4_095)
-    assert len(prepare(ws)) == 10
+    prepare(ws)
+    assert "Note" not in capsys.readouterr().out
+
     save_deep(ws, 6, 4_095)
-    with pytest.raises(ValueError, match=r"6 of 11 .*red/4095_\d.png.*multiply 16"):
-        prepare(ws)
+    table = prepare(ws)
+
+    assert list(table.problem) == [""] * 11
+    printed = capsys.readouterr().out
+    assert re.search(r"Note: 6 of 11 .*red/4095_\d.png.*multiply 16", printed)
 
 
 def test_no_copy_is_made_where_results_are_not_on_drive(prepared):
