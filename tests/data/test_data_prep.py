@@ -229,6 +229,20 @@ def test_groups_by_folders_and_unknown_species_of_test_are_noted(drawn, capsys):
     assert ": eel, newt." in said
 
 
+def test_room_is_said_and_single_files_on_drive_are_to_be_packed(
+    ws, drive, draw_classes, capsys
+):
+    draw_classes(drive / "train", 10)
+    on_drive = replace(ws, train=drive / "train")
+
+    execute_lesson("01_data_prep", on_drive, IMAGE_SIZES=[100, 200])
+
+    # 3 x (100² + 200²) bytes for each picture.
+    printed = capsys.readouterr().out
+    assert "Note: 30 pictures need about 4 MB of scratch." in printed
+    assert "one ZIP file" in printed
+
+
 NOTE = "Note: size, light and sharpness of the files alone recognise"
 
 

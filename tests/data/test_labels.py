@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
+from lib.base.workspace import Workspace
 from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
 from lib.data.label_files import read_labels
 from lib.data.names import match_files
-from lib.base.workspace import Workspace
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
 # An accented letter as one character, and as a letter and its accent.
