@@ -127,6 +127,17 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.map(read_cell).rename(columns=read_cell)
 
 
+def read_columns(path: Path) -> list[str]:
+    """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
+    try:
+        header = pd.read_csv(
+            path, dtype=str, keep_default_na=False, nrows=0, compression=None
+        )
+    except ValueError:
+        return []
+    return list(header.columns.map(read_cell))
+
+
 def open(  # noqa: A001 - reads as workspace.open
     paths_file: str | Path | None = None, results: Path | None = None
 ) -> Workspace:

@@ -21,7 +21,13 @@ from lib.escapes import list_some
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
+UNREADABLE = (
+    "needs_pillow_heif",
+    "unsupported",
+    "git_lfs_pointer",
+    "unreadable",
+    "odd_name",
+)
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
