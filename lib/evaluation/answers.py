@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import intervals, metrics
-from lib.models.record import Record, update_record
+from lib.models.record import Record, owns_predictions, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import Workspace
 
@@ -202,7 +202,7 @@ class Predictions:
 def save_scores(
     ws: Workspace, predictions: Predictions, speed: dict[str, float]
 ) -> pd.DataFrame:
-    """Write every answer, score and comparison.
+    """Write every answer, score and comparison, in place of those of an earlier run.
 
     Args:
         ws: the workspace.
@@ -211,7 +211,11 @@ def save_scores(
 
     Returns:
         The rows of comparison.csv.
+
+    Raises:
+        ValueError: a table of answers has other columns than were written.
     """
+    _remove_answers(ws, predictions)
     content = {}
     comparison = predictions.compare(ws, speed)
     for index, (label, score) in enumerate(predictions.scores.items()):
@@ -226,6 +230,18 @@ def save_scores(
     ws.save_table(predictions.first.list_classes(), "per_class.csv")
     ws.save_table(predictions.first.list_suspects(), "suspects.csv")
     return comparison
+
+
+def _remove_answers(ws, predictions):
+    """Remove the answers of an earlier run, of models that are left out, too."""
+    names = [record.name for record in predictions.models.values()]
+    for path in ws.results.glob("predictions/*.csv"):
+        if owns_predictions(ws, path.stem):
+            path.unlink()
+        elif path.stem in names:
+            raise ValueError(
+                f"{path} has other columns than 08 wrote: move it out of the results, and run 08 again."
+            )
 
 
 def _list_answers(predictions, index):

@@ -4,8 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from lib.data.findings import RESERVED
 from lib.data.split import identify_set, read_split
-from lib.workspace import Workspace
+from lib.workspace import Workspace, read_columns
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,15 @@ def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
     record = replace(record, **facts)
     ws.save_json(asdict(record), f"models/{record.name}.json")
     return record
+
+
+def owns_predictions(ws: Workspace, name: str) -> bool:
+    """Tell whether predictions/<name>.csv has the columns that 08 writes of this model, and no others."""
+    path = ws.results / f"predictions/{name}.csv"
+    record = read_record(ws.results / f"models/{name}.json")
+    if record is None or not path.is_file():
+        return False
+    return read_columns(path) == [*RESERVED, *record.class_names]
 
 
 def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
