@@ -7,10 +7,11 @@ import pandas as pd
 
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
+from lib.data.pictures import PictureError, hash_content, read_file
 from lib.escapes import read_cell
 
 # Columns whose capitals mean nothing.
-KNOWN = ("file", "label", "labels", "part", "group")
+KNOWN = ("file", "label", "labels", "part", "group", "digest")
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 
 
@@ -66,19 +67,34 @@ def _parse(path):
 
 def read_corrections(
     path: Path | None, files: Iterable[str], folder: Path
-) -> dict[str, str]:
+) -> pd.DataFrame:
     """Read the labels that a person has corrected; there are none where `path` is None.
 
     Returns:
-        Each file to its label, "" for a file that is left out. A name that means one of `files`,
-        which are relative to `folder`, is written as there.
+        Columns file, label ("" for a file that is left out), digest ("" where none is given), and
+        holds, bool: whether the file has the content of that digest, or none is given. A name that
+        means one of `files`, which are relative to `folder`, is written as there.
     """
     if path is None:
-        return {}
+        return pd.DataFrame(columns=["file", "label", "digest", "holds"])
     given = read_labels(path)
     found = match_files(given.file, files, folder)
-    names = [found.get(name, name) for name in given.file]
-    return dict(zip(names, given.label))
+    names = given.file.map(lambda name: found.get(name) or name)
+    digests = given["digest"] if "digest" in given else ""
+    rows = given[["label"]].assign(file=names, digest=digests)
+    holds = [
+        not digest or _hash_file(folder / file) in (digest, "")
+        for file, digest in zip(rows.file, rows.digest)
+    ]
+    return rows.assign(holds=holds)
+
+
+def _hash_file(path):
+    """Return the digest of a file, "" where it can't be read."""
+    try:
+        return hash_content(read_file(path))
+    except PictureError:
+        return ""
 
 
 def apply_labels(

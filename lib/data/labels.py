@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.data.findings import LEFT_OUT, find, leave_out
-from lib.data.label_files import apply_labels, read_labels
+from lib.data.label_files import apply_labels, read_corrections, read_labels
 from lib.data.listing import escape, list_folders, walk
 from lib.data.names import (
     PART_NAMES,
@@ -165,7 +165,14 @@ def group_by_names(
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
-    rows = read_labels(path)[["file", "label"]]
+    given = read_corrections(path, listed.file, folder)
+    rows = given.loc[given.holds, ["file", "label"]]
+    passed_over = len(given) - len(rows)
+    if passed_over:
+        print(
+            f"Note: {path.name}: {passed_over:,} of {len(given):,} corrections are of other contents than "
+            "their files have now; they are passed over."
+        )
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:

@@ -1,6 +1,5 @@
 """Pixels: every picture is decoded once, by the cores here or by workers, and kept in stores."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from lib import work
 from lib.data import pictures, quality, sources
 from lib.data.findings import MEASURED, find
-from lib.data.store import DIGEST_BYTES, Selection, Store, open_store
+from lib.data.store import Selection, Store, open_store
 from lib.machine import count_cores
 from lib.storage import is_on_drive, require_room
 from lib.workspace import Workspace
@@ -128,7 +127,7 @@ def _read_block(names, folder, stores):
         problem = ""
         try:
             data = pictures.read_file(folder / name)
-            digest = hashlib.sha256(data).hexdigest()[:DIGEST_BYTES]
+            digest = pictures.hash_content(data)
             lacking = [key for key in stores if digest not in stores[key].index]
             for key, row in _make_rows(data, lacking).items():
                 rows[key][digest] = row
