@@ -14,8 +14,7 @@ from lib.models.temperature import apply_temperature
 from lib.workspace import Workspace
 
 # Scores of classes, which have a table of their own, and of the comparison as a whole.
-NOT_COMPARED = ["compared", "support", "per_class", "per_class_interval"]
-NOT_COMPARED += ["precision", "f1"]
+NOT_COMPARED = "compared support per_class per_class_interval precision f1".split()
 
 
 @dataclass(eq=False)
@@ -27,8 +26,7 @@ class Predictions:
         files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), indices of the classes, and what belongs together, as in
             `intervals`.
-        models: the record of each model, by its label.
-        labels: list of text.
+        models, labels: the record of each model, by its label; the labels.
         y_prob: float32 (models, n, classes).
         y_pred: int (models, n), the most probable classes.
         correct: bool (models, n).
