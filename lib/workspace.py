@@ -130,12 +130,11 @@ def read_table(path: Path) -> pd.DataFrame:
 def read_columns(path: Path) -> list[str]:
     """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
     try:
-        header = pd.read_csv(
-            path, dtype=str, keep_default_na=False, nrows=0, compression=None
+        return list(
+            pd.read_csv(path, nrows=0, compression=None).rename(columns=read_cell)
         )
     except ValueError:
         return []
-    return list(header.columns.map(read_cell))
 
 
 def open(  # noqa: A001 - reads as workspace.open

@@ -79,8 +79,8 @@ def save_views(
     problems = checks.set_index("file").problem
     groups = pictures.set_index("file").group.astype(str)
     contents = contents[["digest", *MEASURED]].join(problems).join(groups)
-    ws.save_json({"train": str(ws.train)}, PREPARED)
     ws.save_table(contents.reset_index(), "pictures.csv")
+    ws.save_json({"train": str(ws.train)}, PREPARED)
     ws.save_table(checks, "checks.csv")
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
 
@@ -96,17 +96,16 @@ def check_earlier(ws: Workspace, decoded: pd.DataFrame) -> None:
     Raises:
         ValueError: it has none of them, so its models would be lost; the error names both folders.
     """
-    path = ws.results / "pictures.csv"
+    path = ws.results / PREPARED
     if environ.get("TRAIN_ANEW") or not path.exists():
         return
-    if read_table(path).digest.isin(decoded.digest).any():
-        return
-    prepared = ws.results / PREPARED
-    earlier = read_json(prepared)["train"] if prepared.exists() else "other pictures"
-    raise ValueError(
-        f"{ws.results} has results of {earlier}, and {ws.train} has none of those pictures: name other "
-        "results, or give the chain --anew."
-    )
+    known = read_table(ws.results / "pictures.csv")
+    if not known.digest.isin(decoded.digest).any():
+        earlier = read_json(path)["train"]
+        raise ValueError(
+            f"{ws.results} has results of {earlier}, and {ws.train} has none of those pictures: name other "
+            "results, or give the chain --anew."
+        )
 
 
 def check_classes(

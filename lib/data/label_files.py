@@ -79,22 +79,18 @@ def read_corrections(
         return pd.DataFrame(columns=["file", "label", "digest", "holds"])
     given = read_labels(path)
     found = match_files(given.file, files, folder)
-    names = given.file.map(lambda name: found.get(name) or name)
-    digests = given["digest"] if "digest" in given else ""
-    rows = given[["label"]].assign(file=names, digest=digests)
-    holds = [
-        not digest or _hash_file(folder / file) in (digest, "")
-        for file, digest in zip(rows.file, rows.digest)
-    ]
-    return rows.assign(holds=holds)
+    rows = given.reindex(columns=["file", "label", "digest"], fill_value="")
+    rows["file"] = [found.get(name) or name for name in rows.file]
+    rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
+    return rows
 
 
-def _hash_file(path):
-    """Return the digest of a file, "" where it can't be read."""
+def _holds(path, digest):
+    """Tell whether a file has the content of a digest; without one, or unreadable, it counts as such."""
     try:
-        return hash_content(read_file(path))
+        return digest == "" or hash_content(read_file(path)) == digest
     except PictureError:
-        return ""
+        return True
 
 
 def apply_labels(

@@ -21,13 +21,8 @@ from lib.escapes import list_some
 from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = (
-    "needs_pillow_heif",
-    "unsupported",
-    "git_lfs_pointer",
-    "unreadable",
-    "odd_name",
-)
+UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
+UNREADABLE += ("odd_name",)
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
@@ -167,12 +162,9 @@ def _correct_labels(listed, path, folder):
     classes = sorted(listed.label[listed.label != ""].unique())
     given = read_corrections(path, listed.file, folder)
     rows = given.loc[given.holds, ["file", "label"]]
-    passed_over = len(given) - len(rows)
-    if passed_over:
-        print(
-            f"Note: {path.name}: {passed_over:,} of {len(given):,} corrections are of other contents than "
-            "their files have now; they are passed over."
-        )
+    others = len(given) - len(rows)
+    if others:
+        print(f"Note: {path.name}: passed over, {others:,} of other contents")
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import intervals, metrics
-from lib.models.record import Record, owns_predictions, update_record
+from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
 from lib.workspace import Workspace
 
@@ -213,7 +213,7 @@ def save_scores(
     Raises:
         ValueError: a table of answers has other columns than were written.
     """
-    _remove_answers(ws, predictions)
+    _remove_answers(ws)
     content = {}
     comparison = predictions.compare(ws, speed)
     for index, (label, score) in enumerate(predictions.scores.items()):
@@ -230,15 +230,12 @@ def save_scores(
     return comparison
 
 
-def _remove_answers(ws, predictions):
+def _remove_answers(ws):
     """Remove the answers of an earlier run, of models that are left out, too."""
-    names = [record.name for record in predictions.models.values()]
-    for path in ws.results.glob("predictions/*.csv"):
-        if owns_predictions(ws, path.stem):
-            path.unlink()
-        elif path.stem in names:
+    for path in ws.results.glob("models/*.json"):
+        if not remove_predictions(ws, path.stem):
             raise ValueError(
-                f"{path} has other columns than 08 wrote: move it out of the results, and run 08 again."
+                f"predictions/{path.stem}.csv has other columns than 08 wrote: move it out of {ws.results}."
             )
 
 

@@ -110,10 +110,10 @@ def _count_doubtful(ws, predictions, rows):
         return 0
     # An audit of an earlier split, or of other contents, says nothing of this one.
     current = audit.merge(rows[audit.columns.intersection(["file", "digest"])])
-    others = int(audit.file.isin(rows.file).sum()) - len(current)
+    others = len(audit) - len(current)
     if others:
         print(
-            f"Note: label_audit.csv is of other contents of {others:,} files: run 07 again."
+            f"Note: label_audit.csv: passed over, {others:,} of other contents: run 07 again."
         )
     if ws.corrections:
         folder = sources.open_folder(ws, "train")

@@ -93,13 +93,16 @@ def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
     return record
 
 
-def owns_predictions(ws: Workspace, name: str) -> bool:
-    """Tell whether predictions/<name>.csv has the columns that 08 writes of this model, and no others."""
+def remove_predictions(ws: Workspace, name: str) -> bool:
+    """Remove the answers of a model, as 08 has written them; False where the table has other columns."""
     path = ws.results / f"predictions/{name}.csv"
     record = read_record(ws.results / f"models/{name}.json")
-    if record is None or not path.is_file():
-        return False
-    return read_columns(path) == [*RESERVED, *record.class_names]
+    if record is None or not path.exists():
+        return True
+    is_ours = read_columns(path) == [*RESERVED, *record.class_names]
+    if is_ours:
+        path.unlink()
+    return is_ours
 
 
 def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:

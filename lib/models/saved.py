@@ -14,7 +14,7 @@ import pandas as pd
 from lib.machine import PACKAGES, describe_environment, find_versions
 from lib.models.files import write_model
 from lib.models.parts import list_layers
-from lib.models.record import Record, owns_predictions, read_record
+from lib.models.record import Record, read_record, remove_predictions
 from lib.storage import atomic_write
 from lib.workspace import Workspace
 
@@ -107,9 +107,8 @@ def _check_answers(model, path, *, pictures, y_prob):
 
 def _remove_replaced(ws, name):
     """Remove what was made of the model that a new one replaces."""
+    remove_predictions(ws, name)
     stale = [f"history/{name}.csv"]
-    if owns_predictions(ws, name):
-        stale.append(f"predictions/{name}.csv")
     stale += [f"models/{name}.{ending}" for ending in BESIDE]
     for file in stale:
         (ws.results / file).unlink(missing_ok=True)
