@@ -16,7 +16,7 @@ from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.models.files import write_model
 from lib.models.parts import list_layers
-from lib.models.record import Record, read_record
+from lib.models.record import Record, read_record, remove_predictions
 
 BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
 # How far equal probabilities may differ; in half precision, whose file is in float32.
@@ -107,7 +107,8 @@ def _check_answers(model, path, *, pictures, y_prob):
 
 def _remove_replaced(ws, name):
     """Remove what was made of the model that a new one replaces."""
-    stale = [f"predictions/{name}.csv", f"history/{name}.csv"]
+    remove_predictions(ws, name)
+    stale = [f"history/{name}.csv"]
     stale += [f"models/{name}.{ending}" for ending in BESIDE]
     for file in stale:
         (ws.results / file).unlink(missing_ok=True)

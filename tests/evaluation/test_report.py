@@ -493,6 +493,16 @@ def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
     assert report.find_facts(audited, answers)["doubtful"] == 0
 
 
+def test_doubts_about_other_contents_are_counted_in_a_note(audited, capsys):
+    audit = read_table(audited.results / "label_audit.csv")
+    audited.save_table(audit.assign(digest="of another one"), "label_audit.csv")
+
+    found = report.find_facts(audited, gather(FOUR, {"cnn": RIGHT}, "ab"))
+
+    assert found["doubtful"] == 0
+    assert "Note: label_audit.csv" in capsys.readouterr().out
+
+
 def read_make(command):
     """Return the options of the chain that make would run by a command."""
     plan = [*shlex.split(command), "--dry-run", "--no-print-directory"]
