@@ -8,6 +8,7 @@ import numpy as np
 
 from lib.base.storage import atomic_write
 from lib.data.generators import Batches
+from lib.models.keys import describe_settings
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 
@@ -22,18 +23,23 @@ class Checkpoint(keras.callbacks.Callback):
         path: of the file; where it is there, model and optimizer are set to what it holds.
         model: compiled.
         batches: to train on, which are told the epoch.
+        epochs: that `fit` is to end with.
     """
 
-    def __init__(self, path: Path, model: keras.Model, batches: Batches):
+    def __init__(self, path: Path, model: keras.Model, batches: Batches, epochs: int):
         super().__init__()
         self.path = path
+        self.name = path.stem.rpartition("-")[0]
         self.batches = batches
+        self.epochs = epochs
         self.rows = []  # of the history
         self.progress = None  # a bar, which the training opens and closes
         model.optimizer.build(model.trainable_variables)
         self.variables = model.variables + model.optimizer.variables
         if path.exists():
             self._restore()
+        self.optimizer = model.optimizer
+        self.settings = describe_settings(model)
 
     def _restore(self):
         try:
@@ -48,8 +54,37 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(value)
         self.rows = rows
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Check that `fit` does what the training is known by, since afterwards it would be too late.
+
+        Raises:
+            ValueError: it would train other epochs or batches, or the model is no longer as it was built.
+        """
+        expected = {"epochs": self.epochs, "steps": len(self.batches)}
+        if {key: self.params[key] for key in expected} != expected:
+            raise ValueError(
+                f"{self.name}: `fit` has {self.params['epochs']} epochs of {self.params['steps']} batches, "
+                f"and this training {self.epochs} of {len(self.batches)}: change EPOCHS or BATCH_SIZE "
+                "in the cell of the parameters, and run all cells again."
+            )
+        is_same = self.model.optimizer is self.optimizer
+        if not is_same or describe_settings(self.model) != self.settings:
+            raise ValueError(
+                f"{self.name}: the model was changed after it was built: set its layers, what learns and the "
+                "learning rate in the function that builds it."
+            )
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Tell the batches the epoch."""
+        """Tell the batches the epoch.
+
+        Raises:
+            ValueError: it doesn't follow on the last one.
+        """
+        if epoch != len(self.rows):
+            raise ValueError(
+                f"{self.name}: epoch {epoch + 1} can't follow on {len(self.rows)}: call `fit` once, with "
+                "**run.options."
+            )
         self.batches.epoch = epoch
         self.started = time.perf_counter()
 
@@ -61,13 +96,17 @@ class Checkpoint(keras.callbacks.Callback):
         """Add a row to the history, and write the file.
 
         Raises:
+            ValueError: `fit` has no validation data.
             FloatingPointError: the loss is infinite or no number.
         """
         seconds = time.perf_counter() - self.started
+        if "val_loss" not in logs:
+            raise ValueError(
+                f"{self.name}: `fit` has no validation_data=run.validation."
+            )
         if not np.isfinite(logs["loss"]):
-            name = self.path.stem.rpartition("-")[0]
             raise FloatingPointError(
-                f"{name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "
+                f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "
                 "of the learning rate."
             )
         scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]

@@ -86,15 +86,20 @@ def describe_training(model: keras.Model, build: Callable) -> list:
         model: as it is compiled.
         build: the function that made it.
     """
-    learning = {id(variable) for variable in model.trainable_variables}
-    learns = [id(variable) in learning for variable in model.variables]
-    layers = _drop_names(simplify(model.get_config()), {})
-    settings = _drop_names(simplify(model.get_compile_config()), {})
-    described = [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
+    described = describe_settings(model)
     described.append(inspect.getsource(build))
     for weight in model.non_trainable_weights:
         described.append(keras.ops.convert_to_numpy(weight))
     return described
+
+
+def describe_settings(model: keras.Model) -> list:
+    """List the layers of a model, how it is compiled, and which of its variables learn."""
+    learning = {id(variable) for variable in model.trainable_variables}
+    learns = [id(variable) in learning for variable in model.variables]
+    layers = _drop_names(simplify(model.get_config()), {})
+    settings = _drop_names(simplify(model.get_compile_config()), {})
+    return [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
 
 
 def mark_custom_code(model: keras.Model) -> str:

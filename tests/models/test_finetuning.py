@@ -5,6 +5,7 @@ from dataclasses import asdict
 import keras
 import numpy as np
 import pytest
+from conftest import fit_runs
 from keras import layers
 
 from lib.data import generators
@@ -130,7 +131,7 @@ def fine_tune(ws):
         return model
 
     batches = generators.pair(ws, 8, 5, seed=3, augment=True)
-    return training.train(
+    runs = training.Runs(
         build,
         batches,
         ws,
@@ -139,6 +140,7 @@ def fine_tune(ws):
         characteristics="Small steps",
         base=RECORD,
     )
+    return fit_runs(runs, 1)
 
 
 def save_untrained(ws):
