@@ -9,8 +9,7 @@ import numpy as np
 from lib.base.storage import atomic_write
 from lib.data.generators import Batches
 from lib.models.keys import describe_settings
-
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+from lib.models.saved import HISTORY_COLUMNS
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -54,37 +53,36 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(value)
         self.rows = rows
 
+    def _require(self, is_so, problem):
+        if not is_so:
+            raise ValueError(f"{self.name}: {problem}")
+
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Check that `fit` does what the training is known by, since afterwards it would be too late.
 
         Raises:
             ValueError: it would train other epochs or batches, or the model is no longer as it was built.
         """
-        expected = {"epochs": self.epochs, "steps": len(self.batches)}
-        if {key: self.params[key] for key in expected} != expected:
-            raise ValueError(
-                f"{self.name}: `fit` has {self.params['epochs']} epochs of {self.params['steps']} batches, "
-                f"and this training {self.epochs} of {len(self.batches)}: change EPOCHS or BATCH_SIZE "
-                "in the cell of the parameters, and run all cells again."
+        for what, number in (("epochs", self.epochs), ("steps", len(self.batches))):
+            self._require(
+                self.params[what] == number,
+                f"`fit` has {what}={self.params[what]}, and this training {number}: change "
+                "EPOCHS or BATCH_SIZE in the cell of the parameters, and run all cells again.",
             )
         is_same = self.model.optimizer is self.optimizer
-        if not is_same or describe_settings(self.model) != self.settings:
-            raise ValueError(
-                f"{self.name}: the model was changed after it was built: set its layers, what learns and the "
-                "learning rate in the function that builds it."
-            )
+        self._require(
+            is_same and describe_settings(self.model) == self.settings,
+            "the model was changed after it was built: set its layers, what learns and the "
+            "learning rate in the function that builds it.",
+        )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Tell the batches the epoch.
-
-        Raises:
-            ValueError: it doesn't follow on the last one.
-        """
-        if epoch != len(self.rows):
-            raise ValueError(
-                f"{self.name}: epoch {epoch + 1} can't follow on {len(self.rows)}: call `fit` once, with "
-                "**run.options."
-            )
+        """Tell the batches the epoch; a ValueError where it doesn't follow on the last one."""
+        done = len(self.rows)
+        self._require(
+            epoch == done,
+            f"epoch {epoch + 1} can't follow on {done}: call `fit` once, with **run.options.",
+        )
         self.batches.epoch = epoch
         self.started = time.perf_counter()
 
@@ -100,10 +98,9 @@ class Checkpoint(keras.callbacks.Callback):
             FloatingPointError: the loss is infinite or no number.
         """
         seconds = time.perf_counter() - self.started
-        if "val_loss" not in logs:
-            raise ValueError(
-                f"{self.name}: `fit` has no validation_data=run.validation."
-            )
+        self._require(
+            "val_loss" in logs, "`fit` has no validation_data=run.validation."
+        )
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
                 f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "

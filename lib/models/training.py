@@ -1,6 +1,5 @@
 """Trainings: each is done once, goes on where it was cut short, is saved and checked; `fit` stands in the lesson."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from os import environ
@@ -11,17 +10,15 @@ import numpy as np
 import pandas as pd
 
 from lib.base.work import show_progress
-from lib.base.workspace import Workspace, read_table
+from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.descriptions import describe_base, list_settings
 from lib.models.networks import Network
-from lib.models.record import Record, read_record
+from lib.models.record import Record
 
-# Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 7
 LOOP = (
     "write `for run in runs:`, and in its body `run.model.fit(run.train, "
     "validation_data=run.validation, epochs=EPOCHS, **run.options)`."
@@ -33,11 +30,9 @@ class Run:
     """A training with one seed that isn't finished, ready for `fit`."""
 
     model: keras.Model  # the part that is trained, compiled
-    # What `generators.stream` makes of batches: inputs and one-hot labels.
-    train: Iterable
+    train: Iterable  # of `generators.stream`
     validation: Iterable
-    # Of `fit`: initial_epoch, callbacks, class_weight, shuffle and verbose.
-    options: dict
+    options: dict  # initial_epoch, callbacks, class_weight, shuffle and verbose
 
 
 @dataclass(frozen=True)
@@ -86,10 +81,9 @@ class Runs:
     ```
 
     The loop has a turn for each training that isn't finished. One that was cut short goes on after its
-    last whole epoch. A finished one is taken from its files, unless what decides the outcome is other:
-    pictures, layers, first weights, what learns, how it is compiled, the source of `build`.
-    TRAIN_ANEW=1 in the environment trains anew. At the end of its turn a model is saved, if its file
-    answers as it does.
+    last whole epoch, and a finished one is taken from its files, unless what decides the outcome is
+    other: pictures, layers, first weights, what learns, how it is compiled, the source of `build`, or
+    TRAIN_ANEW=1 in the environment. After its turn a model is saved, if its file answers as it does.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -102,9 +96,9 @@ class Runs:
         facts: notebook, characteristics and purpose, as fields of the record.
 
     Raises:
-        ValueError: the batches are not of one split; and in the loop, where a file would not hold what
-            the model is made of, or doesn't answer as it does, or `fit` is not called as above.
-        FloatingPointError: in the loop, the loss is infinite or no number.
+        ValueError: the batches are not of one split. In the loop: a file would not hold the model, or
+            doesn't answer as it does; `fit` is not called as above.
+        FloatingPointError: in the loop: the loss is infinite or no number.
     """
 
     def __init__(
@@ -162,13 +156,12 @@ class Runs:
         files.check_saveable(whole)
         batches = [part.reseed(seed) for part in self.batches]
         train = batches[0]
+        strategy = self.parameters.get("CLASS_WEIGHTS", "none")
         class_weights = generators.compute_class_weights(
-            train.y_true,
-            train.num_classes,
-            self.parameters.get("CLASS_WEIGHTS", "none"),
+            train.y_true, train.num_classes, strategy
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
-        family = _find_family(model, self.build, batches, decisive)
+        family = keys.make_family(model, self.build, batches, decisive)
         key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
         name = whole.name if self._first is None else f"{whole.name}@{seed}"
         record = saved.describe_model(
@@ -186,43 +179,28 @@ class Runs:
         return _Task(record, model, whole, batches, class_weights, checkpoint)
 
     def _take(self, task):
-        """Return the history of a training that is finished, with its weights in the model; else None."""
+        """Return the history of a finished training, with its weights in the model; None where it isn't."""
         name = task.record.name
         if environ.get("TRAIN_ANEW"):
             task.checkpoint.unlink(missing_ok=True)
             return None
-        is_new = not list(self.ws.results.glob(f"models/{name}.[jk]*"))
         # Where there is a checkpoint, the same training was begun anew, and goes on.
+        is_new = not list(self.ws.results.glob(f"models/{name}.[jk]*"))
         if is_new or task.checkpoint.exists():
             return None
-        history, fault = self._open_files(task)
-        if fault:
+        kept, fault = saved.open_training(self.ws, task.record, self.epochs)
+        if kept is None:
             print(f"Note: {name} is trained anew: {fault}")
-        return history
-
-    def _open_files(self, task):
-        """Return the history and "", or None and why the files don't hold this training whole."""
-        name = task.record.name
-        path = self.ws.results / f"models/{name}.keras"
-        kept = read_record(path)
-        if kept is not None and kept.key != task.record.key:
-            return None, "its pictures, layers, settings or code were others"
-        try:
-            model, _ = saved.open_model(path)
-            history = _read_history(
-                self.ws.results / f"history/{name}.csv", self.epochs
-            )
-        except (OSError, ValueError) as error:
-            return None, str(error)
+            return None
+        model, history, date = kept
         task.whole.set_weights(model.get_weights())
-        date = kept.date
         print(f"Note: {name} is taken from the training of {date}; --anew trains again")
-        return history, ""
+        return history
 
     def _offer(self, task):
         """Yield a run, and return the history of what the body of the loop has trained."""
         name = task.record.name
-        train, validation = task.batches
+        train = task.batches[0]
         checkpoint = Checkpoint(task.checkpoint, task.model, train, self.epochs)
         done = len(checkpoint.rows)
         if done:
@@ -243,12 +221,7 @@ class Runs:
         try:
             # Closed before anything else is shown, also where the body is left early.
             with bar as checkpoint.progress:
-                yield Run(
-                    task.model,
-                    generators.stream(train),
-                    generators.stream(validation),
-                    options,
-                )
+                yield Run(task.model, *map(generators.stream, task.batches), options)
         except GeneratorExit:
             print(f"Note: {name} is not saved: run the loop again, and it goes on.")
             raise
@@ -263,29 +236,11 @@ class Runs:
         validation = task.batches[1]
         chosen = slice(0, validation.batch_size)
         y_prob = task.model.predict_on_batch(validation.inputs[chosen])
-        seconds = round(float(history.seconds.sum()), 1)
         saved.save(
             task.whole,
             self.ws,
-            replace(task.record, seconds=seconds),
+            replace(task.record, seconds=round(float(history.seconds.sum()), 1)),
             pictures=validation.pictures[chosen],
             y_prob=np.asarray(y_prob),
             history=history,
         )
-
-
-def _find_family(model, build, batches, decisive):
-    """Return the key of all that decides a training but for its seed."""
-    described = [TRAINING_VERSION, batches[0].set_hash]
-    for part in batches:
-        described += part.describe()
-    return keys.make_key(*decisive, *described, *keys.describe_training(model, build))
-
-
-def _read_history(path, epochs):
-    """Read a history of some epochs; a ValueError where it is none."""
-    with contextlib.suppress(ValueError):  # of text that is no table of numbers
-        history = read_table(path).astype(float)
-        if list(history.columns) == HISTORY_COLUMNS and len(history) == epochs:
-            return history.astype({"epoch": int})
-    raise ValueError(f"{path} is damaged")

@@ -15,7 +15,7 @@ from conftest import fit_runs
 
 from lib.base.workspace import Workspace
 from lib.data import generators, split
-from lib.models import checkpoint, saved, training
+from lib.models import checkpoint, keys, saved, training
 from lib.models.networks import Network
 from lib.models.record import list_records, read_record
 
@@ -255,8 +255,8 @@ def fit_without_validation(runs):
         (leave_at_once, "No training is finished"),
         (fit_without_options, "`fit` has not trained it"),
         (fit_twice, "epoch 1 can't follow on 2"),
-        (fit_one_epoch, "1 epochs of 5 batches"),
-        (fit_other_batches, "2 epochs of 2 batches"),
+        (fit_one_epoch, "epochs=1, and this training 2"),
+        (fit_other_batches, "steps=2, and this training 5"),
         (fit_at_another_rate, "was changed after it was built"),
         (fit_with_another_optimizer, "was changed after it was built"),
         (fit_without_validation, "no validation_data=run.validation"),
@@ -358,7 +358,7 @@ def test_other_settings_are_trained_anew_after_a_note_with_the_reason(
 
 
 def test_trainings_of_an_earlier_version_are_done_anew(trained, monkeypatch):
-    monkeypatch.setattr(training, "TRAINING_VERSION", -1)
+    monkeypatch.setattr(keys, "TRAINING_VERSION", -1)
 
     assert not train_tiny(trained, epochs=1).from_files
 
