@@ -43,7 +43,7 @@ def gather_report(
         answer, the content of answer.json; best_first, the labels, that of the answer before
         all others; and what the macros of parts.html.jinja read.
     """
-    first = predictions.first
+    first = predictions.first_runs
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
@@ -88,7 +88,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "demo": ws.is_demo,
         "beyond": commands.describe_command(ws, "--beyond"),
         "seeds": commands.describe_command(ws, "--seeds 5"),
-        "suspects": len(predictions.first.list_suspects()),
+        "suspects": len(predictions.first_runs.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
