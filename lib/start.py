@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import storage, workspace
+from lib.base.paths_file import read_paths
+from lib.base.workspace import Workspace
 from lib.data import sources
 from lib.data.label_files import read_labels
-from lib.paths_file import read_paths
-from lib.workspace import Workspace
 
 # What RUN means, as options of the chain.
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}

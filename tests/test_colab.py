@@ -25,7 +25,8 @@ import pytest
 from conftest import read_code, run_cells
 from packaging.requirements import Requirement
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import storage, workspace
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -127,8 +128,8 @@ def colab(tmp_path):
     """
     project = tmp_path / "github/linnaeus/leaves.git"
     (project / "lib").mkdir(parents=True)
-    (project / "lib/workspace.py").touch()
-    (project / "lib/machine.py").write_text("def set_up(): print(__file__)")
+    (project / "lib/base/workspace.py").touch()
+    (project / "lib/base/machine.py").write_text("def set_up(): print(__file__)")
     commit_all(project)
     content = tmp_path / "content"
     content.mkdir()
@@ -163,7 +164,9 @@ def colab(tmp_path):
 def test_project_is_fetched_however_its_address_is_written(colab, tmp_path, repository):
     done = colab(repository)
 
-    assert done.stdout == f"{tmp_path}/content/leaves/lib/machine.py\n", done.stderr
+    assert done.stdout == f"{tmp_path}/content/leaves/lib/base/machine.py\n", (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("repository", ["", " ", "leaves", "linnaeus/leafs"])
@@ -362,7 +365,7 @@ class Session:
         """Put the project on GitHub, with an address, and with Drive where this machine may write."""
         copy_project(self.github)
         write_address("linnaeus/leaves", self.github)
-        room = self.github / "lib/storage.py"
+        room = self.github / "lib/base/storage.py"
         source = room.read_text(encoding="utf-8")
         assert source.count('"/content/drive/MyDrive"') == 1
         room.write_text(source.replace("/content/drive", str(self.mount)))

@@ -13,7 +13,8 @@ import pytest
 from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, commands, machine, start, storage, workspace
+from lib import chain, commands, start
+from lib.base import machine, storage, workspace
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from lib.storage import require_room
+from lib.base.storage import require_room
 
 ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
 

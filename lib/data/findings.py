@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.data.quality import FACTS
-from lib.workspace import Workspace
 
 LEFT_OUT = "left out"
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]

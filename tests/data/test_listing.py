@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
+from lib.base.workspace import Workspace
 from lib.data import labels, listing, names
 from lib.data.findings import (
     check_classes,
@@ -13,7 +14,6 @@ from lib.data.findings import (
     list_checks,
 )
 from lib.data.labels import list_new_pictures
-from lib.workspace import Workspace
 
 
 def touch(folder, *files):

@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from lib import storage
-from lib.escapes import list_some
-from lib.parameters import suggest
+from lib.base import storage
+from lib.base.escapes import list_some
+from lib.base.parameters import suggest
 
 REQUIRED = ("train", "results", "scratch")
 OPTIONAL = (

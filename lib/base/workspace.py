@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import folders, storage
-from lib.escapes import escape_text, guard_cells, read_cell
-from lib.paths_file import PLACES, READ, check_exists, read_paths
-from lib.storage import atomic_write
+from lib.base import folders, storage
+from lib.base.escapes import escape_text, guard_cells, read_cell
+from lib.base.paths_file import PLACES, READ, check_exists, read_paths
+from lib.base.storage import atomic_write
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from lib.storage import UNFINISHED, require_room
+from lib.base.storage import UNFINISHED, require_room
 
 MARKER = "about_this_folder.txt"
 # By the first line of a marker a folder is known.

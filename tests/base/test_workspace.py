@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from lib import storage, workspace
+from lib.base import storage, workspace
 
 ROOT = workspace.REPOSITORY
 
@@ -117,9 +117,9 @@ def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
 def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
+    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
     (tmp_path / "lib").mkdir()
-    shutil.copy(ROOT / "lib/demo_paths.json", tmp_path / "lib")
+    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib")
 
     demo = workspace.open()
     paths_file().rename(tmp_path / "drive_paths.json")

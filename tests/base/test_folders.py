@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from lib import folders, workspace
+from lib.base import folders, workspace
 
 ROOT = workspace.REPOSITORY
 
@@ -177,9 +177,9 @@ def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):
 
 def test_folders_of_the_demo_are_taken_without_a_marker(monkeypatch, tmp_path):
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/demo_paths.json")
+    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
     (tmp_path / "lib").mkdir()
-    shutil.copy(ROOT / "lib/demo_paths.json", tmp_path / "lib")
+    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib")
     (tmp_path / "demo/results").mkdir(parents=True)
     (tmp_path / "demo/results/split.csv").touch()
 
