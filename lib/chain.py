@@ -9,11 +9,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from lib import commands, runner, storage, work, workspace
+from lib import commands, runner
+from lib.base import storage, work, workspace
+from lib.base.machine import stderr_to
+from lib.base.parameters import read_defaults
+from lib.base.workspace import Workspace
 from lib.data import sources
-from lib.machine import stderr_to
-from lib.parameters import read_defaults
-from lib.workspace import Workspace
 
 SOME_FAILED = 3  # what `main` returns where the others have run
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
@@ -177,7 +178,7 @@ def _add_options(add):
         metavar="ADDRESS",
         help="a Dask scheduler, or local:N: N workers here",
     )
-    add("--anew", action="store_true", help="train anew what was trained before")
+    add("--anew", action="store_true", help="train anew, also on other pictures")
     add(
         "--as-before",
         action="store_true",

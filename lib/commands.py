@@ -5,12 +5,12 @@ import fnmatch
 import shlex
 from collections import defaultdict
 
-from lib import workspace
+from lib.base import workspace
+from lib.base.escapes import list_some
+from lib.base.parameters import check_parameters, parse_value, read_defaults, suggest
+from lib.base.paths_file import read_json
+from lib.base.workspace import Workspace
 from lib.data import sources
-from lib.escapes import list_some
-from lib.parameters import check_parameters, parse_value, read_defaults, suggest
-from lib.paths_file import read_json
-from lib.workspace import Workspace
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # Those of the chain, in order: 00 runs the others.

@@ -18,7 +18,8 @@ from IPython import get_ipython
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib import commands, storage, workspace
+from lib import commands
+from lib.base import storage, workspace
 
 KERNEL_LOG = "kernel.log"  # of the results, where no other chain writes
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.

@@ -16,7 +16,8 @@ import nbformat
 import papermill
 import pytest
 
-from lib import chain, commands, runner, storage, workspace
+from lib import chain, commands, runner
+from lib.base import storage, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
 BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]

@@ -5,6 +5,9 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from lib.base.paths_file import read_json
+from lib.base.storage import atomic_write
+from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
@@ -19,9 +22,6 @@ from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, is_stale, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
-from lib.paths_file import read_json
-from lib.storage import atomic_write
-from lib.workspace import MINE, Workspace, read_table
 
 THRESHOLDS = (0.5, 0.8, 0.95)
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
@@ -47,7 +47,7 @@ def gather_report(
         answer, the content of answer.json; best_first, the labels, that of the answer before
         all others; and what the macros of parts.html.jinja read.
     """
-    first = predictions.first
+    first = predictions.first_runs
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
@@ -100,7 +100,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
         "is_quick": {record.kind for record in predictions.models.values()}
         == {"linear"},
-        "suspects": len(predictions.first.list_suspects()),
+        "suspects": len(predictions.first_runs.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
@@ -120,13 +120,18 @@ def _count_doubtful(ws, predictions, rows):
     # A classifier that is wrong more often than right is no judge of labels.
     if (audit.suggested == audit.label).mean() < MIN_AGREEMENT:
         return 0
-    decided = {}
+    # An audit of an earlier split, or of other contents, says nothing of this one.
+    current = audit.merge(rows[audit.columns.intersection(["file", "digest"])])
+    others = len(audit) - len(current)
+    if others:
+        print(
+            f"Note: label_audit.csv: passed over, {others:,} of other contents: run 07 again."
+        )
     if ws.corrections:
         folder = sources.open_folder(ws, "train")
-        decided = read_corrections(ws.corrections, audit.file, folder)
-    # An audit of an earlier split says nothing of this one.
-    is_open = audit.file.isin(rows.file) & ~audit.file.isin(list(decided))
-    return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+        given = read_corrections(ws.corrections, current.file, folder)
+        current = current[~current.file.isin(given.file[given.holds])]
+    return int(current.finding.str.contains("label?", regex=False).sum())
 
 
 def _count_corrected(ws, predictions):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import keras
 
-from lib.parameters import suggest
+from lib.base.parameters import suggest
 
 PRESET = "hub:"
 # Where Keras and keras-hub keep what they download.
