@@ -129,8 +129,8 @@ def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkey
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
     monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
-    (tmp_path / "lib").mkdir()
-    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib")
+    (tmp_path / "lib/base").mkdir(parents=True)
+    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib/base")
 
     demo = workspace.open()
     paths_file().rename(tmp_path / "drive_paths.json")
@@ -224,7 +224,7 @@ def test_blanks_at_the_ends_of_a_path_are_none_of_it(paths_file, tmp_path):
     assert ws.train == tmp_path / "train"
 
 
-WRITING = """import os, sys, pathlib; from lib import storage
+WRITING = """import os, sys, pathlib; from lib.base import storage
 with storage.atomic_write(pathlib.Path("table.csv")) as part:
     part.touch(), print(part, flush=True), sys.stdin.read()
     os._exit(0)"""
