@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lib.storage import is_on_drive
-from lib.workspace import Workspace
+from lib.base.storage import is_on_drive
+from lib.base.workspace import Workspace
 
 
 def describe_costs(ws: Workspace, folder: Path, count: int, sizes: list[int]) -> str:

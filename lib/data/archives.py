@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from lib.storage import acquire_lock, atomic_write, require_room
+from lib.base.storage import acquire_lock, atomic_write, require_room
 
 ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
 # Bytes at the end of an archive. A ZIP has the checksums of all its files there, a compressed tar that

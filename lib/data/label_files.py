@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import read_cell
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
-from lib.escapes import read_cell
 
 # Columns whose capitals mean nothing.
 KNOWN = ("file", "label", "labels", "part", "group")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import list_some
+from lib.base.workspace import Workspace
 from lib.data.findings import LEFT_OUT, find, leave_out
 from lib.data.label_files import apply_labels, read_labels
 from lib.data.listing import NO_PICTURE, escape, list_folders, walk
@@ -17,8 +19,6 @@ from lib.data.names import (
     split_part_name,
 )
 from lib.data.series import group_files
-from lib.escapes import list_some
-from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")

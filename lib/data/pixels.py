@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import work
+from lib.base import work
+from lib.base.machine import count_cores
+from lib.base.storage import is_on_drive, require_room
+from lib.base.workspace import Workspace
 from lib.data import pictures, quality, sources
 from lib.data.findings import MEASURED, find
 from lib.data.store import DIGEST_BYTES, Selection, Store, open_store
-from lib.machine import count_cores
-from lib.storage import is_on_drive, require_room
-from lib.workspace import Workspace
 
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.

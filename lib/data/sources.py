@@ -4,6 +4,8 @@ import itertools
 import os
 from pathlib import Path
 
+from lib.base.escapes import list_some
+from lib.base.workspace import KAGGLE, Workspace
 from lib.data import archives, demo
 from lib.data.listing import (
     holds_pictures,
@@ -13,8 +15,6 @@ from lib.data.listing import (
     may_be_picture,
 )
 from lib.data.names import clean, split_part_name
-from lib.escapes import list_some
-from lib.workspace import KAGGLE, Workspace
 
 
 def open_folder(ws: Workspace, key: str) -> Path:

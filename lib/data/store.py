@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lib import storage
+from lib.base import storage
 from lib.data.pictures import LOADER_VERSION
 
 DIGEST_BYTES = 32

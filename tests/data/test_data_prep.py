@@ -9,11 +9,11 @@ from conftest import execute_lesson
 from drawing import draw_picture
 from PIL import Image
 
+from lib.base.workspace import read_table
 from lib.data import preparation, sources, split
 from lib.data.findings import check_classes, leave_out, save_views
 from lib.data.labels import list_pictures
 from lib.data.split import read_split
-from lib.workspace import read_table
 
 
 def prepare(ws):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
+from lib.base.workspace import Workspace
 from lib.data import labels, listing, names
 from lib.data.findings import (
     check_classes,
@@ -13,7 +14,6 @@ from lib.data.findings import (
     list_checks,
 )
 from lib.data.labels import list_new_pictures
-from lib.workspace import Workspace
 
 RAW = b"IIRO an ORF begins like this"
 
@@ -258,6 +258,12 @@ def refuse(ws, **problems):
 @pytest.mark.parametrize(("classes", "count"), [({}, 0), ({"frogs": GOOD}, 1)])
 def test_set_of_no_class_or_of_one_is_an_error(ws, classes, count):
     assert f"{ws.train} has {count}:" in refuse(ws, **classes)
+
+
+def test_a_class_folder_as_train_is_an_error_that_says_what_to_write(ws):
+    said = refuse(replace(ws, train=ws.train / "frogs"))
+
+    assert f'write "train": "{ws.train}"' in said
 
 
 def test_exactly_five_pictures_of_each_class_are_enough(ws):

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import storage, workspace
+from lib.base import storage, workspace
 from lib.data import archives, sources
 
 COMPETITION = "competitions/leaves"

@@ -16,7 +16,7 @@ from conftest import find_browser, find_violations, open_page
 from handed_over import ask_page, measure, read_answers
 from PIL import Image
 
-from lib import workspace
+from lib.base import workspace
 from lib.data import pictures
 from lib.data.label_files import read_labels
 from lib.evaluation import metrics, model_page
