@@ -11,15 +11,22 @@ from lib.base.escapes import read_cell
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
 
-# Columns whose capitals mean nothing.
-KNOWN = ("file", "label", "labels", "part", "group")
+# Our names of columns, and the words for each, of which the first that is there counts.
+HEADERS = {
+    "file": ("file", "filename", "file_name", "image", "path"),
+    "label": ("label", "class"),
+    "labels": ("labels",),
+    "part": ("part", "split"),
+    "group": ("group",),
+}
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 
 
 def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns, as text.
 
-    Capitals in the names of the usual columns and rows without a file mean nothing; nor do groups
+    The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without a
+    file and groups
     called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0, are one.
 
     Returns:
@@ -30,9 +37,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     """
     cells = _parse(path).fillna("").map(str.strip).map(read_cell)
     cells.index += 1
-    header = cells.iloc[0]
-    folded = header.str.casefold()
-    names = folded.where(folded.isin(KNOWN), header)
+    names = _name_columns(cells.iloc[0])
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
         wanted = ", ".join(needed)
@@ -44,6 +49,16 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
         groups = fold(rows.group)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
     return rows
+
+
+def _name_columns(header):
+    """Return the header with our names for the columns that mean the same."""
+    folded = header.str.casefold()
+    names = header
+    for name, words in HEADERS.items():
+        known = [word for word in words if word in set(folded)]
+        names = names.mask(folded.isin(known[:1]), name)
+    return names
 
 
 def _parse(path):

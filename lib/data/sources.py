@@ -91,7 +91,7 @@ def _find_sibling(train):
 
 
 def _clean_names(folders):
-    return {clean(path.name) for path in folders}
+    return {clean(path.name).casefold() for path in folders}
 
 
 def _require_apart(opened):

@@ -206,6 +206,7 @@ def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, bran
     said = capsys.readouterr().out
     assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
     assert "cat, dog" in said
+    assert "column group" in said
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_new_pictures_get_their_labels_from_their_folder(tmp_path):
 
 def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
     touch(tmp_path, "1.jpg", "2.jpg", "frogs/3.jpg", "frogs/4.jpg")
-    text = "file,label\n1,birds\n2.jpg,\nfrogs/3.jpg,birds\ngone.jpg,frogs\n"
+    text = "file,label\n1,birds\n2.jpg,\nfrogs/3.jpg,newts\ngone.jpg,frogs\n"
     path = write_csv(tmp_path / ".labels.csv", text)
 
     found = label_new_pictures(tmp_path, ["birds", "frogs"], path)
@@ -359,7 +360,7 @@ def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
     assert found == {
         "1.jpg": "birds",
         "2.jpg": "",
-        "frogs/3.jpg": "birds",
+        "frogs/3.jpg": "newts",
         "frogs/4.jpg": "frogs",
     }
     assert "missing_file: gone.jpg" in capsys.readouterr().out
