@@ -19,6 +19,7 @@ KEYS = REQUIRED + (
     "multi_labels",
     "cluster",
 )
+KAGGLE = "kaggle:"
 # Of an archive: https, or http of this machine. What Google Drive shares is a page.
 ADDRESS = re.compile(
     r"(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
@@ -42,7 +43,7 @@ def is_address(value: str | Path) -> bool:
 
 def is_on_web(value: str | Path) -> bool:
     """Tell whether a value of `train` is no path, but an address or data of Kaggle."""
-    return str(value).startswith("kaggle:") or is_address(value)
+    return str(value).startswith(KAGGLE) or is_address(value)
 
 
 def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:

@@ -15,7 +15,6 @@ from lib.base.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
-KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 MINE = "drive_paths.json"

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from lib.base.escapes import list_some
-from lib.base.paths_file import is_address
-from lib.base.workspace import KAGGLE, Workspace
+from lib.base.paths_file import KAGGLE, is_address
+from lib.base.workspace import Workspace
 from lib.data import archives, demo, downloads
 from lib.data.listing import (
     holds_pictures,
