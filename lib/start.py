@@ -52,7 +52,7 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         options: further ones, as on the command line; a --only among them goes before `run`.
 
     Raises:
-        FormError: one of them can't be used; nothing is written then.
+        FormError: one of them can't be used.
     """
     try:
         # Of two --only the last counts.
