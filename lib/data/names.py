@@ -1,6 +1,7 @@
 """What names tell: parts of a data set, masks, and the file that a name means."""
 
 import functools
+import itertools
 import os
 import re
 import unicodedata
@@ -9,8 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-
-from lib.data.pictures import ENDINGS
 
 # How folders are named that are parts of a data set, not classes.
 PART_NAMES = {
@@ -24,14 +23,13 @@ PART = re.compile(rf"[ ._-]*(?<![^\W\d_])({'|'.join(PARTS)})(?![^\W\d_])[ ._-]*"
 # How systems name copies: "train - Copy", "train (1)", "train copy 2".
 COPY = re.compile(r"([ _-]+copy( \d+)?| ?\(\d+\))+$", re.IGNORECASE)
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
-MASK_WORD = "(?:masks?|seg|segmentation|labels?|gt|groundtruth)"
+MASK_WORD = "(?:masks?|seg|segmentation|labels?|groundtruth)"
 MASK_NAME = re.compile(
     rf"(?<![^/]){MASK_WORD}[ ._-]+(?=[^/]*$)|[ ._-]+{MASK_WORD}(?:[ ._-]?\d+)?$",
     re.IGNORECASE,
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
 INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
-MAX_RANK = 5  # of the names of a file
 
 
 # Pictures are many, but labels and groups are few.
@@ -100,41 +98,31 @@ def match_files(
 ) -> dict[str, str]:
     """Find the file that each name of a labels file means: "" where it fits several, else absent.
 
-    A name is a whole path, the path from `folder` or from the folder above it, or, without folders,
-    the name of a file at any depth. It may lack the ending, but the file that is called exactly so
-    goes first, and one in `folder` before one elsewhere. Letters compare in Unicode's composed form
-    (NFC), as Macs write them differently. `files` are relative to `folder`.
+    A name is the path from `folder` or from the folder above it, or, without folders, the name of a
+    file at any depth. It may lack the ending, but the file that is called exactly so goes first.
+    Letters compare in Unicode's composed form (NFC), as Macs write them differently. `files` are
+    relative to `folder`.
     """
-    by_rank = [{} for _ in range(MAX_RANK + 1)]
-    for file in files:
-        for rank, name in _list_names(file, folder):
-            known = by_rank[rank]
-            is_other = known.get(name, file) != file
-            known[name] = "" if is_other else file
-    meanings = ChainMap(*by_rank)
-    found = {}
-    for name in names:
-        path = name
-        if os.path.isabs(name):
-            path = os.path.relpath(name, folder)
-        path = _clean_path(path)
-        if path in meanings:
-            found[name] = meanings[path]
-    return found
+    files = list(files)
+    paths = [_clean_path(file) for file in files]
+    above = [os.path.normpath(f"{folder.name}/{path}") for path in paths]
+    bare = [os.path.basename(path) for path in paths]
+    kinds = []
+    for known in (paths + above, bare):
+        kinds.append(_index(known, files))
+        kinds.append(_index(map(remove_ending, known), files))
+    meanings = ChainMap(*kinds)
+    cleaned = {name: _clean_path(name) for name in names}
+    return {name: meanings[path] for name, path in cleaned.items() if path in meanings}
 
 
-def _list_names(file, folder):
-    """List the names of a file, each with its rank: a lower one goes first."""
-    path = _clean_path(file)
-    above = os.path.normpath(f"{folder.name}/{path}")
-    bare = os.path.basename(path)
-    is_elsewhere = path.startswith("../")
-    names = [(0, path), (0, above), (4 if is_elsewhere else 2, bare)]
-    ending = os.path.splitext(path)[1]
-    if ending.lower() in ENDINGS:
-        without = [(rank + 1, remove_ending(name)) for rank, name in names]
-        names.extend(without)
-    return names
+def _index(names, files):
+    """Return the file of each name, "" where several have it; the files follow one another again and again."""
+    index = {}
+    for name, file in zip(names, itertools.cycle(files)):
+        is_shared = index.get(name, file) != file
+        index[name] = "" if is_shared else file
+    return index
 
 
 def _clean_path(name):
