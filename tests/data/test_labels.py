@@ -189,6 +189,13 @@ def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 
+def test_corrections_that_are_read_are_named(correct, tmp_path, capsys):
+    correct("file,label\ncat/0.jpg,bird\n")
+
+    said = f"Note: labels are corrected by {tmp_path / 'corrections.csv'}."
+    assert said in capsys.readouterr().out
+
+
 def test_corrected_file_that_is_gone_is_said(correct, capsys):
     listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\ncat/8.jpg,\n")
 
