@@ -32,8 +32,8 @@ def fetch(address: str, scratch: Path) -> Path:
     except Exception as error:
         archive.unlink(missing_ok=True)
         raise ValueError(
-            f"{address} gives no archive: {error}. Write the address of a .zip or .tar file itself, not of a "
-            "page about it, and run again, which begins anew. Without internet choose the demo, or a folder."
+            f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write the "
+            "address of the .zip or .tar file itself, not of a page about it, and run again, which begins anew."
         ) from error
 
 
