@@ -14,7 +14,7 @@ TIMEOUT = 60  # seconds without a byte, until a download is given up
 CHUNK = 1 << 20  # bytes
 
 
-def fetch(address: str, scratch: Path) -> Path:
+def fetch_archive(address: str, scratch: Path) -> Path:
     """Download an archive into scratch and unpack it there, each once and whole; return the folder.
 
     What was downloaded before is taken without asking the network; after a failure it begins anew.
