@@ -179,6 +179,16 @@ def read_code(name, root=workspace.REPOSITORY):
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
 
 
+def fit_runs(runs, epochs, callbacks=()):
+    """Fit each run as a lesson does, and return the first training."""
+    for run in runs:
+        run.options["callbacks"] += callbacks
+        run.model.fit(
+            run.train, validation_data=run.validation, epochs=epochs, **run.options
+        )
+    return runs.first
+
+
 def load_bytes(data, size):
     """Load the picture that a file of these bytes holds as `pictures.load` does."""
     side = pictures.find_decoding_side(size)

@@ -9,7 +9,7 @@ import pandas as pd
 from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data.findings import LEFT_OUT, find, leave_out
-from lib.data.label_files import apply_labels, read_labels
+from lib.data.label_files import apply_labels, read_corrections, read_labels
 from lib.data.listing import NO_PICTURE, escape, list_folders, walk
 from lib.data.names import (
     PART_NAMES,
@@ -22,7 +22,13 @@ from lib.data.names import (
 from lib.data.series import group_files
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
+UNREADABLE = (
+    "needs_pillow_heif",
+    "unsupported",
+    "git_lfs_pointer",
+    "unreadable",
+    "odd_name",
+)
 COLUMNS = ("file", "label", "part", "group")
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
@@ -170,11 +176,14 @@ def group_by_names(
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
-    rows = read_labels(path)[["file", "label"]]
-    gone = rows.file[~rows.file.isin(match_files(rows.file, listed.file, folder))]
+    given = read_corrections(path, listed.file, folder)
+    gone = given.file[~given.file.isin(match_files(given.file, listed.file, folder))]
     if len(gone):
         print(f"Note: {path.name}: {len(gone):,} files are gone: {list_some(gone)}.")
-    rows = rows.drop(gone.index)
+    others = given.index[~given.holds]
+    if len(others):
+        print(f"Note: {path.name}: passed over, {len(others):,} of other contents")
+    rows = given[["file", "label"]].drop(gone.index.union(others))
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:

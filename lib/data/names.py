@@ -1,7 +1,6 @@
 """What names tell: parts of a data set, masks, and the file that a name means."""
 
 import functools
-import itertools
 import os
 import re
 import unicodedata
@@ -29,7 +28,6 @@ MASK_NAME = re.compile(
     re.IGNORECASE,
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
-INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
 
 
 # Pictures are many, but labels and groups are few.
@@ -87,9 +85,9 @@ def _list_pictures(stem):
     plain = MASK_NAME.sub("", stem, count=1)
     pictures = {plain}
     for file in {plain, stem}:
-        pictures.add(MASK_FOLDER.sub("images/", file))
-        # Below a class, pictures may lie beside the folder of their masks.
-        pictures.add(INNER_MASK_FOLDER.sub("", file))
+        # Pictures may lie beside the folder of their masks, or in one beside it.
+        for folder in ("", "images/"):
+            pictures.add(MASK_FOLDER.sub(folder, file))
     return pictures - {stem}
 
 
@@ -106,20 +104,21 @@ def match_files(
     files = list(files)
     paths = [_clean_path(file) for file in files]
     above = [os.path.normpath(f"{folder.name}/{path}") for path in paths]
-    bare = [os.path.basename(path) for path in paths]
+    by_path = _index(paths + above, files + files)
+    by_name = _index(map(os.path.basename, paths), files)
     kinds = []
-    for known in (paths + above, bare):
-        kinds.append(_index(known, files))
-        kinds.append(_index(map(remove_ending, known), files))
+    for known in (by_path, by_name):
+        without = _index(map(remove_ending, known), known.values())
+        kinds += [known, without]
     meanings = ChainMap(*kinds)
     cleaned = {name: _clean_path(name) for name in names}
     return {name: meanings[path] for name, path in cleaned.items() if path in meanings}
 
 
 def _index(names, files):
-    """Return the file of each name, "" where several have it; the files follow one another again and again."""
+    """Return the file of each name, "" where several have it."""
     index = {}
-    for name, file in zip(names, itertools.cycle(files)):
+    for name, file in zip(names, files):
         is_shared = index.get(name, file) != file
         index[name] = "" if is_shared else file
     return index

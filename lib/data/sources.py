@@ -27,7 +27,7 @@ def open_folder(ws: Workspace, key: str) -> Path:
 
     Raises:
         ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`,
-            `fetch` and `fetch_from_kaggle`.
+            `fetch_archive` and `fetch_from_kaggle`.
     """
     if ws.is_demo:
         demo.unpack_pictures(ws.train.parent)
@@ -108,7 +108,7 @@ def _trace(ws, key):
     """Return the folders to go through, after download and unpacking; the last is what a key means."""
     place = getattr(ws, key)
     if is_address(place):
-        place = downloads.fetch(place, ws.scratch)
+        place = downloads.fetch_archive(place, ws.scratch)
     elif str(place).startswith(KAGGLE):
         place = downloads.fetch_from_kaggle(place.removeprefix(KAGGLE))
     elif place.is_file():

@@ -5,17 +5,21 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from lib import commands
 from lib.base.paths_file import read_json
 from lib.base.storage import atomic_write
-from lib.base.workspace import Workspace, read_table
+from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
-from lib.data.split import identify_set, read_split, read_without_looking
+from lib.data.split import (
+    find_set,
+    identify_set,
+    read_split,
+    read_without_looking,
+)
 from lib.evaluation import verdict
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, open_template
+from lib.evaluation.display import embed, is_stale, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 
@@ -43,10 +47,11 @@ def gather_report(
         answer, the content of answer.json; best_first, the labels, that of the answer before
         all others; and what the macros of parts.html.jinja read.
     """
-    first = predictions.first
+    first = predictions.first_runs
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
+    answer["set"] = first.models[named].split_hash
     best_first = sorted(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
@@ -68,7 +73,8 @@ def gather_report(
         "models": first.models,
         "costs": comparison.set_index("model")[COSTS].to_dict("index"),
         "pictures": len(rows),
-        "set": first.models[named].split_hash,
+        # An earlier model.html speaks of other classes, until 10 replaces it.
+        "is_stale": is_stale(ws, "model.html"),
         "without_looking": read_without_looking(ws),
     }
 
@@ -84,11 +90,17 @@ def _count_answers(predictions):
 def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
     rows = read_split(ws)
+    # A page may be passed on, so no command names a folder.
+    command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
     return {
         "demo": ws.is_demo,
-        "beyond": commands.describe_command(ws, "--beyond"),
-        "seeds": commands.describe_command(ws, "--seeds 5"),
-        "suspects": len(predictions.first.list_suspects()),
+        "beyond": f"{command} BEYOND=1 ARGUMENTS=--as-before",
+        "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
+        "audit": f"{command} ARGUMENTS='--only 7 8 --as-before'",
+        "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
+        "is_quick": {record.kind for record in predictions.models.values()}
+        == {"linear"},
+        "suspects": len(predictions.first_runs.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
@@ -108,13 +120,18 @@ def _count_doubtful(ws, predictions, rows):
     # A classifier that is wrong more often than right is no judge of labels.
     if (audit.suggested == audit.label).mean() < MIN_AGREEMENT:
         return 0
-    decided = {}
+    # An audit of an earlier split, or of other contents, says nothing of this one.
+    current = audit.merge(rows[audit.columns.intersection(["file", "digest"])])
+    others = len(audit) - len(current)
+    if others:
+        print(
+            f"Note: label_audit.csv: passed over, {others:,} of other contents: run 07 again."
+        )
     if ws.corrections:
         folder = sources.open_folder(ws, "train")
-        decided = read_corrections(ws.corrections, audit.file, folder)
-    # An audit of an earlier split says nothing of this one.
-    is_open = audit.file.isin(rows.file) & ~audit.file.isin(list(decided))
-    return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+        given = read_corrections(ws.corrections, current.file, folder)
+        current = current[~current.file.isin(given.file[given.holds])]
+    return int(current.finding.str.contains("label?", regex=False).sum())
 
 
 def _count_corrected(ws, predictions):
@@ -135,8 +152,16 @@ def _find_rise(ws, rows):
 
 
 def read_answer(ws: Workspace) -> dict:
-    """Read answer.json: which model is the best, and what `gather_report` says of it."""
-    return read_json(ws.existing("answer.json", made_by="08_evaluation"))
+    """Read answer.json: which model is the best, and what `gather_report` says of it.
+
+    Raises:
+        FileNotFoundError, ValueError: it is missing, or of another set.
+    """
+    path = ws.existing("answer.json", made_by="08_evaluation")
+    answer = read_json(path)
+    if answer.get("set") != find_set(ws):
+        raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
+    return answer
 
 
 def write_report(ws: Workspace, content: dict) -> Path:

@@ -10,6 +10,7 @@ from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
 from lib.data.label_files import read_labels
 from lib.data.names import match_files
+from lib.data.pictures import hash_content
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
 # An accented letter as one character, and as a letter and its accent.
@@ -63,13 +64,36 @@ def label(tmp_path):
         "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
         "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
     ],
-    ids="semicolons,twice,more columns,tabs,sep,other words,two words".split(","),
+    ids=[
+        "semicolons",
+        "twice",
+        "more columns",
+        "tabs",
+        "sep",
+        "other words",
+        "two words",
+    ],
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
         ["cat/0.jpg", "corrected", "taken as bird, not cat"],
         ["cat/1.jpg", "left out by hand", "left out"],
     ]
+
+
+def test_correction_of_another_content_is_passed_over_and_counted(correct, capsys):
+    # All files of these tests are empty.
+    digest = hash_content(b"")
+    rows = f"cat/0.jpg,bird,{digest}\ncat/1.jpg,bird,{digest[::-1]}\ncat/2.jpg,bird,\n"
+
+    found = correct(f"file,label,digest\n{rows}cat/1.jpg,,{digest}\n")
+
+    assert list_checked(found) == [
+        ["cat/0.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/1.jpg", "left out by hand", "left out"],
+        ["cat/2.jpg", "corrected", "taken as bird, not cat"],
+    ]
+    assert "Note: corrections.csv" in capsys.readouterr().out
 
 
 UNUSABLE = {
