@@ -134,7 +134,7 @@ def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
     )
     decisive = [epochs, class_weights, parameters.get("DETERMINISTIC")]
     family = _find_family(model, build, batches, decisive)
-    key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
+    key = keys.make_key(family, seed, model, keys.mark_custom_code(model, build))
     record = saved.describe_model(
         whole,
         ws,
@@ -228,7 +228,8 @@ def _fit(task, callbacks):
 
 def _save(task, history, ws):
     validation = task.batches[1]
-    chosen = slice(0, validation.batch_size)
+    # Of a whole network a batch may need gigabytes more than the part that was trained.
+    chosen = slice(0, min(validation.batch_size, 32))
     y_prob = task.model.predict_on_batch(validation.inputs[chosen])
     seconds = round(float(history.seconds.sum()), 1)
     saved.save(
