@@ -100,9 +100,9 @@ def _check_answers(model, path, *, pictures, y_prob):
     # The file computes in float32.
     if dtypes != {"float32"}:
         tolerance = ROUGH_TOLERANCE
+    limits = [(model.predict_on_batch(pictures), tolerance), (y_prob, ROUGH_TOLERANCE)]
     answers = loaded.predict_on_batch(pictures)
-    of_model = model.predict_on_batch(pictures)
-    for expected, limit in [(of_model, tolerance), (y_prob, ROUGH_TOLERANCE)]:
+    for expected, limit in limits:
         difference = abs(answers - expected).max()
         # What is no number is not within it.
         if not difference <= limit:
