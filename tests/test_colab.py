@@ -8,12 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import partial
-from http.server import (
-    BaseHTTPRequestHandler,
-    SimpleHTTPRequestHandler,
-    ThreadingHTTPServer,
-)
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from threading import Thread
@@ -346,15 +341,10 @@ def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
 
 
 @pytest.fixture
-def site(tmp_path, draw_classes):
+def site(site, draw_classes):
     """A folder with a picture, red/000.png, and the address at which it is on the web."""
-    folder = tmp_path / "site"
-    draw_classes(folder, 1, ["red"])
-    handler = partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    draw_classes(site[0], 1, ["red"])
+    return site
 
 
 @pytest.fixture
