@@ -1,5 +1,6 @@
 """What Google Colab needs: address and badges, versions, Drive, and sessions from end to end."""
 
+import ast
 import errno
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -94,10 +96,38 @@ def test_nothing_that_colab_ships_is_installed_again():
             refused.append(name)
 
     assert refused == []
-    # Colab has OpenCV and filelock, of a version that is not known here; the bootstrap cell
-    # installs simplejpeg, and 00 papermill; nbval is for whoever tests.
-    further = {"opencv-python-headless", "filelock", "simplejpeg", "papermill", "nbval"}
+    # Colab has these of a version that is not known here; the bootstrap cell installs simplejpeg,
+    # and 00 papermill; nbval is for whoever tests.
+    further = {"opencv-python-headless", "filelock", "jsonschema", "threadpoolctl"}
+    further |= {"simplejpeg", "papermill", "nbval"}
     assert needed.keys() - pins.keys() == further
+
+
+def list_imports(source):
+    """Return the packages that code imports where it is not inside of a function."""
+    names = []
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Import):
+            names += [alias.name for alias in statement.names]
+        if isinstance(statement, ast.ImportFrom):
+            names.append(statement.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def test_every_package_that_is_imported_is_declared():
+    sources = [path.read_text("utf-8") for path in (ROOT / "lib").rglob("*.py")]
+    for name in NAMES:
+        sources += [cell.source for cell in read_code(name).values()]
+    imported = set().union(*map(list_imports, sources))
+    declared = {one.name for one in read_requirements("requirements.txt")}
+    distributions = packages_distributions()
+
+    undeclared = []
+    for name in imported - sys.stdlib_module_names - {"lib"}:
+        if declared.isdisjoint(map(str.lower, distributions[name])):
+            undeclared.append(name)
+
+    assert undeclared == []
 
 
 def commit_all(folder):
