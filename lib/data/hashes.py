@@ -113,14 +113,15 @@ def pair_hashes(hashes: np.ndarray, max_bits: int, count: int) -> pd.DataFrame:
     # With this k, k bands have as many bits as n, so few pairs are equal there by chance.
     n_bits = n.bit_length()
     k = 1 + max_bits * n_bits // (64 - n_bits)
-    pairs = pd.DataFrame()
+    found = np.empty(0, int)
     for bands in combinations(range(max_bits + k), k):
         bits = [bit for bit in range(64) if bit % (max_bits + k) in bands]
         mask = np.uint64(sum(1 << bit for bit in bits))
         a, b = _match(both, mask, max_bits, count)
-        found = pd.DataFrame({"a": a, "b": b % n, "mirrored": b >= n})
-        pairs = pd.concat([pairs, found[found.a < found.b]]).drop_duplicates()
-    return pairs
+        found = np.union1d(found, a * len(both) + b)
+    a, b = np.divmod(found, len(both))
+    pairs = pd.DataFrame({"a": a, "b": b % n, "mirrored": b >= n})
+    return pairs[pairs.a < pairs.b]
 
 
 def _match(hashes, mask, max_bits, count):
@@ -135,16 +136,17 @@ def _match(hashes, mask, max_bits, count):
     keys.sort()
     positions = (keys & (1 << bits) - 1).view(int)
     keys >>= bits
-    rows = np.flatnonzero(positions < count)
+    rows = np.flatnonzero(keys[1:] == keys[:-1])
+    rows = rows[positions[rows] < count]
     found = [np.empty((2, 0), int)]
     shift = 1
     while len(rows):
-        rows = rows[rows + shift < len(keys)]
-        rows = rows[keys[rows] == keys[rows + shift]]
         a = positions[rows]
         b = positions[rows + shift]
         found.append(_choose_near(hashes, a, b, max_bits))
         shift += 1
+        rows = rows[rows + shift < len(keys)]
+        rows = rows[keys[rows] == keys[rows + shift]]
     return np.concatenate(found, axis=1)
 
 
@@ -170,17 +172,19 @@ def _measure_distances(thumbnails, a, b, mirrored):
     distances = np.empty(len(a))
     for start in range(0, len(a), BLOCK):
         block = slice(start, start + BLOCK)
-        others = thumbnails[b[block]]
+        first = _standardise(thumbnails[a[block]])
+        second = _standardise(thumbnails[b[block]])
         turned = mirrored[block]
-        others[turned] = others[turned, :, ::-1]
-        products = _standardise(thumbnails[a[block]]) * _standardise(others)
-        distances[block] = 1 - products.sum(axis=1)
+        second[turned] = second[turned, :, ::-1]
+        correlation = (first * second).sum(axis=(1, 2, 3))
+        distances[block] = 1 - correlation
     return distances.round(4)
 
 
 def _standardise(thumbnails):
     """Average 2 x 2 pixels, so that a cut tells less; scale all channels as one, so that a hue tells."""
     tiles = thumbnails.reshape(-1, 8, 2, 8, 2, 3)
-    colours = tiles.mean(axis=(2, 4), dtype=np.float32).reshape(-1, 192)
-    colours -= colours.mean(axis=1, keepdims=True)
-    return colours / np.linalg.norm(colours, axis=1, keepdims=True)
+    colours = tiles.mean(axis=(2, 4), dtype=np.float32)
+    colours -= colours.mean(axis=(1, 2, 3), keepdims=True)
+    norms = np.linalg.norm(colours.reshape(-1, 192), axis=1)
+    return colours / norms[:, None, None, None]
