@@ -1,8 +1,9 @@
-"""What names and folders tell of pictures that belong together: augmented copies, and series as films."""
+"""What names, folders and dates tell of pictures that belong together: augmented copies, series as films."""
 
 import os
 import re
 
+import numpy as np
 import pandas as pd
 
 from lib.data.names import remove_ending
@@ -30,13 +31,14 @@ LAST_NUMBER = re.compile(
 LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$)")
 NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
 MAX_TOLD = 3  # levels in a note
+SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
 def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     """Tell which pictures belong together by their names, so that nothing connects two groups.
 
     Augmented copies and their originals always do. Besides, by `group_by`:
-    none: nothing more;
+    none, time: nothing more; for dates see `find_bursts`;
     folder: those of one folder directly below the folder of the class, or below `train` where no
         folder is called like the label. A name with a number in it is one group in all classes;
     name: those of one folder whose names differ in the last number alone, if something stands
@@ -51,12 +53,29 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     originals = find_originals(pictures.file)
     contents = originals.where(originals != "", pictures.file)
     series = ""
-    if group_by != "none":
+    if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by].fillna("")
     # Copies of one original are bound as equal contents are, series as given groups.
     groups = find_groups(pictures.assign(digest=contents, group=series))
     first = pictures.file.groupby(groups).transform("first")
     return first.where(first.duplicated(keep=False), "")
+
+
+def find_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> np.ndarray:
+    """Find pictures that were taken within seconds of the one before, of the same folder.
+
+    Args:
+        pictures: Columns file, digest and taken.
+
+    Returns:
+        The digests of such pairs, (k, 2).
+    """
+    dated = pictures.dropna(subset="taken").sort_values("taken")
+    folders = dated.file.map(os.path.dirname)
+    before = dated.groupby(folders)[["digest", "taken"]].shift()
+    is_near = dated.taken - before.taken <= pd.Timedelta(seconds=seconds)
+    pairs = dated[["digest"]].assign(before=before.digest)
+    return pairs[is_near].to_numpy()
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -68,8 +87,7 @@ def find_originals(files: pd.Series) -> pd.Series:
     # Programs write copies into folders of their own, but within the class.
     stems = _look_inside(files).str.replace("(?<=/).*/", "", regex=True)
     plain = stems.str.replace(AUGMENTED, "", regex=True)
-    folders = files.str.replace("[^/]*$", "", regex=True)
-    originals = _divide(plain, stems, folders)
+    originals = _divide(plain, stems, files.map(os.path.dirname))
     copied = originals[plain != stems]
     is_sure = originals.isin(copied) & originals.duplicated(keep=False)
     return originals.where(is_sure, "")
@@ -119,6 +137,15 @@ def _list_names(path, label):
     return names
 
 
+def _name_bursts(pictures):
+    """Return the folder and the first date of the burst that each picture is of; NaN for no date."""
+    alone = pictures.assign(digest=pictures.file, group="")
+    bursts = find_groups(alone, find_bursts(alone))
+    first = pictures.taken.groupby(bursts).transform("min")
+    dates = first.dt.strftime("/%Y-%m-%d %H:%M:%S")
+    return pictures.file.map(os.path.dirname) + dates
+
+
 def _find_series(names, labels):
     """Return the series of the pictures that are surely of one, by a rule of three parts; or missing.
 
@@ -135,18 +162,19 @@ def _find_series(names, labels):
 
 
 def describe_series(pictures: pd.DataFrame) -> str:
-    """Count the series that names and folders tell and that lie in both parts, in one note.
+    """Count the series that names, folders and dates tell and that lie in both parts, in one note.
 
     Args:
-        pictures: Columns file, label and part.
+        pictures: Columns file, label, part and taken.
 
     Returns:
         The note, which names each level, the widest series first, and says what keeps those
         together; "" where no series is divided.
     """
     told = {}
-    for level, names in _name_series(pictures).items():
-        series = _find_series(names, pictures.label)
+    names = _name_series(pictures).assign(time=_name_bursts(pictures))
+    for level in names:
+        series = _find_series(names[level], pictures.label)
         parts = pictures.part.groupby(series).nunique()
         divided = (parts > 1).sum()
         if divided:
@@ -158,6 +186,6 @@ def describe_series(pictures: pd.DataFrame) -> str:
     _, widest_first = zip(*sorted(told.items()))
     return (
         f"Note: series lie in both parts: {'; '.join(widest_first[:MAX_TOLD])}. If each shows one thing (a "
-        'film, a patient), scores are too high: set GROUP_BY in 01 to "folder" or "name", or tell others by '
-        "the column group of train_labels."
+        'film, a patient), scores are too high: set GROUP_BY in 01 to "folder", "name" or "time", or tell '
+        "others by the column group of train_labels."
     )

@@ -154,7 +154,7 @@ def test_pixels_kept_on_drive_come_back_without_any_picture(kept, read_all):
     assert np.array_equal(opened[:], expected)
     copies = read_all(kept.results.with_name("results_pixels"))
     folders = {path.parent.name for path in copies}
-    assert folders == {"facts", "pixels_8"}
+    assert folders == {"facts_and_dates", "pixels_8"}
     assert {path.name for path in copies} == {"rows", "digests", ".lock"}
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from lib.data.series import (
     describe_series,
+    find_bursts,
     find_originals,
     group_files,
 )
@@ -18,7 +19,7 @@ def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
     pictures = pd.DataFrame({"file": files})
     pictures["label"] = labels or pictures.file.str.split("/").str[0]
-    return pictures
+    return pictures.assign(taken=pd.NaT)
 
 
 def list_groups(pictures, group_by):
@@ -170,6 +171,24 @@ def test_series_go_on_in_the_other_part_unless_names_begin_anew():
     groups = list_groups(label_files(on + anew), "name")
 
     assert groups == [sorted(on), anew[:2]]
+
+
+def test_pictures_of_one_folder_within_seconds_of_the_one_before_are_bound():
+    files = [
+        "cat/1.jpg",
+        "cat/2.jpg",
+        "cat/3.jpg",
+        "cat/4.jpg",
+        "dog/1.jpg",
+        "cat/5.jpg",
+    ]
+    seconds = [75, 30, 0, 136, 31, None]
+    taken = pd.Timestamp("2024-05-01") + pd.to_timedelta(seconds, "s")
+    pictures = pd.DataFrame({"file": files, "digest": list("abcdef"), "taken": taken})
+
+    bonds = find_bursts(pictures, 60)
+
+    assert sorted(map(sorted, bonds)) == [["a", "b"], ["b", "c"]]
 
 
 def number_files(form, series, pictures=10):
