@@ -3,7 +3,6 @@
 import os
 import re
 
-import numpy as np
 import pandas as pd
 
 from lib.data.names import remove_ending
@@ -38,7 +37,7 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     """Tell which pictures belong together by their names, so that nothing connects two groups.
 
     Augmented copies and their originals always do. Besides, by `group_by`:
-    none, time: nothing more; for dates see `find_bursts`;
+    none, time: nothing more; for dates see `name_bursts`;
     folder: those of one folder directly below the folder of the class, or below `train` where no
         folder is called like the label. A name with a number in it is one group in all classes;
     name: those of one folder whose names differ in the last number alone, if something stands
@@ -61,21 +60,21 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     return first.where(first.duplicated(keep=False), "")
 
 
-def find_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> np.ndarray:
-    """Find pictures that were taken within seconds of the one before, of the same folder.
+def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
+    """Name the bursts: pictures of one folder, each taken within seconds of the one before.
 
     Args:
-        pictures: Columns file, digest and taken.
+        pictures: Columns file and taken.
 
     Returns:
-        The digests of such pairs, (k, 2).
+        The folder and the first date of each picture's burst; none of pictures without a date.
     """
     dated = pictures.dropna(subset="taken").sort_values("taken")
     folders = dated.file.map(os.path.dirname)
-    before = dated.groupby(folders)[["digest", "taken"]].shift()
-    is_near = dated.taken - before.taken <= pd.Timedelta(seconds=seconds)
-    pairs = dated[["digest"]].assign(before=before.digest)
-    return pairs[is_near].to_numpy()
+    gaps = dated.taken.groupby(folders).diff()
+    goes_on = gaps <= pd.Timedelta(seconds=seconds)
+    begins = dated.taken.mask(goes_on).groupby(folders).ffill()
+    return folders + begins.dt.strftime("/%Y-%m-%d %H:%M:%S")
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -137,15 +136,6 @@ def _list_names(path, label):
     return names
 
 
-def _name_bursts(pictures):
-    """Return the folder and the first date of the burst that each picture is of; NaN for no date."""
-    alone = pictures.assign(digest=pictures.file, group="")
-    bursts = find_groups(alone, find_bursts(alone))
-    first = pictures.taken.groupby(bursts).transform("min")
-    dates = first.dt.strftime("/%Y-%m-%d %H:%M:%S")
-    return pictures.file.map(os.path.dirname) + dates
-
-
 def _find_series(names, labels):
     """Return the series of the pictures that are surely of one, by a rule of three parts; or missing.
 
@@ -172,7 +162,7 @@ def describe_series(pictures: pd.DataFrame) -> str:
         together; "" where no series is divided.
     """
     told = {}
-    names = _name_series(pictures).assign(time=_name_bursts(pictures))
+    names = _name_series(pictures).assign(time=name_bursts(pictures))
     for level in names:
         series = _find_series(names[level], pictures.label)
         parts = pictures.part.groupby(series).nunique()

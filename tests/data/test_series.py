@@ -5,9 +5,9 @@ import pytest
 
 from lib.data.series import (
     describe_series,
-    find_bursts,
     find_originals,
     group_files,
+    name_bursts,
 )
 from lib.data.split import split
 
@@ -173,7 +173,7 @@ def test_series_go_on_in_the_other_part_unless_names_begin_anew():
     assert groups == [sorted(on), anew[:2]]
 
 
-def test_pictures_of_one_folder_within_seconds_of_the_one_before_are_bound():
+def test_pictures_of_one_folder_within_seconds_of_the_one_before_are_a_burst():
     files = [
         "cat/1.jpg",
         "cat/2.jpg",
@@ -184,11 +184,18 @@ def test_pictures_of_one_folder_within_seconds_of_the_one_before_are_bound():
     ]
     seconds = [75, 30, 0, 136, 31, None]
     taken = pd.Timestamp("2024-05-01") + pd.to_timedelta(seconds, "s")
-    pictures = pd.DataFrame({"file": files, "digest": list("abcdef"), "taken": taken})
+    pictures = pd.DataFrame({"file": files, "taken": taken})
 
-    bonds = find_bursts(pictures, 60)
+    bursts = name_bursts(pictures, 60)
 
-    assert sorted(map(sorted, bonds)) == [["a", "b"], ["b", "c"]]
+    first = "cat/2024-05-01 00:00:00"
+    assert bursts.sort_index().to_dict() == {
+        0: first,
+        1: first,
+        2: first,
+        3: "cat/2024-05-01 00:02:16",
+        4: "dog/2024-05-01 00:00:31",
+    }
 
 
 def number_files(form, series, pictures=10):
