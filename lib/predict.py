@@ -13,10 +13,10 @@ import os
 import sys
 from pathlib import Path
 
-from lib.machine import stderr_to
+from lib.base.machine import stderr_to
+from lib.base.storage import require_room
+from lib.base.workspace import write_table
 from lib.new_pictures import list_files, list_groups
-from lib.storage import require_room
-from lib.workspace import write_table
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES

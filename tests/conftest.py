@@ -18,10 +18,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import storage, workspace
+from lib.base.parameters import read_defaults
 from lib.data import labels, pictures, pixels, split
 from lib.data.findings import leave_out, list_checks, save_views
-from lib.parameters import read_defaults
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.

@@ -5,11 +5,12 @@ class, or a name in a file of labels; problem, one word; action: "left out", "ke
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.data.quality import FACTS
-from lib.workspace import Workspace
 
 LEFT_OUT = "left out"
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]
@@ -107,7 +108,8 @@ def check_classes(
     elif len(classes) < 2:
         lack = (
             f"A classifier needs two classes or more, and {ws.train} has {len(classes)}: put one folder "
-            "for each class there, or name a CSV file, file,label, as train_labels."
+            "for each class there, or name a CSV file, file,label, as train_labels. If that is the folder "
+            f'of one class, write "train": "{Path(ws.train).parent.as_posix()}".'
         )
     elif len(undivided):
         lack = (

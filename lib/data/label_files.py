@@ -1,13 +1,15 @@
 """Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
+import codecs
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import read_cell
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
-from lib.escapes import read_cell
 
 # Our names of columns, and the words for each, of which the first that is there counts.
 HEADERS = {
@@ -60,23 +62,39 @@ def _name_columns(header):
 
 
 def _parse(path):
+    """Return the cells of a CSV file without a header; their index counts its lines from 0."""
+    text = _read_text(path)
+    first = text.partition("\n")[0]
+    # So spreadsheets are told what divides the cells.
+    is_told = first.lower().startswith("sep=")
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            separator = max(",;\t", key=file.readline().count)
-        return pd.read_csv(
-            path,
-            sep=separator,
+        cells = pd.read_csv(
+            io.StringIO(text),
+            sep=max(",;\t", key=first.count),
+            skiprows=int(is_told),
             # Without a header a row that is longer than the first is an error, and not shifted.
             header=None,
             dtype=str,
             na_filter=False,
-            encoding="utf-8-sig",
             skipinitialspace=True,
             skip_blank_lines=False,
         )
     except ValueError as error:
-        hint = "Write CSV in UTF-8, and names that hold a comma in double quotes."
+        hint = "Write names that hold a comma in double quotes."
         raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
+    return cells.set_axis(cells.index + is_told)
+
+
+def _read_text(path):
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        is_wide = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        encoding = "UTF-16" if is_wide else "Windows' cp1252"
+        raise ValueError(
+            f"{path} is not in UTF-8, but, as it seems, in {encoding}. Save it as UTF-8: in a spreadsheet "
+            'as "CSV UTF-8", in an editor with the encoding UTF-8.'
+        ) from error
 
 
 def read_corrections(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import list_some
+from lib.base.workspace import Workspace
 from lib.data.findings import LEFT_OUT, find, leave_out
 from lib.data.label_files import apply_labels, read_labels
-from lib.data.listing import escape, list_folders, walk
+from lib.data.listing import NO_PICTURE, escape, list_folders, walk
 from lib.data.names import (
     PART_NAMES,
     clean,
@@ -18,8 +20,6 @@ from lib.data.names import (
     split_part_name,
 )
 from lib.data.series import group_files
-from lib.escapes import list_some
-from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
 UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
@@ -31,7 +31,7 @@ MARKS = "[\u0300-\u036f _-]"
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
-    A class without files is a finding.
+    A folder without pictures is no class, but a finding.
 
     Raises:
         ValueError: The classes are divided into parts.
@@ -39,8 +39,8 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
     top = listed.file.str.split("/").str[0]
-    is_junk = listed.file.isin(odd.file[odd.problem == "junk"])
-    listed = listed.assign(label=top.where(top.isin(classes) & ~is_junk, ""))
+    is_none = listed.file.isin(odd.file[odd.problem.isin(NO_PICTURE)])
+    listed = listed.assign(label=top.where(top.isin(classes) & ~is_none, ""))
     _check_inner_folders(leave_out(listed, odd), folder)
     empty = sorted(set(classes).difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])

@@ -8,10 +8,10 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
 from lib.models.record import Record, update_record
 from lib.models.temperature import apply_temperature
-from lib.workspace import Workspace
 
 # Scores of classes, which have a table of their own, and of the comparison as a whole.
 NOT_COMPARED = ["compared", "support", "per_class", "per_class_interval"]

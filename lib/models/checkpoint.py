@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from lib.base.storage import atomic_write
 from lib.data.generators import Batches
-from lib.storage import atomic_write
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 

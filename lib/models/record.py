@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from lib.base.workspace import Workspace
 from lib.data.split import identify_set, read_split
-from lib.workspace import Workspace
 
 
 @dataclass(frozen=True)

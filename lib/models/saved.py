@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lib.machine import PACKAGES, describe_environment, find_versions
+from lib.base.machine import PACKAGES, describe_environment, find_versions
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace
 from lib.models.files import write_model
 from lib.models.parts import list_layers
 from lib.models.record import Record, read_record
-from lib.storage import atomic_write
-from lib.workspace import Workspace
 
 BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
 # How far equal probabilities may differ; in half precision, whose file is in float32.

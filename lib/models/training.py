@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pandas as pd
 
+from lib.base.work import show_progress
+from lib.base.workspace import Workspace, read_table
 from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import files, keys, saved
@@ -17,8 +19,6 @@ from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.descriptions import describe_base, list_settings
 from lib.models.networks import Network
 from lib.models.record import Record, read_record
-from lib.work import show_progress
-from lib.workspace import Workspace, read_table
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 7

@@ -9,11 +9,11 @@ from conftest import execute_lesson
 from drawing import draw_picture
 from PIL import ExifTags, Image
 
+from lib.base.workspace import read_table
 from lib.data import preparation, sources, split
 from lib.data.findings import check_classes, leave_out, save_views
 from lib.data.labels import list_pictures
 from lib.data.split import read_split
-from lib.workspace import read_table
 
 
 def prepare(ws):
@@ -151,10 +151,10 @@ def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(drawn):
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
     drawn,
 ):
-    files = [f"Mollusca/{number}.txt" for number in range(7)]
+    files = [f"Mollusca/{number}.orf" for number in range(7)]
     (drawn.train / "Mollusca").mkdir()
     for file in files:
-        (drawn.train / file).write_text("no picture")
+        (drawn.train / file).write_text("IIRO: a RAW file, which nothing here reads")
 
     with pytest.raises(ValueError, match='"Mollusca" has 0'):
         prepare(drawn)
@@ -260,6 +260,20 @@ def test_series_by_time_are_counted_and_kept_in_one_part(dated, capsys):
     assert "by time: " in divided
     assert "Note: 2 of 48 pictures have no date" in grouped
     assert "by time: " not in grouped
+
+
+def test_room_is_said_and_single_files_on_drive_are_to_be_packed(
+    ws, drive, draw_classes, capsys
+):
+    draw_classes(drive / "train", 10)
+    on_drive = replace(ws, train=drive / "train")
+
+    execute_lesson("01_data_prep", on_drive, IMAGE_SIZES=[100, 200])
+
+    # 3 x (100² + 200²) bytes for each picture.
+    printed = capsys.readouterr().out
+    assert "Note: 30 pictures need about 4 MB of scratch." in printed
+    assert "one ZIP file" in printed
 
 
 NOTE = "Note: size, light and sharpness of the files alone recognise"

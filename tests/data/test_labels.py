@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
+from lib.base.workspace import Workspace
 from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
+from lib.data.label_files import read_labels
 from lib.data.names import match_files
-from lib.workspace import Workspace
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
 # An accented letter as one character, and as a letter and its accent.
@@ -58,10 +59,19 @@ def label(tmp_path):
         "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
         "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
         " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
+        "sep=;\r\nfile;label\r\ncat/0.jpg;bird\r\ncat/1.jpg;\r\n",
         "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
         "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
     ],
-    ids=["semicolons", "twice", "more columns", "tabs", "other words", "two words"],
+    ids=[
+        "semicolons",
+        "twice",
+        "more columns",
+        "tabs",
+        "sep",
+        "other words",
+        "two words",
+    ],
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
@@ -73,9 +83,9 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
 UNUSABLE = {
     "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, label",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
-    "": "UTF-8",
+    "": "No columns",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
-    "file,label\ncat/\udcff.jpg,bird\n": "UTF-8",
+    "sep=,\nfile,label\ncat/0.jpg,brid\n": "line 3: 'brid'",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
     "file,label\n\ncat/brid.jpg,bird\nbird/0,\n0,bird\n": "line 5: '0' .*: 1",
     "file,label\n0,bird\n": "line 2: '0'",
@@ -87,6 +97,14 @@ UNUSABLE = {
 def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
     with pytest.raises(ValueError, match=f"(?s)corrections.csv.*{UNUSABLE[text]}"):
         correct(text, ["bird/7.jpg"])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
+def test_table_in_another_encoding_is_an_error_that_names_it(tmp_path, encoding):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
+    with pytest.raises(ValueError, match=f"{path} .* {encoding}.* UTF-8"):
+        read_labels(path)
 
 
 def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):

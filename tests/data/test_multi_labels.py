@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
-from lib import workspace
+from lib.base import workspace
 from lib.data import multi_labels
 
 FORMS = {

@@ -16,7 +16,9 @@ import pytest
 from conftest import execute_lesson, find_violations, open_page
 from test_answers import SCRATCH, gather
 
-from lib import commands, workspace
+from lib import commands
+from lib.base import workspace
+from lib.base.workspace import read_table
 from lib.data import pixels, split
 from lib.evaluation import mistakes, report
 from lib.evaluation.display import show_part
@@ -24,7 +26,6 @@ from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
 from lib.models.record import read_record, update_record
 from lib.models.temperature import apply_temperature
-from lib.workspace import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.base.workspace import Workspace
 from lib.data import generators, split
 from lib.models import checkpoint, saved, training
 from lib.models.networks import Network
 from lib.models.record import list_records, read_record
-from lib.workspace import Workspace
 
 COLUMNS = checkpoint.HISTORY_COLUMNS[:-1]
 LOSS = "categorical_crossentropy"
