@@ -93,7 +93,7 @@ def ws(tmp_path):
 
 def decode_all(ws, image_sizes=(8,)):
     """List and decode the pictures of a workspace; return what `decode` does, with all findings."""
-    listed, odd = labels.list_pictures(ws, ws.train)
+    listed, odd, _ = labels.list_pictures(ws, ws.train)
     files = leave_out(listed, odd)
     decoded, damaged = pixels.decode_pictures(ws, ws.train, files, image_sizes)
     return decoded, pd.concat([odd, damaged])

@@ -6,7 +6,13 @@ import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.findings import find
-from lib.data.label_files import apply_labels, read_labels, refuse_cells
+from lib.data.label_files import (
+    check_rows,
+    match_rows,
+    read_labels,
+    refuse_cells,
+    update_files,
+)
 from lib.data.labels import group_by_names, rebase
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
@@ -80,9 +86,11 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
             print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
-    listed, told = apply_labels(listed, ws.multi_labels, folder, rows, strict=True)
+    rows, lost = match_rows(rows, listed.file, folder)
+    refuse_cells(ws.multi_labels, lost.file, f"file in {folder}, or fits several")
+    listed, later = update_files(listed, check_rows(ws.multi_labels, rows))
     listed = group_by_names(listed, odd)
-    odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
+    odd = pd.concat([odd, later, find(listed.file[listed.label == ""], "no_label")])
     return rebase(listed, folder, train), rebase(odd, folder, train)
 
 

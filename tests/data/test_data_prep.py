@@ -18,7 +18,7 @@ from lib.data.split import read_split
 
 def prepare(ws):
     """Prepare and split the pictures; return the split, by file, and checks.csv."""
-    listed, odd = list_pictures(ws, ws.train, sources.find_validation(ws))
+    listed, odd, _ = list_pictures(ws, ws.train, sources.find_validation(ws))
     check_classes(ws, listed, leave_out(listed, odd), odd)
     pictures, found = preparation.prepare(ws, ws.train, listed, odd, [48])
     if (pictures.part == "").all():

@@ -35,10 +35,12 @@ def list_checked(listed):
 
 
 def list_files(train, train_labels=None, validation=None, corrections=None):
-    """List the pictures of a workspace with these files, and what was found of each."""
+    """List the pictures of a workspace with these files, and what was found of each; print the notes."""
     ws = Workspace(train, train.parent / "results", train.parent / "scratch")
     ws = replace(ws, train_labels=train_labels, corrections=corrections)
-    return join_checks(*labels.list_pictures(ws, train, validation))
+    listed, found, notes = labels.list_pictures(ws, train, validation)
+    print(*notes, sep="\n")
+    return join_checks(listed, found)
 
 
 def write_csv(path, text):
@@ -75,7 +77,7 @@ def test_folder_without_pictures_beside_classes_is_a_finding(ws):
     pictures = [f"{name}/{i}.jpg" for name in ("cat", "dog") for i in range(5)]
     touch(ws.train, *pictures, "notes/a.docx", "annotations/1.xml")
 
-    listed, found = labels.list_pictures(ws, ws.train)
+    listed, found, _ = labels.list_pictures(ws, ws.train)
 
     check(ws, listed, found)
     empty = found.file[found.problem == "empty_class"]
@@ -85,8 +87,9 @@ def test_folder_without_pictures_beside_classes_is_a_finding(ws):
 def test_class_of_pictures_that_nothing_here_reads_is_an_error(ws):
     touch(ws.train, *[f"cat/{i}.jpg" for i in range(5)], "dog/1.orf")
     (ws.train / "dog/1.orf").write_bytes(RAW)
+    listed, found, _ = labels.list_pictures(ws, ws.train)
     with pytest.raises(ValueError, match='"dog" has 0'):
-        check(ws, *labels.list_pictures(ws, ws.train))
+        check(ws, listed, found)
 
 
 def test_what_programs_leave_behind_is_junk(tmp_path):

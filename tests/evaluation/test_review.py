@@ -56,7 +56,7 @@ def draw_set(folder, classes, files):
             (part / label).mkdir(parents=True)
             for file in files:
                 picture.save(part / label / file, "PNG")
-    table, _ = labels.list_pictures(ws, *parts)
+    table, _, _ = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
     ws.save_table(table.assign(digest=table.file, group=0), "pictures.csv")
     ws.save_table(table[:1].assign(problem="blurred", action="kept"), "checks.csv")
@@ -158,7 +158,7 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
     expected = [cases.label[0], cases.suggested[1], cases.label[2], "__proto__"]
     assert rows == dict(zip(cases.file[[0, 1, 2, 4]], expected))
     corrected = replace(ws, corrections=tmp_path / "mine.csv")
-    listed, _ = labels.list_pictures(corrected, ws.train, ws.validation)
+    listed, _, _ = labels.list_pictures(corrected, ws.train, ws.validation)
     assert listed.set_index("file").label[list(rows)].tolist() == expected
 
 
