@@ -174,18 +174,6 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     return rows.assign(group=rows.group.astype(int), taken=taken)
 
 
-def read_without_looking(ws: Workspace) -> float | None:
-    """Read which share of validation pictures size, light and sharpness of the files recognise.
-
-    None where 01 was run by an earlier version.
-    """
-    path = ws.results / "without_looking.csv"
-    if not path.exists():
-        return None
-    table = read_table(path).set_index("measured")
-    return float(table.accuracy["all"])
-
-
 def identify_set(rows: pd.DataFrame) -> str:
     """Hash contents, labels and parts of all rows of the split, and the loader's version.
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
-from lib.data.split import read_split, read_without_looking
+from lib.data.split import read_split
+from lib.evaluation.answers import read_without_looking
 from lib.evaluation.display import open_template
 from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.verdict import judge_calibration

@@ -12,9 +12,9 @@ from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
-from lib.data.split import identify_set, read_split, read_without_looking
+from lib.data.split import identify_set, read_split
 from lib.evaluation import verdict
-from lib.evaluation.answers import Predictions
+from lib.evaluation.answers import Predictions, read_without_looking
 from lib.evaluation.display import embed, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
