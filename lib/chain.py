@@ -157,7 +157,7 @@ def _add_options(add):
         metavar="ADDRESS",
         help="a Dask scheduler, or local:N: N workers here",
     )
-    add("--anew", action="store_true", help="train anew what was trained before")
+    add("--anew", action="store_true", help="train anew, also on other pictures")
     add("--resume", action="store_true", help="the default: go on where a run stopped")
 
 

@@ -11,7 +11,11 @@ from lib.data.names import match_files
 
 
 def list_files(places: list[str]) -> list[str]:
-    """Return pictures, and those in folders; a FileNotFoundError names what does not exist."""
+    """Return pictures, and those in folders, each once; how many were named again is a note.
+
+    Raises:
+        FileNotFoundError: it names what does not exist.
+    """
     files = []
     for place in places:
         if os.path.isdir(place):
@@ -24,7 +28,15 @@ def list_files(places: list[str]) -> list[str]:
             with contextlib.suppress(PermissionError):
                 os.stat(place)
             files.append(place)
-    return files
+    different = {}
+    for file in files:
+        # Two links to one file are two pictures, since either may be asked for.
+        folder = os.path.realpath(os.path.dirname(file))
+        different.setdefault(os.path.join(folder, os.path.basename(file)), file)
+    repeated = len(files) - len(different)
+    if repeated:
+        print(f"Note: named more than once: {repeated:,}", file=sys.stderr)
+    return list(different.values())
 
 
 def list_groups(how: str, files: list[str]) -> list[str]:
@@ -44,7 +56,13 @@ def _read_groups(csv, files):
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     names = [path.relative_to(folder).as_posix() for path in paths]
     rows = read_labels(csv, ["file", "group"])
-    rows = rows.assign(file=rows.file.map(match_files(rows.file, names, folder)))
+    found = match_files(rows.file, names, folder)
+    by_path = dict(zip(paths, names))
+    for name in rows.file:
+        # As it was given goes first, which is how the table of answers has it.
+        path = Path(os.path.realpath(name))
+        found[name] = by_path.get(path, found.get(name))
+    rows = rows.assign(file=rows.file.map(found))
     different = rows[["file", "group"]].drop_duplicates()
     groups = different.drop_duplicates("file", keep=False).set_index("file").group
     lost = [name for name in names if name not in groups]

@@ -10,13 +10,23 @@ problem. A picture that can't be read has no answer.
 import argparse
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 
 from lib.base.machine import stderr_to
 from lib.base.storage import require_room
-from lib.base.workspace import write_table
+from lib.base.workspace import read_columns, write_table
+from lib.models.record import read_record
 from lib.new_pictures import list_files, list_groups
+
+# How tables of answers begin, and what they may have beside the classes.
+ONE_LABEL = ["file", "label", "index", "probability"]
+SEVERAL_LABELS = ["file", "labels", "problem"]
+COLUMNS = re.compile(
+    r"file|labels?|index|probability|problem|(label|probability)_\d+|set|set_size|distance|note|"
+    r"group(_label|_probability|_agree|_size)?"
+)
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
@@ -32,7 +42,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         _check_options(options)
         files = list_files(options.pictures)
         if options.csv is not None:
-            _check_target(options.csv)
+            _check_target(options.csv, options.model)
         # TensorFlow greets there.
         nowhere = Path(os.devnull)
         with stderr_to(nowhere) as shown, contextlib.redirect_stderr(shown):
@@ -106,24 +116,28 @@ def _check_options(options):
         )
 
 
-def _check_target(csv):
+def _check_target(csv, model):
     """Raise an error where the answers would take the place of something else, or find none."""
     if not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
-    if csv.exists() and not _holds_answers(csv):
+    if csv.exists() and not _holds_answers(csv, model):
         raise ValueError(
-            f"--csv {csv} is there already, with no answers: name a new file."
+            f"--csv {csv} is there already, and is no table of answers of {model.name} alone: name a new file."
         )
     require_room(csv.parent, 0, "the answers")
 
 
-def _holds_answers(path):
-    """Tell whether a file begins with columns as `_write_answers` writes them."""
-    if not path.is_file():
+def _holds_answers(path, model):
+    """Tell whether a file has the columns of answers of a model, and no others."""
+    record = read_record(model)
+    if record is None or not path.is_file():
         return False
-    with path.open("rb") as file:
-        header = file.readline()
-    return header.startswith((b"file,label,index,probability", b"file,labels,problem"))
+    columns = read_columns(path)
+    if columns[:4] != ONE_LABEL and columns[:3] != SEVERAL_LABELS:
+        return False
+    further = [name for name in columns if not COLUMNS.fullmatch(name)]
+    classes = [name.removesuffix(" (class)") for name in further]
+    return set(classes).issubset(record.class_names)
 
 
 def _answer(options, files):

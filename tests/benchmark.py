@@ -268,7 +268,7 @@ def time_preparation(ws, table) -> float:
 
 def measure_preparation(ws, pairs: int) -> dict:
     """Compare decoding every picture to both sizes, ours with writing the stores."""
-    table, _, _ = list_pictures(ws, ws.train)
+    table, _ = list_pictures(ws, ws.train)
     rates = []
     for _ in range(pairs):
         reported = time_call(
@@ -295,7 +295,7 @@ def measure_memory(root: Path, large=(8000, 6000), huge=(15_470, 11_600)) -> dic
         "import sys; from pathlib import Path\n"
         "from lib import workspace; from lib.data import labels, pixels\n"
         "root = Path(sys.argv[1]); ws = workspace.Workspace(root / 'train', root / 'r', root / 's')\n"
-        "listed, _, _ = labels.list_pictures(ws, ws.train)\n"
+        "listed, _ = labels.list_pictures(ws, ws.train)\n"
         "_, damaged = pixels.decode_pictures(ws, ws.train, listed, [1024])\n"
         "counts = damaged.problem.value_counts()\n"
         "print({'used': len(listed) - len(damaged), **counts})\n"

@@ -93,7 +93,7 @@ def ws(tmp_path):
 
 def decode_all(ws, image_sizes=(8,)):
     """List and decode the pictures of a workspace; return what `decode` does, with all findings."""
-    listed, odd, _ = labels.list_pictures(ws, ws.train)
+    listed, odd = labels.list_pictures(ws, ws.train)
     files = leave_out(listed, odd)
     decoded, damaged = pixels.decode_pictures(ws, ws.train, files, image_sizes)
     return decoded, pd.concat([odd, damaged])
@@ -162,6 +162,16 @@ def read_code(name, root=workspace.REPOSITORY):
     """Return the code cells of a notebook, by their ids."""
     notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def fit_runs(runs, epochs, callbacks=()):
+    """Fit each run as a lesson does, and return the first training."""
+    for run in runs:
+        run.options["callbacks"] += callbacks
+        run.model.fit(
+            run.train, validation_data=run.validation, epochs=epochs, **run.options
+        )
+    return runs.first
 
 
 def load_bytes(data, size):

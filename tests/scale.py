@@ -42,7 +42,7 @@ from lib.base import workspace
 from lib.data import labels
 ws = workspace.Workspace(folder / "train", folder / "results", folder)
 started = time.perf_counter()
-table, found, _ = labels.list_pictures(ws, ws.train)
+table, found = labels.list_pictures(ws, ws.train)
 assert len(table) == count and found.empty
 """,
     "split: groups of 1 % look-alikes, then `split`": """
@@ -106,7 +106,7 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3, count: int = 10
     )
     keras.utils.set_random_seed(0)
     backbone = backbones.load_backbone("MobileNetV2", None, 224, {}, ws)
-    table, _, _ = labels.list_pictures(ws, ws.train)
+    table, _ = labels.list_pictures(ws, ws.train)
     extractor, few = parts.build_extractor(backbone), table[: count // 5]
     decoded, _ = pixels.decode_pictures(ws, ws.train, few, [224])
     images = pixels.open_pixels(ws, decoded, 224)

@@ -28,7 +28,7 @@ HOSTILE_CLASS = "<img src=x onerror=alert(1)>"
 HOSTILE_FILE = 'a,"b\n.jpg'
 CLASSES = ["007", HOSTILE_CLASS, "NA", "red"]
 FIRST = ["file", "label", "predicted"]
-AUDIT = "file label suggested self_confidence rank neighbour finding".split()
+AUDIT = "file label suggested self_confidence rank neighbour finding digest".split()
 TRANSFER = "mobilenet_32_transfer"
 MODELS = ["augmented_cnn", "baseline_cnn", TRANSFER]
 UNTRAINED = f"{TRANSFER} (untrained backbone)"
@@ -373,7 +373,8 @@ def test_review_carries_earlier_corrections_and_asks_nobody_twice(run):
 
     content = json.loads(re.search('id="data">(.*?)</script>', page)[1])
 
-    assert content["earlier"] == [["red/003.png", ""], ["NA/004.png", "red"]]
+    earlier = [["red/003.png", "", ""], ["NA/004.png", "red", ""]]
+    assert content["earlier"] == earlier
     assert len(content["cases"]) > 0
     cases = content["pictures"][: len(content["cases"])]
     assert not {picture["file"] for picture in cases} & {"red/003.png", "NA/004.png"}

@@ -104,7 +104,7 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
 
     monkeypatch.setattr(os, "scandir", refuse)
 
-    listed, found, _ = labels.list_pictures(ws, ws.train)
+    listed, found = labels.list_pictures(ws, ws.train)
 
     assert found.to_numpy().tolist() == [["NA", "unreadable", "left out"]]
     with pytest.raises(ValueError, match='"NA" has 0'):

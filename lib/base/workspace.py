@@ -120,6 +120,16 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.map(read_cell).rename(columns=read_cell)
 
 
+def read_columns(path: Path) -> list[str]:
+    """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
+    try:
+        return list(
+            pd.read_csv(path, nrows=0, compression=None).rename(columns=read_cell)
+        )
+    except ValueError:
+        return []
+
+
 def open(  # noqa: A001 - reads as workspace.open
     paths_file: str | Path | None = None, results: Path | None = None
 ) -> Workspace:

@@ -5,16 +5,20 @@ class, or a name in a file of labels; problem, one word; action: "left out", "ke
 """
 
 from collections.abc import Iterable
+from os import environ
 from pathlib import Path
 
 import pandas as pd
 
-from lib.base.workspace import Workspace
+from lib.base.paths_file import read_json
+from lib.base.workspace import Workspace, read_table
 from lib.data.quality import FACTS
 
 LEFT_OUT = "left out"
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]
 MIN_PER_CLASS = 5
+# Of the results: the folder of the pictures that the split is of.
+PREPARED = "prepared_from.json"
 # Columns beside the probabilities of classes, in the tables of answers.
 RESERVED = ("file", "label", "predicted")
 
@@ -77,8 +81,32 @@ def save_views(
     groups = pictures.set_index("file").group.astype(str)
     contents = contents[["digest", *MEASURED]].join(problems).join(groups)
     ws.save_table(contents.reset_index(), "pictures.csv")
+    ws.save_json({"train": str(ws.train)}, PREPARED)
     ws.save_table(checks, "checks.csv")
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
+
+
+def check_earlier(ws: Workspace, decoded: pd.DataFrame) -> None:
+    """Check that an earlier split of these results has any of the pictures, wherever they lay then.
+
+    TRAIN_ANEW=1 in the environment allows others.
+
+    Args:
+        decoded: column digest.
+
+    Raises:
+        ValueError: it has none of them, so its models would be lost; the error names both folders.
+    """
+    path = ws.results / PREPARED
+    if environ.get("TRAIN_ANEW") or not path.exists():
+        return
+    known = read_table(ws.results / "pictures.csv")
+    if not known.digest.isin(decoded.digest).any():
+        earlier = read_json(path)["train"]
+        raise ValueError(
+            f"{ws.results} has results of {earlier}, and {ws.train} has none of those pictures: name other "
+            "results, or give the chain --anew."
+        )
 
 
 def check_classes(

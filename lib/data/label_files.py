@@ -10,6 +10,7 @@ import pandas as pd
 from lib.base.escapes import read_cell
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
+from lib.data.pictures import PictureError, hash_content, read_file
 
 # Our names of columns, and the words for each, of which the first that is there counts.
 HEADERS = {
@@ -18,6 +19,7 @@ HEADERS = {
     "labels": ("labels",),
     "part": ("part", "split"),
     "group": ("group",),
+    "digest": ("digest",),
 }
 COLUMNS = ("file", "label", "part", "group")
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
@@ -100,19 +102,30 @@ def _read_text(path):
 
 def read_corrections(
     path: Path | None, files: Iterable[str], folder: Path
-) -> dict[str, str]:
+) -> pd.DataFrame:
     """Read the labels that a person has corrected; there are none where `path` is None.
 
     Returns:
-        Each file to its label, "" for a file that is left out. A name that means one of `files`,
-        which are relative to `folder`, is written as there.
+        Columns file, label ("" for a file that is left out), digest ("" where none is given), and
+        holds, bool: whether the file has the content of that digest, or none is given. A name that
+        means one of `files`, which are relative to `folder`, is written as there.
     """
     if path is None:
-        return {}
+        return pd.DataFrame(columns=["file", "label", "digest", "holds"])
     given = read_labels(path)
     found = match_files(given.file, files, folder)
-    names = [found.get(name, name) for name in given.file]
-    return dict(zip(names, given.label))
+    rows = given.reindex(columns=["file", "label", "digest"], fill_value="")
+    rows["file"] = [found.get(name) or name for name in rows.file]
+    rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
+    return rows
+
+
+def _holds(path, digest):
+    """Tell whether a file has the content of a digest; without one, or unreadable, it counts as such."""
+    try:
+        return digest == "" or hash_content(read_file(path)) == digest
+    except PictureError:
+        return True
 
 
 def match_rows(

@@ -10,25 +10,25 @@ from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data.findings import LEFT_OUT, find, leave_out
 from lib.data.label_files import (
-    COLUMNS,
     check_rows,
     match_rows,
+    read_corrections,
     read_labels,
     refuse_cells,
     update_files,
 )
 from lib.data.listing import NO_PICTURE, escape, list_folders, walk
-from lib.data.names import (
-    PART_NAMES,
-    clean,
-    describe_classes,
-    fold,
-    split_part_name,
-)
+from lib.data.names import clean, fold, split_part_name
 from lib.data.series import group_files
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
+UNREADABLE = (
+    "needs_pillow_heif",
+    "unsupported",
+    "git_lfs_pointer",
+    "unreadable",
+    "odd_name",
+)
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
@@ -37,13 +37,17 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
     A folder without pictures is no class, but a finding.
+
+    Raises:
+        ValueError: The classes are divided into parts.
     """
     listed, odd = walk(folder)
-    classes = [escape(path.name) for path in list_folders(folder)]
-    top = listed.file.str.split("/").str[0]
+    top = listed.file.str.extract("^([^/]+)/")[0]
     is_none = listed.file.isin(odd.file[odd.problem.isin(NO_PICTURE)])
-    listed = listed.assign(label=top.where(top.isin(classes) & ~is_none, ""))
-    empty = sorted(set(classes).difference(listed.label))
+    listed = listed.assign(label=top.mask(is_none).fillna(""))
+    _refuse_parts(leave_out(listed, odd), folder)
+    names = {escape(path.name) for path in list_folders(folder)}
+    empty = sorted(names.difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])
 
 
@@ -52,79 +56,65 @@ def list_pictures(
     train: Path,
     validation: Path | None = None,
     group_by: str = "none",
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List every file of the training folder, with its label and, where known, part and group.
 
     Args:
         ws: Names the CSV files: train_labels (file, label, if you like part and group), which goes
             before the names of folders, and corrections (file, label), which goes before both.
         train: Folder whose sub-folders are the classes, unless there are labels.
-        validation: Folder of class folders that is the validation part, unless the labels tell parts.
+        validation: Folder of class folders that is the validation part.
         group_by: What names tell of groups, see `series.group_files`.
 
     Returns:
         The files, sorted: columns file, label, part and group, "" for what is unknown.
         The findings.
-        Notes for the person.
 
     Raises:
         ValueError: As `check_rows`, no row of the labels names a file, or class folders are divided into
             parts.
     """
-    if ws.train_labels is None:
-        listed, odd = label_by_folder(train)
-        notes = [_check_inner_folders(leave_out(listed, odd), train)]
-        listed, odd = _add_validation(listed, odd, train, validation)
-    else:
-        listed, odd, notes = _apply_train_labels(ws.train_labels, train, validation)
+    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
+    listed, odd = _add_validation(listed, odd, train, validation)
+    findings = [odd]
+    if ws.train_labels:
+        listed, told = _apply_labels(listed, ws.train_labels, train)
+        findings.append(told)
     listed = group_by_names(listed, odd, group_by)
     # Of labels that look equal, all are written as the first.
     equal = listed.label.groupby(listed.label.map(clean))
     listed = listed.assign(label=equal.transform("first"))
-    findings = [odd]
-    if ws.corrections is not None:
+    if ws.corrections:
         listed, corrected = _correct_labels(listed, ws.corrections, train)
         findings.append(corrected)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
     listed = listed.sort_values("file", ignore_index=True)
-    names = leave_out(listed, pd.concat(findings)).label.drop_duplicates()
-    similar = _find_similar(names)
-    findings.append(find(similar, "similar_class_name", "kept"))
-    notes += [ws.corrections_note, describe_classes(names)]
-    if similar:
-        notes.append(f"Note: classes that look alike: {', '.join(similar)}.")
-    return listed, pd.concat(findings, ignore_index=True), list(filter(None, notes))
+    used = leave_out(listed, pd.concat(findings))
+    findings.append(_find_similar(used.label))
+    return listed, pd.concat(findings, ignore_index=True)
 
 
-def _apply_train_labels(path, train, validation):
-    """Return the files with what the rows of train_labels say, their findings, and notes."""
-    rows = read_labels(path)
-    notes = []
-    others = rows.columns.difference([*COLUMNS, ""])
-    if len(others):
-        notes.append(f"Note: {path.name}: not read: {list_some(others)}.")
-    if validation is not None and "part" in rows:
-        if rows.part.str.casefold().isin(PART_NAMES["validation"]).any():
-            notes.append(
-                f"Note: {path.name} gives the parts; {validation} is not used."
-            )
-            validation = None
-    listed, odd = _add_validation(*walk(train), train, validation)
-    rows, lost = match_rows(rows, listed.file, train)
+def _apply_labels(listed, path, train):
+    """Return the files with what the rows of train_labels say, and findings."""
+    rows, lost = match_rows(read_labels(path), listed.file, train)
     if rows.empty:
         refuse_cells(path, lost.file, f"file in {train}, or fits several")
     listed, later = update_files(listed, check_rows(path, rows))
-    return listed, pd.concat([odd, lost, later]), notes
+    return listed, pd.concat([lost, later])
 
 
-def _check_inner_folders(pictures, folder):
-    """Check what folders the class folders hold: parts of a data set are an error, equal ones a note.
-
-    Return the note, "" for none.
-    """
-    inner = pictures.file.str.extract("^(?P<label>[^/]+)/(?P<name>.+)/").dropna()
+def _list_inner_folders(pictures):
+    """List the names of folders below the classes of train, at any depth: columns label and name."""
+    inner = pictures.file.str.extract(
+        r"^(?P<label>(?!\.\./)[^/]+)/(?P<name>.+)/"
+    ).dropna()
     inner = inner.assign(name=inner.name.str.split("/")).explode("name")
-    inner = inner.drop_duplicates()
+    return inner.drop_duplicates()
+
+
+def _refuse_parts(pictures, folder):
+    """Raise a ValueError where the folders of two classes or more hold parts of a data set."""
+    inner = _list_inner_folders(pictures)
     divided = inner[inner.name.map(_is_part).astype(bool)]
     if divided.label.nunique() > 1:
         raise ValueError(
@@ -132,15 +122,20 @@ def _check_inner_folders(pictures, folder):
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
+
+
+def describe_inner_folders(pictures: pd.DataFrame) -> str:
+    """Name class folders that hold folders of the same names, in a note; return "" for none."""
+    inner = _list_inner_folders(pictures)
     # Folders with a number are patients, say.
     shared = inner[inner.name.duplicated(keep=False) & ~inner.name.str.contains(r"\d")]
-    branches = set(shared.label[shared.label.duplicated()])
-    if len(branches) < 2:
+    branches = shared.label[shared.label.duplicated()]
+    if branches.nunique() < 2:
         return ""
     return (
-        f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If "
-        f"these are the classes, point train at the one of the former in {folder} that is for training, "
-        "or name them in train_labels, and the former in its column group."
+        f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If these are "
+        "the classes, point train at the one of the former that is for training, or name them in "
+        "train_labels, and the former in its column group."
     )
 
 
@@ -180,8 +175,9 @@ def group_by_names(
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
-    rows = read_labels(path)[["file", "label"]]
-    rows, lost = match_rows(rows, listed.file, folder)
+    given = read_corrections(path, listed.file, folder)
+    others = find(given.file[~given.holds], "other_content", "kept")
+    rows, lost = match_rows(given[given.holds], listed.file, folder)
     several = lost.file[lost.problem == "ambiguous"]
     refuse_cells(path, several, f"one file in {folder}: it fits several")
     after, _ = update_files(listed, check_rows(path, rows, classes))
@@ -192,13 +188,15 @@ def _correct_labels(listed, path, folder):
     problem = is_none.map({True: "left out by hand", False: "corrected"})
     corrected = find(changed.file, problem, action.mask(is_none, LEFT_OUT))
     emptied = sorted(set(classes).difference(after.label))
-    return after, pd.concat([corrected, lost, find(emptied, "empty_class")])
+    return after, pd.concat([corrected, lost, others, find(emptied, "empty_class")])
 
 
-def _find_similar(names):
-    """List classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
+def _find_similar(labels):
+    """Find classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
+    names = labels.drop_duplicates()
     plain = names.str.normalize("NFKD").str.replace(MARKS, "", regex=True)
-    return sorted(names[fold(plain).duplicated(keep=False)])
+    similar = sorted(names[fold(plain).duplicated(keep=False)])
+    return find(similar, "similar_class_name", "kept")
 
 
 def list_new_pictures(

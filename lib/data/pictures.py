@@ -1,5 +1,6 @@
 """One loader: a file becomes an upright RGB picture in sRGB."""
 
+import hashlib
 import importlib.util
 import io
 import re
@@ -106,6 +107,11 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable") from error
+
+
+def hash_content(data: bytes) -> str:
+    """Return the digest of a file: the first 32 hex digits of the SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def decode(data: bytes, min_side: int) -> Decoded:

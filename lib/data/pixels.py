@@ -1,6 +1,5 @@
 """Pixels: every picture is decoded once, by the cores here or by workers, and kept in stores."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from lib.base.storage import require_room
 from lib.base.workspace import Workspace
 from lib.data import pictures, quality, sources
 from lib.data.findings import MEASURED, find
-from lib.data.store import DIGEST_BYTES, Selection, Store, open_store
+from lib.data.store import Selection, Store, open_store
 
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
@@ -108,7 +107,7 @@ def _read_block(names, folder, stores):
         problem = ""
         try:
             data = pictures.read_file(folder / name)
-            digest = hashlib.sha256(data).hexdigest()[:DIGEST_BYTES]
+            digest = pictures.hash_content(data)
             lacking = [key for key in stores if digest not in stores[key].index]
             for key, row in _make_rows(data, lacking).items():
                 rows[key][digest] = row

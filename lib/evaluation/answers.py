@@ -10,12 +10,11 @@ import pandas as pd
 
 from lib.base.workspace import Workspace, read_table
 from lib.evaluation import intervals, metrics
-from lib.models.record import Record, update_record
+from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
 
 # Scores of classes, which have a table of their own, and of the comparison as a whole.
-NOT_COMPARED = ["compared", "support", "per_class", "per_class_interval"]
-NOT_COMPARED += ["precision", "f1"]
+NOT_COMPARED = "compared support per_class per_class_interval precision f1".split()
 
 
 @dataclass(eq=False)
@@ -27,8 +26,7 @@ class Predictions:
         files, truth: text (n,), the pictures and their classes.
         y_true, groups: int (n,), indices of the classes, and what belongs together, as in
             `intervals`.
-        models: the record of each model, by its label.
-        labels: list of text.
+        models, labels: the record of each model, by its label; the labels.
         y_prob: float32 (models, n, classes).
         y_pred: int (models, n), the most probable classes.
         correct: bool (models, n).
@@ -66,7 +64,7 @@ class Predictions:
         return order[~self.correct[model, order]]
 
     @cached_property
-    def first(self) -> "Predictions":
+    def first_runs(self) -> "Predictions":
         """Those of the first run of each configuration."""
         return self.select(~self.runs.configuration.duplicated())
 
@@ -88,7 +86,7 @@ class Predictions:
                 score["ece_after"] = score["ece_before"]
             scaled = apply_temperature(y_prob, score["temperature"])
             score |= metrics.score_groups(self.y_true, scaled, self.groups)
-            score["compared"] = len(self.first.labels)
+            score["compared"] = len(self.first_runs.labels)
             scores[label] = score
         return scores
 
@@ -202,7 +200,7 @@ class Predictions:
 def save_scores(
     ws: Workspace, predictions: Predictions, speed: dict[str, float]
 ) -> pd.DataFrame:
-    """Write every answer, score and comparison.
+    """Write every answer, score and comparison, in place of those of an earlier run.
 
     Args:
         ws: the workspace.
@@ -211,7 +209,11 @@ def save_scores(
 
     Returns:
         The rows of comparison.csv.
+
+    Raises:
+        ValueError: a table of answers has other columns than were written.
     """
+    _remove_answers(ws)
     content = {}
     comparison = predictions.compare(ws, speed)
     for index, (label, score) in enumerate(predictions.scores.items()):
@@ -223,9 +225,18 @@ def save_scores(
     ws.save_json(content, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
     ws.save_table(predictions.pairs, "pairs.csv")
-    ws.save_table(predictions.first.list_classes(), "per_class.csv")
-    ws.save_table(predictions.first.list_suspects(), "suspects.csv")
+    ws.save_table(predictions.first_runs.list_classes(), "per_class.csv")
+    ws.save_table(predictions.first_runs.list_suspects(), "suspects.csv")
     return comparison
+
+
+def _remove_answers(ws):
+    """Remove the answers of an earlier run, of models that are left out, too."""
+    for path in ws.results.glob("models/*.json"):
+        if not remove_predictions(ws, path.stem):
+            raise ValueError(
+                f"predictions/{path.stem}.csv has other columns than 08 wrote: move it out of {ws.results}."
+            )
 
 
 def _list_answers(predictions, index):

@@ -43,7 +43,7 @@ def gather_report(
         answer, the content of answer.json; best_first, the labels, that of the answer before
         all others; and what the macros of parts.html.jinja read.
     """
-    first = predictions.first
+    first = predictions.first_runs
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
@@ -88,7 +88,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "demo": ws.is_demo,
         "beyond": commands.describe_command(ws, "--beyond"),
         "seeds": commands.describe_command(ws, "--seeds 5"),
-        "suspects": len(predictions.first.list_suspects()),
+        "suspects": len(predictions.first_runs.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),
@@ -108,13 +108,18 @@ def _count_doubtful(ws, predictions, rows):
     # A classifier that is wrong more often than right is no judge of labels.
     if (audit.suggested == audit.label).mean() < MIN_AGREEMENT:
         return 0
-    decided = {}
+    # An audit of an earlier split, or of other contents, says nothing of this one.
+    current = audit.merge(rows[audit.columns.intersection(["file", "digest"])])
+    others = len(audit) - len(current)
+    if others:
+        print(
+            f"Note: label_audit.csv: passed over, {others:,} of other contents: run 07 again."
+        )
     if ws.corrections:
         folder = sources.open_folder(ws, "train")
-        decided = read_corrections(ws.corrections, audit.file, folder)
-    # An audit of an earlier split says nothing of this one.
-    is_open = audit.file.isin(rows.file) & ~audit.file.isin(list(decided))
-    return int(audit.finding[is_open].str.contains("label?", regex=False).sum())
+        given = read_corrections(ws.corrections, current.file, folder)
+        current = current[~current.file.isin(given.file[given.holds])]
+    return int(current.finding.str.contains("label?", regex=False).sum())
 
 
 def _count_corrected(ws, predictions):

@@ -44,7 +44,6 @@ def list_cases(audit: pd.DataFrame, decided: Iterable[str] = ()) -> dict[str, st
     Returns:
         Each file to its neighbour, "" for none, `MAX_CASES` at most.
     """
-    decided = list(decided)
     rows = audit[~audit.index.isin(decided)].sort_values("rank")
     is_copy_alone = rows.finding == "copy?"
     rows = rows[~(is_copy_alone & rows.neighbour.isin(decided))]
@@ -77,13 +76,14 @@ def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
     audit = audit.join(checks.problem.rename("reason")).fillna({"reason": ""})
     files = audit.index.union(checks.index)
     earlier = read_corrections(ws.corrections, files, folder)
-    content = _gather(audit, list_cases(audit, earlier), folder)
+    decided = earlier.file[earlier.holds]
+    content = _gather(audit, list_cases(audit, decided), folder)
     # Decisions that a browser keeps hold for the same contents and labels only.
     content["key"] = f"review {identify_set(rows)}"
-    content["earlier"] = list(earlier.items())
+    content["earlier"] = earlier[["file", "label", "digest"]].to_numpy().tolist()
     # The page lies in the results folder, so that it can show the files themselves.
     content["folder"] = Path(os.path.relpath(folder, ws.results)).as_posix()
-    known = int(audit.index[audit.finding != ""].isin(list(earlier)).sum())
+    known = int(audit.index[audit.finding != ""].isin(decided).sum())
     counts = _count_findings(content["cases"])
     text = open_template("review.html.jinja").render(
         content=content, counts=counts, known=known, record=record, ws=ws
@@ -112,7 +112,7 @@ def _gather(audit, beside, folder):
     cases = audit.loc[list(beside), SHOWN]
     cases["finding"] = cases.finding.map(_name_findings)
     cases["beside"] = [numbers.get(other, -1) for other in beside.values()]
-    shown = audit.loc[files, ["label", "part"]]
+    shown = audit.loc[files, ["label", "part", "digest"]]
     shown["data"] = _embed(folder, files)
     return {
         "cases": cases.to_dict("records"),

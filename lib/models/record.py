@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from lib.base.workspace import Workspace
+from lib.base.workspace import Workspace, read_columns
+from lib.data.findings import RESERVED
 from lib.data.split import identify_set, read_split
 
 
@@ -90,6 +91,18 @@ def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
     record = replace(record, **facts)
     ws.save_json(asdict(record), f"models/{record.name}.json")
     return record
+
+
+def remove_predictions(ws: Workspace, name: str) -> bool:
+    """Remove the answers of a model, as 08 has written them; False where the table has other columns."""
+    path = ws.results / f"predictions/{name}.csv"
+    record = read_record(ws.results / f"models/{name}.json")
+    if record is None or not path.exists():
+        return True
+    is_ours = read_columns(path) == [*RESERVED, *record.class_names]
+    if is_ours:
+        path.unlink()
+    return is_ours
 
 
 def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:

@@ -11,16 +11,17 @@ from PIL import ExifTags, Image
 
 from lib.base.workspace import read_table
 from lib.data import preparation, sources, split
-from lib.data.findings import check_classes, leave_out, save_views
+from lib.data.findings import check_classes, check_earlier, leave_out, save_views
 from lib.data.labels import list_pictures
 from lib.data.split import read_split
 
 
 def prepare(ws):
     """Prepare and split the pictures; return the split, by file, and checks.csv."""
-    listed, odd, _ = list_pictures(ws, ws.train, sources.find_validation(ws))
+    listed, odd = list_pictures(ws, ws.train, sources.find_validation(ws))
     check_classes(ws, listed, leave_out(listed, odd), odd)
     pictures, found = preparation.prepare(ws, ws.train, listed, odd, [48])
+    check_earlier(ws, pictures)
     if (pictures.part == "").all():
         pictures = pictures.assign(part=split.split(pictures, 1))
     check_classes(ws, listed, pictures, found)
@@ -195,6 +196,26 @@ def test_every_cell_of_01_can_be_run_twice(doubtful, copied, capsys):
     assert sorted(said) == sorted(said_once * 2)
 
 
+def test_pictures_of_another_folder_do_not_take_the_place_of_a_split_unasked(
+    drawn, tmp_path, monkeypatch
+):
+    prepare(drawn)
+    before = read_split(drawn)
+    moved = replace(drawn, train=drawn.train.rename(tmp_path / "moved"))
+    other = replace(drawn, train=tmp_path / "other")
+    draw_creatures(other.train, per_class=5, seed=9)
+    words = f"{moved.train}.*{other.train}.*--anew"
+
+    prepare(moved)
+    with pytest.raises(ValueError, match=words):
+        execute_lesson("01_data_prep", other, IMAGE_SIZES=[48])
+
+    assert read_split(drawn).equals(before)
+    monkeypatch.setenv("TRAIN_ANEW", "1")
+    prepare(other)
+    assert not set(read_split(other).digest) & set(before.digest)
+
+
 def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
     execute_lesson("01_data_prep", doubtful, IMAGE_SIZES=[48], SAMPLES=2, SEED=1)
     shown = read_split(doubtful).set_index("file")
@@ -212,13 +233,13 @@ def test_classes_of_copies_alone_are_named_where_copies_are_dropped(drawn):
         execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], DUPLICATES="drop")
 
 
-def test_groups_by_folders_and_unknown_species_of_test_are_noted(drawn, capsys):
+def test_groups_by_folders_and_unknown_species_and_columns_are_noted(drawn, capsys):
     for path in sorted(drawn.train.glob("*/*")):
         folder = path.parent / f"site{int(path.stem) // 8}"
         folder.mkdir(exist_ok=True)
         path.rename(folder / path.name)
     labels = drawn.train.parent / "test_labels.csv"
-    labels.write_text("file,label\n1.jpg,Aves\n2.jpg,newt\n3.jpg,eel\n")
+    labels.write_text("file,label,width\n1.jpg,Aves,8\n2.jpg,newt,8\n3.jpg,eel,8\n")
     ws = replace(drawn, test_labels=labels)
 
     execute_lesson("01_data_prep", ws, IMAGE_SIZES=[48], GROUP_BY="folder")
@@ -227,6 +248,7 @@ def test_groups_by_folders_and_unknown_species_of_test_are_noted(drawn, capsys):
     assert "makes 3 groups, of which 3 hold several classes" in said
     assert "Note: 2 rows of test_labels name no class here" in said
     assert ": eel, newt." in said
+    assert "Note: columns of test_labels.csv that are not read: width." in said
 
 
 @pytest.fixture

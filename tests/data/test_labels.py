@@ -9,6 +9,7 @@ from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
 from lib.data.label_files import read_labels
 from lib.data.names import match_files
+from lib.data.pictures import hash_content
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
 # An accented letter as one character, and as a letter and its accent.
@@ -79,6 +80,20 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
     ]
 
 
+def test_correction_of_another_content_is_passed_over_and_listed(correct):
+    # All files of these tests are empty.
+    digest = hash_content(b"")
+    rows = f"cat/0.jpg,bird,{digest}\ncat/1.jpg,bird,{digest[::-1]}\ncat/2.jpg,bird,\n"
+
+    found = correct("file,label,digest\n" + rows)
+
+    assert list_checked(found) == [
+        ["cat/0.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/1.jpg", "other_content", "kept"],
+        ["cat/2.jpg", "corrected", "taken as bird, not cat"],
+    ]
+
+
 UNUSABLE = {
     "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, label",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
@@ -127,7 +142,7 @@ def test_labels_that_look_equal_are_one_label(label):
 @pytest.mark.parametrize(
     ("first", "second"), [("Frögs", "frogs"), ("1", "1.0"), ("wild-cat", "wild_cat")]
 )
-def test_similar_names_are_said_and_kept(tmp_path, capsys, first, second):
+def test_similar_names_are_found_and_kept(tmp_path, first, second):
     touch(tmp_path, f"{first}/1.jpg", f"{second}/1.jpg", "birds/1.jpg")
 
     listed = list_files(tmp_path)
@@ -137,7 +152,6 @@ def test_similar_names_are_said_and_kept(tmp_path, capsys, first, second):
         [first, "similar_class_name", "kept"],
         [second, "similar_class_name", "kept"],
     ]
-    assert f": {first}, {second}." in capsys.readouterr().out
 
 
 def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path):
@@ -160,7 +174,7 @@ def test_class_of_validation_in_other_capitals_is_an_error_that_names_both(ws):
     touch(validation, *[file.replace("cat", "Cat") for file in FILES])
 
     assert sources.find_validation(ws) == validation
-    listed, found, _ = labels.list_pictures(ws, ws.train, validation)
+    listed, found = labels.list_pictures(ws, ws.train, validation)
 
     with pytest.raises(ValueError, match="In one part alone are: Cat, cat"):
         check_classes(ws, listed, leave_out(listed, found), found)
@@ -186,7 +200,7 @@ def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
     text = "file,label\ncat/0.jpg,bird\ncat/1.jpg,\n"
     ws = replace(ws, corrections=write_csv(tmp_path / "corrections.csv", text))
 
-    listed, found, _ = labels.list_pictures(ws, ws.train)
+    listed, found = labels.list_pictures(ws, ws.train)
 
     with pytest.raises(ValueError, match='"cat" has 4'):
         check_classes(ws, listed, leave_out(listed, found), found)
@@ -220,15 +234,6 @@ def test_labels_file_gives_labels_parts_and_groups(label):
         "2.jpg": ["dog", "validation", "rex"],
         "sub/3.jpg": ["NA", "train", ""],
     }
-
-
-def test_column_that_is_passed_over_is_named(label, capsys):
-    text = "file_name,class,split,width,Note\n1.jpg,cat,train,8,\n2.jpg,dog,val,8,\n"
-
-    listed = label(text, "1.jpg", "2.jpg")
-
-    assert list(listed.part) == ["train", "validation"]
-    assert "Note: labels.csv: not read: Note, width." in capsys.readouterr().out
 
 
 def test_files_and_rows_that_do_not_fit_have_a_reason(label):
@@ -287,20 +292,6 @@ def test_groups_that_look_equal_are_one(label):
     listed = label(write_rows("file,label,group", rows), count=8)
 
     assert list(listed.group) == ["p 0"] * 4 + [COMPOSED] * 2 + ["1"] * 2
-
-
-def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
-    touch(tmp_path, "train/1.jpg", "train/2.jpg", "val/cat/3.jpg")
-    text = "file,label,part\n1,cat,train\n2,dog,validation\n"
-    path = write_csv(tmp_path / "l.csv", text)
-
-    listed = list_files(tmp_path / "train", path, tmp_path / "val")
-
-    assert dict(zip(listed.file, listed.part)) == {
-        "1.jpg": "train",
-        "2.jpg": "validation",
-    }
-    assert capsys.readouterr().out.startswith("Note: l.csv ")
 
 
 # What lies in train, and what each name means: "" where it fits several.

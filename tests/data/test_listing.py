@@ -35,12 +35,10 @@ def list_checked(listed):
 
 
 def list_files(train, train_labels=None, validation=None, corrections=None):
-    """List the pictures of a workspace with these files, and what was found of each; print the notes."""
+    """List the pictures of a workspace with these files, and what was found of each."""
     ws = Workspace(train, train.parent / "results", train.parent / "scratch")
     ws = replace(ws, train_labels=train_labels, corrections=corrections)
-    listed, found, notes = labels.list_pictures(ws, train, validation)
-    print(*notes, sep="\n")
-    return join_checks(listed, found)
+    return join_checks(*labels.list_pictures(ws, train, validation))
 
 
 def write_csv(path, text):
@@ -77,7 +75,7 @@ def test_folder_without_pictures_beside_classes_is_a_finding(ws):
     pictures = [f"{name}/{i}.jpg" for name in ("cat", "dog") for i in range(5)]
     touch(ws.train, *pictures, "notes/a.docx", "annotations/1.xml")
 
-    listed, found, _ = labels.list_pictures(ws, ws.train)
+    listed, found = labels.list_pictures(ws, ws.train)
 
     check(ws, listed, found)
     empty = found.file[found.problem == "empty_class"]
@@ -87,9 +85,8 @@ def test_folder_without_pictures_beside_classes_is_a_finding(ws):
 def test_class_of_pictures_that_nothing_here_reads_is_an_error(ws):
     touch(ws.train, *[f"cat/{i}.jpg" for i in range(5)], "dog/1.orf")
     (ws.train / "dog/1.orf").write_bytes(RAW)
-    listed, found, _ = labels.list_pictures(ws, ws.train)
     with pytest.raises(ValueError, match='"dog" has 0'):
-        check(ws, listed, found)
+        check(ws, *labels.list_pictures(ws, ws.train))
 
 
 def test_what_programs_leave_behind_is_junk(tmp_path):
@@ -202,13 +199,12 @@ def test_augmented_copies_and_their_original_are_one_group(tmp_path):
 
 
 @pytest.mark.parametrize("branches", [["teste", "treino"], ["测试集", "训练集"]])
-def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, branches):
+def test_branches_with_folders_of_the_same_names_are_said(tmp_path, branches):
     for branch in branches:
-        touch(tmp_path / branch, "cat/0.jpg", "cat/1.jpg", "dog/0.jpg")
-    list_files(tmp_path)
-    said = capsys.readouterr().out
+        touch(tmp_path / branch, "cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "p1/0.jpg")
+    said = labels.describe_inner_folders(list_files(tmp_path))
     assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
-    assert "cat, dog" in said
+    assert "names: cat, dog." in said
     assert "column group" in said
 
 
@@ -323,7 +319,7 @@ def test_class_that_one_part_lacks_is_an_error(ws):
         check(ws, listed.assign(part=parts), found)
 
 
-def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, capsys):
+def test_name_that_is_no_text_is_listed_as_it_can_be_written(tmp_path):
     touch(tmp_path, "a/1.jpg", "a/\udcff.jpg", "a/._\udcff.jpg")
 
     walked = list_problems(join_checks(*listing.walk(tmp_path)))
@@ -334,8 +330,7 @@ def test_name_that_is_no_text_is_listed_and_passed_over_everywhere(tmp_path, cap
         "a/\\xff.jpg": "odd_name",
         "a/._\\xff.jpg": "junk",
     }
-    assert list(new.file) == ["a/1.jpg"]
-    assert "odd_name: a/\\xff.jpg" in capsys.readouterr().out
+    assert list(new.file) == ["a/1.jpg", "a/\\xff.jpg"]
 
 
 def label_new_pictures(folder, class_names, labels=None):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.evaluation.answers import Predictions
-from lib.models.record import Record
+from lib.evaluation.answers import Predictions, save_scores
+from lib.models.record import Record, update_record
 
 SCRATCH = "from scratch"
 
@@ -56,7 +56,7 @@ def gathered():
 
 
 def test_first_runs_are_predictions_of_their_own(gathered):
-    first = gathered.first
+    first = gathered.first_runs
 
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
     assert list(first.scores) == first.labels
@@ -65,7 +65,7 @@ def test_first_runs_are_predictions_of_their_own(gathered):
 
 
 def test_what_one_model_recognises_is_no_suspect(gathered):
-    assert gathered.first.list_suspects().empty
+    assert gathered.first_runs.list_suspects().empty
 
 
 def test_suspects_are_listed_with_answers_and_the_probability_of_their_label():
@@ -142,3 +142,37 @@ def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
     assert table.accuracy.tolist() == pytest.approx([0.75, 0.5, np.nan], nan_ok=True)
     # Of fewer pictures less is known.
     assert table.low[1] < table.low[0] < 0.75 < table.high[0]
+
+
+@pytest.fixture
+def scored(ws):
+    """A workspace with the scores of a model, and the answers of one that is of another split."""
+    ws.file("models", "cnn.keras").touch()
+    save_scores(ws, gather(Y_TRUE, {"cnn": EXACT}), {"cnn": 1.0})
+    update_record(ws, Record("older", ["x", "y"], 8))
+    ws.file("predictions", "older.csv").write_text("file,label,predicted,x,y\n")
+    return ws
+
+
+def test_answers_of_an_earlier_run_go_and_tables_of_others_stay(scored):
+    mine = scored.file("predictions", "mine.csv")
+    mine.write_text("file,label,predicted,a,b,c\n")
+
+    save_scores(scored, gather(Y_TRUE, {"cnn": REST}), {"cnn": 1.0})
+
+    assert sorted(path.name for path in mine.parent.iterdir()) == [
+        "cnn.csv",
+        "mine.csv",
+    ]
+    assert mine.read_text() == "file,label,predicted,a,b,c\n"
+
+
+def test_table_of_answers_to_which_a_column_was_added_is_an_error_and_stays(scored):
+    path = scored.results / "predictions/cnn.csv"
+    checked = path.read_text().replace("\n", ",checked\n", 1)
+    path.write_text(checked)
+
+    with pytest.raises(ValueError, match="cnn.csv .*move it"):
+        save_scores(scored, gather(Y_TRUE, {"cnn": REST}), {"cnn": 1.0})
+
+    assert path.read_text() == checked

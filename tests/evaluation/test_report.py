@@ -438,9 +438,7 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
 
 
 def test_further_scores_are_those_of_metrics_json(tables, scores):
-    keys = (
-        "average_per_class top3 macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll"
-    )
+    keys = "average_per_class top3 macro_f1 roc_auc ece brier nll"
     expected = []
     for label in ("one_class", "wrong"):
         numbers = [format_number(scores[label][key]) for key in keys.split()]
@@ -491,6 +489,16 @@ def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
     answers = gather(FOUR, {"cnn": RIGHT}, "ab")
 
     assert report.find_facts(audited, answers)["doubtful"] == 0
+
+
+def test_doubts_about_other_contents_are_counted_in_a_note(audited, capsys):
+    audit = read_table(audited.results / "label_audit.csv")
+    audited.save_table(audit.assign(digest="of another one"), "label_audit.csv")
+
+    found = report.find_facts(audited, gather(FOUR, {"cnn": RIGHT}, "ab"))
+
+    assert found["doubtful"] == 0
+    assert "Note: label_audit.csv" in capsys.readouterr().out
 
 
 def read_make(command):

@@ -1,6 +1,7 @@
 """The page of doubtful pictures, clicked through in a real browser, and the file that it gives."""
 
 import codecs
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -14,6 +15,7 @@ from PIL import Image
 from lib.base import workspace
 from lib.data import labels
 from lib.data.label_files import read_labels
+from lib.data.pictures import hash_content
 from lib.data.split import read_split
 from lib.evaluation import review
 from lib.models.record import Record
@@ -50,22 +52,24 @@ def draw_set(folder, classes, files):
         parts[0], folder / "results", folder / "scratch", validation=parts[1]
     )
     ws.claim()
-    picture = Image.new("RGB", (40, 30), (200, 90, 160))
+    grey = itertools.count()
     for part in parts:
         for label in classes:
             (part / label).mkdir(parents=True)
             for file in files:
+                picture = Image.new("RGB", (40, 30), (200, 90, next(grey)))
                 picture.save(part / label / file, "PNG")
-    table, _, _ = labels.list_pictures(ws, *parts)
+    table, _ = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
-    ws.save_table(table.assign(digest=table.file, group=0), "pictures.csv")
+    digests = [hash_content((ws.train / file).read_bytes()) for file in table.file]
+    ws.save_table(table.assign(digest=digests, group=0), "pictures.csv")
     ws.save_table(table[:1].assign(problem="blurred", action="kept"), "checks.csv")
     return ws
 
 
 def write_page(ws, findings, **columns):
     """Write the page of a set, in which each class is taken for the next; findings are by position."""
-    audit = read_split(ws)[["file", "label"]]
+    audit = read_split(ws)[["file", "label", "digest"]]
     names = sorted(set(audit.label))
     following = dict(zip(names, names[1:] + names[:1]))
     finding = pd.Series(findings, dtype=object)
@@ -158,7 +162,7 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
     expected = [cases.label[0], cases.suggested[1], cases.label[2], "__proto__"]
     assert rows == dict(zip(cases.file[[0, 1, 2, 4]], expected))
     corrected = replace(ws, corrections=tmp_path / "mine.csv")
-    listed, _, _ = labels.list_pictures(corrected, ws.train, ws.validation)
+    listed, _ = labels.list_pictures(corrected, ws.train, ws.validation)
     assert listed.set_index("file").label[list(rows)].tolist() == expected
 
 
@@ -214,6 +218,28 @@ def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
     with open_review(browser, drawn) as page:
         page.keyboard.press("KeyL")
         assert download(page, tmp_path / "next.csv") == decided | {files[0]: ""}
+
+
+def test_decision_about_another_content_is_asked_again_and_no_row_is_lost(
+    drawn, browser, tmp_path
+):
+    cases = write_page(drawn, FINDINGS)
+    with open_review(browser, drawn) as page:
+        page.keyboard.press("KeyK")
+        page.keyboard.press("KeyK")
+        rows = download(page, tmp_path / "one.csv")
+    (drawn.train / cases.file[0]).write_bytes(b"another picture")
+
+    write_page(replace(drawn, corrections=tmp_path / "one.csv"), FINDINGS)
+
+    content = read_content(drawn)
+    shown = [one["file"] for one in content["pictures"][: len(content["cases"])]]
+    assert cases.file[0] in shown
+    assert cases.file[1] not in shown
+    with open_review(browser, drawn) as page:
+        assert download(page, tmp_path / "next.csv") == rows
+    digests = read_labels(tmp_path / "next.csv").digest
+    assert digests.tolist() == cases.digest[:2].tolist()
 
 
 def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(
@@ -396,7 +422,7 @@ def test_cases_are_findings_by_rank_each_pair_once_then_as_many_of_the_ranking(a
 
 
 def test_decided_pictures_and_their_copies_are_no_cases(audit):
-    cases = review.list_cases(audit, {"d": "", "f": "x"})
+    cases = review.list_cases(audit, ["d", "f"])
 
     assert list(cases) == ["c", "b", "j", "i"]
 

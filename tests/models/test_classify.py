@@ -141,6 +141,7 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     half.write_bytes(b"\xff\xd8\xff\xe0")
     (pictures / "red/003.png").write_bytes(NO_PICTURE)
     (pictures / "red/phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    (pictures / os.fsdecode(b"red/caf\xe9.png")).write_bytes(NO_PICTURE)
 
     status, table = ask(model_file, [pictures, half], "--top=2", "--probabilities")
 
@@ -148,10 +149,10 @@ def test_unreadable_file_keeps_its_row_is_named_and_told_by_the_exit_status(
     errors = capfd.readouterr().err
     assert "003.png: not_a_picture" in errors
     assert "half.jpg: " in errors
-    assert len(table) == 42
+    assert len(table) == 43
     unusable = table[table.label == ""]
     names = {name.split("/")[-1] for name in unusable.file}
-    assert names == {"003.png", "half.jpg", "phone.heic"}
+    assert names == {"003.png", "half.jpg", "phone.heic", "caf\\xe9.png"}
     assert (unusable.drop(columns="file") == "").all(axis=None)
     usable = table.drop(index=unusable.index, columns=LIMITED)
     assert (usable != "").all(axis=None)
@@ -386,7 +387,16 @@ def test_a_picture_without_one_group_is_an_error_that_names_it(
 
 
 @pytest.mark.parametrize(
-    "target", ["groups.csv", "scenes.csv", "labels.csv", "notes.txt", "device.csv"]
+    "target",
+    [
+        "groups.csv",
+        "scenes.csv",
+        "labels.csv",
+        "checked.csv",
+        "others.csv",
+        "notes.txt",
+        "device.csv",
+    ],
 )
 def test_answers_never_take_the_place_of_something_else(
     model_file, pictures, target, read_all, capfd
@@ -395,6 +405,9 @@ def test_answers_never_take_the_place_of_something_else(
     groups.write_text("file,group\n000.png,a\n")
     (pictures / "scenes.csv").write_text("file,labels\n000.png,cat|dog\n")
     (pictures / "labels.csv").write_text("file,label\n000.png,cat\n")
+    answers = ",".join(ANSWERS + LIMITED)
+    (pictures / "checked.csv").write_text(f"{answers},checked\n000.png,NA,2,0.5\n")
+    (pictures / "others.csv").write_text(f"{answers},cat,dog\n000.png,cat,0,0.5\n")
     (pictures / "notes.txt").write_text("mine")
     (pictures / "device.csv").symlink_to("/dev/null")
     before = read_all(pictures)
@@ -409,8 +422,8 @@ def test_answers_never_take_the_place_of_something_else(
 def test_answers_take_the_place_of_earlier_answers_and_leave_their_neighbours(
     model_file, pictures, tmp_path, ask
 ):
-    answers = "file,label,index,probability\nold.png,a,0,0.5\n"
-    (tmp_path / "answers.csv").write_text(answers)
+    options = ["--top=3", "--probabilities", "--group-by=folder"]
+    assert ask(model_file, [pictures / "red/000.png"], *options)[0] == 0
     neighbour = tmp_path / "answers.part.csv"
     neighbour.write_text("mine")
 
@@ -447,6 +460,28 @@ def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
 
     assert found[0] == found[2] == "1.png"
     assert len(set(found)) == 3
+
+
+def test_groups_name_pictures_as_they_were_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["pics/site1/0.jpg", "pics/site1/1.jpg"]
+    (tmp_path / "groups.csv").write_text(
+        "file,group\npics/site1/0.jpg,a\n./pics/site1/1.jpg,b\n"
+    )
+
+    assert new_pictures.list_groups("groups.csv", files) == ["a", "b"]
+
+
+def test_picture_that_is_named_three_times_counts_once(pictures, capsys):
+    first = str(pictures / "red/000.png")
+
+    files = new_pictures.list_files(
+        [first, f"{pictures}/red/../red/000.png", str(pictures)]
+    )
+
+    assert files[0] == first
+    assert len(files) == 40
+    assert "named more than once: 2" in capsys.readouterr().err
 
 
 def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):

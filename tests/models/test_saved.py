@@ -281,8 +281,22 @@ def test_all_that_was_made_of_a_model_goes_when_it_is_replaced(tiny, prepared):
     ]
     for path in (other, *made):
         path.touch()
+    save_tiny(tiny, prepared)
+    made[-1].write_text("file,label,predicted,a,b,c\n")
 
     save_tiny(tiny, prepared)
 
     assert [path.name for path in made if path.exists()] == []
     assert other.exists()
+
+
+def test_table_that_a_person_has_changed_stays_when_its_model_is_replaced(
+    tiny, prepared
+):
+    save_tiny(tiny, prepared)
+    changed = prepared.file("predictions", "tiny.csv")
+    changed.write_text("file,label,predicted,a,b,c,checked\n")
+
+    save_tiny(tiny, prepared)
+
+    assert changed.exists()

@@ -1,16 +1,17 @@
 const at = id => document.getElementById(id);
 const { key, cases, pictures, classes, earlier, folder } = JSON.parse(at("data").textContent);
-// File to the label that was decided, "" to leave it out; of an earlier audit of this set, too.
+// File to the row that was decided: file, label ("" to leave it out), digest; of an earlier audit of this set, too.
 let decisions = new Map(), now = 0, row = [];
 const IN_A_ROW = 8;
 
 function describe(k) {
-  const { file, label } = pictures[k], decided = decisions.get(file);
+  const { file, label } = pictures[k], decided = decisions.get(file)?.[1];
   if (decided === undefined) return "undecided";
   return decided === "" ? "left out" : decided === label ? `kept as ${label}` : `taken as ${decided}`;
 }
 
 const write = share => share < 0.001 ? "under 0.001" : share.toFixed(3);
+const byFile = rows => new Map(rows.map(row => [row[0], row]));
 const isDecided = k => decisions.has(pictures[k].file);
 
 function draw(id, k, alt) {
@@ -85,7 +86,7 @@ function show(k, last = "") {
 // What another tab has decided counts, too. A browser that keeps nothing has it here alone.
 function recall() {
   try {
-    if (at("unkept").hidden) decisions = new Map(JSON.parse(localStorage.getItem(key) ?? "[]"));
+    if (at("unkept").hidden) decisions = byFile(JSON.parse(localStorage.getItem(key) ?? "[]"));
   } catch {
     at("unkept").hidden = false;
   }
@@ -95,7 +96,7 @@ function remember(change) {
   recall();
   change();
   try {
-    localStorage.setItem(key, JSON.stringify([...decisions]));
+    localStorage.setItem(key, JSON.stringify([...decisions.values()]));
   } catch {
     at("unkept").hidden = false;
   }
@@ -108,7 +109,10 @@ function withdraw() {
 
 function decide(label) {
   const more = at("every").checked ? row : [];
-  remember(() => [now, ...more].forEach(k => decisions.set(pictures[k].file, label)));
+  remember(() => [now, ...more].forEach(k => {
+    const { file, digest } = pictures[k];
+    decisions.set(file, [file, label, digest]);
+  }));
   const order = cases.map((_, k) => (now + 1 + k) % cases.length);
   const following = order.find(k => !isDecided(k));
   const end = following === undefined ? " All are decided: download the corrections." : "";
@@ -126,7 +130,7 @@ function choose() {
 
 function download() {
   recall();
-  saveTable("corrections.csv", [["file", "label"], ...new Map([...earlier, ...decisions])]);
+  saveTable("corrections.csv", [["file", "label", "digest"], ...new Map([...byFile(earlier), ...decisions]).values()]);
 }
 
 const step = by => show((now + by + cases.length) % cases.length);
