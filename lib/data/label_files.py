@@ -117,7 +117,7 @@ def read_corrections(
     rows = given.reindex(columns=["file", "label", "digest"], fill_value="")
     rows["file"] = [found.get(name) or name for name in rows.file]
     rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
-    return rows
+    return rows.astype({"holds": bool})
 
 
 def _holds(path, digest):

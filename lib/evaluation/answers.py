@@ -8,7 +8,7 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from lib.base.workspace import Workspace, read_table
+from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
 from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
@@ -245,15 +245,3 @@ def _list_answers(predictions, index):
     table["predicted"] = names[predictions.y_pred[index]]
     y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)
     return pd.concat([table, y_prob], axis=1)
-
-
-def read_without_looking(ws: Workspace) -> float | None:
-    """Read which share of validation pictures size, light and sharpness of the files recognise.
-
-    None where 01 was run by an earlier version.
-    """
-    path = ws.results / "without_looking.csv"
-    if not path.exists():
-        return None
-    table = read_table(path).set_index("measured")
-    return float(table.accuracy["all"])

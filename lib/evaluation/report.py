@@ -14,7 +14,7 @@ from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import identify_set, read_split
 from lib.evaluation import verdict
-from lib.evaluation.answers import Predictions, read_without_looking
+from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
@@ -69,7 +69,7 @@ def gather_report(
         "costs": comparison.set_index("model")[COSTS].to_dict("index"),
         "pictures": len(rows),
         "set": first.models[named].split_hash,
-        "without_looking": read_without_looking(ws),
+        "without_looking": verdict.read_without_looking(ws),
     }
 
 

@@ -215,6 +215,10 @@ def test_corrected_file_that_is_gone_is_missing(correct):
     ]
 
 
+def test_corrections_without_rows_correct_nothing(correct):
+    assert list_checked(correct("file,label\n")) == []
+
+
 def test_class_that_corrections_empty_is_none(correct):
     rows = [f"cat/{number}.jpg,bird" for number in range(5)]
 
