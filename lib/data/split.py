@@ -174,6 +174,12 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     return rows.assign(group=rows.group.astype(int), taken=taken)
 
 
+def find_set(ws: Workspace) -> str:
+    """Return the identity of the current set, "" before 01 has run."""
+    is_split = (ws.results / "split.csv").exists()
+    return identify_set(read_split(ws)) if is_split else ""
+
+
 def identify_set(rows: pd.DataFrame) -> str:
     """Hash contents, labels and parts of all rows of the split, and the loader's version.
 
