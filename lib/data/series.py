@@ -29,7 +29,6 @@ LAST_NUMBER = re.compile(
 # Of a path below the class: each folder, and each number in the name, but for those within digests.
 LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$)")
 NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
-MAX_TOLD = 3  # levels in a note
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
@@ -158,8 +157,8 @@ def describe_series(pictures: pd.DataFrame) -> str:
         pictures: Columns file, label, part and taken.
 
     Returns:
-        The note, which names each level, the widest series first, and says what keeps those
-        together; "" where no series is divided.
+        The note, which counts them by each level that tells others than those before it; "" where no
+            series is divided.
     """
     told = {}
     names = _name_series(pictures).assign(time=name_bursts(pictures))
@@ -173,9 +172,8 @@ def describe_series(pictures: pd.DataFrame) -> str:
             told.setdefault((len(parts), divided), said)
     if not told:
         return ""
-    _, widest_first = zip(*sorted(told.items()))
     return (
-        f"Note: series lie in both parts: {'; '.join(widest_first[:MAX_TOLD])}. If each shows one thing (a "
-        'film, a patient), scores are too high: set GROUP_BY in 01 to "folder", "name" or "time", or tell '
-        "others by the column group of train_labels."
+        f"Note: series lie in both parts: {'; '.join(told.values())}. If each shows one thing (a film, a "
+        'patient), scores are too high: set GROUP_BY in 01 to "folder", "name" or "time", or tell others by '
+        "the column group of train_labels."
     )
