@@ -1,12 +1,15 @@
 """What the tests share: small drawn pictures, and a workspace of them as 01_data_prep leaves it."""
 
 import contextlib
+import functools
 import linecache
 import os
 import shutil
 import subprocess
 import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -136,6 +139,18 @@ def drive(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "DRIVE", folder)
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A folder, and the address at which it is on the web."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")

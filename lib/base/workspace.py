@@ -15,7 +15,6 @@ from lib.base.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
-KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 MINE = "drive_paths.json"
@@ -157,12 +156,7 @@ def read(
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
-    if str(named) == "demo":
-        found = DEMO_PATHS
-    elif named:
-        found = find_path(named, "--paths")
-    else:
-        found = _find_usual()
+    found = _find_paths_file(named)
     places = read_places(found)
     if found == DEMO_PATHS and not named and storage.DRIVE.exists():
         results = results or storage.DRIVE / DEMO_ON_DRIVE
@@ -182,14 +176,16 @@ def read(
     return ws
 
 
-def _find_usual():
-    """Return the first paths file at a usual place, after Drive is mounted in Colab; else the demo's."""
+def _find_paths_file(named):
+    """Return what is named, else the first file at a usual place, else that of the demo."""
+    if str(named) == "demo":
+        return DEMO_PATHS
+    if named:
+        return find_path(named, "--paths")
     if "google.colab" in sys.modules:
         try:
             storage.open_drive()
         except FileNotFoundError as error:
             print(f"Note: {error} Until then: the demo, on this machine alone.")
-    for path in (REPOSITORY / MINE, storage.DRIVE / MINE):
-        if path.exists():
-            return path
-    return DEMO_PATHS
+    usual = (REPOSITORY / MINE, storage.DRIVE / MINE)
+    return next(filter(Path.exists, usual), DEMO_PATHS)

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from lib.base.escapes import list_some
-from lib.base.workspace import KAGGLE, Workspace
-from lib.data import archives, demo
+from lib.base.paths_file import KAGGLE, is_address
+from lib.base.workspace import Workspace
+from lib.data import archives, demo, downloads
 from lib.data.listing import (
     holds_pictures,
     list_files_below,
@@ -20,12 +21,13 @@ from lib.data.names import clean, split_part_name
 def open_folder(ws: Workspace, key: str) -> Path:
     """Return the local folder that a key of the paths means: train, validation or test.
 
-    The demo's pictures are unpacked into their folder, archives into scratch, Kaggle's data
-    downloaded into kagglehub's cache, each once; inside, the part of that name is looked for.
+    The demo's pictures are unpacked into their folder, archives into scratch; those behind an address
+    are downloaded there, Kaggle's data into kagglehub's cache: each once. Inside, the part of that name
+    is looked for.
 
     Raises:
-        ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`.
-        ConnectionError: As `download`.
+        ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`,
+            `fetch` and `fetch_from_kaggle`.
     """
     if ws.is_demo:
         demo.unpack_pictures(ws.train.parent)
@@ -107,12 +109,14 @@ def _require_apart(opened):
 
 def _trace(ws, key):
     """Return the folders to go through, after download and unpacking; the last is what a key means."""
-    path = getattr(ws, key)
-    if str(path).startswith(KAGGLE):
-        path = archives.download(str(path).removeprefix(KAGGLE))
-    if path.is_file():
-        path = archives.unpack(path, ws.scratch)
-    return _list_steps(path, key)
+    place = getattr(ws, key)
+    if is_address(place):
+        place = downloads.fetch(place, ws.scratch)
+    elif str(place).startswith(KAGGLE):
+        place = downloads.fetch_from_kaggle(place.removeprefix(KAGGLE))
+    elif place.is_file():
+        place = archives.unpack(place, ws.scratch)
+    return _list_steps(place, key)
 
 
 def _list_steps(folder, key):

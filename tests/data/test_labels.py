@@ -63,15 +63,7 @@ def label(tmp_path):
         "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
         "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
     ],
-    ids=[
-        "semicolons",
-        "twice",
-        "more columns",
-        "tabs",
-        "sep",
-        "other words",
-        "two words",
-    ],
+    ids="semicolons,twice,more columns,tabs,sep,other words,two words".split(","),
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
