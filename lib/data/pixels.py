@@ -18,7 +18,8 @@ from lib.data.store import Selection, Store, open_store
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
 BLOCK = 32
-FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
+# The key of the store of what is measured, beside the sizes of pixels; earlier ones had no dates.
+FACTS = "facts_and_dates"
 
 
 def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
@@ -45,8 +46,8 @@ def decode_pictures(
         files: column file, and any others.
 
     Returns:
-        The same rows with digest, width, height (as shown), frames, darkest, brightest, contrast and
-            sharpness (see `quality`): "" and 0 of what can't be read.
+        The same rows with digest, width, height (as shown), frames, darkest, brightest, contrast,
+            sharpness (see `quality`) and taken, the date of Exif or NaT: "" and 0 of what can't be read.
         The findings of files that can't be used.
 
     Raises:

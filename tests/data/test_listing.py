@@ -131,7 +131,7 @@ def test_link_to_a_folder_above_all_is_a_circle(tmp_path):
     assert found == {"cat/1.jpg": "", "cat/up": "circular_link"}
 
 
-MASKS = "x_mask x_mask_1 x_masks mask_x x_gt x.mask x_SEG x-label".split() + ["x mask"]
+MASKS = "x_mask x_mask_1 x_masks mask_x x.mask x_SEG x-label".split() + ["x mask"]
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -145,6 +145,11 @@ def test_mask_beside_its_picture_is_left_out(tmp_path, mask):
         f"cat/{mask}.png": "mask",
         f"dog/{mask}.png": "",  # its picture lies in another class
     }
+
+
+def test_car_called_gt_is_no_mask(tmp_path):
+    touch(tmp_path, "car/mustang.jpg", "car/mustang_gt.jpg")
+    assert set(list_files(tmp_path).problem) == {""}
 
 
 def test_folder_of_masks_beside_the_pictures_is_left_out(tmp_path):
@@ -199,13 +204,12 @@ def test_augmented_copies_and_their_original_are_one_group(tmp_path):
 
 
 @pytest.mark.parametrize("branches", [["teste", "treino"], ["测试集", "训练集"]])
-def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, branches):
+def test_branches_with_folders_of_the_same_names_are_said(tmp_path, branches):
     for branch in branches:
-        touch(tmp_path / branch, "cat/0.jpg", "cat/1.jpg", "dog/0.jpg")
-    list_files(tmp_path)
-    said = capsys.readouterr().out
+        touch(tmp_path / branch, "cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "p1/0.jpg")
+    said = labels.describe_inner_folders(list_files(tmp_path))
     assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
-    assert "cat, dog" in said
+    assert "names: cat, dog." in said
     assert "column group" in said
 
 
