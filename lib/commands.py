@@ -5,14 +5,13 @@ import fnmatch
 import shlex
 from collections import defaultdict
 
-from lib.base import workspace
 from lib.base.escapes import list_some
 from lib.base.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.base.paths_file import read_json
-from lib.base.workspace import Workspace
+from lib.base.workspace import REPOSITORY, Workspace
 from lib.data import sources
 
-NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+NOTEBOOKS = REPOSITORY / "notebooks"
 # Those of the chain, in order: 00 runs the others.
 NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05_backbones 06_fine_tuning
 07_label_audit 08_evaluation 09_random_images 10_hand_over 11_multi_label""".split()
