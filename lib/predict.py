@@ -111,15 +111,14 @@ def open_parser() -> argparse.ArgumentParser:
 
 def _check_options(options):
     """Return the record of the model, once all is checked that can be without opening the model."""
-    model = options.model
-    record = read_record(model)
+    record = read_record(options.model)
     if record is None:
         raise ValueError(
-            f"{model.with_suffix('.json')}, which lies beside a .keras file, is missing or damaged."
+            f"{options.model} is no .keras file with its .json beside it, whole as a notebook wrote it."
         )
     if record.thresholds and (options.top > 1 or options.group_by):
         raise ValueError(
-            f"{model.name} gives a picture several labels: leave out --top and --group-by."
+            f"{record.name} gives a picture several labels: leave out --top and --group-by."
         )
     count = len(record.class_names)
     if not 1 <= options.top <= count:
@@ -169,17 +168,11 @@ def list_files(places: list[str]) -> list[str]:
         else:
             os.stat(place)
             files.append(place)
-    different = {_find_path(file): file for file in files}
+    different = dict(zip(map(os.path.abspath, files), files))
     again = len(files) - len(different)
     if again:
         print(f"Note: named more than once: {again:,}")
     return list(different.values())
-
-
-def _find_path(file):
-    """Return the path of a picture, however its folder is written; a link is a picture of its own."""
-    path = Path(file)
-    return Path(os.path.realpath(path.parent), path.name)
 
 
 def list_groups(how: str, files: list[str]) -> list[str]:
@@ -189,26 +182,27 @@ def list_groups(how: str, files: list[str]) -> list[str]:
         OSError: the CSV file does not exist.
         ValueError: it gives a file no group, or several.
     """
-    paths = [_find_path(file) for file in files]
+    paths = [os.path.abspath(file) for file in files]
     if how == "folder":
-        return [str(path.parent) for path in paths]
+        return [os.path.dirname(path) for path in paths]
     rows = read_labels(Path(how), ["file", "group"])
     meant = rows.file.map(_match_paths(rows.file, paths))
     groups = rows.group.groupby(meant)
     known = groups.first()[groups.nunique() == 1]
-    lost = [path.name for path in paths if path not in known]
+    lost = [path for path in paths if path not in known]
     if lost:
         raise ValueError(
             f"{how} has to give {lost[0]} one group (such files: {len(lost):,})."
         )
     # A picture without a group is its own.
-    return [known[path] or str(path) for path in paths]
+    return [known[path] or path for path in paths]
 
 
 def _match_paths(names, paths):
     """Find the path that each name means: from the folder of all pictures or, first, as it was given."""
     meant = {}
-    for folder in (os.path.commonpath([path.parent for path in paths]), os.getcwd()):
+    folders = map(os.path.dirname, paths)
+    for folder in (os.path.commonpath(folders), os.getcwd()):
         files = {os.path.relpath(path, folder): path for path in paths}
         found = match_files(names, files, Path(folder))
         meant |= {name: files[file] for name, file in found.items() if file}

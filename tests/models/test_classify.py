@@ -188,7 +188,7 @@ def turn_class_names(model):
     ("damage", "words"),
     [
         (os.unlink, "copy.keras"),
-        (remove_json, "copy.json"),
+        (remove_json, "copy.keras .*json"),
         (turn_class_names, "copy.json.*class_names"),
     ],
 )
