@@ -51,7 +51,7 @@ TEST_PATHS = demo/test_paths.json
 SHORT = demo/test/notebooks
 test-notebooks: $(VENV)/installed-tests
 	mkdir -p $(SHORT)
-	sed 's|\.\./demo/pictures|pictures|; s|\.\./demo/|test/|' lib/demo_paths.json > $(TEST_PATHS)
+	sed 's|\.\./\.\./demo/pictures|pictures|; s|\.\./\.\./demo/|test/|' lib/base/demo_paths.json > $(TEST_PATHS)
 	for path in $(NOTEBOOKS); do \
 		$(BIN)/papermill --prepare-only --log-level ERROR -p EPOCHS 2 $$path $(SHORT)/$${path##*/} || exit 1; \
 	done
@@ -73,7 +73,7 @@ colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
 	$(PYTHON) .github/address.py $(REPO)
 
 # A template leaves out what is folded in Jupyter.
-LESSONS = --template handouts --TemplateExporter.extra_template_basedirs=$(CURDIR)/lib
+LESSONS = --template handouts --TemplateExporter.extra_template_basedirs=$(CURDIR)/lib/evaluation/templates
 LAST = $(or $(wildcard $(PATHS)),demo)
 handouts: $(VENV)/installed-tests  ## the lessons of the last run for print and phone: PATHS=demo, or your file
 	results=$$($(BIN)/python -c "from lib import workspace; print(workspace.read('$(LAST)').results)") && \

@@ -1,5 +1,6 @@
 """The thin library behind the notebooks; the first line of each room says what it knows."""
 
+import importlib
 import importlib.util
 import sys
 
@@ -13,3 +14,10 @@ if sys.argv[0] == "-m":
             f"No module named {', '.join(missing)}: activate the environment that make has made (`. "
             ".venv/bin/activate`), or run `pip install -r requirements.txt`."
         )
+
+
+def __getattr__(name: str):
+    """Let `from lib import workspace, machine`, which is short to type, find these two in `base`."""
+    if name in ("machine", "workspace"):
+        return importlib.import_module(f"lib.base.{name}")
+    raise AttributeError(f"lib has no {name!r}")

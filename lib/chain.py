@@ -10,11 +10,12 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from lib import commands, runner, storage, work, workspace
+from lib import commands, runner
+from lib.base import storage, work, workspace
+from lib.base.machine import stderr_to
+from lib.base.parameters import check_parameters, parse_value, read_defaults, suggest
+from lib.base.workspace import Workspace
 from lib.data import sources
-from lib.machine import stderr_to
-from lib.parameters import check_parameters, parse_value, read_defaults, suggest
-from lib.workspace import Workspace
 
 LAST = "11_multi_label"
 SOME_FAILED = 3  # what `main` returns where the others have run

@@ -3,8 +3,8 @@
 import shlex
 from pathlib import Path
 
-from lib.paths_file import read_json
-from lib.workspace import MINE, Workspace
+from lib.base.paths_file import read_json
+from lib.base.workspace import MINE, Workspace
 
 KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.base.machine import stderr_to
+from lib.base.storage import require_room
+from lib.base.workspace import read_columns, write_table
 from lib.data.label_files import read_labels
 from lib.data.labels import list_new_pictures
 from lib.data.names import match_files
 from lib.evaluation import conformal, metrics, strangers
-from lib.machine import stderr_to
 from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
-from lib.storage import require_room
-from lib.workspace import read_columns, write_table
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES

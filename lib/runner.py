@@ -17,7 +17,7 @@ from IPython import get_ipython
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib import storage, workspace
+from lib.base import storage, workspace
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 # These run where they are asked for; the notebooks behind them need nothing of theirs.

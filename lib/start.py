@@ -1,7 +1,5 @@
 """The form of 00_start_here: which folders its answers mean, as arguments of the chain."""
 
-import os
-import re
 import shlex
 import shutil
 import sys
@@ -9,23 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import folders, storage, workspace
+from lib.base.paths_file import check_exists, find_path, is_on_web
+from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
 from lib.data.label_files import read_labels
-from lib.paths_file import read_paths
-from lib.workspace import Workspace
 
 # What RUN means, as options of the chain.
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
-# The keys of a paths file that a form writes.
-KEYS = {"train", "test", "results", "scratch"}
-BLANKS = " \t\n\"'"  # and quotes, which mean nothing around an answer
-# As people write Google Drive, and what lies there.
-DRIVE_WORDS = re.compile(r"(on\s+)?((my|google)\s*)?drive", re.IGNORECASE)
-MY_DRIVE = re.compile(r"/?(?:content/)?(?:drive/)?My ?Drive(?:/(.*))?", re.IGNORECASE)
-KAGGLE_PAGE = re.compile(
-    r"(?:https?://)?(?:www\.)?kaggle\.com/(datasets/[\w.-]+/[\w.-]+|(?:competitions|c)/[\w.-]+).*"
-)
 
 
 class FormError(ValueError):
@@ -50,8 +40,8 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
 
     Args:
         pictures: a folder or an archive, `kaggle:…`, a drive_paths.json, "upload", or "" for the demo.
-            What isn't found here is looked for in My Drive.
-        results: "here", "on Drive" (or "Drive", "Google Drive"), or a folder.
+            What lies on Google Drive is written as in My Drive: MyDrive/pictures.zip.
+        results: "here", "on Drive", or a folder.
         run: a key of RUNS.
         options: further ones, as on the command line; a --only among them goes before `run`.
 
@@ -64,17 +54,19 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
-    here = workspace.REPOSITORY / "results"
-    folder = _find_results(results, here)
-    if storage.is_on_drive(folder):
-        _open_drive()
     paths = find_pictures(pictures)
-    if paths != "demo" and not paths.endswith(".json"):
-        paths = str(_write_paths(Path(paths), folder))
-    arguments = ["--paths", paths]
-    if folder != here:
-        arguments += ["--results", str(folder)]
-    return arguments + further
+    is_ready = paths == "demo" or str(paths).endswith(".json")
+    arguments = []
+    folder = REPOSITORY / "results"
+    if results.lower() != "here":
+        folder = find_path(results, "RESULTS")
+        if folder == storage.DRIVE:
+            # The demo does not stand in the way of one's own.
+            folder /= DEMO_ON_DRIVE if paths == "demo" else "image_classifiers"
+        arguments = ["--results", str(folder)]
+    if not is_ready:
+        paths = _write_paths(paths, folder)
+    return ["--paths", str(paths), *arguments, *further]
 
 
 @_say_in_one_sentence()
@@ -105,32 +97,24 @@ def run_form(arguments: list[str]) -> None:
 
 
 @_say_in_one_sentence()
-def find_pictures(pictures: str) -> str:
-    """Return where pictures are: "demo", `kaggle:…`, or a path here or, where Drive is asked for, there.
+def find_pictures(pictures: str) -> Path | str:
+    """Return where pictures are: "demo", an address, `kaggle:…`, or a path here or on Google Drive.
 
     Raises:
-        FormError: they are nowhere, or on the web.
+        FormError: they are nowhere.
     """
-    pictures = pictures.strip(BLANKS)
-    if pictures.lower() in ("", "demo"):
+    if pictures in ("", "demo"):
         return "demo"
-    if pictures.lower() == "upload":
-        return str(_upload().resolve())
-    page = KAGGLE_PAGE.fullmatch(pictures)
-    if page:
-        return workspace.KAGGLE + re.sub("^c/", "competitions/", page[1])
-    if pictures.startswith(workspace.KAGGLE):
+    if pictures == "upload":
+        return _upload()
+    if is_on_web(pictures):
         return pictures
-    path = _expand(pictures)
-    # Path.exists would raise where the mount of Drive has died.
-    if not os.path.exists(path) and "google.colab" in sys.modules:
-        path = _open_drive() / path
-    if not path.exists():
-        raise FormError(
-            f"{path} does not exist: write the path of a folder or file, or upload. What lies on the web "
-            'is downloaded first; for data of Kaggle write "kaggle:datasets/OWNER/NAME".'
-        )
-    return str(path.resolve())
+    path = find_path(pictures, "PICTURES")
+    check_exists(
+        path,
+        "Write the path of a folder or file, or upload; for data of Kaggle kaggle:datasets/OWNER/NAME.",
+    )
+    return path
 
 
 @_say_in_one_sentence()
@@ -144,7 +128,7 @@ def take_corrections(ws: Workspace, file: str) -> Path:
         FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections; or
             the key corrections names another file, so this one would not be read.
     """
-    path = Path(find_pictures(file))
+    path = find_pictures(file)
     target = ws.results / "corrections.csv"
     if ws.corrections not in (None, target):
         raise FormError(
@@ -163,26 +147,6 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     return target
 
 
-def _expand(text):
-    """Return a path; what is written as in My Drive lies there, unless such a folder is here."""
-    path = Path(text).expanduser()
-    on_drive = MY_DRIVE.fullmatch(text)
-    if on_drive and not os.path.exists(path):
-        return storage.DRIVE / (on_drive[1] or "")
-    return path
-
-
-def _find_results(results, here):
-    results = results.strip(BLANKS)
-    if not results:
-        raise FormError("RESULTS is empty: write here, on Drive, or a folder.")
-    if results.lower() == "here":
-        return here
-    if DRIVE_WORDS.fullmatch(results):
-        return storage.DRIVE / "image_classifiers"
-    return _expand(results).resolve()
-
-
 def _upload():
     if "google.colab" not in sys.modules:
         raise FormError('"upload" works in Colab; elsewhere write a path.')
@@ -193,35 +157,16 @@ def _upload():
         raise FormError(
             f"{len(uploaded)} files were uploaded: choose one file; a data set goes into one ZIP file."
         )
-    path = Path(uploaded[0])
-    # Colab numbers a name that is taken.
-    earlier = path.with_stem(re.sub(r"(?<=\S) \(\d+\)$", "", path.stem))
-    return path.replace(earlier) if earlier.is_file() else path
+    return Path(uploaded[0]).resolve()
 
 
-def _open_drive():
-    storage.mount_drive()
-    if not storage.DRIVE.exists():
-        raise FormError('Google Drive is not mounted: say "here", or name a folder.')
-    return storage.DRIVE
-
-
-def _write_paths(pictures, results):
-    """Write a paths file: `pictures` is train and, where it has a part for testing, test."""
-    file = results / "run_paths.json"
-    ws = Workspace(pictures, results, workspace.REPOSITORY / "scratch")
-    workspace.check_places(ws)
-    earlier = read_paths(file) if file.exists() else {}
-    is_other = (
-        earlier.get("train") != str(pictures) and (results / "split.csv").exists()
-    )
-    if earlier and (is_other or not earlier.keys() <= KEYS):
-        raise FormError(
-            f"RESULTS: {results} has results of {earlier['train']} ({', '.join(earlier)}): to go on with "
-            f"them write {file} as your pictures; else name another folder."
-        )
+def _write_paths(train, results):
+    """Write a paths file: these pictures are train and, where they have a part for testing, test."""
+    places = {"train": train, "results": results, "scratch": REPOSITORY / "scratch"}
+    folders.check(places, REPOSITORY)
+    ws = Workspace(**places)
     ws.claim()
-    both = replace(ws, test=pictures)
+    both = replace(ws, test=train)
     # The chain says what is wrong with the pictures.
     with suppress(OSError, ValueError):
         if sources.open_folder(both, "test") != sources.open_folder(both, "train"):

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from lib.base.workspace import read_table
 from lib.data import copies, pictures
 from lib.data.findings import leave_out
 from lib.data.listing import walk
 from lib.data.split import find_groups
-from lib.workspace import read_table
 
 SIDE, COUNT = 160, 200
 

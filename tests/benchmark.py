@@ -35,7 +35,7 @@ from keras import layers
 from PIL import Image
 from scipy import fft
 
-from lib import machine, storage, workspace
+from lib.base import machine, storage, workspace
 from lib.chain import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures

@@ -18,10 +18,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import storage, workspace
+from lib.base.parameters import read_defaults
 from lib.data import labels, pictures, pixels, split
 from lib.data.findings import leave_out, list_checks, save_views
-from lib.parameters import read_defaults
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
@@ -161,6 +162,16 @@ def read_code(name, root=workspace.REPOSITORY):
     """Return the code cells of a notebook, by their ids."""
     notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def fit_runs(runs, epochs, callbacks=()):
+    """Fit each run as a lesson does, and return the first training."""
+    for run in runs:
+        run.options["callbacks"] += callbacks
+        run.model.fit(
+            run.train, validation_data=run.validation, epochs=epochs, **run.options
+        )
+    return runs.first
 
 
 def load_bytes(data, size):

@@ -32,7 +32,8 @@ from conftest import draw_noisy_classes, load_bytes
 from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
-from lib import chain, workspace
+from lib import chain
+from lib.base import workspace
 from lib.data import pictures, pixels, split
 
 SMALL = (

@@ -16,7 +16,7 @@ from conftest import load_bytes
 from draw_demo import save
 from drawing import CLASS_NAMES, draw_picture
 
-from lib import workspace
+from lib.base import workspace
 from lib.data import pixels, split
 from lib.models import backbones, heads, linear, parts, saved
 

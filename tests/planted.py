@@ -19,13 +19,13 @@ import pandas as pd
 from PIL import Image
 from sklearn.model_selection import PredefinedSplit, cross_validate
 
-from lib import workspace
+from lib.base import workspace
+from lib.base.workspace import read_table
 from lib.data import pixels, split
 from lib.data.findings import leave_out
 from lib.data.labels import label_by_folder
 from lib.evaluation import audit
 from lib.models import linear
-from lib.workspace import read_table
 
 KINDS = ("crop", "mirror", "turn")
 

@@ -18,7 +18,7 @@ from benchmark import (
     time_preparation,
 )
 
-from lib import work, workspace
+from lib.base import work, workspace
 from lib.data import labels, pixels
 from lib.models import backbones, parts
 from lib.models.features import cached_features
@@ -38,7 +38,7 @@ TAIL = "print(time.perf_counter() - started)\n"
 # What each step does with `count` pictures in `folder`; `started` is set when the step itself begins.
 STEPS = {
     "scan: `list_pictures` of as many files in 1,000 class folders": """
-from lib import workspace
+from lib.base import workspace
 from lib.data import labels
 ws = workspace.Workspace(folder / "train", folder / "results", folder)
 started = time.perf_counter()
@@ -64,7 +64,7 @@ pairs = hashes.find_candidates(thumbnails)
 assert (pairs.b - pairs.a == count - count // 100).sum() > 0.95 * (count // 100)
 """,
     f"`Batches`: the store of pixels at side {SIDE} opened, 1,000 batches of 32": """
-from lib import workspace
+from lib.base import workspace
 from lib.data import generators, pixels
 ws = workspace.Workspace(folder / "train", folder / "results", folder)
 rows = pd.DataFrame({"file": "", "digest": [f"{k:032x}" for k in range(count)]})

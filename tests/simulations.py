@@ -395,7 +395,7 @@ def draw_report(rng):
     files = [f"{k}.png" for k in range(n)]
     answers = Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
     # The scores of single classes are slow, and no claim.
-    answers.first.scores = dict.fromkeys(answers.first.labels)
+    answers.first_runs.scores = dict.fromkeys(answers.first_runs.labels)
     return answers
 
 
@@ -468,7 +468,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
             score = metrics.measure_calibration(y_true, y_prob[k])
             score |= {"n": n, "effective_n": n, "compared": len(names)}
             scores[name] = score | {"top1": answers.correct[k].mean()}
-        answers.first.scores = scores
+        answers.first_runs.scores = scores
         answer = verdict.find_answer(answers)
         is_off = {}
         for name, score in scores.items():

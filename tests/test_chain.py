@@ -17,10 +17,11 @@ import pytest
 from conftest import execute_lesson
 from test_colab import Session
 
-from lib import chain, workspace
+from lib import chain
+from lib.base import workspace
+from lib.base.workspace import read_table
 from lib.models import saved
 from lib.models.record import read_record
-from lib.workspace import read_table
 
 # Names are data everywhere, in CSV files as in HTML.
 HOSTILE_CLASS = "<img src=x onerror=alert(1)>"

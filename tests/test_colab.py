@@ -25,7 +25,8 @@ import pytest
 from conftest import read_code, run_cells
 from packaging.requirements import Requirement
 
-from lib import chain, storage, workspace
+from lib import chain
+from lib.base import storage, workspace
 
 ROOT = workspace.REPOSITORY
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -110,6 +111,46 @@ def commit_all(folder):
     subprocess.run(commit, shell=True, check=True, cwd=folder)
 
 
+def write_small_project(folder):
+    """Write a `lib` that says where it is."""
+    (folder / "lib/base").mkdir(parents=True)
+    shutil.copy(ROOT / "lib/__init__.py", folder / "lib")
+    (folder / "lib/base/workspace.py").touch()
+    (folder / "lib/base/machine.py").write_text("def set_up(): print(__file__)")
+
+
+def run_first_cell(repository, folder, prefix, **environment):
+    """Run the first cell in a folder, in an environment of Python that lies in `prefix`, as in Colab."""
+    source = read_code("00_start_here")["00-01"].source
+    typed = f"REPOSITORY = {repository!r}"
+    source = re.sub('REPOSITORY = ".*?"', lambda _: typed, source)
+    lines = [
+        "import sys",
+        f"sys.prefix = {prefix!r}",
+        "sys.modules['google.colab'] = sys",
+        source,
+    ]
+    return subprocess.run(
+        [sys.executable, "-I", "-c", "\n".join(lines)],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_lessons_take_the_lib_of_their_own_copy(tmp_path):
+    """Also in the environment that lies in another one."""
+    for name in ("own", "other"):
+        write_small_project(tmp_path / name)
+    lessons = tmp_path / "own/notebooks"
+    lessons.mkdir()
+
+    done = run_first_cell("", lessons, f"{tmp_path}/other/.venv")
+
+    assert done.stdout == f"{tmp_path}/own/lib/base/machine.py\n", done.stderr
+
+
 def send_git_to(root):
     """Return the environment in which git takes a folder for GitHub."""
     return {
@@ -126,30 +167,17 @@ def colab(tmp_path):
     It takes what is typed as REPOSITORY, and variables of the environment.
     """
     project = tmp_path / "github/linnaeus/leaves.git"
-    (project / "lib").mkdir(parents=True)
-    (project / "lib/workspace.py").touch()
-    (project / "lib/machine.py").write_text("def set_up(): print(__file__)")
+    write_small_project(project)
     commit_all(project)
     content = tmp_path / "content"
     content.mkdir()
 
-    def run_first_cell(repository, **environment):
-        source = read_code("00_start_here")["00-01"].source
-        typed = f"REPOSITORY = {repository!r}"
-        source = re.sub('REPOSITORY = ".*?"', lambda _: typed, source)
+    def run(repository, **environment):
+        environment = send_git_to(tmp_path / "github") | environment
         # There the environment of Python does not lie inside the project.
-        lines = [
-            "import sys",
-            "sys.prefix = sys.base_prefix",
-            "sys.modules['google.colab'] = sys",
-        ]
-        command = [sys.executable, "-I", "-c", "\n".join([*lines, source])]
-        environment = os.environ | send_git_to(tmp_path / "github") | environment
-        return subprocess.run(
-            command, cwd=content, env=environment, capture_output=True, text=True
-        )
+        return run_first_cell(repository, content, sys.base_prefix, **environment)
 
-    return run_first_cell
+    return run
 
 
 @pytest.mark.parametrize(
@@ -163,7 +191,9 @@ def colab(tmp_path):
 def test_project_is_fetched_however_its_address_is_written(colab, tmp_path, repository):
     done = colab(repository)
 
-    assert done.stdout == f"{tmp_path}/content/leaves/lib/machine.py\n", done.stderr
+    assert done.stdout == f"{tmp_path}/content/leaves/lib/base/machine.py\n", (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("repository", ["", " ", "leaves", "linnaeus/leafs"])
@@ -362,7 +392,7 @@ class Session:
         """Put the project on GitHub, with an address, and with Drive where this machine may write."""
         copy_project(self.github)
         write_address("linnaeus/leaves", self.github)
-        room = self.github / "lib/storage.py"
+        room = self.github / "lib/base/storage.py"
         source = room.read_text(encoding="utf-8")
         assert source.count('"/content/drive/MyDrive"') == 1
         room.write_text(source.replace("/content/drive", str(self.mount)))

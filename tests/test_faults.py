@@ -19,7 +19,8 @@ from PIL import Image
 from test_pictures import encode
 from test_training import train_tiny
 
-from lib import chain, runner, workspace
+from lib import chain, runner
+from lib.base import workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.findings import check_classes, leave_out
 from lib.data.split import read_split

@@ -10,8 +10,8 @@ import pytest
 from conftest import find_violations
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lib import workspace
-from lib.workspace import REPOSITORY
+from lib.base import workspace
+from lib.base.workspace import REPOSITORY
 
 WIDE = (
     "<table><tr><th></th>" + "<td>a_long_name_of_a_column</td>" * 14 + "</tr></table>"

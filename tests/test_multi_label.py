@@ -11,9 +11,10 @@ from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from lib import chain, predict, workspace
+from lib import chain, predict
+from lib.base import workspace
+from lib.base.workspace import read_table
 from lib.models.record import list_records, read_record
-from lib.workspace import read_table
 
 NAME = "small_multilabel"
 LAST = "11_multi_label"

@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 from conftest import run_cells
 
-from lib import workspace
+from lib.base import workspace
+from lib.base.parameters import read_defaults
 from lib.models import backbones, parts, training
-from lib.parameters import read_defaults
 
 ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """storage machine work parameters escapes folders paths_file workspace commands
+ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.folders base.paths_file base.workspace commands
 data.decoders data.pictures data.quality data.findings data.demo data.names data.listing data.archives data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.multi_labels
 models.temperature models.record models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.descriptions models.checkpoint
-models.training models.features models.resemblance models.linear models.heads models.contest models.finetuning models.litert
+models.training models.features models.resemblance models.linear models.heads models.contest models.litert
 models.gradcam models.classify
 evaluation.flips evaluation.intervals evaluation.metrics evaluation.conformal evaluation.strangers evaluation.thresholds
 evaluation.wording evaluation.model_selection evaluation.answers
 evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
 evaluation.card evaluation.review evaluation.report
-costs predict runner chain start""".split()
+predict runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.
 REASON = r"# @markdown \S.{12,}"
 FIELD = r"(\w+): [\w |]+ = (.*?)  # @param (.*?)(?:  # fmt: skip)?"
@@ -287,7 +287,13 @@ def find_imports(statements):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             # `from lib.data import pixels` names a room, `from lib.data.store import Store` a part.
-            if node.module in ("lib", "lib.data", "lib.models", "lib.evaluation"):
+            if node.module in (
+                "lib",
+                "lib.base",
+                "lib.data",
+                "lib.models",
+                "lib.evaluation",
+            ):
                 modules.update(f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 modules.add(node.module)

@@ -13,7 +13,8 @@ from unittest import mock
 import nbformat
 import pytest
 
-from lib import chain, runner, storage, workspace
+from lib import chain, runner
+from lib.base import storage, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
 BEYOND = ["05_backbones", "06_fine_tuning", "07_label_audit"]
@@ -306,9 +307,9 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
 
 def test_make_test_works_in_a_folder_of_its_own(tmp_path):
     """It leaves the results of `make demo` alone."""
-    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/base").mkdir(parents=True)
     (tmp_path / "demo").mkdir()
-    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib")
+    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib/base")
     (command,) = re.findall("^sed .*", plan_make(tmp_path, "test-notebooks"), re.M)
 
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib.workspace import REPOSITORY
+from lib.base.workspace import REPOSITORY
 
 PAGE = REPOSITORY / "notebooks/publishing.md"
 NAME = "efficientnet_lite2_linear"  # as the page has it

@@ -24,7 +24,8 @@ import tensorflow as tf
 from conftest import execute_lesson, plain_environment, prepare_and_split
 from drawing import CLASS_NAMES
 
-from lib import chain, workspace
+from lib import chain
+from lib.base import workspace
 from lib.data import pixels, split
 from lib.models import backbones, networks, parts, saved
 

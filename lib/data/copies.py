@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 
+from lib.base.machine import count_cores
+from lib.base.work import show_progress
 from lib.data.findings import LEFT_OUT, find
 from lib.data.hashes import MAX_BITS, find_candidates
 from lib.data.split import find_groups
 from lib.data.store import Selection
-from lib.machine import count_cores
-from lib.work import show_progress
 
 # Of fine detail: altered photographs have 0.8 and more, two X-rays 0.5.
 MIN_CORRELATION = 0.65

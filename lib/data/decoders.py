@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 
 # Markers of a JPEG that begin a frame, and say how it is coded.
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEGS = ("JPEG", "MPO")
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
@@ -24,14 +25,31 @@ PALETTE = 320
 EXTRA_SAMPLES = 338
 
 
-def read_jpeg(picture: Image.Image, data: bytes, min_side: int) -> Image.Image:
+def find_decoded_size(picture: Image.Image, min_side: int) -> tuple[int, int]:
+    """Return width and height that a decoder gives: a JPEG is halved up to three times.
+
+    For powers of two it is quick. No side gets shorter than `min_side`.
+    """
+    if picture.format in JPEGS:
+        for factor in (8, 4, 2):
+            if min(picture.size) >= factor * min_side:
+                return -(-picture.width // factor), -(-picture.height // factor)
+    return picture.size
+
+
+def read_jpeg(
+    picture: Image.Image, data: bytes, width: int, height: int
+) -> Image.Image:
     """Decode a JPEG by simplejpeg, which says which pixels are damaged, and Pillow doesn't.
+
+    Args:
+        width: of what is decoded, as `find_decoded_size` returns it.
+        height: of it.
 
     Returns:
         A picture of mode L, RGB or CMYK.
     """
     colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
-    width, height = _reduce_size(picture.size, min_side)
     try:
         samples = simplejpeg.decode_jpeg(
             data, colour, min_height=height, min_width=width
@@ -49,14 +67,6 @@ def read_jpeg(picture: Image.Image, data: bytes, min_side: int) -> Image.Image:
     if colour == "GRAY":
         samples = samples.squeeze(axis=2)
     return Image.fromarray(samples)
-
-
-def _reduce_size(size, min_side):
-    """Halve a size up to three times: for powers of two the decoder is quick."""
-    for factor in (8, 4, 2):
-        if min(size) >= factor * min_side:
-            return [-(-side // factor) for side in size]
-    return list(size)
 
 
 def is_unusual(data: bytes) -> bool:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.storage import acquire_lock
-from lib.workspace import Workspace, read_table
+from lib.base.storage import acquire_lock
+from lib.base.workspace import Workspace, read_table
 
 ZIP = Path(__file__).with_name("demo.zip")
 MARKER = "about_these_pictures.txt"

@@ -6,12 +6,13 @@ class, or a name in a file of labels; problem, one word; action: "left out", "ke
 
 from collections.abc import Iterable
 from os import environ
+from pathlib import Path
 
 import pandas as pd
 
+from lib.base.paths_file import read_json
+from lib.base.workspace import Workspace, read_table
 from lib.data.quality import FACTS
-from lib.paths_file import read_json
-from lib.workspace import Workspace, read_table
 
 LEFT_OUT = "left out"
 MEASURED = [name for name in FACTS.names if name != "thumbnail"]
@@ -135,7 +136,8 @@ def check_classes(
     elif len(classes) < 2:
         lack = (
             f"A classifier needs two classes or more, and {ws.train} has {len(classes)}: put one folder "
-            "for each class there, or name a CSV file, file,label, as train_labels."
+            "for each class there, or name a CSV file, file,label, as train_labels. If that is the folder "
+            f'of one class, write "train": "{Path(ws.train).parent.as_posix()}".'
         )
     elif len(undivided):
         lack = (

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
+from lib.base.machine import count_cores
+from lib.base.workspace import Workspace
 from lib.data import pixels
 from lib.data.split import identify_set, read_split
 from lib.data.store import Selection
-from lib.machine import count_cores
-from lib.workspace import Workspace
 
 ROTATION_DEGREES = 20
 ZOOM = 0.2

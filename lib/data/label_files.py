@@ -1,24 +1,34 @@
 """Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
+import codecs
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import read_cell
 from lib.data.findings import find
 from lib.data.names import PARTS, clean, fold, match_files
 from lib.data.pictures import PictureError, hash_content, read_file
-from lib.escapes import read_cell
 
-# Columns whose capitals mean nothing.
-KNOWN = ("file", "label", "labels", "part", "group", "digest")
+# Our names of columns, and the words for each, of which the first that is there counts.
+HEADERS = {
+    "file": ("file", "filename", "file_name", "image", "path"),
+    "label": ("label", "class"),
+    "labels": ("labels",),
+    "part": ("part", "split"),
+    "group": ("group",),
+    "digest": ("digest",),
+}
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 
 
 def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns, as text.
 
-    Capitals in the names of the usual columns and rows without a file mean nothing; nor do groups
+    The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without a
+    file and groups
     called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0, are one.
 
     Returns:
@@ -29,9 +39,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     """
     cells = _parse(path).fillna("").map(str.strip).map(read_cell)
     cells.index += 1
-    header = cells.iloc[0]
-    folded = header.str.casefold()
-    names = folded.where(folded.isin(KNOWN), header)
+    names = _name_columns(cells.iloc[0])
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
         wanted = ", ".join(needed)
@@ -45,24 +53,50 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     return rows
 
 
+def _name_columns(header):
+    """Return the header with our names for the columns that mean the same."""
+    folded = header.str.casefold()
+    names = header
+    for name, words in HEADERS.items():
+        known = [word for word in words if word in set(folded)]
+        names = names.mask(folded.isin(known[:1]), name)
+    return names
+
+
 def _parse(path):
+    """Return the cells of a CSV file without a header; their index counts its lines from 0."""
+    text = _read_text(path)
+    first = text.partition("\n")[0]
+    # So spreadsheets are told what divides the cells.
+    is_told = first.lower().startswith("sep=")
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            separator = max(",;\t", key=file.readline().count)
-        return pd.read_csv(
-            path,
-            sep=separator,
+        cells = pd.read_csv(
+            io.StringIO(text),
+            sep=max(",;\t", key=first.count),
+            skiprows=int(is_told),
             # Without a header a row that is longer than the first is an error, and not shifted.
             header=None,
             dtype=str,
             na_filter=False,
-            encoding="utf-8-sig",
             skipinitialspace=True,
             skip_blank_lines=False,
         )
     except ValueError as error:
-        hint = "Write CSV in UTF-8, and names that hold a comma in double quotes."
+        hint = "Write names that hold a comma in double quotes."
         raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
+    return cells.set_axis(cells.index + is_told)
+
+
+def _read_text(path):
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        is_wide = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        encoding = "UTF-16" if is_wide else "Windows' cp1252"
+        raise ValueError(
+            f"{path} is not in UTF-8, but, as it seems, in {encoding}. Save it as UTF-8: in a spreadsheet "
+            'as "CSV UTF-8", in an editor with the encoding UTF-8.'
+        ) from error
 
 
 def read_corrections(

@@ -6,23 +6,30 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import list_some
+from lib.base.workspace import Workspace
 from lib.data.findings import LEFT_OUT, find, leave_out
 from lib.data.label_files import apply_labels, read_corrections, read_labels
-from lib.data.listing import escape, list_folders, walk
+from lib.data.listing import NO_PICTURE, escape, list_folders, walk
 from lib.data.names import (
     PART_NAMES,
     clean,
     describe_classes,
     fold,
+    match_files,
     split_part_name,
 )
 from lib.data.series import group_files
-from lib.escapes import list_some
-from lib.workspace import Workspace
 
 # Pictures that can't be read here, which nobody may take for answered.
-UNREADABLE = ("needs_pillow_heif", "unsupported", "git_lfs_pointer", "unreadable")
-UNREADABLE += ("odd_name",)
+UNREADABLE = (
+    "needs_pillow_heif",
+    "unsupported",
+    "git_lfs_pointer",
+    "unreadable",
+    "odd_name",
+)
+COLUMNS = ("file", "label", "part", "group")
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
@@ -30,7 +37,7 @@ MARKS = "[\u0300-\u036f _-]"
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List a folder of classes as `walk` does, each file with the name of its class as label.
 
-    A class without files is a finding.
+    A folder without pictures is no class, but a finding.
 
     Raises:
         ValueError: The classes are divided into parts.
@@ -38,8 +45,8 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     listed, odd = walk(folder)
     classes = [escape(path.name) for path in list_folders(folder)]
     top = listed.file.str.split("/").str[0]
-    is_junk = listed.file.isin(odd.file[odd.problem == "junk"])
-    listed = listed.assign(label=top.where(top.isin(classes) & ~is_junk, ""))
+    is_none = listed.file.isin(odd.file[odd.problem.isin(NO_PICTURE)])
+    listed = listed.assign(label=top.where(top.isin(classes) & ~is_none, ""))
     _check_inner_folders(leave_out(listed, odd), folder)
     empty = sorted(set(classes).difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])
@@ -72,10 +79,10 @@ def list_pictures(
         listed, odd = _add_validation(listed, odd, train, validation)
     else:
         listed, odd = _apply_train_labels(ws.train_labels, train, validation)
+    listed = group_by_names(listed, odd, group_by)
     # Of labels that look equal, all are written as the first.
     equal = listed.label.groupby(listed.label.map(clean))
     listed = listed.assign(label=equal.transform("first"))
-    listed = group_by_names(listed, odd, group_by)
     if ws.corrections_note:
         print(ws.corrections_note)
     findings = [odd]
@@ -91,6 +98,9 @@ def list_pictures(
 
 def _apply_train_labels(path, train, validation):
     rows = read_labels(path)
+    others = rows.columns.difference([*COLUMNS, ""])
+    if len(others):
+        print(f"Note: {path.name}: not read: {list_some(others)}.")
     gives_parts = "part" in rows and (
         rows.part.str.casefold().isin(PART_NAMES["validation"]).any()
     )
@@ -115,12 +125,14 @@ def _check_inner_folders(pictures, folder):
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
-    shared = inner[inner.name.duplicated(keep=False)]
+    # Folders with a number are patients, say.
+    shared = inner[inner.name.duplicated(keep=False) & ~inner.name.str.contains(r"\d")]
     branches = set(shared.label[shared.label.duplicated()])
     if len(branches) > 1:
         print(
             f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If "
-            f"these are the classes, point train at the one of the former in {folder} that is for training."
+            f"these are the classes, point train at the one of the former in {folder} that is for training, "
+            "or name them in train_labels, and the former in its column group."
         )
 
 
@@ -135,7 +147,12 @@ def _add_validation(listed, odd, train, validation):
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
-    further = rebase(further.assign(part="validation"), validation, train)
+    # Classes match as they look; where none does, capitals mean nothing.
+    similar = fold(further.label).map(dict(zip(fold(listed.label), listed.label)))
+    is_known = further.label.isin(listed.label)
+    label = further.label.where(is_known, similar).fillna(further.label)
+    further = further.assign(label=label, part="validation")
+    further = rebase(further, validation, train)
     listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
     return listed, pd.concat([odd, rebase(further_odd, validation, train)])
 
@@ -161,10 +178,13 @@ def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     classes = sorted(listed.label[listed.label != ""].unique())
     given = read_corrections(path, listed.file, folder)
-    rows = given.loc[given.holds, ["file", "label"]]
-    others = len(given) - len(rows)
-    if others:
-        print(f"Note: {path.name}: passed over, {others:,} of other contents")
+    gone = given.file[~given.file.isin(match_files(given.file, listed.file, folder))]
+    if len(gone):
+        print(f"Note: {path.name}: {len(gone):,} files are gone: {list_some(gone)}.")
+    others = given.index[~given.holds]
+    if len(others):
+        print(f"Note: {path.name}: passed over, {len(others):,} of other contents")
+    rows = given[["file", "label"]].drop(gone.index.union(others))
     after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
     emptied = set(classes).difference(after.label)
     if emptied:
@@ -195,8 +215,8 @@ def list_new_pictures(
 ) -> pd.DataFrame:
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
-    The label is that of the labels file, else the class folder a picture lies in, else "". A note
-    names files that can't be pictures. It is an error where there is no picture.
+    The label is that of the labels file, a class or not, else the class folder a picture lies in, else
+    "". A note names files that can't be pictures. It is an error where there is no picture.
     """
     listed, odd = walk(folder)
     unusable = odd[~odd.problem.isin(UNREADABLE)]
@@ -209,9 +229,7 @@ def list_new_pictures(
     pictures = pictures.assign(label=folders.map(names.get)).fillna("")
     if labels:
         rows = read_labels(labels)[["file", "label"]]
-        pictures, told = apply_labels(
-            pictures, labels, folder, rows, classes=class_names
-        )
+        pictures, told = apply_labels(pictures, labels, folder, rows)
         unusable = pd.concat([unusable, told])
     elif names and strange:
         print(
@@ -219,4 +237,5 @@ def list_new_pictures(
         )
     for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
         print(f"Note: passed over, {len(files):,} {problem}: {list_some(files)}")
-    return pictures[["file", "label"]]
+    own = [names.get(clean(label), label) for label in pictures.label]
+    return pictures[["file"]].assign(label=own)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.data.findings import find
 from lib.data.label_files import apply_labels, read_labels, refuse_cells
 from lib.data.labels import group_by_names, rebase
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
 from lib.data.split import split
-from lib.workspace import Workspace
 
 BESIDES = ("file", "part", "group")
 # Columns of 0 and 1 that are no labels.

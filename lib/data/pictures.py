@@ -38,7 +38,7 @@ if HAS_HEIF:
     FORMATS.append("HEIF")
     ENDINGS |= {".heic", ".heif"}
 MAX_FILE_BYTES = 1 << 28
-MAX_PIXELS = 89_478_485
+MAX_PIXELS = 89_478_485  # that are decoded; Pillow opens files of twice as many
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -120,7 +120,8 @@ def decode(data: bytes, min_side: int) -> Decoded:
 
     Raises:
         PictureError: It says empty, not_a_picture, git_lfs_pointer, needs_pillow_heif, truncated,
-            corrupt, unsupported or too_large (over 89 million pixels).
+            corrupt, unsupported or too_large (over 89 million pixels, of a JPEG once it is reduced, or 179
+            million before).
     """
     try:
         if decoders.is_unusual(data):
@@ -153,7 +154,8 @@ def _count_frames(picture):
 
 
 def _decode_opened(picture, data, min_side, is_deep):
-    if picture.width * picture.height > MAX_PIXELS:
+    width, height = decoders.find_decoded_size(picture, min_side)
+    if width * height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
@@ -161,8 +163,8 @@ def _decode_opened(picture, data, min_side, is_deep):
         raise NotImplementedError("a RAW file")
     if is_deep:
         samples = decoders.read_deep(picture, data)
-    elif picture.format in ("JPEG", "MPO"):
-        samples = decoders.read_jpeg(picture, data, min_side)
+    elif picture.format in decoders.JPEGS:
+        samples = decoders.read_jpeg(picture, data, width, height)
     else:
         samples = decoders.read_plain(picture)
     return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import work
+from lib.base import work
+from lib.base.machine import count_cores
+from lib.base.storage import require_room
+from lib.base.workspace import Workspace
 from lib.data import pictures, quality, sources
 from lib.data.findings import MEASURED, find
 from lib.data.store import Selection, Store, open_store
-from lib.machine import count_cores
-from lib.storage import is_on_drive, require_room
-from lib.workspace import Workspace
 
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
@@ -51,10 +51,8 @@ def decode_pictures(
 
     Raises:
         OSError: The pixels would find no room.
-        ValueError: More than half of the pictures have 16 bits a sample, and are too dark.
     """
     stores = open_stores(ws.scratch, image_sizes)
-    _sync_copies(ws, stores)
     results = _decode_files(ws, folder, list(files.file), stores)
     rows = [results[file] for file in files.file]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
@@ -63,13 +61,13 @@ def decode_pictures(
     facts[is_whole] = stores[FACTS][read.digest[is_whole]]
     measured = {name: facts[name] for name in MEASURED}
     decoded = files.assign(digest=read.digest, **measured)
-    quality.require_light(folder, decoded[is_whole])
+    quality.note_dark(decoded[is_whole])
     damaged = find(files.file[~is_whole], read.problem[~is_whole])
     return decoded, damaged
 
 
 def _decode_files(ws, folder, files, stores):
-    """Fill the stores, and keep their copies; return digest and problem of each file."""
+    """Fill the stores; return digest and problem of each file."""
     needed = 0
     for store in stores.values():
         # Its rows are taken for rows of these files.
@@ -91,26 +89,7 @@ def _decode_files(ws, folder, files, stores):
         ):
             results.update(zip(block, rows))
             progress.update(len(block))
-    # What lies in an archive is decoded anew sooner than pixels are copied.
-    is_kept = is_on_drive(folder) and is_on_drive(ws.results)
-    _sync_copies(ws, stores, is_kept and not is_on_drive(ws.scratch))
     return results
-
-
-def _sync_copies(ws, stores, is_kept=False):
-    """Copy stores back from Google Drive, and there where they are kept; a failure is a note."""
-    copies = ws.results.with_name(f"{ws.results.name}_pixels")
-    for store in stores.values():
-        folder = copies / "stores" / store.name
-        try:
-            copy = Store(folder, store.dtype, store.shape)
-            copy.copy_to(store)
-            if is_kept:
-                store.copy_to(copy)
-        except OSError as error:
-            print(
-                f"Note: decoded pixels were not copied to Google Drive or back. {error}"
-            )
 
 
 def _read_block(names, folder, stores):
@@ -172,7 +151,6 @@ def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
 def _select(ws, rows, image_sizes, key):
     """Return rows of a store, once what it lacks is decoded."""
     stores = open_stores(ws.scratch, image_sizes)
-    _sync_copies(ws, stores)
     missing = stores[key].find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")

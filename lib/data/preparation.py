@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.data import copies, pixels, split
 from lib.data.findings import leave_out
-from lib.workspace import Workspace
 
 
 def prepare(

@@ -1,7 +1,5 @@
 """Quality: what is measured of a picture when it is decoded, and which are doubtful."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pandas as pd
@@ -81,13 +79,16 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def require_light(folder: Path, used: pd.DataFrame) -> None:
-    """Raise a ValueError where most files have 16 bits a sample, and white is not what they say."""
+def note_dark(used: pd.DataFrame) -> None:
+    """Print a note where most files have 16 bits a sample, and look very dark.
+
+    That may be true, as of fluorescence, or their white is not what they say.
+    """
     dark = used.file[(used.is_deep > 0) & (used.brightest < MIN_BRIGHTEST)]
     if 2 * len(dark) > len(used):
-        raise ValueError(
-            f"{len(dark):,} of {len(used):,} pictures are too dark, and have 16 bits a sample, "
-            f"{folder / dark.iloc[0]} among them. White is 65,535 in such files, if neither sBIT (PNG) nor "
-            "MaxSampleValue (TIFF) says another. Rescale copies of them; if white is 4,095, by: "
+        print(
+            f"Note: {len(dark):,} of {len(used):,} pictures have 16 bits a sample, and are very dark, "
+            f"{dark.iloc[0]} among them: white is 65,535, if neither sBIT (PNG) nor MaxSampleValue (TIFF) "
+            "says another. If their white is 4,095, rescale copies of them by: "
             "magick mogrify -evaluate multiply 16 *.png"
         )

@@ -1,6 +1,7 @@
 """What names and folders tell of pictures that belong together: augmented copies, and series as films."""
 
 import os
+import re
 
 import pandas as pd
 
@@ -21,13 +22,14 @@ AUGMENTED = (
     rf"{EXPORTED}|(?:[ ._-]+(?:{WORD}\d*|(?:aug|augmented|rot|rotated?)[ ._-]\d{{1,3}}))+$"
     rf"|(?<![^/])(?:{WORD}\d*[ ._-]+)+(?=[^/ ._-][^/]*$)"
 )
-# Of a path without its ending, for each GROUP_BY: what stands before the number that may differ,
-# the folder that may be called like the label, and what stands behind the number.
-SERIES = {
-    "none": "(?!)()()()",
-    "folder": "^((?:.*/)?([^/]+)/)()[^/]*$",
-    "name": r"^((?:.*/)?(?![\W_]*\d+[\W_]*$)[^/]*?)()\d+([^\d/]*)$",
-}
+# Of a path without its ending, around the last number of the name, if something stands before that.
+LAST_NUMBER = re.compile(
+    r"(?P<before>(?:.*/)?(?![\W_]*\d+[^\d/]*$)[^/]*?)\d+(?P<behind>[^\d/]*)$"
+)
+# Of a path below the class: each folder, and each number in the name, but for those within digests.
+LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$)")
+NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
+MAX_TOLD = 3  # levels in a note
 
 
 def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
@@ -35,9 +37,10 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
 
     Augmented copies and their originals always do. Besides, by `group_by`:
     none: nothing more;
-    folder: the pictures of one folder, unless it is called like the label or is the outermost;
-    name: those of one folder whose names differ in the last number alone. Names that consist of
-        a number alone tell no series.
+    folder: those of one folder directly below the folder of the class, or below `train` where no
+        folder is called like the label. A name with a number in it is one group in all classes;
+    name: those of one folder whose names differ in the last number alone, if something stands
+        before that.
 
     Args:
         pictures: Columns file, as `walk` lists it, and label.
@@ -47,7 +50,9 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     """
     originals = find_originals(pictures.file)
     contents = originals.where(originals != "", pictures.file)
-    series = _name_series(pictures, group_by).fillna("")
+    series = ""
+    if group_by != "none":
+        series = _name_series(pictures)[group_by].fillna("")
     # Copies of one original are bound as equal contents are, series as given groups.
     groups = find_groups(pictures.assign(digest=contents, group=series))
     first = pictures.file.groupby(groups).transform("first")
@@ -63,7 +68,8 @@ def find_originals(files: pd.Series) -> pd.Series:
     # Programs write copies into folders of their own, but within the class.
     stems = _look_inside(files).str.replace("(?<=/).*/", "", regex=True)
     plain = stems.str.replace(AUGMENTED, "", regex=True)
-    originals = _divide(plain, stems, files)
+    folders = files.str.replace("[^/]*$", "", regex=True)
+    originals = _divide(plain, stems, folders)
     copied = originals[plain != stems]
     is_sure = originals.isin(copied) & originals.duplicated(keep=False)
     return originals.where(is_sure, "")
@@ -76,59 +82,82 @@ def _look_inside(files):
     return files.str.removeprefix(f"{folder}/").map(remove_ending)
 
 
-def _divide(keys, names, files):
+def _divide(keys, names, folders):
     """Return the keys of names; where a name stands twice, each folder has keys of its own.
 
     Files that were moved out of one folder have different names. So equal names are different
     pictures, and their folders tell whose copies or frames lie beside them.
     """
     unsure = keys[names.duplicated(keep=False)]
-    of_folders = files.str.replace("[^/]*$", "", regex=True) + keys
-    return keys.mask(keys.isin(unsure), of_folders)
+    return keys.mask(keys.isin(unsure), folders + keys)
 
 
-def _name_series(pictures, group_by):
-    """Return the name of the series that each picture may be of, or a missing value."""
+def _name_series(pictures):
+    """Return what each picture's series may be called: columns as of `_list_names`."""
     inside = _look_inside(pictures.file)
-    originals = inside.str.replace(EXPORTED, "", regex=True)
-    found = originals.str.extract(SERIES[group_by])
-    names = _divide(found[0] + "#" + found[2], inside, pictures.file)
-    return names.mask(found[1] == pictures.label)
+    paths = inside.str.replace(EXPORTED, "", regex=True)
+    names = list(map(_list_names, paths, pictures.label))
+    parts = pictures.file.str.extract(r"^((?:\.\./)?)")[0]
+    series = pd.DataFrame(names, pictures.index)
+    return series.apply(_divide, args=(inside, parts))
 
 
-def _find_series(pictures, group_by):
-    """Return the series of the pictures that are surely of one, by a rule of three parts.
+def _list_names(path, label):
+    """Return the names that a picture's series may have: by GROUP_BY, and up to each folder and number."""
+    above, _, below = f"/{path}".rpartition(f"/{label}/")
+    below = below.removeprefix("/")
+    # A folder with a number in its name is the same in all classes.
+    root = above if NUMBERED_FOLDER.match(below) else path.removesuffix(below)
+    names = {"folder": None, "name": None}
+    if "/" in below:
+        names["folder"] = root + below.partition("/")[0]
+    last = LAST_NUMBER.match(path)
+    if last:
+        names["name"] = f"{last['before']}#{last['behind']}"
+    for count, level in enumerate(LEVEL.finditer(below), start=1):
+        names[f"level {count}"] = root + below[: level.end()]
+    return names
+
+
+def _find_series(names, labels):
+    """Return the series of the pictures that are surely of one, by a rule of three parts; or missing.
 
     A series has two pictures or more. It is numbered itself: some other one of its class differs
     in numbers alone, as clip0_frame and clip1_frame do, or video3 and video4. And most pictures
     of the class lie in such. So neither cat.1.jpg tells a series, whose one number is that of
     the picture, nor do breeds within a class.
     """
-    names = _name_series(pictures, group_by)
     names = names.where(names.duplicated(keep=False))
     forms = names.str.replace(r"\d+", "", regex=True)
-    is_numbered = names.groupby([pictures.label, forms]).transform("nunique") > 1
-    share = is_numbered.groupby(pictures.label).transform("mean")
-    return names[is_numbered & (share > 0.5)]
+    is_numbered = names.groupby([labels, forms]).transform("nunique") > 1
+    share = is_numbered.groupby(labels).transform("mean")
+    return names.where(is_numbered & (share > 0.5))
 
 
 def describe_series(pictures: pd.DataFrame) -> str:
-    """Count the series that names or folders tell and that lie in both parts, in one sentence.
+    """Count the series that names and folders tell and that lie in both parts, in one note.
 
     Args:
         pictures: Columns file, label and part.
 
     Returns:
-        A note that names the parameter; "" where no series is divided.
+        The note, which names each level, the widest series first, and says what keeps those
+        together; "" where no series is divided.
     """
-    for group_by in ("name", "folder"):
-        names = _find_series(pictures, group_by)
-        parts = pictures.part.groupby(names).nunique()
-        count = (parts > 1).sum()
-        if count:
-            return (
-                f"Note: by their {group_by}s, {len(names):,} pictures are {len(parts):,} series, as "
-                f"{parts.idxmax()}, and {count:,} of these lie in both parts. If a series shows one "
-                f'thing (a film, a patient), scores are too high: set GROUP_BY = "{group_by}" in 01.'
-            )
-    return ""
+    told = {}
+    for level, names in _name_series(pictures).items():
+        series = _find_series(names, pictures.label)
+        parts = pictures.part.groupby(series).nunique()
+        divided = (parts > 1).sum()
+        if divided:
+            said = f"by {level}: {divided:,} of {len(parts):,}, as {parts.idxmax()}"
+            # What several levels tell is said once, by the parameter if there is one.
+            told.setdefault((len(parts), divided), said)
+    if not told:
+        return ""
+    _, widest_first = zip(*sorted(told.items()))
+    return (
+        f"Note: series lie in both parts: {'; '.join(widest_first[:MAX_TOLD])}. If each shows one thing (a "
+        'film, a patient), scores are too high: set GROUP_BY in 01 to "folder" or "name", or tell others by '
+        "the column group of train_labels."
+    )

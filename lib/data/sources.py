@@ -4,9 +4,10 @@ import itertools
 import os
 from pathlib import Path
 
+from lib.base.escapes import list_some
+from lib.base.workspace import KAGGLE, Workspace
 from lib.data import archives, demo
 from lib.data.listing import (
-    TEXT_ENDINGS,
     holds_pictures,
     list_files_below,
     list_folders,
@@ -14,8 +15,6 @@ from lib.data.listing import (
     may_be_picture,
 )
 from lib.data.names import clean, split_part_name
-from lib.escapes import list_some
-from lib.workspace import KAGGLE, Workspace
 
 
 def open_folder(ws: Workspace, key: str) -> Path:
@@ -92,7 +91,7 @@ def _find_sibling(train):
 
 
 def _clean_names(folders):
-    return {clean(path.name) for path in folders}
+    return {clean(path.name).casefold() for path in folders}
 
 
 def _require_apart(opened):
@@ -130,8 +129,8 @@ def _find_step(folder, key):
 
     - oak, elm: None, as these are the classes.
     - train, val; train_224, val_224: the part that is called train.
-    - leaves, which holds folders; beside it at most texts, as annotations: leaves.
-    - leaves, which holds folders, beside an empty folder or other files: an error.
+    - leaves, which holds folders; beside it none but folders without pictures, as annotations: leaves.
+    - leaves, which holds folders, beside an empty folder: an error.
     """
     folders = list_picture_folders(folder)
     part = _find_part(folders, key)
@@ -140,9 +139,7 @@ def _find_step(folder, key):
     if any(map(may_be_picture, folder.iterdir())):
         return None
     for other in list_folders(folder):
-        endings = {path.suffix.lower() for path in list_files_below(other)}
-        holds_texts = bool(endings) and endings.issubset(TEXT_ENDINGS)
-        if other not in folders and not holds_texts:
+        if not any(list_files_below(other)):
             _refuse(folders[0], key)
     return folders[0]
 

@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from lib.base.workspace import Workspace, read_table
 from lib.data.findings import find
 from lib.data.pictures import LOADER_VERSION
-from lib.workspace import Workspace, read_table
 
 ONE_IN = 5  # pictures of which one is for validation
 

@@ -1,7 +1,6 @@
 """The Store: rows kept in one growing file, each found by the digest of what it was made from."""
 
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lib import storage
+from lib.base import storage
 from lib.data.pictures import LOADER_VERSION
 
 DIGEST_BYTES = 32
@@ -65,8 +64,7 @@ class Store:
                 return np.asarray(rows), os.fstat(file.fileno()).st_ino
         except (OSError, ValueError) as error:
             raise OSError(
-                f"{self.folder} is damaged ({error}): delete it, and its copy on Google Drive if there is "
-                "one, and run again: its rows are made anew."
+                f"{self.folder} is damaged ({error}): delete it, and run again: its rows are made anew."
             ) from error
 
     def find_missing(self, digests: Iterable[str]) -> list[str]:
@@ -96,27 +94,6 @@ class Store:
                 np.array(missing, "S32"),
                 is_awaited=False,
             )
-
-    def copy_to(self, other: "Store") -> None:
-        """Copy the files, each whole, to a store that has a part of these rows, or none, and no others."""
-        self.refresh()
-        if not self.index:
-            return
-        digests = (self.folder / "digests").read_bytes()
-        # A run that holds it longer is copying the same rows.
-        with storage.acquire_lock(other.folder / ".lock", timeout=10):
-            other.refresh()
-            if not other.index.keys() < self.index.keys():
-                return
-            storage.sweep(other.folder)
-            needed = len(self.index) * self.row_bytes
-            storage.require_room(other.folder, needed, "the copied rows")
-            # They never stand beside rows of others.
-            (other.folder / "digests").unlink(missing_ok=True)
-            with storage.atomic_write(other.folder / "rows") as part:
-                shutil.copyfile(self.folder / "rows", part)
-            with storage.atomic_write(other.folder / "digests") as part:
-                part.write_bytes(digests)
 
 
 @lru_cache(maxsize=8)  # of a worker, which opens a store once

@@ -8,10 +8,10 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
 from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
-from lib.workspace import Workspace
 
 # Scores of classes, which have a table of their own, and of the comparison as a whole.
 NOT_COMPARED = "compared support per_class per_class_interval precision f1".split()
@@ -64,7 +64,7 @@ class Predictions:
         return order[~self.correct[model, order]]
 
     @cached_property
-    def first(self) -> "Predictions":
+    def first_runs(self) -> "Predictions":
         """Those of the first run of each configuration."""
         return self.select(~self.runs.configuration.duplicated())
 
@@ -86,7 +86,7 @@ class Predictions:
                 score["ece_after"] = score["ece_before"]
             scaled = apply_temperature(y_prob, score["temperature"])
             score |= metrics.score_groups(self.y_true, scaled, self.groups)
-            score["compared"] = len(self.first.labels)
+            score["compared"] = len(self.first_runs.labels)
             scores[label] = score
         return scores
 
@@ -225,8 +225,8 @@ def save_scores(
     ws.save_json(content, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
     ws.save_table(predictions.pairs, "pairs.csv")
-    ws.save_table(predictions.first.list_classes(), "per_class.csv")
-    ws.save_table(predictions.first.list_suspects(), "suspects.csv")
+    ws.save_table(predictions.first_runs.list_classes(), "per_class.csv")
+    ws.save_table(predictions.first_runs.list_suspects(), "suspects.csv")
     return comparison
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace
 from lib.data.split import read_split, read_without_looking
 from lib.evaluation.display import open_template
 from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.verdict import judge_calibration
 from lib.models.record import Record
-from lib.storage import atomic_write
-from lib.workspace import Workspace
 
 # Scores, and the names that the Hub has for some of them.
 SCORES = {

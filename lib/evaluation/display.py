@@ -13,11 +13,11 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lib.escapes import escape_text
+from lib.base.escapes import escape_text
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
-from lib.storage import atomic_write
-from lib.workspace import Workspace
 
 TEMPLATES = Path(__file__).with_name("templates")
 

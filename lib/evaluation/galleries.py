@@ -56,7 +56,7 @@ def mistakes(
         pictures: uint8 (n, height, width, 3), in the order of the predictions.
         count: how many pictures a row has at most.
     """
-    first = predictions.first
+    first = predictions.first_runs
     rows = {}
     captions = {}
     for label in first.labels:
@@ -100,7 +100,7 @@ def suspects(
     captions = []
     for _, row in first.iterrows():
         lines = [f"label {row['label']} {row['label_probability']:.2f}"]
-        for label in predictions.first.labels:
+        for label in predictions.first_runs.labels:
             lines.append(f"{label}: {row[label]}")
         captions.append([*lines, row["file"]])
     shown = pictures[first.index.to_numpy(int)]

@@ -6,12 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 from scipy.stats import chi2
-from sklearn.metrics import (
-    average_precision_score,
-    cohen_kappa_score,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from lib.data.split import deal_folds
 from lib.evaluation.intervals import LEVEL, effective_sample_size, wilson_interval
@@ -41,11 +36,10 @@ def evaluate(
     Returns:
         n, and effective_n, the effective sample size; top1, top3: share of pictures whose
         true class is the most probable one, or one of the three most probable;
-        average_per_class: the mean recall, also called balanced accuracy; macro_f1,
-        weighted_f1; by class support, per_class (recall), precision and f1; kappa (Cohen
-        1960); majority_class, and baseline, what always answering it scores; roc_auc and
-        pr_auc (average precision), means of each class against the rest; what
-        `measure_calibration` and `judge_temperature` return. `_interval` after a name is
+        average_per_class: the mean recall, also called balanced accuracy; macro_f1; by
+        class support, per_class (recall), precision and f1; majority_class, and baseline,
+        what always answering it scores; roc_auc, the mean of each class against the rest;
+        what `measure_calibration` and `judge_temperature` return. `_interval` after a name is
         Wilson's, of 95 %.
     """
     n = effective_sample_size(groups)
@@ -60,12 +54,10 @@ def evaluate(
     y_pred = order[:, 0]
     scores |= _score_classes(y_true, y_pred, class_names, groups)
     support = np.bincount(y_true, minlength=len(class_names))
-    scores["kappa"] = float(cohen_kappa_score(y_true, y_pred))
     scores["majority_class"] = str(class_names[support.argmax()])
     scores["baseline"] = float(support.max() / len(y_true))
     is_class = y_true[:, np.newaxis] == np.arange(len(class_names))
     scores["roc_auc"] = float(roc_auc_score(is_class, y_prob))
-    scores["pr_auc"] = float(average_precision_score(is_class, y_prob))
     scores |= measure_calibration(y_true, y_prob)
     scores |= judge_temperature(y_true, y_prob, groups)
     return scores
@@ -79,7 +71,6 @@ def _score_classes(y_true, y_pred, class_names, groups):
     scores = {
         "average_per_class": float(recall.mean()),
         "macro_f1": float(f1.mean()),
-        "weighted_f1": float(np.average(f1, weights=support)),
     }
     by_class = {"support": support, "per_class": recall, "precision": precision}
     by_class["f1"] = f1

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace
 from lib.evaluation.display import open_template
 from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
 from lib.models.record import Record
-from lib.storage import atomic_write
-from lib.workspace import Workspace
 
 # Google's runtime of LiteRT files in WebAssembly, and the SHA-512 of its package on npm.
 VERSION = "2.5.3"

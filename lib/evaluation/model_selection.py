@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.stats import t
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
+from lib.base.work import show_progress
 from lib.data.split import deal_folds
 from lib.evaluation.intervals import (
     LEVEL,
@@ -15,7 +16,6 @@ from lib.evaluation.intervals import (
 )
 from lib.models import linear
 from lib.models.record import Record
-from lib.work import show_progress
 
 SPEED = "pictures_per_second"
 # Shares of the training pictures that are tried, and how often each is drawn.

@@ -6,6 +6,9 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from lib import commands
+from lib.base.paths_file import read_json
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
@@ -15,9 +18,6 @@ from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
-from lib.paths_file import read_json
-from lib.storage import atomic_write
-from lib.workspace import Workspace, read_table
 
 THRESHOLDS = (0.5, 0.8, 0.95)
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
@@ -43,7 +43,7 @@ def gather_report(
         answer, the content of answer.json; best_first, the labels, that of the answer before
         all others; and what the macros of parts.html.jinja read.
     """
-    first = predictions.first
+    first = predictions.first_runs
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
@@ -88,7 +88,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "demo": ws.is_demo,
         "beyond": commands.describe_command(ws, "--beyond"),
         "seeds": commands.describe_command(ws, "--seeds 5"),
-        "suspects": len(predictions.first.list_suspects()),
+        "suspects": len(predictions.first_runs.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
         "contest": (ws.results / "contest.csv").exists(),

@@ -8,16 +8,16 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from lib.base.machine import count_cores
+from lib.base.storage import atomic_write
+from lib.base.work import show_progress
+from lib.base.workspace import Workspace, read_table
 from lib.data import pictures, sources
 from lib.data.label_files import read_corrections
 from lib.data.split import identify_set, read_split
 from lib.evaluation.display import encode, open_template
 from lib.evaluation.wording import format_things
-from lib.machine import count_cores
 from lib.models.record import Record
-from lib.storage import atomic_write
-from lib.work import show_progress
-from lib.workspace import Workspace, read_table
 
 # 200 photographs and their neighbours are about 6 MB.
 MAX_CASES = 200

@@ -30,7 +30,7 @@ def describe_answer(predictions: Predictions) -> dict:
         of `count_pictures_needed`.
     """
     answer = find_answer(predictions)
-    score = predictions.first.scores[answer["label"]]
+    score = predictions.first_runs.scores[answer["label"]]
     answer |= {name: score[name] for name in NUMBERS}
     answer["classes"] = len(score["support"])
     answer["calibration"] = judge_calibration(score)
@@ -55,7 +55,7 @@ def find_answer(predictions: Predictions) -> dict:
         (too few pictures), few (of two to four trainings in common), apart (not compared).
     """
     table = predictions.configurations
-    first = predictions.first
+    first = predictions.first_runs
     labels = dict(zip(first.runs.configuration, first.labels))
     useful = _find_useful(predictions)
     best = _choose(predictions, useful)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import keras
 
+from lib.base.workspace import Workspace
 from lib.models import networks
 from lib.models.networks import PRESET, Network, split_spec
 from lib.models.record import read_record
-from lib.workspace import Workspace
 
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")

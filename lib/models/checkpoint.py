@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from lib.base.storage import atomic_write
 from lib.data.generators import Batches
-from lib.storage import atomic_write
-
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
+from lib.models.keys import describe_settings
+from lib.models.saved import HISTORY_COLUMNS
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -22,18 +22,23 @@ class Checkpoint(keras.callbacks.Callback):
         path: of the file; where it is there, model and optimizer are set to what it holds.
         model: compiled.
         batches: to train on, which are told the epoch.
+        epochs: that `fit` is to end with.
     """
 
-    def __init__(self, path: Path, model: keras.Model, batches: Batches):
+    def __init__(self, path: Path, model: keras.Model, batches: Batches, epochs: int):
         super().__init__()
         self.path = path
+        self.name = path.stem.rpartition("-")[0]
         self.batches = batches
+        self.epochs = epochs
         self.rows = []  # of the history
         self.progress = None  # a bar, which the training opens and closes
         model.optimizer.build(model.trainable_variables)
         self.variables = model.variables + model.optimizer.variables
         if path.exists():
             self._restore()
+        self.optimizer = model.optimizer
+        self.settings = describe_settings(model)
 
     def _restore(self):
         try:
@@ -48,8 +53,36 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(value)
         self.rows = rows
 
+    def _require(self, is_so, problem):
+        if not is_so:
+            raise ValueError(f"{self.name}: {problem}")
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Check that `fit` does what the training is known by, since afterwards it would be too late.
+
+        Raises:
+            ValueError: it would train other epochs or batches, or the model is no longer as it was built.
+        """
+        for what, number in (("epochs", self.epochs), ("steps", len(self.batches))):
+            self._require(
+                self.params[what] == number,
+                f"`fit` has {what}={self.params[what]}, and this training {number}: change "
+                "EPOCHS or BATCH_SIZE in the cell of the parameters, and run all cells again.",
+            )
+        is_same = self.model.optimizer is self.optimizer
+        self._require(
+            is_same and describe_settings(self.model) == self.settings,
+            "the model was changed after it was built: set its layers, what learns and the "
+            "learning rate in the function that builds it.",
+        )
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Tell the batches the epoch."""
+        """Tell the batches the epoch; a ValueError where it doesn't follow on the last one."""
+        done = len(self.rows)
+        self._require(
+            epoch == done,
+            f"epoch {epoch + 1} can't follow on {done}: call `fit` once, with **run.options.",
+        )
         self.batches.epoch = epoch
         self.started = time.perf_counter()
 
@@ -61,13 +94,16 @@ class Checkpoint(keras.callbacks.Callback):
         """Add a row to the history, and write the file.
 
         Raises:
+            ValueError: `fit` has no validation data.
             FloatingPointError: the loss is infinite or no number.
         """
         seconds = time.perf_counter() - self.started
+        self._require(
+            "val_loss" in logs, "`fit` has no validation_data=run.validation."
+        )
         if not np.isfinite(logs["loss"]):
-            name = self.path.stem.rpartition("-")[0]
             raise FloatingPointError(
-                f"{name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "
+                f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "
                 "of the learning rate."
             )
         scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]

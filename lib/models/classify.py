@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import pandas as pd
 
+from lib.base.machine import count_cores
+from lib.base.work import show_progress
 from lib.data import pictures
 from lib.data.generators import Batches
 from lib.data.listing import escape
-from lib.machine import count_cores
 from lib.models.parts import expose_features
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
-from lib.work import show_progress
 
 BATCH = 32
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from lib.base.workspace import Workspace
 from lib.data.pixels import open_pixels
 from lib.data.split import identify_set
 from lib.data.store import Selection
@@ -17,7 +18,6 @@ from lib.models.features import cached_features, require_finite
 from lib.models.heads import build_head
 from lib.models.linear import TunedLogistic
 from lib.models.parts import build_extractor
-from lib.workspace import Workspace
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
 BATCH = 32

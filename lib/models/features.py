@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from lib.base.storage import acquire_lock, atomic_write, require_room, sweep
+from lib.base.work import run_blocks, show_progress
+from lib.base.workspace import Workspace
 from lib.data.store import Selection, Store, open_store
 from lib.models.keys import make_key
-from lib.storage import acquire_lock, atomic_write, require_room, sweep
-from lib.work import run_blocks, show_progress
-from lib.workspace import Workspace
 
 BATCH = 32
 one_computes = threading.Lock()  # of the threads of a worker

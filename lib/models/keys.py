@@ -9,6 +9,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from lib.data.generators import Batches
+
+# Counts in every key: raise it when the same settings no longer give the same training.
+TRAINING_VERSION = 7
 # The ends of a graph, where the configuration of a model has names of layers.
 ENDS = ("input_layers", "output_layers")
 
@@ -77,24 +81,37 @@ def _number_layers(ends, positions):
     return positions.get(ends, ends)
 
 
-def describe_training(model: keras.Model, build: Callable) -> list:
-    """List what decides a training, but for seeds and the first weights of what learns.
+def make_family(
+    model: keras.Model, build: Callable, batches: list[Batches], decisive: list
+) -> str:
+    """Hash what decides a training, but for seeds and the first weights of what learns.
 
-    These are the layers, how the model is compiled, what learns, the code, and the weights that stay.
+    These are the batches, the layers, how the model is compiled, what learns, the code, and the weights
+    that stay.
 
     Args:
         model: as it is compiled.
         build: the function that made it.
+        batches: to train and to validate on.
+        decisive: further settings, such as epochs.
     """
+    described = [*decisive, TRAINING_VERSION, batches[0].set_hash]
+    for part in batches:
+        described += part.describe()
+    described += describe_settings(model)
+    described.append(inspect.getsource(build))
+    for weight in model.non_trainable_weights:
+        described.append(keras.ops.convert_to_numpy(weight))
+    return make_key(*described)
+
+
+def describe_settings(model: keras.Model) -> list:
+    """List the layers of a model, how it is compiled, and which of its variables learn."""
     learning = {id(variable) for variable in model.trainable_variables}
     learns = [id(variable) in learning for variable in model.variables]
     layers = _drop_names(simplify(model.get_config()), {})
     settings = _drop_names(simplify(model.get_compile_config()), {})
-    described = [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
-    described.append(inspect.getsource(build))
-    for weight in model.non_trainable_weights:
-        described.append(keras.ops.convert_to_numpy(weight))
-    return described
+    return [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
 
 
 def mark_custom_code(model: keras.Model) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lib.machine import count_cores
+from lib.base.machine import count_cores
+from lib.base.storage import atomic_write
 from lib.models.parts import expose_features, has_backbone
-from lib.storage import atomic_write
 
 
 @dataclass(frozen=True)

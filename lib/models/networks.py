@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import keras
 
-from lib.parameters import suggest
+from lib.base.parameters import suggest
 
 PRESET = "hub:"
 # Where Keras keeps what it downloads.

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lib.base.workspace import read_table
 from lib.models.networks import PRESET, split_spec
-from lib.workspace import read_table
 
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
 ORIGINS = read_table(Path(__file__).with_name("origins.csv")).to_dict("records")

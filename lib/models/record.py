@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from lib.base.workspace import Workspace, read_columns
 from lib.data.findings import RESERVED
 from lib.data.split import identify_set, read_split
-from lib.workspace import Workspace, read_columns
 
 
 @dataclass(frozen=True)

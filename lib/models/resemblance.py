@@ -8,13 +8,13 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace
 from lib.data.pixels import open_pixels
 from lib.data.split import read_split
 from lib.models.features import cached_features
 from lib.models.parts import find_parts
 from lib.models.record import Record
-from lib.storage import atomic_write
-from lib.workspace import Workspace
 
 # 1 to 10 tell about as well, see tests/README.md.
 NEIGHBOURS = 5

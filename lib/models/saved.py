@@ -1,5 +1,6 @@
 """Describe, save and load models."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -11,13 +12,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from lib.machine import PACKAGES, describe_environment, find_versions
+from lib.base.machine import PACKAGES, describe_environment, find_versions
+from lib.base.storage import atomic_write
+from lib.base.workspace import Workspace, read_table
 from lib.models.files import write_model
 from lib.models.parts import list_layers
 from lib.models.record import Record, read_record, remove_predictions
-from lib.storage import atomic_write
-from lib.workspace import Workspace
 
+HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
 # How far equal probabilities may differ; in half precision, whose file is in float32.
 TOLERANCE = 1e-4
@@ -138,6 +140,40 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
     except Exception as error:
         raise ValueError(f"{path} can't be loaded: {error}") from error
     return model, record
+
+
+def open_training(
+    ws: Workspace, record: Record, epochs: int
+) -> tuple[tuple[keras.Model, pd.DataFrame, str] | None, str]:
+    """Open a finished training, or say why its files don't hold it.
+
+    Args:
+        ws: the workspace.
+        record: of the training that is asked for.
+        epochs: that it has.
+
+    Returns:
+        Model, history and date, and ""; or None and the reason.
+    """
+    path = ws.results / f"models/{record.name}.keras"
+    kept = read_record(path)
+    if kept is not None and kept.key != record.key:
+        return None, "its pictures, layers, settings or code were others"
+    try:
+        model, kept = open_model(path)
+        history = _read_history(ws.results / f"history/{record.name}.csv", epochs)
+    except (OSError, ValueError) as error:
+        return None, str(error)
+    return (model, history, kept.date), ""
+
+
+def _read_history(path, epochs):
+    """Read a history of so many epochs; a ValueError where a file holds none."""
+    with contextlib.suppress(ValueError):  # of text that is no table of numbers
+        history = read_table(path).astype(float)
+        if list(history.columns) == HISTORY_COLUMNS and len(history) == epochs:
+            return history.astype({"epoch": int})
+    raise ValueError(f"{path} is damaged")
 
 
 def hash_file(path: Path, class_names: list[str]) -> str:

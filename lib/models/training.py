@@ -1,7 +1,6 @@
-"""Train: the same training is done once, goes on where it was cut short, and is saved and checked."""
+"""Trainings: each is done once, goes on where it was cut short, is saved and checked; `fit` stands in the lesson."""
 
-import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from os import environ
 from pathlib import Path
@@ -10,25 +9,37 @@ import keras
 import numpy as np
 import pandas as pd
 
+from lib.base.work import show_progress
+from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.descriptions import describe_base, list_settings
 from lib.models.networks import Network
-from lib.models.record import Record, read_record
-from lib.work import show_progress
-from lib.workspace import Workspace, read_table
+from lib.models.record import Record
 
-# Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 7
+LOOP = (
+    "write `for run in runs:`, and in its body `run.model.fit(run.train, "
+    "validation_data=run.validation, epochs=EPOCHS, **run.options)`."
+)
 
 
 @dataclass(frozen=True)
 class Run:
+    """A training with one seed that isn't finished, ready for `fit`."""
+
+    model: keras.Model  # the part that is trained, compiled
+    train: Iterable  # of `generators.stream`
+    validation: Iterable
+    options: dict  # initial_epoch, callbacks, class_weight, shuffle and verbose
+
+
+@dataclass(frozen=True)
+class Trained:
     """A training that came to its end."""
 
-    model: keras.Model  # as it was trained
+    model: keras.Model  # as it was trained: pictures in, probabilities out
     # One row per epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
     history: pd.DataFrame
     from_files: bool  # whether an earlier run trained it
@@ -42,7 +53,6 @@ class _Task:
     model: keras.Model  # the part that is trained
     whole: keras.Model  # what is saved
     batches: list[Batches]  # to train and to validate on
-    epochs: int
     class_weights: dict | None
     checkpoint: Path
 
@@ -61,22 +71,19 @@ def set_seed(seed: int, deterministic: bool) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def train(
-    build: Callable,
-    batches: tuple[Batches, Batches],
-    ws: Workspace,
-    parameters: dict,
-    seeds: Iterable[int],
-    *,
-    base: Network | Record | None = None,
-    callbacks: Iterable[keras.callbacks.Callback] = (),
-    **facts: str,
-) -> Run:
-    """Train a model once for each seed; save each once its file answers as it does.
+class Runs:
+    """The trainings of a model, one for each seed, which a loop fits.
 
-    A training that was cut short goes on after its last whole epoch, and a finished one is taken from its
-    files, unless what decides the outcome is other: pictures, layers, first weights, what learns, how it
-    is compiled, the source of `build`. TRAIN_ANEW=1 in the environment trains anew.
+    ```
+    for run in runs:
+        run.model.fit(run.train, validation_data=run.validation, epochs=EPOCHS, **run.options)
+    run = runs.first
+    ```
+
+    The loop has a turn for each training that isn't finished. One that was cut short goes on after its
+    last whole epoch, and a finished one is taken from its files, unless what decides the outcome is
+    other: pictures, layers, first weights, what learns, how it is compiled, the source of `build`, or
+    TRAIN_ANEW=1 in the environment. After its turn a model is saved, if its file answers as it does.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -86,156 +93,154 @@ def train(
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: the names of all models but the first end in @ and the seed.
         base: the network, or the record of the saved model, that the model is built on.
-        callbacks: further ones for `fit` that only watch, say keras.callbacks.TensorBoard.
         facts: notebook, characteristics and purpose, as fields of the record.
 
-    Returns:
-        The run of the first seed.
-
     Raises:
-        ValueError: the batches are not of one split, or a file would not hold what the model is made
-            of, or doesn't answer as it does.
-        FloatingPointError: the loss is infinite or no number.
+        ValueError: the batches are not of one split. In the loop: a file would not hold the model, or
+            doesn't answer as it does; `fit` is not called as above.
+        FloatingPointError: in the loop: the loss is infinite or no number.
     """
-    hashes = {part.set_hash for part in batches}
-    if len(hashes) > 1 or "" in hashes:
-        raise ValueError(
-            "The batches don't tell of which split they are, or are of two: make them all by "
-            "generators.pair, after 01_data_prep has finished."
+
+    def __init__(
+        self,
+        build: Callable,
+        batches: tuple[Batches, Batches],
+        ws: Workspace,
+        parameters: dict,
+        seeds: Iterable[int],
+        *,
+        base: Network | Record | None = None,
+        **facts: str,
+    ):
+        hashes = {part.set_hash for part in batches}
+        if len(hashes) > 1 or "" in hashes:
+            raise ValueError(
+                "The batches don't tell of which split they are, or are of two: make them all by "
+                "generators.pair, after 01_data_prep has finished."
+            )
+        self.build = build
+        self.batches = batches
+        self.ws = ws
+        self.parameters = parameters
+        self.seeds = seeds
+        self.facts = facts | describe_base(base)
+        self.facts["parameters"] = list_settings(parameters, self.facts)
+        self.epochs = parameters["EPOCHS"]
+        self._first = None
+
+    @property
+    def first(self) -> Trained:
+        """The training with the first seed; a ValueError where no loop has finished it."""
+        if self._first is None:
+            raise ValueError(f"No training is finished yet: {LOOP}")
+        return self._first
+
+    def __iter__(self) -> Iterator[Run]:
+        self._first = None
+        for seed in self.seeds:
+            set_seed(seed, self.parameters.get("DETERMINISTIC", False))
+            task = self._prepare(seed)
+            history = self._take(task)
+            from_files = history is not None
+            if not from_files:
+                history = yield from self._offer(task)
+                self._save(task, history)
+            if self._first is None:
+                self._first = Trained(task.whole, history, from_files)
+
+    def _prepare(self, seed):
+        """Build the model of one seed, and describe its training."""
+        model = whole = self.build()
+        if isinstance(whole, tuple):
+            model, whole = whole
+        files.check_saveable(whole)
+        batches = [part.reseed(seed) for part in self.batches]
+        train = batches[0]
+        strategy = self.parameters.get("CLASS_WEIGHTS", "none")
+        class_weights = generators.compute_class_weights(
+            train.y_true, train.num_classes, strategy
         )
-    facts |= describe_base(base)
-    facts["parameters"] = list_settings(parameters, facts)
-    first = None
-    for seed in seeds:
-        set_seed(seed, parameters.get("DETERMINISTIC", False))
-        task = _prepare(
-            build, batches, ws, parameters, facts, seed=seed, is_first=first is None
+        decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
+        family = keys.make_family(model, self.build, batches, decisive)
+        key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
+        name = whole.name if self._first is None else f"{whole.name}@{seed}"
+        record = saved.describe_model(
+            whole,
+            self.ws,
+            name=name,
+            class_names=train.class_names,
+            split_hash=train.set_hash,
+            seed=seed,
+            family=family,
+            key=key,
+            **self.facts,
         )
-        history = _take(task, ws)
-        from_files = history is not None
-        if not from_files:
-            history = _fit(task, callbacks)
-            _save(task, history, ws)
-        first = first or Run(task.whole, history, from_files)
-    return first
+        checkpoint = self.ws.file("checkpoints", f"{name}-{key[:16]}.npz")
+        return _Task(record, model, whole, batches, class_weights, checkpoint)
 
+    def _take(self, task):
+        """Return the history of a finished training, with its weights in the model; None where it isn't."""
+        name = task.record.name
+        if environ.get("TRAIN_ANEW"):
+            task.checkpoint.unlink(missing_ok=True)
+            return None
+        # Where there is a checkpoint, the same training was begun anew, and goes on.
+        is_new = not list(self.ws.results.glob(f"models/{name}.[jk]*"))
+        if is_new or task.checkpoint.exists():
+            return None
+        kept, fault = saved.open_training(self.ws, task.record, self.epochs)
+        if kept is None:
+            print(f"Note: {name} is trained anew: {fault}")
+            return None
+        model, history, date = kept
+        task.whole.set_weights(model.get_weights())
+        print(f"Note: {name} is taken from the training of {date}; --anew trains again")
+        return history
 
-def _prepare(build, batches, ws, parameters, facts, *, seed, is_first):
-    model = whole = build()
-    if isinstance(whole, tuple):
-        model, whole = whole
-    files.check_saveable(whole)
-    name = whole.name if is_first else f"{whole.name}@{seed}"
-    batches = [part.reseed(seed) for part in batches]
-    epochs = parameters["EPOCHS"]
-    train = batches[0]
-    class_weights = generators.compute_class_weights(
-        train.y_true, train.num_classes, parameters.get("CLASS_WEIGHTS", "none")
-    )
-    decisive = [epochs, class_weights, parameters.get("DETERMINISTIC")]
-    family = _find_family(model, build, batches, decisive)
-    key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
-    record = saved.describe_model(
-        whole,
-        ws,
-        name=name,
-        class_names=train.class_names,
-        split_hash=train.set_hash,
-        seed=seed,
-        family=family,
-        key=key,
-        **facts,
-    )
-    return _Task(
-        record=record,
-        model=model,
-        whole=whole,
-        batches=batches,
-        epochs=epochs,
-        class_weights=class_weights,
-        checkpoint=ws.file("checkpoints", f"{name}-{key[:16]}.npz"),
-    )
-
-
-def _find_family(model, build, batches, decisive):
-    """Return the key of all that decides a training but for its seed."""
-    described = [TRAINING_VERSION, batches[0].set_hash]
-    for part in batches:
-        described += part.describe()
-    return keys.make_key(*decisive, *described, *keys.describe_training(model, build))
-
-
-def _take(task, ws):
-    """Take a finished training from its files: set the weights, and return the history."""
-    if environ.get("TRAIN_ANEW"):
-        task.checkpoint.unlink(missing_ok=True)
-        return None
-    name = task.record.name
-    path = ws.results / f"models/{name}.keras"
-    is_new = not (path.exists() or path.with_suffix(".json").exists())
-    # Where there is a checkpoint, the same training was begun anew, and goes on.
-    if is_new or task.checkpoint.exists():
-        return None
-    record = read_record(path)
-    try:
-        if record is not None and record.key != task.record.key:
-            raise ValueError("its pictures, layers, settings or code were others")
-        model, _ = saved.open_model(path)
-        history = _read_history(ws, task)
-    except (OSError, ValueError) as error:
-        print(f"Note: {name} is trained anew: {error}")
-        return None
-    task.whole.set_weights(model.get_weights())
-    date = record.date
-    print(f"Note: {name} is taken from the training of {date}; --anew trains again")
-    return history
-
-
-def _read_history(ws, task):
-    path = ws.results / f"history/{task.record.name}.csv"
-    with contextlib.suppress(ValueError):  # of text that is no table of numbers
-        history = read_table(path).astype(float)
-        if list(history.columns) == HISTORY_COLUMNS and len(history) == task.epochs:
-            return history.astype({"epoch": int})
-    raise ValueError(f"{path} is damaged")
-
-
-def _fit(task, callbacks):
-    train, validation = task.batches
-    name = task.record.name
-    checkpoint = Checkpoint(task.checkpoint, task.model, train)
-    done = len(checkpoint.rows)
-    if done:
-        print(f"Note: {name} goes on after epoch {done} of {task.epochs}.")
-    with show_progress(
-        desc=name,
-        unit="batch",
-        total=task.epochs * len(train),
-        initial=done * len(train),
-    ) as checkpoint.progress:
-        task.model.fit(
-            generators.stream(train),
-            validation_data=generators.stream(validation),
-            epochs=task.epochs,
-            initial_epoch=done,
-            shuffle=False,  # The batches shuffle themselves: by seed and epoch alone.
-            verbose=0,
-            class_weight=task.class_weights,
-            callbacks=[checkpoint, *callbacks],
+    def _offer(self, task):
+        """Yield a run, and return the history of what the body of the loop has trained."""
+        name = task.record.name
+        train = task.batches[0]
+        checkpoint = Checkpoint(task.checkpoint, task.model, train, self.epochs)
+        done = len(checkpoint.rows)
+        if done:
+            print(f"Note: {name} goes on after epoch {done} of {self.epochs}.")
+        options = {
+            "initial_epoch": done,
+            "callbacks": [checkpoint],
+            "class_weight": task.class_weights,
+            "shuffle": False,  # The batches shuffle themselves: by seed and epoch alone.
+            "verbose": 0,
+        }
+        bar = show_progress(
+            desc=name,
+            unit="batch",
+            total=self.epochs * len(train),
+            initial=done * len(train),
         )
-    return pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS).astype({"epoch": int})
+        try:
+            # Closed before anything else is shown, also where the body is left early.
+            with bar as checkpoint.progress:
+                yield Run(task.model, *map(generators.stream, task.batches), options)
+        except GeneratorExit:
+            print(f"Note: {name} is not saved: run the loop again, and it goes on.")
+            raise
+        if len(checkpoint.rows) < self.epochs:
+            raise ValueError(
+                f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: {LOOP}"
+            )
+        history = pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS)
+        return history.astype({"epoch": int})
 
-
-def _save(task, history, ws):
-    validation = task.batches[1]
-    chosen = slice(0, validation.batch_size)
-    y_prob = task.model.predict_on_batch(validation.inputs[chosen])
-    seconds = round(float(history.seconds.sum()), 1)
-    saved.save(
-        task.whole,
-        ws,
-        replace(task.record, seconds=seconds),
-        pictures=validation.pictures[chosen],
-        y_prob=np.asarray(y_prob),
-        history=history,
-    )
+    def _save(self, task, history):
+        validation = task.batches[1]
+        chosen = slice(0, validation.batch_size)
+        y_prob = task.model.predict_on_batch(validation.inputs[chosen])
+        saved.save(
+            task.whole,
+            self.ws,
+            replace(task.record, seconds=round(float(history.seconds.sum()), 1)),
+            pictures=validation.pictures[chosen],
+            y_prob=np.asarray(y_prob),
+            history=history,
+        )

@@ -9,11 +9,11 @@ from conftest import execute_lesson
 from drawing import draw_picture
 from PIL import Image
 
+from lib.base.workspace import read_table
 from lib.data import preparation, sources, split
 from lib.data.findings import check_classes, check_earlier, leave_out, save_views
 from lib.data.labels import list_pictures
 from lib.data.split import read_split
-from lib.workspace import read_table
 
 
 def prepare(ws):
@@ -152,10 +152,10 @@ def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(drawn):
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
     drawn,
 ):
-    files = [f"Mollusca/{number}.txt" for number in range(7)]
+    files = [f"Mollusca/{number}.orf" for number in range(7)]
     (drawn.train / "Mollusca").mkdir()
     for file in files:
-        (drawn.train / file).write_text("no picture")
+        (drawn.train / file).write_text("IIRO: a RAW file, which nothing here reads")
 
     with pytest.raises(ValueError, match='"Mollusca" has 0'):
         prepare(drawn)
@@ -223,6 +223,45 @@ def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
     called, _ = prepare(doubtful)
 
     assert called.equals(shown)
+
+
+def test_classes_of_copies_alone_are_named_where_copies_are_dropped(drawn):
+    for path in drawn.train.glob("Aves/*"):
+        shutil.copy(path, drawn.train / "Fungi")
+
+    with pytest.raises(ValueError, match='"Aves" has 0, "Fungi" has 0'):
+        execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], DUPLICATES="drop")
+
+
+def test_groups_by_folders_and_unknown_species_of_test_are_noted(drawn, capsys):
+    for path in sorted(drawn.train.glob("*/*")):
+        folder = path.parent / f"site{int(path.stem) // 8}"
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    labels = drawn.train.parent / "test_labels.csv"
+    labels.write_text("file,label\n1.jpg,Aves\n2.jpg,newt\n3.jpg,eel\n")
+    ws = replace(drawn, test_labels=labels)
+
+    execute_lesson("01_data_prep", ws, IMAGE_SIZES=[48], GROUP_BY="folder")
+
+    said = capsys.readouterr().out
+    assert "makes 3 groups, of which 3 hold several classes" in said
+    assert "Note: 2 rows of test_labels name no class here" in said
+    assert ": eel, newt." in said
+
+
+def test_room_is_said_and_single_files_on_drive_are_to_be_packed(
+    ws, drive, draw_classes, capsys
+):
+    draw_classes(drive / "train", 10)
+    on_drive = replace(ws, train=drive / "train")
+
+    execute_lesson("01_data_prep", on_drive, IMAGE_SIZES=[100, 200])
+
+    # 3 x (100² + 200²) bytes for each picture.
+    printed = capsys.readouterr().out
+    assert "Note: 30 pictures need about 4 MB of scratch." in printed
+    assert "one ZIP file" in printed
 
 
 NOTE = "Note: size, light and sharpness of the files alone recognise"

@@ -13,10 +13,10 @@ import pytest
 from conftest import decode_all, join_checks
 from PIL import Image
 
-from lib import workspace
+from lib.base import workspace
+from lib.base.workspace import read_table
 from lib.data import copies, demo, pixels
 from lib.data.quality import find_doubts
-from lib.workspace import read_table
 
 MAX_SIDE = 256  # pixels
 MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow

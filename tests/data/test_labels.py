@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
-from lib.data import labels
+from lib.base.workspace import Workspace
+from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
+from lib.data.label_files import read_labels
 from lib.data.names import match_files
 from lib.data.pictures import hash_content
 
@@ -58,8 +60,19 @@ def label(tmp_path):
         "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
         "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
         " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
+        "sep=;\r\nfile;label\r\ncat/0.jpg;bird\r\ncat/1.jpg;\r\n",
+        "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
+        "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
     ],
-    ids=["semicolons", "twice and blank", "more columns", "tabs and capitals"],
+    ids=[
+        "semicolons",
+        "twice",
+        "more columns",
+        "tabs",
+        "sep",
+        "other words",
+        "two words",
+    ],
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
@@ -84,13 +97,13 @@ def test_correction_of_another_content_is_passed_over_and_counted(correct, capsy
 
 
 UNUSABLE = {
-    "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, class",
+    "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, label",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
-    "": "UTF-8",
+    "": "No columns",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
-    "file,label\ncat/\udcff.jpg,bird\n": "UTF-8",
+    "sep=,\nfile,label\ncat/0.jpg,brid\n": "line 3: 'brid'",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
-    "file,label\n\ncat/7.jpg,bird\n": "line 3: 'cat/7.jpg' .*: 1",
+    "file,label\n\ncat/brid.jpg,bird\nbird/0,\n0,bird\n": "line 5: '0' .*: 1",
     "file,label\n0,bird\n": "line 2: '0'",
     "file,label\ncat/0.jpg,brid\n": "line 2: 'brid' .* bird, cat",
 }
@@ -100,6 +113,14 @@ UNUSABLE = {
 def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
     with pytest.raises(ValueError, match=f"(?s)corrections.csv.*{UNUSABLE[text]}"):
         correct(text, ["bird/7.jpg"])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
+def test_table_in_another_encoding_is_an_error_that_names_it(tmp_path, encoding):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
+    with pytest.raises(ValueError, match=f"{path} .* {encoding}.* UTF-8"):
+        read_labels(path)
 
 
 def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
@@ -150,6 +171,22 @@ def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path)
     }
 
 
+def test_classes_of_the_validation_folder_are_those_of_train_that_look_like_them(
+    tmp_path,
+):
+    touch(tmp_path, "train/cat/0.jpg", f"train/{COMPOSED}/0.jpg", "train/DOG/0.jpg")
+    touch(tmp_path, "val/Cat/0.jpg", f"val/{APART}/0.jpg", "val/dog/0.jpg")
+    ws = Workspace(tmp_path / "train", tmp_path / "results", tmp_path / "scratch")
+
+    validation = sources.find_validation(ws)
+    listed = list_files(ws.train, validation=validation)
+
+    found = dict(zip(listed.file, listed.label))
+    assert found["../val/Cat/0.jpg"] == "cat"
+    assert found["../val/dog/0.jpg"] == "DOG"
+    assert found[f"../val/{APART}/0.jpg"] == COMPOSED
+
+
 def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
     correct, tmp_path
 ):
@@ -176,6 +213,16 @@ def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 
+def test_corrected_file_that_is_gone_is_said(correct, capsys):
+    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\ncat/8.jpg,\n")
+
+    assert list_checked(listed) == [
+        ["cat/0.jpg", "corrected", "taken as bird, not cat"]
+    ]
+    said = "Note: corrections.csv: 2 files are gone: cat/7.jpg, cat/8.jpg."
+    assert said in capsys.readouterr().out
+
+
 def test_class_that_corrections_empty_is_none_and_said(correct, capsys):
     rows = [f"cat/{number}.jpg,bird" for number in range(5)]
 
@@ -195,6 +242,15 @@ def test_labels_file_gives_labels_parts_and_groups(label):
         "2.jpg": ["dog", "validation", "rex"],
         "sub/3.jpg": ["NA", "train", ""],
     }
+
+
+def test_column_that_is_passed_over_is_named(label, capsys):
+    text = "file_name,class,split,width,Note\n1.jpg,cat,train,8,\n2.jpg,dog,val,8,\n"
+
+    listed = label(text, "1.jpg", "2.jpg")
+
+    assert list(listed.part) == ["train", "validation"]
+    assert "Note: labels.csv: not read: Note, width." in capsys.readouterr().out
 
 
 def test_files_and_rows_that_do_not_fit_have_a_reason(label):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
+from lib.base.workspace import Workspace
 from lib.data import labels, listing, names
 from lib.data.findings import (
     check_classes,
@@ -13,7 +14,8 @@ from lib.data.findings import (
     list_checks,
 )
 from lib.data.labels import list_new_pictures
-from lib.workspace import Workspace
+
+RAW = b"IIRO an ORF begins like this"
 
 
 def touch(folder, *files):
@@ -40,8 +42,8 @@ def list_files(train, train_labels=None, validation=None, corrections=None):
 
 
 def write_csv(path, text):
-    """Write a CSV file; a surrogate in the text becomes a byte that is no UTF-8."""
-    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    """Write a CSV file."""
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -69,10 +71,28 @@ def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
     ]
 
 
+def test_folder_without_pictures_beside_classes_is_a_finding(ws):
+    pictures = [f"{name}/{i}.jpg" for name in ("cat", "dog") for i in range(5)]
+    touch(ws.train, *pictures, "notes/a.docx", "annotations/1.xml")
+
+    listed, found = labels.list_pictures(ws, ws.train)
+
+    check(ws, listed, found)
+    empty = found.file[found.problem == "empty_class"]
+    assert list(empty) == ["annotations", "notes"]
+
+
+def test_class_of_pictures_that_nothing_here_reads_is_an_error(ws):
+    touch(ws.train, *[f"cat/{i}.jpg" for i in range(5)], "dog/1.orf")
+    (ws.train / "dog/1.orf").write_bytes(RAW)
+    with pytest.raises(ValueError, match='"dog" has 0'):
+        check(ws, *labels.list_pictures(ws, ws.train))
+
+
 def test_what_programs_leave_behind_is_junk(tmp_path):
     files = ["birds/Thumbs.db", "birds/._1.jpg", "desktop.ini"]
     folders = ["__MACOSX", "$RECYCLE.BIN", ".Trash-0", "birds/@eaDir"]
-    folders += ["#recycle", "birds/thumbnails"]
+    folders += ["#recycle", "birds/thumbnails", "System Volume Information"]
     touch(tmp_path, *files)
     for folder in folders:
         touch(tmp_path / folder, "files/1.jpg")
@@ -145,7 +165,11 @@ def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
     parts = list_problems(list_files(tmp_path / "parts"))
 
     assert set(faces.problem) == {""}
-    assert parts == {"images/1.jpg": "", "masks/1.jpg": "mask"}
+    assert parts == {
+        "images/1.jpg": "",
+        "masks": "empty_class",
+        "masks/1.jpg": "mask",
+    }
 
 
 @pytest.mark.parametrize(
@@ -182,6 +206,7 @@ def test_branches_with_folders_of_the_same_names_are_said(tmp_path, capsys, bran
     said = capsys.readouterr().out
     assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
     assert "cat, dog" in said
+    assert "column group" in said
 
 
 @pytest.mark.parametrize(
@@ -234,6 +259,12 @@ def refuse(ws, **problems):
 @pytest.mark.parametrize(("classes", "count"), [({}, 0), ({"frogs": GOOD}, 1)])
 def test_set_of_no_class_or_of_one_is_an_error(ws, classes, count):
     assert f"{ws.train} has {count}:" in refuse(ws, **classes)
+
+
+def test_a_class_folder_as_train_is_an_error_that_says_what_to_write(ws):
+    said = refuse(replace(ws, train=ws.train / "frogs"))
+
+    assert f'write "train": "{ws.train}"' in said
 
 
 def test_exactly_five_pictures_of_each_class_are_enough(ws):
@@ -320,7 +351,7 @@ def test_new_pictures_get_their_labels_from_their_folder(tmp_path):
 
 def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
     touch(tmp_path, "1.jpg", "2.jpg", "frogs/3.jpg", "frogs/4.jpg")
-    text = "file,label\n1,birds\n2.jpg,\nfrogs/3.jpg,birds\ngone.jpg,frogs\n"
+    text = "file,label\n1,birds\n2.jpg,\nfrogs/3.jpg,newts\ngone.jpg,frogs\n"
     path = write_csv(tmp_path / ".labels.csv", text)
 
     found = label_new_pictures(tmp_path, ["birds", "frogs"], path)
@@ -328,7 +359,7 @@ def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
     assert found == {
         "1.jpg": "birds",
         "2.jpg": "",
-        "frogs/3.jpg": "birds",
+        "frogs/3.jpg": "newts",
         "frogs/4.jpg": "frogs",
     }
     assert "missing_file: gone.jpg" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import join_checks
 
-from lib import workspace
+from lib.base import workspace
 from lib.data import multi_labels
 
 FORMS = {
@@ -107,7 +107,7 @@ def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
 
 
 BROKEN = {
-    "wrong columns": ("image,tags\n1.jpg,cat\n", "file, .*: image, tags"),
+    "wrong columns": ("picture,tags\n1.jpg,cat\n", "file, .*: picture, tags"),
     "unknown file": ("file,labels\n1.jpg,a\n33.jpg,a\n", "line 3: '33.jpg'"),
     "a 2": ("file,cat,dog\n1.jpg,0,1\n2.jpg,0,2\n", "line 3: '2' .* dog"),
     "contradiction": ("file,cat\n1.jpg,0\n2.jpg,0\n1.jpg,1\n", "line 4: '1.jpg' .*earlier line"),

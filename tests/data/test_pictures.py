@@ -474,6 +474,24 @@ def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height, toler
     assert measure_mean_difference(shown, expected) <= tolerance
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_jpeg_of_108_million_pixels_is_reduced_by_its_decoder():
+    data = encode(Image.new("L", (12_000, 9_000), 77), "jpeg")
+
+    decoded = pictures.decode(data, pictures.find_decoding_side(224))
+
+    assert (decoded.width, decoded.height) == (12_000, 9_000)
+    assert decoded.pixels.shape == (1125, 1500, 3)
+    assert set(decoded.pixels.flat) == {77}
+    # What would not be reduced is as large as any other picture.
+    with pytest.raises(pictures.PictureError, match="too_large"):
+        pictures.decode(data, 9_000)
+
+
+def test_jpeg_that_claims_more_than_179_million_pixels_is_too_large():
+    assert find_problem(claim_jpeg(14_000)) == "too_large"
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_side_is_shrunk_to_the_means_of_its_pixels(axis):
     stripes = np.zeros((40, 40, 3), np.uint8)
@@ -490,7 +508,7 @@ UNUSABLE = {
     "empty": b"",
     "not_a_picture": b"RIFF\x24\0\0\0WAVEfmt " + bytes(40),
     "truncated": encode(PICTURE, "jpeg")[:2000],
-    "too_large": claim_jpeg(10_000),
+    "too_large": encode(Image.new("1", (10_000, 9_000))),
     "git_lfs_pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n",
     "corrupt": encode(PICTURE).replace(b"IDAT", b"IDAX"),
 }

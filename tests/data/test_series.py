@@ -3,7 +3,11 @@
 import pandas as pd
 import pytest
 
-from lib.data.series import describe_series, find_originals, group_files
+from lib.data.series import (
+    describe_series,
+    find_originals,
+    group_files,
+)
 from lib.data.split import split
 
 HASHES = ("0f" * 16, "1e" * 16)
@@ -121,24 +125,33 @@ def test_names_that_differ_in_the_last_number_are_one_group():
     assert groups == series
 
 
-def test_pictures_of_one_folder_below_their_class_are_one_group():
+def test_pictures_of_the_folder_directly_below_their_class_are_one_group():
     third = ["cat/video3/1.jpg", "cat/video3/b.jpg"]
-    fourth = ["cat/2020/video4/1.jpg", "cat/2020/video4/2.jpg"]
-    others = ["cat/1.jpg", "cat/2.jpg", "cat/alone/1.jpg", "dog/video3/2.jpg"]
+    year = ["cat/2020/video4/1.jpg", "cat/2020/video5/1.jpg"]
+    others = ["cat/1.jpg", "cat/2.jpg", "cat/alone/1.jpg"]
 
-    groups = list_groups(label_files(third + fourth + others), "folder")
+    groups = list_groups(label_files(third + year + others), "folder")
 
-    assert groups == [fourth, third]
+    assert groups == [year, third]
 
 
-def test_where_a_csv_file_labels_only_folders_called_like_the_label_are_no_group():
-    patient = ["p07/1.png", "p07/2.png"]
+def test_folder_of_one_name_in_two_classes_is_one_group_if_it_has_a_number():
+    patient = ["ill/patient4/1.jpg", "well/patient4/2.jpg"]
+    views = ["ill/indoor/1.jpg", "ill/indoor/2.jpg"]
+    other_views = ["well/indoor/1.jpg", "well/indoor/2.jpg"]
+    pictures = label_files(patient + views + other_views)
+
+    assert list_groups(pictures, "folder") == [views, patient, other_views]
+
+
+def test_where_a_csv_file_labels_a_folder_directly_below_train_is_a_group():
+    site = ["site0/05-01/1.png", "site0/05-02/1.png"]
     others = ["1.png", "2.png", "train/ill/1.png", "train/ill/2.png"]
     labels = ["ill", "well", "ill", "ill", "ill", "ill"]
 
-    groups = list_groups(label_files(patient + others, labels), "folder")
+    groups = list_groups(label_files(site + others, labels), "folder")
 
-    assert groups == [patient]
+    assert groups == [site]
 
 
 def test_copies_belong_to_the_series_of_their_original():
@@ -170,11 +183,13 @@ def number_files(form, series, pictures=10):
 
 SERIES = {
     "film": ("{label}/clip{0}_frame000{1}.jpg", 8),
+    "frame": ("{label}/clip{0}frame{1}.jpg", 8),
     "slide": ("{label}/slide1{0}_tile_{1}.png", 8),
     "patient": ("{label}/person{0}_bacteria_{1}.jpeg", 10),
     "short": ("{label}/P0{0}_{1}.png", 10),
     "roboflow": (f"{{label}}/v{{0}}_mp4-{{1}}_jpg.rf.{HASHES[0]}.jpg", 8),
     "folder": ("{label}/video{0}/000{1}.jpg", 8),
+    "visits": ("{label}/patient{0}/visit{1}/0.png", 8),
 }
 
 
@@ -182,14 +197,81 @@ SERIES = {
 def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kind):
     form, count = SERIES[kind]
     pictures = label_files(number_files(form, count))
-    group_by = "folder" if kind == "folder" else "name"
+    group_by = "folder" if kind in ("folder", "visits") else "name"
 
     said = describe_series(divide(pictures, "none"))
 
-    assert said.startswith(f"Note: by their {group_by}s, {10 * count} pictures are ")
-    assert f"{count} series" in said
-    assert f'GROUP_BY = "{group_by}"' in said
+    assert said.startswith("Note: ")
+    assert f"by {group_by}: " in said
+    assert f" of {count}, as " in said
     assert describe_series(divide(pictures, group_by)) == ""
+
+
+def draw_sites():
+    """Name pictures of four sites and days, each of either label by a CSV file."""
+    files = []
+    for site in range(4):
+        for day in range(4):
+            folder = f"site{site}/2024-05-0{day}"
+            files.extend(f"{folder}/IMG_{number}.jpg" for number in range(8))
+    return label_files(files, ["fox", "hare"] * 64)
+
+
+def test_sites_above_days_lie_in_one_part_each():
+    sites = draw_sites()
+
+    assert "by folder: 4 of 4, as site" in describe_series(divide(sites, "none"))
+    assert describe_series(divide(sites, "folder")) == ""
+
+
+def test_patients_of_two_classes_lie_in_one_part_each():
+    files = []
+    for number in range(48):
+        label = "ill" if number % 2 else "well"
+        files.append(f"{label}/patient{number // 8}/{number}.png")
+    patients = label_files(files)
+
+    said = describe_series(divide(patients, "none"))
+
+    assert "by folder: 6 of 6, as patient" in said
+    assert describe_series(divide(patients, "folder")) == ""
+
+
+def count_divided(pictures, pattern):
+    """Count the series, by a pattern of their names, that lie in both parts."""
+    series = pictures.file.str.extract(pattern)[0]
+    return (pictures.part.groupby(series).nunique() > 1).sum()
+
+
+def test_slides_that_the_parameter_leaves_in_both_parts_are_counted_again():
+    files = []
+    for slide in range(6):
+        for tile in range(12):
+            name = f"slide{slide}_x{tile // 4}_y{tile % 4}.png"
+            files.append(f"{'ab'[slide % 2]}/{name}")
+
+    grouped = divide(label_files(files), "name")
+
+    count = count_divided(grouped, "(slide.)")
+    said = describe_series(grouped)
+    assert count > 0
+    assert f"by level 1: {count} of 6, as " in said
+
+
+@pytest.mark.parametrize("group_by", ["none", "name"])
+def test_eyes_of_one_patient_in_both_parts_are_counted(group_by):
+    files = []
+    for patient in range(8):
+        label = "ill" if patient % 2 else "well"
+        for side in ("left", "right"):
+            files.append(f"{label}/{10 + patient}_{side}.jpeg")
+
+    grouped = divide(label_files(files), group_by)
+
+    count = count_divided(grouped, "(../1.)_")
+    said = describe_series(grouped)
+    assert count > 0
+    assert f"by level 1: {count} of 8, as " in said
 
 
 NO_SERIES = {

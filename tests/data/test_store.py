@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import signal
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -198,49 +197,6 @@ def test_where_files_have_no_locks_one_run_writes_and_is_told_so_once(
     printed = capsys.readouterr().out
     assert printed.startswith(f"Note: {tmp_path} ")
     assert printed.count("Note: ") == 1
-
-
-def test_copy_of_a_store_is_whole_and_takes_the_place_of_a_part(tmp_path):
-    fill(tmp_path / "store", range(20))
-    fill(tmp_path / "copy", range(10, 0, -1))
-    (tmp_path / f"copy/unfinished_{0:032x}").touch()
-    copy = open_rows(tmp_path / "copy")
-
-    open_rows(tmp_path / "store").copy_to(copy)
-
-    assert len(read_back(tmp_path / "copy", range(20)).index) == 20
-    assert np.array_equal(copy[make_digests([7])], [make_row(make_digests([7])[0])])
-    # What a killed copying has left is swept.
-    names = {path.name for path in (tmp_path / "copy").iterdir()}
-    assert names == {"rows", "digests", ".lock"}
-
-
-def test_copy_cut_short_has_no_rows_rather_than_wrong_ones(tmp_path, monkeypatch):
-    fill(tmp_path / "store", range(20))
-    fill(tmp_path / "copy", range(10, 0, -1))
-    replace = os.replace
-
-    def fail_at_digests(source, target):
-        if Path(target).name == "digests":
-            raise OSError("cut short")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", fail_at_digests)
-    with pytest.raises(OSError, match="cut short"):
-        open_rows(tmp_path / "store").copy_to(open_rows(tmp_path / "copy"))
-
-    assert open_rows(tmp_path / "copy").index == {}
-
-
-def test_store_with_rows_that_its_copy_lacks_is_left_alone(tmp_path):
-    fill(tmp_path / "copy", range(20))
-    store = open_rows(tmp_path / "store")
-    # Written by another process, unseen here.
-    fill(tmp_path / "store", [99, 3])
-
-    open_rows(tmp_path / "copy").copy_to(store)
-
-    assert list(open_rows(tmp_path / "store").index) == make_digests([99, 3])
 
 
 def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):

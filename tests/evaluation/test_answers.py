@@ -56,7 +56,7 @@ def gathered():
 
 
 def test_first_runs_are_predictions_of_their_own(gathered):
-    first = gathered.first
+    first = gathered.first_runs
 
     assert first.labels == ["cnn", "wide", "net (untrained backbone)"]
     assert list(first.scores) == first.labels
@@ -65,7 +65,7 @@ def test_first_runs_are_predictions_of_their_own(gathered):
 
 
 def test_what_one_model_recognises_is_no_suspect(gathered):
-    assert gathered.first.list_suspects().empty
+    assert gathered.first_runs.list_suspects().empty
 
 
 def test_suspects_are_listed_with_answers_and_the_probability_of_their_label():

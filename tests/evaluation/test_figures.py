@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.special import softmax
 from test_answers import gather
 
-from lib import workspace
+from lib.base import workspace
 from lib.evaluation import display, figures, galleries, metrics
 
 ODD = [

@@ -35,12 +35,9 @@ def test_scores_equal_those_of_scikit_learn(drawn):
         "top3": sklearn.top_k_accuracy_score(y_true, y_prob, k=3),
         "average_per_class": sklearn.balanced_accuracy_score(y_true, y_pred),
         "macro_f1": sklearn.f1_score(y_true, y_pred, average="macro"),
-        "weighted_f1": sklearn.f1_score(y_true, y_pred, average="weighted"),
-        "kappa": sklearn.cohen_kappa_score(y_true, y_pred),
         "nll": sklearn.log_loss(y_true, y_prob),
         "brier": distances.sum() / 203,
         "roc_auc": sklearn.roc_auc_score(y_true, y_prob, multi_class="ovr"),
-        "pr_auc": sklearn.average_precision_score(is_class, y_prob),
         "majority_class": "bird",
         "baseline": np.mean(y_true == 0),
     }

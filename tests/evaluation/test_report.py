@@ -16,7 +16,9 @@ import pytest
 from conftest import execute_lesson, find_violations, open_page
 from test_answers import SCRATCH, gather
 
-from lib import commands, workspace
+from lib import commands
+from lib.base import workspace
+from lib.base.workspace import read_table
 from lib.data import pixels, split
 from lib.evaluation import mistakes, report
 from lib.evaluation.display import show_part
@@ -24,7 +26,6 @@ from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
 from lib.models.record import read_record, update_record
 from lib.models.temperature import apply_temperature
-from lib.workspace import read_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CLASSES = [HOSTILE, "$x_1$ **b**"]
@@ -250,9 +251,8 @@ def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_se
 
     box = read_box(ws)
 
-    assert "36 pictures are 9 series, as " in box
-    assert f" and {(parts == 2).sum()} of these lie in both parts" in box
-    assert 'GROUP_BY = "name"' in box
+    assert f"by name: {(parts == 2).sum()} of 9, as " in box
+    assert "GROUP_BY" in box
 
 
 @pytest.mark.parametrize(("right", "needed"), [(10, 390), (20, 0)])
@@ -438,9 +438,7 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
 
 
 def test_further_scores_are_those_of_metrics_json(tables, scores):
-    keys = (
-        "average_per_class top3 macro_f1 weighted_f1 kappa roc_auc pr_auc ece brier nll"
-    )
+    keys = "average_per_class top3 macro_f1 roc_auc ece brier nll"
     expected = []
     for label in ("one_class", "wrong"):
         numbers = [format_number(scores[label][key]) for key in keys.split()]

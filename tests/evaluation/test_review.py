@@ -12,7 +12,7 @@ import pytest
 from conftest import find_violations, open_page
 from PIL import Image
 
-from lib import workspace
+from lib.base import workspace
 from lib.data import labels
 from lib.data.label_files import read_labels
 from lib.data.pictures import hash_content

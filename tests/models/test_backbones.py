@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from lib import workspace
+from lib.base import workspace
 from lib.models import backbones, descriptions, networks, origins, parts
 
 RNG = np.random.default_rng(0)

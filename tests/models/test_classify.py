@@ -12,10 +12,10 @@ from keras import layers
 from scipy.special import softmax
 
 from lib import predict
+from lib.base.workspace import read_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.models import classify, saved
-from lib.workspace import read_table
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
 ODD_NAME = 'a,"b\\n$x$\n.png'

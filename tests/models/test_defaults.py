@@ -11,12 +11,12 @@ from conftest import run_cells
 from keras.src.applications import convnext, efficientnet_v2
 from test_presets import POOLING, save_preset
 
-from lib import workspace
+from lib.base import workspace
+from lib.base.parameters import read_defaults
+from lib.base.workspace import read_table
 from lib.data.split import read_split
 from lib.evaluation import card, metrics
 from lib.models import classify, litert, networks, resemblance, saved
-from lib.parameters import read_defaults
-from lib.workspace import read_table
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 DEFAULTS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")["BACKBONES"].split(", ")

@@ -1,15 +1,17 @@
 """Fine-tuning: what learns then, and from which model it starts."""
 
+import ast
+import math
 from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
+from conftest import fit_runs, read_code
 from keras import layers
 
 from lib.data import generators
-from lib.models import finetuning, saved, training
-from lib.models.parts import find_parts
+from lib.models import parts, saved, training
 from lib.models.record import Record, read_record
 
 RECORD = Record(
@@ -21,6 +23,21 @@ RECORD = Record(
     weights="imagenet",
     backbone_origin={"licence": "MIT"},
 )
+
+
+def load_unfreeze():
+    """Return the function of 06 that lets the last share of a backbone's variables learn."""
+    names = {"keras": keras, "math": math, "parts": parts}
+    cells = read_code("06_fine_tuning")
+    for cell_id in ("06-loop", "06-cut"):
+        # Without what the cell asks of the lesson's own model.
+        tree = ast.parse(cells[cell_id].source)
+        tree.body = tree.body[:1]
+        exec(compile(tree, f"<{cell_id}>", "exec"), names)
+    return names["unfreeze"]
+
+
+unfreeze = load_unfreeze()
 
 
 def put_head_on(backbone, boxed=False):
@@ -76,7 +93,7 @@ def test_the_last_layers_that_hold_a_share_and_the_head_learn(
     model = type(model).from_config(model.get_config())
     assert len(model.trainable_variables) == 2
 
-    learning = finetuning.unfreeze(model, share)
+    learning = unfreeze(model, share)
 
     assert len(learning) == count
     assert first is None or first in learning[0].path
@@ -104,8 +121,8 @@ def build_backbone_of_a_block():
 
 def test_averages_within_a_layer_stay_while_the_model_learns():
     model = put_head_on(build_backbone_of_a_block())
-    learning = finetuning.unfreeze(model, 1.0)
-    frozen = find_parts(model)[0].non_trainable_variables
+    learning = unfreeze(model, 1.0)
+    frozen = parts.find_parts(model)[0].non_trainable_variables
     before = [weight.numpy().copy() for weight in frozen]
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3))
 
@@ -123,14 +140,14 @@ def fine_tune(ws):
 
     def build():
         model = saved.load_model(ws, "tiny_linear")
-        finetuning.unfreeze(model, 0.5)
+        unfreeze(model, 0.5)
         model = keras.Model(model.inputs, model.outputs, name="tiny_finetuned")
         adam = keras.optimizers.Adam(0.01)
         model.compile(adam, "categorical_crossentropy", metrics=["accuracy"])
         return model
 
     batches = generators.pair(ws, 8, 5, seed=3, augment=True)
-    return training.train(
+    runs = training.Runs(
         build,
         batches,
         ws,
@@ -139,6 +156,7 @@ def fine_tune(ws):
         characteristics="Small steps",
         base=RECORD,
     )
+    return fit_runs(runs, 1)
 
 
 def save_untrained(ws):

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lib import workspace
+from lib.base import workspace
 from lib.data import generators
 
 PROGRAM = """

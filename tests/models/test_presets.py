@@ -5,8 +5,9 @@ import importlib.util
 import keras
 import numpy as np
 import pytest
+from test_finetuning import unfreeze
 
-from lib.models import backbones, files, finetuning, litert, parts
+from lib.models import backbones, files, litert, parts
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -162,7 +163,7 @@ def assert_last_block(variables, kind):
 
 @pytest.mark.parametrize("kind", BLOCKS, indirect=True, scope="module")
 def test_last_block_can_learn_alone(kind, again):
-    assert_last_block(finetuning.unfreeze(again, SHARE), kind)
+    assert_last_block(unfreeze(again, SHARE), kind)
 
 
 def test_preset_without_weights_is_untrained(folder):

@@ -4,6 +4,7 @@ import json
 
 import keras
 import pytest
+from conftest import fit_runs
 
 from lib.data import generators
 from lib.data.split import identify_set, read_split
@@ -32,7 +33,7 @@ def train_network(ws, seeds, units=4, batches=None):
         return model
 
     batches = batches or generators.pair(ws, 8, 12, seed=seeds[0])
-    return training.train(build, batches, ws, {"EPOCHS": 1}, seeds)
+    return fit_runs(training.Runs(build, batches, ws, {"EPOCHS": 1}, seeds), 1)
 
 
 def name_records(ws):

@@ -6,11 +6,11 @@ import pytest
 from keras import layers
 
 from lib import predict
+from lib.base.workspace import read_table
 from lib.data import pixels, split
 from lib.models import backbones, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.models.record import Record, read_record, update_record
-from lib.workspace import read_table
 
 # Of pictures that it knows 5 in 100 may be as far away.
 MARK = "unlike 95 of 100 pictures it knows"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import workspace
+from lib.base import workspace
 from lib.models import checkpoint, files, keys, saved
 from lib.models.record import Record, update_record
 

@@ -11,12 +11,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import fit_runs
 
+from lib.base.workspace import Workspace
 from lib.data import generators, split
-from lib.models import checkpoint, saved, training
+from lib.models import checkpoint, keys, saved, training
 from lib.models.networks import Network
 from lib.models.record import list_records, read_record
-from lib.workspace import Workspace
 
 COLUMNS = checkpoint.HISTORY_COLUMNS[:-1]
 LOSS = "categorical_crossentropy"
@@ -30,19 +31,18 @@ class Death(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_tiny(
+def make_runs(
     ws,
     epochs=4,
     batch_size=5,
     optimizer=keras.optimizers.Adam,
     loss=LOSS,
     seeds=(3,),
-    callbacks=(),
     alter=lambda model: None,
     run_eagerly=True,
     **parameters,
 ):
-    """Train a tiny model with dropout, altered before, on 24 augmented pictures.
+    """Make the runs of a tiny model with dropout, altered before, on 24 augmented pictures.
 
     To compile it as a user's model is takes longer than to train it.
     """
@@ -63,7 +63,7 @@ def train_tiny(
         return model
 
     parameters = {"EPOCHS": epochs} | parameters
-    return training.train(
+    return training.Runs(
         build,
         batches,
         ws,
@@ -72,8 +72,12 @@ def train_tiny(
         characteristics="Tiny",
         purpose="A test of training",
         notebook="02_baseline_cnn",
-        callbacks=callbacks,
     )
+
+
+def train_tiny(ws, epochs=4, callbacks=(), **settings):
+    """Train them, and return the first training."""
+    return fit_runs(make_runs(ws, epochs, **settings), epochs, callbacks)
 
 
 def assert_same(one, other, rtol=1e-5):
@@ -170,6 +174,103 @@ def test_resumed_training_equals_uninterrupted_training(killed, monkeypatch, cap
     assert_same(resumed, whole)
 
 
+class Stop(keras.callbacks.Callback):
+    """Raises an error in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise InterruptedError("stopped")
+
+
+def test_error_in_the_loop_closes_the_bar_and_the_next_loop_goes_on(prepared, capsys):
+    runs = make_runs(prepared, epochs=2)
+
+    with pytest.raises(InterruptedError):
+        fit_runs(runs, 2, [Stop()])
+    shown = capsys.readouterr()
+    trained = fit_runs(runs, 2)
+
+    # The bar ends its line before the note, and the traceback, begin.
+    assert shown.err.endswith("\n")
+    assert "Note: tiny is not saved" in shown.out
+    assert "goes on after epoch 1 of 2" in capsys.readouterr().out
+    assert list(trained.history.epoch) == [1, 2]
+
+
+def leave_at_once(runs):
+    for _ in runs:
+        break
+    return runs.first
+
+
+def fit_without_options(runs):
+    for run in runs:
+        run.model.fit(run.train, validation_data=run.validation, epochs=2, verbose=0)
+
+
+def fit_twice(runs):
+    for run in runs:
+        for _ in range(2):
+            run.model.fit(
+                run.train, validation_data=run.validation, epochs=2, **run.options
+            )
+
+
+def fit_one_epoch(runs):
+    fit_runs(runs, 1)
+
+
+def fit_other_batches(runs):
+    for run in runs:
+        few = run.train.take(2)
+        run.model.fit(few, validation_data=run.validation, epochs=2, **run.options)
+
+
+def fit_at_another_rate(runs):
+    for run in runs:
+        run.model.optimizer.learning_rate = 0.5
+        run.model.fit(
+            run.train, validation_data=run.validation, epochs=2, **run.options
+        )
+
+
+def fit_with_another_optimizer(runs):
+    for run in runs:
+        run.model.compile("adam", LOSS, metrics=["accuracy"])
+        run.model.fit(
+            run.train, validation_data=run.validation, epochs=2, **run.options
+        )
+
+
+def fit_without_validation(runs):
+    for run in runs:
+        run.model.fit(run.train, epochs=2, **run.options)
+
+
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        (list, "`fit` has not trained it"),
+        (lambda runs: [next(iter(runs)), runs.first], "No training is finished"),
+        (leave_at_once, "No training is finished"),
+        (fit_without_options, "`fit` has not trained it"),
+        (fit_twice, "epoch 1 can't follow on 2"),
+        (fit_one_epoch, "epochs=1, and this training 2"),
+        (fit_other_batches, "steps=2, and this training 5"),
+        (fit_at_another_rate, "was changed after it was built"),
+        (fit_with_another_optimizer, "was changed after it was built"),
+        (fit_without_validation, "no validation_data=run.validation"),
+    ],
+)
+def test_loop_that_does_not_train_what_its_run_is_made_for_saves_nothing_and_says_why(
+    use, reason, prepared
+):
+    with pytest.raises(ValueError, match=reason):
+        use(make_runs(prepared, epochs=2))
+
+    assert not list(prepared.results.glob("models/*"))
+
+
 def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_taken(
     trained, monkeypatch, capsys
 ):
@@ -257,7 +358,7 @@ def test_other_settings_are_trained_anew_after_a_note_with_the_reason(
 
 
 def test_trainings_of_an_earlier_version_are_done_anew(trained, monkeypatch):
-    monkeypatch.setattr(training, "TRAINING_VERSION", -1)
+    monkeypatch.setattr(keys, "TRAINING_VERSION", -1)
 
     assert not train_tiny(trained, epochs=1).from_files
 
@@ -393,7 +494,8 @@ def train_lines(ws, number, loss):
     path.write_text(BUILD.format(number, loss))
     build = runpy.run_path(str(path))["build"]
     batches = generators.pair(ws, 8, 5, seed=3)
-    return training.train(build, batches, ws, {"EPOCHS": 1}, [3])
+    runs = training.Runs(build, batches, ws, {"EPOCHS": 1}, [3])
+    return fit_runs(runs, 1)
 
 
 def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared):
@@ -448,7 +550,7 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(
 
     batches = generators.pair(prepared, 8, 5, seed=3)
     with pytest.raises(ValueError, match=f"own .*: {word} "):
-        training.train(build, batches, prepared, {"EPOCHS": 1}, [3])
+        list(training.Runs(build, batches, prepared, {"EPOCHS": 1}, [3]))
 
     assert not list(prepared.results.glob("checkpoints/*"))
 
@@ -467,7 +569,7 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         head.compile("adam", LOSS, metrics=["accuracy"])
         return head, keras.Model(pixels, head(features), name="tiny_transfer")
 
-    training.train(
+    runs = training.Runs(
         build,
         batches,
         prepared,
@@ -476,6 +578,7 @@ def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
         characteristics="A head",
         base=Network(None, 8, "imagenet", "VGG16"),
     )
+    fit_runs(runs, 2)
 
     record = read_record(prepared.results / "models/tiny_transfer.json")
     settings = {"epochs": 2, "backbone": "vgg16", "weights": "imagenet"}

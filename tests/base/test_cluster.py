@@ -23,11 +23,11 @@ from conftest import (
 from faults import list_connections, list_listening
 from slow_blocks import make_blocks, work_slowly
 
-from lib import work, workspace
+from lib.base import work, workspace
+from lib.base.work import ClusterError, connect, run_blocks
 from lib.data import pixels, split
 from lib.models import contest
 from lib.models.features import cached_features
-from lib.work import ClusterError, connect, run_blocks
 
 pytest.importorskip("distributed")
 TWO = "local:2"
@@ -189,7 +189,7 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
 
 def start(module, *arguments, root):
     """Start a scheduler or worker as people do, in a process of its own."""
-    paths = f"{root}:{Path(__file__).parent}"
+    paths = f"{root}:{Path(__file__).parents[1]}"
     return subprocess.Popen(
         [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments, "--no-dashboard"],
         env=os.environ | {"PYTHONPATH": paths}, cwd="/",

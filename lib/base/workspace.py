@@ -2,23 +2,21 @@
 
 import json
 import os
-import re
-from dataclasses import asdict, dataclass, field
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from lib import folders, storage
-from lib.escapes import escape_text, guard_cells, read_cell
-from lib.paths_file import PLACES, READ, check_exists, read_paths
-from lib.storage import atomic_write
+from lib.base import folders, storage
+from lib.base.escapes import escape_text, guard_cells, read_cell
+from lib.base.paths_file import check_exists, find_path, read_places
+from lib.base.storage import atomic_write
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
-# What is a path elsewhere, or none.
-NO_PATH = re.compile(r"\$|.*://" + ("" if os.name == "nt" else r"|[A-Za-z]:[\\/]"))
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 MINE = "drive_paths.json"
 
@@ -27,8 +25,8 @@ MINE = "drive_paths.json"
 class Workspace:
     """The folders of one run, all absolute; train, validation and test may lie in an archive."""
 
-    # The folder of class folders; or an archive, or kaggle:…, that holds one.
-    train: Path
+    # The folder of class folders; an archive that holds one; or text: its address, or kaggle:….
+    train: Path | str
     # What is kept: models, histories, predictions, tables, figures, report.
     results: Path
     # What can be made again: stores of pixels and features.
@@ -47,13 +45,11 @@ class Workspace:
     multi_labels: Path | None = None
     # Address of a Dask scheduler, or local:N.
     cluster: str | None = None
-    # The file that says all this.
-    paths_file: Path | None = field(default=None, compare=False)
 
     @property
     def is_demo(self) -> bool:
         """Whether the pictures are the drawn ones."""
-        return self.train == (REPOSITORY / "demo/pictures/train").resolve()
+        return self.train == REPOSITORY / "demo/pictures/train"
 
     @property
     def data_note(self) -> str:
@@ -64,13 +60,10 @@ class Workspace:
 
     @property
     def corrections_note(self) -> str:
-        """Return a line about the corrections.csv of the results, "" where there is none."""
-        usual = self.results / "corrections.csv"
-        if not usual.exists():
+        """Return a line that says where corrections of labels are read, "" where there are none."""
+        if self.corrections is None:
             return ""
-        if self.corrections == usual:
-            return f"Note: labels are corrected by {usual}."
-        return f'Note: {usual} is not read, since "corrections" is {self.corrections}.'
+        return f"Note: labels are corrected by {self.corrections}."
 
     def file(self, *parts: str) -> Path:
         """Return the path of a results file; its folder is made when missing."""
@@ -100,19 +93,19 @@ class Workspace:
 
     def save_paths(self) -> Path:
         """Write these paths, without the cluster, as run_paths.json of the results."""
+        # The next run looks for these corrections there, too, and may find none.
+        usual = self.results / folders.CORRECTIONS
         paths = {}
-        for key in PLACES:
-            value = getattr(self, key)
-            # The next run looks for corrections there, too, and may find none.
-            if value and value != self.results / "corrections.csv":
+        for key, value in vars(self).items():
+            if key != "cluster" and value not in (None, usual):
                 paths[key] = str(value)
         self.save_json(paths, "run_paths.json")
         return self.results / "run_paths.json"
 
     def claim(self) -> None:
         """Mark results and scratch as ours, before anything else is written there."""
-        folders.mark(self.results, "results")
-        folders.mark(self.scratch, "scratch")
+        for kind in folders.KINDS:
+            folders.mark(getattr(self, kind), kind)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -164,63 +157,39 @@ def read(
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
-    if not named:
-        try:
-            storage.mount_drive()
-        except OSError as error:
-            print(f"Note: {error} Until then: the demo, on this machine alone.")
-    found = _find_paths_file(named).resolve()
-    paths = read_paths(found)
-    cluster = os.environ.get(SCHEDULER, paths.pop("cluster", None))
-    places = {key: _resolve(key, paths[key], found) for key in paths}
+    if str(named) == "demo":
+        found = DEMO_PATHS
+    elif named:
+        found = find_path(named, "--paths")
+    else:
+        found = _find_usual()
+    places = read_places(found)
     if found == DEMO_PATHS and not named and storage.DRIVE.exists():
-        places["results"] = storage.DRIVE / DEMO_ON_DRIVE
+        results = results or storage.DRIVE / DEMO_ON_DRIVE
     if results is not None:
-        places["results"] = results.resolve()
-    usual = places["results"] / "corrections.csv"
+        places["results"] = find_path(results, "--results")
+    usual = places["results"] / folders.CORRECTIONS
     if usual.exists():
         places.setdefault("corrections", usual)
-    ws = Workspace(**places, cluster=cluster, paths_file=found)
-    check_places(ws)
-    # The demo's pictures are unpacked when they are first opened.
-    if not ws.is_demo:
-        for key in READ:
-            path = getattr(ws, key)
-            if path and not str(path).startswith(KAGGLE):
-                check_exists(path, f'It is "{key}": correct it in {found}.')
+    cluster = os.environ.get(SCHEDULER, places.pop("cluster", None))
+    folders.check(places, REPOSITORY)
+    ws = Workspace(**places, cluster=cluster)
+    for key, place in places.items():
+        is_written = key in folders.KINDS
+        # The demo's pictures are unpacked when they are first opened.
+        if isinstance(place, Path) and not (is_written or ws.is_demo):
+            check_exists(place, f'It is "{key}": correct it in {found}.')
     return ws
 
 
-def _find_paths_file(named):
-    if str(named) == "demo":
-        return DEMO_PATHS
-    if named:
-        # A kernel runs in the folder of its notebook.
-        files = [Path(named), REPOSITORY / named]
-    else:
-        files = [REPOSITORY / MINE, storage.DRIVE / MINE, DEMO_PATHS]
-    return next(filter(Path.exists, files), files[0])
-
-
-def _resolve(key, value, file):
-    value = value.strip()
-    # What lies on Kaggle has no local path before it is downloaded.
-    if value.startswith(KAGGLE):
-        return Path(value)
-    if NO_PATH.match(value):
-        raise ValueError(
-            f'{file}: "{key}" is "{value}", which is no path on this machine: write one.'
-        )
-    return (file.parent / Path(value).expanduser()).resolve()
-
-
-def check_places(ws: Workspace) -> None:
-    """Raise a ValueError where results or scratch are not ours, or lie where they must not."""
-    folders.check_apart(asdict(ws), REPOSITORY)
-    for kind in folders.KINDS:
-        folder = getattr(ws, kind)
-        # Those of the demo may be older than markers.
-        is_of_demo = folder.is_relative_to(REPOSITORY / "demo")
-        is_demo_on_drive = folder == storage.DRIVE / DEMO_ON_DRIVE
-        if not (is_of_demo or is_demo_on_drive):
-            folders.check_ours(folder, kind, opened=ws.paths_file)
+def _find_usual():
+    """Return the first paths file at a usual place, after Drive is mounted in Colab; else the demo's."""
+    if "google.colab" in sys.modules:
+        try:
+            storage.open_drive()
+        except FileNotFoundError as error:
+            print(f"Note: {error} Until then: the demo, on this machine alone.")
+    for path in (REPOSITORY / MINE, storage.DRIVE / MINE):
+        if path.exists():
+            return path
+    return DEMO_PATHS

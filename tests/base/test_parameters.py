@@ -1,7 +1,7 @@
 import pytest
 
-from lib import parameters
-from lib.workspace import REPOSITORY
+from lib.base import parameters
+from lib.base.workspace import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 

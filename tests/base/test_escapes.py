@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from conftest import run_cells
 
-from lib import workspace
+from lib.base import workspace
+from lib.base.escapes import escape_text
 from lib.data.label_files import read_labels
-from lib.escapes import escape_text
 
 FORMULAS = ["=1+1", "+x.png", "-x.png", "@x", "'=x", "''-x", "-1+x"]
 PLAIN = ["'x", "a=b", "007", "-1.5", "+2", "'-1", "", "NA"]

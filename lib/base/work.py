@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tqdm import tqdm
 
-from lib.machine import describe_project
+from lib.base.machine import describe_project
 
 PATIENCE = 30  # seconds to wait for a scheduler and its first worker
 clients = {}  # the connections of this process, by address

@@ -16,7 +16,7 @@ import numpy as np
 
 DRIVE = Path("/content/drive/MyDrive")
 MOUNT_AGAIN = (
-    "Mount it again: run `from google.colab import drive; "
+    "In Colab, mount it again: run `from google.colab import drive; "
     f'drive.mount("{DRIVE.parent}", force_remount=True)` in a cell, or choose Runtime ▸ Disconnect and delete '
     "runtime. Then run all cells again: what is finished is not done twice."
 )
@@ -164,23 +164,35 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
         )
 
 
-def mount_drive() -> None:
-    """Ask a person who works in Colab to mount Google Drive; do nothing elsewhere.
+def open_drive() -> Path:
+    """Return My Drive; ask a person who works in Colab to mount it.
 
     Raises:
-        OSError: the person refuses, or it fails.
+        FileNotFoundError: it is not mounted.
+        OSError: its mount has died.
     """
-    # Path.exists would raise where an earlier mount has died.
-    if "google.colab" in sys.modules and not os.path.exists(DRIVE):
+    try:
+        os.stat(DRIVE)
+    except FileNotFoundError:
+        _mount_drive()
+    except OSError as error:
+        raise OSError(explain_error(error)) from error
+    return DRIVE
+
+
+def _mount_drive():
+    reason = ""
+    if "google.colab" in sys.modules:
         from google.colab import drive
 
         try:
             drive.mount(str(DRIVE.parent))
-            os.stat(DRIVE)
         except Exception as error:  # Colab has several for a person who refuses.
-            raise OSError(
-                f"Google Drive is not mounted ({error}). {MOUNT_AGAIN}"
-            ) from error
+            reason = f" ({error})"
+    if not DRIVE.exists():
+        raise FileNotFoundError(
+            f"Google Drive is not mounted{reason}. {MOUNT_AGAIN} Or name a folder of this machine."
+        )
 
 
 def explain_error(error: Exception) -> str:

@@ -1,0 +1,1 @@
+"""Files, folders, paths and parameters: what every other room stands on."""

@@ -1,0 +1,125 @@
+"""The paths file, drive_paths.json: read, with errors that say what is wrong and what to do."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from lib.base import storage
+from lib.base.escapes import list_some
+from lib.base.parameters import suggest
+
+REQUIRED = ("train", "results", "scratch")
+KEYS = REQUIRED + (
+    "train_labels",
+    "corrections",
+    "validation",
+    "test",
+    "test_labels",
+    "multi_labels",
+    "cluster",
+)
+# Of an archive: https, or http of this machine. What Google Drive shares is a page.
+ADDRESS = re.compile(
+    r"(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
+    re.IGNORECASE,
+)
+# My Drive, as Google names it in some languages, on a disk or in Colab; or Drive, as people say it.
+MY_DRIVE = "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive"
+ON_DRIVE = re.compile(
+    r"(?:on\s+)?(?:(?:[a-z]:[\\/]|(?:content/)?drive/)?"
+    rf"(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+|$)(.*)",
+    re.IGNORECASE,
+)
+# What is a path elsewhere, or none.
+NO_PATH = re.compile(r"\$|[\w+.-]+:[\\/]|drive\.google\.com|kaggle:", re.IGNORECASE)
+
+
+def is_address(value: str | Path) -> bool:
+    """Tell whether a value of `train` is the address of an archive, and no path."""
+    return bool(ADDRESS.fullmatch(str(value)))
+
+
+def is_on_web(value: str | Path) -> bool:
+    """Tell whether a value of `train` is no path, but an address or data of Kaggle."""
+    return str(value).startswith("kaggle:") or is_address(value)
+
+
+def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
+    """Return the absolute path that a person means: here, or on Google Drive, which Colab mounts for it.
+
+    Args:
+        text: as it is typed.
+        name: the key, field or option that says so, for the error.
+        folder: what a relative path is relative to.
+
+    Raises:
+        OSError: Drive is not mounted.
+        ValueError: it is no path of this machine.
+    """
+    text = str(text).strip()
+    place = Path(text).expanduser()
+    if not place.is_absolute():
+        on_drive = ON_DRIVE.fullmatch(text)
+        if on_drive:
+            place = storage.DRIVE / on_drive[1]
+        elif NO_PATH.match(text):
+            raise ValueError(
+                f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive '
+                'is MyDrive/FOLDER, once that is mounted; "train" alone may be the https:// address of an archive.'
+            )
+    if storage.is_on_drive(place):
+        storage.open_drive()
+    return (folder / place).resolve()
+
+
+def read_places(file: Path) -> dict[str, Path | str]:
+    """Read a paths file: what each key means; an error where one is wrong, missing or unknown.
+
+    Text stays what has no path on this machine: the cluster, and data on the web to learn from.
+    """
+    check_exists(
+        file, "It should be a copy of drive_paths.example.json with your own folders."
+    )
+    paths = read_json(file)
+    places = {}
+    for key in (*paths, *REQUIRED):
+        if key not in KEYS:
+            raise ValueError(f'{file}: unknown key "{key}"{suggest(key, KEYS)}')
+        value = paths.get(key)
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(
+                f'{file}: "{key}" is missing, or no path of a folder or file in quotes.'
+            )
+        # What train has on the web may have parts to test and to validate on, too.
+        is_web = is_on_web(value) and value == paths.get("train")
+        places[key] = value
+        if key != "cluster" and not is_web:
+            places[key] = find_path(value, f'{file}: "{key}"', file.parent)
+    return places
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object; a ValueError where a file holds something else."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("it must hold one {…} object")
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no valid JSON: {error}. Write / or \\\\ between folders, not \\. "
+            "See drive_paths.example.json."
+        )
+    return content
+
+
+def check_exists(path: Path, advice: str) -> None:
+    """Raise a FileNotFoundError, which says what lies beside a path, unless it exists."""
+    if path.exists():
+        return
+    parent = next(folder for folder in path.absolute().parents if folder.is_dir())
+    beside = list_some(os.listdir(parent)) or "nothing"
+    raise FileNotFoundError(
+        f"{path} does not exist; {parent} holds: {beside}. {advice}"
+    )
