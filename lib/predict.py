@@ -8,14 +8,15 @@ problem. A picture that can't be read has no answer.
 """
 
 import argparse
-import contextlib
 import os
 import re
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 
+from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
 from lib.base.storage import require_room
 from lib.base.workspace import read_columns, write_table
@@ -33,23 +34,17 @@ EXAMPLES = """typically:
 """
 # How tables of answers begin, and what else they may have beside the classes.
 BEGINNINGS = (["file", "label", "index"], ["file", "labels", "problem"])
-FURTHER = re.compile(
-    r"(label|probability)(_\d+)?|set(_size)?|distance|note|group(_label|_probability|_agree|_size)?"
-)
+FURTHER = re.compile(r"(label|probability)(_\d+)?|set(_size)?|distance|note|group\w*")
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 where a picture could not be read, 2 where nothing was done."""
     options = open_parser().parse_args(arguments)
-    nowhere = Path(os.devnull)
+    null = Path(os.devnull)
     try:
         record = _check_options(options)
         # TensorFlow greets on stderr, and standard output is for the answers.
-        with (
-            stderr_to(nowhere) as shown,
-            contextlib.redirect_stderr(shown),
-            contextlib.redirect_stdout(shown),
-        ):
+        with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
             files = list_files(options.pictures)
             table = _answer(options, record, files)
         _write_answers(table, options.csv)
@@ -88,18 +83,8 @@ def open_parser() -> argparse.ArgumentParser:
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
     add("--csv", type=Path, help="write the table there instead of printing it")
-    add(
-        "--top",
-        type=int,
-        default=1,
-        metavar="K",
-        help="name the K best classes: adds label_2, probability_2 and so on",
-    )
-    add(
-        "--probabilities",
-        action="store_true",
-        help='add one column for each class, in their order; " (class)" is put after a taken name',
-    )
+    add("--top", type=int, default=1, metavar="K", help="name the K best classes")
+    add("--probabilities", action="store_true", help="add a column for each class")
     add(
         "--group-by",
         metavar="folder|CSV",
@@ -118,18 +103,14 @@ def _check_options(options):
         )
     if record.thresholds and (options.top > 1 or options.group_by):
         raise ValueError(
-            f"{record.name} gives a picture several labels: leave out --top and --group-by."
+            f"{record.name} gives several labels: no --top, no --group-by."
         )
     count = len(record.class_names)
     if not 1 <= options.top <= count:
-        raise ValueError(
-            f"--top is {options.top}; the model can name 1 to {count} classes."
-        )
+        raise ValueError(f"--top names 1 to {count} classes of this model.")
     groups = options.group_by
     if groups not in (None, "folder") and not os.path.isfile(groups):
-        raise ValueError(
-            f"--group-by {groups}: write folder, or name a CSV file of columns file and group."
-        )
+        raise ValueError(f"--group-by {groups}: write folder, or name a CSV file.")
     if options.csv is not None:
         _check_target(options.csv, record)
     return record
@@ -140,9 +121,7 @@ def _check_target(csv, record):
     if not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
     if csv.exists() and not _holds_answers(csv, record):
-        raise ValueError(
-            f"--csv {csv} is there already, with other columns than answers have: name a new file."
-        )
+        raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
     require_room(csv.parent, 0, "the answers")
 
 
@@ -179,8 +158,7 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     """Return the group of each file: "folder", or as a CSV file of columns file and group says.
 
     Raises:
-        OSError: the CSV file does not exist.
-        ValueError: it gives a file no group, or several.
+        ValueError: the CSV file gives a file no group, or several.
     """
     paths = [os.path.abspath(file) for file in files]
     if how == "folder":
@@ -191,9 +169,7 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     known = groups.first()[groups.nunique() == 1]
     lost = [path for path in paths if path not in known]
     if lost:
-        raise ValueError(
-            f"{how} has to give {lost[0]} one group (such files: {len(lost):,})."
-        )
+        raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
     # A picture without a group is its own.
     return [known[path] or path for path in paths]
 
@@ -222,7 +198,7 @@ def _answer(options, record, files):
     y_prob, features, problems = classify.predict_files(
         model, Path(), files, with_features=has_backbone(model)
     )
-    print(_describe_probabilities(record))
+    print("temperature:", record.temperature or "none is stored, 08 fits one")
     scaled = apply_temperature(y_prob, record.temperature or 1)
     distances = _list_distances(options.model, model, record, features)
     columns = _list_sets(scaled, record, distances["note"]) | distances
@@ -268,16 +244,6 @@ def _list_distances(path, model, record, features):
     print(strangers.describe_strangers(limit))
     notes = strangers.mark_strangers(distances, limit)
     return {"distance": distances.round(6), "note": notes}
-
-
-def _describe_probabilities(record):
-    """Say whether the probabilities are calibrated, and on what."""
-    if record.temperature is None:
-        return (
-            "no temperature is stored: probabilities are the model's own; 08 fits one"
-        )
-    pictures = record.calibrated_on or "validation pictures"
-    return f"probabilities have the temperature {record.temperature:.3g}, calibrated on {pictures}"
 
 
 if __name__ == "__main__":

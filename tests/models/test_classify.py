@@ -293,12 +293,12 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
     describe, pictures, ask, capfd
 ):
     _, own = ask(describe({}), [pictures], "--top=2", "--probabilities")
-    assert "no temperature" in capfd.readouterr().err
+    assert "temperature: none" in capfd.readouterr().err
     warm = describe({"temperature": 1.7321}, "warm.keras")
 
     _, scaled = ask(warm, [pictures], "--top=2", "--probabilities")
 
-    assert "temperature 1.73" in capfd.readouterr().err
+    assert "temperature: 1.73" in capfd.readouterr().err
     answers = ["file", "label", "index", "label_2"]
     assert scaled[answers].equals(own[answers])
     logits = np.log(own[CLASS_NAMES].to_numpy(float))
