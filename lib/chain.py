@@ -6,22 +6,22 @@ What an earlier run has finished is taken: after an interruption, run the same a
 import argparse
 import os
 import sys
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 from lib import commands, runner
 from lib.base import storage, work, workspace
 from lib.base.machine import stderr_to
-from lib.base.parameters import check_parameters, parse_value, read_defaults, suggest
+from lib.base.parameters import read_defaults
 from lib.base.workspace import Workspace
 from lib.data import sources
 
-LAST = "11_multi_label"
 SOME_FAILED = 3  # what `main` returns where the others have run
-# The networks that these two build have the size that -p names; a backbone's stands behind its @.
-SIZED = ("02_baseline_cnn", "03_augmented_cnn")
-BACKBONE_PARAMETERS = ("BACKBONE", "WEIGHTS", "IMAGE_SIZE", "BACKBONE_OPTIONS")
+PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
+TRANSFER = "04_resnet50_transfer"
+CONTEST = "05_backbones"
+# Those of 04 as arguments of `load_backbone`, and that of 05.
+NETWORK_PARAMETERS = "BACKBONE WEIGHTS IMAGE_SIZE BACKBONE_OPTIONS BACKBONES".split()
 QUICK_WAY = (
     "Note: --only 1 5 8 (make quick) is the quickest way to a good model: which network suits "
     "these pictures, and how good it is."
@@ -43,8 +43,9 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         ws = workspace.read(options.paths, options.results)
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
-        names = choose_notebooks(options.only, options.beyond, ws)
-        values = read_parameters(options.parameter, names)
+        names = commands.choose_notebooks(options.only, options.beyond, ws)
+        options.parameter = commands.recall_parameters(ws, names, options)
+        values = commands.read_parameters(options.parameter, names)
         ws.claim()
         with runner.signals_raise(), runner.lock_results(ws):
             failed = run_chain(ws, names, values, options)
@@ -77,44 +78,60 @@ def run_chain(
 
     Returns:
         The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
-        `check_backbone`.
+        `check_networks`.
     """
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
-    log = ws.scratch / "kernel.log"
+    log = ws.results / runner.KERNEL_LOG
     log.unlink(missing_ok=True)
     with stderr_to(log):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
-        if "01_data_prep" in names:
+        if commands.FIRST in names:
             sources.open_folder(ws, "train")
-        check_backbone(ws, names, values)
-        commands.keep_parameters(ws, options.parameter, adds=bool(options.only))
-        if SIZED[0] in names and not (options.only or ws.is_demo):
+        commands.check_split(ws, names)
+        check_networks(ws, names, values)
+        commands.keep_parameters(ws, names, options)
+        if commands.SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
+        commands.note_others()
         failed = runner.run_notebooks(ws, names, values)
-    for page in ("report", "model"):
-        path = ws.results / f"{page}.html"
-        if path.exists():
-            print(f"{page}: {path}")
+    announce_pages(ws)
     return failed
 
 
-def check_backbone(ws: Workspace, names: list[str], values: dict) -> None:
-    """Load the backbone of 04 before other notebooks take their time; errors as of `load_backbone`."""
-    name = "04_resnet50_transfer"
-    if name not in names[1:]:
-        return
-    is_given = values[name].keys() & BACKBONE_PARAMETERS
-    # The demo does without ImageNet weights.
-    if ws.is_demo and not is_given:
-        return
-    chosen = read_defaults(runner.NOTEBOOKS / f"{name}.ipynb") | values[name]
-    from lib.models.backbones import load_backbone
+def announce_pages(ws: Workspace) -> None:
+    """Say where report and model page are, or that they are of an earlier split."""
+    from lib.evaluation.display import is_stale
 
-    load_backbone(*map(chosen.get, BACKBONE_PARAMETERS), ws)
+    for page, maker in PAGES.items():
+        path = ws.results / page
+        if is_stale(ws, page):
+            print(f"Note: {page} is of an earlier split: train, then run {maker}.")
+        elif path.exists():
+            print(f"{path.stem}: {path}")
+
+
+def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
+    """Look up the networks of later notebooks, and load that of 04, before others take their time.
+
+    Errors are those of `look_up` and `load_backbone`.
+    """
+    for name in (commands.LAST, CONTEST, TRANSFER):
+        # The demo does without networks that are not named.
+        if name not in names[1:] or (
+            ws.is_demo and values[name].keys().isdisjoint(NETWORK_PARAMETERS)
+        ):
+            continue
+        from lib.models import backbones
+
+        chosen = read_defaults(commands.NOTEBOOKS / f"{name}.ipynb") | values[name]
+        if name == TRANSFER:
+            backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
+        else:
+            backbones.look_up(chosen, ws)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -137,7 +154,7 @@ def _add_options(add):
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add(
         "-p",
-        nargs=2,
+        nargs="+",
         action="append",
         default=[],
         dest="parameter",
@@ -158,71 +175,12 @@ def _add_options(add):
         help="a Dask scheduler, or local:N: N workers here",
     )
     add("--anew", action="store_true", help="train anew, also on other pictures")
+    add(
+        "--as-before",
+        action="store_true",
+        help="take the parameters of the runs before, without seeds; a -p goes before",
+    )
     add("--resume", action="store_true", help="the default: go on where a run stopped")
-
-
-def choose_notebooks(
-    only: list[str], beyond: bool = False, ws: Workspace | None = None
-) -> list[str]:
-    """Return the names of the notebooks to run, in order.
-
-    Args:
-        only: numbers, 2 or 02, and parts of names; without any the usual notebooks run.
-        beyond: whether 05 to 07 are usual.
-        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
-
-    Raises:
-        ValueError: a word of `only` fits no notebook.
-    """
-    names = runner.list_notebooks()
-    if only:
-        return sorted(_find_notebooks(only, names))
-    is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
-    if is_asked and not sources.has_classes(ws):
-        return [LAST]
-    left_out = () if beyond else runner.BEYOND
-    if not is_asked:
-        left_out += (LAST,)
-    return [name for name in names if name not in left_out]
-
-
-def _find_notebooks(words, names):
-    chosen = set()
-    for word in words:
-        part = f"{int(word):02d}_" if word.isdecimal() else word
-        found = {name for name in names if part in name}
-        if not found:
-            raise ValueError(f"--only {word}: no such notebook{suggest(word, names)}")
-        chosen |= found
-    return chosen
-
-
-def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
-    """Read -p pairs, and give each notebook those that it has.
-
-    A note says so where no chosen notebook has one.
-
-    Raises:
-        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
-    """
-    having = defaultdict(list)
-    for name in runner.list_notebooks():
-        for key in read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"):
-            if key != "IMAGE_SIZE" or name in SIZED:
-                having[key].append(name)
-    values = {name: {} for name in names}
-    for key, text in pairs:
-        if key not in having:
-            raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
-        value = parse_value(key, text)
-        check_parameters({key: value})
-        reached = values.keys() & having[key]
-        for name in reached:
-            values[name][key] = value
-        if not reached:
-            also = ", ".join(having[key])
-            print(f"Note: -p {key} reaches only {also}, which don't run.")
-    return values
 
 
 if __name__ == "__main__":

@@ -1,41 +1,163 @@
-"""Commands that go on from results: with the parameters of the runs before."""
+"""What a command asks for: which notebooks run, with which parameters, and what holds of the runs before."""
 
+import argparse
+import fnmatch
 import shlex
-from pathlib import Path
+from collections import defaultdict
 
+from lib.base import workspace
+from lib.base.escapes import list_some
+from lib.base.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.base.paths_file import read_json
-from lib.base.workspace import MINE, Workspace
+from lib.base.workspace import Workspace
+from lib.data import sources
 
+NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+# Those of the chain, in order: 00 runs the others.
+NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05_backbones 06_fine_tuning
+07_label_audit 08_evaluation 09_random_images 10_hand_over 11_multi_label""".split()
+# These run where they are asked for; the notebooks behind them need nothing of theirs.
+BEYOND = NAMES[4:7]
+FIRST = NAMES[0]
+LAST = NAMES[-1]
+# The networks that these two build have the size that -p names; a backbone's stands behind its @.
+SIZED = NAMES[1:3]
 KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 
 
-def keep_parameters(ws: Workspace, pairs: list[list[str]], adds: bool) -> None:
-    """Keep the names and values of -p with the results.
+def choose_notebooks(
+    only: list[str], beyond: bool = False, ws: Workspace | None = None
+) -> list[str]:
+    """Return the names of the notebooks to run, in order.
 
     Args:
-        adds: whether those of earlier runs stay, as where only some notebooks run.
+        only: numbers, 2 or 02, and parts of names; without any the usual notebooks run.
+        beyond: whether 05 to 07 are usual.
+        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
+
+    Raises:
+        ValueError: a word of `only` fits no notebook.
     """
-    kept = dict(pairs)
-    if adds:
-        kept = _read_kept(ws) | kept
-    ws.save_json(kept, KEPT)
+    if only:
+        return sorted(_find_notebooks(only))
+    is_asked = ws and ws.multi_labels and (beyond or not ws.is_demo)
+    if is_asked and not sources.has_classes(ws):
+        return [LAST]
+    left_out = [] if beyond else BEYOND
+    if not is_asked:
+        left_out = [*left_out, LAST]
+    return [name for name in NAMES if name not in left_out]
+
+
+def _find_notebooks(words):
+    chosen = set()
+    for word in words:
+        pattern = f"{int(word):02d}_*" if word.isdecimal() else f"*{word}*"
+        found = fnmatch.filter(NAMES, pattern)
+        if not found:
+            advice = suggest(word, NAMES)
+            if "," in word:
+                advice = f": write blanks between them: {word.replace(',', ' ')}"
+            raise ValueError(f"--only {word}: no such notebook{advice}")
+        chosen.update(found)
+    return chosen
+
+
+def note_others() -> None:
+    """Name the notebooks that are none of the chain, such as copies."""
+    known = {"00_start_here", *NAMES}
+    others = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} - known
+    if others:
+        print(f"Note: not of the chain: {list_some(others)}")
+
+
+def check_split(ws: Workspace, names: list[str]) -> None:
+    """Raise a ValueError where 01 has failed since it made the split, and doesn't run."""
+    split = ws.results / "split.csv"
+    executed = ws.results / f"notebooks/{FIRST}.ipynb"
+    if FIRST in names or not (split.exists() and executed.exists()):
+        return
+    told = read_json(executed)["metadata"].get("papermill", {})
+    if told.get("exception") and executed.stat().st_mtime > split.stat().st_mtime:
+        raise ValueError(f"{FIRST} has failed, so {split} is an earlier one: run it.")
+
+
+def list_parameters() -> dict[str, list[str]]:
+    """List the parameters that -p reaches, each with the notebooks that have it."""
+    having = defaultdict(list)
+    for name in NAMES:
+        for key in read_defaults(NOTEBOOKS / f"{name}.ipynb"):
+            if key != "IMAGE_SIZE" or name in SIZED:
+                having[key].append(name)
+    return having
+
+
+def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]:
+    """Read -p pairs, and give each notebook those that it has.
+
+    A note says so where no chosen notebook has one.
+
+    Raises:
+        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
+    """
+    having = list_parameters()
+    values = {name: {} for name in names}
+    for pair in pairs:
+        if len(pair) != 2:
+            words = " ".join(pair)
+            key, _, text = words.replace("=", " ").partition(" ")
+            raise ValueError(f"-p {words}: write -p {key} {shlex.quote(text)}")
+        key, text = pair
+        if key not in having:
+            raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
+        value = parse_value(key, text)
+        check_parameters({key: value})
+        reached = values.keys() & having[key]
+        for name in reached:
+            values[name][key] = value
+        if not reached:
+            also = ", ".join(having[key])
+            print(f"Note: -p {key} reaches only {also}, which don't run.")
+    return values
+
+
+def recall_parameters(
+    ws: Workspace, names: list[str], options: argparse.Namespace
+) -> list[list[str]]:
+    """Return the pairs of -p, behind those of the runs before that hold; a note names these.
+
+    With --as-before these are what the chosen notebooks were told, else what 01 was told, until
+    --anew; seeds never.
+    """
+    holding = {FIRST}.intersection(names)
+    if options.anew:
+        holding = set()
+    if options.as_before:
+        holding = set(names)
+    given = {pair[0] for pair in options.parameter}
+    having = list_parameters()
+    held = []
+    for key, text in _read_kept(ws).items():
+        holds = not holding.isdisjoint(having.get(key, ()))
+        if holds and key not in given and not key.startswith("SEED"):
+            held.append([key, text])
+    if held:
+        words = " ".join(f"-p {shlex.join(pair)}" for pair in held)
+        print(f"Note: as before: {words}")
+    return held + options.parameter
+
+
+def keep_parameters(
+    ws: Workspace, names: list[str], options: argparse.Namespace
+) -> None:
+    """Keep the pairs of -p with the results; where only some notebooks run, those before stay, too."""
+    is_added = options.as_before or options.only
+    if options.anew and FIRST in names:
+        is_added = False
+    kept = _read_kept(ws) if is_added else {}
+    ws.save_json(kept | dict(options.parameter), KEPT)
 
 
 def _read_kept(ws):
     path = ws.results / KEPT
     return read_json(path) if path.exists() else {}
-
-
-def describe_command(ws: Workspace, option: str) -> str:
-    """Return a command of make for these results, with an option such as "--seeds 5".
-
-    It may stand on a page that is passed on, so it names no folder.
-    """
-    target = "demo" if ws.is_demo else f"run PATHS={MINE}"
-    words = option.split()
-    for name, value in _read_kept(ws).items():
-        if name != "SEEDS" or "--seeds" not in words:
-            path = Path(value)
-            words += ["-p", name, f"…/{path.name}" if path.is_absolute() else value]
-    arguments = shlex.join(words).replace("$", "$$")
-    return f"make {target} ARGUMENTS={shlex.quote(arguments)}"

@@ -7,8 +7,9 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from datetime import timedelta
 
 import papermill
@@ -17,11 +18,10 @@ from IPython import get_ipython
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from lib import commands
 from lib.base import storage, workspace
 
-NOTEBOOKS = workspace.REPOSITORY / "notebooks"
-# These run where they are asked for; the notebooks behind them need nothing of theirs.
-BEYOND = ("05_backbones", "06_fine_tuning", "07_label_audit")
+KERNEL_LOG = "kernel.log"  # of the results, where no other chain writes
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
@@ -30,20 +30,25 @@ BAR = re.compile(
 logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
-def list_notebooks() -> list[str]:
-    """Return the names of the notebooks in the order of their numbers, without 00, which runs the others."""
-    names = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
-    return sorted(names - {"00_start_here"})
-
-
 @contextlib.contextmanager
 def signals_raise():
-    """Make Ctrl-C and SIGTERM kill the running notebook and raise SystemExit."""
+    """Make Ctrl-C and SIGTERM raise SystemExit, and kill every kernel until the block has ended."""
+    stopped = threading.Event()
+    ended = threading.Event()
+
+    def kill_kernels():
+        stopped.wait()
+        # The thread of a notebook may be about to start one.
+        while not ended.wait(0.1):
+            _kill_children()
 
     def stop(number: int, frame: object):
-        _kill_children()
-        raise SystemExit(128 + number)
+        # A second one would leave that thread behind.
+        if not stopped.is_set():
+            stopped.set()
+            raise SystemExit(128 + number)
 
+    threading.Thread(target=kill_kernels, daemon=True).start()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
@@ -51,6 +56,8 @@ def signals_raise():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        ended.set()
+        stopped.set()
 
 
 def _kill_children():
@@ -109,7 +116,7 @@ def run_notebooks(
         parameters: {parameter: value} for each name.
 
     Returns:
-        The names of those of `BEYOND` that failed; others raise as `run_notebook` does.
+        The names of those of `commands.BEYOND` that failed; others raise as `run_notebook` does.
     """
     # A bar that redraws itself would fill an executed notebook with lines.
     os.environ.setdefault("TQDM_MININTERVAL", "10")
@@ -125,7 +132,7 @@ def run_notebooks(
             run_notebook(ws, name, parameters[name], line)
             end = "done in"
         except RuntimeError as error:
-            if name not in BEYOND:
+            if name not in commands.BEYOND:
                 raise
             failed.append(name)
             reason = " ".join(str(error).split())
@@ -151,12 +158,14 @@ def run_notebook(
     bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     failure = None
     executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
-    with executed as part, ThreadPoolExecutor(1) as thread:
+    with executed as part, futures.ThreadPoolExecutor(1) as thread:
+        # A signal that comes while its thread starts would leave it behind.
+        thread.submit(int).result()
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
             execution = thread.submit(
                 papermill.execute_notebook,
-                str(NOTEBOOKS / f"{name}.ipynb"),
+                str(commands.NOTEBOOKS / f"{name}.ipynb"),
                 str(part),
                 parameters=parameters,
                 kernel_name="python3",
@@ -167,10 +176,13 @@ def run_notebook(
                 # Every file is whole at the end, and TensorFlow takes its time to leave.
                 shutdown_kernel="immediate",
             )
+            # A signal that comes as a wait begins is heard only when it ends.
+            while not execution.done():
+                futures.wait([execution], timeout=0.5)
             execution.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
-            failure = f"{name}: its kernel died; see {ws.scratch}/kernel.log"
+            failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
     if failure:
         raise RuntimeError(failure)

@@ -49,8 +49,8 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         FormError: one of them can't be used; nothing is written then.
     """
     try:
-        # Of two --only the last counts.
-        further = shlex.split(f"{RUNS[run]} {options}")
+        further = shlex.split(options)
+        # Alone: behind --only of a run any word would be a notebook.
         chain.parse_arguments(further)
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
@@ -66,7 +66,9 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         arguments = ["--results", str(folder)]
     if not is_ready:
         paths = _write_paths(paths, folder)
-    return ["--paths", str(paths), *arguments, *further]
+    # Of two --only the last counts.
+    arguments += RUNS[run].split() + further
+    return ["--paths", str(paths), *arguments]
 
 
 @_say_in_one_sentence()

@@ -162,12 +162,31 @@ def test_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path, cap
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP])
-def test_where_files_have_no_locks_the_chain_runs_without(code, ws, monkeypatch):
-    refuse = mock.Mock(side_effect=OSError(code, "no locks here"))
-    monkeypatch.setattr(fcntl, "flock", refuse)
+@pytest.fixture
+def refuse(monkeypatch):
+    """Return a function that lets every lock of a file fail with an error number."""
+
+    def fail_with(code):
+        fault = OSError(code, os.strerror(code))
+        monkeypatch.setattr(fcntl, "flock", mock.Mock(side_effect=fault))
+
+    return fail_with
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_where_files_have_no_locks_the_chain_runs_without(code, ws, refuse, capsys):
+    refuse(code)
+
     with runner.lock_results(ws):
-        assert refuse.called
+        assert "a drive without locks" in capsys.readouterr().out
+
+
+def test_lock_that_fails_for_another_reason_is_an_error(ws, refuse):
+    refuse(errno.EMFILE)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        with runner.lock_results(ws):
+            pass
 
 
 def open_64(ws):

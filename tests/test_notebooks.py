@@ -19,7 +19,7 @@ ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.folders base.paths_file base.workspace commands
+ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.folders base.paths_file base.workspace
 data.decoders data.pictures data.quality data.findings data.demo data.names data.listing data.archives data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.multi_labels
 models.temperature models.record models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.descriptions models.checkpoint
@@ -29,7 +29,7 @@ evaluation.flips evaluation.intervals evaluation.metrics evaluation.conformal ev
 evaluation.wording evaluation.model_selection evaluation.answers
 evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
 evaluation.card evaluation.review evaluation.report
-predict runner chain start""".split()
+predict commands runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.
 REASON = r"# @markdown \S.{12,}"
 FIELD = r"(\w+): [\w |]+ = (.*?)  # @param (.*?)(?:  # fmt: skip)?"

@@ -6,14 +6,17 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from unittest import mock
 
 import nbformat
+import papermill
 import pytest
 
-from lib import chain, runner
+from lib import chain, commands, runner
 from lib.base import storage, workspace
 
 FIRST = ["01_data_prep", "02_baseline_cnn", "03_augmented_cnn", "04_resnet50_transfer"]
@@ -29,9 +32,9 @@ def stand_ins(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "README.md").write_text("how to use them")
-    for name in ["00_start_here"] + FIRST + BEYOND + LAST:
+    for name in ["00_start_here", *FIRST, *BEYOND, *LAST, "11_multi_label"]:
         write_notebook(folder / f"{name}.ipynb", [])
-    monkeypatch.setattr(runner, "NOTEBOOKS", folder)
+    monkeypatch.setattr(commands, "NOTEBOOKS", folder)
     return folder
 
 
@@ -57,7 +60,7 @@ def run(stand_ins, ws, monkeypatch):
         ran.append(name)
 
     monkeypatch.setattr(runner, "run_notebook", note)
-    monkeypatch.setattr(chain, "check_backbone", lambda *further: None)
+    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
 
     def run_chain(*arguments):
         ran.clear()
@@ -129,7 +132,7 @@ def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
     note = f"print({NOTE!r}, 'no note', sep=chr(10))"
     sources = ["assert IMAGE_SIZE == 64", BAR, note]
     write_notebook(stand_ins / "02_baseline_cnn.ipynb", sources)
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], ["02_baseline_cnn"])
+    values = commands.read_parameters([["IMAGE_SIZE", "64"]], ["02_baseline_cnn"])
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
@@ -156,9 +159,10 @@ def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
 
 
 def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
-    stand_ins, ws, capsys
+    stand_ins, ws, capsys, monkeypatch
 ):
     (ws.train / "1.jpg").touch()
+    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
     write_notebook(stand_ins / "05_backbones.ipynb", FAILING)
     arguments = ["--paths", str(ws.save_paths()), "--only", "5", "8"]
 
@@ -169,6 +173,41 @@ def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
     assert re.search(note, said.out)
     assert "05_backbones" in said.err
     assert (ws.results / "notebooks/08_evaluation.ipynb").is_file()
+
+
+def test_stop_before_a_kernel_is_there_ends_the_notebook(stand_ins, ws, monkeypatch):
+    """As Ctrl-C and ■ may come in the second after its line has appeared."""
+    write_notebook(stand_ins / "02_baseline_cnn.ipynb", ["import time; time.sleep(20)"])
+    execute = papermill.execute_notebook
+    ends = []
+
+    def interrupt(*arguments, **options):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        try:
+            execute(*arguments, **options)
+        except Exception as error:
+            ends.append(error)
+
+    monkeypatch.setattr(papermill, "execute_notebook", interrupt)
+
+    with pytest.raises(SystemExit, match="130"), runner.signals_raise():
+        runner.run_notebooks(ws, ["02_baseline_cnn"], {"02_baseline_cnn": {}})
+
+    assert len(ends) == 1
+
+
+def test_dead_kernel_is_told_with_a_log_of_this_chain_alone(stand_ins, ws, capfd):
+    """Another chain may use the same scratch."""
+    (ws.train / "1.jpg").touch()
+    sources = ["import os", "os.write(2, b'last words')", "os._exit(1)"]
+    write_notebook(stand_ins / "01_data_prep.ipynb", sources)
+
+    assert chain.main(["--paths", str(ws.save_paths()), "--only", "1"]) == 1
+
+    log = ws.results / "kernel.log"
+    assert f"01_data_prep: its kernel died; see {log}" in capfd.readouterr().err
+    assert "last words" in log.read_text()
+    assert not list(ws.scratch.glob("*.log"))
 
 
 @pytest.mark.parametrize("command", ["lib.chain", "lib.predict"])
@@ -198,7 +237,7 @@ def test_folder_without_pictures_is_named_before_any_weights(ws, capsys, monkeyp
 def test_error_without_words_ends_the_chain_too(ws, capsys, monkeypatch):
     (ws.train / "1.jpg").touch()
     run_out_of_memory = mock.Mock(side_effect=MemoryError)
-    monkeypatch.setattr(chain, "check_backbone", run_out_of_memory)
+    monkeypatch.setattr(chain, "check_networks", run_out_of_memory)
 
     assert chain.main(["--paths", str(ws.save_paths())]) == 1
 
@@ -207,8 +246,12 @@ def test_error_without_words_ends_the_chain_too(ws, capsys, monkeypatch):
 
 WRONG = {
     "-p EPOCH 3": "-p EPOCH.*EPOCHS",
-    "--seeds 0": "SEEDS is 0.*minimum 1",
+    "--seeds 0": "SEEDS is 0: write a whole number from 1",
     "--only backbonse": 'backbonse.*"05_backbones"',
+    "--only 50": "--only 50: no such notebook",
+    "--only 1,5,8": "--only 1,5,8: .*write blanks between them: 1 5 8",
+    "-p EPOCHS=5": "-p EPOCHS=5: .*write -p EPOCHS 5",
+    "-p BACKBONES A, B": "-p BACKBONES A, B: write -p BACKBONES 'A, B'",
     "-p SEED [1": "-p SEED.*YAML",
     "--paths nowhere.json": "nowhere.json",
 }
@@ -235,6 +278,18 @@ def test_help_ends_with_three_commands_that_are_understood(capsys):
         chain.parse_arguments(command.split())
 
 
+def test_copies_and_notes_among_the_notebooks_do_not_run_and_are_named(
+    run, stand_ins, capsys
+):
+    for name in ("02_baseline_cnn-Copy1", "2026_my_notes"):
+        write_notebook(stand_ins / f"{name}.ipynb", [])
+
+    assert run() == FIRST + LAST
+
+    note = "Note: not of the chain: 02_baseline_cnn-Copy1, 2026_my_notes\n"
+    assert note in capsys.readouterr().out
+
+
 def test_options_are_full_words(capsys):
     with pytest.raises(SystemExit):
         chain.parse_arguments(["--res", "r"])
@@ -243,16 +298,16 @@ def test_options_are_full_words(capsys):
 
 
 def test_parameter_that_no_chosen_notebook_has_is_a_note(capsys):
-    values = chain.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
+    values = commands.read_parameters([["SEEDS", "2"]], ["08_evaluation"])
 
     assert values == {"08_evaluation": {}}
     assert "Note: -p SEEDS reaches only 02_baseline_cnn, " in capsys.readouterr().out
 
 
 def test_image_size_reaches_the_networks_that_are_built_here_alone():
-    names = runner.list_notebooks()
+    names = list(commands.NAMES)
 
-    values = chain.read_parameters([["IMAGE_SIZE", "64"]], names)
+    values = commands.read_parameters([["IMAGE_SIZE", "64"]], names)
 
     reached = [name for name in names if values[name]]
     assert reached == ["02_baseline_cnn", "03_augmented_cnn"]
@@ -261,10 +316,91 @@ def test_image_size_reaches_the_networks_that_are_built_here_alone():
 def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them():
     pairs = [["AUGMENT", "false"], ["SEED", "7"], ["IMAGE_SIZES", "[32, 64]"]]
 
-    values = chain.read_parameters(pairs, ["01_data_prep", "03_augmented_cnn"])
+    values = commands.read_parameters(pairs, ["01_data_prep", "03_augmented_cnn"])
 
     assert values["03_augmented_cnn"] == {"AUGMENT": False, "SEED": 7}
     assert values["01_data_prep"] == {"SEED": 7, "IMAGE_SIZES": [32, 64]}
+
+
+@pytest.fixture
+def told(run, ws, stand_ins, monkeypatch):
+    """Return a function that runs a chain and returns what 01 and 02 are told."""
+    parameter = 'GROUP_BY: str = "none"  # @param {}\nSEED: int = 42  # @param {}'
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(parameter)]),
+        stand_ins / "01_data_prep.ipynb",
+    )
+    told = {}
+    monkeypatch.setattr(
+        runner,
+        "run_notebook",
+        lambda ws, name, values, line: told.update({name: values}),
+    )
+
+    def run_chain(words):
+        told.clear()
+        run(*words.split())
+        return told.get(FIRST[0]), told.get(FIRST[1])
+
+    return run_chain
+
+
+GROUPED = {"GROUP_BY": "folder"}
+
+
+def test_parameters_of_01_hold_with_a_note_until_anew_or_another(told, capsys):
+    assert told("-p GROUP_BY folder -p SEED 7 -p WEIGHTS none")[0] == GROUPED | {
+        "SEED": 7
+    }
+    capsys.readouterr()
+
+    assert told("--only 1 2") == (GROUPED, {})
+    assert "Note: as before: -p GROUP_BY folder\n" in capsys.readouterr().out
+    assert told("")[0] == GROUPED
+    assert told("--only 1 -p GROUP_BY name")[0] == {"GROUP_BY": "name"}
+    assert told("--only 1")[0] == {"GROUP_BY": "name"}
+    assert told("--only 1 --anew")[0] == {}
+    assert told("--only 1")[0] == {}
+
+
+def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys):
+    told("-p WEIGHTS a.h5 -p IMAGE_SIZE 64 -p SEED 7")
+    capsys.readouterr()
+
+    values = told("--only 2 --as-before -p IMAGE_SIZE 32")[1]
+
+    assert values == {"WEIGHTS": "a.h5", "IMAGE_SIZE": 32}
+    assert "Note: as before: -p WEIGHTS a.h5\n" in capsys.readouterr().out
+    assert told("--only 2 --as-before")[1] == values
+    capsys.readouterr()
+    # What 01 has not is no business of its own.
+    assert told("--only 1 --as-before")[0] == {}
+    assert "Note: " not in capsys.readouterr().out
+
+
+def test_pages_of_an_earlier_split_are_not_announced(run, ws, capsys):
+    ws.file("report.html").write_text('<meta name="set" content="">')
+    ws.file("model.html").write_text('<meta name="set" content="0123">')
+
+    run("--only", "2")
+
+    printed = capsys.readouterr().out
+    assert f"report: {ws.results}/report.html" in printed
+    assert "Note: model.html is of an earlier split: train, then run 10" in printed
+    assert "model: " not in printed
+
+
+def test_split_of_a_failed_01_is_not_evaluated(stand_ins, ws, capsys):
+    (ws.train / "1.jpg").touch()
+    paths = str(ws.save_paths())
+    ws.file("split.csv").write_text("file,label,part\n")
+    write_notebook(stand_ins / "01_data_prep.ipynb", FAILING[:1] + ["1 / 0"])
+
+    assert chain.main(["--paths", paths, "--only", "1"]) == 1
+    assert chain.main(["--paths", paths, "--only", "8"]) == 1
+
+    assert "01_data_prep has failed" in capsys.readouterr().err
+    assert not (ws.results / "notebooks/08_evaluation.ipynb").exists()
 
 
 def plan_make(folder, *arguments):
@@ -301,15 +437,15 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     plan = plan_make(tmp_path, "test-notebooks")
 
     names = re.findall(r"notebooks/(\w+)\.ipynb", plan)
-    assert names == runner.list_notebooks()
+    assert names == list(commands.NAMES)
     assert "--nbval-lax" in plan
 
 
 def test_make_test_works_in_a_folder_of_its_own(tmp_path):
     """It leaves the results of `make demo` alone."""
-    (tmp_path / "lib/base").mkdir(parents=True)
+    (tmp_path / "lib").mkdir()
     (tmp_path / "demo").mkdir()
-    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib/base")
+    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib")
     (command,) = re.findall("^sed .*", plan_make(tmp_path, "test-notebooks"), re.M)
 
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)

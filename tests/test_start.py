@@ -14,7 +14,7 @@ import pytest
 from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, start
+from lib import chain, commands, start
 from lib.base import machine, storage, workspace
 
 
@@ -52,7 +52,7 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
     arguments = fill_in(run=run, options=options)
 
     parsed = chain.parse_arguments(arguments)
-    names = chain.choose_notebooks(parsed.only, parsed.beyond)
+    names = commands.choose_notebooks(parsed.only, parsed.beyond)
     assert [name[:2] for name in names] == expected.split()
 
 
@@ -148,6 +148,7 @@ def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
         ("upload", "results", "", "Colab"),
         ("pictures", "results", "--wat 3", "OPTIONS"),
         ("pictures", "results", '-p EPOCHS "5', "OPTIONS"),
+        ("pictures", "results", "3", "OPTIONS"),
         ("pictures", "pictures/out", "", 'pictures/out" and "train"'),
         ("pictures", "https://drive.google.com/a", "", "RESULTS .*MyDrive/FOLDER"),
         ("http://a.org/x", "results", "", "PICTURES .*https://"),
@@ -162,7 +163,7 @@ def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
     before = read_all(tmp_path)
 
     with pytest.raises(start.FormError, match=words):
-        fill_in(pictures, results, options=options)
+        fill_in(pictures, results, run="quick", options=options)
 
     assert read_all(tmp_path) == before
 

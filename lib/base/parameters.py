@@ -28,7 +28,7 @@ def check_parameters(values: dict) -> dict:
     """Check every parameter among names and values, say a notebook's `globals()`, and return them.
 
     Raises:
-        ValueError: one is of the wrong type or out of range; it says what is allowed.
+        ValueError: one is of the wrong type or out of range; it says what to write.
     """
     parameters = {name: values[name] for name in ALLOWED if name in values}
     for name, value in parameters.items():
@@ -37,8 +37,7 @@ def check_parameters(values: dict) -> dict:
         is_valid = jsonschema.Draft4Validator(schema).is_valid(value)
         # NaN differs from itself.
         if value != value or not is_valid:
-            allowed = ", ".join(f"{key} {limit}" for key, limit in schema.items())
-            raise ValueError(f"{name} is {value!r}. Allowed is: {allowed}.")
+            raise ValueError(f"{name} is {value!r}: write {schema['write']}.")
     return parameters
 
 

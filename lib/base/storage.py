@@ -4,15 +4,19 @@ import contextlib
 import errno
 import functools
 import os
+import platform
 import re
+import secrets
 import shutil
 import sys
 import tempfile
-import uuid
+import time
+import zlib
 from pathlib import Path
 
 import filelock
 import numpy as np
+import psutil
 
 DRIVE = Path("/content/drive/MyDrive")
 MOUNT_AGAIN = (
@@ -20,10 +24,14 @@ MOUNT_AGAIN = (
     f'drive.mount("{DRIVE.parent}", force_remount=True)` in a cell, or choose Runtime ▸ Disconnect and delete '
     "runtime. Then run all cells again: what is finished is not done twice."
 )
-# Nobody else's file has such a name.
-UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
+# Nobody else's file has such a name: the machine and the process that write it, and chance.
+UNFINISHED = re.compile(r"unfinished_([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{16}(\.\w+)?")
+MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+DAY = 86_400  # seconds
 # Not every file system knows what it is to wait for the disk.
 UNKNOWN_CALL = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+# What a drive says that has no locks.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
@@ -33,7 +41,8 @@ def atomic_write(path: Path):
     Readers of `path` see the old file or the new one, even after a power cut. What goes to Google
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
-    part = path.with_name(f"unfinished_{uuid.uuid4().hex}{path.suffix}")
+    writer = f"{MACHINE}{os.getpid():08x}{secrets.token_hex(8)}"
+    part = path.with_name(f"unfinished_{writer}{path.suffix}")
     with _explain_failed_writing(path):
         try:
             if is_on_drive(path):
@@ -87,7 +96,7 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
         timeout: seconds to wait for others.
 
     Raises:
-        OSError: others held the lock all the time, or the file can't be written.
+        OSError: others held the lock all the time, or the file can't be written or locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -100,9 +109,13 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
         return lock.acquire(timeout, poll_interval=0.01)
     except filelock.Timeout:
         raise OSError(f"{path.parent} is in use by another run: wait for its end.")
-    except (NotImplementedError, OSError):
-        _note_missing_locks(path.parent)
-        return contextlib.nullcontext()
+    except NotImplementedError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    _note_missing_locks(path.parent)
+    return contextlib.nullcontext()
 
 
 @functools.cache
@@ -113,12 +126,22 @@ def _note_missing_locks(folder):
 
 
 def sweep(folder: Path) -> None:
-    """Delete what killed processes have left half-written below a folder, where nobody else is writing."""
+    """Delete what dead processes have left half-written below a folder.
+
+    Of another machine nobody knows: what it has left is deleted after a day.
+    """
     for path in folder.rglob("unfinished_*"):
-        if UNFINISHED.fullmatch(path.name) and path.is_file():
-            # Another user's file stays.
-            with contextlib.suppress(PermissionError):
-                path.unlink(missing_ok=True)
+        name = UNFINISHED.fullmatch(path.name)
+        # Another user's file stays.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if name and path.is_file() and not _is_being_written(path, name):
+                path.unlink()
+
+
+def _is_being_written(path, name):
+    if name[1] == MACHINE:
+        return psutil.pid_exists(int(name[2], 16))
+    return time.time() - path.stat().st_mtime < DAY
 
 
 def is_on_drive(path: Path) -> bool:

@@ -16,6 +16,7 @@ from PIL import Image
 from lib.base.escapes import escape_text
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
+from lib.data.split import name_set
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
 
@@ -96,6 +97,16 @@ def open_template(name: str) -> jinja2.Template:
     environment.globals["hash_text"] = hash_text
     environment.globals |= vars(wording)
     return environment.get_template(name)
+
+
+def is_stale(ws: Workspace, page: str) -> bool:
+    """Tell whether a page of the results is of another set than the current one, by its head."""
+    path = ws.results / page
+    if not path.exists():
+        return False
+    with path.open(encoding="utf-8") as file:
+        head = file.read(1000)
+    return f'<meta name="set" content="{name_set(ws)}">' not in head
 
 
 def show_part(name: str, value: object, **options: object) -> HTML:

@@ -5,10 +5,8 @@ from itertools import chain, zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from lib.evaluation.answers import Predictions
 from lib.evaluation.display import encode, open_template
 from lib.evaluation.figures import MAX_ROWS
 
@@ -46,29 +44,6 @@ def picture_grid(
     return open_template("gallery.html.jinja").render(title=title, rows=shown)
 
 
-def mistakes(
-    predictions: Predictions, pictures: Sequence[np.ndarray], count: int
-) -> str | None:
-    """Show the mistakes that each model was surest of; None where there are none.
-
-    Args:
-        predictions: those of all models.
-        pictures: uint8 (n, height, width, 3), in the order of the predictions.
-        count: how many pictures a row has at most.
-    """
-    first = predictions.first_runs
-    rows = {}
-    captions = {}
-    for label in first.labels:
-        wrong = first.list_mistakes(label)[:count]
-        rows[label] = pictures[wrong]
-        says = describe_answers(first, label, wrong)
-        truth = [f"label {name}" for name in first.truth[wrong]]
-        captions[label] = list(zip(says, truth, first.files[wrong]))
-    title = "The mistakes that each model was surest of"
-    return picture_grid(rows, title, captions)
-
-
 def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) -> str:
     """Return a style sheet of the pictures that `mistakes.find_mistakes` shows, each once.
 
@@ -84,37 +59,6 @@ def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) 
         url = f"url(data:image/webp;base64,{data})"
         rules.append(f".p{number}{{background-image:{url}}}")
     return f"<style>{''.join(rules)}</style>"
-
-
-def suspects(
-    predictions: Predictions,
-    table: pd.DataFrame,
-    pictures: Sequence[np.ndarray],
-    count: int,
-) -> str | None:
-    """Show the first `count` rows of `Predictions.list_suspects`; `pictures` as in `mistakes`."""
-    first = table[:count]
-    title = "Labels, their mean probability, what models say"
-    if len(table) > count:
-        title += f" (the first {count} of {len(table)} pictures)"
-    captions = []
-    for _, row in first.iterrows():
-        lines = [f"label {row['label']} {row['label_probability']:.2f}"]
-        for label in predictions.first_runs.labels:
-            lines.append(f"{label}: {row[label]}")
-        captions.append([*lines, row["file"]])
-    shown = pictures[first.index.to_numpy(int)]
-    return picture_grid({"": shown}, title, {"": captions})
-
-
-def describe_answers(
-    predictions: Predictions, label: str, chosen: np.ndarray
-) -> list[str]:
-    """Say what a model answers to the pictures at some positions, int (k,): "says cat 0.80"."""
-    model = predictions.labels.index(label)
-    names = predictions.class_names[predictions.y_pred[model, chosen]]
-    sure = predictions.confidence[model, chosen]
-    return [f"says {name} {share:.2f}" for name, share in zip(names, sure)]
 
 
 def show_heatmaps(
@@ -148,28 +92,3 @@ def _overlay(picture, strength):
     # Yellow on grey needs no eye for red and green.
     grey = 0.6 * picture.mean(axis=2, keepdims=True)
     return ((1 - cover) * grey + cover * colour).astype(np.uint8)
-
-
-def random_pictures(
-    pictures: Sequence[np.ndarray], table: pd.DataFrame, labels: Sequence[str]
-) -> str | None:
-    """Show pictures, uint8 (height, width, 3), with what each model says of them.
-
-    Args:
-        pictures: in the order of the table.
-        table: columns file, truth ("" where it is unknown), and of each model its label,
-            which holds the answers, and "<label> probability".
-        labels: those of the models.
-    """
-    captions = []
-    for _, row in table.iterrows():
-        lines = [row["truth"] or "truth unknown"]
-        for label in labels:
-            mark = ""
-            if row["truth"]:
-                mark = "✓ " if row[label] == row["truth"] else "✗ "
-            probability = row[f"{label} probability"]
-            lines.append(f"{mark}{label}: {row[label]} {probability:.2f}")
-        captions.append([*lines, row["file"]])
-    title = "Pictures and what models say"
-    return picture_grid({"": pictures}, title, {"": captions})

@@ -5,17 +5,21 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from lib import commands
 from lib.base.paths_file import read_json
 from lib.base.storage import atomic_write
-from lib.base.workspace import Workspace, read_table
+from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
-from lib.data.split import identify_set, read_split, read_without_looking
+from lib.data.split import (
+    identify_set,
+    name_set,
+    read_split,
+    read_without_looking,
+)
 from lib.evaluation import verdict
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, open_template
+from lib.evaluation.display import embed, is_stale, open_template
 from lib.evaluation.mistakes import find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 
@@ -47,6 +51,7 @@ def gather_report(
     scores = first.scores
     answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
     named = answer["label"]
+    answer["set"] = first.models[named].split_hash
     best_first = sorted(
         first.labels, key=lambda label: (label != named, -scores[label]["top1"])
     )
@@ -68,7 +73,8 @@ def gather_report(
         "models": first.models,
         "costs": comparison.set_index("model")[COSTS].to_dict("index"),
         "pictures": len(rows),
-        "set": first.models[named].split_hash,
+        # An earlier model.html speaks of other classes, until 10 replaces it.
+        "is_stale": is_stale(ws, "model.html"),
         "without_looking": read_without_looking(ws),
     }
 
@@ -84,10 +90,16 @@ def _count_answers(predictions):
 def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     """Find what the next steps depend on, of these answers and of what other notebooks have found."""
     rows = read_split(ws)
+    # A page may be passed on, so no command names a folder.
+    command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
     return {
         "demo": ws.is_demo,
-        "beyond": commands.describe_command(ws, "--beyond"),
-        "seeds": commands.describe_command(ws, "--seeds 5"),
+        "beyond": f"{command} BEYOND=1 ARGUMENTS=--as-before",
+        "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
+        "audit": f"{command} ARGUMENTS='--only 7 8 --as-before'",
+        "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
+        "is_quick": {record.kind for record in predictions.models.values()}
+        == {"linear"},
         "suspects": len(predictions.first_runs.list_suspects()),
         "doubtful": _count_doubtful(ws, predictions, rows),
         "corrected": _count_corrected(ws, predictions),
@@ -140,8 +152,16 @@ def _find_rise(ws, rows):
 
 
 def read_answer(ws: Workspace) -> dict:
-    """Read answer.json: which model is the best, and what `gather_report` says of it."""
-    return read_json(ws.existing("answer.json", made_by="08_evaluation"))
+    """Read answer.json: which model is the best, and what `gather_report` says of it.
+
+    Raises:
+        FileNotFoundError, ValueError: it is missing, or of another set.
+    """
+    path = ws.existing("answer.json", made_by="08_evaluation")
+    answer = read_json(path)
+    if answer.get("set") != name_set(ws):
+        raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
+    return answer
 
 
 def write_report(ws: Workspace, content: dict) -> Path:

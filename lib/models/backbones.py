@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.models import networks
 from lib.models.networks import PRESET, Network, split_spec
@@ -15,7 +16,7 @@ SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
 WITHOUT_NETWORK = (
     ". Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or of "
-    "a whole network (.keras), in BACKBONE."
+    "a whole network (.keras), in BACKBONE or BACKBONES."
 )
 
 
@@ -29,6 +30,41 @@ def name_network(spec: str) -> str:
     name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower()).lstrip("_.-")
     name = name or "network"
     return f"{name}_{size}" if size else name
+
+
+def list_specs(text: str | list[str]) -> list[str]:
+    """Return the specs of networks that BACKBONES names: a list, or text with commas between them."""
+    specs = text.split(",") if isinstance(text, str) else text
+    return [spec.strip() for spec in specs if spec.strip()]
+
+
+def look_up(parameters: dict, ws: Workspace) -> None:
+    """Look up the networks that parameters name, without loading them.
+
+    Args:
+        parameters: BACKBONES or BACKBONE, and WEIGHTS; "auto" means a network that 05 chooses.
+        ws: its demo does without networks that are to be downloaded.
+
+    Raises:
+        ValueError, FileNotFoundError: there is none of a name.
+        ConnectionError: all would have to be downloaded, and can't be.
+    """
+    specs = list_specs(parameters.get("BACKBONES") or parameters["BACKBONE"])
+    names = [split_spec(spec)[0] for spec in specs if spec != "auto"]
+    is_downloaded = bool(names) and not ws.is_demo
+    for name in names:
+        if name.endswith(".keras"):
+            check_exists(Path(name), "Name a file of a network.")
+            is_downloaded = False
+        elif name.startswith(PRESET):
+            networks.find_preset(name)
+        elif name not in SKETCHES:
+            networks.find_application(name)
+    if is_downloaded and parameters["WEIGHTS"] not in (None, "none"):
+        try:
+            networks.require_connection()
+        except ConnectionError as error:
+            raise ConnectionError(f"BACKBONES: {error}{WITHOUT_NETWORK}") from error
 
 
 def load_backbone(

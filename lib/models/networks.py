@@ -1,9 +1,10 @@
 """Networks without their last layers, of three kinds: Keras' applications, presets of keras-hub, files."""
 
-import importlib
+import importlib.util
 import inspect
 import os
 import urllib.request
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,11 @@ import keras
 from lib.base.parameters import suggest
 
 PRESET = "hub:"
-# Where Keras keeps what it downloads.
-DOWNLOADS = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+# Where Keras and keras-hub keep what they download.
+CACHES = [
+    Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models"),
+    Path(os.environ.get("KAGGLEHUB_CACHE", Path.home() / ".cache/kagglehub"), "models"),
+]
 PATIENCE = 8  # seconds to wait for an answer
 # A small file beside the weights of Keras' applications.
 BESIDE_WEIGHTS = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
@@ -60,15 +64,31 @@ def split_spec(spec: str, default: int | None = None) -> tuple[str, int | None]:
     return spec, default
 
 
-def load_application(
-    name: str, weights: str | None, size: int | None, options: dict
-) -> Network:
-    """Build a model of keras.applications on preprocessed pixels; arguments as in `load_backbone`."""
+def find_application(name: str) -> Callable:
+    """Return the function of keras.applications that builds a model; a ValueError proposes another."""
     build = getattr(keras.applications, name, None)
     if not inspect.isfunction(build):
         applications = inspect.getmembers(keras.applications, inspect.isfunction)
         known = suggest(name, [each for each, _ in applications])
         raise ValueError(f"keras.applications has no {name!r}{known}")
+    return build
+
+
+def find_preset(spec: str) -> None:
+    """Raise a ValueError where keras-hub is installed, and a preset is neither its own nor a path."""
+    preset = spec.removeprefix(PRESET)
+    if "/" in preset or importlib.util.find_spec("keras_hub") is None:
+        return
+    known = importlib.import_module("keras_hub").models.Backbone.presets
+    if preset not in known and not Path(preset).exists():
+        raise ValueError(f"keras-hub has no {preset!r}{suggest(preset, known)}")
+
+
+def load_application(
+    name: str, weights: str | None, size: int | None, options: dict
+) -> Network:
+    """Build a model of keras.applications on preprocessed pixels; arguments as in `load_backbone`."""
+    build = find_application(name)
     if weights == "imagenet":
         require_connection()
     size = size or OWN_SIZES.get(name, 224)
@@ -86,8 +106,8 @@ def load_application(
 
 
 def require_connection() -> None:
-    """Raise a ConnectionError where Keras' weights would have to be downloaded, and can't be."""
-    if not any(DOWNLOADS.glob("*")) and not has_connection():
+    """Raise a ConnectionError where weights would have to be downloaded, and can't be."""
+    if not any(any(path.glob("*")) for path in CACHES) and not has_connection():
         raise ConnectionError(f"{BESIDE_WEIGHTS} can't be read")
 
 

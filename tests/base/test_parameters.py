@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from lib.base import parameters
@@ -15,20 +17,37 @@ def test_every_parameter_of_a_notebook_is_known_and_its_default_allowed(path):
     assert parameters.check_parameters(defaults) == defaults
 
 
-WRONG = [
-    ("AUGMENT", "true", "type boolean"),
-    ("BACKBONES", ["a", "a"], "uniqueItems True"),
-    ("BATCH_SIZE", 32.0, "type integer"),
-    ("COVERAGE", 95, "maximum 0.9999"),
-    ("COVERAGE", float("nan"), "minimum 0.01"),
-    ("IMAGE_SIZES", [160, "224"], "minItems 1"),
-]
+WRONG = {
+    "AUGMENT": ("true", "True or False"),
+    "BACKBONES": (
+        ["a", "a"],
+        "names with commas between them, or a list of them, none",
+    ),
+    "BATCH_SIZE": (32.0, "a whole number from 1 to 8,192"),
+    "COVERAGE": (95, "a share from 0.01 to 0.9999, say 0.95"),
+    "EPOCHS": (0, "a whole number from 1"),
+    "IMAGE_SIZES": (224, r"a list of whole numbers from 10 to 2,048, say \[160, 224\]"),
+    "LEARNING_RATE": ("fast", '"auto" or a number up to 10, say 0.0001'),
+    "SHARE": (float("nan"), "a number from 0 to 1"),
+}
 
 
-@pytest.mark.parametrize(("name", "value", "allowed"), WRONG)
-def test_wrong_parameter_is_an_error_that_says_what_is_allowed(name, value, allowed):
-    with pytest.raises(ValueError, match=f"^{name} is .*{allowed}"):
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_parameter_is_an_error_that_says_what_to_write(name):
+    value, advice = WRONG[name]
+
+    with pytest.raises(ValueError, match=f"^{name} is .*: write {advice}"):
         parameters.check_parameters({"other": 1, name: value})
+
+
+@pytest.mark.parametrize("name", parameters.ALLOWED)
+def test_what_an_error_proposes_is_allowed(name):
+    with pytest.raises(ValueError) as found:
+        parameters.check_parameters({name: float("nan")})
+
+    for proposed in re.findall(r"(?<= say )(?:\[.*\]|\S+)(?=\.$)", str(found.value)):
+        value = parameters.parse_value(name, proposed)
+        assert parameters.check_parameters({name: value}) == {name: value}
 
 
 READ = {

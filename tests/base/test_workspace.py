@@ -2,7 +2,9 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -127,8 +129,8 @@ def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkey
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
     monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
-    (tmp_path / "lib/base").mkdir(parents=True)
-    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib/base")
+    (tmp_path / "lib").mkdir()
+    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib")
 
     demo = workspace.open()
     paths_file().rename(tmp_path / "drive_paths.json")
@@ -222,24 +224,54 @@ def test_blanks_at_the_ends_of_a_path_are_none_of_it(paths_file, tmp_path):
     assert ws.train == tmp_path / "train"
 
 
+WRITING = """import os, sys, pathlib; from lib import storage
+with storage.atomic_write(pathlib.Path("table.csv")) as part:
+    part.touch(), print(part, flush=True), sys.stdin.read()
+    os._exit(0)"""
+
+
 @pytest.fixture
-def leftover(tmp_path):
+def writer(tmp_path):
+    """A process that is writing a file, until its stdin ends, in a folder of its own."""
+    folder = tmp_path / "written"
+    folder.mkdir()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
+    command = [sys.executable, "-c", WRITING]
+    with subprocess.Popen(command, cwd=folder, env=environment, **pipes) as process:
+        process.path = folder / process.stdout.readline().strip()
+        yield process
+
+
+@pytest.fixture
+def leftover(writer):
     """A file as a killed run leaves it, in a folder of its own."""
-    path = tmp_path / "written" / f"unfinished_{32 * 'a'}.csv"
-    path.parent.mkdir()
-    path.touch()
-    return path
+    writer.communicate()
+    return writer.path
 
 
-def test_names_of_unfinished_files_are_those_that_are_swept(tmp_path, leftover):
-    with storage.atomic_write(tmp_path / "table.csv") as part:
-        part.touch()
-        assert len(part.name) == len(leftover.name)
-        shutil.copy(part, leftover.parent)
+def test_what_a_dead_process_was_writing_is_swept(leftover):
+    storage.sweep(leftover.parent)
+
+    assert not leftover.exists()
+
+
+def test_what_another_process_is_writing_is_not_swept(writer):
+    """A notebook that is run by hand while a chain ends."""
+    storage.sweep(writer.path.parent)
+
+    assert writer.path.exists()
+
+
+@pytest.mark.parametrize("hours", [1, 48])
+def test_what_another_machine_has_left_is_swept_after_a_day(leftover, hours):
+    elsewhere = leftover.rename(leftover.parent / f"unfinished_{32 * '0'}.csv")
+    written = time.time() - 3600 * hours
+    os.utime(elsewhere, (written, written))
 
     storage.sweep(leftover.parent)
 
-    assert list(leftover.parent.iterdir()) == []
+    assert elsewhere.exists() == (hours == 1)
 
 
 def test_files_of_a_person_are_not_swept(tmp_path):

@@ -9,13 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_cells
 from PIL import Image
-from scipy.special import softmax
-from test_answers import gather
 
 from lib.base import workspace
-from lib.evaluation import display, figures, galleries, metrics
+from lib.evaluation import display, figures, galleries
 
 ODD = [
     "a",
@@ -50,28 +47,12 @@ def close_figures():
     plt.close("all")
 
 
-def make_answers(classes, n):
-    y_true = np.arange(n) % classes
-    logits = 3 * np.eye(classes)[y_true]
-    noise = np.random.default_rng(0).normal(size=logits.shape)
-    return y_true, softmax(logits + noise, axis=1)
-
-
 def draw_all(names):
-    """Return every figure of that many classes, by its name."""
-    every = np.arange(3 * len(names))
-    y_true, y_prob = make_answers(len(names), len(every))
-    score = metrics.evaluate(y_true, y_prob, names, every)
-    bins = metrics.reliability_table(y_true, y_prob, every)
+    """Return every figure of that many models, by its name."""
     means = pd.DataFrame({"mean": 0.5, "low": 0.3, "high": 0.8}, names)
-    split = pd.DataFrame({"label": names * 3, "part": "train"})
-    split.loc[2 * len(names) :, "part"] = "validation"
     return {
-        "accuracy": figures.accuracy_by_model(means, 0.1),
-        "balance": figures.class_balance(split),
         "curves": figures.training_curves(dict.fromkeys(names[:2], HISTORY)),
-        "recall": figures.recall_by_class(dict.fromkeys(ODD[:2], score)),
-        "reliability": figures.reliability(dict.fromkeys(ODD[:4], bins)),
+        "accuracy": figures.accuracy_by_model(means, 0.1),
     }
 
 
@@ -97,8 +78,8 @@ def test_figures_of_any_number_of_odd_names_are_svg_with_text_and_no_warning(
     names = [f"{ODD[k % len(ODD)]}{k // len(ODD) or ''}" for k in range(classes)]
 
     for name, figure in draw_all(names).items():
-        # Balance is no figure of the report; all others can be read on a phone.
-        assert name == "balance" or figure.get_figwidth() == figures.WIDTH
+        # It can be read on a phone.
+        assert figure.get_figwidth() == figures.WIDTH
         text = keep(figure, tmp_path, name)
         parts = ElementTree.fromstring(text).iter(f"{SVG}text")
         texts = ["".join(part.itertext()) for part in parts]
@@ -153,20 +134,6 @@ def test_training_curves_are_those_of_the_history():
     assert accuracy.get_ylim()[1] > 1
 
 
-@pytest.fixture
-def bins():
-    """The reliability table of answers to 80 pictures."""
-    y_true, y_prob = make_answers(4, 80)
-    return metrics.reliability_table(y_true, y_prob, np.arange(80))
-
-
-def test_points_of_calibration_are_drawn_at_the_numbers(bins):
-    (axes,) = figures.reliability({"cnn": bins}).axes
-
-    points = axes.collections[-1].get_offsets()
-    assert points.tolist() == bins[["confidence", "accuracy"]].to_numpy().tolist()
-
-
 def test_accuracies_stand_best_first_with_interval_and_single_trainings():
     means = pd.DataFrame({"mean": [0.4, 0.6], "low": [0.3, 0.5]}, list("ab"))
     means["high"] = [0.5, 0.8]
@@ -185,38 +152,15 @@ def test_accuracies_stand_best_first_with_interval_and_single_trainings():
     assert without_looking.get_xdata() == [0.35, 0.35]
 
 
-def test_worst_classes_come_first_and_the_figure_says_how_many_are_left_out():
-    recall = {f"n{k}": 1 - k / 300 for k in range(300)}
-    score = {"n": 300, "per_class": recall}
-    score["per_class_interval"] = dict.fromkeys(recall, (0, 1))
-
-    (axes,) = figures.recall_by_class({"cnn": score}).axes
+def test_forty_names_have_a_row_and_the_others_are_counted():
+    _, axes, shown = figures.open_rows([f"n{k}" for k in range(300)], 0.3)
 
     names = read_names(axes)
-    assert len(names) == 41
-    assert names[0] == "n299"
-    assert names[39:] == ["n260", "and 260 more"]
-
-
-def test_largest_class_comes_first_with_its_pictures_in_both_parts():
-    split = pd.DataFrame({"label": list("abbbcc"), "part": ["train", "validation"] * 3})
-
-    (axes,) = figures.class_balance(split).axes
-
-    assert read_names(axes) == list("bca")
-    assert read(axes.texts) == ["1 + 2", "1 + 1", "1 + 0"]
+    assert len(shown) == 40
+    assert names[39:] == ["n39", "and 260 more"]
 
 
 PICTURES = np.zeros((4, 120, 120, 3), np.uint8)
-CATS = [0, 0, 0, 1]
-
-
-@pytest.fixture
-def asked():
-    """The answers of two models to three cats and a dog."""
-    dog = np.array([(0.1, 0.6, 0.1, 0.2), (0.6, 0.7, 0.9, 0.9)])
-    good, bad = np.stack([1 - dog, dog], axis=2)
-    return gather(CATS, {"good": good, "bad": bad}, ["cat", "dog"])
 
 
 def read_gallery(text):
@@ -228,37 +172,6 @@ def read_gallery(text):
     for cell in table.iter("td"):
         cells.append(["".join(line.itertext()) for line in cell.iter("div")])
     return headings, cells
-
-
-def test_gallery_of_mistakes_shows_those_of_each_model_the_surest_first(asked):
-    text = galleries.mistakes(asked, PICTURES, 2)
-
-    headings, cells = read_gallery(text)
-    assert headings == ["good", "bad"]
-    assert cells[0] == ["says cat 0.80", "label dog", "3.png"]
-    files = [lines[2] for lines in cells]
-    assert files == ["3.png", "1.png", "2.png", "1.png"]
-
-
-def test_gallery_of_suspects_shows_what_each_model_says(asked):
-    text = galleries.suspects(asked, asked.list_suspects(), PICTURES, 3)
-
-    _, cells = read_gallery(text)
-    # The mean of 0.4 and 0.3.
-    assert cells == [["label cat 0.35", "good: dog", "bad: dog", "1.png"]]
-
-
-def test_gallery_of_suspects_says_of_how_many_it_shows_the_first(asked):
-    suspects = pd.concat([asked.list_suspects()] * 3)
-
-    assert "the first 2 of 3" in galleries.suspects(asked, suspects, PICTURES, 2)
-
-
-def test_galleries_are_none_without_mistakes():
-    right = gather(CATS, {"good": np.eye(2)[CATS]}, "cd")
-
-    assert galleries.mistakes(right, PICTURES, 2) is None
-    assert galleries.suspects(right, right.list_suspects(), PICTURES, 2) is None
 
 
 def test_names_are_shown_as_they_are_and_rows_without_pictures_are_not():
@@ -314,29 +227,3 @@ def test_evidence_lights_its_place_and_leaves_the_rest_grey():
     assert np.ptp(shown[36, 36]) <= 8
     red, green, blue = shown[4, 4]
     assert min(red, green) > blue + 50
-
-
-def test_new_pictures_have_a_mark_where_the_truth_is_known():
-    table = pd.DataFrame({"file": ["a.jpg", "b.jpg"], "truth": ["cat", ""]})
-    table[["good", "good probability"]] = ["cat", 0.9]
-    table[["bad", "bad probability"]] = ["dog", 0.7]
-
-    text = galleries.random_pictures(PICTURES[:2], table, ["good", "bad"])
-
-    _, cells = read_gallery(text)
-    assert cells == [
-        ["cat", "✓ good: cat 0.90", "✗ bad: dog 0.70", "a.jpg"],
-        ["truth unknown", "good: cat 0.90", "bad: dog 0.70", "b.jpg"],
-    ]
-
-
-def test_axis_of_the_learning_curve_of_05_names_its_counts_alone(ws):
-    needed = pd.DataFrame({"pictures": [31, 62, 124], "accuracy": [0.7, 0.8, 0.9]})
-    needed = needed.assign(low=0.6, high=0.95)
-    names = {"needed": needed, "ws": ws, "show": display.show}
-
-    run_cells("05_backbones", ["05-need-figure"], names)
-
-    text = (ws.results / "figures/pictures_needed.svg").read_text(encoding="utf-8")
-    assert ">124<" in text
-    assert "mathdefault" not in text

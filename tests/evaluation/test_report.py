@@ -16,11 +16,10 @@ import pytest
 from conftest import execute_lesson, find_violations, open_page
 from test_answers import SCRATCH, gather
 
-from lib import commands
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.evaluation import mistakes, report
+from lib.evaluation import display, mistakes, report
 from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
 from lib.models import checkpoint, saved
@@ -185,6 +184,19 @@ def test_report_figure_and_card_say_what_files_tell_without_looking(judged, text
     assert "size, light and sharpness alone" in figure.read_text(encoding="utf-8")
 
 
+def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
+    """The report links to no such model.html, and 00 and 10 read no such answer."""
+    shutil.copytree(judged.results, tmp_path / "results")
+    ws = replace(judged, results=tmp_path / "results")
+    assert not display.is_stale(ws, "report.html")
+    rows = read_table(ws.results / "split.csv")
+    ws.save_table(rows[1:], "split.csv")
+
+    assert display.is_stale(ws, "report.html")
+    with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
+        report.read_answer(ws)
+
+
 def test_report_is_small_and_carries_names_only_as_text(text):
     assert len(text) < 2e6
     assert "<img src=x" not in text
@@ -318,7 +330,7 @@ def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepar
     steps = show_part("steps", page["answer"]).data
     linked = show_part("steps", page["answer"], linked=True).data
 
-    command = "make run PATHS=drive_paths.json ARGUMENTS=--beyond"
+    command = f"{MAKE} BEYOND=1 ARGUMENTS=--as-before"
     assert f"<code>{command}</code>" in html.unescape(steps)
     assert "<a" not in steps
     assert '<a href="suspects.csv">' in linked
@@ -372,6 +384,16 @@ def read_page(ws, predictions):
     predictions.models = models
     path = report.write_report(ws, describe(ws, predictions))
     return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("page", "links"), [("of other classes", 0), (None, 1)])
+def test_page_of_another_set_is_not_linked(prepared, page, links):
+    if page is not None:
+        prepared.file("model.html").write_text(page)
+
+    shown = read_page(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+
+    assert shown.count('href="model.html"') == links
 
 
 def test_a_kind_of_mistake_says_how_many_of_its_pictures_are_shown(
@@ -458,13 +480,19 @@ def audited(prepared):
     return prepared
 
 
+MAKE = "make run PATHS=drive_paths.json"
+
+
 def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
     answers = gather(FOUR, {"cnn": WRONG, "cnn@43": RIGHT}, "ab")
 
     assert report.find_facts(prepared, answers) == {
         "demo": False,
-        "beyond": "make run PATHS=drive_paths.json ARGUMENTS=--beyond",
-        "seeds": "make run PATHS=drive_paths.json ARGUMENTS='--seeds 5'",
+        "beyond": f"{MAKE} BEYOND=1 ARGUMENTS=--as-before",
+        "seeds": f"{MAKE} ARGUMENTS='--seeds 5 --as-before'",
+        "audit": f"{MAKE} ARGUMENTS='--only 7 8 --as-before'",
+        "hand_over": f"{MAKE} ARGUMENTS='--only 10 --as-before'",
+        "is_quick": False,
         "suspects": 4,
         "doubtful": 0,
         "corrected": 0,
@@ -508,41 +536,25 @@ def read_make(command):
     return shlex.split(lines.partition("lib.chain ")[2].splitlines()[0])
 
 
-def test_commands_go_on_with_the_parameters_of_the_runs_before(prepared):
-    answers = gather(FOUR, {"cnn": RIGHT}, "ab")
-    commands.keep_parameters(prepared, [["SEEDS", "2"], ["EPOCHS", "5"]], adds=False)
-    options = ["BACKBONE_OPTIONS", "{alpha: 0.25, x: '$HOME #1'}"]
-    commands.keep_parameters(prepared, [options, ["EPOCHS", "7"]], adds=True)
+def test_next_commands_are_options_of_the_chain(prepared):
+    found = report.find_facts(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
 
-    found = report.find_facts(prepared, answers)
-
-    kept = ["-p", "EPOCHS", "7", "-p", *options]
     paths = ["--paths", "drive_paths.json"]
-    assert read_make(found["seeds"]) == [*paths, "--seeds", "5", *kept]
-    beyond = [*paths, "--beyond", "-p", "SEEDS", "2", *kept]
-    assert read_make(found["beyond"]) == beyond
+    before = "--as-before"
+    assert read_make(found["beyond"]) == ["--beyond", *paths, before]
+    assert read_make(found["seeds"]) == [*paths, "--seeds", "5", before]
+    assert read_make(found["audit"]) == [*paths, "--only", "7", "8", before]
+    assert read_make(found["hand_over"]) == [*paths, "--only", "10", before]
 
 
-def test_commands_of_a_page_that_is_shared_name_no_folder(prepared, monkeypatch):
-    monkeypatch.setenv("DRIVE_PATHS", str(prepared.results / "run_paths.json"))
-    network = ["BACKBONE", str(prepared.train / "net.keras")]
-    commands.keep_parameters(prepared, [network], adds=False)
+@pytest.mark.parametrize(("names", "is_told"), [("x_linear", True), ("cnn", False)])
+def test_after_the_quick_way_audit_and_hand_over_are_next(prepared, names, is_told):
+    answers = gather(FOUR, {names: RIGHT}, "ab")
 
-    command = commands.describe_command(prepared, "--beyond")
+    shown = read_page(prepared, answers)
 
-    assert str(prepared.train.parent) not in command
-    assert "…/net.keras" in command
-    demo = commands.describe_command(workspace.open("demo"), "--beyond")
-    assert read_make(demo)[:2] == ["--paths", "demo"]
-
-
-def test_parameters_of_a_whole_run_take_the_place_of_earlier_ones(prepared):
-    commands.keep_parameters(prepared, [["EPOCHS", "5"]], adds=False)
-
-    commands.keep_parameters(prepared, [], adds=False)
-
-    command = commands.describe_command(prepared, "--beyond")
-    assert read_make(command) == ["--paths", "drive_paths.json", "--beyond"]
+    for option in ("--only 7 8", "--only 10"):
+        assert (option in shown) == is_told
 
 
 def test_labels_that_a_person_has_decided_are_not_doubtful(audited):

@@ -295,7 +295,7 @@ def test_damaged_download_is_an_error_without_a_look_at_the_network(
 ):
     damaged = tmp_path / "mobilenet.h5"
     damaged.write_bytes(b"\x89HDF\r\n\x1a\n, half of a download")
-    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
+    monkeypatch.setattr(networks, "CACHES", [tmp_path])
     monkeypatch.setattr(networks, "has_connection", lambda: pytest.fail("asked"))
     module = inspect.getmodule(keras.applications.MobileNet)
     monkeypatch.setattr(module.file_utils, "get_file", lambda *a, **b: damaged)
@@ -332,7 +332,7 @@ def no_answer(monkeypatch, tmp_path):
         asked.append(arguments)
         raise TimeoutError
 
-    monkeypatch.setattr(networks, "DOWNLOADS", tmp_path)
+    monkeypatch.setattr(networks, "CACHES", [tmp_path])
     monkeypatch.setattr(networks.urllib.request, "urlopen", fail)
     networks.has_connection.cache_clear()
     yield asked

@@ -1,5 +1,6 @@
 """A contest of networks: who takes part, who doesn't and why, and the winner's model."""
 
+import re
 import time
 from types import SimpleNamespace
 
@@ -97,11 +98,16 @@ def test_networks_may_be_text_with_commas(prepared, networks):
     assert [row["candidate"] for row in facts] == ["small", "large"]
 
 
-def test_none_left_is_an_error_with_every_reason(prepared, networks):
+def test_none_left_is_an_error_after_a_note_with_every_reason(
+    prepared, networks, capsys
+):
     specs = [networks["broken"], networks["unknown"]]
 
-    with pytest.raises(ValueError, match="(?s)broken.keras.*NoSuchNet"):
+    with pytest.raises(ValueError, match="none of these"):
         gather(specs, prepared)
+
+    notes = capsys.readouterr().out
+    assert re.search("(?s)Note: broken does.*Note: nosuchnet does", notes)
 
 
 def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_can(
