@@ -16,6 +16,12 @@ from lib.data.label_files import read_labels
 
 # What RUN means, as options of the chain.
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
+# 3,670 photographs in five classes, of TensorFlow's tutorials; LICENSE.txt in it says Creative Commons
+# By-Attribution 2.0, and names the photographers.
+FLOWERS = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
+# Where the results of these lie, here and on Drive, since one's own lie elsewhere.
+HERE = {"flowers": "results_flowers"}
+ON_DRIVE = {"flowers": "image_classifiers_flowers", "demo": DEMO_ON_DRIVE}
 
 
 class FormError(ValueError):
@@ -39,14 +45,14 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     """Return the arguments of the chain that a form asks for; mount Drive where something lies there.
 
     Args:
-        pictures: a folder or an archive, `kaggle:…`, a drive_paths.json, "upload", or "" for the demo.
-            What lies on Google Drive is written as in My Drive: MyDrive/pictures.zip.
+        pictures: a folder or an archive, its address, `kaggle:…`, a drive_paths.json, "upload",
+            "flowers" or "demo".
         results: "here", "on Drive", or a folder.
         run: a key of RUNS.
         options: further ones, as on the command line; a --only among them goes before `run`.
 
     Raises:
-        FormError: one of them can't be used; nothing is written then.
+        FormError: one of them can't be used.
     """
     try:
         further = shlex.split(options)
@@ -57,12 +63,11 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     paths = find_pictures(pictures)
     is_ready = paths == "demo" or str(paths).endswith(".json")
     arguments = []
-    folder = REPOSITORY / "results"
+    folder = REPOSITORY / HERE.get(pictures, "results")
     if results.lower() != "here":
         folder = find_path(results, "RESULTS")
         if folder == storage.DRIVE:
-            # The demo does not stand in the way of one's own.
-            folder /= DEMO_ON_DRIVE if paths == "demo" else "image_classifiers"
+            folder /= ON_DRIVE.get(pictures or "demo", "image_classifiers")
         arguments = ["--results", str(folder)]
     if not is_ready:
         paths = _write_paths(paths, folder)
@@ -107,6 +112,8 @@ def find_pictures(pictures: str) -> Path | str:
     """
     if pictures in ("", "demo"):
         return "demo"
+    if pictures == "flowers":
+        return FLOWERS
     if pictures == "upload":
         return _upload()
     if is_on_web(pictures):
@@ -114,7 +121,7 @@ def find_pictures(pictures: str) -> Path | str:
     path = find_path(pictures, "PICTURES")
     check_exists(
         path,
-        "Write the path of a folder or file, or upload; for data of Kaggle kaggle:datasets/OWNER/NAME.",
+        "Write the path of a folder or file, demo, flowers or upload; kaggle:datasets/OWNER/NAME for data of Kaggle.",
     )
     return path
 
@@ -168,9 +175,10 @@ def _write_paths(train, results):
     folders.check(places, REPOSITORY)
     ws = Workspace(**places)
     ws.claim()
+    folder = sources.open_folder(ws, "train")
     both = replace(ws, test=train)
-    # The chain says what is wrong with the pictures.
-    with suppress(OSError, ValueError):
-        if sources.open_folder(both, "test") != sources.open_folder(both, "train"):
+    # Where it isn't clear which part is for testing, none is.
+    with suppress(ValueError):
+        if sources.open_folder(both, "test") != folder:
             ws = both
     return ws.save_paths()

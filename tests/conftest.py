@@ -1,12 +1,17 @@
 """What the tests share: small drawn pictures, and a workspace of them as 01_data_prep leaves it."""
 
+import ast
 import contextlib
+import functools
 import linecache
 import os
 import shutil
 import subprocess
 import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -138,6 +143,18 @@ def drive(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def site(tmp_path):
+    """A folder, and the address at which it is on the web."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture(scope="session")
 def read_all():
     """Return a function that reads every file below a folder: relative path to bytes."""
@@ -162,6 +179,15 @@ def read_code(name, root=workspace.REPOSITORY):
     """Return the code cells of a notebook, by their ids."""
     notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def load_functions(lesson, *ids, **names):
+    """Return what functions of some cells of a lesson are called, with the names that they read."""
+    for cell_id in ids:
+        tree = ast.parse(read_code(lesson)[cell_id].source)
+        tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        exec(compile(tree, f"<{lesson}: {cell_id}>", "exec"), names)
+    return SimpleNamespace(**names)
 
 
 def fit_runs(runs, epochs, callbacks=()):

@@ -71,7 +71,11 @@ def run(tmp_path_factory, draw_classes, read_all):
     names = ("broken", "small", "Large Net")
     candidates = [str(networks / f"{name}.keras") for name in names]
     options = [*SMALL, "-p", "BACKBONES", json.dumps(candidates)]
-    form = {"PICTURES": "set", "RESULTS": "on Drive", "OPTIONS": shlex.join(options)}
+    form = {
+        "PICTURES": "on Drive/set",
+        "RESULTS": "on Drive",
+        "OPTIONS": shlex.join(options),
+    }
 
     status = session.run_notebook("00_start_here", form, TMPDIR=str(root / "kernels"))
 

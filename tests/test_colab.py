@@ -1,5 +1,6 @@
 """What Google Colab needs: address and badges, versions, Drive, and sessions from end to end."""
 
+import ast
 import errno
 import json
 import os
@@ -7,12 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import partial
-from http.server import (
-    BaseHTTPRequestHandler,
-    SimpleHTTPRequestHandler,
-    ThreadingHTTPServer,
-)
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -99,10 +96,38 @@ def test_nothing_that_colab_ships_is_installed_again():
             refused.append(name)
 
     assert refused == []
-    # Colab has OpenCV and filelock, of a version that is not known here; the bootstrap cell
-    # installs simplejpeg, and 00 papermill; nbval is for whoever tests.
-    further = {"opencv-python-headless", "filelock", "simplejpeg", "papermill", "nbval"}
+    # Colab has these of a version that is not known here; the bootstrap cell installs simplejpeg,
+    # and 00 papermill; nbval is for whoever tests.
+    further = {"opencv-python-headless", "filelock", "jsonschema", "threadpoolctl"}
+    further |= {"simplejpeg", "papermill", "nbval"}
     assert needed.keys() - pins.keys() == further
+
+
+def list_imports(source):
+    """Return the packages that code imports where it is not inside of a function."""
+    names = []
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Import):
+            names += [alias.name for alias in statement.names]
+        if isinstance(statement, ast.ImportFrom):
+            names.append(statement.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def test_every_package_that_is_imported_is_declared():
+    sources = [path.read_text("utf-8") for path in (ROOT / "lib").rglob("*.py")]
+    for name in NAMES:
+        sources += [cell.source for cell in read_code(name).values()]
+    imported = set().union(*map(list_imports, sources))
+    declared = {one.name for one in read_requirements("requirements.txt")}
+    distributions = packages_distributions()
+
+    undeclared = []
+    for name in imported - sys.stdlib_module_names - {"lib"}:
+        if declared.isdisjoint(map(str.lower, distributions[name])):
+            undeclared.append(name)
+
+    assert undeclared == []
 
 
 def commit_all(folder):
@@ -316,15 +341,10 @@ def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
 
 
 @pytest.fixture
-def site(tmp_path, draw_classes):
+def site(site, draw_classes):
     """A folder with a picture, red/000.png, and the address at which it is on the web."""
-    folder = tmp_path / "site"
-    draw_classes(folder, 1, ["red"])
-    handler = partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    draw_classes(site[0], 1, ["red"])
+    return site
 
 
 @pytest.fixture

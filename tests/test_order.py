@@ -431,6 +431,42 @@ def test_make_hands_on_what_is_asked_for(arguments, expected, tmp_path):
     assert command.split() == expected.split()
 
 
+def write_command(folder, name, line):
+    """Write a command that does what a line of a shell says."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("python", "taken"),
+    [
+        ("echo Python 3.13.5", "python3.13"),
+        ("echo pyenv: python3.13: command not found; exit 127", "python3"),
+    ],
+)
+def test_colab_part_of_ci_takes_python_3_13_where_it_runs(tmp_path, python, taken):
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(workspace.REPOSITORY / ".ci/run", tmp_path / ".ci")
+    models = tmp_path / "demo/test/colab/models"
+    models.mkdir(parents=True)
+    (models / "of_10.tflite").touch()
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    write_command(commands, "chromium", "")
+    write_command(commands, "make", 'echo make "$@"')
+    write_command(commands, "python3", "echo Python 3.11.7")
+    write_command(commands, "python3.13", python)
+    path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+
+    run = [tmp_path / ".ci/run"]
+    said = subprocess.check_output(run, env=os.environ | {"PATH": path}, text=True)
+
+    version = {"python3.13": "3.13.5", "python3": "3.11.7"}[taken]
+    assert f"under Python {version}." in said
+    assert said.count(f"PYTHON={taken} CONSTRAINTS=tests/colab.txt") == 2
+
+
 def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
     (tmp_path / "notebooks").symlink_to(workspace.REPOSITORY / "notebooks")
 
@@ -443,9 +479,9 @@ def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
 
 def test_make_test_works_in_a_folder_of_its_own(tmp_path):
     """It leaves the results of `make demo` alone."""
-    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/base").mkdir(parents=True)
     (tmp_path / "demo").mkdir()
-    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib")
+    shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib/base")
     (command,) = re.findall("^sed .*", plan_make(tmp_path, "test-notebooks"), re.M)
 
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)

@@ -16,6 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from lib import chain, commands, start
 from lib.base import machine, storage, workspace
+from lib.data import sources
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):
@@ -135,7 +136,9 @@ def test_drive_that_no_machine_has_is_no_place_for_results(tmp_path, monkeypatch
         fill_in(results="on Drive")
 
 
-def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws):
+def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws, draw_classes):
+    draw_classes(ws.train, 5)
+
     fill_in(ws.train, ws.results)
 
     assert not mount.called
@@ -206,6 +209,35 @@ def test_a_folder_that_is_called_like_drive_is_used_where_it_is(
     assert workspace.read("demo", arguments[-1]).results == tmp_path / "My Drive/r"
 
 
+@pytest.mark.parametrize("place", ["here", "on Drive"])
+def test_flowers_are_downloaded_and_have_results_of_their_own(
+    site, drive, tmp_path, draw_classes, monkeypatch, place
+):
+    folder, address = site
+    draw_classes(tmp_path / "flower_photos", 5)
+    shutil.make_archive(folder / "f", "gztar", tmp_path, "flower_photos")
+    monkeypatch.setattr(start, "FLOWERS", f"{address}/f.tar.gz")
+    monkeypatch.setattr(start, "REPOSITORY", tmp_path)
+
+    ws = start.open_workspace(fill_in("flowers", place))
+    own = start.open_workspace(fill_in(tmp_path / "flower_photos", place))
+
+    assert ws.train == start.FLOWERS
+    assert "flowers" in str(ws.results.relative_to(tmp_path))
+    assert sources.open_folder(ws, "train").name == "flower_photos"
+    assert own.results not in (ws.results, *ws.results.parents)
+
+
+def test_flowers_without_internet_are_one_sentence_with_the_remedy(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(start, "FLOWERS", "http://127.0.0.1:9/flower_photos.tgz")
+    monkeypatch.setattr(start, "REPOSITORY", tmp_path)
+
+    with pytest.raises(start.FormError, match="127.0.0.1:9.*choose the demo"):
+        fill_in("flowers")
+
+
 def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
     drive, tmp_path, draw_classes
 ):
@@ -233,9 +265,7 @@ def test_form_that_is_ready_says_where_its_results_go(
 
     run_cells("00_start_here", ["00-06"], names)
 
-    assert (
-        capsys.readouterr().out == f"ready: the demo; results: {tmp_path}/{results}\n"
-    )
+    assert capsys.readouterr().out == f"ready: demo; results: {tmp_path}/{results}\n"
 
 
 def test_wrong_paths_file_is_one_sentence_before_the_run(tmp_path):
@@ -324,7 +354,8 @@ def test_a_run_that_fails_or_is_stopped_is_an_error(monkeypatch, status):
         run_form(monkeypatch, status)
 
 
-def test_a_run_that_stops_is_one_sentence(ws, capsys):
+def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):
+    draw_classes(ws.train, 5)
     options = "-p EPOCHS many"
     arguments = fill_in(ws.train, ws.results, options=options)
 

@@ -19,20 +19,19 @@ KEYS = REQUIRED + (
     "multi_labels",
     "cluster",
 )
+KAGGLE = "kaggle:"
 # Of an archive: https, or http of this machine. What Google Drive shares is a page.
 ADDRESS = re.compile(
-    r"(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+",
-    re.IGNORECASE,
+    r"(?i)(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+"
 )
 # My Drive, as Google names it in some languages, on a disk or in Colab; or Drive, as people say it.
 MY_DRIVE = "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive"
 ON_DRIVE = re.compile(
-    r"(?:on\s+)?(?:(?:[a-z]:[\\/]|(?:content/)?drive/)?"
-    rf"(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+|$)(.*)",
-    re.IGNORECASE,
+    r"(?i)(?:on\s+)?(?:(?:[a-z]:[\\/]|(?:content/)?drive/)?"
+    rf"(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+|$)(.*)"
 )
 # What is a path elsewhere, or none.
-NO_PATH = re.compile(r"\$|[\w+.-]+:[\\/]|drive\.google\.com|kaggle:", re.IGNORECASE)
+NO_PATH = re.compile(r"(?i)\$|[\w+.-]+:[\\/]|drive\.google\.com|kaggle:")
 
 
 def is_address(value: str | Path) -> bool:
@@ -42,7 +41,7 @@ def is_address(value: str | Path) -> bool:
 
 def is_on_web(value: str | Path) -> bool:
     """Tell whether a value of `train` is no path, but an address or data of Kaggle."""
-    return str(value).startswith("kaggle:") or is_address(value)
+    return str(value).startswith(KAGGLE) or is_address(value)
 
 
 def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
@@ -118,7 +117,7 @@ def check_exists(path: Path, advice: str) -> None:
     """Raise a FileNotFoundError, which says what lies beside a path, unless it exists."""
     if path.exists():
         return
-    parent = next(folder for folder in path.absolute().parents if folder.is_dir())
+    parent = next(folder for folder in path.parents if folder.is_dir())
     beside = list_some(os.listdir(parent)) or "nothing"
     raise FileNotFoundError(
         f"{path} does not exist; {parent} holds: {beside}. {advice}"

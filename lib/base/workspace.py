@@ -15,7 +15,6 @@ from lib.base.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
-KAGGLE = "kaggle:"
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 MINE = "drive_paths.json"
@@ -57,13 +56,6 @@ class Workspace:
         if self.is_demo:
             return "**Demo result**: made from drawn pictures; it says nothing about photographs."
         return f"Pictures: {escape_text(self.train)}"
-
-    @property
-    def corrections_note(self) -> str:
-        """Return a line that says where corrections of labels are read, "" where there are none."""
-        if self.corrections is None:
-            return ""
-        return f"Note: labels are corrected by {self.corrections}."
 
     def file(self, *parts: str) -> Path:
         """Return the path of a results file; its folder is made when missing."""
@@ -157,12 +149,7 @@ def read(
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS")
-    if str(named) == "demo":
-        found = DEMO_PATHS
-    elif named:
-        found = find_path(named, "--paths")
-    else:
-        found = _find_usual()
+    found = _find_paths_file(named)
     places = read_places(found)
     if found == DEMO_PATHS and not named and storage.DRIVE.exists():
         results = results or storage.DRIVE / DEMO_ON_DRIVE
@@ -182,14 +169,16 @@ def read(
     return ws
 
 
-def _find_usual():
-    """Return the first paths file at a usual place, after Drive is mounted in Colab; else the demo's."""
+def _find_paths_file(named):
+    """Return what is named, else the first file at a usual place, else that of the demo."""
+    if str(named) == "demo":
+        return DEMO_PATHS
+    if named:
+        return find_path(named, "--paths")
     if "google.colab" in sys.modules:
         try:
             storage.open_drive()
         except FileNotFoundError as error:
             print(f"Note: {error} Until then: the demo, on this machine alone.")
-    for path in (REPOSITORY / MINE, storage.DRIVE / MINE):
-        if path.exists():
-            return path
-    return DEMO_PATHS
+    usual = (REPOSITORY / MINE, storage.DRIVE / MINE)
+    return next(filter(Path.exists, usual), DEMO_PATHS)

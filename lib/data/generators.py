@@ -73,6 +73,7 @@ class Batches:
         return math.ceil(len(self.y_true) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        index = range(len(self))[index]  # from behind, too, and an error past the end
         if self.seed is not None and self._drawn_for != self.epoch:
             self._order = self._rng(ORDER, self.epoch).permutation(len(self.y_true))
             self._drawn_for = self.epoch
@@ -104,15 +105,11 @@ def stream(batches: Batches):
     # It takes seconds to import, and 01 does without it.
     import tensorflow as tf
 
-    def produce():
-        for index in range(len(batches)):
-            yield batches[index]
-
     inputs, labels = batches[0]
     of_inputs = tf.TensorSpec((None,) + inputs.shape[1:], inputs.dtype)
     of_labels = tf.TensorSpec((None, batches.num_classes), labels.dtype)
     dataset = tf.data.Dataset.from_generator(
-        produce, output_signature=(of_inputs, of_labels)
+        lambda: iter(batches), output_signature=(of_inputs, of_labels)
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).

@@ -83,10 +83,9 @@ def list_pictures(
     # Of labels that look equal, all are written as the first.
     equal = listed.label.groupby(listed.label.map(clean))
     listed = listed.assign(label=equal.transform("first"))
-    if ws.corrections_note:
-        print(ws.corrections_note)
     findings = [odd]
     if ws.corrections is not None:
+        print(f"Note: labels are corrected by {ws.corrections}.")
         listed, corrected = _correct_labels(listed, ws.corrections, train)
         findings.append(corrected)
     findings.append(find(listed.file[listed.label == ""], "no_label"))

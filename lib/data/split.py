@@ -183,7 +183,7 @@ def read_without_looking(ws: Workspace) -> float | None:
     return float(table.accuracy["all"])
 
 
-def name_set(ws: Workspace) -> str:
+def find_set(ws: Workspace) -> str:
     """Return the identity of the current set, "" before 01 has run."""
     is_split = (ws.results / "split.csv").exists()
     return identify_set(read_split(ws)) if is_split else ""

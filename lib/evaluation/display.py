@@ -16,7 +16,7 @@ from PIL import Image
 from lib.base.escapes import escape_text
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
-from lib.data.split import name_set
+from lib.data.split import find_set
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
 
@@ -106,7 +106,7 @@ def is_stale(ws: Workspace, page: str) -> bool:
         return False
     with path.open(encoding="utf-8") as file:
         head = file.read(1000)
-    return f'<meta name="set" content="{name_set(ws)}">' not in head
+    return f'<meta name="set" content="{find_set(ws)}">' not in head
 
 
 def show_part(name: str, value: object, **options: object) -> HTML:

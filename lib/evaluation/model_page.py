@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
-from lib.data.split import name_set
+from lib.data.split import find_set
 from lib.evaluation.display import open_template
 from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
@@ -60,7 +60,7 @@ def write_page(
         return f"Note: model.html can't be made: {error}"
     model = (ws.results / f"models/{record.name}.tflite").read_bytes()
     text = open_template("model.html.jinja").render(
-        set=name_set(ws),
+        set=find_set(ws),
         record=record,
         score=score,
         flattered=flattered,

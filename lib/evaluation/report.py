@@ -12,8 +12,8 @@ from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import (
+    find_set,
     identify_set,
-    name_set,
     read_split,
     read_without_looking,
 )
@@ -159,7 +159,7 @@ def read_answer(ws: Workspace) -> dict:
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
     answer = read_json(path)
-    if answer.get("set") != name_set(ws):
+    if answer.get("set") != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer
 

@@ -150,9 +150,8 @@ def predict_batches(model: keras.Model, batches: Batches) -> tuple:
     """
     y_true = []
     y_prob = []
-    steps = range(len(batches))
-    for step in show_progress(steps, f"predicting with {model.name}", unit="batch"):
-        images, one_hot = batches[step]
+    bar = show_progress(batches, f"predicting with {model.name}", unit="batch")
+    for images, one_hot in bar:
         y_true.append(one_hot.argmax(axis=1))
         y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
     return np.concatenate(y_true), np.concatenate(y_prob)

@@ -1,10 +1,12 @@
 """What counts: the keys of models and of trainings."""
 
+import contextlib
 import hashlib
 import inspect
 import json
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -99,7 +101,7 @@ def make_family(
     for part in batches:
         described += part.describe()
     described += describe_settings(model)
-    described.append(inspect.getsource(build))
+    described.append(_read_source(build))
     for weight in model.non_trainable_weights:
         described.append(keras.ops.convert_to_numpy(weight))
     return make_key(*described)
@@ -114,15 +116,32 @@ def describe_settings(model: keras.Model) -> list:
     return [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
 
 
-def mark_custom_code(model: keras.Model) -> str:
-    """Return "", or, for a model that is compiled with code of one's own, a text that is always another.
+def _read_source(build):
+    """Return the source of a function, or of what a partial one calls; "" where it can't be read."""
+    if isinstance(build, partial):
+        build = build.func
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(build)
+    return ""
 
-    A note says so.
+
+def mark_custom_code(model: keras.Model, build: Callable) -> str:
+    """Return "", or, where code decides that no key can tell, a text that is always another.
+
+    This is code of one's own that a model is compiled with, or a `build` without source. A note says so.
     """
-    custom = ", ".join(find_custom_objects(model.get_compile_config()))
+    config = model.get_compile_config()
+    # Known by the object: a function of one's own may have the name of one of Keras'.
+    if model.loss in vars(keras.losses).values():
+        config["loss"] = None
+    custom = find_custom_objects(config)
+    if not _read_source(build):
+        custom.append(f"{build}, whose source can't be read,")
     if not custom:
         return ""
-    print(f"Note: always trained anew, since no key can tell what {custom} does.")
+    print(
+        f"Note: always trained anew, since no key can tell what {', '.join(custom)} does."
+    )
     return uuid.uuid4().hex
 
 

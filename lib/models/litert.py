@@ -63,12 +63,14 @@ def export_litert(model: keras.Model, path: Path) -> None:
 
 
 def open_litert(path: Path) -> LiteRTModel:
-    """Open a LiteRT file."""
-    import tensorflow as tf
-
+    """Open a LiteRT file, by ai-edge-litert where it is installed."""
+    try:
+        from ai_edge_litert import interpreter as lite
+    except ImportError:
+        from tensorflow import lite
     # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
     with warnings.catch_warnings(action="ignore", category=UserWarning):
-        interpreter = tf.lite.Interpreter(str(path), num_threads=count_cores())
+        interpreter = lite.Interpreter(str(path), num_threads=count_cores())
     run = interpreter.get_signature_runner()
     (taken,) = interpreter.get_input_details()
     size = int(taken["shape"][1])

@@ -139,7 +139,10 @@ def load_file(path: Path, size: int | None) -> Network:
 
 def load_preset(spec: str, with_weights: bool, size: int | None) -> Network:
     """Load what a preset of keras-hub sees pictures with, say hub:dinov2_base or hub:FOLDER."""
-    hub = importlib.import_module("keras_hub")
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ImportError("keras_hub is missing: pip install keras-hub")
+    import keras_hub as hub
+
     preset = spec.removeprefix(PRESET)
     converter = hub.layers.ImageConverter.from_preset(preset)
     size = size or (converter.image_size or [224])[0]

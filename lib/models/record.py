@@ -146,8 +146,9 @@ def _read_current(ws):
     left_out = []
     for path in sorted(ws.results.glob("models/*.json")):
         record = read_record(path)
-        if record is None or not record.family:
-            reason = "it is damaged, or an earlier version's: run its notebook again"
+        has_file = path.with_suffix(".keras").exists()
+        if record is None or not record.family or not has_file:
+            reason = "it is damaged, without its .keras file, or an earlier version's: run its notebook again"
             left_out.append(f"{path.stem} is left out: {reason}.")
         elif record.split_hash == set_hash:
             current.append(record)

@@ -162,7 +162,9 @@ class Runs:
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         family = keys.make_family(model, self.build, batches, decisive)
-        key = keys.make_key(family, seed, model, keys.mark_custom_code(model))
+        key = keys.make_key(
+            family, seed, model, keys.mark_custom_code(model, self.build)
+        )
         name = whole.name if self._first is None else f"{whole.name}@{seed}"
         record = saved.describe_model(
             whole,
@@ -234,7 +236,8 @@ class Runs:
 
     def _save(self, task, history):
         validation = task.batches[1]
-        chosen = slice(0, validation.batch_size)
+        # Of a whole network a batch may need gigabytes more than the part that was trained.
+        chosen = slice(0, min(validation.batch_size, 32))
         y_prob = task.model.predict_on_batch(validation.inputs[chosen])
         saved.save(
             task.whole,

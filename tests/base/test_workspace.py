@@ -61,6 +61,7 @@ def test_relative_paths_are_relative_to_the_json_file(
         ({"train": "http://localhost.a.org/b"}, ValueError, '"train".*no path'),
         ({"test": "https://a.org/b.zip"}, ValueError, '"test".*no path'),
         ({"train": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
+        ({"results": "kaggle:datasets/a/b"}, ValueError, '"results".*no path'),
         ({"results": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
     ],
 )
@@ -72,8 +73,9 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(
 
 
 @pytest.mark.parametrize(
-    "address",
+    "place",
     [
+        "kaggle:datasets/owner/name",
         "https://a.org/b.tgz",
         "HTTPS://a.org/b",
         "http://127.0.0.1:80/b",
@@ -81,11 +83,12 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(
         "http://[::1]:80/b",
     ],
 )
-def test_pictures_to_learn_from_may_have_an_address(paths_file, address):
-    ws = workspace.open(paths_file(train=address))
+def test_what_lies_on_the_web_stays_as_it_is_written(paths_file, place):
+    """It may have a part to learn from, and one to test on."""
+    ws = workspace.open(paths_file(train=place, test=place))
 
-    assert ws.train == address
-    assert is_address(ws.train)
+    assert ws.train == ws.test == place
+    assert is_address(ws.train) != place.startswith("kaggle:")
     assert workspace.open(ws.save_paths()) == ws
 
 
@@ -129,8 +132,8 @@ def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkey
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
     monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
-    (tmp_path / "lib").mkdir()
-    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib")
+    (tmp_path / "lib/base").mkdir(parents=True)
+    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib/base")
 
     demo = workspace.open()
     paths_file().rename(tmp_path / "drive_paths.json")
@@ -179,15 +182,12 @@ def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch, 
 
 def test_corrections_among_the_results_count(paths_file, tmp_path):
     ws = workspace.open(paths_file())
-    assert ws.corrections_note == ""
     usual = ws.file("corrections.csv")
     usual.touch()
 
     ws = workspace.open(paths_file())
 
     assert ws.corrections == usual
-    assert ws.corrections_note.startswith("Note: ")
-    assert str(usual) in ws.corrections_note
     assert workspace.open(ws.save_paths()) == ws
 
 
@@ -202,7 +202,6 @@ def test_corrections_that_are_named_go_before_those_among_the_results(
     ws = workspace.open(paths_file(corrections="mine.csv"))
 
     assert ws.corrections == mine
-    assert str(mine) in ws.corrections_note
 
 
 def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):
@@ -224,7 +223,7 @@ def test_blanks_at_the_ends_of_a_path_are_none_of_it(paths_file, tmp_path):
     assert ws.train == tmp_path / "train"
 
 
-WRITING = """import os, sys, pathlib; from lib import storage
+WRITING = """import os, sys, pathlib; from lib.base import storage
 with storage.atomic_write(pathlib.Path("table.csv")) as part:
     part.touch(), print(part, flush=True), sys.stdin.read()
     os._exit(0)"""

@@ -1,4 +1,4 @@
-"""Which folder is meant: of folders, archives and Kaggle's data; and archives that may not be unpacked."""
+"""Which folder is meant: of folders and archives; and archives that may not be unpacked."""
 
 import contextlib
 import fnmatch
@@ -11,7 +11,6 @@ import tarfile
 import time
 import zipfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +19,6 @@ import pytest
 from lib.base import storage, workspace
 from lib.data import archives, sources
 
-COMPETITION = "competitions/leaves"
 JPEG = b"\xff\xd8\xff\xe0 a JPEG begins like this"
 CONTENTS = dict.fromkeys((".md", ".xml", ".txt", ".mat", ""), b"text")
 CONTENTS[".orf"] = b"IIRO an ORF begins like this"
@@ -56,28 +54,8 @@ def files(tmp_path, draw_classes, read_all):
 
 
 @pytest.fixture
-def kaggle(tmp_path, monkeypatch):
-    """A kagglehub that gives its `folder`, or raises `error`."""
-
-    def fetch(kind, handle):
-        if state.error:
-            raise state.error
-        state.pages.append(f"{kind}/{handle}")
-        return str(state.folder)
-
-    state = SimpleNamespace()
-    state.competition_download = partial(fetch, "competitions")
-    state.dataset_download = partial(fetch, "datasets")
-    state.pages = []
-    state.error = None
-    state.folder = tmp_path / "given"
-    monkeypatch.setitem(sys.modules, "kagglehub", state)
-    return state
-
-
-@pytest.fixture
-def give(tmp_path, kaggle):
-    """A function that lays {name: bytes}, or names of JPEGs, out as a folder, archive or data of Kaggle."""
+def give(tmp_path):
+    """A function that lays {name: bytes}, or names of JPEGs, out as a folder or archive."""
 
     def give(files, kind="folder"):
         if not isinstance(files, dict):
@@ -88,7 +66,7 @@ def give(tmp_path, kaggle):
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        return Path(f"kaggle:{COMPETITION}") if kind == "kaggle" else folder
+        return folder
 
     return give
 
@@ -97,8 +75,8 @@ def below(prefix, files):
     return {str(Path(prefix, name)): content for name, content in files.items()}
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar", "kaggle"])
-def test_classes_and_validation_are_found_in_an_archive_and_on_kaggle(
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_classes_and_validation_are_found_in_an_archive(
     ws, files, give, read_all, kind
 ):
     inside = {"README.md": b"x", "__MACOSX/._x.png": b"x", "annotations/1.xml": b"<a>"}
@@ -121,6 +99,9 @@ Training Data/a/1.jpg, Test Data/1.jpg, banner.png -> Training Data
 train_224/a/1.jpg, val_224/a/1.jpg -> train_224
 train (1)/cat/1.jpg, valid_set/cat/1.jpg -> train (1)
 train/1.jpg, test1/1.jpg -> train
+train_224/a/1.jpg, val/a/1.jpg -> train_224
+train.v2/a/1.jpg, Test 2/1.jpg, dev_set/a/1.jpg -> train.v2
+train_a/1.jpg, test_b/1.jpg -> train_a
 TRAIN/a/1.jpg, TEST/a/1.jpg, TEST_SIMPLE/a/1.jpg -> TRAIN
 trainval/cat/1.jpg, tests/cat/1.jpg, eval/cat/1.jpg -> trainval
 Train/cat/1.jpg, Test/cat/1.jpg, docs/LICENSE -> Train
@@ -160,10 +141,6 @@ train/cat/1.jpg, train (1)/cat/1.jpg, mine/1.jpg -> train
 train/a/1.jpg, training/a/1.jpg, test/a/1.jpg -> train
 train/a/1.jpg, test/1.jpg, extra/1.jpg -> train
 train_224/a/1.jpg, val_224/a/1.jpg, extra/1.jpg -> train_224
-train_224/a/1.jpg, val/a/1.jpg -> train_224
-train.v2/a/1.jpg, Test 2/1.jpg, dev_set/a/1.jpg -> train.v2
-train_a/1.jpg, test_b/1.jpg -> train_a
-flowers_train/a/1.jpg, birds_val/a/1.jpg -> flowers_train
 oak/1.jpg, elm/1.jpg, valid/oak/1.jpg, valid/elm/1.jpg -> NAME
 Caf\u00e9/1.jpg, elm/1.jpg, valid/Cafe\u0301/1.jpg -> NAME"""
 
@@ -241,6 +218,7 @@ def test_folder_without_pictures_is_named(ws, give):
         (["train/a/1.jpg", "val_224/a/1.jpg"], "train", None),
         (["flowers_train/a/1.jpg", "birds_val/a/1.jpg"], "flowers_train", None),
         (["leaves/a/1.jpg", "val/a/1.jpg"], "leaves", None),
+        (["leaves/a/1.jpg", "leaves_val/a/1.jpg"], "leaves", "leaves_val"),
         (["train/a/1.jpg", "val/a/1.jpg", "val/z/1.jpg"], "train", None),
         (["train/Caf\u00e9/1.jpg", "val/Cafe\u0301/1.jpg"], "train", "val"),
     ],
@@ -418,13 +396,6 @@ def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch, name):
     assert list_folders(ws.scratch) == []
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
-def test_archive_of_two_files_on_one_path_is_refused(ws, name):
-    archive = pack(ws.results / name, {"cat/1.png": b"x", "./cat//1.png": b"y"})
-    with pytest.raises(ValueError, match=f"{name} .*exists.*/cat/1.png'"):
-        archives.unpack(archive, ws.scratch)
-
-
 def invert_some(data):
     """Invert 200 bytes behind the first 200."""
     inverted = bytes(byte ^ 255 for byte in data[200:400])
@@ -477,41 +448,3 @@ def test_names_of_windows_in_a_zip_are_read_as_cp437_with_a_note(ws, read_all, c
 
     assert list(read_all(unpacked)) == [Path("Caf\u00e9/1.png")]
     assert capsys.readouterr().out.startswith(f"Note: names in {archive} ")
-
-
-@pytest.mark.parametrize(
-    ("name", "page"),
-    [
-        ("competitions/leaves/train/", "competitions/leaves"),
-        ("datasets/me/leaves", "datasets/me/leaves"),
-    ],
-)
-def test_class_folders_of_kaggle_are_found(tmp_path, files, give, kaggle, name, page):
-    given = give(below("train/train", files) | below("test", files))
-    paths = tmp_path / "paths.json"
-    paths.write_text(f'{{"train": "kaggle:{name}", "results": "r", "scratch": "s"}}')
-
-    opened = workspace.open(paths)
-
-    assert workspace.open(opened.save_paths()) == opened
-    assert sources.open_folder(opened, "train") == given / "train/train"
-    assert set(kaggle.pages) == {page}
-
-
-@pytest.mark.parametrize("name", ["leaves", "datasets/leaves"])
-def test_name_that_kaggle_does_not_know_is_an_error(kaggle, name):
-    with pytest.raises(ValueError, match=f"{name}: .*kaggle:competitions/NAME"):
-        archives.download(name)
-    assert kaggle.pages == []
-
-
-def test_folder_that_the_data_of_kaggle_lack_is_an_error(kaggle, ws):
-    named = replace(ws, train=Path(f"kaggle:{COMPETITION}/trian"))
-    with pytest.raises(FileNotFoundError, match="given/trian"):
-        sources.open_folder(named, "train")
-
-
-def test_answer_of_kaggle_is_said_with_what_to_do(kaggle):
-    kaggle.error = OSError("403 Client Error")
-    with pytest.raises(ConnectionError, match="leaves .*: 403 .*KAGGLE_API"):
-        archives.download(COMPETITION)

@@ -148,7 +148,7 @@ def test_options_are_for_applications_alone(network_file):
 def test_missing_keras_hub_is_an_error_that_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
 
-    with pytest.raises(ValueError, match="hub:dinov2_small .*keras_hub"):
+    with pytest.raises(ValueError, match="hub:dinov2_small .*pip install keras-hub"):
         load("hub:dinov2_small", weights="imagenet")
 
 

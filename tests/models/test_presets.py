@@ -21,7 +21,8 @@ POOLING = {
 }
 # The first and the last block of a transformer: layers of the network, or within one layer of it.
 BLOCKS = {
-    "vit": ("transformer_block_1", "transformer_block_2"),
+    # keras-hub 0.26 writes "tranformer".
+    "vit": ("former_block_1", "former_block_2"),
     "dinov2": ("encoder/layers_0", "encoder/layers_1"),
     "dinov3": ("encoder/layers_0", "encoder/layers_1"),
     "siglip": ("encoder_block_0", "encoder_block_1"),

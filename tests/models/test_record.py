@@ -92,7 +92,8 @@ def test_batches_of_two_splits_or_of_none_are_an_error(prepared):
 
 
 def describe(ws, name, **facts):
-    """Write the record of a model of the current split."""
+    """Write the record of a model of the current split, and a file beside it."""
+    ws.file("models", f"{name}.keras").touch()
     facts = {"configuration": name, "family": name} | facts
     facts = {"split_hash": identify_set(read_split(ws))} | facts
     return update_record(ws, Record(name, ["007", "NA", "red"], 8, **facts))
@@ -107,7 +108,7 @@ def test_what_an_earlier_version_wrote_does_not_count_and_can_be_asked(prepared)
     counted, (line,) = name_records(prepared)
 
     assert counted == [("new", None)]
-    assert line.startswith("old is left out: it is damaged, or an earlier version")
+    assert line.startswith("old is left out: it is damaged, ")
     assert read_record(prepared.results / "models/old.keras").backbone_origin == {}
 
 
@@ -123,6 +124,17 @@ def test_models_of_damaged_records_and_of_several_labels_are_left_out(
 
     assert counted == [("whole", None)]
     assert line.startswith("half is left out: it is damaged")
+
+
+def test_a_model_without_its_file_is_left_out(prepared):
+    describe(prepared, "whole")
+    describe(prepared, "lost")
+    (prepared.results / "models/lost.keras").unlink()
+
+    counted, (line,) = name_records(prepared)
+
+    assert counted == [("whole", None)]
+    assert line.startswith("lost is left out: it is damaged, without its .keras file")
 
 
 def test_what_is_found_of_a_model_is_kept_beside_it(prepared):

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import re
 import runpy
 import shutil
 import signal
 from dataclasses import asdict, replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -478,6 +480,9 @@ def test_metadata_tell_what_a_model_is_and_what_it_was_trained_on(prepared):
 BUILD = """
 import keras
 
+def categorical_crossentropy(y_true, y_prob):
+    return keras.losses.categorical_crossentropy(y_true, y_prob)
+
 def build():
     layers = [keras.Input((8, 8, 3)), keras.layers.Flatten()]
     layers.append(keras.layers.Dense(3, activation="softmax"))
@@ -488,14 +493,44 @@ def build():
 """
 
 
-def train_lines(ws, number, loss):
-    """Train what the lines of a file build, as those of a cell lie in one."""
+def read_lines(ws, number=1, loss=f"'{LOSS}'"):
+    """Read the lines of a file, as those of a cell lie in one."""
     path = ws.file(f"cell_{number}.py")
     path.write_text(BUILD.format(number, loss))
-    build = runpy.run_path(str(path))["build"]
+    return runpy.run_path(str(path))["build"]
+
+
+def train_built(ws, build):
+    """Train what a function builds for an epoch."""
     batches = generators.pair(ws, 8, 5, seed=3)
     runs = training.Runs(build, batches, ws, {"EPOCHS": 1}, [3])
     return fit_runs(runs, 1)
+
+
+def train_lines(ws, number, loss):
+    return train_built(ws, read_lines(ws, number, loss))
+
+
+def test_file_is_checked_on_32_pictures_at_most(prepared, monkeypatch):
+    asked = []
+    save = saved.save
+
+    def note(*given, pictures, **named):
+        asked.append(len(pictures))
+        return save(*given, pictures=pictures, **named)
+
+    monkeypatch.setattr(saved, "save", note)
+    black = np.zeros((40, 8, 8, 3), np.uint8)
+    y_true = np.arange(40) % 3
+    batches = generators.Batches(
+        black, y_true, 3, 40, class_names=list("abc"), set_hash="x"
+    )
+
+    build = read_lines(prepared)
+    runs = training.Runs(build, (batches, batches), prepared, {"EPOCHS": 1}, [3])
+    fit_runs(runs, 1)
+
+    assert asked == [32]
 
 
 def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared):
@@ -504,11 +539,25 @@ def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared):
     assert [run.from_files for run in runs] == [False, True, False]
 
 
-def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
-    prepared, capsys
-):
-    loss = "lambda y, p: keras.losses.categorical_crossentropy(y, p)"
+def test_function_of_keras_as_loss_is_no_code_of_ones_own(prepared):
+    loss = "keras.losses.categorical_crossentropy"
 
+    runs = [train_lines(prepared, 1, loss) for _ in range(2)]
+
+    assert [run.from_files for run in runs] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "categorical_crossentropy",
+        "lambda y, p: keras.losses.categorical_crossentropy(y, p)",
+    ],
+    ids=["of the name of one of Keras", "lambda"],
+)
+def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
+    loss, prepared, capsys
+):
     runs = [train_lines(prepared, 1, loss) for _ in range(2)]
 
     assert [run.from_files for run in runs] == [False, False]
@@ -521,6 +570,25 @@ def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
     assert again.key != before.key
     assert again.family == before.family
     assert not list(prepared.results.glob("checkpoints/*"))
+
+
+def test_partial_function_as_build_is_read_as_what_it_calls(prepared):
+    builds = [partial(read_lines(prepared, number)) for number in (1, 1, 2)]
+
+    runs = [train_built(prepared, build) for build in builds]
+
+    assert [run.from_files for run in runs] == [False, True, False]
+
+
+def test_build_that_cannot_be_read_is_named_and_always_trained_anew(prepared, capsys):
+    names = {}
+    exec(BUILD.format(1, repr(LOSS)), names)
+
+    runs = [train_built(prepared, names["build"]) for _ in range(2)]
+
+    assert [run.from_files for run in runs] == [False, False]
+    notes = re.findall("Note: always trained anew.* build", capsys.readouterr().out)
+    assert len(notes) == 2
 
 
 @keras.saving.register_keras_serializable("tests")

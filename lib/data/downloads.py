@@ -1,0 +1,74 @@
+"""Data on the web, downloaded once: an archive by its address, data of Kaggle by their name."""
+
+import hashlib
+import os
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lib.base.storage import acquire_lock, require_room
+from lib.base.work import show_progress
+from lib.data.archives import unpack
+
+TIMEOUT = 60  # seconds without a byte, until a download is given up
+CHUNK = 1 << 20  # bytes
+
+
+def fetch_archive(address: str, scratch: Path) -> Path:
+    """Download an archive into scratch and unpack it there, each once and whole; return the folder.
+
+    What was downloaded before is taken without asking the network; after a failure it begins anew.
+
+    Raises:
+        ValueError: There is no network, room, or whole archive at that address.
+    """
+    key = hashlib.blake2b(address.encode(), digest_size=6).hexdigest()
+    archive = scratch / f"download_{key}" / os.path.basename(urlsplit(address).path)
+    try:
+        with acquire_lock(archive.with_name("lock")):
+            if not archive.is_file():
+                _download(address, archive)
+        return unpack(archive, scratch)
+    except Exception as error:
+        archive.unlink(missing_ok=True)
+        raise ValueError(
+            f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write the "
+            "address of the .zip or .tar file itself, not of a page about it, and run again, which begins anew."
+        ) from error
+
+
+def _download(address, archive):
+    """Write what an address gives to a file, which gets its name when all of it is there."""
+    part = archive.with_name("unfinished")
+    with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
+        total = int(response.headers.get("Content-Length", 0))
+        require_room(archive.parent, total, "the download")
+        bar = show_progress(desc=archive.name, total=total, unit="B", unit_scale=True)
+        with bar, part.open("wb") as file:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+            received = file.tell()
+    if received < total:
+        raise ValueError(f"it ended after {received:,} of {total:,} bytes")
+    os.replace(part, archive)
+
+
+def fetch_from_kaggle(name: str) -> Path:
+    """Download competitions/NAME or datasets/OWNER/NAME of Kaggle into kagglehub's cache; return the folder.
+
+    Raises:
+        ValueError: Kaggle gives no data; the error says its answer, and what to do.
+    """
+    try:
+        import kagglehub
+
+        kind, _, handle = name.partition("s/")
+        return Path(getattr(kagglehub, f"{kind}_download")(handle))
+    except Exception as error:
+        raise ValueError(
+            f"kaggle:{name} gives no data: {error}. Write kaggle:competitions/NAME or "
+            "kaggle:datasets/OWNER/NAME, install kagglehub (pip install kagglehub), join there and accept "
+            "the rules, and store an API token of your settings there as KAGGLE_API_TOKEN in Colab's "
+            "secrets or the environment."
+        ) from error
