@@ -1,5 +1,6 @@
 """What the tests share: small drawn pictures, and a workspace of them as 01_data_prep leaves it."""
 
+import ast
 import contextlib
 import functools
 import linecache
@@ -10,6 +11,7 @@ import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -177,6 +179,15 @@ def read_code(name, root=workspace.REPOSITORY):
     """Return the code cells of a notebook, by their ids."""
     notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def load_functions(lesson, *ids, **names):
+    """Return what functions of some cells of a lesson are called, with the names that they read."""
+    for cell_id in ids:
+        tree = ast.parse(read_code(lesson)[cell_id].source)
+        tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        exec(compile(tree, f"<{lesson}: {cell_id}>", "exec"), names)
+    return SimpleNamespace(**names)
 
 
 def fit_runs(runs, epochs, callbacks=()):

@@ -57,13 +57,6 @@ class Workspace:
             return "**Demo result**: made from drawn pictures; it says nothing about photographs."
         return f"Pictures: {escape_text(self.train)}"
 
-    @property
-    def corrections_note(self) -> str:
-        """Return a line that says where corrections of labels are read, "" where there are none."""
-        if self.corrections is None:
-            return ""
-        return f"Note: labels are corrected by {self.corrections}."
-
     def file(self, *parts: str) -> Path:
         """Return the path of a results file; its folder is made when missing."""
         path = self.results.joinpath(*parts)

@@ -52,10 +52,9 @@ def _is_whole(folder, sizes):
     """Tell whether all files that were unpacked are there, in their sizes: 0.2 s for 100,000 of them."""
     try:
         unpacked = json.loads(sizes.read_text())
-        return all(
-            os.path.getsize(folder / name) == unpacked[name] for name in unpacked
-        )
-    except FileNotFoundError:
+        found = {name: os.path.getsize(f"{folder}/{name}") for name in unpacked}
+        return found == unpacked
+    except OSError:
         return False
 
 

@@ -14,7 +14,7 @@ TIMEOUT = 60  # seconds without a byte, until a download is given up
 CHUNK = 1 << 20  # bytes
 
 
-def fetch(address: str, scratch: Path) -> Path:
+def fetch_archive(address: str, scratch: Path) -> Path:
     """Download an archive into scratch and unpack it there, each once and whole; return the folder.
 
     What was downloaded before is taken without asking the network; after a failure it begins anew.
@@ -32,8 +32,8 @@ def fetch(address: str, scratch: Path) -> Path:
     except Exception as error:
         archive.unlink(missing_ok=True)
         raise ValueError(
-            f"{address} gives no archive: {error}. Write the address of a .zip or .tar file itself, not of a "
-            "page about it, and run again, which begins anew. Without internet choose the demo, or a folder."
+            f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write the "
+            "address of the .zip or .tar file itself, not of a page about it, and run again, which begins anew."
         ) from error
 
 

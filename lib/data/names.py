@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.pictures import ENDINGS
-
 # How folders are named that are parts of a data set, not classes.
 PART_NAMES = {
     "train": ("train", "training", "trainval"),
@@ -24,14 +22,12 @@ PART = re.compile(rf"[ ._-]*(?<![^\W\d_])({'|'.join(PARTS)})(?![^\W\d_])[ ._-]*"
 # How systems name copies: "train - Copy", "train (1)", "train copy 2".
 COPY = re.compile(r"([ _-]+copy( \d+)?| ?\(\d+\))+$", re.IGNORECASE)
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
-MASK_WORD = "(?:masks?|seg|segmentation|labels?|gt|groundtruth)"
+MASK_WORD = "(?:masks?|seg|segmentation|labels?|groundtruth)"
 MASK_NAME = re.compile(
     rf"(?<![^/]){MASK_WORD}[ ._-]+(?=[^/]*$)|[ ._-]+{MASK_WORD}(?:[ ._-]?\d+)?$",
     re.IGNORECASE,
 )
 MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
-INNER_MASK_FOLDER = re.compile(rf"(?<=/){MASK_WORD}/", re.IGNORECASE)
-MAX_RANK = 5  # of the names of a file
 
 
 # Pictures are many, but labels and groups are few.
@@ -89,9 +85,9 @@ def _list_pictures(stem):
     plain = MASK_NAME.sub("", stem, count=1)
     pictures = {plain}
     for file in {plain, stem}:
-        pictures.add(MASK_FOLDER.sub("images/", file))
-        # Below a class, pictures may lie beside the folder of their masks.
-        pictures.add(INNER_MASK_FOLDER.sub("", file))
+        # Pictures may lie beside the folder of their masks, or in one beside it.
+        for folder in ("", "images/"):
+            pictures.add(MASK_FOLDER.sub(folder, file))
     return pictures - {stem}
 
 
@@ -100,41 +96,32 @@ def match_files(
 ) -> dict[str, str]:
     """Find the file that each name of a labels file means: "" where it fits several, else absent.
 
-    A name is a whole path, the path from `folder` or from the folder above it, or, without folders,
-    the name of a file at any depth. It may lack the ending, but the file that is called exactly so
-    goes first, and one in `folder` before one elsewhere. Letters compare in Unicode's composed form
-    (NFC), as Macs write them differently. `files` are relative to `folder`.
+    A name is the path from `folder` or from the folder above it, or, without folders, the name of a
+    file at any depth. It may lack the ending, but the file that is called exactly so goes first.
+    Letters compare in Unicode's composed form (NFC), as Macs write them differently. `files` are
+    relative to `folder`.
     """
-    by_rank = [{} for _ in range(MAX_RANK + 1)]
-    for file in files:
-        for rank, name in _list_names(file, folder):
-            known = by_rank[rank]
-            is_other = known.get(name, file) != file
-            known[name] = "" if is_other else file
-    meanings = ChainMap(*by_rank)
-    found = {}
-    for name in names:
-        path = name
-        if os.path.isabs(name):
-            path = os.path.relpath(name, folder)
-        path = _clean_path(path)
-        if path in meanings:
-            found[name] = meanings[path]
-    return found
+    files = list(files)
+    paths = [_clean_path(file) for file in files]
+    above = [os.path.normpath(f"{folder.name}/{path}") for path in paths]
+    by_path = _index(paths + above, files + files)
+    by_name = _index(map(os.path.basename, paths), files)
+    kinds = []
+    for known in (by_path, by_name):
+        without = _index(map(remove_ending, known), known.values())
+        kinds += [known, without]
+    meanings = ChainMap(*kinds)
+    cleaned = {name: _clean_path(name) for name in names}
+    return {name: meanings[path] for name, path in cleaned.items() if path in meanings}
 
 
-def _list_names(file, folder):
-    """List the names of a file, each with its rank: a lower one goes first."""
-    path = _clean_path(file)
-    above = os.path.normpath(f"{folder.name}/{path}")
-    bare = os.path.basename(path)
-    is_elsewhere = path.startswith("../")
-    names = [(0, path), (0, above), (4 if is_elsewhere else 2, bare)]
-    ending = os.path.splitext(path)[1]
-    if ending.lower() in ENDINGS:
-        without = [(rank + 1, remove_ending(name)) for rank, name in names]
-        names.extend(without)
-    return names
+def _index(names, files):
+    """Return the file of each name, "" where several have it."""
+    index = {}
+    for name, file in zip(names, files):
+        is_shared = index.get(name, file) != file
+        index[name] = "" if is_shared else file
+    return index
 
 
 def _clean_path(name):

@@ -27,7 +27,7 @@ def open_folder(ws: Workspace, key: str) -> Path:
 
     Raises:
         ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`,
-            `fetch` and `fetch_from_kaggle`.
+            `fetch_archive` and `fetch_from_kaggle`.
     """
     if ws.is_demo:
         demo.unpack_pictures(ws.train.parent)
@@ -82,14 +82,11 @@ def _find_validation_beside(trail, has_labels):
 
 def _find_sibling(train):
     """Return the folder beside train, or train_224, that is called val, or val_224."""
-    part, rest = split_part_name(train.name)
-    if part != "train":
-        return None
-    beside = []
-    for path in list_folders(train.parent):
-        if split_part_name(path.name) == ("validation", rest):
-            beside.append(path)
-    return _find_part(beside, "validation")
+    _, rest = split_part_name(train.name)
+    wanted = ("validation", rest)
+    beside = list_folders(train.parent)
+    found = [path for path in beside if split_part_name(path.name) == wanted]
+    return _find_part(found, "validation")
 
 
 def _clean_names(folders):
@@ -111,7 +108,7 @@ def _trace(ws, key):
     """Return the folders to go through, after download and unpacking; the last is what a key means."""
     place = getattr(ws, key)
     if is_address(place):
-        place = downloads.fetch(place, ws.scratch)
+        place = downloads.fetch_archive(place, ws.scratch)
     elif str(place).startswith(KAGGLE):
         place = downloads.fetch_from_kaggle(place.removeprefix(KAGGLE))
     elif place.is_file():
@@ -151,45 +148,32 @@ def _find_step(folder, key):
 def _find_part(folders, key):
     """Return the part of a data set that a key asks for, None where the folders are classes.
 
-    Folders that are all named after parts hold it, where one alone is named after it: as the others
-    are (train_224, val_224), or by a part's bare name (train, test1).
+    Where all folders are named after parts, it is the one that alone is named after it.
     """
-    names = [split_part_name(path.name) for path in folders]
-    parts = [part for part, _ in names]
-    rests = {rest for _, rest in names}
-    is_clear = len(rests) == 1 or (key, "") in names
-    if None not in parts and parts.count(key) == 1 and is_clear:
-        return folders[parts.index(key)]
-    if _may_be_parts(folders):
-        example = folders[0].with_name("NAME")
-        if key in parts:
-            example = folders[parts.index(key)]
-        _refuse(example, key)
+    rows = [(*split_part_name(path.name), path) for path in folders]
+    meant = [path for part, _, path in rows if part == key]
+    if len(meant) == 1 and all(part for part, _, _ in rows):
+        return meant[0]
+    if _have_one_name(rows) or _share_classes(rows):
+        _refuse([*meant, folders[0].with_name("NAME")][0], key)
     return None
 
 
-def _may_be_parts(folders):
-    """Tell whether folders may be parts of a data set.
+def _have_one_name(rows):
+    """Tell whether two are named after parts, and alike: train, test, extra; train, train - Copy."""
+    rests = [rest for part, rest, _ in rows if part]
+    return len(set(rests)) < len(rests)
 
-    - train, test, extra; train, train - Copy: two are named after parts, and alike.
-    - oak, elm, and valid that holds a folder oak: a part lies among the classes.
-    - train_224, val; train_224, train_512 that hold folders: all are named after parts.
-    - Not so train, bus, car, and bullet_train, steam_train that hold no folders.
+
+def _share_classes(rows):
+    """Tell whether what is named after a part holds a folder that is called as one beside it or in another part.
+
+    So do train_224/oak, train_512/oak; oak, elm, valid/oak; but not train/2019, bus/2019.
     """
-    parts = set()
-    rests = []
-    inner = []
-    for path in folders:
-        part, rest = split_part_name(path.name)
-        parts.add(part)
-        if part:
-            rests.append(rest)
-            inner.extend(list_folders(path))
-    if len(set(rests)) < len(rests):
-        return True
-    if None in parts:
-        return not _clean_names(inner).isdisjoint(_clean_names(folders))
-    return len(parts) > 1 or bool(inner)
+    seen = []
+    for part, _, path in rows:
+        seen += _clean_names(list_folders(path) if part else [path])
+    return len(set(seen)) < len(seen)
 
 
 def _refuse(example, key):

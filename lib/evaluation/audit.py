@@ -1,43 +1,16 @@
-"""Labels to check, copies that hashes miss, outliers, and which pictures to label next."""
+"""Copies that hashes miss, neighbours, and outliers."""
 
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-MIN_CONFIDENCE = 0.1  # A label that is less probable is doubtful.
 NEIGHBOURS = 5
 # Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels
 # by which brightest and darkest colours may differ.
 MAX_CLOSENESS = 0.66
 MAX_LEVELS = 25
 MAX_GROUP = 100  # Of a larger group some pictures have no neighbours of other groups.
-
-
-def rank_labels(y_prob: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
-    """Rank pictures by self-confidence: the probability that held-out answers give their label.
-
-    A label is doubtful if it has less than `MIN_CONFIDENCE`, and another class at least the mean
-    self-confidence of its own pictures (the threshold of Northcutt, Jiang and Chuang 2021).
-
-    Args:
-        y_prob: float (n, classes), answers to pictures that were held out.
-        y_true: int (n,), the labels.
-
-    Returns:
-        One row per picture: suggested (int, the most probable class), self_confidence, rank
-        (from 1, all different) and is_doubtful.
-    """
-    own = y_prob[np.arange(len(y_true)), y_true]
-    suggested = y_prob.argmax(axis=1)
-    table = pd.DataFrame({"suggested": suggested, "self_confidence": own})
-    table["rank"] = table.self_confidence.rank(method="first").astype(int)
-    usual = table.self_confidence.groupby(y_true).mean()
-    threshold = usual.reindex(suggested).to_numpy()
-    is_other = suggested != y_true
-    is_probable = y_prob.max(axis=1) >= threshold
-    table["is_doubtful"] = (own < MIN_CONFIDENCE) & is_other & is_probable
-    return table
 
 
 def scale_features(features: np.ndarray) -> np.ndarray:
@@ -169,24 +142,3 @@ def find_outliers(spread: np.ndarray, y_true: np.ndarray) -> np.ndarray:
     ratio = spreads / spreads.groupby(y_true).transform("median")
     low, high = ratio.quantile([0.25, 0.75])
     return (ratio > high + 1.5 * (high - low)).to_numpy()
-
-
-def choose_next(y_prob: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    """Choose unlabelled pictures to label next: the smallest margins first, one of each group.
-
-    The margin is the difference of the two highest probabilities (Scheffer, Decomain and Wrobel
-    2001).
-
-    Args:
-        y_prob: float (n, classes).
-        groups: int (n,), pictures that belong together.
-        count: how many at most.
-
-    Returns:
-        int (count or fewer,), positions in the order of choice.
-    """
-    highest = np.sort(y_prob, axis=1)[:, -2:]
-    margin = highest[:, 1] - highest[:, 0]
-    order = np.argsort(margin, kind="stable")
-    is_again = pd.Series(groups[order]).duplicated()
-    return order[~is_again][:count]

@@ -182,15 +182,12 @@ def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch, 
 
 def test_corrections_among_the_results_count(paths_file, tmp_path):
     ws = workspace.open(paths_file())
-    assert ws.corrections_note == ""
     usual = ws.file("corrections.csv")
     usual.touch()
 
     ws = workspace.open(paths_file())
 
     assert ws.corrections == usual
-    assert ws.corrections_note.startswith("Note: ")
-    assert str(usual) in ws.corrections_note
     assert workspace.open(ws.save_paths()) == ws
 
 
@@ -205,7 +202,6 @@ def test_corrections_that_are_named_go_before_those_among_the_results(
     ws = workspace.open(paths_file(corrections="mine.csv"))
 
     assert ws.corrections == mine
-    assert str(mine) in ws.corrections_note
 
 
 def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):

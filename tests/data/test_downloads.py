@@ -102,14 +102,14 @@ def test_without_a_network_a_line_says_what_to_choose(ws):
     # Nobody listens there.
     address = "http://127.0.0.1:9/set.zip"
     with pytest.raises(ValueError, match=f"{address} .*the demo, or a folder"):
-        downloads.fetch(address, ws.scratch)
+        downloads.fetch_archive(address, ws.scratch)
 
 
 def test_archive_larger_than_the_disk_is_not_downloaded(ws, server, monkeypatch):
     usage = SimpleNamespace(free=100)
     monkeypatch.setattr("lib.base.storage.shutil.disk_usage", lambda path: usage)
     with pytest.raises(ValueError, match="the download will need"):
-        downloads.fetch(server.address, ws.scratch)
+        downloads.fetch_archive(server.address, ws.scratch)
 
 
 @pytest.fixture

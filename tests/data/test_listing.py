@@ -131,7 +131,7 @@ def test_link_to_a_folder_above_all_is_a_circle(tmp_path):
     assert found == {"cat/1.jpg": "", "cat/up": "circular_link"}
 
 
-MASKS = "x_mask x_mask_1 x_masks mask_x x_gt x.mask x_SEG x-label".split() + ["x mask"]
+MASKS = "x_mask x_mask_1 x_masks mask_x x.mask x_SEG x-label".split() + ["x mask"]
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -145,6 +145,11 @@ def test_mask_beside_its_picture_is_left_out(tmp_path, mask):
         f"cat/{mask}.png": "mask",
         f"dog/{mask}.png": "",  # its picture lies in another class
     }
+
+
+def test_car_called_gt_is_no_mask(tmp_path):
+    touch(tmp_path, "car/mustang.jpg", "car/mustang_gt.jpg")
+    assert set(list_files(tmp_path).problem) == {""}
 
 
 def test_folder_of_masks_beside_the_pictures_is_left_out(tmp_path):

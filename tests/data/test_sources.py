@@ -99,6 +99,9 @@ Training Data/a/1.jpg, Test Data/1.jpg, banner.png -> Training Data
 train_224/a/1.jpg, val_224/a/1.jpg -> train_224
 train (1)/cat/1.jpg, valid_set/cat/1.jpg -> train (1)
 train/1.jpg, test1/1.jpg -> train
+train_224/a/1.jpg, val/a/1.jpg -> train_224
+train.v2/a/1.jpg, Test 2/1.jpg, dev_set/a/1.jpg -> train.v2
+train_a/1.jpg, test_b/1.jpg -> train_a
 TRAIN/a/1.jpg, TEST/a/1.jpg, TEST_SIMPLE/a/1.jpg -> TRAIN
 trainval/cat/1.jpg, tests/cat/1.jpg, eval/cat/1.jpg -> trainval
 Train/cat/1.jpg, Test/cat/1.jpg, docs/LICENSE -> Train
@@ -138,10 +141,6 @@ train/cat/1.jpg, train (1)/cat/1.jpg, mine/1.jpg -> train
 train/a/1.jpg, training/a/1.jpg, test/a/1.jpg -> train
 train/a/1.jpg, test/1.jpg, extra/1.jpg -> train
 train_224/a/1.jpg, val_224/a/1.jpg, extra/1.jpg -> train_224
-train_224/a/1.jpg, val/a/1.jpg -> train_224
-train.v2/a/1.jpg, Test 2/1.jpg, dev_set/a/1.jpg -> train.v2
-train_a/1.jpg, test_b/1.jpg -> train_a
-flowers_train/a/1.jpg, birds_val/a/1.jpg -> flowers_train
 oak/1.jpg, elm/1.jpg, valid/oak/1.jpg, valid/elm/1.jpg -> NAME
 Caf\u00e9/1.jpg, elm/1.jpg, valid/Cafe\u0301/1.jpg -> NAME"""
 
@@ -219,6 +218,7 @@ def test_folder_without_pictures_is_named(ws, give):
         (["train/a/1.jpg", "val_224/a/1.jpg"], "train", None),
         (["flowers_train/a/1.jpg", "birds_val/a/1.jpg"], "flowers_train", None),
         (["leaves/a/1.jpg", "val/a/1.jpg"], "leaves", None),
+        (["leaves/a/1.jpg", "leaves_val/a/1.jpg"], "leaves", "leaves_val"),
         (["train/a/1.jpg", "val/a/1.jpg", "val/z/1.jpg"], "train", None),
         (["train/Caf\u00e9/1.jpg", "val/Cafe\u0301/1.jpg"], "train", "val"),
     ],

@@ -1,13 +1,12 @@
 """Fine-tuning: what learns then, and from which model it starts."""
 
-import ast
 import math
 from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
-from conftest import fit_runs, read_code
+from conftest import fit_runs, load_functions
 from keras import layers
 
 from lib.data import generators
@@ -25,19 +24,10 @@ RECORD = Record(
 )
 
 
-def load_unfreeze():
-    """Return the function of 06 that lets the last share of a backbone's variables learn."""
-    names = {"keras": keras, "math": math, "parts": parts}
-    cells = read_code("06_fine_tuning")
-    for cell_id in ("06-loop", "06-cut"):
-        # Without what the cell asks of the lesson's own model.
-        tree = ast.parse(cells[cell_id].source)
-        tree.body = tree.body[:1]
-        exec(compile(tree, f"<{cell_id}>", "exec"), names)
-    return names["unfreeze"]
-
-
-unfreeze = load_unfreeze()
+LESSON = load_functions(
+    "06_fine_tuning", "06-loop", "06-cut", keras=keras, math=math, parts=parts
+)
+unfreeze = LESSON.unfreeze
 
 
 def put_head_on(backbone, boxed=False):

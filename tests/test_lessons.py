@@ -1,0 +1,160 @@
+"""What lessons compute by hand, against lib and against scikit-learn."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import load_functions, run_cells
+from planted import answer_held_out, draw_features, measure_ranking, plant_labels
+from scipy import stats
+from sklearn import metrics
+
+from lib.evaluation import intervals
+
+BY_HAND = load_functions(
+    "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
+)
+choose_threshold = load_functions(
+    "11_multi_label", "several-24-all", np=np, metrics=metrics
+).choose_threshold
+
+
+def test_interval_of_08_is_that_of_the_report():
+    groups = np.repeat([0, 1, 2, 3], [1, 2, 3, 4])
+    first = SimpleNamespace(correct=[groups > 0], labels=["cnn"])
+    names = {"groups": groups, "first": first, "pd": pd}
+    names["compute_wilson"] = BY_HAND.compute_wilson
+
+    known = run_cells("08_evaluation", ["effective-code"], names)
+
+    n = intervals.effective_sample_size(groups)
+    assert known["n"] == pytest.approx(n)
+    found = [known["low"], known["high"]]
+    assert found == pytest.approx(intervals.wilson_interval(0.9, n))
+
+
+def test_test_of_08_is_that_of_the_report():
+    correct = np.random.default_rng(0).random((2, 60)) < 0.7
+    first = SimpleNamespace(correct=correct, labels=["cnn", "net"])
+    BY_HAND.compare_two.__globals__["first"] = first
+
+    *_, low, high, p = BY_HAND.compare_two("cnn", "net")
+
+    differences = correct[0].astype(int) - correct[1]
+    expected = intervals.compare_runs([differences], np.arange(60))
+    assert [low, high, p] == pytest.approx(list(expected))
+
+
+def test_correction_of_08_is_that_of_the_report():
+    p_values = {("a", "b"): 0.01, ("a", "c"): 0.4, ("b", "c"): 0.03}
+    names = {"np": np, "pd": pd, "itertools": itertools, "best_first": list("abc")}
+    names["compare_two"] = lambda *pair: [*pair, 0, 0, 0, 0, 0, p_values[pair]]
+
+    pairs = run_cells("08_evaluation", ["evaluation-20"], names)["pairs"]
+
+    corrected, _ = intervals.correct_tests(np.array([0.01, 0.03, 0.4]))
+    assert pairs["corrected p"].tolist() == pytest.approx(list(corrected))
+
+
+def mark_labels(y_prob, y_true):
+    """Return ranks, and which labels are marked, as 07 finds them."""
+    classes = np.arange(y_prob.shape[1])
+    names = {"np": np, "pd": pd, "y_prob": y_prob, "y_true": y_true, "EXAMPLES": 1}
+    names["class_names"] = classes
+    names["table"] = pd.DataFrame({"file": y_true, "label": y_true})
+    known = run_cells("07_label_audit", ["rank-code", "doubt-code"], names)
+    return known["report"]["rank"].to_numpy(), known["is_doubtful"]
+
+
+def test_planted_errors_come_first_in_the_ranking_of_07():
+    features, truth = draw_features(300, 5, 0)
+    labels, planted = plant_labels(truth, 0.05, 0)
+    y_prob = answer_held_out(features, labels, np.arange(300), seed=0)
+
+    rank, is_doubtful = mark_labels(y_prob, labels)
+
+    precision, recall = measure_ranking(rank, planted)
+    assert precision >= 0.75
+    assert recall >= 0.9
+    assert is_doubtful[planted].mean() >= 0.7
+    assert np.delete(is_doubtful, planted).mean() <= 0.02
+
+
+def test_a_label_is_marked_where_it_is_improbable_and_another_is_suggested():
+    y_true = np.array([0, 0, 0, 1])
+    y_prob = np.full((4, 11), 0.09)
+    y_prob[:, 1] = [0.9, 0.05, 0.7, 0.5]
+    y_prob[:2, 0] = [0.05, 0.095]
+    y_prob[2, 0] = 0.1
+
+    rank, is_doubtful = mark_labels(y_prob, y_true)
+
+    assert is_doubtful.tolist() == [True, False, False, False]
+    # No two have the same.
+    assert rank.tolist() == [1, 2, 3, 4]
+
+
+def choose_to_label(first, groups, count):
+    """Return the positions that 07 chooses of pictures whose first class has a probability."""
+    y_prob = np.stack([first, 1 - first], axis=1)
+    classifier = SimpleNamespace(predict_proba=lambda _: y_prob)
+    names = {
+        "np": np,
+        "pd": pd,
+        "new": pd.DataFrame({"file": range(len(first))}),
+        "features": y_prob,
+        "of_new": y_prob,
+        "y_true": None,
+        "groups": None,
+        "new_groups": groups,
+        "class_names": np.array(["cat", "dog"]),
+        "estimator": SimpleNamespace(fit=lambda *_: classifier),
+        "ws": SimpleNamespace(save_table=lambda *_: None),
+        "TO_LABEL": count,
+        "EXAMPLES": count,
+    }
+    return run_cells("07_label_audit", ["choose-code"], names)["chosen"].file.tolist()
+
+
+# Margins of 0.8, 0.1, 0.2, 0.1 and 0.6.
+FIRST = np.array([0.9, 0.45, 0.6, 0.55, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("groups", "count", "expected"),
+    [(np.arange(5), 3, [1, 3, 2]), (np.array([0, 1, 2, 1, 2]), 9, [1, 2, 0])],
+    ids=["the unsurest", "of a group the unsurest alone"],
+)
+def test_next_to_label_are_the_unsurest(groups, count, expected):
+    assert choose_to_label(FIRST, groups, count) == expected
+
+
+def test_no_other_threshold_has_a_higher_f1():
+    rng = np.random.default_rng(4)
+    has_label = rng.random(80) < 0.3
+    y_prob = 0.3 * has_label + 0.7 * rng.random(80)
+    # Many answers are equal.
+    y_prob = y_prob.round(1)
+
+    threshold = choose_threshold(has_label, y_prob)
+
+    found = metrics.f1_score(has_label, y_prob >= threshold)
+    others = [metrics.f1_score(has_label, y_prob >= limit) for limit in y_prob]
+    assert found == pytest.approx(max(others))
+
+
+@pytest.mark.parametrize(
+    ("has_label", "y_prob", "expected"),
+    [
+        ([True, False, True, False], [0.9, 0.2, 0.6, 0.1], 0.4),
+        ([True, True, True], [0.9, 0.2, 0.6], 0.2),
+        ([False, False, False], [0.1, 0.2, 0.3], 0.5),
+    ],
+    ids=["in the middle of the gap", "of every picture", "of no picture"],
+)
+def test_threshold_of_a_label(has_label, y_prob, expected):
+    threshold = choose_threshold(np.array(has_label), np.array(y_prob))
+
+    assert threshold == pytest.approx(expected)
