@@ -174,7 +174,7 @@ def group_by_names(
 
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
-    classes = sorted(listed.label[listed.label != ""].unique())
+    classes = sorted(set(listed.label) - {""})
     given = read_corrections(path, listed.file, folder)
     others = find(given.file[~given.holds], "other_content", "kept")
     rows, lost = match_rows(given[given.holds], listed.file, folder)

@@ -55,7 +55,7 @@ def test_pictures_of_one_colour_are_alike_to_none(count):
 
 
 def pack(bits):
-    return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
+    return np.packbits(bits, axis=1).view(np.uint64).ravel()
 
 
 def cluster_hashes(rng, n):
