@@ -11,7 +11,6 @@ from PIL import Image, ImageCms
 
 # Markers of a JPEG that begin a frame, and say how it is coded.
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEGS = ("JPEG", "MPO")
 LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
@@ -25,34 +24,19 @@ PALETTE = 320
 EXTRA_SAMPLES = 338
 
 
-def find_decoded_size(picture: Image.Image, min_side: int) -> tuple[int, int]:
-    """Return width and height that a decoder gives: a JPEG is halved up to three times.
-
-    For powers of two it is quick. No side gets shorter than `min_side`.
-    """
-    if picture.format in JPEGS:
-        for factor in (8, 4, 2):
-            if min(picture.size) >= factor * min_side:
-                return -(-picture.width // factor), -(-picture.height // factor)
-    return picture.size
-
-
-def read_jpeg(
-    picture: Image.Image, data: bytes, width: int, height: int
-) -> Image.Image:
+def read_jpeg(picture: Image.Image, data: bytes) -> Image.Image | np.ndarray:
     """Decode a JPEG by simplejpeg, which says which pixels are damaged, and Pillow doesn't.
 
     Args:
-        width: of what is decoded, as `find_decoded_size` returns it.
-        height: of it.
+        picture: of the size that its decoder is to give.
 
     Returns:
-        A picture of mode L, RGB or CMYK.
+        uint8 (height, width, 3) of a picture in RGB, another as it is.
     """
     colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
     try:
         samples = simplejpeg.decode_jpeg(
-            data, colour, min_height=height, min_width=width
+            data, colour, min_height=picture.height, min_width=picture.width
         )
     except ValueError as error:
         message = str(error)
@@ -61,12 +45,11 @@ def read_jpeg(
             raise
         picture.load()  # A rare subsampling, or a profile that is none.
         return picture
+    if colour == "RGB":
+        return samples
     if colour == "CMYK":
-        inks = 255 - samples  # Adobe's way: 0 is full ink
-        return Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes())
-    if colour == "GRAY":
-        samples = samples.squeeze(axis=2)
-    return Image.fromarray(samples)
+        samples = 255 - samples  # Adobe's way: 0 is full ink
+    return Image.frombytes(picture.mode, picture.size, samples.tobytes())
 
 
 def is_unusual(data: bytes) -> bool:
@@ -203,21 +186,27 @@ def _scale_to_bytes(samples, white):
     return scaled
 
 
-def convert_to_rgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
+def convert_to_rgb(
+    picture: Image.Image | np.ndarray, profile: bytes | None
+) -> np.ndarray:
     """Convert a picture by its colour profile (ICC.1:2022) to sRGB, on white where transparent.
 
     Args:
-        picture: of any mode.
+        picture: of any mode; an array is in RGB.
         profile: the embedded one, if any.
 
     Returns:
         uint8 (height, width, 3).
     """
+    if isinstance(picture, np.ndarray):
+        if not _make_transform(profile, "RGB"):
+            return picture
+        picture = Image.fromarray(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("RGB")
-    transform = _make_transform(profile, picture.mode) if profile else None
+    transform = _make_transform(profile, picture.mode)
     if transform:
         picture = ImageCms.applyTransform(picture, transform)
     if picture.mode == "RGBA":
@@ -228,7 +217,7 @@ def convert_to_rgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
 
 @lru_cache(64)
 def _make_transform(profile, mode):
-    """Return what converts from a profile; None where it changes nothing, or doesn't fit."""
+    """Return what converts from a profile; None where there is none that fits and changes something."""
     shown = "RGBA" if mode == "RGBA" else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

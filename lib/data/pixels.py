@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -120,18 +121,18 @@ def _read_block(names, folder, stores):
 
 
 def _make_rows(data, keys):
-    """Decode a picture, once for sizes that share it, and make its row for each key."""
-    decoded = {}
+    """Make the row of a picture for each key; it is decoded, and squeezed to a side, once."""
+    decode = cache(partial(pictures.decode, data))
+    squares = {}
     rows = {}
     for key in keys:
         side = quality.SIDE if key == FACTS else key
-        min_side = pictures.find_decoding_side(side)
-        if min_side not in decoded:
-            decoded[min_side] = pictures.decode(data, min_side)
-        row = pictures.square(decoded[min_side].pixels, side)
+        decoded = decode(pictures.find_decoding_side(side))
+        if side not in squares:
+            squares[side] = pictures.square(decoded.pixels, side)
+        rows[key] = squares[side]
         if key == FACTS:
-            row = quality.gather_facts(row, decoded[min_side])
-        rows[key] = row
+            rows[key] = quality.gather_facts(squares[side], decoded)
     return rows
 
 
