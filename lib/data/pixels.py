@@ -25,11 +25,17 @@ FACTS = "facts"  # the key of the store of what is measured, beside the sizes of
 
 def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
     """Open the stores of the facts and of the pixels of each size."""
-    stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
+    stores = {FACTS: _open(scratch, FACTS)}
     for size in image_sizes:
-        shape = (size, size, 3)
-        stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, shape)
+        stores[size] = _open(scratch, size)
     return stores
+
+
+def _open(scratch, key):
+    """Open the store of a size, or of the facts."""
+    if key == FACTS:
+        return open_store(scratch, FACTS, quality.FACTS)
+    return open_store(scratch, f"pixels_{key}", np.uint8, (key, key, 3))
 
 
 def decode_pictures(
@@ -142,26 +148,26 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int) -> Selection
     Raises:
         ValueError: A file is not what it was when 01 read it.
     """
-    return _select(ws, rows, [image_size], image_size)
+    return _select(ws, rows, image_size)
 
 
 def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
     """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return _select(ws, rows, [], FACTS)[:]["thumbnail"]
+    return _select(ws, rows, FACTS)[:]["thumbnail"]
 
 
-def _select(ws, rows, image_sizes, key):
+def _select(ws, rows, key):
     """Return rows of a store, once what it lacks is decoded."""
-    stores = open_stores(ws.scratch, image_sizes)
-    missing = stores[key].find_missing(rows.digest)
+    store = _open(ws.scratch, key)
+    missing = store.find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         folder = sources.open_folder(ws, "train")
-        results = _decode_files(ws, folder, list(lacking.file), stores)
+        results = _decode_files(ws, folder, list(lacking.file), {key: store})
         for row in lacking.itertuples():
             if results[row.file][0] != row.digest:
                 raise ValueError(
                     f"{folder / row.file} has changed since 01_data_prep read it: run "
                     "01_data_prep again."
                 )
-    return Selection(stores[key], rows.digest.to_numpy(str))
+    return Selection(store, rows.digest.to_numpy(str))
