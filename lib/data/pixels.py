@@ -1,7 +1,6 @@
 """Pixels: every picture is decoded once, by the cores here or by workers, and kept in stores."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
@@ -23,16 +22,8 @@ BLOCK = 32
 FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
 
 
-def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
-    """Open the stores of the facts and of the pixels of each size."""
-    stores = {FACTS: _open(scratch, FACTS)}
-    for size in image_sizes:
-        stores[size] = _open(scratch, size)
-    return stores
-
-
-def _open(scratch, key):
-    """Open the store of a size, or of the facts."""
+def open_rows(scratch: Path, key: int | str) -> Store:
+    """Open the store of the pixels of a size, or with FACTS that of what is measured."""
     if key == FACTS:
         return open_store(scratch, FACTS, quality.FACTS)
     return open_store(scratch, f"pixels_{key}", np.uint8, (key, key, 3))
@@ -60,7 +51,8 @@ def decode_pictures(
     Raises:
         OSError: The pixels would find no room.
     """
-    stores = open_stores(ws.scratch, image_sizes)
+    keys = [FACTS] + list(image_sizes)
+    stores = {key: open_rows(ws.scratch, key) for key in keys}
     results = _decode_files(ws, folder, list(files.file), stores)
     rows = [results[file] for file in files.file]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
@@ -103,8 +95,7 @@ def _decode_files(ws, folder, files, stores):
 def _read_block(names, folder, stores):
     """Read pictures, and write what the stores lack; return digest and problem of each."""
     # A worker that doesn't see the folder raises an OSError.
-    with os.scandir(folder):
-        pass
+    folder.stat()
     results = []
     rows = {key: {} for key in stores}
     for store in stores.values():
@@ -158,7 +149,7 @@ def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
 
 def _select(ws, rows, key):
     """Return rows of a store, once what it lacks is decoded."""
-    store = _open(ws.scratch, key)
+    store = open_rows(ws.scratch, key)
     missing = store.find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")

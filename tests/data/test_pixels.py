@@ -24,7 +24,7 @@ def prepare(ws, *sizes):
 
 def count_kept(scratch, size=8):
     """Return how many pictures of a size are kept."""
-    return len(pixels.open_stores(scratch, [size])[size].index)
+    return len(pixels.open_rows(scratch, size).index)
 
 
 def load_all(ws, rows, size=8):
