@@ -51,7 +51,7 @@ def decode_pictures(
     Raises:
         OSError: The pixels would find no room.
     """
-    keys = [FACTS] + list(image_sizes)
+    keys = [FACTS, *image_sizes]
     stores = {key: open_rows(ws.scratch, key) for key in keys}
     results = _decode_files(ws, folder, list(files.file), stores)
     rows = [results[file] for file in files.file]
@@ -127,9 +127,8 @@ def _make_rows(data, keys):
         decoded = decode(pictures.find_decoding_side(side))
         if side not in squares:
             squares[side] = pictures.square(decoded.pixels, side)
-        rows[key] = squares[side]
-        if key == FACTS:
-            rows[key] = quality.gather_facts(squares[side], decoded)
+        row = squares[side]
+        rows[key] = quality.gather_facts(row, decoded) if key == FACTS else row
     return rows
 
 

@@ -31,7 +31,8 @@ class Store:
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
         self.row_bytes = np.dtype((dtype, shape)).itemsize
         self.index = {}  # of each digest the number of its row
-        self.rows, self.inode = self._map_rows(0)
+        self.rows = ()
+        self.inode = None
         self.lock = threading.RLock()  # of the threads of this process
         self.refresh()
 
