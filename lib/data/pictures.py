@@ -130,8 +130,10 @@ def decode(data: bytes, min_side: int) -> Decoded:
             raise NotImplementedError("a JPEG that few decoders know")
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
+            # It halves the size of a JPEG as often as it stays above, up to three times.
+            picture.draft(None, (min_side, min_side))
             is_deep = decoders.is_deep(picture, data)
-            shown = _decode_opened(picture, data, min_side, is_deep)
+            shown = _decode_opened(picture, data, is_deep)
             orientation = _find_orientation(picture)
             frames = _count_frames(picture)
             taken = _read_date(picture)
@@ -156,9 +158,8 @@ def _count_frames(picture):
         return 1
 
 
-def _decode_opened(picture, data, min_side, is_deep):
-    width, height = decoders.find_decoded_size(picture, min_side)
-    if width * height > MAX_PIXELS:
+def _decode_opened(picture, data, is_deep):
+    if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
@@ -166,8 +167,8 @@ def _decode_opened(picture, data, min_side, is_deep):
         raise NotImplementedError("a RAW file")
     if is_deep:
         samples = decoders.read_deep(picture, data)
-    elif picture.format in decoders.JPEGS:
-        samples = decoders.read_jpeg(picture, data, width, height)
+    elif picture.format in ("JPEG", "MPO"):
+        samples = decoders.read_jpeg(picture, data)
     else:
         samples = decoders.read_plain(picture)
     return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
