@@ -93,6 +93,7 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
         "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
         "audit": f"{command} ARGUMENTS='--only 7 8 --as-before'",
         "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
+        "is_audited": (ws.results / "label_audit.csv").exists(),
         "is_quick": {record.kind for record in predictions.models.values()}
         == {"linear"},
         "suspects": len(predictions.first_runs.list_suspects()),

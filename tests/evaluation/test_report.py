@@ -492,6 +492,7 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "seeds": f"{MAKE} ARGUMENTS='--seeds 5 --as-before'",
         "audit": f"{MAKE} ARGUMENTS='--only 7 8 --as-before'",
         "hand_over": f"{MAKE} ARGUMENTS='--only 10 --as-before'",
+        "is_audited": False,
         "is_quick": False,
         "suspects": 4,
         "doubtful": 0,
@@ -555,6 +556,12 @@ def test_after_the_quick_way_audit_and_hand_over_are_next(prepared, names, is_to
 
     for option in ("--only 7 8", "--only 10"):
         assert (option in shown) == is_told
+
+
+def test_after_the_audit_none_is_next(audited):
+    answers = gather(FOUR, {"x_linear": RIGHT}, "ab")
+
+    assert "--only 7 8" not in read_page(audited, answers)
 
 
 def test_labels_that_a_person_has_decided_are_not_doubtful(audited):
