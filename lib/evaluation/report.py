@@ -87,13 +87,13 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     rows = read_split(ws)
     # A page may be passed on, so no command names a folder.
     command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
+    is_audited = (ws.results / "label_audit.csv").exists()
     return {
         "demo": ws.is_demo,
         "beyond": f"{command} BEYOND=1 ARGUMENTS=--as-before",
         "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
-        "audit": f"{command} ARGUMENTS='--only 7 8 --as-before'",
+        "audit": "" if is_audited else f"{command} ARGUMENTS='--only 7 8 --as-before'",
         "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
-        "is_audited": (ws.results / "label_audit.csv").exists(),
         "is_quick": {record.kind for record in predictions.models.values()}
         == {"linear"},
         "suspects": len(predictions.first_runs.list_suspects()),

@@ -492,7 +492,6 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "seeds": f"{MAKE} ARGUMENTS='--seeds 5 --as-before'",
         "audit": f"{MAKE} ARGUMENTS='--only 7 8 --as-before'",
         "hand_over": f"{MAKE} ARGUMENTS='--only 10 --as-before'",
-        "is_audited": False,
         "is_quick": False,
         "suspects": 4,
         "doubtful": 0,

@@ -15,6 +15,9 @@ from lib.evaluation.display import open_template, show_part
 
 NOTHING = {
     "beyond": "python -m lib.chain --beyond",
+    "audit": "",
+    "hand_over": "",
+    "is_quick": False,
     "seeds": "python -m lib.chain --seeds 5",
     "demo": False,
     "suspects": 0,
