@@ -1,6 +1,5 @@
 """Backbones: the network that a spec means, frozen."""
 
-import re
 from pathlib import Path
 
 import keras
@@ -20,22 +19,9 @@ WITHOUT_NETWORK = (
 )
 
 
-def name_network(spec: str) -> str:
-    """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
-    network, size = split_spec(spec)
-    network = network.removeprefix(PRESET).rstrip("/")
-    # The address of a preset may end in its version.
-    network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
-    # TensorFlow asks that a name begins with a letter or a digit, and has no others.
-    name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower()).lstrip("_.-")
-    name = name or "network"
-    return f"{name}_{size}" if size else name
-
-
-def list_specs(text: str | list[str]) -> list[str]:
-    """Return the specs of networks that BACKBONES names: a list, or text with commas between them."""
-    specs = text.split(",") if isinstance(text, str) else text
-    return [spec.strip() for spec in specs if spec.strip()]
+def list_specs(text: str) -> list[str]:
+    """Return the specs of networks that BACKBONES names, with commas between them."""
+    return [spec.strip() for spec in text.split(",") if spec.strip()]
 
 
 def look_up(parameters: dict, ws: Workspace) -> None:
@@ -97,7 +83,11 @@ def load_backbone(
         is_refused = isinstance(error, (ImportError, TypeError, ValueError))
         is_download = weights in (None, "imagenet") and not is_refused
         if is_download and ws is not None and ws.is_demo:
-            return _replace_by_sketches(name)
+            print(
+                f"Note: {name}'s weights could not be downloaded: a small network that has learned "
+                "other kinds of drawings takes its place."
+            )
+            return load_backbone("sketches", None, None, {}, None)
         # Keras may list every layer, on many lines.
         words = " ".join(str(error).split())[:500]
         if is_download:
@@ -134,14 +124,6 @@ def _refuse_classifier(path):
             "it is a classifier of these notebooks, and may remember these pictures: "
             "give a network that has learned from others"
         )
-
-
-def _replace_by_sketches(name):
-    print(
-        f"Note: {name}'s weights could not be downloaded: a small network that has learned other kinds "
-        "of drawings takes its place."
-    )
-    return load_backbone("sketches", None, None, {}, None)
 
 
 def _load_sketches(name, size):

@@ -68,7 +68,7 @@ def ws(spec, tmp_path_factory, draw_classes, prepare_set):
         prepare_set(ws, [size])
         run_lesson(
             "05_backbones",
-            [f"backbones-{number}" for number in ids],
+            [*(f"backbones-{number}" for number in ids), "05-record", "05-save"],
             BACKBONES=spec,
             WEIGHTS="none",
             REPEATS=1,
