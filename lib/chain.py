@@ -91,9 +91,13 @@ def run_chain(
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if commands.FIRST in names:
             sources.open_folder(ws, "train")
-        commands.check_split(ws, names)
+        # 11 has a split of its own.
+        elif names != [commands.LAST]:
+            commands.check_split(ws)
         check_networks(ws, names, values)
-        commands.keep_parameters(ws, names, options)
+        commands.keep_parameters(ws, options)
+        if commands.FIRST in names:
+            ws.file(commands.BEGUN).touch()
         if commands.SIZED[0] in names and not (options.only or ws.is_demo):
             print(QUICK_WAY)
         commands.note_others()

@@ -5,14 +5,13 @@ import fnmatch
 import shlex
 from collections import defaultdict
 
-from lib.base import workspace
 from lib.base.escapes import list_some
 from lib.base.parameters import check_parameters, parse_value, read_defaults, suggest
 from lib.base.paths_file import read_json
-from lib.base.workspace import Workspace
+from lib.base.workspace import REPOSITORY, Workspace
 from lib.data import sources
 
-NOTEBOOKS = workspace.REPOSITORY / "notebooks"
+NOTEBOOKS = REPOSITORY / "notebooks"
 # Those of the chain, in order: 00 runs the others.
 NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05_backbones 06_fine_tuning
 07_label_audit 08_evaluation 09_random_images 10_hand_over 11_multi_label""".split()
@@ -22,6 +21,7 @@ FIRST = NAMES[0]
 LAST = NAMES[-1]
 # The networks that these two build have the size that -p names; a backbone's stands behind its @.
 SIZED = NAMES[1:3]
+BEGUN = ".begun"  # of the results: when 01 has last begun
 KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 
 
@@ -71,15 +71,15 @@ def note_others() -> None:
         print(f"Note: not of the chain: {list_some(others)}")
 
 
-def check_split(ws: Workspace, names: list[str]) -> None:
-    """Raise a ValueError where 01 has failed since it made the split, and doesn't run."""
+def check_split(ws: Workspace) -> None:
+    """Raise a ValueError where 01 has begun since it made the split, say has failed on other pictures."""
+    begun = ws.results / BEGUN
     split = ws.results / "split.csv"
-    executed = ws.results / f"notebooks/{FIRST}.ipynb"
-    if FIRST in names or not (split.exists() and executed.exists()):
-        return
-    told = read_json(executed)["metadata"].get("papermill", {})
-    if told.get("exception") and executed.stat().st_mtime > split.stat().st_mtime:
-        raise ValueError(f"{FIRST} has failed, so {split} is an earlier one: run it.")
+    is_there = begun.exists() and split.exists()
+    if is_there and begun.stat().st_mtime > split.stat().st_mtime:
+        raise ValueError(
+            f"{FIRST} has not come to its end, so {split} is an earlier one: run it again."
+        )
 
 
 def list_parameters() -> dict[str, list[str]]:
@@ -126,18 +126,13 @@ def recall_parameters(
 ) -> list[list[str]]:
     """Return the pairs of -p, behind those of the runs before that hold; a note names these.
 
-    With --as-before these are what the chosen notebooks were told, else what 01 was told, until
-    --anew; seeds never.
+    With --as-before these are what the chosen notebooks were told, else what 01 was; seeds never.
     """
-    holding = {FIRST}.intersection(names)
-    if options.anew:
-        holding = set()
-    if options.as_before:
-        holding = set(names)
+    holding = set(names) if options.as_before else {FIRST}.intersection(names)
     given = {pair[0] for pair in options.parameter}
     having = list_parameters()
     held = []
-    for key, text in _read_kept(ws).items():
+    for key, text in read_kept(ws, options).items():
         holds = not holding.isdisjoint(having.get(key, ()))
         if holds and key not in given and not key.startswith("SEED"):
             held.append([key, text])
@@ -147,17 +142,15 @@ def recall_parameters(
     return held + options.parameter
 
 
-def keep_parameters(
-    ws: Workspace, names: list[str], options: argparse.Namespace
-) -> None:
+def read_kept(ws: Workspace, options: argparse.Namespace) -> dict[str, str]:
+    """Read the parameters of the runs before; none with --anew, unless --as-before asks for them."""
+    path = ws.results / KEPT
+    begins_anew = options.anew and not options.as_before
+    return read_json(path) if path.exists() and not begins_anew else {}
+
+
+def keep_parameters(ws: Workspace, options: argparse.Namespace) -> None:
     """Keep the pairs of -p with the results; where only some notebooks run, those before stay, too."""
     is_added = options.as_before or options.only
-    if options.anew and FIRST in names:
-        is_added = False
-    kept = _read_kept(ws) if is_added else {}
+    kept = read_kept(ws, options) if is_added else {}
     ws.save_json(kept | dict(options.parameter), KEPT)
-
-
-def _read_kept(ws):
-    path = ws.results / KEPT
-    return read_json(path) if path.exists() else {}

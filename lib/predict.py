@@ -8,45 +8,45 @@ problem. A picture that can't be read has no answer.
 """
 
 import argparse
-import contextlib
 import os
 import re
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numpy as np
+
+from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
 from lib.base.storage import require_room
 from lib.base.workspace import read_columns, write_table
+from lib.data.label_files import read_labels
+from lib.data.labels import list_new_pictures
+from lib.data.names import match_files
+from lib.evaluation import conformal, metrics, strangers
 from lib.models.record import read_record
-from lib.new_pictures import list_files, list_groups
-
-# How tables of answers begin, and what they may have beside the classes.
-ONE_LABEL = ["file", "label", "index", "probability"]
-SEVERAL_LABELS = ["file", "labels", "problem"]
-COLUMNS = re.compile(
-    r"file|labels?|index|probability|problem|(label|probability)_\d+|set|set_size|distance|note|"
-    r"group(_label|_probability|_agree|_size)?"
-)
+from lib.models.temperature import apply_temperature
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
   python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
+# How tables of answers begin, and what else they may have beside the classes.
+BEGINNINGS = (["file", "label", "index"], ["file", "labels", "problem"])
+FURTHER = re.compile(r"(label|probability)(_\d+)?|set(_size)?|distance|note|group\w*")
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 where a picture could not be read, 2 where nothing was done."""
     options = open_parser().parse_args(arguments)
+    null = Path(os.devnull)
     try:
-        _check_options(options)
-        files = list_files(options.pictures)
-        if options.csv is not None:
-            _check_target(options.csv, options.model)
-        # TensorFlow greets there.
-        nowhere = Path(os.devnull)
-        with stderr_to(nowhere) as shown, contextlib.redirect_stderr(shown):
-            table = _answer(options, files)
+        record = _check_options(options)
+        # TensorFlow greets on stderr, and standard output is for the answers.
+        with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
+            files = list_files(options.pictures)
+            table = _answer(options, record, files)
         _write_answers(table, options.csv)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -58,11 +58,12 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
 
 
 def _write_answers(table, csv):
+    """Write the table of answers, or print it, a warning before the answer."""
     # With several labels it stays: a picture of none would look like one that can't be read.
     answers = table.drop(columns="problem") if "label" in table else table
     if csv is None:
         shown = answers.astype(object).where(answers.notna(), "")
-        if "note" in shown:  # A warning goes before the answer.
+        if "note" in shown:
             shown.insert(1, "note", shown.pop("note"))
         print(shown.to_string(index=False))
         return
@@ -82,18 +83,8 @@ def open_parser() -> argparse.ArgumentParser:
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
     add("--csv", type=Path, help="write the table there instead of printing it")
-    add(
-        "--top",
-        type=int,
-        default=1,
-        metavar="K",
-        help="name the K best classes: adds label_2, probability_2 and so on",
-    )
-    add(
-        "--probabilities",
-        action="store_true",
-        help='add one column for each class, in their order; " (class)" is put after a taken name',
-    )
+    add("--top", type=int, default=1, metavar="K", help="name the K best classes")
+    add("--probabilities", action="store_true", help="add a column for each class")
     add(
         "--group-by",
         metavar="folder|CSV",
@@ -104,66 +95,117 @@ def open_parser() -> argparse.ArgumentParser:
 
 
 def _check_options(options):
-    for file in (options.model, options.model.with_suffix(".json")):
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"{file} is not a file: a .keras file has its .json beside it."
-            )
-    groups = options.group_by
-    if groups not in (None, "folder") and not Path(groups).is_file():
-        raise FileNotFoundError(
-            f"--group-by {groups}: write folder, or name a CSV file of columns file and group."
+    """Return the record of the model, once all is checked that can be without opening the model."""
+    record = read_record(options.model)
+    if record is None:
+        raise ValueError(
+            f"{options.model} is no .keras file with its .json beside it, whole as a notebook wrote it."
         )
+    if record.thresholds and (options.top > 1 or options.group_by):
+        raise ValueError(
+            f"{record.name} gives several labels: no --top, no --group-by."
+        )
+    count = len(record.class_names)
+    if not 1 <= options.top <= count:
+        raise ValueError(f"--top names 1 to {count} classes of this model.")
+    groups = options.group_by
+    if groups not in (None, "folder") and not os.path.isfile(groups):
+        raise ValueError(f"--group-by {groups}: write folder, or name a CSV file.")
+    if options.csv is not None:
+        _check_target(options.csv, record)
+    return record
 
 
-def _check_target(csv, model):
+def _check_target(csv, record):
     """Raise an error where the answers would take the place of something else, or find none."""
     if not csv.parent.is_dir():
         raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
-    if csv.exists() and not _holds_answers(csv, model):
-        raise ValueError(
-            f"--csv {csv} is there already, and is no table of answers of {model.name} alone: name a new file."
-        )
+    if csv.exists() and not _holds_answers(csv, record):
+        raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
     require_room(csv.parent, 0, "the answers")
 
 
-def _holds_answers(path, model):
-    """Tell whether a file has the columns of answers of a model, and no others."""
-    record = read_record(model)
-    if record is None or not path.is_file():
-        return False
-    columns = read_columns(path)
-    if columns[:4] != ONE_LABEL and columns[:3] != SEVERAL_LABELS:
-        return False
-    further = [name for name in columns if not COLUMNS.fullmatch(name)]
-    classes = [name.removesuffix(" (class)") for name in further]
-    return set(classes).issubset(record.class_names)
+def _holds_answers(path, record):
+    """Tell whether a file has columns of answers of a model, and no others."""
+    columns = read_columns(path) if path.is_file() else []
+    classes = [name for name in columns[3:] if not FURTHER.fullmatch(name)]
+    plain = {name.removesuffix(" (class)") for name in classes}
+    return columns[:3] in BEGINNINGS and plain.issubset(record.class_names)
 
 
-def _answer(options, files):
+def list_files(places: list[str]) -> list[str]:
+    """Return pictures, and those in folders, each once; a note counts those that are named again.
+
+    Raises:
+        OSError: a place does not exist, or can't be entered.
+    """
+    files = []
+    for place in places:
+        if os.path.isdir(place):
+            inside = list_new_pictures(Path(place), [])
+            files += [str(Path(place, name)) for name in inside.file]
+        else:
+            os.stat(place)
+            files.append(place)
+    different = dict(zip(map(os.path.abspath, files), files))
+    again = len(files) - len(different)
+    if again:
+        print(f"Note: named more than once: {again:,}")
+    return list(different.values())
+
+
+def list_groups(how: str, files: list[str]) -> list[str]:
+    """Return the group of each file: "folder", or as a CSV file of columns file and group says.
+
+    Raises:
+        ValueError: the CSV file gives a file no group, or several.
+    """
+    paths = [os.path.abspath(file) for file in files]
+    if how == "folder":
+        return [os.path.dirname(path) for path in paths]
+    rows = read_labels(Path(how), ["file", "group"])
+    meant = rows.file.map(_match_paths(rows.file, paths))
+    groups = rows.group.groupby(meant)
+    known = groups.first()[groups.nunique() == 1]
+    lost = [path for path in paths if path not in known]
+    if lost:
+        raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
+    # A picture without a group is its own.
+    return [known[path] or path for path in paths]
+
+
+def _match_paths(names, paths):
+    """Find the path that each name means: from the folder of all pictures or, first, as it was given."""
+    meant = {}
+    folders = map(os.path.dirname, paths)
+    for folder in (os.path.commonpath(folders), os.getcwd()):
+        files = {os.path.relpath(path, folder): path for path in paths}
+        found = match_files(names, files, Path(folder))
+        meant |= {name: files[file] for name, file in found.items() if file}
+    return meant
+
+
+def _answer(options, record, files):
+    """Ask the model, and return the table of its answers."""
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.evaluation import metrics
     from lib.models import classify, saved
     from lib.models.parts import has_backbone
-    from lib.models.temperature import apply_temperature
 
-    model, record = saved.open_model(options.model)
-    _check_model(options, record)
+    model, _ = saved.open_model(options.model)
     if record.thresholds:
         return classify.list_labels(model, record, files, options.probabilities)
-    names = record.class_names
     groups = list_groups(options.group_by, files) if options.group_by else []
     y_prob, features, problems = classify.predict_files(
         model, Path(), files, with_features=has_backbone(model)
     )
-    print(_describe_probabilities(record), file=sys.stderr)
+    print("temperature:", record.temperature or "none is stored, 08 fits one")
     scaled = apply_temperature(y_prob, record.temperature or 1)
-    kept = record.answer_sets
-    columns = _list_sets(scaled, names, kept)
-    columns |= _list_strangers(options.model, model, record, features, kept)
-    if options.group_by:
+    distances = _list_distances(options.model, model, record, features)
+    columns = _list_sets(scaled, record, distances["note"]) | distances
+    if groups:
+        names = record.class_names
         columns |= metrics.group_columns(scaled, names, groups, problems == "")
-    table = classify.predictions_table(
+    return classify.predictions_table(
         files,
         y_prob,
         problems,
@@ -172,61 +214,36 @@ def _answer(options, files):
         probabilities=options.probabilities,
         columns=columns,
     )
-    # What sets promise holds for pictures like those that the model knows.
-    sets = table[["set", "set_size"]].mask(table.note.fillna("") != "")
-    return table.assign(**sets)
 
 
-def _check_model(options, record):
-    if record.thresholds and (options.top > 1 or options.group_by):
-        raise ValueError(
-            f"{options.model.name} gives a picture several labels: leave out --top and --group-by."
-        )
-    count = len(record.class_names)
-    if not 1 <= options.top <= count:
-        raise ValueError(
-            f"--top is {options.top}; the model can name 1 to {count} classes."
-        )
-
-
-def _list_sets(y_prob, names, kept):
-    from lib.evaluation import conformal
-
+def _list_sets(y_prob, record, notes):
+    """Return the columns of sets: what these promise holds for pictures like those that the model knows."""
+    kept = record.answer_sets
     if kept.get("limit") is None:
-        print(
-            "no limit of sets is stored: 10_hand_over finds one in enough pictures",
-            file=sys.stderr,
-        )
+        print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
         return {"set": "", "set_size": ""}
-    print(conformal.describe_sets(kept), file=sys.stderr)
-    return conformal.set_columns(y_prob, names, kept["limit"])
+    print(conformal.describe_sets(kept))
+    columns = conformal.set_columns(y_prob, record.class_names, kept["limit"])
+    is_known = np.array(notes) == ""
+    return {name: np.where(is_known, cells, None) for name, cells in columns.items()}
 
 
-def _list_strangers(path, model, record, features, kept):
-    from lib.evaluation import strangers
+def _list_distances(path, model, record, features):
+    """Return the columns of distances, and of notes about strangers."""
     from lib.models import resemblance
 
     try:
         known = resemblance.open_features(model, record, path.with_suffix(".npz"))
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(error)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
     limit = strangers.limit_strangers(
-        known["distances"], known["groups"], kept.get("coverage", 0.95)
+        known["distances"], known["groups"], record.answer_sets.get("coverage", 0.95)
     )
+    print(strangers.describe_strangers(limit))
     notes = strangers.mark_strangers(distances, limit)
-    print(strangers.describe_strangers(limit), file=sys.stderr)
     return {"distance": distances.round(6), "note": notes}
-
-
-def _describe_probabilities(record):
-    if record.temperature is None:
-        return (
-            "no temperature is stored: probabilities are the model's own; 08 fits one"
-        )
-    pictures = record.calibrated_on or "validation pictures"
-    return f"probabilities have the temperature {record.temperature:.3g}, calibrated on {pictures}"
 
 
 if __name__ == "__main__":

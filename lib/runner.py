@@ -26,8 +26,8 @@ KERNEL_LOG = "kernel.log"  # of the results, where no other chain writes
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
 )
-# It warns of parameters that stand in the folded cell, which it doesn't know.
-logging.getLogger("papermill").setLevel(logging.ERROR)
+# It warns of parameters that stand in the folded cell, which it doesn't know; its errors are raised.
+logging.getLogger("papermill").setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ from PIL import Image
 from scipy import fft
 
 from lib.base import machine, storage, workspace
-from lib.chain import choose_notebooks
+from lib.commands import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.models import backbones, classify, keys, parts, training

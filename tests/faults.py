@@ -334,7 +334,9 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
             paths, arguments, before=("unshare", "-rm", "sh", "-c", script, "sh")
         )
         output, _ = process.communicate()
-        named = process.returncode == 1 and str(disk / "r") in output and "MB" in output
+        named = (
+            process.returncode == 1 and f"{disk}/r" in output and "make room" in output
+        )
         broken = [path for path in kept.rglob("*") if not is_whole(path)]
         shutil.copytree(kept, disk / "r")
         again = start_chain(paths, arguments)
@@ -346,8 +348,8 @@ def survive_full_disks(count: int, root: Path, arguments=SMALL, sizes=DISKS) -> 
 
 def is_whole(path: Path) -> bool:
     """Tell whether a file of the results folder can be read to its end."""
-    # The lock and the marks of finished trainings are empty.
-    if path.is_dir() or path.name == ".lock" or path.suffix == ".finished":
+    # Locks and marks are empty, and a log is what was said.
+    if path.is_dir() or path.suffix in ("", ".log", ".finished"):
         return True
     try:
         if path.suffix in (".json", ".ipynb"):

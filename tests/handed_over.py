@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from conftest import find_browser
 
-from lib import new_pictures
+from lib import predict
 from lib.models import classify, litert, saved
 from lib.models.record import Record
 
@@ -101,7 +101,7 @@ def compare(results: Path, name: str, places: list[str]) -> pd.DataFrame:
     """Ask page and LiteRT file about pictures, and compare; one row for each of the two."""
     from playwright import sync_api
 
-    files = [Path(file).resolve() for file in new_pictures.list_files(places)]
+    files = [Path(file).resolve() for file in predict.list_files(places)]
     model, record = saved.open_model(results / f"models/{name}.keras")
     predicted = ask_model(model, record, files)
     phone = litert.open_litert(results / f"models/{name}.tflite")

@@ -183,7 +183,7 @@ def make_pictures(folder: Path, count: int) -> None:
         (folder / f"train/class_{name:04d}").mkdir(parents=True)
     for number in range(count):
         (folder / f"train/class_{number % 1000:04d}/{number:07d}.jpg").touch()
-    store = pixels.open_stores(folder, [SIDE])[SIDE]
+    store = pixels.open_rows(folder, SIDE)
     black = np.zeros((SIDE, SIDE, 3), np.uint8)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)

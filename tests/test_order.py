@@ -399,7 +399,7 @@ def test_split_of_a_failed_01_is_not_evaluated(stand_ins, ws, capsys):
     assert chain.main(["--paths", paths, "--only", "1"]) == 1
     assert chain.main(["--paths", paths, "--only", "8"]) == 1
 
-    assert "01_data_prep has failed" in capsys.readouterr().err
+    assert "01_data_prep has not come to its end" in capsys.readouterr().err
     assert not (ws.results / "notebooks/08_evaluation.ipynb").exists()
 
 

@@ -151,14 +151,13 @@ def is_on_drive(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _explain_failed_writing(path):
-    """Add the file's name, and the room that is left, to an OSError of the block."""
+    """Add the file's name, and what to do, to an OSError of the block."""
     try:
         yield
     except OSError as error:
-        free = shutil.disk_usage(path.parent).free / 1e6
         raise OSError(
-            f"{path} could not be written: {error}. {free:,.1f} MB are free there. Files written "
-            "before are whole: make room, or choose another folder, and run again."
+            f"{path} could not be written: {error}. Files written before are whole: make room, or "
+            "choose another folder, and run again."
         ) from error
 
 

@@ -1,5 +1,6 @@
 """Equal and alike pictures: knows which files show the same, by content, by hashes and by detail."""
 
+from functools import partial
 from multiprocessing.pool import ThreadPool
 
 import cv2
@@ -10,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.data.findings import LEFT_OUT, find
-from lib.data.hashes import MAX_BITS, find_candidates
+from lib.data.hashes import MAX_BITS, find_candidates, find_neighbours
 from lib.data.split import find_groups
 from lib.data.store import Selection
 
@@ -21,6 +22,8 @@ COARSE = 1.5  # pixels: a blur that leaves what is not fine
 MIN_SIDE = 32  # pixels below which no detail shows
 MAX_MISSES = 32
 BLOCK = 64  # candidates that are compared at once
+MIN_FRAMES = 64  # that show the same as another, below which they aren't called a film
+ORDER = ["distance", "a", "b", "mirrored"]
 MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 # Of the search for an overlay.
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
@@ -57,6 +60,9 @@ def find_near_duplicates(
     differ from 32 pictures: a note says how many. (Of 60 copies among 339 X-rays, each was the first to
     be compared.)
 
+    The frames of a film have too many candidates. So films are found first, among neighbours only, and
+    candidates are those that connect other pictures to them.
+
     Args:
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
@@ -66,31 +72,66 @@ def find_near_duplicates(
     Returns:
         Columns a, b (positions, a < b), distance, mirrored, by distance.
     """
-    candidates = find_candidates(thumbnails, max_bits)
-    group = DisjointSet(range(len(thumbnails)))
-    misses = np.zeros(len(thumbnails), int)
-    same = []
-    given_up = 0
-    for start in show_progress(
-        range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
-    ):
-        block = candidates[start : start + BLOCK]
-        are_open = [not group.connected(a, b) for a, b in zip(block.a, block.b)]
-        block = block[are_open]
-        is_vain = np.minimum(misses[block.a], misses[block.b]) >= MAX_MISSES
-        given_up += is_vain.sum()
-        block = block[~is_vain]
-        for pair, score in zip(block.itertuples(), _score_pairs(pixels, block)):
-            if score < MIN_CORRELATION:
-                misses[[pair.a, pair.b]] += 1
-            elif group.merge(pair.a, pair.b):
-                same.append(pair.Index)
-    if given_up:
+    films = _find_films(find_neighbours(thumbnails, max_bits), pixels)
+    frames = np.unique(films[["a", "b"]])
+    tree = Tree(pixels, MAX_MISSES)
+    tree.plant(films)
+    pairs = tree.grow(find_candidates(thumbnails, max_bits, frames))
+    if tree.given_up:
         print(
-            f"Note: {given_up:,} pairs that look alike were not compared: either picture differs from "
+            f"Note: {tree.given_up:,} pairs that look alike were not compared: either picture differs from "
             f"{MAX_MISSES} others that are more like it."
         )
-    return candidates.loc[same].reset_index(drop=True)
+    pairs = pd.concat([films, pairs])
+    return pairs.sort_values(ORDER, ignore_index=True)
+
+
+def _find_films(neighbours, pixels):
+    """Return the pairs that connect the frames of films, some for each."""
+    tree = Tree(pixels, MAX_MISSES // 8)
+    pairs = tree.grow(neighbours)
+    roots = pairs.a.map(tree.groups.__getitem__)
+    sizes = pairs.groupby(roots).a.transform("size")
+    return pairs[sizes >= MIN_FRAMES]
+
+
+class Tree:
+    """What connects pictures that show the same, and how often each differed from another."""
+
+    def __init__(self, pixels: Selection | np.ndarray, max_misses: int):
+        self.pixels = pixels
+        self.max_misses = max_misses
+        self.groups = DisjointSet(range(len(pixels)))
+        self.misses = np.zeros(len(pixels), int)
+        self.given_up = 0
+
+    def plant(self, films: pd.DataFrame) -> None:
+        """Connect the frames of films; none needs further comparisons for itself."""
+        for a, b in zip(films.a, films.b):
+            self.groups.merge(a, b)
+        self.misses[films[["a", "b"]]] = self.max_misses
+
+    def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
+        """Compare candidates, in their order; return those that connect pictures."""
+        edges = []
+        starts = range(0, len(candidates), BLOCK)
+        for start in show_progress(starts, "comparing look-alikes", unit="block"):
+            block = candidates[start : start + BLOCK]
+            block = block[self.is_worth_comparing(block)]
+            for pair, is_same in zip(block.itertuples(), _compare(self.pixels, block)):
+                if not is_same:
+                    self.misses[[pair.a, pair.b]] += 1
+                elif self.groups.merge(pair.a, pair.b):
+                    edges.append(pair.Index)
+        return candidates.loc[edges]
+
+    def is_worth_comparing(self, pairs: pd.DataFrame) -> np.ndarray:
+        """Tell which pairs aren't connected, nor differ both from too many others."""
+        is_open = [not self.groups.connected(a, b) for a, b in zip(pairs.a, pairs.b)]
+        misses = np.minimum(self.misses[pairs.a], self.misses[pairs.b])
+        is_vain = misses >= self.max_misses
+        self.given_up += np.sum(is_open & is_vain)
+        return is_open & ~is_vain
 
 
 def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -109,37 +150,34 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     return find(pictures.file[is_near], words[is_near], "kept")
 
 
-def _score_pairs(pixels, pairs):
-    """Return the correlation of detail of each pair; 1 where the pictures are too small for detail."""
-
-    def score(pair: tuple) -> float:
-        first = _read_grey(pixels, pair.a)
-        second = _read_grey(pixels, pair.b)
-        if pair.mirrored:
-            second = cv2.flip(second, 1)
-        return _correlate_detail(first, second)
-
+def _compare(pixels, pairs):
+    """Tell which pairs agree in detail: all where the pictures are too small for any."""
     if pairs.empty or pixels.shape[1] < MIN_SIDE:
-        return np.ones(len(pairs))
+        return np.ones(len(pairs), bool)
     with ThreadPool(count_cores()) as pool:
-        return pool.map(score, pairs.itertuples())
+        return pool.map(partial(_agree, pixels), pairs.itertuples())
+
+
+def _agree(pixels, pair):
+    """Tell whether the fine detail of two pictures agrees, the second laid over the first or not."""
+    first = _read_grey(pixels, pair.a)
+    second = _read_grey(pixels, pair.b)
+    if pair.mirrored:
+        second = cv2.flip(second, 1)
+    moved = _lay_over(first, second)
+    fine = _find_detail(first)
+    others = [_find_detail(second), _find_detail(moved)]
+    if min(fine.std(), others[0].std()) < MIN_DETAIL:
+        return True
+    # What is moved may have no detail left.
+    correlations = np.corrcoef([fine, *others])[0, 1:]
+    return np.nanmax(correlations) >= MIN_CORRELATION
 
 
 def _read_grey(pixels, position):
     side = min(DETAIL_SIDE, pixels.shape[1])
     grey = cv2.cvtColor(pixels[position], cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _correlate_detail(first, second):
-    """Return the correlation of fine detail of two pictures, the second laid over the first."""
-    fine = _find_detail(first)
-    other = _find_detail(second)
-    if min(fine.std(), other.std()) < MIN_DETAIL:
-        return 1
-    moved = _find_detail(_lay_over(first, second))
-    # What is moved may have no detail left.
-    return np.nanmax(np.corrcoef([fine, other, moved])[0, 1:])
 
 
 def _lay_over(first, second):

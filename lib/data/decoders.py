@@ -9,10 +9,13 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageCms
 
-# Markers of a JPEG that begin a frame, and say how it is coded.
-FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEGS = ("JPEG", "MPO")
-LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+# The frame of a JPEG that is lossless, or has 12 or 16 bits a sample: a marker, its length, bits, size, and
+# the number of colours, which goes with the length. Nothing else in a file looks like that.
+UNUSUAL = re.compile(
+    rb"\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
+    rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)",
+    re.S,
+)
 WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
 # Tags of TIFF (Adobe 1992, TIFF 6.0).
@@ -25,48 +28,34 @@ PALETTE = 320
 EXTRA_SAMPLES = 338
 
 
-def find_decoded_size(picture: Image.Image, min_side: int) -> tuple[int, int]:
-    """Return width and height that a decoder gives: a JPEG is halved up to three times.
-
-    For powers of two it is quick. No side gets shorter than `min_side`.
-    """
-    if picture.format in JPEGS:
-        for factor in (8, 4, 2):
-            if min(picture.size) >= factor * min_side:
-                return -(-picture.width // factor), -(-picture.height // factor)
-    return picture.size
-
-
-def read_jpeg(
-    picture: Image.Image, data: bytes, width: int, height: int
-) -> Image.Image:
+def read_jpeg(picture: Image.Image, data: bytes) -> Image.Image | np.ndarray:
     """Decode a JPEG by simplejpeg, which says which pixels are damaged, and Pillow doesn't.
 
     Args:
-        width: of what is decoded, as `find_decoded_size` returns it.
-        height: of it.
+        picture: of the size that its decoder is to give.
 
     Returns:
-        A picture of mode L, RGB or CMYK.
+        uint8 (height, width, 3) in RGB, or a picture that is still to be converted.
     """
-    colour = {"L": "GRAY", "CMYK": "CMYK"}.get(picture.mode, "RGB")
+    is_cmyk = picture.mode == "CMYK"
+    is_grey = picture.mode == "L" and "icc_profile" in picture.info
     try:
         samples = simplejpeg.decode_jpeg(
-            data, colour, min_height=height, min_width=width
+            data,
+            "CMYK" if is_cmyk else "RGB",
+            min_height=picture.height,
+            min_width=picture.width,
         )
+        if not is_cmyk and not is_grey:
+            return samples
     except ValueError as error:
         message = str(error)
         is_damage = re.search("Corrupt|Premature|Inconsistent", message)
         if is_damage and "ICC" not in message:
             raise
-        picture.load()  # A rare subsampling, or a profile that is none.
-        return picture
-    if colour == "CMYK":
-        inks = 255 - samples  # Adobe's way: 0 is full ink
-        return Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes())
-    if colour == "GRAY":
-        samples = samples.squeeze(axis=2)
-    return Image.fromarray(samples)
+    # Also of a rare subsampling, or with a profile that is none.
+    picture.load()
+    return picture
 
 
 def is_unusual(data: bytes) -> bool:
@@ -74,25 +63,18 @@ def is_unusual(data: bytes) -> bool:
 
     simplejpeg would write more of it than fits.
     """
-    position = 2
-    if not data.startswith(b"\xff\xd8"):
-        return False
-    while position + 4 < len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker in FRAMES:
-            return marker in LOSSLESS or data[position + 4] != 8
-        if marker == 0xFF:  # A marker may be filled up with it.
-            position += 1
-        else:
-            length = data[position + 2 : position + 4]
-            position += 2 + int.from_bytes(length, "big")
-    return False
+    return data.startswith(b"\xff\xd8") and UNUSUAL.search(data) is not None
+
+
+def _get_tags(picture):
+    """Return the tags of a TIFF; another picture has none."""
+    return getattr(picture, "tag_v2", {})
 
 
 def read_plain(picture: Image.Image) -> Image.Image:
     """Decode a picture of 8 bits a sample by Pillow, with the right colours of its palette."""
     picture.load()
-    palette = picture.tag_v2.get(PALETTE) if picture.format == "TIFF" else None
+    palette = _get_tags(picture).get(PALETTE)
     # Some write colours as bytes into fields of two.
     if palette and max(palette) < 256:
         colours = np.reshape(palette, (3, -1)).T
@@ -105,10 +87,8 @@ def is_preview(picture: Image.Image, data: bytes) -> bool:
 
     NEF, DNG and ARW say that their first picture is a reduced one; CR2 has a mark behind its header.
     """
-    if picture.format != "TIFF":
-        return False
-    is_reduced = picture.tag_v2.get(SUBFILE, 0) & 1
-    return bool(is_reduced) or data[8:10] == b"CR"
+    is_reduced = _get_tags(picture).get(SUBFILE, 0) & 1
+    return bool(is_reduced or re.match(rb"II\*\0.{4}CR", data, re.S))
 
 
 def is_cut(picture: Image.Image, data: bytes) -> bool:
@@ -138,9 +118,9 @@ def _find_webp(data):
 
 def is_deep(picture: Image.Image, data: bytes) -> bool:
     """Tell whether a PNG or TIFF has more than 8 bits a sample."""
-    if picture.format == "TIFF":
-        return max(picture.tag_v2.get(BITS, (1,))) > 8
-    return picture.format == "PNG" and data[24] > 8
+    if picture.format == "PNG":
+        return data[24] > 8
+    return max(_get_tags(picture).get(BITS, (8,))) > 8
 
 
 def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
@@ -149,7 +129,7 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
     Raises:
         NotImplementedError: The samples are neither grey nor RGB(A).
     """
-    tags = picture.tag_v2 if picture.format == "TIFF" else {}
+    tags = _get_tags(picture)
     black_is_zero = tags.get(PHOTOMETRIC, 1) in (1, 2)
     has_planes = tags.get(PLANES, 1) != 1
     has_16_bits = set(tags.get(BITS, (16,))) == {16}
@@ -161,20 +141,14 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
         picture.load()  # It tells what is wrong.
         raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
     if samples.ndim == 3:
-        samples = cv2.cvtColor(samples, _order_channels(samples, tags))
+        # Of OpenCV's order; a fourth may have no meaning.
+        channels = 3 if tags.get(EXTRA_SAMPLES) == (0,) else samples.shape[2]
+        samples = samples[..., [2, 1, 0, 3][:channels]]
     if tags:
         white = max(tags.get(MAX_SAMPLE, (WHITE,)))
     else:
         white = _find_white(samples, data)
     return Image.fromarray(_scale_to_bytes(samples, white))
-
-
-def _order_channels(samples, tags):
-    if samples.shape[2] == 3:
-        return cv2.COLOR_BGR2RGB
-    if tags.get(EXTRA_SAMPLES) == (0,):  # The fourth has no meaning.
-        return cv2.COLOR_BGRA2RGB
-    return cv2.COLOR_BGRA2RGBA
 
 
 def _find_white(samples, data):
@@ -183,14 +157,12 @@ def _find_white(samples, data):
     By the standard (W3C 2003, PNG, 11.3.3.4) such samples are scaled up to 16 bits. Where some
     exceed the white of fewer bits, that was done.
     """
-    position = data.find(b"sBIT", 0, data.find(b"IDAT"))
-    if position < 0:
+    head = data[: data.find(b"IDAT")]
+    chunk = re.search(rb"(.)sBIT(.{4})", head, re.S)
+    if not chunk:
         return WHITE
-    channels = int.from_bytes(data[position - 4 : position], "big")
-    if channels in (2, 4):
-        channels -= 1  # The last is alpha.
-    bits = data[position + 4 :][:channels]
-    white = 2 ** max(bits) - 1
+    bits = chunk[2][: ord(chunk[1])]
+    white = 2 ** min(bits) - 1  # Alpha may have more.
     brightest = np.atleast_3d(samples)[..., :3].max()
     return white if brightest <= white else WHITE
 
@@ -203,21 +175,27 @@ def _scale_to_bytes(samples, white):
     return scaled
 
 
-def convert_to_rgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
+def convert_to_rgb(
+    picture: Image.Image | np.ndarray, profile: bytes | None
+) -> np.ndarray:
     """Convert a picture by its colour profile (ICC.1:2022) to sRGB, on white where transparent.
 
     Args:
-        picture: of any mode.
+        picture: of any mode; an array is in RGB.
         profile: the embedded one, if any.
 
     Returns:
         uint8 (height, width, 3).
     """
+    if isinstance(picture, np.ndarray):
+        if not _make_transform(profile, "RGB"):
+            return picture
+        picture = Image.fromarray(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("RGB")
-    transform = _make_transform(profile, picture.mode) if profile else None
+    transform = _make_transform(profile, picture.mode)
     if transform:
         picture = ImageCms.applyTransform(picture, transform)
     if picture.mode == "RGBA":
@@ -228,7 +206,7 @@ def convert_to_rgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
 
 @lru_cache(64)
 def _make_transform(profile, mode):
-    """Return what converts from a profile; None where it changes nothing, or doesn't fit."""
+    """Return what converts from a profile; None where there is none that fits and changes something."""
     shown = "RGBA" if mode == "RGBA" else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

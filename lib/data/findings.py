@@ -19,6 +19,8 @@ MEASURED = [name for name in FACTS.names if name != "thumbnail"]
 MIN_PER_CLASS = 5
 # Of the results: the folder of the pictures that the split is of.
 PREPARED = "prepared_from.json"
+# Of the smaller of two sets. Collections of different people have single pictures in common.
+MIN_SHARED = 0.1
 # Columns beside the probabilities of classes, in the tables of answers.
 RESERVED = ("file", "label", "predicted")
 
@@ -87,7 +89,7 @@ def save_views(
 
 
 def check_earlier(ws: Workspace, decoded: pd.DataFrame) -> None:
-    """Check that an earlier split of these results has any of the pictures, wherever they lay then.
+    """Check that an earlier split of these results has some of the pictures, wherever they lay then.
 
     TRAIN_ANEW=1 in the environment allows others.
 
@@ -95,17 +97,18 @@ def check_earlier(ws: Workspace, decoded: pd.DataFrame) -> None:
         decoded: column digest.
 
     Raises:
-        ValueError: it has none of them, so its models would be lost; the error names both folders.
+        ValueError: it has hardly any, so its models would be lost; the error names both folders.
     """
     path = ws.results / PREPARED
     if environ.get("TRAIN_ANEW") or not path.exists():
         return
     known = read_table(ws.results / "pictures.csv")
-    if not known.digest.isin(decoded.digest).any():
+    shared = known.digest.isin(decoded.digest).sum()
+    if shared < MIN_SHARED * min(len(known), len(decoded)):
         earlier = read_json(path)["train"]
         raise ValueError(
-            f"{ws.results} has results of {earlier}, and {ws.train} has none of those pictures: name other "
-            "results, or give the chain --anew."
+            f"{ws.results} has results of {earlier}, and {ws.train} has {shared} of those pictures: name "
+            "other results, or give the chain --anew."
         )
 
 

@@ -21,6 +21,7 @@ HEADERS = {
     "group": ("group",),
     "digest": ("digest",),
 }
+COLUMNS = ("file", "label", "part", "group")
 NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
 
 
@@ -116,7 +117,7 @@ def read_corrections(
     rows = given.reindex(columns=["file", "label", "digest"], fill_value="")
     rows["file"] = [found.get(name) or name for name in rows.file]
     rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
-    return rows
+    return rows.astype({"holds": bool})
 
 
 def _holds(path, digest):
@@ -127,73 +128,74 @@ def _holds(path, digest):
         return True
 
 
-def apply_labels(
-    listed: pd.DataFrame,
-    path: Path,
-    folder: Path,
-    rows: pd.DataFrame,
-    classes: Iterable[str] | None = None,
-    strict: bool = False,
+def match_rows(
+    rows: pd.DataFrame, files: pd.Series, folder: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give the files in `folder` the label, part and group of rows.
-
-    Args:
-        listed: Columns file, label, part and group.
-        path: The CSV file that the rows were read from, for errors.
-        rows: As `read_labels` returns them; other columns than file, label, part and group count for nothing.
-        classes: What a label may be, if not empty; None for anything.
-        strict: Whether a row that names no file, or several, is an error; else it is a finding,
-            missing_file or ambiguous.
+    """Match rows of a file of labels with files, which are relative to `folder`.
 
     Returns:
-        The files with what the rows say, where one of them is for validation those without a part for
-            training, and else all without a part; the findings, of which test_part is one.
+        The rows that mean a file, with this file; the findings of the others, missing_file, or ambiguous
+            where several fit. Both have the lines of the CSV file as index.
+    """
+    meant = rows.file.map(match_files(rows.file, files, folder))
+    is_lost = meant.fillna("") == ""
+    problem = meant[is_lost].map({"": "ambiguous"}).fillna("missing_file")
+    return rows.assign(file=meant)[~is_lost], find(rows.file[is_lost], problem)
+
+
+def check_rows(
+    path: Path, rows: pd.DataFrame, classes: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Check what matched rows of a file of labels say.
+
+    Args:
+        path: The CSV file that the rows were read from, for errors.
+        rows: As of `match_rows`; other columns than file, label, part and group count for nothing.
+        classes: What a label may be, if not empty; None for anything.
+
+    Returns:
+        A row for each file, with labels as they look, and parts as we call them.
 
     Raises:
-        ValueError: Two rows say different things of one file, a class or a part is not known, or no
-            row names a file; the error names file and line.
+        ValueError: Two rows say different things of one file, or a class or a part is not known; the
+            error names file and line.
     """
-    rows = rows[rows.columns.intersection(listed.columns)]
-    matches = match_files(rows.file, listed.file, folder)
-    files = rows.file.map(matches.get).fillna("")
-    lost = rows.file[files == ""]
-    if strict or len(lost) == len(rows):
-        refuse_cells(path, lost, f"file in {folder}, or fits several")
-    rows = rows.assign(file=files).drop(lost.index)
-    rows = _check_values(path, rows, classes).drop_duplicates()
-    kind = "new file: an earlier line says something else of it"
-    refuse_cells(path, rows.file[rows.file.duplicated()], kind)
-    listed = _update(listed, rows)
-    later = listed.file[listed.part.isin(["test", "prediction"])]
-    problem = lost.isin(matches).map({True: "ambiguous", False: "missing_file"})
-    findings = [find(lost, problem), find(later, "test_part")]
-    # Parts of which none is for validation are none: a fifth is taken.
-    has_parts = (listed.part == "validation").any()
-    parts = listed.part.replace("", "train") if has_parts else ""
-    return listed.assign(part=parts), pd.concat(findings)
-
-
-def _check_values(path, rows, classes):
-    """Return rows with labels as they look, and parts as we call them."""
     labels = rows.label.map(clean)
     if classes is not None:
         names = {clean(name): name for name in classes}
         labels = _look_up(path, labels, names, f"class of {', '.join(classes)}")
-    rows = rows.assign(label=labels)
+    rows = rows[rows.columns.intersection(COLUMNS)].assign(label=labels)
     if "part" in rows:
         kind = "part: train, validation or test"
         parts = _look_up(path, rows.part.str.casefold(), PARTS, kind)
         rows = rows.assign(part=parts)
+    rows = rows.drop_duplicates()
+    kind = "new file: an earlier line says something else of it"
+    refuse_cells(path, rows.file[rows.file.duplicated()], kind)
     return rows
 
 
-def _update(listed, rows):
-    """Return the files with what the rows say; an empty part or group says nothing."""
+def update_files(
+    listed: pd.DataFrame, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give files what checked rows say of them; an empty part or group says nothing.
+
+    Args:
+        listed: Columns file, label, part and group.
+
+    Returns:
+        The files; where one of them is for validation, those without a part are for training, else all
+            are without a part. The findings of those for a test, test_part.
+    """
     said = rows.set_index("file")
     says_nothing = (said == "") & (said.columns != "label")
     updated = listed.set_index("file")
     updated.update(said.mask(says_nothing))
-    return updated.reset_index()
+    listed = updated.reset_index()
+    later = listed.file[listed.part.isin(["test", "prediction"])]
+    has_parts = (listed.part == "validation").any()
+    parts = listed.part.replace("", "train") if has_parts else ""
+    return listed.assign(part=parts), find(later, "test_part")
 
 
 def _look_up(path, values, known, kind):

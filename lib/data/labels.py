@@ -9,16 +9,16 @@ import pandas as pd
 from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data.findings import LEFT_OUT, find, leave_out
-from lib.data.label_files import apply_labels, read_corrections, read_labels
-from lib.data.listing import NO_PICTURE, escape, list_folders, walk
-from lib.data.names import (
-    PART_NAMES,
-    clean,
-    describe_classes,
-    fold,
-    match_files,
-    split_part_name,
+from lib.data.label_files import (
+    check_rows,
+    match_rows,
+    read_corrections,
+    read_labels,
+    refuse_cells,
+    update_files,
 )
+from lib.data.listing import NO_PICTURE, escape, list_folders, walk
+from lib.data.names import clean, fold, split_part_name
 from lib.data.series import group_files
 
 # Pictures that can't be read here, which nobody may take for answered.
@@ -29,7 +29,6 @@ UNREADABLE = (
     "unreadable",
     "odd_name",
 )
-COLUMNS = ("file", "label", "part", "group")
 # Accents and dashes.
 MARKS = "[\u0300-\u036f _-]"
 
@@ -43,12 +42,12 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         ValueError: The classes are divided into parts.
     """
     listed, odd = walk(folder)
-    classes = [escape(path.name) for path in list_folders(folder)]
-    top = listed.file.str.split("/").str[0]
+    top = listed.file.str.extract("^([^/]+)/")[0]
     is_none = listed.file.isin(odd.file[odd.problem.isin(NO_PICTURE)])
-    listed = listed.assign(label=top.where(top.isin(classes) & ~is_none, ""))
-    _check_inner_folders(leave_out(listed, odd), folder)
-    empty = sorted(set(classes).difference(listed.label))
+    listed = listed.assign(label=top.mask(is_none).fillna(""))
+    _refuse_parts(leave_out(listed, odd), folder)
+    names = {escape(path.name) for path in list_folders(folder)}
+    empty = sorted(names.difference(listed.label))
     return listed, pd.concat([odd, find(empty, "empty_class")])
 
 
@@ -64,28 +63,28 @@ def list_pictures(
         ws: Names the CSV files: train_labels (file, label, if you like part and group), which goes
             before the names of folders, and corrections (file, label), which goes before both.
         train: Folder whose sub-folders are the classes, unless there are labels.
-        validation: Folder of class folders that is the validation part, unless the labels tell parts.
-        group_by: What names tell of groups, see `series.group_files`; none, folder or name.
+        validation: Folder of class folders that is the validation part.
+        group_by: What names tell of groups, see `series.group_files`.
 
     Returns:
         The files, sorted: columns file, label, part and group, "" for what is unknown.
         The findings.
 
     Raises:
-        ValueError: As `apply_labels`, or class folders are divided into parts.
+        ValueError: As `check_rows`, no row of the labels names a file, or class folders are divided into
+            parts.
     """
-    if ws.train_labels is None:
-        listed, odd = label_by_folder(train)
-        listed, odd = _add_validation(listed, odd, train, validation)
-    else:
-        listed, odd = _apply_train_labels(ws.train_labels, train, validation)
+    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
+    listed, odd = _add_validation(listed, odd, train, validation)
+    findings = [odd]
+    if ws.train_labels:
+        listed, told = _apply_labels(listed, ws.train_labels, train)
+        findings.append(told)
     listed = group_by_names(listed, odd, group_by)
     # Of labels that look equal, all are written as the first.
     equal = listed.label.groupby(listed.label.map(clean))
     listed = listed.assign(label=equal.transform("first"))
-    findings = [odd]
-    if ws.corrections is not None:
-        print(f"Note: labels are corrected by {ws.corrections}.")
+    if ws.corrections:
         listed, corrected = _correct_labels(listed, ws.corrections, train)
         findings.append(corrected)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
@@ -95,28 +94,27 @@ def list_pictures(
     return listed, pd.concat(findings, ignore_index=True)
 
 
-def _apply_train_labels(path, train, validation):
-    rows = read_labels(path)
-    others = rows.columns.difference([*COLUMNS, ""])
-    if len(others):
-        print(f"Note: {path.name}: not read: {list_some(others)}.")
-    gives_parts = "part" in rows and (
-        rows.part.str.casefold().isin(PART_NAMES["validation"]).any()
-    )
-    if validation is not None and gives_parts:
-        print(f"Note: {path.name} gives the parts; {validation} is not used.")
-        validation = None
-    listed, odd = walk(train)
-    listed, odd = _add_validation(listed, odd, train, validation)
-    listed, findings = apply_labels(listed, path, train, rows)
-    return listed, pd.concat([odd, findings])
+def _apply_labels(listed, path, train):
+    """Return the files with what the rows of train_labels say, and findings."""
+    rows, lost = match_rows(read_labels(path), listed.file, train)
+    if rows.empty:
+        refuse_cells(path, lost.file, f"file in {train}, or fits several")
+    listed, later = update_files(listed, check_rows(path, rows))
+    return listed, pd.concat([lost, later])
 
 
-def _check_inner_folders(pictures, folder):
-    """Check what folders the class folders hold: parts of a data set are an error, equal ones a note."""
-    inner = pictures.file.str.extract("^(?P<label>[^/]+)/(?P<name>.+)/").dropna()
+def _list_inner_folders(pictures):
+    """List the names of folders below the classes of train, at any depth: columns label and name."""
+    inner = pictures.file.str.extract(
+        r"^(?P<label>(?!\.\./)[^/]+)/(?P<name>.+)/"
+    ).dropna()
     inner = inner.assign(name=inner.name.str.split("/")).explode("name")
-    inner = inner.drop_duplicates()
+    return inner.drop_duplicates()
+
+
+def _refuse_parts(pictures, folder):
+    """Raise a ValueError where the folders of two classes or more hold parts of a data set."""
+    inner = _list_inner_folders(pictures)
     divided = inner[inner.name.map(_is_part).astype(bool)]
     if divided.label.nunique() > 1:
         raise ValueError(
@@ -124,15 +122,21 @@ def _check_inner_folders(pictures, folder):
             "Put the classes into the parts, train/cat instead of cat/train, or name the files of "
             "each part, file,label,part, in a CSV file that train_labels names."
         )
+
+
+def describe_inner_folders(pictures: pd.DataFrame) -> str:
+    """Name class folders that hold folders of the same names, in a note; return "" for none."""
+    inner = _list_inner_folders(pictures)
     # Folders with a number are patients, say.
     shared = inner[inner.name.duplicated(keep=False) & ~inner.name.str.contains(r"\d")]
-    branches = set(shared.label[shared.label.duplicated()])
-    if len(branches) > 1:
-        print(
-            f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If "
-            f"these are the classes, point train at the one of the former in {folder} that is for training, "
-            "or name them in train_labels, and the former in its column group."
-        )
+    branches = shared.label[shared.label.duplicated()]
+    if branches.nunique() < 2:
+        return ""
+    return (
+        f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If these are "
+        "the classes, point train at the one of the former that is for training, or name them in "
+        "train_labels, and the former in its column group."
+    )
 
 
 def _is_part(name):
@@ -146,12 +150,7 @@ def _add_validation(listed, odd, train, validation):
     if validation is None:
         return listed, odd
     further, further_odd = label_by_folder(validation)
-    # Classes match as they look; where none does, capitals mean nothing.
-    similar = fold(further.label).map(dict(zip(fold(listed.label), listed.label)))
-    is_known = further.label.isin(listed.label)
-    label = further.label.where(is_known, similar).fillna(further.label)
-    further = further.assign(label=label, part="validation")
-    further = rebase(further, validation, train)
+    further = rebase(further.assign(part="validation"), validation, train)
     listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
     return listed, pd.concat([odd, rebase(further_odd, validation, train)])
 
@@ -175,37 +174,28 @@ def group_by_names(
 
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
-    classes = sorted(listed.label[listed.label != ""].unique())
+    classes = sorted(set(listed.label) - {""})
     given = read_corrections(path, listed.file, folder)
-    gone = given.file[~given.file.isin(match_files(given.file, listed.file, folder))]
-    if len(gone):
-        print(f"Note: {path.name}: {len(gone):,} files are gone: {list_some(gone)}.")
-    others = given.index[~given.holds]
-    if len(others):
-        print(f"Note: {path.name}: passed over, {len(others):,} of other contents")
-    rows = given[["file", "label"]].drop(gone.index.union(others))
-    after, _ = apply_labels(listed, path, folder, rows, classes=classes, strict=True)
-    emptied = set(classes).difference(after.label)
-    if emptied:
-        print(f"Note: {path.name} leaves no picture in {list_some(emptied)}.")
+    others = find(given.file[~given.holds], "other_content", "kept")
+    rows, lost = match_rows(given[given.holds], listed.file, folder)
+    several = lost.file[lost.problem == "ambiguous"]
+    refuse_cells(path, several, f"one file in {folder}: it fits several")
+    after, _ = update_files(listed, check_rows(path, rows, classes))
     changed = after[after.label != listed.label]
     earlier = listed.label[changed.index]
     action = "taken as " + changed.label + (", not " + earlier).where(earlier != "", "")
     is_none = changed.label == ""
     problem = is_none.map({True: "left out by hand", False: "corrected"})
-    return after, find(changed.file, problem, action.mask(is_none, LEFT_OUT))
+    corrected = find(changed.file, problem, action.mask(is_none, LEFT_OUT))
+    emptied = sorted(set(classes).difference(after.label))
+    return after, pd.concat([corrected, lost, others, find(emptied, "empty_class")])
 
 
 def _find_similar(labels):
     """Find classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
     names = labels.drop_duplicates()
-    said = describe_classes(names)
-    if said:
-        print(said)
     plain = names.str.normalize("NFKD").str.replace(MARKS, "", regex=True)
     similar = sorted(names[fold(plain).duplicated(keep=False)])
-    if similar:
-        print(f"Note: classes that look alike: {', '.join(similar)}.")
     return find(similar, "similar_class_name", "kept")
 
 
@@ -228,8 +218,9 @@ def list_new_pictures(
     pictures = pictures.assign(label=folders.map(names.get)).fillna("")
     if labels:
         rows = read_labels(labels)[["file", "label"]]
-        pictures, told = apply_labels(pictures, labels, folder, rows)
-        unusable = pd.concat([unusable, told])
+        rows, lost = match_rows(rows, pictures.file, folder)
+        pictures, _ = update_files(pictures, check_rows(labels, rows))
+        unusable = pd.concat([unusable, lost])
     elif names and strange:
         print(
             f"Note: no class is called {list_some(strange)}: pictures there have no label."

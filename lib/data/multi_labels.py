@@ -1,4 +1,4 @@
-"""Several labels for each picture: the CSV file that tells them, in any of three forms."""
+"""Several labels for each picture: the CSV file that tells them, in one of two forms."""
 
 from pathlib import Path
 
@@ -6,15 +6,30 @@ import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.findings import find
-from lib.data.label_files import apply_labels, read_labels, refuse_cells
+from lib.data.label_files import (
+    check_rows,
+    match_rows,
+    read_labels,
+    refuse_cells,
+    update_files,
+)
 from lib.data.labels import group_by_names, rebase
 from lib.data.listing import holds_pictures, walk
 from lib.data.names import clean
 from lib.data.split import split
 
-BESIDES = ("file", "part", "group")
-# Columns of 0 and 1 that are no labels.
-PART_COLUMNS = ("is_valid", "is_train", "is_test", "fold", "split", "set")
+# Columns that are no labels; one without a name is pandas' index, or a comma too many.
+NO_LABELS = [
+    "file",
+    "part",
+    "group",
+    "is_valid",
+    "is_train",
+    "is_test",
+    "fold",
+    "set",
+    "",
+]
 YES = ("1", "1.0", "true")
 NO = ("0", "0.0", "false")
 
@@ -22,48 +37,32 @@ NO = ("0", "0.0", "false")
 def read_label_sets(path: Path) -> pd.DataFrame:
     """Read which labels each file has: rows of `read_labels`, with a column label.
 
-    `labels`, divided by | or ;, in one row for each file or several; or one column of 0 and 1 for
-    each label. In `label` each of them ends in |, and | alone means none.
+    The file has a column `labels`, divided by | or ;, or one of 0 and 1 for each label. In `label` each
+    of them ends in |, and | alone means none.
 
     Raises:
         ValueError: The file has another form; the error names file and line.
     """
     rows = read_labels(path, ["file"])
-    lists = rows.columns.intersection(["label", "labels"])
-    # A column without a name is pandas' index, or a comma too many.
-    passed_over = [*BESIDES, *lists, *PART_COLUMNS, ""]
-    others = rows.columns.difference(passed_over, sort=False)
-    cells = rows[others].map(str.casefold)
-    is_told = cells.isin(YES + NO)
-    if len(lists) == 1 and not is_told.all().any():
-        sets = _read_lists(path, rows.file, rows[lists[0]])
-    elif len(others) and lists.empty:
-        for name in others:
-            refuse_cells(path, rows.loc[~is_told[name], name], f"0 or 1 of {name}")
-        names = others.map(clean)
-        sets = [names[has] for has in cells.isin(YES).to_numpy()]
-    else:
-        raise ValueError(
-            f"{path} needs columns file and labels (cat|dog), or file and one of 0 and 1 for each label, "
-            f"and not both: {', '.join(rows)}"
-        )
-    return rows.assign(label=list(map(_join, sets)))
+    if "labels" in rows:
+        is_odd = rows.labels.str.contains(r"^\[|,")
+        kind = "label: write several as cat|dog, without commas"
+        refuse_cells(path, rows.labels[is_odd], kind)
+        sets = rows.labels.map(clean).str.split(" ?[|;] ?")
+        return rows.assign(label=sets.map(_join))
+    names = rows.columns.difference(NO_LABELS, sort=False)
+    cells = rows[names].map(str.casefold)
+    for name in names:
+        is_odd = ~cells[name].isin(YES + NO)
+        refuse_cells(path, rows.loc[is_odd, name], f"0 or 1 of {name}")
+    has_label = cells.isin(YES).to_numpy()
+    cleaned = names.map(clean)
+    return rows.assign(label=[_join(cleaned[has]) for has in has_label])
 
 
 def _join(names):
     different = sorted(set(names) - {""})
     return "|".join(different) + "|"
-
-
-def _read_lists(path, files, cells):
-    sets = cells.map(clean).str.split(" ?[|;] ?")
-    names = sets.explode()
-    is_list = names.str.contains(r"^\[|,")
-    refuse_cells(
-        path, names[is_list], "label: write several as cat|dog, without commas"
-    )
-    together = sets.groupby(files).sum()
-    return list(files.map(together))
 
 
 def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -80,9 +79,11 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
             print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
-    listed, told = apply_labels(listed, ws.multi_labels, folder, rows, strict=True)
+    rows, lost = match_rows(rows, listed.file, folder)
+    refuse_cells(ws.multi_labels, lost.file, f"file in {folder}, or fits several")
+    listed, later = update_files(listed, check_rows(ws.multi_labels, rows))
     listed = group_by_names(listed, odd)
-    odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
+    odd = pd.concat([odd, later, find(listed.file[listed.label == ""], "no_label")])
     return rebase(listed, folder, train), rebase(odd, folder, train)
 
 

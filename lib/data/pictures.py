@@ -40,6 +40,7 @@ if HAS_HEIF:
 MAX_FILE_BYTES = 1 << 28
 MAX_PIXELS = 89_478_485  # that are decoded; Pillow opens files of twice as many
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
+NO_DATE = np.datetime64("NaT")
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -61,6 +62,7 @@ class Decoded:
     height: int
     frames: int  # or pages; of a JPEG 1, since others are previews
     is_deep: bool  # more than 8 bits a sample
+    taken: np.datetime64 = NO_DATE  # as Exif says, by the clock of the camera
 
 
 def load(path: Path | str, image_size: int) -> np.ndarray:
@@ -128,17 +130,20 @@ def decode(data: bytes, min_side: int) -> Decoded:
             raise NotImplementedError("a JPEG that few decoders know")
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
+            # It halves the size of a JPEG as often as it stays above, up to three times.
+            picture.draft(None, (min_side, min_side))
             is_deep = decoders.is_deep(picture, data)
-            shown = _decode_opened(picture, data, min_side, is_deep)
+            shown = _decode_opened(picture, data, is_deep)
             orientation = _find_orientation(picture)
             frames = _count_frames(picture)
+            taken = _read_date(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
             turned.getexif()[ExifTags.Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
-        return Decoded(shown, *size, frames, is_deep)
+        return Decoded(shown, *size, frames, is_deep, taken)
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
@@ -153,9 +158,8 @@ def _count_frames(picture):
         return 1
 
 
-def _decode_opened(picture, data, min_side, is_deep):
-    width, height = decoders.find_decoded_size(picture, min_side)
-    if width * height > MAX_PIXELS:
+def _decode_opened(picture, data, is_deep):
+    if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
@@ -163,8 +167,8 @@ def _decode_opened(picture, data, min_side, is_deep):
         raise NotImplementedError("a RAW file")
     if is_deep:
         samples = decoders.read_deep(picture, data)
-    elif picture.format in decoders.JPEGS:
-        samples = decoders.read_jpeg(picture, data, width, height)
+    elif picture.format in ("JPEG", "MPO"):
+        samples = decoders.read_jpeg(picture, data)
     else:
         samples = decoders.read_plain(picture)
     return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
@@ -178,6 +182,16 @@ def _find_orientation(picture):
         return picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return None
+
+
+def _read_date(picture):
+    """Return when a picture was taken, as Exif says, to the second; NO_DATE where it doesn't."""
+    try:
+        exif = picture.getexif().get_ifd(ExifTags.IFD.Exif)
+        date, time = exif[ExifTags.Base.DateTimeOriginal].split()
+        return np.datetime64(f"{date.replace(':', '-')} {time}", "s")
+    except Exception:  # Damaged Exif tells nothing, and fails in any way.
+        return NO_DATE
 
 
 def _name_problem(error, data):

@@ -1,7 +1,7 @@
 """Pixels: every picture is decoded once, by the cores here or by workers, and kept in stores."""
 
-import os
 from collections.abc import Iterable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,15 @@ from lib.data.store import Selection, Store, open_store
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
 BLOCK = 32
-FACTS = "facts"  # the key of the store of what is measured, beside the sizes of pixels
+# The key of the store of what is measured, beside the sizes of pixels; earlier ones had no dates.
+FACTS = "facts_and_dates"
 
 
-def open_stores(scratch: Path, image_sizes: Iterable[int]) -> dict[str | int, Store]:
-    """Open the stores of the facts and of the pixels of each size."""
-    stores = {FACTS: open_store(scratch, FACTS, quality.FACTS)}
-    for size in image_sizes:
-        shape = (size, size, 3)
-        stores[size] = open_store(scratch, f"pixels_{size}", np.uint8, shape)
-    return stores
+def open_rows(scratch: Path, key: int | str) -> Store:
+    """Open the store of the pixels of a size, or with FACTS that of what is measured."""
+    if key == FACTS:
+        return open_store(scratch, FACTS, quality.FACTS)
+    return open_store(scratch, f"pixels_{key}", np.uint8, (key, key, 3))
 
 
 def decode_pictures(
@@ -45,14 +44,15 @@ def decode_pictures(
         files: column file, and any others.
 
     Returns:
-        The same rows with digest, width, height (as shown), frames, darkest, brightest, contrast and
-            sharpness (see `quality`): "" and 0 of what can't be read.
+        The same rows with digest, width, height (as shown), frames, darkest, brightest, contrast,
+            sharpness (see `quality`) and taken, the date of Exif or NaT: "" and 0 of what can't be read.
         The findings of files that can't be used.
 
     Raises:
         OSError: The pixels would find no room.
     """
-    stores = open_stores(ws.scratch, image_sizes)
+    keys = [FACTS, *image_sizes]
+    stores = {key: open_rows(ws.scratch, key) for key in keys}
     results = _decode_files(ws, folder, list(files.file), stores)
     rows = [results[file] for file in files.file]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
@@ -95,8 +95,7 @@ def _decode_files(ws, folder, files, stores):
 def _read_block(names, folder, stores):
     """Read pictures, and write what the stores lack; return digest and problem of each."""
     # A worker that doesn't see the folder raises an OSError.
-    with os.scandir(folder):
-        pass
+    folder.stat()
     results = []
     rows = {key: {} for key in stores}
     for store in stores.values():
@@ -119,18 +118,17 @@ def _read_block(names, folder, stores):
 
 
 def _make_rows(data, keys):
-    """Decode a picture, once for sizes that share it, and make its row for each key."""
-    decoded = {}
+    """Make the row of a picture for each key; it is decoded, and squeezed to a side, once."""
+    decode = cache(partial(pictures.decode, data))
+    squares = {}
     rows = {}
     for key in keys:
         side = quality.SIDE if key == FACTS else key
-        min_side = pictures.find_decoding_side(side)
-        if min_side not in decoded:
-            decoded[min_side] = pictures.decode(data, min_side)
-        row = pictures.square(decoded[min_side].pixels, side)
-        if key == FACTS:
-            row = quality.gather_facts(row, decoded[min_side])
-        rows[key] = row
+        decoded = decode(pictures.find_decoding_side(side))
+        if side not in squares:
+            squares[side] = pictures.square(decoded.pixels, side)
+        row = squares[side]
+        rows[key] = quality.gather_facts(row, decoded) if key == FACTS else row
     return rows
 
 
@@ -140,26 +138,26 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int) -> Selection
     Raises:
         ValueError: A file is not what it was when 01 read it.
     """
-    return _select(ws, rows, [image_size], image_size)
+    return _select(ws, rows, image_size)
 
 
 def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
     """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return _select(ws, rows, [], FACTS)[:]["thumbnail"]
+    return _select(ws, rows, FACTS)[:]["thumbnail"]
 
 
-def _select(ws, rows, image_sizes, key):
+def _select(ws, rows, key):
     """Return rows of a store, once what it lacks is decoded."""
-    stores = open_stores(ws.scratch, image_sizes)
-    missing = stores[key].find_missing(rows.digest)
+    store = open_rows(ws.scratch, key)
+    missing = store.find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         folder = sources.open_folder(ws, "train")
-        results = _decode_files(ws, folder, list(lacking.file), stores)
+        results = _decode_files(ws, folder, list(lacking.file), {key: store})
         for row in lacking.itertuples():
             if results[row.file][0] != row.digest:
                 raise ValueError(
                     f"{folder / row.file} has changed since 01_data_prep read it: run "
                     "01_data_prep again."
                 )
-    return Selection(stores[key], rows.digest.to_numpy(str))
+    return Selection(store, rows.digest.to_numpy(str))

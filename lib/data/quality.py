@@ -17,6 +17,7 @@ FACTS = np.dtype(
         ("brightest", "u1"),
         ("contrast", "f4"),
         ("sharpness", "f4"),
+        ("taken", "M8[s]"),
         ("thumbnail", "u1", (16, 16, 3)),
     ]
 )
@@ -46,7 +47,7 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     contrast = grey.std()
     edges = cv2.Laplacian(grey, cv2.CV_16S).std()
     facts = np.zeros((), FACTS)
-    for name in ("width", "height", "frames", "is_deep"):
+    for name in ("width", "height", "frames", "is_deep", "taken"):
         facts[name] = getattr(decoded, name)
     facts["darkest"] = ends[0]
     facts["brightest"] = ends[1]

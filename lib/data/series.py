@@ -1,4 +1,4 @@
-"""What names and folders tell of pictures that belong together: augmented copies, and series as films."""
+"""What names, folders and dates tell of pictures that belong together: augmented copies, series as films."""
 
 import os
 import re
@@ -29,14 +29,14 @@ LAST_NUMBER = re.compile(
 # Of a path below the class: each folder, and each number in the name, but for those within digests.
 LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$)")
 NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
-MAX_TOLD = 3  # levels in a note
+SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
 def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     """Tell which pictures belong together by their names, so that nothing connects two groups.
 
     Augmented copies and their originals always do. Besides, by `group_by`:
-    none: nothing more;
+    none, time: nothing more; for dates see `name_bursts`;
     folder: those of one folder directly below the folder of the class, or below `train` where no
         folder is called like the label. A name with a number in it is one group in all classes;
     name: those of one folder whose names differ in the last number alone, if something stands
@@ -51,12 +51,29 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     originals = find_originals(pictures.file)
     contents = originals.where(originals != "", pictures.file)
     series = ""
-    if group_by != "none":
+    if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by].fillna("")
     # Copies of one original are bound as equal contents are, series as given groups.
     groups = find_groups(pictures.assign(digest=contents, group=series))
     first = pictures.file.groupby(groups).transform("first")
     return first.where(first.duplicated(keep=False), "")
+
+
+def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
+    """Name the bursts: pictures of one folder, each taken within seconds of the one before.
+
+    Args:
+        pictures: Columns file and taken.
+
+    Returns:
+        The folder and the first date of each picture's burst; none of pictures without a date.
+    """
+    dated = pictures.dropna(subset="taken").sort_values("taken")
+    folders = dated.file.map(os.path.dirname)
+    gaps = dated.taken.groupby(folders).diff()
+    goes_on = gaps <= pd.Timedelta(seconds=seconds)
+    begins = dated.taken.mask(goes_on).groupby(folders).ffill()
+    return folders + begins.dt.strftime("/%Y-%m-%d %H:%M:%S")
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -68,8 +85,7 @@ def find_originals(files: pd.Series) -> pd.Series:
     # Programs write copies into folders of their own, but within the class.
     stems = _look_inside(files).str.replace("(?<=/).*/", "", regex=True)
     plain = stems.str.replace(AUGMENTED, "", regex=True)
-    folders = files.str.replace("[^/]*$", "", regex=True)
-    originals = _divide(plain, stems, folders)
+    originals = _divide(plain, stems, files.map(os.path.dirname))
     copied = originals[plain != stems]
     is_sure = originals.isin(copied) & originals.duplicated(keep=False)
     return originals.where(is_sure, "")
@@ -135,18 +151,19 @@ def _find_series(names, labels):
 
 
 def describe_series(pictures: pd.DataFrame) -> str:
-    """Count the series that names and folders tell and that lie in both parts, in one note.
+    """Count the series that names, folders and dates tell and that lie in both parts, in one note.
 
     Args:
-        pictures: Columns file, label and part.
+        pictures: Columns file, label, part and taken.
 
     Returns:
-        The note, which names each level, the widest series first, and says what keeps those
-        together; "" where no series is divided.
+        The note, which counts them by each level that tells others than those before it; "" where no
+            series is divided.
     """
     told = {}
-    for level, names in _name_series(pictures).items():
-        series = _find_series(names, pictures.label)
+    names = _name_series(pictures).assign(time=name_bursts(pictures))
+    for level in names:
+        series = _find_series(names[level], pictures.label)
         parts = pictures.part.groupby(series).nunique()
         divided = (parts > 1).sum()
         if divided:
@@ -155,9 +172,8 @@ def describe_series(pictures: pd.DataFrame) -> str:
             told.setdefault((len(parts), divided), said)
     if not told:
         return ""
-    _, widest_first = zip(*sorted(told.items()))
     return (
-        f"Note: series lie in both parts: {'; '.join(widest_first[:MAX_TOLD])}. If each shows one thing (a "
-        'film, a patient), scores are too high: set GROUP_BY in 01 to "folder" or "name", or tell others by '
+        f"Note: series lie in both parts: {'; '.join(told.values())}. If each shows one thing (a film, a "
+        'patient), scores are too high: set GROUP_BY in 01 to "folder", "name" or "time", or tell others by '
         "the column group of train_labels."
     )

@@ -154,33 +154,24 @@ def deal_folds(
 
 
 def read_split(ws: Workspace) -> pd.DataFrame:
-    """Read the split: columns file, label, part, group (int), digest, in the order of split.csv.
+    """Read the split: columns file, label, part, group (int), digest, taken, in the order of split.csv.
+
+    `taken` is the date of Exif, NaT where none is known.
 
     Raises:
         FileNotFoundError: 01_data_prep has not been run.
     """
     rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
-    known = pictures[["file", "group", "digest"]]
+    # An earlier version kept no dates.
+    known = pictures.reindex(columns=["file", "group", "digest", "taken"])
     rows = rows[["file", "label", "part"]].merge(known, how="left", on="file")
     if rows.digest.isna().any():
         raise ValueError(
             f"{ws.results}: split.csv has other files than pictures.csv: run 01 again."
         )
-    rows["group"] = rows.group.astype(int)
-    return rows
-
-
-def read_without_looking(ws: Workspace) -> float | None:
-    """Read which share of validation pictures size, light and sharpness of the files recognise.
-
-    None where 01 was run by an earlier version.
-    """
-    path = ws.results / "without_looking.csv"
-    if not path.exists():
-        return None
-    table = read_table(path).set_index("measured")
-    return float(table.accuracy["all"])
+    taken = pd.to_datetime(rows.taken, errors="coerce")
+    return rows.assign(group=rows.group.astype(int), taken=taken)
 
 
 def find_set(ws: Workspace) -> str:

@@ -31,7 +31,8 @@ class Store:
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
         self.row_bytes = np.dtype((dtype, shape)).itemsize
         self.index = {}  # of each digest the number of its row
-        self.rows, self.inode = self._map_rows(0)
+        self.rows = ()
+        self.inode = None
         self.lock = threading.RLock()  # of the threads of this process
         self.refresh()
 
@@ -96,7 +97,7 @@ class Store:
             )
 
 
-@lru_cache(maxsize=8)  # of a worker, which opens a store once
+@lru_cache(maxsize=8)  # To read a million digests takes a second.
 def _open(folder, dtype, shape):
     return Store(folder, dtype, shape)
 
@@ -141,6 +142,8 @@ class Selection:
 def open_store(
     folder: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()
 ) -> Store:
-    """Open a store of what this version of the loader gives."""
+    """Open a store of what this version of the loader gives, once in a process."""
     # Beside `stores` earlier versions keep rows in another way.
-    return Store(folder / f"stores/loader_{LOADER_VERSION}" / name, dtype, shape)
+    store = _open(folder / f"stores/loader_{LOADER_VERSION}" / name, dtype, shape)
+    store.refresh()
+    return store

@@ -7,10 +7,10 @@ import pandas as pd
 
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
-from lib.data.split import read_split, read_without_looking
+from lib.data.split import read_split
 from lib.evaluation.display import open_template
 from lib.evaluation.model_selection import doubt_contest
-from lib.evaluation.verdict import judge_calibration
+from lib.evaluation.verdict import judge_calibration, read_without_looking
 from lib.models.record import Record
 
 # Scores, and the names that the Hub has for some of them.

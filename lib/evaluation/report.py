@@ -11,12 +11,7 @@ from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
-from lib.data.split import (
-    find_set,
-    identify_set,
-    read_split,
-    read_without_looking,
-)
+from lib.data.split import find_set, identify_set, read_split
 from lib.evaluation import verdict
 from lib.evaluation.answers import Predictions
 from lib.evaluation.display import embed, is_stale, open_template
@@ -75,7 +70,7 @@ def gather_report(
         "pictures": len(rows),
         # An earlier model.html speaks of other classes, until 10 replaces it.
         "is_stale": is_stale(ws, "model.html"),
-        "without_looking": read_without_looking(ws),
+        "without_looking": verdict.read_without_looking(ws),
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
+from lib.base.workspace import Workspace, read_table
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
@@ -211,3 +212,15 @@ def count_pictures_needed(top1: float) -> int:
     while np.ptp(intervals.wilson_interval(top1, needed)) > 2 * MARGIN:
         needed += 10
     return needed
+
+
+def read_without_looking(ws: Workspace) -> float | None:
+    """Read which share of validation pictures size, light and sharpness of the files recognise.
+
+    None where 01 was run by an earlier version.
+    """
+    path = ws.results / "without_looking.csv"
+    if not path.exists():
+        return None
+    table = read_table(path).set_index("measured")
+    return float(table.accuracy["all"])

@@ -35,22 +35,33 @@ def look_up(parameters: dict, ws: Workspace) -> None:
         ValueError, FileNotFoundError: there is none of a name.
         ConnectionError: all would have to be downloaded, and can't be.
     """
-    specs = list_specs(parameters.get("BACKBONES") or parameters["BACKBONE"])
+    specs = [parameters.get("BACKBONE", "auto")]
+    specs += list_specs(parameters.get("BACKBONES", ""))
     names = [split_spec(spec)[0] for spec in specs if spec != "auto"]
-    is_downloaded = bool(names) and not ws.is_demo
     for name in names:
-        if name.endswith(".keras"):
-            check_exists(Path(name), "Name a file of a network.")
-            is_downloaded = False
-        elif name.startswith(PRESET):
-            networks.find_preset(name)
-        elif name not in SKETCHES:
-            networks.find_application(name)
-    if is_downloaded and parameters["WEIGHTS"] not in (None, "none"):
+        _find(name)
+    weights = parameters["WEIGHTS"]
+    if weights not in (None, "none", "imagenet"):
+        check_exists(Path(weights), "Correct WEIGHTS.")
+    are_missing = bool(names) and not any(map(_is_here, names))
+    if are_missing and weights == "imagenet" and not ws.is_demo:
         try:
-            networks.require_connection()
+            networks.require_connection(networks.CACHES)
         except ConnectionError as error:
             raise ConnectionError(f"BACKBONES: {error}{WITHOUT_NETWORK}") from error
+
+
+def _find(name):
+    if name.endswith(".keras"):
+        check_exists(Path(name), "Name a file of a network.")
+    elif name.startswith(PRESET):
+        networks.find_preset(name)
+    elif name not in SKETCHES:
+        networks.find_application(name)
+
+
+def _is_here(name):
+    return name in SKETCHES or Path(name.removeprefix(PRESET)).exists()
 
 
 def load_backbone(

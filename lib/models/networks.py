@@ -102,7 +102,7 @@ def load_application(
     """Build a model of keras.applications on preprocessed pixels; arguments as in `load_backbone`."""
     build = find_application(name)
     if weights == "imagenet":
-        require_connection()
+        require_connection(CACHES[:1])
     size = size or OWN_SIZES.get(name, 224)
     pixels = keras.Input((size, size, 3), name="pixels")
     model = build(
@@ -115,9 +115,9 @@ def load_application(
     return Network(model, size, Path(weights or "untrained").name)
 
 
-def require_connection() -> None:
-    """Raise a ConnectionError where weights would have to be downloaded, and can't be."""
-    if any(any(path.glob("*")) for path in CACHES):
+def require_connection(caches: list[Path]) -> None:
+    """Raise a ConnectionError where nothing was downloaded to caches before, nor can be now."""
+    if any(any(path.glob("*")) for path in caches):
         return
     try:
         urllib.request.urlopen(BESIDE_WEIGHTS, timeout=PATIENCE).close()

@@ -57,8 +57,7 @@ def prepare(ws, name):
     ws = replace(ws, scratch=ws.scratch / name)
     table = join_checks(*decode_all(ws, SIZES))
     used = table.digest[table.problem == ""]
-    stores = pixels.open_stores(ws.scratch, SIZES)
-    return table, [stores[size][used] for size in SIZES]
+    return table, [pixels.open_rows(ws.scratch, size)[used] for size in SIZES]
 
 
 def assert_equal(one, other):

@@ -73,40 +73,15 @@ def test_files_are_packed_to_the_same_bytes_whenever_they_were_written(tmp_path)
     assert first == second
 
 
-@pytest.fixture
-def older(tmp_path):
-    """A folder of the demo as it was before it had a marker."""
-    folder = tmp_path / "pictures"
-    (folder / "train/Aves").mkdir(parents=True)
-    (folder / "train/Aves/aves_000.jpg").write_text("an older drawing")
-    (folder / "planted.csv").touch()
-    return folder
-
-
-@pytest.mark.parametrize("marker", ["no marker", "about_these_pictures.txt"])
-def test_older_demo_gives_way(marker, older, whole, read_all):
-    (older / marker).write_text("of another demo.zip")
-    demo.unpack_pictures(older)
-    assert read_all(older) == read_all(whole)
-
-
-def test_demo_that_is_there_stays(older):
-    demo.unpack_pictures(older)
-    mine = older / "train/Aves/mine.jpg"
-    mine.touch()
-    demo.unpack_pictures(older)
-    assert mine.exists()
-
-
-def test_folder_of_something_else_stays(tmp_path):
+def test_folder_that_is_there_stays(tmp_path):
     (tmp_path / "train").mkdir()
     demo.unpack_pictures(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["train"]
 
 
-def test_demo_is_unpacked_whole_or_not_at_all(older, monkeypatch, read_all, whole):
-    before = read_all(older)
-    cut = older.with_name("cut.zip")
+def test_demo_is_unpacked_whole_or_not_at_all(tmp_path, monkeypatch, read_all, whole):
+    folder = tmp_path / "pictures"
+    cut = tmp_path / "cut.zip"
     content = bytearray(demo.ZIP.read_bytes())
     content[len(content) // 2] ^= 1
     cut.write_bytes(content)
@@ -114,19 +89,21 @@ def test_demo_is_unpacked_whole_or_not_at_all(older, monkeypatch, read_all, whol
     with monkeypatch.context() as patched:
         patched.setattr(demo, "ZIP", cut)
         with pytest.raises(zipfile.BadZipFile):
-            demo.unpack_pictures(older)
+            demo.unpack_pictures(folder)
 
-    assert read_all(older) == before
-    demo.unpack_pictures(older)
-    assert read_all(older) == read_all(whole)
-    names = {path.name for path in older.parent.iterdir()}
+    assert not folder.exists()
+    demo.unpack_pictures(folder)
+    assert read_all(folder) == read_all(whole)
+    names = {path.name for path in tmp_path.iterdir()}
     assert names == {"pictures", "pictures.lock", "cut.zip"}
 
 
-def test_of_several_that_want_the_demo_at_once_one_unpacks_it(older):
+def test_of_several_that_want_the_demo_at_once_one_unpacks_it(tmp_path):
+    folder = tmp_path / "pictures"
+
     def unpack(number):
-        demo.unpack_pictures(older)
-        return older.stat().st_ino
+        demo.unpack_pictures(folder)
+        return folder.stat().st_ino
 
     with ThreadPoolExecutor(4) as pool:
         unpacked = set(pool.map(unpack, range(4)))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
-from lib.base.workspace import Workspace
 from lib.data import labels, sources
 from lib.data.findings import check_classes, leave_out
 from lib.data.label_files import read_labels
@@ -73,19 +72,18 @@ def test_corrections_as_people_write_them_mean_the_same(correct, text):
     ]
 
 
-def test_correction_of_another_content_is_passed_over_and_counted(correct, capsys):
+def test_correction_of_another_content_is_passed_over_and_listed(correct):
     # All files of these tests are empty.
     digest = hash_content(b"")
     rows = f"cat/0.jpg,bird,{digest}\ncat/1.jpg,bird,{digest[::-1]}\ncat/2.jpg,bird,\n"
 
-    found = correct(f"file,label,digest\n{rows}cat/1.jpg,,{digest}\n")
+    found = correct("file,label,digest\n" + rows)
 
     assert list_checked(found) == [
         ["cat/0.jpg", "corrected", "taken as bird, not cat"],
-        ["cat/1.jpg", "left out by hand", "left out"],
+        ["cat/1.jpg", "other_content", "kept"],
         ["cat/2.jpg", "corrected", "taken as bird, not cat"],
     ]
-    assert "Note: corrections.csv" in capsys.readouterr().out
 
 
 UNUSABLE = {
@@ -136,7 +134,7 @@ def test_labels_that_look_equal_are_one_label(label):
 @pytest.mark.parametrize(
     ("first", "second"), [("Frögs", "frogs"), ("1", "1.0"), ("wild-cat", "wild_cat")]
 )
-def test_similar_names_are_said_and_kept(tmp_path, capsys, first, second):
+def test_similar_names_are_found_and_kept(tmp_path, first, second):
     touch(tmp_path, f"{first}/1.jpg", f"{second}/1.jpg", "birds/1.jpg")
 
     listed = list_files(tmp_path)
@@ -146,7 +144,6 @@ def test_similar_names_are_said_and_kept(tmp_path, capsys, first, second):
         [first, "similar_class_name", "kept"],
         [second, "similar_class_name", "kept"],
     ]
-    assert f": {first}, {second}." in capsys.readouterr().out
 
 
 def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path):
@@ -163,20 +160,16 @@ def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path)
     }
 
 
-def test_classes_of_the_validation_folder_are_those_of_train_that_look_like_them(
-    tmp_path,
-):
-    touch(tmp_path, "train/cat/0.jpg", f"train/{COMPOSED}/0.jpg", "train/DOG/0.jpg")
-    touch(tmp_path, "val/Cat/0.jpg", f"val/{APART}/0.jpg", "val/dog/0.jpg")
-    ws = Workspace(tmp_path / "train", tmp_path / "results", tmp_path / "scratch")
+def test_class_of_validation_in_other_capitals_is_an_error_that_names_both(ws):
+    touch(ws.train, *FILES)
+    validation = ws.train.with_name("val")
+    touch(validation, *[file.replace("cat", "Cat") for file in FILES])
 
-    validation = sources.find_validation(ws)
-    listed = list_files(ws.train, validation=validation)
+    assert sources.find_validation(ws) == validation
+    listed, found = labels.list_pictures(ws, ws.train, validation)
 
-    found = dict(zip(listed.file, listed.label))
-    assert found["../val/Cat/0.jpg"] == "cat"
-    assert found["../val/dog/0.jpg"] == "DOG"
-    assert found[f"../val/{APART}/0.jpg"] == COMPOSED
+    with pytest.raises(ValueError, match="In one part alone are: Cat, cat"):
+        check_classes(ws, listed, leave_out(listed, found), found)
 
 
 def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
@@ -205,30 +198,26 @@ def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 
-def test_corrections_that_are_read_are_named(correct, tmp_path, capsys):
-    correct("file,label\ncat/0.jpg,bird\n")
-
-    said = f"Note: labels are corrected by {tmp_path / 'corrections.csv'}."
-    assert said in capsys.readouterr().out
-
-
-def test_corrected_file_that_is_gone_is_said(correct, capsys):
-    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\ncat/8.jpg,\n")
+def test_corrected_file_that_is_gone_is_missing(correct):
+    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\n")
 
     assert list_checked(listed) == [
-        ["cat/0.jpg", "corrected", "taken as bird, not cat"]
+        ["cat/0.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/7.jpg", "missing_file", "left out"],
     ]
-    said = "Note: corrections.csv: 2 files are gone: cat/7.jpg, cat/8.jpg."
-    assert said in capsys.readouterr().out
 
 
-def test_class_that_corrections_empty_is_none_and_said(correct, capsys):
+def test_corrections_without_rows_correct_nothing(correct):
+    assert list_checked(correct("file,label\n")) == []
+
+
+def test_class_that_corrections_empty_is_none(correct):
     rows = [f"cat/{number}.jpg,bird" for number in range(5)]
 
     listed = correct("\n".join(["file,label", *rows, "cat/5.jpg,", ""]))
 
     assert set(listed.label) == {"bird", ""}
-    assert "Note: corrections.csv leaves no picture in cat." in capsys.readouterr().out
+    assert ["cat", "empty_class", "left out"] in list_checked(listed)
 
 
 def test_labels_file_gives_labels_parts_and_groups(label):
@@ -241,15 +230,6 @@ def test_labels_file_gives_labels_parts_and_groups(label):
         "2.jpg": ["dog", "validation", "rex"],
         "sub/3.jpg": ["NA", "train", ""],
     }
-
-
-def test_column_that_is_passed_over_is_named(label, capsys):
-    text = "file_name,class,split,width,Note\n1.jpg,cat,train,8,\n2.jpg,dog,val,8,\n"
-
-    listed = label(text, "1.jpg", "2.jpg")
-
-    assert list(listed.part) == ["train", "validation"]
-    assert "Note: labels.csv: not read: Note, width." in capsys.readouterr().out
 
 
 def test_files_and_rows_that_do_not_fit_have_a_reason(label):
@@ -308,20 +288,6 @@ def test_groups_that_look_equal_are_one(label):
     listed = label(write_rows("file,label,group", rows), count=8)
 
     assert list(listed.group) == ["p 0"] * 4 + [COMPOSED] * 2 + ["1"] * 2
-
-
-def test_parts_of_a_labels_file_go_before_a_validation_folder(tmp_path, capsys):
-    touch(tmp_path, "train/1.jpg", "train/2.jpg", "val/cat/3.jpg")
-    text = "file,label,part\n1,cat,train\n2,dog,validation\n"
-    path = write_csv(tmp_path / "l.csv", text)
-
-    listed = list_files(tmp_path / "train", path, tmp_path / "val")
-
-    assert dict(zip(listed.file, listed.part)) == {
-        "1.jpg": "train",
-        "2.jpg": "validation",
-    }
-    assert capsys.readouterr().out.startswith("Note: l.csv ")
 
 
 # What lies in train, and what each name means: "" where it fits several.

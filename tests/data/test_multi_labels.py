@@ -1,4 +1,4 @@
-"""CSV files of several labels for a picture: their three forms, what is wrong with them, and the split."""
+"""CSV files of several labels for a picture: their two forms, what is wrong with them, and the split."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,6 @@ from lib.data import multi_labels
 FORMS = {
     "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",
     "semicolons": 'File,Labels\n1.jpg, dog; cat ;\n2.jpg,\n"3.jpg",dog\n',
-    "rows": "file,label\n1.jpg,dog\n3.jpg,dog\n1.jpg,cat\n2.jpg,\n",
     "columns": "file,cat,dog\n1.jpg,1,1\n2.jpg,0,0\n3.jpg,0.0,1.0\n",
     "of pandas": ",file,cat,dog\n0,1.jpg,True,True\n1,2.jpg,False,False\n2,3.jpg,FALSE,TRUE\n",
 }
@@ -112,7 +111,7 @@ BROKEN = {
     "a 2": ("file,cat,dog\n1.jpg,0,1\n2.jpg,0,2\n", "line 3: '2' .* dog"),
     "contradiction": ("file,cat\n1.jpg,0\n2.jpg,0\n1.jpg,1\n", "line 4: '1.jpg' .*earlier line"),
     "other part": ("file,labels,part\n1.jpg,a,train\n1.jpg,b,val\n", "line 3: '1.jpg' .*earlier line"),
-    "both forms": ("file,labels,cat,dog\n1.jpg,cat,1,0\n", ": file, labels, cat, dog"),
+    "two rows": ("file,labels\n1.jpg,a\n1.jpg,b\n", "line 3: '1.jpg' .*earlier line"),
     "commas": ('file,labels\n1.jpg,cat\n2.jpg,"cat,dog"\n', r"line 3: 'cat,dog' .* cat\|dog"),
     "a list": ("file,labels\n1.jpg,\"['cat', 'dog']\"\n", r"line 2: .* cat\|dog"),
 }  # fmt: skip

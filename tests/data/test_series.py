@@ -7,6 +7,7 @@ from lib.data.series import (
     describe_series,
     find_originals,
     group_files,
+    name_bursts,
 )
 from lib.data.split import split
 
@@ -18,7 +19,7 @@ def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
     pictures = pd.DataFrame({"file": files})
     pictures["label"] = labels or pictures.file.str.split("/").str[0]
-    return pictures
+    return pictures.assign(taken=pd.NaT)
 
 
 def list_groups(pictures, group_by):
@@ -170,6 +171,31 @@ def test_series_go_on_in_the_other_part_unless_names_begin_anew():
     groups = list_groups(label_files(on + anew), "name")
 
     assert groups == [sorted(on), anew[:2]]
+
+
+def test_pictures_of_one_folder_within_seconds_of_the_one_before_are_a_burst():
+    files = [
+        "cat/1.jpg",
+        "cat/2.jpg",
+        "cat/3.jpg",
+        "cat/4.jpg",
+        "dog/1.jpg",
+        "cat/5.jpg",
+    ]
+    seconds = [75, 30, 0, 136, 31, None]
+    taken = pd.Timestamp("2024-05-01") + pd.to_timedelta(seconds, "s")
+    pictures = pd.DataFrame({"file": files, "taken": taken})
+
+    bursts = name_bursts(pictures, 60)
+
+    first = "cat/2024-05-01 00:00:00"
+    assert bursts.sort_index().to_dict() == {
+        0: first,
+        1: first,
+        2: first,
+        3: "cat/2024-05-01 00:02:16",
+        4: "dog/2024-05-01 00:00:31",
+    }
 
 
 def number_files(form, series, pictures=10):

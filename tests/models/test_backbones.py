@@ -221,7 +221,7 @@ def demo_ws(tmp_path):
 @pytest.fixture
 def no_download(monkeypatch):
     """Make every download of weights fail, as it does where a proxy refuses them."""
-    monkeypatch.setattr(networks, "require_connection", lambda: None)
+    monkeypatch.setattr(networks, "require_connection", lambda caches: None)
 
     def fail(*arguments, **options):
         raise Exception("URL fetch failure: no route to host")
@@ -339,7 +339,7 @@ def test_missing_connection_is_noticed_before_a_network_is_built_and_not_kept(
     with pytest.raises(ValueError, match=f"MobileNet .*{networks.BESIDE_WEIGHTS}"):
         load("MobileNet", weights="imagenet")
 
-    networks.require_connection()
+    networks.require_connection([tmp_path])
 
 
 def test_application_takes_pixels_and_preprocesses_them_as_keras_does():

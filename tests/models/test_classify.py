@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 from scipy.special import softmax
 
-from lib import new_pictures, predict
+from lib import predict
 from lib.base.workspace import read_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
@@ -189,7 +189,7 @@ def turn_class_names(model):
     ("damage", "words"),
     [
         (os.unlink, "copy.keras"),
-        (remove_json, "copy.json"),
+        (remove_json, "copy.keras .*json"),
         (turn_class_names, "copy.json.*class_names"),
     ],
 )
@@ -294,12 +294,12 @@ def test_stored_temperature_scales_probabilities_and_leaves_answers(
     describe, pictures, ask, capfd
 ):
     _, own = ask(describe({}), [pictures], "--top=2", "--probabilities")
-    assert "no temperature" in capfd.readouterr().err
+    assert "temperature: none" in capfd.readouterr().err
     warm = describe({"temperature": 1.7321}, "warm.keras")
 
     _, scaled = ask(warm, [pictures], "--top=2", "--probabilities")
 
-    assert "temperature 1.73" in capfd.readouterr().err
+    assert "temperature: 1.73" in capfd.readouterr().err
     answers = ["file", "label", "index", "label_2"]
     assert scaled[answers].equals(own[answers])
     logits = np.log(own[CLASS_NAMES].to_numpy(float))
@@ -457,7 +457,7 @@ def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
     groups.write_text("file,group\n0.png,1.png\n1.png,\n2.png,1.png\n3.png,\n")
     files = [str(tmp_path / f"{number}.png") for number in range(4)]
 
-    found = new_pictures.list_groups(str(groups), files)
+    found = predict.list_groups(str(groups), files)
 
     assert found[0] == found[2] == "1.png"
     assert len(set(found)) == 3
@@ -470,25 +470,25 @@ def test_groups_name_pictures_as_they_were_given(tmp_path, monkeypatch):
         "file,group\npics/site1/0.jpg,a\n./pics/site1/1.jpg,b\n"
     )
 
-    assert new_pictures.list_groups("groups.csv", files) == ["a", "b"]
+    assert predict.list_groups("groups.csv", files) == ["a", "b"]
 
 
-def test_picture_that_is_named_three_times_counts_once(pictures, capsys):
-    first = str(pictures / "red/000.png")
+def test_picture_that_is_named_three_times_counts_once(
+    model_file, pictures, ask, capfd
+):
+    first = pictures / "red/000.png"
 
-    files = new_pictures.list_files(
-        [first, f"{pictures}/red/../red/000.png", str(pictures)]
-    )
+    _, table = ask(model_file, [first, f"{pictures}/red/../red/000.png", pictures])
 
-    assert files[0] == first
-    assert len(files) == 40
-    assert "named more than once: 2" in capsys.readouterr().err
+    assert table.file[0] == str(first)
+    assert len(table) == 40
+    assert "named more than once: 2" in capfd.readouterr().err
 
 
 def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = ["red/0.png", str(tmp_path / "red/1.png"), "./red/2.png", "blue/3.png"]
 
-    groups = new_pictures.list_groups("folder", files)
+    groups = predict.list_groups("folder", files)
 
     assert groups == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
