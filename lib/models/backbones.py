@@ -19,9 +19,10 @@ WITHOUT_NETWORK = (
 )
 
 
-def list_specs(text: str) -> list[str]:
-    """Return the specs of networks that BACKBONES names, with commas between them."""
-    return [spec.strip() for spec in text.split(",") if spec.strip()]
+def list_specs(text: str | list[str]) -> list[str]:
+    """Return the specs of networks that BACKBONES names: a list, or text with commas between them."""
+    specs = text.split(",") if isinstance(text, str) else text
+    return [spec.strip() for spec in specs if spec.strip()]
 
 
 def look_up(parameters: dict, ws: Workspace) -> None:
@@ -36,7 +37,7 @@ def look_up(parameters: dict, ws: Workspace) -> None:
         ConnectionError: all would have to be downloaded, and can't be.
     """
     specs = [parameters.get("BACKBONE", "auto")]
-    specs += list_specs(parameters.get("BACKBONES", ""))
+    specs += list_specs(parameters.get("BACKBONES", []))
     names = [split_spec(spec)[0] for spec in specs if spec != "auto"]
     for name in names:
         _find(name)

@@ -24,7 +24,7 @@ class _UnfitNetworkError(Exception):
 
 
 def gather_features(
-    specs: str,
+    specs: str | list[str],
     weights: str | None,
     image_size: int | None,
     rows: pd.DataFrame,
@@ -35,7 +35,7 @@ def gather_features(
 
     Args:
         specs: of the networks, each as in `backbones.load_backbone`, as are `weights`
-            and `image_size`, with commas between them.
+            and `image_size`; a list, or text with commas between them.
         rows: of the split.
         seed: decides untrained weights, so that the same network can be built again.
 

@@ -178,7 +178,7 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
     spread, hide, tmp_path
 ):
     build_extractor().save(tmp_path / "net.keras")
-    names = str(tmp_path / "net.keras")
+    names = [str(tmp_path / "net.keras")]
     prepare_and_split(replace(spread, cluster=None))
     hidden = replace(spread, scratch=hide(spread.scratch))
 

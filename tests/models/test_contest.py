@@ -34,8 +34,7 @@ def gather(specs, ws, weights="imagenet", seed=0):
     """Let networks look at the training part."""
     table = split.read_split(ws)
     rows = table[table.part == "train"]
-    text = ",".join(specs)
-    return contest.gather_features(text, weights, None, rows, ws, seed)
+    return contest.gather_features(specs, weights, None, rows, ws, seed)
 
 
 def test_networks_that_cannot_be_had_are_rows_with_a_reason_and_the_others_go_on(
@@ -91,8 +90,8 @@ def test_networks_look_at_the_training_part_alone(prepared, networks):
     assert len(features["small"]) == len(store.index) == count
 
 
-def test_blanks_and_a_last_comma_name_no_network(prepared, networks):
-    specs = [networks["small"], f" {networks['large']}", ""]
+def test_networks_may_be_text_with_commas(prepared, networks):
+    specs = f"{networks['small']}, {networks['large']},"
 
     facts, _ = gather(specs, prepared)
 
@@ -116,7 +115,7 @@ def test_on_the_demo_sketches_and_a_random_twin_compete_where_no_other_network_c
 ):
     monkeypatch.setattr(type(prepared), "is_demo", True)
 
-    facts, features = gather(["NoSuchNet"], prepared, seed=3)
+    facts, features = gather("NoSuchNet", prepared, seed=3)
 
     _, sketches, random, larger = facts
     assert list(features) == ["sketches", "sketches_random", "sketches_96"]
