@@ -158,10 +158,13 @@ def open_training(
         raise ValueError("its pictures, layers, settings or code were others")
     model, kept = open_model(path)
     path = ws.results / f"history/{record.name}.csv"
-    history = read_table(path)
+    try:
+        history = read_table(path).astype(float)
+    except ValueError:  # text that is no table of numbers
+        history = pd.DataFrame()
     if list(history) != HISTORY_COLUMNS or len(history) != epochs:
         raise ValueError(f"{path} is damaged")
-    return model, history.astype(float).astype({"epoch": int}), kept.date
+    return model, history.astype({"epoch": int}), kept.date
 
 
 def hash_file(path: Path, class_names: list[str]) -> str:
