@@ -1,6 +1,5 @@
 """Backbones: the network that a spec means, frozen."""
 
-import re
 from pathlib import Path
 
 import keras
@@ -18,18 +17,6 @@ WITHOUT_NETWORK = (
     ". Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or of "
     "a whole network (.keras), in BACKBONE or BACKBONES."
 )
-
-
-def name_network(spec: str) -> str:
-    """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
-    network, size = split_spec(spec)
-    network = network.removeprefix(PRESET).rstrip("/")
-    # The address of a preset may end in its version.
-    network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
-    # TensorFlow asks that a name begins with a letter or a digit, and has no others.
-    name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower()).lstrip("_.-")
-    name = name or "network"
-    return f"{name}_{size}" if size else name
 
 
 def list_specs(text: str | list[str]) -> list[str]:
@@ -108,7 +95,11 @@ def load_backbone(
         is_refused = isinstance(error, (ImportError, TypeError, ValueError))
         is_download = weights in (None, "imagenet") and not is_refused
         if is_download and ws is not None and ws.is_demo:
-            return _replace_by_sketches(name)
+            print(
+                f"Note: {name}'s weights could not be downloaded: a small network that has learned "
+                "other kinds of drawings takes its place."
+            )
+            return load_backbone("sketches", None, None, {}, None)
         # Keras may list every layer, on many lines.
         words = " ".join(str(error).split())[:500]
         if is_download:
@@ -145,14 +136,6 @@ def _refuse_classifier(path):
             "it is a classifier of these notebooks, and may remember these pictures: "
             "give a network that has learned from others"
         )
-
-
-def _replace_by_sketches(name):
-    print(
-        f"Note: {name}'s weights could not be downloaded: a small network that has learned other kinds "
-        "of drawings takes its place."
-    )
-    return load_backbone("sketches", None, None, {}, None)
 
 
 def _load_sketches(name, size):

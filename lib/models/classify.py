@@ -19,23 +19,6 @@ from lib.models.temperature import apply_temperature
 BATCH = 32
 
 
-def classify(
-    model: keras.Model,
-    record: Record,
-    folder: Path,
-    files: list,
-    probabilities: bool = False,
-) -> pd.DataFrame:
-    """Predict the class of every file, as `predictions_table` shows it.
-
-    Here and below, a `LiteRTModel` is asked like any other model.
-    """
-    y_prob, _, problems = predict_files(model, folder, files)
-    return predictions_table(
-        files, y_prob, problems, record, probabilities=probabilities
-    )
-
-
 def predict_files(
     model: keras.Model,
     folder: Path,
@@ -44,14 +27,14 @@ def predict_files(
 ) -> tuple:
     """Ask a model about one or more files, relative to a folder, in one pass.
 
+    Here and below, a `LiteRTModel` is asked like any other model.
+
     Returns:
         Its own probabilities, float32 (n, classes); features, float32 (n, d), where d is
         0 unless they are wanted; and problems, str (n,): "", or the word of
         `pictures.PictureError` for a file that can't be read, whose rows mean nothing.
     """
-    network = model
-    if with_features:
-        network = expose_features(model)
+    network = expose_features(model) if with_features else model
     size = model.input_shape[1]
     paths = [Path(folder, file) for file in files]
     # A batch always has 32 places, so that no answer depends on the other pictures.
@@ -66,15 +49,14 @@ def predict_files(
             block = paths[start : start + BATCH]
             problems += pool.map(_fill, images, block)
             answers = network.predict_on_batch(images)
-            if with_features:
-                answers, found = answers
-            else:
-                found = answers[:, :0]
-            y_prob.append(answers[: len(block)])
-            features.append(found[: len(block)])
+            if not with_features:
+                answers = [answers, answers[:, :0]]
+            y_prob.append(answers[0])
+            features.append(answers[1])
+    count = len(paths)
     return (
-        np.concatenate(y_prob, dtype=np.float32),
-        np.concatenate(features, dtype=np.float32),
+        np.concatenate(y_prob, dtype=np.float32)[:count],
+        np.concatenate(features, dtype=np.float32)[:count],
         np.array(problems),
     )
 
@@ -111,32 +93,32 @@ def predictions_table(
     """
     names = np.array(record.class_names)
     ranked = np.argsort(-y_prob, axis=1, kind="stable")
-    scaled = apply_temperature(y_prob.astype(float), record.temperature or 1)
-    scaled = scaled.round(6)
-    rows = np.arange(len(scaled))
-    answers = {"label": "", "index": ranked[:, 0]}
+    scaled = apply_temperature(y_prob.astype(float), record.temperature or 1).round(6)
+    highest = np.take_along_axis(scaled, ranked, axis=1)
+    table = pd.DataFrame({"file": _escape(files), "label": "", "index": ranked[:, 0]})
     for rank in range(top):
-        classes = ranked[:, rank]
         ending = f"_{rank + 1}" if rank else ""
-        answers[f"label{ending}"] = names[classes]
-        answers[f"probability{ending}"] = scaled[rows, classes]
-    if columns is not None:
-        answers.update(columns)
-    # Whole numbers stay so beside rows without an answer.
-    table = pd.DataFrame(answers).convert_dtypes()
-    table = table[problems == ""].reindex(range(len(files)))
-    table = table.assign(problem=problems)
-    return _finish(table, files, names, scaled, probabilities)
+        table[f"label{ending}"] = names[ranked[:, rank]]
+        table[f"probability{ending}"] = highest[:, rank]
+    table = table.assign(**columns or {}, problem=problems)
+    return _finish(table, names, scaled, probabilities)
 
 
-def _finish(table, files, names, y_prob, probabilities):
+def _escape(files):
     # A name may be bytes that are no text, which no CSV file holds.
-    table.insert(0, "file", [escape(str(file)) for file in files])
-    if not probabilities:
-        return table
-    columns = [f"{name} (class)" if name in table else name for name in names]
-    by_class = pd.DataFrame(y_prob, columns=columns)
-    return table.join(by_class[table.problem == ""])
+    return [escape(str(file)) for file in files]
+
+
+def _finish(table, names, y_prob, probabilities):
+    """Add, where wanted, columns of classes; a file with a problem keeps its name alone."""
+    # Whole numbers stay so beside rows without an answer.
+    table = table.convert_dtypes()
+    if probabilities:
+        columns = [f"{name} (class)" if name in table else name for name in names]
+        table = table.join(pd.DataFrame(y_prob, columns=columns))
+    answers = table.columns.drop(["file", "problem"])
+    table.loc[table.problem != "", answers] = None
+    return table
 
 
 def predict_batches(model: keras.Model, batches: Batches) -> tuple:
@@ -173,6 +155,5 @@ def list_labels(
     names = np.array(record.class_names)
     thresholds = [record.thresholds[name] for name in names]
     labels = ["|".join(names[has]) for has in y_prob >= thresholds]
-    labels = np.where(problems == "", labels, "")
-    table = pd.DataFrame({"labels": labels, "problem": problems})
-    return _finish(table, files, names, y_prob.round(6), probabilities)
+    table = {"file": _escape(files), "labels": labels, "problem": problems}
+    return _finish(pd.DataFrame(table), names, y_prob.round(6), probabilities)

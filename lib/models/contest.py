@@ -11,17 +11,12 @@ import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.pixels import open_pixels
-from lib.data.split import identify_set
-from lib.data.store import Selection
-from lib.models import backbones, keys, linear, origins, saved, training
+from lib.models import backbones, linear, networks, origins, training
 from lib.models.features import cached_features, require_finite
-from lib.models.heads import build_head
-from lib.models.linear import TunedLogistic
 from lib.models.parts import build_extractor
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
 BATCH = 32
-JUDGED = ["candidate", "accuracy", "low", "high", "p_holm"]
 
 
 class _UnfitNetworkError(Exception):
@@ -75,22 +70,20 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
     facts = []
     features = {}
     policy = keras.config.dtype_policy()
-    names = [backbones.name_network(spec) for spec in specs]
+    names = [networks.name_network(spec) for spec in specs]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(
                 f"BACKBONES: two are called {name}: leave one out, or rename a file."
             )
     for name, spec in zip(names, specs):
-        found = {"candidate": name, "entry": spec}
         training.set_seed(seed, deterministic=False)
         try:
-            more, features[name] = _look(spec, weights, image_size, rows, ws)
-            found.update(more)
+            found, features[name] = _look(spec, weights, image_size, rows, ws)
         except _UnfitNetworkError as error:
-            found["reason"] = str(error)
-            print(f"Note: {name} does not take part: {found['reason']}")
-        facts.append(found)
+            found = {"reason": str(error)}
+            print(f"Note: {name} does not take part: {error}")
+        facts.append({"candidate": name, "entry": spec} | found)
         # One network after the other in memory; what they compute in stays.
         keras.utils.clear_session(free_memory=True)
         keras.config.set_dtype_policy(policy)
@@ -114,7 +107,7 @@ def _look(spec, weights, image_size, rows, ws):
             "its features are the same for all pictures: its weights may be damaged."
         )
     parameters = extractor.count_params()
-    facts = {
+    costs = {
         "weights": backbone.weights,
         "image_size": backbone.image_size,
         "parameters": parameters,
@@ -123,9 +116,8 @@ def _look(spec, weights, image_size, rows, ws):
         "pooling": extractor.layers[-1].name,
         "pictures_per_second": pictures_per_second,
     }
-    facts.update(origins.describe_origin(spec, backbone.weights))
-    facts["reason"] = ""
-    return facts, features
+    origin = origins.describe_origin(spec, backbone.weights)
+    return costs | origin | {"reason": ""}, features
 
 
 @contextlib.contextmanager
@@ -151,92 +143,3 @@ def measure_speed(extractor: keras.Model, batch: np.ndarray) -> float:
         seconds.append(time.perf_counter() - started)
     require_finite(features)
     return len(batch) / min(seconds)
-
-
-def build_model(facts: pd.Series, classifier: TunedLogistic, seed: int) -> keras.Model:
-    """Put a classifier behind its network: RGB pictures of 0-255 to probabilities.
-
-    Args:
-        facts: candidate, entry, weights and image_size, as of `gather_features`.
-        seed: as for `gather_features`, so that it is the same network.
-    """
-    training.set_seed(seed, deterministic=False)
-    weights = None if facts["weights"] == "untrained" else "imagenet"
-    size = int(facts["image_size"])
-    backbone = backbones.load_backbone(facts["entry"], weights, size, {}, None)
-    extractor = build_extractor(backbone)
-    head = build_head(classifier)
-    name = f"{facts['candidate']}_linear"
-    return keras.Model(extractor.input, head(extractor.output), name=name)
-
-
-def save_winner(
-    model: keras.Model,
-    classifier: TunedLogistic,
-    features: Selection,
-    y_prob: np.ndarray,
-    table: pd.DataFrame,
-    rows: pd.DataFrame,
-    ws: Workspace,
-    parameters: dict,
-    seconds: float,
-) -> None:
-    """Save the winner, if its file answers as the classifier does, and two tables.
-
-    These are contest.csv and out_of_fold.csv.
-
-    Args:
-        model: of `build_model`.
-        features: float32 (n, d), which the classifier was fitted to in `seconds`.
-        y_prob: float (n, classes), the answers when each row was held out.
-        table: all candidates as they were judged, and whether each is `chosen`.
-        rows: all rows of the split of which the features are, as `read_split` returns them.
-        parameters: CHOICE, CLASS_WEIGHTS.
-    """
-    training_rows = rows[rows.part == "train"].reset_index(drop=True)
-    some = np.linspace(0, len(training_rows) - 1, 32).astype(int)
-    images = open_pixels(ws, training_rows, model.input_shape[1])
-    set_hash = identify_set(rows)
-    key = keys.make_key(set_hash, model)
-    names = np.unique(rows.label.to_numpy(str))
-    facts = _describe_winner(table, classifier, parameters)
-    record = saved.describe_model(
-        model,
-        ws,
-        class_names=names.tolist(),
-        split_hash=set_hash,
-        key=key,
-        family=key,
-        seconds=round(seconds, 1),
-        **facts,
-    )
-    learned = classifier.predict_proba(features[some])
-    saved.save(model, ws, record, pictures=images[some], y_prob=learned)
-    answers = training_rows[["file", "label"]]
-    answers = answers.assign(predicted=names[y_prob.argmax(axis=1)])
-    probabilities = pd.DataFrame(y_prob, columns=names)
-    ws.save_table(answers.join(probabilities), "out_of_fold.csv")
-    ws.save_table(table, "contest.csv")
-
-
-def _describe_winner(table, classifier, parameters):
-    judged = table[JUDGED].astype(object).replace({np.nan: None})
-    won = table[table.chosen].iloc[0]
-    return {
-        "kind": "linear",
-        "notebook": "05_backbones",
-        "characteristics": "A linear head behind the frozen, pooled features",
-        "purpose": "the network that suits these pictures, chosen by the training pictures alone",
-        "network": won.candidate,
-        "weights": won.weights,
-        "backbone_origin": won[origins.FACTS].to_dict(),
-        "parameters": {
-            "backbone": won.candidate,
-            "C": classifier.C_,
-            "choice": parameters["CHOICE"],
-            "class_weights": parameters["CLASS_WEIGHTS"],
-        },
-        "temperature": 1.0,
-        "calibrated_on": "held-out answers of the training part",
-        "candidates": judged.to_dict("records"),
-    }

@@ -48,12 +48,10 @@ def cached_features(
 
 def _compute_all(extractor, images, store, cluster):
     network = _save(extractor, store) if cluster else extractor
-    blocks = []
-    for start in range(0, len(images), BATCH):
-        blocks.append(images.take(slice(start, start + BATCH)))
+    starts = range(0, len(images), BATCH)
+    blocks = [images.take(slice(start, start + BATCH)) for start in starts]
     done = run_blocks(compute_block, blocks, store, network, address=cluster)
-    bar = show_progress(total=len(images), desc="features", unit="picture")
-    with bar:
+    with show_progress(total=len(images), desc="features", unit="picture") as bar:
         for block, *_ in done:
             bar.update(len(block))
 

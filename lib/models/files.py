@@ -16,7 +16,7 @@ def check_saveable(model: keras.Model) -> None:
     Raises:
         ValueError: it does; the message names it.
     """
-    config = keras.saving.serialize_keras_object(model)
+    config = simplify(keras.saving.serialize_keras_object(model))
     custom = ", ".join(find_custom_objects(config))
     if custom:
         raise ValueError(
@@ -32,10 +32,8 @@ def write_model(model: keras.Model, path: Path) -> None:
     plain = type(model).from_config(config)
     plain.set_weights(model.get_weights())
     plain.save(path)
-    members = {}
     with zipfile.ZipFile(path) as file:
-        for name in file.namelist():
-            members[name] = file.read(name)
+        members = {name: file.read(name) for name in file.namelist()}
     config = simplify(json.loads(members["config.json"]))
     members["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w") as file:

@@ -53,9 +53,9 @@ def _split_at_pooling(model):
     pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.Flatten)
     layers = model.layers
     found = [k for k, layer in enumerate(layers) if isinstance(layer, pooling)]
-    if not found or len(layers[found[-1]].input.shape) != 4:
+    head = layers[found[-1] :] if found else []
+    if not head or len(head[0].input.shape) != 4:
         raise ValueError(
             "no maps lead to its answer, so there is no place to point at."
         )
-    head = layers[found[-1] :]
     return keras.Model(model.inputs, head[0].input), head

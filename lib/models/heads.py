@@ -8,33 +8,24 @@ from lib.models.linear import TunedLogistic
 
 def build_head(classifier: TunedLogistic) -> keras.Sequential:
     """Build a classifier's twin: features as they are, (n, d), to probabilities."""
-    weights, bias = _unscale(classifier)
+    weights, bias = unscale(classifier)
     if len(classifier.classes_) == 2:
         # Softmax gives the first class a logit, too: 0.
         weights = np.pad(weights, [(0, 0), (1, 0)])
         bias = np.pad(bias, (1, 0))
-    return _build_dense(weights, bias, "softmax")
+    inputs = keras.Input((len(weights),))
+    dense = keras.layers.Dense(len(bias), activation="softmax")
+    head = keras.Sequential([inputs, dense], name="head")
+    head.set_weights([weights, bias])
+    return head
 
 
-def build_label_head(classifiers: list[TunedLogistic]) -> keras.Sequential:
-    """Build the twin of one classifier for each label: without it, and with it."""
-    unscaled = [_unscale(classifier) for classifier in classifiers]
-    weights, biases = zip(*unscaled)
-    return _build_dense(np.hstack(weights), np.concatenate(biases), "sigmoid")
+def unscale(classifier: TunedLogistic) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights, (d, classes), and bias for features that are not standardised.
 
-
-def _unscale(classifier):
-    # Weights, (d, classes), and bias for features that are not standardised, divided by
-    # the temperature. Of two classes scikit-learn has those of the second alone.
+    Both are divided by the temperature. Of two classes scikit-learn has those of the second alone.
+    """
     scaler, regression = classifier.pipeline_
     coefficients = regression.coef_ / scaler.scale_
     bias = regression.intercept_ - coefficients @ scaler.mean_
     return coefficients.T / classifier.temperature_, bias / classifier.temperature_
-
-
-def _build_dense(weights, bias, activation):
-    inputs = keras.Input((len(weights),))
-    dense = keras.layers.Dense(len(bias), activation=activation)
-    head = keras.Sequential([inputs, dense], name="head")
-    head.set_weights([weights, bias])
-    return head

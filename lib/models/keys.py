@@ -1,9 +1,11 @@
 """What counts: the keys of models and of trainings."""
 
+import ast
 import contextlib
 import hashlib
 import inspect
 import json
+import textwrap
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -15,8 +17,6 @@ from lib.data.generators import Batches
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 7
-# The ends of a graph, where the configuration of a model has names of layers.
-ENDS = ("input_layers", "output_layers")
 
 
 def make_key(*parts: object) -> str:
@@ -28,59 +28,39 @@ def make_key(*parts: object) -> str:
     Returns:
         32 hex digits.
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, keras.Model):
-            config = _drop_names(simplify(part.get_config()), {})
-            digest.update(_write_json([part.dtype_policy.name, config]))
-            for variable in part.variables:
-                _add_array(digest, keras.ops.convert_to_numpy(variable))
-        elif isinstance(part, np.ndarray):
-            _add_array(digest, part)
-        else:
-            digest.update(_write_json(part))
-        digest.update(b"\n")
-    return digest.hexdigest()[:32]
+    text = json.dumps(parts, sort_keys=True, default=_describe)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _write_json(part):
-    return json.dumps(part, sort_keys=True, default=str).encode()
+def _describe(part):
+    """Describe what JSON has no form for: models, arrays, and anything else by its text."""
+    if isinstance(part, keras.Model):
+        config = _drop_names(simplify(part.get_config()), {})
+        return [part.dtype_policy.name, config, _read_values(part.variables)]
+    if isinstance(part, np.ndarray):
+        content = hashlib.sha256(part.tobytes()).hexdigest()
+        return [str(part.dtype), part.shape, content]
+    return str(part)
 
 
-def _add_array(digest, array):
-    digest.update(f"{array.dtype} {array.shape}".encode())
-    digest.update(array.tobytes())
+def _read_values(variables):
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 def _drop_names(config, positions):
+    """Leave out names; where a layer is meant by its name, its position takes the place of it."""
     if isinstance(config, list):
+        # A layer, its call and which answer of it.
+        if [type(value) for value in config] == [str, int, int]:
+            return [positions.get(config[0], config[0]), *config[1:]]
         return [_drop_names(value, positions) for value in config]
     # A dtype policy has a name, too, and it counts.
     if not isinstance(config, dict) or "Policy" in str(config.get("class_name")):
         return config
-    if "keras_history" in config:
-        name = config["keras_history"][0]
-        return [positions[name], config["keras_history"][1:]]
     if "input_layers" in config:
-        positions = {}
-        for layer in config["layers"]:
-            positions[layer["name"]] = len(positions)
-    nameless = {}
-    for key, value in config.items():
-        if key in ENDS:
-            nameless[key] = _number_layers(value, positions)
-        elif key != "name":
-            nameless[key] = _drop_names(value, positions)
-    return nameless
-
-
-def _number_layers(ends, positions):
-    # An end is ["dense", 0, 0]: a layer, its call and which answer of it.
-    if isinstance(ends, dict):
-        return {key: _number_layers(end, positions) for key, end in ends.items()}
-    if isinstance(ends, list):
-        return [_number_layers(end, positions) for end in ends]
-    return positions.get(ends, ends)
+        positions = {layer["name"]: k for k, layer in enumerate(config["layers"])}
+    named = config.items()
+    return {key: _drop_names(value, positions) for key, value in named if key != "name"}
 
 
 def make_family(
@@ -97,14 +77,15 @@ def make_family(
         batches: to train and to validate on.
         decisive: further settings, such as epochs.
     """
-    described = [*decisive, TRAINING_VERSION, batches[0].set_hash]
-    for part in batches:
-        described += part.describe()
-    described += describe_settings(model)
-    described.append(_read_source(build))
-    for weight in model.non_trainable_weights:
-        described.append(keras.ops.convert_to_numpy(weight))
-    return make_key(*described)
+    return make_key(
+        decisive,
+        TRAINING_VERSION,
+        batches[0].set_hash,
+        [part.describe() for part in batches],
+        describe_settings(model),
+        _read_source(build),
+        _read_values(model.non_trainable_weights),
+    )
 
 
 def describe_settings(model: keras.Model) -> list:
@@ -120,9 +101,12 @@ def _read_source(build):
     """Return the source of a function, or of what a partial one calls; "" where it can't be read."""
     if isinstance(build, partial):
         build = build.func
-    with contextlib.suppress(OSError, TypeError):
-        return inspect.getsource(build)
-    return ""
+    source = ""
+    with contextlib.suppress(OSError, TypeError, SyntaxError):
+        source = textwrap.dedent(inspect.getsource(build))
+        # Without comments; a lambda within a call can't be parsed alone.
+        source = ast.unparse(ast.parse(source))
+    return source
 
 
 def mark_custom_code(model: keras.Model, build: Callable) -> str:
@@ -134,7 +118,7 @@ def mark_custom_code(model: keras.Model, build: Callable) -> str:
     # Known by the object: a function of one's own may have the name of one of Keras'.
     if model.loss in vars(keras.losses).values():
         config["loss"] = None
-    custom = find_custom_objects(config)
+    custom = find_custom_objects(simplify(config))
     if not _read_source(build):
         custom.append(f"{build}, whose source can't be read,")
     if not custom:
@@ -157,10 +141,8 @@ def simplify(config: object) -> object:
         return [simplify(value) for value in config]
     if not isinstance(config, dict):
         return config
-    simple = {}
-    for key, value in config.items():
-        if key != "compile_config":
-            simple[key] = simplify(value)
+    kept = config.items()
+    simple = {key: simplify(value) for key, value in kept if key != "compile_config"}
     # A layer of one's own may have a name of Keras'.
     is_keras = config.get("module") == "keras.layers"
     if is_keras and isinstance(config.get("config"), dict):
@@ -180,7 +162,12 @@ def _drop_defaults(settings, layer):
 
 
 def find_custom_objects(config: object) -> list[str]:
-    """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
+    """Name the layers and functions in a configuration that are not Keras' or keras-hub's own.
+
+    Args:
+        config: as `simplify` returns it.
+    """
+    values = config
     if isinstance(config, dict):
         kind = config.get("class_name")
         if kind == "function":
@@ -188,10 +175,7 @@ def find_custom_objects(config: object) -> list[str]:
         module = str(config.get("module", "keras"))
         if kind in ("Lambda", "__lambda__") or kind and not module.startswith("keras"):
             return [kind]
-        # No file holds how models within are compiled.
-        config = [value for key, value in config.items() if key != "compile_config"]
-    found = []
-    if isinstance(config, (list, tuple)):
-        for value in config:
-            found += find_custom_objects(value)
-    return found
+        values = list(config.values())
+    if not isinstance(values, list):
+        return []
+    return sum(map(find_custom_objects, values), [])

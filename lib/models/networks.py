@@ -3,9 +3,9 @@
 import importlib.util
 import inspect
 import os
+import re
 import urllib.request
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +64,18 @@ def split_spec(spec: str, default: int | None = None) -> tuple[str, int | None]:
     return spec, default
 
 
+def name_network(spec: str) -> str:
+    """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
+    network, size = split_spec(spec)
+    network = network.removeprefix(PRESET).rstrip("/")
+    # The address of a preset may end in its version.
+    network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
+    # TensorFlow asks that a name begins with a letter or a digit, and has no others.
+    name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower()).lstrip("_.-")
+    name = name or "network"
+    return f"{name}_{size}" if size else name
+
+
 def find_application(name: str) -> Callable:
     """Return the function of keras.applications that builds a model; a ValueError proposes another."""
     build = getattr(keras.applications, name, None)
@@ -100,25 +112,17 @@ def load_application(
         weights=weights,
         **options,
     )
-    if not weights:
-        return Network(model, size, "untrained")
-    return Network(model, size, Path(weights).name)
+    return Network(model, size, Path(weights or "untrained").name)
 
 
 def require_connection(caches: list[Path]) -> None:
     """Raise a ConnectionError where nothing was downloaded to caches before, nor can be now."""
-    if not any(any(path.glob("*")) for path in caches) and not has_connection():
-        raise ConnectionError(f"{BESIDE_WEIGHTS} can't be read")
-
-
-@lru_cache(maxsize=1)
-def has_connection() -> bool:
-    """Tell, asking once a process, whether the server of Keras' weights answers."""
+    if any(any(path.glob("*")) for path in caches):
+        return
     try:
         urllib.request.urlopen(BESIDE_WEIGHTS, timeout=PATIENCE).close()
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        raise ConnectionError(f"{BESIDE_WEIGHTS} can't be read") from error
 
 
 def load_file(path: Path, size: int | None) -> Network:
@@ -160,6 +164,5 @@ def load_preset(spec: str, with_weights: bool, size: int | None) -> Network:
     if isinstance(tower.input, dict):
         scaled = dict.fromkeys(tower.input, scaled)
     network = keras.Model(pixels, tower(scaled), name=tower.name)
-    if not with_weights:
-        return Network(network, size, "untrained")
-    return Network(network, size, Path(preset).name)
+    weights = Path(preset).name if with_weights else "untrained"
+    return Network(network, size, weights)

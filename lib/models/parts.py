@@ -21,7 +21,11 @@ def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
         float (n, channels).
     """
     if isinstance(outputs, dict):
-        outputs = _find_pooled(outputs)
+        pooled = [output for name, output in outputs.items() if "pooled" in name]
+        if not pooled:
+            names = ", ".join(outputs)
+            raise ValueError(f"BACKBONE: of its outputs {names} none is pooled.")
+        outputs = pooled[0]
     if len(outputs.shape) == 4:
         return layers.GlobalAveragePooling2D(name="mean_of_places")(outputs)
     if len(outputs.shape) == 2:
@@ -31,13 +35,6 @@ def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
         return layers.GlobalAveragePooling1D(name="mean_of_tokens")(outputs)
     first = layers.Cropping1D((0, count - 1))(outputs)
     return layers.Flatten(name="class_token")(first)
-
-
-def _find_pooled(outputs):
-    for name, output in outputs.items():
-        if "pooled" in name:
-            return output
-    raise ValueError(f"BACKBONE: of its outputs {', '.join(outputs)} none is pooled.")
 
 
 def build_extractor(backbone: Network) -> keras.Model:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 from pathlib import Path
 
 from lib.base.workspace import Workspace, read_columns
@@ -117,15 +118,22 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
     Raises:
         FileNotFoundError: there is none.
     """
-    newest_first, left_out = _read_current(ws)
+    set_hash = identify_set(read_split(ws))
     families = {}
     runs = set()
     records = []
-    for record in newest_first:
+    left_out = []
+    for record in _read_newest_first(ws):
         name = record.configuration
         run = (name, record.seed)
-        if record.family != families.setdefault(name, record.family) or run in runs:
+        reason = ""
+        if not record.family:
+            reason = "it is damaged, without its .keras file, or an earlier version's: run its notebook again"
+        elif record.split_hash != set_hash:
+            reason = "it was trained on other pictures, labels or parts"
+        elif record.family != families.setdefault(name, record.family) or run in runs:
             reason = f"{name} was trained since with other settings, other frozen weights or its seed"
+        if reason:
             left_out.append(f"{record.name} is left out: {reason}.")
         else:
             runs.add(run)
@@ -135,29 +143,21 @@ def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
             f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
             f"04_resnet50_transfer or 05_backbones first. {' '.join(left_out)}"
         )
-    records.sort(key=lambda record: (record.notebook, record.name))
+    records.sort(key=attrgetter("notebook", "name"))
     return records, left_out
 
 
-def _read_current(ws):
-    """Return the records of the current split, the newest first, and lines about the others."""
-    set_hash = identify_set(read_split(ws))
-    current = []
-    left_out = []
+def _read_newest_first(ws):
+    """Return the records of all models of one label; of one that isn't whole it has the name alone."""
+    records = []
     for path in sorted(ws.results.glob("models/*.json")):
         record = read_record(path)
-        has_file = path.with_suffix(".keras").exists()
-        if record is None or not record.family or not has_file:
-            reason = "it is damaged, without its .keras file, or an earlier version's: run its notebook again"
-            left_out.append(f"{path.stem} is left out: {reason}.")
-        elif record.split_hash == set_hash:
-            current.append(record)
+        if record is None or not path.with_suffix(".keras").exists():
+            record = Record(path.stem, [], 0)
         # A model of several labels has a split of its own.
-        elif not record.thresholds:
-            reason = "it was trained on other pictures, labels or parts"
-            left_out.append(f"{record.name} is left out: {reason}.")
-    current.sort(key=lambda record: record.date, reverse=True)
-    return current, left_out
+        if not record.thresholds:
+            records.append(record)
+    return sorted(records, key=attrgetter("date"), reverse=True)
 
 
 def find_transfer(
@@ -174,13 +174,13 @@ def find_transfer(
         FileNotFoundError: the current split has none.
     """
     records, _ = list_records(ws)
-    models = []
-    for record in records:
-        if record.kind in kinds and name in ("", record.name):
-            models.append(record)
-    if not models:
-        raise FileNotFoundError(
-            f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
-            f"{' or '.join(kinds)}. Run 05_backbones first."
-        )
-    return max(models, key=lambda record: (-kinds.index(record.kind), record.date))
+    for kind in kinds:
+        models = [record for record in records if record.kind == kind]
+        if name:
+            models = [record for record in models if record.name == name]
+        if models:
+            return max(models, key=attrgetter("date"))
+    raise FileNotFoundError(
+        f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
+        f"{' or '.join(kinds)}. Run 05_backbones first."
+    )

@@ -33,31 +33,26 @@ def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
         float32 (n,); NaN where features are no finite numbers.
     """
     rows = np.asarray(features, np.float32)
-    distances = np.full(len(rows), np.nan, np.float32)
-    is_finite = np.isfinite(rows).all(axis=1)
-    if is_finite.any():
-        count = min(NEIGHBOURS, len(known))
-        search = NearestNeighbors(n_neighbors=count, algorithm="brute")
-        search.fit(known.astype(np.float32))
-        found, _ = search.kneighbors(normalize(rows[is_finite]))
-        distances[is_finite] = found.mean(axis=1)
-    return distances
+    is_finite = np.isfinite(rows).all(axis=1, keepdims=True)
+    count = min(NEIGHBOURS, len(known))
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
+    search.fit(known.astype(np.float32))
+    distances, _ = search.kneighbors(normalize(np.where(is_finite, rows, 0)))
+    return np.where(is_finite, distances, np.nan).mean(axis=1, dtype=np.float32)
 
 
 def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:
     """Write models/<name>.npz: training features, and distances of validation pictures."""
     extractor, _ = find_parts(model)
-
-    def look(rows: pd.DataFrame) -> np.ndarray:
-        images = open_pixels(ws, rows, record.image_size)
-        return cached_features(extractor, images, ws)[:]
-
     table = read_split(ws)
-    training = table[table.part == "train"]
     validation = table[table.part == "validation"]
-    sample = _sample_evenly(training, MAX_NUMBERS // extractor.output_shape[1])
-    known = normalize(look(sample)).astype(np.float16)
-    distances = measure_distances(look(validation), known)
+    count = MAX_NUMBERS // extractor.output_shape[1]
+    sample = _sample_evenly(table[table.part == "train"], count)
+    rows = pd.concat([sample, validation])
+    images = open_pixels(ws, rows, record.image_size)
+    features = cached_features(extractor, images, ws)[:]
+    known = normalize(features[: len(sample)]).astype(np.float16)
+    distances = measure_distances(features[len(sample) :], known)
     with atomic_write(ws.file("models", f"{record.name}.npz")) as part:
         np.savez(
             part,
@@ -71,8 +66,8 @@ def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:
 def _sample_evenly(rows, count):
     """Draw so many rows, as many of each class while there are enough."""
     shuffled = rows.sample(frac=1, random_state=0)
-    turn = shuffled.groupby("label").cumcount().to_numpy()
-    return shuffled.iloc[turn.argsort(kind="stable")[:count]]
+    turn = shuffled.groupby("label").cumcount()
+    return shuffled.loc[turn.sort_values(kind="stable").index[:count]]
 
 
 def open_features(

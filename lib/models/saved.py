@@ -1,6 +1,5 @@
 """Describe, save and load models."""
 
-import contextlib
 import hashlib
 import json
 import math
@@ -20,7 +19,6 @@ from lib.models.parts import list_layers
 from lib.models.record import Record, read_record, remove_predictions
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
-BESIDE = ("md", "npz", "tflite")  # what other notebooks make of a model
 # How far the answers of a file may differ from its model's on the same machine.
 TOLERANCE = 1e-4
 # Where one of them multiplies with ten bits: in half precision, and on GPUs that compute float32 as TF32.
@@ -97,11 +95,9 @@ def save(
 def _check_answers(model, path, *, pictures, y_prob):
     loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
     loaded.jit_compile = model.jit_compile  # XLA rounds otherwise.
-    tolerance = TOLERANCE
     dtypes = {layer.compute_dtype for layer in list_layers(model)}
     # The file computes in float32.
-    if dtypes != {"float32"}:
-        tolerance = ROUGH_TOLERANCE
+    tolerance = TOLERANCE if dtypes == {"float32"} else ROUGH_TOLERANCE
     limits = [(model.predict_on_batch(pictures), tolerance), (y_prob, ROUGH_TOLERANCE)]
     answers = loaded.predict_on_batch(pictures)
     for expected, limit in limits:
@@ -117,10 +113,8 @@ def _check_answers(model, path, *, pictures, y_prob):
 def _remove_replaced(ws, name):
     """Remove what was made of the model that a new one replaces."""
     remove_predictions(ws, name)
-    stale = [f"history/{name}.csv"]
-    stale += [f"models/{name}.{ending}" for ending in BESIDE]
-    for file in stale:
-        (ws.results / file).unlink(missing_ok=True)
+    for file in ("history/{}.csv", "models/{}.md", "models/{}.npz", "models/{}.tflite"):
+        (ws.results / file.format(name)).unlink(missing_ok=True)
 
 
 def load_model(ws: Workspace, name: str) -> keras.Model:
@@ -151,36 +145,26 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
 
 def open_training(
     ws: Workspace, record: Record, epochs: int
-) -> tuple[tuple[keras.Model, pd.DataFrame, str] | None, str]:
-    """Open a finished training, or say why its files don't hold it.
+) -> tuple[keras.Model, pd.DataFrame, str]:
+    """Return model, history and date of a finished training of so many epochs.
 
-    Args:
-        ws: the workspace.
-        record: of the training that is asked for.
-        epochs: that it has.
-
-    Returns:
-        Model, history and date, and ""; or None and the reason.
+    Raises:
+        OSError, ValueError: its files are missing or damaged, or of a training with another key than
+            that of the record.
     """
     path = ws.results / f"models/{record.name}.keras"
     kept = read_record(path)
     if kept is not None and kept.key != record.key:
-        return None, "its pictures, layers, settings or code were others"
+        raise ValueError("its pictures, layers, settings or code were others")
+    model, kept = open_model(path)
+    path = ws.results / f"history/{record.name}.csv"
     try:
-        model, kept = open_model(path)
-        history = _read_history(ws.results / f"history/{record.name}.csv", epochs)
-    except (OSError, ValueError) as error:
-        return None, str(error)
-    return (model, history, kept.date), ""
-
-
-def _read_history(path, epochs):
-    """Read a history of so many epochs; a ValueError where a file holds none."""
-    with contextlib.suppress(ValueError):  # of text that is no table of numbers
         history = read_table(path).astype(float)
-        if list(history.columns) == HISTORY_COLUMNS and len(history) == epochs:
-            return history.astype({"epoch": int})
-    raise ValueError(f"{path} is damaged")
+    except ValueError:  # text that is no table of numbers
+        history = pd.DataFrame()
+    if list(history) != HISTORY_COLUMNS or len(history) != epochs:
+        raise ValueError(f"{path} is damaged")
+    return model, history.astype({"epoch": int}), kept.date
 
 
 def hash_file(path: Path, class_names: list[str]) -> str:

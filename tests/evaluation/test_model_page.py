@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import find_browser, find_violations, open_page
-from handed_over import ask_page, measure, read_answers
+from handed_over import ask_model, ask_page, measure, read_answers
 from PIL import Image
 
 from lib.base import workspace
@@ -150,7 +150,7 @@ def save_answers(tab):
 def test_page_answers_as_the_model_does_though_asked_before_it_is_ready(
     handed, drawn, opening
 ):
-    predicted = classify.classify(handed[1], RECORD, Path(), drawn)
+    predicted = ask_model(handed[1], RECORD, drawn)
 
     found = measure(ask_page(opening, drawn), predicted)
 
@@ -271,7 +271,7 @@ def lying(tmp_path):
 
 
 def test_pictures_are_turned_as_the_model_turns_them_or_refused(handed, lying, opened):
-    predicted = classify.classify(handed[1], RECORD, Path(), lying)
+    predicted = ask_model(handed[1], RECORD, lying)
 
     asked = ask_page(opened, lying)
 

@@ -3,13 +3,15 @@
 import inspect
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
+from unittest import mock
 
 import keras
 import numpy as np
 import pytest
 
 from lib.base import workspace
-from lib.models import backbones, descriptions, networks, origins, parts
+from lib.models import backbones, networks, origins, parts, training
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
@@ -36,17 +38,17 @@ def load(spec, weights=None, size=None, options=None, ws=None):
     ],
 )
 def test_files_are_called_like_the_network(spec, name):
-    assert backbones.name_network(spec) == name
+    assert networks.name_network(spec) == name
 
 
 def test_folder_of_a_network_is_told_nobody():
     network = networks.Network(None, 32, "small.keras", "/home/me/small.keras")
 
-    told = descriptions.describe_base(network)
+    told = origins.describe_base(network)
 
     assert (told["network"], told["weights"]) == ("small", "small.keras")
     given = {"BACKBONE": network.spec, "WEIGHTS": "/home/me/w.h5"}
-    settings = descriptions.list_settings(given, told)
+    settings = training.list_settings(given, told)
     assert settings == {"backbone": "small", "weights": "small.keras"}
 
 
@@ -164,6 +166,8 @@ SEEN = "may have seen such pictures"
         ("hub:dinov2_base@224", "dinov2_base", "Apache-2.0", SEEN),
         ("hub:dinov3_vit_small_lvd1689m", "x", "DINOv3 License", SEEN),
         ("hub:dinov3_vit_large_sat493m", "x", "DINOv3 License", ""),
+        ("hub:resnet_50_imagenet@224", "resnet_50_imagenet", "Apache-2.0", ""),
+        ("hub:resnet_vd_50_ssld_v2_imagenet", "x", "Apache-2.0", SEEN),
         ("sketches@96", "sketches", "that of this project", ""),
         ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", origins.UNKNOWN),
         ("hub:folder/dinov2_base", "dinov2_base", "", origins.UNKNOWN),
@@ -217,7 +221,7 @@ def demo_ws(tmp_path):
 @pytest.fixture
 def no_download(monkeypatch):
     """Make every download of weights fail, as it does where a proxy refuses them."""
-    monkeypatch.setattr(networks, "has_connection", lambda: True)
+    monkeypatch.setattr(networks, "require_connection", lambda caches: None)
 
     def fail(*arguments, **options):
         raise Exception("URL fetch failure: no route to host")
@@ -296,7 +300,8 @@ def test_damaged_download_is_an_error_without_a_look_at_the_network(
     damaged = tmp_path / "mobilenet.h5"
     damaged.write_bytes(b"\x89HDF\r\n\x1a\n, half of a download")
     monkeypatch.setattr(networks, "CACHES", [tmp_path])
-    monkeypatch.setattr(networks, "has_connection", lambda: pytest.fail("asked"))
+    urlopen = mock.Mock(side_effect=AssertionError)
+    monkeypatch.setattr(networks.urllib.request, "urlopen", urlopen)
     module = inspect.getmodule(keras.applications.MobileNet)
     monkeypatch.setattr(module.file_utils, "get_file", lambda *a, **b: damaged)
 
@@ -323,28 +328,18 @@ def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
     assert not np.array_equal(other[0], weights[0])
 
 
-@pytest.fixture
-def no_answer(monkeypatch, tmp_path):
-    """Nothing was downloaded yet, and no server answers; return a list of what was asked for."""
-    asked = []
-
-    def fail(*arguments, **options):
-        asked.append(arguments)
-        raise TimeoutError
-
+def test_missing_connection_is_noticed_before_a_network_is_built_and_not_kept(
+    monkeypatch, tmp_path
+):
+    answers = [TimeoutError, SimpleNamespace(close=lambda: None)]
+    urlopen = mock.Mock(side_effect=answers)
     monkeypatch.setattr(networks, "CACHES", [tmp_path])
-    monkeypatch.setattr(networks.urllib.request, "urlopen", fail)
-    networks.has_connection.cache_clear()
-    yield asked
-    networks.has_connection.cache_clear()
+    monkeypatch.setattr(networks.urllib.request, "urlopen", urlopen)
 
+    with pytest.raises(ValueError, match=f"MobileNet .*{networks.BESIDE_WEIGHTS}"):
+        load("MobileNet", weights="imagenet")
 
-def test_missing_connection_is_noticed_once_and_before_a_network_is_built(no_answer):
-    for name in ("MobileNet", "MobileNetV2"):
-        with pytest.raises(ValueError, match=f"{name} .*{networks.BESIDE_WEIGHTS}"):
-            load(name, weights="imagenet")
-
-    assert len(no_answer) == 1
+    networks.require_connection([tmp_path])
 
 
 def test_application_takes_pixels_and_preprocesses_them_as_keras_does():

@@ -126,7 +126,8 @@ def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(
     files = list_new_pictures(pictures, []).file
     images = np.stack([load(pictures / file, 8) for file in files])
 
-    table = classify.classify(model, record, pictures, files)
+    answers, _, problems = classify.predict_files(model, pictures, files)
+    table = classify.predictions_table(files, answers, problems, record)
 
     y_prob = model.predict_on_batch(images)
     assert list(table.file) == list(files)

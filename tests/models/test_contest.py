@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lib.data import split
-from lib.models import backbones, contest, linear, parts
+from lib.models import backbones, contest
 
 
 @pytest.fixture
@@ -201,24 +201,3 @@ def test_features_of_a_later_picture_that_are_no_numbers_stop_the_contest_and_na
 def test_two_of_one_name_are_an_error_before_any_work(prepared):
     with pytest.raises(ValueError, match="called net"):
         gather(["a/net.keras", "b/net.keras"], prepared)
-
-
-@pytest.mark.parametrize("name", ["large", "sketches_random"])
-def test_model_of_the_winner_answers_pictures_as_the_classifier_answers_their_features(
-    name, prepared, networks
-):
-    spec = networks.get(name, name)
-    facts, features = gather([spec], prepared, weights=None, seed=3)
-    rows = features[name][:]
-    numbers = np.arange(len(rows))
-    classifier = linear.TunedLogistic().fit(rows, numbers % 3, numbers)
-
-    model = contest.build_model(facts[0], classifier, seed=3)
-
-    table = split.read_split(prepared)
-    rows = table[table.part == "train"]
-    images = contest.open_pixels(prepared, rows, facts[0]["image_size"])
-    expected = classifier.predict_proba(features[name][:])
-    assert np.allclose(model.predict(images[:], verbose=0), expected, atol=1e-5)
-    assert model.name == f"{name}_linear"
-    assert parts.has_backbone(model)

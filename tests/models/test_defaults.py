@@ -68,7 +68,7 @@ def ws(spec, tmp_path_factory, draw_classes, prepare_set):
         prepare_set(ws, [size])
         run_lesson(
             "05_backbones",
-            [f"backbones-{number}" for number in ids],
+            [*(f"backbones-{number}" for number in ids), "05-record", "05-save"],
             BACKBONES=spec,
             WEIGHTS="none",
             REPEATS=1,
@@ -79,7 +79,7 @@ def ws(spec, tmp_path_factory, draw_classes, prepare_set):
 @pytest.fixture(scope="module")
 def lesson(ws):
     """All that 06 knows after an epoch of fine-tuning."""
-    ids = "05-imports 07-load loop cut same 11-table schedule build 18-fit 22-still"
+    ids = "05-imports 07-load loop cut 11-table schedule build 18-runs 18-fit 22-still"
     ids = [f"06-{name}" for name in ids.split()]
     return run_lesson("06_fine_tuning", ids, FINE_EPOCHS=1)
 

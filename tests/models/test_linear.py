@@ -316,11 +316,3 @@ def test_held_out_answers_to_labels_are_not_flattered(labelled):
     assert held == pytest.approx(score(y_true[600:], y_prob[600:]), abs=0.08)
     strengths = {round(48 * one.C_, 6) for one in classifiers}
     assert strengths <= set(linear.STRENGTHS)
-
-
-def test_head_for_labels_answers_as_the_classifier(labelled):
-    features, _, classifiers = labelled
-
-    answers = heads.build_label_head(classifiers).predict(features, verbose=0)
-
-    assert np.allclose(answers, answer_labels(classifiers, features), atol=1e-5)

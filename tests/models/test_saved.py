@@ -264,20 +264,21 @@ def test_model_file_that_keras_cannot_read_is_an_error_that_names_it(
 
 
 def test_key_counts_wiring_activations_and_dtype_policies_but_no_names():
-    def find_key(twice=False, activation="relu", policy="float32"):
+    def find_key(twice=False, activation="relu", policy="float32", name=None):
         keras.utils.set_random_seed(0)
         pixels = keras.Input((4,))
-        one = keras.layers.Dense(4, activation=activation, dtype=policy)(pixels)
+        dense = keras.layers.Dense(4, activation=activation, dtype=policy, name=name)
+        one = dense(pixels)
         two = keras.layers.Dense(4)(pixels)
         total = keras.layers.Add()([one, one if twice else two])
         return keys.make_key(keras.Model(pixels, [total, two]))
 
     key = find_key()
 
-    assert find_key() == key
+    assert find_key(name="relu") == key
     others = {
         find_key(twice=True),
-        find_key(activation="relu6"),
+        find_key(activation="tanh", name="tanh"),
         find_key(policy="mixed_float16"),
     }
     assert len(others | {key}) == 4

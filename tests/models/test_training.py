@@ -533,10 +533,12 @@ def test_file_is_checked_on_32_pictures_at_most(prepared, monkeypatch):
     assert asked == [32]
 
 
-def test_edited_body_of_build_trains_anew_though_no_layer_is_another(prepared):
-    runs = [train_lines(prepared, number, repr(LOSS)) for number in (1, 1, 2)]
+def test_edited_body_of_build_trains_anew_but_not_for_a_comment(prepared):
+    bodies = [1, 1, "1  # the first", 2]
 
-    assert [run.from_files for run in runs] == [False, True, False]
+    runs = [train_lines(prepared, body, repr(LOSS)) for body in bodies]
+
+    assert [run.from_files for run in runs] == [False, True, True, False]
 
 
 def test_function_of_keras_as_loss_is_no_code_of_ones_own(prepared):
