@@ -4,11 +4,11 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency
 
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
+from lib.evaluation.label_tests import find_weaker
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
@@ -126,42 +126,21 @@ def _place_others(best, predictions):
 
 
 def list_weakest(predictions: Predictions) -> list[tuple[str, int, int]]:
-    """List the classes that one model recognises worst, where its recalls surely differ.
+    """List the classes that one model recognises worst: `find_weaker`.
 
     Returns:
         Class, pictures recognised, pictures; of three classes at most.
     """
     y_true = predictions.y_true
     correct = predictions.correct[0]
-    if not recalls_differ(y_true, correct, predictions.groups):
-        return []
+    is_weaker = find_weaker(y_true, correct, predictions.groups)
     table = pd.Series(correct).groupby(y_true).agg(["mean", "sum", "size"])
-    worst = table[table["mean"] < correct.mean()].sort_values("mean", kind="stable")
+    worst = table[is_weaker].sort_values("mean", kind="stable")
     rows = []
     for number, row in worst.head(MAX_WEAKEST).iterrows():
         name = str(predictions.class_names[number])
         rows.append((name, int(row["sum"]), int(row["size"])))
     return rows
-
-
-def recalls_differ(y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray) -> bool:
-    """Tell whether classes surely differ in their recall, by a χ² test of homogeneity.
-
-    The statistic is Cressie and Read's (1984), which claims less than Pearson's where
-    classes are small. The pictures of a class count as many as their groups are worth.
-
-    Args:
-        y_true: int (n,), the index of each true class.
-        correct: bool (n,).
-        groups: int (n,), as in `intervals`.
-    """
-    recall = pd.Series(correct).groupby(y_true).mean()
-    if recall.nunique() == 1:
-        return False
-    n = pd.Series(groups).groupby(y_true).agg(intervals.effective_sample_size)
-    counts = [n * recall, n * (1 - recall)]
-    test = chi2_contingency(counts, correction=False, lambda_="cressie-read")
-    return bool(test.pvalue < LEVEL)
 
 
 def judge_calibration(score: dict) -> str:
