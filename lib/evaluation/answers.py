@@ -185,6 +185,8 @@ class Predictions:
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that none of these models recognises, the label least probable first.
 
+        One model alone has none: they would be its mistakes.
+
         Returns:
             By index of the picture: file, label, each answer, and label_probability.
         """
@@ -193,7 +195,7 @@ class Predictions:
             table[label] = self.class_names[y_pred]
         of_truth = self.y_prob[:, np.arange(len(self.y_true)), self.y_true]
         table["label_probability"] = of_truth.mean(axis=0)
-        is_missed = ~self.correct.any(axis=0)
+        is_missed = ~self.correct.any(axis=0) & (len(self.labels) > 1)
         return table[is_missed].sort_values("label_probability", kind="stable")
 
 
