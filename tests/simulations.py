@@ -105,6 +105,24 @@ def judge_best(k, n, chance, reports, burst=1):
     return found / reports
 
 
+def call_useful(support, models, knows, reports):
+    """Return how often any model is said to know the labels.
+
+    Args:
+        knows: how often an answer is the label; else it is drawn as labels are.
+    """
+    rng = np.random.default_rng(models)
+    y_true = np.repeat(np.arange(len(support)), support)
+    groups = np.arange(len(y_true))
+    claims = 0
+    for _ in range(reports):
+        y_pred = rng.choice(y_true, (models, len(y_true)))
+        y_pred = np.where(rng.random(y_pred.shape) < knows, y_true, y_pred)
+        p_values = label_tests.measure_association(y_true, y_pred, groups, models)
+        claims += (p_values < 0.05 / models).any()
+    return claims / reports
+
+
 def claim_pairs(n, models, reports, groups=None, share=0.6):
     """Return how often any pair of models that are alike is told apart.
 
@@ -513,6 +531,9 @@ RUNS = [
 BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
 # Models, pictures, accuracy of models and baseline, pictures of a group.
 BEST = [(k, 240, 0.5, 1) for k in (1, 4, 8)] + [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
+# Pictures of each class, models, and share of the labels that is known.
+USEFUL = [((20, 20), 1, 0), ((99, 1), 1, 0), ((24,) * 10, 8, 0)]
+USEFUL += [((99, 1), 1, 1), ((190, 50), 1, 0.2)]
 HARD_BURSTS = np.repeat(np.arange(120), np.where(np.arange(120) % 6, 1, 12))
 # Groups, models, how far the true class stands out in bursts, and their description.
 ANSWERED = [
@@ -562,8 +583,12 @@ def list_jobs(reports):
         )
     for k, n, chance, burst in BEST:
         where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
-        what = "coverage of the best of several; falsely called useful"
+        what = "coverage of the best of several; falsely above a share"
         add(what, where, judge_best, k, n, chance, 5 * reports, burst)
+    for support, models, knows in USEFUL:
+        where = f"{models} models, classes of {support}, {knows} known"
+        what = "any is said to know the labels"
+        add(what, where, call_useful, support, models, knows, reports)
     for n in (20, 40, 80, 240, 2002):
         add(
             "any false claim of a pair",

@@ -1,4 +1,4 @@
-"""Tests of labels: which classes are weaker than the rest."""
+"""Tests of labels: which classes are weaker than the rest, and whether answers know the labels."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from scipy.stats import fisher_exact
 
 from lib.evaluation.intervals import LEVEL, correct_tests
 
-# Of labels that are permuted; with the number of tests more are needed.
+# Of labels that are permuted; more tests need more of them.
 DRAWS = 1999
 DRAWS_PER_TEST = 100
 
@@ -57,6 +57,31 @@ def _permute_recalls(y_true, correct, groups):
     for labels in permute_labels(y_true, groups, draws):
         count += measure_distances(labels) >= observed - 1e-9
     return count / (draws + 1)
+
+
+def measure_association(
+    y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray, tests: int = 1
+) -> np.ndarray:
+    """Test whether answers agree with the labels more often than with permuted ones.
+
+    So a class of few pictures counts, too, which always answering the commonest one misses.
+
+    Args:
+        y_true: int (n,), the index of each true class.
+        y_pred: int (models, n), the answers.
+        groups: int (n,), as in `intervals`.
+        tests: how many p are compared with one level.
+
+    Returns:
+        p-values, float (models,).
+    """
+    draws = DRAWS + DRAWS_PER_TEST * tests
+    drawn = np.empty((draws, len(y_pred)), int)
+    for draw, labels in enumerate(permute_labels(y_true, groups, draws)):
+        drawn[draw] = (y_pred == labels).sum(axis=1)
+    distance = (y_pred == y_true).sum(axis=1) - drawn.mean(axis=0)
+    is_as_far = np.abs(drawn - drawn.mean(axis=0)) >= distance - 1e-9
+    return (is_as_far.sum(axis=0) + 1) / (draws + 1)
 
 
 def permute_labels(

@@ -8,7 +8,7 @@ import pandas as pd
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
-from lib.evaluation.label_tests import find_weaker
+from lib.evaluation.label_tests import find_weaker, measure_association
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
@@ -21,15 +21,19 @@ NUMBERS = ["n", "effective_n", "top1", "confidence", "baseline", "majority_class
 KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
-def describe_answer(predictions: Predictions) -> dict:
+def describe_answer(
+    predictions: Predictions, without_looking: float | None = None
+) -> dict:
     """Describe the best model by values that JSON can hold, for the answer box.
+
+    Args are those of `find_answer`.
 
     Returns:
         What `find_answer` returns; `NUMBERS` of its score; classes, how many there are;
         calibration, of `judge_calibration`; limit, of `find_bottleneck`; and pictures_needed,
         of `count_pictures_needed`.
     """
-    answer = find_answer(predictions)
+    answer = find_answer(predictions, without_looking)
     score = predictions.first_runs.scores[answer["label"]]
     answer |= {name: score[name] for name in NUMBERS}
     answer["classes"] = len(score["support"])
@@ -39,16 +43,22 @@ def describe_answer(predictions: Predictions) -> dict:
     return answer
 
 
-def find_answer(predictions: Predictions) -> dict:
+def find_answer(predictions: Predictions, without_looking: float | None = None) -> dict:
     """Find the best configuration, and how the others compare with it.
 
-    The best configuration has the highest mean; those come first that surely beat the
-    majority class, and that no other surely beats.
+    The best configuration has the highest mean; those come first that are useful, and that
+    no other surely beats. Useful is what surely knows the labels in each training, and gets
+    as many right as always answering the commonest class.
+
+    Args:
+        predictions: those of all models.
+        without_looking: the share that size, light and sharpness of the files recognise. Where
+            it is more than that of the commonest class, what is useful surely beats it, too.
 
     Returns:
         name and label: the best, and its first training; model: the name of that one's file;
-        is_useful: whether each of its trainings beats the baseline; count: how many were
-        compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
+        is_useful; beats_commonest, whether it is so but for without_looking; count: how many
+        were compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
         of too few trainings, without those that are surely worse; doubts of
         `model_selection.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
@@ -57,7 +67,8 @@ def find_answer(predictions: Predictions) -> dict:
     table = predictions.configurations
     first = predictions.first_runs
     labels = dict(zip(first.runs.configuration, first.labels))
-    useful = _find_useful(predictions)
+    known = _find_known(predictions)
+    useful = _beat_files(predictions, known, without_looking)
     best = _choose(predictions, useful)
     label = labels[best]
     scores = first.scores
@@ -75,6 +86,8 @@ def find_answer(predictions: Predictions) -> dict:
         "name": best,
         "model": first.models[label].name,
         "is_useful": best in useful,
+        "beats_commonest": best in known,
+        "without_looking": without_looking,
         "count": len(table),
         "configuration": table.loc[best].to_dict(),
         "doubts": [doubt for doubt in doubts if doubt],
@@ -86,12 +99,28 @@ def find_answer(predictions: Predictions) -> dict:
     return answer
 
 
-def _find_useful(predictions):
+def _find_known(predictions):
+    # The configurations whose trainings all know the labels.
+    table = predictions.configurations
+    p_values = measure_association(
+        predictions.y_true, predictions.y_pred, predictions.groups, len(table)
+    )
+    highest = pd.Series(p_values).groupby(predictions.runs.configuration).max()
+    is_known = highest[table.index] < LEVEL / len(table)
+    return table.index[is_known & (table["mean"] >= _find_baseline(predictions))]
+
+
+def _find_baseline(predictions):
+    return np.bincount(predictions.y_true).max() / len(predictions.y_true)
+
+
+def _beat_files(predictions, names, without_looking):
+    if without_looking is None or without_looking <= _find_baseline(predictions):
+        return names
     table = predictions.configurations
     n = intervals.effective_sample_size(predictions.groups)
-    baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
-    test = partial(beats_baseline, n=n, baseline=baseline, count=len(table))
-    return table.index[table.lowest.map(test)]
+    test = partial(beats_baseline, n=n, baseline=without_looking, count=len(table))
+    return names[table.lowest[names].map(test).astype(bool)]
 
 
 def _choose(predictions, useful):

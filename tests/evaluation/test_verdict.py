@@ -120,6 +120,31 @@ def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, c
         assert "In the contest net recognised 98.0\xa0%, here 50\xa0%" in said
 
 
+@pytest.mark.parametrize(("alone", "is_useful"), [(0.82, False), (0.55, True)])
+def test_what_does_not_surely_beat_the_facts_of_files_is_not_recommended(
+    alone, is_useful
+):
+    predictions = gather(TWO, {"cnn": answer(TWO, 0.8875)}, ("cat", "dog"))
+
+    page = verdict.describe_answer(predictions, without_looking=alone) | NOTHING
+
+    first = read(page | {"runs": 1})[0]
+    assert page["is_useful"] == first.startswith("Use cnn") == is_useful
+    assert ("may see no more than size, light and sharpness" in first) != is_useful
+
+
+def test_a_perfect_model_of_a_rare_class_is_useful():
+    y_true = np.repeat([0, 1], [99, 1])
+    always_common = np.eye(2)[np.zeros(100, int)]
+
+    page = judge(y_true, {"good": np.eye(2)[y_true], "lazy": always_common})
+
+    assert page["is_useful"]
+    assert "Use good: it recognises 100 of 100" in read(page)[0]
+    assert "always answering cat gets 99 of 100" in read(page)[0]
+    assert not judge(y_true, {"lazy": always_common})["is_useful"]
+
+
 @pytest.fixture(scope="module")
 def seeds():
     """Five configurations, three of them of eight trainings."""
@@ -290,15 +315,15 @@ def test_equal_classes_of_unequal_groups_are_rarely_called_weak(share):
 
 
 def test_three_classes_at_most_are_named_the_worst_first():
-    # Of twenty pictures of the classes from e on 8, 10, 12 and 14 are taken for a.
-    y_true = np.repeat(np.arange(8), 20)
-    number = np.arange(160) % 20
-    is_wrong = (number < 2 * y_true) & (y_true > 3)
-    y_pred = np.where(is_wrong, 0, y_true)
+    # Of twenty pictures of the classes from i on 10, 12, 14 and 16 are taken for a.
+    y_true = np.repeat(np.arange(12), 20)
+    number = np.arange(240) % 20
+    is_wrong = (number < 2 * y_true - 6) & (y_true > 7)
+    y_prob = np.eye(12)[np.where(is_wrong, 0, y_true)]
 
-    found = verdict.list_weakest(gather(y_true, {"a": np.eye(8)[y_pred]}, "abcdefgh"))
+    found = verdict.list_weakest(gather(y_true, {"a": y_prob}, "abcdefghijkl"))
 
-    assert found == [("h", 6, 20), ("g", 8, 20), ("f", 10, 20)]
+    assert found == [("l", 4, 20), ("k", 6, 20), ("j", 8, 20)]
 
 
 @pytest.fixture
