@@ -360,15 +360,16 @@ def judge_calibration(n, off, reports, models=1):
     """Draw models whose probabilities are too high by `off`; return how often any is called so."""
     rng, found = np.random.default_rng(n), 0
     for _ in range(reports):
-        confidence = rng.uniform(0.3, 0.95, (models, n))
-        top1 = (rng.random((models, n)) < confidence - off).mean(axis=1)
-        scores = [
-            {"confidence": c, "top1": t, "effective_n": n, "n": n, "compared": models}
-            for c, t in zip(confidence.mean(axis=1), top1)
-        ]
-        found += any(
-            verdict.judge_calibration(score).startswith("too") for score in scores
-        )
+        confidence = rng.uniform(0.5, 0.95, (models, n))
+        is_right = rng.random((models, n)) < confidence - off
+        words = []
+        for of_model, right in zip(confidence, is_right):
+            y_prob = np.stack([of_model, 1 - of_model], axis=1)
+            score = metrics.judge_confidence(
+                np.where(right, 0, 1), y_prob, np.arange(n)
+            )
+            words.append(verdict.judge_calibration(score | {"compared": models}))
+        found += any(word.startswith("too") for word in words)
     return found / reports
 
 
@@ -502,9 +503,8 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
         answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
         scores = {}
         for k, name in enumerate(names):
-            score = metrics.measure_calibration(y_true, y_prob[k])
-            score |= {"n": n, "effective_n": n, "compared": len(names)}
-            scores[name] = score | {"top1": answers.correct[k].mean()}
+            score = metrics.judge_confidence(y_true, y_prob[k], np.arange(n))
+            scores[name] = score | {"compared": len(names)}
         answers.first_runs.scores = scores
         answer = verdict.find_answer(answers)
         is_off = {}
@@ -656,7 +656,7 @@ def list_jobs(reports):
     for rise in (0, 0.044):
         what = "more pictures are said to help"
         add(what, f"n = 240, true rise {rise}", claim_rise, rise, reports)
-    for n, models in ((40, 1), (240, 1), (240, 15), (2002, 15)):
+    for n, models in ((40, 1), (100, 1), (240, 1), (240, 15), (2002, 15)):
         for off in (0, 0.1):
             what = "any called too sure or too modest, " + (
                 "rightly" if off else "wrongly"

@@ -77,13 +77,12 @@ class Predictions:
         scores = {}
         for label, y_prob in zip(self.labels, self.y_prob):
             score = metrics.evaluate(
-                self.y_true, y_prob, self.class_names.tolist(), self.groups
+                self.y_true,
+                y_prob,
+                self.class_names.tolist(),
+                self.groups,
+                is_calibrated=bool(self.models[label].calibrated_on),
             )
-            if self.models[label].calibrated_on:
-                # What validates a calibration of the training part must not change it.
-                score["temperature"] = 1.0
-                score["nll_after"] = score["nll_before"]
-                score["ece_after"] = score["ece_before"]
             scaled = apply_temperature(y_prob, score["temperature"])
             score |= metrics.score_groups(self.y_true, scaled, self.groups)
             score["compared"] = len(self.first_runs.labels)

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
@@ -17,7 +18,8 @@ REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
 MAX_WIDTH = 0.2
 MARGIN = 0.05
 # Of a score: what the box writes.
-NUMBERS = ["n", "effective_n", "top1", "confidence", "baseline", "majority_class"]
+NUMBERS = ["n", "effective_n", "top1", "baseline", "majority_class", "temperature"]
+NUMBERS += ["judged_n", "judged_top1", "judged_confidence"]
 KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
@@ -173,25 +175,21 @@ def list_weakest(predictions: Predictions) -> list[tuple[str, int, int]]:
 
 
 def judge_calibration(score: dict) -> str:
-    """Tell whether probabilities can be believed: mean confidence beside top-1.
+    """Tell whether the scaled probabilities can be believed: `metrics.judge_confidence`.
 
     Args:
-        score: of `Predictions.scores`; the level of Wilson's interval is divided by the
-            number of models compared.
+        score: of `Predictions.scores`; the level is divided by the number of models compared.
 
     Returns:
         "too sure", "too modest", "neither too sure nor too modest", or "too few" of fewer
         than `MIN_PICTURES` pictures.
     """
-    if score["n"] < MIN_PICTURES:
+    if score["judged_n"] < MIN_PICTURES:
         return "too few"
-    level = LEVEL / score["compared"]
-    low, high = intervals.wilson_interval(score["top1"], score["effective_n"], level)
-    if score["confidence"] > high:
-        return "too sure"
-    if score["confidence"] < low:
-        return "too modest"
-    return "neither too sure nor too modest"
+    p_value = 2 * norm.sf(abs(score["judged_z"]))
+    if p_value >= LEVEL / score["compared"]:
+        return "neither too sure nor too modest"
+    return "too sure" if score["judged_z"] < 0 else "too modest"
 
 
 def find_bottleneck(score: dict, configuration: dict) -> str:

@@ -10,7 +10,7 @@ import pytest
 import simulations
 from test_answers import gather
 
-from lib.evaluation import label_tests, verdict
+from lib.evaluation import label_tests, metrics, verdict
 from lib.evaluation.display import open_template, show_part
 
 NOTHING = {
@@ -358,13 +358,15 @@ def test_steps_in_the_form_name_its_fields(many_steps):
 
 
 def believe(confidence, top1, n, compared=1):
-    score = {"confidence": confidence, "top1": top1, "n": n, "effective_n": n}
+    right = np.arange(n) < round(top1 * n)
+    y_prob = np.tile([confidence, 1 - confidence], (n, 1))
+    score = metrics.judge_confidence(np.where(right, 0, 1), y_prob, np.arange(n))
     word = verdict.judge_calibration(score | {"compared": compared})
     macro = open_template("parts.html.jinja").module.believed
-    return macro(score, word).strip().replace("\xa0", " ")
+    return macro(score | {"temperature": 1}, word).strip().replace("\xa0", " ")
 
 
-def test_probabilities_are_doubted_only_as_far_as_the_accuracy_is_known():
+def test_probabilities_are_doubted_only_as_far_as_chance_does_not_explain_it():
     assert believe(0.9, 0.8, 400).startswith("too sure")
     assert believe(0.7, 0.8, 400).startswith("too modest")
     assert believe(0.9, 0.8, 20).startswith("neither")
@@ -378,17 +380,22 @@ def test_doubt_of_probabilities_says_by_how_much():
 
 
 def test_points_are_the_difference_of_what_is_shown():
-    assert "too sure by about 54 points: it says 68 %" in believe(0.6751, 0.1449, 400)
+    assert "too sure by about 54 points: it says 68 %" in believe(0.6751, 0.145, 400)
 
 
 def test_below_twenty_pictures_nothing_is_said_of_probabilities():
-    assert believe(1.0, 0.1, 19).startswith("too few")
-    assert believe(1.0, 0.1, 20).startswith("too sure")
+    assert believe(0.99, 0.1, 19).startswith("too few")
+    assert believe(0.99, 0.1, 20).startswith("too sure")
 
 
 def test_one_of_fifteen_models_is_doubted_at_a_stricter_level():
     assert believe(0.85, 0.8, 260).startswith("too sure")
     assert believe(0.85, 0.8, 260, compared=15).startswith("neither")
+
+
+def test_models_that_are_too_sure_are_called_so_and_others_rarely():
+    assert simulations.judge_calibration(100, 0.1, 200) > 0.5
+    assert simulations.judge_calibration(40, 0, 200) <= 0.08
 
 
 def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
