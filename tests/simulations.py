@@ -242,6 +242,7 @@ def claim_bursts(reports, shape=(20, 10, 400), in_bursts=0.4, in_singles=0.05):
 GROUPED = {
     "bursts of 1 to 16": lambda rng: rng.integers(1, 17, 118),
     "a long tail": lambda rng: np.minimum(1 + rng.pareto(1.1, 320).astype(int), 200),
+    "10 of 12 and 200 single": lambda rng: np.r_[np.full(10, 12), np.ones(200, int)],
     "one of 600 and 400 single": lambda rng: np.r_[600, np.ones(400, int)],
 }
 
@@ -265,6 +266,28 @@ def judge_flips(shape, win, lose, reports):
         low, high, p_value = intervals.compare_runs([gaps], groups)
         found += [p_value < 0.05, low <= win - lose <= high]
     return found / reports
+
+
+def claim_grouped_runs(shape, gain, reports):
+    """Return how often five trainings each are told apart in groups, if one is better by `gain`."""
+    rng = np.random.default_rng(3)
+    claims = 0
+    for _ in range(reports):
+        sizes = GROUPED[shape](rng)
+        groups = np.repeat(np.arange(len(sizes)), sizes)
+        is_alike = rng.random(len(groups)) < np.sqrt(0.3)
+        ease = np.where(
+            is_alike, rng.random(len(sizes))[groups], rng.random(len(groups))
+        )
+        runs = []
+        for skill in (0.8, 0.8 + gain):
+            own = np.where(
+                rng.random((5, len(ease))) < 0.3, rng.random((5, len(ease))), ease
+            )
+            runs.append(dict(enumerate(own < skill + rng.normal(0, 0.005, (5, 1)))))
+        pairs = intervals.compare_configurations(dict(enumerate(runs)), groups)
+        claims += pairs.established.any()
+    return claims / reports
 
 
 def claim_weakest(sizes, share, reports, burst=1):
@@ -337,8 +360,8 @@ def claim_rise(rise, reports, n=240):
         easy = rng.beta(1.2, 0.5, n)
         half = rng.random((3, n)) < easy
         whole = rng.random((3, n)) < np.clip(easy + rise, 0, 1)
-        differences = half.astype(float) - whole
-        _, high, p_value = intervals.compare_runs(differences, np.arange(n))
+        differences = half.mean(axis=0) - whole.mean(axis=0)
+        _, high, p_value = intervals.compare_runs([differences], np.arange(n))
         claims += p_value < 0.05 and high < 0
     return claims / reports
 
@@ -631,6 +654,11 @@ def list_jobs(reports):
         what = "a difference in groups is established; coverage"
         where = f"{shape}: {win} against {lose}"
         add(what, where, judge_flips, shape, win, lose, reports)
+    for shape, gain in itertools.product(GROUPED, (0, 0.05)):
+        what = "five trainings in groups are told apart"
+        add(
+            what, f"{shape}: better by {gain}", claim_grouped_runs, shape, gain, reports
+        )
     for sizes, burst in ((np.full(10, 8), 1), (np.full(10, 8), 3), (TAIL, 1)):
         for share in (0.9, 0.97):
             where = (
