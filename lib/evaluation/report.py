@@ -44,7 +44,9 @@ def gather_report(
     """
     first = predictions.first_runs
     scores = first.scores
-    answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
+    without_looking = verdict.read_without_looking(ws)
+    answer = verdict.describe_answer(predictions, without_looking)
+    answer |= find_facts(ws, predictions)
     named = answer["label"]
     answer["set"] = first.models[named].split_hash
     best_first = sorted(
@@ -70,7 +72,7 @@ def gather_report(
         "pictures": len(rows),
         # An earlier model.html speaks of other classes, until 10 replaces it.
         "is_stale": is_stale(ws, "model.html"),
-        "without_looking": verdict.read_without_looking(ws),
+        "without_looking": without_looking,
     }
 
 
