@@ -20,7 +20,6 @@ NOTHING = {
     "is_quick": False,
     "seeds": "python -m lib.chain --seeds 5",
     "demo": False,
-    "is_quick": False,
     "suspects": 0,
     "doubtful": 0,
     "corrected": 0,
