@@ -102,8 +102,8 @@ def describe_inner_folders(pictures: pd.DataFrame) -> str:
 def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
     """Return rows whose column file, relative to `folder`, is relative to `base`."""
     prefix = os.path.relpath(folder, base)
-    files = [os.path.normpath(f"{prefix}/{file}") for file in rows.file]
-    return rows.assign(file=files)
+    files = f"{prefix}/" + rows.file
+    return rows.assign(file=files.map(os.path.normpath))
 
 
 def _correct_labels(listed, path, folder):
@@ -150,7 +150,8 @@ def list_new_pictures(
     strange = set(pictures.label).difference(class_names, [""])
     pictures = pictures.assign(label=pictures.label.replace(list(strange), ""))
     if labels:
-        pictures, lost = apply_rows(pictures, labels, read_labels(labels), folder)
+        rows = read_labels(labels)[["file", "label"]]
+        pictures, lost = apply_rows(pictures, labels, rows, folder)
         unusable = pd.concat([unusable, lost])
     elif class_names and strange:
         names = list_some(strange)

@@ -328,7 +328,9 @@ def test_new_pictures_get_their_labels_from_their_folder(tmp_path):
 
 def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
     touch(tmp_path, "1.jpg", "2.jpg", "frogs/3.jpg", "frogs/4.jpg")
-    text = "file,label\n1,birds\n2.jpg,\nfrogs/3.jpg,newts\ngone.jpg,frogs\n"
+    text = (
+        "file,label,part\n1,birds,test\n2.jpg,,\nfrogs/3.jpg,newts,\ngone.jpg,frogs,\n"
+    )
     path = write_csv(tmp_path / ".labels.csv", text)
 
     found = label_new_pictures(tmp_path, ["birds", "frogs"], path)
@@ -339,7 +341,8 @@ def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
         "frogs/3.jpg": "newts",
         "frogs/4.jpg": "frogs",
     }
-    assert "missing_file: gone.jpg" in capsys.readouterr().out
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.endswith("missing_file: gone.jpg")
 
 
 def test_class_folders_of_new_pictures_compare_as_they_look_and_others_are_named(
