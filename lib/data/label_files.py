@@ -29,7 +29,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
 
     The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without a
     file and groups called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0,
-    are one. Cells are written as they look, see `names.clean`.
+    are one. Other cells than names of files are written as they look, see `names.clean`.
 
     Returns:
         A row for each file, with the line of the CSV file as index.
@@ -37,8 +37,8 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     Raises:
         ValueError: It is no CSV file, or has not the columns `needed`.
     """
-    cells = _parse(path).fillna("").map(clean).map(read_cell)
-    names = cells.iloc[0]
+    cells = _parse(path).fillna("").map(str.strip).map(read_cell)
+    names = cells.iloc[0].map(clean)
     words = names.str.casefold()
     for name, meant in HEADERS.items():
         known = [word for word in meant.split() if word in set(words)]
@@ -50,6 +50,7 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
         )
     rows = cells[1:][given.index].rename(columns=given)
     rows = rows[rows.file != ""]
+    rows = rows.map(clean).assign(file=rows.file)
     if "group" in rows:
         groups = fold(rows.group)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
