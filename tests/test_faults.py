@@ -94,7 +94,7 @@ def test_file_of_this_kind_is_listed_with_one_word(kind, ws, draw_classes):
 
 
 def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatch):
-    draw_classes(ws.train, 2)
+    draw_classes(ws.train, 5)
     real = os.scandir
 
     def refuse(path):
@@ -107,7 +107,7 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
     listed, found = labels.list_pictures(ws, ws.train)
 
     assert found.to_numpy().tolist() == [["NA", "unreadable", "left out"]]
-    with pytest.raises(ValueError, match='"NA" has 0'):
+    with pytest.raises(ValueError, match="fewer: NA"):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 

@@ -6,10 +6,10 @@ class, or a name in a file of labels; problem, one word; action: "left out", "ke
 
 from collections.abc import Iterable
 from os import environ
-from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import list_some
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace, read_table
 from lib.data.quality import FACTS
@@ -46,15 +46,15 @@ def list_checks(findings: pd.DataFrame) -> pd.DataFrame:
     What is left out has its first reason; the problems of what is used are joined by semicolons, and so
     are their actions, but for "kept".
     """
-    is_left_out = findings.action == LEFT_OUT
-    reasons = findings[is_left_out].drop_duplicates("file")
-    used = findings[~findings.file.isin(reasons.file)]
-    problems = used.groupby("file").problem.agg(";".join)
-    actions = used[used.action != "kept"].groupby("file").action.agg("; ".join)
-    joined = pd.DataFrame({"problem": problems, "action": actions})
-    joined = joined.fillna("kept").reset_index(names="file")
-    checks = pd.concat([reasons, joined])
-    return checks.sort_values("file", ignore_index=True)
+    reasons = findings[findings.action == LEFT_OUT].drop_duplicates("file")
+    rows = pd.concat([reasons, leave_out(findings, findings)])
+    joined = {"problem": ";".join, "action": _join_actions}
+    return rows.groupby("file", as_index=False).agg(joined)
+
+
+def _join_actions(actions):
+    """Join actions to one text; kept goes without saying, unless it is all there is to say."""
+    return "; ".join(action for action in actions if action != "kept") or "kept"
 
 
 def count_left_out(findings: pd.DataFrame) -> str:
@@ -78,11 +78,10 @@ def save_views(
         findings: of all steps.
     """
     checks = list_checks(findings)
-    contents = decoded[decoded.digest != ""].set_index("file")
-    problems = checks.set_index("file").problem
-    groups = pictures.set_index("file").group.astype(str)
-    contents = contents[["digest", *MEASURED]].join(problems).join(groups)
-    ws.save_table(contents.reset_index(), "pictures.csv")
+    contents = decoded.loc[decoded.digest != "", ["file", "digest", *MEASURED]]
+    contents = contents.merge(checks[["file", "problem"]], how="left")
+    contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
+    ws.save_table(contents, "pictures.csv")
     ws.save_json({"train": str(ws.train)}, PREPARED)
     ws.save_table(checks, "checks.csv")
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
@@ -127,24 +126,24 @@ def check_classes(
     """
     classes = sorted(set(listed.label) - {""})
     support = pictures.label.value_counts().reindex(classes, fill_value=0)
-    few = support[support < MIN_PER_CLASS]
+    few = support.index[support < MIN_PER_CLASS]
     parts = pictures[pictures.part != ""].groupby("label").part.nunique()
     undivided = parts.index[parts < 2]
-    reserved = sorted(set(RESERVED).intersection(classes))
-    if reserved:
-        lack = f'A class is called "{reserved[0]}", as a column of tables is: give it another name.'
+    if set(RESERVED).intersection(classes):
+        lack = (
+            f"Classes can't be called {list_some(RESERVED)}, as columns of tables are."
+        )
     elif len(few):
-        counts = ", ".join(f'"{name}" has {count}' for name, count in few.items())
-        lack = f"Each class needs {MIN_PER_CLASS} pictures or more that can be used: {counts}."
+        lack = f"Each class needs {MIN_PER_CLASS} pictures or more that can be used, and these have fewer: {list_some(few)}."
     elif len(classes) < 2:
         lack = (
             f"A classifier needs two classes or more, and {ws.train} has {len(classes)}: put one folder "
             "for each class there, or name a CSV file, file,label, as train_labels. If that is the folder "
-            f'of one class, write "train": "{Path(ws.train).parent.as_posix()}".'
+            'of one class, write the folder above it as "train".'
         )
     elif len(undivided):
         lack = (
-            f"In one part alone are: {', '.join(undivided)}. A group (copies, look-alikes, a given one) is "
+            f"In one part alone are: {list_some(undivided)}. A group (copies, look-alikes, a given one) is "
             "never divided: add other pictures or, where parts were given, correct them."
         )
     else:

@@ -1,6 +1,5 @@
 """Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
-import codecs
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,28 +8,28 @@ import pandas as pd
 
 from lib.base.escapes import read_cell
 from lib.data.findings import find
-from lib.data.names import PARTS, clean, fold, match_files
+from lib.data.names import clean, fold, match_files, split_part_name
 from lib.data.pictures import PictureError, hash_content, read_file
 
 # Our names of columns, and the words for each, of which the first that is there counts.
 HEADERS = {
-    "file": ("file", "filename", "file_name", "image", "path"),
-    "label": ("label", "class"),
-    "labels": ("labels",),
-    "part": ("part", "split"),
-    "group": ("group",),
-    "digest": ("digest",),
+    "file": "file filename file_name image path",
+    "label": "label class",
+    "labels": "labels",
+    "part": "part split",
+    "group": "group",
+    "digest": "digest",
 }
-COLUMNS = ("file", "label", "part", "group")
-NO_GROUP = ("na", "n/a", "nan", "none", "null", "-1")
+COLUMNS = ["file", "label", "part", "group"]
+NO_GROUP = "na n/a nan none null -1".split()
 
 
 def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
-    """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns, as text.
+    """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns with a name, as text.
 
     The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without a
-    file and groups
-    called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0, are one.
+    file and groups called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0,
+    are one. Other cells than names of files are written as they look, see `names.clean`.
 
     Returns:
         A row for each file, with the line of the CSV file as index.
@@ -39,38 +38,32 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
         ValueError: It is no CSV file, or has not the columns `needed`.
     """
     cells = _parse(path).fillna("").map(str.strip).map(read_cell)
-    cells.index += 1
-    names = _name_columns(cells.iloc[0])
+    names = cells.iloc[0].map(clean)
+    words = names.str.casefold()
+    for name, meant in HEADERS.items():
+        known = [word for word in meant.split() if word in set(words)]
+        names = names.mask(words.isin(known[:1]), name)
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
-        wanted = ", ".join(needed)
-        found = ", ".join(names)
-        raise ValueError(f"{path} needs columns {wanted}, each once: {found}")
-    rows = cells[1:].rename(columns=names)
+        raise ValueError(
+            f"{path} needs columns {', '.join(needed)}, each once: {', '.join(names)}"
+        )
+    rows = cells[1:][given.index].rename(columns=given)
     rows = rows[rows.file != ""]
+    rows = rows.map(clean).assign(file=rows.file)
     if "group" in rows:
         groups = fold(rows.group)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
     return rows
 
 
-def _name_columns(header):
-    """Return the header with our names for the columns that mean the same."""
-    folded = header.str.casefold()
-    names = header
-    for name, words in HEADERS.items():
-        known = [word for word in words if word in set(folded)]
-        names = names.mask(folded.isin(known[:1]), name)
-    return names
-
-
 def _parse(path):
-    """Return the cells of a CSV file without a header; their index counts its lines from 0."""
-    text = _read_text(path)
-    first = text.partition("\n")[0]
-    # So spreadsheets are told what divides the cells.
-    is_told = first.lower().startswith("sep=")
+    """Return the cells of a CSV file, its header among them; the index counts its lines from 1."""
     try:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        # So spreadsheets are told what divides the cells.
+        is_told = first.lower().startswith("sep=")
         cells = pd.read_csv(
             io.StringIO(text),
             sep=max(",;\t", key=first.count),
@@ -83,21 +76,11 @@ def _parse(path):
             skip_blank_lines=False,
         )
     except ValueError as error:
-        hint = "Write names that hold a comma in double quotes."
-        raise ValueError(f"{path}: {str(error).strip()}. {hint}") from error
-    return cells.set_axis(cells.index + is_told)
-
-
-def _read_text(path):
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        is_wide = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        encoding = "UTF-16" if is_wide else "Windows' cp1252"
         raise ValueError(
-            f"{path} is not in UTF-8, but, as it seems, in {encoding}. Save it as UTF-8: in a spreadsheet "
-            'as "CSV UTF-8", in an editor with the encoding UTF-8.'
+            f"{path}: {error}. Save it as CSV in UTF-8, not in cp1252 or UTF-16, and write names that hold "
+            "a comma in double quotes."
         ) from error
+    return cells.set_axis(cells.index + is_told + 1)
 
 
 def read_corrections(
@@ -115,7 +98,7 @@ def read_corrections(
     given = read_labels(path)
     found = match_files(given.file, files, folder)
     rows = given.reindex(columns=["file", "label", "digest"], fill_value="")
-    rows["file"] = [found.get(name) or name for name in rows.file]
+    rows["file"] = [found[name] or name for name in rows.file]
     rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
     return rows.astype({"holds": bool})
 
@@ -128,80 +111,51 @@ def _holds(path, digest):
         return True
 
 
-def match_rows(
-    rows: pd.DataFrame, files: pd.Series, folder: Path
+def apply_rows(
+    listed: pd.DataFrame,
+    path: Path,
+    rows: pd.DataFrame,
+    folder: Path,
+    required: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Match rows of a file of labels with files, which are relative to `folder`.
-
-    Returns:
-        The rows that mean a file, with this file; the findings of the others, missing_file, or ambiguous
-            where several fit. Both have the lines of the CSV file as index.
-    """
-    meant = rows.file.map(match_files(rows.file, files, folder))
-    is_lost = meant.fillna("") == ""
-    problem = meant[is_lost].map({"": "ambiguous"}).fillna("missing_file")
-    return rows.assign(file=meant)[~is_lost], find(rows.file[is_lost], problem)
-
-
-def check_rows(
-    path: Path, rows: pd.DataFrame, classes: Iterable[str] | None = None
-) -> pd.DataFrame:
-    """Check what matched rows of a file of labels say.
+    """Give files what rows of a file of labels say of them; an empty part or group says nothing.
 
     Args:
+        listed: Columns file, relative to `folder`, label, part and group.
         path: The CSV file that the rows were read from, for errors.
-        rows: As of `match_rows`; other columns than file, label, part and group count for nothing.
-        classes: What a label may be, if not empty; None for anything.
-
-    Returns:
-        A row for each file, with labels as they look, and parts as we call them.
-
-    Raises:
-        ValueError: Two rows say different things of one file, or a class or a part is not known; the
-            error names file and line.
-    """
-    labels = rows.label.map(clean)
-    if classes is not None:
-        names = {clean(name): name for name in classes}
-        labels = _look_up(path, labels, names, f"class of {', '.join(classes)}")
-    rows = rows[rows.columns.intersection(COLUMNS)].assign(label=labels)
-    if "part" in rows:
-        kind = "part: train, validation or test"
-        parts = _look_up(path, rows.part.str.casefold(), PARTS, kind)
-        rows = rows.assign(part=parts)
-    rows = rows.drop_duplicates()
-    kind = "new file: an earlier line says something else of it"
-    refuse_cells(path, rows.file[rows.file.duplicated()], kind)
-    return rows
-
-
-def update_files(
-    listed: pd.DataFrame, rows: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give files what checked rows say of them; an empty part or group says nothing.
-
-    Args:
-        listed: Columns file, label, part and group.
+        rows: As of `read_labels`.
+        required: Whether it is an error that no row means a file.
 
     Returns:
         The files; where one of them is for validation, those without a part are for training, else all
-            are without a part. The findings of those for a test, test_part.
+            are without a part.
+        The findings: of rows that mean no file, missing_file, or ambiguous where several fit; of files
+            for a test, test_part.
+
+    Raises:
+        ValueError: Two rows say different things of one file, or a part is not known; the error names
+            file and line.
     """
-    said = rows.set_index("file")
-    says_nothing = (said == "") & (said.columns != "label")
+    meant = rows.file.map(match_files(rows.file, listed.file, folder))
+    is_lost = ~meant.isin(listed.file)
+    if required and is_lost.all():
+        refuse_cells(path, rows.file, f"file in {folder}, or fits several")
+    problem = meant[is_lost].replace("", "ambiguous").fillna("missing_file")
+    lost = find(rows.file[is_lost], problem)
+    matched = rows.assign(file=meant)[~is_lost]
+    said = matched.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
+    kind = "new file: an earlier line says something else of it"
+    refuse_cells(path, said.file[said.file.duplicated()], kind)
+    parts = said.part.map(split_part_name).str[0]
+    kind = "part: train, validation or test"
+    refuse_cells(path, said.part[parts.isna() & (said.part != "")], kind)
+    said = said.assign(part=parts.fillna("")).set_index("file")
     updated = listed.set_index("file")
-    updated.update(said.mask(says_nothing))
-    listed = updated.reset_index()
-    later = listed.file[listed.part.isin(["test", "prediction"])]
-    has_parts = (listed.part == "validation").any()
-    parts = listed.part.replace("", "train") if has_parts else ""
-    return listed.assign(part=parts), find(later, "test_part")
-
-
-def _look_up(path, values, known, kind):
-    meanings = known | {"": ""}
-    refuse_cells(path, values[~values.isin(meanings)], kind)
-    return values.map(meanings)
+    updated.update(said.mask((said == "") & (said.columns != "label")))
+    later = updated.index[updated.part.isin(["test", "prediction"])]
+    has_parts = (updated.part == "validation").any()
+    updated["part"] = updated.part.replace("", "train") if has_parts else ""
+    return updated.reset_index(), pd.concat([lost, find(later, "test_part")])
 
 
 def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:

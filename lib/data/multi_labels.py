@@ -6,30 +6,14 @@ import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.findings import find
-from lib.data.label_files import (
-    check_rows,
-    match_rows,
-    read_labels,
-    refuse_cells,
-    update_files,
-)
-from lib.data.labels import group_by_names, rebase
+from lib.data.label_files import apply_rows, read_labels, refuse_cells
+from lib.data.labels import rebase
 from lib.data.listing import holds_pictures, walk
-from lib.data.names import clean
+from lib.data.series import group_files
 from lib.data.split import split
 
-# Columns that are no labels; one without a name is pandas' index, or a comma too many.
-NO_LABELS = [
-    "file",
-    "part",
-    "group",
-    "is_valid",
-    "is_train",
-    "is_test",
-    "fold",
-    "set",
-    "",
-]
+# Columns that are no labels.
+NO_LABELS = "file part group is_valid is_train is_test fold set".split()
 YES = ("1", "1.0", "true")
 NO = ("0", "0.0", "false")
 
@@ -48,21 +32,16 @@ def read_label_sets(path: Path) -> pd.DataFrame:
         is_odd = rows.labels.str.contains(r"^\[|,")
         kind = "label: write several as cat|dog, without commas"
         refuse_cells(path, rows.labels[is_odd], kind)
-        sets = rows.labels.map(clean).str.split(" ?[|;] ?")
-        return rows.assign(label=sets.map(_join))
-    names = rows.columns.difference(NO_LABELS, sort=False)
-    cells = rows[names].map(str.casefold)
-    for name in names:
-        is_odd = ~cells[name].isin(YES + NO)
-        refuse_cells(path, rows.loc[is_odd, name], f"0 or 1 of {name}")
-    has_label = cells.isin(YES).to_numpy()
-    cleaned = names.map(clean)
-    return rows.assign(label=[_join(cleaned[has]) for has in has_label])
-
-
-def _join(names):
-    different = sorted(set(names) - {""})
-    return "|".join(different) + "|"
+        labels = rows.labels.str.replace(" ?[|;] ?", "|", regex=True)
+        has_label = labels.str.get_dummies("|")
+    else:
+        cells = rows[rows.columns.difference(NO_LABELS)]
+        cells = cells.map(str.casefold)
+        for name, column in cells.items():
+            refuse_cells(path, column[~column.isin(YES + NO)], f"0 or 1 of {name}")
+        has_label = cells.isin(YES)
+    sets = has_label.dot(has_label.columns + "|")
+    return rows.assign(label=[labels or "|" for labels in sets])
 
 
 def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -71,19 +50,16 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
     the training pictures. Files are relative to `train`. A note says which files of the paths say nothing here.
     """
-    folder = ws.multi_labels.with_suffix("")
-    if train.is_relative_to(folder) or not holds_pictures(folder):
-        folder = train
+    beside = ws.multi_labels.with_suffix("")
+    folder = beside if holds_pictures(beside) else train
     for key in ("train_labels", "corrections", "validation"):
         if getattr(ws, key):
             print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
-    rows, lost = match_rows(rows, listed.file, folder)
-    refuse_cells(ws.multi_labels, lost.file, f"file in {folder}, or fits several")
-    listed, later = update_files(listed, check_rows(ws.multi_labels, rows))
-    listed = group_by_names(listed, odd)
-    odd = pd.concat([odd, later, find(listed.file[listed.label == ""], "no_label")])
+    listed, told = apply_rows(listed, ws.multi_labels, rows, folder, required=True)
+    listed = group_files(listed, odd)
+    odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
     return rebase(listed, folder, train), rebase(odd, folder, train)
 
 

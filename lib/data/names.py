@@ -1,33 +1,29 @@
 """What names tell: parts of a data set, masks, and the file that a name means."""
 
 import functools
+import itertools
 import os
 import re
 import unicodedata
-from collections import ChainMap
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 # How folders are named that are parts of a data set, not classes.
-PART_NAMES = {
-    "train": ("train", "training", "trainval"),
-    "validation": ("validation", "valid", "val", "dev", "eval"),
-    "test": ("test", "tests", "testing"),
-    "prediction": ("pred", "predict", "prediction", "predictions"),
-}
-PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
-PART = re.compile(rf"[ ._-]*(?<![^\W\d_])({'|'.join(PARTS)})(?![^\W\d_])[ ._-]*")
+PART = re.compile(
+    r"(?i)[ ._-]*(?<![^\W\d_])(?:(?P<train>train|training|trainval)"
+    r"|(?P<validation>validation|valid|val|dev|eval)|(?P<test>test|tests|testing)"
+    r"|(?P<prediction>pred|predict|prediction|predictions))(?![^\W\d_])[ ._-]*"
+)
 # How systems name copies: "train - Copy", "train (1)", "train copy 2".
-COPY = re.compile(r"([ _-]+copy( \d+)?| ?\(\d+\))+$", re.IGNORECASE)
+COPY = re.compile(r"(?i)([ _-]+copy( \d+)?| ?\(\d+\))+$")
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
 MASK_WORD = "(?:masks?|seg|segmentation|labels?|groundtruth)"
-MASK_NAME = re.compile(
-    rf"(?<![^/]){MASK_WORD}[ ._-]+(?=[^/]*$)|[ ._-]+{MASK_WORD}(?:[ ._-]?\d+)?$",
-    re.IGNORECASE,
+MASK_NAME = (
+    rf"(?i)(?<![^/]){MASK_WORD}[ ._-]+(?=[^/]*$)|[ ._-]+{MASK_WORD}(?:[ ._-]?\d+)?$"
 )
-MASK_FOLDER = re.compile(rf"(?<![^/]){MASK_WORD}/", re.IGNORECASE)
+MASK_FOLDER = rf"(?i)(?<![^/]){MASK_WORD}/"
 
 
 # Pictures are many, but labels and groups are few.
@@ -40,8 +36,7 @@ def clean(name: str) -> str:
 
 def fold(names: pd.Series) -> pd.Series:
     """Return equal names for similar ones: capitals mean nothing, and 1.0 is 1."""
-    folded = names.map(clean).str.casefold()
-    return folded.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    return names.str.casefold().str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
 
 def split_part_name(name: str) -> tuple[str | None, str]:
@@ -50,15 +45,13 @@ def split_part_name(name: str) -> tuple[str | None, str]:
     Of train_224 these are train and 224, of "Test (1)" test and ""; birds names no part.
     """
     name = COPY.sub("", name).lower()
-    words = PART.findall(name)
-    if not words:
-        return None, name
-    return PARTS[words[0]], PART.sub("", name)
+    part = PART.search(name)
+    return part and part.lastgroup, PART.sub("", name)
 
 
 def describe_classes(class_names: Iterable[str]) -> str:
     """Return a note about classes that are called like parts of a data set or copies, else ""."""
-    odd = [name for name in class_names if name.lower() in PARTS or COPY.search(name)]
+    odd = [name for name in class_names if PART.fullmatch(name) or COPY.search(name)]
     if not odd:
         return ""
     return (
@@ -75,26 +68,19 @@ def remove_ending(file: str) -> str:
 def is_mask(files: pd.Series) -> pd.Series:
     """Tell which files are masks: named like one, and the picture is there, too."""
     stems = files.map(remove_ending)
-    known = set(stems)
-    has_none = stems.map(_list_pictures).map(known.isdisjoint)
-    return ~has_none.astype(bool)
-
-
-def _list_pictures(stem):
-    """List the paths, without ending, that the picture of a mask may have; none if it is no mask."""
-    plain = MASK_NAME.sub("", stem, count=1)
-    pictures = {plain}
-    for file in {plain, stem}:
-        # Pictures may lie beside the folder of their masks, or in one beside it.
-        for folder in ("", "images/"):
-            pictures.add(MASK_FOLDER.sub(folder, file))
-    return pictures - {stem}
+    plain = stems.str.replace(MASK_NAME, "", n=1, regex=True)
+    found = pd.Series(False, files.index)
+    # Pictures may lie in the folder of their masks, around it, or in one beside it.
+    for folder in (r"\g<0>", "", "images/"):
+        pictures = plain.str.replace(MASK_FOLDER, folder, regex=True)
+        found |= pictures.isin(stems) & (pictures != stems)
+    return found
 
 
 def match_files(
     names: Iterable[str], files: Iterable[str], folder: Path
-) -> dict[str, str]:
-    """Find the file that each name of a labels file means: "" where it fits several, else absent.
+) -> dict[str, str | None]:
+    """Find the file that each name of a labels file means: "" where it fits several, None where none.
 
     A name is the path from `folder` or from the folder above it, or, without folders, the name of a
     file at any depth. It may lack the ending, but the file that is called exactly so goes first.
@@ -102,23 +88,21 @@ def match_files(
     relative to `folder`.
     """
     files = list(files)
-    paths = [_clean_path(file) for file in files]
+    paths = list(map(_clean_path, files))
     above = [os.path.normpath(f"{folder.name}/{path}") for path in paths]
-    by_path = _index(paths + above, files + files)
-    by_name = _index(map(os.path.basename, paths), files)
-    kinds = []
-    for known in (by_path, by_name):
-        without = _index(map(remove_ending, known), known.values())
-        kinds += [known, without]
-    meanings = ChainMap(*kinds)
-    cleaned = {name: _clean_path(name) for name in names}
-    return {name: meanings[path] for name, path in cleaned.items() if path in meanings}
+    bare = list(map(os.path.basename, paths))
+    meanings = {}
+    # What comes later goes first.
+    for known in (bare, paths + above):
+        meanings |= _index(map(remove_ending, known), files)
+        meanings |= _index(known, files)
+    return {name: meanings.get(_clean_path(name)) for name in names}
 
 
 def _index(names, files):
-    """Return the file of each name, "" where several have it."""
+    """Return the file of each name, "" where several have it; the files stand there once or twice."""
     index = {}
-    for name, file in zip(names, files):
+    for name, file in zip(names, itertools.cycle(files)):
         is_shared = index.get(name, file) != file
         index[name] = "" if is_shared else file
     return index

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 
+from lib.data.findings import leave_out
 from lib.data.names import remove_ending
 from lib.data.split import find_groups
 
@@ -32,8 +33,10 @@ NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
-def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
-    """Tell which pictures belong together by their names, so that nothing connects two groups.
+def group_files(
+    listed: pd.DataFrame, odd: pd.DataFrame, group_by: str = "none"
+) -> pd.DataFrame:
+    """Give files that belong together by their names one group; a given one goes first.
 
     Augmented copies and their originals always do. Besides, by `group_by`:
     none, time: nothing more; for dates see `name_bursts`;
@@ -43,11 +46,13 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
         before that.
 
     Args:
-        pictures: Columns file, as `walk` lists it, and label.
+        listed: Columns file, as `walk` lists it, label and group.
+        odd: The findings of the files that are no pictures.
 
     Returns:
-        The first file of each picture's group, "" where it belongs to no other.
+        The files, each with the first file of its group as group, "" if it belongs to no other.
     """
+    pictures = leave_out(listed, odd)
     originals = find_originals(pictures.file)
     contents = originals.where(originals != "", pictures.file)
     series = ""
@@ -56,7 +61,9 @@ def group_files(pictures: pd.DataFrame, group_by: str) -> pd.Series:
     # Copies of one original are bound as equal contents are, series as given groups.
     groups = find_groups(pictures.assign(digest=contents, group=series))
     first = pictures.file.groupby(groups).transform("first")
-    return first.where(first.duplicated(keep=False), "")
+    told = dict(zip(pictures.file, first.where(first.duplicated(keep=False))))
+    given = listed.group.where(listed.group != "", listed.file.map(told))
+    return listed.assign(group=given.fillna(""))
 
 
 def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
@@ -125,13 +132,13 @@ def _list_names(path, label):
     # A folder with a number in its name is the same in all classes.
     root = above if NUMBERED_FOLDER.match(below) else path.removesuffix(below)
     names = {"folder": None, "name": None}
-    if "/" in below:
-        names["folder"] = root + below.partition("/")[0]
     last = LAST_NUMBER.match(path)
     if last:
-        names["name"] = f"{last['before']}#{last['behind']}"
+        names["name"] = last.expand(r"\g<before>#\g<behind>")
     for count, level in enumerate(LEVEL.finditer(below), start=1):
         names[f"level {count}"] = root + below[: level.end()]
+    if "/" in below:
+        names["folder"] = names["level 1"]
     return names
 
 

@@ -93,8 +93,6 @@ UNUSABLE = {
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
     "sep=,\nfile,label\ncat/0.jpg,brid\n": "line 3: 'brid'",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
-    "file,label\n\ncat/brid.jpg,bird\nbird/0,\n0,bird\n": "line 5: '0' .*: 1",
-    "file,label\n0,bird\n": "line 2: '0'",
     "file,label\ncat/0.jpg,brid\n": "line 2: 'brid' .* bird, cat",
 }
 
@@ -106,10 +104,12 @@ def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
-def test_table_in_another_encoding_is_an_error_that_names_it(tmp_path, encoding):
+def test_table_in_another_encoding_is_an_error_that_says_which_it_has_to_have(
+    tmp_path, encoding
+):
     path = tmp_path / "labels.csv"
     path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
-    with pytest.raises(ValueError, match=f"{path} .* {encoding}.* UTF-8"):
+    with pytest.raises(ValueError, match=f"{path}.*Save it as CSV in UTF-8"):
         read_labels(path)
 
 
@@ -119,7 +119,7 @@ def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
     found = correct(text, [f"{APART}/0.jpg"]).set_index("file").label
 
     assert found[f"{APART}/0.jpg"] == "cat"
-    assert found["cat/0.jpg"] == APART
+    assert found["cat/0.jpg"] == COMPOSED
 
 
 def test_labels_that_look_equal_are_one_label(label):
@@ -194,21 +194,18 @@ def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
 
     listed, found = labels.list_pictures(ws, ws.train)
 
-    with pytest.raises(ValueError, match='"cat" has 4'):
+    with pytest.raises(ValueError, match="fewer: cat\\."):
         check_classes(ws, listed, leave_out(listed, found), found)
 
 
-def test_corrected_file_that_is_gone_is_missing(correct):
-    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\n")
+def test_corrected_file_that_is_gone_or_unclear_is_listed(correct):
+    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\n1,cat\n")
 
     assert list_checked(listed) == [
+        ["1", "ambiguous", "left out"],
         ["cat/0.jpg", "corrected", "taken as bird, not cat"],
         ["cat/7.jpg", "missing_file", "left out"],
     ]
-
-
-def test_corrections_without_rows_correct_nothing(correct):
-    assert list_checked(correct("file,label\n")) == []
 
 
 def test_class_that_corrections_empty_is_none(correct):
@@ -217,7 +214,6 @@ def test_class_that_corrections_empty_is_none(correct):
     listed = correct("\n".join(["file,label", *rows, "cat/5.jpg,", ""]))
 
     assert set(listed.label) == {"bird", ""}
-    assert ["cat", "empty_class", "left out"] in list_checked(listed)
 
 
 def test_labels_file_gives_labels_parts_and_groups(label):

@@ -85,7 +85,7 @@ def test_folder_without_pictures_beside_classes_is_a_finding(ws):
 def test_class_of_pictures_that_nothing_here_reads_is_an_error(ws):
     touch(ws.train, *[f"cat/{i}.jpg" for i in range(5)], "dog/1.orf")
     (ws.train / "dog/1.orf").write_bytes(RAW)
-    with pytest.raises(ValueError, match='"dog" has 0'):
+    with pytest.raises(ValueError, match="fewer: dog\\."):
         check(ws, *labels.list_pictures(ws, ws.train))
 
 
@@ -203,34 +203,13 @@ def test_augmented_copies_and_their_original_are_one_group(tmp_path):
     assert set(group[others]) == {""}
 
 
-@pytest.mark.parametrize("branches", [["teste", "treino"], ["测试集", "训练集"]])
-def test_branches_with_folders_of_the_same_names_are_said(tmp_path, branches):
-    for branch in branches:
-        touch(tmp_path / branch, "cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "p1/0.jpg")
+@pytest.mark.parametrize("names", [["cat", "dog"], ["train", "val"]])
+def test_classes_with_folders_of_the_same_names_are_said(tmp_path, names):
+    for branch in ("teste", "测试集"):
+        touch(tmp_path / branch, f"{names[0]}/0.jpg", f"{names[1]}/0.jpg", "p1/0.jpg")
     said = labels.describe_inner_folders(list_files(tmp_path))
-    assert said.startswith(f"Note: {branches[0]}, {branches[1]} ")
-    assert "names: cat, dog." in said
-    assert "column group" in said
-
-
-@pytest.mark.parametrize(
-    ("files", "parts"),
-    [
-        ("cat/train/1.jpg cat/val/1.jpg dog/train/1.jpg dog/val/1.jpg", "train, val"),
-        ("cat/imgs/train/1.jpg dog/imgs/test/1.jpg", "test, train"),
-        ("cat/train80/1.jpg cat/test20/1.jpg dog/train80/1.jpg", "test20, train80"),
-        ("cat/train/1.jpg cat/test/1.jpg dog/train/1.jpg", "test, train"),
-    ],
-)
-def test_classes_that_are_divided_into_parts_are_an_error(tmp_path, files, parts):
-    touch(tmp_path, *files.split())
-    with pytest.raises(ValueError, match=f"cat, dog .* {parts}\\."):
-        list_files(tmp_path)
-
-
-def test_one_class_with_a_folder_called_like_a_part_is_no_error(tmp_path):
-    touch(tmp_path, "rail/train/1.jpg", "rail/tram/1.jpg", "road/car/1.jpg")
-    assert set(list_files(tmp_path).label) == {"rail", "road"}
+    assert said.startswith("Note: teste, 测试集 ")
+    assert f"names: {names[0]}, {names[1]}." in said
 
 
 def make_listed(**problems):
@@ -262,13 +241,9 @@ def refuse(ws, **problems):
 
 @pytest.mark.parametrize(("classes", "count"), [({}, 0), ({"frogs": GOOD}, 1)])
 def test_set_of_no_class_or_of_one_is_an_error(ws, classes, count):
-    assert f"{ws.train} has {count}:" in refuse(ws, **classes)
-
-
-def test_a_class_folder_as_train_is_an_error_that_says_what_to_write(ws):
-    said = refuse(replace(ws, train=ws.train / "frogs"))
-
-    assert f'write "train": "{ws.train}"' in said
+    error = refuse(ws, **classes)
+    assert f"{ws.train} has {count}:" in error
+    assert "the folder above it" in error
 
 
 def test_exactly_five_pictures_of_each_class_are_enough(ws):
@@ -278,14 +253,12 @@ def test_exactly_five_pictures_of_each_class_are_enough(ws):
 def test_every_class_with_too_few_pictures_is_named(ws):
     error = refuse(ws, birds=[""] * 3, frogs=[""] * 4, newts=GOOD)
     assert "needs 5" in error
-    assert '"birds" has 3' in error
-    assert '"frogs" has 4' in error
-    assert "newts" not in error
+    assert "fewer: birds, frogs." in error
 
 
 @pytest.mark.parametrize("name", ["file", "label", "predicted"])
 def test_class_that_is_called_like_a_column_of_answers_is_an_error(ws, name):
-    assert f'"{name}"' in refuse(ws, birds=GOOD, **{name: GOOD})
+    assert f" {name}," in refuse(ws, birds=GOOD, **{name: GOOD})
 
 
 def test_what_is_left_out_has_its_first_reason_and_what_is_used_has_all_words():
@@ -355,7 +328,9 @@ def test_new_pictures_get_their_labels_from_their_folder(tmp_path):
 
 def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
     touch(tmp_path, "1.jpg", "2.jpg", "frogs/3.jpg", "frogs/4.jpg")
-    text = "file,label\n1,birds\n2.jpg,\nfrogs/3.jpg,newts\ngone.jpg,frogs\n"
+    text = (
+        "file,label,part\n1,birds,test\n2.jpg,,\nfrogs/3.jpg,newts,\ngone.jpg,frogs,\n"
+    )
     path = write_csv(tmp_path / ".labels.csv", text)
 
     found = label_new_pictures(tmp_path, ["birds", "frogs"], path)
@@ -366,7 +341,8 @@ def test_labels_file_of_new_pictures_goes_before_their_folder(tmp_path, capsys):
         "frogs/3.jpg": "newts",
         "frogs/4.jpg": "frogs",
     }
-    assert "missing_file: gone.jpg" in capsys.readouterr().out
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.endswith("missing_file: gone.jpg")
 
 
 def test_class_folders_of_new_pictures_compare_as_they_look_and_others_are_named(

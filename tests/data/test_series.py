@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from lib.data.findings import find
 from lib.data.series import (
     describe_series,
     find_originals,
@@ -19,20 +20,20 @@ def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
     pictures = pd.DataFrame({"file": files})
     pictures["label"] = labels or pictures.file.str.split("/").str[0]
-    return pictures.assign(taken=pd.NaT)
+    return pictures.assign(group="", taken=pd.NaT)
 
 
 def list_groups(pictures, group_by):
     """List the groups as lists of files, each sorted."""
-    groups = group_files(pictures, group_by)
-    by_group = pictures.file[groups != ""].groupby(groups)
+    listed = group_files(pictures, find([], ""), group_by)
+    by_group = listed[listed.group != ""].groupby("group").file
     return sorted(sorted(files) for _, files in by_group)
 
 
 def divide(pictures, group_by):
     """Return the pictures with their parts, by groups that names tell alone."""
-    groups = group_files(pictures, group_by)
-    grouped = pictures.assign(group=groups.where(groups != "", pictures.file))
+    listed = group_files(pictures, find([], ""), group_by)
+    grouped = listed.assign(group=listed.group.where(listed.group != "", listed.file))
     parts = split(grouped.assign(digest=grouped.file), seed=0)
     return pictures.assign(part=parts)
 
