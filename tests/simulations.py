@@ -19,6 +19,7 @@ from scipy.stats import norm
 from lib.evaluation import (
     conformal,
     intervals,
+    label_tests,
     metrics,
     model_selection,
     verdict,
@@ -102,6 +103,24 @@ def judge_best(k, n, chance, reports, burst=1):
         beats = intervals.beats_baseline(top1, n / burst, chance, k)
         found += [holds(top1, n / burst, chance), beats]
     return found / reports
+
+
+def call_useful(support, models, knows, reports):
+    """Return how often any model is said to know the labels.
+
+    Args:
+        knows: how often an answer is the label; else it is drawn as labels are.
+    """
+    rng = np.random.default_rng(models)
+    y_true = np.repeat(np.arange(len(support)), support)
+    groups = np.arange(len(y_true))
+    claims = 0
+    for _ in range(reports):
+        y_pred = rng.choice(y_true, (models, len(y_true)))
+        y_pred = np.where(rng.random(y_pred.shape) < knows, y_true, y_pred)
+        p_values = label_tests.measure_association(y_true, y_pred, groups, models)
+        claims += (p_values < 0.05 / models).any()
+    return claims / reports
 
 
 def claim_pairs(n, models, reports, groups=None, share=0.6):
@@ -223,6 +242,7 @@ def claim_bursts(reports, shape=(20, 10, 400), in_bursts=0.4, in_singles=0.05):
 GROUPED = {
     "bursts of 1 to 16": lambda rng: rng.integers(1, 17, 118),
     "a long tail": lambda rng: np.minimum(1 + rng.pareto(1.1, 320).astype(int), 200),
+    "10 of 12 and 200 single": lambda rng: np.r_[np.full(10, 12), np.ones(200, int)],
     "one of 600 and 400 single": lambda rng: np.r_[600, np.ones(400, int)],
 }
 
@@ -248,6 +268,28 @@ def judge_flips(shape, win, lose, reports):
     return found / reports
 
 
+def claim_grouped_runs(shape, gain, reports):
+    """Return how often five trainings each are told apart in groups, if one is better by `gain`."""
+    rng = np.random.default_rng(3)
+    claims = 0
+    for _ in range(reports):
+        sizes = GROUPED[shape](rng)
+        groups = np.repeat(np.arange(len(sizes)), sizes)
+        is_alike = rng.random(len(groups)) < np.sqrt(0.3)
+        ease = np.where(
+            is_alike, rng.random(len(sizes))[groups], rng.random(len(groups))
+        )
+        runs = []
+        for skill in (0.8, 0.8 + gain):
+            own = np.where(
+                rng.random((5, len(ease))) < 0.3, rng.random((5, len(ease))), ease
+            )
+            runs.append(dict(enumerate(own < skill + rng.normal(0, 0.005, (5, 1)))))
+        pairs = intervals.compare_configurations(dict(enumerate(runs)), groups)
+        claims += pairs.established.any()
+    return claims / reports
+
+
 def claim_weakest(sizes, share, reports, burst=1):
     """Return how often classes that are as hard are said to differ; of groups of a size."""
     rng = np.random.default_rng(len(sizes))
@@ -257,8 +299,26 @@ def claim_weakest(sizes, share, reports, burst=1):
     for _ in range(reports):
         correct = rng.random(len(y_true)) < share
         shown = np.repeat(y_true, burst), np.repeat(correct, burst)
-        claims += verdict.recalls_differ(*shown, np.repeat(groups, burst))
+        weaker = label_tests.find_weaker(*shown, np.repeat(groups, burst))
+        claims += weaker.any()
     return claims / reports
+
+
+def name_weakest(weak, reports, sizes=(24,) * 10, burst=1):
+    """Return how often the first class, of this recall, is called weaker, and how often another is.
+
+    The others are recognised in 0.9 of the cases.
+    """
+    rng = np.random.default_rng(len(sizes))
+    y_true = np.repeat(np.arange(len(sizes)), sizes)
+    groups = np.arange(len(y_true)) // burst
+    found = np.zeros(2)
+    for _ in range(reports):
+        shares = np.where(y_true == 0, weak, 0.9)
+        correct = rng.random(groups.max() + 1)[groups] < shares
+        is_weaker = label_tests.find_weaker(y_true, correct, groups)
+        found += [is_weaker[0], is_weaker[1:].any()]
+    return found / reports
 
 
 def claim_weakest_in_groups(sizes, share, reports, classes=10):
@@ -269,7 +329,7 @@ def claim_weakest_in_groups(sizes, share, reports, classes=10):
     claims = 0
     for _ in range(reports):
         correct = rng.random(groups.max() + 1) < share
-        claims += verdict.recalls_differ(y_true, correct[groups], groups)
+        claims += label_tests.find_weaker(y_true, correct[groups], groups).any()
     return claims / reports
 
 
@@ -300,8 +360,8 @@ def claim_rise(rise, reports, n=240):
         easy = rng.beta(1.2, 0.5, n)
         half = rng.random((3, n)) < easy
         whole = rng.random((3, n)) < np.clip(easy + rise, 0, 1)
-        differences = half.astype(float) - whole
-        _, high, p_value = intervals.compare_runs(differences, np.arange(n))
+        differences = half.mean(axis=0) - whole.mean(axis=0)
+        _, high, p_value = intervals.compare_runs([differences], np.arange(n))
         claims += p_value < 0.05 and high < 0
     return claims / reports
 
@@ -323,15 +383,16 @@ def judge_calibration(n, off, reports, models=1):
     """Draw models whose probabilities are too high by `off`; return how often any is called so."""
     rng, found = np.random.default_rng(n), 0
     for _ in range(reports):
-        confidence = rng.uniform(0.3, 0.95, (models, n))
-        top1 = (rng.random((models, n)) < confidence - off).mean(axis=1)
-        scores = [
-            {"confidence": c, "top1": t, "effective_n": n, "n": n, "compared": models}
-            for c, t in zip(confidence.mean(axis=1), top1)
-        ]
-        found += any(
-            verdict.judge_calibration(score).startswith("too") for score in scores
-        )
+        confidence = rng.uniform(0.5, 0.95, (models, n))
+        is_right = rng.random((models, n)) < confidence - off
+        words = []
+        for of_model, right in zip(confidence, is_right):
+            y_prob = np.stack([of_model, 1 - of_model], axis=1)
+            score = metrics.judge_confidence(
+                np.where(right, 0, 1), y_prob, np.arange(n)
+            )
+            words.append(verdict.judge_calibration(score | {"compared": models}))
+        found += any(word.startswith("too") for word in words)
     return found / reports
 
 
@@ -465,9 +526,8 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
         answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
         scores = {}
         for k, name in enumerate(names):
-            score = metrics.measure_calibration(y_true, y_prob[k])
-            score |= {"n": n, "effective_n": n, "compared": len(names)}
-            scores[name] = score | {"top1": answers.correct[k].mean()}
+            score = metrics.judge_confidence(y_true, y_prob[k], np.arange(n))
+            scores[name] = score | {"compared": len(names)}
         answers.first_runs.scores = scores
         answer = verdict.find_answer(answers)
         is_off = {}
@@ -494,6 +554,9 @@ RUNS = [
 BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
 # Models, pictures, accuracy of models and baseline, pictures of a group.
 BEST = [(k, 240, 0.5, 1) for k in (1, 4, 8)] + [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
+# Pictures of each class, models, and share of the labels that is known.
+USEFUL = [((20, 20), 1, 0), ((99, 1), 1, 0), ((24,) * 10, 8, 0)]
+USEFUL += [((99, 1), 1, 1), ((190, 50), 1, 0.2)]
 HARD_BURSTS = np.repeat(np.arange(120), np.where(np.arange(120) % 6, 1, 12))
 # Groups, models, how far the true class stands out in bursts, and their description.
 ANSWERED = [
@@ -543,8 +606,12 @@ def list_jobs(reports):
         )
     for k, n, chance, burst in BEST:
         where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
-        what = "coverage of the best of several; falsely called useful"
+        what = "coverage of the best of several; falsely above a share"
         add(what, where, judge_best, k, n, chance, 5 * reports, burst)
+    for support, models, knows in USEFUL:
+        where = f"{models} models, classes of {support}, {knows} known"
+        what = "any is said to know the labels"
+        add(what, where, call_useful, support, models, knows, reports)
     for n in (20, 40, 80, 240, 2002):
         add(
             "any false claim of a pair",
@@ -587,6 +654,11 @@ def list_jobs(reports):
         what = "a difference in groups is established; coverage"
         where = f"{shape}: {win} against {lose}"
         add(what, where, judge_flips, shape, win, lose, reports)
+    for shape, gain in itertools.product(GROUPED, (0, 0.05)):
+        what = "five trainings in groups are told apart"
+        add(
+            what, f"{shape}: better by {gain}", claim_grouped_runs, shape, gain, reports
+        )
     for sizes, burst in ((np.full(10, 8), 1), (np.full(10, 8), 3), (TAIL, 1)):
         for share in (0.9, 0.97):
             where = (
@@ -600,6 +672,11 @@ def list_jobs(reports):
         where = f"10 classes, each of groups of {sizes}, recall {share}"
         what = "equal classes are called weaker"
         add(what, where, claim_weakest_in_groups, sizes, share, reports)
+    for burst in (1, 3):
+        where = f"10 classes of 24 in groups of {burst}, recall 0.5 and nine times 0.9"
+        what = "a weak class is named; another is"
+        add(what, where, name_weakest, 0.5, reports, (24,) * 10, burst)
+    add(what, "99 and 1 pictures", name_weakest, 0.9, reports, (99, 1))
     for needed, n, burst in TEMPERATURES:
         what = f"a temperature is fitted where {needed} is needed"
         where = f"n = {n:,} in groups of {burst}"
@@ -607,7 +684,7 @@ def list_jobs(reports):
     for rise in (0, 0.044):
         what = "more pictures are said to help"
         add(what, f"n = 240, true rise {rise}", claim_rise, rise, reports)
-    for n, models in ((40, 1), (240, 1), (240, 15), (2002, 15)):
+    for n, models in ((40, 1), (100, 1), (240, 1), (240, 15), (2002, 15)):
         for off in (0, 0.1):
             what = "any called too sure or too modest, " + (
                 "rightly" if off else "wrongly"

@@ -77,13 +77,12 @@ class Predictions:
         scores = {}
         for label, y_prob in zip(self.labels, self.y_prob):
             score = metrics.evaluate(
-                self.y_true, y_prob, self.class_names.tolist(), self.groups
+                self.y_true,
+                y_prob,
+                self.class_names.tolist(),
+                self.groups,
+                is_calibrated=bool(self.models[label].calibrated_on),
             )
-            if self.models[label].calibrated_on:
-                # What validates a calibration of the training part must not change it.
-                score["temperature"] = 1.0
-                score["nll_after"] = score["nll_before"]
-                score["ece_after"] = score["ece_before"]
             scaled = apply_temperature(y_prob, score["temperature"])
             score |= metrics.score_groups(self.y_true, scaled, self.groups)
             score["compared"] = len(self.first_runs.labels)
@@ -185,6 +184,8 @@ class Predictions:
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that none of these models recognises, the label least probable first.
 
+        One model alone has none: they would be its mistakes.
+
         Returns:
             By index of the picture: file, label, each answer, and label_probability.
         """
@@ -193,7 +194,7 @@ class Predictions:
             table[label] = self.class_names[y_pred]
         of_truth = self.y_prob[:, np.arange(len(self.y_true)), self.y_true]
         table["label_probability"] = of_truth.mean(axis=0)
-        is_missed = ~self.correct.any(axis=0)
+        is_missed = ~self.correct.any(axis=0) & (len(self.labels) > 1)
         return table[is_missed].sort_values("label_probability", kind="stable")
 
 

@@ -48,7 +48,7 @@ def shorten(name: object, max_letters: int = MAX_LETTERS) -> str:
     return text + SPACE * min(wide, max_letters)
 
 
-def open_rows(
+def open_name_axes(
     names: pd.Index, inches: float, width: float = WIDTH
 ) -> tuple[Figure, plt.Axes, list]:
     """Open a figure with a row for each name, the first `MAX_ROWS`, and one that counts the others.
@@ -115,7 +115,7 @@ def accuracy_by_model(
         without_looking: the accuracy of size, light and sharpness of the files.
     """
     best = means.sort_values("mean", ascending=False, kind="stable")[:MAX_MODELS]
-    figure, axes, _ = open_rows(best.index, 0.3)
+    figure, axes, _ = open_name_axes(best.index, 0.3)
     rows = range(len(best))
     bounds = best[["low", "high"]]
     label = "top-1 accuracy, 95 % interval"

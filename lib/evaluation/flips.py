@@ -2,12 +2,13 @@
 
 import numpy as np
 
-# Enough for each pair of 22 models, and odd, so that no p equals a level.
+# Odd, so that no p equals a level; for each pair that is tested more are needed.
 FLIPS = 9999
+FLIPS_PER_PAIR = 100
 
 
 def flip_groups(
-    by_picture: np.ndarray, groups: np.ndarray, level: float
+    by_picture: np.ndarray, groups: np.ndarray, level: float, pairs: int = 1
 ) -> tuple[float, float, float]:
     """Test whether groups favour neither side: flip the signs of their sums at random.
 
@@ -18,6 +19,7 @@ def flip_groups(
         by_picture: int or float (n,), differences.
         groups: int (n,).
         level: how often the interval may miss the truth.
+        pairs: how many are tested.
 
     Returns:
         low and high, the interval of the mean; and p_value.
@@ -28,7 +30,8 @@ def flip_groups(
     kinds, counts = np.unique([sums, sizes], axis=1, return_counts=True)
     kind_sums, kind_sizes = kinds
     rng = np.random.default_rng(0)
-    flipped = rng.binomial(counts, 0.5, size=(FLIPS, len(counts)))
+    flips = FLIPS + FLIPS_PER_PAIR * pairs
+    flipped = rng.binomial(counts, 0.5, size=(flips, len(counts)))
     # As they were observed is one way, too.
     flipped[0] = 0
     half_sums = flipped @ kind_sums
@@ -39,7 +42,7 @@ def flip_groups(
     low, high = _find_bounds(half_sums, half_sizes, level)
     # The interval is that of one more group won by each side: without it a tie has no width.
     size = np.sqrt(np.mean(sizes**2))
-    won, lost = size * rng.integers(0, 2, size=(2, FLIPS))
+    won, lost = size * rng.integers(0, 2, size=(2, flips))
     wide_sums = half_sums + won - lost
     wide_sizes = half_sizes + won + lost
     wide_low, wide_high = _find_bounds(wide_sums, wide_sizes, level)

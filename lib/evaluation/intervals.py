@@ -89,10 +89,11 @@ def compare_runs(
     level: float = LEVEL,
     seed_variance: float = 0.0,
     seed_df: float = 1.0,
+    pairs: int = 1,
 ) -> tuple[float, float, float]:
     """Test whether the mean of paired differences is 0, by a paired t.
 
-    Each side wins one more picture (Bonett and Price 2012). Pictures and runs are two
+    Each side wins one more group (Bonett and Price 2012). Groups and runs are two
     sources of variance, whose degrees of freedom are Welch's and Satterthwaite's. Where one
     run is compared with one, and any pictures belong together, `flip_groups` tests instead.
 
@@ -103,6 +104,7 @@ def compare_runs(
         seed_variance: variance of the mean that seeds cause, as it was estimated from
             more runs than these; of several runs it counts where it is larger than theirs.
         seed_df: its degrees of freedom.
+        pairs: how many are tested, on which the number of flips depends.
 
     Returns:
         low and high, the interval of the mean; and p_value.
@@ -111,10 +113,8 @@ def compare_runs(
     runs = len(differences)
     by_picture = differences.mean(axis=0)
     if runs == 1 and len(np.unique(groups)) < len(groups):
-        return flip_groups(by_picture, groups, level)
-    n = effective_sample_size(groups)
-    mean = by_picture.mean() * n / (n + 2)
-    of_pictures, pictures_df = _estimate_variance(by_picture, groups)
+        return flip_groups(by_picture, groups, level, pairs)
+    mean, of_pictures, pictures_df = _estimate_mean(by_picture, groups)
     of_seeds = 0.0
     if runs > 1:
         own_variance = differences.mean(axis=1).var(ddof=1) / runs
@@ -128,22 +128,21 @@ def compare_runs(
     return max(mean - margin, -1.0), min(mean + margin, 1.0), float(p_value)
 
 
-def _estimate_variance(by_picture, groups):
-    # Return the variance of the mean, and its degrees of freedom.
-    n = effective_sample_size(groups)
-    # Of n pictures and one more won by each side: (mean of squares - mean²) / (n + 1).
-    mean = by_picture.mean() * n / (n + 2)
-    mean_square = (np.mean(by_picture**2) * n + 2) / (n + 2)
-    of_pictures = (mean_square - mean**2) / (n + 1)
-    # Groups that differ more than single pictures do make the mean less sure than that:
-    # Σ sums² / pictures², where a sum is that of a group's distances from the mean.
-    _, group = np.unique(groups, return_inverse=True)
-    distances = by_picture - by_picture.mean()
-    sums = np.bincount(group, weights=distances)
-    of_groups = np.sum(sums**2) / len(by_picture) ** 2
-    if of_groups <= of_pictures or len(sums) == len(by_picture):
-        return of_pictures, n + 1
-    return of_groups, np.sum(sums**2) ** 2 / np.sum(sums**4)
+def _estimate_mean(by_picture, groups):
+    # Return the mean, with one more group won by each side, its variance, which is
+    # Σ residuals² / pictures² of the groups, and its degrees of freedom (Satterthwaite).
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    size = np.sqrt(np.mean(sizes**2))
+    sums = np.append(np.bincount(group, weights=by_picture), [size, -size])
+    sizes = np.append(sizes, [size, size])
+    mean = sums.sum() / sizes.sum()
+    squares = (sums - mean * sizes) ** 2
+    count = len(sums)
+    variance = squares.sum() / sizes.sum() ** 2 * count / (count - 1)
+    df = count - 1.0
+    if count < len(by_picture) + 2:
+        df = min(df, squares.sum() ** 2 / np.sum(squares**2))
+    return mean, variance, df
 
 
 def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -198,7 +197,8 @@ def _list_pairs(correct, groups):
     # Of each pair the difference, and its test, which takes a level.
     seed_variance, seed_df = _pool_seeds(correct)
     rows = []
-    for model, other in itertools.combinations(correct, 2):
+    both = list(itertools.combinations(correct, 2))
+    for model, other in both:
         differences = _subtract(correct[model], correct[other])
         if len(differences) == 0:
             continue
@@ -215,6 +215,7 @@ def _list_pairs(correct, groups):
             groups,
             seed_variance=sides * seed_variance / runs,
             seed_df=seed_df,
+            pairs=len(both),
         )
         _, _, p_value = test(level=LEVEL)
         row |= {"difference": differences.mean(), "runs": runs, "n": len(groups)}

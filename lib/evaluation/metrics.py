@@ -25,6 +25,7 @@ def evaluate(
     y_prob: np.ndarray,
     class_names: Sequence[str],
     groups: np.ndarray,
+    is_calibrated: bool = False,
 ) -> dict:
     """Score one model.
 
@@ -32,6 +33,7 @@ def evaluate(
         y_true: int (n,), the index of each true class; every class has pictures.
         y_prob: float (n, classes), rows sum to 1.
         groups: int (n,), as in `intervals`.
+        is_calibrated: whether other pictures have calibrated it, so that these must not.
 
     Returns:
         n, and effective_n, the effective sample size; top1, top3: share of pictures whose
@@ -59,7 +61,7 @@ def evaluate(
     is_class = y_true[:, np.newaxis] == np.arange(len(class_names))
     scores["roc_auc"] = float(roc_auc_score(is_class, y_prob))
     scores |= measure_calibration(y_true, y_prob)
-    scores |= judge_temperature(y_true, y_prob, groups)
+    scores |= judge_temperature(y_true, y_prob, groups, is_calibrated)
     return scores
 
 
@@ -140,36 +142,73 @@ def split_halves(
 
 
 def judge_temperature(
-    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+    y_true: np.ndarray,
+    y_prob: np.ndarray,
+    groups: np.ndarray,
+    is_calibrated: bool = False,
 ) -> dict[str, float]:
     """Fit a temperature on the first half of the pictures and judge it on the second.
 
+    Args are those of `evaluate`.
+
     Returns:
         temperature, which is 1 where the likelihood ratio of the first half doesn't
-        establish another one (Wilks 1938); and of the second half nll_before, nll_after,
-        ece_before and ece_after.
+        establish another one (Wilks 1938); of the second half nll_before, nll_after,
+        ece_before and ece_after; and what `judge_confidence` returns of the scaled
+        probabilities, of all pictures where the temperature is 1.
     """
     first, second = split_halves(y_true, groups)
-    temperature = fit_temperature(y_true[first], y_prob[first])
-    fitted = apply_temperature(y_prob[first], temperature)
-    gain = measure_loss(y_true[first], y_prob[first])
-    gain -= measure_loss(y_true[first], fitted)
-    # Of n pictures, 2 n gain has a χ² of one degree of freedom where the temperature is 1.
-    n = effective_sample_size(groups[first])
-    ratio = 2 * n * gain
-    if chi2.sf(ratio, df=1) >= LEVEL:
-        temperature = 1.0
-    truth = y_true[second]
-    before = y_prob[second]
-    after = before
+    temperature = 1.0
+    if not is_calibrated:
+        temperature = _establish_temperature(
+            y_true[first], y_prob[first], groups[first]
+        )
+    scaled = y_prob
     if temperature != 1:
-        after = apply_temperature(before, temperature)
+        scaled = apply_temperature(y_prob, temperature)
+    judged = {"temperature": temperature}
+    for when, answers in (("before", y_prob), ("after", scaled)):
+        half = y_true[second], answers[second]
+        judged[f"nll_{when}"] = measure_loss(*half)
+        judged[f"ece_{when}"] = expected_calibration_error(*half)
+    is_judge = second | (temperature == 1)
+    return judged | judge_confidence(
+        y_true[is_judge], scaled[is_judge], groups[is_judge]
+    )
+
+
+def _establish_temperature(y_true, y_prob, groups):
+    temperature = fit_temperature(y_true, y_prob)
+    gain = measure_loss(y_true, y_prob)
+    gain -= measure_loss(y_true, apply_temperature(y_prob, temperature))
+    # Of n pictures, 2 n gain has a χ² of one degree of freedom where the temperature is 1.
+    ratio = 2 * effective_sample_size(groups) * gain
+    return temperature if chi2.sf(ratio, df=1) < LEVEL else 1.0
+
+
+def judge_confidence(
+    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+) -> dict[str, float]:
+    """Compare how often answers are right with how often they say to be.
+
+    Args are those of `evaluate`.
+
+    Returns:
+        judged_n, how many pictures; judged_top1, the share that is right;
+        judged_confidence, the mean probability of the answers; and judged_z,
+        Σ(right - p) / √Σp(1 - p), which is standard normal where each answer is right as
+        often as it says (Spiegelhalter 1986); groups count by their effective sample size.
+    """
+    confidence = y_prob.max(axis=1).astype(float)
+    is_right = y_prob.argmax(axis=1) == y_true
+    n = len(y_true)
+    variance = np.maximum(np.sum(confidence * (1 - confidence)), TINY)
+    z = np.sum(is_right - confidence) / np.sqrt(variance)
     return {
-        "temperature": temperature,
-        "nll_before": measure_loss(truth, before),
-        "ece_before": expected_calibration_error(truth, before),
-        "nll_after": measure_loss(truth, after),
-        "ece_after": expected_calibration_error(truth, after),
+        "judged_n": n,
+        "judged_top1": float(is_right.mean()),
+        "judged_confidence": float(confidence.mean()),
+        "judged_z": float(z * np.sqrt(effective_sample_size(groups) / n)),
     }
 
 

@@ -146,8 +146,8 @@ def learning_curve(
 
     Returns:
         share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of half of
-        them difference to all, difference_low, difference_high and p_value, by `compare_runs`, whose
-        runs are the draws. A share that can't be tried has no row.
+        them difference to all, difference_low, difference_high and p_value, by `compare_runs`, of the
+        mean of the draws. A share that can't be tried has no row.
     """
     n = effective_sample_size(groups)
     estimator = linear.TunedLogistic(class_weight=class_weight, seed=seed)
@@ -167,8 +167,9 @@ def learning_curve(
     table = pd.DataFrame(rows, columns=CURVE)
     if 0.5 not in correct or 1.0 not in correct:
         return table
-    differences = correct[0.5].astype(float) - correct[1.0]
-    low, high, p_value = compare_runs(differences, groups)
+    # Draws share their pictures: of three a variance of their own would say little.
+    differences = correct[0.5].mean(axis=0) - correct[1.0].mean(axis=0)
+    low, high, p_value = compare_runs(differences[np.newaxis], groups)
     half = [[0.5, differences.mean(), low, high, p_value]]
     return table.merge(pd.DataFrame(half, columns=OF_HALF), "left", on="share")
 

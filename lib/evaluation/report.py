@@ -44,7 +44,9 @@ def gather_report(
     """
     first = predictions.first_runs
     scores = first.scores
-    answer = verdict.describe_answer(predictions) | find_facts(ws, predictions)
+    without_looking = verdict.read_without_looking(ws)
+    answer = verdict.describe_answer(predictions, without_looking)
+    answer |= find_facts(ws, predictions)
     named = answer["label"]
     answer["set"] = first.models[named].split_hash
     best_first = sorted(
@@ -70,7 +72,7 @@ def gather_report(
         "pictures": len(rows),
         # An earlier model.html speaks of other classes, until 10 replaces it.
         "is_stale": is_stale(ws, "model.html"),
-        "without_looking": verdict.read_without_looking(ws),
+        "without_looking": without_looking,
     }
 
 
@@ -87,11 +89,12 @@ def find_facts(ws: Workspace, predictions: Predictions) -> dict:
     rows = read_split(ws)
     # A page may be passed on, so no command names a folder.
     command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
+    is_audited = (ws.results / "label_audit.csv").exists()
     return {
         "demo": ws.is_demo,
         "beyond": f"{command} BEYOND=1 ARGUMENTS=--as-before",
         "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
-        "audit": f"{command} ARGUMENTS='--only 7 8 --as-before'",
+        "audit": "" if is_audited else f"{command} ARGUMENTS='--only 7 8 --as-before'",
         "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
         "is_quick": {record.kind for record in predictions.models.values()}
         == {"linear"},

@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency
+from scipy.stats import norm
 
 from lib.base.workspace import Workspace, read_table
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
+from lib.evaluation.label_tests import find_weaker, measure_association
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
@@ -18,19 +19,24 @@ REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
 MAX_WIDTH = 0.2
 MARGIN = 0.05
 # Of a score: what the box writes.
-NUMBERS = ["n", "effective_n", "top1", "confidence", "baseline", "majority_class"]
+NUMBERS = ["n", "effective_n", "top1", "baseline", "majority_class", "temperature"]
+NUMBERS += ["judged_n", "judged_top1", "judged_confidence"]
 KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
-def describe_answer(predictions: Predictions) -> dict:
+def describe_answer(
+    predictions: Predictions, without_looking: float | None = None
+) -> dict:
     """Describe the best model by values that JSON can hold, for the answer box.
+
+    Args are those of `find_answer`.
 
     Returns:
         What `find_answer` returns; `NUMBERS` of its score; classes, how many there are;
         calibration, of `judge_calibration`; limit, of `find_bottleneck`; and pictures_needed,
         of `count_pictures_needed`.
     """
-    answer = find_answer(predictions)
+    answer = find_answer(predictions, without_looking)
     score = predictions.first_runs.scores[answer["label"]]
     answer |= {name: score[name] for name in NUMBERS}
     answer["classes"] = len(score["support"])
@@ -40,16 +46,22 @@ def describe_answer(predictions: Predictions) -> dict:
     return answer
 
 
-def find_answer(predictions: Predictions) -> dict:
+def find_answer(predictions: Predictions, without_looking: float | None = None) -> dict:
     """Find the best configuration, and how the others compare with it.
 
-    The best configuration has the highest mean; those come first that surely beat the
-    majority class, and that no other surely beats.
+    The best configuration has the highest mean; those come first that are useful, and that
+    no other surely beats. Useful is what surely knows the labels in each training, and gets
+    as many right as always answering the commonest class.
+
+    Args:
+        predictions: those of all models.
+        without_looking: the share that size, light and sharpness of the files recognise. Where
+            it is more than that of the commonest class, what is useful surely beats it, too.
 
     Returns:
         name and label: the best, and its first training; model: the name of that one's file;
-        is_useful: whether each of its trainings beats the baseline; count: how many were
-        compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
+        is_useful; beats_commonest, whether it is so but for without_looking; count: how many
+        were compared; configuration: its row of `Predictions.configurations`; to_repeat: networks
         of too few trainings, without those that are surely worse; doubts of
         `model_selection.doubt_contest`; weakest of `list_weakest`;
         and the other configurations: better (than they are the best is), worse, same, unsure
@@ -58,7 +70,8 @@ def find_answer(predictions: Predictions) -> dict:
     table = predictions.configurations
     first = predictions.first_runs
     labels = dict(zip(first.runs.configuration, first.labels))
-    useful = _find_useful(predictions)
+    known = _find_known(predictions)
+    useful = _beat_files(predictions, known, without_looking)
     best = _choose(predictions, useful)
     label = labels[best]
     scores = first.scores
@@ -76,6 +89,8 @@ def find_answer(predictions: Predictions) -> dict:
         "name": best,
         "model": first.models[label].name,
         "is_useful": best in useful,
+        "beats_commonest": best in known,
+        "without_looking": without_looking,
         "count": len(table),
         "configuration": table.loc[best].to_dict(),
         "doubts": [doubt for doubt in doubts if doubt],
@@ -87,12 +102,28 @@ def find_answer(predictions: Predictions) -> dict:
     return answer
 
 
-def _find_useful(predictions):
+def _find_known(predictions):
+    # The configurations whose trainings all know the labels.
+    table = predictions.configurations
+    p_values = measure_association(
+        predictions.y_true, predictions.y_pred, predictions.groups, len(table)
+    )
+    highest = pd.Series(p_values).groupby(predictions.runs.configuration).max()
+    is_known = highest[table.index] < LEVEL / len(table)
+    return table.index[is_known & (table["mean"] >= _find_baseline(predictions))]
+
+
+def _find_baseline(predictions):
+    return np.bincount(predictions.y_true).max() / len(predictions.y_true)
+
+
+def _beat_files(predictions, names, without_looking):
+    if without_looking is None or without_looking <= _find_baseline(predictions):
+        return names
     table = predictions.configurations
     n = intervals.effective_sample_size(predictions.groups)
-    baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
-    test = partial(beats_baseline, n=n, baseline=baseline, count=len(table))
-    return table.index[table.lowest.map(test)]
+    test = partial(beats_baseline, n=n, baseline=without_looking, count=len(table))
+    return names[table.lowest[names].map(test).astype(bool)]
 
 
 def _choose(predictions, useful):
@@ -127,17 +158,16 @@ def _place_others(best, predictions):
 
 
 def list_weakest(predictions: Predictions) -> list[tuple[str, int, int]]:
-    """List the classes that one model recognises worst, where its recalls surely differ.
+    """List the classes that one model recognises worst: `find_weaker`.
 
     Returns:
         Class, pictures recognised, pictures; of three classes at most.
     """
     y_true = predictions.y_true
     correct = predictions.correct[0]
-    if not recalls_differ(y_true, correct, predictions.groups):
-        return []
+    is_weaker = find_weaker(y_true, correct, predictions.groups)
     table = pd.Series(correct).groupby(y_true).agg(["mean", "sum", "size"])
-    worst = table[table["mean"] < correct.mean()].sort_values("mean", kind="stable")
+    worst = table[is_weaker].sort_values("mean", kind="stable")
     rows = []
     for number, row in worst.head(MAX_WEAKEST).iterrows():
         name = str(predictions.class_names[number])
@@ -145,46 +175,22 @@ def list_weakest(predictions: Predictions) -> list[tuple[str, int, int]]:
     return rows
 
 
-def recalls_differ(y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray) -> bool:
-    """Tell whether classes surely differ in their recall, by a χ² test of homogeneity.
-
-    The statistic is Cressie and Read's (1984), which claims less than Pearson's where
-    classes are small. The pictures of a class count as many as their groups are worth.
-
-    Args:
-        y_true: int (n,), the index of each true class.
-        correct: bool (n,).
-        groups: int (n,), as in `intervals`.
-    """
-    recall = pd.Series(correct).groupby(y_true).mean()
-    if recall.nunique() == 1:
-        return False
-    n = pd.Series(groups).groupby(y_true).agg(intervals.effective_sample_size)
-    counts = [n * recall, n * (1 - recall)]
-    test = chi2_contingency(counts, correction=False, lambda_="cressie-read")
-    return bool(test.pvalue < LEVEL)
-
-
 def judge_calibration(score: dict) -> str:
-    """Tell whether probabilities can be believed: mean confidence beside top-1.
+    """Tell whether the scaled probabilities can be believed: `metrics.judge_confidence`.
 
     Args:
-        score: of `Predictions.scores`; the level of Wilson's interval is divided by the
-            number of models compared.
+        score: of `Predictions.scores`; the level is divided by the number of models compared.
 
     Returns:
         "too sure", "too modest", "neither too sure nor too modest", or "too few" of fewer
         than `MIN_PICTURES` pictures.
     """
-    if score["n"] < MIN_PICTURES:
+    if score["judged_n"] < MIN_PICTURES:
         return "too few"
-    level = LEVEL / score["compared"]
-    low, high = intervals.wilson_interval(score["top1"], score["effective_n"], level)
-    if score["confidence"] > high:
-        return "too sure"
-    if score["confidence"] < low:
-        return "too modest"
-    return "neither too sure nor too modest"
+    p_value = 2 * norm.sf(abs(score["judged_z"]))
+    if p_value >= LEVEL / score["compared"]:
+        return "neither too sure nor too modest"
+    return "too sure" if score["judged_z"] < 0 else "too modest"
 
 
 def find_bottleneck(score: dict, configuration: dict) -> str:

@@ -72,16 +72,25 @@ def test_suspects_are_listed_with_answers_and_the_probability_of_their_label():
     y_prob = EXACT.copy()
     y_prob[9:] = [[0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.9, 0.05, 0.05]]
 
-    table = gather(Y_TRUE, {"wide": y_prob}).list_suspects()
+    table = gather(Y_TRUE, {"wide": y_prob, "deep": y_prob}).list_suspects()
 
     # The least probable label first.
     expected = {
         "file": ["11.png", "9.png", "10.png"],
         "label": ["c", "a", "b"],
         "wide": ["a", "b", "a"],
+        "deep": ["a", "b", "a"],
         "label_probability": pytest.approx([0.05, 0.1, 0.2]),
     }
     assert table.to_dict("list") == expected
+
+
+def test_mistakes_of_one_model_alone_and_of_its_seeds_are_no_suspects():
+    wrong = np.roll(EXACT, 1, axis=1)
+
+    seeds = gather(Y_TRUE, {"wide": wrong, "wide@43": wrong})
+
+    assert seeds.first_runs.list_suspects().empty
 
 
 def test_classes_are_listed_worst_first_with_intervals():

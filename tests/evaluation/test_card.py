@@ -71,7 +71,9 @@ def write(ws):
 
     def judge_and_write(classes=CLASSES, per_class=COUNTS, **facts):
         y_true, y_prob = draw_answers(len(classes), per_class)
-        score = metrics.evaluate(y_true, y_prob, classes, np.arange(len(y_true)))
+        every = np.arange(len(y_true))
+        is_calibrated = "calibrated_on" in facts
+        score = metrics.evaluate(y_true, y_prob, classes, every, is_calibrated)
         score["compared"] = 3
         record = Record(**ABOUT | {"class_names": classes} | facts)
         card.write_card(ws, record, score, mistakes, is_flattered=False)

@@ -90,17 +90,27 @@ def test_bounds_of_a_difference_end_at_1():
     assert low == -1
 
 
-def test_groups_that_differ_more_than_pictures_have_a_variance_of_their_own():
-    # One side wins three bursts of ten and loses one: 5, 5, 5 and −15 beside the mean.
+def test_several_runs_in_groups_have_the_variance_of_the_groups_and_one_more_won_by_each_side():
+    # One side wins three bursts of ten and loses one; then each wins one more.
     gaps = np.repeat([1.0, 1, 1, -1], 10)
-    variance = 300 / 40**2
-    df = 300**2 / (3 * 5**4 + 15**4)
+    expected = stats.ttest_1samp([1, 1, 1, -1, 1, -1], 0)
+    squares = (np.array([1, 1, 1, -1, 1, -1]) - 1 / 3) ** 2
+    df = squares.sum() ** 2 / np.sum(squares**2)
 
     _, _, p_value = intervals.compare_runs([gaps, gaps], np.arange(40) // 10)
 
-    # The mean of 2 of 4 bursts, and of one more won by each side.
-    statistic = 2 / 6 / np.sqrt(variance)
-    assert p_value == pytest.approx(2 * stats.t.sf(statistic, df))
+    assert p_value == pytest.approx(2 * stats.t.sf(expected.statistic, min(df, 5)))
+
+
+def test_a_pair_is_established_among_many_as_far_as_flips_can_tell():
+    # 30 groups of two, which one model alone has right, beside 22 copies of the other.
+    groups = np.arange(60) // 2
+    correct = {name: {0: np.zeros(60, bool)} for name in range(22)}
+    correct["good"] = {0: np.ones(60, bool)}
+
+    pairs = intervals.compare_configurations(correct, groups)
+
+    assert pairs.established.sum() == 22
 
 
 def test_signs_of_the_sums_of_groups_are_flipped_where_one_run_is_compared_with_one():

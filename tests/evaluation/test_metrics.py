@@ -135,6 +135,26 @@ def test_temperature_of_an_overconfident_model_is_found_and_heals_it():
     assert judged["nll_after"] < judged["nll_before"]
 
 
+def test_what_is_believed_is_what_is_handed_over_of_the_half_that_did_not_fit_it():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (4000, 5))
+    y_true = draw_labels(softmax(logits, axis=1), rng)
+    y_prob = softmax(logits / 3, axis=1)
+    groups = np.arange(4000)
+    _, second = metrics.split_halves(y_true, groups)
+
+    scaled = metrics.judge_temperature(y_true, y_prob, groups)
+    unscaled = metrics.judge_temperature(y_true, y_prob, groups, is_calibrated=True)
+
+    is_right = y_prob.argmax(axis=1) == y_true
+    assert scaled["judged_n"] == 2000
+    assert scaled["judged_top1"] == is_right[second].mean()
+    assert abs(scaled["judged_confidence"] - scaled["judged_top1"]) < 0.03
+    assert unscaled["temperature"] == 1
+    assert unscaled["judged_n"] == 4000
+    assert unscaled["judged_z"] > 10
+
+
 @pytest.mark.parametrize(("right", "is_fitted"), [(4, False), (5, True)])
 def test_temperature_needs_five_right_answers_and_five_wrong_ones(right, is_fitted):
     y_prob = np.full((60, 2), [0.2, 0.8])

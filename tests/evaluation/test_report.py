@@ -325,7 +325,7 @@ WRONG = 1 - RIGHT
 
 
 def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepared):
-    page = describe(prepared, gather(FOUR, {"cnn": WRONG}, "ab"))
+    page = describe(prepared, gather(FOUR, {"cnn": WRONG, "wide": WRONG}, "ab"))
 
     steps = show_part("steps", page["answer"]).data
     linked = show_part("steps", page["answer"], linked=True).data
@@ -493,7 +493,7 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "audit": f"{MAKE} ARGUMENTS='--only 7 8 --as-before'",
         "hand_over": f"{MAKE} ARGUMENTS='--only 10 --as-before'",
         "is_quick": False,
-        "suspects": 4,
+        "suspects": 0,
         "doubtful": 0,
         "corrected": 0,
         "contest": False,
@@ -555,6 +555,12 @@ def test_after_the_quick_way_audit_and_hand_over_are_next(prepared, names, is_to
 
     for option in ("--only 7 8", "--only 10"):
         assert (option in shown) == is_told
+
+
+def test_after_the_audit_none_is_next(audited):
+    answers = gather(FOUR, {"x_linear": RIGHT}, "ab")
+
+    assert "--only 7 8" not in read_page(audited, answers)
 
 
 def test_labels_that_a_person_has_decided_are_not_doubtful(audited):

@@ -1,0 +1,101 @@
+"""Tests of labels: which classes are weaker than the rest, and whether answers know the labels."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import fisher_exact
+
+from lib.evaluation.intervals import LEVEL, correct_tests
+
+# Of labels that are permuted; more tests need more of them.
+DRAWS = 1999
+DRAWS_PER_TEST = 100
+
+
+def find_weaker(
+    y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
+    """Tell which classes surely have a lower recall than all others together.
+
+    Each class has Fisher's exact test; where pictures belong together, the labels of
+    groups are permuted. Then Holm's correction. A class of one group has no test.
+
+    Args:
+        y_true: int (n,), the index of each true class.
+        correct: bool (n,).
+        groups: int (n,), as in `intervals`.
+
+    Returns:
+        bool (classes,).
+    """
+    labels, _ = _list_units(y_true, groups)
+    units = np.bincount(labels)
+    support = np.bincount(y_true)
+    right = np.bincount(y_true, weights=correct)
+    if len(labels) == len(y_true):
+        table = np.stack([right, support - right])
+        p_values = [
+            fisher_exact([of_class, table.sum(axis=1) - of_class]).pvalue
+            for of_class in table.T
+        ]
+    else:
+        p_values = _permute_recalls(y_true, correct, groups)
+    p_holm, _ = correct_tests(np.where(units > 1, p_values, np.nan))
+    is_lower = right < support * np.mean(correct)
+    return is_lower & (p_holm < LEVEL)
+
+
+def _permute_recalls(y_true, correct, groups):
+    # How often permuted labels give a class a recall at least as far from the mean.
+    def measure_distances(labels):
+        sizes = np.maximum(np.bincount(labels), 1)
+        return np.abs(np.bincount(labels, weights=correct) / sizes - np.mean(correct))
+
+    observed = measure_distances(y_true)
+    draws = DRAWS + DRAWS_PER_TEST * len(observed)
+    count = np.ones(len(observed))
+    for labels in permute_labels(y_true, groups, draws):
+        count += measure_distances(labels) >= observed - 1e-9
+    return count / (draws + 1)
+
+
+def measure_association(
+    y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray, tests: int = 1
+) -> np.ndarray:
+    """Test whether answers agree with the labels more often than with permuted ones.
+
+    So a class of few pictures counts, too, which always answering the commonest one misses.
+
+    Args:
+        y_true: int (n,), the index of each true class.
+        y_pred: int (models, n), the answers.
+        groups: int (n,), as in `intervals`.
+        tests: how many p are compared with one level.
+
+    Returns:
+        p-values, float (models,).
+    """
+    draws = DRAWS + DRAWS_PER_TEST * tests
+    drawn = np.empty((draws, len(y_pred)), int)
+    for draw, labels in enumerate(permute_labels(y_true, groups, draws)):
+        drawn[draw] = (y_pred == labels).sum(axis=1)
+    distance = (y_pred == y_true).sum(axis=1) - drawn.mean(axis=0)
+    is_as_far = np.abs(drawn - drawn.mean(axis=0)) >= distance - 1e-9
+    return (is_as_far.sum(axis=0) + 1) / (draws + 1)
+
+
+def permute_labels(
+    y_true: np.ndarray, groups: np.ndarray, draws: int
+) -> Iterator[np.ndarray]:
+    """Permute labels, int (n,), so often; pictures of one group keep a common one."""
+    labels, unit = _list_units(y_true, groups)
+    rng = np.random.default_rng(0)
+    for _ in range(draws):
+        yield rng.permutation(labels)[unit]
+
+
+def _list_units(y_true, groups):
+    # A group of several classes is one unit in each. Returns labels, and the units of pictures.
+    pairs = np.stack([y_true, groups], axis=1)
+    units, unit = np.unique(pairs, axis=0, return_inverse=True)
+    return units[:, 0], unit.ravel()
