@@ -191,12 +191,11 @@ class Runs:
         if is_new or task.checkpoint.exists():
             return None
         try:
-            model, history, date = saved.open_training(
-                self.ws, task.record, self.epochs
-            )
+            kept = saved.open_training(self.ws, task.record, self.epochs)
         except (OSError, ValueError) as error:
             print(f"Note: {name} is trained anew: {error}")
             return None
+        model, history, date = kept
         task.whole.set_weights(model.get_weights())
         print(f"Note: {name} is taken from the training of {date}; --anew trains again")
         return history
