@@ -13,7 +13,7 @@ from conftest import run_cells
 
 from lib.base import workspace
 from lib.base.parameters import read_defaults
-from lib.models import backbones, parts, training
+from lib.models import backbones, networks, parts, training
 
 ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
@@ -363,7 +363,7 @@ def test_model_built_in_the_notebook_has_the_parameters_of_the_report(
     name, cells, changes, total, trainable, dropout, ws
 ):
     known = {"keras": keras, "layers": keras.layers, "backbones": backbones}
-    known |= {"parts": parts, "training": training, "ws": ws}
+    known |= {"networks": networks, "parts": parts, "training": training, "ws": ws}
     known |= {"num_classes": 10, "learning_rate": 1e-4}
     parameters = read_defaults(ROOT / f"notebooks/{name}.ipynb")
 

@@ -54,3 +54,17 @@ def describe_base(base: Network | Record | None) -> dict:
         "weights": base.weights,
         "backbone_origin": describe_origin(base.spec, base.weights),
     }
+
+
+def list_settings(parameters: dict, base: dict) -> dict:
+    """Return the parameters of a notebook, but for its seeds, as they stand in a record.
+
+    Args:
+        parameters: by their names, in capitals.
+        base: of `describe_base`, whose network and weights name no folder.
+    """
+    told = parameters.items()
+    settings = {name.lower(): value for name, value in told if "SEED" not in name}
+    if base["kind"] != "network":
+        settings |= {"backbone": base["network"], "weights": base["weights"]}
+    return settings

@@ -16,7 +16,7 @@ from lib.data.generators import Batches
 from lib.models import files, keys, saved
 from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.networks import Network
-from lib.models.origins import describe_base
+from lib.models.origins import describe_base, list_settings
 from lib.models.record import Record
 
 LOOP = (
@@ -69,20 +69,6 @@ def set_seed(seed: int, deterministic: bool) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-
-
-def list_settings(parameters: dict, base: dict) -> dict:
-    """Return the parameters of a notebook, but for its seeds, as they stand in a record.
-
-    Args:
-        parameters: by their names, in capitals.
-        base: of `describe_base`, whose network and weights name no folder.
-    """
-    told = parameters.items()
-    settings = {name.lower(): value for name, value in told if "SEED" not in name}
-    if base["kind"] != "network":
-        settings |= {"backbone": base["network"], "weights": base["weights"]}
-    return settings
 
 
 class Runs:
@@ -205,12 +191,11 @@ class Runs:
         if is_new or task.checkpoint.exists():
             return None
         try:
-            model, history, date = saved.open_training(
-                self.ws, task.record, self.epochs
-            )
+            kept = saved.open_training(self.ws, task.record, self.epochs)
         except (OSError, ValueError) as error:
             print(f"Note: {name} is trained anew: {error}")
             return None
+        model, history, date = kept
         task.whole.set_weights(model.get_weights())
         print(f"Note: {name} is taken from the training of {date}; --anew trains again")
         return history

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lib.base import workspace
-from lib.models import backbones, networks, origins, parts, training
+from lib.models import backbones, networks, origins, parts
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def test_folder_of_a_network_is_told_nobody():
 
     assert (told["network"], told["weights"]) == ("small", "small.keras")
     given = {"BACKBONE": network.spec, "WEIGHTS": "/home/me/w.h5"}
-    settings = training.list_settings(given, told)
+    settings = origins.list_settings(given, told)
     assert settings == {"backbone": "small", "weights": "small.keras"}
 
 

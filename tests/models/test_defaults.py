@@ -92,7 +92,8 @@ def test_network_takes_part_in_the_contest(ws):
 
 
 def test_share_of_the_variables_and_the_head_learn(lesson):
-    wanted = math.ceil(lesson["SHARE"] * len(lesson["variables"]))
+    variables = lesson["free_layers"](lesson["trial"])
+    wanted = math.ceil(lesson["SHARE"] * len(variables))
 
     learning = lesson["run"].model.trainable_variables
 
