@@ -49,7 +49,7 @@ def find_answer(predictions: Predictions, without_looking: float | None = None) 
     """Find the best configuration, and how the others compare with it.
 
     The best configuration has the highest mean; those come first that are useful, and that
-    no other surely beats. Useful is what surely knows the labels in each training, and gets
+    no other surely beats, and that were compared with others. Useful is what surely knows the labels in each training, and gets
     as many right as always answering the commonest class.
 
     Args:
@@ -126,10 +126,14 @@ def _beat_files(predictions, names, without_looking):
 
 
 def _choose(predictions, useful):
+    # What no pair compares comes after what is.
     pairs = predictions.pairs
     beaten = set(pairs.other[pairs.established])
-    names = predictions.configurations.index
-    return min(names, key=lambda name: (name not in useful, name in beaten))
+    compared = {*pairs.model, *pairs.other}
+    return min(
+        predictions.configurations.index,
+        key=lambda name: (name not in useful, name in beaten, name not in compared),
+    )
 
 
 def select_pairs(predictions: Predictions, name: str) -> pd.DataFrame:
