@@ -106,7 +106,7 @@ class Predictions:
             is_sure = scaled.max(axis=1) >= threshold
             correct = self.correct[index, is_sure]
             accuracy = pd.Series(correct).mean()
-            n = intervals.effective_sample_size(self.groups[is_sure])
+            n = intervals.effective_sample_size(self.groups[is_sure], correct)
             low, high = intervals.wilson_interval(accuracy, n)
             counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
             rows.append([*counts, accuracy, low, high])
@@ -130,11 +130,13 @@ class Predictions:
     @cached_property
     def configurations(self) -> pd.DataFrame:
         """The configurations, the best first: runs, mean, lowest and highest top-1, low, high, n."""
-        n = intervals.effective_sample_size(self.groups)
         top1 = self.runs.groupby("configuration", sort=False).top1
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
-        bounds = [intervals.mean_interval(runs.to_numpy(), n) for _, runs in top1]
-        table[["low", "high"]] = bounds
+        for name, runs in top1:
+            correct = self.correct[runs.index].mean(axis=0)
+            n = intervals.effective_sample_size(self.groups, correct)
+            bounds = intervals.mean_interval(runs.to_numpy(), n)
+            table.loc[name, ["low", "high"]] = bounds
         table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 

@@ -20,15 +20,28 @@ MIN_RUNS = 5
 PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value", "test"]
 
 
-def effective_sample_size(groups: np.ndarray) -> float:
+def effective_sample_size(
+    groups: np.ndarray, correct: np.ndarray | None = None
+) -> float:
     """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965).
 
-    It takes all pictures of a group for the same one, so it is the lowest that can be.
+    That takes all pictures of a group for the same one. Where the groups differ still more,
+    as hard bursts beside easy pictures do, it is p (1 - p) / their own variance.
+
+    Args:
+        groups: int (n,).
+        correct: bool or float (n,), whose mean p is asked; without it only sizes count.
     """
-    _, sizes = np.unique(groups, return_counts=True)
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) == 0:
         return 0.0
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    n = sizes.sum() ** 2 / (sizes**2).sum()
+    if correct is not None and len(sizes) < len(group):
+        share = np.mean(correct)
+        sums = np.bincount(group, weights=correct - share)
+        of_groups = np.sum(sums**2) / len(group) ** 2
+        n = min(n, share * (1 - share) / of_groups) if of_groups > 0 else n
+    return float(n)
 
 
 def wilson_interval(

@@ -52,7 +52,8 @@ def evaluate(
         is_among = is_truth[:, :top].any(axis=1)
         share = float(is_among.mean())
         scores[name] = share
-        scores[f"{name}_interval"] = wilson_interval(share, n)
+        own_n = effective_sample_size(groups, is_among)
+        scores[f"{name}_interval"] = wilson_interval(share, own_n)
     y_pred = order[:, 0]
     scores |= _score_classes(y_true, y_pred, class_names, groups)
     support = np.bincount(y_true, minlength=len(class_names))
@@ -77,9 +78,12 @@ def _score_classes(y_true, y_pred, class_names, groups):
     by_class = {"support": support, "per_class": recall, "precision": precision}
     by_class["f1"] = f1
     scores |= pd.DataFrame(by_class, list(class_names)).to_dict()
-    sizes = pd.Series(groups).groupby(y_true).agg(effective_sample_size)
-    bounds = map(wilson_interval, recall, sizes)
-    scores["per_class_interval"] = dict(zip(class_names, bounds))
+    correct = pd.DataFrame({"group": groups, "correct": y_pred == y_true})
+    bounds = {}
+    for number, of_class in correct.groupby(y_true):
+        n = effective_sample_size(of_class.group, of_class.correct)
+        bounds[class_names[number]] = wilson_interval(recall[number], n)
+    scores["per_class_interval"] = bounds
     return scores
 
 

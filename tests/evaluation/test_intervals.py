@@ -36,6 +36,10 @@ def test_intervals_hold_the_truth_where_groups_are_of_unequal_size(bursts):
     assert min(held) >= 0.88
 
 
+def test_intervals_hold_the_truth_where_a_few_bursts_are_hard():
+    assert simulations.cover_hard_bursts(400) >= 0.9
+
+
 def test_interval_of_equal_runs_is_that_of_one():
     expected = intervals.wilson_interval(0.9, 100)
 
