@@ -142,7 +142,7 @@ def _holds_answers(path, model):
 
 def _answer(options, files):
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.evaluation import metrics
+    from lib.evaluation import group_answers
     from lib.models import classify, saved
     from lib.models.parts import has_backbone
     from lib.models.temperature import apply_temperature
@@ -162,7 +162,7 @@ def _answer(options, files):
     columns = _list_sets(scaled, names, kept)
     columns |= _list_strangers(options.model, model, record, features, kept)
     if options.group_by:
-        columns |= metrics.group_columns(scaled, names, groups, problems == "")
+        columns |= group_answers.group_columns(scaled, names, groups, problems == "")
     table = classify.predictions_table(
         files,
         y_prob,

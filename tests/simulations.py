@@ -119,7 +119,7 @@ def judge_best(k, n, chance, reports, burst=1):
     rng, found = np.random.default_rng(k), np.zeros(2)
     for _ in range(reports):
         top1 = (rng.random((k, n // burst)) < chance).mean(axis=1).max()
-        beats = intervals.beats_baseline(top1, n / burst, chance, k)
+        beats = label_tests.beats_baseline(top1, n / burst, chance, k)
         found += [holds(top1, n / burst, chance), beats]
     return found / reports
 

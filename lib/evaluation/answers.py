@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.workspace import Workspace
-from lib.evaluation import intervals, metrics
+from lib.evaluation import group_answers, intervals, metrics
 from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
 
@@ -70,7 +70,7 @@ class Predictions:
 
     @cached_property
     def scores(self) -> dict[str, dict]:
-        """The scores of each model: `metrics.evaluate`, `metrics.score_groups`.
+        """The scores of each model: `metrics.evaluate`, `group_answers.score_groups`.
 
         compared is the number of configurations.
         """
@@ -84,7 +84,7 @@ class Predictions:
                 is_calibrated=bool(self.models[label].calibrated_on),
             )
             scaled = apply_temperature(y_prob, score["temperature"])
-            score |= metrics.score_groups(self.y_true, scaled, self.groups)
+            score |= group_answers.score_groups(self.y_true, scaled, self.groups)
             score["compared"] = len(self.first_runs.labels)
             scores[label] = score
         return scores

@@ -1,7 +1,6 @@
 """Intervals of shares, and tests of models that answered the same pictures.
 
-Groups are int (n,), equal for pictures that belong together (copies, bursts, one animal);
-`np.arange(n)` where none do.
+Groups are int (n,), equal for pictures that belong together; `np.arange(n)` where none do.
 """
 
 import itertools
@@ -9,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, t
+from scipy.stats import t
 
 from lib.evaluation.flips import flip_groups
 
@@ -83,17 +82,6 @@ def mean_interval(top1: np.ndarray, n: float) -> list[float]:
     variance = of_pictures + of_runs
     df = (len(top1) - 1) * (variance / of_runs) ** 2
     return wilson_interval(share, share * (1 - share) / variance, df=df)
-
-
-def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
-    """Tell whether one of `count` models beats a baseline, by the exact binomial test.
-
-    The best of them was chosen for its score: the level is divided by their number
-    (Bonferroni). Fractions of pictures are dropped.
-    """
-    correct = np.floor(top1 * n + 1e-9)
-    p_value = 2 * binom.sf(correct - 1, np.floor(n), baseline)
-    return bool(p_value < LEVEL / count)
 
 
 def compare_runs(

@@ -8,8 +8,8 @@ from scipy.stats import norm
 
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
-from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
-from lib.evaluation.label_tests import find_weaker, measure_association
+from lib.evaluation.intervals import LEVEL, MIN_RUNS
+from lib.evaluation.label_tests import beats_baseline, find_weaker, measure_association
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
