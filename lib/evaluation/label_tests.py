@@ -47,15 +47,15 @@ def find_weaker(
 
 def _permute_recalls(y_true, correct, groups):
     # How often permuted labels give a class a recall at least as far from the mean.
-    def measure_distances(labels):
+    def measure_gaps(labels):
         sizes = np.maximum(np.bincount(labels), 1)
         return np.abs(np.bincount(labels, weights=correct) / sizes - np.mean(correct))
 
-    observed = measure_distances(y_true)
+    observed = measure_gaps(y_true)
     draws = DRAWS + DRAWS_PER_TEST * len(observed)
     count = np.ones(len(observed))
     for labels in permute_labels(y_true, groups, draws):
-        count += measure_distances(labels) >= observed - 1e-9
+        count += measure_gaps(labels) >= observed - 1e-9
     return count / (draws + 1)
 
 
