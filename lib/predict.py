@@ -23,7 +23,7 @@ from lib.base.workspace import read_columns, write_table
 from lib.data.label_files import read_labels
 from lib.data.labels import list_new_pictures
 from lib.data.names import match_files
-from lib.evaluation import conformal, metrics, strangers
+from lib.evaluation import conformal, strangers
 from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
 
@@ -188,6 +188,7 @@ def _match_paths(names, paths):
 def _answer(options, record, files):
     """Ask the model, and return the table of its answers."""
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.evaluation import group_answers
     from lib.models import classify, saved
     from lib.models.parts import has_backbone
 
@@ -204,7 +205,7 @@ def _answer(options, record, files):
     columns = _list_sets(scaled, record, distances["note"]) | distances
     if groups:
         names = record.class_names
-        columns |= metrics.group_columns(scaled, names, groups, problems == "")
+        columns |= group_answers.group_columns(scaled, names, groups, problems == "")
     return classify.predictions_table(
         files,
         y_prob,

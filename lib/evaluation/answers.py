@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.workspace import Workspace
-from lib.evaluation import intervals, metrics
+from lib.evaluation import group_answers, intervals, metrics
 from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
 
@@ -70,7 +70,7 @@ class Predictions:
 
     @cached_property
     def scores(self) -> dict[str, dict]:
-        """The scores of each model: `metrics.evaluate`, `metrics.score_groups`.
+        """The scores of each model: `metrics.evaluate`, `group_answers.score_groups`.
 
         compared is the number of configurations.
         """
@@ -84,7 +84,7 @@ class Predictions:
                 is_calibrated=bool(self.models[label].calibrated_on),
             )
             scaled = apply_temperature(y_prob, score["temperature"])
-            score |= metrics.score_groups(self.y_true, scaled, self.groups)
+            score |= group_answers.score_groups(self.y_true, scaled, self.groups)
             score["compared"] = len(self.first_runs.labels)
             scores[label] = score
         return scores
@@ -106,7 +106,7 @@ class Predictions:
             is_sure = scaled.max(axis=1) >= threshold
             correct = self.correct[index, is_sure]
             accuracy = pd.Series(correct).mean()
-            n = intervals.effective_sample_size(self.groups[is_sure])
+            n = intervals.effective_sample_size(self.groups[is_sure], correct)
             low, high = intervals.wilson_interval(accuracy, n)
             counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
             rows.append([*counts, accuracy, low, high])
@@ -130,11 +130,13 @@ class Predictions:
     @cached_property
     def configurations(self) -> pd.DataFrame:
         """The configurations, the best first: runs, mean, lowest and highest top-1, low, high, n."""
-        n = intervals.effective_sample_size(self.groups)
         top1 = self.runs.groupby("configuration", sort=False).top1
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
-        bounds = [intervals.mean_interval(runs.to_numpy(), n) for _, runs in top1]
-        table[["low", "high"]] = bounds
+        for name, runs in top1:
+            correct = self.correct[runs.index].mean(axis=0)
+            n = intervals.effective_sample_size(self.groups, correct)
+            bounds = intervals.mean_interval(runs.to_numpy(), n)
+            table.loc[name, ["low", "high"]] = bounds
         table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 

@@ -32,6 +32,8 @@ def write_card(
 ) -> None:
     """Write `models/<name>.md`, which becomes README.md on the Hub; it names no folder.
 
+    Lines `license…` that a person wrote into the head of an earlier card are kept.
+
     Args:
         ws: the workspace.
         record: of the model.
@@ -39,6 +41,7 @@ def write_card(
         mistakes: counts of the most frequent ones, their index label and predicted.
         is_flattered: whether the pictures of the score chose the model.
     """
+    path = ws.file("models", f"{record.name}.md")
     recall = np.array(list(score["per_class"].values()), float)
     text = open_template("card.md.jinja").render(
         record=record,
@@ -55,9 +58,18 @@ def write_card(
         without_looking=read_without_looking(ws),
         origin=_list_origin(record),
         file=repr(f"{record.name}.keras"),
+        licence=_read_licence(path),
     )
-    with atomic_write(ws.file("models", f"{record.name}.md")) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _read_licence(path):
+    """Return the lines about licences that a person wrote into the head of an earlier card."""
+    if not path.exists():
+        return []
+    _, head, _ = path.read_text(encoding="utf-8").split("---\n", 2)
+    return [line for line in head.splitlines() if line.startswith("license")]
 
 
 def _list_origin(record):

@@ -1,7 +1,6 @@
 """Intervals of shares, and tests of models that answered the same pictures.
 
-Groups are int (n,), equal for pictures that belong together (copies, bursts, one animal);
-`np.arange(n)` where none do.
+Groups are int (n,), equal for pictures that belong together; `np.arange(n)` where none do.
 """
 
 import itertools
@@ -9,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, t
+from scipy.stats import t
 
 from lib.evaluation.flips import flip_groups
 
@@ -20,15 +19,28 @@ MIN_RUNS = 5
 PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value", "test"]
 
 
-def effective_sample_size(groups: np.ndarray) -> float:
+def effective_sample_size(
+    groups: np.ndarray, correct: np.ndarray | None = None
+) -> float:
     """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965).
 
-    It takes all pictures of a group for the same one, so it is the lowest that can be.
+    That takes all pictures of a group for the same one. Where the groups differ still more,
+    as hard bursts beside easy pictures do, it is p (1 - p) / their own variance.
+
+    Args:
+        groups: int (n,).
+        correct: bool or float (n,), whose mean p is asked; without it only sizes count.
     """
-    _, sizes = np.unique(groups, return_counts=True)
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) == 0:
         return 0.0
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    n = sizes.sum() ** 2 / (sizes**2).sum()
+    if correct is not None and len(sizes) < len(group):
+        share = np.mean(correct)
+        sums = np.bincount(group, weights=correct - share)
+        of_groups = np.sum(sums**2) / len(group) ** 2
+        n = min(n, share * (1 - share) / of_groups) if of_groups > 0 else n
+    return float(n)
 
 
 def wilson_interval(
@@ -70,17 +82,6 @@ def mean_interval(top1: np.ndarray, n: float) -> list[float]:
     variance = of_pictures + of_runs
     df = (len(top1) - 1) * (variance / of_runs) ** 2
     return wilson_interval(share, share * (1 - share) / variance, df=df)
-
-
-def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
-    """Tell whether one of `count` models beats a baseline, by the exact binomial test.
-
-    The best of them was chosen for its score: the level is divided by their number
-    (Bonferroni). Fractions of pictures are dropped.
-    """
-    correct = np.floor(top1 * n + 1e-9)
-    p_value = 2 * binom.sf(correct - 1, np.floor(n), baseline)
-    return bool(p_value < LEVEL / count)
 
 
 def compare_runs(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import fisher_exact
+from scipy.stats import binom, fisher_exact
 
 from lib.evaluation.intervals import LEVEL, correct_tests
 
@@ -47,15 +47,15 @@ def find_weaker(
 
 def _permute_recalls(y_true, correct, groups):
     # How often permuted labels give a class a recall at least as far from the mean.
-    def measure_distances(labels):
+    def measure_gaps(labels):
         sizes = np.maximum(np.bincount(labels), 1)
         return np.abs(np.bincount(labels, weights=correct) / sizes - np.mean(correct))
 
-    observed = measure_distances(y_true)
+    observed = measure_gaps(y_true)
     draws = DRAWS + DRAWS_PER_TEST * len(observed)
     count = np.ones(len(observed))
     for labels in permute_labels(y_true, groups, draws):
-        count += measure_distances(labels) >= observed - 1e-9
+        count += measure_gaps(labels) >= observed - 1e-9
     return count / (draws + 1)
 
 
@@ -82,6 +82,17 @@ def measure_association(
     distance = (y_pred == y_true).sum(axis=1) - drawn.mean(axis=0)
     is_as_far = np.abs(drawn - drawn.mean(axis=0)) >= distance - 1e-9
     return (is_as_far.sum(axis=0) + 1) / (draws + 1)
+
+
+def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
+    """Tell whether one of `count` models beats a baseline, by the exact binomial test.
+
+    The best of them was chosen for its score: the level is divided by their number
+    (Bonferroni). Fractions of pictures are dropped.
+    """
+    correct = np.floor(top1 * n + 1e-9)
+    p_value = 2 * binom.sf(correct - 1, np.floor(n), baseline)
+    return bool(p_value < LEVEL / count)
 
 
 def permute_labels(

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 from scipy.stats import chi2
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
@@ -52,7 +51,8 @@ def evaluate(
         is_among = is_truth[:, :top].any(axis=1)
         share = float(is_among.mean())
         scores[name] = share
-        scores[f"{name}_interval"] = wilson_interval(share, n)
+        own_n = effective_sample_size(groups, is_among)
+        scores[f"{name}_interval"] = wilson_interval(share, own_n)
     y_pred = order[:, 0]
     scores |= _score_classes(y_true, y_pred, class_names, groups)
     support = np.bincount(y_true, minlength=len(class_names))
@@ -77,9 +77,12 @@ def _score_classes(y_true, y_pred, class_names, groups):
     by_class = {"support": support, "per_class": recall, "precision": precision}
     by_class["f1"] = f1
     scores |= pd.DataFrame(by_class, list(class_names)).to_dict()
-    sizes = pd.Series(groups).groupby(y_true).agg(effective_sample_size)
-    bounds = map(wilson_interval, recall, sizes)
-    scores["per_class_interval"] = dict(zip(class_names, bounds))
+    correct = pd.DataFrame({"group": groups, "correct": y_pred == y_true})
+    bounds = {}
+    for number, of_class in correct.groupby(y_true):
+        n = effective_sample_size(of_class.group, of_class.correct)
+        bounds[class_names[number]] = wilson_interval(recall[number], n)
+    scores["per_class_interval"] = bounds
     return scores
 
 
@@ -209,61 +212,4 @@ def judge_confidence(
         "judged_top1": float(is_right.mean()),
         "judged_confidence": float(confidence.mean()),
         "judged_z": float(z * np.sqrt(effective_sample_size(groups) / n)),
-    }
-
-
-def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Give each picture the answer of its group, float (n, classes).
-
-    It is the mean of the logarithms of its pictures' probabilities.
-
-    Args:
-        y_prob: float (n, classes), scaled by the temperature.
-        groups: int or text (n,).
-    """
-    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY)))
-    means = logarithms.groupby(np.asarray(groups)).transform("mean")
-    return softmax(means.to_numpy(), axis=1)
-
-
-def group_columns(
-    y_prob: np.ndarray,
-    class_names: Sequence[str],
-    groups: np.ndarray,
-    usable: np.ndarray,
-) -> dict[str, pd.Series]:
-    """Return answers of `pool_groups` as columns; who isn't `usable`, bool (n,), has no vote."""
-    table = pd.DataFrame({"group": groups})[usable]
-    votes = y_prob[usable]
-    pooled = pool_groups(votes, table.group)
-    answers = pooled.argmax(axis=1)
-    table["group_label"] = np.asarray(class_names)[answers]
-    table["group_probability"] = pooled.max(axis=1).round(6)
-    agrees = pd.Series(votes.argmax(axis=1) == answers, table.index)
-    by_group = agrees.groupby(table.group)
-    table["group_agree"] = by_group.transform("sum")
-    table["group_size"] = by_group.transform("size")
-    return dict(table.reindex(range(len(groups))).items())
-
-
-def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> dict:
-    """Score one answer per group, of the groups whose pictures have one class.
-
-    Returns:
-        groups, how many they are; by_group, the share of them answered right; by_picture,
-        the mean over them of the share of their pictures that are. Empty without any.
-    """
-    table = pd.DataFrame({"group": groups, "truth": y_true})
-    table["picture"] = y_prob.argmax(axis=1) == y_true
-    table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
-    by_group = table.groupby("group")
-    shares = by_group[["picture", "pooled"]].mean()
-    has_one_class = by_group.truth.nunique() == 1
-    shares = shares[has_one_class]
-    if len(by_group) == len(table) or shares.empty:
-        return {}
-    return {
-        "groups": len(shares),
-        "by_group": float(shares.pooled.mean()),
-        "by_picture": float(shares.picture.mean()),
     }

@@ -21,6 +21,7 @@ SPEED = "pictures_per_second"
 # Shares of the training pictures that are tried, and how often each is drawn.
 SHARES = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0)
 DRAWS = 3
+MAX_ROWS = 20_000  # of the learning curve
 FOLDS = 5
 CURVE = ["share", "pictures", "accuracy", "low", "high", "n"]
 OF_HALF = ["share", "difference", "difference_low", "difference_high", "p_value"]
@@ -142,13 +143,19 @@ def learning_curve(
     Each share of the pictures is drawn three times, the classes in proportion, no group
     divided; every picture is answered by classifiers that have not seen it.
 
-    Args are those of `linear.TunedLogistic`.
+    Of more than `MAX_ROWS` pictures a part is tried. Args are those of `linear.TunedLogistic`.
 
     Returns:
         share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of half of
         them difference to all, difference_low, difference_high and p_value, by `compare_runs`, of the
         mean of the draws. A share that can't be tried has no row.
     """
+    if len(y_true) > MAX_ROWS:
+        parts = -(-len(y_true) // MAX_ROWS)
+        rows = np.flatnonzero(deal_folds(y_true, groups, parts, seed) == 0)
+        features = features[rows]
+        y_true = y_true[rows]
+        groups = groups[rows]
     n = effective_sample_size(groups)
     estimator = linear.TunedLogistic(class_weight=class_weight, seed=seed)
     rows = []

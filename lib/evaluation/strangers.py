@@ -19,14 +19,15 @@ def limit_strangers(
         coverage: of the answer sets. What these may miss may be marked, `MAX_SHARE` at most.
 
     Returns:
-        mark, the word for a stranger; farthest, the distance, None of too few groups; and
-        groups, how many they are.
+        mark, the word for a stranger; farthest, the distance, None of too few groups; share,
+        of pictures that may be marked; and groups, how many they are.
     """
     share = min(1 - coverage, MAX_SHARE)
     limit = find_limit(-known_distances, groups, share)
     return {
         "mark": f"unlike {100 * (1 - share):g} of 100 pictures it knows",
         "farthest": None if limit is None else -limit,
+        "share": share,
         "groups": len(np.unique(groups)),
     }
 
@@ -50,4 +51,5 @@ def describe_strangers(strangers: dict) -> str:
     count = f"{strangers['groups']:,} validation pictures (groups count once)"
     if strangers["farthest"] is None:
         return f"{count} are too few to mark pictures that are {mark}."
-    return f'"{mark}" marks pictures that lie farther away than {count} do.'
+    known = f"about {100 * (1 - strangers['share']):g} of 100 of {count}"
+    return f'"{mark}" marks pictures that lie farther away than {known} do.'

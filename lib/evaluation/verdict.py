@@ -9,8 +9,8 @@ from scipy.stats import norm
 from lib.base.workspace import Workspace, read_table
 from lib.evaluation import intervals, model_selection
 from lib.evaluation.answers import Predictions
-from lib.evaluation.intervals import LEVEL, MIN_RUNS, beats_baseline
-from lib.evaluation.label_tests import find_weaker, measure_association
+from lib.evaluation.intervals import LEVEL, MIN_RUNS
+from lib.evaluation.label_tests import beats_baseline, find_weaker, measure_association
 
 MAX_WEAKEST = 3  # classes that are named
 MIN_PICTURES = 20  # that tell something about calibration
@@ -50,7 +50,7 @@ def find_answer(predictions: Predictions, without_looking: float | None = None) 
     """Find the best configuration, and how the others compare with it.
 
     The best configuration has the highest mean; those come first that are useful, and that
-    no other surely beats. Useful is what surely knows the labels in each training, and gets
+    no other surely beats, and that were compared with others. Useful is what surely knows the labels in each training, and gets
     as many right as always answering the commonest class.
 
     Args:
@@ -127,10 +127,14 @@ def _beat_files(predictions, names, without_looking):
 
 
 def _choose(predictions, useful):
+    # What no pair compares comes after what is.
     pairs = predictions.pairs
     beaten = set(pairs.other[pairs.established])
-    names = predictions.configurations.index
-    return min(names, key=lambda name: (name not in useful, name in beaten))
+    compared = {*pairs.model, *pairs.other}
+    return min(
+        predictions.configurations.index,
+        key=lambda name: (name not in useful, name in beaten, name not in compared),
+    )
 
 
 def select_pairs(predictions: Predictions, name: str) -> pd.DataFrame:

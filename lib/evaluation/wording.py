@@ -20,14 +20,6 @@ def format_number(value: float, digits: int = 3, sign: str = "-") -> str:
     return f"{value * (1 + 1e-12):{sign}z.{digits}f}".replace("-", "−")
 
 
-def format_bounds(low: float, high: float) -> str:
-    """Format an interval, rounded away from 0, so that no bound is rounded to 0."""
-    bounds = np.array([low, high])
-    sizes = np.ceil(np.abs(bounds) * 1000 - 1e-6) / 1000
-    low, high = np.copysign(sizes, bounds)
-    return f"{format_number(low)} to {format_number(high)}"
-
-
 def format_percent(*shares: float) -> str:
     """Format a share in per cent, or the range of two: "89 %", "87 to 99.6 %".
 

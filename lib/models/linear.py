@@ -18,12 +18,29 @@ STRENGTHS = (0.3, 1, 3, 10)
 PARTS = 3  # into which rows are dealt to choose C and the temperature
 # A feature whose range is so small beside its values shows only how float32 rounds.
 FLAT = 1e-4
+# Of the median scale of features: none is divided by less.
+MIN_SCALE = 0.01
 # Tolerances of the fits that only choose C and the temperature, and of the last one.
 ROUGH = 3e-3
 FINE = 1e-4
 MIN_PROBABILITY = 1e-13  # of a class that no row showed
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
+
+
+class FlooredScaler(StandardScaler):
+    """Standardise features, dividing none by less than a share of the median scale.
+
+    Else a feature that is nearly always the same would decide the picture where it is not.
+    """
+
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        varies = self.var_ > 0
+        if varies.any():
+            floor = MIN_SCALE * np.median(self.scale_[varies])
+            self.scale_ = np.maximum(self.scale_, floor)
+        return self
 
 
 class TunedLogistic(ClassifierMixin, BaseEstimator):
@@ -42,7 +59,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         C_: the inverse strength of the L2 penalty.
         temperature_: by which `predict_proba` divides the logits.
         held_out_: float32 (n, classes), the answers, divided so, that chose both.
-        pipeline_: StandardScaler and LogisticRegression, fitted to all rows.
+        pipeline_: FlooredScaler and LogisticRegression, fitted to all rows.
     """
 
     def __init__(self, class_weight: str | None = None, seed: int = 0):
@@ -63,7 +80,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         _require_two_classes(y_true, part)
         rows = np.where(find_flat(X), np.float32(0), X)  # They get no weight.
         regression = LogisticRegression(class_weight=self.class_weight, max_iter=1000)
-        scaled_rows = StandardScaler().fit_transform(rows)
+        scaled_rows = FlooredScaler().fit_transform(rows)
         min_loss = np.inf
         for strength in STRENGTHS:
             # A Python float: with numpy's, scikit-learn would compute in float64.
@@ -79,7 +96,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
                 self.temperature_ = temperature
                 self.held_out_ = scaled
         regression.set_params(C=self.C_, tol=FINE)
-        self.pipeline_ = make_pipeline(StandardScaler(), regression)
+        self.pipeline_ = make_pipeline(FlooredScaler(), regression)
         self.pipeline_.fit(rows, y)
         return self
 

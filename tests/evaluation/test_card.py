@@ -231,6 +231,29 @@ def test_card_tells_no_folder_of_this_machine(write, ws):
     assert str(ws.train.parent) not in f"{head}{text}"
 
 
+def test_a_licence_that_a_person_wrote_is_kept_when_the_card_is_written_again(
+    ws, write
+):
+    write()
+    path = ws.results / f"models/{NAME}.md"
+    card_text = path.read_text(encoding="utf-8")
+    path.write_text(card_text.replace("---\n", "---\nlicense: mit\n", 1), "utf-8")
+
+    head, text, _ = write()
+
+    assert head["license"] == "mit"
+    assert "no licence yet" not in text
+
+
+@pytest.mark.parametrize(("weights", "is_said"), [("balanced", True), ("none", False)])
+def test_card_says_that_class_weights_make_rare_classes_too_sure(
+    write, weights, is_said
+):
+    _, text, _ = write(parameters={"CLASS_WEIGHTS": weights})
+
+    assert ("names a rare class more often" in text) == is_said
+
+
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
     _, text, score = write(calibrated_on="held-out answers")
 

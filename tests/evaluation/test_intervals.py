@@ -5,7 +5,7 @@ import pytest
 import simulations
 from scipy import stats
 
-from lib.evaluation import intervals
+from lib.evaluation import intervals, label_tests
 
 
 @pytest.mark.parametrize("right", [0, 8, 10])
@@ -36,6 +36,10 @@ def test_intervals_hold_the_truth_where_groups_are_of_unequal_size(bursts):
     assert min(held) >= 0.88
 
 
+def test_intervals_hold_the_truth_where_a_few_bursts_are_hard():
+    assert simulations.cover_hard_bursts(400) >= 0.9
+
+
 def test_interval_of_equal_runs_is_that_of_one():
     expected = intervals.wilson_interval(0.9, 100)
 
@@ -55,17 +59,17 @@ def test_interval_of_the_mean_has_the_variance_of_the_runs_beside_that_of_pictur
 
 def test_claim_of_the_best_of_several_is_asked_at_a_stricter_level():
     # Just above the baseline: enough for one model, not for the best of eight.
-    assert intervals.beats_baseline(0.575, 240, 0.5, count=1)
-    assert not intervals.beats_baseline(0.575, 240, 0.5, count=8)
+    assert label_tests.beats_baseline(0.575, 240, 0.5, count=1)
+    assert not label_tests.beats_baseline(0.575, 240, 0.5, count=8)
 
 
 def test_fractions_of_pictures_beat_no_baseline():
     # 6 of 6 at one half: p = 2 / 2⁶ = 0.031; 5 of 5: 0.063.
-    assert intervals.beats_baseline(1, 6.0, 0.5, count=1)
-    assert not intervals.beats_baseline(1, 5.9, 0.5, count=1)
+    assert label_tests.beats_baseline(1, 6.0, 0.5, count=1)
+    assert not label_tests.beats_baseline(1, 5.9, 0.5, count=1)
     # 0.9 of 10.5 is 9.45: 9 of 10, p = 2 · 11 / 2¹⁰ = 0.021; with 8 it were 0.109.
-    assert intervals.beats_baseline(0.9, 10.5, 0.5, count=2)
-    assert not intervals.beats_baseline(0.85, 10.5, 0.5, count=1)
+    assert label_tests.beats_baseline(0.9, 10.5, 0.5, count=2)
+    assert not label_tests.beats_baseline(0.85, 10.5, 0.5, count=1)
 
 
 def test_without_runs_the_t_is_that_of_one_more_picture_won_by_each_side():

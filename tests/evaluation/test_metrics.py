@@ -8,7 +8,7 @@ import simulations
 from scipy.special import softmax
 from sklearn import metrics as sklearn
 
-from lib.evaluation import metrics
+from lib.evaluation import group_answers, metrics
 from lib.evaluation.intervals import wilson_interval
 from lib.models.temperature import fit_temperature
 
@@ -222,7 +222,7 @@ GROUPS = np.array(["b", "b", "b", "a", "c"])
 
 
 def test_group_answers_by_the_mean_of_logarithms():
-    pooled = metrics.pool_groups(Y_PROB, GROUPS)
+    pooled = group_answers.pool_groups(Y_PROB, GROUPS)
 
     assert pooled[:, 0] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0.7, 0.2])
 
@@ -230,7 +230,7 @@ def test_group_answers_by_the_mean_of_logarithms():
 def test_answers_of_groups_stand_beside_those_of_their_own_pictures():
     y_true = np.ones(5, int)
 
-    score = metrics.score_groups(y_true, Y_PROB, GROUPS)
+    score = group_answers.score_groups(y_true, Y_PROB, GROUPS)
 
     # One picture of "b" is right, which outvotes the others; "a" is wrong, "c" right.
     by_picture = (1 / 3 + 0 + 1) / 3
@@ -241,7 +241,7 @@ def test_answers_of_groups_stand_beside_those_of_their_own_pictures():
 def test_a_group_of_two_classes_has_no_truth():
     y_true = np.array([0, 1, 1, 1, 1])
 
-    score = metrics.score_groups(y_true, Y_PROB, GROUPS)
+    score = group_answers.score_groups(y_true, Y_PROB, GROUPS)
 
     assert score["groups"] == 2
 
@@ -249,4 +249,4 @@ def test_a_group_of_two_classes_has_no_truth():
 def test_of_single_pictures_no_groups_are_scored():
     y_true = np.ones(5, int)
 
-    assert metrics.score_groups(y_true, Y_PROB, np.arange(5)) == {}
+    assert group_answers.score_groups(y_true, Y_PROB, np.arange(5)) == {}

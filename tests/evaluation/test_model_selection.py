@@ -176,6 +176,15 @@ def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
     assert f"rose by {-half.difference:.3f} (0." in say("rise", curve)
 
 
+def test_learning_curve_tries_a_part_of_many_pictures(two_shares, monkeypatch):
+    monkeypatch.setattr(model_selection, "MAX_ROWS", 60)
+
+    table = measure(classes=10, per_class=12, distance=3)
+
+    assert table.n.tolist() == [60, 60]
+    assert table.pictures.tolist() == [30, 60]
+
+
 def test_nothing_is_claimed_of_pictures_that_are_too_few_or_too_easy(two_shares):
     table = measure(classes=3, per_class=6, distance=3)
 

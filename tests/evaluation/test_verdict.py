@@ -233,6 +233,20 @@ def test_what_scores_higher_but_not_in_each_training_is_named_beside_the_best():
     assert found["worse"] == ["b"]
 
 
+def test_a_single_training_that_was_never_compared_is_not_recommended_before_others():
+    models = {"lucky": answer(MANY, 0.95)}
+    for name in ("a", "b"):
+        models[name] = answer(MANY, 0.9)
+        for seed in range(1, 5):
+            models[f"{name}@{42 + seed}"] = answer(MANY, 0.9, seed)
+
+    page = judge(MANY, models)
+
+    assert page["name"] == "a"
+    assert page["apart"] == ["lucky"]
+    assert "Fewer than two common seeds: lucky." in read(page)[1]
+
+
 @pytest.mark.parametrize(("share", "is_useful"), [(0.5, False), (0.95, True)])
 def test_every_training_of_a_useful_configuration_beats_the_commonest_class(
     share, is_useful
@@ -403,7 +417,7 @@ def test_models_that_are_too_sure_are_called_so_and_others_rarely():
 def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
     columns = ["model", "other", "difference", "low", "high", "p_holm", "established"]
     rows = [
-        ["a", "b", 0.02, -0.03, 0.07, 0.0498, True],
+        ["a", "b", 0.02, -0.03, 0.0702, 0.0498, True],
         ["<c>", "a", 0.2, 0.1, 0.3, np.nan, False],
         ["a", "d", 0.1, 0.01, 0.2, 0.0004, True],
         ["a", "e", 0.0, -0.1, 0.1, 1.0, False],
@@ -411,6 +425,7 @@ def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
 
     shown = show_part("pairs", {"pairs": pd.DataFrame(rows, columns=columns)}).data
 
+    assert "Holm&#39;s level" in shown
     cells = re.findall("<t[hd].*?>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>", shown)
     assert np.reshape(cells[6:], (4, 6)).tolist() == [
         ["a", "b", "0.020", "−0.030 to 0.070", "0.049", "yes"],
@@ -423,7 +438,7 @@ def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
 def test_a_linear_model_is_flattered_as_others_are_by_the_pictures_that_chose_it():
     page = judge(TWO, {"net_linear": answer(TWO, 0.9), "cnn": answer(TWO, 0.6)})
 
-    assert read(page)[1].endswith("The pictures that chose it flatter it a little.")
+    assert read(page)[1].endswith("The pictures that chose it flatter it.")
 
 
 def test_one_model_is_compared_with_no_others():

@@ -14,11 +14,6 @@ def test_p_value_is_rounded_down_and_crosses_no_level():
     assert wording.format_p(np.nan) == "–"
 
 
-def test_bounds_are_rounded_away_from_0():
-    assert wording.format_bounds(-0.1, 0.0) == "−0.100 to 0.000"
-    assert wording.format_bounds(-0.058, 0.0004) == "−0.058 to 0.001"
-
-
 @pytest.mark.parametrize(
     ("share", "text"),
     [

@@ -193,6 +193,20 @@ def test_few_mistakes_are_no_reason_to_be_sure():
     assert fitted.temperature_ == 1
 
 
+def test_a_feature_that_training_hardly_showed_decides_no_new_picture():
+    features, y_true = draw_features(600, 20)
+    rare = np.zeros((600, 1), np.float32)
+    rare[0] = 0.002
+    fitted = fit(np.hstack([features, rare]), y_true)
+    usual = np.hstack([features, np.zeros_like(rare)])
+    unusual = np.hstack([features, np.ones_like(rare)])
+
+    before = fitted.predict_proba(usual)
+    after = fitted.predict_proba(unusual)
+
+    assert np.abs(before - after).max() < 0.5
+
+
 @pytest.mark.parametrize("num_classes", [2, 4])
 def test_features_that_vary_by_rounding_alone_get_no_weight(num_classes):
     features, y_true = draw_features(600, 20, num_classes, spread=1)
