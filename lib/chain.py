@@ -19,7 +19,7 @@ SOME_FAILED = 3  # what `main` returns where the others have run
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 TRANSFER = "04_resnet50_transfer"
 WITH_NETWORKS = {TRANSFER, "05_backbones", commands.LAST}
-# Those of 04 as arguments of `load_backbone`, and that of 05.
+# The arguments of `load_backbone`, and what 05 has of its own.
 NETWORK_PARAMETERS = "BACKBONE WEIGHTS IMAGE_SIZE BACKBONE_OPTIONS BACKBONES".split()
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
@@ -42,8 +42,7 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         values = commands.read_parameters(options.parameter, names)
         values = commands.recall_parameters(ws, values, options)
         ws.claim()
-        lock = storage.acquire_lock(ws.results / ".lock", timeout=0)
-        with lock, runner.signals_raise():
+        with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
             failed = run_chain(ws, values, options.anew)
         if unmount:
             storage.flush_drive(ws.results)
@@ -52,10 +51,13 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         return 1
     except SystemExit as stopped:
         storage.sweep(ws.results)
-        print("\nstopped; without --anew it goes on from here", file=sys.stderr)
+        print(
+            "\nstopped; the same command, without --anew, goes on from here",
+            file=sys.stderr,
+        )
         return stopped.code
     if failed:
-        print("\nfailed:", *failed, "(notes above say why)", file=sys.stderr)
+        print(f"\nfailed: {', '.join(failed)}; notes above say why", file=sys.stderr)
         return SOME_FAILED
     return 0
 
@@ -111,7 +113,7 @@ def check_networks(ws: Workspace, values: dict[str, dict]) -> None:
 
     Errors are those of `look_up` and `load_backbone`.
     """
-    for name in WITH_NETWORKS.intersection([*values][1:]):
+    for name in WITH_NETWORKS.intersection(list(values)[1:]):
         given = values[name]
         # The demo does without networks that are not named.
         if ws.is_demo and given.keys().isdisjoint(NETWORK_PARAMETERS):

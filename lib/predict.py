@@ -114,16 +114,13 @@ def _check_options(options):
 
 def _check_target(csv, record):
     """Raise an error where answers can't be written, or would take the place of something else."""
-    if csv.exists() and not _holds_answers(csv, record):
-        raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
+    if csv.exists():
+        columns = read_columns(csv) if csv.is_file() else []
+        names = {re.sub(FURTHER, "", name) for name in columns[3:]}
+        is_ours = names <= {"", *record.class_names}
+        if columns[:3] not in BEGINNINGS or not is_ours:
+            raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
     require_room(csv.parent, 0, "the answers")
-
-
-def _holds_answers(path, record):
-    """Tell whether a file has columns of answers of a model, and no others."""
-    columns = read_columns(path) if path.is_file() else []
-    names = [re.sub(FURTHER, "", name) for name in columns[3:]]
-    return columns[:3] in BEGINNINGS and set(names) <= {"", *record.class_names}
 
 
 def list_files(places: list[str]) -> list[str]:
@@ -232,9 +229,8 @@ def _list_distances(path, model, record, features):
         print(error)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
-    limit = strangers.limit_strangers(
-        known["distances"], known["groups"], record.answer_sets.get("coverage", 0.95)
-    )
+    coverage = record.answer_sets.get("coverage", 0.95)
+    limit = strangers.limit_strangers(known["distances"], known["groups"], coverage)
     print(strangers.describe_strangers(limit))
     notes = strangers.mark_strangers(distances, limit)
     return {"distance": distances.round(6), "note": notes}

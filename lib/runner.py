@@ -50,6 +50,7 @@ def signals_raise():
 
 
 def _kill_kernels():
+    """End the notebooks that this process runs."""
     # They live in sessions of their own, which a terminal's Ctrl-C does not reach. Dask's workers end
     # with this process, and would be started again.
     for child in psutil.Process().children():
@@ -162,13 +163,14 @@ def run_notebook(
             failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
         finally:
             # A stopped notebook ends with its kernel, which may be about to start.
-            _wait(thread.submit(int), _kill_kernels)
+            _wait(thread.submit(int), kills=True)
     if failure:
         raise RuntimeError(failure)
 
 
-def _wait(future, meanwhile=bool):
-    """Wait for a future, and do something now and then; a signal is heard only between two waits."""
+def _wait(future, kills=False):
+    """Wait for a future, if wanted while kernels are killed; signals are heard between two waits."""
     while not future.done():
-        meanwhile()
+        if kills:
+            _kill_kernels()
         futures.wait([future], timeout=0.1)

@@ -157,7 +157,7 @@ def _explain_failed_writing(path):
         yield
     except OSError as error:
         raise OSError(
-            f"{path} could not be written: {error}. Make room, or name another folder, and run again."
+            f"{path} could not be written: {error}: make room, or name another folder, and run again."
         ) from error
 
 
