@@ -33,6 +33,7 @@ class FormError(ValueError):
 
 @contextmanager
 def _say_in_one_sentence():
+    """Make a FormError of what is wrong with files and values."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -148,6 +149,7 @@ def take_corrections(ws: Workspace, file: str) -> Path:
 
 
 def _upload():
+    """Ask for one file, as Colab does; return its path."""
     if "google.colab" not in sys.modules:
         raise FormError('"upload" works in Colab; elsewhere write a path.')
     from google.colab import files

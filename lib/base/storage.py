@@ -140,6 +140,7 @@ def sweep(folder: Path) -> None:
 
 
 def _is_being_written(path, name):
+    """Tell whether the process that an unfinished file names is alive, as far as one knows."""
     if name[1] == MACHINE:
         return psutil.pid_exists(int(name[2], 16))
     return time.time() - path.stat().st_mtime < DAY

@@ -64,6 +64,7 @@ def run_blocks(
 
 
 def _open_workers(address):
+    """Return a function that submits a task to the workers of a cluster."""
     executor = connect(address).get_executor(pure=False)
     version = describe_project()
 
@@ -127,6 +128,7 @@ def connect(address: str):
 
 
 def _find_scheduler(address):
+    """Return what the client of an address connects to; `local:N` is started."""
     if not address.startswith("local:"):
         return address
     from distributed import LocalCluster
