@@ -39,11 +39,11 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         if options.cluster:
             ws = replace(ws, cluster=options.cluster)
         names = commands.choose_notebooks(options.only, options.beyond, ws)
+        options.parameter = commands.recall_parameters(ws, names, options)
         values = commands.read_parameters(options.parameter, names)
-        values = commands.recall_parameters(ws, values, options)
         ws.claim()
         with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
-            failed = run_chain(ws, values, options.anew)
+            failed = run_chain(ws, values, options)
         if unmount:
             storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
@@ -62,12 +62,14 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     return 0
 
 
-def run_chain(ws: Workspace, values: dict[str, dict], anew: bool = False) -> list[str]:
+def run_chain(
+    ws: Workspace, values: dict[str, dict], options: argparse.Namespace
+) -> list[str]:
     """Run notebooks, and say where the report is.
 
     Args:
         values: {parameter: value} for each notebook, by its name, in order.
-        anew: whether what was trained before is trained again.
+        options: of the command line.
 
     Returns:
         The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
@@ -75,7 +77,7 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool = False) -> lis
     """
     storage.sweep(ws.results)
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
-    os.environ["TRAIN_ANEW"] = "1" if anew else ""
+    os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
     log = ws.results / runner.KERNEL_LOG
     log.unlink(missing_ok=True)
     with stderr_to(log):
@@ -86,7 +88,7 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool = False) -> lis
         if commands.FIRST in values:
             sources.open_folder(ws, "train")
         check_networks(ws, values)
-        ws.save_json(commands.read_kept(ws) | values, commands.KEPT)
+        commands.keep_parameters(ws, options)
         if commands.FIRST in values:
             # Where 01 fails, nobody takes the split that was made before.
             ws.file("split.csv").unlink(missing_ok=True)

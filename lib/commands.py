@@ -1,6 +1,7 @@
 """What a command asks for: which notebooks run, with which parameters, and what holds of the runs before."""
 
 import argparse
+import shlex
 from collections import defaultdict
 
 from lib.base import workspace
@@ -20,7 +21,7 @@ FIRST = NAMES[0]
 LAST = NAMES[-1]
 # Their networks have the size that -p names.
 BUILT_HERE = NAMES[1:3]
-KEPT = "run_parameters.json"  # of the results: {notebook: {parameter: value}}
+KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 
 
 def choose_notebooks(
@@ -104,31 +105,32 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
 
 
 def recall_parameters(
-    ws: Workspace, values: dict[str, dict], options: argparse.Namespace
-) -> dict[str, dict]:
-    """Return parameters with those of the runs before that hold; a note names these.
+    ws: Workspace, names: list[str], options: argparse.Namespace
+) -> list[list[str]]:
+    """Return the pairs of -p, behind those of the runs before that hold; a note names these.
 
-    With --as-before these are what each notebook was told, else what 01 was, until --anew; seeds never.
-
-    Args:
-        values: {parameter: value} for each notebook, which go before.
+    With --as-before these are what the chosen notebooks were told, else what 01 was; seeds never.
     """
-    kept = read_kept(ws)
-    held = {}
-    recalled = {}
-    for name, given in values.items():
-        holds = options.as_before or (name == FIRST and not options.anew)
-        told = kept.get(name, {}) if holds else {}
-        free = told.keys() - given.keys() - {"SEED", "SEEDS"}
-        taken = {key: told[key] for key in free}
-        held |= taken
-        recalled[name] = taken | given
+    holding = set(names) if options.as_before else {FIRST}.intersection(names)
+    given = {pair[0] for pair in options.parameter}
+    having = list_parameters()
+    kept = read_kept(ws, options)
+    free = sorted(kept.keys() - given - {"SEED", "SEEDS"})
+    held = [[key, kept[key]] for key in free if holding.intersection(having[key])]
     if held:
-        print("Note: as before:", held)
-    return recalled
+        print("Note: as before: -p", " -p ".join(map(shlex.join, held)))
+    return held + options.parameter
 
 
-def read_kept(ws: Workspace) -> dict[str, dict]:
-    """Read what each notebook was told when it last ran."""
+def read_kept(ws: Workspace, options: argparse.Namespace) -> dict[str, str]:
+    """Read the parameters of the runs before; none with --anew, unless --as-before asks for them."""
     path = ws.results / KEPT
-    return read_json(path) if path.exists() else {}
+    begins_anew = options.anew and not options.as_before
+    return read_json(path) if path.exists() and not begins_anew else {}
+
+
+def keep_parameters(ws: Workspace, options: argparse.Namespace) -> None:
+    """Keep the pairs of -p with the results; where only some notebooks run, those before stay, too."""
+    is_added = options.as_before or options.only
+    kept = read_kept(ws, options) if is_added else {}
+    ws.save_json(kept | dict(options.parameter), KEPT)

@@ -355,7 +355,7 @@ def test_parameters_of_01_hold_with_a_note_until_anew_or_another(told, capsys):
     capsys.readouterr()
 
     assert told("--only 1 2") == (GROUPED, {})
-    assert "Note: as before: {'GROUP_BY': 'folder'}\n" in capsys.readouterr().out
+    assert "Note: as before: -p GROUP_BY folder\n" in capsys.readouterr().out
     assert told("")[0] == GROUPED
     assert told("--only 1 -p GROUP_BY name")[0] == {"GROUP_BY": "name"}
     assert told("--only 1")[0] == {"GROUP_BY": "name"}
@@ -370,7 +370,7 @@ def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys
     values = told("--only 2 --as-before -p IMAGE_SIZE 32")[1]
 
     assert values == {"WEIGHTS": "a.h5", "IMAGE_SIZE": 32}
-    assert "Note: as before: {'WEIGHTS': 'a.h5'}\n" in capsys.readouterr().out
+    assert "Note: as before: -p WEIGHTS a.h5\n" in capsys.readouterr().out
     assert told("--only 2 --as-before")[1] == values
     capsys.readouterr()
     # What 01 has not is no business of its own.
