@@ -125,8 +125,9 @@ def recall_parameters(
 def read_kept(ws: Workspace, options: argparse.Namespace) -> dict[str, str]:
     """Read the parameters of the runs before; none with --anew, unless --as-before asks for them."""
     path = ws.results / KEPT
-    begins_anew = options.anew and not options.as_before
-    return read_json(path) if path.exists() and not begins_anew else {}
+    if path.exists() and (options.as_before or not options.anew):
+        return read_json(path)
+    return {}
 
 
 def keep_parameters(ws: Workspace, options: argparse.Namespace) -> None:

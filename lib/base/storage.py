@@ -133,17 +133,15 @@ def sweep(folder: Path) -> None:
     """
     for path in folder.rglob("unfinished_*"):
         name = UNFINISHED.fullmatch(path.name)
+        if name is None:
+            continue
         # Another user's file stays.
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            if name and not _is_being_written(path, name):
+            is_in_use = time.time() - path.stat().st_mtime < DAY
+            if name[1] == MACHINE:
+                is_in_use = psutil.pid_exists(int(name[2], 16))
+            if not is_in_use:
                 path.unlink()
-
-
-def _is_being_written(path, name):
-    """Tell whether the process that an unfinished file names is alive, as far as one knows."""
-    if name[1] == MACHINE:
-        return psutil.pid_exists(int(name[2], 16))
-    return time.time() - path.stat().st_mtime < DAY
 
 
 def is_on_drive(path: Path) -> bool:
