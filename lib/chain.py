@@ -7,7 +7,6 @@ import argparse
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from lib import commands, runner
 from lib.base import storage, work, workspace
@@ -19,13 +18,9 @@ from lib.data import sources
 SOME_FAILED = 3  # what `main` returns where the others have run
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 TRANSFER = "04_resnet50_transfer"
-CONTEST = "05_backbones"
-# Those of 04 as arguments of `load_backbone`, and that of 05.
+WITH_NETWORKS = {TRANSFER, "05_backbones", commands.LAST}
+# The arguments of `load_backbone`, and what 05 has of its own.
 NETWORK_PARAMETERS = "BACKBONE WEIGHTS IMAGE_SIZE BACKBONE_OPTIONS BACKBONES".split()
-QUICK_WAY = (
-    "Note: --only 1 5 8 (make quick) is the quickest way to a good model: which network suits "
-    "these pictures, and how good it is."
-)
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
   python -m lib.chain --paths drive_paths.json --beyond      your pictures, other networks too
@@ -47,14 +42,15 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         options.parameter = commands.recall_parameters(ws, names, options)
         values = commands.read_parameters(options.parameter, names)
         ws.claim()
-        with runner.signals_raise(), runner.lock_results(ws):
-            failed = run_chain(ws, names, values, options)
+        with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
+            failed = run_chain(ws, values, options)
         if unmount:
             storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
         print(f"\n{storage.explain_error(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
+        storage.sweep(ws.results)
         print(
             "\nstopped; the same command, without --anew, goes on from here",
             file=sys.stderr,
@@ -67,19 +63,19 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
 
 
 def run_chain(
-    ws: Workspace, names: list[str], values: dict, options: argparse.Namespace
+    ws: Workspace, values: dict[str, dict], options: argparse.Namespace
 ) -> list[str]:
     """Run notebooks, and say where the report is.
 
     Args:
-        names: of the notebooks, in order.
-        values: {parameter: value} for each name.
+        values: {parameter: value} for each notebook, by its name, in order.
         options: of the command line.
 
     Returns:
         The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
         `check_networks`.
     """
+    storage.sweep(ws.results)
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
     log = ws.results / runner.KERNEL_LOG
@@ -89,19 +85,15 @@ def run_chain(
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
-        if commands.FIRST in names:
+        if commands.FIRST in values:
             sources.open_folder(ws, "train")
-        # 11 has a split of its own.
-        elif names != [commands.LAST]:
-            commands.check_split(ws)
-        check_networks(ws, names, values)
+        check_networks(ws, values)
         commands.keep_parameters(ws, options)
-        if commands.FIRST in names:
-            ws.file(commands.BEGUN).touch()
-        if commands.SIZED[0] in names and not (options.only or ws.is_demo):
-            print(QUICK_WAY)
+        if commands.FIRST in values:
+            # Where 01 fails, nobody takes the split that was made before.
+            ws.file("split.csv").unlink(missing_ok=True)
         commands.note_others()
-        failed = runner.run_notebooks(ws, names, values)
+        failed = runner.run_notebooks(ws, values)
     announce_pages(ws)
     return failed
 
@@ -118,20 +110,19 @@ def announce_pages(ws: Workspace) -> None:
             print(f"{path.stem}: {path}")
 
 
-def check_networks(ws: Workspace, names: list[str], values: dict) -> None:
+def check_networks(ws: Workspace, values: dict[str, dict]) -> None:
     """Look up the networks of later notebooks, and load that of 04, before others take their time.
 
     Errors are those of `look_up` and `load_backbone`.
     """
-    for name in (commands.LAST, CONTEST, TRANSFER):
+    for name in WITH_NETWORKS.intersection(list(values)[1:]):
+        given = values[name]
         # The demo does without networks that are not named.
-        if name not in names[1:] or (
-            ws.is_demo and values[name].keys().isdisjoint(NETWORK_PARAMETERS)
-        ):
+        if ws.is_demo and given.keys().isdisjoint(NETWORK_PARAMETERS):
             continue
         from lib.models import backbones
 
-        chosen = read_defaults(commands.NOTEBOOKS / f"{name}.ipynb") | values[name]
+        chosen = read_defaults(commands.NOTEBOOKS / f"{name}.ipynb") | given
         if name == TRANSFER:
             backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
         else:
@@ -152,9 +143,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _add_options(add):
-    add("--paths", type=Path, help="drive_paths.json (default: as notebooks find it)")
-    add("--results", type=Path, help="folder of the results, instead of the file's")
-    add("--only", nargs="+", metavar="N", help="only these: numbers, parts of names")
+    add("--paths", help="drive_paths.json (default: as notebooks find it)")
+    add("--results", help="folder of the results, instead of the file's")
+    add("--only", nargs="+", metavar="N", help="only these: numbers, words of names")
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add(
         "-p",
@@ -188,6 +179,4 @@ def _add_options(add):
 
 
 if __name__ == "__main__":
-    status = main()
-    # Only 00 goes on where some notebooks have failed.
-    sys.exit(1 if status == SOME_FAILED else status)
+    sys.exit(main())

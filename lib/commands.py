@@ -1,7 +1,6 @@
 """What a command asks for: which notebooks run, with which parameters, and what holds of the runs before."""
 
 import argparse
-import fnmatch
 import shlex
 from collections import defaultdict
 
@@ -19,9 +18,8 @@ NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05
 BEYOND = NAMES[4:7]
 FIRST = NAMES[0]
 LAST = NAMES[-1]
-# The networks that these two build have the size that -p names; a backbone's stands behind its @.
-SIZED = NAMES[1:3]
-BEGUN = ".begun"  # of the results: when 01 has last begun
+# Their networks have the size that -p names.
+BUILT_HERE = NAMES[1:3]
 KEPT = "run_parameters.json"  # of the results: {name: value as it was typed}
 
 
@@ -31,7 +29,7 @@ def choose_notebooks(
     """Return the names of the notebooks to run, in order.
 
     Args:
-        only: numbers, 2 or 02, and parts of names; without any the usual notebooks run.
+        only: numbers, 2 or 02, and words of names; without any the usual notebooks run.
         beyond: whether 05 to 07 are usual.
         ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
 
@@ -50,36 +48,23 @@ def choose_notebooks(
 
 
 def _find_notebooks(words):
+    """Return the names that have one of the words, or several in a row."""
     chosen = set()
     for word in words:
-        pattern = f"{int(word):02d}_*" if word.isdecimal() else f"*{word}*"
-        found = fnmatch.filter(NAMES, pattern)
+        found = [name for name in NAMES if f"_{word.zfill(2)}_" in f"_{name}_"]
         if not found:
             advice = suggest(word, NAMES)
-            if "," in word:
-                advice = f": write blanks between them: {word.replace(',', ' ')}"
-            raise ValueError(f"--only {word}: no such notebook{advice}")
+            raise ValueError(f"--only {word}: no such notebook, or no blanks{advice}")
         chosen.update(found)
     return chosen
 
 
 def note_others() -> None:
     """Name the notebooks that are none of the chain, such as copies."""
-    known = {"00_start_here", *NAMES}
-    others = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")} - known
+    others = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
+    others -= {"00_start_here", *NAMES}
     if others:
         print(f"Note: not of the chain: {list_some(others)}")
-
-
-def check_split(ws: Workspace) -> None:
-    """Raise a ValueError where 01 has begun since it made the split, say has failed on other pictures."""
-    begun = ws.results / BEGUN
-    split = ws.results / "split.csv"
-    is_there = begun.exists() and split.exists()
-    if is_there and begun.stat().st_mtime > split.stat().st_mtime:
-        raise ValueError(
-            f"{FIRST} has not come to its end, so {split} is an earlier one: run it again."
-        )
 
 
 def list_parameters() -> dict[str, list[str]]:
@@ -87,8 +72,9 @@ def list_parameters() -> dict[str, list[str]]:
     having = defaultdict(list)
     for name in NAMES:
         for key in read_defaults(NOTEBOOKS / f"{name}.ipynb"):
-            if key != "IMAGE_SIZE" or name in SIZED:
-                having[key].append(name)
+            having[key].append(name)
+    # The size of a backbone stands behind its @.
+    having["IMAGE_SIZE"] = BUILT_HERE
     return having
 
 
@@ -104,20 +90,16 @@ def read_parameters(pairs: list[list[str]], names: list[str]) -> dict[str, dict]
     values = {name: {} for name in names}
     for pair in pairs:
         if len(pair) != 2:
-            words = " ".join(pair)
-            key, _, text = words.replace("=", " ").partition(" ")
-            raise ValueError(f"-p {words}: write -p {key} {shlex.quote(text)}")
+            raise ValueError(f"-p {' '.join(pair)}: write -p NAME VALUE, or 'A VALUE'.")
         key, text = pair
         if key not in having:
             raise ValueError(f"-p {key}: no notebook has it{suggest(key, having)}")
-        value = parse_value(key, text)
-        check_parameters({key: value})
+        value = check_parameters({key: parse_value(key, text)})
         reached = values.keys() & having[key]
         for name in reached:
-            values[name][key] = value
+            values[name] |= value
         if not reached:
-            also = ", ".join(having[key])
-            print(f"Note: -p {key} reaches only {also}, which don't run.")
+            print(f"Note: -p {key} reaches only {', '.join(having[key])}.")
     return values
 
 
@@ -131,22 +113,20 @@ def recall_parameters(
     holding = set(names) if options.as_before else {FIRST}.intersection(names)
     given = {pair[0] for pair in options.parameter}
     having = list_parameters()
-    held = []
-    for key, text in read_kept(ws, options).items():
-        holds = not holding.isdisjoint(having.get(key, ()))
-        if holds and key not in given and not key.startswith("SEED"):
-            held.append([key, text])
+    kept = read_kept(ws, options)
+    free = sorted(kept.keys() - given - {"SEED", "SEEDS"})
+    held = [[key, kept[key]] for key in free if holding.intersection(having[key])]
     if held:
-        words = " ".join(f"-p {shlex.join(pair)}" for pair in held)
-        print(f"Note: as before: {words}")
+        print("Note: as before: -p", " -p ".join(map(shlex.join, held)))
     return held + options.parameter
 
 
 def read_kept(ws: Workspace, options: argparse.Namespace) -> dict[str, str]:
     """Read the parameters of the runs before; none with --anew, unless --as-before asks for them."""
     path = ws.results / KEPT
-    begins_anew = options.anew and not options.as_before
-    return read_json(path) if path.exists() and not begins_anew else {}
+    if path.exists() and (options.as_before or not options.anew):
+        return read_json(path)
+    return {}
 
 
 def keep_parameters(ws: Workspace, options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
+from lib.base.paths_file import check_exists
 from lib.base.storage import require_room
 from lib.base.workspace import read_columns, write_table
 from lib.data.label_files import read_labels
@@ -34,7 +35,9 @@ EXAMPLES = """typically:
 """
 # How tables of answers begin, and what else they may have beside the classes.
 BEGINNINGS = (["file", "label", "index"], ["file", "labels", "problem"])
-FURTHER = re.compile(r"(label|probability)(_\d+)?|set(_size)?|distance|note|group\w*")
+FURTHER = (
+    r"^((label|probability)(_\d+)?|set(_size)?|distance|note|group\w*)$| \(class\)$"
+)
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
@@ -61,13 +64,13 @@ def _write_answers(table, csv):
     """Write the table of answers, or print it, a warning before the answer."""
     # With several labels it stays: a picture of none would look like one that can't be read.
     answers = table.drop(columns="problem") if "label" in table else table
-    if csv is None:
-        shown = answers.astype(object).where(answers.notna(), "")
-        if "note" in shown:
-            shown.insert(1, "note", shown.pop("note"))
-        print(shown.to_string(index=False))
+    if csv is not None:
+        write_table(answers, csv)
         return
-    write_table(answers, csv)
+    shown = answers.astype(object).where(answers.notna(), "")
+    if "note" in shown:
+        shown.insert(1, "note", shown.pop("note"))
+    print(shown.to_string(index=False))
 
 
 def open_parser() -> argparse.ArgumentParser:
@@ -97,40 +100,27 @@ def open_parser() -> argparse.ArgumentParser:
 def _check_options(options):
     """Return the record of the model, once all is checked that can be without opening the model."""
     record = read_record(options.model)
-    if record is None:
-        raise ValueError(
-            f"{options.model} is no .keras file with its .json beside it, whole as a notebook wrote it."
-        )
+    if record is None or not options.model.is_file():
+        raise ValueError(f"{options.model} is no .keras file with its .json beside it.")
     if record.thresholds and (options.top > 1 or options.group_by):
-        raise ValueError(
-            f"{record.name} gives several labels: no --top, no --group-by."
-        )
+        raise ValueError(f"{record.name} takes no --top and no --group-by.")
     count = len(record.class_names)
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
-    groups = options.group_by
-    if groups not in (None, "folder") and not os.path.isfile(groups):
-        raise ValueError(f"--group-by {groups}: write folder, or name a CSV file.")
     if options.csv is not None:
         _check_target(options.csv, record)
     return record
 
 
 def _check_target(csv, record):
-    """Raise an error where the answers would take the place of something else, or find none."""
-    if not csv.parent.is_dir():
-        raise FileNotFoundError(f"--csv {csv}: name a file in a folder that exists.")
-    if csv.exists() and not _holds_answers(csv, record):
-        raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
+    """Raise an error where answers can't be written, or would take the place of something else."""
+    if csv.exists():
+        columns = read_columns(csv) if csv.is_file() else []
+        names = {re.sub(FURTHER, "", name) for name in columns[3:]}
+        is_ours = names <= {"", *record.class_names}
+        if columns[:3] not in BEGINNINGS or not is_ours:
+            raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
     require_room(csv.parent, 0, "the answers")
-
-
-def _holds_answers(path, record):
-    """Tell whether a file has columns of answers of a model, and no others."""
-    columns = read_columns(path) if path.is_file() else []
-    classes = [name for name in columns[3:] if not FURTHER.fullmatch(name)]
-    plain = {name.removesuffix(" (class)") for name in classes}
-    return columns[:3] in BEGINNINGS and plain.issubset(record.class_names)
 
 
 def list_files(places: list[str]) -> list[str]:
@@ -145,7 +135,7 @@ def list_files(places: list[str]) -> list[str]:
             inside = list_new_pictures(Path(place), [])
             files += [str(Path(place, name)) for name in inside.file]
         else:
-            os.stat(place)
+            check_exists(Path(place), "Name pictures, or folders of them.")
             files.append(place)
     different = dict(zip(map(os.path.abspath, files), files))
     again = len(files) - len(different)
@@ -163,6 +153,7 @@ def list_groups(how: str, files: list[str]) -> list[str]:
     paths = [os.path.abspath(file) for file in files]
     if how == "folder":
         return [os.path.dirname(path) for path in paths]
+    check_exists(Path(how), "--group-by takes a CSV file, or folder.")
     rows = read_labels(Path(how), ["file", "group"])
     meant = rows.file.map(_match_paths(rows.file, paths))
     groups = rows.group.groupby(meant)
@@ -239,9 +230,8 @@ def _list_distances(path, model, record, features):
         print(error)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
-    limit = strangers.limit_strangers(
-        known["distances"], known["groups"], record.answer_sets.get("coverage", 0.95)
-    )
+    coverage = record.answer_sets.get("coverage", 0.95)
+    limit = strangers.limit_strangers(known["distances"], known["groups"], coverage)
     print(strangers.describe_strangers(limit))
     notes = strangers.mark_strangers(distances, limit)
     return {"distance": distances.round(6), "note": notes}

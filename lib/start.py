@@ -19,8 +19,7 @@ RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyon
 # 3,670 photographs in five classes, of TensorFlow's tutorials; LICENSE.txt in it says Creative Commons
 # By-Attribution 2.0, and names the photographers.
 FLOWERS = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
-# Where the results of these lie, here and on Drive, since one's own lie elsewhere.
-HERE = {"flowers": "results_flowers"}
+# On Drive the results of these lie beside one's own.
 ON_DRIVE = {"flowers": "image_classifiers_flowers", "demo": DEMO_ON_DRIVE}
 
 
@@ -34,6 +33,7 @@ class FormError(ValueError):
 
 @contextmanager
 def _say_in_one_sentence():
+    """Make a FormError of what is wrong with files and values."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -63,7 +63,7 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     paths = find_pictures(pictures)
     is_ready = paths == "demo" or str(paths).endswith(".json")
     arguments = []
-    folder = REPOSITORY / HERE.get(pictures, "results")
+    folder = REPOSITORY / ("results_flowers" if pictures == "flowers" else "results")
     if results.lower() != "here":
         folder = find_path(results, "RESULTS")
         if folder == storage.DRIVE:
@@ -119,10 +119,7 @@ def find_pictures(pictures: str) -> Path | str:
     if is_on_web(pictures):
         return pictures
     path = find_path(pictures, "PICTURES")
-    check_exists(
-        path,
-        "Write the path of a folder or file, demo, flowers or upload; kaggle:datasets/OWNER/NAME for data of Kaggle.",
-    )
+    check_exists(path, "Write a path, demo, flowers, upload, or kaggle:datasets/….")
     return path
 
 
@@ -140,32 +137,26 @@ def take_corrections(ws: Workspace, file: str) -> Path:
     path = find_pictures(file)
     target = ws.results / "corrections.csv"
     if ws.corrections not in (None, target):
-        raise FormError(
-            f'"corrections" is {ws.corrections}, and no other file is read: put the rows of {path} there.'
-        )
-    files = set(read_labels(path).file)
-    earlier = set(read_labels(target).file) if target.exists() else set()
-    lost = sorted(earlier - files)
+        raise FormError(f'"corrections" is {ws.corrections}: put the rows there.')
+    files = read_labels(path).file
+    earlier = read_labels(target).file if target.exists() else []
+    lost = set(earlier).difference(files)
     if lost:
-        raise FormError(
-            f"{target} corrects {lost[0]}, which {path} lacks (such files: {len(lost):,}): put the rows "
-            "of both into one file."
-        )
+        raise FormError(f"{path} lacks rows of {target}, say {min(lost)}: add them.")
     with storage.atomic_write(target) as part:
         shutil.copyfile(path, part)
     return target
 
 
 def _upload():
+    """Ask for one file, as Colab does; return its path."""
     if "google.colab" not in sys.modules:
         raise FormError('"upload" works in Colab; elsewhere write a path.')
     from google.colab import files
 
     uploaded = list(files.upload())
     if len(uploaded) != 1:
-        raise FormError(
-            f"{len(uploaded)} files were uploaded: choose one file; a data set goes into one ZIP file."
-        )
+        raise FormError("Choose one file; a data set goes into one ZIP file.")
     return Path(uploaded[0]).resolve()
 
 

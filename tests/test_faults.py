@@ -19,8 +19,8 @@ from PIL import Image
 from test_pictures import encode
 from test_training import train_tiny
 
-from lib import chain, runner
-from lib.base import workspace
+from lib import chain
+from lib.base import storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.findings import check_classes, leave_out
 from lib.data.split import read_split
@@ -145,12 +145,13 @@ def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
 def test_second_chain_refuses_and_names_the_first(tmp_path, capsys):
     paths = faults.make_paths(tmp_path)
 
-    with runner.lock_results(workspace.open(paths)):
+    lock = workspace.open(paths).results / ".lock"
+    with storage.acquire_lock(lock):
         assert chain.main(["--paths", str(paths)]) == 1
 
     assert f"{tmp_path / 'r'} is in use" in capsys.readouterr().err
     assert not (tmp_path / "r/notebooks").exists()
-    with runner.lock_results(workspace.open(paths)):
+    with storage.acquire_lock(lock, timeout=0):
         pass  # It is free again.
 
 
@@ -174,10 +175,10 @@ def refuse(monkeypatch):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
-def test_where_files_have_no_locks_the_chain_runs_without(code, ws, refuse, capsys):
+def test_where_files_have_no_locks_work_goes_on_without(code, ws, refuse, capsys):
     refuse(code)
 
-    with runner.lock_results(ws):
+    with storage.acquire_lock(ws.scratch / ".lock"):
         assert "a drive without locks" in capsys.readouterr().out
 
 
@@ -185,8 +186,7 @@ def test_lock_that_fails_for_another_reason_is_an_error(ws, refuse):
     refuse(errno.EMFILE)
 
     with pytest.raises(OSError, match="Too many open files"):
-        with runner.lock_results(ws):
-            pass
+        storage.acquire_lock(ws.scratch / ".lock")
 
 
 def open_64(ws):

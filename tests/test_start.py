@@ -203,10 +203,13 @@ def test_a_folder_that_is_called_like_drive_is_used_where_it_is(
     drive, tmp_path, monkeypatch, written
 ):
     monkeypatch.chdir(tmp_path)
+    place = written.format(tmp_path)
 
-    arguments = fill_in(results=written.format(tmp_path))
+    of_form = fill_in(results=place)
+    of_option = ["--paths", "demo", "--results", place]
 
-    assert workspace.read("demo", arguments[-1]).results == tmp_path / "My Drive/r"
+    for arguments in (of_form, of_option):
+        assert start.open_workspace(arguments).results == tmp_path / "My Drive/r"
 
 
 @pytest.mark.parametrize("place", ["here", "on Drive"])

@@ -33,10 +33,12 @@ def guard_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _guard_column(column):
+    """Return a column with an apostrophe before each formula; numbers stay numbers."""
     return column if is_numeric_dtype(column) else column.map(_guard)
 
 
 def _guard(cell):
+    """Return a cell, a formula behind an apostrophe."""
     is_formula = isinstance(cell, str) and re.match(FORMULA, cell)
     return f"'{cell}" if is_formula else cell
 

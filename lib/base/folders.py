@@ -40,16 +40,15 @@ def check(places: dict[str, Path | str], repository: Path) -> None:
         ValueError: they aren't, or do. Nothing is written.
     """
     others = _list_read(places)
-    for name in PROJECT_FOLDERS:
-        others.append(("a folder of this project", repository / name))
+    others += [("this project", repository / name) for name in PROJECT_FOLDERS]
     for kind in KINDS:
         folder = places[kind]
         for key, other in others:
             is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
             if is_inside and key != kind and other != places["results"] / CORRECTIONS:
                 raise ValueError(
-                    f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name a '
-                    f'new folder as "{kind}".'
+                    f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
+                    "another folder."
                 )
         _check_ours(folder, kind)
 
@@ -58,9 +57,9 @@ def _list_read(places):
     """List all places by their keys; classes that are links, and val beside train, count, too."""
     read = []
     for key, place in places.items():
-        read.append((key, Path(place)))
-        # Archives have none, nor has what isn't here.
-        read += [(key, path.resolve()) for path in Path(place).glob("*/")]
+        # Archives hold no folders, nor does what isn't here.
+        inside = map(Path.resolve, Path(place).glob("*/"))
+        read += [(key, path) for path in (Path(place), *inside)]
     for path in Path(places["train"]).parent.glob("[vV]al*/"):
         if not (path / MARKER).exists():
             read.append(("validation", path.resolve()))
@@ -73,16 +72,14 @@ def _list_read(places):
 def _check_ours(folder, kind):
     """Raise a ValueError where a folder is neither new, nor empty, nor marked as one of its kind."""
     marker = folder / MARKER
-    if marker.exists():
-        text = marker.read_text(encoding="utf-8-sig", errors="replace")
-        if text.startswith(KINDS[kind]):
-            return
+    if marker.exists() and KINDS[kind].encode() in marker.read_bytes():
+        return
     names = [path.name for path in folder.glob("*")]
     foreign = list_some(itertools.filterfalse(PASSED_OVER.fullmatch, names))
     if foreign:
         raise ValueError(
-            f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. If these notebooks '
-            f'have made it, put {MARKER} back, with the line "{KINDS[kind]}"'
+            f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. One of these '
+            f'notebooks is known by its {MARKER}, with the line "{KINDS[kind]}"'
         )
 
 

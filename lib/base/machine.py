@@ -18,7 +18,11 @@ from typing import TextIO
 import joblib
 
 # Their versions are told.
-PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pandas", "pillow", "scikit-learn")
+PACKAGES = "keras tensorflow jax numpy pandas pillow scikit-learn".split()
+# These make pixels of files, and features of pixels.
+DECODING = """keras tensorflow pillow pillow-heif simplejpeg opencv-python
+opencv-python-headless""".split()
+LIST_GPUS = "nvidia-smi --query-gpu=name --format=csv,noheader"
 # How many CPU cores this process may use, also in a container with a limit.
 count_cores = joblib.cpu_count
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
@@ -35,8 +39,9 @@ warnings.filterwarnings("ignore", "IProgress not found")
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     versions = ", ".join(map(" ".join, find_versions(PACKAGES).items()))
-    gpus = ", ".join(_list_gpus())
-    accelerator = f"GPU: {gpus}" if gpus else f"no GPU, {count_cores()} CPU cores"
+    failed, names = subprocess.getstatusoutput(LIST_GPUS)
+    gpus = names.replace("\n", ", ")
+    accelerator = f"no GPU, {count_cores()} CPU cores" if failed else f"GPU: {gpus}"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
 
 
@@ -69,19 +74,10 @@ def stderr_to(path: Path) -> Iterator[TextIO]:
 def install_in_colab(package: str) -> None:
     """Install a package, where this is Colab and doesn't have it."""
     if "google.colab" in sys.modules and importlib.util.find_spec(package) is None:
-        print(f"Note: {package}, which Colab lacks, is installed.")
+        print("Note: installed, since Colab lacks it:", package)
         command = [sys.executable, "-m", "pip", "install", "--quiet", package]
         subprocess.run(command, check=True)
         importlib.invalidate_caches()
-
-
-def _list_gpus():
-    """Return the name of each NVIDIA GPU."""
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        answer = subprocess.check_output(query, text=True, stderr=subprocess.DEVNULL)
-        return answer.splitlines()
-    return []
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -96,14 +92,6 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
 @functools.cache
 def describe_project() -> dict[str, str]:
     """Return what has to be equal on all machines of a cluster: this code, and what decodes."""
-    import cv2
-
     rooms = sorted(Path(__file__).parents[1].rglob("*.py"))
     code = b"".join(map(Path.read_bytes, rooms))
-    found = {
-        "project": hashlib.sha256(code).hexdigest()[:12],
-        "opencv": cv2.__version__,
-    }
-    return found | find_versions(
-        ["keras", "tensorflow", "pillow", "pillow-heif", "simplejpeg"]
-    )
+    return {"project": hashlib.sha256(code).hexdigest()} | find_versions(DECODING)

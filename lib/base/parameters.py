@@ -66,15 +66,12 @@ def parse_value(name: str, text: str) -> object:
     try:
         return yaml.load(text, Loader)
     except (yaml.YAMLError, SyntaxError) as error:
-        raise ValueError(
-            f"-p {name}: {text!r} is not YAML with numbers as in Python: {error}"
-        )
+        raise ValueError(f"-p {name}: {text!r} is no Python and no YAML: {error}")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown name: the known one most like it, or all."""
-    spelled = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), spelled, n=1)
+    close = difflib.get_close_matches(name, known, n=1)
     if close:
-        return f'; did you mean "{spelled[close[0]]}"?'
-    return f". There are: {', '.join(spelled.values())}."
+        return f'; did you mean "{close[0]}"?'
+    return f". There are: {', '.join(known)}."

@@ -10,15 +10,8 @@ from lib.base.escapes import list_some
 from lib.base.parameters import suggest
 
 REQUIRED = ("train", "results", "scratch")
-KEYS = REQUIRED + (
-    "train_labels",
-    "corrections",
-    "validation",
-    "test",
-    "test_labels",
-    "multi_labels",
-    "cluster",
-)
+KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
+cluster""".split()
 KAGGLE = "kaggle:"
 # Of an archive: https, or http of this machine. What Google Drive shares is a page.
 ADDRESS = re.compile(
@@ -65,7 +58,7 @@ def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
         elif NO_PATH.match(text):
             raise ValueError(
                 f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive '
-                'is MyDrive/FOLDER, once that is mounted; "train" alone may be the https:// address of an archive.'
+                'is MyDrive/FOLDER, once mounted; "train" alone may be the https:// address of an archive.'
             )
     if storage.is_on_drive(place):
         storage.open_drive()
@@ -87,9 +80,7 @@ def read_places(file: Path) -> dict[str, Path | str]:
             raise ValueError(f'{file}: unknown key "{key}"{suggest(key, KEYS)}')
         value = paths.get(key)
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(
-                f'{file}: "{key}" is missing, or no path of a folder or file in quotes.'
-            )
+            raise ValueError(f'{file}: "{key}" is missing, or no path in quotes.')
         # What train has on the web may have parts to test and to validate on, too.
         is_web = is_on_web(value) and value == paths.get("train")
         places[key] = value
@@ -101,16 +92,13 @@ def read_places(file: Path) -> dict[str, Path | str]:
 def read_json(path: Path) -> dict:
     """Read a JSON object; a ValueError where a file holds something else."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("it must hold one {…} object")
-    except ValueError as error:
+        content = json.loads(path.read_bytes())
+        return dict(content.items())
+    except (AttributeError, ValueError) as error:
         raise ValueError(
-            f"{path} is no valid JSON: {error}. Write / or \\\\ between folders, not \\. "
+            f"{path} is no JSON object: {error}. Write / or \\\\ between folders, not \\. "
             "See drive_paths.example.json."
         )
-    return content
 
 
 def check_exists(path: Path, advice: str) -> None:

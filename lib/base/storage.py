@@ -8,7 +8,6 @@ import platform
 import re
 import secrets
 import shutil
-import sys
 import tempfile
 import time
 import zlib
@@ -20,18 +19,21 @@ import psutil
 
 DRIVE = Path("/content/drive/MyDrive")
 MOUNT_AGAIN = (
-    "In Colab, mount it again: run `from google.colab import drive; "
-    f'drive.mount("{DRIVE.parent}", force_remount=True)` in a cell, or choose Runtime ▸ Disconnect and delete '
-    "runtime. Then run all cells again: what is finished is not done twice."
+    "In Colab, mount it again: run `from google.colab import drive; drive.mount('/content/drive', "
+    "force_remount=True)` in a cell, then run all cells again: what is finished is not done twice."
 )
 # Nobody else's file has such a name: the machine and the process that write it, and chance.
 UNFINISHED = re.compile(r"unfinished_([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{16}(\.\w+)?")
 MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 DAY = 86_400  # seconds
-# Not every file system knows what it is to wait for the disk.
-UNKNOWN_CALL = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-# What a drive says that has no locks.
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+# What a drive says that doesn't wait for the disk, or has no locks.
+UNKNOWN_CALL = (
+    errno.EINVAL,
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+)
 
 
 @contextlib.contextmanager
@@ -112,7 +114,7 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
     except NotImplementedError:
         pass
     except OSError as error:
-        if error.errno not in NO_LOCKS:
+        if error.errno not in UNKNOWN_CALL:
             raise
     _note_missing_locks(path.parent)
     return contextlib.nullcontext()
@@ -120,9 +122,8 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
 
 @functools.cache
 def _note_missing_locks(folder):
-    print(
-        f"Note: {folder} lies on a drive without locks: use it for one run at a time."
-    )
+    """Say it once for each folder."""
+    print(f"Note: {folder} is on a drive without locks: use it for one run at a time.")
 
 
 def sweep(folder: Path) -> None:
@@ -132,16 +133,15 @@ def sweep(folder: Path) -> None:
     """
     for path in folder.rglob("unfinished_*"):
         name = UNFINISHED.fullmatch(path.name)
+        if name is None:
+            continue
         # Another user's file stays.
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            if name and path.is_file() and not _is_being_written(path, name):
+            is_in_use = time.time() - path.stat().st_mtime < DAY
+            if name[1] == MACHINE:
+                is_in_use = psutil.pid_exists(int(name[2], 16))
+            if not is_in_use:
                 path.unlink()
-
-
-def _is_being_written(path, name):
-    if name[1] == MACHINE:
-        return psutil.pid_exists(int(name[2], 16))
-    return time.time() - path.stat().st_mtime < DAY
 
 
 def is_on_drive(path: Path) -> bool:
@@ -156,8 +156,7 @@ def _explain_failed_writing(path):
         yield
     except OSError as error:
         raise OSError(
-            f"{path} could not be written: {error}. Files written before are whole: make room, or "
-            "choose another folder, and run again."
+            f"{path} could not be written: {error}: make room, or name another folder, and run again."
         ) from error
 
 
@@ -177,17 +176,17 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
             free = shutil.disk_usage(folder).free
     except OSError as error:
         raise OSError(
-            f"{folder} can't be written ({error}): choose another folder."
+            f"{folder} can't be written ({error}): name another folder."
         ) from error
     if free < needed:
         raise OSError(
             f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need {needed / 1e6:,.1f} MB: "
-            "make room there, or choose another folder."
+            "make room there, or name another folder."
         )
 
 
-def open_drive() -> Path:
-    """Return My Drive; ask a person who works in Colab to mount it.
+def open_drive() -> None:
+    """Make sure that Google Drive is there; ask a person who works in Colab to mount it.
 
     Raises:
         FileNotFoundError: it is not mounted.
@@ -199,22 +198,18 @@ def open_drive() -> Path:
         _mount_drive()
     except OSError as error:
         raise OSError(explain_error(error)) from error
-    return DRIVE
 
 
 def _mount_drive():
-    reason = ""
-    if "google.colab" in sys.modules:
+    try:
         from google.colab import drive
 
-        try:
-            drive.mount(str(DRIVE.parent))
-        except Exception as error:  # Colab has several for a person who refuses.
-            reason = f" ({error})"
-    if not DRIVE.exists():
+        drive.mount(str(DRIVE.parent))
+    # There is no Colab, or it has one of several errors for a person who refuses.
+    except Exception as error:
         raise FileNotFoundError(
-            f"Google Drive is not mounted{reason}. {MOUNT_AGAIN} Or name a folder of this machine."
-        )
+            f"Google Drive is not mounted ({error}). {MOUNT_AGAIN} Or name a folder of this machine."
+        ) from error
 
 
 def explain_error(error: Exception) -> str:
@@ -242,6 +237,4 @@ def flush_drive(folder: Path) -> None:
         drive.flush_and_unmount()
         print("Everything is on Google Drive, which is unmounted now.")
     except Exception as error:
-        print(
-            f"Note: Google Drive could not be flushed ({error}): leave this session open a while."
-        )
+        print(f"Note: leave this session open a while, for Google Drive: {error}")

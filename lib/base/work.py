@@ -21,15 +21,13 @@ class ClusterError(OSError):
 def show_progress(
     steps: Iterable = (), desc: str = "", total: int | None = None, **options
 ) -> tqdm:
-    """Return a bar of tqdm over some steps: in a notebook on stdout, where it isn't red, else on stderr.
+    """Return a bar of tqdm over some steps, on stdout: in a notebook stderr is red.
 
     One step, or none, has no bar.
     """
     if total is None:
         total = len(steps)
-    in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
-    file = sys.stdout if in_notebook else sys.stderr
-    return tqdm(steps, desc, total, file=file, disable=total < 2, **options)
+    return tqdm(steps, desc, total, file=sys.stdout, disable=total < 2, **options)
 
 
 def run_blocks(
@@ -66,6 +64,7 @@ def run_blocks(
 
 
 def _open_workers(address):
+    """Return a function that submits a task to the workers of a cluster."""
     executor = connect(address).get_executor(pure=False)
     version = describe_project()
 
@@ -85,12 +84,11 @@ def _work(version, task):
     try:
         return function(*arguments)
     except OSError as error:
-        raise ClusterError(
-            f"A worker, which needs all folders at the same place: {error}"
-        ) from None
+        raise ClusterError(f"A worker, which needs all folders: {error}") from None
 
 
 def _wait(future, address):
+    """Return what a worker has returned."""
     import distributed
 
     try:
@@ -116,28 +114,21 @@ def connect(address: str):
         from distributed import Client
 
         client = Client(_find_scheduler(address), timeout=PATIENCE)
-        _greet(client)
+        client.wait_for_workers(1, PATIENCE)
+        client.run_on_scheduler(describe_project)
     except (OSError, ImportError, ValueError) as error:
         raise ClusterError(
-            f"{address} lacks a scheduler, a worker, or this project: {error}. An address is that of "
-            'a scheduler of Dask, say "tcp://host:8786", or "local:2" for two workers on this machine. '
-            'Dask is installed by: pip install "dask[distributed]>=2025.1"'
+            f"{address} lacks a scheduler, a worker, or this project: {error}. An address is "
+            '"tcp://host:8786", or "local:2" for two workers on this machine. Dask is installed by: '
+            'pip install "dask[distributed]>=2025.1"'
         )
     print("Dask:", client, flush=True)
     clients[address] = client
     return client
 
 
-def _greet(client):
-    try:
-        client.wait_for_workers(1, PATIENCE)
-        client.run_on_scheduler(describe_project)
-    except Exception:
-        client.close()
-        raise
-
-
 def _find_scheduler(address):
+    """Return what the client of an address connects to; `local:N` is started."""
     if not address.startswith("local:"):
         return address
     from distributed import LocalCluster

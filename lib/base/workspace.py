@@ -69,8 +69,8 @@ class Workspace:
         if path.exists():
             return path
         raise FileNotFoundError(
-            f"{name} is not in {self.results}. In Colab, where each notebook has a machine of its own, mount "
-            f"Google Drive, or open 00_start_here. The notebook {made_by} writes it: run that first."
+            f"{path} is missing. In Colab, where each notebook has a machine of its own, mount Google Drive, "
+            f"or open 00_start_here. The notebook {made_by} writes it: run that first."
         )
 
     def save_table(self, table: pd.DataFrame, name: str) -> None:
@@ -86,11 +86,9 @@ class Workspace:
     def save_paths(self) -> Path:
         """Write these paths, without the cluster, as run_paths.json of the results."""
         # The next run looks for these corrections there, too, and may find none.
-        usual = self.results / folders.CORRECTIONS
-        paths = {}
-        for key, value in vars(self).items():
-            if key != "cluster" and value not in (None, usual):
-                paths[key] = str(value)
+        left_out = (None, self.cluster, self.results / folders.CORRECTIONS)
+        places = vars(self).items()
+        paths = {key: str(place) for key, place in places if place not in left_out}
         self.save_json(paths, "run_paths.json")
         return self.results / "run_paths.json"
 
@@ -115,15 +113,14 @@ def read_table(path: Path) -> pd.DataFrame:
 def read_columns(path: Path) -> list[str]:
     """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
     try:
-        return list(
-            pd.read_csv(path, nrows=0, compression=None).rename(columns=read_cell)
-        )
+        table = pd.read_csv(path, nrows=0, compression=None)
     except ValueError:
         return []
+    return list(map(read_cell, table))
 
 
 def open(  # noqa: A001 - reads as workspace.open
-    paths_file: str | Path | None = None, results: Path | None = None
+    paths_file: str | Path | None = None, results: str | Path | None = None
 ) -> Workspace:
     """Open the workspace of a paths file, or that of the demo when there is none, and mark it as ours.
 
@@ -135,7 +132,7 @@ def open(  # noqa: A001 - reads as workspace.open
 
 
 def read(
-    paths_file: str | Path | None = None, results: Path | None = None
+    paths_file: str | Path | None = None, results: str | Path | None = None
 ) -> Workspace:
     """Read and check what a paths file, or the demo when there is none, says; write nothing.
 
@@ -162,16 +159,16 @@ def read(
     folders.check(places, REPOSITORY)
     ws = Workspace(**places, cluster=cluster)
     for key, place in places.items():
-        is_written = key in folders.KINDS
         # The demo's pictures are unpacked when they are first opened.
-        if isinstance(place, Path) and not (is_written or ws.is_demo):
+        is_read = isinstance(place, Path) and key not in folders.KINDS
+        if is_read and not ws.is_demo:
             check_exists(place, f'It is "{key}": correct it in {found}.')
     return ws
 
 
 def _find_paths_file(named):
     """Return what is named, else the first file at a usual place, else that of the demo."""
-    if str(named) == "demo":
+    if named == "demo":
         return DEMO_PATHS
     if named:
         return find_path(named, "--paths")

@@ -75,7 +75,6 @@ def test_a_number_that_yaml_reads_by_eights_or_sixties_is_an_error(text):
 
 ENDS = {
     "EPOCH": '; did you mean "EPOCHS"?',
-    "resnet": '; did you mean "ResNet50"?',
     "x": ". There are: EPOCHS, ResNet50.",
 }
 
