@@ -2,16 +2,18 @@
 
 import hashlib
 import os
+import shutil
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tqdm.utils import CallbackIOWrapper
 
 from lib.base.storage import acquire_lock, require_room
 from lib.base.work import show_progress
 from lib.data.archives import unpack
 
 TIMEOUT = 60  # seconds without a byte, until a download is given up
-CHUNK = 1 << 20  # bytes
 
 
 def fetch_archive(address: str, scratch: Path) -> Path:
@@ -38,19 +40,14 @@ def fetch_archive(address: str, scratch: Path) -> Path:
 
 
 def _download(address, archive):
-    """Write what an address gives to a file, which gets its name when all of it is there."""
+    """Write what an address gives to a file, which gets its name at the end; `unpack` tells if it is whole."""
     part = archive.with_name("unfinished")
     with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
         total = int(response.headers.get("Content-Length", 0))
         require_room(archive.parent, total, "the download")
         bar = show_progress(desc=archive.name, total=total, unit="B", unit_scale=True)
         with bar, part.open("wb") as file:
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-            received = file.tell()
-    if received < total:
-        raise ValueError(f"it ended after {received:,} of {total:,} bytes")
+            shutil.copyfileobj(CallbackIOWrapper(bar.update, response), file)
     os.replace(part, archive)
 
 
@@ -63,7 +60,7 @@ def fetch_from_kaggle(name: str) -> Path:
     try:
         import kagglehub
 
-        kind, _, handle = name.partition("s/")
+        kind, handle = name.split("s/", 1)
         return Path(getattr(kagglehub, f"{kind}_download")(handle))
     except Exception as error:
         raise ValueError(

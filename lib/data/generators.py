@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_class_weight
 
 from lib.base.machine import count_cores
 from lib.base.workspace import Workspace
@@ -58,8 +58,6 @@ class Batches:
         self.pictures = self.inputs if self.pictures is None else self.pictures
         self.y_true = np.asarray(self.y_true)
         self.epoch = 0
-        self._order = np.arange(len(self.y_true))
-        self._drawn_for = None
 
     def reseed(self, seed: int) -> "Batches":
         """Make the same batches in the order of another seed; without a seed they stay as they are."""
@@ -74,30 +72,40 @@ class Batches:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         index = range(len(self))[index]  # from behind, too, and an error past the end
-        if self.seed is not None and self._drawn_for != self.epoch:
-            self._order = self._rng(ORDER, self.epoch).permutation(len(self.y_true))
-            self._drawn_for = self.epoch
+        order = _draw_order(len(self.y_true), self.seed, self.epoch)
         start = index * self.batch_size
-        chosen = self._order[start : start + self.batch_size]
+        chosen = order[start : start + self.batch_size]
         batch = self.inputs[chosen]
         if self.augment:
-            batch = augment(batch, self._rng(AUGMENTATION, self.epoch, index))
-        classes = np.arange(self.num_classes)
-        return batch, 1.0 * np.equal.outer(self.y_true[chosen], classes)
-
-    def _rng(self, *stream):
-        return np.random.default_rng(
-            np.random.SeedSequence(self.seed, spawn_key=stream)
-        )
+            rng = _open_stream(self.seed, AUGMENTATION, self.epoch, index)
+            batch = augment(batch, rng)
+        return batch, np.eye(self.num_classes)[self.y_true[chosen]]
 
     def describe(self) -> list:
         """List all that decides what the batches are but for the seed: contents, labels, changes."""
         content = [self.inputs]
         if isinstance(self.inputs, Selection):
             content = [self.inputs.store.name, self.inputs.digests]
-        is_shuffled = self.seed is not None
-        settings = [self.num_classes, self.batch_size, is_shuffled, self.augment]
-        return content + [self.y_true, settings + [ROTATION_DEGREES, ZOOM]]
+        settings = [
+            self.num_classes,
+            self.batch_size,
+            self.seed is not None,
+            self.augment,
+            ROTATION_DEGREES,
+            ZOOM,
+        ]
+        return [*content, self.y_true, settings]
+
+
+@lru_cache(maxsize=8)  # of an epoch, for all of its batches
+def _draw_order(count, seed, epoch):
+    if seed is None:
+        return np.arange(count)
+    return _open_stream(seed, ORDER, epoch).permutation(count)
+
+
+def _open_stream(seed, *numbers):
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=numbers))
 
 
 def stream(batches: Batches):
@@ -159,7 +167,7 @@ def compute_class_weights(
     """
     if strategy == "none":
         return None
-    weights = compute_class_weight("balanced", classes=np.arange(num_classes), y=y_true)
+    weights = len(y_true) / (num_classes * np.bincount(y_true))
     return dict(enumerate(weights.tolist()))
 
 
@@ -173,7 +181,7 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
     zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
     zoom_x *= rng.choice([-1, 1], count)
-    maps = compose_transforms(angle, zoom_x, zoom_y, height, width)
+    maps = _compose_transforms(angle, zoom_x, zoom_y, width, height)
     moved = np.empty(images.shape, np.uint8)
 
     def move(core: int) -> None:
@@ -191,18 +199,10 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return moved
 
 
-def compose_transforms(
-    angle: np.ndarray, zoom_x: np.ndarray, zoom_y: np.ndarray, height: int, width: int
-) -> np.ndarray:
-    """Compose zoom (a negative one mirrors), then rotation, about the centre.
+def _compose_transforms(angle, zoom_x, zoom_y, width, height):
+    """Return what leads from (x, y, 1) of each new picture to the place in the old one, (n, 2, 3).
 
-    Args:
-        angle: radians (n,).
-        zoom_x, zoom_y: factors (n,).
-        height, width: pixels.
-
-    Returns:
-        float64 (n, 2, 3): what leads from (x, y, 1) of the new picture to the place in the old one.
+    First comes the zoom (a negative one mirrors), then the rotation, both about the centre.
     """
     cos = np.cos(angle)
     sin = np.sin(angle)

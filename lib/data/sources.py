@@ -64,14 +64,28 @@ def find_validation(ws: Workspace) -> Path | None:
     opened = {"train": trail[-1], "validation": validation}
     if ws.test:
         opened["test"] = open_folder(ws, "test")
-    _require_apart(opened)
+    for key, other in itertools.permutations(filter(opened.get, opened), 2):
+        folder = opened[key].resolve()
+        if folder.is_relative_to(opened[other].resolve()):
+            raise ValueError(
+                f'"{key}" in drive_paths.json means {folder}, which is or lies in "{other}": pictures that '
+                "were learned from test nothing. Name another folder, or leave one out."
+            )
     return validation
 
 
 def _find_validation_beside(trail, has_labels):
     """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
     classes = _clean_names(list_folders(trail[-1]))
-    for folder in filter(None, map(_find_sibling, trail)):
+    for train in trail:
+        # Beside train, or train_224, it is called val, or val_224.
+        _, rest = split_part_name(train.name)
+        beside = list_folders(train.parent)
+        names = ("validation", rest)
+        named = [path for path in beside if split_part_name(path.name) == names]
+        folder = _find_part(named, "validation")
+        if not folder:
+            continue
         opened = _list_steps(folder, "validation")[-1]
         names = _clean_names(list_picture_folders(opened))
         if names and (has_labels or names.issubset(classes)):
@@ -80,28 +94,8 @@ def _find_validation_beside(trail, has_labels):
     return None
 
 
-def _find_sibling(train):
-    """Return the folder beside train, or train_224, that is called val, or val_224."""
-    _, rest = split_part_name(train.name)
-    wanted = ("validation", rest)
-    beside = list_folders(train.parent)
-    found = [path for path in beside if split_part_name(path.name) == wanted]
-    return _find_part(found, "validation")
-
-
 def _clean_names(folders):
     return {clean(path.name).casefold() for path in folders}
-
-
-def _require_apart(opened):
-    """Raise a ValueError where a folder, by its key, is another one or lies in it, also by a link."""
-    real = {key: folder.resolve() for key, folder in opened.items() if folder}
-    for key, other in itertools.permutations(real, 2):
-        if real[key].is_relative_to(real[other]):
-            raise ValueError(
-                f'"{key}" in drive_paths.json means {real[key]}, and "{other}" {real[other]}: pictures '
-                "that were learned from test nothing. Name another folder, or leave one out."
-            )
 
 
 def _trace(ws, key):
@@ -154,26 +148,16 @@ def _find_part(folders, key):
     meant = [path for part, _, path in rows if part == key]
     if len(meant) == 1 and all(part for part, _, _ in rows):
         return meant[0]
-    if _have_one_name(rows) or _share_classes(rows):
+    # Two are named after parts, and alike: train, test, extra; train, train - Copy.
+    rests = [rest for part, rest, _ in rows if part]
+    # A part holds what is called as a folder beside it or in another part: train_224/oak, train_512/oak;
+    # oak, elm, valid/oak; but not train/2019, bus/2019.
+    names = []
+    for part, _, path in rows:
+        names += _clean_names(list_folders(path) if part else [path])
+    if len(set(rests)) < len(rests) or len(set(names)) < len(names):
         _refuse([*meant, folders[0].with_name("NAME")][0], key)
     return None
-
-
-def _have_one_name(rows):
-    """Tell whether two are named after parts, and alike: train, test, extra; train, train - Copy."""
-    rests = [rest for part, rest, _ in rows if part]
-    return len(set(rests)) < len(rests)
-
-
-def _share_classes(rows):
-    """Tell whether what is named after a part holds a folder that is called as one beside it or in another part.
-
-    So do train_224/oak, train_512/oak; oak, elm, valid/oak; but not train/2019, bus/2019.
-    """
-    seen = []
-    for part, _, path in rows:
-        seen += _clean_names(list_folders(path) if part else [path])
-    return len(set(seen)) < len(seen)
 
 
 def _refuse(example, key):

@@ -75,7 +75,7 @@ def test_archive_at_an_address_is_downloaded_once(ws, tmp_path, server, capsys):
 
 
 FAULTS = {
-    "cut off": "ended after",
+    "cut off": "unpacked",
     "slow": "timed out",
     "missing": "404",
     "short": "unpacked",
