@@ -77,9 +77,9 @@ class Line(io.TextIOBase):
         bars = list(BAR.finditer(text))
         if bars and self.is_watched:
             parts = filter(None, bars[-1].groups())
-            self.show(", ".join(parts))
+            self.display(", ".join(parts))
 
-    def show(self, words: str) -> None:
+    def display(self, words: str) -> None:
         """Show some words in place of those before."""
         if self.is_watched:
             # Over what is longer.
@@ -89,7 +89,7 @@ class Line(io.TextIOBase):
     def finish(self) -> None:
         """End the line with its time, and show the notes that were written."""
         seconds = round(time.perf_counter() - self.started)
-        self.show(f"took {timedelta(seconds=seconds)}")
+        self.display(f"took {timedelta(seconds=seconds)}")
         print()
         for written in self.written.splitlines():
             if written.startswith("Note: "):
