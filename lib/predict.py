@@ -33,11 +33,12 @@ EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
   python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
-# How tables of answers begin, and what else they may have beside the classes.
-BEGINNINGS = (["file", "label", "index"], ["file", "labels", "problem"])
-FURTHER = (
-    r"^((label|probability)(_\d+)?|set(_size)?|distance|note|group\w*)$| \(class\)$"
+# The whole header of a table of answers, but for the classes: of one label, and of several.
+ONE_LABEL = re.compile(
+    r"file,label,index,probability,(label_\d+,probability_\d+,)*set,set_size,distance,note,"
+    r"(group,group_label,group_probability,group_agree,group_size,)?"
 )
+SEVERAL_LABELS = re.compile("file,labels,problem,")
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
@@ -114,13 +115,21 @@ def _check_options(options):
 
 def _check_target(csv, record):
     """Raise an error where answers can't be written, or would take the place of something else."""
-    if csv.exists():
-        columns = read_columns(csv) if csv.is_file() else []
-        names = {re.sub(FURTHER, "", name) for name in columns[3:]}
-        is_ours = names <= {"", *record.class_names}
-        if columns[:3] not in BEGINNINGS or not is_ours:
-            raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
+    if csv.exists() and not (csv.is_file() and _holds_answers(csv, record)):
+        raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
     require_room(csv.parent, 0, "the answers")
+
+
+def _holds_answers(csv, record):
+    """Tell whether all columns of a table are those of answers of such a model."""
+    columns = read_columns(csv)
+    pattern = SEVERAL_LABELS if record.thresholds else ONE_LABEL
+    found = pattern.match(",".join([*columns, ""]))
+    if found is None:
+        return False
+    classes = columns[found[0].count(",") :]
+    names = [name.removesuffix(" (class)") for name in classes]
+    return names in ([], record.class_names)
 
 
 def list_files(places: list[str]) -> list[str]:

@@ -393,6 +393,7 @@ def test_a_picture_without_one_group_is_an_error_that_names_it(
         "labels.csv",
         "checked.csv",
         "others.csv",
+        "grouped.csv",
         "notes.txt",
         "device.csv",
     ],
@@ -407,6 +408,8 @@ def test_answers_never_take_the_place_of_something_else(
     answers = ",".join(ANSWERS + LIMITED)
     (pictures / "checked.csv").write_text(f"{answers},checked\n000.png,NA,2,0.5\n")
     (pictures / "others.csv").write_text(f"{answers},cat,dog\n000.png,cat,0,0.5\n")
+    mine = "file,label,index,probability,group\n000.png,cat,0,0.5,b\n"
+    (pictures / "grouped.csv").write_text(mine)
     (pictures / "notes.txt").write_text("mine")
     (pictures / "device.csv").symlink_to("/dev/null")
     before = read_all(pictures)
