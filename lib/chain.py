@@ -14,6 +14,7 @@ from lib.base.machine import stderr_to
 from lib.base.parameters import read_defaults
 from lib.base.workspace import Workspace
 from lib.data import sources
+from lib.data.findings import check_folder
 
 SOME_FAILED = 3  # what `main` returns where the others have run
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
@@ -76,6 +77,9 @@ def run_chain(
         `check_networks`.
     """
     storage.sweep(ws.results)
+    # 11 has a split of its own.
+    if commands.FIRST not in values and list(values) != [commands.LAST]:
+        check_folder(ws)
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
     log = ws.results / runner.KERNEL_LOG
@@ -88,7 +92,7 @@ def run_chain(
         if commands.FIRST in values:
             sources.open_folder(ws, "train")
         check_networks(ws, values)
-        commands.keep_parameters(ws, options)
+        commands.keep_parameters(ws, list(values), options)
         if commands.FIRST in values:
             # Where 01 fails, nobody takes the split that was made before.
             ws.file("split.csv").unlink(missing_ok=True)
@@ -102,11 +106,17 @@ def announce_pages(ws: Workspace) -> None:
     """Say where report and model page are, or that they are of an earlier split."""
     from lib.evaluation.display import is_stale
 
+    models = ws.results.glob("models/*.keras")
+    trained = max((path.stat().st_mtime for path in models), default=0)
     for page, maker in PAGES.items():
         path = ws.results / page
+        if not path.exists():
+            continue
         if is_stale(ws, page):
             print(f"Note: {page} is of an earlier split: train, then run {maker}.")
-        elif path.exists():
+        elif path.stat().st_mtime < trained:
+            print(f"Note: {page} is older than a model: run {maker}.")
+        else:
             print(f"{path.stem}: {path}")
 
 

@@ -54,7 +54,9 @@ def _find_notebooks(words):
         found = [name for name in NAMES if f"_{word.zfill(2)}_" in f"_{name}_"]
         if not found:
             advice = suggest(word, NAMES)
-            raise ValueError(f"--only {word}: no such notebook, or no blanks{advice}")
+            raise ValueError(
+                f"--only {word}: no such notebook, or no blanks between two{advice}"
+            )
         chosen.update(found)
     return chosen
 
@@ -113,7 +115,7 @@ def recall_parameters(
     holding = set(names) if options.as_before else {FIRST}.intersection(names)
     given = {pair[0] for pair in options.parameter}
     having = list_parameters()
-    kept = read_kept(ws, options)
+    kept = read_kept(ws, names, options)
     free = sorted(kept.keys() - given - {"SEED", "SEEDS"})
     held = [[key, kept[key]] for key in free if holding.intersection(having[key])]
     if held:
@@ -121,16 +123,19 @@ def recall_parameters(
     return held + options.parameter
 
 
-def read_kept(ws: Workspace, options: argparse.Namespace) -> dict[str, str]:
-    """Read the parameters of the runs before; none with --anew, unless --as-before asks for them."""
+def read_kept(
+    ws: Workspace, names: list[str], options: argparse.Namespace
+) -> dict[str, str]:
+    """Read the parameters of the runs before; 01 with --anew begins without, but for --as-before."""
     path = ws.results / KEPT
-    if path.exists() and (options.as_before or not options.anew):
-        return read_json(path)
-    return {}
+    begins_anew = options.anew and FIRST in names and not options.as_before
+    return read_json(path) if path.exists() and not begins_anew else {}
 
 
-def keep_parameters(ws: Workspace, options: argparse.Namespace) -> None:
+def keep_parameters(
+    ws: Workspace, names: list[str], options: argparse.Namespace
+) -> None:
     """Keep the pairs of -p with the results; where only some notebooks run, those before stay, too."""
     is_added = options.as_before or options.only
-    kept = read_kept(ws, options) if is_added else {}
+    kept = read_kept(ws, names, options) if is_added else {}
     ws.save_json(kept | dict(options.parameter), KEPT)

@@ -359,6 +359,8 @@ def test_parameters_of_01_hold_with_a_note_until_anew_or_another(told, capsys):
     assert told("")[0] == GROUPED
     assert told("--only 1 -p GROUP_BY name")[0] == {"GROUP_BY": "name"}
     assert told("--only 1")[0] == {"GROUP_BY": "name"}
+    told("--only 2 --anew")
+    assert told("--only 1")[0] == {"GROUP_BY": "name"}
     assert told("--only 1 --anew")[0] == {}
     assert told("--only 1")[0] == {}
 
@@ -388,6 +390,33 @@ def test_pages_of_an_earlier_split_are_not_announced(run, ws, capsys):
     assert f"report: {ws.results}/report.html" in printed
     assert "Note: model.html is of an earlier split: train, then run 10" in printed
     assert "model: " not in printed
+
+
+def test_pages_that_are_older_than_a_model_are_not_announced(run, ws, capsys):
+    ws.file("report.html").write_text('<meta name="set" content="">')
+    os.utime(ws.results / "report.html", (0, 0))
+    ws.file("models", "cnn.keras").touch()
+
+    run("--only", "2")
+
+    printed = capsys.readouterr().out
+    assert "Note: report.html is older than a model: run 08_evaluation." in printed
+    assert "report: " not in printed
+
+
+def test_results_of_another_folder_are_refused_where_01_does_not_run(run, ws, capsys):
+    other = ws.train.with_name("other")
+    other.mkdir()
+    ws.save_json({"train": str(other)}, "prepared_from.json")
+
+    assert chain.main(["--paths", str(ws.save_paths()), "--only", "8"]) == 1
+
+    error = capsys.readouterr().err
+    assert str(other) in error
+    assert "run 01_data_prep first" in error
+    other.rmdir()
+    # Moved folders go on.
+    assert run("--only", "8") == ["08_evaluation"]
 
 
 def test_a_failed_01_leaves_no_split_of_other_pictures(stand_ins, ws):

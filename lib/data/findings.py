@@ -6,6 +6,7 @@ class, or a name in a file of labels; problem, one word; action: "left out", "ke
 
 from collections.abc import Iterable
 from os import environ
+from pathlib import Path
 
 import pandas as pd
 
@@ -108,6 +109,19 @@ def check_earlier(ws: Workspace, decoded: pd.DataFrame) -> None:
         raise ValueError(
             f"{ws.results} has results of {earlier}, and {ws.train} has {shared} of those pictures: name "
             "other results, or give the chain --anew."
+        )
+
+
+def check_folder(ws: Workspace) -> None:
+    """Raise a ValueError where these results were prepared from another folder, which is still there."""
+    path = ws.results / PREPARED
+    if not path.exists():
+        return
+    earlier = read_json(path)["train"]
+    if earlier != str(ws.train) and Path(earlier).exists():
+        raise ValueError(
+            f'{ws.results} has results of {earlier}, and "train" is {ws.train}: run 01_data_prep first, or '
+            "name other results."
         )
 
 
