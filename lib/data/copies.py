@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.data.findings import LEFT_OUT, find
-from lib.data.hashes import MAX_BITS, find_candidates
+from lib.data.hashes import MAX_BITS, find_candidates, find_neighbours
 from lib.data.split import find_groups
 from lib.data.store import Selection
 
@@ -22,6 +22,10 @@ COARSE = 1.5  # pixels: a blur that leaves what is not fine
 MIN_SIDE = 32  # pixels below which no detail shows
 MAX_MISSES = 32
 BLOCK = 64  # candidates that are compared at once
+# Frames of a film that are compared with all others.
+SAMPLED = 4
+MIN_FRAMES = 64  # that show the same as another, below which they aren't called a film
+ORDER = ["distance", "a", "b", "mirrored"]
 MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 # Of the search for an overlay.
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
@@ -58,6 +62,9 @@ def find_near_duplicates(
     differ from 32 pictures: a note says how many. (Of 60 copies among 339 X-rays, each was the first to
     be compared.)
 
+    The frames of a film have too many candidates. So films are found first, among neighbours only, and
+    candidates are those that connect other pictures to them.
+
     Args:
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
@@ -67,30 +74,70 @@ def find_near_duplicates(
     Returns:
         Columns a, b (positions, a < b), distance, mirrored, by distance.
     """
-    candidates = find_candidates(thumbnails, max_bits)
-    groups = DisjointSet(range(len(pixels)))
-    misses = np.zeros(len(pixels), int)
-    given_up = 0
-    edges = []
-    starts = range(0, len(candidates), BLOCK)
-    for start in show_progress(starts, "comparing look-alikes", unit="block"):
-        block = candidates[start : start + BLOCK]
-        is_apart = [not groups.connected(a, b) for a, b in zip(block.a, block.b)]
-        block = block[is_apart]
-        is_vain = misses[block[["a", "b"]]].min(axis=1) >= MAX_MISSES
-        given_up += is_vain.sum()
-        block = block[~is_vain]
-        for pair, is_same in zip(block.itertuples(), _compare(pixels, block)):
-            if not is_same:
-                misses[[pair.a, pair.b]] += 1
-            elif groups.merge(pair.a, pair.b):
-                edges.append(pair.Index)
-    if given_up:
+    films = _find_films(find_neighbours(thumbnails, max_bits), pixels)
+    tree = Tree(pixels, MAX_MISSES)
+    tree.plant(films)
+    frames = np.unique(films[["a", "b"]])
+    film = pd.Series(frames).map(tree.groups.__getitem__)
+    # Some of each film are compared with the others, which may be its copy, mirrored.
+    is_sample = film.groupby(film).cumcount() < SAMPLED
+    tree.misses[frames[is_sample]] = 0
+    pairs = tree.grow(find_candidates(thumbnails, max_bits, frames[~is_sample]))
+    if tree.given_up:
         print(
-            f"Note: {given_up:,} pairs that look alike were not compared: either picture differs from "
+            f"Note: {tree.given_up:,} pairs that look alike were not compared: either picture differs from "
             f"{MAX_MISSES} others that are more like it."
         )
-    return candidates.loc[edges].reset_index(drop=True)
+    pairs = pd.concat([films, pairs])
+    return pairs.sort_values(ORDER, ignore_index=True)
+
+
+def _find_films(neighbours, pixels):
+    """Return the pairs that connect the frames of films, some for each."""
+    tree = Tree(pixels, MAX_MISSES // 8)
+    pairs = tree.grow(neighbours)
+    roots = pairs.a.map(tree.groups.__getitem__)
+    sizes = pairs.groupby(roots).a.transform("size")
+    return pairs[sizes >= MIN_FRAMES]
+
+
+class Tree:
+    """What connects pictures that show the same, and how often each differed from another."""
+
+    def __init__(self, pixels: Selection | np.ndarray, max_misses: int):
+        self.pixels = pixels
+        self.max_misses = max_misses
+        self.groups = DisjointSet(range(len(pixels)))
+        self.misses = np.zeros(len(pixels), int)
+        self.given_up = 0
+
+    def plant(self, films: pd.DataFrame) -> None:
+        """Connect the frames of films; none needs further comparisons for itself."""
+        for a, b in zip(films.a, films.b):
+            self.groups.merge(a, b)
+        self.misses[films[["a", "b"]]] = self.max_misses
+
+    def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
+        """Compare candidates, in their order; return those that connect pictures."""
+        edges = []
+        starts = range(0, len(candidates), BLOCK)
+        for start in show_progress(starts, "comparing look-alikes", unit="block"):
+            block = candidates[start : start + BLOCK]
+            block = block[self.is_worth_comparing(block)]
+            for pair, is_same in zip(block.itertuples(), _compare(self.pixels, block)):
+                if not is_same:
+                    self.misses[[pair.a, pair.b]] += 1
+                elif self.groups.merge(pair.a, pair.b):
+                    edges.append(pair.Index)
+        return candidates.loc[edges]
+
+    def is_worth_comparing(self, pairs: pd.DataFrame) -> np.ndarray:
+        """Tell which pairs aren't connected, nor differ both from too many others."""
+        is_open = [not self.groups.connected(a, b) for a, b in zip(pairs.a, pairs.b)]
+        misses = np.minimum(self.misses[pairs.a], self.misses[pairs.b])
+        is_vain = misses >= self.max_misses
+        self.given_up += np.sum(is_open & is_vain)
+        return is_open & ~is_vain
 
 
 def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
