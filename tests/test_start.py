@@ -180,6 +180,7 @@ def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
         "Google Drive/pics",
         "Meine Ablage/pics",
         r"G:\My Drive\pics",
+        "マイドライブ/pics",
     ],
 )
 def test_what_lies_on_google_drive_is_found_however_it_is_written(

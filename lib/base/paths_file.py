@@ -18,7 +18,10 @@ ADDRESS = re.compile(
     r"(?i)(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+"
 )
 # My Drive, as Google names it in some languages, on a disk or in Colab; or Drive, as people say it.
-MY_DRIVE = "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive"
+MY_DRIVE = (
+    "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive|mijn drive|mój dysk|"
+    "moj dysk|我的云端硬盘|我的雲端硬碟|マイドライブ|내 드라이브"
+)
 ON_DRIVE = re.compile(
     r"(?i)(?:on\s+)?(?:(?:[a-z]:[\\/]|(?:content/)?drive/)?"
     rf"(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+|$)(.*)"
@@ -54,7 +57,7 @@ def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
     if not place.is_absolute():
         on_drive = ON_DRIVE.fullmatch(text)
         if on_drive:
-            place = storage.DRIVE / on_drive[1]
+            place = storage.DRIVE / on_drive[1].replace("\\", "/")
         elif NO_PATH.match(text):
             raise ValueError(
                 f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive '

@@ -54,7 +54,7 @@ def _is_whole(folder, sizes):
         unpacked = json.loads(sizes.read_text())
         found = {name: os.path.getsize(f"{folder}/{name}") for name in unpacked}
         return found == unpacked
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

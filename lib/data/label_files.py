@@ -1,5 +1,6 @@
 """Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
+import contextlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,11 +60,11 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
 
 def _parse(path):
     """Return the cells of a CSV file, its header among them; the index counts its lines from 1."""
+    text = _read_text(path)
+    first = text.partition("\n")[0]
+    # So spreadsheets are told what divides the cells.
+    is_told = first.lower().strip('"').startswith("sep=")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        # So spreadsheets are told what divides the cells.
-        is_told = first.lower().startswith("sep=")
         cells = pd.read_csv(
             io.StringIO(text),
             sep=max(",;\t", key=first.count),
@@ -77,10 +78,20 @@ def _parse(path):
         )
     except ValueError as error:
         raise ValueError(
-            f"{path}: {error}. Save it as CSV in UTF-8, not in cp1252 or UTF-16, and write names that hold "
-            "a comma in double quotes."
+            f"{path}: {error}. Write names that hold a comma in double quotes."
         ) from error
     return cells.set_axis(cells.index + is_told + 1)
+
+
+def _read_text(path):
+    """Return the text of a file in UTF-8; an error says which other encoding it seems to have."""
+    content = path.read_bytes()
+    encoding = "UTF-16" if b"\0" in content else "cp1252"
+    with contextlib.suppress(UnicodeDecodeError):
+        text = content.decode("utf-8-sig")
+        if "\0" not in text:
+            return text
+    raise ValueError(f"{path} seems to be in {encoding}: save it as CSV in UTF-8.")
 
 
 def read_corrections(

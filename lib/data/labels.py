@@ -15,7 +15,7 @@ from lib.data.label_files import (
     refuse_cells,
 )
 from lib.data.listing import NO_PICTURE, walk
-from lib.data.names import clean, fold
+from lib.data.names import clean, fold, split_part_name
 from lib.data.series import group_files
 
 # Accents and dashes.
@@ -63,6 +63,8 @@ def list_pictures(
         ValueError: As `apply_rows`, or no row of the labels names a file, or corrections an unknown class.
     """
     listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
+    if not ws.train_labels:
+        _refuse_parts(leave_out(listed, odd), train)
     if validation:
         further, further_odd = label_by_folder(validation)
         further = rebase(further.assign(part="validation"), validation, train)
@@ -81,6 +83,18 @@ def list_pictures(
     findings.append(_find_similar(listed.label))
     listed = listed.sort_values("file", ignore_index=True)
     return listed, pd.concat(findings, ignore_index=True)
+
+
+def _refuse_parts(listed, folder):
+    """Raise a ValueError where two classes or more hold parts of a data set."""
+    inner = listed.file.str.extract(r"^([^/]+)/([^/]+)/").dropna().drop_duplicates()
+    is_part = inner[1].map(split_part_name).str[0].notna()
+    classes = inner[0][is_part]
+    if classes.nunique() > 1:
+        raise ValueError(
+            f"{folder}: the classes {list_some(classes)} are divided into {list_some(inner[1][is_part])}. Put "
+            "the classes into the parts: train/cat instead of cat/train."
+        )
 
 
 def describe_inner_folders(pictures: pd.DataFrame) -> str:

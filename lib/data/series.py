@@ -27,8 +27,9 @@ AUGMENTED = (
 LAST_NUMBER = re.compile(
     r"(?P<before>(?:.*/)?(?![\W_]*\d+[^\d/]*$)[^/]*?)\d+(?P<behind>[^\d/]*)$"
 )
-# Of a path below the class: each folder, and each number in the name, but for those within digests.
-LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$)")
+# Of a path below the class: each folder, and each number in the name that a letter or more may follow,
+# such as p3a, but no end of the name; not those within digests.
+LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)")
 NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 

@@ -203,13 +203,30 @@ def test_augmented_copies_and_their_original_are_one_group(tmp_path):
     assert set(group[others]) == {""}
 
 
-@pytest.mark.parametrize("names", [["cat", "dog"], ["train", "val"]])
-def test_classes_with_folders_of_the_same_names_are_said(tmp_path, names):
+def test_classes_with_folders_of_the_same_names_are_said(tmp_path):
     for branch in ("teste", "测试集"):
-        touch(tmp_path / branch, f"{names[0]}/0.jpg", f"{names[1]}/0.jpg", "p1/0.jpg")
+        touch(tmp_path / branch, "cat/0.jpg", "dog/0.jpg", "p1/0.jpg")
     said = labels.describe_inner_folders(list_files(tmp_path))
     assert said.startswith("Note: teste, 测试集 ")
-    assert f"names: {names[0]}, {names[1]}." in said
+    assert "names: cat, dog." in said
+
+
+@pytest.mark.parametrize(
+    ("files", "parts"),
+    [
+        ("cat/train/1.jpg cat/val/1.jpg dog/train/1.jpg dog/val/1.jpg", "train, val"),
+        ("cat/train80/1.jpg cat/test20/1.jpg dog/train80/1.jpg", "test20, train80"),
+    ],
+)
+def test_classes_that_are_divided_into_parts_are_an_error(tmp_path, files, parts):
+    touch(tmp_path, *files.split())
+    with pytest.raises(ValueError, match=f"cat, dog .* {parts}\\."):
+        list_files(tmp_path)
+
+
+def test_one_class_with_a_folder_called_like_a_part_is_no_error(tmp_path):
+    touch(tmp_path, "rail/train/1.jpg", "rail/tram/1.jpg", "road/car/1.jpg")
+    assert set(list_files(tmp_path).label) == {"rail", "road"}
 
 
 def make_listed(**problems):

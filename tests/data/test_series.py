@@ -286,16 +286,17 @@ def test_slides_that_the_parameter_leaves_in_both_parts_are_counted_again():
 
 
 @pytest.mark.parametrize("group_by", ["none", "name"])
-def test_eyes_of_one_patient_in_both_parts_are_counted(group_by):
+@pytest.mark.parametrize("sides", [("_left", "_right"), ("L", "R")])
+def test_eyes_of_one_patient_in_both_parts_are_counted(group_by, sides):
     files = []
     for patient in range(8):
         label = "ill" if patient % 2 else "well"
-        for side in ("left", "right"):
-            files.append(f"{label}/{10 + patient}_{side}.jpeg")
+        for side in sides:
+            files.append(f"{label}/{10 + patient}{side}.jpeg")
 
     grouped = divide(label_files(files), group_by)
 
-    count = count_divided(grouped, "(../1.)_")
+    count = count_divided(grouped, "(../1.)")
     said = describe_series(grouped)
     assert count > 0
     assert f"by level 1: {count} of 8, as " in said
