@@ -217,11 +217,11 @@ def test_damage_in_every_store_is_named_by_an_error(prepared):
     expected = pixels.open_pixels(prepared, rows, 8)[:]
     faults.damage_stores(prepared.scratch, 0)
 
-    # One of the facts, and one of the pixels.
-    for _ in range(2):
-        with pytest.raises(OSError) as raised:
-            pixels.open_pixels(prepared, rows, 8)
-        shutil.rmtree(faults.find_damaged(str(raised.value)))
+    with pytest.raises(OSError, match="facts is damaged"):
+        pixels.open_thumbnails(prepared, rows)
+    with pytest.raises(OSError) as raised:
+        pixels.open_pixels(prepared, rows, 8)
+    shutil.rmtree(faults.find_damaged(str(raised.value)))
 
     assert np.array_equal(pixels.open_pixels(prepared, rows, 8)[:], expected)
 
