@@ -15,6 +15,7 @@ from lib.base.parameters import read_defaults
 from lib.base.workspace import Workspace
 from lib.data import sources
 from lib.data.findings import check_folder
+from lib.models.record import read_record
 
 SOME_FAILED = 3  # what `main` returns where the others have run
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
@@ -106,8 +107,12 @@ def announce_pages(ws: Workspace) -> None:
     """Say where report and model page are, or that they are of an earlier split."""
     from lib.evaluation.display import is_stale
 
-    models = ws.results.glob("models/*.keras")
-    trained = max((path.stat().st_mtime for path in models), default=0)
+    trained = 0
+    for path in ws.results.glob("models/*.keras"):
+        record = read_record(path)
+        # The model of several labels is none of the report.
+        if record is not None and not record.thresholds:
+            trained = max(trained, path.stat().st_mtime)
     for page, maker in PAGES.items():
         path = ws.results / page
         if not path.exists():

@@ -39,7 +39,7 @@ from lib.base import machine, storage, workspace
 from lib.commands import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.models import backbones, classify, keys, parts, training
+from lib.models import backbones, classify, keys, networks, parts, training
 from lib.models.features import cached_features
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
@@ -126,6 +126,7 @@ def run_cells(name: str, pattern: str, **given) -> dict:
     """Run the parameters of a notebook and the cells that match; return what they define."""
     space = {"keras": keras, "layers": layers, "training": training, "machine": machine}
     space |= {"keys": keys, "backbones": backbones, "parts": parts}
+    space["networks"] = networks
     cells = read_cells(name)
     for source in (
         cell for cell in cells if re.search(r"^\w+: .*# @param", cell, re.M)

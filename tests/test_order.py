@@ -396,6 +396,7 @@ def test_pages_that_are_older_than_a_model_are_not_announced(run, ws, capsys):
     ws.file("report.html").write_text('<meta name="set" content="">')
     os.utime(ws.results / "report.html", (0, 0))
     ws.file("models", "cnn.keras").touch()
+    ws.save_json({"name": "cnn", "class_names": [], "image_size": 8}, "models/cnn.json")
 
     run("--only", "2")
 

@@ -71,7 +71,7 @@ def test_archive_at_an_address_is_downloaded_once(ws, tmp_path, server, capsys):
 
     assert found == list_classes(ws) == ["007", "NA", "red"]
     assert server.requests == 1
-    assert "set.tar.gz: 100%" in capsys.readouterr().err
+    assert "set.tar.gz: 100%" in capsys.readouterr().out
 
 
 FAULTS = {
