@@ -217,7 +217,7 @@ def test_damage_in_every_store_is_named_by_an_error(prepared):
     expected = pixels.open_pixels(prepared, rows, 8)[:]
     faults.damage_stores(prepared.scratch, 0)
 
-    with pytest.raises(OSError, match="facts is damaged"):
+    with pytest.raises(OSError, match="facts_and_dates is damaged"):
         pixels.open_thumbnails(prepared, rows)
     with pytest.raises(OSError) as raised:
         pixels.open_pixels(prepared, rows, 8)
