@@ -188,7 +188,7 @@ def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
 
 def start(module, *arguments, root):
     """Start a scheduler or worker as people do, in a process of its own."""
-    paths = f"{root}:{Path(__file__).parents[1]}"
+    paths = f"{root}:{Path(__file__).parent}"
     return subprocess.Popen(
         [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments, "--no-dashboard"],
         env=os.environ | {"PYTHONPATH": paths}, cwd="/",
