@@ -155,7 +155,7 @@ def run_notebook(
                 # Every file is whole at the end, and TensorFlow takes its time to leave.
                 shutdown_kernel="immediate",
             )
-            _wait(execution)
+            _await(execution)
             execution.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
@@ -163,12 +163,12 @@ def run_notebook(
             failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
         finally:
             # A stopped notebook ends with its kernel, which may be about to start.
-            _wait(thread.submit(int), kills=True)
+            _await(thread.submit(int), kills=True)
     if failure:
         raise RuntimeError(failure)
 
 
-def _wait(future, kills=False):
+def _await(future, kills=False):
     """Wait for a future, if wanted while kernels are killed; signals are heard between two waits."""
     while not future.done():
         if kills:

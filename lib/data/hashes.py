@@ -83,12 +83,12 @@ def _hash_patterns(thumbnails):
         deviation = total / 16  # the root of the number of pixels
         has_pattern[block] = deviation >= FLAT
         chance = NOISE * total[:, np.newaxis]
-        hashes[0, block] = _pack(waves > chance)
-        hashes[1, block] = _pack(waves * MIRROR > chance)
+        hashes[0, block] = _pack_bits(waves > chance)
+        hashes[1, block] = _pack_bits(waves * MIRROR > chance)
     return hashes, np.flatnonzero(has_pattern)
 
 
-def _pack(bits):
+def _pack_bits(bits):
     """Make one number of each row of 64 bits."""
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
 
