@@ -112,9 +112,9 @@ def _describe_answers(record, known):
     if limits:  # Of several labels each has its own.
         return about | {"thresholds": [limits[name] for name in about["class_names"]]}
     sets = record.answer_sets
-    about["limit"] = sets["limit"]
+    about["limit"] = sets.limit
     if known:
-        limit = limit_strangers(known["distances"], known["groups"], sets["coverage"])
+        limit = limit_strangers(known["distances"], known["groups"], sets.coverage)
         about["note"] = limit["mark"]
         about["farthest"] = limit["farthest"]
     return about

@@ -11,6 +11,16 @@ from lib.data.split import identify_set, read_split
 
 
 @dataclass(frozen=True)
+class AnswerSets:
+    """The limit of answer sets, as 10 has calibrated it: `conformal.judge_sets`."""
+
+    coverage: float = 0.95  # share of the groups whose sets should hold the truth
+    limit: float | None = None  # a probability; None where groups are too few
+    groups: int = 0  # how many calibrated it; none before 10 has run
+    grouped: bool = False  # whether any of them has several pictures
+
+
+@dataclass(frozen=True)
 class Record:
     """What is known of a saved model.
 
@@ -49,7 +59,7 @@ class Record:
     temperature: float | None = None
     calibrated_on: str = ""  # "" for validation pictures
     candidates: list[dict] = field(default_factory=list)  # of the contest that it won
-    answer_sets: dict = field(default_factory=dict)  # `conformal.judge_sets`
+    answer_sets: AnswerSets = AnswerSets()
     # Of a model of several labels: the probability from which it names each, its scores, and why it
     # has no file for phones.
     thresholds: dict = field(default_factory=dict)
@@ -82,6 +92,8 @@ def read_record(path: Path) -> Record | None:
             # An earlier version wrote null for what it did not know.
             if content.get(each.name) is not None:
                 facts[each.name] = content[each.name]
+        if "answer_sets" in facts:
+            facts["answer_sets"] = AnswerSets(**facts["answer_sets"])
         return Record(**facts)
     except (AttributeError, OSError, TypeError, ValueError):
         return None

@@ -137,7 +137,7 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     record = read_record(judged.results / "models/one_class.json")
     expected = apply_temperature(y_prob, record.temperature)
     assert np.allclose(scaled, expected, atol=1e-4)
-    assert record.answer_sets["coverage"] == 0.95
+    assert record.answer_sets.groups > 0
 
 
 @pytest.mark.parametrize("name", ["models/one_class.md", "model.html"])
