@@ -8,6 +8,7 @@ import pandas as pd
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data.split import read_split
+from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import open_template
 from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.verdict import judge_calibration, read_without_looking
@@ -54,6 +55,7 @@ def write_card(
         # The worst first; classes without pictures come last.
         order=recall.argsort(kind="stable"),
         calibration=judge_calibration(score),
+        sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(record, score),
         without_looking=read_without_looking(ws),
         origin=_list_origin(record),

@@ -13,6 +13,7 @@ import numpy as np
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data.split import find_set
+from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import open_template
 from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
@@ -64,6 +65,7 @@ def write_page(
         record=record,
         score=score,
         flattered=flattered,
+        sets=describe_sets(record.answer_sets),
         about=_describe_answers(record, known),
         known=_pack_features(known),
         model=_pack(model),
