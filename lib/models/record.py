@@ -74,6 +74,11 @@ class Record:
         return self.weights == "untrained"
 
     @property
+    def is_balanced(self) -> bool:
+        """Whether class weights made rare classes count as much as others."""
+        return "balanced" in self.parameters.values()
+
+    @property
     def label(self) -> str:
         """The name, which says so where its backbone is untrained."""
         return self.name + self.suffix

@@ -10,7 +10,6 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
-from lib.evaluation.wording import format_score
 from lib.models.record import Record
 
 CLASSES = [
@@ -72,10 +71,8 @@ def write(ws):
     def judge_and_write(classes=CLASSES, per_class=COUNTS, **facts):
         y_true, y_prob = draw_answers(len(classes), per_class)
         every = np.arange(len(y_true))
-        is_calibrated = "calibrated_on" in facts
-        score = metrics.evaluate(y_true, y_prob, classes, every, is_calibrated)
-        score["compared"] = 3
         record = Record(**ABOUT | {"class_names": classes} | facts)
+        score = metrics.evaluate(y_true, y_prob, record, every, compared=3)
         card.write_card(ws, record, score, mistakes, is_flattered=False)
         written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
         _, head, text = re.split(r"^---$", written, maxsplit=2, flags=re.M)
@@ -106,9 +103,9 @@ def test_head_parses_back_and_has_the_numbers_of_metrics_json(write):
     assert index["name"] == NAME
     found = {one["type"]: one["value"] for one in index["results"][0]["metrics"]}
     assert found == {
-        "accuracy": score["top1"],
-        "recall": score["average_per_class"],
-        "f1": score["macro_f1"],
+        "accuracy": score.top1,
+        "recall": score.average_per_class,
+        "f1": score.macro_f1,
     }
 
 
@@ -124,8 +121,9 @@ def test_text_has_scores_with_intervals_and_n(write):
     for words in ("seed 43", "120 pictures", "60 others", "purpose: a test."):
         assert words in text
     cells = list_cells(text)
-    assert format_score(score, "top1") in cells
-    assert f"{score['macro_f1']:.4f}" in cells
+    low, high = score.top1_interval
+    assert f"{score.top1:.4f} ({low:.3f} to {high:.3f})" in cells
+    assert f"{score.macro_f1:.4f}" in cells
 
 
 def test_text_has_the_recall_of_every_class(write):
@@ -134,8 +132,8 @@ def test_text_has_the_recall_of_every_class(write):
     cells = list_cells(text)
     for index, name in enumerate(CLASSES):
         row = cells.index(name) - 1
-        low, high = score["per_class_interval"][name]
-        recall = f"{score['per_class'][name]:.4f} ({low:.3f} to {high:.3f})"
+        low, high = score.per_class_interval[name]
+        recall = f"{score.per_class[name]:.4f} ({low:.3f} to {high:.3f})"
         expected = [str(index), name, str(COUNTS[index]), recall]
         assert cells[row : row + 4] == expected
 
@@ -144,9 +142,9 @@ def test_calibration_error_is_that_of_the_report(write):
     _, text, score = write()
 
     calibration = find_section(text, "Calibration")
-    assert f"{score['temperature']:.2f}" in calibration
-    assert f"{score['ece_after']:.3f}" in calibration
-    assert f"{score['ece']:.4f}" not in text
+    assert f"{score.temperature:.2f}" in calibration
+    assert f"{score.ece_after:.3f}" in calibration
+    assert f"{score.ece:.4f}" not in text
 
 
 def test_names_are_text(write):
@@ -261,7 +259,7 @@ def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
     calibration = find_section(text, "Calibration")
     assert "held-out answers" in calibration
     assert "temperature" not in calibration
-    assert f"{score['ece_before']:.3f}" in calibration
+    assert f"{score.ece_before:.3f}" in calibration
 
 
 def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):
@@ -274,5 +272,5 @@ def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):
     folded = re.findall(r"class \d{3}", folded)
     assert len(set(folded)) == 280
     assert not set(shown) & set(folded)
-    recalls = [score["per_class"][name] for name in shown]
-    assert recalls == sorted(score["per_class"].values())[:20]
+    recalls = [score.per_class[name] for name in shown]
+    assert recalls == sorted(score.per_class.values())[:20]

@@ -29,7 +29,6 @@ SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
 EVERY = np.arange(24)
-SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], CLASSES, EVERY)
 RECORD = Record(
     name="small",
     class_names=CLASSES,
@@ -41,6 +40,7 @@ RECORD = Record(
     backbone_origin={"licence": "Own <b>", "asks": "a copy of it", "source": "page"},
     answer_sets=AnswerSets(0.8, limit=0.3, groups=60),
 )
+SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], RECORD, EVERY)
 PHONE = {"width": 390, "height": 844}
 CAMERA = "Use the camera"
 

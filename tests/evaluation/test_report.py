@@ -1,6 +1,8 @@
 """08 and 10 on hostile names and untrained models, and the report that a real browser shows of it."""
 
+import contextlib
 import html
+import io
 import json
 import re
 import shlex
@@ -31,7 +33,7 @@ CLASSES = [HOSTILE, "$x_1$ **b**"]
 FILE = 'a,"b\n$\\frac.png'
 
 
-def save_model(ws, name, weights):
+def save_model(ws, name, weights, **parameters):
     """Save a model that answers by the mean colour; `weights` are its last ones, (3, 2)."""
     layers = [
         keras.Input((16, 16, 3)),
@@ -58,7 +60,7 @@ def save_model(ws, name, weights):
         family=name,
         seed=0,
         seconds=0.0,
-        parameters={"file": HOSTILE},
+        parameters={"file": HOSTILE} | parameters,
         characteristics=HOSTILE,
         purpose="a test",
         weights=SCRATCH,
@@ -74,8 +76,8 @@ def save_model(ws, name, weights):
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory, draw_classes, prepare_set):
-    """A workspace of two classes, one always recognised by one model only, and 08 run on it."""
+def ran(tmp_path_factory, draw_classes, prepare_set):
+    """A workspace of two classes, one always recognised by one model only, and what 08 printed on it."""
     root = tmp_path_factory.mktemp("report")
     train = root / "train"
     draw_classes(train, 15, ["red", "007"], (16, 16))
@@ -89,13 +91,19 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     listed["part"] = np.where(is_validation, "validation", "train")
     ws.save_table(listed[["file", "label", "part"]], "split.csv")
     # Classes are in the order of names: "$…" before "<…".
-    save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
+    save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]], class_weights="balanced")
     save_model(ws, "one_class", [[-9, 9], [-9, 9], [-9, 9]])
     without_looking = pd.DataFrame({"measured": ["all"], "accuracy": [0.3941]})
     ws.save_table(without_looking, "without_looking.csv")
-    for name in ("08_evaluation", "10_hand_over"):
-        execute_lesson(name, ws)
-    return ws
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        execute_lesson("08_evaluation", ws)
+    execute_lesson("10_hand_over", ws)
+    return ws, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def judged(ran):
+    return ran[0]
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +146,11 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     expected = apply_temperature(y_prob, record.temperature)
     assert np.allclose(scaled, expected, atol=1e-4)
     assert record.answer_sets.groups > 0
+
+
+def test_a_note_names_models_that_were_trained_with_class_weights(ran):
+    named = re.findall("^Note: class weights in (.*):", ran[1], re.M)
+    assert named == ["wrong"]
 
 
 @pytest.mark.parametrize("name", ["models/one_class.md", "model.html"])
@@ -206,8 +219,8 @@ def test_report_is_small_and_carries_names_only_as_text(text):
 def test_answer_is_kept_in_a_small_file_for_the_form_and_for_10(judged):
     answer = report.read_answer(judged)
 
-    assert answer["model"] == answer["label"] == "one_class"
-    assert answer["count"] == 2
+    assert answer.model == answer.label == "one_class"
+    assert answer.count == 2
     assert (judged.results / "answer.json").stat().st_size < 5000
     box = show_part("verdict", answer).data
     page = (judged.results / "report.html").read_text(encoding="utf-8")
@@ -218,7 +231,7 @@ def describe(ws, predictions):
     """Return what the page says of predictions, with costs that don't matter."""
     comparison = pd.DataFrame({"model": predictions.labels})
     comparison = comparison.assign(file_megabytes=1.0, pictures_per_second=1.0)
-    return report.gather_report(ws, predictions, comparison, {})
+    return report.gather_report(ws, predictions, comparison)
 
 
 def test_equal_numbers_are_rounded_alike(prepared):
@@ -242,15 +255,14 @@ def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepar
 
     page = describe(prepared, gather(y_true, {"bad": bad, "good": good}))
 
-    assert page["best_first"] == ["good", "bad"]
-    assert page["worst_first"] == ["c", "a", "b"]
+    assert page.best_first == ["good", "bad"]
     shown = show_part("classes", page).data
-    assert shown.index(">c<") < shown.index(">a<")
+    assert shown.index(">c<") < shown.index(">a<") < shown.index(">b<")
 
 
 def read_box(ws):
     page = describe(ws, gather(FOUR, {"cnn": RIGHT}, "ab"))
-    return html.unescape(show_part("verdict", page["answer"]).data)
+    return html.unescape(show_part("verdict", page.answer).data)
 
 
 def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_set):
@@ -276,9 +288,9 @@ def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
     page = describe(prepared, gather(y_true, {"cnn": np.eye(2)[y_pred]}, "ab"))
 
     # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
-    assert page["answer"]["limit"] == ("pictures" if needed else "")
-    assert page["answer"]["pictures_needed"] == needed or not needed
-    steps = show_part("steps", page["answer"]).data
+    assert page.answer.limit == ("pictures" if needed else "")
+    assert page.answer.pictures_needed == needed or not needed
+    steps = show_part("steps", page.answer).data
     first = steps.index("<li>")
     assert ("± 5 points" in steps[first : first + 150]) == bool(needed)
 
@@ -295,10 +307,10 @@ def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
     one = gather(y_true, {"cnn": models["cnn"]}, "ab", group)
     groups = describe(prepared, one)
 
-    assert seeds["answer"]["limit"] == "seeds"
-    assert "differ more" in show_part("steps", seeds["answer"]).data
-    assert groups["answer"]["limit"] == "groups"
-    assert "count as 3" in show_part("steps", groups["answer"]).data
+    assert seeds.answer.limit == "seeds"
+    assert "differ more" in show_part("steps", seeds.answer).data
+    assert groups.answer.limit == "groups"
+    assert "count as 3" in show_part("steps", groups.answer).data
 
 
 def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
@@ -327,8 +339,8 @@ WRONG = 1 - RIGHT
 def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepared):
     page = describe(prepared, gather(FOUR, {"cnn": WRONG, "wide": WRONG}, "ab"))
 
-    steps = show_part("steps", page["answer"]).data
-    linked = show_part("steps", page["answer"], linked=True).data
+    steps = show_part("steps", page.answer).data
+    linked = show_part("steps", page.answer, linked=True).data
 
     command = f"{MAKE} BEYOND=1 ARGUMENTS=--as-before"
     assert f"<code>{command}</code>" in html.unescape(steps)
@@ -369,9 +381,9 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
 
     first, second = mistakes.find_mistakes(mistaken, mistaken.labels)["cnn"]
 
-    surest = [(1, "1.png"), (0, "0.png")]
-    assert first == {"true": 0, "predicted": 1, "pictures": 3, "shown": surest}
-    assert len(second["shown"]) == 2
+    surest = {1: "1.png", 0: "0.png"}
+    assert first == mistakes.Kind(true=0, predicted=1, pictures=3, shown=surest)
+    assert len(second.shown) == 2
 
 
 def read_page(ws, predictions):
@@ -472,11 +484,11 @@ def test_further_scores_are_those_of_metrics_json(tables, scores):
 @pytest.fixture
 def audited(prepared):
     """A workspace with doubts about a picture of the split, and about one that isn't there."""
-    rows = split.read_split(prepared)[["file", "label"]].head(3)
+    rows = split.read_split(prepared)[["file", "label", "digest"]].head(3)
     audit = rows.assign(suggested=rows.label, finding=["label?; copy?", "", "label?"])
     audit.loc[0, "suggested"] = "another class"
     audit.loc[2, "file"] = "of another set.png"
-    prepared.save_table(audit, "label_audit.csv")
+    prepared.save_table(audit.assign(neighbour=audit.file[1]), "label_audit.csv")
     return prepared
 
 
@@ -486,7 +498,9 @@ MAKE = "make run PATHS=drive_paths.json"
 def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
     answers = gather(FOUR, {"cnn": WRONG, "cnn@43": RIGHT}, "ab")
 
-    assert report.find_facts(prepared, answers) == {
+    found = vars(report.describe_answer(prepared, answers))
+
+    expected = {
         "demo": False,
         "beyond": f"{MAKE} BEYOND=1 ARGUMENTS=--as-before",
         "seeds": f"{MAKE} ARGUMENTS='--seeds 5 --as-before'",
@@ -500,7 +514,10 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
         "rise": {},
         "runs": 2,
         "series": "",
+        "copies": 0,
+        "is_balanced": False,
     }
+    assert {name: found[name] for name in expected} == expected
 
 
 # Doubts of random features are no one's next step.
@@ -508,7 +525,7 @@ def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
 def test_doubtful_labels_of_this_split_are_counted(audited, name, count):
     answers = gather(FOUR, {name: RIGHT}, "ab")
 
-    assert report.find_facts(audited, answers)["doubtful"] == count
+    assert report.describe_answer(audited, answers).doubtful == count
 
 
 def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
@@ -516,16 +533,16 @@ def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
     audited.save_table(audit.assign(suggested="another class"), "label_audit.csv")
     answers = gather(FOUR, {"cnn": RIGHT}, "ab")
 
-    assert report.find_facts(audited, answers)["doubtful"] == 0
+    assert report.describe_answer(audited, answers).doubtful == 0
 
 
 def test_doubts_about_other_contents_are_counted_in_a_note(audited, capsys):
     audit = read_table(audited.results / "label_audit.csv")
     audited.save_table(audit.assign(digest="of another one"), "label_audit.csv")
 
-    found = report.find_facts(audited, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    found = report.describe_answer(audited, gather(FOUR, {"cnn": RIGHT}, "ab"))
 
-    assert found["doubtful"] == 0
+    assert found.doubtful == 0
     assert "Note: label_audit.csv" in capsys.readouterr().out
 
 
@@ -537,14 +554,14 @@ def read_make(command):
 
 
 def test_next_commands_are_options_of_the_chain(prepared):
-    found = report.find_facts(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    found = report.describe_answer(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
 
     paths = ["--paths", "drive_paths.json"]
     before = "--as-before"
-    assert read_make(found["beyond"]) == ["--beyond", *paths, before]
-    assert read_make(found["seeds"]) == [*paths, "--seeds", "5", before]
-    assert read_make(found["audit"]) == [*paths, "--only", "7", "8", before]
-    assert read_make(found["hand_over"]) == [*paths, "--only", "10", before]
+    assert read_make(found.beyond) == ["--beyond", *paths, before]
+    assert read_make(found.seeds) == [*paths, "--seeds", "5", before]
+    assert read_make(found.audit) == [*paths, "--only", "7", "8", before]
+    assert read_make(found.hand_over) == [*paths, "--only", "10", before]
 
 
 @pytest.mark.parametrize(("names", "is_told"), [("x_linear", True), ("cnn", False)])
@@ -569,13 +586,42 @@ def test_labels_that_a_person_has_decided_are_not_doubtful(audited):
     decided.write_text(f"file,label\n{file},\n")
     known = replace(audited, corrections=decided)
 
-    found = report.find_facts(known, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    found = report.describe_answer(known, gather(FOUR, {"cnn": RIGHT}, "ab"))
 
-    assert found["doubtful"] == 0
+    assert found.doubtful == 0
+
+
+def test_copies_across_the_split_are_a_next_step(prepared):
+    rows = split.read_split(prepared)
+    audit = rows[["file", "label", "digest"]].assign(suggested=rows.label, finding="")
+    files = rows.groupby("part").file.agg(list)
+    beside = {
+        files["validation"][0]: files["train"][0],
+        files["train"][1]: files["train"][2],
+    }
+    audit["neighbour"] = audit.file.map(beside).fillna("")
+    audit.loc[audit.neighbour != "", "finding"] = "copy?"
+    prepared.save_table(audit, "label_audit.csv")
+
+    answer = report.describe_answer(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+
+    assert answer.copies == 1
+    assert "Look at 1 picture with a possible copy" in show_part("steps", answer).data
+
+
+def test_box_says_that_class_weights_make_rare_classes_too_sure(prepared):
+    predictions = gather(FOUR, {"cnn": RIGHT}, "ab")
+    weights = {"class_weights": "balanced"}
+    record = replace(predictions.models["cnn"], parameters=weights)
+    predictions.models["cnn"] = record
+
+    answer = report.describe_answer(prepared, predictions)
+
+    assert "names a rare class more often" in show_part("verdict", answer).data
 
 
 @pytest.mark.parametrize(("of_set", "is_told"), [("0081", True), ("another", False)])
-def test_a_rising_learning_curve_of_this_set_is_told(
+def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
     prepared, monkeypatch, of_set, is_told
 ):
     # A digest may have digits alone; it is no number for that.
@@ -591,10 +637,11 @@ def test_a_rising_learning_curve_of_this_set_is_told(
     }
     whole = {"share": 1.0, "pictures": 4, "set": of_set}
     prepared.save_table(pd.DataFrame([half, whole]), "pictures_needed.csv")
+    prepared.save_table(pd.DataFrame([{"set": of_set}]), "contest.csv")
 
-    found = report.find_facts(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    found = report.describe_answer(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
 
-    assert bool(found["rise"]) == is_told
+    assert bool(found.rise) == found.contest == is_told
 
 
 WIDE = {"width": 1280, "height": 900}

@@ -3,6 +3,7 @@
 import html
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,22 +11,25 @@ import pytest
 import simulations
 from test_answers import gather
 
-from lib.evaluation import label_tests, metrics, verdict
+from lib.evaluation import label_tests, verdict
 from lib.evaluation.display import open_template, show_part
+from lib.evaluation.report import Answer
 
+# What other notebooks have found.
 NOTHING = {
+    "demo": False,
     "beyond": "python -m lib.chain --beyond",
+    "seeds": "python -m lib.chain --seeds 5",
     "audit": "",
     "hand_over": "",
     "is_quick": False,
-    "seeds": "python -m lib.chain --seeds 5",
-    "demo": False,
     "suspects": 0,
     "doubtful": 0,
     "corrected": 0,
     "contest": True,
     "rise": {},
     "series": "",
+    "set": "",
 }
 TWO = np.arange(80) % 2
 MANY = np.arange(300) % 2
@@ -39,11 +43,16 @@ def answer(y_true, share, seed=0):
     return np.eye(2)[y_pred] * 0.8 + 0.1
 
 
-def judge(y_true, y_prob, class_names=("cat", "dog"), **found):
-    """Return what the answer box and the next steps are made of; `y_prob` as in `gather`."""
+def judge(y_true, y_prob, class_names=("cat", "dog"), files=None, **found):
+    """Return what the answer box and the next steps are made of; `y_prob` as in `gather`.
+
+    `files` is the share that is recognised without looking.
+    """
     predictions = gather(y_true, y_prob, class_names)
-    runs = {"runs": predictions.configurations.runs.max()}
-    return verdict.describe_answer(predictions) | NOTHING | runs | {"limit": ""} | found
+    answer = verdict.find_answer(predictions, files)
+    runs = predictions.configurations.runs.max()
+    facts = NOTHING | {"runs": runs} | found
+    return replace(Answer(**vars(answer), **facts), limit="")
 
 
 def read(answer, part="verdict"):
@@ -72,7 +81,7 @@ def test_first_sentence_names_the_model_and_its_number():
 def test_untrained_networks_rank_as_others_and_are_named_so_in_the_first_sentence():
     page = judge(TWO, {"cnn": answer(TWO, 0.6), "net?": answer(TWO, 0.95)})
 
-    assert page["count"] == 2
+    assert page.count == 2
     assert read(page)[0].startswith("Use net (untrained backbone): ")
 
 
@@ -83,7 +92,7 @@ def test_best_of_several_that_is_not_established_is_told_at_which_level_it_is_as
 
     page = judge(TWO, models)
 
-    assert not page["is_useful"]
+    assert not page.is_useful
     first = read(page)[0]
     assert first.startswith("a recognises 49 of 80 pictures (61 %, ")
     assert "0.05 / 5" in first
@@ -114,7 +123,7 @@ def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, c
     record = predictions.models["net_linear"]
     predictions.models["net_linear"] = replace(record, network="net", candidates=[row])
 
-    doubts = verdict.find_answer(predictions)["doubts"]
+    doubts = verdict.find_answer(predictions).doubts
 
     assert len(doubts) == count
     for doubt in doubts:
@@ -126,12 +135,10 @@ def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, c
 def test_what_does_not_surely_beat_the_facts_of_files_is_not_recommended(
     alone, is_useful
 ):
-    predictions = gather(TWO, {"cnn": answer(TWO, 0.8875)}, ("cat", "dog"))
+    page = judge(TWO, {"cnn": answer(TWO, 0.8875)}, files=alone)
 
-    page = verdict.describe_answer(predictions, without_looking=alone) | NOTHING
-
-    first = read(page | {"runs": 1})[0]
-    assert page["is_useful"] == first.startswith("Use cnn") == is_useful
+    first = read(page)[0]
+    assert page.is_useful == first.startswith("Use cnn") == is_useful
     assert ("may see no more than size, light and sharpness" in first) != is_useful
 
 
@@ -141,10 +148,10 @@ def test_a_perfect_model_of_a_rare_class_is_useful():
 
     page = judge(y_true, {"good": np.eye(2)[y_true], "lazy": always_common})
 
-    assert page["is_useful"]
+    assert page.is_useful
     assert "Use good: it recognises 100 of 100" in read(page)[0]
     assert "always answering cat gets 99 of 100" in read(page)[0]
-    assert not judge(y_true, {"lazy": always_common})["is_useful"]
+    assert not judge(y_true, {"lazy": always_common}).is_useful
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +172,11 @@ def seeds():
 
 def test_with_several_seeds_configurations_are_compared(seeds):
     found = seeds
-    assert (found["name"], found["configuration"]["runs"]) == ("steady", 8)
-    assert found["better"] == ["lucky"]
-    assert found["unsure"] == ["same"]
-    assert found["apart"] == ["too", "once"]
-    assert found["to_repeat"] == ["too", "once"]
+    assert (found.name, found.configuration["runs"]) == ("steady", 8)
+    assert found.better == ["lucky"]
+    assert found.unsure == ["same"]
+    assert found.apart == ["too", "once"]
+    assert found.to_repeat == ["too", "once"]
 
 
 def test_box_of_several_trainings_tells_their_mean(seeds):
@@ -197,8 +204,8 @@ def test_two_to_four_trainings_tell_nothing_and_five_are_advised(seeds):
 
     page = judge(MANY, models)
 
-    assert page["few"] == ["b"]
-    assert page["to_repeat"] == ["a", "b"]
+    assert page.few == ["b"]
+    assert page.to_repeat == ["a", "b"]
     assert "from b: it takes five trainings (--seeds 5)." in read(page)[1]
     assert "fewer than five trainings" in read(page)[-1]
 
@@ -206,15 +213,15 @@ def test_two_to_four_trainings_tell_nothing_and_five_are_advised(seeds):
 def test_box_names_no_model_that_the_table_calls_worse():
     models = {"a": answer(MANY, 0.9, 1), "b": answer(MANY, 0.92, 2)}
     predictions = gather(MANY, models, "cd")
-    assert verdict.find_answer(predictions)["name"] == "b"
+    assert verdict.find_answer(predictions).name == "b"
 
     # Over their common seeds a is better; b had luck with others.
     pair = {"model": "a", "other": "b", "established": True, "p_holm": 0.01}
     predictions.pairs = pd.DataFrame([pair])
     found = verdict.find_answer(predictions)
 
-    assert found["name"] == "a"
-    assert found["better"] == ["b"]
+    assert found.name == "a"
+    assert found.better == ["b"]
 
 
 def test_what_scores_higher_but_not_in_each_training_is_named_beside_the_best():
@@ -229,8 +236,8 @@ def test_what_scores_higher_but_not_in_each_training_is_named_beside_the_best():
 
     found = verdict.find_answer(predictions)
 
-    assert found["name"] == "a"
-    assert found["worse"] == ["b"]
+    assert found.name == "a"
+    assert found.worse == ["b"]
 
 
 def test_a_single_training_that_was_never_compared_is_not_recommended_before_others():
@@ -242,8 +249,8 @@ def test_a_single_training_that_was_never_compared_is_not_recommended_before_oth
 
     page = judge(MANY, models)
 
-    assert page["name"] == "a"
-    assert page["apart"] == ["lucky"]
+    assert page.name == "a"
+    assert page.apart == ["lucky"]
     assert "Fewer than two common seeds: lucky." in read(page)[1]
 
 
@@ -253,7 +260,7 @@ def test_every_training_of_a_useful_configuration_beats_the_commonest_class(
 ):
     page = judge(TWO, {"cnn": answer(TWO, 0.8), "cnn@43": answer(TWO, share, 1)})
 
-    assert page["is_useful"] == is_useful
+    assert page.is_useful == is_useful
 
 
 def test_a_page_says_rarely_anything_false_of_equal_models():
@@ -271,15 +278,15 @@ def test_seeds_are_advised_only_for_networks_that_take_several():
 
     page = judge(TWO, {"a_linear": good, "b_finetuned": good, "cnn": good})
 
-    assert page["to_repeat"] == ["cnn"]
+    assert page.to_repeat == ["cnn"]
     assert "--seeds 5" in read(page, "steps")[-1]
 
 
 def test_no_seeds_are_advised_for_models_that_are_established_as_worse():
     page = judge(TWO, {"poor": answer(TWO, 0.5), "good": answer(TWO, 0.9, 1)})
 
-    assert page["better"] == ["poor"]
-    assert page["to_repeat"] == ["good"]
+    assert page.better == ["poor"]
+    assert page.to_repeat == ["good"]
 
 
 def test_no_seeds_are_advised_where_no_network_takes_several():
@@ -295,7 +302,7 @@ def test_classes_are_weak_where_recalls_surely_differ():
     y_pred[14::3] = 0  # six of the ten eels
     page = judge(y_true, {"a_linear": np.eye(3)[y_pred]}, ["cat", "dog", "<eel>"])
 
-    assert page["weakest"] == [("<eel>", 4, 10)]
+    assert page.weakest == [("<eel>", 4, 10)]
     assert "<eel> (4 of 10)." in read(page)[-1]
     (step,) = read(page, "steps")
     assert "<eel>" in step
@@ -305,7 +312,7 @@ def test_equal_classes_are_not_called_weak():
     # The classes have 35 and 37 of 40: one of them is always below the average.
     page = judge(TWO, {"a_linear": answer(TWO, 0.9)})
 
-    assert page["weakest"] == []
+    assert page.weakest == []
     assert read(page, "steps") == []
     assert not any("eakest" in text for text in read(page))
 
@@ -337,9 +344,9 @@ def test_three_classes_at_most_are_named_the_worst_first():
     is_wrong = (number < 2 * y_true - 6) & (y_true > 7)
     y_prob = np.eye(12)[np.where(is_wrong, 0, y_true)]
 
-    found = verdict.list_weakest(gather(y_true, {"a": y_prob}, "abcdefghijkl"))
+    found = judge(y_true, {"a": y_prob}, "abcdefghijkl")
 
-    assert found == [("l", 4, 20), ("k", 6, 20), ("j", 8, 20)]
+    assert found.weakest == [("l", 4, 20), ("k", 6, 20), ("j", 8, 20)]
 
 
 @pytest.fixture
@@ -349,6 +356,7 @@ def many_steps():
         "demo": True,
         "suspects": 7,
         "doubtful": 1,
+        "copies": 4,
         "contest": False,
         "rise": {"is_rising": True, "pictures": 100, "change": 0.1},
     }
@@ -359,8 +367,9 @@ def many_steps():
 def test_next_steps_stand_in_the_order_of_what_they_bring(many_steps):
     steps = read(many_steps, "steps")
 
-    words = ["your own", "--beyond", "1 label", "7 pictures", "rose by", "--seeds 5"]
-    assert len(steps) == 6
+    words = ["your own", "--beyond", "1 label", "4 pictures", "7 pictures"]
+    words += ["rose by", "--seeds 5"]
+    assert len(steps) == len(words)
     for word, step in zip(words, steps):
         assert word in step
 
@@ -374,12 +383,10 @@ def test_steps_in_the_form_name_its_fields(many_steps):
 
 
 def believe(confidence, top1, n, compared=1):
-    right = np.arange(n) < round(top1 * n)
-    y_prob = np.tile([confidence, 1 - confidence], (n, 1))
-    score = metrics.judge_confidence(np.where(right, 0, 1), y_prob, np.arange(n))
-    word = verdict.judge_calibration(score | {"compared": compared})
+    is_right = np.arange(n) < round(top1 * n)
+    score = simulations.believe(np.full(n, confidence), is_right, compared)
     macro = open_template("parts.html.jinja").module.believed
-    return macro(score | {"temperature": 1}, word).strip().replace("\xa0", " ")
+    return macro(score).strip().replace("\xa0", " ")
 
 
 def test_probabilities_are_doubted_only_as_far_as_chance_does_not_explain_it():
@@ -421,9 +428,12 @@ def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
         ["<c>", "a", 0.2, 0.1, 0.3, np.nan, False],
         ["a", "d", 0.1, 0.01, 0.2, 0.0004, True],
         ["a", "e", 0.0, -0.1, 0.1, 1.0, False],
+        ["b", "c", 0.1, 0.01, 0.2, 0.2, False],
     ]
 
-    shown = show_part("pairs", {"pairs": pd.DataFrame(rows, columns=columns)}).data
+    predictions = SimpleNamespace(pairs=pd.DataFrame(rows, columns=columns))
+    answer = SimpleNamespace(name="a")
+    shown = show_part("pairs", {"predictions": predictions, "answer": answer}).data
 
     assert "Holm&#39;s level" in shown
     cells = re.findall("<t[hd].*?>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>", shown)
@@ -444,6 +454,6 @@ def test_a_linear_model_is_flattered_as_others_are_by_the_pictures_that_chose_it
 def test_one_model_is_compared_with_no_others():
     page = judge(TWO, {"only": answer(TWO, 0.9)})
 
-    others = [page[kind] for kind in verdict.KINDS]
+    others = [getattr(page, kind) for kind in verdict.KINDS]
     assert others == [[]] * 6
     assert len(read(page)) == 3
