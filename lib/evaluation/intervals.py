@@ -184,11 +184,9 @@ def compare_configurations(
     """
     levels = np.full(len(correct) ** 2, LEVEL)
     table = _test_pairs(correct, groups, levels)
-    is_tested = ~table.runs.between(2, MIN_RUNS - 1)
-    p_values = table.p_value.where(is_tested).to_numpy(float)
-    p_holm, levels = correct_tests(p_values)
+    p_holm, levels = correct_tests(table.p_value.to_numpy(float))
     table = _test_pairs(correct, groups, levels)
-    return table.assign(p_value=p_values, p_holm=p_holm, established=p_holm < LEVEL)
+    return table.assign(p_holm=p_holm, established=p_holm < LEVEL)
 
 
 def _test_pairs(correct, groups, levels):
@@ -214,7 +212,10 @@ def _test_pairs(correct, groups, levels):
             seed_df=seed_df,
             pairs=len(pairs),
         )
-        row += [differences.mean(), low, high, len(differences), len(groups), p_value]
+        runs = len(differences)
+        if 1 < runs < MIN_RUNS:
+            p_value = np.nan
+        row += [differences.mean(), low, high, runs, len(groups), p_value]
         rows.append(row)
     return pd.DataFrame(rows, columns=PAIRS)
 

@@ -19,15 +19,14 @@ def limit_strangers(
         coverage: of the answer sets. What these may miss may be marked, one in twenty at most.
 
     Returns:
-        mark, the word for a stranger; farthest, the distance, None of too few groups; share,
-        of pictures that are not marked; and groups, how many they are.
+        mark, the word for a stranger, with the share of known pictures that aren't marked;
+        farthest, the distance, None of too few groups; and groups, how many they are.
     """
     share = max(coverage, MIN_SHARE)
     limit = find_limit(-known_distances, groups, 1 - share)
     return {
         "mark": f"unlike {100 * share:g} of 100 pictures it knows",
         "farthest": None if limit is None else -limit,
-        "share": share,
         "groups": len(np.unique(groups)),
     }
 
@@ -51,5 +50,4 @@ def describe_strangers(strangers: dict) -> str:
     count = f"{strangers['groups']:,} validation pictures (groups count once)"
     if strangers["farthest"] is None:
         return f"{count} are too few to mark pictures that are {mark}."
-    known = f"about {100 * strangers['share']:g} of 100 of {count}"
-    return f'"{mark}" marks pictures that lie farther away than {known} do.'
+    return f'"{mark}" marks pictures that lie farther away than so many of {count} do.'

@@ -20,8 +20,10 @@ def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
     notes = mark_strangers([300, 190.5, 190, 0, np.nan], strangers)
     assert notes == [mark, mark, "", "", ""]
     said = describe_strangers(strangers)
-    assert said.startswith(f'"{mark}"')
-    assert "farther away than about 95 of 100 of 200 validation pictures" in said
+    assert mark == "unlike 95 of 100 pictures it knows"
+    assert said.startswith(
+        f'"{mark}" marks pictures that lie farther away than so many'
+    )
 
 
 @pytest.mark.parametrize(("count", "is_enough"), [(18, False), (19, True)])
