@@ -18,11 +18,7 @@ def flip_groups(
     Args:
         sums: float (groups,), of the differences of a group's pictures.
         sizes: int (groups,), how many pictures these are.
-        level: how often the interval may miss the truth.
-        pairs: how many are tested.
-
-    Returns:
-        low and high, the interval of the mean; and p_value.
+        level, pairs: as in `compare_runs`, and so is what is returned.
     """
     # Of groups of one sum and one size only the number that is flipped counts. Rounded, here
     # and below, thirds, which means of three draws have, are equal and add up to 0, too.

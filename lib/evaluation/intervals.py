@@ -92,17 +92,16 @@ def compare_runs(
 ) -> tuple[float, float, float]:
     """Test whether the mean of paired differences is 0, by a paired t.
 
-    Each side wins one more group (Bonett and Price 2012). Groups and runs are two
-    sources of variance, whose degrees of freedom are Welch's and Satterthwaite's. Where one
-    run is compared with one, and any pictures belong together, `flip_groups` tests instead.
+    Each side wins one more group (Bonett and Price 2012). Groups and runs are two sources
+    of variance (Welch, Satterthwaite). Where one run is compared with one, and any pictures
+    belong together, `flip_groups` tests instead.
 
     Args:
         differences: float (runs, pictures), -1 to 1.
         groups: int (pictures,).
         level: how often the interval may miss the truth.
-        seed_variance: that of one run, as it was estimated from more runs than these; of
-            several runs it counts where it is larger than their own.
-        seed_df: its degrees of freedom.
+        seed_variance, seed_df: of one run, and its degrees of freedom, estimated from more
+            runs than these; of several it counts where it is larger than their own.
         pairs: how many are tested, on which the number of flips depends.
 
     Returns:

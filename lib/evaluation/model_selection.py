@@ -138,16 +138,14 @@ def learning_curve(
 ) -> pd.DataFrame:
     """Measure how accuracy grows with the pictures that a linear classifier learns from.
 
-    Each share of the pictures is drawn three times, the classes in proportion, no group
-    divided; every picture is answered by classifiers that have not seen it.
-
-    Of more than `MAX_ROWS` pictures a part is tried. Args are those of `TunedLogistic.fit`,
-    and the classifier, whose seed deals and draws.
+    Each share of the pictures, of more than `MAX_ROWS` of a part, is drawn three times, the
+    classes in proportion, no group divided; every picture is answered by classifiers that
+    have not seen it. Args are those of `TunedLogistic.fit`, and the estimator.
 
     Returns:
-        share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of half of
-        them difference to all, difference_low, difference_high and p_value, by `compare_runs`, of the
-        mean of the draws. A share that can't be tried has no row.
+        share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of
+        half of them difference to all, difference_low, difference_high and p_value, by
+        `compare_runs`, of the mean of the draws. A share that can't be tried has no row.
     """
     if len(y_true) > MAX_ROWS:
         parts = -(-len(y_true) // MAX_ROWS)
@@ -158,16 +156,10 @@ def learning_curve(
     n = effective_sample_size(groups)
     rows = []
     correct = {}
-    for share in show_progress(SHARES, "learning curve", unit="share"):
-        try:
-            of_share = _judge_share(share, estimator, features, y_true, groups)
-        except TooFewGroupsError as error:
-            print(f"Note: {100 * share:.0f} % of the pictures can't be tried: {error}")
-            continue
-        correct[share], pictures = of_share
-        accuracy = correct[share].mean()
-        low, high = wilson_interval(accuracy, n)
-        row = {"share": share, "pictures": pictures, "accuracy": accuracy}
+    for share, pictures, right in _try_shares(estimator, features, y_true, groups):
+        correct[share] = right
+        low, high = wilson_interval(right.mean(), n)
+        row = {"share": share, "pictures": pictures, "accuracy": right.mean()}
         rows.append(row | {"low": low, "high": high, "n": len(y_true)})
     table = pd.DataFrame(rows)
     if 0.5 in correct and 1.0 in correct:
@@ -178,8 +170,17 @@ def learning_curve(
     return table
 
 
+def _try_shares(estimator, features, y_true, groups):
+    """Yield shares, how many pictures they are, and how often each is answered rightly."""
+    for share in show_progress(SHARES, "learning curve", unit="share"):
+        try:
+            yield share, *_judge_share(share, estimator, features, y_true, groups)
+        except TooFewGroupsError as error:
+            print(f"Note: {100 * share:.0f} % of the pictures can't be tried: {error}")
+
+
 def _judge_share(share, estimator, features, y_true, groups):
-    """Return how often each picture is answered rightly, float (n,), and from how many."""
+    """Return how many pictures it is, and how often each is answered rightly: float (n,)."""
     right = np.zeros(len(y_true))
     pictures = 0
     for draw in range(DRAWS):
@@ -195,7 +196,7 @@ def _judge_share(share, estimator, features, y_true, groups):
         )
         right += y_pred == y_true
         pictures += is_drawn.sum()
-    return right / DRAWS, round(pictures / DRAWS)
+    return round(pictures / DRAWS), right / DRAWS
 
 
 def summarize_curve(table: pd.DataFrame) -> dict:
