@@ -205,13 +205,7 @@ def save_scores(
 ) -> pd.DataFrame:
     """Write every answer, score and comparison, in place of those of an earlier run.
 
-    Args:
-        ws: the workspace.
-        predictions: those of all models.
-        speed: label to pictures per second.
-
-    Returns:
-        The rows of comparison.csv.
+    `speed` has pictures per second, by label. Returns the rows of comparison.csv.
 
     Raises:
         ValueError: a table of answers has other columns than were written.
