@@ -49,10 +49,8 @@ class Score:
     brier: float  # mean squared distance from certainty of the truth, 0-2 (Brier 1950)
     confidence: float  # mean probability of the answers
     ece: float  # `expected_calibration_error`
-    temperature: (
-        float  # `establish_temperature`; 1 of models that were calibrated before
-    )
-    # Of the half that did not fit the temperature, without and with it.
+    temperature: float  # `establish_temperature`; 1 of what was calibrated before
+    # Of the half that did not fit it, without and with it.
     nll_before: float
     ece_before: float
     nll_after: float
@@ -105,9 +103,9 @@ def evaluate(
     """
     order = np.argsort(-y_prob, axis=1, kind="stable")
     is_truth = order == y_true[:, np.newaxis]
-    place = is_truth.argmax(axis=1)
-    correct = place == 0
-    is_among = place < 3
+    rank = is_truth.argmax(axis=1)
+    correct = rank == 0
+    is_among = rank < 3
     return Score(
         label=record.label,
         weights=record.weights,

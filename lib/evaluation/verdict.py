@@ -179,10 +179,11 @@ def _list_weakest(predictions, score):
     is_weaker = find_weaker(predictions.y_true, correct, predictions.groups)
     weaker = set(compress(score.support, is_weaker))
     rows = []
-    for name in [name for name in score.worst_first if name in weaker][:MAX_WEAKEST]:
+    for name in score.worst_first:
         n = score.support[name]
-        rows.append((name, round(n * score.per_class[name]), n))
-    return rows
+        if name in weaker:
+            rows.append((name, round(n * score.per_class[name]), n))
+    return rows[:MAX_WEAKEST]
 
 
 def _find_bottleneck(score, configuration):
