@@ -144,13 +144,12 @@ class Predictions:
             class, pictures, and of each model its label, which is recall, then "low" and
             "high" behind it, its 95 % interval, and "precision" and "f1".
         """
-        columns = {"class": self.class_names}
+        columns = {"class": self.class_names, "pictures": np.bincount(self.y_true)}
         labels = self.first_runs.labels
         for label in labels:
             score = self.scores[label]
             bounds = np.transpose(list(score.per_class_interval.values()))
             columns |= {
-                "pictures": score.support.values(),
                 label: score.per_class.values(),
                 f"{label} low": bounds[0],
                 f"{label} high": bounds[1],
@@ -205,13 +204,7 @@ def save_scores(
 ) -> pd.DataFrame:
     """Write every answer, score and comparison, in place of those of an earlier run.
 
-    Args:
-        ws: the workspace.
-        predictions: those of all models.
-        speed: label to pictures per second.
-
-    Returns:
-        The rows of comparison.csv.
+    `speed` has pictures per second, by label. Returns the rows of comparison.csv.
 
     Raises:
         ValueError: a table of answers has other columns than were written.

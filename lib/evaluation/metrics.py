@@ -49,10 +49,8 @@ class Score:
     brier: float  # mean squared distance from certainty of the truth, 0-2 (Brier 1950)
     confidence: float  # mean probability of the answers
     ece: float  # `expected_calibration_error`
-    temperature: (
-        float  # `establish_temperature`; 1 of models that were calibrated before
-    )
-    # Of the half that did not fit the temperature, without and with it.
+    temperature: float  # `establish_temperature`; 1 of what was calibrated before
+    # Of the half that did not fit it, without and with it.
     nll_before: float
     ece_before: float
     nll_after: float
@@ -70,11 +68,7 @@ class Score:
 
     @property
     def calibration(self) -> str:
-        """Whether the scaled probabilities can be believed, by judged_z.
-
-        "too sure", "too modest", "neither too sure nor too modest", or "too few" of fewer
-        than `MIN_PICTURES` pictures. The level is divided by the number of models compared.
-        """
+        """Whether the scaled probabilities can be believed; its level is divided by `compared`."""
         if self.judged_n < MIN_PICTURES:
             return "too few"
         if 2 * norm.sf(abs(self.judged_z)) >= LEVEL / self.compared:
@@ -109,9 +103,9 @@ def evaluate(
     """
     order = np.argsort(-y_prob, axis=1, kind="stable")
     is_truth = order == y_true[:, np.newaxis]
-    place = is_truth.argmax(axis=1)
-    correct = place == 0
-    is_among = place < 3
+    rank = is_truth.argmax(axis=1)
+    correct = rank == 0
+    is_among = rank < 3
     return Score(
         label=record.label,
         weights=record.weights,
@@ -193,11 +187,7 @@ def _judge_probabilities(y_true, y_prob, correct, groups, record):
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Return the mean distance of probability and share that is right (Guo et al. 2017).
 
-    Answers are sorted by their probability into 15 bins of equal width; a bin counts by its answers.
-
-    Args:
-        confidence: float (n,), probabilities of the answers.
-        correct: bool (n,).
+    Answers, float (n,), are sorted into 15 bins of equal width; a bin counts by its answers.
     """
     table = pd.DataFrame({"confidence": confidence, "correct": correct})
     by_bin = table.groupby(np.ceil(confidence * BINS).clip(1, BINS))
@@ -222,10 +212,7 @@ def split_halves(
 def establish_temperature(
     y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
 ) -> float:
-    """Fit a temperature; it is 1 where the likelihood ratio establishes no other one (Wilks 1938).
-
-    Args are those of `evaluate`.
-    """
+    """Fit a temperature; it is 1 where the likelihood ratio establishes no other one (Wilks 1938)."""
     temperature = fit_temperature(y_true, y_prob)
     gain = measure_loss(y_true, y_prob)
     gain -= measure_loss(y_true, apply_temperature(y_prob, temperature))

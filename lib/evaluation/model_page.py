@@ -14,6 +14,7 @@ from lib.base.workspace import Workspace
 from lib.data.split import find_set
 from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import save_page
+from lib.evaluation.metrics import Score
 from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
 from lib.models.record import Record
@@ -32,7 +33,7 @@ MAX_DIFFERENCE = 0.02  # of a probability, on average
 def write_page(
     ws: Workspace,
     record: Record,
-    score: dict,
+    score: Score | dict,
     flattered: bool,
     lacks: str = "",
     known: dict | None = None,
@@ -42,7 +43,7 @@ def write_page(
     Args:
         ws: the workspace.
         record: of the model, with its answer_sets or, of several labels, thresholds.
-        score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
+        score: of the model, or metrics_multilabel.json.
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
         known: features, distances and groups of `resemblance`, by which strangers are marked.

@@ -6,14 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base.paths_file import read_json
-from lib.base.storage import atomic_write
 from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, is_stale, open_template
+from lib.evaluation.display import embed, is_stale, save_page
 from lib.evaluation.mistakes import Kind, find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 from lib.evaluation.verdict import Verdict, find_answer, read_without_looking
@@ -200,8 +199,5 @@ def write_report(ws: Workspace, report: Report) -> Path:
         path = ws.results / "figures" / file
         return embed(path, label) if path.exists() else ""
 
-    text = open_template("report.html.jinja").render(report=report, figure=figure)
-    path = ws.file("report.html")
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return path
+    save_page(ws, "report.html", report=report, figure=figure)
+    return ws.results / "report.html"

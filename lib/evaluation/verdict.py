@@ -11,7 +11,6 @@ from lib.evaluation import intervals
 from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS
 from lib.evaluation.label_tests import beats_baseline, find_weaker, measure_association
-from lib.evaluation.metrics import Score
 from lib.evaluation.model_selection import doubt_contest
 
 MAX_WEAKEST = 3  # classes that are named
@@ -19,6 +18,9 @@ REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
 # A wider interval says little; so many pictures are proposed that it has this margin.
 MAX_WIDTH = 0.2
 MARGIN = 0.05
+# Of a score: what the box writes.
+NUMBERS = "n effective_n top1 baseline majority_class temperature calibration".split()
+NUMBERS += ["judged_n", "judged_top1", "judged_confidence"]
 KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
 
 
@@ -43,7 +45,8 @@ class Verdict:
     configuration: dict[str, float]  # its row of `Predictions.configurations`
     doubts: list[dict]  # `model_selection.doubt_contest`
     to_repeat: list[str]  # networks of too few trainings that are not surely worse
-    weakest: list[tuple[str, int, int]]  # `list_weakest`
+    # Class, pictures recognised, pictures, of those that are surely weaker than the others.
+    weakest: list[tuple[str, int, int]]
     # The other configurations.
     better: list[str]  # than they are the best is
     worse: list[str]
@@ -63,8 +66,10 @@ class Verdict:
     judged_confidence: float
     classes: int  # how many there are
     calibration: str
-    limit: str  # `find_bottleneck`
-    pictures_needed: int  # `count_pictures_needed`
+    # What keeps the accuracy from being known well: "seeds", where the pictures alone would do;
+    # "groups", where as many pictures would do of which none belong together; "pictures", or "".
+    limit: str
+    pictures_needed: int  # of which the accuracy would be known to ± 5 points
 
 
 def find_answer(
@@ -100,21 +105,12 @@ def find_answer(
         configuration=configuration,
         doubts=list(filter(None, doubts)),
         to_repeat=_list_unrepeated(predictions, labels, others["better"]),
-        weakest=list_weakest(predictions, score),
+        weakest=_list_weakest(predictions, score),
         **others,
-        n=score.n,
-        effective_n=score.effective_n,
-        top1=score.top1,
-        baseline=score.baseline,
-        majority_class=score.majority_class,
-        temperature=score.temperature,
-        judged_n=score.judged_n,
-        judged_top1=score.judged_top1,
-        judged_confidence=score.judged_confidence,
+        **{name: getattr(score, name) for name in NUMBERS},
         classes=len(score.support),
-        calibration=score.calibration,
-        limit=find_bottleneck(score, configuration),
-        pictures_needed=count_pictures_needed(score.top1),
+        limit=_find_bottleneck(score, configuration),
+        pictures_needed=_count_pictures_needed(score.top1),
     )
 
 
@@ -177,36 +173,21 @@ def _list_unrepeated(predictions, labels, surely_worse):
     return unrepeated
 
 
-def list_weakest(predictions: Predictions, score: Score) -> list[tuple[str, int, int]]:
-    """List the classes that one model recognises worst: `find_weaker`.
-
-    Args:
-        predictions: those of all models.
-        score: of the model.
-
-    Returns:
-        Class, pictures recognised, pictures; of three classes at most, the worst first.
-    """
+def _list_weakest(predictions, score):
+    """Return the classes that surely have a lower recall than all others together, the worst first."""
     correct = predictions.correct[predictions.labels.index(score.label)]
     is_weaker = find_weaker(predictions.y_true, correct, predictions.groups)
     weaker = set(compress(score.support, is_weaker))
     rows = []
-    for name in [name for name in score.worst_first if name in weaker][:MAX_WEAKEST]:
-        pictures = score.support[name]
-        rows.append((name, round(pictures * score.per_class[name]), pictures))
-    return rows
+    for name in score.worst_first:
+        n = score.support[name]
+        if name in weaker:
+            rows.append((name, round(n * score.per_class[name]), n))
+    return rows[:MAX_WEAKEST]
 
 
-def find_bottleneck(score: Score, configuration: dict[str, float]) -> str:
-    """Find what keeps the accuracy from being known well, where its interval is wide.
-
-    Args:
-        score, configuration: the model's, of `Predictions.scores` and `configurations`.
-
-    Returns:
-        "seeds", where the pictures alone would do; "groups", where as many pictures would
-        do of which none belong together; "pictures"; or "", where it is known well.
-    """
+def _find_bottleneck(score, configuration):
+    """Find what keeps the accuracy from being known well, where its interval is wide."""
     if configuration["high"] - configuration["low"] <= MAX_WIDTH:
         return ""
     if np.ptp(score.top1_interval) <= MAX_WIDTH:
@@ -216,7 +197,7 @@ def find_bottleneck(score: Score, configuration: dict[str, float]) -> str:
     return "pictures"
 
 
-def count_pictures_needed(top1: float) -> int:
+def _count_pictures_needed(top1):
     """Count the different pictures of which Wilson's interval is known to ± 5 points."""
     needed = 10  # in steps of ten: it is a rough number
     while np.ptp(intervals.wilson_interval(top1, needed)) > 2 * MARGIN:

@@ -143,11 +143,9 @@ def test_temperature_needs_five_right_answers_and_five_wrong_ones(right, is_fitt
 
 def test_pictures_of_a_group_stand_in_one_half():
     groups = np.repeat(np.arange(40), 5)
-    y_true = groups % 2
 
-    fitted, judged = metrics.split_halves(y_true, groups)
+    fitted, judged = metrics.split_halves(groups % 2, groups)
 
-    assert np.bincount(y_true[fitted]).tolist() == [50, 50]
     assert np.array_equal(judged, ~fitted)
     assert not set(groups[fitted]) & set(groups[judged])
 
