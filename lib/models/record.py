@@ -145,8 +145,9 @@ def list_records(
     if name:
         records = [each for each in records if each.name == name]
     if not records:
+        asked = filter(None, [" or ".join(kinds), "model", name])
         raise FileNotFoundError(
-            f"{ws.results / 'models'} has no {' or '.join(kinds)} model {name} of the current split: run "
-            "02_baseline_cnn (network), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
+            f"{ws.results / 'models'} has no {' '.join(asked)} of the current split: run 02_baseline_cnn "
+            "(network), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records
