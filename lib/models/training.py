@@ -144,26 +144,16 @@ class Runs:
         if isinstance(whole, tuple):
             model, whole = whole
         files.check_saveable(whole)
-        train, validation = [part.reseed(seed) for part in self.batches]
+        batches = [part.reseed(seed) for part in self.batches]
+        train = batches[0]
         strategy = self.parameters.get("CLASS_WEIGHTS", "none")
         class_weights = generators.compute_class_weights(
             train.y_true, train.num_classes, strategy
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
-        identity = keys.make_keys(
-            model, self.build, [train, validation], decisive, seed
-        )
-        name = whole.name if self._first is None else f"{whole.name}@{seed}"
-        record = saved.describe_model(
-            whole,
-            self.ws,
-            name=name,
-            class_names=train.class_names,
-            split_hash=train.set_hash,
-            **identity,
-            **self.facts,
-        )
-        path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
+        identity = keys.make_keys(model, self.build, batches, decisive, seed)
+        record = self._describe_whole(whole, identity)
+        path = self.ws.file("checkpoints", f"{record.name}-{record.key[:16]}.npz")
         if seed in self._anew:
             path.unlink(missing_ok=True)
         checkpoint = Checkpoint(path, model, train, self.epochs)
@@ -174,8 +164,23 @@ class Runs:
             "shuffle": False,  # The batches shuffle themselves: by seed and epoch alone.
             "verbose": 0,
         }
-        streams = map(generators.stream, [train, validation])
+        streams = map(generators.stream, batches)
         return Run(model, *streams, options, whole, record, checkpoint)
+
+    def _describe_whole(self, whole, identity):
+        """Make the record of a training, whose name ends in its seed unless it is the first."""
+        name = whole.name
+        if self._first is not None:
+            name += f"@{identity['seed']}"
+        return saved.describe_model(
+            whole,
+            self.ws,
+            name=name,
+            class_names=self.batches[0].class_names,
+            split_hash=self.batches[0].set_hash,
+            **identity,
+            **self.facts,
+        )
 
     def _take(self, run):
         """Return the history of a finished training, and set its weights; None where it isn't finished."""
