@@ -127,18 +127,6 @@ def test_predict_writes_the_labels_of_the_lesson(run, predicted):
     assert (cut["labels"], cut["problem"]) == ("", "corrupt")
 
 
-def test_labels_of_predict_are_those_above_their_thresholds(run, predicted):
-    thresholds = read_record(run.results / f"models/{NAME}.json").thresholds
-    limits = np.array([thresholds[label] for label in LABELS])
-    y_prob = predicted[LABELS][:-1].to_numpy(float)
-
-    named = split_labels(predicted.labels[:-1])
-
-    assert named.any()
-    # At its threshold a label is named; the table rounds.
-    assert (y_prob[named] >= np.tile(limits, (12, 1))[named] - 1e-6).all()
-
-
 @pytest.mark.parametrize("option", ["--top=2", "--group-by=folder"])
 def test_predict_refuses_options_for_one_label(run, option, capfd):
     model = str(run.results / f"models/{NAME}.keras")

@@ -48,13 +48,10 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     """List pictures, as `labels.list_pictures`, with their labels, as of `read_label_sets`.
 
     They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
-    the training pictures. Files are relative to `train`. A note says which files of the paths say nothing here.
+    the training pictures. Files are relative to `train`.
     """
     beside = ws.multi_labels.with_suffix("")
     folder = beside if holds_pictures(beside) else train
-    for key in ("train_labels", "corrections", "validation"):
-        if getattr(ws, key):
-            print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
     listed, told = apply_rows(listed, ws.multi_labels, rows, folder, required=True)
