@@ -103,8 +103,6 @@ def test_scores_are_those_of_the_answers(run):
     assert 0 <= low <= exact <= high <= 1
     micro = f1_score(truth, found, average="micro")
     assert scores["f1_micro"] == pytest.approx(micro)
-    assert scores["labels_per_picture"] == pytest.approx(found.sum() / 12)
-    assert scores["hamming_loss"] == pytest.approx((truth != found).mean())
 
 
 def test_mean_average_precision_is_that_of_the_labels_that_are_there(run):
@@ -165,7 +163,6 @@ def test_chain_takes_11_alone_or_beside_the_others_where_there_are_labels_for_it
 
     assert commands.choose_notebooks([], False, run) == [LAST]
     assert commands.choose_notebooks(["08"], False, run) == ["08_evaluation"]
-    assert commands.choose_notebooks(["11"], False, ws) == [LAST]
     assert LAST not in commands.choose_notebooks([], True, ws)
     names = commands.choose_notebooks([], False, both)
     assert (names[0], names[-1]) == ("01_data_prep", LAST)

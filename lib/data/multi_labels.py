@@ -41,7 +41,7 @@ def read_label_sets(path: Path) -> pd.DataFrame:
             refuse_cells(path, column[~column.isin(YES + NO)], f"0 or 1 of {name}")
         has_label = cells.isin(YES)
     sets = has_label.dot(has_label.columns + "|")
-    return rows.assign(label=[labels or "|" for labels in sets])
+    return rows.assign(label=sets.replace("", "|"))
 
 
 def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -100,7 +100,7 @@ def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
-def test_table_in_another_encoding_is_an_error_that_names_it(tmp_path, encoding):
+def test_table_in_another_encoding_is_an_error_that_says_which_is_needed(tmp_path, encoding):
     path = tmp_path / "labels.csv"
     path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
     with pytest.raises(ValueError, match=f"{path}: .*UTF-8"):
@@ -175,14 +175,6 @@ def test_corrected_file_that_is_gone_or_unclear_is_listed(correct):
         ["cat/0.jpg", "corrected", "taken as bird"],
         ["cat/7.jpg", "missing_file", "left out"],
     ]
-
-
-def test_class_that_corrections_empty_is_none(correct):
-    rows = [f"cat/{number}.jpg,bird" for number in range(5)]
-
-    listed = correct("\n".join(["file,label", *rows, "cat/5.jpg,", ""]))
-
-    assert set(listed.label) == {"bird", ""}
 
 
 def test_labels_file_gives_labels_parts_and_groups(label):

@@ -242,42 +242,32 @@ def test_patients_of_two_classes_lie_in_one_part_each():
     assert describe_series(divide(patients, "folder")) == ""
 
 
-def count_divided(pictures, pattern):
-    """Count the series, by a pattern of their names, that lie in both parts."""
-    series = pictures.file.str.extract(pattern)[0]
-    return (pictures.part.groupby(series).nunique() > 1).sum()
+# The name of a picture, its series in it, and what GROUP_BY leaves the series in both parts.
+LEFT = {
+    "slides": ("slide{one}_x{two}_y{three}.png", "(slide.)", "name"),
+    "eyes": ("1{one}_{side}.jpeg", "(1.)_", "none"),
+    "eyes of one letter": ("1{one}{side[0]}.jpeg", "(1.)[lr]", "none"),
+    "eyes grouped by side": ("1{one}_{side}.jpeg", "(1.)_", "name"),
+}
 
 
-def test_slides_that_the_parameter_leaves_in_both_parts_are_counted_again():
+@pytest.mark.parametrize("kind", LEFT)
+def test_series_that_the_parameter_leaves_in_both_parts_are_counted_again(kind):
+    form, pattern, group_by = LEFT[kind]
     files = []
-    for slide in range(6):
-        for tile in range(12):
-            name = f"slide{slide}_x{tile // 4}_y{tile % 4}.png"
-            files.append(f"{'ab'[slide % 2]}/{name}")
+    for number in range(72):
+        series = number // 12
+        side = ("left", "right")[number % 2]
+        name = form.format(one=series, two=number % 4, three=number % 3, side=side)
+        files.append(f"{'ab'[series % 2]}/{name}")
+    pictures = label_files(sorted(set(files)))
 
-    grouped = divide(label_files(files), "name")
+    grouped = divide(pictures, group_by)
 
-    count = count_divided(grouped, "(slide.)")
-    said = describe_series(grouped)
+    series = grouped.file.str.extract(pattern)[0]
+    count = (grouped.part.groupby(series).nunique() > 1).sum()
     assert count > 0
-    assert f"by level 1: {count} of 6, as " in said
-
-
-@pytest.mark.parametrize("group_by", ["none", "name"])
-@pytest.mark.parametrize("sides", [("_left", "_right"), ("L", "R")])
-def test_eyes_of_one_patient_in_both_parts_are_counted(group_by, sides):
-    files = []
-    for patient in range(8):
-        label = "ill" if patient % 2 else "well"
-        for side in sides:
-            files.append(f"{label}/{10 + patient}{side}.jpeg")
-
-    grouped = divide(label_files(files), group_by)
-
-    count = count_divided(grouped, "(../1.)")
-    said = describe_series(grouped)
-    assert count > 0
-    assert f"by level 1: {count} of 8, as " in said
+    assert f"by level 1: {count} of 6, as " in describe_series(grouped)
 
 
 # Names of 20 pictures each, of one form or in turn of two.
