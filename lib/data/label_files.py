@@ -38,10 +38,12 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     """
     cells = _parse(path).fillna("").map(str.strip).map(read_cell)
     names = cells.iloc[0].map(clean)
-    words = names.str.casefold()
+    words = list(names.str.casefold())
     for name, meant in HEADERS.items():
-        known = [word for word in meant.split() if word in set(words)]
-        names = names.mask(words.isin(known[:1]), name)
+        for word in meant.split():
+            if word in words:
+                names[words.index(word)] = name
+                break
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
         raise ValueError(
@@ -136,7 +138,7 @@ def apply_rows(
     if required and matched.empty:
         refuse_cells(path, rows.file, f"file in {folder}, or fits several")
     said = _check_rows(path, matched)
-    later = said.file[said.part.isin(["test", "prediction"])]
+    later = said.index[said.part.isin(["test", "prediction"])]
     return _update(listed, said), pd.concat([lost, find(later, "test_part")])
 
 
@@ -145,25 +147,26 @@ def _match_rows(rows, files, folder):
     meant = rows.file.map(match_files(rows.file, files, folder))
     is_lost = ~meant.isin(files)
     problem = meant[is_lost].replace("", "ambiguous").fillna("missing_file")
-    return rows.assign(file=meant)[~is_lost], find(rows.file[is_lost], problem)
+    lost = find(rows.file[is_lost], problem)
+    return rows.assign(file=meant)[~is_lost], lost
 
 
 def _check_rows(path, rows):
     """Return what rows say of each file, with parts as we call them; refuse what contradicts itself."""
     said = rows.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
-    kind = "new file: an earlier line says something else of it"
-    refuse_cells(path, said.file[said.file.duplicated()], kind)
-    parts = said.part.map(split_part_name).str[0]
-    kind = "part: train, validation or test"
-    refuse_cells(path, said.part[parts.isna() & (said.part != "")], kind)
-    return said.assign(part=parts.fillna(""))
+    again = said.file[said.file.duplicated()]
+    refuse_cells(path, again, "new file: an earlier line says something else of it")
+    parts = said.part.map(split_part_name).str[0].fillna("")
+    unknown = said.part[(parts == "") & (said.part != "")]
+    refuse_cells(path, unknown, "part: train, validation or test")
+    return said.assign(part=parts).set_index("file")
 
 
 def _update(listed, said):
     """Return the files with what is said of them; an empty part or group says nothing."""
-    said = said.set_index("file")
+    is_silent = (said == "") & (said.columns != "label")
     updated = listed.set_index("file")
-    updated.update(said.mask((said == "") & (said.columns != "label")))
+    updated.update(said.mask(is_silent))
     has_parts = (updated.part == "validation").any()
     updated["part"] = updated.part.replace("", "train") if has_parts else ""
     return updated.reset_index()

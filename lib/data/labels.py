@@ -60,12 +60,7 @@ def list_pictures(
     Raises:
         ValueError: As `apply_rows`, or no row of the labels names a file, or corrections an unknown class.
     """
-    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
-    if validation:
-        further, further_odd = label_by_folder(validation)
-        further = rebase(further.assign(part="validation"), validation, train)
-        listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
-        odd = pd.concat([odd, rebase(further_odd, validation, train)])
+    listed, odd = _list_files(ws, train, validation)
     findings = [odd]
     if ws.train_labels:
         rows = read_labels(ws.train_labels)
@@ -79,6 +74,17 @@ def list_pictures(
     findings.append(_find_similar(listed.label))
     listed = listed.sort_values("file", ignore_index=True)
     return listed, pd.concat(findings, ignore_index=True)
+
+
+def _list_files(ws, train, validation):
+    """List the files of both folders, with the labels that folders tell, and what is odd of them."""
+    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
+    if not validation:
+        return listed, odd
+    further, further_odd = label_by_folder(validation)
+    further = rebase(further.assign(part="validation"), validation, train)
+    listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
+    return listed, pd.concat([odd, rebase(further_odd, validation, train)])
 
 
 def describe_inner_folders(pictures: pd.DataFrame) -> str:

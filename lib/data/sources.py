@@ -75,26 +75,25 @@ def find_validation(ws: Workspace) -> Path | None:
 
 def _find_validation_beside(trail):
     """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
-    classes = _list_names(trail[-1])
+    classes = _clean_names(list_folders(trail[-1]))
     for train in trail:
         # Beside train, or train_224, it is called val, or val_224.
-        _, rest = split_part_name(train.name)
+        name = ("validation", split_part_name(train.name)[1])
         beside = list_folders(train.parent)
-        wanted = ("validation", rest)
-        named = [path for path in beside if split_part_name(path.name) == wanted]
+        named = [path for path in beside if split_part_name(path.name) == name]
         folder = _find_part(named, "validation")
         if folder:
             opened = _list_steps(folder, "validation")[-1]
-            names = _list_names(opened)
+            names = _clean_names(list_picture_folders(opened))
             if names and names.issubset(classes):
                 return opened
             print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
     return None
 
 
-def _list_names(folder):
-    """List the names of the folders in a folder, equal where they look alike."""
-    return {clean(path.name).casefold() for path in list_folders(folder)}
+def _clean_names(folders):
+    """Return the names of folders, equal where they look alike."""
+    return {clean(path.name).casefold() for path in folders}
 
 
 def _trace(ws, key):
@@ -153,11 +152,9 @@ def _find_part(folders, key):
         if part:
             # Two are named after parts, and alike: train, test, extra; train, train - Copy.
             signs.append(f"/{rest}")
-            # A part holds what is called as a folder beside it or in another part: train_224/oak,
-            # train_512/oak; oak, elm, valid/oak; but not train/2019, bus/2019.
-            signs += _list_names(path)
-        else:
-            signs.append(clean(path.name).casefold())
+        # A part holds what is called as a folder beside it or in another part: train_224/oak, train_512/oak;
+        # oak, elm, valid/oak; but not train/2019, bus/2019.
+        signs += _clean_names(list_folders(path) if part else [path])
     if len(set(signs)) < len(signs):
         _refuse([*meant, folders[0].with_name("NAME")][0], key)
     return None

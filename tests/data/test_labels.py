@@ -100,7 +100,9 @@ def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
-def test_table_in_another_encoding_is_an_error_that_says_which_is_needed(tmp_path, encoding):
+def test_table_in_another_encoding_is_an_error_that_says_which_is_needed(
+    tmp_path, encoding
+):
     path = tmp_path / "labels.csv"
     path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
     with pytest.raises(ValueError, match=f"{path}: .*UTF-8"):

@@ -201,7 +201,7 @@ def test_parts_that_links_make_one_are_an_error(ws, give):
 # What lies in a folder, what of it is train, and the validation part beside that.
 BESIDE = """\
 train/a/1.jpg, train/b/1.jpg, val/a/1.jpg -> . -> val
-train/a/1.jpg, dev/dev/a/1.jpg -> train -> dev/dev
+train/a/1.jpg, dev/dev/a/1.jpg, dev/dev/notes/1.txt -> train -> dev/dev
 train_224/a/1.jpg, val_224/a/1.jpg -> . -> val_224
 leaves/a/1.jpg, leaves_val/a/1.jpg -> leaves -> leaves_val
 train/Caf\u00e9/1.jpg, val/Cafe\u0301/1.jpg -> train -> val
