@@ -129,16 +129,13 @@ def kaggle(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["competitions/leaves", "datasets/me/leaves"])
-def test_class_folders_of_kaggle_are_found(tmp_path, draw_classes, kaggle, name):
+def test_class_folders_of_kaggle_are_found(ws, tmp_path, draw_classes, kaggle, name):
     kaggle.folder = tmp_path / "given"
     draw_classes(kaggle.folder / "train/train", 1)
-    paths = tmp_path / "paths.json"
-    paths.write_text(f'{{"train": "kaggle:{name}", "results": "r", "scratch": "s"}}')
+    ws = replace(ws, train=f"kaggle:{name}")
 
-    opened = workspace.open(paths)
-
-    assert workspace.open(opened.save_paths()) == opened
-    assert sources.open_folder(opened, "train") == kaggle.folder / "train/train"
+    assert workspace.open(ws.save_paths()).train == ws.train
+    assert sources.open_folder(ws, "train") == kaggle.folder / "train/train"
     assert kaggle.names == [name]
 
 

@@ -177,9 +177,12 @@ def test_new_pictures_are_taken_as_they_lie(ws, give):
     assert sources.open_folder(replace(ws, test=given), "test") == given
 
 
-def test_part_for_test_is_found_beside_that_for_training(ws, give):
+def test_part_for_test_is_found_beside_that_for_training_and_apart_from_it(ws, give):
     given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
-    assert sources.open_folder(replace(ws, test=given), "test") == given / "test"
+    ws = replace(ws, train=given, test=given)
+
+    assert sources.open_folder(ws, "test") == given / "test"
+    assert sources.find_validation(ws) is None
 
 
 def test_pictures_behind_links_count_everywhere(ws, give):
@@ -239,15 +242,6 @@ def test_parts_that_lie_in_one_another_are_an_error(ws, give, key, folder):
 
     with pytest.raises(ValueError, match=f'"{key}".* means .*train|"train" .*"{key}"'):
         sources.find_validation(ws)
-
-
-def test_test_beside_the_classes_that_a_folder_above_them_means_is_apart(ws, give):
-    """One folder is above both parts, the other is one of them."""
-    given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
-
-    ws = replace(ws, train=given, test=given / "test")
-
-    assert sources.find_validation(ws) is None
 
 
 def test_configured_validation_comes_first(ws, give):
