@@ -59,7 +59,9 @@ def _extract(archive, folder):
             members = _list_members(packed)
             sizes = [member.size for member in members]
             require_room(folder, sum(sizes), "what it holds")
-            packed.extractall(folder, members, filter="data")
+            # Python 3.11 has it since 3.11.4.
+            packed.extraction_filter = getattr(tarfile, "data_filter", None)
+            packed.extractall(folder, members)
         return
     with _open_zip(archive) as packed:
         members = packed.infolist()
@@ -80,9 +82,10 @@ def _list_members(packed):
     if any(rest) or len(rest) < tarfile.BLOCKSIZE:
         raise ValueError("its end is missing, or its middle damaged")
     for member in members:
-        # Through a link files could be written anywhere.
-        if not (member.isfile() or member.isdir()):
-            raise ValueError(f"{member.name!r} is neither file nor folder")
+        leads_out = os.path.normpath(member.name).startswith(("/", "../"))
+        # Through a link, too, files could be written anywhere.
+        if leads_out or not (member.isfile() or member.isdir()):
+            raise ValueError(f"{member.name!r} leads out, or is a link or device")
     return members
 
 

@@ -326,7 +326,9 @@ def test_archive_with_a_link_is_refused(ws, target):
         member.linkname = target
         packed.addfile(member)
 
-    with pytest.raises(ValueError, match="a.tar can't be unpacked: 'dog/2.png' is"):
+    with pytest.raises(
+        ValueError, match="a.tar can't be unpacked: 'dog/2.png' .* link"
+    ):
         archives.unpack(archive, ws.scratch)
 
 
