@@ -54,27 +54,18 @@ def _sum_sizes(folder):
 def _extract(archive, folder):
     """Write the files of an archive to a folder, if there is room for them."""
     # tar first: one whose last member is a zip file would pass for that.
-    if tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as packed:
-            members = _list_members(packed)
-            sizes = [member.size for member in members]
-            require_room(folder, sum(sizes), "what it holds")
-            # Python 3.11 has it since 3.11.4.
-            packed.extraction_filter = getattr(tarfile, "data_filter", None)
-            packed.extractall(folder, members)
-        return
-    with _open_zip(archive) as packed:
-        members = packed.infolist()
-        sizes = [member.file_size for member in members]
-        require_room(folder, sum(sizes), "what it holds")
-        for member in members:
-            # Windows writes names so.
-            member.filename = member.filename.replace("\\", "/")
-            packed.extract(member, folder)
+    open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
+    packed, members, size = open_archive(archive)
+    with packed:
+        require_room(folder, size, "what it holds")
+        packed.extractall(folder, members)
 
 
-def _list_members(packed):
-    """List the files and folders in a tar, which has to be whole, and to hold nothing else."""
+def _open_tar(archive):
+    """Open a tar, which has to be whole, and to hold nothing but files and folders; list and sum these."""
+    packed = tarfile.open(archive)
+    # Python has it since 3.11.4.
+    packed.extraction_filter = getattr(tarfile, "data_filter", None)
     members = packed.getmembers()
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
     packed.fileobj.seek(packed.offset)
@@ -86,12 +77,17 @@ def _list_members(packed):
         # Through a link, too, files could be written anywhere.
         if leads_out or not (member.isfile() or member.isdir()):
             raise ValueError(f"{member.name!r} leads out, or is a link or device")
-    return members
+    return packed, members, sum(member.size for member in members)
 
 
 def _open_zip(archive):
-    """Open a ZIP whose names are UTF-8 or, as programs of Windows write them, cp437."""
+    """Open a ZIP whose names are UTF-8 or, as programs of Windows write them, cp437; list and sum its files."""
     try:
-        return zipfile.ZipFile(archive, metadata_encoding="utf-8")
+        packed = zipfile.ZipFile(archive, metadata_encoding="utf-8")
     except UnicodeDecodeError:
-        return zipfile.ZipFile(archive)
+        packed = zipfile.ZipFile(archive)
+    members = packed.infolist()
+    for member in members:
+        # Windows divides folders so.
+        member.filename = member.filename.replace("\\", "/")
+    return packed, members, sum(member.file_size for member in members)
