@@ -107,4 +107,5 @@ def _index(names, files):
 
 
 def _clean_path(name):
+    """Return a path as it looks, divided by single slashes."""
     return os.path.normpath(clean(name).replace("\\", "/"))
