@@ -121,6 +121,7 @@ def load_backbone(
 
 
 def _load(name, weights, size, options):
+    """Load a network as its kind asks; errors are Keras' own."""
     if name.endswith(".keras"):
         # Its layers can't tell what a network has learned from. What lies beside it may.
         if read_record(Path(name)) is not None:

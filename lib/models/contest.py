@@ -67,6 +67,7 @@ def gather_features(
 
 
 def _try_networks(specs, weights, image_size, rows, ws, seed):
+    """Return what `gather_features` does, though none may take part."""
     facts = []
     features = {}
     policy = keras.config.dtype_policy()

@@ -65,6 +65,7 @@ def _save(extractor, store):
 
 @lru_cache(maxsize=1)
 def _load(path):
+    """Load what `_save` wrote, once in each worker."""
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

@@ -58,7 +58,7 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 def expose_features(model: keras.Model) -> keras.Model:
     """Make of a model with a backbone one that gives probabilities and, from the same pass, features."""
-    outputs = [model.output, model.layers[-2].output]
+    outputs = [*model.outputs, model.layers[-2].output]
     return keras.Model(model.inputs, outputs, name=model.name)
 
 

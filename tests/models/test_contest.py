@@ -80,19 +80,14 @@ def test_speed_is_that_of_the_fastest_of_three_passes_of_a_batch():
     assert 6.4 < speed <= 320
 
 
-def test_networks_look_at_the_training_part_alone(prepared, networks):
-    _, features = gather([networks["small"]], prepared)
+def test_networks_look_at_the_training_part_alone_and_may_be_text_with_commas(
+    prepared, networks
+):
+    _, features = gather(f"{networks['small']}, {networks['large']},", prepared)
 
     table = split.read_split(prepared)
+    assert list(features) == ["small", "large"]
     assert len(features["small"]) == (table.part == "train").sum()
-
-
-def test_networks_may_be_text_with_commas(prepared, networks):
-    specs = f"{networks['small']}, {networks['large']},"
-
-    facts, _ = gather(specs, prepared)
-
-    assert [row["candidate"] for row in facts] == ["small", "large"]
 
 
 def test_none_left_is_an_error_after_a_note_with_every_reason(

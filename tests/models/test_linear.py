@@ -101,25 +101,6 @@ def test_held_out_answers_are_as_sure_as_they_are_right():
     assert y_prob.max(axis=1).mean() == pytest.approx(accuracy, abs=0.06)
 
 
-def test_a_label_has_no_say_in_the_answer_to_its_own_picture():
-    features, y_true = draw_features(120, 20)
-    held = deal_folds(y_true, np.arange(120), 5, seed=0) == 2
-    before = cross_validate(features, y_true)["estimator"][2]
-    scores = validate(
-        linear.TunedLogistic(),
-        features,
-        np.where(held, (y_true + 1) % 4, y_true),
-        cv=PredefinedSplit(np.where(held, 0, -1)),
-        params={"groups": np.arange(120)},
-        return_estimator=True,
-    )
-
-    (after,) = scores["estimator"]
-
-    expected = before.predict_proba(features[held])
-    assert np.allclose(expected, after.predict_proba(features[held]), atol=1e-6)
-
-
 def test_groups_that_are_left_out_are_an_error():
     features, y_true = draw_features(120, 20)
     estimator = linear.TunedLogistic()
