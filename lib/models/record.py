@@ -36,7 +36,7 @@ class Record:
     parameters: dict = field(default_factory=dict)  # what its notebook was told
     network: str = ""  # what files of its backbone are called
     weights: str = "from scratch"  # those of the backbone
-    backbone_origin: dict = field(default_factory=dict)  # `origins.describe_origin`
+    backbone_origin: dict = field(default_factory=dict)  # `networks.describe_origin`
     characteristics: str = ""
     purpose: str = ""
     seconds: float | None = None

@@ -13,8 +13,7 @@ from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import files, keys, saved
 from lib.models.checkpoint import Checkpoint
-from lib.models.networks import Network
-from lib.models.origins import describe_base, list_settings
+from lib.models.networks import Network, describe_base, list_settings
 from lib.models.record import Record, read_record
 
 LOOP = (
