@@ -98,7 +98,7 @@ def read_record(path: Path) -> Record | None:
         # Another version of the project may know more.
         facts = {name: content[name] for name in known.intersection(content)}
         if "answer_sets" in facts:
-            facts["answer_sets"] = AnswerSets(**facts["answer_sets"])
+            facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
         return Record(**facts)
     except (OSError, TypeError, ValueError):
         return None
