@@ -77,9 +77,9 @@ def _find_lowest(table, class_names):
     by_class = table.groupby("y_true").covered.agg(["sum", "size"])
     lower = by_class[is_lower[by_class.index]]
     if lower.empty:
-        return ()
+        return []
     number = (lower["sum"] / lower["size"]).idxmin()
-    return str(class_names[number]), *lower.loc[number].tolist()
+    return [str(class_names[number]), *lower.loc[number].tolist()]
 
 
 def build_prediction_sets(y_prob: np.ndarray, limit: float | None) -> np.ndarray:

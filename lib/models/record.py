@@ -20,7 +20,7 @@ class AnswerSets:
     groups: int = 0  # how many calibrated it; none before 10 has run
     grouped: bool = False  # whether any of them has several pictures
     # A class, pictures whose set holds the truth, pictures: where that is surely the lowest share.
-    lowest: tuple = ()
+    lowest: list = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def test_names_are_text(write):
 
 
 def test_card_says_what_answer_sets_promise_and_which_class_they_serve_least(write):
-    _, text, _ = write(answer_sets=AnswerSets(0.95, 0.1, 40, lowest=("007", 3, 9)))
+    _, text, _ = write(answer_sets=AnswerSets(0.95, 0.1, 40, lowest=["007", 3, 9]))
 
     assert "about 95 of 100 pictures, on average over all classes" in text
     assert "007 they held it for 3 of 9 pictures" in text

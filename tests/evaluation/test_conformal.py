@@ -82,7 +82,7 @@ def test_the_class_whose_sets_surely_hold_the_truth_least_often_is_named():
     kept, table = conformal.judge_sets(y_true, y_prob, np.arange(200), 0.95, "abcd")
 
     of_d = table.covered[table.y_true == 3]
-    assert kept.lowest == ("d", of_d.sum(), 25)
+    assert kept.lowest == ["d", of_d.sum(), 25]
     assert f"Of d they held it for {of_d.sum()} of 25" in conformal.describe_sets(kept)
 
 
