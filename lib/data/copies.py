@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.data.findings import LEFT_OUT, find
-from lib.data.hashes import MAX_BITS, ORDER, find_candidates
+from lib.data.hashes import ORDER, find_candidates
 from lib.data.split import find_groups
 from lib.data.store import Selection
 
@@ -50,7 +50,7 @@ def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
 
 
 def find_near_duplicates(
-    thumbnails: np.ndarray, pixels: Selection | np.ndarray, max_bits: int = MAX_BITS
+    thumbnails: np.ndarray, pixels: Selection | np.ndarray
 ) -> pd.DataFrame:
     """Find which pictures show the same: candidates whose detail agrees.
 
@@ -66,16 +66,15 @@ def find_near_duplicates(
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
             size of 32 there is no detail, and all candidates are taken for pairs.
-        max_bits: of 63, in which the hashes of candidates may differ.
 
     Returns:
         The pairs as of `find_candidates`.
     """
-    films = _find_films(thumbnails, pixels, max_bits)
+    films = _find_films(thumbnails, pixels)
     frames = np.unique(films[["a", "b"]])
     tree = Tree(pixels, MAX_MISSES)
     tree.plant(films)
-    pairs = tree.grow(find_candidates(thumbnails, max_bits, frames))
+    pairs = tree.grow(find_candidates(thumbnails, frames))
     if tree.given_up:
         print(
             f"Note: {tree.given_up:,} pairs that look alike were not compared: either picture differs from "
@@ -85,10 +84,10 @@ def find_near_duplicates(
     return pairs.sort_values(ORDER, ignore_index=True)
 
 
-def _find_films(thumbnails, pixels, max_bits):
+def _find_films(thumbnails, pixels):
     """Return the pairs that connect the frames of films: of many pictures that neighbours connect."""
     tree = Tree(pixels, MAX_MISSES // 8)
-    pairs = tree.grow(find_candidates(thumbnails, max_bits, max_neighbours=1))
+    pairs = tree.grow(find_candidates(thumbnails, max_neighbours=1))
     sizes = [tree.groups.subset_size(frame) for frame in pairs.a]
     return pairs[np.array(sizes) > MIN_FRAMES]
 

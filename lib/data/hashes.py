@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.fft import dctn
 
 # 97 % of photographs cut by 2 % on each side pass both, and X-rays of different people.
-MAX_BITS = 8
+MAX_BITS = 8  # of 63, in which hashes may differ
 MAX_DISTANCE = 0.08
 # Standard deviation, in grey levels, below which a picture has no pattern to compare.
 FLAT = 2
@@ -17,15 +17,15 @@ NOISE = 0.005
 GREY = np.float32([0.299, 0.587, 0.114])  # shares of red, green and blue
 MIRROR = np.tile(np.float32([1, -1]), 32)  # turns the waves that are odd sideways
 BLOCK = 4096
-# Bands of bits that have to be equal: with 3 of 11, few of a million are so by chance.
+# Bands of bits that are equal in any pair that is wanted: few of a million are so by chance.
 EQUAL_BANDS = 3
+BANDS = np.arange(64) % (MAX_BITS + EQUAL_BANDS)
 SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
 ORDER = ["distance", "a", "b", "mirrored"]
 
 
 def find_candidates(
     thumbnails: np.ndarray,
-    max_bits: int = MAX_BITS,
     frames: Sequence[int] = (),
     max_neighbours: int | None = None,
 ) -> pd.DataFrame:
@@ -33,7 +33,6 @@ def find_candidates(
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), read block by block.
-        max_bits: of 63, in which their hashes may differ.
         frames: positions of pictures, say of a film, no two of which are a pair.
         max_neighbours: see `pair_hashes`.
 
@@ -44,7 +43,7 @@ def find_candidates(
     hashes, positions = _hash_patterns(thumbnails)
     others = np.setdiff1d(positions, frames)
     positions = np.append(others, frames).astype(int)
-    pairs = pair_hashes(hashes[:, positions], max_bits, len(others), max_neighbours)
+    pairs = pair_hashes(hashes[:, positions], len(others), max_neighbours)
     pairs = pairs.assign(a=positions[pairs.a], b=positions[pairs.b])
     distances = np.empty(len(pairs))
     for start in range(0, len(pairs), BLOCK):
@@ -69,28 +68,26 @@ def _hash_patterns(thumbnails):
         waves = dctn(grey, axes=(1, 2), norm="ortho")
         low = waves[:, :8, :8].reshape(-1, 64)
         low[:, 0] = 0
-        total = np.linalg.norm(low, axis=1)
-        deviation = total / 16  # the root of the number of pixels
+        total = np.linalg.norm(low, axis=1, keepdims=True)
+        deviation = total[:, 0] / 16  # the root of the number of pixels
         has_pattern[block] = deviation >= FLAT
-        chance = NOISE * total[:, np.newaxis]
         for turned, factors in enumerate((1, MIRROR)):
-            bits = np.packbits(low * factors > chance, axis=1)
+            bits = np.packbits(low * factors > NOISE * total, axis=1)
             hashes[turned, block] = bits.view(np.uint64)[:, 0]
     return hashes, np.flatnonzero(has_pattern)
 
 
 def pair_hashes(
-    hashes: np.ndarray, max_bits: int, count: int, max_neighbours: int | None
+    hashes: np.ndarray, count: int, max_neighbours: int | None
 ) -> pd.DataFrame:
     """Pair pictures whose hashes differ in few bits, without comparing each with each.
 
     This is banding (Manku, Jain and Das Sarma 2007, "Detecting Near-Duplicates for Web Crawling"). All
-    bits are dealt to max_bits + 3 bands. A bit that differs spoils one band, so three bands are equal in
-    any pair that is wanted. For every choice of three, only those are compared that are equal there.
+    bits are dealt to 11 bands. A bit that differs spoils one band, so three bands are equal where eight bits
+    differ. For every choice of three, only those are compared that are equal there.
 
     Args:
         hashes: uint64 (2, n), upright and mirrored.
-        max_bits: in which the hashes of a pair may differ.
         count: of each pair, one is among so many at the beginning; n for all pairs.
         max_neighbours: how many of those that are equal in three bands are compared with each, None for
             all. One, the next, connects the frames of a film as a rule.
@@ -100,16 +97,14 @@ def pair_hashes(
     """
     n = hashes.shape[1]
     both = hashes.ravel()
-    n_bands = max_bits + EQUAL_BANDS
-    band = np.arange(64) % n_bands
     found = np.empty(0, int)
-    for equal in combinations(range(n_bands), EQUAL_BANDS):
-        is_equal = np.isin(band, equal)
+    for equal in combinations(np.unique(BANDS), EQUAL_BANDS):
+        is_equal = np.isin(BANDS, equal)
         mask = np.packbits(is_equal).view(np.uint64)
         near = [found]
         for a, b in islice(_find_equal(both & mask, count), max_neighbours):
             differences = both[a] ^ both[b]
-            is_near = np.bitwise_count(differences) <= max_bits
+            is_near = np.bitwise_count(differences) <= MAX_BITS
             pairs = a * len(both) + b
             near.append(pairs[is_near])
         found = np.unique(np.concatenate(near))
