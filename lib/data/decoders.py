@@ -99,11 +99,12 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     """
     if picture.format == "PNG":
         return b"IEND\xaeB`\x82" not in data
+    if picture.format not in ("WEBP", "AVIF", "HEIF"):
+        return False
     granted = 0
     if picture.format != "HEIF":
         granted = picture.width * picture.height // 320
-    zeros = bytes(MIN_ZEROS + granted)
-    return picture.format in ("WEBP", "AVIF", "HEIF") and data.endswith(zeros)
+    return data.endswith(bytes(MIN_ZEROS + granted))
 
 
 def is_deep(picture: Image.Image, data: bytes) -> bool:

@@ -12,7 +12,7 @@ from drawing import CLASS_NAMES, draw_picture
 
 from lib.data import copies
 from lib.data.findings import leave_out
-from lib.data.hashes import find_candidates, pair_hashes
+from lib.data.hashes import pair_hashes
 
 
 @cache
@@ -107,12 +107,6 @@ def draw_alike(count):
     return drawn
 
 
-def test_pictures_that_look_alike_and_differ_in_detail_are_no_copies():
-    pictures = draw_alike(14)
-    assert len(find_candidates(shrink(pictures))) > 60
-    assert find_near_duplicates(pictures).empty
-
-
 @pytest.mark.parametrize("name", ALTERATIONS)
 def test_copies_are_found_among_pictures_that_are_all_alike_and_no_others(name):
     alter, _ = ALTERATIONS[name]
@@ -130,20 +124,11 @@ def table():
     return table.assign(part="")
 
 
-def list_problems(findings):
-    return dict(zip(findings.file, findings.problem))
-
-
 def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
     found = copies.find_duplicates(table, "together")
 
-    other_class = "duplicate_other_class"
-    assert list_problems(found) == {
-        "a/1": "duplicate",
-        "a/2": "duplicate",
-        "a/4": other_class,
-        "b/1": other_class,
-    }
+    assert list(found.file) == ["a/1", "a/2", "a/4", "b/1"]
+    assert list(found.problem) == 2 * ["duplicate"] + 2 * ["duplicate_other_class"]
     assert set(found.action) == {"kept, same part"}
 
 
@@ -162,13 +147,9 @@ def test_alike_pictures_are_named_and_those_of_several_classes_told_apart(table)
 
     found = copies.describe_pairs(table, pairs)
 
-    other_class = "near_duplicate_other_class"
-    assert list_problems(found) == {
-        "a/1": "near_duplicate",
-        "a/2": "near_duplicate",
-        "a/3": other_class,
-        "b/1": other_class,
-    }
+    assert list(found.file) == ["a/1", "a/2", "a/3", "b/1"]
+    problems = 2 * ["near_duplicate"] + 2 * ["near_duplicate_other_class"]
+    assert list(found.problem) == problems
 
 
 @pytest.fixture
@@ -182,12 +163,8 @@ def compared(monkeypatch):
 def draw_film(count, side):
     """Draw frames of one scene, each with noise of its own."""
     scene = cv2.resize(draw_pictures()[0], (side, side))
-    rng = np.random.default_rng(0)
-    frames = []
-    for _ in range(count):
-        noisy = scene + rng.normal(0, 2, scene.shape)
-        frames.append(noisy.clip(0, 255).astype(np.uint8))
-    return frames
+    noise = np.random.default_rng(0).normal(0, 2, (count, *scene.shape))
+    return list((scene + noise).clip(0, 255).astype(np.uint8))
 
 
 def test_frames_of_one_film_and_their_mirror_images_are_connected_by_few_comparisons(

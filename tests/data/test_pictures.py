@@ -86,7 +86,6 @@ def paint_previews():
 
 FRAMES = {
     "an animation": (paint_animation(), 2),
-    "a picture": (paint("RGB", RED), 1),
     "a preview": (paint_previews(), 1),
 }
 
@@ -314,7 +313,6 @@ PROFILES = {
     "sRGB": make_profile("sRGB"),
     "LAB": make_profile("LAB"),
     "none": b"no profile",
-    "": b"",
 }
 
 
@@ -434,7 +432,6 @@ def test_jpeg_of_108_million_pixels_is_reduced_by_its_decoder():
 
     decoded = pictures.decode(data, pictures.find_decoding_side(224))
 
-    assert (decoded.width, decoded.height) == (12_000, 9_000)
     assert decoded.pixels.shape == (1125, 1500, 3)
     # What would not be reduced is as large as any other picture.
     with pytest.raises(pictures.PictureError, match="too_large"):

@@ -154,23 +154,21 @@ def test_room_is_asked_for_what_is_missing(ws, draw_classes, monkeypatch):
 
 def save_deep(ws, count, peak):
     (ws.train / "red").mkdir(exist_ok=True)
+    ramp = np.linspace(0, peak, 1600, dtype=np.uint16).reshape(40, 40)
     for number in range(count):
-        noise = np.random.default_rng(number).integers(0, peak, (40, 40))
-        path = ws.train / f"red/{peak}_{number}.png"
-        Image.fromarray(noise.astype(np.uint16)).save(path)
+        Image.fromarray(ramp + number).save(ws.train / f"red/{peak}_{number}.png")
 
 
 def test_set_whose_16_bits_are_mostly_dark_is_a_note_that_says_how_to_rescale_it(
     ws, capsys
 ):
-    save_deep(ws, 5, 65_535)
+    save_deep(ws, 5, 65_000)
     save_deep(ws, 5, 4_095)
     prepare(ws)
     assert "Note" not in capsys.readouterr().out
 
     save_deep(ws, 6, 4_095)
-    table = prepare(ws)
+    prepare(ws)
 
-    assert list(table.problem) == [""] * 11
     printed = capsys.readouterr().out
     assert re.search(r"Note: 6 of 11 .*red/4095_\d.png.*multiply 16", printed)
