@@ -98,12 +98,14 @@ class Batches:
 
 @lru_cache(maxsize=8)  # of an epoch, for all of its batches
 def _draw_order(count, seed, epoch):
+    """Return the positions of all pictures in the order of an epoch."""
     if seed is None:
         return np.arange(count)
     return _open_stream(seed, ORDER, epoch).permutation(count)
 
 
 def _open_stream(seed, *numbers):
+    """Return a generator of random numbers that no other numbers of the stream give."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=numbers))
 
 

@@ -152,6 +152,7 @@ def decode(data: bytes, min_side: int) -> Decoded:
 
 
 def _decode_opened(picture, data, is_deep):
+    """Return the pixels of a picture, as stored, by the decoder for its kind; refuse what none reads."""
     if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
