@@ -163,7 +163,7 @@ def _upload():
 def _write_paths(train, results):
     """Write a paths file: these pictures are train and, where they have a part for testing, test."""
     places = {"train": train, "results": results, "scratch": REPOSITORY / "scratch"}
-    folders.check(places, REPOSITORY)
+    folders.check(places)
     ws = Workspace(**places)
     ws.claim()
     folder = sources.open_folder(ws, "train")

@@ -35,7 +35,7 @@ def paths_file(tmp_path):
 def test_relative_paths_are_relative_to_the_json_file(
     paths_file, tmp_path, monkeypatch
 ):
-    path = paths_file(test="./test")
+    path = paths_file(test=" ./test ")
     monkeypatch.chdir("/")
 
     ws = workspace.open(path)
@@ -55,14 +55,11 @@ def test_relative_paths_are_relative_to_the_json_file(
         ({"train": "pictures"}, FileNotFoundError, 'pictures.*test, train.*"train"'),
         ({"corrections": "x.csv"}, FileNotFoundError, 'x.csv.*"corrections"'),
         ({"scratch": 5}, ValueError, '"scratch".*in quotes'),
-        ({"train": "s3://bucket/train"}, ValueError, '"train".*no path'),
         ({"train": "$HOME/train"}, ValueError, '"train".*no path'),
-        ({"train": "http://a.org/b.zip"}, ValueError, '"train".*no path.*https'),
         ({"train": "http://localhost.a.org/b"}, ValueError, '"train".*no path'),
         ({"test": "https://a.org/b.zip"}, ValueError, '"test".*no path'),
         ({"train": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
         ({"results": "kaggle:datasets/a/b"}, ValueError, '"results".*no path'),
-        ({"results": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
     ],
 )
 def test_wrong_paths_file_is_an_error_that_names_the_key(
@@ -76,10 +73,8 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(
     "place",
     [
         "kaggle:datasets/owner/name",
-        "https://a.org/b.tgz",
-        "HTTPS://a.org/b",
+        "HTTPS://a.org/b.tgz",
         "http://127.0.0.1:80/b",
-        "http://localhost/b",
         "http://[::1]:80/b",
     ],
 )
@@ -180,17 +175,6 @@ def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch, 
     assert workspace.open(ws.save_paths()) == ws
 
 
-def test_corrections_among_the_results_count(paths_file, tmp_path):
-    ws = workspace.open(paths_file())
-    usual = ws.file("corrections.csv")
-    usual.touch()
-
-    ws = workspace.open(paths_file())
-
-    assert ws.corrections == usual
-    assert workspace.open(ws.save_paths()) == ws
-
-
 def test_corrections_that_are_named_go_before_those_among_the_results(
     paths_file, tmp_path
 ):
@@ -213,14 +197,9 @@ def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):
     saved = ws.save_paths()
 
     assert ws.corrections == usual
+    assert workspace.open(saved) == ws
     usual.unlink()
     assert workspace.open(saved).corrections is None
-
-
-def test_blanks_at_the_ends_of_a_path_are_none_of_it(paths_file, tmp_path):
-    ws = workspace.open(paths_file(train=" train "))
-
-    assert ws.train == tmp_path / "train"
 
 
 WRITING = """import os, sys, pathlib; from lib.base import storage
