@@ -17,7 +17,7 @@ import pytest
 from conftest import execute_lesson
 from test_colab import Session
 
-from lib import chain, commands
+from lib import chain, runner
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.models import networks, saved
@@ -140,7 +140,7 @@ def name_winner(run):
 
 
 def test_whole_chain_writes_every_file_of_the_contract_and_none_by_half(run):
-    ran = [*commands.choose_notebooks([]), "05_backbones", "07_label_audit"]
+    ran = [*runner.choose_notebooks([]), "05_backbones", "07_label_audit"]
     names = FILES + [f"notebooks/{name}.ipynb" for name in ran]
     for model in MODELS:
         names += [pattern.format(model) for pattern in OF_MODEL]

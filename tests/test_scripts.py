@@ -24,7 +24,7 @@ import tensorflow as tf
 from conftest import execute_lesson, plain_environment, prepare_and_split
 from drawing import CLASS_NAMES
 
-from lib import chain, commands
+from lib import chain, runner
 from lib.base import workspace
 from lib.data import pixels, split
 from lib.models import backbones, networks, parts, saved
@@ -175,8 +175,10 @@ LONG = {
 @pytest.mark.parametrize("arguments", LONG.values(), ids=LONG)
 def test_long_chains_have_arguments_that_the_chain_takes(arguments):
     options = chain.parse_arguments(arguments)
-    names = commands.choose_notebooks(options.only)
-    values = commands.read_parameters(options.parameter, names)
+    names = runner.choose_notebooks(options.only)
+    parameters = chain.parse_parameters(options.parameter)
+
+    values = chain.share_parameters(parameters, names)
 
     chosen = values["04_resnet50_transfer"]
     network = backbones.load_backbone(

@@ -14,7 +14,7 @@ import pytest
 from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, commands, start
+from lib import chain, runner, start
 from lib.base import machine, storage, workspace
 from lib.data import sources
 
@@ -53,7 +53,7 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
     arguments = fill_in(run=run, options=options)
 
     parsed = chain.parse_arguments(arguments)
-    names = commands.choose_notebooks(parsed.only, parsed.beyond)
+    names = runner.choose_notebooks(parsed.only, parsed.beyond)
     assert [name[:2] for name in names] == expected.split()
 
 
