@@ -118,6 +118,7 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     find_kept(judged).unlink()
     _, plain = ask(judged, path, "--top=2")
     find_kept(judged).write_bytes(kept)
+    path.unlink()
     capfd.readouterr()
 
     status, table = ask(judged, path, "--top=2")
