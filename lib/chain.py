@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from lib import runner
 from lib.base import storage, work, workspace
-from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
 from lib.base.parameters import (
     ALLOWED,
@@ -52,10 +51,9 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         ws = workspace.read(options.paths, options.results)
         names = runner.choose_notebooks(options.only, options.beyond, ws)
         given = parse_parameters(options.parameter)
-        # So pictures stay in their groups where 01 runs again.
-        holding = names if options.as_before else {FIRST}.intersection(names)
-        parameters = recall_parameters(ws, holding, given) | given
-        values = share_parameters(parameters, names)
+        # Where 01 runs again, pictures stay in their groups.
+        holding = NAMES if options.as_before else {FIRST}.intersection(names)
+        values = share_parameters(names, given, recall_parameters(ws, holding))
         ws.claim()
         with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
             failed = run_chain(ws, values, options.anew)
@@ -123,34 +121,34 @@ def parse_parameters(pairs: list[list[str]]) -> dict:
     return parameters
 
 
-def recall_parameters(ws: Workspace, names: Iterable[str], given: dict) -> dict:
-    """Return what notebooks of these results were told last, as papermill keeps it in them.
-
-    Args:
-        names: the notebooks whose parameters are wanted; seeds never are.
-        given: those that are not wanted. Of the others a note tells each.
-    """
+def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict:
+    """Return what notebooks of these results were told last, as papermill keeps it in them; seeds never."""
     told = {}
-    for name in NAMES:
+    for name in names:
         path = ws.results / f"notebooks/{name}.ipynb"
         if path.exists():
             told |= read_json(path)["metadata"]["papermill"]["parameters"]
-    wanted = set().union(*map(list_keys, names)) - given.keys() - {"SEED", "SEEDS"}
-    recalled = {key: told[key] for key in sorted(told.keys() & wanted)}
-    for key, value in recalled.items():
-        print(f"Note: as before: -p {key} {value}")
-    return recalled
+    return {key: told[key] for key in told.keys() - {"SEED", "SEEDS"}}
 
 
-def share_parameters(parameters: dict, names: list[str]) -> dict[str, dict]:
-    """Give each notebook those parameters that it has; a note names what none of them has."""
+def share_parameters(names: list[str], given: dict, before: dict) -> dict[str, dict]:
+    """Return what each notebook is told: the parameters that it has.
+
+    Args:
+        names: of the notebooks.
+        given: parameters of this run. A note names each that no notebook has.
+        before: those of the runs before, which count where none is given. A note names each.
+    """
+    parameters = before | given
     values = {}
     for name in names:
         having = parameters.keys() & list_keys(name)
         values[name] = {key: parameters[key] for key in having}
-    unused = parameters.keys() - set().union(*values.values())
-    if unused:
-        print(f"Note: no chosen notebook has {list_some(unused)}.")
+    used = set().union(*values.values())
+    for key in sorted(used - given.keys()):
+        print(f"Note: as before: -p {key} {parameters[key]}")
+    for key in given.keys() - used:
+        print(f"Note: no chosen notebook has {key}.")
     return values
 
 

@@ -135,8 +135,6 @@ def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> list[str]:
     Returns:
         The names of those of `BEYOND` that failed; others raise as `run_notebook` does.
     """
-    # A bar that redraws itself would fill an executed notebook with lines.
-    os.environ.setdefault("TQDM_MININTERVAL", "10")
     # Kernels find `lib`, wherever the chain was started.
     inherited = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = f"{REPOSITORY}{os.pathsep}{inherited}"
@@ -149,8 +147,7 @@ def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> list[str]:
             if name not in BEYOND:
                 raise
             failed.append(name)
-            reason = " ".join(str(error).split())
-            line.write(f"\nNote: {reason}\n")
+            line.write(f"\nNote: {' '.join(str(error).split())}\n")
         finally:
             line.finish()
     return failed

@@ -39,12 +39,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def plain_environment():
     """Name no paths file and no cluster; undo what a chain tells its kernels by the environment."""
     with mock.patch.dict(os.environ):
-        for name in (
-            "DRIVE_PATHS",
-            "TRAIN_ANEW",
-            "TQDM_MININTERVAL",
-            workspace.SCHEDULER,
-        ):
+        for name in ("DRIVE_PATHS", "TRAIN_ANEW", workspace.SCHEDULER):
             os.environ.pop(name, None)
         yield
 
