@@ -139,6 +139,16 @@ def drive(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def refused_drive(tmp_path, monkeypatch):
+    """What would mount Drive in this Colab, whose user refuses."""
+    refuse = mock.Mock(side_effect=ValueError("mount failed"))
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
+    return refuse
+
+
+@pytest.fixture
 def site(tmp_path):
     """A folder, and the address at which it is on the web."""
     folder = tmp_path / "site"

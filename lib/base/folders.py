@@ -36,9 +36,10 @@ def check(places: dict[str, Path | str]) -> None:
     Raises:
         ValueError: they aren't, or do. Nothing is written.
     """
+    read = _list_read(places)
     for kind in KINDS:
         folder = places[kind]
-        for key, other in _list_read(places):
+        for key, other in read:
             is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
             if is_inside and key != kind and other != places["results"] / CORRECTIONS:
                 raise ValueError(

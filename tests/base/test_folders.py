@@ -28,9 +28,7 @@ def test_a_new_folder_is_marked_in_plain_words_and_is_ours_from_then_on(
     ws = workspace.open(write_paths())
     (ws.results / "split.csv").touch()
 
-    again = workspace.open(write_paths())
-
-    assert again == ws
+    assert workspace.open(write_paths()) == ws
     for kind in ("results", "scratch"):
         text = (getattr(ws, kind) / folders.MARKER).read_text()
         assert text.startswith(kind.capitalize())

@@ -1,13 +1,11 @@
 import contextlib
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
 import pytest
 
@@ -124,46 +122,30 @@ def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
 
 
 def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
-    (tmp_path / "lib/base").mkdir(parents=True)
-    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib/base")
+    monkeypatch.setattr(workspace, "MINE", tmp_path / "paths.json")
 
     demo = workspace.open()
-    paths_file().rename(tmp_path / "drive_paths.json")
-    mine = workspace.open()
+    paths_file()
 
-    assert demo.is_demo
     assert demo == workspace.open("demo")
-    assert demo.test_labels.name == "test_labels.csv"
-    assert "drawn" in demo.data_note
-    assert mine.train == tmp_path / "train"
+    assert workspace.open().train == tmp_path / "train"
 
 
 def test_results_of_the_demo_go_to_a_mounted_drive_unless_it_is_named(drive):
     on_drive = workspace.open()
 
     assert on_drive.is_demo
+    assert "drawn" in on_drive.data_note
     assert on_drive.results.is_relative_to(drive)
     assert workspace.open(on_drive.save_paths()) == on_drive
     assert not workspace.open("demo").results.is_relative_to(drive)
 
 
-def test_a_person_who_refuses_to_mount_drive_gets_the_demo(
-    monkeypatch, tmp_path, capsys
-):
-    refuse = mock.Mock(side_effect=ValueError("mount failed"))
-    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-
+def test_a_person_who_refuses_to_mount_drive_gets_the_demo(refused_drive, capsys):
     assert workspace.open() == workspace.open("demo")
 
-    assert refuse.called
-    said = capsys.readouterr().out
-    assert said.startswith("Note: ")
-    assert "mount failed" in said
+    assert refused_drive.called
+    assert re.match("Note: .*mount failed", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("named", ["demo", "paths.json"])
