@@ -146,17 +146,18 @@ def read(
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS") or _find_usual_file()
-    if named is None and storage.DRIVE.exists():
-        results = results or storage.DRIVE / DEMO_ON_DRIVE
     file = DEMO_PATHS
     if named not in (None, "demo"):
         file = find_path(named, "--paths")
     places = read_places(file)
+    # In Colab each notebook has a machine of its own, and they share Drive alone.
+    if named is None and storage.DRIVE.exists():
+        places["results"] = storage.DRIVE / DEMO_ON_DRIVE
     if results:
         places["results"] = find_path(results, "--results")
-    usual = places["results"] / folders.CORRECTIONS
-    if usual.exists():
-        places.setdefault("corrections", usual)
+    corrections = places["results"] / folders.CORRECTIONS
+    if corrections.exists():
+        places.setdefault("corrections", corrections)
     if SCHEDULER in os.environ:
         places["cluster"] = os.environ[SCHEDULER]
     folders.check(places)
