@@ -346,7 +346,9 @@ def test_pages_are_announced_by_the_run_that_makes_them(run, ws, capsys):
 
     run("--only", "8")
 
-    assert f"report: {ws.results}/report.html\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.endswith(f"report: {ws.results}/report.html\n")
+    assert "model: " not in printed
 
 
 def test_results_of_another_folder_are_refused_where_01_does_not_run(run, ws, capsys):
