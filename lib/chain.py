@@ -121,33 +121,40 @@ def parse_parameters(pairs: list[list[str]]) -> dict:
     return parameters
 
 
-def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict:
-    """Return what notebooks of these results were told last, as papermill keeps it in them; seeds never."""
+def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict[str, dict]:
+    """Return what each notebook of these results was told last, as papermill keeps it in them."""
     told = {}
     for name in names:
         path = ws.results / f"notebooks/{name}.ipynb"
         if path.exists():
-            told |= read_json(path)["metadata"]["papermill"]["parameters"]
-    return {key: told[key] for key in told.keys() - {"SEED", "SEEDS"}}
+            told[name] = read_json(path)["metadata"]["papermill"]["parameters"]
+    return told
 
 
-def share_parameters(names: list[str], given: dict, before: dict) -> dict[str, dict]:
+def share_parameters(
+    names: list[str], given: dict, before: dict[str, dict]
+) -> dict[str, dict]:
     """Return what each notebook is told: the parameters that it has.
 
     Args:
         names: of the notebooks.
         given: parameters of this run. A note names each that no notebook has.
-        before: those of the runs before, which count where none is given. A note names each.
+        before: what notebooks were told before, which holds where nothing is given, but for seeds: for
+            a notebook that never ran what any other was told. A note names it.
     """
-    parameters = before | given
+    of_any = {}
+    for told in before.values():
+        of_any |= told
     values = {}
     for name in names:
-        having = parameters.keys() & list_keys(name)
-        values[name] = {key: parameters[key] for key in having}
-    used = set().union(*values.values())
-    for key in sorted(used - given.keys()):
-        print(f"Note: as before: -p {key} {parameters[key]}")
-    for key in given.keys() - used:
+        keys = list_keys(name)
+        told = before.get(name, of_any)
+        free = keys - given.keys() - {"SEED", "SEEDS"}
+        held = {key: told[key] for key in sorted(told.keys() & free)}
+        if held:
+            print(f"Note: as before, {name}: {held}")
+        values[name] = held | {key: given[key] for key in given.keys() & keys}
+    for key in given.keys() - set().union(*values.values()):
         print(f"Note: no chosen notebook has {key}.")
     return values
 

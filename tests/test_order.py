@@ -310,7 +310,10 @@ def test_parameters_of_01_hold_with_a_note_until_others_are_given(told, capsys):
     capsys.readouterr()
 
     assert told("--only 1 2") == (GROUPED, {})
-    assert "Note: as before: -p GROUP_BY folder\n" in capsys.readouterr().out
+    assert (
+        "Note: as before, 01_data_prep: {'GROUP_BY': 'folder'}\n"
+        in capsys.readouterr().out
+    )
     assert told("--anew")[0] == GROUPED
     assert told("--only 1 -p GROUP_BY name")[0] == {"GROUP_BY": "name"}
     assert told("--only 1")[0] == {"GROUP_BY": "name"}
@@ -323,21 +326,32 @@ def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys
     values = told("--only 2 --as-before -p IMAGE_SIZE 32")[1]
 
     assert values == {"WEIGHTS": "a.h5", "IMAGE_SIZE": 32}
-    assert "Note: as before: -p WEIGHTS a.h5\n" in capsys.readouterr().out
-    # 04 was told, and 05 runs for the first time.
-    assert told("--only 5 --as-before") == (None, None)
-    assert "Note: as before: -p WEIGHTS a.h5\n" in capsys.readouterr().out
-    # What 01 has not is no business of its own.
+    note = "Note: as before, 02_baseline_cnn: {'WEIGHTS': 'a.h5'}\n"
+    assert note in capsys.readouterr().out
+
+
+def test_as_before_a_notebook_takes_what_it_was_told_or_else_what_others_were(
+    told, capsys
+):
+    told("--only 2 -p WEIGHTS a.h5")
+    told("--only 4 -p WEIGHTS b.h5")
+    capsys.readouterr()
+
+    assert told("--only 2 5 --as-before")[1] == {"WEIGHTS": "a.h5"}
+
+    # 05 runs for the first time.
+    note = "Note: as before, 05_backbones: {'WEIGHTS': 'b.h5'}\n"
+    assert note in capsys.readouterr().out
+    # 01 has no such parameter.
     assert told("--only 1 --as-before")[0] == {}
-    assert "Note: " not in capsys.readouterr().out
 
 
 def test_papermill_keeps_what_a_notebook_was_told(stand_ins, ws, capsys):
     runner.run_notebooks(ws, {"02_baseline_cnn": {"WEIGHTS": None}})
 
-    told = chain.recall_parameters(ws, ["02_baseline_cnn"])
+    told = chain.recall_parameters(ws, runner.NAMES)
 
-    assert told == {"WEIGHTS": None}
+    assert told == {"02_baseline_cnn": {"WEIGHTS": None}}
 
 
 def test_pages_are_announced_by_the_run_that_makes_them(run, ws, capsys):
