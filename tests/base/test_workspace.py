@@ -44,6 +44,7 @@ def test_relative_paths_are_relative_to_the_json_file(
     assert ws.test_labels is None
     assert not ws.is_demo
     assert str(ws.train) in ws.data_note
+    assert workspace.open(ws.save_paths()) == ws
 
 
 @pytest.mark.parametrize(
@@ -146,15 +147,6 @@ def test_a_person_who_refuses_to_mount_drive_gets_the_demo(refused_drive, capsys
 
     assert refused_drive.called
     assert re.match("Note: .*mount failed", capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("named", ["demo", "paths.json"])
-def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch, named):
-    paths_file(test="test")
-    monkeypatch.chdir(tmp_path)
-    ws = workspace.open(named, results=tmp_path / "kept")
-
-    assert workspace.open(ws.save_paths()) == ws
 
 
 def test_corrections_that_are_named_go_before_those_among_the_results(
