@@ -282,6 +282,20 @@ def open_page(browser, path, *allowed, script="", wait_until="load", **options):
     assert [one for one in found if not one.startswith(harmless)] == []
 
 
+def runs_foreign_script(browser, path):
+    """Tell whether a copy of a page runs a script that is not its own."""
+    text = path.read_text(encoding="utf-8")
+    changed = path.with_name("changed.html")
+    text = text.replace("</main>", "<script>alert(1)</script></main>")
+    changed.write_text(text, encoding="utf-8")
+    page = browser.new_page()
+    dialogs = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog))
+    page.goto(changed.as_uri())
+    page.close()
+    return bool(dialogs)
+
+
 def find_violations(page):
     """Return what axe finds in light and in dark."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()

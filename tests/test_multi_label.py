@@ -166,7 +166,7 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     # The file for phones answers as the model does.
     assert record.lacks == ""
     assert NAME in text
-    assert '"thresholds"' in text
+    assert '"thresholds": {' in text
 
 
 def test_chain_takes_11_alone_or_beside_the_others_where_there_are_labels_for_it(

@@ -35,13 +35,16 @@ def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
 
     What an earlier run has kept by that name is removed first; None only removes it.
     """
-    is_figure = isinstance(drawn, Figure)
-    path = ws.file("figures", f"{name}.svg" if is_figure else f"{name}.html")
-    path.with_suffix(".svg").unlink(missing_ok=True)
-    path.with_suffix(".html").unlink(missing_ok=True)
+    path = ws.file("figures", f"{name}.html")
+    figure = ws.file("figures", f"{name}.svg")
+    path.unlink(missing_ok=True)
+    figure.unlink(missing_ok=True)
     if drawn is None:
         return None
-    text = _write_svg(drawn) if is_figure else drawn
+    text = drawn
+    if isinstance(drawn, Figure):
+        path = figure
+        text = _write_svg(drawn)
     with atomic_write(path) as part:
         # In ASCII no browser has to guess the encoding.
         part.write_text(text, encoding="ascii", errors="xmlcharrefreplace")
@@ -61,17 +64,20 @@ def embed(path: Path, label: str) -> str:
     """Return a kept figure or gallery as HTML; `label` is what screen readers say of a figure."""
     if path.suffix == ".html":
         return path.read_text(encoding="ascii")
-    data = base64.b64encode(path.read_bytes()).decode()
+    source = _write_address(path.read_bytes(), "svg+xml")
     style = "max-width: 100%; background: white"
-    source = f"data:image/svg+xml;base64,{data}"
     return f'<img class="plot" style="{style}" alt="{escape(label)}" src="{source}">'
 
 
-def encode(picture: np.ndarray, quality: int = 80) -> str:
-    """Return a picture, uint8 (height, width, 3), as a WebP file in base 64."""
+def _write_address(data, kind):
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def encode(picture: np.ndarray) -> str:
+    """Return the address of a picture, uint8 (height, width, 3), which is a WebP file in itself."""
     file = io.BytesIO()
-    Image.fromarray(np.asarray(picture)).save(file, "WEBP", quality=quality)
-    return base64.b64encode(file.getvalue()).decode()
+    Image.fromarray(np.asarray(picture)).save(file, "WEBP", quality=75)
+    return _write_address(file.getvalue(), "webp")
 
 
 def hash_text(text: str) -> str:
@@ -83,7 +89,7 @@ def open_template(name: str) -> jinja2.Template:
     """Open a file of `templates`.
 
     Names are escaped for HTML; Markdown escapes them by the filter `text`. Templates may call
-    the functions of `wording`.
+    the functions of `wording`, and `encode` pictures.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -92,21 +98,27 @@ def open_template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["text"] = escape_text
-    environment.filters["number"] = wording.format_number
-    environment.globals["hash_text"] = hash_text
-    environment.globals |= vars(wording)
+    environment.filters.update(
+        text=escape_text, number=wording.format_number, encode=encode
+    )
+    environment.globals.update(vars(wording), hash_text=hash_text)
     return environment.get_template(name)
 
 
+def save_page(ws: Workspace, name: str, **content: object) -> str:
+    """Write a page of the results from its template; return a line on how large it is."""
+    text = open_template(f"{name}.jinja").render(content)
+    path = ws.file(name)
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return f"{name}: {path.stat().st_size / 1e6:.1f} MB"
+
+
 def is_stale(ws: Workspace, page: str) -> bool:
-    """Tell whether a page of the results is of another set than the current one, by its head."""
+    """Tell whether a page of the results is of another set than the current one."""
     path = ws.results / page
-    if not path.exists():
-        return False
-    with path.open(encoding="utf-8") as file:
-        head = file.read(1000)
-    return f'<meta name="set" content="{find_set(ws)}">' not in head
+    mark = f'<meta name="set" content="{find_set(ws)}">'
+    return path.exists() and mark not in path.read_text(encoding="utf-8")
 
 
 def show_part(name: str, value: object, **options: object) -> HTML:

@@ -17,6 +17,7 @@ MAX_MODELS = 12  # in the figure of their accuracies
 MAX_ROWS = 40  # classes that have a row each
 TRAINING = "#1f6fb4"
 VALIDATION = "#e07b00"
+COLOURS = [TRAINING, VALIDATION]
 # Limits of an axis of shares, so that points at its ends are whole.
 SHARES = (-0.02, 1.02)
 # The browser writes Chinese letters wider than matplotlib believes: this space keeps their
@@ -40,23 +41,20 @@ def shorten(name: object, max_letters: int = MAX_LETTERS) -> str:
     text = "".join(filter(str.isprintable, line))
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     # Chinese letters are twice as wide.
-    max_letters = max(max_letters // 2, max_letters - wide // 2)
-    if len(text) > max_letters:
-        begin = text[: 2 * max_letters // 3]
-        end = text[1 - max_letters // 3 :]
+    room = max(max_letters // 2, max_letters - wide // 2)
+    if len(text) > room:
+        begin = text[: 2 * room // 3]
+        end = text[1 - room // 3 :]
         text = f"{begin}…{end}"
-    return text + SPACE * min(wide, max_letters)
+    return text + SPACE * min(wide, room)
 
 
-def open_name_axes(
-    names: pd.Index, inches: float, width: float = WIDTH
-) -> tuple[Figure, plt.Axes, list]:
+def open_name_axes(names: pd.Index, inches: float) -> tuple[Figure, plt.Axes, list]:
     """Open a figure with a row for each name, the first `MAX_ROWS`, and one that counts the others.
 
     Args:
         names: from the top.
         inches: of the height of a row.
-        width: of the figure, in inches.
 
     Returns:
         The figure, its axes, and the names that have a row, at y = 0, 1, …
@@ -66,8 +64,8 @@ def open_name_axes(
     left_out = len(names) - len(shown)
     if left_out:
         texts.append(f"and {left_out} more")
-    figure, axes = plt.subplots(figsize=(width, inches * len(texts) + 1.8))
-    axes.set_yticks(range(len(texts)), texts, fontsize=9)
+    figure, axes = plt.subplots(figsize=(WIDTH, inches * len(texts) + 1.8))
+    axes.set_yticks(range(len(texts)), texts)
     axes.set_ylim(len(texts) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return figure, axes, shown
@@ -97,7 +95,7 @@ def draw_intervals(
 ) -> None:
     """Draw a point and its interval at each row; options are those of `errorbar`."""
     lengths = np.abs(np.transpose(bounds) - np.asarray(values))
-    axes.errorbar(values, rows, xerr=lengths, fmt="o", ms=5, lw=1.2, **options)
+    axes.errorbar(values, rows, xerr=lengths, fmt="o", **options)
 
 
 def accuracy_by_model(
@@ -122,14 +120,20 @@ def accuracy_by_model(
     draw_intervals(axes, rows, best["mean"], bounds, label=label, color=TRAINING)
     if runs is not None and len(runs) > len(means):
         shown = runs[runs.configuration.isin(best.index)]
-        places = best.index.get_indexer(shown.configuration)
-        (dots,) = axes.plot(shown.top1, places, "o", color=TRAINING)
-        dots.set(markerfacecolor="none", label="one training")
-    line = axes.axvline(baseline, color=VALIDATION, linestyle="--")
-    line.set_label("always the commonest class")
+        axes.plot(
+            shown.top1,
+            best.index.get_indexer(shown.configuration),
+            "o",
+            color=TRAINING,
+            markerfacecolor="none",
+            label="one training",
+        )
+    axes.axvline(
+        baseline, color=VALIDATION, ls="--", label="always the commonest class"
+    )
     if without_looking is not None:
-        line = axes.axvline(without_looking, color=VALIDATION, linestyle=":")
-        line.set_label("size, light and sharpness alone")
+        label = "size, light and sharpness alone"
+        axes.axvline(without_looking, color=VALIDATION, ls=":", label=label)
     axes.set_xlim(SHARES)
     axes.set_xlabel("top-1 accuracy")
     if len(best) < len(means):
@@ -149,13 +153,12 @@ def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
         rows, 2, squeeze=False, figsize=(WIDTH, 2.2 * rows + 0.4)
     )
     for panels, (label, history) in zip(grid, histories.items()):
-        panels[0].set_title(shorten(label), loc="left", fontsize=11)
+        panels[0].set_title(shorten(label), loc="left")
         panels[0].set_ylim(SHARES)
         for axes, metric in zip(panels, ("accuracy", "loss")):
-            axes.plot(history.epoch, history[metric], ".-", color=TRAINING)
-            axes.plot(history.epoch, history[f"val_{metric}"], ".-", color=VALIDATION)
-            axes.set(xlabel="epoch", ylabel=metric)
+            both = history.set_index("epoch")[[metric, f"val_{metric}"]]
+            both.columns = ["training", "validation"]
+            both.plot(ax=axes, style=".-", color=COLOURS, legend=False)
+            axes.set_ylabel(metric)
             axes.locator_params(axis="x", integer=True, min_n_ticks=1)
-    for line, label in zip(grid[0, 0].lines, ("training", "validation")):
-        line.set_label(label)
     return add_legend(figure, grid[0, 0])

@@ -30,17 +30,16 @@ def picture_grid(
         captions: heading to the lines below each of its pictures; missing ones are empty.
             A long last one, which is the file as a rule, loses its middle.
     """
-    captions = captions or {}
+    lines = captions or {}
     filled = [heading for heading, pictures in rows.items() if len(pictures)]
     if not filled:
         return None
     if len(filled) > MAX_ROWS:
         title += f" (the first {MAX_ROWS} of {len(filled)} rows)"
-    shown = []
+    shown = {}
     for heading in filled[:MAX_ROWS]:
-        pairs = zip_longest(rows[heading], captions.get(heading, ()), fillvalue=())
-        cells = [(encode(picture), lines) for picture, lines in pairs]
-        shown.append((heading, cells))
+        cells = zip_longest(rows[heading], lines.get(heading, ()), fillvalue=())
+        shown[heading] = list(cells)
     return open_template("gallery.html.jinja").render(title=title, rows=shown)
 
 
@@ -55,9 +54,8 @@ def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) 
     rules = []
     for number in sorted(shown):
         picture = Image.fromarray(pictures[[number]][0])
-        data = encode(picture.resize((THUMBNAIL, THUMBNAIL)), quality=70)
-        url = f"url(data:image/webp;base64,{data})"
-        rules.append(f".p{number}{{background-image:{url}}}")
+        small = encode(picture.resize((THUMBNAIL, THUMBNAIL)))
+        rules.append(f".p{number}{{background-image:url({small})}}")
     return f"<style>{''.join(rules)}</style>"
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data.split import find_set
-from lib.evaluation.display import open_template
+from lib.evaluation.display import save_page
 from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
 from lib.models.record import Record
@@ -25,7 +24,7 @@ BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a brow
 IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";'
 # It looks for a GPU, which the page doesn't use, and warns where there is none.
 CREATE = "Environment.create("
-MAX_BYTES = 100e6  # of a page: GitHub takes no larger file
+NO_PAGE = "Note: model.html can't be made"
 MAX_DIFFERENCE = 0.02  # of a probability, on average
 
 
@@ -37,7 +36,7 @@ def write_page(
     lacks: str = "",
     known: dict | None = None,
 ) -> str:
-    """Write model.html of one model.
+    """Write model.html; return a line on its size, or a note on why there is none.
 
     Args:
         ws: the workspace.
@@ -46,34 +45,25 @@ def write_page(
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
         known: features, distances and groups of `resemblance`, by which strangers are marked.
-
-    Returns:
-        A line that says how large the page is, or a note on why there is none.
     """
-    path = ws.file("model.html")
-    path.unlink(missing_ok=True)
+    ws.file("model.html").unlink(missing_ok=True)
     if lacks:
-        return f"Note: model.html can't be made: {lacks}"
+        return f"{NO_PAGE}: {lacks}"
     try:
         runtime = fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
-        return f"Note: model.html can't be made: {error}"
-    model = (ws.results / f"models/{record.name}.tflite").read_bytes()
-    text = open_template("model.html.jinja").render(
+        return f"{NO_PAGE}: {error}"
+    return save_page(
+        ws,
+        "model.html",
         set=find_set(ws),
         record=record,
         score=score,
         flattered=flattered,
-        about=_describe_answers(record, known),
-        known=_pack_features(known),
-        model=_pack(model),
+        strangers=_describe_strangers(record, known),
+        model=_pack((ws.results / f"models/{record.name}.tflite").read_bytes()),
         runtime=runtime,
     )
-    if len(text) > MAX_BYTES:
-        return f"Note: model.html can't be made: it would have {len(text) / 1e6:.0f} MB"
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return f"model.html: {len(text) / 1e6:.1f} MB; it needs no connection"
 
 
 def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
@@ -89,47 +79,29 @@ def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
     """
     others = (y_prob.argmax(axis=1) != file_prob.argmax(axis=1)).sum()
     differences = abs(y_prob - file_prob).max(axis=1)
-    apart = (
-        f"its probabilities differ by {format_number(differences.mean())} on average"
-    )
+    mean = format_number(differences.mean())
+    highest = format_number(differences.max())
     print(
-        f"Note: {name} puts another class first for {others} of {len(y_prob)} pictures; {apart}, "
-        f"by {format_number(differences.max())} at most."
+        f"Note: {name} puts another class first for {others} of {len(y_prob)} pictures; "
+        f"its probabilities differ by {mean} on average, by {highest} at most."
     )
-    if differences.mean() > MAX_DIFFERENCE:
-        return f"{name} does not answer as its model does: {apart}"
-    return ""
+    is_far = differences.mean() > MAX_DIFFERENCE
+    return f"{name} does not answer as its model does" if is_far else ""
 
 
-def _describe_answers(record, known):
-    about = {
-        "class_names": record.class_names,
-        "image_size": record.image_size,
-        "temperature": record.temperature or 1,
-        "farthest": None,
-    }
-    limits = record.thresholds
-    if limits:  # Of several labels each has its own.
-        return about | {"thresholds": [limits[name] for name in about["class_names"]]}
-    sets = record.answer_sets
-    about["limit"] = sets["limit"]
-    if known:
-        limit = limit_strangers(known["distances"], known["groups"], sets["coverage"])
-        about["note"] = limit["mark"]
-        about["farthest"] = limit["farthest"]
-    return about
+def _describe_strangers(record, known):
+    """Return the mark of strangers, and what tells them; nothing where there is no backbone."""
+    if known is None:
+        return {}
+    coverage = record.answer_sets["coverage"]
+    limit = limit_strangers(known["distances"], known["groups"], coverage)
+    # As fine as float16, and read by every browser.
+    features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
+    return limit | {"features": _pack(features.tobytes())}
 
 
 def _pack(content):
     return _encode(gzip.compress(content, 6, mtime=0))
-
-
-def _pack_features(known):
-    if known is None:
-        return ""
-    # As fine as float16, and read by every browser.
-    features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
-    return _pack(features.tobytes())
 
 
 def _encode(content):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import find_violations, open_page
+from conftest import find_violations, open_page, runs_foreign_script
 from PIL import Image
 
 from lib.base import workspace
@@ -63,21 +63,22 @@ def draw_set(folder, classes, files):
     ws.save_table(table[["file", "label", "part"]], "split.csv")
     digests = [hash_content((ws.train / file).read_bytes()) for file in table.file]
     ws.save_table(table.assign(digest=digests, group=0), "pictures.csv")
-    ws.save_table(table[:1].assign(problem="blurred", action="kept"), "checks.csv")
     return ws
 
 
 def write_page(ws, findings, **columns):
     """Write the page of a set, in which each class is taken for the next; findings are by position."""
-    audit = read_split(ws)[["file", "label", "digest"]]
+    audit = read_split(ws)[["file", "label", "part", "digest"]]
     names = sorted(set(audit.label))
     following = dict(zip(names, names[1:] + names[:1]))
-    finding = pd.Series(findings, dtype=object)
+    last_of_class = audit.groupby("label").file.last()
     audit["suggested"] = audit.label.map(following)
-    audit["neighbour"] = audit.suggested.map(audit.groupby("label").file.first())
+    audit["neighbour"] = audit.suggested.map(last_of_class)
+    audit["own"] = audit.label.map(last_of_class)
+    finding = pd.Series(findings, dtype=object)
     audit["finding"] = finding.reindex(audit.index, fill_value="")
     audit["rank"] = audit.index
-    audit = audit.assign(self_confidence=0.0001, probability=0.9, spread=1.0)
+    audit = audit.assign(self_confidence=0.0001, probability=0.9, reason="blurred")
     audit = audit.assign(**columns)
     review.write_review(ws, audit, NETWORK)
     return audit[audit.finding != ""].reset_index(drop=True)
@@ -87,9 +88,10 @@ def read_text(ws):
     return (ws.results / "review.html").read_text(encoding="utf-8")
 
 
-def read_content(ws):
+def list_cases(ws):
+    """Return the files of the cases of a page."""
     (content,) = re.findall('id="data">(.*?)</script>', read_text(ws))
-    return json.loads(content)
+    return [case["file"] for case in json.loads(content)["cases"]]
 
 
 def open_review(browser, ws, **options):
@@ -145,7 +147,7 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
             opened.click(f"#{name}")
         else:
             opened.keyboard.press(KEYS[name])
-        assert opened.inner_text("#case").startswith(f"Case {number} of 12: ")
+        assert opened.inner_text("#case").startswith(f"Case {number}: ")
         assert opened.inner_text("#count") == f"{decided} of 12 decided"
 
     act("keep", 2, 1)
@@ -185,7 +187,7 @@ def test_a_decision_can_be_withdrawn(opened, cases, tmp_path):
 
     assert opened.inner_text("#count") == "1 of 12 decided"
     assert "undecided" in opened.inner_text("#last")
-    assert opened.inner_text("#case").startswith("Case 1 of 12")
+    assert opened.inner_text("#case").startswith("Case 1:")
     opened.reload()
     assert list(download(opened, tmp_path / "mine.csv")) == [cases.file[1]]
 
@@ -211,9 +213,7 @@ def test_what_was_decided_is_not_asked_again_and_goes_into_the_next_file(
 
     write_page(replace(drawn, corrections=tmp_path / "one.csv"), FINDINGS)
 
-    content = read_content(drawn)
-    shown = content["pictures"][: len(content["cases"])]
-    files = [picture["file"] for picture in shown]
+    files = list_cases(drawn)
     assert not set(files) & set(decided)
     with open_review(browser, drawn) as page:
         page.keyboard.press("KeyL")
@@ -232,8 +232,7 @@ def test_decision_about_another_content_is_asked_again_and_no_row_is_lost(
 
     write_page(replace(drawn, corrections=tmp_path / "one.csv"), FINDINGS)
 
-    content = read_content(drawn)
-    shown = [one["file"] for one in content["pictures"][: len(content["cases"])]]
+    shown = list_cases(drawn)
     assert cases.file[0] in shown
     assert cases.file[1] not in shown
     with open_review(browser, drawn) as page:
@@ -251,7 +250,7 @@ def test_decisions_survive_a_reload_and_hold_for_the_same_set_alone(
             page.keyboard.press(key)
         page.reload()
         page.get_by_text("3 of 12 decided").wait_for()
-        assert page.inner_text("#case").startswith("Case 4")
+        assert page.inner_text("#case").startswith("Case 4:")
         # The same set with other findings: what was decided stays so.
         write_page(drawn, {0: "label?", 20: "outlier"}, rank=np.roll(range(24), 4))
         page.reload()
@@ -290,7 +289,7 @@ def test_two_tabs_lose_nothing_of_each_other(hostile, opened, tmp_path):
         other.keyboard.press("KeyL")
         opened.get_by_text("2 of 12 decided").wait_for()
     # As if nothing had been told: it is read again before it is written.
-    kept = "JSON.stringify([[pictures[5].file, '']])"
+    kept = "JSON.stringify([[cases[5].file, '']])"
     opened.evaluate(f"() => localStorage.setItem(key, {kept})")
     opened.keyboard.press("KeyL")
 
@@ -312,32 +311,7 @@ def test_keys_are_those_whose_letters_are_named(opened):
 
 
 def test_only_the_script_of_the_page_may_run(hostile, browser, tmp_path):
-    text = read_text(hostile[0])
-    path = tmp_path / "changed.html"
-    path.write_text(text.replace("</main>", "<script>alert(1)</script></main>"))
-    tab = browser.new_page()
-    dialogs = []
-    tab.on("dialog", lambda dialog: dialogs.append(dialog))
-
-    tab.goto(path.as_uri())
-
-    assert dialogs == []
-    assert tab.inner_text("#case").startswith("Case 1")
-    tab.close()
-
-
-def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(
-    browser, tmp_path
-):
-    ws = draw_set(tmp_path, ["=1+1", "b"], ["-x.png"])
-    cases = write_page(ws, {0: "label?", 1: "label?"})
-    with open_review(browser, ws) as page:
-        page.keyboard.press("KeyK")
-        page.keyboard.press("KeyK")
-        rows = download(page, tmp_path / "mine.csv")
-
-    assert rows == dict(zip(cases.file, cases.label))
-    assert ",'=1+1" in (tmp_path / "mine.csv").read_text("utf-8")
+    assert not runs_foreign_script(browser, hostile[0].results / "review.html")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -362,41 +336,105 @@ def test_names_are_shown_as_text(opened, cases):
         assert " ".join(name.split()) in shown
 
 
-def test_a_row_of_like_cases_is_decided_at_once(hostile, opened, tmp_path):
-    ws, cases = hostile
+def decide_row(page):
+    """Take the suggestion for a case and all of its row; return the files of the row."""
     names = "all => all.map(one => one.alt)"
-    shown = opened.locator("#alike img").evaluate_all(names)
-    assert shown
-    assert set(shown) <= set(read_split(ws).file)
+    files = page.locator("#alike img").evaluate_all(names)
+    page.keyboard.press("KeyA")
+    page.keyboard.press("KeyS")
+    return files
 
-    opened.keyboard.press("KeyA")
-    opened.keyboard.press("KeyS")
 
+def test_a_row_of_like_cases_is_decided_at_once(opened, cases, tmp_path):
+    files = decide_row(opened)
+
+    assert files
     assert not opened.is_checked("#every"), "the next case is another decision"
     rows = download(opened, tmp_path / "mine.csv")
-    assert rows == dict.fromkeys([cases.file[0], *shown], cases.suggested[0])
+    assert rows == dict.fromkeys([cases.file[0], *files], cases.suggested[0])
 
 
-def test_a_picture_is_shown_at_its_own_size_from_its_file_or_as_it_is_kept(
+@pytest.mark.parametrize("how", ["click", "key"])
+def test_one_step_back_undoes_a_row_and_keeps_what_was_decided_before(
+    opened, cases, how, tmp_path
+):
+    assert opened.is_disabled("#back"), "there is nothing to undo"
+    opened.keyboard.press("ArrowLeft")
+    opened.keyboard.press("KeyL")
+    decide_row(opened)
+
+    opened.click("#back") if how == "click" else opened.keyboard.press("Control+z")
+
+    assert opened.inner_text("#case").startswith("Case 1:")
+    assert "as before" in opened.inner_text("#last")
+    assert download(opened, tmp_path / "mine.csv") == {list_cases_of(opened)[-1]: ""}
+
+
+def list_cases_of(page):
+    return page.evaluate("() => cases.map(one => one.file)")
+
+
+def test_nearest_pictures_of_the_suggestion_and_of_the_label_stand_beside_it(
+    opened, cases
+):
+    first = cases.iloc[0]
+
+    texts = opened.locator(".pictures figcaption").all_inner_texts()
+
+    assert first.label in texts[0]
+    assert f"nearest picture of {first.suggested}" in texts[1]
+    assert f"nearest picture of {first.label}, its label" in texts[2]
+    facts = opened.inner_text("#facts")
+    assert first.neighbour in facts
+    assert " ".join(first.own.split()) in " ".join(facts.split())
+
+
+def test_decisions_and_ways_to_other_pictures_are_groups_apart(opened):
+    decisions = opened.get_by_role("group", name="What becomes of the first picture")
+    ways = opened.get_by_role("group", name="Go to another picture")
+
+    assert decisions.get_by_role("button").count() == 4
+    assert ways.get_by_role("button").count() == 2
+
+
+def test_one_number_says_how_many_pictures_are_to_be_checked(opened):
+    assert opened.title() == "12 pictures to check"
+    assert opened.inner_text("h1") == opened.title()
+    assert opened.inner_text("#count") == "0 of 12 decided"
+
+
+def measure_zoom(page):
+    return page.locator("#zoom img").bounding_box()
+
+
+def test_a_picture_fits_the_window_and_a_click_shows_each_of_its_pixels(
     browser, tmp_path
 ):
     ws = draw_set(tmp_path, HOSTILE[1:3], FILES)
     large, lost = read_split(ws).file[:2]
-    Image.new("RGB", (900, 1000)).save(ws.train / large, "PNG")
+    Image.new("RGB", (2000, 3000)).save(ws.train / large, "PNG")
     write_page(ws, {0: "label?", 1: "label?"})
     (ws.train / lost).write_bytes(b"no picture any more")
     has_width = "width => document.querySelector('#zoom img').naturalWidth == width"
     with open_review(browser, ws) as page:
+        window = {"x": 0, "y": 0, **page.viewport_size}
         page.click("#picture img")
-        page.wait_for_function(has_width, arg=900)
-        assert page.locator("#zoom img").bounding_box()["width"] == 900
+        page.wait_for_function(has_width, arg=2000)
+        assert measure_zoom(page) == window
+        page.click("#zoom img", position={"x": 10, "y": window["height"] - 10})
+        shown = measure_zoom(page)
+        assert (shown["width"], shown["height"]) == (2000, 3000)
+        assert shown["x"] > -100, "of the place that was clicked"
+        assert shown["y"] < -1500
         page.keyboard.press("KeyK")
         assert page.inner_text("#count").startswith("0 of"), "no key decides behind it"
         page.keyboard.press("KeyZ")
         assert not page.is_visible("#zoom")
         page.keyboard.press("KeyK")
         page.keyboard.press("KeyZ")
+        # It is shown as the page has it, and no smaller than there.
         page.wait_for_function(has_width, arg=40)
+        assert measure_zoom(page) == window
 
 
 @pytest.fixture
@@ -415,16 +453,11 @@ def audit():
 
 
 def test_cases_are_findings_by_rank_each_pair_once_then_as_many_of_the_ranking(audit):
-    cases = review.list_cases(audit)
-
-    assert list(cases) == ["f", "e", "c", "b", "j", "i", "h", "g"]
-    assert cases["e"] == "d"
+    assert review.list_cases(audit) == ["f", "e", "c", "b", "j", "i", "h", "g"]
 
 
 def test_decided_pictures_and_their_copies_are_no_cases(audit):
-    cases = review.list_cases(audit, ["d", "f"])
-
-    assert list(cases) == ["c", "b", "j", "i"]
+    assert review.list_cases(audit, ["d", "f"]) == ["c", "b", "j", "i"]
 
 
 @pytest.fixture
@@ -440,25 +473,21 @@ def plain(tmp_path):
 BEHIND = np.roll(range(32), 16)
 
 
-def test_page_of_many_cases_has_some_of_them_and_pictures_while_there_are_any(
-    plain, monkeypatch
-):
+def test_page_of_many_cases_has_some_of_them(plain, monkeypatch):
     monkeypatch.setattr(review, "MAX_CASES", 5)
 
     write_page(plain, dict.fromkeys(range(32), "label?"), rank=BEHIND)
 
-    content = read_content(plain)
-    assert len(content["cases"]) == 5
-    lost = [one["file"] for one in content["pictures"] if not one["data"]]
-    assert lost == ["a/0.png", "a/1.png"]
+    assert len(list_cases(plain)) == 5
 
 
 def test_page_says_what_it_has_of_a_case(plain, browser):
-    write_page(plain, {16: "label?", 0: "outlier"}, neighbour="", rank=BEHIND)
+    write_page(plain, {16: "label?", 0: "outlier"}, neighbour="", own="", rank=BEHIND)
 
     with open_review(browser, plain) as page:
         assert "can't be read" in page.inner_text("#picture")
         assert "nothing to compare" in page.inner_text("#facts")
+        assert not page.is_visible("#beside, #own")
         page.keyboard.press("KeyK")
         assert "blurred" in page.inner_text("#facts")
 

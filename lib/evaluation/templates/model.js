@@ -70,7 +70,7 @@ const writePercent = share => `${(100 * share).toFixed(1)} %`;
 
 // Of several labels those above their thresholds, the most probable first.
 function decideLabels(ranked) {
-  const named = ranked.filter(one => one.probability >= about.thresholds[one.index]);
+  const named = ranked.filter(one => one.probability >= about.thresholds[one.name]);
   return {
     label: named.map(one => one.name).join("|"),
     probability: named.map(one => one.probability.toFixed(6)).join("|"),

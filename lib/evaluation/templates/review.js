@@ -1,86 +1,105 @@
-const at = id => document.getElementById(id);
-const { key, cases, pictures, classes, earlier, folder } = JSON.parse(at("data").textContent);
-// File to the row that was decided: file, label ("" to leave it out), digest; of an earlier audit of this set, too.
-let decisions = new Map(), now = 0, row = [];
+const {key, cases, pictures, classes, earlier, folder} = JSON.parse(at("data").textContent);
+const FINDINGS = {"label?": "label to check", "copy?": "possible copy", outlier: "unlike its class", "": "next of the ranking"};
 const IN_A_ROW = 8;
+const numbers = new Map(cases.map(({file}, k) => [file, k]));
+// File to the row that was decided: file, label ("" to leave it out), digest; of an earlier audit of this set, too.
+let decisions = new Map();
+const steps = [];  // each has the case at which something was decided, and the rows before it
+let now = 0;
+let row = [];
 
-function describe(k) {
-  const { file, label } = pictures[k], decided = decisions.get(file)?.[1];
+function describe(file) {
+  const {label} = pictures[file], decided = decisions.get(file)?.[1];
   if (decided === undefined) return "undecided";
   return decided === "" ? "left out" : decided === label ? `kept as ${label}` : `taken as ${decided}`;
 }
 
 const write = share => share < 0.001 ? "under 0.001" : share.toFixed(3);
 const byFile = rows => new Map(rows.map(row => [row[0], row]));
-const isDecided = k => decisions.has(pictures[k].file);
+const isDecided = ({file}) => decisions.has(file);
 
-function draw(id, k, alt) {
-  const { label, part, data } = pictures[k];
+function draw(id, file, what) {
+  at(id).hidden = !file;
+  if (!file) return;
+  const {label, part, data} = pictures[file];
   at(id).replaceChildren(
-    make("figcaption", {}, make("strong", {}, label), ` · ${part === "train" ? "training" : part}`),
-    data ? enlarge(k, alt) : make("p", {}, "This file can't be read any more."));
+    make("figcaption", {}, make("strong", {}, make("bdi", {}, label)), ` · ${part === "train" ? "training" : part} · ${what}`),
+    data ? enlarge(file, what) : make("p", {}, "This file can't be read any more."));
 }
 
-function enlarge(k, alt) {
-  const image = make("img", { src: pictures[k].data, alt });
-  return make("button", { className: "picture", title: "At its own size", onclick: () => zoom(k) }, image);
+function enlarge(file, alt) {
+  const image = make("img", {src: pictures[file].data, alt});
+  return make("button", {className: "picture", title: "As large as the window", onclick: () => zoom(file)}, image);
 }
 
 // The file itself, where it lies; where it doesn't, or is of a kind that no browser shows, the small one.
-function zoom(k) {
-  const { file, data } = pictures[k], image = make("img", { alt: file });
+function zoom(file) {
+  const image = make("img", {alt: file});
   image.onerror = () => {
     image.onerror = null;
-    image.src = data;
+    image.src = pictures[file].data;
   };
   image.src = `${folder}/${file}`.split("/").map(encodeURIComponent).join("/");
-  at("zoom").replaceChildren(image);
+  at("size").replaceChildren(image);
+  at("zoom").className = "";
   at("zoom").showModal();
 }
 
+// From all of a picture to each of its pixels, about the place that was clicked, and back.
+function resize({clientX, clientY}) {
+  const box = at("zoom");
+  box.classList.toggle("whole");
+  box.scrollTo((box.scrollWidth - box.clientWidth) * clientX / innerWidth, (box.scrollHeight - box.clientHeight) * clientY / innerHeight);
+}
+
 // Undecided cases of the same label and suggestion.
-function findRow(k) {
-  const same = i => pictures[i].label === pictures[k].label && cases[i].suggested === cases[k].suggested;
-  return [...cases.keys()].filter(i => i !== k && !isDecided(i) && same(i) && pictures[i].data).slice(0, IN_A_ROW);
+function findRow({file, suggested}) {
+  const isSame = one => pictures[one.file].label === pictures[file].label && one.suggested === suggested;
+  return cases.filter(one => one.file !== file && !isDecided(one) && isSame(one) && pictures[one.file].data)
+    .slice(0, IN_A_ROW).map(one => one.file);
 }
 
 function show(k, last = "") {
   now = k;
   const focused = document.activeElement;
-  const { suggested, self_confidence, probability, finding, reason, beside } = cases[k];
-  const { file, label } = pictures[k], isCopy = finding.includes("possible copy");
+  const {file, suggested, self_confidence, probability, finding, reason, neighbour, own} = cases[k];
+  const {label} = pictures[file], isOther = suggested !== label, isCopy = finding.includes("copy?");
+  const found = finding.split("; ").map(word => FINDINGS[word]).join(", ");
   const nearest = isCopy ? "what it may be a copy of" : `the nearest picture of ${suggested}`;
-  at("case").textContent = `Case ${k + 1} of ${cases.length}: ${finding.join(", ") || "next of the ranking"}`;
+  at("case").textContent = `Case ${k + 1}: ${found}`;
   at("last").textContent = last;
-  draw("picture", k, "picture to check");
-  at("beside").replaceChildren();
-  if (beside >= 0) draw("beside", beside, nearest);
+  draw("picture", file, "picture to check");
+  draw("beside", neighbour, nearest);
+  draw("own", own === neighbour ? "" : own, `the nearest picture of ${label}, its label`);
   at("keep").firstChild.textContent = `Keep ${label}`;
-  at("take").firstChild.textContent = suggested === label ? "No other is suggested" : `Take ${suggested}`;
-  at("take").disabled = suggested === label;
-  at("withdraw").disabled = !isDecided(k);
-  const own = `${label}, its label: ${write(self_confidence)}`;
+  at("take").firstChild.textContent = isOther ? `Take ${suggested}` : "No other is suggested";
+  at("take").disabled = !isOther;
+  at("withdraw").disabled = !isDecided(cases[k]);
+  at("back").disabled = !steps.length;
+  const sure = `${label}, its label: ${write(self_confidence)}`;
   const facts = [
     ["Picture", file],
-    ["Beside it", beside < 0 ? "nothing to compare it with" : `${pictures[beside].file}, ${nearest}`],
-    ["Probability", suggested === label ? own : `${suggested}, suggested: ${write(probability)}; ${own}`],
+    ["Beside it", [...new Set([neighbour, own])].filter(Boolean).join(", ") || "nothing to compare it with"],
+    ["Probability", isOther ? `${suggested}, suggested: ${write(probability)}; ${sure}` : sure],
     ["Known to 01", reason],
-    ["Your decision", describe(k)]];
+    ["Your decision", describe(file)]];
   at("facts").replaceChildren(...facts.filter(([, text]) => text)
     .flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
-  at("progress").value = cases.filter((_, k) => isDecided(k)).length;
+  at("progress").value = cases.filter(isDecided).length;
   at("count").textContent = `${at("progress").value} of ${cases.length} decided`;
   at("download").disabled = !decisions.size && !earlier.length;
-  [...at("all").children].forEach((row, k) => {
-    row.firstChild.textContent = `${pictures[k].file}: ${describe(k)}`;
-  });
   at("find").value = "";
-  row = findRow(k);
+  row = findRow(cases[k]);
   at("row").hidden = !row.length;
   at("every").checked = false;
-  at("alike").replaceChildren(...row.map(i => enlarge(i, pictures[i].file)));
+  at("alike").replaceChildren(...row.map(one => enlarge(one, one)));
   // Who presses Enter once more decides nothing.
   if (focused.disabled) at("next").focus();
+}
+
+function list(file) {
+  const button = at("all").children[numbers.get(file)]?.firstChild;
+  if (button) button.textContent = `${file}: ${describe(file)}`;
 }
 
 // What another tab has decided counts, too. A browser that keeps nothing has it here alone.
@@ -92,32 +111,43 @@ function recall() {
   }
 }
 
-function remember(change) {
+// Put these rows in place of those of some files, and return what was there; a row may be undefined.
+function put(rows) {
   recall();
-  change();
+  const before = rows.map(([file]) => [file, decisions.get(file)]);
+  for (const [file, decision] of rows) {
+    if (decision) decisions.set(file, decision);
+    else decisions.delete(file);
+    list(file);
+  }
   try {
     localStorage.setItem(key, JSON.stringify([...decisions.values()]));
   } catch {
     at("unkept").hidden = false;
   }
+  return before;
 }
 
 function withdraw() {
-  remember(() => decisions.delete(pictures[now].file));
-  show(now, `${pictures[now].file}: ${describe(now)}.`);
+  const {file} = cases[now];
+  steps.push({k: now, before: put([[file, undefined]])});
+  show(now, `${file}: ${describe(file)}.`);
 }
 
 function decide(label) {
-  const more = at("every").checked ? row : [];
-  remember(() => [now, ...more].forEach(k => {
-    const { file, digest } = pictures[k];
-    decisions.set(file, [file, label, digest]);
-  }));
+  const {file} = cases[now], more = at("every").checked ? row : [];
+  const rows = [file, ...more].map(one => [one, [one, label, pictures[one].digest]]);
+  steps.push({k: now, before: put(rows)});
   const order = cases.map((_, k) => (now + 1 + k) % cases.length);
-  const following = order.find(k => !isDecided(k));
+  const following = order.find(k => !isDecided(cases[k]));
   const end = following === undefined ? " All are decided: download the corrections." : "";
-  const which = more.length ? `${pictures[now].file} and ${more.length} more` : pictures[now].file;
-  show(following ?? now, `${which}: ${describe(now)}.${end}`);
+  show(following ?? now, `${more.length ? `${file} and ${more.length} more` : file}: ${describe(file)}.${end}`);
+}
+
+function goBack() {
+  const {k, before} = steps.pop();
+  put(before);
+  show(k, `One step back: ${before.length > 1 ? `${before.length} pictures are` : `${cases[k].file} is`} as before.`);
 }
 
 function choose() {
@@ -135,11 +165,13 @@ function download() {
 
 const step = by => show((now + by + cases.length) % cases.length);
 const actions = {
-  zoom: () => at("zoom").close(),
-  keep: () => decide(pictures[now].label),
+  close: () => at("zoom").close(),
+  size: resize,
+  keep: () => decide(pictures[cases[now].file].label),
   take: () => decide(cases[now].suggested),
   leave: () => decide(""),
   withdraw,
+  back: goBack,
   previous: () => step(-1),
   next: () => step(1),
   download,
@@ -153,14 +185,16 @@ at("find").onkeydown = event => {
 };
 
 // By the letters on the keys; on keyboards of other scripts by their place.
-const keys = { k: "keep", s: "take", l: "leave", w: "withdraw", arrowleft: "previous", arrowright: "next" };
+const keys = {k: "keep", s: "take", l: "leave", w: "withdraw", a: "every", arrowleft: "previous", arrowright: "next"};
 document.addEventListener("keydown", event => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || !at("keys").checked) return;
-  if (event.target === at("find")) return;
+  if (event.altKey || event.repeat || !at("keys").checked || event.target === at("find")) return;
   const name = (/^[a-z]$/i.test(event.key) ? event.key : event.code.replace("Key", "")).toLowerCase();
-  if (name === "z") at("zoom").open ? at("zoom").close() : zoom(now);
-  else if (at("zoom").open) return;
-  else if (name === "a") at("every").click();
+  const isOpen = at("zoom").open;
+  if (event.ctrlKey || event.metaKey) {
+    if (name !== "z" || isOpen) return;
+    at("back").click();
+  } else if (name === "z") isOpen ? at("zoom").close() : zoom(cases[now].file);
+  else if (isOpen) return;
   else if (name === "o") at("find").focus();
   else if (keys[name]) at(keys[name]).click();
   else return;
@@ -168,11 +202,17 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
-at("names").append(...classes.map(name => make("option", { value: name })));
-at("all").append(...cases.map((_, k) => make("li", {}, make("button", { onclick: () => show(k) }, ""))));
+function listAll() {
+  for (const {file} of cases) list(file);
+}
+
+at("names").append(...classes.map(name => make("option", {value: name})));
+at("all").append(...cases.map((_, k) => make("li", {}, make("button", {onclick: () => show(k)}))));
 addEventListener("storage", () => {
   recall();
+  listAll();
   show(now);
 });
 recall();
-show(Math.max(cases.findIndex((_, k) => !isDecided(k)), 0));
+listAll();
+show(Math.max(cases.findIndex(one => !isDecided(one)), 0));

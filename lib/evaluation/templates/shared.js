@@ -1,5 +1,7 @@
 // What the pages of the classifier and of the review share.
 
+const at = id => document.getElementById(id);
+
 function make(tag, properties, ...inside) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...inside);
