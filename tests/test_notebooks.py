@@ -186,14 +186,15 @@ def test_lesson_says_for_whom_it_is_and_what_it_is_for(name):
 
 
 @each_notebook
-def test_lesson_asks_three_questions_and_sets_an_exercise(name):
+def test_lesson_asks_three_questions_and_sets_two_exercises(name):
     text = join_texts(name)
 
     questions = re.findall(r"Answer</summary>|<summary>\d\. ", text)
 
     assert len(questions) == 3
     assert text.count("<details>") == text.count("</details>")
-    assert text.count("## Exercise") == 1
+    assert text.count("**What do you expect?**") >= 2
+    assert re.search(r"## Exercises\n\n\*\*1\.\*\*.*\n\n\*\*2\. ", text, re.S)
 
 
 @pytest.mark.parametrize("name", list(NOTEBOOKS)[1:])
