@@ -109,7 +109,6 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
     find_kept(judged).unlink()
     _, plain = ask(judged, tmp_path / "plain.csv")
     find_kept(judged).write_bytes(kept)
-    path.unlink()
     capfd.readouterr()
 
     status, table = ask(judged, tmp_path / "answers.csv")
