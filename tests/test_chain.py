@@ -159,7 +159,7 @@ def test_the_winner_of_the_contest_is_handed_over_alone(run):
     for ending in (".md", ".tflite", ".npz"):
         (written,) = run.ws.results.glob(f"models/*{ending}")
         assert written.stem == winner
-    assert read_record(run.ws.results / f"models/{winner}.json").answer_sets
+    assert read_record(run.ws.results / f"models/{winner}.json").answer_sets.groups
     assert set(read(run, "answer_sets.csv")["class"]) == set(CLASSES)
 
 

@@ -26,14 +26,13 @@ from lib.data.label_files import read_labels
 from lib.evaluation import metrics, model_page
 from lib.evaluation.strangers import limit_strangers
 from lib.models import classify, litert, resemblance
-from lib.models.record import Record
+from lib.models.record import AnswerSets, Record
 from lib.models.temperature import apply_temperature
 
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
 EVERY = np.arange(24)
-SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], CLASSES, EVERY)
 RECORD = Record(
     name="small",
     class_names=CLASSES,
@@ -43,8 +42,9 @@ RECORD = Record(
     demo=True,
     network="net",
     backbone_origin={"licence": "Own <b>", "asks": "a copy of it", "source": "page"},
-    answer_sets={"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False},
+    answer_sets=AnswerSets(0.8, limit=0.3, groups=60),
 )
+SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], RECORD, EVERY)
 PHONE = {"width": 390, "height": 844}
 CAMERA = "Use the camera"
 
