@@ -3,7 +3,7 @@
 The table has one row for each picture: file, label, index (of the class, from 0), probability; set, a
 JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; distance, to the
 training pictures, and note, which marks pictures unlike them. These four are blank where the model has
-no limit for them, and sets where there is a note. With a model of 11 it has file, labels ("cat|dog"),
+no limit for them, and sets where there is a note or --classes leaves some out. With a model of 11 it has file, labels ("cat|dog"),
 problem. A picture that can't be read has no answer.
 """
 
@@ -11,21 +11,22 @@ import argparse
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
-from lib.base.paths_file import check_exists
 from lib.base.storage import require_room
 from lib.base.workspace import write_table
-from lib.data.label_files import read_labels
-from lib.data.labels import list_new_pictures
-from lib.data.names import match_files
+from lib.data import sorting
+from lib.data.labels import list_files, list_groups, read_column
 from lib.evaluation import conformal, group_answers, strangers
+from lib.evaluation.metrics import share_interval
+from lib.evaluation.wording import format_right
 from lib.models.record import read_record
-from lib.models.temperature import apply_temperature
+from lib.models.temperature import TINY, apply_temperature
 
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
@@ -44,7 +45,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
             files = list_files(options.pictures)
             table = _answer(options, record, files)
-        _write_answers(table, options.csv)
+        _write_answers(options, files, table)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -54,17 +55,30 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     return int(len(unusable) > 0)
 
 
-def _write_answers(table, csv):
+def _write_answers(options, files, table):
     """Write the table of answers, or print it, a warning before the answer."""
     # With several labels it stays: a picture of none would look like one that can't be read.
     answers = table.drop(columns="problem") if "label" in table else table
-    if csv is not None:
-        write_table(answers, csv)
+    if options.sort_into:
+        _sort_pictures(options, files, table)
+        write_table(answers, options.sort_into / "predictions.csv")
+    if options.csv:
+        write_table(answers, options.csv)
+    if options.csv or options.sort_into:
         return
     shown = answers.astype(object).where(answers.notna(), "")
     if "note" in shown:
         shown.insert(1, "note", shown.pop("note"))
     print(shown.to_string(index=False))
+
+
+def _sort_pictures(options, files, table):
+    """Copy the pictures that can be read into folders by answer."""
+    is_unsure = (table.note != "") | (table.probability < options.sort_below)
+    names = table.label.mask(is_unsure, sorting.TO_CHECK)
+    sorting.copy_pictures(
+        options.sort_into, files, names.where(table.problem == "", "")
+    )
 
 
 def open_parser() -> argparse.ArgumentParser:
@@ -88,6 +102,31 @@ def open_parser() -> argparse.ArgumentParser:
         help="add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
         "group_probability, and how many pictures of group_size agree",
     )
+    add(
+        "--classes",
+        type=lambda text: text.split(","),
+        metavar="A,B",
+        help="only these can occur here: their probabilities add up to 1, and sets promise nothing",
+    )
+    add(
+        "--labels",
+        metavar="CSV",
+        help="say how many answers are as in a CSV file,label",
+    )
+    add(
+        "--sort-into",
+        type=lambda text: Path(text).resolve(),
+        metavar="FOLDER",
+        help="copy the pictures into folders by answer, strangers into to_check, with predictions.csv; a "
+        "new folder, or that of an earlier run, which is replaced",
+    )
+    add(
+        "--sort-below",
+        type=float,
+        default=0,
+        metavar="P",
+        help="copy less probable answers into to_check, too",
+    )
     return parser
 
 
@@ -96,54 +135,26 @@ def _check_options(options):
     record = read_record(options.model)
     if record is None or not options.model.is_file():
         raise ValueError(f"{options.model} is no .keras file with its .json beside it.")
-    if record.thresholds and (options.top > 1 or options.group_by):
-        raise ValueError(f"{record.name} takes no --top and no --group-by.")
-    count = len(record.class_names)
+    one_label = [options.group_by, options.classes, options.labels, options.sort_into]
+    if record.thresholds and (options.top > 1 or any(one_label)):
+        raise ValueError(
+            f"{record.name} names several labels: it takes --csv and --probabilities alone."
+        )
+    possible = set(options.classes or record.class_names)
+    unknown = possible.difference(record.class_names)
+    if unknown:
+        known = ", ".join(record.class_names)
+        raise ValueError(f"--classes {list_some(unknown)}: the classes are {known}.")
+    count = len(possible)
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
     if options.csv is not None:
         if options.csv.exists():
             raise ValueError(f"--csv {options.csv} is there already: name a new file.")
         require_room(options.csv.parent, 0, "the answers")
+    if options.sort_into:
+        sorting.check_folder(options.sort_into, options.pictures, record.class_names)
     return record
-
-
-def list_files(places: list[str]) -> list[str]:
-    """Return pictures, and those in folders, each once.
-
-    Raises:
-        OSError: a place does not exist, or can't be entered.
-    """
-    files = []
-    for place in places:
-        check_exists(Path(place), "Name pictures, or folders of them.")
-        if os.path.isdir(place):
-            inside = list_new_pictures(Path(place), [])
-            files += [str(Path(place, name)) for name in inside.file]
-        else:
-            files.append(place)
-    return list({os.path.abspath(file): file for file in files}.values())
-
-
-def list_groups(how: str, files: list[str]) -> list[str]:
-    """Return the group of each file: "folder", or as a CSV file of columns file and group says.
-
-    A row names a file as it was given, or by its name alone. A file without a group is its own.
-
-    Raises:
-        ValueError: the CSV file gives a file no group, or several.
-    """
-    if how == "folder":
-        return [os.path.dirname(os.path.abspath(file)) for file in files]
-    check_exists(Path(how), "--group-by takes a CSV file, or folder.")
-    rows = read_labels(Path(how), ["file", "group"])
-    meant = rows.file.map(match_files(rows.file, files, Path()))
-    groups = rows.group.groupby(meant)
-    known = groups.first()[groups.nunique() == 1]
-    lost = [file for file in files if file not in known]
-    if lost:
-        raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
-    return [known[file] or os.path.abspath(file) for file in files]
 
 
 def _answer(options, record, files):
@@ -153,6 +164,9 @@ def _answer(options, record, files):
     from lib.models.parts import has_backbone
 
     groups = list_groups(options.group_by, files) if options.group_by else []
+    truth = []
+    if options.labels:
+        truth = read_column(Path(options.labels), "label", files).to_numpy()
     model, _ = saved.open_model(options.model)
     if record.thresholds:
         return classify.list_labels(model, record, files, options.probabilities)
@@ -161,8 +175,14 @@ def _answer(options, record, files):
     )
     print("temperature:", record.temperature or "none is stored, 08 fits one")
     scaled = apply_temperature(y_prob, record.temperature or 1)
+    if options.classes:
+        scaled = _keep_classes(options.classes, record, scaled)
+        y_prob = scaled
+        record = replace(record, temperature=None)
     of_distance = _list_distances(options.model, model, record, features)
-    columns = _list_sets(scaled, record, of_distance["note"]) | of_distance
+    columns = _list_sets(options, scaled, record, of_distance["note"]) | of_distance
+    if len(truth):
+        _score(record, truth, y_prob, groups or files, problems == "")
     if groups:
         columns |= group_answers.group_columns(
             scaled, record.class_names, groups, usable=problems == ""
@@ -178,9 +198,28 @@ def _answer(options, record, files):
     )
 
 
-def _list_sets(y_prob, record, notes):
+def _keep_classes(classes, record, y_prob):
+    """Return scaled probabilities where only some classes can occur."""
+    # Where those of all are 0, none is more probable than the others.
+    possible = np.maximum(y_prob, TINY) * np.isin(record.class_names, classes)
+    return possible / possible.sum(axis=1, keepdims=True)
+
+
+def _score(record, truth, y_prob, groups, usable):
+    """Say how many answers are right, of the pictures that can be read and whose label is a class."""
+    names = np.array(record.class_names)
+    is_known = np.isin(truth, names) & usable
+    is_right = (names[y_prob.argmax(axis=1)] == truth)[is_known]
+    bounds = share_interval(is_right, np.array(groups)[is_known])
+    print("labels:", format_right(is_right, bounds))
+
+
+def _list_sets(options, y_prob, record, notes):
     """Return the columns of sets: what these promise holds for pictures like those that the model knows."""
     kept = record.answer_sets
+    if options.classes:
+        print(f"only {', '.join(options.classes)} can occur here: sets promise nothing")
+        return {"set": "", "set_size": ""}
     if kept.limit is None:
         print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
         return {"set": "", "set_size": ""}

@@ -1,4 +1,4 @@
-"""Folders that are ours, or refused: results and scratch are new, empty, or carry our marker."""
+"""Folders that are ours, or refused: they are new, empty, or carry our marker."""
 
 import itertools
 import re
@@ -9,10 +9,13 @@ from lib.base.storage import UNFINISHED, atomic_write, require_room
 
 MARKER = "about_this_folder.txt"
 # By the first line of a marker a folder is known.
-KINDS = {
+LINES = {
     "results": "Results of the image classifier notebooks.",
     "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
+    "--sort-into": "Copies of pictures, sorted by a model of the image classifier notebooks.",
 }
+# Those of the paths file.
+KINDS = ("results", "scratch")
 ADVICE = """
 The notebooks write, replace and delete files here. Keep nothing of your own in this folder: copy
 what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
@@ -46,7 +49,7 @@ def check(places: dict[str, Path | str]) -> None:
                     f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
                     "another folder."
                 )
-        _check_ours(folder, kind)
+        check_ours(folder, kind)
 
 
 def _list_read(places):
@@ -62,17 +65,17 @@ def _list_read(places):
     return read
 
 
-def _check_ours(folder, kind):
+def check_ours(folder: Path, kind: str) -> None:
     """Raise a ValueError where a folder is neither new, nor empty, nor marked as one of its kind."""
     marker = folder / MARKER
-    if marker.exists() and KINDS[kind].encode() in marker.read_bytes():
+    if marker.exists() and LINES[kind].encode() in marker.read_bytes():
         return
     names = [path.name for path in folder.glob("*")]
     foreign = list_some(itertools.filterfalse(PASSED_OVER.fullmatch, names))
     if foreign:
         raise ValueError(
             f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. One of these '
-            f'notebooks is known by its {MARKER}, with the line "{KINDS[kind]}"'
+            f'notebooks is known by its {MARKER}, with the line "{LINES[kind]}"'
         )
 
 
@@ -80,7 +83,7 @@ def mark(folder: Path, kind: str) -> None:
     """Make a folder where it is missing, and mark it as ours before anything else is written.
 
     Args:
-        kind: a key of `KINDS`.
+        kind: a key of `LINES`.
 
     Raises:
         OSError: it can't be written.
@@ -90,4 +93,4 @@ def mark(folder: Path, kind: str) -> None:
     # Of two runs that begin at once, both write the same.
     if not marker.exists():
         with atomic_write(marker) as part:
-            part.write_text(f"{KINDS[kind]}\n{ADVICE}", encoding="utf-8")
+            part.write_text(f"{LINES[kind]}\n{ADVICE}", encoding="utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base.escapes import list_some
+from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.data.findings import find, leave_out
 from lib.data.label_files import (
@@ -15,7 +16,7 @@ from lib.data.label_files import (
     refuse_cells,
 )
 from lib.data.listing import NO_PICTURE, walk
-from lib.data.names import clean, fold
+from lib.data.names import clean, fold, match_files
 from lib.data.series import group_files
 
 # Accents and dashes.
@@ -161,3 +162,46 @@ def list_new_pictures(
     for problem, files in passed.groupby("problem").file:
         print(f"Note: {problem}, {len(files):,}: {list_some(files)}.")
     return pictures[["file", "label"]]
+
+
+def list_files(places: list[str]) -> list[str]:
+    """Return pictures, and those in folders, each once.
+
+    Raises:
+        OSError: a place does not exist, or can't be entered.
+    """
+    files = []
+    for place in places:
+        check_exists(Path(place), "Name pictures, or folders of them.")
+        if os.path.isdir(place):
+            inside = list_new_pictures(Path(place), [])
+            files += [str(Path(place, name)) for name in inside.file]
+        else:
+            files.append(place)
+    return list({os.path.abspath(file): file for file in files}.values())
+
+
+def list_groups(how: str, files: list[str]) -> list[str]:
+    """Return the group of each file: "folder", or as a CSV file of columns file and group says.
+
+    A row names a file as it was given, or by its name alone. A file without a group is its own.
+
+    Raises:
+        ValueError: the CSV file gives a file no group, or several.
+    """
+    if how == "folder":
+        return [os.path.dirname(os.path.abspath(file)) for file in files]
+    known = read_column(Path(how), "group", files)
+    lost = known.index[known.isna()]
+    if len(lost):
+        raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
+    return [group or os.path.abspath(file) for file, group in known.items()]
+
+
+def read_column(path: Path, column: str, files: list[str]) -> pd.Series:
+    """Return what a CSV file says of each file; missing where it says nothing, or contradicts itself."""
+    check_exists(path, "--group-by and --labels take a CSV file.")
+    rows = read_labels(path, ["file", column])
+    meant = rows.file.map(match_files(rows.file, files, Path()))
+    given = rows[column].groupby(meant)
+    return given.first()[given.nunique() == 1].reindex(files)

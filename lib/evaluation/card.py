@@ -21,6 +21,7 @@ def write_card(
     score: Score,
     mistakes: pd.Series,
     is_flattered: bool,
+    tested: str = "",
 ) -> None:
     """Write `models/<name>.md`, which becomes README.md on the Hub; it names no folder.
 
@@ -32,6 +33,7 @@ def write_card(
         score: of the model.
         mistakes: counts of the most frequent ones, their index label and predicted.
         is_flattered: whether the pictures of the score chose the model.
+        tested: how many test pictures it has right, where 08 asked it about them.
     """
     path = ws.file("models", f"{record.name}.md")
     text = open_template("card.md.jinja").render(
@@ -39,6 +41,7 @@ def write_card(
         is_flattered=is_flattered,
         score=score,
         mistakes=mistakes,
+        tested=tested,
         trained=(read_split(ws).part == "train").sum(),
         sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(record, score),

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import io
-from html import escape
+import re
+from html import escape, unescape
 from pathlib import Path
 
 import jinja2
@@ -114,11 +115,13 @@ def save_page(ws: Workspace, name: str, **content: object) -> str:
     return f"{name}: {path.stat().st_size / 1e6:.1f} MB"
 
 
-def is_stale(ws: Workspace, page: str) -> bool:
-    """Tell whether a page of the results is of another set than the current one."""
-    path = ws.results / page
-    mark = f'<meta name="set" content="{find_set(ws)}">'
-    return path.exists() and mark not in path.read_text(encoding="utf-8")
+def find_page_model(ws: Workspace) -> str:
+    """Return the name of the model of model.html; "" where there is none of the current set."""
+    path = ws.results / "model.html"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    mark = f'"set" content="{find_set(ws)}">\n<meta name="model" content="(.*)">'
+    found = re.search(mark, text)
+    return unescape(found[1]) if found else ""
 
 
 def show_part(name: str, value: object, **options: object) -> HTML:

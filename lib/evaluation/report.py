@@ -1,18 +1,20 @@
 """One HTML page that answers in thirty seconds, and the file of its answer, for 00 and 10."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from lib.base.paths_file import read_json
+from lib.base.storage import atomic_write
 from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, is_stale, save_page
+from lib.evaluation.display import embed, find_page_model, save_page, show_part
 from lib.evaluation.mistakes import Kind, find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 from lib.evaluation.verdict import Verdict, find_answer, read_without_looking
@@ -44,6 +46,7 @@ class Answer(Verdict):
     set: str  # `split.identify_set`
     copies: int = 0  # pictures that 07 takes for copies of one of the other part
     is_balanced: bool = False  # whether the best was trained with class weights
+    tested: str = ""  # how many test pictures it has right: `wording.format_right`
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Report:
     sure: pd.DataFrame  # `Predictions.selective_accuracy` of the answer
     costs: pd.DataFrame  # comparison.csv by the label of the model
     pictures: int  # of both parts
-    is_stale: bool  # whether model.html speaks of an earlier set, until 10 replaces it
+    page: str  # the model of model.html: `display.find_page_model`
 
 
 def gather_report(
@@ -88,7 +91,7 @@ def gather_report(
         sure=predictions.selective_accuracy(answer.label, THRESHOLDS),
         costs=comparison.set_index("model"),
         pictures=len(read_split(ws)),
-        is_stale=is_stale(ws, "model.html"),
+        page=find_page_model(ws),
     )
 
 
@@ -201,3 +204,13 @@ def write_report(ws: Workspace, report: Report) -> Path:
 
     save_page(ws, "report.html", report=report, figure=figure)
     return ws.results / "report.html"
+
+
+def link_page(ws: Workspace) -> None:
+    """Say in report.html which model model.html is of, once that page is made or removed."""
+    path = ws.existing("report.html", made_by="08_evaluation")
+    said = show_part("page", read_answer(ws).model, page_model=find_page_model(ws)).data
+    text = path.read_text(encoding="utf-8")
+    marked = "<!-- page -->.*<!-- page -->"
+    with atomic_write(path) as part:
+        part.write_text(re.sub(marked, lambda _: said.strip(), text), encoding="utf-8")

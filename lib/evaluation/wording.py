@@ -54,3 +54,13 @@ def format_things(count: int, thing: str) -> str:
 def format_count(share: float, n: int) -> str:
     """Format a share as what was counted: "71 of 80"."""
     return f"{round(share * n):,} of {n:,}"
+
+
+def format_right(is_right: np.ndarray, bounds: list[float]) -> str:
+    """Format which of n pictures are right, bool (n,), with the interval of their share.
+
+    "54 of 60 are right (90 %, 95 % interval 80 to 95 %)"
+    """
+    share = sum(is_right) / max(len(is_right), 1)
+    interval = f"{format_percent(share)}, 95 % interval {format_percent(*bounds)}"
+    return f"{format_count(share, len(is_right))} are right ({interval})"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,11 +12,13 @@ import pandas as pd
 import pytest
 from keras import layers
 from scipy.special import softmax
+from scipy.stats import binomtest
 
 from lib import predict
-from lib.base.workspace import read_table
+from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
+from lib.evaluation.wording import format_percent
 from lib.models import classify, saved
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -238,6 +241,7 @@ def test_place_of_the_answers_is_checked_before_the_first_picture(
         ("--top", 0, "1 to 3"),
         ("--top", 4, "1 to 3"),
         ("--group-by", "gone.csv", ""),
+        ("--classes", "007,cat", "cat: the classes are 007, "),
     ],
 )
 def test_wrong_option_is_named_before_the_first_picture(
@@ -444,3 +448,94 @@ def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
     groups = predict.list_groups("folder", files)
 
     assert groups == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
+
+
+def test_answers_are_counted_by_labels_of_any_folder(
+    model_file, pictures, ask, tmp_path, capfd
+):
+    _, table = ask(model_file, [pictures])
+    truth = table.label.where(table.index >= 4, "another species")
+    truth[4:8] = [CLASS_NAMES[name != "NA"] for name in table.label[4:8]]
+    is_right = (truth == table.label)[4:]
+    labels = tmp_path / "labels.csv"
+    # The last four have no row, so they count for nothing.
+    write_table(table[["file"]].assign(label=truth)[:-4], labels)
+    capfd.readouterr()
+
+    ask(model_file, [pictures], "--labels", labels)
+
+    right = is_right[:-4]
+    low, high = binomtest(right.sum(), 32).proportion_ci(method="wilson")
+    said = f"labels: {right.sum()} of 32 are right ({format_percent(right.mean())}, "
+    said += f"95 % interval {format_percent(low, high)})"
+    assert said in capfd.readouterr().err
+
+
+def test_where_some_classes_can_occur_alone_they_share_the_probability(
+    describe, pictures, ask, capfd
+):
+    model = describe({"answer_sets": SETS, "temperature": 1.7})
+    _, plain = ask(model, [pictures], "--probabilities")
+    possible = ["007", "NA"]
+
+    _, table = ask(model, [pictures], "--probabilities", "--classes=007,NA")
+
+    shares = plain[possible].astype(float)
+    expected = shares.div(shares.sum(axis=1), axis=0)
+    found = table[possible].astype(float)
+    assert np.allclose(found, expected, atol=1e-5)
+    assert set(table[CLASS_NAMES[1]].astype(float)) == {0}
+    assert list(table.label) == list(found.idxmax(axis=1))
+    assert (table[["set", "set_size"]] == "").all(axis=None)
+    assert "only 007, NA can occur here: sets promise nothing" in capfd.readouterr().err
+
+
+def test_pictures_are_copied_into_folders_by_answer(
+    model_file, pictures, ask, tmp_path
+):
+    shutil.copytree(pictures / "red", pictures / "again")
+    (pictures / "red/003.png").write_bytes(NO_PICTURE)
+    folder = tmp_path / "sorted"
+    _, table = ask(model_file, [pictures])
+    limit = table.probability[table.label != ""].astype(float).median()
+    options = ["--sort-into", folder, "--sort-below", limit]
+
+    # Run again, it replaces what it has copied.
+    for _ in range(2):
+        assert run(model_file, [pictures], *options) == 1
+
+    assert read_table(folder / "predictions.csv").equals(table)
+    is_sure = pd.to_numeric(table.probability) >= limit
+    names = table.label.where(is_sure, "to_check")[table.label != ""]
+    copies = [path for path in folder.rglob("*.png")]
+    found = pd.Series([path.parent.name for path in copies])
+    assert found.value_counts().to_dict() == names.value_counts().to_dict()
+    contents = sorted(path.read_bytes() for path in copies)
+    assert contents == sorted(
+        Path(file).read_bytes() for file in table.file[names.index]
+    )
+    assert any(path.stem.endswith("_2") for path in copies)
+
+
+def test_folder_of_copies_that_is_not_ours_or_holds_the_pictures_is_refused(
+    model_file, pictures, refuse, read_all, no_picture_is_read
+):
+    before = read_all(pictures)
+
+    for folder in (pictures, pictures / "sorted", pictures.parent):
+        errors = refuse(model_file, [pictures], "--sort-into", folder)
+        assert str(folder) in errors
+
+    assert read_all(pictures) == before
+
+
+def test_class_that_names_a_place_elsewhere_is_no_folder(
+    describe, model_file, pictures, tmp_path, refuse, no_picture_is_read
+):
+    names = ["a", "../b", "c"]
+    fitting = saved.hash_file(model_file, names)
+    model = describe({"class_names": names, "file_hash": fitting})
+
+    errors = refuse(model, [pictures], "--sort-into", tmp_path / "sorted")
+
+    assert "'../b'" in errors
