@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,12 @@ from lib.base.workspace import write_table
 from lib.data import sorting
 from lib.data.labels import list_files, list_groups, read_column
 from lib.evaluation import conformal, group_answers, strangers
-from lib.evaluation.metrics import share_interval
 from lib.evaluation.wording import format_right
 from lib.models.record import read_record
-from lib.models.temperature import TINY, apply_temperature
+from lib.models.temperature import apply_temperature
 
+# Of a class that can occur: more than the others have, where a model gives all of them 0.
+MIN_PROBABILITY = 1e-30
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
@@ -102,20 +102,25 @@ def open_parser() -> argparse.ArgumentParser:
         help="add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
         "group_probability, and how many pictures of group_size agree",
     )
+    _add_uses(add)
+    return parser
+
+
+def _add_uses(add):
+    """Add the options that do something with answers."""
     add(
         "--classes",
         type=lambda text: text.split(","),
+        default=[],
         metavar="A,B",
         help="only these can occur here: their probabilities add up to 1, and sets promise nothing",
     )
     add(
-        "--labels",
-        metavar="CSV",
-        help="say how many answers are as in a CSV file,label",
+        "--labels", type=Path, help="say how many answers are as in this CSV file,label"
     )
     add(
         "--sort-into",
-        type=lambda text: Path(text).resolve(),
+        type=Path,
         metavar="FOLDER",
         help="copy the pictures into folders by answer, strangers into to_check, with predictions.csv; a "
         "new folder, or that of an earlier run, which is replaced",
@@ -127,7 +132,6 @@ def open_parser() -> argparse.ArgumentParser:
         metavar="P",
         help="copy less probable answers into to_check, too",
     )
-    return parser
 
 
 def _check_options(options):
@@ -140,12 +144,11 @@ def _check_options(options):
         raise ValueError(
             f"{record.name} names several labels: it takes --csv and --probabilities alone."
         )
-    possible = set(options.classes or record.class_names)
-    unknown = possible.difference(record.class_names)
+    unknown = set(options.classes).difference(record.class_names)
     if unknown:
         known = ", ".join(record.class_names)
         raise ValueError(f"--classes {list_some(unknown)}: the classes are {known}.")
-    count = len(possible)
+    count = len(options.classes or record.class_names)
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
     if options.csv is not None:
@@ -153,7 +156,7 @@ def _check_options(options):
             raise ValueError(f"--csv {options.csv} is there already: name a new file.")
         require_room(options.csv.parent, 0, "the answers")
     if options.sort_into:
-        sorting.check_folder(options.sort_into, options.pictures, record.class_names)
+        sorting.check_target(options.sort_into, options.pictures, record.class_names)
     return record
 
 
@@ -164,9 +167,8 @@ def _answer(options, record, files):
     from lib.models.parts import has_backbone
 
     groups = list_groups(options.group_by, files) if options.group_by else []
-    truth = []
     if options.labels:
-        truth = read_column(Path(options.labels), "label", files).to_numpy()
+        truth = read_column(options.labels, "label", files)
     model, _ = saved.open_model(options.model)
     if record.thresholds:
         return classify.list_labels(model, record, files, options.probabilities)
@@ -174,20 +176,17 @@ def _answer(options, record, files):
         model, Path(), files, with_features=has_backbone(model)
     )
     print("temperature:", record.temperature or "none is stored, 08 fits one")
-    scaled = apply_temperature(y_prob, record.temperature or 1)
     if options.classes:
-        scaled = _keep_classes(options.classes, record, scaled)
-        y_prob = scaled
-        record = replace(record, temperature=None)
+        possible = np.maximum(y_prob, MIN_PROBABILITY)
+        y_prob = possible * np.isin(record.class_names, options.classes)
+    scaled = apply_temperature(y_prob, record.temperature or 1)
     of_distance = _list_distances(options.model, model, record, features)
     columns = _list_sets(options, scaled, record, of_distance["note"]) | of_distance
-    if len(truth):
-        _score(record, truth, y_prob, groups or files, problems == "")
     if groups:
         columns |= group_answers.group_columns(
             scaled, record.class_names, groups, usable=problems == ""
         )
-    return classify.predictions_table(
+    table = classify.predictions_table(
         files,
         y_prob,
         problems,
@@ -196,22 +195,19 @@ def _answer(options, record, files):
         probabilities=options.probabilities,
         columns=columns,
     )
+    if options.labels:
+        _score(record, table, truth.fillna("").array, np.array(groups or files))
+    return table
 
 
-def _keep_classes(classes, record, y_prob):
-    """Return scaled probabilities where only some classes can occur."""
-    # Where those of all are 0, none is more probable than the others.
-    possible = np.maximum(y_prob, TINY) * np.isin(record.class_names, classes)
-    return possible / possible.sum(axis=1, keepdims=True)
-
-
-def _score(record, truth, y_prob, groups, usable):
-    """Say how many answers are right, of the pictures that can be read and whose label is a class."""
-    names = np.array(record.class_names)
-    is_known = np.isin(truth, names) & usable
-    is_right = (names[y_prob.argmax(axis=1)] == truth)[is_known]
-    bounds = share_interval(is_right, np.array(groups)[is_known])
-    print("labels:", format_right(is_right, bounds))
+def _score(record, table, truth, groups):
+    """Say how many answers are right, and how many pictures of other species are marked."""
+    is_asked = (table.problem == "") & (truth != "")
+    is_class = np.isin(truth, record.class_names)
+    known = is_asked & is_class
+    print("labels:", format_right((table.label == truth)[known], groups[known]))
+    marks = table.note[is_asked & ~is_class]
+    print(f"of {len(marks)} of other species {(marks != '').sum()} are marked")
 
 
 def _list_sets(options, y_prob, record, notes):

@@ -200,7 +200,7 @@ def list_groups(how: str, files: list[str]) -> list[str]:
 
 def read_column(path: Path, column: str, files: list[str]) -> pd.Series:
     """Return what a CSV file says of each file; missing where it says nothing, or contradicts itself."""
-    check_exists(path, "--group-by and --labels take a CSV file.")
+    check_exists(path, f"Name a CSV file of columns file and {column}.")
     rows = read_labels(path, ["file", column])
     meant = rows.file.map(match_files(rows.file, files, Path()))
     given = rows[column].groupby(meant)

@@ -10,12 +10,13 @@ KIND = "--sort-into"
 TO_CHECK = "to_check"
 
 
-def check_folder(folder: Path, places: list[str], class_names: list[str]) -> None:
+def check_target(folder: Path, places: list[str], class_names: list[str]) -> None:
     """Check that a folder is new, empty or ours, apart from the pictures, and can have one of each class.
 
     Raises:
         ValueError: it isn't, or can't. Nothing is written.
     """
+    folder = folder.resolve()
     folders.check_ours(folder, KIND)
     for path in map(Path.resolve, map(Path, places)):
         if path.is_relative_to(folder) or folder.is_relative_to(path):
@@ -31,7 +32,7 @@ def copy_pictures(folder: Path, files: list[str], names: Iterable[str]) -> None:
     """Copy files into the folders with these names, in place of what an earlier run copied.
 
     Args:
-        folder: as `check_folder` has checked it.
+        folder: as `check_target` has checked it.
         files: paths.
         names: of the folder for each; "" for none. Of files of one name all but the first get a number.
     """

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from lib.evaluation.metrics import share_interval
+
 
 def format_p(p_value: float) -> str:
     """Format a p-value, rounded down, so that 0.0498 isn't 0.05; a missing one is "–"."""
@@ -56,11 +58,12 @@ def format_count(share: float, n: int) -> str:
     return f"{round(share * n):,} of {n:,}"
 
 
-def format_right(is_right: np.ndarray, bounds: list[float]) -> str:
-    """Format which of n pictures are right, bool (n,), with the interval of their share.
+def format_right(is_right: np.ndarray, groups: np.ndarray) -> str:
+    """Format how many pictures are right, bool (n,), with the interval of `share_interval`.
 
     "54 of 60 are right (90 %, 95 % interval 80 to 95 %)"
     """
     share = sum(is_right) / max(len(is_right), 1)
-    interval = f"{format_percent(share)}, 95 % interval {format_percent(*bounds)}"
-    return f"{format_count(share, len(is_right))} are right ({interval})"
+    bounds = format_percent(*share_interval(is_right, groups))
+    right = format_count(share, len(is_right))
+    return f"{right} are right ({format_percent(share)}, 95 % interval {bounds})"

@@ -15,17 +15,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import execute_lesson, find_violations, open_page
+from scipy.stats import binomtest
 from test_answers import SCRATCH, gather
 
 from lib.base import workspace
-from lib.base.workspace import read_table
+from lib.base.paths_file import read_json
+from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
 from lib.evaluation import display, mistakes, report
 from lib.evaluation.answers import read_scores
 from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
 from lib.models import saved
-from lib.models.record import read_record, update_record
+from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -68,6 +70,20 @@ def save_model(ws, name, weights, **parameters):
     saved.save(model, ws, record, pictures=pictures, y_prob=y_prob)
 
 
+def draw_test(ws, draw_classes):
+    """Draw ten pictures for a test: a known one, seven more with labels, and two without."""
+    drawn = ws.test.parent / "drawn"
+    draw_classes(drawn, 5, ["red", "007"], (16, 16), seed=1)
+    red = sorted(drawn.glob("red/*"))
+    blue = sorted(drawn.glob("007/*"))
+    red[0] = ws.train / CLASSES[0] / "005.png"
+    ws.test.mkdir()
+    for number, path in enumerate(red[:4] + blue[:3] + red[4:] + blue[3:]):
+        shutil.copyfile(path, ws.test / f"{number}.png")
+    labels = CLASSES[:1] * 4 + CLASSES[1:] * 3 + ["another species"]
+    write_table(pd.DataFrame({"file": range(8), "label": labels}), ws.test_labels)
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory, draw_classes, prepare_set):
     """A workspace of two classes, one always recognised by one model only, and what 08 printed on it."""
@@ -77,7 +93,14 @@ def ran(tmp_path_factory, draw_classes, prepare_set):
     for name, drawn in zip(CLASSES, ["red", "007"]):
         (train / drawn).rename(train / name)
         (train / name / "014.png").rename(train / name / FILE)
-    ws = workspace.Workspace(train, root / "results", root / "scratch")
+    ws = workspace.Workspace(
+        train,
+        root / "results",
+        root / "scratch",
+        test=root / "test",
+        test_labels=root / "labels.csv",
+    )
+    draw_test(ws, draw_classes)
     listed = prepare_set(ws, [16])
     # The file with the hostile name is a validation picture, so galleries show it.
     is_validation = listed.file.str.contains("a,|/00[0-4].png")
@@ -145,22 +168,52 @@ def test_what_is_handed_over_says_that_its_pictures_chose_it(judged):
         assert "flattered" in (judged.results / name).read_text(encoding="utf-8")
 
 
-def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
-    judged, tmp_path
-):
+@pytest.mark.parametrize(
+    ("page_model", "said"),
+    [
+        ("one_class", '<a href="model.html">'),
+        ("wrong", "answers with wrong, and not with one_class."),
+        ("", "10_hand_over makes model.html"),
+    ],
+)
+def test_report_links_the_page_of_its_model_alone(judged, tmp_path, page_model, said):
     shutil.copytree(judged.results, tmp_path / "results")
     ws = replace(judged, results=tmp_path / "results")
-    name = "tags_multilabel"
-    save_model(ws, name, np.zeros((3, 2)))
-    record = read_record(ws.results / f"models/{name}.json")
-    limits = dict.fromkeys(CLASSES, 0.5)
-    update_record(ws, record, thresholds=limits, lacks="no converter", split_hash="own")
+    head = f'<meta name="set" content="{split.find_set(ws)}">'
+    head += f'\n<meta name="model" content="{page_model}">'
+    ws.file("model.html").write_text(head)
 
-    execute_lesson("10_hand_over", ws, MODEL=name)
+    report.link_page(ws)
 
     page = (ws.results / "report.html").read_text(encoding="utf-8")
-    assert "<strong><bdi>one_class</bdi></strong> recognises" in page
-    assert "it names its model" in page
+    text = page.replace("<bdi>", "").replace("</bdi>", "")
+    assert said in text
+    assert ('href="model.html"' in text) == (page_model == "one_class")
+
+
+def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
+    ws, printed = ran
+
+    judged = read_json(ws.results / "test_metrics.json")
+
+    # It calls everything by the name of the red ones.
+    assert judged["model"] == "one_class"
+    assert judged["n"] == 7
+    assert judged["top1"] == pytest.approx(4 / 7)
+    assert judged["top1_interval"] == pytest.approx(
+        binomtest(4, 7).proportion_ci(method="wilson")
+    )
+    assert judged["per_class"] == {HOSTILE: 1, CLASSES[1]: 0}
+    assert judged["strangers"] is None
+    answers = read_table(ws.results / "test_predictions.csv")
+    assert list(answers.columns) == ["file", "label", "predicted", *CLASSES[::-1]]
+    assert set(answers.predicted) == {HOSTILE}
+    # That of another species, too, and no picture without a label.
+    assert list(answers.file) == [f"{number}.png" for number in range(8)]
+    assert "Note: 1 of them equal or look like pictures of train" in printed
+    for page in (text, (ws.results / "models/one_class.md").read_text("utf-8")):
+        said = "chose nothing[:,](</strong>)? 4 of 7 are right"
+        assert re.search(said, page)
 
 
 def test_report_answers_first(text):
@@ -182,14 +235,16 @@ def test_report_figure_and_card_say_what_files_tell_without_looking(judged):
 
 
 def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
-    """The report links to no such model.html, and 00 and 10 read no such answer."""
+    """The report names no such model.html, and 00 and 10 read no such answer."""
     shutil.copytree(judged.results, tmp_path / "results")
     ws = replace(judged, results=tmp_path / "results")
-    assert not display.is_stale(ws, "report.html")
+    head = f'<meta name="set" content="{split.find_set(ws)}">'
+    ws.file("model.html").write_text(f'{head}\n<meta name="model" content="a&amp;b">')
+    assert display.find_page_model(ws) == "a&b"
     rows = read_table(ws.results / "split.csv")
     ws.save_table(rows[1:], "split.csv")
 
-    assert display.is_stale(ws, "report.html")
+    assert display.find_page_model(ws) == ""
     with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
         report.read_answer(ws)
 
@@ -355,14 +410,6 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     assert first == mistakes.Kind(true=0, predicted=1, pictures=3, shown=surest)
     assert len(second.shown) == 2
     assert "a taken for b (3), the surest 2" in re.sub("<.*?>", "", page)
-
-
-@pytest.mark.parametrize(("page", "links"), [("of other classes", 0), (None, 1)])
-def test_page_of_another_set_is_not_linked(prepared, page, links):
-    if page is not None:
-        prepared.file("model.html").write_text(page)
-
-    assert write_page(prepared, FOUR, cnn=RIGHT).count('href="model.html"') == links
 
 
 @pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])

@@ -1,14 +1,22 @@
 """What tells strangers: distances, the file that keeps them, and the columns of predict."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import run_cells
 from keras import layers
+from PIL import Image
 
 from lib import predict
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.models import backbones, files, keys, parts, resemblance, saved
+from lib.evaluation.metrics import share_interval
+from lib.evaluation.strangers import limit_strangers
+from lib.evaluation.wording import format_right
+from lib.models import backbones, classify, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.models.record import AnswerSets, Record, read_record, update_record
 
@@ -141,6 +149,48 @@ def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys)
     header, row = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["file", "note", "label"]
     assert row.split(MARK)[0].strip() == picture
+
+
+def test_test_pictures_of_other_species_are_counted_with_those_that_are_marked(
+    ws, transfer, draw_classes, prepare_set
+):
+    draw_classes(ws.train, 40)
+    prepare_set(ws, image_sizes=(32,))
+    record = save_model(ws, transfer[1], "small_transfer")
+    draw_classes(ws.scratch / "test", 6, seed=1)
+    black = np.zeros((24, 30, 3), np.uint8)
+    for number in range(3):
+        path = ws.scratch / f"test/red/00{number}.png"
+        Image.fromarray(black + 9 * number).save(path)
+    files = sorted(ws.scratch.glob("test/*/*.png"))
+    rows = split.read_split(ws)
+    names = {
+        "asked": pd.DataFrame({"file": files, "digest": range(len(files))}),
+        "class_names": record.class_names,
+        "table": rows,
+        "models": {"small": record},
+        "folder": ws.scratch,
+        "ws": ws,
+        "pd": pd,
+    }
+    # The black ones are of another species, and so is a green one.
+    labels = [path.parent.name for path in files]
+    labels[-6:-3] = ["another"] * 3
+    labels[-7] = "another"
+    names["asked"]["label"] = labels
+    names["is_class"] = names["asked"].label.isin(record.class_names)
+    names["answer"] = SimpleNamespace(label="small")
+    names["first"] = SimpleNamespace(class_names=np.array(record.class_names))
+    tools = [classify, parts, resemblance, saved]
+    names |= {tool.__name__.split(".")[-1]: tool for tool in tools}
+    for function in (share_interval, format_right, limit_strangers):
+        names[function.__name__] = function
+
+    known = run_cells("08_evaluation", ["test-code"], names)
+
+    assert known["judged"]["n"] == 14
+    assert known["judged"]["strangers"] == {"n": 4, "marked": 3}
+    assert known["tested"].endswith("; of 4 of other species 3 are marked")
 
 
 def draw_features(count, seed):
