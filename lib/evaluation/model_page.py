@@ -12,6 +12,7 @@ import numpy as np
 
 from lib.base.workspace import Workspace
 from lib.data.split import find_set
+from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import save_page
 from lib.evaluation.metrics import Score
 from lib.evaluation.strangers import limit_strangers
@@ -61,6 +62,7 @@ def write_page(
         record=record,
         score=score,
         flattered=flattered,
+        sets=describe_sets(record.answer_sets),
         strangers=_describe_strangers(record, known),
         model=_pack((ws.results / f"models/{record.name}.tflite").read_bytes()),
         runtime=runtime,
