@@ -62,9 +62,9 @@ def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
     """
     folder = sources.open_folder(ws, "train")
     rows = audit.set_index("file")
-    # A picture that was left out has a row there alone.
-    left_out = read_table(ws.results / "checks.csv").file
-    earlier = read_corrections(ws.corrections, rows.index.union(left_out), folder)
+    # A name may mean a file that was left out.
+    files = rows.index.union(read_table(ws.results / "checks.csv").file)
+    earlier = read_corrections(ws.corrections, files, folder)
     cases = rows.loc[list_cases(rows, set(earlier.file[earlier.holds]))]
     size = save_page(
         ws,
