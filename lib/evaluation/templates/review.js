@@ -3,10 +3,8 @@ const FINDINGS = {"label?": "label to check", "copy?": "possible copy", outlier:
 const IN_A_ROW = 8;
 const numbers = new Map(cases.map(({file}, k) => [file, k]));
 // File to the row that was decided: file, label ("" to leave it out), digest; of an earlier audit of this set, too.
-let decisions = new Map();
+let decisions = new Map(), now = 0, row = [];
 const steps = [];  // each has the case at which something was decided, and the rows before it
-let now = 0;
-let row = [];
 
 function describe(file) {
   const {label} = pictures[file], decided = decisions.get(file)?.[1];
@@ -165,16 +163,8 @@ function download() {
 
 const step = by => show((now + by + cases.length) % cases.length);
 const actions = {
-  close: () => at("zoom").close(),
-  size: resize,
-  keep: () => decide(pictures[cases[now].file].label),
-  take: () => decide(cases[now].suggested),
-  leave: () => decide(""),
-  withdraw,
-  back: goBack,
-  previous: () => step(-1),
-  next: () => step(1),
-  download,
+  keep: () => decide(pictures[cases[now].file].label), take: () => decide(cases[now].suggested), leave: () => decide(""), withdraw,
+  back: goBack, previous: () => step(-1), next: () => step(1), size: resize, close: () => at("zoom").close(), download,
 };
 for (const [id, action] of Object.entries(actions)) at(id).onclick = action;
 // Taken from the list, not typed: "cat" may be the beginning of "catfish".
@@ -202,17 +192,13 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
-function listAll() {
-  for (const {file} of cases) list(file);
-}
-
 at("names").append(...classes.map(name => make("option", {value: name})));
 at("all").append(...cases.map((_, k) => make("li", {}, make("button", {onclick: () => show(k)}))));
-addEventListener("storage", () => {
+function start(find) {
   recall();
-  listAll();
-  show(now);
-});
-recall();
-listAll();
-show(Math.max(cases.findIndex(one => !isDecided(one)), 0));
+  for (const {file} of cases) list(file);
+  show(find());
+}
+
+addEventListener("storage", () => start(() => now));
+start(() => Math.max(cases.findIndex(one => !isDecided(one)), 0));
