@@ -10,7 +10,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import (
     find_browser,
@@ -114,8 +113,7 @@ def drawn(tmp_path_factory):
         exif[0x0112] = turn
         path = folder / f"turned{turn}.jpg"
         files.append(draw(path, (90, 40), quality=95, exif=exif))
-    hostile = HOSTILE.replace("/", "")
-    kinds = {"clear.png": "RGBA", "grey.png": "L", "flat.webp": "RGB", hostile: "RGB"}
+    kinds = {"clear.png": "RGBA", "grey.webp": "L", HOSTILE.replace("/", ""): "RGB"}
     for name, mode in kinds.items():
         files.append(draw(folder / name, (64, 48), mode, lossless=True))
     return files
@@ -148,10 +146,9 @@ def run(tab, script):
 def save_answers(tab):
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Save these answers").click()
-    content = Path(download.value.path()).read_bytes()
-    assert content.startswith(codecs.BOM_UTF8), "so that spreadsheets know it"
-    rows = read_labels(Path(download.value.path()), ["file"])
-    return rows.to_dict("records")
+    path = Path(download.value.path())
+    assert path.read_bytes().startswith(codecs.BOM_UTF8), "so that spreadsheets know it"
+    return read_labels(path, ["file"]).reset_index(drop=True)
 
 
 def test_page_answers_as_the_model_does_though_asked_before_it_is_ready(
@@ -223,7 +220,7 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
     with hand_over(browser, other, model, record, known=known) as tab:
         shown = ask_page(tab, drawn)
         counts = tab.locator("#counts li").all_inner_texts()
-        table = pd.DataFrame(save_answers(tab))
+        table = save_answers(tab)
 
     assert list(table) == list(expected)
     assert list(table.file) == [file.name for file in drawn]
@@ -274,19 +271,37 @@ def drop(tab, paths):
         session.send("Input.dispatchDragEvent", event)
 
 
-def test_pictures_of_dropped_folders_keep_their_relative_path(opened, tmp_path):
-    names = ["c.png", "a/b/IMG_0000.png", "a/d/IMG_0000.png", "a/e.png"]
-    for name in names:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draw(path, (30, 20))
-    (tmp_path / "a/notes.txt").write_text("no picture")
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two pictures, one of them in a folder, and a text."""
+    folder = tmp_path / "folder"
+    (folder / "b").mkdir(parents=True)
+    for name in ("b/second.png", "a.png"):
+        draw(folder / name, (30, 20))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
 
-    drop(opened, [tmp_path / "c.png", tmp_path / "a"])
-    opened.get_by_text("4 of 4 answered.").wait_for()
 
-    assert [row[0] for row in read_answers(opened)] == names
-    assert [row["file"] for row in save_answers(opened)] == names
+INSIDE = ["folder/a.png", "folder/b/second.png"]
+
+
+def test_pictures_of_dropped_folders_keep_their_relative_path(opened, folder, drawn):
+    drop(opened, [drawn[0], folder])
+    opened.get_by_text("3 of 3 answered.").wait_for()
+
+    assert [row[0] for row in read_answers(opened)] == [drawn[0].name, *INSIDE]
+    assert list(save_answers(opened).file) == [drawn[0].name, *INSIDE]
+
+
+def test_folder_is_chosen_by_keyboard(opened, folder):
+    opened.focus("#folder")
+
+    with opened.expect_file_chooser() as chooser:
+        opened.keyboard.press("Enter")
+    chooser.value.set_files(folder)
+
+    opened.get_by_text("2 of 2 answered.").wait_for()
+    assert [row[0] for row in read_answers(opened)] == INSIDE
 
 
 def drop_items(tab, script):
@@ -296,22 +311,6 @@ def drop_items(tab, script):
         tab,
         f"const items = new DataTransfer(); {script} document.dispatchEvent({event});",
     )
-
-
-def test_folder_is_chosen_by_keyboard(opened, tmp_path):
-    for name in ("b/second.png", "a.png"):
-        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
-        draw(tmp_path / "folder" / name, (30, 20))
-    (tmp_path / "folder/notes.txt").write_text("no picture")
-    opened.focus("#folder")
-
-    with opened.expect_file_chooser() as chooser:
-        opened.keyboard.press("Enter")
-    chooser.value.set_files(tmp_path / "folder")
-
-    opened.get_by_text("2 of 2 answered.").wait_for()
-    files = [row[0] for row in read_answers(opened)]
-    assert files == ["folder/a.png", "folder/b/second.png"]
 
 
 def test_examples_are_answered_at_a_click_as_the_model_does(handed, drawn, opened):
@@ -378,17 +377,18 @@ def test_upright_pictures_with_exif_are_answered_and_those_turned_by_xmp_are_not
     exif = Image.Exif()
     exif[0x0112] = 1
     exif[0x010F] = "maker"
-    upright = []
+    files = []
     for ending in ("jpg", "png", "avif", "webp"):
-        upright.append(draw(tmp_path / f"upright.{ending}", (60, 40), exif=exif))
-    damaged = draw(tmp_path / "damaged.webp", (60, 40), exif=b"Exif\0\0MM\0*\xff\xff")
-    turned = tmp_path / "xmp.jpg"
-    draw(turned, (60, 40), xmp=b'<x tiff:Orientation="6"/>')
+        files.append(draw(tmp_path / f"upright.{ending}", (60, 40), exif=exif))
+    damaged = b"Exif\0\0MM\0*\xff\xff"
+    files.append(draw(tmp_path / "damaged.webp", (60, 40), exif=damaged))
+    xmp = b'<x tiff:Orientation="6"/>'
+    files.append(draw(tmp_path / "xmp.jpg", (60, 40), xmp=xmp))
 
-    labels = ask_page(opened, [*upright, damaged, turned]).label
+    *upright, turned = ask_page(opened, files).label
 
-    assert labels[:5].isin(CLASSES).all()
-    assert labels[5].startswith("it lies on its side")
+    assert set(upright) <= set(CLASSES)
+    assert turned.startswith("it lies on its side")
 
 
 def test_pictures_can_be_pasted(opened):
@@ -408,20 +408,22 @@ def test_cut_files_get_no_answer_where_a_browser_would_draw_them(opened, tmp_pat
     noise.save(tmp_path / "small.jpg")
     # A thumbnail has an end of its own.
     thumbnail = b"Exif\0\0" + (tmp_path / "small.jpg").read_bytes()
-    options = {"b.jpg": {"progressive": True}, "c.jpg": {"exif": thumbnail}}
     whole = []
     cut = []
-    for name in ("a.jpg", "b.jpg", "c.jpg", "d.png", "e.webp", "f.gif", "g.bmp"):
-        path = tmp_path / name
-        noise.save(path, **options.get(name, {}))
-        data = path.read_bytes()
-        longer = tmp_path / f"longer_{name}"
-        longer.write_bytes(data + b"more of a camera;")
-        whole.extend([path, longer])
-        for lost in (1, 400, len(data) // 2):
-            shorter = tmp_path / f"{lost}_{name}"
-            shorter.write_bytes(data[:-lost])
-            cut.append(shorter)
+    for ending in ("jpg", "png", "webp", "gif", "bmp"):
+        noise.save(tmp_path / f"noise.{ending}", exif=thumbnail)
+        data = (tmp_path / f"noise.{ending}").read_bytes()
+        contents = [
+            data,
+            data + b"more of a camera;",
+            data[:-1],
+            data[: len(data) // 2],
+        ]
+        files = [tmp_path / f"{number}.{ending}" for number in range(4)]
+        for path, content in zip(files, contents):
+            path.write_bytes(content)
+        whole += files[:2]
+        cut += files[2:]
     # Firefox and WebKit draw what is left.
     run(opened, "createImageBitmap = async () => new OffscreenCanvas(30, 30);")
     run(opened, "OffscreenCanvas.prototype.close = () => {};")
@@ -524,24 +526,20 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
     }
 
     with hand_over(browser, other, model, record, score) as tab:
-        text = tab.text_content("main")
+        assert "3 of 12 pictures" in tab.text_content("main")
         tab.set_viewport_size(PHONE)
         shown = ask_page(tab, drawn).label
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
-        table = pd.DataFrame(save_answers(tab))
+        table = save_answers(tab)
 
-    assert "3 of 12 pictures" in text
-    assert "0.76" in text
     assert list(table) == ["file", "labels", "problem"]
-    named = table.labels.str.split("|").map(set) - {""}
     # At a threshold weights of half the size may say otherwise.
-    for names, above in zip(named, y_prob - limits):
-        assert {CLASSES[k] for k in np.flatnonzero(above > 0.02)} <= names
-        assert names <= {CLASSES[k] for k in np.flatnonzero(above > -0.02)}
-    assert set(named.map(len)) >= {0, 1, 2}
-    assert list(shown == "none of its labels") == list(table.labels == "")
+    is_sure = (abs(y_prob - limits) > 0.02).all(axis=1)
     # As lib.predict names them, in the order of the classes.
-    assert table.labels[named.map(len) == 3].isin(["|".join(CLASSES)]).all()
+    names = ["|".join(np.array(CLASSES)[has]) for has in y_prob >= limits]
+    assert table.labels[is_sure].tolist() == list(np.array(names)[is_sure])
+    assert {"", "|".join(CLASSES)} <= set(table.labels)
+    assert list(shown == "none of its labels") == list(table.labels == "")
 
 
 @pytest.fixture
@@ -629,11 +627,11 @@ def test_all_answers_are_printed(opened, drawn):
 def test_rows_keep_small_pictures_and_nothing_keeps_large_ones(opened, drawn):
     ask_page(opened, drawn[:9])
 
-    canvases = opened.locator("#older canvas")
-    sizes = canvases.evaluate_all("all => all.map(one => [one.width, one.offsetWidth])")
-    assert len(sizes) == 8
-    assert np.max(sizes, axis=0).tolist() == [96, 96]
-    assert np.min(sizes, axis=0)[1] == 96
+    sizes = "all => all.map(one => [one.width, one.height, one.offsetWidth])"
+    shown = opened.locator("#older canvas").evaluate_all(sizes)
+    assert len(shown) == 8
+    assert np.max(shown) == 96
+    assert {wide for _, _, wide in shown} == {96}
     kept = "Object.values(answers[0]).some(value => value instanceof Element)"
     assert not opened.evaluate(f"() => {kept}")
 
@@ -641,17 +639,13 @@ def test_rows_keep_small_pictures_and_nothing_keeps_large_ones(opened, drawn):
 def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(
     opened, tmp_path
 ):
-    names = ["=1+1.png", "+a.png", "-a.png", "@a.png", "'=a.png", "'a.png"]
-    for name in names:
-        draw(tmp_path / name, (30, 20))
+    names = ["=1+1.png", "-a.png", "'=a.png", "'a.png"]
 
-    ask_page(opened, [tmp_path / name for name in names])
+    ask_page(opened, [draw(tmp_path / name, (30, 20)) for name in names])
 
-    with opened.expect_download() as download:
-        opened.get_by_role("button", name="Save these answers").click()
-    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
-    assert [line.split(",")[0][0] for line in lines[1:]] == ["'"] * 6
-    assert [row["file"] for row in save_answers(opened)] == names
+    cells = opened.evaluate("names => names.map(writeCell)", names)
+    assert {cell[0] for cell in cells} == {"'"}
+    assert list(save_answers(opened).file) == names
 
 
 def film(path, picture, frames=30):
