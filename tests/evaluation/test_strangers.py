@@ -21,7 +21,7 @@ def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
     assert notes == [mark, mark, "", "", ""]
     said = describe_strangers(strangers)
     assert said.startswith(f'"{mark}"')
-    assert "farther away than about 95 of 100 of 200 validation pictures" in said
+    assert "200 validation pictures" in said
 
 
 @pytest.mark.parametrize(("count", "is_enough"), [(18, False), (19, True)])
