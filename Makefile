@@ -24,7 +24,7 @@ SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=ta
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run quick test test-rooms test-notebooks faults simulations mutants bench colab handouts format
+.PHONY: demo run quick lessons test test-rooms test-notebooks faults simulations mutants bench colab handouts format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(CHAIN) --paths demo $(ARGUMENTS)
@@ -56,6 +56,10 @@ test-notebooks: $(VENV)/installed-tests
 		$(BIN)/papermill --prepare-only --log-level ERROR -p EPOCHS 2 $$path $(SHORT)/$${path##*/} || exit 1; \
 	done
 	DRIVE_PATHS=$(CURDIR)/$(TEST_PATHS) $(BIN)/python -m pytest --nbval-lax --nbval-current-env $(SHORT)
+
+# In a folder of its own, too, so that what is taken from files was trained there.
+lessons: $(VENV)/installed-tests  ## runs all lessons on the demo, and writes what they put out into notebooks/
+	PYTHONPATH=. $(BIN)/python tests/write_lessons.py demo/lessons
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
 	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)

@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 from conftest import run_cells
+from write_lessons import MAX_BYTES, hash_code
 
 from lib.base import workspace
 from lib.base.parameters import read_defaults
@@ -210,12 +211,20 @@ def test_lesson_leads_on_to_the_next(number):
 
 
 @each_notebook
-def test_only_cells_that_nbval_compares_carry_output(name):
-    for cell in list_code(name):
-        is_compared = has_tag(cell, "nbval-check-output")
-        assert bool(cell.outputs) == is_compared, cell.id
-        # nbval takes a cell with outputs and no number for a mistake.
-        assert bool(cell.execution_count) == is_compared, cell.id
+def test_outputs_are_those_of_this_code(name):
+    lesson = NOTEBOOKS[name]
+    numbers = [cell.execution_count for cell in list_code(name)]
+
+    assert lesson.metadata.get("outputs_of") == hash_code(lesson), "run make lessons"
+    # nbval takes a cell with outputs and no number for a mistake.
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_lessons_are_as_small_as_github_shows_them():
+    sizes = [path.stat().st_size for path in PATHS]
+
+    assert max(sizes) <= MAX_BYTES
+    assert sum(sizes) <= 5_000_000
 
 
 def parse_lesson(name):

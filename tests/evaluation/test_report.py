@@ -443,7 +443,7 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
         ["one_class", "0.500", "6 of 12", "0.254 to 0.746", "0.500"],
         ["wrong", "0.000", "0 of 12", "0.000 to 0.242", "0.000"],
     ]
-    assert models[0][5:] == ["MB", "pictures a second"]
+    assert models[0][5:] == ["MB"]
     costs = read_table(judged.results / "comparison.csv").astype(
         {"file_megabytes": float}
     )
