@@ -90,12 +90,12 @@ def _gather_pictures(audit, cases, folder):
 
 
 def _embed(folder, files):
-    def embed(file: str) -> str:
+    def shrink(file: str) -> str:
         try:
             return embed_picture(folder / file, LONG_SIDE)
         except PictureError:
             return ""
 
     with ThreadPoolExecutor(count_cores()) as pool:
-        shrunk = pool.map(embed, files)
+        shrunk = pool.map(shrink, files)
         return list(show_progress(shrunk, "pictures to check", len(files)))
