@@ -141,7 +141,7 @@ def check_networks(ws: Workspace, values: dict[str, dict]) -> None:
         if name == TRANSFER:
             backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
         else:
-            backbones.look_up(chosen, ws)
+            backbones.look_up(chosen)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -20,7 +20,7 @@ from test_colab import Session
 from lib import chain, commands
 from lib.base import workspace
 from lib.base.workspace import read_table
-from lib.models import networks, saved
+from lib.models import backbones, saved
 from lib.models.record import read_record
 
 # Names are data everywhere, in CSV files as in HTML.
@@ -445,7 +445,6 @@ TYPOS = {
     "-p BACKBONE ResNet5": '"ResNet50"?',
     "--only 1 5 -p BACKBONES [ConvNextTyny,ResNet50]": '"ConvNeXtTiny"?',
     "--only 1 5 -p BACKBONES ResNet50,no/net.keras": "no/net.keras does not exist",
-    "--only 1 11 -p BACKBONE hub:dinov2_smal@224": '"dinov2_small"?',
 }
 
 
@@ -454,8 +453,6 @@ def test_network_that_does_not_exist_is_an_error_before_the_first_notebook(
     ws, paths, capsys, monkeypatch, words
 ):
     """On the demo, too, which does without one that is not named."""
-    if "hub:" in words:
-        pytest.importorskip("keras_hub")
     monkeypatch.setattr(workspace.Workspace, "is_demo", True)
 
     assert chain.main(["--paths", str(paths), *words.split()]) == 1
@@ -464,18 +461,15 @@ def test_network_that_does_not_exist_is_an_error_before_the_first_notebook(
     assert not (ws.results / "notebooks").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "names"), [("", "ResNet50.*WEIGHTS"), ("--only 1 5 8", "BACKBONES")]
-)
 def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
-    ws, paths, tmp_path, capsys, monkeypatch, options, names
+    ws, paths, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(networks, "CACHES", [tmp_path / "keras"])
+    monkeypatch.setattr(backbones, "CACHE", tmp_path / "keras")
 
-    assert chain.main(["--paths", str(paths), *options.split()]) == 1
+    assert chain.main(["--paths", str(paths)]) == 1
 
     (line,) = capsys.readouterr().err.splitlines()[1:]
-    assert re.search(f"{names}.* name a file", line)
+    assert re.search("ResNet50.* name a file.* WEIGHTS", line)
     assert not (ws.results / "notebooks").exists()

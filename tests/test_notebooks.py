@@ -23,7 +23,7 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.folders base.paths_file base.workspace
 data.decoders data.pictures data.quality data.findings data.demo data.names data.listing data.archives data.downloads data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.multi_labels
-models.temperature models.record models.networks models.parts models.keys models.files models.saved models.origins models.backbones models.checkpoint
+models.temperature models.record models.networks models.parts models.keys models.files models.saved models.backbones models.checkpoint
 models.training models.features models.resemblance models.linear models.heads models.contest models.litert
 models.gradcam models.classify
 evaluation.flips evaluation.intervals evaluation.label_tests evaluation.metrics evaluation.group_answers evaluation.conformal evaluation.strangers
@@ -186,14 +186,15 @@ def test_lesson_says_for_whom_it_is_and_what_it_is_for(name):
 
 
 @each_notebook
-def test_lesson_asks_three_questions_and_sets_an_exercise(name):
+def test_lesson_asks_three_questions_and_sets_two_exercises(name):
     text = join_texts(name)
 
     questions = re.findall(r"Answer</summary>|<summary>\d\. ", text)
 
     assert len(questions) == 3
     assert text.count("<details>") == text.count("</details>")
-    assert text.count("## Exercise") == 1
+    assert text.count("**What do you expect?**") >= 2
+    assert re.search(r"## Exercises\n\n\*\*1\.\*\*.*\n\n\*\*2\. ", text, re.S)
 
 
 @pytest.mark.parametrize("name", list(NOTEBOOKS)[1:])

@@ -27,7 +27,7 @@ from drawing import CLASS_NAMES
 from lib import chain, commands
 from lib.base import workspace
 from lib.data import pixels, split
-from lib.models import backbones, networks, parts, saved
+from lib.models import backbones, parts, saved
 
 LINEAR = "sketches_linear"
 # There are fewer batches than steps; the others are of Keras and TensorFlow.
@@ -340,7 +340,10 @@ def test_sketches_are_drawn_and_learned(eager, tmp_path):
 
     pretrain_sketches.train(path, count=6, per_kind=2, epochs=1)
 
-    assert networks.load_file(path, None).image_size == pretrain_sketches.SIDE
+    assert (
+        backbones.load_backbone(str(path), None, None, {}, None).image_size
+        == pretrain_sketches.SIDE
+    )
 
 
 def test_model_is_asked_as_the_page_is(audited):

@@ -1,11 +1,9 @@
 """Data on the web, downloaded once: an archive by its address, data of Kaggle by their name."""
 
-import hashlib
-import os
 import shutil
 import urllib.request
+import zlib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tqdm.utils import CallbackIOWrapper
 
@@ -24,11 +22,10 @@ def fetch_archive(address: str, scratch: Path) -> Path:
     Raises:
         ValueError: There is no network, room, or whole archive at that address.
     """
-    key = hashlib.blake2b(address.encode(), digest_size=6).hexdigest()
-    archive = scratch / f"download_{key}" / os.path.basename(urlsplit(address).path)
+    archive = scratch / f"download_{zlib.crc32(address.encode()):08x}"
     try:
-        with acquire_lock(archive.with_name("lock")):
-            if not archive.is_file():
+        with acquire_lock(archive.with_suffix(".lock")):
+            if not archive.exists():
                 _download(address, archive)
         return unpack(archive, scratch)
     except Exception as error:
@@ -41,14 +38,14 @@ def fetch_archive(address: str, scratch: Path) -> Path:
 
 def _download(address, archive):
     """Write what an address gives to a file, which gets its name at the end; `unpack` tells if it is whole."""
-    part = archive.with_name("unfinished")
+    part = archive.with_suffix(".part")
     with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
         total = int(response.headers.get("Content-Length", 0))
         require_room(archive.parent, total, "the download")
-        bar = show_progress(desc=archive.name, total=total, unit="B", unit_scale=True)
+        bar = show_progress(desc="download", total=total, unit="B", unit_scale=True)
         with bar, part.open("wb") as file:
             shutil.copyfileobj(CallbackIOWrapper(bar.update, response), file)
-    os.replace(part, archive)
+    part.rename(archive)
 
 
 def fetch_from_kaggle(name: str) -> Path:

@@ -60,12 +60,12 @@ def _join_actions(actions):
 
 def count_left_out(findings: pd.DataFrame) -> str:
     """Count why files were left out, in a note; return "" where none was."""
-    checks = list_checks(findings)
-    counts = checks.problem[checks.action == LEFT_OUT].value_counts()
+    reasons = findings[findings.action == LEFT_OUT].drop_duplicates("file")
+    counts = reasons.problem.value_counts()
     if counts.empty:
         return ""
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-    return f"Note: left out: {reasons}. checks.csv names them."
+    counted = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+    return f"Note: left out: {counted}. checks.csv names them."
 
 
 def save_views(

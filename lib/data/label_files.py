@@ -1,7 +1,5 @@
 """Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
-import contextlib
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,10 +38,12 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     """
     cells = _parse(path).fillna("").map(str.strip).map(read_cell)
     names = cells.iloc[0].map(clean)
-    words = names.str.casefold()
+    words = list(names.str.casefold())
     for name, meant in HEADERS.items():
-        known = [word for word in meant.split() if word in set(words)]
-        names = names.mask(words.isin(known[:1]), name)
+        for word in meant.split():
+            if word in words:
+                names[words.index(word)] = name
+                break
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
         raise ValueError(
@@ -60,15 +60,13 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
 
 def _parse(path):
     """Return the cells of a CSV file, its header among them; the index counts its lines from 1."""
-    text = _read_text(path)
-    first = text.partition("\n")[0]
-    # So spreadsheets are told what divides the cells.
-    is_told = first.lower().strip('"').startswith("sep=")
     try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
         cells = pd.read_csv(
-            io.StringIO(text),
+            path,
             sep=max(",;\t", key=first.count),
-            skiprows=int(is_told),
+            encoding="utf-8-sig",
             # Without a header a row that is longer than the first is an error, and not shifted.
             header=None,
             dtype=str,
@@ -78,20 +76,9 @@ def _parse(path):
         )
     except ValueError as error:
         raise ValueError(
-            f"{path}: {error}. Write names that hold a comma in double quotes."
+            f"{path}: {error}. Save it as CSV in UTF-8, with names that hold a comma in double quotes."
         ) from error
-    return cells.set_axis(cells.index + is_told + 1)
-
-
-def _read_text(path):
-    """Return the text of a file in UTF-8; an error says which other encoding it seems to have."""
-    content = path.read_bytes()
-    encoding = "UTF-16" if b"\0" in content else "cp1252"
-    with contextlib.suppress(UnicodeDecodeError):
-        text = content.decode("utf-8-sig")
-        if "\0" not in text:
-            return text
-    raise ValueError(f"{path} seems to be in {encoding}: save it as CSV in UTF-8.")
+    return cells.set_axis(cells.index + 1)
 
 
 def read_corrections(
@@ -147,26 +134,42 @@ def apply_rows(
         ValueError: Two rows say different things of one file, or a part is not known; the error names
             file and line.
     """
-    meant = rows.file.map(match_files(rows.file, listed.file, folder))
-    is_lost = ~meant.isin(listed.file)
-    if required and is_lost.all():
+    matched, lost = _match_rows(rows, listed.file, folder)
+    if required and matched.empty:
         refuse_cells(path, rows.file, f"file in {folder}, or fits several")
+    said = _check_rows(path, matched)
+    later = said.index[said.part.isin(["test", "prediction"])]
+    return _update(listed, said), pd.concat([lost, find(later, "test_part")])
+
+
+def _match_rows(rows, files, folder):
+    """Return the rows that mean one of the files, which is named as there, and findings of the others."""
+    meant = rows.file.map(match_files(rows.file, files, folder))
+    is_lost = ~meant.isin(files)
     problem = meant[is_lost].replace("", "ambiguous").fillna("missing_file")
     lost = find(rows.file[is_lost], problem)
-    matched = rows.assign(file=meant)[~is_lost]
-    said = matched.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
-    kind = "new file: an earlier line says something else of it"
-    refuse_cells(path, said.file[said.file.duplicated()], kind)
-    parts = said.part.map(split_part_name).str[0]
-    kind = "part: train, validation or test"
-    refuse_cells(path, said.part[parts.isna() & (said.part != "")], kind)
-    said = said.assign(part=parts.fillna("")).set_index("file")
+    return rows.assign(file=meant)[~is_lost], lost
+
+
+def _check_rows(path, rows):
+    """Return what rows say of each file, with parts as we call them; refuse what contradicts itself."""
+    said = rows.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
+    again = said.file[said.file.duplicated()]
+    refuse_cells(path, again, "new file: an earlier line says something else of it")
+    parts = said.part.map(split_part_name).str[0].fillna("")
+    unknown = said.part[(parts == "") & (said.part != "")]
+    refuse_cells(path, unknown, "part: train, validation or test")
+    return said.assign(part=parts).set_index("file")
+
+
+def _update(listed, said):
+    """Return the files with what is said of them; an empty part or group says nothing."""
+    is_silent = (said == "") & (said.columns != "label")
     updated = listed.set_index("file")
-    updated.update(said.mask((said == "") & (said.columns != "label")))
-    later = updated.index[updated.part.isin(["test", "prediction"])]
+    updated.update(said.mask(is_silent))
     has_parts = (updated.part == "validation").any()
     updated["part"] = updated.part.replace("", "train") if has_parts else ""
-    return updated.reset_index(), pd.concat([lost, find(later, "test_part")])
+    return updated.reset_index()
 
 
 def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:

@@ -15,7 +15,7 @@ from lib.data.label_files import (
     refuse_cells,
 )
 from lib.data.listing import NO_PICTURE, walk
-from lib.data.names import clean, fold, split_part_name
+from lib.data.names import clean, fold
 from lib.data.series import group_files
 
 # Accents and dashes.
@@ -29,15 +29,13 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     finding.
     """
     listed, odd = walk(folder)
-    is_none = listed.file.isin(odd.file[odd.problem.isin(NO_PICTURE)])
+    problem = listed.file.map(odd.set_index("file").problem)
     # A folder that can't be read is listed like a file, and is a class all the same.
-    is_closed = listed.file.isin(odd.file[odd.problem == "unreadable"])
-    paths = listed.file.mask(is_closed, listed.file + "/")
+    paths = listed.file.mask(problem == "unreadable", listed.file + "/")
     top = paths.str.extract("^([^/]+)/")[0].fillna("").map(clean)
-    labels = top.mask(is_none, "")
+    labels = top.mask(problem.isin(NO_PICTURE), "")
     empty = sorted(set(top).difference(labels))
-    listed = listed.assign(label=labels)
-    return listed, pd.concat([odd, find(empty, "empty_class")])
+    return listed.assign(label=labels), pd.concat([odd, find(empty, "empty_class")])
 
 
 def list_pictures(
@@ -62,14 +60,7 @@ def list_pictures(
     Raises:
         ValueError: As `apply_rows`, or no row of the labels names a file, or corrections an unknown class.
     """
-    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
-    if not ws.train_labels:
-        _refuse_parts(leave_out(listed, odd), train)
-    if validation:
-        further, further_odd = label_by_folder(validation)
-        further = rebase(further.assign(part="validation"), validation, train)
-        listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
-        odd = pd.concat([odd, rebase(further_odd, validation, train)])
+    listed, odd = _list_files(ws, train, validation)
     findings = [odd]
     if ws.train_labels:
         rows = read_labels(ws.train_labels)
@@ -85,16 +76,15 @@ def list_pictures(
     return listed, pd.concat(findings, ignore_index=True)
 
 
-def _refuse_parts(listed, folder):
-    """Raise a ValueError where two classes or more hold parts of a data set."""
-    inner = listed.file.str.extract(r"^([^/]+)/([^/]+)/").dropna().drop_duplicates()
-    is_part = inner[1].map(split_part_name).str[0].notna()
-    classes = inner[0][is_part]
-    if classes.nunique() > 1:
-        raise ValueError(
-            f"{folder}: the classes {list_some(classes)} are divided into {list_some(inner[1][is_part])}. Put "
-            "the classes into the parts: train/cat instead of cat/train."
-        )
+def _list_files(ws, train, validation):
+    """List the files of both folders, with the labels that folders tell, and what is odd of them."""
+    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
+    if not validation:
+        return listed, odd
+    further, further_odd = label_by_folder(validation)
+    further = rebase(further.assign(part="validation"), validation, train)
+    listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
+    return listed, pd.concat([odd, rebase(further_odd, validation, train)])
 
 
 def describe_inner_folders(pictures: pd.DataFrame) -> str:
@@ -107,37 +97,35 @@ def describe_inner_folders(pictures: pd.DataFrame) -> str:
     if len(branches) < 2:
         return ""
     return (
-        f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If these are "
-        "the classes, point train at the one of the former that is for training, or name them in "
-        "train_labels, and the former in its column group or part."
+        f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If they are "
+        "parts, put the classes into them: train/cat. If they are the classes, point train at the one of the "
+        "former that is for training, or name them in train_labels, and the former in its column group or part."
     )
 
 
 def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
     """Return rows whose column file, relative to `folder`, is relative to `base`."""
-    prefix = os.path.relpath(folder, base)
-    files = f"{prefix}/" + rows.file
-    return rows.assign(file=files.map(os.path.normpath))
+    files = [os.path.relpath(folder / file, base) for file in rows.file]
+    return rows.assign(file=files)
 
 
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     given = read_corrections(path, listed.file, folder)
     rows = given[given.holds]
-    classes = listed.label[listed.label != ""]
+    classes = set(listed.label) - {""}
     unknown = rows.label[~rows.label.isin(["", *classes])]
     refuse_cells(path, unknown, f"class of {list_some(classes)}")
     after, lost = apply_rows(listed, path, rows, folder)
     changed = after[after.label != listed.label]
-    is_none = changed.label == ""
-    moved = changed[~is_none]
-    action = "taken as " + moved.label + ", not " + listed.label[moved.index]
+    moved = changed[changed.label != ""]
     found = [
+        lost,
         find(given.file[~given.holds], "other_content", "kept"),
-        find(changed.file[is_none], "left out by hand"),
-        find(moved.file, "corrected", action.str.removesuffix(", not ")),
+        find(changed.file[changed.label == ""], "left out by hand"),
+        find(moved.file, "corrected", "taken as " + moved.label),
     ]
-    return after, pd.concat([lost, *found])
+    return after, pd.concat(found)
 
 
 def _find_similar(labels):
@@ -154,7 +142,8 @@ def list_new_pictures(
     """List pictures to try the models on: columns file (relative to `folder`) and label.
 
     The label is that of the labels file, a class or not, else the class folder a picture lies in, else
-    "". A note names files that can't be pictures. It is an error where there is no picture.
+    "". Notes name files that can't be pictures, rows that mean no file, and folders that are no class.
+    It is an error where there is no picture.
     """
     listed, odd = label_by_folder(folder)
     unusable = odd[odd.problem.isin(NO_PICTURE)]
@@ -166,10 +155,9 @@ def list_new_pictures(
     if labels:
         rows = read_labels(labels)[["file", "label"]]
         pictures, lost = apply_rows(pictures, labels, rows, folder)
-        unusable = pd.concat([unusable, lost])
-    elif class_names and strange:
-        names = list_some(strange)
-        print(f"Note: no class is called {names}: pictures there have no label.")
-    for problem, files in unusable[unusable.problem != "junk"].groupby("problem").file:
-        print(f"Note: passed over, {len(files):,} {problem}: {list_some(files)}")
+    else:
+        lost = find(sorted(strange) if class_names else [], "unknown_class")
+    passed = pd.concat([unusable[unusable.problem != "junk"], lost])
+    for problem, files in passed.groupby("problem").file:
+        print(f"Note: {problem}, {len(files):,}: {list_some(files)}.")
     return pictures[["file", "label"]]

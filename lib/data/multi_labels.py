@@ -41,20 +41,17 @@ def read_label_sets(path: Path) -> pd.DataFrame:
             refuse_cells(path, column[~column.isin(YES + NO)], f"0 or 1 of {name}")
         has_label = cells.isin(YES)
     sets = has_label.dot(has_label.columns + "|")
-    return rows.assign(label=[labels or "|" for labels in sets])
+    return rows.assign(label=sets.replace("", "|"))
 
 
 def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List pictures, as `labels.list_pictures`, with their labels, as of `read_label_sets`.
 
     They lie in the folder beside the CSV file that is called like it, else in `train`, the folder of
-    the training pictures. Files are relative to `train`. A note says which files of the paths say nothing here.
+    the training pictures. Files are relative to `train`.
     """
     beside = ws.multi_labels.with_suffix("")
     folder = beside if holds_pictures(beside) else train
-    for key in ("train_labels", "corrections", "validation"):
-        if getattr(ws, key):
-            print(f'Note: "{key}" is not read here: {ws.multi_labels.name} tells all.')
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
     listed, told = apply_rows(listed, ws.multi_labels, rows, folder, required=True)

@@ -1,7 +1,6 @@
 """What names tell: parts of a data set, masks, and the file that a name means."""
 
 import functools
-import itertools
 import os
 import re
 import unicodedata
@@ -93,20 +92,20 @@ def match_files(
     bare = list(map(os.path.basename, paths))
     meanings = {}
     # What comes later goes first.
-    for known in (bare, paths + above):
+    for known in (bare, above, paths):
         meanings |= _index(map(remove_ending, known), files)
         meanings |= _index(known, files)
     return {name: meanings.get(_clean_path(name)) for name in names}
 
 
 def _index(names, files):
-    """Return the file of each name, "" where several have it; the files stand there once or twice."""
+    """Return the file of each name, "" where several have it."""
     index = {}
-    for name, file in zip(names, itertools.cycle(files)):
-        is_shared = index.get(name, file) != file
-        index[name] = "" if is_shared else file
+    for name, file in zip(names, files):
+        index[name] = "" if name in index else file
     return index
 
 
 def _clean_path(name):
+    """Return a path as it looks, divided by single slashes."""
     return os.path.normpath(clean(name).replace("\\", "/"))

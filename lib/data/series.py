@@ -54,8 +54,7 @@ def group_files(
         The files, each with the first file of its group as group, "" if it belongs to no other.
     """
     pictures = leave_out(listed, odd)
-    originals = find_originals(pictures.file)
-    contents = originals.where(originals != "", pictures.file)
+    contents = find_originals(pictures.file)
     series = ""
     if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by].fillna("")
@@ -88,7 +87,7 @@ def find_originals(files: pd.Series) -> pd.Series:
     """Find augmented copies by their names: of each, and of its original, the original's path.
 
     They lie in one class folder, of one part or of both, and there are an original or two copies
-    of it at least. The path has no ending; other files have "".
+    of it at least. That path has no ending; other files have their own, with it.
     """
     # Programs write copies into folders of their own, but within the class.
     stems = _look_inside(files).str.replace("(?<=/).*/", "", regex=True)
@@ -96,7 +95,7 @@ def find_originals(files: pd.Series) -> pd.Series:
     originals = _divide(plain, stems, files.map(os.path.dirname))
     copied = originals[plain != stems]
     is_sure = originals.isin(copied) & originals.duplicated(keep=False)
-    return originals.where(is_sure, "")
+    return originals.where(is_sure, files)
 
 
 def _look_inside(files):

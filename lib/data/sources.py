@@ -51,19 +51,18 @@ def has_classes(ws: Workspace) -> bool:
 def find_validation(ws: Workspace) -> Path | None:
     """Return the configured folder of validation pictures, else one beside train, if any.
 
-    That counts only if the folders in it are the classes.
+    That counts only if the folders in it are folders of train, too.
 
     Raises:
         ValueError: There are two such folders, or one of train, validation and test lies in another.
     """
     trail = _trace(ws, "train")
-    if ws.validation:
-        validation = open_folder(ws, "validation")
-    else:
-        validation = _find_validation_beside(trail, has_labels=ws.train_labels)
-    opened = {"train": trail[-1], "validation": validation}
-    if ws.test:
-        opened["test"] = open_folder(ws, "test")
+    opened = {"train": trail[-1]}
+    for key in ("validation", "test"):
+        if getattr(ws, key):
+            opened[key] = open_folder(ws, key)
+    if not ws.validation:
+        opened["validation"] = _find_validation_beside(trail)
     for key, other in itertools.permutations(filter(opened.get, opened), 2):
         folder = opened[key].resolve()
         if folder.is_relative_to(opened[other].resolve()):
@@ -71,30 +70,29 @@ def find_validation(ws: Workspace) -> Path | None:
                 f'"{key}" in drive_paths.json means {folder}, which is or lies in "{other}": pictures that '
                 "were learned from test nothing. Name another folder, or leave one out."
             )
-    return validation
+    return opened["validation"]
 
 
-def _find_validation_beside(trail, has_labels):
+def _find_validation_beside(trail):
     """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
     classes = _clean_names(list_folders(trail[-1]))
     for train in trail:
         # Beside train, or train_224, it is called val, or val_224.
-        _, rest = split_part_name(train.name)
+        name = ("validation", split_part_name(train.name)[1])
         beside = list_folders(train.parent)
-        names = ("validation", rest)
-        named = [path for path in beside if split_part_name(path.name) == names]
+        named = [path for path in beside if split_part_name(path.name) == name]
         folder = _find_part(named, "validation")
-        if not folder:
-            continue
-        opened = _list_steps(folder, "validation")[-1]
-        names = _clean_names(list_picture_folders(opened))
-        if names and (has_labels or names.issubset(classes)):
-            return opened
-        print(f"Note: {folder} has no folders of the classes alone and is not used.")
+        if folder:
+            opened = _list_steps(folder, "validation")[-1]
+            names = _clean_names(list_picture_folders(opened))
+            if names and names.issubset(classes):
+                return opened
+            print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
     return None
 
 
 def _clean_names(folders):
+    """Return the names of folders, equal where they look alike."""
     return {clean(path.name).casefold() for path in folders}
 
 
@@ -111,6 +109,7 @@ def _trace(ws, key):
 
 
 def _list_steps(folder, key):
+    """Return a folder, and those in it that lead to the classes or new pictures, the last of which holds them."""
     steps = [folder]
     while step := _find_step(steps[-1], key):
         steps.append(step)
@@ -148,14 +147,15 @@ def _find_part(folders, key):
     meant = [path for part, _, path in rows if part == key]
     if len(meant) == 1 and all(part for part, _, _ in rows):
         return meant[0]
-    # Two are named after parts, and alike: train, test, extra; train, train - Copy.
-    rests = [rest for part, rest, _ in rows if part]
-    # A part holds what is called as a folder beside it or in another part: train_224/oak, train_512/oak;
-    # oak, elm, valid/oak; but not train/2019, bus/2019.
-    names = []
-    for part, _, path in rows:
-        names += _clean_names(list_folders(path) if part else [path])
-    if len(set(rests)) < len(rests) or len(set(names)) < len(names):
+    signs = []
+    for part, rest, path in rows:
+        if part:
+            # Two are named after parts, and alike: train, test, extra; train, train - Copy.
+            signs.append(f"/{rest}")
+        # A part holds what is called as a folder beside it or in another part: train_224/oak, train_512/oak;
+        # oak, elm, valid/oak; but not train/2019, bus/2019.
+        signs += _clean_names(list_folders(path) if part else [path])
+    if len(set(signs)) < len(signs):
         _refuse([*meant, folders[0].with_name("NAME")][0], key)
     return None
 

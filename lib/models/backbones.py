@@ -1,22 +1,36 @@
-"""Backbones: the network that a spec means, frozen."""
+"""Backbones: the network that a spec means, frozen, without its last layers.
 
+There are three kinds: Keras' applications, presets of keras-hub, files.
+"""
+
+import inspect
+import os
+import textwrap
+import urllib.request
 from pathlib import Path
 
 import keras
+import pandas as pd
 
+from lib.base.parameters import suggest
 from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
-from lib.models import networks
 from lib.models.networks import PRESET, Network, split_spec
 from lib.models.record import read_record
 
+APPLICATIONS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
+# Sides in pixels of the pictures that they were trained on; 224 where none is named.
+SIDES = pd.read_csv(
+    Path(__file__).with_name("image_sizes.csv"), index_col="network"
+).side
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
-WITHOUT_NETWORK = (
-    ". Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or of "
-    "a whole network (.keras), in BACKBONE or BACKBONES."
-)
+# Where Keras keeps weights; the first download makes the folder.
+CACHE = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
+PATIENCE = 8  # seconds to wait for an answer
+# A small file beside the weights of Keras' applications.
+BESIDE_WEIGHTS = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
 
 
 def list_specs(text: str | list[str]) -> list[str]:
@@ -25,44 +39,39 @@ def list_specs(text: str | list[str]) -> list[str]:
     return [spec.strip() for spec in specs if spec.strip()]
 
 
-def look_up(parameters: dict, ws: Workspace) -> None:
-    """Look up the networks that parameters name, without loading them.
-
-    Args:
-        parameters: BACKBONES or BACKBONE, and WEIGHTS; "auto" means a network that 05 chooses.
-        ws: its demo does without networks that are to be downloaded.
+def look_up(parameters: dict) -> None:
+    """Look up what BACKBONES or BACKBONE name, without loading it: files and models of keras.applications.
 
     Raises:
         ValueError, FileNotFoundError: there is none of a name.
-        ConnectionError: all would have to be downloaded, and can't be.
     """
-    specs = [parameters.get("BACKBONE", "auto")]
-    specs += list_specs(parameters.get("BACKBONES", []))
-    names = [split_spec(spec)[0] for spec in specs if spec != "auto"]
-    for name in names:
-        _find(name)
-    weights = parameters["WEIGHTS"]
-    if weights not in (None, "none", "imagenet"):
-        check_exists(Path(weights), "Correct WEIGHTS.")
-    are_missing = bool(names) and not any(map(_is_here, names))
-    if are_missing and weights == "imagenet" and not ws.is_demo:
-        try:
-            networks.require_connection(networks.CACHES)
-        except ConnectionError as error:
-            raise ConnectionError(f"BACKBONES: {error}{WITHOUT_NETWORK}") from error
+    for spec in list_specs(parameters.get("BACKBONES") or parameters["BACKBONE"]):
+        name, _ = split_spec(spec)
+        if name.endswith(".keras"):
+            check_exists(Path(name), "Name a file of a network.")
+        elif not name.startswith(PRESET) and name not in ("auto", *SKETCHES):
+            _find_application(name)
 
 
-def _find(name):
-    if name.endswith(".keras"):
-        check_exists(Path(name), "Name a file of a network.")
-    elif name.startswith(PRESET):
-        networks.find_preset(name)
-    elif name not in SKETCHES:
-        networks.find_application(name)
+def _find_application(name):
+    """Return the function of keras.applications that builds a model; a ValueError proposes another."""
+    if name not in APPLICATIONS:
+        known = suggest(name, APPLICATIONS)
+        raise ValueError(f"keras.applications has no {name!r}{known}")
+    return APPLICATIONS[name]
 
 
-def _is_here(name):
-    return name in SKETCHES or Path(name.removeprefix(PRESET)).exists()
+def _require_connection():
+    """Raise a ConnectionError where nothing was downloaded before, nor can be now."""
+    if CACHE.exists():
+        return
+    try:
+        urllib.request.urlopen(BESIDE_WEIGHTS, timeout=PATIENCE).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"{BESIDE_WEIGHTS} can't be read. Where nothing can be downloaded, name a file that lies here: of "
+            "these weights, in WEIGHTS, or of a whole network (.keras), in BACKBONE or BACKBONES."
+        ) from error
 
 
 def load_backbone(
@@ -78,7 +87,7 @@ def load_backbone(
         spec: a model of keras.applications, hub:PRESET of keras-hub, or the path of a .keras file, from
             RGB pictures of 0-255 to maps, tokens or a vector. @224 at its end goes before `image_size`.
         weights: of a model of keras.applications: "imagenet", the path of a weights file, or "none", or
-            None, for untrained weights. Presets have their own, or none; files always their own.
+            None, for untrained weights. Presets and files have their own.
         image_size: side of the pictures, in pixels; None for the network's own.
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
         ws: on its demo pictures `sketches` takes the place of what can't be downloaded; None demands it.
@@ -87,7 +96,8 @@ def load_backbone(
         ValueError: it can't be loaded so; the message ends in Keras' own words.
     """
     weights = None if weights == "none" else weights
-    name, size = split_spec(spec, image_size)
+    name, own_size = split_spec(spec)
+    size = own_size or image_size
     try:
         network = _load(name, weights, size, options)
     except Exception as error:
@@ -101,9 +111,7 @@ def load_backbone(
             )
             return load_backbone("sketches", None, None, {}, None)
         # Keras may list every layer, on many lines.
-        words = " ".join(str(error).split())[:500]
-        if is_download:
-            words += WITHOUT_NETWORK
+        words = textwrap.shorten(str(error), 500)
         raise ValueError(
             f"BACKBONE {name} can't be loaded with WEIGHTS {weights}, IMAGE_SIZE {size}, "
             f"BACKBONE_OPTIONS {options}: {words}"
@@ -113,33 +121,83 @@ def load_backbone(
 
 
 def _load(name, weights, size, options):
-    is_file = name.endswith(".keras")
-    is_preset = name.startswith(PRESET)
-    if options and (is_file or is_preset):
-        raise ValueError("BACKBONE_OPTIONS are for models of keras.applications")
-    if is_file:
-        _refuse_classifier(Path(name))
-        return networks.load_file(Path(name), size)
-    if is_preset:
-        return networks.load_preset(name, bool(weights), size)
+    """Load a network as its kind asks; errors are Keras' own."""
+    if name.endswith(".keras"):
+        # Its layers can't tell what a network has learned from. What lies beside it may.
+        if read_record(Path(name)) is not None:
+            raise ValueError(
+                "it is a classifier of these notebooks, and may remember these pictures: "
+                "give a network that has learned from others"
+            )
+        return _load_file(Path(name), size, **options)
+    if name.startswith(PRESET):
+        return _load_preset(name, size, **options)
     if name in SKETCHES:
-        return _load_sketches(name, size)
-    return networks.load_application(name, weights, size, options)
+        return _load_sketches(name, size, **options)
+    return _load_application(name, weights, size, **options)
 
 
-def _refuse_classifier(path):
-    # Its layers can't tell what a network has learned from. What lies beside it may.
-    folder = path.resolve().parent
-    is_result = folder.name == "models" and (folder.parent / "split.csv").exists()
-    if is_result or read_record(path) is not None:
-        raise ValueError(
-            "it is a classifier of these notebooks, and may remember these pictures: "
-            "give a network that has learned from others"
-        )
+def _load_application(name, weights, size, **options):
+    """Build a model of keras.applications on preprocessed pixels."""
+    build = _find_application(name)
+    if weights == "imagenet":
+        _require_connection()
+    size = size or int(SIDES.get(name, 224))
+    pixels = keras.Input((size, size, 3), name="pixels")
+    model = build(
+        input_tensor=inspect.getmodule(build).preprocess_input(pixels),
+        input_shape=(size, size, 3),
+        include_top=False,
+        weights=weights,
+        **options,
+    )
+    return Network(model, size, Path(weights or "untrained").name)
+
+
+def _load_file(path, size):
+    """Load a network from a .keras file."""
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    _, own_size, _, channels = model.input_shape
+    if channels != 3:
+        raise ValueError(f"it takes {model.input_shape}, which are no RGB pictures")
+    size = size or own_size or 224
+    pixels = keras.Input((size, size, 3), name="pixels")
+    if own_size != size:
+        resized = keras.models.clone_model(model, keras.Input((size, size, 3)))
+        resized.set_weights(model.get_weights())
+        model = resized
+    network = keras.Model(pixels, model(pixels), name=model.name)
+    return Network(network, size, path.name)
+
+
+def _load_preset(spec, size):
+    """Load what a preset of keras-hub sees pictures with, say hub:dinov2_base or hub:FOLDER."""
+    from keras_hub import layers, models
+
+    preset = spec.removeprefix(PRESET)
+    converter = layers.ImageConverter.from_preset(preset)
+    own_sizes = converter.image_size or [224]
+    size = size or own_sizes[0]
+    load = models.Backbone.from_preset
+    try:
+        # Some can be built for any size; others have no such argument, or no other size.
+        tower = load(preset, image_shape=(size, size, 3))
+    except (TypeError, ValueError):
+        tower = load(preset)
+    # Of a network for pictures and text, the half that sees.
+    tower = getattr(tower, "vision_encoder", tower)
+    pixels = keras.Input((size, size, 3), name="pixels")
+    rescaling = keras.layers.Rescaling(converter.scale or 1.0, converter.offset or 0.0)
+    scaled = rescaling(pixels)
+    # Some take the pictures by name, in a dictionary.
+    named = keras.tree.map_structure(lambda _: scaled, tower.input)
+    network = keras.Model(pixels, tower(named), name=tower.name)
+    return Network(network, size, Path(preset).name)
 
 
 def _load_sketches(name, size):
-    network = networks.load_file(SKETCHES_FILE, size)
+    """Load the network of the demo; "sketches_random" has random weights in its place."""
+    network = _load_file(SKETCHES_FILE, size)
     if name == "sketches":
         return network._replace(weights="sketches")
     twin = keras.models.clone_model(network.model)

@@ -28,7 +28,6 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, path: Path, model: keras.Model, batches: Batches, epochs: int):
         super().__init__()
         self.path = path
-        self.name = path.stem.rpartition("-")[0]
         self.batches = batches
         self.epochs = epochs
         self.rows = []  # of the history
@@ -37,25 +36,20 @@ class Checkpoint(keras.callbacks.Callback):
         self.variables = model.variables + model.optimizer.variables
         if path.exists():
             self._restore()
-        self.optimizer = model.optimizer
-        self.settings = describe_settings(model)
+        self.built = _list_fixed(model)
 
     def _restore(self):
+        """Set model and optimizer to what the file holds."""
         try:
             with np.load(self.path, allow_pickle=False) as kept:
-                rows = kept["history"].tolist()
-                values = [kept[f"variable_{k}"] for k in range(len(self.variables))]
+                rows, *values = kept.values()
         # numpy and zipfile have several for a damaged file.
         except Exception as error:
             print(f"Note: {self.path} is damaged, so its training starts anew: {error}")
             return
-        for variable, value in zip(self.variables, values):
+        for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
-        self.rows = rows
-
-    def _require(self, is_so, problem):
-        if not is_so:
-            raise ValueError(f"{self.name}: {problem}")
+        self.rows = rows.tolist()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Check that `fit` does what the training is known by, since afterwards it would be too late.
@@ -64,25 +58,24 @@ class Checkpoint(keras.callbacks.Callback):
             ValueError: it would train other epochs or batches, or the model is no longer as it was built.
         """
         for what, number in (("epochs", self.epochs), ("steps", len(self.batches))):
-            self._require(
-                self.params[what] == number,
-                f"`fit` has {what}={self.params[what]}, and this training {number}: change "
-                "EPOCHS or BATCH_SIZE in the cell of the parameters, and run all cells again.",
+            if self.params[what] != number:
+                raise ValueError(
+                    f"`fit` has {what}={self.params[what]}, and this training {number}: change "
+                    "EPOCHS or BATCH_SIZE in the cell of the parameters, and run all cells again."
+                )
+        if _list_fixed(self.model) != self.built:
+            raise ValueError(
+                "the model was changed after it was built: set its layers, what learns and the "
+                "learning rate in the function that builds it."
             )
-        is_same = self.model.optimizer is self.optimizer
-        self._require(
-            is_same and describe_settings(self.model) == self.settings,
-            "the model was changed after it was built: set its layers, what learns and the "
-            "learning rate in the function that builds it.",
-        )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Tell the batches the epoch; a ValueError where it doesn't follow on the last one."""
         done = len(self.rows)
-        self._require(
-            epoch == done,
-            f"epoch {epoch + 1} can't follow on {done}: call `fit` once, with **run.options.",
-        )
+        if epoch != done:
+            raise ValueError(
+                f"epoch {epoch + 1} can't follow on {done}: call `fit` once, with **run.options."
+            )
         self.batches.epoch = epoch
         self.started = time.perf_counter()
 
@@ -98,23 +91,24 @@ class Checkpoint(keras.callbacks.Callback):
             FloatingPointError: the loss is infinite or no number.
         """
         seconds = time.perf_counter() - self.started
-        self._require(
-            "val_loss" in logs, "`fit` has no validation_data=run.validation."
-        )
+        if "val_loss" not in logs:
+            raise ValueError("`fit` has no validation_data=run.validation.")
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth "
-                "of the learning rate."
+                f"the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth of the learning rate."
             )
         scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]
         self.rows.append([epoch + 1, *scores, seconds])
         self.progress.set_postfix(
-            epoch=f"{epoch + 1}/{self.params['epochs']}",
-            accuracy=f"{logs['accuracy']:.3f}",
-            val_accuracy=f"{logs['val_accuracy']:.3f}",
+            epoch=f"{epoch + 1}/{self.epochs}",
+            accuracy=logs["accuracy"],
+            val_accuracy=logs["val_accuracy"],
         )
-        arrays = {"history": np.array(self.rows)}
-        for k, variable in enumerate(self.variables):
-            arrays[f"variable_{k}"] = keras.ops.convert_to_numpy(variable)
+        values = map(keras.ops.convert_to_numpy, self.variables)
         with atomic_write(self.path) as part:
-            np.savez(part, **arrays)
+            np.savez(part, self.rows, *values)
+
+
+def _list_fixed(model):
+    """Return what is not to change after a model was built: its optimizer and its settings."""
+    return [model.optimizer, *describe_settings(model)]

@@ -51,17 +51,13 @@ def predict_files(
             answers = network.predict_on_batch(images)
             if not with_features:
                 answers = [answers, answers[:, :0]]
-            y_prob.append(answers[0])
-            features.append(answers[1])
-    count = len(paths)
-    return (
-        np.concatenate(y_prob, dtype=np.float32)[:count],
-        np.concatenate(features, dtype=np.float32)[:count],
-        np.array(problems),
-    )
+            y_prob.append(answers[0][: len(block)])
+            features.append(answers[1][: len(block)])
+    return np.concatenate(y_prob), np.concatenate(features), np.array(problems)
 
 
 def _fill(image, path):
+    """Read a picture into an array; return "", or the word for a file that can't be read."""
     try:
         image[:] = pictures.load(path, len(image))
     except pictures.PictureError as error:
@@ -92,20 +88,21 @@ def predictions_table(
         A file with a problem has no answer.
     """
     names = np.array(record.class_names)
-    ranked = np.argsort(-y_prob, axis=1, kind="stable")
     scaled = apply_temperature(y_prob.astype(float), record.temperature or 1).round(6)
+    ranked = np.argsort(-y_prob, axis=1, kind="stable")
     highest = np.take_along_axis(scaled, ranked, axis=1)
-    table = pd.DataFrame({"file": _escape(files), "label": "", "index": ranked[:, 0]})
+    table = pd.DataFrame({"file": _escape(files)})
     for rank in range(top):
         ending = f"_{rank + 1}" if rank else ""
         table[f"label{ending}"] = names[ranked[:, rank]]
         table[f"probability{ending}"] = highest[:, rank]
+    table.insert(2, "index", ranked[:, 0])
     table = table.assign(**columns or {}, problem=problems)
     return _finish(table, names, scaled, probabilities)
 
 
 def _escape(files):
-    # A name may be bytes that are no text, which no CSV file holds.
+    """Return names as text; one may be bytes that are none, which no CSV file holds."""
     return [escape(str(file)) for file in files]
 
 
@@ -135,8 +132,8 @@ def predict_batches(model: keras.Model, batches: Batches) -> tuple:
     bar = show_progress(batches, f"predicting with {model.name}", unit="batch")
     for images, one_hot in bar:
         y_true.append(one_hot.argmax(axis=1))
-        y_prob.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
-    return np.concatenate(y_true), np.concatenate(y_prob)
+        y_prob.append(model.predict_on_batch(images))
+    return np.concatenate(y_true), np.concatenate(y_prob, dtype=np.float32)
 
 
 def list_labels(

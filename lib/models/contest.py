@@ -11,8 +11,8 @@ import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.pixels import open_pixels
-from lib.models import backbones, linear, networks, origins, training
-from lib.models.features import cached_features, require_finite
+from lib.models import backbones, linear, networks, training
+from lib.models.features import cached_features
 from lib.models.parts import build_extractor
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
@@ -43,14 +43,14 @@ def gather_features(
         The facts of every network, in order: candidate (its name), entry (its spec),
         weights, image_size (pixels), parameters, megabytes (of the weights in float32),
         features (how many), pooling (`parts.pool`), pictures_per_second (of a batch of
-        32), the facts of `origins.describe_origin`, and reason ("", or why it does not
+        32), the facts of `networks.describe_origin`, and reason ("", or why it does not
         take part; then all from weights on are missing). And for each candidate that
         takes part its features, float32 (n, features).
 
     Raises:
         ValueError: two networks have one name, or none takes part. On the demo the
             networks of `backbones.SKETCHES` take the place of none. Or a picture has
-            changed since 01, or a later batch has features that are no finite numbers.
+            changed since 01.
         OSError: features find no room, or, as a ClusterError, no worker.
     """
     specs = backbones.list_specs(specs)
@@ -67,15 +67,16 @@ def gather_features(
 
 
 def _try_networks(specs, weights, image_size, rows, ws, seed):
+    """Return what `gather_features` does, though none may take part."""
     facts = []
     features = {}
     policy = keras.config.dtype_policy()
     names = [networks.name_network(spec) for spec in specs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(
-                f"BACKBONES: two are called {name}: leave one out, or rename a file."
-            )
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"BACKBONES: of {', '.join(names)} two are called alike: leave one out, or "
+            "rename a file."
+        )
     for name, spec in zip(names, specs):
         training.set_seed(seed, deterministic=False)
         try:
@@ -91,17 +92,14 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
 
 
 def _look(spec, weights, image_size, rows, ws):
+    """Return what a network costs and where it comes from, and its features."""
     with _blame_network():
         backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
         extractor = build_extractor(backbone)
     images = open_pixels(ws, rows, backbone.image_size)
-    batch = images[:BATCH]
     with _blame_network():
-        pictures_per_second = measure_speed(extractor, batch)
-    try:
+        pictures_per_second = measure_speed(extractor, images[:BATCH])
         features = cached_features(extractor, images, ws)
-    except ValueError as error:
-        raise ValueError(f"BACKBONES {spec}: {error}") from error
     if linear.find_flat(features[:]).all():
         raise _UnfitNetworkError(
             "its features are the same for all pictures: its weights may be damaged."
@@ -116,7 +114,7 @@ def _look(spec, weights, image_size, rows, ws):
         "pooling": extractor.layers[-1].name,
         "pictures_per_second": pictures_per_second,
     }
-    origin = origins.describe_origin(spec, backbone.weights)
+    origin = networks.describe_origin(spec, backbone.weights)
     return costs | origin | {"reason": ""}, features
 
 
@@ -125,21 +123,18 @@ def _blame_network() -> Iterator[None]:
     """Take an error, be it a full GPU, for the reason why a network can't take part."""
     try:
         yield
+    except OSError:  # of the disk, or of workers
+        raise
     except Exception as error:
         text = COLOUR.sub("", f"{type(error).__name__}: {error}")
         raise _UnfitNetworkError(" ".join(text.split())) from error
 
 
 def measure_speed(extractor: keras.Model, batch: np.ndarray) -> float:
-    """Return how many pictures per second pass a network, those of a batch together.
-
-    Raises:
-        ValueError: their features are no finite numbers.
-    """
+    """Return how many pictures per second pass a network, those of a batch together."""
     seconds = []
     for _ in range(3):  # the first one builds the graph
         started = time.perf_counter()
-        features = extractor.predict_on_batch(batch)
+        extractor.predict_on_batch(batch)
         seconds.append(time.perf_counter() - started)
-    require_finite(features)
     return len(batch) / min(seconds)

@@ -38,25 +38,23 @@ def cached_features(
     """
     name = f"features_{make_key(extractor)}"
     store = open_store(ws.scratch, name, np.float32, extractor.output_shape[1:])
-    missing = store.find_missing(images.digests.tolist())
-    if missing:
+    missing = np.array(store.find_missing(images.digests))
+    if len(missing):
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-        left = Selection(images.store, np.array(missing))
-        _compute_all(extractor, left, store, ws.cluster)
+        network = _save(extractor, store) if ws.cluster else extractor
+        left = Selection(images.store, missing)
+        starts = range(0, len(left), BATCH)
+        blocks = [left.take(slice(start, start + BATCH)) for start in starts]
+        bar = show_progress(total=len(left), desc="features", unit="picture")
+        with bar:
+            done = run_blocks(compute_block, blocks, store, network, address=ws.cluster)
+            for block, _ in done:
+                bar.update(len(block))
     return Selection(store, images.digests)
 
 
-def _compute_all(extractor, images, store, cluster):
-    network = _save(extractor, store) if cluster else extractor
-    starts = range(0, len(images), BATCH)
-    blocks = [images.take(slice(start, start + BATCH)) for start in starts]
-    done = run_blocks(compute_block, blocks, store, network, address=cluster)
-    with show_progress(total=len(images), desc="features", unit="picture") as bar:
-        for block, *_ in done:
-            bar.update(len(block))
-
-
 def _save(extractor, store):
+    """Write the extractor to a file for workers, and return its path."""
     path = store.folder / "extractor.keras"
     with acquire_lock(store.folder / ".lock"):
         sweep(store.folder)
@@ -67,6 +65,7 @@ def _save(extractor, store):
 
 @lru_cache(maxsize=1)
 def _load(path):
+    """Load what `_save` wrote, once in each worker."""
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
@@ -82,14 +81,9 @@ def compute_block(images: Selection, store: Store, network: keras.Model | Path) 
             network.open("rb").close()
             network = _load(network)
         features = network.predict_on_batch(images[:]).astype(np.float32)
-    require_finite(features)
-    store.put(dict(zip(images.digests.tolist(), features)))
-
-
-def require_finite(features: np.ndarray) -> None:
-    """Raise a ValueError where some features are no finite numbers."""
     if not np.isfinite(features).all():
         raise ValueError(
             "some features of this network are no finite numbers: its weights may be "
             "damaged, or computing in half precision is too coarse for it."
         )
+    store.put(dict(zip(images.digests, features)))

@@ -35,7 +35,7 @@ def write_model(model: keras.Model, path: Path) -> None:
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
     config = simplify(json.loads(members["config.json"]))
-    members["config.json"] = json.dumps(config).encode()
+    members["config.json"] = json.dumps(config)
     with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
             file.writestr(name, content)

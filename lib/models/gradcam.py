@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.Flatten)
+
 
 def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Make a heatmap of each picture, by Grad-CAM (Selvaraju et al. 2017).
@@ -31,8 +33,7 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     last.activation = keras.activations.linear
     try:
         with tf.GradientTape() as tape:
-            pixels = tf.convert_to_tensor(images, tf.float32)
-            maps = find_maps(pixels, training=False)
+            maps = find_maps(images.astype(np.float32), training=False)
             tape.watch(maps)
             scores = maps
             for layer in head:
@@ -43,19 +44,16 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
         last.activation = activation
     weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
     evidence = tf.reduce_sum(weights * maps, axis=-1)
-    heatmaps = tf.nn.relu(evidence).numpy()
+    heatmaps = np.maximum(evidence, 0)
     largest = heatmaps.max(axis=(1, 2), keepdims=True)
-    return heatmaps / np.maximum(largest, np.finfo("float32").tiny)
+    return heatmaps / np.maximum(largest, 1e-30)
 
 
 def _split_at_pooling(model):
     """Return the model to the maps that are pooled last, and the layers behind them."""
-    pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.Flatten)
     layers = model.layers
-    found = [k for k, layer in enumerate(layers) if isinstance(layer, pooling)]
-    head = layers[found[-1] :] if found else []
-    if not head or len(head[0].input.shape) != 4:
-        raise ValueError(
-            "no maps lead to its answer, so there is no place to point at."
-        )
-    return keras.Model(model.inputs, head[0].input), head
+    for position in reversed(range(len(layers))):
+        layer = layers[position]
+        if isinstance(layer, POOLING) and len(layer.input.shape) == 4:
+            return keras.Model(model.inputs[0], layer.input), layers[position:]
+    raise ValueError("no maps lead to its answer, so there is no place to point at.")

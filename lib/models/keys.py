@@ -1,14 +1,12 @@
 """What counts: the keys of models and of trainings."""
 
 import ast
-import contextlib
 import hashlib
 import inspect
 import json
 import textwrap
 import uuid
 from collections.abc import Callable
-from functools import partial
 
 import keras
 import numpy as np
@@ -35,96 +33,104 @@ def make_key(*parts: object) -> str:
 def _describe(part):
     """Describe what JSON has no form for: models, arrays, and anything else by its text."""
     if isinstance(part, keras.Model):
-        config = _drop_names(simplify(part.get_config()), {})
-        return [part.dtype_policy.name, config, _read_values(part.variables)]
+        config = _describe_config(part.get_config())
+        return [part.dtype_policy.name, config, part.variables]
+    if isinstance(part, keras.Variable):
+        return keras.ops.convert_to_numpy(part)
     if isinstance(part, np.ndarray):
         content = hashlib.sha256(part.tobytes()).hexdigest()
         return [str(part.dtype), part.shape, content]
     return str(part)
 
 
-def _read_values(variables):
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+def _describe_config(config):
+    """Return what counts of a configuration: neither names nor what `simplify` leaves out."""
+    return _drop_names(simplify(config), {})
 
 
 def _drop_names(config, positions):
-    """Leave out names; where a layer is meant by its name, its position takes the place of it."""
-    if isinstance(config, list):
+    """Leave out names; a layer that is meant by its name is told by its position in the model."""
+    match config:
         # A layer, its call and which answer of it.
-        if [type(value) for value in config] == [str, int, int]:
-            return [positions.get(config[0], config[0]), *config[1:]]
-        return [_drop_names(value, positions) for value in config]
-    # A dtype policy has a name, too, and it counts.
-    if not isinstance(config, dict) or "Policy" in str(config.get("class_name")):
+        case [str(name), int(), int()]:
+            return [positions.get(name, name), *config[1:]]
+        case list():
+            return [_drop_names(value, positions) for value in config]
+        # Its name is what it computes in.
+        case {"class_name": str(kind)} if "Policy" in kind:
+            return config
+        case {"input_layers": _, "layers": layers}:
+            positions = {layer["name"]: k for k, layer in enumerate(layers)}
+    if not isinstance(config, dict):
         return config
-    if "input_layers" in config:
-        positions = {layer["name"]: k for k, layer in enumerate(config["layers"])}
     named = config.items()
     return {key: _drop_names(value, positions) for key, value in named if key != "name"}
 
 
-def make_family(
-    model: keras.Model, build: Callable, batches: list[Batches], decisive: list
-) -> str:
-    """Hash what decides a training, but for seeds and the first weights of what learns.
+def make_keys(
+    model: keras.Model,
+    build: Callable,
+    batches: list[Batches],
+    decisive: list,
+    seed: int,
+) -> dict:
+    """Make the keys of a training, as fields of its record.
 
-    These are the batches, the layers, how the model is compiled, what learns, the code, and the weights
-    that stay.
+    What decides it are the batches, the layers, how the model is compiled, what learns, the code, and
+    all weights. A family leaves out the seed and the first weights of what learns.
 
     Args:
         model: as it is compiled.
         build: the function that made it.
         batches: to train and to validate on.
         decisive: further settings, such as epochs.
+        seed: of the first weights and the batches.
     """
-    return make_key(
+    family = make_key(
         decisive,
         TRAINING_VERSION,
         batches[0].set_hash,
         [part.describe() for part in batches],
         describe_settings(model),
         _read_source(build),
-        _read_values(model.non_trainable_weights),
+        model.non_trainable_weights,
     )
+    key = make_key(family, seed, model, _mark_custom_code(model, build))
+    return {"family": family, "key": key, "seed": seed}
 
 
 def describe_settings(model: keras.Model) -> list:
     """List the layers of a model, how it is compiled, and which of its variables learn."""
-    learning = {id(variable) for variable in model.trainable_variables}
-    learns = [id(variable) in learning for variable in model.variables]
-    layers = _drop_names(simplify(model.get_config()), {})
-    settings = _drop_names(simplify(model.get_compile_config()), {})
+    layers = _describe_config(model.get_config())
+    settings = _describe_config(model.get_compile_config())
+    learns = [variable.trainable for variable in model.variables]
     return [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
 
 
 def _read_source(build):
-    """Return the source of a function, or of what a partial one calls; "" where it can't be read."""
-    if isinstance(build, partial):
-        build = build.func
-    source = ""
-    with contextlib.suppress(OSError, TypeError, SyntaxError):
+    """Return the source of a function without its comments; "" where it can't be read."""
+    try:
         source = textwrap.dedent(inspect.getsource(build))
-        # Without comments; a lambda within a call can't be parsed alone.
-        source = ast.unparse(ast.parse(source))
-    return source
+        return ast.unparse(ast.parse(source))
+    # A lambda within a call has half a line of source.
+    except (OSError, TypeError, SyntaxError):
+        return ""
 
 
-def mark_custom_code(model: keras.Model, build: Callable) -> str:
+def _mark_custom_code(model, build):
     """Return "", or, where code decides that no key can tell, a text that is always another.
 
-    This is code of one's own that a model is compiled with, or a `build` without source. A note says so.
+    This is a function, or other code of one's own, that a model is compiled with, or a `build` without
+    source. A note says so.
     """
-    config = model.get_compile_config()
-    # Known by the object: a function of one's own may have the name of one of Keras'.
-    if model.loss in vars(keras.losses).values():
-        config["loss"] = None
-    custom = find_custom_objects(simplify(config))
+    custom = find_custom_objects(simplify(model.get_compile_config()))
     if not _read_source(build):
         custom.append(f"{build}, whose source can't be read,")
     if not custom:
         return ""
     print(
-        f"Note: always trained anew, since no key can tell what {', '.join(custom)} does."
+        f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
+        "losses and metrics of Keras are known by their names."
     )
     return uuid.uuid4().hex
 
@@ -137,45 +143,38 @@ def simplify(config: object) -> object:
     Args:
         config: what `get_config`, `serialize_keras_object` or a file gives.
     """
-    if isinstance(config, (list, tuple)):
-        return [simplify(value) for value in config]
-    if not isinstance(config, dict):
-        return config
-    kept = config.items()
-    simple = {key: simplify(value) for key, value in kept if key != "compile_config"}
+    text = json.dumps(config, default=_describe)
+    return json.loads(text, object_hook=_simplify_part)
+
+
+def _simplify_part(part):
+    """Simplify one object of a configuration, whose own parts are simple already."""
+    simple = dict(part)
+    simple.pop("compile_config", None)
     # A layer of one's own may have a name of Keras'.
-    is_keras = config.get("module") == "keras.layers"
-    if is_keras and isinstance(config.get("config"), dict):
-        layer = getattr(keras.layers, config["class_name"], None)
-        if layer:
-            _drop_defaults(simple["config"], layer)
+    if part.get("module") == "keras.layers":
+        layer = getattr(keras.layers, part["class_name"])
+        # Layers that read their configuration themselves may rely on what is in it.
+        reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
+        settings = dict(part["config"])
+        for key, argument in inspect.signature(layer.__init__).parameters.items():
+            is_default = settings.get(key) == argument.default and not reads
+            if is_default or key.endswith("_initializer"):
+                settings.pop(key, None)
+        simple["config"] = settings
     return simple
 
 
-def _drop_defaults(settings, layer):
-    # Layers that read their configuration themselves may rely on what is in it.
-    reads = layer.from_config.__func__ is not keras.Layer.from_config.__func__
-    for key, argument in inspect.signature(layer.__init__).parameters.items():
-        is_default = settings.get(key) == argument.default and not reads
-        if is_default or key.endswith("_initializer"):
-            settings.pop(key, None)
-
-
 def find_custom_objects(config: object) -> list[str]:
-    """Name the layers and functions in a configuration that are not Keras' or keras-hub's own.
+    """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
+    found = []
 
-    Args:
-        config: as `simplify` returns it.
-    """
-    values = config
-    if isinstance(config, dict):
-        kind = config.get("class_name")
-        if kind == "function":
-            return [str(config["config"])]
-        module = str(config.get("module", "keras"))
-        if kind in ("Lambda", "__lambda__") or kind and not module.startswith("keras"):
-            return [kind]
-        values = list(config.values())
-    if not isinstance(values, list):
-        return []
-    return sum(map(find_custom_objects, values), [])
+    def note(part: dict) -> dict:
+        kind = part.get("class_name")
+        module = str(part.get("module", "keras"))
+        if kind == "__lambda__" or not module.startswith("keras"):
+            found.append(part.get("registered_name") or kind)
+        return part
+
+    json.loads(json.dumps(config), object_hook=note)
+    return found

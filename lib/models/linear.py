@@ -28,21 +28,6 @@ MIN_PROBABILITY = 1e-13  # of a class that no row showed
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
-class FlooredScaler(StandardScaler):
-    """Standardise features, dividing none by less than a share of the median scale.
-
-    Else a feature that is nearly always the same would decide the picture where it is not.
-    """
-
-    def fit(self, X, y=None):
-        super().fit(X, y)
-        varies = self.var_ > 0
-        if varies.any():
-            floor = MIN_SCALE * np.median(self.scale_[varies])
-            self.scale_ = np.maximum(self.scale_, floor)
-        return self
-
-
 class TunedLogistic(ClassifierMixin, BaseEstimator):
     """A logistic regression of standardised features, with the C and temperature that suit best.
 
@@ -59,7 +44,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         C_: the inverse strength of the L2 penalty.
         temperature_: by which `predict_proba` divides the logits.
         held_out_: float32 (n, classes), the answers, divided so, that chose both.
-        pipeline_: FlooredScaler and LogisticRegression, fitted to all rows.
+        pipeline_: StandardScaler and LogisticRegression, fitted to all rows.
     """
 
     def __init__(self, class_weight: str | None = None, seed: int = 0):
@@ -80,7 +65,8 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         _require_two_classes(y_true, part)
         rows = np.where(find_flat(X), np.float32(0), X)  # They get no weight.
         regression = LogisticRegression(class_weight=self.class_weight, max_iter=1000)
-        scaled_rows = FlooredScaler().fit_transform(rows)
+        scaler = _fit_scaler(rows)
+        scaled_rows = scaler.transform(rows)
         min_loss = np.inf
         for strength in STRENGTHS:
             # A Python float: with numpy's, scikit-learn would compute in float64.
@@ -96,8 +82,8 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
                 self.temperature_ = temperature
                 self.held_out_ = scaled
         regression.set_params(C=self.C_, tol=FINE)
-        self.pipeline_ = make_pipeline(FlooredScaler(), regression)
-        self.pipeline_.fit(rows, y)
+        regression.fit(scaled_rows, y)
+        self.pipeline_ = make_pipeline(scaler, regression)
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -114,7 +100,19 @@ def find_flat(features: np.ndarray) -> np.ndarray:
     return np.ptp(features, axis=0) <= FLAT * np.abs(features[0])
 
 
+def _fit_scaler(rows):
+    """Fit a scaler that divides no feature by less than a share of the median scale.
+
+    Else a feature that is nearly always the same would decide the picture where it is not.
+    """
+    scaler = StandardScaler().fit(rows)
+    floor = MIN_SCALE * np.median(scaler.scale_[scaler.var_ > 0])
+    scaler.scale_ = np.maximum(scaler.scale_, floor)
+    return scaler
+
+
 def _require_two_classes(y_true, part):
+    """Raise a ValueError where only one class is outside of a part."""
     for number in range(PARTS):
         if len(np.unique(y_true[part != number])) < 2:
             raise ValueError(
@@ -125,6 +123,7 @@ def _require_two_classes(y_true, part):
 
 
 def _answer_parts(regression, rows, y_true, part):
+    """Return the answers to each part of classifiers that learned from the others."""
     with warnings.catch_warnings():
         # A class that lies in one part alone is never the answer to it.
         warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
@@ -147,6 +146,6 @@ def answer_held_out(scores: dict, X: np.ndarray, num_classes: int) -> np.ndarray
     """
     y_prob = np.full((len(X), num_classes), MIN_PROBABILITY, np.float32)
     for estimator, held in zip(scores["estimator"], scores["indices"]["test"]):
-        answers = estimator.predict_proba(X[held])
-        y_prob[np.ix_(held, estimator.classes_)] = answers
+        cells = np.ix_(held, estimator.classes_)
+        y_prob[cells] = estimator.predict_proba(X[held])
     return y_prob

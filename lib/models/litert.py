@@ -37,7 +37,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
-    shape = (1, model.input_shape[1], model.input_shape[2], 3)  # one, for browsers
+    shape = (1, *model.input_shape[1:])  # one, for browsers
     # One version of Keras heeds the shape of the first, another that of the second.
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
@@ -73,17 +73,15 @@ def open_litert(path: Path) -> LiteRTModel:
         interpreter = lite.Interpreter(str(path), num_threads=count_cores())
     run = interpreter.get_signature_runner()
     (taken,) = interpreter.get_input_details()
-    size = int(taken["shape"][1])
-    return LiteRTModel(path.name, (None, size, size, 3), run)
+    return LiteRTModel(path.name, (None, *taken["shape"][1:].tolist()), run)
 
 
 def try_export(model: keras.Model, path: Path) -> str:
     """Write a model as `export_litert` does; return "", or why there is no file."""
-    size = model.input_shape[1]
-    picture = np.zeros((1, size, size, 3), np.uint8)
     try:
         export_litert(model, path)
-        open_litert(path).predict_on_batch(picture)
+        opened = open_litert(path)
+        opened.predict_on_batch(np.zeros((1, *opened.input_shape[1:]), np.uint8))
     # A converter refuses a network in many ways; no result is lost by that.
     except Exception as error:
         path.unlink(missing_ok=True)

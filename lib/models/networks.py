@@ -1,47 +1,18 @@
-"""Networks without their last layers, of three kinds: Keras' applications, presets of keras-hub, files."""
+"""What the spec of a network tells: its name, its size, and what it has learned from: `origins.csv`."""
 
-import importlib.util
-import inspect
-import os
 import re
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
 
-from lib.base.parameters import suggest
+from lib.base.workspace import read_table
+from lib.models.record import Record
 
 PRESET = "hub:"
-# Where Keras and keras-hub keep what they download.
-CACHES = [
-    Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models"),
-    Path(os.environ.get("KAGGLEHUB_CACHE", Path.home() / ".cache/kagglehub"), "models"),
-]
-PATIENCE = 8  # seconds to wait for an answer
-# A small file beside the weights of Keras' applications.
-BESIDE_WEIGHTS = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
-# Sides in pixels of the pictures that Keras' applications were trained on; 224 where none is named.
-OWN_SIZES = {
-    "InceptionV3": 299,
-    "InceptionResNetV2": 299,
-    "Xception": 299,
-    "NASNetLarge": 331,
-    "EfficientNetB1": 240,
-    "EfficientNetB2": 260,
-    "EfficientNetB3": 300,
-    "EfficientNetB4": 380,
-    "EfficientNetB5": 456,
-    "EfficientNetB6": 528,
-    "EfficientNetB7": 600,
-    "EfficientNetV2B1": 240,
-    "EfficientNetV2B2": 260,
-    "EfficientNetV2B3": 300,
-    "EfficientNetV2S": 384,
-    "EfficientNetV2M": 480,
-    "EfficientNetV2L": 480,
-}
+# What is known of pretrained networks: the first row counts whose `begins` a name begins with.
+TABLE = read_table(Path(__file__).with_name("origins.csv"))
+ORIGINS = TABLE.set_index("begins").to_dict("index")
 
 
 class Network(NamedTuple):
@@ -56,113 +27,82 @@ class Network(NamedTuple):
     spec: str = ""  # as it was asked for
 
 
-def split_spec(spec: str, default: int | None = None) -> tuple[str, int | None]:
-    """Divide `hub:dinov2_small@224` into the network and the side of its pictures, in pixels."""
+def split_spec(spec: str) -> tuple[str, int | None]:
+    """Divide `hub:dinov2_small@224` into the network and the side of its pictures, in pixels, or None."""
     network, _, size = spec.rpartition("@")
-    if network and size.isdecimal():
+    if size.isdecimal():
         return network, int(size)
-    return spec, default
+    return spec, None
 
 
 def name_network(spec: str) -> str:
     """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
     network, size = split_spec(spec)
-    network = network.removeprefix(PRESET).rstrip("/")
     # The address of a preset may end in its version.
-    network = re.sub(r"/\d+$", "", network).removesuffix(".keras")
+    network = re.sub(r"/\d+/?$|\.keras$", "", network.removeprefix(PRESET))
     # TensorFlow asks that a name begins with a letter or a digit, and has no others.
-    name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower()).lstrip("_.-")
-    name = name or "network"
-    return f"{name}_{size}" if size else name
+    name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower())
+    name = name.lstrip("_.-") or "network"
+    if size:
+        return f"{name}_{size}"
+    return name
 
 
-def find_application(name: str) -> Callable:
-    """Return the function of keras.applications that builds a model; a ValueError proposes another."""
-    build = getattr(keras.applications, name, None)
-    if not inspect.isfunction(build):
-        applications = inspect.getmembers(keras.applications, inspect.isfunction)
-        known = suggest(name, [each for each, _ in applications])
-        raise ValueError(f"keras.applications has no {name!r}{known}")
-    return build
+def describe_origin(spec: str, weights: str) -> dict[str, str]:
+    """Return what is known of a network: the columns of `origins.csv`; "" where unknown.
+
+    The note says where pictures like yours may have been seen in training, which flatters a score, or
+    that nobody can tell; base_model is what the network is called on the Hugging Face Hub; asks is
+    what the licence asks of a person who hands a model on.
+
+    Args:
+        spec: as in `load_backbone`.
+        weights: as in `Network`.
+    """
+    name, _ = split_spec(spec)
+    if weights == "untrained":
+        name = weights
+    elif "/" in name or "." in weights:
+        # A file, or a folder that someone calls like a preset, may be anything.
+        name = ""
+    # The last row begins with nothing, as every name does.
+    row = next(filter(name.lower().startswith, ORIGINS))
+    origin = ORIGINS[row]
+    base_model = origin["base_model"].format(name.removeprefix(PRESET))
+    return origin | {"base_model": base_model}
 
 
-def find_preset(spec: str) -> None:
-    """Raise a ValueError where keras-hub is installed, and a preset is neither its own nor a path."""
-    preset = spec.removeprefix(PRESET)
-    if "/" in preset or importlib.util.find_spec("keras_hub") is None:
-        return
-    known = importlib.import_module("keras_hub").models.Backbone.presets
-    if preset not in known and not Path(preset).exists():
-        raise ValueError(f"keras-hub has no {preset!r}{suggest(preset, known)}")
+def describe_base(base: Network | Record | None) -> dict:
+    """Return the fields of a record about the network, or the saved model, that a model is built on."""
+    if base is None:
+        return {"kind": "network"}
+    if isinstance(base, Record):
+        return {
+            "kind": "finetuned",
+            "network": base.network,
+            "weights": base.weights,
+            "backbone_origin": base.backbone_origin,
+        }
+    return {
+        "kind": "transfer",
+        "network": name_network(base.spec),
+        "weights": base.weights,
+        "backbone_origin": describe_origin(base.spec, base.weights),
+    }
 
 
-def load_application(
-    name: str, weights: str | None, size: int | None, options: dict
-) -> Network:
-    """Build a model of keras.applications on preprocessed pixels; arguments as in `load_backbone`."""
-    build = find_application(name)
-    if weights == "imagenet":
-        require_connection(CACHES[:1])
-    size = size or OWN_SIZES.get(name, 224)
-    pixels = keras.Input((size, size, 3), name="pixels")
-    model = build(
-        input_tensor=inspect.getmodule(build).preprocess_input(pixels),
-        input_shape=(size, size, 3),
-        include_top=False,
-        weights=weights,
-        **options,
-    )
-    return Network(model, size, Path(weights or "untrained").name)
+def list_settings(parameters: dict, base: dict) -> dict:
+    """Return the parameters of a notebook, but for its seeds, as they stand in a record.
 
-
-def require_connection(caches: list[Path]) -> None:
-    """Raise a ConnectionError where nothing was downloaded to caches before, nor can be now."""
-    if any(any(path.glob("*")) for path in caches):
-        return
-    try:
-        urllib.request.urlopen(BESIDE_WEIGHTS, timeout=PATIENCE).close()
-    except OSError as error:
-        raise ConnectionError(f"{BESIDE_WEIGHTS} can't be read") from error
-
-
-def load_file(path: Path, size: int | None) -> Network:
-    """Load a network from a .keras file; arguments as in `load_backbone`."""
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    shape = model.input_shape
-    if len(model.outputs) != 1 or shape[2:] != (shape[1], 3):
-        raise ValueError(f"it takes {shape} and gives {model.output_shape}")
-    size = size or shape[1] or 224
-    pixels = keras.Input((size, size, 3), name="pixels")
-    if shape[1] not in (None, size):
-        resized = keras.models.clone_model(model, keras.Input((size, size, 3)))
-        resized.set_weights(model.get_weights())
-        model = resized
-    network = keras.Model(pixels, model(pixels), name=model.name)
-    return Network(network, size, path.name)
-
-
-def load_preset(spec: str, with_weights: bool, size: int | None) -> Network:
-    """Load what a preset of keras-hub sees pictures with, say hub:dinov2_base or hub:FOLDER."""
-    if importlib.util.find_spec("keras_hub") is None:
-        raise ImportError("keras_hub is missing: pip install keras-hub")
-    import keras_hub as hub
-
-    preset = spec.removeprefix(PRESET)
-    converter = hub.layers.ImageConverter.from_preset(preset)
-    size = size or (converter.image_size or [224])[0]
-    load = hub.models.Backbone.from_preset
-    try:
-        # Some can be built for any size; others have no such argument, or no other size.
-        tower = load(preset, load_weights=with_weights, image_shape=(size, size, 3))
-    except (TypeError, ValueError):
-        tower = load(preset, load_weights=with_weights)
-    # Of a network for pictures and text, the half that sees.
-    tower = getattr(tower, "vision_encoder", tower)
-    scale = converter.scale or 1.0
-    pixels = keras.Input((size, size, 3), name="pixels")
-    scaled = keras.layers.Rescaling(scale, converter.offset or 0.0)(pixels)
-    if isinstance(tower.input, dict):
-        scaled = dict.fromkeys(tower.input, scaled)
-    network = keras.Model(pixels, tower(scaled), name=tower.name)
-    weights = Path(preset).name if with_weights else "untrained"
-    return Network(network, size, weights)
+    Args:
+        parameters: by their names, in capitals.
+        base: of `describe_base`, whose network and weights name no folder.
+    """
+    settings = {}
+    for name, value in parameters.items():
+        if "SEED" not in name:
+            settings[name.lower()] = value
+    if base["kind"] != "network":
+        settings["backbone"] = base["network"]
+        settings["weights"] = base["weights"]
+    return settings

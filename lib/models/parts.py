@@ -6,7 +6,7 @@ from keras import layers
 from lib.models.networks import Network
 
 
-def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
+def pool(outputs: keras.KerasTensor) -> keras.KerasTensor:
     """Make one vector per picture of what a backbone gives.
 
     Of maps it is the mean over all positions (Lin, Chen and Yan 2014). Of tokens it is the class token,
@@ -14,24 +14,17 @@ def pool(outputs: keras.KerasTensor | dict) -> keras.KerasTensor:
     the mean is taken. A vector stays as it is. The layer's name says which.
 
     Args:
-        outputs: maps (n, h, w, channels), tokens (n, positions, channels) or vectors (n, channels); of
-            several outputs, by their names, the pooled one is taken.
+        outputs: maps (n, h, w, channels), tokens (n, positions, channels) or vectors (n, channels).
 
     Returns:
         float (n, channels).
     """
-    if isinstance(outputs, dict):
-        pooled = [output for name, output in outputs.items() if "pooled" in name]
-        if not pooled:
-            names = ", ".join(outputs)
-            raise ValueError(f"BACKBONE: of its outputs {names} none is pooled.")
-        outputs = pooled[0]
     if len(outputs.shape) == 4:
         return layers.GlobalAveragePooling2D(name="mean_of_places")(outputs)
     if len(outputs.shape) == 2:
         return layers.Identity(name="own_vector")(outputs)
     count = outputs.shape[1]
-    if count is None or round(count**0.5) ** 2 == count:
+    if round(count**0.5) ** 2 == count:
         return layers.GlobalAveragePooling1D(name="mean_of_tokens")(outputs)
     first = layers.Cropping1D((0, count - 1))(outputs)
     return layers.Flatten(name="class_token")(first)
@@ -64,9 +57,8 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def expose_features(model: keras.Model) -> keras.Model:
-    """Make a model that gives its probabilities and, from the same pass, its features."""
-    extractor, _ = find_parts(model)
-    outputs = [model.outputs[0], extractor.output]
+    """Make of a model with a backbone one that gives probabilities and, from the same pass, features."""
+    outputs = [*model.outputs, model.layers[-2].output]
     return keras.Model(model.inputs, outputs, name=model.name)
 
 

@@ -1,6 +1,7 @@
 """The record of a model, which is the JSON beside its file: read, listed and updated without Keras."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import attrgetter
 from pathlib import Path
@@ -22,9 +23,8 @@ class Record:
     class_names: list[str]
     image_size: int  # side of the pictures, in pixels
     file_hash: str = ""  # `saved.hash_file`
-    # Of what it is one training, and how that was made: network, transfer, linear, finetuned, multilabel.
-    configuration: str = ""
-    kind: str = ""
+    configuration: str = ""  # of which it is one training
+    kind: str = ""  # how it was made: network, transfer, linear, finetuned, multilabel
     notebook: str = ""
     split_hash: str = ""  # `split.identify_set` of the pictures it learned from
     demo: bool = False
@@ -36,7 +36,7 @@ class Record:
     parameters: dict = field(default_factory=dict)  # what its notebook was told
     network: str = ""  # what files of its backbone are called
     weights: str = "from scratch"  # those of the backbone
-    backbone_origin: dict = field(default_factory=dict)  # `origins.describe_origin`
+    backbone_origin: dict = field(default_factory=dict)  # `networks.describe_origin`
     characteristics: str = ""
     purpose: str = ""
     seconds: float | None = None
@@ -74,16 +74,14 @@ class Record:
 
 def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
+    known = {each.name for each in fields(Record)}
     try:
         text = path.with_suffix(".json").read_text(encoding="utf-8")
         content = json.loads(text)
-        facts = {}
-        for each in fields(Record):
-            # An earlier version wrote null for what it did not know.
-            if content.get(each.name) is not None:
-                facts[each.name] = content[each.name]
+        # Another version of the project may know more.
+        facts = {name: content[name] for name in known.intersection(content)}
         return Record(**facts)
-    except (AttributeError, OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError):
         return None
 
 
@@ -106,81 +104,50 @@ def remove_predictions(ws: Workspace, name: str) -> bool:
     return is_ours
 
 
-def list_records(ws: Workspace) -> tuple[list[Record], list[str]]:
+def read_records(ws: Workspace) -> list[Record]:
+    """Read the records of all models that name one label, the oldest first.
+
+    A model whose record is missing or damaged is none, and so is a record without its model.
+    """
+    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
+    paths = sorted(ws.results.glob("models/*.keras"), reverse=True)
+    # A model of several labels has a split of its own.
+    found = [each for each in map(read_record, paths) if each and not each.thresholds]
+    return sorted(found, key=attrgetter("date"))
+
+
+def list_records(
+    ws: Workspace, kinds: Collection[str] = (), name: str = ""
+) -> list[Record]:
     """List the models of the current split that name one label, in the order of the notebooks.
 
     Trainings of one configuration count together where they are of the family of the newest, and each
     seed counts once.
 
-    Returns:
-        The records, and a line about each model that is left out.
+    Args:
+        ws: the workspace.
+        kinds: those that are asked for; all, where there is none.
+        name: of the only model that is asked for, or "".
 
     Raises:
         FileNotFoundError: there is none.
     """
     set_hash = identify_set(read_split(ws))
-    families = {}
-    runs = set()
-    records = []
-    left_out = []
-    for record in _read_newest_first(ws):
-        name = record.configuration
-        run = (name, record.seed)
-        reason = ""
-        if not record.family:
-            reason = "it is damaged, without its .keras file, or an earlier version's: run its notebook again"
-        elif record.split_hash != set_hash:
-            reason = "it was trained on other pictures, labels or parts"
-        elif record.family != families.setdefault(name, record.family) or run in runs:
-            reason = f"{name} was trained since with other settings, other frozen weights or its seed"
-        if reason:
-            left_out.append(f"{record.name} is left out: {reason}.")
-        else:
-            runs.add(run)
-            records.append(record)
+    current = [each for each in read_records(ws) if each.split_hash == set_hash]
+    families = {each.configuration: each.family for each in current}
+    runs = {}
+    for record in current:
+        if record.family == families[record.configuration]:
+            runs[record.configuration, record.seed] = record
+    records = sorted(runs.values(), key=attrgetter("notebook", "name"))
+    if kinds:
+        records = [each for each in records if each.kind in kinds]
+    if name:
+        records = [each for each in records if each.name == name]
     if not records:
+        asked = filter(None, [" or ".join(kinds), "model", name])
         raise FileNotFoundError(
-            f"{ws.results / 'models'} has no model of the current split: run 02_baseline_cnn, "
-            f"04_resnet50_transfer or 05_backbones first. {' '.join(left_out)}"
+            f"{ws.results / 'models'} has no {' '.join(asked)} of the current split: run 02_baseline_cnn "
+            "(network), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
-    records.sort(key=attrgetter("notebook", "name"))
-    return records, left_out
-
-
-def _read_newest_first(ws):
-    """Return the records of all models of one label; of one that isn't whole it has the name alone."""
-    records = []
-    for path in sorted(ws.results.glob("models/*.json")):
-        record = read_record(path)
-        if record is None or not path.with_suffix(".keras").exists():
-            record = Record(path.stem, [], 0)
-        # A model of several labels has a split of its own.
-        if not record.thresholds:
-            records.append(record)
-    return sorted(records, key=attrgetter("date"), reverse=True)
-
-
-def find_transfer(
-    ws: Workspace, name: str = "", kinds: tuple[str, ...] = ("linear", "transfer")
-) -> Record:
-    """Return the record of a model on a frozen backbone: the one asked for, or the newest.
-
-    Args:
-        ws: the workspace.
-        name: of the model that is asked for, or "".
-        kinds: linear for models of 05, transfer for those of 04; one of the first goes before.
-
-    Raises:
-        FileNotFoundError: the current split has none.
-    """
-    records, _ = list_records(ws)
-    for kind in kinds:
-        models = [record for record in records if record.kind == kind]
-        if name:
-            models = [record for record in models if record.name == name]
-        if models:
-            return max(models, key=attrgetter("date"))
-    raise FileNotFoundError(
-        f"{ws.results / 'models'} has no {name or 'model'} of the current split that is "
-        f"{' or '.join(kinds)}. Run 05_backbones first."
-    )
+    return records

@@ -26,19 +26,16 @@ def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return mean distances to the five nearest training pictures (Angiulli and Pizzuti 2002).
 
     Args:
-        features: float (n, d), of any length: they are made as long as those known.
+        features: float32 (n, d), of any length: they are made as long as those known.
         known: float16 (k, d), features of training pictures, each of length 1.
 
     Returns:
-        float32 (n,); NaN where features are no finite numbers.
+        float32 (n,).
     """
-    rows = np.asarray(features, np.float32)
-    is_finite = np.isfinite(rows).all(axis=1, keepdims=True)
-    count = min(NEIGHBOURS, len(known))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
+    search = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute")
     search.fit(known.astype(np.float32))
-    distances, _ = search.kneighbors(normalize(np.where(is_finite, rows, 0)))
-    return np.where(is_finite, distances, np.nan).mean(axis=1, dtype=np.float32)
+    distances, _ = search.kneighbors(normalize(features))
+    return distances.mean(axis=1, dtype=np.float32)
 
 
 def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:

@@ -6,8 +6,7 @@ from scipy.special import softmax
 
 # A probability that float32 rounded to 0 has no logarithm.
 TINY = np.finfo(np.float32).tiny
-LOWEST = 0.05  # of temperatures
-HIGHEST = 20
+RANGE = (0.05, 20)  # of temperatures
 MIN_ANSWERS = 5  # right ones, and wrong ones, that a temperature needs
 
 
@@ -21,7 +20,8 @@ def apply_temperature(y_prob: np.ndarray, temperature: float) -> np.ndarray:
         Probabilities, float (n, classes); above 1 a temperature makes them less sure.
     """
     logits = np.log(np.maximum(y_prob, TINY))
-    return softmax(logits / np.float32(temperature), axis=1)
+    scaled = logits / np.float32(temperature)
+    return softmax(scaled, axis=1)
 
 
 def measure_loss(y_true: np.ndarray, y_prob: np.ndarray) -> float:
@@ -55,7 +55,7 @@ def fit_temperature(y_true: np.ndarray, y_prob: np.ndarray) -> float:
 
     found = minimize_scalar(
         find_loss,
-        bounds=(np.log(LOWEST), np.log(HIGHEST)),
+        bounds=np.log(RANGE),
         method="bounded",
         options={"xatol": 1e-4},
     )

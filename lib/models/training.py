@@ -1,12 +1,10 @@
 """Trainings: each is done once, goes on where it was cut short, is saved and checked; `fit` stands in the lesson."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import environ
-from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 from lib.base.work import show_progress
@@ -14,10 +12,9 @@ from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import files, keys, saved
-from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
-from lib.models.networks import Network
-from lib.models.origins import describe_base, list_settings
-from lib.models.record import Record
+from lib.models.checkpoint import Checkpoint
+from lib.models.networks import Network, describe_base, list_settings
+from lib.models.record import Record, read_record
 
 LOOP = (
     "write `for run in runs:`, and in its body `run.model.fit(run.train, "
@@ -27,34 +24,25 @@ LOOP = (
 
 @dataclass(frozen=True)
 class Run:
-    """A training with one seed that isn't finished, ready for `fit`."""
+    """A training with one seed, ready for `fit`."""
 
     model: keras.Model  # the part that is trained, compiled
     train: Iterable  # of `generators.stream`
     validation: Iterable
     options: dict  # initial_epoch, callbacks, class_weight, shuffle and verbose
+    # What follows on `fit` needs these.
+    whole: keras.Model  # what is saved
+    record: Record
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that came to its end."""
+    """A training that came to its end, in this loop or an earlier one."""
 
     model: keras.Model  # as it was trained: pictures in, probabilities out
     # One row per epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
     history: pd.DataFrame
-    from_files: bool  # whether an earlier run trained it
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is to be trained, with one seed."""
-
-    record: Record
-    model: keras.Model  # the part that is trained
-    whole: keras.Model  # what is saved
-    batches: list[Batches]  # to train and to validate on
-    class_weights: dict | None
-    checkpoint: Path
 
 
 def set_seed(seed: int, deterministic: bool) -> None:
@@ -65,7 +53,7 @@ def set_seed(seed: int, deterministic: bool) -> None:
             machine, which may be slower. It can't be undone in a running kernel.
     """
     keras.utils.set_random_seed(seed)
-    if deterministic and keras.backend.backend() == "tensorflow":
+    if deterministic:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
@@ -82,8 +70,9 @@ class Runs:
 
     The loop has a turn for each training that isn't finished. One that was cut short goes on after its
     last whole epoch, and a finished one is taken from its files, unless what decides the outcome is
-    other: pictures, layers, first weights, what learns, how it is compiled, the source of `build`, or
-    TRAIN_ANEW=1 in the environment. After its turn a model is saved, if its file answers as it does.
+    other: pictures, layers, first weights, what learns, how it is compiled, or the source of `build`.
+    After its turn a model is saved, if its file answers as it does. With TRAIN_ANEW=1 in the environment
+    nothing counts that was trained before the runs were made.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -107,16 +96,15 @@ class Runs:
         batches: tuple[Batches, Batches],
         ws: Workspace,
         parameters: dict,
-        seeds: Iterable[int],
+        seeds: Sequence[int],
         *,
         base: Network | Record | None = None,
         **facts: str,
     ):
-        hashes = {part.set_hash for part in batches}
-        if len(hashes) > 1 or "" in hashes:
+        if batches[0].set_hash != batches[1].set_hash:
             raise ValueError(
-                "The batches don't tell of which split they are, or are of two: make them all by "
-                "generators.pair, after 01_data_prep has finished."
+                "The batches are of two splits: make both by generators.pair, after 01_data_prep has "
+                "finished."
             )
         self.build = build
         self.batches = batches
@@ -126,6 +114,8 @@ class Runs:
         self.facts = facts | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
+        # Seeds of which nothing counts that is there.
+        self._anew = set(seeds) if environ.get("TRAIN_ANEW") else set()
         self._first = None
 
     @property
@@ -139,17 +129,16 @@ class Runs:
         self._first = None
         for seed in self.seeds:
             set_seed(seed, self.parameters.get("DETERMINISTIC", False))
-            task = self._prepare(seed)
-            history = self._take(task)
-            from_files = history is not None
-            if not from_files:
-                history = yield from self._offer(task)
-                self._save(task, history)
+            run = self._prepare(seed)
+            history = self._take(run)
+            if history is None:
+                history = yield from self._offer(run)
+                self._save(run, history)
             if self._first is None:
-                self._first = Trained(task.whole, history, from_files)
+                self._first = Trained(run.whole, history)
 
     def _prepare(self, seed):
-        """Build the model of one seed, and describe its training."""
+        """Build the model of one seed, and what `fit` needs for it."""
         model = whole = self.build()
         if isinstance(whole, tuple):
             model, whole = whole
@@ -161,90 +150,98 @@ class Runs:
             train.y_true, train.num_classes, strategy
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
-        family = keys.make_family(model, self.build, batches, decisive)
-        key = keys.make_key(
-            family, seed, model, keys.mark_custom_code(model, self.build)
-        )
-        name = whole.name if self._first is None else f"{whole.name}@{seed}"
-        record = saved.describe_model(
-            whole,
-            self.ws,
-            name=name,
-            class_names=train.class_names,
-            split_hash=train.set_hash,
-            seed=seed,
-            family=family,
-            key=key,
-            **self.facts,
-        )
-        checkpoint = self.ws.file("checkpoints", f"{name}-{key[:16]}.npz")
-        return _Task(record, model, whole, batches, class_weights, checkpoint)
-
-    def _take(self, task):
-        """Return the history of a finished training, with its weights in the model; None where it isn't."""
-        name = task.record.name
-        if environ.get("TRAIN_ANEW"):
-            task.checkpoint.unlink(missing_ok=True)
-            return None
-        # Where there is a checkpoint, the same training was begun anew, and goes on.
-        is_new = not list(self.ws.results.glob(f"models/{name}.[jk]*"))
-        if is_new or task.checkpoint.exists():
-            return None
-        try:
-            kept = saved.open_training(self.ws, task.record, self.epochs)
-        except (OSError, ValueError) as error:
-            print(f"Note: {name} is trained anew: {error}")
-            return None
-        model, history, date = kept
-        task.whole.set_weights(model.get_weights())
-        print(f"Note: {name} is taken from the training of {date}; --anew trains again")
-        return history
-
-    def _offer(self, task):
-        """Yield a run, and return the history of what the body of the loop has trained."""
-        name = task.record.name
-        train = task.batches[0]
-        checkpoint = Checkpoint(task.checkpoint, task.model, train, self.epochs)
-        done = len(checkpoint.rows)
-        if done:
-            print(f"Note: {name} goes on after epoch {done} of {self.epochs}.")
+        identity = keys.make_keys(model, self.build, batches, decisive, seed)
+        record = self._describe_whole(whole, identity)
+        path = self.ws.file("checkpoints", f"{record.name}-{record.key[:16]}.npz")
+        if seed in self._anew:
+            path.unlink(missing_ok=True)
+        checkpoint = Checkpoint(path, model, train, self.epochs)
         options = {
-            "initial_epoch": done,
+            "initial_epoch": len(checkpoint.rows),
             "callbacks": [checkpoint],
-            "class_weight": task.class_weights,
+            "class_weight": class_weights,
             "shuffle": False,  # The batches shuffle themselves: by seed and epoch alone.
             "verbose": 0,
         }
+        streams = map(generators.stream, batches)
+        return Run(model, *streams, options, whole, record, checkpoint)
+
+    def _describe_whole(self, whole, identity):
+        """Make the record of a training, whose name ends in its seed unless it is the first."""
+        name = whole.name
+        if self._first is not None:
+            name += f"@{identity['seed']}"
+        return saved.describe_model(
+            whole,
+            self.ws,
+            name=name,
+            class_names=self.batches[0].class_names,
+            split_hash=self.batches[0].set_hash,
+            **identity,
+            **self.facts,
+        )
+
+    def _take(self, run):
+        """Return the history of a finished training, and set its weights; None where it isn't finished."""
+        name = run.record.name
+        path = self.ws.results / f"models/{name}.keras"
+        kept = read_record(path)
+        is_anew = run.record.seed in self._anew
+        # Where there is a checkpoint, the same training was begun anew, and goes on.
+        if kept is None or is_anew or run.checkpoint.path.exists():
+            return None
+        history = saved.read_history(self.ws, name)
+        reason = ""
+        if kept.key != run.record.key:
+            reason = "its pictures, layers, settings or code were others"
+        elif not saved.is_whole(path, kept) or len(history) != self.epochs:
+            reason = f"models/{name}.keras or history/{name}.csv is missing or damaged"
+        if reason:
+            print(f"Note: {name} is trained anew: {reason}")
+            return None
+        run.whole.set_weights(saved.load_model(self.ws, name).get_weights())
+        date = kept.date
+        print(f"Note: {name} is taken from the training of {date}; --anew trains again")
+        return history
+
+    def _offer(self, run):
+        """Yield a run, and return the history of what the body of the loop has trained."""
+        name = run.record.name
+        checkpoint = run.checkpoint
+        done = len(checkpoint.rows)
+        if done:
+            print(f"Note: {name} goes on after epoch {done} of {self.epochs}.")
+        steps = len(checkpoint.batches)
         bar = show_progress(
-            desc=name,
-            unit="batch",
-            total=self.epochs * len(train),
-            initial=done * len(train),
+            desc=name, unit="batch", total=self.epochs * steps, initial=done * steps
         )
         try:
             # Closed before anything else is shown, also where the body is left early.
             with bar as checkpoint.progress:
-                yield Run(task.model, *map(generators.stream, task.batches), options)
+                yield run
         except GeneratorExit:
             print(f"Note: {name} is not saved: run the loop again, and it goes on.")
             raise
+        finally:
+            # What is there now is of this loop.
+            if checkpoint.rows:
+                self._anew.discard(run.record.seed)
         if len(checkpoint.rows) < self.epochs:
             raise ValueError(
                 f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: {LOOP}"
             )
-        history = pd.DataFrame(checkpoint.rows, columns=HISTORY_COLUMNS)
-        return history.astype({"epoch": int})
+        history = pd.DataFrame(checkpoint.rows, columns=saved.HISTORY_COLUMNS)
+        return history.astype(saved.HISTORY_TYPES)
 
-    def _save(self, task, history):
-        validation = task.batches[1]
-        # Of a whole network a batch may need gigabytes more than the part that was trained.
-        chosen = slice(0, min(validation.batch_size, 32))
-        y_prob = task.model.predict_on_batch(validation.inputs[chosen])
+    def _save(self, run, history):
+        """Save a trained model, checked on some pictures."""
+        validation = self.batches[1]
+        few = slice(32)
         saved.save(
-            task.whole,
+            run.whole,
             self.ws,
-            replace(task.record, seconds=round(float(history.seconds.sum()), 1)),
-            pictures=validation.pictures[chosen],
-            y_prob=np.asarray(y_prob),
+            replace(run.record, seconds=round(float(history.seconds.sum()), 1)),
+            pictures=validation.pictures[few],
+            y_prob=run.model.predict_on_batch(validation.inputs[few]),
             history=history,
         )

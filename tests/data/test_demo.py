@@ -10,15 +10,13 @@ import draw_demo
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import decode_all, join_checks
 from PIL import Image
 
 from lib.base import workspace
 from lib.base.workspace import read_table
-from lib.data import copies, demo, pixels
+from lib.data import demo, labels, preparation
 from lib.data.quality import find_doubts
 
-MAX_SIDE = 256  # pixels
 MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow
 
 
@@ -32,13 +30,8 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planted(whole):
-    """The planted.csv of the whole set, with the path of each row."""
-    table = read_table(whole / "planted.csv")
-    paths = []
-    for file in table.file:
-        part = "train" if "/" in file else "test"
-        paths.append(whole / part / file)
-    return table.assign(path=paths)
+    """The planted.csv of the whole set."""
+    return read_table(whole / "planted.csv")
 
 
 def measure_difference(picture, other):
@@ -59,18 +52,15 @@ def test_pictures_of_the_demo_are_what_its_script_draws(whole, planted, tmp_path
 
 
 def test_files_are_packed_to_the_same_bytes_whenever_they_were_written(tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "b.jpg").touch()
-    (folder / "a.csv").touch()
-    packed = [tmp_path / "first.zip", tmp_path / "second.zip"]
+    packed = []
+    for time in (0, 1):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        (tmp_path / "folder/a.csv").touch()
+        os.utime(tmp_path / "folder/a.csv", (time, time))
+        draw_demo.pack(tmp_path / "folder", tmp_path / "packed.zip")
+        packed.append((tmp_path / "packed.zip").read_bytes())
 
-    draw_demo.pack(folder, packed[0])
-    os.utime(folder / "a.csv", (0, 0))
-    draw_demo.pack(folder, packed[1])
-
-    first, second = [path.read_bytes() for path in packed]
-    assert first == second
+    assert packed[0] == packed[1]
 
 
 def test_folder_that_is_there_stays(tmp_path):
@@ -111,8 +101,9 @@ def test_of_several_that_want_the_demo_at_once_one_unpacks_it(tmp_path):
     assert len(unpacked) == 1
 
 
-def test_each_fault_is_planted_so_often(planted):
-    assert all(path.exists() for path in planted.path)
+def test_each_fault_is_planted_so_often(whole, planted):
+    for file in planted.file:
+        assert list(whole.glob(f"*/{file}"))
     assert Counter(planted.fault) == {
         "truncated": 1,
         "nearly black": 1,
@@ -129,52 +120,41 @@ def test_each_fault_is_planted_so_often(planted):
 
 @pytest.fixture(scope="module")
 def prepared_demo(whole, tmp_path_factory):
-    """The workspace of the whole set, and the table of its training pictures."""
+    """The training pictures of the whole set, and what the preparation finds of them."""
     place = tmp_path_factory.mktemp("work")
     ws = workspace.Workspace(whole / "train", place / "results", place / "scratch")
-    return ws, join_checks(*decode_all(ws, [224]))
+    listed, odd = labels.list_pictures(ws, ws.train)
+    return preparation.prepare(ws, ws.train, listed, odd, [224])
 
 
-def test_one_picture_is_truncated_and_all_others_can_be_decoded(prepared_demo, planted):
-    _, table = prepared_demo
-    (truncated,) = planted.file[planted.fault == "truncated"]
-    problems = table[table.problem != ""]
-    assert dict(zip(problems.file, problems.problem)) == {truncated: "truncated"}
+def test_damage_and_copies_are_found_where_they_are_planted_alone(
+    prepared_demo, planted
+):
+    _, found = prepared_demo
+    files = planted.groupby("fault").file.agg(list)
+    expected = {
+        "truncated": files["truncated"],
+        "duplicate_other_class": files["twins in two classes"],
+        "near_duplicate": ["Aves/aves_000.jpg", *files["mirrored copy"]],
+    }
+    assert found.groupby("problem").file.agg(list).to_dict() == expected
 
 
 def test_only_the_nearly_black_picture_is_doubtful(prepared_demo, planted):
-    _, table = prepared_demo
-    table = table[table.problem == ""]
-    doubts = find_doubts(table)
+    pictures, _ = prepared_demo
     dark = planted.file[planted.fault == "nearly black"]
-    assert list(table.file[doubts.pop("very_dark")]) == list(dark)
-    for doubt in doubts.values():
-        assert not doubt.any()
+    for word, is_doubtful in find_doubts(pictures).items():
+        expected = list(dark) if word == "very_dark" else []
+        assert list(pictures.file[is_doubtful]) == expected
 
 
-def test_hashes_find_the_mirrored_copy_alone(prepared_demo, planted):
-    ws, table = prepared_demo
-    usable = table[table.problem == ""]
-    contents = usable.drop_duplicates("digest", ignore_index=True)
-    thumbnails = pixels.open_thumbnails(ws, contents)
-    detail = pixels.open_pixels(ws, contents, 224)
-
-    (pair,) = copies.find_near_duplicates(thumbnails, detail).itertuples()
-    (copy,) = planted.file[planted.fault == "mirrored copy"]
-    assert pair.mirrored
-    assert contents.file[pair.a] == "Aves/aves_000.jpg"
-    assert contents.file[pair.b] == copy
-
-
-def test_other_pictures_have_no_planted_faults(whole, ws, monkeypatch):
-    monkeypatch.setattr(workspace, "REPOSITORY", whole.parent.parent / "nowhere")
-    for train in (ws.train, whole / "train"):
-        listed = demo.list_planted(replace(ws, train=train))
-        assert list(listed.columns) == ["file", "fault", "truth"]
-        assert listed.empty
+def test_other_pictures_have_no_planted_faults(ws):
+    listed = demo.list_planted(ws)
+    assert list(listed.columns) == ["file", "fault", "truth"]
+    assert listed.empty
 
 
 def test_planted_faults_of_the_demo_are_listed(whole, planted, ws, monkeypatch):
     monkeypatch.setattr(type(ws), "is_demo", True)
     listed = demo.list_planted(replace(ws, train=whole / "train"))
-    pd.testing.assert_frame_equal(listed, planted.drop(columns="path"))
+    pd.testing.assert_frame_equal(listed, planted)

@@ -1,7 +1,5 @@
 """Labels, parts, groups and corrections as people write them, and the pictures that they mean."""
 
-from dataclasses import replace
-
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
@@ -59,15 +57,14 @@ def label(tmp_path):
         "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
         "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
         " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
-        '"sep=;"\r\nfile;label\r\ncat/0.jpg;bird\r\ncat/1.jpg;\r\n',
         "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
         "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
     ],
-    ids="semicolons,twice,more columns,tabs,sep,other words,two words".split(","),
+    ids="semicolons,twice,more columns,tabs,other words,two words".split(","),
 )
 def test_corrections_as_people_write_them_mean_the_same(correct, text):
     assert list_checked(correct(text)) == [
-        ["cat/0.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/0.jpg", "corrected", "taken as bird"],
         ["cat/1.jpg", "left out by hand", "left out"],
     ]
 
@@ -80,9 +77,9 @@ def test_correction_of_another_content_is_passed_over_and_listed(correct):
     found = correct("file,label,digest\n" + rows)
 
     assert list_checked(found) == [
-        ["cat/0.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/0.jpg", "corrected", "taken as bird"],
         ["cat/1.jpg", "other_content", "kept"],
-        ["cat/2.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/2.jpg", "corrected", "taken as bird"],
     ]
 
 
@@ -91,7 +88,6 @@ UNUSABLE = {
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
     "": "No columns",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
-    "sep=,\nfile,label\ncat/0.jpg,brid\n": "line 3: 'brid'",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
     "file,label\ncat/0.jpg,brid\n": "line 2: 'brid' .* bird, cat",
 }
@@ -103,11 +99,13 @@ def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
         correct(text, ["bird/7.jpg"])
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "UTF-16", "UTF-16-LE"])
-def test_table_in_another_encoding_is_an_error_that_names_it(tmp_path, encoding):
+@pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
+def test_table_in_another_encoding_is_an_error_that_says_which_is_needed(
+    tmp_path, encoding
+):
     path = tmp_path / "labels.csv"
     path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
-    with pytest.raises(ValueError, match=f"{path} .* {encoding[:6]}: save it"):
+    with pytest.raises(ValueError, match=f"{path}: .*UTF-8"):
         read_labels(path)
 
 
@@ -137,25 +135,8 @@ def test_similar_names_are_found_and_kept(tmp_path, first, second):
 
     listed = list_files(tmp_path)
 
-    assert (listed.label != "").sum() == 3
-    assert list_checked(listed) == [
-        [first, "similar_class_name", "kept"],
-        [second, "similar_class_name", "kept"],
-    ]
-
-
-def test_validation_pictures_are_corrected_by_their_own_names(correct, tmp_path):
-    touch(tmp_path / "val", *FILES)
-    text = "file,label\n../val/cat/0.jpg,bird\nval/cat/1.jpg,bird\ncat/2.jpg,bird\n"
-
-    listed = correct(text, validation=tmp_path / "val")
-
-    moved = listed[listed.problem == "corrected"]
-    assert dict(zip(moved.file, moved.part)) == {
-        "../val/cat/0.jpg": "validation",
-        "../val/cat/1.jpg": "validation",
-        "cat/2.jpg": "train",
-    }
+    similar = listed.file[listed.problem == "similar_class_name"]
+    assert list(similar) == [first, second]
 
 
 def test_class_of_validation_in_other_capitals_is_an_error_that_names_both(ws):
@@ -181,19 +162,8 @@ def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
     corrected = listed[listed.problem == "corrected"]
     assert corrected[["file", "label", "part", "action"]].to_numpy().tolist() == [
         ["bird/0.jpg", "cat", "train", "taken as cat"],
-        ["cat/0.jpg", "bird", "train", "taken as bird, not cat"],
+        ["cat/0.jpg", "bird", "train", "taken as bird"],
     ]
-
-
-def test_class_of_which_corrections_leave_too_little_is_an_error(ws, tmp_path):
-    touch(ws.train, *FILES)
-    text = "file,label\ncat/0.jpg,bird\ncat/1.jpg,\n"
-    ws = replace(ws, corrections=write_csv(tmp_path / "corrections.csv", text))
-
-    listed, found = labels.list_pictures(ws, ws.train)
-
-    with pytest.raises(ValueError, match="fewer: cat\\."):
-        check_classes(ws, listed, leave_out(listed, found), found)
 
 
 def test_corrected_file_that_is_gone_or_unclear_is_listed(correct):
@@ -201,17 +171,9 @@ def test_corrected_file_that_is_gone_or_unclear_is_listed(correct):
 
     assert list_checked(listed) == [
         ["1", "ambiguous", "left out"],
-        ["cat/0.jpg", "corrected", "taken as bird, not cat"],
+        ["cat/0.jpg", "corrected", "taken as bird"],
         ["cat/7.jpg", "missing_file", "left out"],
     ]
-
-
-def test_class_that_corrections_empty_is_none(correct):
-    rows = [f"cat/{number}.jpg,bird" for number in range(5)]
-
-    listed = correct("\n".join(["file,label", *rows, "cat/5.jpg,", ""]))
-
-    assert set(listed.label) == {"bird", ""}
 
 
 def test_labels_file_gives_labels_parts_and_groups(label):
@@ -313,23 +275,6 @@ MEANINGS = {
 def test_name_is_a_path_from_train_or_a_bare_name_that_one_file_has(tmp_path, name):
     found = match_files([name], NAMED.split(), tmp_path / "train")
     assert found.get(name) == MEANINGS[name]
-
-
-def test_rows_of_another_folder_or_of_gone_files_label_no_namesakes(label):
-    rows = "test/1.jpg,b\n1.jpg,a\nb/2.jpg,b\nb/3.jpg,d\nc/3.jpg,c\n"
-
-    listed = label("file,label\n" + rows, "1.jpg", "a/2.jpg", "c/3.jpg", "3.jpg")
-
-    assert listed.problem.to_dict() == {
-        "1.jpg": "",
-        "3.jpg": "no_label",
-        "a/2.jpg": "no_label",
-        "b/2.jpg": "missing_file",
-        "b/3.jpg": "missing_file",
-        "c/3.jpg": "",
-        "test/1.jpg": "missing_file",
-    }
-    assert listed.label[["1.jpg", "c/3.jpg"]].to_list() == ["a", "c"]
 
 
 def test_group_cells_that_say_nothing_are_no_groups(label):

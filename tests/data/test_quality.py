@@ -12,18 +12,13 @@ from lib.data.pictures import square
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
 
 
-def gather_facts(pixels, size, frames=1):
-    """Gather the facts of a picture of 8 bits a sample whose full size is known."""
-    decoded = pictures.Decoded(pixels, *size, frames, is_deep=False)
-    return quality.gather_facts(pixels, decoded)
-
-
-def list_doubts(*shown):
-    """Return the words of doubt that any of some pictures gets."""
+def list_doubts(*shown, frames=1):
+    """Return the words of doubt that any of some pictures gets, each of a file of so many frames."""
     rows = []
     for picture in shown:
         pixels = square(np.asarray(picture), quality.SIDE)
-        rows.append(gather_facts(pixels, picture.size))
+        decoded = pictures.Decoded(pixels, *picture.size, frames, is_deep=False)
+        rows.append(quality.gather_facts(pixels, decoded))
     table = pd.DataFrame(np.stack(rows)[MEASURED])
     doubts = quality.find_doubts(table)
     return [word for word, doubt in doubts.items() if doubt.any()]
@@ -85,6 +80,4 @@ def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
 
 
 def test_file_of_several_frames_is_named():
-    rows = gather_facts(np.asarray(PICTURE), (320, 240), frames=3)
-    facts = pd.DataFrame([rows[MEASURED].item()], columns=MEASURED)
-    assert quality.find_doubts(facts)["more_frames"].all()
+    assert list_doubts(PICTURE, frames=3) == ["more_frames"]

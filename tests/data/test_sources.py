@@ -1,7 +1,6 @@
 """Which folder is meant: of folders and archives; and archives that may not be unpacked."""
 
 import contextlib
-import fnmatch
 import io
 import os
 import shutil
@@ -173,26 +172,25 @@ def test_folder_that_holds_archives_alone_is_an_error_that_names_them(ws, give):
         sources.open_folder(replace(ws, train=given), "train")
 
 
-@pytest.mark.parametrize("inside", [["1.jpg", "a/b/2.jpg"], ["cat/1.jpg", "dog/1.jpg"]])
-def test_new_pictures_are_taken_as_they_lie(ws, give, inside):
-    given = give(inside)
+def test_new_pictures_are_taken_as_they_lie(ws, give):
+    given = give(["1.jpg", "a/b/2.jpg"])
     assert sources.open_folder(replace(ws, test=given), "test") == given
 
 
-def test_part_for_test_is_found_beside_that_for_training(ws, give):
+def test_part_for_test_is_found_beside_that_for_training_and_apart_from_it(ws, give):
     given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
-    assert sources.open_folder(replace(ws, test=given), "test") == given / "test"
+    ws = replace(ws, train=given, test=given)
+
+    assert sources.open_folder(ws, "test") == given / "test"
+    assert sources.find_validation(ws) is None
 
 
-def test_pictures_behind_links_count_everywhere(ws, tmp_path, give):
-    given = give(["cat/1.jpg", "dog/2.jpg"])
-    (tmp_path / "links").mkdir()
-    for name in ("cat", "dog"):
-        (tmp_path / "links" / name).symlink_to(given / name)
-    ws = replace(ws, train=tmp_path / "links")
+def test_pictures_behind_links_count_everywhere(ws, give):
+    given = give(["cat/1.jpg"])
+    (given / "dog").symlink_to(given / "cat")
+    ws = replace(ws, train=given)
 
-    sources.open_folder(ws, "train")
-
+    assert sources.open_folder(ws, "train") == given
     assert sources.has_classes(ws)
 
 
@@ -203,37 +201,29 @@ def test_parts_that_links_make_one_are_an_error(ws, give):
         sources.find_validation(replace(ws, train=given, test=given))
 
 
-def test_folder_without_pictures_is_named(ws, give):
-    given = give({"cat/notes.txt": b"x"})
-    with pytest.raises(ValueError, match=str(given)):
-        sources.open_folder(replace(ws, train=given), "train")
+# What lies in a folder, what of it is train, and the validation part beside that.
+BESIDE = """\
+train/a/1.jpg, train/b/1.jpg, val/a/1.jpg -> . -> val
+train/a/1.jpg, dev/dev/a/1.jpg, dev/dev/notes/1.txt -> train -> dev/dev
+train_224/a/1.jpg, val_224/a/1.jpg -> . -> val_224
+leaves/a/1.jpg, leaves_val/a/1.jpg -> leaves -> leaves_val
+train/Caf\u00e9/1.jpg, val/Cafe\u0301/1.jpg -> train -> val
+train/a/1.jpg, val_224/a/1.jpg -> train ->
+flowers_train/a/1.jpg, birds_val/a/1.jpg -> flowers_train ->
+leaves/a/1.jpg, val/a/1.jpg -> leaves ->
+train/a/1.jpg, val/a/1.jpg, val/z/1.jpg -> train ->"""
 
 
-@pytest.mark.parametrize(
-    ("inside", "train", "found"),
-    [
-        (["train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg"], "", "val"),
-        (["train/a/1.jpg", "dev/dev/a/1.jpg"], "train", "dev/dev"),
-        (["train_224/a/1.jpg", "val_224/a/1.jpg"], "", "val_224"),
-        (["train/a/1.jpg", "val_224/a/1.jpg"], "train", None),
-        (["flowers_train/a/1.jpg", "birds_val/a/1.jpg"], "flowers_train", None),
-        (["leaves/a/1.jpg", "val/a/1.jpg"], "leaves", None),
-        (["leaves/a/1.jpg", "leaves_val/a/1.jpg"], "leaves", "leaves_val"),
-        (["train/a/1.jpg", "val/a/1.jpg", "val/z/1.jpg"], "train", None),
-        (["train/Caf\u00e9/1.jpg", "val/Cafe\u0301/1.jpg"], "train", "val"),
-    ],
-)
-def test_validation_beside_train_counts_if_its_folders_are_the_classes(
-    ws, give, inside, train, found
-):
-    given = give(inside)
+@pytest.mark.parametrize("line", BESIDE.split("\n"))
+def test_validation_beside_train_counts_if_its_folders_are_the_classes(ws, give, line):
+    inside, train, found = [cell.strip() for cell in line.split("->")]
+    given = give(inside.split(", "))
     folder = sources.find_validation(replace(ws, train=given / train))
-    assert folder == (found and given / found)
+    assert folder == (given / found if found else None)
 
 
-@pytest.mark.parametrize("other", ["val/images/1.jpg", "val/1.jpg"])
-def test_folder_beside_train_without_the_classes_is_said(ws, give, capsys, other):
-    given = give(["train/a/1.jpg", other])
+def test_folder_beside_train_without_the_classes_is_said(ws, give, capsys):
+    given = give(["train/a/1.jpg", "val/images/1.jpg"])
     assert sources.find_validation(replace(ws, train=given / "train")) is None
     assert capsys.readouterr().out.startswith(f"Note: {given / 'val'} has")
 
@@ -244,32 +234,14 @@ def test_two_folders_that_may_be_the_validation_part_are_an_error(ws, give):
         sources.find_validation(replace(ws, train=given / "train"))
 
 
-@pytest.mark.parametrize(
-    ("key", "folder"),
-    [("test", "."), ("test", "cat"), ("validation", "."), ("validation", "cat")],
-)
+@pytest.mark.parametrize("key", ["test", "validation"])
+@pytest.mark.parametrize("folder", [".", "cat"])
 def test_parts_that_lie_in_one_another_are_an_error(ws, give, key, folder):
     given = give(["cat/1.jpg", "dog/1.jpg"])
-    ws = replace(ws, train=given, **{key: (given / folder).resolve()})
+    ws = replace(ws, train=given, **{key: given / folder})
 
-    with pytest.raises(
-        ValueError, match=f'"{key}".* means .*"train"|"train" .*"{key}"'
-    ):
+    with pytest.raises(ValueError, match=f'"{key}".* means .*train|"train" .*"{key}"'):
         sources.find_validation(ws)
-
-
-def test_test_beside_the_classes_that_a_folder_above_them_means_is_apart(ws, give):
-    """One folder is above both parts, the other is one of them."""
-    given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
-
-    ws = replace(ws, train=given, test=given / "test")
-
-    assert sources.find_validation(ws) is None
-
-
-def test_train_and_test_of_one_archive_are_two(ws, give):
-    given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"], "zip")
-    assert sources.find_validation(replace(ws, train=given, test=given)) is None
 
 
 def test_configured_validation_comes_first(ws, give):
@@ -282,12 +254,11 @@ def test_archive_is_unpacked_once(ws, files):
     archive = pack(ws.results / "train.zip", files)
 
     first = archives.unpack(archive, ws.scratch)
-    (first / "mark").touch()
+    written = (first / "red/000.png").stat().st_mtime_ns
     again = archives.unpack(archive, ws.scratch)
 
     assert again == first
-    assert (first / "mark").exists()
-    assert list_folders(ws.scratch) == [first]
+    assert (again / "red/000.png").stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("name", ["train.zip", "train.tar", "train.tar.gz"])
@@ -303,16 +274,11 @@ def test_replaced_archive_of_equal_size_and_time_is_unpacked_anew(ws, read_all, 
     assert list(read_all(unpacked).values()) == [b"new"]
 
 
-@pytest.mark.parametrize("lost", ["red", "red/000.png"])
-def test_what_was_unpacked_and_partly_deleted_is_unpacked_anew(
-    ws, files, read_all, lost
-):
+def test_what_was_unpacked_and_damaged_since_is_unpacked_anew(ws, files, read_all):
     archive = pack(ws.results / "train.zip", files)
     unpacked = archives.unpack(archive, ws.scratch)
-    if lost == "red":
-        shutil.rmtree(unpacked / lost)
-    else:
-        (unpacked / lost).write_bytes(b"cut")
+    shutil.rmtree(unpacked / "NA")
+    (unpacked / "red/000.png").write_bytes(b"cut")
 
     again = archives.unpack(archive, ws.scratch)
 
@@ -339,12 +305,6 @@ def test_killed_unpacking_is_finished_by_the_next_and_leaves_nothing(ws, read_al
     assert list_folders(ws.scratch) == [unpacked]
 
 
-def list_outside(folder):
-    """List the pictures below a folder that lie in no unpacked archive."""
-    written = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
-    return written - set(fnmatch.filter(written, "scratch/a_*/*.png"))
-
-
 @pytest.mark.parametrize(
     "hostile", ["../out.png", "cat/../../../out.png", "{}/out.png"]
 )
@@ -353,35 +313,23 @@ def test_hostile_names_write_nothing_outside(ws, tmp_path, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x"})
     with contextlib.suppress(ValueError):
         archives.unpack(archive, ws.scratch)
-    assert list_outside(tmp_path) == set()
+    for path in tmp_path.rglob("*.png"):
+        assert path.is_relative_to(ws.scratch)
 
 
-@pytest.fixture
-def link(ws):
-    """A function that packs cat/1.png, and dog/2.png, which is a link to a target."""
+@pytest.mark.parametrize("target", ["/etc/hosts", "../cat/1.png"])
+def test_archive_with_a_link_is_refused(ws, target):
+    archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
+    with tarfile.open(archive, "a") as packed:
+        member = tarfile.TarInfo("dog/2.png")
+        member.type = tarfile.SYMTYPE
+        member.linkname = target
+        packed.addfile(member)
 
-    def pack_link(target):
-        archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
-        with tarfile.open(archive, "a") as packed:
-            member = tarfile.TarInfo("dog/2.png")
-            member.type = tarfile.SYMTYPE
-            member.linkname = target
-            packed.addfile(member)
-        return archive
-
-    return pack_link
-
-
-@pytest.mark.parametrize("target", ["/etc/hosts", "../../out.png", "../cat"])
-def test_link_that_leads_to_no_file_of_the_archive_is_refused(ws, link, target):
-    with pytest.raises(ValueError, match=f"a.tar can't be unpacked: .*{target}"):
-        archives.unpack(link(target), ws.scratch)
-
-
-def test_link_to_a_file_of_the_archive_is_that_file(ws, link, read_all):
-    unpacked = archives.unpack(link("../cat/1.png"), ws.scratch)
-    assert set(read_all(unpacked).values()) == {b"x"}
-    assert not (unpacked / "dog/2.png").is_symlink()
+    with pytest.raises(
+        ValueError, match="a.tar can't be unpacked: 'dog/2.png' .* link"
+    ):
+        archives.unpack(archive, ws.scratch)
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
@@ -396,18 +344,13 @@ def test_archive_larger_than_the_disk_is_refused(ws, files, monkeypatch, name):
     assert list_folders(ws.scratch) == []
 
 
-def invert_some(data):
-    """Invert 200 bytes behind the first 200."""
-    inverted = bytes(byte ^ 255 for byte in data[200:400])
-    return data[:200] + inverted + data[400:]
-
-
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
 def test_damaged_archive_is_named(ws, files, name):
     archive = pack(ws.results / name, files)
     whole = archive.read_bytes()
     half = whole[: len(whole) // 2]
-    for content in (half, invert_some(whole), b"text", b""):
+    damaged = whole[:200] + b"\xff" * 200 + whole[400:]
+    for content in (half, damaged, b"text", b""):
         archive.write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} can't be unpacked"):
             archives.unpack(archive, ws.scratch)
@@ -423,28 +366,12 @@ def test_tar_cut_between_two_files_or_with_a_damaged_name_is_noticed(ws):
             archives.unpack(archive, ws.scratch)
 
 
-@pytest.fixture
-def unmarked(ws):
-    """A zip file with a name in UTF-8 that doesn't say so."""
-    archive = pack(ws.results / "a.zip", {"Caf\u00e9/1.png": b"x"})
-    content = bytearray(archive.read_bytes())
-    # The flag, in both of its places.
-    content[content.index(b"PK\3\4") + 7] &= ~8
-    content[content.index(b"PK\1\2") + 9] &= ~8
-    archive.write_bytes(content)
-    return archive
-
-
-def test_names_in_a_zip_that_are_not_marked_are_read_as_utf_8(ws, unmarked, read_all):
-    unpacked = archives.unpack(unmarked, ws.scratch)
-    assert list(read_all(unpacked)) == [Path("Caf\u00e9/1.png")]
-
-
-def test_names_of_windows_in_a_zip_are_read_as_cp437_with_a_note(ws, read_all, capsys):
-    archive = pack(ws.results / "a.zip", {"Caf#\\1.png": b"x"})
-    archive.write_bytes(archive.read_bytes().replace(b"Caf#", b"Caf\x82"))
+@pytest.mark.parametrize("name", [b"Caf\xc3\xa9/1.png", b"Caf\x82\\1.png"])
+def test_names_in_a_zip_are_utf_8_or_as_windows_writes_them(ws, read_all, name):
+    stand_in = "x" * len(name)
+    archive = pack(ws.results / "a.zip", {stand_in: b"x"})
+    archive.write_bytes(archive.read_bytes().replace(stand_in.encode(), name))
 
     unpacked = archives.unpack(archive, ws.scratch)
 
     assert list(read_all(unpacked)) == [Path("Caf\u00e9/1.png")]
-    assert capsys.readouterr().out.startswith(f"Note: names in {archive} ")

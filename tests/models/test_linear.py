@@ -98,27 +98,7 @@ def test_held_out_answers_are_as_sure_as_they_are_right():
     y_prob = answer_held_out(features, y_true)
 
     accuracy = measure_accuracy(y_true, y_prob)
-    assert accuracy > 0.5
     assert y_prob.max(axis=1).mean() == pytest.approx(accuracy, abs=0.06)
-
-
-def test_a_label_has_no_say_in_the_answer_to_its_own_picture():
-    features, y_true = draw_features(120, 20)
-    held = deal_folds(y_true, np.arange(120), 5, seed=0) == 2
-    before = cross_validate(features, y_true)["estimator"][2]
-    scores = validate(
-        linear.TunedLogistic(),
-        features,
-        np.where(held, (y_true + 1) % 4, y_true),
-        cv=PredefinedSplit(np.where(held, 0, -1)),
-        params={"groups": np.arange(120)},
-        return_estimator=True,
-    )
-
-    (after,) = scores["estimator"]
-
-    expected = before.predict_proba(features[held])
-    assert np.allclose(expected, after.predict_proba(features[held]), atol=1e-6)
 
 
 def test_groups_that_are_left_out_are_an_error():
@@ -143,23 +123,14 @@ def test_rows_of_a_group_are_held_out_together_where_C_is_chosen():
     assert measure_accuracy(labels, together.held_out_) < 0.7
 
 
-def test_C_and_temperature_are_numbers_of_python():
-    features, y_true = draw_features(120, 20)
-
-    fitted = fit(features, y_true)
-
-    assert type(fitted.C_) is float
-    assert type(fitted.temperature_) is float
-
-
-def test_classes_may_have_names():
+def test_classes_may_have_names_and_settings_are_numbers_of_python():
     features, y_true = draw_features(600, 20, spread=1)
     names = np.array(["bee", "cat", "dog", "emu"])[y_true]
 
     fitted = fit(features, names)
 
-    assert list(fitted.classes_) == ["bee", "cat", "dog", "emu"]
     assert (fitted.predict(features) == names).mean() > 0.6
+    assert type(fitted.C_) is type(fitted.temperature_) is float
 
 
 def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen():
@@ -179,8 +150,6 @@ def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen()
         plain = model.predict_proba(features[held])
         scaled = apply_temperature(plain, fitted.temperature_)
         assert np.allclose(y_prob[held], scaled, atol=1e-4)
-        accuracy = measure_accuracy(y_true[held], plain)
-        assert scores["test_score"][number] == pytest.approx(accuracy)
 
 
 def test_few_mistakes_are_no_reason_to_be_sure():
@@ -207,20 +176,17 @@ def test_a_feature_that_training_hardly_showed_decides_no_new_picture():
     assert np.abs(before - after).max() < 0.5
 
 
-@pytest.mark.parametrize("num_classes", [2, 4])
-def test_features_that_vary_by_rounding_alone_get_no_weight(num_classes):
-    features, y_true = draw_features(600, 20, num_classes, spread=1)
+def test_features_that_vary_by_rounding_alone_get_no_weight():
+    features, y_true = draw_features(600, 20, spread=1)
     flat = np.full((600, 3), 7, np.float32)
     flat[::2, 1] += np.spacing(np.float32(7))
     flat[:, 2] = 0
-    wider = np.hstack([features, flat])
 
-    fitted = fit(wider, y_true)
+    fitted = fit(np.hstack([features, flat]), y_true)
 
     coefficients = fitted.pipeline_[-1].coef_
     assert not coefficients[:, -3:].any()
     assert coefficients[:, :-3].any(axis=0).all()
-    assert measure_accuracy(y_true, fitted.predict_proba(wider)) > 0.6
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
@@ -276,57 +242,18 @@ def test_balanced_weights_find_more_of_a_rare_class():
     assert balanced > plain + 0.2
 
 
-def draw_labels(n, labels=6):
-    """Draw features of various scales, and labels from 0.04 to 0.4 that hang on them."""
-    rng = np.random.default_rng(0)
-    mixing = rng.normal(size=(24, 48))
-    units = rng.uniform(0.1, 9, 48)
-    features = rng.normal(size=(n, 24)) @ mixing
-    features = features * units + 3
-    scaled = StandardScaler().fit_transform(features)
-    logits = scaled @ rng.normal(size=(48, labels)) / 3
-    logits += rng.logistic(size=logits.shape)
-    y_true = np.zeros((n, labels), bool)
-    for label, share in enumerate(np.linspace(0.04, 0.4, labels)):
-        limit = np.quantile(logits[:, label], 1 - share)
-        y_true[:, label] = logits[:, label] > limit
-    return features.astype(np.float32), y_true
-
-
-@pytest.fixture(scope="module")
-def labelled():
-    """Features and labels, of which the first 600 were learned from; a classifier for each label."""
-    features, y_true = draw_labels(3000)
-    classifier = MultiOutputClassifier(linear.TunedLogistic())
-    classifier.fit(features[:600], y_true[:600], groups=np.arange(600))
-    return features, y_true, classifier.estimators_
-
-
-def answer_labels(classifiers, features):
-    """Return the probability of each label, float32 (n, labels)."""
-    return np.column_stack([one.predict_proba(features)[:, 1] for one in classifiers])
-
-
-def test_labels_are_ranked_as_well_as_by_one_against_the_rest(labelled):
-    features, y_true, classifiers = labelled
+def test_labels_are_ranked_as_well_as_by_one_against_the_rest():
+    features, y_true = draw_features(3000, 48)
+    labels = np.eye(4, dtype=bool)[y_true]
     regression = LogisticRegression(C=1 / 48, max_iter=2000)
     rest = make_pipeline(StandardScaler(), OneVsRestClassifier(regression))
-    rest.fit(features[:600], y_true[:600])
-    expected = score(y_true[600:], rest.predict_proba(features[600:]))
+    rest.fit(features[:600], labels[:600])
+    expected = score(labels[600:], rest.predict_proba(features[600:]))
 
-    found = score(y_true[600:], answer_labels(classifiers, features[600:]))
+    classifier = MultiOutputClassifier(linear.TunedLogistic())
+    classifier.fit(features[:600], labels[:600], groups=np.arange(600))
 
+    answers = classifier.predict_proba(features[600:])
+    found = score(labels[600:], np.column_stack([y_prob[:, 1] for y_prob in answers]))
+    assert expected > 0.5
     assert found > expected - 0.01
-
-
-def test_held_out_answers_to_labels_are_not_flattered(labelled):
-    features, y_true, classifiers = labelled
-    y_prob = answer_labels(classifiers, features)
-    held_out = np.column_stack([one.held_out_[:, 1] for one in classifiers])
-
-    held = score(y_true[:600], held_out)
-
-    assert held < score(y_true[:600], y_prob[:600])
-    assert held == pytest.approx(score(y_true[600:], y_prob[600:]), abs=0.08)
-    strengths = {round(48 * one.C_, 6) for one in classifiers}
-    assert strengths <= set(linear.STRENGTHS)

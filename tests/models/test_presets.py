@@ -167,17 +167,6 @@ def test_last_block_can_learn_alone(kind, again):
     assert_last_block(unfreeze(again, SHARE), kind)
 
 
-def test_preset_without_weights_is_untrained(folder):
-    kept = save_preset("vit", str(folder / "untrained"))
-
-    spec = f"hub:{folder}/untrained"
-    backbone = backbones.load_backbone(spec, None, None, {}, None)
-
-    assert backbone.weights == "untrained"
-    pairs = zip(kept.get_weights(), backbone.model.get_weights(), strict=True)
-    assert not all(np.array_equal(one, other) for one, other in pairs)
-
-
 def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):
     preset = str(folder / "bare")
     network, converter = build_network("resnet")

@@ -9,13 +9,7 @@ from conftest import fit_runs
 from lib.data import generators
 from lib.data.split import identify_set, read_split
 from lib.models import training
-from lib.models.record import (
-    Record,
-    find_transfer,
-    list_records,
-    read_record,
-    update_record,
-)
+from lib.models.record import Record, list_records, read_record, update_record
 
 
 def train_network(ws, seeds, units=4, batches=None):
@@ -36,21 +30,17 @@ def train_network(ws, seeds, units=4, batches=None):
     return fit_runs(training.Runs(build, batches, ws, {"EPOCHS": 1}, seeds), 1)
 
 
-def name_records(ws):
-    """Return the names and seeds of the models that count, and the lines about the others."""
-    records, left_out = list_records(ws)
-    return [(record.name, record.seed) for record in records], left_out
+def name_records(ws, *filters):
+    """Return the names of the models that count."""
+    return [record.name for record in list_records(ws, *filters)]
 
 
 def test_a_changed_network_is_not_averaged_with_earlier_seeds(prepared):
-    train_network(prepared, [42, 43, 44])
+    train_network(prepared, [42, 43])
 
     train_network(prepared, [42], units=5)
 
-    counted, left_out = name_records(prepared)
-    assert counted == [("cnn", 42)]
-    assert len(left_out) == 2
-    assert all("cnn was trained since with other settings" in line for line in left_out)
+    assert name_records(prepared) == ["cnn"]
 
 
 def test_a_seed_counts_once(prepared):
@@ -58,10 +48,7 @@ def test_a_seed_counts_once(prepared):
 
     train_network(prepared, [43])
 
-    counted, (line,) = name_records(prepared)
-    assert counted == [("cnn", 43), ("cnn@44", 44)]
-    assert line.startswith("cnn@43 is left out: cnn was trained since")
-    assert "or its seed" in line
+    assert name_records(prepared) == ["cnn", "cnn@44"]
 
 
 def test_a_model_is_of_the_split_that_its_batches_are_of(prepared):
@@ -75,20 +62,18 @@ def test_a_model_is_of_the_split_that_its_batches_are_of(prepared):
 
     record = read_record(prepared.results / "models/cnn.json")
     assert record.split_hash == before
-    with pytest.raises(FileNotFoundError, match="cnn is left out: .*other pictures"):
+    with pytest.raises(FileNotFoundError, match="no .*model .*02_baseline_cnn"):
         list_records(prepared)
 
 
-def test_batches_of_two_splits_or_of_none_are_an_error(prepared):
-    train, validation = generators.pair(prepared, 8, 12, seed=42)
+def test_batches_of_two_splits_are_an_error(prepared):
+    train, _ = generators.pair(prepared, 8, 12, seed=42)
     rows = read_split(prepared)
     prepared.save_table(rows.assign(part=rows.part[::-1].to_numpy()), "split.csv")
     _, other = generators.pair(prepared, 8, 12, seed=42)
-    unnamed = generators.Batches(train.inputs, train.y_true, 3, 12, seed=42)
 
-    for batches in ((train, other), (unnamed, unnamed)):
-        with pytest.raises(ValueError, match="of which split"):
-            train_network(prepared, [42], batches=batches)
+    with pytest.raises(ValueError, match="of two splits"):
+        train_network(prepared, [42], batches=(train, other))
 
 
 def describe(ws, name, **facts):
@@ -99,42 +84,29 @@ def describe(ws, name, **facts):
     return update_record(ws, Record(name, ["007", "NA", "red"], 8, **facts))
 
 
-def test_what_an_earlier_version_wrote_does_not_count_and_can_be_asked(prepared):
-    record = describe(prepared, "new")
-    early = {"name": "old", "class_names": record.class_names, "image_size": 8}
-    early |= {"split_hash": record.split_hash, "backbone_origin": None, "task": "x"}
-    prepared.save_json(early, "models/old.json")
+def test_what_another_version_knew_more_is_passed_over(prepared):
+    content = {"name": "old", "class_names": [], "image_size": 8, "task": "x"}
+    prepared.save_json(content, "models/old.json")
 
-    counted, (line,) = name_records(prepared)
-
-    assert counted == [("new", None)]
-    assert line.startswith("old is left out: it is damaged, ")
-    assert read_record(prepared.results / "models/old.keras").backbone_origin == {}
+    assert read_record(prepared.results / "models/old.keras") == Record("old", [], 8)
 
 
 @pytest.mark.parametrize("content", ['{"name": "ha', "[]", '{"name": "half"}', "1"])
-def test_models_of_damaged_records_and_of_several_labels_are_left_out(
-    content, prepared
-):
+def test_models_of_damaged_records_are_none(content, prepared):
     describe(prepared, "whole")
-    describe(prepared, "several", thresholds={"007": 0.5}, split_hash="own")
+    describe(prepared, "half")
     prepared.file("models/half.json").write_text(content)
 
-    counted, (line,) = name_records(prepared)
-
-    assert counted == [("whole", None)]
-    assert line.startswith("half is left out: it is damaged")
+    assert name_records(prepared) == ["whole"]
 
 
-def test_a_model_without_its_file_is_left_out(prepared):
+def test_record_without_its_model_and_a_model_of_several_labels_do_not_count(prepared):
     describe(prepared, "whole")
+    describe(prepared, "several", thresholds={"007": 0.5})
     describe(prepared, "lost")
     (prepared.results / "models/lost.keras").unlink()
 
-    counted, (line,) = name_records(prepared)
-
-    assert counted == [("whole", None)]
-    assert line.startswith("lost is left out: it is damaged, without its .keras file")
+    assert name_records(prepared) == ["whole"]
 
 
 def test_what_is_found_of_a_model_is_kept_beside_it(prepared):
@@ -148,22 +120,12 @@ def test_what_is_found_of_a_model_is_kept_beside_it(prepared):
     assert json.loads(text)["temperature"] == 1.5
 
 
-def test_start_is_the_model_asked_for_else_the_newest_winner_of_05(prepared):
-    describe(prepared, "first_linear", kind="linear", date="2026-01-01 10:00:00")
-    describe(prepared, "second_linear", kind="linear", date="2026-01-01 11:00:00")
-    describe(prepared, "a_transfer", kind="transfer", date="2026-01-01 12:00:00")
-
-    assert find_transfer(prepared).name == "second_linear"
-    assert find_transfer(prepared, "a_transfer").name == "a_transfer"
-
-
-def test_a_model_of_another_kind_is_no_start(prepared):
-    describe(prepared, "own_linear", kind="network")
+def test_models_are_asked_for_by_kind_and_name(prepared):
+    describe(prepared, "own", kind="network")
     describe(prepared, "a_transfer", kind="transfer")
+    describe(prepared, "a_linear", kind="linear")
 
-    assert find_transfer(prepared).name == "a_transfer"
-    for name in ("own_linear", "a_transfer", ""):
-        with pytest.raises(
-            FileNotFoundError, match=f"{name or 'model'} .*05_backbones"
-        ):
-            find_transfer(prepared, name, ["linear"])
+    assert name_records(prepared, ["linear", "transfer"]) == ["a_linear", "a_transfer"]
+    assert name_records(prepared, ["linear", "network"], "own") == ["own"]
+    with pytest.raises(FileNotFoundError, match="linear model own .*05_backbones"):
+        list_records(prepared, ["linear"], "own")
