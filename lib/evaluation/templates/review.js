@@ -63,12 +63,12 @@ function show(k, last = "") {
   const {file, suggested, self_confidence, probability, finding, reason, neighbour, own} = cases[k];
   const {label} = pictures[file], isOther = suggested !== label, isCopy = finding.includes("copy?");
   const found = finding.split("; ").map(word => FINDINGS[word]).join(", ");
-  const nearest = isCopy ? "what it may be a copy of" : `the nearest picture of ${suggested}`;
+  const nearest = isCopy ? "what it may be a copy of" : `nearest of ${isOther ? "the suggestion" : "its own label"}`;
   at("case").textContent = `Case ${k + 1}: ${found}`;
   at("last").textContent = last;
   draw("picture", file, "picture to check");
   draw("beside", neighbour, nearest);
-  draw("own", own === neighbour ? "" : own, `the nearest picture of ${label}, its label`);
+  draw("own", own === neighbour ? "" : own, "nearest of its own label");
   at("keep").firstChild.textContent = `Keep ${label}`;
   at("take").firstChild.textContent = isOther ? `Take ${suggested}` : "No other is suggested";
   at("take").disabled = !isOther;
