@@ -220,11 +220,11 @@ def _answer(options, record, files):
 def _list_sets(y_prob, record, notes):
     """Return the columns of sets: what these promise holds for pictures like those that the model knows."""
     kept = record.answer_sets
-    if kept.get("limit") is None:
+    if kept.limit is None:
         print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
         return {"set": "", "set_size": ""}
     print(conformal.describe_sets(kept))
-    columns = conformal.set_columns(y_prob, record.class_names, kept["limit"])
+    columns = conformal.set_columns(y_prob, record.class_names, kept.limit)
     is_known = np.array(notes) == ""
     return {name: np.where(is_known, cells, None) for name, cells in columns.items()}
 
@@ -239,7 +239,7 @@ def _list_distances(path, model, record, features):
         print(error)
         return {"distance": "", "note": ""}
     distances = resemblance.measure_distances(features, known["features"])
-    coverage = record.answer_sets.get("coverage", 0.95)
+    coverage = record.answer_sets.coverage
     limit = strangers.limit_strangers(known["distances"], known["groups"], coverage)
     print(strangers.describe_strangers(limit))
     notes = strangers.mark_strangers(distances, limit)

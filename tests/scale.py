@@ -77,6 +77,7 @@ for index in range(min(1000, len(batches))):
 """,
     "metrics: `evaluate`, 10 classes": """
 from lib.evaluation import metrics
+from lib.models.record import Record
 rng = np.random.default_rng(0)
 y_true = np.arange(count) % 10
 y_prob = rng.dirichlet(np.full(10, 0.3), count)
@@ -84,7 +85,7 @@ y_prob[np.arange(count), y_true] += 0.3
 y_prob /= y_prob.sum(axis=1, keepdims=True)
 names = [f"class {k}" for k in range(10)]
 started = time.perf_counter()
-metrics.evaluate(y_true, y_prob, names, np.arange(len(y_true)))
+metrics.evaluate(y_true, y_prob, Record("net", names, 8), np.arange(len(y_true)))
 """,
 }
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -363,8 +364,9 @@ def fit_temperatures(temperature, n, reports, burst=1):
         y_true = (true_prob.cumsum(axis=1) < limits).sum(axis=1).clip(0, 3)
         y_prob = true_prob**temperature
         y_prob /= y_prob.sum(axis=1, keepdims=True)
-        judged = metrics.judge_temperature(y_true[groups], y_prob[groups], groups)
-        fitted += judged["temperature"] != 1
+        first, _ = metrics.split_halves(y_true[groups], groups)
+        of_half = y_true[groups][first], y_prob[groups][first], groups[first]
+        fitted += metrics.establish_temperature(*of_half) != 1
     return fitted / reports
 
 
@@ -398,6 +400,18 @@ def claim_linear(n, runs, spread, reports):
     return claims / reports
 
 
+# Of which only how far its probabilities can be believed is replaced.
+SCORE = metrics.evaluate(
+    np.arange(2), np.eye(2), Record("a", ["cat", "dog"], 8), np.arange(2)
+)
+
+
+def believe(confidence, is_right, compared=1):
+    """Return a score of which `calibration` is that of these answers, among so many models."""
+    judged = metrics.judge_confidence(confidence, is_right, np.arange(len(is_right)))
+    return replace(SCORE, **judged, compared=compared)
+
+
 def judge_calibration(n, off, reports, models=1):
     """Draw models whose probabilities are too high by `off`; return how often any is called so."""
     rng, found = np.random.default_rng(n), 0
@@ -406,11 +420,7 @@ def judge_calibration(n, off, reports, models=1):
         is_right = rng.random((models, n)) < confidence - off
         words = []
         for of_model, right in zip(confidence, is_right):
-            y_prob = np.stack([of_model, 1 - of_model], axis=1)
-            score = metrics.judge_confidence(
-                np.where(right, 0, 1), y_prob, np.arange(n)
-            )
-            words.append(verdict.judge_calibration(score | {"compared": models}))
+            words.append(believe(of_model, right, models).calibration)
         found += any(word.startswith("too") for word in words)
     return found / reports
 
@@ -465,7 +475,7 @@ def draw_report(rng):
             kind = way.rpartition("_")[2] if "_" in way else "network"
             models[name] = Record(
                 name,
-                [],
+                ["cat", "dog"],
                 8,
                 configuration=way,
                 kind=kind,
@@ -473,24 +483,21 @@ def draw_report(rng):
             )
             y_prob.append(np.eye(2)[np.where(correct, y_true, 1 - y_true)])
     files = [f"{k}.png" for k in range(n)]
-    answers = Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
-    # The scores of single classes are slow, and no claim.
-    answers.first_runs.scores = dict.fromkeys(answers.first_runs.labels)
-    return answers
+    return Predictions(["cat", "dog"], files, y_true, groups, models, y_prob)
 
 
 def contradict(answers):
     """Tell whether box, table and interval of any pair of a report say different things."""
     answer = verdict.find_answer(answers)
-    best = answer["name"]
+    best = answer.name
     pairs = answers.pairs
     said = {}
     for pair in pairs.itertuples():
         said[pair.model, pair.other] = pair
     others = set()
     for kind in verdict.KINDS:
-        others.update(answer[kind])
-        for other in answer[kind]:
+        others.update(getattr(answer, kind))
+        for other in getattr(answer, kind):
             ahead = said.get((best, other))
             behind = said.get((other, best))
             pair = ahead or behind
@@ -535,22 +542,20 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
     y_true = np.arange(n) % classes
     models = {}
     for name in names:
-        models[name] = Record(name, [], 8, configuration=name, kind="network", seed=42)
+        models[name] = Record(
+            name, list("stuv"), 8, configuration=name, kind="network", seed=42
+        )
     files = [f"{k}.png" for k in range(n)]
     claims = np.zeros(2)
     for _ in range(reports):
         y_prob = draw_calibrated(rng, y_true, len(names), classes)
         answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
-        scores = {}
-        for k, name in enumerate(names):
-            score = metrics.judge_confidence(y_true, y_prob[k], np.arange(n))
-            scores[name] = score | {"compared": len(names)}
-        answers.first_runs.scores = scores
         answer = verdict.find_answer(answers)
         is_off = {}
-        for name, score in scores.items():
-            is_off[name] = verdict.judge_calibration(score).startswith("too")
-        box = [answer["better"], answer["weakest"], is_off[answer["name"]]]
+        for name, confidence, right in zip(names, answers.confidence, answers.correct):
+            score = believe(confidence.astype(float), right, len(names))
+            is_off[name] = score.calibration.startswith("too")
+        box = [answer.better, answer.weakest, is_off[answer.name]]
         page = [*box, *is_off.values(), answers.pairs.established.any()]
         claims += [any(box), any(page)]
     return claims / reports

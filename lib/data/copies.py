@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.data.findings import LEFT_OUT, find
-from lib.data.hashes import MAX_BITS, find_candidates, find_neighbours
+from lib.data.hashes import ORDER, find_candidates
 from lib.data.split import find_groups
 from lib.data.store import Selection
 
@@ -22,10 +22,7 @@ COARSE = 1.5  # pixels: a blur that leaves what is not fine
 MIN_SIDE = 32  # pixels below which no detail shows
 MAX_MISSES = 32
 BLOCK = 64  # candidates that are compared at once
-# Frames of a film that are compared with all others.
-SAMPLED = 4
-MIN_FRAMES = 64  # that show the same as another, below which they aren't called a film
-ORDER = ["distance", "a", "b", "mirrored"]
+MIN_FRAMES = 64  # that neighbours connect, below which they aren't called a film
 MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 # Of the search for an overlay.
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
@@ -53,7 +50,7 @@ def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
 
 
 def find_near_duplicates(
-    thumbnails: np.ndarray, pixels: Selection | np.ndarray, max_bits: int = MAX_BITS
+    thumbnails: np.ndarray, pixels: Selection | np.ndarray
 ) -> pd.DataFrame:
     """Find which pictures show the same: candidates whose detail agrees.
 
@@ -69,20 +66,15 @@ def find_near_duplicates(
         thumbnails: uint8 (n, 16, 16, 3), see `find_candidates`.
         pixels: uint8 (n, size, size, 3), the same pictures, of which candidates are read. Below a
             size of 32 there is no detail, and all candidates are taken for pairs.
-        max_bits: of 63, in which the hashes of candidates may differ.
 
     Returns:
-        Columns a, b (positions, a < b), distance, mirrored, by distance.
+        The pairs as of `find_candidates`.
     """
-    films = _find_films(find_neighbours(thumbnails, max_bits), pixels)
+    films = _find_films(thumbnails, pixels)
+    frames = np.unique(films[["a", "b"]])
     tree = Tree(pixels, MAX_MISSES)
     tree.plant(films)
-    frames = np.unique(films[["a", "b"]])
-    film = pd.Series(frames).map(tree.groups.__getitem__)
-    # Some of each film are compared with the others, which may be its copy, mirrored.
-    is_sample = film.groupby(film).cumcount() < SAMPLED
-    tree.misses[frames[is_sample]] = 0
-    pairs = tree.grow(find_candidates(thumbnails, max_bits, frames[~is_sample]))
+    pairs = tree.grow(find_candidates(thumbnails, frames))
     if tree.given_up:
         print(
             f"Note: {tree.given_up:,} pairs that look alike were not compared: either picture differs from "
@@ -92,13 +84,12 @@ def find_near_duplicates(
     return pairs.sort_values(ORDER, ignore_index=True)
 
 
-def _find_films(neighbours, pixels):
-    """Return the pairs that connect the frames of films, some for each."""
+def _find_films(thumbnails, pixels):
+    """Return the pairs that connect the frames of films: of many pictures that neighbours connect."""
     tree = Tree(pixels, MAX_MISSES // 8)
-    pairs = tree.grow(neighbours)
-    roots = pairs.a.map(tree.groups.__getitem__)
-    sizes = pairs.groupby(roots).a.transform("size")
-    return pairs[sizes >= MIN_FRAMES]
+    pairs = tree.grow(find_candidates(thumbnails, max_neighbours=1))
+    sizes = [tree.groups.subset_size(frame) for frame in pairs.a]
+    return pairs[np.array(sizes) > MIN_FRAMES]
 
 
 class Tree:
@@ -121,34 +112,36 @@ class Tree:
         """Compare candidates, in their order; return those that connect pictures."""
         edges = []
         starts = range(0, len(candidates), BLOCK)
-        for start in show_progress(starts, "comparing look-alikes", unit="block"):
-            block = candidates[start : start + BLOCK]
-            block = block[self.is_worth_comparing(block)]
-            for pair, is_same in zip(block.itertuples(), _compare(self.pixels, block)):
-                if not is_same:
-                    self.misses[[pair.a, pair.b]] += 1
-                elif self.groups.merge(pair.a, pair.b):
-                    edges.append(pair.Index)
+        with ThreadPool(count_cores()) as pool:
+            for start in show_progress(starts, "comparing look-alikes", unit="block"):
+                pairs = candidates[start : start + BLOCK].itertuples()
+                pairs = list(filter(self.is_worth_comparing, pairs))
+                answers = pool.map(partial(_agree, self.pixels), pairs)
+                for pair, is_same in zip(pairs, answers):
+                    if not is_same:
+                        self.misses[[pair.a, pair.b]] += 1
+                    elif self.groups.merge(pair.a, pair.b):
+                        edges.append(pair.Index)
         return candidates.loc[edges]
 
-    def is_worth_comparing(self, pairs: pd.DataFrame) -> np.ndarray:
-        """Tell which pairs aren't connected, nor differ both from too many others."""
-        is_open = [not self.groups.connected(a, b) for a, b in zip(pairs.a, pairs.b)]
-        misses = np.minimum(self.misses[pairs.a], self.misses[pairs.b])
-        is_vain = misses >= self.max_misses
-        self.given_up += np.sum(is_open & is_vain)
-        return is_open & ~is_vain
+    def is_worth_comparing(self, pair: tuple) -> bool:
+        """Tell whether a pair isn't connected, nor differs on both sides from too many others."""
+        if self.groups.connected(pair.a, pair.b):
+            return False
+        is_vain = min(self.misses[[pair.a, pair.b]]) >= self.max_misses
+        self.given_up += is_vain
+        return not is_vain
 
 
 def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the findings of pictures that look alike, and which of them look like another class.
 
     Args:
-        pictures: Columns file and label.
+        pictures: Columns file, label and digest, of which none occurs twice.
         pairs: Positions a and b of pictures, as of `find_near_duplicates`.
     """
-    positions = pd.DataFrame({"digest": range(len(pictures))})
-    groups = find_groups(positions, pairs[["a", "b"]].to_numpy())
+    bonds = pictures.digest.to_numpy()[pairs[["a", "b"]]]
+    groups = find_groups(pictures[["digest"]], bonds)
     labels = pictures.label.groupby(groups)
     is_near = labels.transform("size") > 1
     in_two_classes = labels.transform("nunique") > 1
@@ -156,31 +149,24 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     return find(pictures.file[is_near], words[is_near], "kept")
 
 
-def _compare(pixels, pairs):
-    """Tell which pairs agree in detail: all where the pictures are too small for any."""
-    if pairs.empty or pixels.shape[1] < MIN_SIDE:
-        return np.ones(len(pairs), bool)
-    with ThreadPool(count_cores()) as pool:
-        return pool.map(partial(_agree, pixels), pairs.itertuples())
-
-
 def _agree(pixels, pair):
-    """Tell whether the fine detail of two pictures agrees, the second laid over the first or not."""
+    """Tell whether two pictures agree in their fine detail, if there is any."""
+    if pixels.shape[1] < MIN_SIDE:
+        return True
     first = _read_grey(pixels, pair.a)
     second = _read_grey(pixels, pair.b)
     if pair.mirrored:
         second = cv2.flip(second, 1)
-    moved = _lay_over(first, second)
     fine = _find_detail(first)
-    others = [_find_detail(second), _find_detail(moved)]
-    if min(fine.std(), others[0].std()) < MIN_DETAIL:
+    if min(fine.std(), _find_detail(second).std()) < MIN_DETAIL:
         return True
-    # What is moved may have no detail left.
-    correlations = np.corrcoef([fine, *others])[0, 1:]
-    return np.nanmax(correlations) >= MIN_CORRELATION
+    moved = _lay_over(first, second)
+    correlations = np.corrcoef(fine, _find_detail(moved))
+    return correlations[0, 1] >= MIN_CORRELATION
 
 
 def _read_grey(pixels, position):
+    """Return a picture, grey and as large as it is compared."""
     side = min(DETAIL_SIDE, pixels.shape[1])
     grey = cv2.cvtColor(pixels[position], cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
@@ -205,6 +191,7 @@ def _lay_over(first, second):
 
 
 def _find_detail(grey):
+    """Return what is lost by a blur, but for the margin, which an overlay may not reach."""
     margin = len(grey) // 16
     grey = grey.astype(np.float32)
     fine = grey - cv2.GaussianBlur(grey, (0, 0), COARSE)

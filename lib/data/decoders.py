@@ -99,21 +99,12 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     """
     if picture.format == "PNG":
         return b"IEND\xaeB`\x82" not in data
-    if picture.format == "WEBP":
-        data = _find_webp(data)
+    if picture.format not in ("WEBP", "AVIF", "HEIF"):
+        return False
     granted = 0
     if picture.format != "HEIF":
         granted = picture.width * picture.height // 320
-    zeros = bytes(MIN_ZEROS + granted)
-    return picture.format in ("WEBP", "AVIF", "HEIF") and data.endswith(zeros)
-
-
-def _find_webp(data):
-    """Return the file up to the end of its first picture, behind which Exif may stand."""
-    chunk = re.search(rb"VP8[ L](.{4})", data, re.S)
-    if not chunk:
-        return data
-    return data[: chunk.end() + int.from_bytes(chunk[1], "little")]
+    return data.endswith(bytes(MIN_ZEROS + granted))
 
 
 def is_deep(picture: Image.Image, data: bytes) -> bool:

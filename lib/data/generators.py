@@ -22,8 +22,7 @@ ZOOM = 0.2
 ORDER = 0
 AUGMENTATION = 1
 # A thread a core turns whole pictures; OpenCV dividing each of them too would only cost time.
-CORES = count_cores()
-pool = ThreadPoolExecutor(CORES)
+pool = ThreadPoolExecutor(count_cores())
 cv2.setNumThreads(0)
 
 
@@ -55,8 +54,8 @@ class Batches:
     set_hash: str = ""
 
     def __post_init__(self):
-        self.pictures = self.inputs if self.pictures is None else self.pictures
-        self.y_true = np.asarray(self.y_true)
+        if self.pictures is None:
+            self.pictures = self.inputs
         self.epoch = 0
 
     def reseed(self, seed: int) -> "Batches":
@@ -99,12 +98,14 @@ class Batches:
 
 @lru_cache(maxsize=8)  # of an epoch, for all of its batches
 def _draw_order(count, seed, epoch):
+    """Return the positions of all pictures in the order of an epoch."""
     if seed is None:
         return np.arange(count)
     return _open_stream(seed, ORDER, epoch).permutation(count)
 
 
 def _open_stream(seed, *numbers):
+    """Return a generator of random numbers that no other numbers of the stream give."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=numbers))
 
 
@@ -113,11 +114,11 @@ def stream(batches: Batches):
     # It takes seconds to import, and 01 does without it.
     import tensorflow as tf
 
-    inputs, labels = batches[0]
-    of_inputs = tf.TensorSpec((None,) + inputs.shape[1:], inputs.dtype)
-    of_labels = tf.TensorSpec((None, batches.num_classes), labels.dtype)
+    signature = []
+    for part in batches[0]:
+        signature.append(tf.TensorSpec((None, *part.shape[1:]), part.dtype))
     dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches), output_signature=(of_inputs, of_labels)
+        lambda: iter(batches), output_signature=tuple(signature)
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).
@@ -133,10 +134,6 @@ def pair(
 
     Training is shuffled and, where asked for, augmented; validation is in the order of split.csv.
     """
-    if image_size is None:
-        raise ValueError(
-            "IMAGE_SIZE is None, a backbone's own size, and this network has none."
-        )
     table = read_split(ws)
     y_true, class_names = pd.factorize(table.label, sort=True)
     set_hash = identify_set(table)
@@ -177,36 +174,25 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     As Keras' ImageDataGenerator with `horizontal_flip=True, rotation_range=20, zoom_range=0.2`, which
     zooms height and width apart. Takes and returns uint8 (n, height, width, 3).
     """
-    count, height, width = images.shape[:3]
+    count = len(images)
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
     zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
     zoom_x *= rng.choice([-1, 1], count)
-    maps = _compose_transforms(angle, zoom_x, zoom_y, width, height)
-    moved = np.empty(images.shape, np.uint8)
-
-    def move(core: int) -> None:
-        for index in range(core, count, CORES):
-            cv2.warpAffine(
-                images[index],
-                maps[index],
-                (width, height),
-                moved[index],
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-
-    list(pool.map(move, range(CORES)))
-    return moved
+    return np.stack(list(pool.map(_move, images, angle, zoom_x, zoom_y)))
 
 
-def _compose_transforms(angle, zoom_x, zoom_y, width, height):
-    """Return what leads from (x, y, 1) of each new picture to the place in the old one, (n, 2, 3).
-
-    First comes the zoom (a negative one mirrors), then the rotation, both about the centre.
-    """
+def _move(image, angle, zoom_x, zoom_y):
+    """Zoom a picture (a negative zoom mirrors), then turn it, both about the centre."""
+    height, width = image.shape[:2]
+    centre = np.array([width - 1, height - 1]) / 2
     cos = np.cos(angle)
     sin = np.sin(angle)
-    centre = np.array([width - 1, height - 1]) / 2
+    # It leads from each place in the new picture to the place in the old one.
     turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])
-    turn = turn.transpose(2, 0, 1)
-    return np.dstack([turn, centre - turn @ centre])
+    return cv2.warpAffine(
+        image,
+        np.column_stack([turn, centre - turn @ centre]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )

@@ -81,12 +81,12 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     for name, problem in _scan(folder):
         rows.append((name, problem or _read_problem(folder / name)))
     scanned = pd.DataFrame(sorted(rows), columns=["file", "problem"], dtype=str)
-    is_odd = scanned.problem != ""
+    found = find(scanned.file, scanned.problem)
+    is_odd = found.problem != ""
     files = scanned.file[~is_odd]
-    odd = find(scanned.file[is_odd], scanned.problem[is_odd])
     masks = find(files[is_mask(files)], "mask")
     listed = scanned[["file"]].assign(label="", part="", group="")
-    return listed, pd.concat([odd, masks], ignore_index=True)
+    return listed, pd.concat([found[is_odd], masks], ignore_index=True)
 
 
 def _scan(folder, prefix=""):

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -135,7 +136,8 @@ def decode(data: bytes, min_side: int) -> Decoded:
             is_deep = decoders.is_deep(picture, data)
             shown = _decode_opened(picture, data, is_deep)
             orientation = _find_orientation(picture)
-            frames = _count_frames(picture)
+            # Those behind the first picture of a JPEG are previews.
+            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
             taken = _read_date(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
@@ -149,16 +151,8 @@ def decode(data: bytes, min_side: int) -> Decoded:
         raise PictureError(_name_problem(error, data)) from error
 
 
-def _count_frames(picture):
-    if picture.format == "MPO":
-        return 1
-    try:
-        return picture.n_frames
-    except Exception:  # There are no others, or the first one is whole all the same.
-        return 1
-
-
 def _decode_opened(picture, data, is_deep):
+    """Return the pixels of a picture, as stored, by the decoder for its kind; refuse what none reads."""
     if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
@@ -188,8 +182,9 @@ def _read_date(picture):
     """Return when a picture was taken, as Exif says, to the second; NO_DATE where it doesn't."""
     try:
         exif = picture.getexif().get_ifd(ExifTags.IFD.Exif)
-        date, time = exif[ExifTags.Base.DateTimeOriginal].split()
-        return np.datetime64(f"{date.replace(':', '-')} {time}", "s")
+        text = exif[ExifTags.Base.DateTimeOriginal]
+        taken = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
+        return np.datetime64(taken, "s")
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return NO_DATE
 

@@ -69,11 +69,10 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
         if all(room[label] >= count for label, count in groups[rank].items()):
             room.subtract(groups[rank])
             chosen.add(rank)
-    for label, own in ranks.groupby(pictures.label.to_numpy()):
-        if chosen.isdisjoint(own):
-            smaller = [r for r in set(own) if groups[r][label] < support[label]]
-            smaller.sort(key=lambda rank: (groups[rank].total(), rank))
-            chosen.update(smaller[:1])
+    for _, own in ranks.groupby(pictures.label.to_numpy()):
+        if own.nunique() > 1 and chosen.isdisjoint(own):
+            smallest = min(own, key=lambda rank: (groups[rank].total(), rank))
+            chosen.add(smallest)
     return ranks.isin(chosen).map({True: "validation", False: "train"})
 
 
@@ -136,7 +135,7 @@ def deal_folds(
     _, support = np.unique(y_true, return_counts=True)
     if support.max() < folds:
         # No class has a picture for each fold: there is nothing to keep in proportion.
-        y_true = np.zeros(len(groups), int)
+        y_true = np.zeros_like(y_true)
     if count == len(groups):
         # The same, but faster: without groups none has to be placed as a whole.
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)

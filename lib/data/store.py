@@ -99,6 +99,7 @@ class Store:
 
 @lru_cache(maxsize=8)  # To read a million digests takes a second.
 def _open(folder, dtype, shape):
+    """Return the same store for the same folder, also where it is unpickled."""
     return Store(folder, dtype, shape)
 
 

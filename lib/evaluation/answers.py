@@ -8,13 +8,16 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
+from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
-from lib.evaluation import group_answers, intervals, metrics
+from lib.evaluation import intervals, metrics
+from lib.evaluation.metrics import Score
 from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
 
-# Scores of classes, which have a table of their own, and of the comparison as a whole.
-NOT_COMPARED = "compared support per_class per_class_interval precision f1".split()
+# Scores of classes, which have a table of their own, and what has other columns in comparison.csv.
+NOT_COMPARED = "support per_class per_class_interval precision f1".split()
+NOT_COMPARED += ["compared", "top1_interval", "top3_interval"]
 
 
 @dataclass(eq=False)
@@ -27,7 +30,7 @@ class Predictions:
         y_true, groups: int (n,), indices of the classes, and what belongs together, as in
             `intervals`.
         models, labels: the record of each model, by its label; the labels.
-        y_prob: float32 (models, n, classes).
+        y_prob: float32 (n, classes) of each model, in their order.
         y_pred: int (models, n), the most probable classes.
         correct: bool (models, n).
         confidence: float32 (models, n), the probability of the answer.
@@ -38,24 +41,16 @@ class Predictions:
     y_true: np.ndarray
     groups: np.ndarray
     models: dict[str, Record]
-    y_prob: np.ndarray
+    y_prob: list[np.ndarray]
 
     def __post_init__(self):
         self.class_names = np.asarray(self.class_names)
         self.files = np.asarray(self.files)
-        self.y_true = np.asarray(self.y_true)
-        self.y_prob = np.asarray(self.y_prob, np.float32)
         self.labels = list(self.models)
         self.truth = self.class_names[self.y_true]
-        self.y_pred = self.y_prob.argmax(axis=2)
+        self.y_pred = np.array([answers.argmax(axis=1) for answers in self.y_prob])
         self.correct = self.y_pred == self.y_true
-        self.confidence = self.y_prob.max(axis=2)
-
-    def select(self, is_chosen: np.ndarray) -> "Predictions":
-        """Return the predictions of some models alone, bool (models,)."""
-        models = dict(compress(self.models.items(), is_chosen))
-        y_prob = self.y_prob[np.asarray(is_chosen)]
-        return replace(self, models=models, y_prob=y_prob)
+        self.confidence = np.array([answers.max(axis=1) for answers in self.y_prob])
 
     def list_mistakes(self, label: str) -> np.ndarray:
         """Return the positions of the pictures that a model gets wrong, the surest answers first."""
@@ -66,27 +61,23 @@ class Predictions:
     @cached_property
     def first_runs(self) -> "Predictions":
         """Those of the first run of each configuration."""
-        return self.select(~self.runs.configuration.duplicated())
+        is_first = ~self.runs.configuration.duplicated()
+        models = dict(compress(self.models.items(), is_first))
+        y_prob = list(compress(self.y_prob, is_first))
+        return replace(self, models=models, y_prob=y_prob)
 
     @cached_property
-    def scores(self) -> dict[str, dict]:
-        """The scores of each model: `metrics.evaluate`, `group_answers.score_groups`.
-
-        compared is the number of configurations.
-        """
+    def scores(self) -> dict[str, Score]:
+        """The score of each model."""
         scores = {}
         for label, y_prob in zip(self.labels, self.y_prob):
-            score = metrics.evaluate(
+            scores[label] = metrics.evaluate(
                 self.y_true,
                 y_prob,
-                self.class_names.tolist(),
+                self.models[label],
                 self.groups,
-                is_calibrated=bool(self.models[label].calibrated_on),
+                compared=self.runs.configuration.nunique(),
             )
-            scaled = apply_temperature(y_prob, score["temperature"])
-            score |= group_answers.score_groups(self.y_true, scaled, self.groups)
-            score["compared"] = len(self.first_runs.labels)
-            scores[label] = score
         return scores
 
     def selective_accuracy(
@@ -99,19 +90,18 @@ class Predictions:
             accuracy, NaN where nothing is answered, low and high, its 95 % interval.
         """
         index = self.labels.index(label)
-        temperature = self.scores[label]["temperature"]
-        scaled = apply_temperature(self.y_prob[index], temperature)
+        temperature = self.scores[label].temperature
+        sure = apply_temperature(self.y_prob[index], temperature).max(axis=1)
         rows = []
         for threshold in thresholds:
-            is_sure = scaled.max(axis=1) >= threshold
+            is_sure = sure >= threshold
             correct = self.correct[index, is_sure]
-            accuracy = pd.Series(correct).mean()
-            n = intervals.effective_sample_size(self.groups[is_sure], correct)
-            low, high = intervals.wilson_interval(accuracy, n)
+            bounds = metrics.share_interval(correct, self.groups[is_sure])
             counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
-            rows.append([*counts, accuracy, low, high])
-        columns = "threshold answered correct share accuracy low high".split()
-        return pd.DataFrame(rows, columns=columns)
+            rows.append(counts + bounds)
+        columns = "threshold answered correct share low high".split()
+        table = pd.DataFrame(rows, columns=columns)
+        return table.assign(accuracy=table.correct / table.answered)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -121,11 +111,9 @@ class Predictions:
         """
         records = self.models.values()
         configurations = [record.configuration + record.suffix for record in records]
-        rows = pd.DataFrame({"configuration": configurations})
-        seeds = [record.seed for record in records]
-        rows["seed"] = pd.array(seeds, "Int64")
-        rows["top1"] = self.correct.mean(axis=1)
-        return rows
+        seeds = pd.array([record.seed for record in records], "Int64")
+        rows = pd.DataFrame({"configuration": configurations, "seed": seeds})
+        return rows.assign(top1=self.correct.mean(axis=1))
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
@@ -150,53 +138,64 @@ class Predictions:
         return intervals.compare_configurations(correct, self.groups)
 
     def list_classes(self) -> pd.DataFrame:
-        """List the classes, those that are recognised worst on average first.
+        """List the classes, those that first runs recognise worst on average first.
 
         Returns:
             class, pictures, and of each model its label, which is recall, then "low" and
             "high" behind it, its 95 % interval, and "precision" and "f1".
         """
-        table = pd.DataFrame({"class": self.class_names})
-        table["pictures"] = np.bincount(self.y_true, minlength=len(table))
-        for label, score in self.scores.items():
-            bounds = list(score["per_class_interval"].values())
-            table[label] = list(score["per_class"].values())
-            table[[f"{label} low", f"{label} high"]] = bounds
-            table[f"{label} precision"] = list(score["precision"].values())
-            table[f"{label} f1"] = list(score["f1"].values())
-        order = table[self.labels].mean(axis=1).argsort(kind="stable")
+        columns = {"class": self.class_names, "pictures": np.bincount(self.y_true)}
+        labels = self.first_runs.labels
+        for label in labels:
+            score = self.scores[label]
+            bounds = np.transpose(list(score.per_class_interval.values()))
+            columns |= {
+                label: score.per_class.values(),
+                f"{label} low": bounds[0],
+                f"{label} high": bounds[1],
+                f"{label} precision": score.precision.values(),
+                f"{label} f1": score.f1.values(),
+            }
+        table = pd.DataFrame(columns)
+        order = table[labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
     def compare(self, ws: Workspace, speed: dict[str, float]) -> pd.DataFrame:
         """Put the scores of each model beside what it cost, `speed` in pictures per second."""
-        table = pd.DataFrame(self.scores).T.drop(columns=NOT_COMPARED)
-        for column in table.filter(like="_interval"):
-            name = column.removesuffix("_interval")
-            table[[f"{name}_low", f"{name}_high"]] = list(table.pop(column))
-        records = self.models.values()
-        files = [ws.results / f"models/{record.name}.keras" for record in records]
-        table["parameters"] = [record.parameters_total for record in records]
-        table["file_megabytes"] = [file.stat().st_size / 1e6 for file in files]
-        table["training_seconds"] = [record.seconds for record in records]
-        table["pictures_per_second"] = pd.Series(speed)
-        table["weights"] = [record.weights for record in records]
-        table["demo"] = ws.is_demo
-        return table.rename_axis("model").reset_index().infer_objects()
+        rows = []
+        for label, score in self.scores.items():
+            record = self.models[label]
+            file = ws.results / f"models/{record.name}.keras"
+            row = score.to_dict()
+            row["top1_low"], row["top1_high"] = score.top1_interval
+            row["top3_low"], row["top3_high"] = score.top3_interval
+            row |= {
+                "parameters": record.parameters_total,
+                "file_megabytes": file.stat().st_size / 1e6,
+                "training_seconds": record.seconds,
+                "pictures_per_second": speed[label],
+                "weights": row.pop("weights"),
+                "demo": ws.is_demo,
+            }
+            rows.append(row)
+        table = pd.DataFrame(rows).drop(columns=NOT_COMPARED)
+        return table.rename(columns={"label": "model"})
 
     def list_suspects(self) -> pd.DataFrame:
-        """List the pictures that none of these models recognises, the label least probable first.
+        """List the pictures that no first run recognises, the label least probable first.
 
         One model alone has none: they would be its mistakes.
 
         Returns:
             By index of the picture: file, label, each answer, and label_probability.
         """
+        first = self.first_runs
         table = pd.DataFrame({"file": self.files, "label": self.truth})
-        for label, y_pred in zip(self.labels, self.y_pred):
-            table[label] = self.class_names[y_pred]
-        of_truth = self.y_prob[:, np.arange(len(self.y_true)), self.y_true]
-        table["label_probability"] = of_truth.mean(axis=0)
-        is_missed = ~self.correct.any(axis=0) & (len(self.labels) > 1)
+        table[first.labels] = self.class_names[first.y_pred].T
+        every = np.arange(len(table))
+        of_truth = [y_prob[every, self.y_true] for y_prob in first.y_prob]
+        table["label_probability"] = np.mean(of_truth, axis=0)
+        is_missed = ~first.correct.any(axis=0) & (len(first.labels) > 1)
         return table[is_missed].sort_values("label_probability", kind="stable")
 
 
@@ -205,32 +204,32 @@ def save_scores(
 ) -> pd.DataFrame:
     """Write every answer, score and comparison, in place of those of an earlier run.
 
-    Args:
-        ws: the workspace.
-        predictions: those of all models.
-        speed: label to pictures per second.
-
-    Returns:
-        The rows of comparison.csv.
+    `speed` has pictures per second, by label. Returns the rows of comparison.csv.
 
     Raises:
         ValueError: a table of answers has other columns than were written.
     """
     _remove_answers(ws)
-    content = {}
     comparison = predictions.compare(ws, speed)
+    scores = {}
     for index, (label, score) in enumerate(predictions.scores.items()):
         record = predictions.models[label]
-        content[record.name] = {"label": label, "weights": record.weights} | score
-        update_record(ws, record, temperature=score["temperature"])
+        scores[record.name] = score.to_dict()
+        update_record(ws, record, temperature=score.temperature)
         table = _list_answers(predictions, index)
         ws.save_table(table, f"predictions/{record.name}.csv")
-    ws.save_json(content, "metrics.json")
+    ws.save_json(scores, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
     ws.save_table(predictions.pairs, "pairs.csv")
-    ws.save_table(predictions.first_runs.list_classes(), "per_class.csv")
-    ws.save_table(predictions.first_runs.list_suspects(), "suspects.csv")
+    ws.save_table(predictions.list_classes(), "per_class.csv")
+    ws.save_table(predictions.list_suspects(), "suspects.csv")
     return comparison
+
+
+def read_scores(ws: Workspace) -> dict[str, Score]:
+    """Read metrics.json: the score of each model, by the name of its file."""
+    scores = read_json(ws.existing("metrics.json", made_by="08_evaluation"))
+    return {name: Score(**score) for name, score in scores.items()}
 
 
 def _remove_answers(ws):

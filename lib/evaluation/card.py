@@ -2,31 +2,22 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data.split import read_split
 from lib.evaluation.display import open_template
+from lib.evaluation.metrics import Score
 from lib.evaluation.model_selection import doubt_contest
-from lib.evaluation.verdict import judge_calibration, read_without_looking
+from lib.evaluation.verdict import read_without_looking
 from lib.models.record import Record
-
-# Scores, and the names that the Hub has for some of them.
-SCORES = {
-    "top1": "top-1 accuracy",
-    "average_per_class": "average recall per class",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC AUC",
-}
-METRICS = {"top1": "accuracy", "average_per_class": "recall", "macro_f1": "f1"}
 
 
 def write_card(
     ws: Workspace,
     record: Record,
-    score: dict,
+    score: Score,
     mistakes: pd.Series,
     is_flattered: bool,
 ) -> None:
@@ -37,26 +28,20 @@ def write_card(
     Args:
         ws: the workspace.
         record: of the model.
-        score: of the model, as metrics.json has it.
+        score: of the model.
         mistakes: counts of the most frequent ones, their index label and predicted.
         is_flattered: whether the pictures of the score chose the model.
     """
     path = ws.file("models", f"{record.name}.md")
-    recall = np.array(list(score["per_class"].values()), float)
     text = open_template("card.md.jinja").render(
         record=record,
         is_flattered=is_flattered,
         score=score,
         mistakes=mistakes,
         trained=(read_split(ws).part == "train").sum(),
-        scores=SCORES,
-        metrics=METRICS,
-        # The worst first; classes without pictures come last.
-        order=recall.argsort(kind="stable"),
-        calibration=judge_calibration(score),
         doubt=doubt_contest(record, score),
         without_looking=read_without_looking(ws),
-        origin=_list_origin(record),
+        weights=Path(record.weights).name,
         file=repr(f"{record.name}.keras"),
         licence=_read_licence(path),
     )
@@ -70,20 +55,3 @@ def _read_licence(path):
         return []
     _, head, _ = path.read_text(encoding="utf-8").split("---\n", 2)
     return [line for line in head.splitlines() if line.startswith("license")]
-
-
-def _list_origin(record):
-    """Return what is known of the first weights; None for what should be looked up."""
-    if record.weights in ("from scratch", "untrained"):
-        return {}
-    origin = {
-        "network": record.network,
-        "weights": Path(record.weights).name,
-        "trained_on": None,
-        "licence": None,
-        "source": None,
-    }
-    for key, value in record.backbone_origin.items():
-        if value or key in origin:
-            origin[key] = value
-    return origin

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import metrics
+from lib.models.record import AnswerSets
 
 
 def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | None:
@@ -36,7 +37,7 @@ def judge_sets(
     y_prob: np.ndarray,
     groups: np.ndarray,
     coverage: float,
-) -> tuple[dict, pd.DataFrame]:
+) -> tuple[AnswerSets, pd.DataFrame]:
     """Find the limit of answer sets on the second half of the pictures, and measure them on the first.
 
     The first half is the one that a temperature is fitted on, so no picture does both.
@@ -48,9 +49,8 @@ def judge_sets(
         coverage: the share of groups whose pictures' sets should all hold the truth.
 
     Returns:
-        coverage, limit, groups (how many calibrated it) and grouped (whether any has
-        several pictures); and of each picture that measures y_true, group, covered (whether
-        its set holds the truth) and size.
+        The limit; and of each picture that measures y_true, group, covered (whether its set
+        holds the truth) and size.
     """
     first, second = metrics.split_halves(y_true, groups)
     of_truth = y_prob[np.arange(len(y_true)), y_true]
@@ -60,12 +60,7 @@ def judge_sets(
     table["covered"] = sets[np.arange(len(table)), table.y_true]
     table["size"] = sets.sum(axis=1)
     sizes = pd.Series(groups[second]).value_counts()
-    kept = {
-        "coverage": coverage,
-        "limit": limit,
-        "groups": len(sizes),
-        "grouped": bool(sizes.max() > 1),
-    }
+    kept = AnswerSets(coverage, limit, len(sizes), grouped=bool(sizes.max() > 1))
     return kept, table
 
 
@@ -95,11 +90,11 @@ def set_columns(
     return {"set": texts, "set_size": sets.sum(axis=1).tolist()}
 
 
-def describe_sets(kept: dict) -> str:
+def describe_sets(kept: AnswerSets) -> str:
     """Say what sets promise, or that too few pictures allow none: `judge_sets`."""
-    whose = "groups of pictures" if kept["grouped"] else "pictures"
-    count = f"{kept['groups']:,} validation {whose}"
-    if kept["limit"] is None:
-        return f"{count} are too few for sets of {kept['coverage']:g}: each holds all classes."
-    promise = f"Sets hold the truth for about {100 * kept['coverage']:g} of 100 {whose}"
+    whose = "groups of pictures" if kept.grouped else "pictures"
+    count = f"{kept.groups:,} validation {whose}"
+    if kept.limit is None:
+        return f"{count} are too few for sets of {kept.coverage:g}: each holds all classes."
+    promise = f"Sets hold the truth for about {100 * kept.coverage:g} of 100 {whose}"
     return f"{promise}, if they are like the {count} that set the limit."

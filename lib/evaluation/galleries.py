@@ -43,14 +43,14 @@ def picture_grid(
     return open_template("gallery.html.jinja").render(title=title, rows=shown)
 
 
-def thumbnails(mistakes: dict[str, list[dict]], pictures: Sequence[np.ndarray]) -> str:
+def thumbnails(mistakes: dict[str, list], pictures: Sequence[np.ndarray]) -> str:
     """Return a style sheet of the pictures that `mistakes.find_mistakes` shows, each once.
 
     The picture at position k of `pictures` is the background of the class pk.
     """
     shown = set()
     for kind in chain(*mistakes.values()):
-        shown.update(dict(kind["shown"]))
+        shown.update(kind.shown)
     rules = []
     for number in sorted(shown):
         picture = Image.fromarray(pictures[[number]][0])

@@ -1,14 +1,16 @@
 """Numbers of one model, from labels and probabilities."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from lib.data.split import deal_folds
+from lib.evaluation.group_answers import score_groups
 from lib.evaluation.intervals import LEVEL, effective_sample_size, wilson_interval
+from lib.models.record import Record
 from lib.models.temperature import (
     TINY,
     apply_temperature,
@@ -17,118 +19,181 @@ from lib.models.temperature import (
 )
 
 BINS = 15  # of the expected calibration error
+MIN_PICTURES = 20  # that tell something about calibration
+
+
+@dataclass(frozen=True)
+class Score:
+    """The numbers of one model; shares and probabilities are 0-1, intervals of 95 % Wilson's."""
+
+    label: str  # of the model, with the weights that its training started from
+    weights: str
+    n: int  # pictures
+    effective_n: float  # `intervals.effective_sample_size`
+    top1: float  # share of pictures whose true class is the most probable one
+    top1_interval: list[float]
+    top3: float  # or one of the three most probable ones
+    top3_interval: list[float]
+    average_per_class: float  # the mean recall, also called balanced accuracy
+    macro_f1: float
+    # By class; `per_class` is recall, and `support` counts pictures.
+    support: dict[str, int]
+    per_class: dict[str, float]
+    precision: dict[str, float]
+    f1: dict[str, float]
+    per_class_interval: dict[str, list[float]]
+    majority_class: str
+    baseline: float  # the top-1 of always answering it
+    roc_auc: float  # the mean of each class against the rest
+    nll: float  # mean negative log-likelihood of the true class, in nats
+    brier: float  # mean squared distance from certainty of the truth, 0-2 (Brier 1950)
+    confidence: float  # mean probability of the answers
+    ece: float  # `expected_calibration_error`
+    temperature: float  # `establish_temperature`; 1 of what was calibrated before
+    # Of the half that did not fit it, without and with it.
+    nll_before: float
+    ece_before: float
+    nll_after: float
+    ece_after: float
+    # `judge_confidence` of the scaled probabilities, of all pictures where the temperature is 1.
+    judged_n: int
+    judged_top1: float
+    judged_confidence: float
+    judged_z: float
+    # `group_answers.score_groups`; None where no pictures belong together.
+    groups: int | None = None
+    by_group: float | None = None
+    by_picture: float | None = None
+    compared: int = 1  # configurations, of which this may be the best
+
+    @property
+    def calibration(self) -> str:
+        """Whether the scaled probabilities can be believed; its level is divided by `compared`."""
+        if self.judged_n < MIN_PICTURES:
+            return "too few"
+        if 2 * norm.sf(abs(self.judged_z)) >= LEVEL / self.compared:
+            return "neither too sure nor too modest"
+        return "too sure" if self.judged_z < 0 else "too modest"
+
+    @property
+    def worst_first(self) -> list[str]:
+        """The classes, the lowest recall first."""
+        return sorted(self.per_class, key=self.per_class.get)
+
+    def to_dict(self) -> dict:
+        """Return the numbers that there are, for JSON and tables."""
+        return {name: one for name, one in vars(self).items() if one is not None}
 
 
 def evaluate(
     y_true: np.ndarray,
     y_prob: np.ndarray,
-    class_names: Sequence[str],
+    record: Record,
     groups: np.ndarray,
-    is_calibrated: bool = False,
-) -> dict:
+    compared: int = 1,
+) -> Score:
     """Score one model.
 
     Args:
         y_true: int (n,), the index of each true class; every class has pictures.
         y_prob: float (n, classes), rows sum to 1.
+        record: of the model; what other pictures have calibrated, these must not.
         groups: int (n,), as in `intervals`.
-        is_calibrated: whether other pictures have calibrated it, so that these must not.
-
-    Returns:
-        n, and effective_n, the effective sample size; top1, top3: share of pictures whose
-        true class is the most probable one, or one of the three most probable;
-        average_per_class: the mean recall, also called balanced accuracy; macro_f1; by
-        class support, per_class (recall), precision and f1; majority_class, and baseline,
-        what always answering it scores; roc_auc, the mean of each class against the rest;
-        what `measure_calibration` and `judge_temperature` return. `_interval` after a name is
-        Wilson's, of 95 %.
+        compared: how many configurations are compared.
     """
-    n = effective_sample_size(groups)
-    scores = {"n": len(y_true), "effective_n": n}
     order = np.argsort(-y_prob, axis=1, kind="stable")
     is_truth = order == y_true[:, np.newaxis]
-    for name, top in (("top1", 1), ("top3", 3)):
-        is_among = is_truth[:, :top].any(axis=1)
-        share = float(is_among.mean())
-        scores[name] = share
-        own_n = effective_sample_size(groups, is_among)
-        scores[f"{name}_interval"] = wilson_interval(share, own_n)
-    y_pred = order[:, 0]
-    scores |= _score_classes(y_true, y_pred, class_names, groups)
-    support = np.bincount(y_true, minlength=len(class_names))
-    scores["majority_class"] = str(class_names[support.argmax()])
-    scores["baseline"] = float(support.max() / len(y_true))
-    is_class = y_true[:, np.newaxis] == np.arange(len(class_names))
-    scores["roc_auc"] = float(roc_auc_score(is_class, y_prob))
-    scores |= measure_calibration(y_true, y_prob)
-    scores |= judge_temperature(y_true, y_prob, groups, is_calibrated)
-    return scores
+    rank = is_truth.argmax(axis=1)
+    correct = rank == 0
+    is_among = rank < 3
+    return Score(
+        label=record.label,
+        weights=record.weights,
+        n=len(y_true),
+        effective_n=effective_sample_size(groups),
+        top1=float(correct.mean()),
+        top1_interval=share_interval(correct, groups),
+        top3=float(is_among.mean()),
+        top3_interval=share_interval(is_among, groups),
+        **_score_classes(y_true, order[:, 0], record.class_names, groups),
+        **_score_probabilities(y_true, y_prob, correct),
+        **_judge_probabilities(y_true, y_prob, correct, groups, record),
+        compared=compared,
+    )
+
+
+def share_interval(correct: np.ndarray, groups: np.ndarray) -> list[float]:
+    """Return the interval of the share of pictures that are right, bool (n,)."""
+    share = np.sum(correct) / max(len(correct), 1)
+    return wilson_interval(share, effective_sample_size(groups, correct))
 
 
 def _score_classes(y_true, y_pred, class_names, groups):
-    classes = range(len(class_names))
     precision, recall, f1, support = precision_recall_fscore_support(
-        y_true, y_pred, labels=classes, zero_division=0
+        y_true, y_pred, labels=range(len(class_names)), zero_division=0
     )
-    scores = {
+    by_class = {"support": support, "per_class": recall, "precision": precision}
+    table = pd.DataFrame(by_class, class_names).assign(f1=f1)
+    bounds = {}
+    for number, correct in pd.Series(y_pred == y_true).groupby(y_true):
+        name = class_names[number]
+        bounds[name] = share_interval(correct, groups[correct.index])
+    return table.to_dict() | {
         "average_per_class": float(recall.mean()),
         "macro_f1": float(f1.mean()),
+        "per_class_interval": bounds,
+        "majority_class": class_names[support.argmax()],
+        "baseline": float(support.max() / len(y_true)),
     }
-    by_class = {"support": support, "per_class": recall, "precision": precision}
-    by_class["f1"] = f1
-    scores |= pd.DataFrame(by_class, list(class_names)).to_dict()
-    correct = pd.DataFrame({"group": groups, "correct": y_pred == y_true})
-    bounds = {}
-    for number, of_class in correct.groupby(y_true):
-        n = effective_sample_size(of_class.group, of_class.correct)
-        bounds[class_names[number]] = wilson_interval(recall[number], n)
-    scores["per_class_interval"] = bounds
-    return scores
 
 
-def measure_calibration(y_true: np.ndarray, y_prob: np.ndarray) -> dict[str, float]:
-    """Measure how far probabilities are from the shares that are right.
-
-    Returns:
-        nll: mean negative log-likelihood of the true class, in nats; brier: mean squared
-        distance from certainty of the truth, 0-2 (Brier 1950); confidence: mean
-        probability of the answers; ece: the expected calibration error.
-    """
-    confidence = y_prob.max(axis=1)
-    of_truth = y_prob[np.arange(len(y_true)), y_true].astype(float)
+def _score_probabilities(y_true, y_prob, correct):
+    confidence = y_prob.max(axis=1).astype(float)
+    is_class = y_true[:, np.newaxis] == np.arange(y_prob.shape[1])
+    of_truth = y_prob[is_class].astype(float)
     distances = np.square(y_prob).sum(axis=1) - 2 * of_truth + 1
     return {
+        "roc_auc": float(roc_auc_score(is_class, y_prob)),
         "nll": measure_loss(y_true, y_prob),
         "brier": float(distances.mean()),
-        "confidence": float(confidence.mean(dtype=float)),
-        "ece": expected_calibration_error(y_true, y_prob),
+        "confidence": float(confidence.mean()),
+        "ece": expected_calibration_error(confidence, correct),
     }
 
 
-def reliability_table(
-    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
-) -> pd.DataFrame:
-    """Sort pictures by the probability of the answer into 15 bins of equal width.
+def _judge_probabilities(y_true, y_prob, correct, groups, record):
+    # The temperature, what it changes on the half that judges it, and what is handed over.
+    first, second = split_halves(y_true, groups)
+    temperature = 1.0
+    if not record.calibrated_on:
+        temperature = establish_temperature(y_true[first], y_prob[first], groups[first])
+    scaled = y_prob
+    if temperature != 1:
+        scaled = apply_temperature(y_prob, temperature)
+    judged = {"temperature": temperature}
+    for when, answers in (("before", y_prob), ("after", scaled)):
+        confidence = answers.max(axis=1).astype(float)
+        judged[f"nll_{when}"] = measure_loss(y_true[second], answers[second])
+        judged[f"ece_{when}"] = expected_calibration_error(
+            confidence[second], correct[second]
+        )
+    is_judge = second | (temperature == 1)
+    judged |= judge_confidence(
+        confidence[is_judge], correct[is_judge], groups[is_judge]
+    )
+    return judged | score_groups(y_true, scaled, groups)
 
-    Returns:
-        A row per bin with pictures: confidence (mean probability of the answer),
-        accuracy, low, high (its 95 % interval) and pictures.
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Return the mean distance of probability and share that is right (Guo et al. 2017).
+
+    Answers, float (n,), are sorted into 15 bins of equal width; a bin counts by its answers.
     """
-    table = pd.DataFrame({"confidence": y_prob.max(axis=1).astype(float)})
-    table["accuracy"] = y_prob.argmax(axis=1) == y_true
-    number = np.ceil(table.confidence * BINS).clip(1, BINS)
-    means = table.groupby(number).mean()
-    sizes = pd.Series(groups).groupby(number).agg(effective_sample_size)
-    means["pictures"] = number.value_counts()
-    means[["low", "high"]] = list(map(wilson_interval, means.accuracy, sizes))
-    return means.reset_index(drop=True)
-
-
-def expected_calibration_error(y_true: np.ndarray, y_prob: np.ndarray) -> float:
-    """Return the expected calibration error, 0-1, over 15 bins (Guo et al. 2017)."""
-    bins = reliability_table(y_true, y_prob, np.arange(len(y_true)))
-    gaps = (bins.confidence - bins.accuracy).abs()
-    return float(np.average(gaps, weights=bins.pictures))
+    table = pd.DataFrame({"confidence": confidence, "correct": correct})
+    by_bin = table.groupby(np.ceil(confidence * BINS).clip(1, BINS))
+    bins = by_bin.mean()
+    gaps = (bins.confidence - bins.correct).abs()
+    return float(np.average(gaps, weights=by_bin.size()))
 
 
 def split_halves(
@@ -144,43 +209,10 @@ def split_halves(
     return is_first, ~is_first
 
 
-def judge_temperature(
-    y_true: np.ndarray,
-    y_prob: np.ndarray,
-    groups: np.ndarray,
-    is_calibrated: bool = False,
-) -> dict[str, float]:
-    """Fit a temperature on the first half of the pictures and judge it on the second.
-
-    Args are those of `evaluate`.
-
-    Returns:
-        temperature, which is 1 where the likelihood ratio of the first half doesn't
-        establish another one (Wilks 1938); of the second half nll_before, nll_after,
-        ece_before and ece_after; and what `judge_confidence` returns of the scaled
-        probabilities, of all pictures where the temperature is 1.
-    """
-    first, second = split_halves(y_true, groups)
-    temperature = 1.0
-    if not is_calibrated:
-        temperature = _establish_temperature(
-            y_true[first], y_prob[first], groups[first]
-        )
-    scaled = y_prob
-    if temperature != 1:
-        scaled = apply_temperature(y_prob, temperature)
-    judged = {"temperature": temperature}
-    for when, answers in (("before", y_prob), ("after", scaled)):
-        half = y_true[second], answers[second]
-        judged[f"nll_{when}"] = measure_loss(*half)
-        judged[f"ece_{when}"] = expected_calibration_error(*half)
-    is_judge = second | (temperature == 1)
-    return judged | judge_confidence(
-        y_true[is_judge], scaled[is_judge], groups[is_judge]
-    )
-
-
-def _establish_temperature(y_true, y_prob, groups):
+def establish_temperature(
+    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+) -> float:
+    """Fit a temperature; it is 1 where the likelihood ratio establishes no other one (Wilks 1938)."""
     temperature = fit_temperature(y_true, y_prob)
     gain = measure_loss(y_true, y_prob)
     gain -= measure_loss(y_true, apply_temperature(y_prob, temperature))
@@ -190,11 +222,14 @@ def _establish_temperature(y_true, y_prob, groups):
 
 
 def judge_confidence(
-    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+    confidence: np.ndarray, correct: np.ndarray, groups: np.ndarray
 ) -> dict[str, float]:
     """Compare how often answers are right with how often they say to be.
 
-    Args are those of `evaluate`.
+    Args:
+        confidence: float (n,), probabilities of the answers.
+        correct: bool (n,).
+        groups: int (n,), as in `intervals`.
 
     Returns:
         judged_n, how many pictures; judged_top1, the share that is right;
@@ -202,14 +237,12 @@ def judge_confidence(
         Σ(right - p) / √Σp(1 - p), which is standard normal where each answer is right as
         often as it says (Spiegelhalter 1986); groups count by their effective sample size.
     """
-    confidence = y_prob.max(axis=1).astype(float)
-    is_right = y_prob.argmax(axis=1) == y_true
-    n = len(y_true)
+    n = len(correct)
     variance = np.maximum(np.sum(confidence * (1 - confidence)), TINY)
-    z = np.sum(is_right - confidence) / np.sqrt(variance)
+    z = np.sum(correct - confidence) / np.sqrt(variance)
     return {
         "judged_n": n,
-        "judged_top1": float(is_right.mean()),
+        "judged_top1": float(correct.mean()),
         "judged_confidence": float(confidence.mean()),
         "judged_z": float(z * np.sqrt(effective_sample_size(groups) / n)),
     }

@@ -13,6 +13,7 @@ import numpy as np
 
 from lib.base.workspace import Workspace
 from lib.evaluation.display import save_page
+from lib.evaluation.metrics import Score
 from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
 from lib.models.record import Record
@@ -31,7 +32,7 @@ MAX_DIFFERENCE = 0.02  # of a probability, on average
 def write_page(
     ws: Workspace,
     record: Record,
-    score: dict,
+    score: Score | dict,
     flattered: bool,
     lacks: str = "",
     known: dict | None = None,
@@ -42,7 +43,7 @@ def write_page(
     Args:
         ws: the workspace.
         record: of the model, with its answer_sets or, of several labels, thresholds.
-        score: what `metrics.evaluate` returns of it, or metrics_multilabel.json.
+        score: of the model, or metrics_multilabel.json.
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
         known: features, distances and groups of `resemblance`, by which strangers are marked.
@@ -96,7 +97,7 @@ def _describe_strangers(record, known):
     """Return the mark of strangers, and what tells them; nothing where there is no backbone."""
     if known is None:
         return {}
-    coverage = record.answer_sets["coverage"]
+    coverage = record.answer_sets.coverage
     limit = limit_strangers(known["distances"], known["groups"], coverage)
     # As fine as float16, and read by every browser.
     features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")

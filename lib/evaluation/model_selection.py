@@ -14,6 +14,7 @@ from lib.evaluation.intervals import (
     effective_sample_size,
     wilson_interval,
 )
+from lib.evaluation.metrics import Score
 from lib.models import linear
 from lib.models.record import Record
 
@@ -112,12 +113,12 @@ def choose_candidate(table: pd.DataFrame, how: str) -> str:
     return table.candidate[table[SPEED].where(is_equal).idxmax()]
 
 
-def doubt_contest(record: Record, score: dict) -> dict:
+def doubt_contest(record: Record, score: Score) -> dict:
     """Tell whether the winner of 05 was surely better in the contest than it is here.
 
     Args:
         record: of the model, whose candidates have the intervals of the contest.
-        score: of `metrics.evaluate`.
+        score: of the model.
 
     Returns:
         candidate, accuracy (in the contest) and top1 (here); empty where there is nothing to
@@ -125,9 +126,9 @@ def doubt_contest(record: Record, score: dict) -> dict:
     """
     for row in record.candidates:
         name = row["candidate"]
-        if name == record.network and row["low"] > score["top1_interval"][1]:
+        if name == record.network and row["low"] > score.top1_interval[1]:
             accuracy = row["accuracy"]
-            return {"candidate": name, "accuracy": accuracy, "top1": score["top1"]}
+            return {"candidate": name, "accuracy": accuracy, "top1": score.top1}
     return {}
 
 

@@ -1,125 +1,139 @@
 """One HTML page that answers in thirty seconds, and the file of its answer, for 00 and 10."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from lib.base.paths_file import read_json
-from lib.base.storage import atomic_write
 from lib.base.workspace import MINE, Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
-from lib.evaluation import verdict
 from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, is_stale, open_template
-from lib.evaluation.mistakes import find_mistakes
+from lib.evaluation.display import embed, is_stale, save_page
+from lib.evaluation.mistakes import Kind, find_mistakes
 from lib.evaluation.model_selection import summarize_curve
+from lib.evaluation.verdict import Verdict, find_answer, read_without_looking
 
 THRESHOLDS = (0.5, 0.8, 0.95)
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
 MIN_AGREEMENT = 0.5
-COSTS = ["file_megabytes", "pictures_per_second"]
+
+
+@dataclass(frozen=True)
+class Answer(Verdict):
+    """What the answer box and the next steps say, which is the content of answer.json."""
+
+    demo: bool
+    # Commands of next steps; the one of the audit is "" where it was done.
+    beyond: str
+    seeds: str
+    audit: str
+    hand_over: str
+    is_quick: bool  # whether only models of 05 are compared
+    # Counts of pictures: that no model recognises, whose label 07 doubts, that a person corrected.
+    suspects: int
+    doubtful: int
+    corrected: int
+    contest: bool  # whether 05 has compared networks on this set
+    rise: dict  # `model_selection.summarize_curve` of this set, where accuracy rises
+    runs: int  # trainings of a configuration, at most
+    series: str  # `series.describe_series`
+    set: str  # `split.identify_set`
+    copies: int = 0  # pictures that 07 takes for copies of one of the other part
+    is_balanced: bool = False  # whether the best was trained with class weights
+
+
+@dataclass(frozen=True)
+class Report:
+    """What report.html shows: what the macros of parts.html.jinja read."""
+
+    answer: Answer
+    predictions: Predictions
+    best_first: list[
+        str
+    ]  # labels of first trainings, that of the answer before all others
+    mistakes: dict[str, list[Kind]]
+    sure: pd.DataFrame  # `Predictions.selective_accuracy` of the answer
+    costs: pd.DataFrame  # comparison.csv by the label of the model
+    pictures: int  # of both parts
+    is_stale: bool  # whether model.html speaks of an earlier set, until 10 replaces it
 
 
 def gather_report(
     ws: Workspace,
     predictions: Predictions,
     comparison: pd.DataFrame,
-    histories: dict[str, pd.DataFrame],
-) -> dict:
+) -> Report:
     """Gather what report.html shows.
 
     Args:
         ws: the workspace.
         predictions: those of all models.
         comparison: as `Predictions.compare` returns it.
-        histories: label to the history of its training, of models with more than one epoch.
-
-    Returns:
-        answer, the content of answer.json; best_first, the labels, that of the answer before
-        all others; and what the macros of parts.html.jinja read.
     """
+    answer = describe_answer(ws, predictions)
     first = predictions.first_runs
-    scores = first.scores
-    without_looking = verdict.read_without_looking(ws)
-    answer = verdict.describe_answer(predictions, without_looking)
-    answer |= find_facts(ws, predictions)
-    named = answer["label"]
-    answer["set"] = first.models[named].split_hash
     best_first = sorted(
-        first.labels, key=lambda label: (label != named, -scores[label]["top1"])
+        first.labels,
+        key=lambda label: (label != answer.label, -predictions.scores[label].top1),
     )
-    recall = pd.Series(scores[named]["per_class"], dtype=float)
+    return Report(
+        answer=answer,
+        predictions=predictions,
+        best_first=best_first,
+        mistakes=find_mistakes(first, best_first),
+        sure=predictions.selective_accuracy(answer.label, THRESHOLDS),
+        costs=comparison.set_index("model"),
+        pictures=len(read_split(ws)),
+        is_stale=is_stale(ws, "model.html"),
+    )
+
+
+def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
+    """Describe the best model, and what to do next, by values that JSON can hold."""
     rows = read_split(ws)
-    return {
-        "answer": answer,
-        "best_first": best_first,
-        "worst_first": recall.sort_values(kind="stable").index.tolist(),
-        "scores": scores,
-        "calibration": pd.Series(scores).map(verdict.judge_calibration),
-        "pairs": verdict.select_pairs(predictions, answer["name"]),
-        "configurations": predictions.configurations,
-        "histories": histories,
-        "class_names": first.class_names.tolist(),
-        "mistakes": find_mistakes(first, best_first),
-        "matrices": _count_answers(first),
-        "sure": predictions.selective_accuracy(named, THRESHOLDS),
-        "models": first.models,
-        "costs": comparison.set_index("model")[COSTS].to_dict("index"),
-        "pictures": len(rows),
-        # An earlier model.html speaks of other classes, until 10 replaces it.
-        "is_stale": is_stale(ws, "model.html"),
-        "without_looking": without_looking,
-    }
-
-
-def _count_answers(predictions):
-    numbers = range(len(predictions.class_names))
-    matrices = {}
-    for label, y_pred in zip(predictions.labels, predictions.y_pred):
-        matrices[label] = confusion_matrix(predictions.y_true, y_pred, labels=numbers)
-    return matrices
-
-
-def find_facts(ws: Workspace, predictions: Predictions) -> dict:
-    """Find what the next steps depend on, of these answers and of what other notebooks have found."""
-    rows = read_split(ws)
+    verdict = find_answer(predictions, read_without_looking(ws))
+    record = predictions.models[verdict.label]
     # A page may be passed on, so no command names a folder.
     command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
+    set_hash = identify_set(rows)
     is_audited = (ws.results / "label_audit.csv").exists()
-    return {
-        "demo": ws.is_demo,
-        "beyond": f"{command} BEYOND=1 ARGUMENTS=--as-before",
-        "seeds": f"{command} ARGUMENTS='--seeds 5 --as-before'",
-        "audit": "" if is_audited else f"{command} ARGUMENTS='--only 7 8 --as-before'",
-        "hand_over": f"{command} ARGUMENTS='--only 10 --as-before'",
-        "is_quick": {record.kind for record in predictions.models.values()}
-        == {"linear"},
-        "suspects": len(predictions.first_runs.list_suspects()),
-        "doubtful": _count_doubtful(ws, predictions, rows),
-        "corrected": _count_corrected(ws, predictions),
-        "contest": (ws.results / "contest.csv").exists(),
-        "rise": _find_rise(ws, rows),
-        "runs": int(predictions.configurations.runs.max()),
-        "series": describe_series(rows),
-    }
+    audit = _read_audit(ws, rows)
+    curve = summarize_curve(_read_of_set(ws, "pictures_needed.csv", set_hash))
+    return Answer(
+        **vars(verdict),
+        demo=ws.is_demo,
+        beyond=f"{command} BEYOND=1 ARGUMENTS=--as-before",
+        seeds=f"{command} ARGUMENTS='--seeds 5 --as-before'",
+        audit="" if is_audited else f"{command} ARGUMENTS='--only 7 8 --as-before'",
+        hand_over=f"{command} ARGUMENTS='--only 10 --as-before'",
+        is_quick={one.kind for one in predictions.models.values()} == {"linear"},
+        suspects=len(predictions.list_suspects()),
+        doubtful=_count_doubtful(predictions, audit),
+        corrected=_count_corrected(ws, predictions),
+        contest=not _read_of_set(ws, "contest.csv", set_hash).empty,
+        rise=curve if curve and curve["is_rising"] else {},
+        runs=int(predictions.configurations.runs.max()),
+        series=describe_series(rows),
+        set=record.split_hash,
+        copies=_count_copies(audit),
+        is_balanced=record.is_balanced,
+    )
 
 
-def _count_doubtful(ws, predictions, rows):
+def _read_audit(ws, rows):
+    """Return the findings of 07 about pictures of this split that no person has decided."""
     path = ws.results / "label_audit.csv"
-    weights = {record.weights for record in predictions.models.values()}
-    # Doubts of random features are no one's next step.
-    if not path.exists() or weights - {"from scratch"} == {"untrained"}:
-        return 0
+    if not path.exists():
+        return pd.DataFrame(
+            columns=["file", "label", "suggested", "neighbour", "finding", "part"]
+        )
     audit = read_table(path)
-    # A classifier that is wrong more often than right is no judge of labels.
-    if (audit.suggested == audit.label).mean() < MIN_AGREEMENT:
-        return 0
     # An audit of an earlier split, or of other contents, says nothing of this one.
-    current = audit.merge(rows[audit.columns.intersection(["file", "digest"])])
+    current = audit.merge(rows[["file", "digest", "part"]])
     others = len(audit) - len(current)
     if others:
         print(
@@ -129,7 +143,22 @@ def _count_doubtful(ws, predictions, rows):
         folder = sources.open_folder(ws, "train")
         given = read_corrections(ws.corrections, current.file, folder)
         current = current[~current.file.isin(given.file[given.holds])]
-    return int(current.finding.str.contains("label?", regex=False).sum())
+    return current
+
+
+def _count_doubtful(predictions, audit):
+    weights = {record.weights for record in predictions.models.values()}
+    # A classifier that is wrong more often than right is no judge of labels, nor are random features.
+    is_judge = (audit.suggested == audit.label).mean() >= MIN_AGREEMENT
+    if not is_judge or weights - {"from scratch"} == {"untrained"}:
+        return 0
+    return int(audit.finding.str.contains("label?", regex=False).sum())
+
+
+def _count_copies(audit):
+    copies = audit[audit.finding.str.contains("copy?", regex=False)]
+    pairs = copies.merge(audit, left_on="neighbour", right_on="file")
+    return int((pairs.part_x != pairs.part_y).sum())
 
 
 def _count_corrected(ws, predictions):
@@ -138,47 +167,37 @@ def _count_corrected(ws, predictions):
     return int(checks.file[is_corrected].isin(predictions.files).sum())
 
 
-def _find_rise(ws, rows):
-    path = ws.results / "pictures_needed.csv"
-    if not path.exists():
-        return {}
-    # The digest of a set may look like a number.
-    table = pd.read_csv(path, dtype={"set": str})
-    curve = summarize_curve(table)
-    is_of_this_set = (table.set == identify_set(rows)).all()
-    return curve if is_of_this_set and curve.get("is_rising") else {}
+def _read_of_set(ws, name, set_hash):
+    """Return a table of 05; an empty one where it is missing, or of another set."""
+    path = ws.results / name
+    if path.exists():
+        # The digest of a set may look like a number.
+        table = pd.read_csv(path, dtype={"set": str})
+        if "set" in table and (table.set == set_hash).all():
+            return table
+    return pd.DataFrame()
 
 
-def read_answer(ws: Workspace) -> dict:
-    """Read answer.json: which model is the best, and what `gather_report` says of it.
+def read_answer(ws: Workspace) -> Answer:
+    """Read answer.json: which model is the best, and what `describe_answer` says of it.
 
     Raises:
         FileNotFoundError, ValueError: it is missing, or of another set.
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
-    answer = read_json(path)
-    if answer.get("set") != find_set(ws):
+    answer = Answer(**read_json(path))
+    if answer.set != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer
 
 
-def write_report(ws: Workspace, content: dict) -> Path:
-    """Write report.html and answer.json; figures are those of `figures/`.
-
-    Args:
-        ws: the workspace.
-        content: of `gather_report`.
-    """
-    ws.save_json(content["answer"], "answer.json")
+def write_report(ws: Workspace, report: Report) -> Path:
+    """Write report.html and answer.json; figures are those of `figures/`."""
+    ws.save_json(vars(report.answer), "answer.json")
 
     def figure(file: str, label: str = "") -> str:
         path = ws.results / "figures" / file
         return embed(path, label) if path.exists() else ""
 
-    template = open_template("report.html.jinja")
-    path = ws.file("report.html")
-    with atomic_write(path) as part:
-        part.write_text(
-            template.render(report=content, figure=figure), encoding="utf-8"
-        )
-    return path
+    save_page(ws, "report.html", report=report, figure=figure)
+    return ws.results / "report.html"

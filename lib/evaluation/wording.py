@@ -51,15 +51,6 @@ def format_things(count: int, thing: str) -> str:
     return f"{count:,} {thing}{ending}"
 
 
-def format_score(score: dict, name: str) -> str:
-    """Format a score of `metrics.evaluate`, with its interval where it has one."""
-    text = format_number(score[name], 4)
-    if f"{name}_interval" not in score:
-        return text
-    low, high = score[f"{name}_interval"]
-    return f"{text} ({format_number(low)} to {format_number(high)})"
-
-
 def format_count(share: float, n: int) -> str:
     """Format a share as what was counted: "71 of 80"."""
     return f"{round(share * n):,} of {n:,}"

@@ -12,6 +12,16 @@ from lib.data.split import identify_set, read_split
 
 
 @dataclass(frozen=True)
+class AnswerSets:
+    """The limit of answer sets, as 10 has calibrated it: `conformal.judge_sets`."""
+
+    coverage: float = 0.95  # share of the groups whose sets should hold the truth
+    limit: float | None = None  # a probability; None where groups are too few
+    groups: int = 0  # how many calibrated it; none before 10 has run
+    grouped: bool = False  # whether any of them has several pictures
+
+
+@dataclass(frozen=True)
 class Record:
     """What is known of a saved model.
 
@@ -49,7 +59,7 @@ class Record:
     temperature: float | None = None
     calibrated_on: str = ""  # "" for validation pictures
     candidates: list[dict] = field(default_factory=list)  # of the contest that it won
-    answer_sets: dict = field(default_factory=dict)  # `conformal.judge_sets`
+    answer_sets: AnswerSets = AnswerSets()
     # Of a model of several labels: the probability from which it names each, its scores, and why it
     # has no file for phones.
     thresholds: dict = field(default_factory=dict)
@@ -60,6 +70,11 @@ class Record:
     def is_untrained(self) -> bool:
         """Whether its backbone has random weights."""
         return self.weights == "untrained"
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether class weights made rare classes count as much as others."""
+        return "balanced" in self.parameters.values()
 
     @property
     def label(self) -> str:
@@ -80,6 +95,8 @@ def read_record(path: Path) -> Record | None:
         content = json.loads(text)
         # Another version of the project may know more.
         facts = {name: content[name] for name in known.intersection(content)}
+        if "answer_sets" in facts:
+            facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
         return Record(**facts)
     except (OSError, TypeError, ValueError):
         return None

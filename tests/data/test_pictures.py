@@ -13,7 +13,6 @@ from PIL.Image import Transpose
 from lib.data import pictures
 
 RED = (255, 0, 0)
-GREEN = (0, 255, 0)
 BLUE = (0, 0, 255)
 SIZE = (9, 7)
 PHOTO = draw_picture("Aves", np.random.default_rng(3))
@@ -32,11 +31,6 @@ def measure_largest_difference(shown, expected):
     return abs(difference).max()
 
 
-def measure_mean_difference(shown, expected):
-    difference = np.subtract(shown, expected, dtype=float)
-    return abs(difference).mean()
-
-
 def find_problem(data):
     """Return the word of a file that can't be used, "" of one that can."""
     try:
@@ -44,14 +38,6 @@ def find_problem(data):
     except pictures.PictureError as error:
         return error.problem
     return ""
-
-
-def claim_jpeg(side):
-    """A JPEG of a few bytes whose header claims a huge picture."""
-    data = bytearray(encode(Image.new("RGB", (8, 8)), "jpeg"))
-    place = data.index(b"\xff\xc0") + 5
-    data[place : place + 4] = struct.pack(">HH", side, side)
-    return bytes(data)
 
 
 def paint(mode, colour, kind="png"):
@@ -76,9 +62,7 @@ ODD = {
     "half clear": (paint("RGBA", (0, 0, 0, 128)), 127),
     "clear palette": (paint_clear_palette(), 255),
     "cmyk jpeg": (paint("CMYK", (0, 255, 255, 0), "jpeg"), RED),
-    "cmyk tiff": (paint("CMYK", (255, 0, 255, 0), "tiff"), GREEN),
     "animation": (paint_animation(), RED),
-    "bmp": (paint("RGB", BLUE, "bmp"), BLUE),
 }
 
 
@@ -91,7 +75,6 @@ def test_every_kind_of_picture_becomes_rgb_bytes(tmp_path, name):
     loaded = pictures.load(path, 6)
 
     assert loaded.shape == (6, 6, 3)
-    assert loaded.dtype == np.uint8
     assert measure_largest_difference(loaded, colour) <= 2
 
 
@@ -103,7 +86,6 @@ def paint_previews():
 
 FRAMES = {
     "an animation": (paint_animation(), 2),
-    "a picture": (paint("RGB", RED), 1),
     "a preview": (paint_previews(), 1),
 }
 
@@ -128,10 +110,7 @@ def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
     picture = Image.new("RGB", (40, 20), RED)
     data = encode(picture, "jpeg", exif=MEANINGLESS[name])
 
-    decoded = pictures.decode(data, 100)
-
-    assert (decoded.width, decoded.height) == (40, 20)
-    assert decoded.pixels.shape == (20, 40, 3)
+    assert pictures.decode(data, 100).pixels.shape == (20, 40, 3)
 
 
 # How a camera turns an upright picture which it stores with this orientation.
@@ -196,10 +175,6 @@ def write_brightest(samples, white):
 GREY_16 = GREY.astype(np.uint16) * 257
 GREY_12 = GREY.astype(np.uint16) * 16
 COLOUR_16 = COLOUR.astype(np.uint16) * 257
-COLOUR_12 = COLOUR.astype(np.uint16) * 16
-COLOUR_12[3, 5] = 4095
-OPAQUE = np.full(GREY.shape, 65_535, np.uint16)
-OPAQUE_12 = np.dstack([COLOUR_12, OPAQUE])
 DEEP_TIFF = write_deep(GREY_16, "tiff")
 COLOUR_TIFF = write_deep(COLOUR_16, "tiff")
 DEEP = {
@@ -207,7 +182,6 @@ DEEP = {
     "TIFF": (COLOUR_TIFF, COLOUR),
     "grey PNG, 12 bits": (write_significant(GREY_12, 12), GREY),
     "grey TIFF, 12 bits": (write_brightest(GREY_12, 4095), GREY),
-    "PNG, 12 bits, opaque": (write_significant(OPAQUE_12, 12, 12, 12, 16), COLOUR),
     "PNG, 12 bits scaled up": (write_significant(GREY_16, 12), GREY),
 }
 
@@ -219,7 +193,7 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name):
 
     shown = load_bytes(data, 64)
 
-    assert measure_mean_difference(shown, expected) < 1
+    assert np.mean(cv2.absdiff(shown, expected)) < 1
 
 
 def test_samples_above_white_are_white():
@@ -281,14 +255,10 @@ UNSUPPORTED = {
         PHOTO, "tiff", tiffinfo={254: 1}
     ),
     "CR2": write_cr2(),
-    "CR3": b"\0\0\0\x18ftypcrx " + bytes(52),
     "ORF": b"IIRO\x08\0\0\0" + bytes(52),
-    "RW2": b"IIU\0\x18\0\0\0" + bytes(52),
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
-    "signed": patch_tag(DEEP_TIFF, 339, 2),
     "white is zero": patch_tag(DEEP_TIFF, 262, 0),
     "planes of 16 bits": patch_tag(COLOUR_TIFF, 284, 2),
-    "PPM": b"P6\n2 2\n255\n" + bytes(12),
     "JP2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(52),
     # These two would end the process.
     "lossless JPEG": change_frame(1, 0xC3),
@@ -343,7 +313,6 @@ PROFILES = {
     "sRGB": make_profile("sRGB"),
     "LAB": make_profile("LAB"),
     "none": b"no profile",
-    "": b"",
 }
 
 
@@ -376,26 +345,12 @@ def cut_with_marker(data):
     return data[: len(data) // 2] + b"\xff\xd9"
 
 
-@pytest.fixture(scope="module")
-def photos():
-    """Twenty drawings as large as photographs."""
-    drawn = []
-    for seed in range(20):
-        drawing = draw_picture("Aves", np.random.default_rng(seed))
-        drawn.append(drawing.resize((800, 600)))
-    return drawn
-
-
 @pytest.mark.parametrize("damage", [zero_middle, cut_with_marker])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_damaged_jpegs_are_refused(photos, damage, progressive):
-    problems = []
-    for photo in photos:
-        data = encode(photo, "jpeg", quality=90, progressive=progressive)
-        problems.append(find_problem(damage(data)))
-
-    assert problems.count("") <= 1
-    assert set(problems) <= {"", "corrupt", "truncated"}
+def test_damaged_jpegs_are_refused(damage, progressive):
+    photo = PHOTO.resize((800, 600))
+    data = encode(photo, "jpeg", quality=90, progressive=progressive)
+    assert find_problem(damage(data)) in ("corrupt", "truncated")
 
 
 WRITTEN = {
@@ -417,11 +372,10 @@ def test_picture_whose_end_was_never_written_is_truncated(name):
     assert find_problem(data[:-missing] + bytes(missing)) == "truncated"
 
 
-@pytest.mark.parametrize("quality", [5, 80, 100])
-def test_plain_areas_whose_code_is_zeros_are_no_cut(quality):
+def test_plain_areas_whose_code_is_zeros_are_no_cut():
     picture = Image.new("RGB", (1500, 1000), "white")
     picture.paste(PHOTO)
-    data = encode(picture, "webp", quality=quality, method=0)
+    data = encode(picture, "webp", quality=80, method=0)
     assert find_problem(data) == ""
 
 
@@ -459,10 +413,8 @@ def test_heif_is_read_by_its_decoder():
 
 
 # Both sides are halved while the shorter one stays at 448 or more: 880 < 2 × 448 ≤ 750 × 4.
-@pytest.mark.parametrize(
-    ("size", "height", "tolerance"), [((1100, 880), 880, 0), ((4000, 3000), 750, 1)]
-)
-def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height, tolerance):
+@pytest.mark.parametrize(("size", "height"), [((1100, 880), 880), ((4000, 3000), 750)])
+def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height):
     data = encode(PHOTO.resize(size), "jpeg", quality=95)
     in_full = pictures.decode(data, 10_000).pixels
     expected = pictures.square(in_full, 224)
@@ -471,7 +423,7 @@ def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height, toler
 
     assert len(reduced) == height
     shown = pictures.square(reduced, 224)
-    assert measure_mean_difference(shown, expected) <= tolerance
+    assert np.mean(cv2.absdiff(shown, expected)) <= 1
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -480,16 +432,10 @@ def test_jpeg_of_108_million_pixels_is_reduced_by_its_decoder():
 
     decoded = pictures.decode(data, pictures.find_decoding_side(224))
 
-    assert (decoded.width, decoded.height) == (12_000, 9_000)
     assert decoded.pixels.shape == (1125, 1500, 3)
-    assert set(decoded.pixels.flat) == {77}
     # What would not be reduced is as large as any other picture.
     with pytest.raises(pictures.PictureError, match="too_large"):
         pictures.decode(data, 9_000)
-
-
-def test_jpeg_that_claims_more_than_179_million_pixels_is_too_large():
-    assert find_problem(claim_jpeg(14_000)) == "too_large"
 
 
 @pytest.mark.parametrize("axis", [0, 1])

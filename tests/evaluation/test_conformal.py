@@ -7,6 +7,7 @@ import pytest
 import simulations
 
 from lib.evaluation import conformal, metrics
+from lib.models.record import AnswerSets
 
 
 def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
@@ -35,7 +36,7 @@ def test_without_a_limit_sets_hold_all_classes():
     [(None, False, "18 validation pictures"), (0.2, True, "95 of 100 groups")],
 )
 def test_sets_say_what_they_promise_or_that_pictures_are_too_few(limit, grouped, words):
-    kept = {"coverage": 0.95, "limit": limit, "groups": 18, "grouped": grouped}
+    kept = AnswerSets(0.95, limit, groups=18, grouped=grouped)
 
     said = conformal.describe_sets(kept)
 
@@ -72,12 +73,7 @@ def test_limit_is_of_one_half_and_the_half_of_the_temperature_measures():
 
     kept, table = conformal.judge_sets(y_true, y_prob, every, 0.9)
 
-    assert kept == {
-        "coverage": 0.9,
-        "limit": third_lowest,
-        "groups": 30,
-        "grouped": False,
-    }
+    assert kept == AnswerSets(0.9, third_lowest, groups=30, grouped=False)
     assert table.group.tolist() == every[measured].tolist()
     assert table["size"].tolist() == sets[measured].sum(axis=1).tolist()
     covered = sets[every, y_true]

@@ -28,14 +28,13 @@ from lib.data.label_files import read_labels
 from lib.evaluation import metrics, model_page
 from lib.evaluation.wording import format_percent
 from lib.models import classify, litert, resemblance, saved
-from lib.models.record import Record, update_record
+from lib.models.record import AnswerSets, Record, update_record
 from lib.models.temperature import apply_temperature
 
 SIDE = 24
 CLASSES = ["<img src=x onerror=alert(1)>", 'blue, "b"', "red"]
 HOSTILE = "</script><b>&amp; $x$.png"
 EVERY = np.arange(24)
-SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], CLASSES, EVERY)
 RECORD = Record(
     name="small",
     class_names=CLASSES,
@@ -45,8 +44,9 @@ RECORD = Record(
     demo=True,
     network="net",
     backbone_origin={"licence": "Own <b>", "asks": "a copy of it", "source": "page"},
-    answer_sets={"coverage": 0.8, "limit": 0.3, "groups": 60, "grouped": False},
+    answer_sets=AnswerSets(0.8, limit=0.3, groups=60),
 )
+SCORE = metrics.evaluate(EVERY % 3, np.eye(3)[EVERY // 8], RECORD, EVERY)
 PHONE = {"width": 390, "height": 844}
 CAMERA = "Use the camera"
 
@@ -283,11 +283,15 @@ def test_pictures_of_dropped_folders_keep_their_relative_path(opened, folder, dr
 
 
 def test_folder_is_chosen_by_keyboard(opened, folder):
+    run(
+        opened,
+        "at('inside').onclick = () => { globalThis.asked = true; return false; };",
+    )
     opened.focus("#folder")
 
-    with opened.expect_file_chooser() as chooser:
-        opened.keyboard.press("Enter")
-    chooser.value.set_files(folder)
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("() => asked")
+    opened.set_input_files("#inside", folder)
 
     opened.get_by_text("2 of 2 answered.").wait_for()
     assert [row[0] for row in read_answers(opened)] == INSIDE

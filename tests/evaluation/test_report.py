@@ -1,7 +1,8 @@
 """08 and 10 on hostile names and untrained models, and the report that a real browser shows of it."""
 
+import contextlib
 import html
-import json
+import io
 import re
 import shlex
 import shutil
@@ -20,9 +21,10 @@ from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import pixels, split
 from lib.evaluation import display, mistakes, report
+from lib.evaluation.answers import read_scores
 from lib.evaluation.display import show_part
 from lib.evaluation.wording import format_number
-from lib.models import checkpoint, saved
+from lib.models import saved
 from lib.models.record import read_record, update_record
 from lib.models.temperature import apply_temperature
 
@@ -31,7 +33,7 @@ CLASSES = [HOSTILE, "$x_1$ **b**"]
 FILE = 'a,"b\n$\\frac.png'
 
 
-def save_model(ws, name, weights):
+def save_model(ws, name, weights, **parameters):
     """Save a model that answers by the mean colour; `weights` are its last ones, (3, 2)."""
     layers = [
         keras.Input((16, 16, 3)),
@@ -43,7 +45,6 @@ def save_model(ws, name, weights):
     model = keras.Sequential(layers, name=name)
     same = np.eye(3).reshape(1, 1, 3, 3)
     model.set_weights([same, np.array(weights), np.zeros(2)])
-    epoch = [1, 0.5, 0.7, 0.5, 0.7, 0.0]
     pictures = np.zeros((1, 16, 16, 3))
     rows = split.read_split(ws)
     record = saved.describe_model(
@@ -58,24 +59,18 @@ def save_model(ws, name, weights):
         family=name,
         seed=0,
         seconds=0.0,
-        parameters={"file": HOSTILE},
+        parameters={"file": HOSTILE} | parameters,
         characteristics=HOSTILE,
         purpose="a test",
         weights=SCRATCH,
     )
-    saved.save(
-        model,
-        ws,
-        record,
-        pictures=pictures,
-        y_prob=model.predict_on_batch(pictures),
-        history=pd.DataFrame([epoch], columns=checkpoint.HISTORY_COLUMNS),
-    )
+    y_prob = model.predict_on_batch(pictures)
+    saved.save(model, ws, record, pictures=pictures, y_prob=y_prob)
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory, draw_classes, prepare_set):
-    """A workspace of two classes, one always recognised by one model only, and 08 run on it."""
+def ran(tmp_path_factory, draw_classes, prepare_set):
+    """A workspace of two classes, one always recognised by one model only, and what 08 printed on it."""
     root = tmp_path_factory.mktemp("report")
     train = root / "train"
     draw_classes(train, 15, ["red", "007"], (16, 16))
@@ -89,18 +84,19 @@ def judged(tmp_path_factory, draw_classes, prepare_set):
     listed["part"] = np.where(is_validation, "validation", "train")
     ws.save_table(listed[["file", "label", "part"]], "split.csv")
     # Classes are in the order of names: "$…" before "<…".
-    save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]])
+    save_model(ws, "wrong", [[9, -9], [0, 0], [-9, 9]], class_weights="balanced")
     save_model(ws, "one_class", [[-9, 9], [-9, 9], [-9, 9]])
     without_looking = pd.DataFrame({"measured": ["all"], "accuracy": [0.3941]})
     ws.save_table(without_looking, "without_looking.csv")
-    for name in ("08_evaluation", "10_hand_over"):
-        execute_lesson(name, ws)
-    return ws
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        execute_lesson("08_evaluation", ws)
+    execute_lesson("10_hand_over", ws)
+    return ws, printed.getvalue()
 
 
 @pytest.fixture(scope="module")
-def scores(judged):
-    return json.loads((judged.results / "metrics.json").read_text(encoding="utf-8"))
+def judged(ran):
+    return ran[0]
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +105,10 @@ def text(judged):
     return (judged.results / "report.html").read_text(encoding="utf-8")
 
 
-def test_models_keep_the_temperature_of_their_scores(judged, scores):
-    assert list(scores) == ["one_class", "wrong"]
-    for name, score in scores.items():
+def test_models_keep_the_temperature_of_their_scores(judged):
+    for name, score in read_scores(judged).items():
         record = read_record(judged.results / f"models/{name}.json")
-        assert record.temperature == score["temperature"]
+        assert record.temperature == score.temperature
 
 
 def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
@@ -137,12 +132,17 @@ def test_one_model_is_handed_over_with_a_card_whose_code_gives_its_predictions(
     record = read_record(judged.results / "models/one_class.json")
     expected = apply_temperature(y_prob, record.temperature)
     assert np.allclose(scaled, expected, atol=1e-4)
-    assert record.answer_sets["coverage"] == 0.95
+    assert record.answer_sets.groups > 0
 
 
-@pytest.mark.parametrize("name", ["models/one_class.md", "model.html"])
-def test_what_is_handed_over_says_that_its_pictures_chose_it(judged, name):
-    assert "flattered" in (judged.results / name).read_text(encoding="utf-8")
+def test_a_note_names_models_that_were_trained_with_class_weights(ran):
+    named = re.findall("^Note: class weights in (.*):", ran[1], re.M)
+    assert named == ["wrong"]
+
+
+def test_what_is_handed_over_says_that_its_pictures_chose_it(judged):
+    for name in ("models/one_class.md", "model.html"):
+        assert "flattered" in (judged.results / name).read_text(encoding="utf-8")
 
 
 def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
@@ -160,28 +160,25 @@ def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
 
     page = (ws.results / "report.html").read_text(encoding="utf-8")
     assert "<strong><bdi>one_class</bdi></strong> recognises" in page
-    assert "Try it" not in page
     assert "it names its model" in page
 
 
 def test_report_answers_first(text):
-    title, heading = re.findall("<(?:title|h1)>([^<]*)", text)
-    assert title == heading
-    for count in ("2 image classifiers", "2 classes", "30 pictures"):
-        assert count in title
+    title = "2 image classifiers for 2 classes, from 30 pictures"
+    assert re.findall("<(?:title|h1)>([^<]*)", text) == [title, title]
     sections = re.findall('<h2 id="([^"]*)', text)
     assert sections[:3] == ["verdict", "next", "models"]
     assert text.index('class="plot"') < text.index('id="next"')
 
 
-def test_report_figure_and_card_say_what_files_tell_without_looking(judged, text):
-    (card,) = (judged.results / "models").glob("*.md")
-    figure = judged.results / "figures/accuracy.svg"
-
-    assert "Size, light and sharpness of the files alone: 0.394." in text
-    words = "size, light and sharpness of the files alone 0.3941"
-    assert words in card.read_text(encoding="utf-8")
-    assert "size, light and sharpness alone" in figure.read_text(encoding="utf-8")
+def test_report_figure_and_card_say_what_files_tell_without_looking(judged):
+    words = {
+        "report.html": "Size, light and sharpness of the files alone: 0.394.",
+        "models/one_class.md": "size, light and sharpness of the files alone 0.3941",
+        "figures/accuracy.svg": "size, light and sharpness alone",
+    }
+    for name, said in words.items():
+        assert said in (judged.results / name).read_text(encoding="utf-8")
 
 
 def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
@@ -203,35 +200,39 @@ def test_report_is_small_and_carries_names_only_as_text(text):
     assert "&lt;img src=x" in text
 
 
-def test_answer_is_kept_in_a_small_file_for_the_form_and_for_10(judged):
+def test_answer_is_kept_in_a_small_file_for_the_form_and_for_10(judged, text):
     answer = report.read_answer(judged)
 
-    assert answer["model"] == answer["label"] == "one_class"
-    assert answer["count"] == 2
+    assert answer.model == answer.label == "one_class"
     assert (judged.results / "answer.json").stat().st_size < 5000
-    box = show_part("verdict", answer).data
-    page = (judged.results / "report.html").read_text(encoding="utf-8")
-    assert box in page
+    assert show_part("verdict", answer).data in text
 
 
-def describe(ws, predictions):
-    """Return what the page says of predictions, with costs that don't matter."""
+# Two pictures of each class, and answers to them.
+FOUR = np.array([0, 0, 1, 1])
+RIGHT = np.eye(2)[FOUR]
+WRONG = 1 - RIGHT
+MAKE = "make run PATHS=drive_paths.json"
+
+
+def describe(ws, y_true, class_names="ab", groups=None, **y_prob):
+    """Return what the page says of the answers of some models, with costs that don't matter."""
+    predictions = gather(y_true, y_prob, class_names, groups)
     comparison = pd.DataFrame({"model": predictions.labels})
     comparison = comparison.assign(file_megabytes=1.0, pictures_per_second=1.0)
-    return report.gather_report(ws, predictions, comparison, {})
+    return report.gather_report(ws, predictions, comparison)
 
 
-def test_equal_numbers_are_rounded_alike(prepared):
-    # Of 20 pictures of each of four classes 9, 2, 1 and 3 are missed: 65 of 80 are 0.8125.
-    y_true = np.repeat(np.arange(4), 20)
-    is_missed = np.arange(80) % 20 < np.repeat([9, 2, 1, 3], 20)
-    y_prob = np.eye(4)[(y_true + is_missed) % 4]
+def describe_four(ws, name="cnn", **facts):
+    """Return the answer of one model, right on four pictures, of which the record has these facts."""
+    predictions = gather(FOUR, {name: RIGHT}, "ab")
+    for label, record in predictions.models.items():
+        predictions.models[label] = replace(record, **facts)
+    return report.describe_answer(ws, predictions)
 
-    page = describe(prepared, gather(y_true, {"cnn": y_prob}, "abcd"))
 
-    shown = show_part("models", page).data
-    top1, average = re.findall(r"<td>(0\.81\d)</td>", shown)
-    assert top1 == average
+def read(part, value, **options):
+    return html.unescape(show_part(part, value, **options).data)
 
 
 def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepared):
@@ -240,17 +241,11 @@ def test_the_model_that_the_box_names_stands_first_and_orders_the_classes(prepar
     good[y_true == 2] = [0.6, 0.3, 0.1]
     bad = np.tile([0.1, 0.2, 0.7], (90, 1))
 
-    page = describe(prepared, gather(y_true, {"bad": bad, "good": good}))
+    page = describe(prepared, y_true, "abc", bad=bad, good=good)
 
-    assert page["best_first"] == ["good", "bad"]
-    assert page["worst_first"] == ["c", "a", "b"]
-    shown = show_part("classes", page).data
-    assert shown.index(">c<") < shown.index(">a<")
-
-
-def read_box(ws):
-    page = describe(ws, gather(FOUR, {"cnn": RIGHT}, "ab"))
-    return html.unescape(show_part("verdict", page["answer"]).data)
+    assert page.best_first == ["good", "bad"]
+    shown = read("classes", page)
+    assert shown.index(">c<") < shown.index(">a<") < shown.index(">b<")
 
 
 def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_set):
@@ -261,79 +256,60 @@ def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_se
     listed = prepare_set(ws)
     parts = listed.groupby(listed.file.str.rpartition("_")[0]).part.nunique()
 
-    box = read_box(ws)
+    box = read("verdict", describe_four(ws))
 
     assert f"by name: {(parts == 2).sum()} of 9, as " in box
     assert "GROUP_BY" in box
 
 
-@pytest.mark.parametrize(("right", "needed"), [(10, 390), (20, 0)])
-def test_a_wide_interval_asks_for_pictures_first(prepared, right, needed):
-    every = np.arange(20)
-    y_true = every % 2
-    y_pred = np.where(every < right, y_true, 1 - y_true)
+def draw_answers(n, share):
+    """Return the classes of pictures, and answers of which the first are right."""
+    y_true = np.arange(n) % 2
+    is_right = np.arange(n) < share * n
+    return y_true, np.eye(2)[np.where(is_right, y_true, 1 - y_true)]
 
-    page = describe(prepared, gather(y_true, {"cnn": np.eye(2)[y_pred]}, "ab"))
+
+@pytest.mark.parametrize(("share", "is_asked"), [(0.5, True), (1, False)])
+def test_a_wide_interval_asks_for_pictures_first(prepared, share, is_asked):
+    y_true, y_prob = draw_answers(20, share)
+
+    answer = describe(prepared, y_true, cnn=y_prob).answer
 
     # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
-    assert page["answer"]["limit"] == ("pictures" if needed else "")
-    assert page["answer"]["pictures_needed"] == needed or not needed
-    steps = show_part("steps", page["answer"]).data
-    first = steps.index("<li>")
-    assert ("± 5 points" in steps[first : first + 150]) == bool(needed)
+    first = read("steps", answer).split("</li>")[0]
+    assert ("with about 390 different ones" in first) == is_asked
 
 
 def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
-    y_true = np.arange(20_000) % 2
-    models = {}
-    for name, share in (("cnn", 0.85), ("cnn@43", 0.9)):
-        y_pred = np.where(np.arange(20_000) < share * 20_000, y_true, 1 - y_true)
-        models[name] = np.eye(2)[y_pred]
-
-    seeds = describe(prepared, gather(y_true, models, "ab"))
+    y_true, y_prob = draw_answers(20_000, 0.85)
+    _, better = draw_answers(20_000, 0.9)
     group = np.maximum(np.arange(20_000) - 12_000, 0)
-    one = gather(y_true, {"cnn": models["cnn"]}, "ab", group)
-    groups = describe(prepared, one)
 
-    assert seeds["answer"]["limit"] == "seeds"
-    assert "differ more" in show_part("steps", seeds["answer"]).data
-    assert groups["answer"]["limit"] == "groups"
-    assert "count as 3" in show_part("steps", groups["answer"]).data
+    seeds = describe(prepared, y_true, **{"cnn": y_prob, "cnn@43": better}).answer
+    groups = describe(prepared, y_true, groups=group, cnn=y_prob).answer
+
+    assert "its trainings differ more than" in read("steps", seeds)
+    assert "count as 3" in read("steps", groups)
 
 
 def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
-    table = split.read_split(prepared)
-    validation = table[table.part == "validation"]
-    checks = read_table(prepared.results / "checks.csv")
-    files = [*validation.file[:2], table.file[table.part == "train"].iloc[0]]
+    files = ["0.png", "3.png", "of_training.png"]
     corrected = pd.DataFrame({"file": files, "problem": "blurred;corrected"})
-    y_true = np.arange(len(validation)) % 2
-    predictions = gather(y_true, {"cnn": np.eye(2)[y_true]}, "ab")
-    predictions.files = validation.file.to_numpy()
+    prepared.save_table(corrected, "checks.csv")
 
-    prepared.save_table(pd.concat([checks, corrected]), "checks.csv")
-    page = describe(prepared, predictions)
+    shown = read("models", describe(prepared, FOUR, cnn=RIGHT))
 
-    shown = show_part("models", page).data
     assert "Labels corrected by hand: those of 2 of these pictures." in shown
 
 
-# Two pictures of each class, and answers to them.
-FOUR = np.array([0, 0, 1, 1])
-RIGHT = np.eye(2)[FOUR]
-WRONG = 1 - RIGHT
-
-
 def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepared):
-    page = describe(prepared, gather(FOUR, {"cnn": WRONG, "wide": WRONG}, "ab"))
+    answer = describe(prepared, FOUR, cnn=WRONG, wide=WRONG).answer
 
-    steps = show_part("steps", page["answer"]).data
-    linked = show_part("steps", page["answer"], linked=True).data
+    steps = read("steps", answer)
 
-    command = f"{MAKE} BEYOND=1 ARGUMENTS=--as-before"
-    assert f"<code>{command}</code>" in html.unescape(steps)
+    assert f"<code>{MAKE} BEYOND=1 ARGUMENTS=--as-before</code>" in steps
     assert "<a" not in steps
-    assert '<a href="suspects.csv">' in linked
+    assert '<a href="suspects.csv">' in read("steps", answer, linked=True)
 
 
 @pytest.mark.parametrize(("count", "is_established"), [(24, False), (400, True)])
@@ -343,23 +319,28 @@ def test_a_temperature_that_is_not_established_is_no_number(
     # It says 0.9 and is right in about 0.7 of cases.
     y_true = np.arange(count) % 2
     is_right = np.arange(count) // 2 % 10 < 7
-    y_prob = np.where(np.eye(2)[np.where(is_right, y_true, 1 - y_true)] == 1, 0.9, 0.1)
+    y_prob = 0.1 + 0.8 * np.eye(2)[np.where(is_right, y_true, 1 - y_true)]
 
-    page = describe(prepared, gather(y_true, {"cnn": y_prob}, "ab"))
+    shown = read("calibration", describe(prepared, y_true, cnn=y_prob))
 
-    shown = show_part("calibration", page).data
     assert "too sure by about" in shown
     assert ("not established" in shown) != is_established
     assert "<td>1.00</td>" not in shown
 
 
-def test_each_calibration_error_says_of_which_pictures_it_is(tables):
-    assert tables["calibration"][0][3:] == ["ECE before, of half", "ECE after, of half"]
-    assert "ECE, of all" in tables["further scores"][0]
+def write_page(ws, *answers, **y_prob):
+    """Write the report of some answers, and return its HTML."""
+    page = describe(ws, *answers, **y_prob)
+    models = page.predictions.models
+    for label, record in models.items():
+        models[label] = replace(
+            record, seconds=1.0, parameters_total=1, parameters_trainable=1
+        )
+    return report.write_report(ws, page).read_text(encoding="utf-8")
 
 
 def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
-    monkeypatch,
+    prepared, monkeypatch
 ):
     monkeypatch.setattr(mistakes, "MAX_OF_KIND", 2)
     # Three of "a" are taken for "b", and two of "b" for "a".
@@ -368,22 +349,12 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     mistaken = gather([0, 0, 0, 1, 1], {"cnn": y_prob}, "ab")
 
     first, second = mistakes.find_mistakes(mistaken, mistaken.labels)["cnn"]
+    page = write_page(prepared, [0, 0, 0, 1, 1], cnn=y_prob)
 
-    surest = [(1, "1.png"), (0, "0.png")]
-    assert first == {"true": 0, "predicted": 1, "pictures": 3, "shown": surest}
-    assert len(second["shown"]) == 2
-
-
-def read_page(ws, predictions):
-    """Write the report of predictions, and return its HTML."""
-    models = {}
-    for label, record in predictions.models.items():
-        models[label] = replace(
-            record, seconds=1.0, parameters_total=1, parameters_trainable=1
-        )
-    predictions.models = models
-    path = report.write_report(ws, describe(ws, predictions))
-    return path.read_text(encoding="utf-8")
+    surest = {1: "1.png", 0: "0.png"}
+    assert first == mistakes.Kind(true=0, predicted=1, pictures=3, shown=surest)
+    assert len(second.shown) == 2
+    assert "a taken for b (3), the surest 2" in re.sub("<.*?>", "", page)
 
 
 @pytest.mark.parametrize(("page", "links"), [("of other classes", 0), (None, 1)])
@@ -391,21 +362,7 @@ def test_page_of_another_set_is_not_linked(prepared, page, links):
     if page is not None:
         prepared.file("model.html").write_text(page)
 
-    shown = read_page(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
-
-    assert shown.count('href="model.html"') == links
-
-
-def test_a_kind_of_mistake_says_how_many_of_its_pictures_are_shown(
-    prepared, monkeypatch
-):
-    monkeypatch.setattr(mistakes, "MAX_OF_KIND", 2)
-    y_prob = np.eye(2)[[1, 1, 1, 0, 1, 1]]
-    predictions = gather([0, 0, 0, 0, 1, 1], {"cnn": y_prob}, "ab")
-
-    page = read_page(prepared, predictions)
-
-    assert "a taken for b (3), the surest 2" in re.sub("<.*?>", "", page)
+    assert write_page(prepared, FOUR, cnn=RIGHT).count('href="model.html"') == links
 
 
 @pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
@@ -413,11 +370,10 @@ def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     prepared, classes, is_listed
 ):
     y_true = np.arange(2 * classes) % classes
-    y_pred = np.where(y_true == 7, 30, y_true)
+    y_prob = np.eye(classes)[np.where(y_true == 7, 30, y_true)]
     names = [f"c{number:02}" for number in range(classes)]
-    predictions = gather(y_true, {"cnn": np.eye(classes)[y_pred]}, names)
 
-    page = read_page(prepared, predictions)
+    page = write_page(prepared, y_true, names, cnn=y_prob)
 
     assert ("Table: confusion matrix" not in page) == is_listed
     assert "<bdi>c07</bdi> taken for <bdi>c30</bdi> (2)" in page
@@ -443,12 +399,9 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
         ["one_class", "0.500", "6 of 12", "0.254 to 0.746", "0.500"],
         ["wrong", "0.000", "0 of 12", "0.000 to 0.242", "0.000"],
     ]
-    assert models[0][5:] == ["MB"]
-    costs = read_table(judged.results / "comparison.csv").astype(
-        {"file_megabytes": float}
-    )
+    costs = pd.read_csv(judged.results / "comparison.csv")
     megabytes = [format_number(size, 1) for size in costs.file_megabytes]
-    assert [row[5] for row in models[1:]] == megabytes
+    assert [row[5] for row in models] == ["MB", *megabytes]
     assert tables["classes"][1:] == [
         [CLASSES[1], "6", "0.000", "0.000 to 0.390", "0.000", "0.000"],
         [html.escape(HOSTILE), "6", "1.000", "0.610 to 1.000", "0.500", "0.667"],
@@ -457,76 +410,91 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
     assert matrix == [["", "6"], ["", "6"]]
     ((_, other, difference, *_, established),) = tables["pairs of models"][1:]
     assert (other, difference, established) == ("wrong", "0.500", "yes")
+    assert tables["calibration"][0][3:] == ["ECE before, of half", "ECE after, of half"]
 
 
-def test_further_scores_are_those_of_metrics_json(tables, scores):
-    keys = "average_per_class top3 macro_f1 roc_auc ece brier nll"
-    expected = []
-    for label in ("one_class", "wrong"):
-        numbers = [format_number(scores[label][key]) for key in keys.split()]
-        expected.append([label, *numbers])
-
-    assert tables["further scores"][1:] == expected
+def test_further_scores_are_those_of_metrics_json(judged, tables):
+    keys = "average_per_class top3 macro_f1 roc_auc ece brier nll".split()
+    scores = read_scores(judged)
+    for label, *numbers in tables["further scores"][1:]:
+        expected = [format_number(getattr(scores[label], key)) for key in keys]
+        assert numbers == expected
 
 
 @pytest.fixture
-def audited(prepared):
-    """A workspace with doubts about a picture of the split, and about one that isn't there."""
-    rows = split.read_split(prepared)[["file", "label"]].head(3)
-    audit = rows.assign(suggested=rows.label, finding=["label?; copy?", "", "label?"])
-    audit.loc[0, "suggested"] = "another class"
-    audit.loc[2, "file"] = "of another set.png"
-    prepared.save_table(audit, "label_audit.csv")
-    return prepared
+def save_audit(prepared):
+    """Return a function that saves an audit of three pictures, of which the first is doubtful."""
+    rows = split.read_split(prepared)[["file", "label", "digest"]].head(3)
+    audit = rows.assign(suggested=rows.label, neighbour="", finding="")
+    audit.loc[0, ["suggested", "finding"]] = ["another class", "label?; outlier"]
+
+    def save(**columns):
+        prepared.save_table(audit.assign(**columns), "label_audit.csv")
+
+    return save
 
 
-MAKE = "make run PATHS=drive_paths.json"
+def test_where_nothing_else_was_run_nothing_is_found(prepared):
+    found = vars(describe_four(prepared))
 
-
-def test_facts_are_those_of_the_answers_where_nothing_else_was_run(prepared):
-    answers = gather(FOUR, {"cnn": WRONG, "cnn@43": RIGHT}, "ab")
-
-    assert report.find_facts(prepared, answers) == {
-        "demo": False,
-        "beyond": f"{MAKE} BEYOND=1 ARGUMENTS=--as-before",
-        "seeds": f"{MAKE} ARGUMENTS='--seeds 5 --as-before'",
-        "audit": f"{MAKE} ARGUMENTS='--only 7 8 --as-before'",
-        "hand_over": f"{MAKE} ARGUMENTS='--only 10 --as-before'",
-        "is_quick": False,
-        "suspects": 0,
-        "doubtful": 0,
-        "corrected": 0,
-        "contest": False,
-        "rise": {},
-        "runs": 2,
-        "series": "",
-    }
+    nothing = dict.fromkeys(["suspects", "doubtful", "copies", "corrected"], 0)
+    nothing |= dict.fromkeys(["demo", "is_quick", "contest", "is_balanced"], False)
+    nothing |= {"rise": {}, "runs": 1, "series": ""}
+    assert found | nothing == found
 
 
 # Doubts of random features are no one's next step.
 @pytest.mark.parametrize(("name", "count"), [("cnn", 1), ("cnn?", 0)])
-def test_doubtful_labels_of_this_split_are_counted(audited, name, count):
-    answers = gather(FOUR, {name: RIGHT}, "ab")
+def test_doubtful_labels_of_this_split_are_counted(prepared, save_audit, name, count):
+    save_audit()
 
-    assert report.find_facts(audited, answers)["doubtful"] == count
-
-
-def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(audited):
-    audit = read_table(audited.results / "label_audit.csv")
-    audited.save_table(audit.assign(suggested="another class"), "label_audit.csv")
-    answers = gather(FOUR, {"cnn": RIGHT}, "ab")
-
-    assert report.find_facts(audited, answers)["doubtful"] == 0
+    assert describe_four(prepared, name).doubtful == count
 
 
-def test_doubts_about_other_contents_are_counted_in_a_note(audited, capsys):
-    audit = read_table(audited.results / "label_audit.csv")
-    audited.save_table(audit.assign(digest="of another one"), "label_audit.csv")
+def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(
+    prepared, save_audit
+):
+    save_audit(suggested="another class")
 
-    found = report.find_facts(audited, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    assert describe_four(prepared).doubtful == 0
 
-    assert found["doubtful"] == 0
-    assert "Note: label_audit.csv" in capsys.readouterr().out
+
+def test_doubts_about_other_contents_are_counted_in_a_note(
+    prepared, save_audit, capsys
+):
+    save_audit(digest="of another one")
+
+    assert describe_four(prepared).doubtful == 0
+    assert "Note: label_audit.csv: passed over, 3 of" in capsys.readouterr().out
+
+
+def test_labels_that_a_person_has_decided_are_not_doubtful(prepared, save_audit):
+    save_audit()
+    decided = prepared.results / "decided.csv"
+    decided.write_text(f"file,label\n{split.read_split(prepared).file[0]},\n")
+
+    assert describe_four(replace(prepared, corrections=decided)).doubtful == 0
+
+
+def test_copies_across_the_split_are_a_next_step(prepared):
+    rows = split.read_split(prepared)
+    one, other = rows.file[rows.part == "train"][:2]
+    held_out = rows.file[rows.part == "validation"].iloc[0]
+    audit = rows[["file", "label", "digest"]].assign(suggested=rows.label)
+    audit["neighbour"] = audit.file.map({held_out: one, one: other}).fillna("")
+    audit["finding"] = np.where(audit.neighbour == "", "", "copy?")
+    prepared.save_table(audit, "label_audit.csv")
+
+    answer = describe_four(prepared)
+
+    assert answer.copies == 1
+    assert "Look at 1 picture with a possible copy" in read("steps", answer)
+
+
+def test_box_says_that_class_weights_make_rare_classes_too_sure(prepared):
+    answer = describe_four(prepared, parameters={"class_weights": "balanced"})
+
+    assert "names a rare class more often" in read("verdict", answer)
 
 
 def read_make(command):
@@ -537,64 +505,43 @@ def read_make(command):
 
 
 def test_next_commands_are_options_of_the_chain(prepared):
-    found = report.find_facts(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    found = describe_four(prepared)
 
     paths = ["--paths", "drive_paths.json"]
     before = "--as-before"
-    assert read_make(found["beyond"]) == ["--beyond", *paths, before]
-    assert read_make(found["seeds"]) == [*paths, "--seeds", "5", before]
-    assert read_make(found["audit"]) == [*paths, "--only", "7", "8", before]
-    assert read_make(found["hand_over"]) == [*paths, "--only", "10", before]
+    assert read_make(found.beyond) == ["--beyond", *paths, before]
+    assert read_make(found.seeds) == [*paths, "--seeds", "5", before]
+    assert read_make(found.audit) == [*paths, "--only", "7", "8", before]
+    assert read_make(found.hand_over) == [*paths, "--only", "10", before]
 
 
-@pytest.mark.parametrize(("names", "is_told"), [("x_linear", True), ("cnn", False)])
-def test_after_the_quick_way_audit_and_hand_over_are_next(prepared, names, is_told):
-    answers = gather(FOUR, {names: RIGHT}, "ab")
-
-    shown = read_page(prepared, answers)
+@pytest.mark.parametrize(("kind", "is_told"), [("linear", True), ("network", False)])
+def test_after_the_quick_way_audit_and_hand_over_are_next_until_they_were_done(
+    prepared, save_audit, kind, is_told
+):
+    before = read("steps", describe_four(prepared, kind=kind))
+    save_audit()
+    after = read("steps", describe_four(prepared, kind=kind))
 
     for option in ("--only 7 8", "--only 10"):
-        assert (option in shown) == is_told
-
-
-def test_after_the_audit_none_is_next(audited):
-    answers = gather(FOUR, {"x_linear": RIGHT}, "ab")
-
-    assert "--only 7 8" not in read_page(audited, answers)
-
-
-def test_labels_that_a_person_has_decided_are_not_doubtful(audited):
-    file = split.read_split(audited).file[0]
-    decided = audited.results / "decided.csv"
-    decided.write_text(f"file,label\n{file},\n")
-    known = replace(audited, corrections=decided)
-
-    found = report.find_facts(known, gather(FOUR, {"cnn": RIGHT}, "ab"))
-
-    assert found["doubtful"] == 0
+        assert (option in before) == is_told
+    assert "--only 7 8" not in after
 
 
 @pytest.mark.parametrize(("of_set", "is_told"), [("0081", True), ("another", False)])
-def test_a_rising_learning_curve_of_this_set_is_told(
+def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
     prepared, monkeypatch, of_set, is_told
 ):
     # A digest may have digits alone; it is no number for that.
     monkeypatch.setattr(report, "identify_set", lambda rows: "0081")
-    half = {
-        "share": 0.5,
-        "pictures": 2,
-        "set": of_set,
-        "difference": -0.2,
-        "difference_low": -0.3,
-        "difference_high": -0.1,
-        "p_value": 0.001,
-    }
-    whole = {"share": 1.0, "pictures": 4, "set": of_set}
-    prepared.save_table(pd.DataFrame([half, whole]), "pictures_needed.csv")
+    curve = pd.DataFrame({"share": [0.5, 1], "pictures": [2, 4], "set": of_set})
+    rise = {"difference": -0.2, "difference_low": -0.3, "difference_high": -0.1}
+    prepared.save_table(curve.assign(**rise, p_value=0.001), "pictures_needed.csv")
+    prepared.save_table(curve[["set"]], "contest.csv")
 
-    found = report.find_facts(prepared, gather(FOUR, {"cnn": RIGHT}, "ab"))
+    found = describe_four(prepared)
 
-    assert bool(found["rise"]) == is_told
+    assert bool(found.rise) == found.contest == is_told
 
 
 WIDE = {"width": 1280, "height": 900}
@@ -630,8 +577,7 @@ BOXES = """all => all.map(one => one.getBoundingClientRect()).map(
     ({left, right, top, bottom}) => ({left, right, top, bottom}))"""
 
 
-def test_box_figure_and_next_steps_fill_the_width(opened):
-    (box,) = opened.locator(".answer").evaluate_all(BOXES)
+def test_figure_stands_beside_box_and_next_steps(opened):
     verdict, steps = opened.locator(".answer > section").evaluate_all(BOXES)
     (figure,) = opened.locator(".answer > .scroll").evaluate_all(BOXES)
 
@@ -639,7 +585,6 @@ def test_box_figure_and_next_steps_fill_the_width(opened):
     assert verdict["bottom"] <= steps["top"]
     assert figure["left"] >= verdict["right"]
     assert figure["top"] < steps["top"]
-    assert box["right"] - figure["right"] < 40
 
 
 def test_the_chosen_model_is_open_and_one_fold_has_the_others(opened):

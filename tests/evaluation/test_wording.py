@@ -33,13 +33,6 @@ def test_range_of_two_equal_shares_is_one_of_them():
     assert wording.format_percent(0.5, 0.5).split() == ["50", "%"]
 
 
-def test_scores_have_their_interval_beside_them_where_they_have_one():
-    score = {"top1": 0.8875, "top1_interval": [0.8, 0.94], "brier": 0.5}
-
-    assert wording.format_score(score, "top1") == "0.8875 (0.800 to 0.940)"
-    assert wording.format_score(score, "brier") == "0.5000"
-
-
 def test_shares_are_written_as_counts_and_things_in_their_plural():
     assert wording.format_count(0.8875, 80) == "71 of 80"
     assert wording.format_things(1, "class") == "1 class"

@@ -109,11 +109,10 @@ def test_fine_tuned_model_is_handed_over(ws, lesson):
     batches = lesson["validation_batches"]
     y_true, y_prob = classify.predict_batches(model, batches)
     groups = np.arange(len(y_true))
-    score = metrics.evaluate(y_true, y_prob, record.class_names, groups)
+    score = metrics.evaluate(y_true, y_prob, record, groups)
 
     reason = litert.try_export(model, path.with_suffix(".tflite"))
     resemblance.keep_features(ws, model, record)
-    score["compared"] = 1
     card.write_card(ws, record, score, pd.Series(), is_flattered=False)
 
     assert reason == ""

@@ -10,7 +10,7 @@ from lib.base.workspace import read_table
 from lib.data import pixels, split
 from lib.models import backbones, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
-from lib.models.record import Record, read_record, update_record
+from lib.models.record import AnswerSets, Record, read_record, update_record
 
 # Of pictures that it knows 5 in 100 may be as far away.
 MARK = "farther from its training pictures than 95 of 100 validation pictures"
@@ -124,7 +124,7 @@ def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
 
 def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys):
     path = judged.results / "models/small_transfer.keras"
-    sets = {"coverage": 0.95, "limit": 0.01, "groups": 40, "grouped": False}
+    sets = AnswerSets(0.95, limit=0.01, groups=40)
     update_record(judged, read_record(path), answer_sets=sets)
     _, known = ask(judged, tmp_path / "known.csv")
     change_kept(judged, distances=read_kept(judged)["distances"] / 1000)
