@@ -290,7 +290,7 @@ def test_folder_is_chosen_by_keyboard(opened, folder):
     opened.focus("#folder")
 
     opened.keyboard.press("Enter")
-    opened.wait_for_function("() => asked")
+    opened.wait_for_function("() => globalThis.asked")
     opened.set_input_files("#inside", folder)
 
     opened.get_by_text("2 of 2 answered.").wait_for()
