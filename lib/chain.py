@@ -6,21 +6,30 @@ What an earlier run has finished is taken: after an interruption, run the same a
 import argparse
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Iterable
 
-from lib import commands, runner
+from lib import runner
 from lib.base import storage, work, workspace
 from lib.base.machine import stderr_to
-from lib.base.parameters import read_defaults
+from lib.base.parameters import (
+    ALLOWED,
+    check_parameters,
+    parse_value,
+    read_defaults,
+    suggest,
+)
+from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.data import sources
 from lib.data.findings import check_folder
-from lib.models.record import read_record
+from lib.runner import FIRST, NAMES
 
-SOME_FAILED = 3  # what `main` returns where the others have run
+SOME_FAILED = 3  # of 05 to 07; the others have run, and notes say why
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
-TRANSFER = "04_resnet50_transfer"
-WITH_NETWORKS = {TRANSFER, "05_backbones", commands.LAST}
+# Their networks have the size that -p names; that of a backbone stands behind its @.
+BUILT_HERE = NAMES[1:3]
+TRANSFER = NAMES[3]
+WITH_NETWORKS = {TRANSFER, "05_backbones", runner.LAST}
 # The arguments of `load_backbone`, and what 05 has of its own.
 NETWORK_PARAMETERS = "BACKBONE WEIGHTS IMAGE_SIZE BACKBONE_OPTIONS BACKBONES".split()
 EXAMPLES = """typically:
@@ -37,15 +46,17 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     """
     options = parse_arguments(arguments)
     try:
-        ws = workspace.read(options.paths, options.results)
         if options.cluster:
-            ws = replace(ws, cluster=options.cluster)
-        names = commands.choose_notebooks(options.only, options.beyond, ws)
-        options.parameter = commands.recall_parameters(ws, names, options)
-        values = commands.read_parameters(options.parameter, names)
+            os.environ[workspace.SCHEDULER] = options.cluster
+        ws = workspace.read(options.paths, options.results)
+        names = runner.choose_notebooks(options.only, options.beyond, ws)
+        given = parse_parameters(options.parameter)
+        # Where 01 runs again, pictures stay in their groups.
+        holding = NAMES if options.as_before else {FIRST}.intersection(names)
+        values = share_parameters(names, given, recall_parameters(ws, holding))
         ws.claim()
         with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
-            failed = run_chain(ws, values, options)
+            failed = run_chain(ws, values, options.anew)
         if unmount:
             storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
@@ -58,71 +69,105 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
             file=sys.stderr,
         )
         return stopped.code
-    if failed:
-        print(f"\nfailed: {', '.join(failed)}; notes above say why", file=sys.stderr)
-        return SOME_FAILED
-    return 0
+    return SOME_FAILED if failed else 0
 
 
-def run_chain(
-    ws: Workspace, values: dict[str, dict], options: argparse.Namespace
-) -> list[str]:
-    """Run notebooks, and say where the report is.
+def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> list[str]:
+    """Run notebooks, and say where the pages are that they have made.
 
     Args:
         values: {parameter: value} for each notebook, by its name, in order.
-        options: of the command line.
+        anew: whether to train what was trained before.
 
     Returns:
         The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
         `check_networks`.
     """
     storage.sweep(ws.results)
-    # 11 has a split of its own.
-    if commands.FIRST not in values and list(values) != [commands.LAST]:
+    if FIRST not in values:
         check_folder(ws)
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
-    os.environ["TRAIN_ANEW"] = "1" if options.anew else ""
-    log = ws.results / runner.KERNEL_LOG
-    log.unlink(missing_ok=True)
-    with stderr_to(log):
+    os.environ["TRAIN_ANEW"] = "1" if anew else ""
+    with stderr_to(ws.results / runner.KERNEL_LOG):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
             client = work.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
-        if commands.FIRST in values:
+        if FIRST in values:
             sources.open_folder(ws, "train")
         check_networks(ws, values)
-        commands.keep_parameters(ws, list(values), options)
-        if commands.FIRST in values:
+        if FIRST in values:
             # Where 01 fails, nobody takes the split that was made before.
             ws.file("split.csv").unlink(missing_ok=True)
-        commands.note_others()
         failed = runner.run_notebooks(ws, values)
-    announce_pages(ws)
+    for page, maker in PAGES.items():
+        path = ws.results / page
+        if maker in values and path.exists():
+            print(f"{path.stem}: {path}")
     return failed
 
 
-def announce_pages(ws: Workspace) -> None:
-    """Say where report and model page are, or that they are of an earlier split."""
-    from lib.evaluation.display import is_stale
+def parse_parameters(pairs: list[list[str]]) -> dict:
+    """Parse names and values of -p.
 
-    trained = 0
-    for path in ws.results.glob("models/*.keras"):
-        record = read_record(path)
-        # The model of several labels is none of the report.
-        if record is not None and not record.thresholds:
-            trained = max(trained, path.stat().st_mtime)
-    for page, maker in PAGES.items():
-        path = ws.results / page
-        if not path.exists():
-            continue
-        if is_stale(ws, page):
-            print(f"Note: {page} is of an earlier split: train, then run {maker}.")
-        elif path.stat().st_mtime < trained:
-            print(f"Note: {page} is older than a model: run {maker}.")
-        else:
-            print(f"{path.stem}: {path}")
+    Raises:
+        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
+    """
+    parameters = {}
+    for key, text in pairs:
+        if key not in ALLOWED:
+            raise ValueError(f"-p {key}: no notebook has it{suggest(key, ALLOWED)}")
+        parameters |= check_parameters({key: parse_value(key, text)})
+    return parameters
+
+
+def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict[str, dict]:
+    """Return what each notebook of these results was told last, as papermill keeps it in them."""
+    told = {}
+    for name in names:
+        path = ws.results / f"notebooks/{name}.ipynb"
+        if path.exists():
+            told[name] = read_json(path)["metadata"]["papermill"]["parameters"]
+    return told
+
+
+def share_parameters(
+    names: list[str], given: dict, before: dict[str, dict]
+) -> dict[str, dict]:
+    """Return what each notebook is told: the parameters that it has.
+
+    Args:
+        names: of the notebooks.
+        given: parameters of this run. A note names each that no notebook has.
+        before: what notebooks were told before, which holds where nothing is given, but for seeds: for
+            a notebook that never ran what any other was told. A note names it.
+    """
+    of_any = {}
+    for told in before.values():
+        of_any |= told
+    values = {}
+    for name in names:
+        keys = list_keys(name)
+        told = before.get(name, of_any)
+        free = keys - given.keys() - {"SEED", "SEEDS"}
+        held = {key: told[key] for key in sorted(told.keys() & free)}
+        if held:
+            print(f"Note: as before, {name}: {held}")
+        values[name] = held | {key: given[key] for key in given.keys() & keys}
+    for key in given.keys() - set().union(*values.values()):
+        print(f"Note: no chosen notebook has {key}.")
+    return values
+
+
+def list_keys(name: str) -> set[str]:
+    """Return the parameters of a notebook that -p sets."""
+    keys = set(read_defaults_of(name))
+    return keys if name in BUILT_HERE else keys - {"IMAGE_SIZE"}
+
+
+def read_defaults_of(name: str) -> dict:
+    """Return the parameters of a notebook, by its name, with their defaults."""
+    return read_defaults(runner.NOTEBOOKS / f"{name}.ipynb")
 
 
 def check_networks(ws: Workspace, values: dict[str, dict]) -> None:
@@ -137,7 +182,7 @@ def check_networks(ws: Workspace, values: dict[str, dict]) -> None:
             continue
         from lib.models import backbones
 
-        chosen = read_defaults(commands.NOTEBOOKS / f"{name}.ipynb") | given
+        chosen = read_defaults_of(name) | given
         if name == TRANSFER:
             backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
         else:
@@ -153,18 +198,14 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_options(parser.add_argument)
-    return parser.parse_args(arguments)
-
-
-def _add_options(add):
+    add = parser.add_argument
     add("--paths", help="drive_paths.json (default: as notebooks find it)")
     add("--results", help="folder of the results, instead of the file's")
-    add("--only", nargs="+", metavar="N", help="only these: numbers, words of names")
+    add("--only", nargs="+", default=[], metavar="N", help="numbers, words of names")
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add(
         "-p",
-        nargs="+",
+        nargs=2,
         action="append",
         default=[],
         dest="parameter",
@@ -179,18 +220,11 @@ def _add_options(add):
         metavar="N",
         help="train N times, with SEED and the seeds after it",
     )
-    add(
-        "--cluster",
-        metavar="ADDRESS",
-        help="a Dask scheduler, or local:N: N workers here",
-    )
+    add("--cluster", metavar="ADDRESS", help="a Dask scheduler, or local:N")
     add("--anew", action="store_true", help="train anew, also on other pictures")
-    add(
-        "--as-before",
-        action="store_true",
-        help="take the parameters of the runs before, without seeds; a -p goes before",
-    )
+    add("--as-before", action="store_true", help="with the parameters of the last runs")
     add("--resume", action="store_true", help="the default: go on where a run stopped")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

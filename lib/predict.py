@@ -9,7 +9,6 @@ problem. A picture that can't be read has no answer.
 
 import argparse
 import os
-import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -20,11 +19,11 @@ from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
 from lib.base.paths_file import check_exists
 from lib.base.storage import require_room
-from lib.base.workspace import read_columns, write_table
+from lib.base.workspace import write_table
 from lib.data.label_files import read_labels
 from lib.data.labels import list_new_pictures
 from lib.data.names import match_files
-from lib.evaluation import conformal, strangers
+from lib.evaluation import conformal, group_answers, strangers
 from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
 
@@ -33,12 +32,6 @@ EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
   python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
-# The whole header of a table of answers, but for the classes: of one label, and of several.
-ONE_LABEL = re.compile(
-    r"file,label,index,probability,(label_\d+,probability_\d+,)*set,set_size,distance,note,"
-    r"(group,group_label,group_probability,group_agree,group_size,)?"
-)
-SEVERAL_LABELS = re.compile("file,labels,problem,")
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
@@ -86,7 +79,7 @@ def open_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
-    add("--csv", type=Path, help="write the table there instead of printing it")
+    add("--csv", type=Path, help="write the table into this new file")
     add("--top", type=int, default=1, metavar="K", help="name the K best classes")
     add("--probabilities", action="store_true", help="add a column for each class")
     add(
@@ -109,103 +102,71 @@ def _check_options(options):
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
     if options.csv is not None:
-        _check_target(options.csv, record)
+        if options.csv.exists():
+            raise ValueError(f"--csv {options.csv} is there already: name a new file.")
+        require_room(options.csv.parent, 0, "the answers")
     return record
 
 
-def _check_target(csv, record):
-    """Raise an error where answers can't be written, or would take the place of something else."""
-    if csv.exists() and not (csv.is_file() and _holds_answers(csv, record)):
-        raise ValueError(f"--csv {csv} is no table of answers: name a new file.")
-    require_room(csv.parent, 0, "the answers")
-
-
-def _holds_answers(csv, record):
-    """Tell whether all columns of a table are those of answers of such a model."""
-    columns = read_columns(csv)
-    pattern = SEVERAL_LABELS if record.thresholds else ONE_LABEL
-    found = pattern.match(",".join([*columns, ""]))
-    if found is None:
-        return False
-    classes = columns[found[0].count(",") :]
-    names = [name.removesuffix(" (class)") for name in classes]
-    return names in ([], record.class_names)
-
-
 def list_files(places: list[str]) -> list[str]:
-    """Return pictures, and those in folders, each once; a note counts those that are named again.
+    """Return pictures, and those in folders, each once.
 
     Raises:
         OSError: a place does not exist, or can't be entered.
     """
     files = []
     for place in places:
+        check_exists(Path(place), "Name pictures, or folders of them.")
         if os.path.isdir(place):
             inside = list_new_pictures(Path(place), [])
             files += [str(Path(place, name)) for name in inside.file]
         else:
-            check_exists(Path(place), "Name pictures, or folders of them.")
             files.append(place)
-    different = dict(zip(map(os.path.abspath, files), files))
-    again = len(files) - len(different)
-    if again:
-        print(f"Note: named more than once: {again:,}")
-    return list(different.values())
+    return list({os.path.abspath(file): file for file in files}.values())
 
 
 def list_groups(how: str, files: list[str]) -> list[str]:
     """Return the group of each file: "folder", or as a CSV file of columns file and group says.
 
+    A row names a file as it was given, or by its name alone. A file without a group is its own.
+
     Raises:
         ValueError: the CSV file gives a file no group, or several.
     """
-    paths = [os.path.abspath(file) for file in files]
     if how == "folder":
-        return [os.path.dirname(path) for path in paths]
+        return [os.path.dirname(os.path.abspath(file)) for file in files]
     check_exists(Path(how), "--group-by takes a CSV file, or folder.")
     rows = read_labels(Path(how), ["file", "group"])
-    meant = rows.file.map(_match_paths(rows.file, paths))
+    meant = rows.file.map(match_files(rows.file, files, Path()))
     groups = rows.group.groupby(meant)
     known = groups.first()[groups.nunique() == 1]
-    lost = [path for path in paths if path not in known]
+    lost = [file for file in files if file not in known]
     if lost:
         raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
-    # A picture without a group is its own.
-    return [known[path] or path for path in paths]
-
-
-def _match_paths(names, paths):
-    """Find the path that each name means: from the folder of all pictures or, first, as it was given."""
-    meant = {}
-    folders = map(os.path.dirname, paths)
-    for folder in (os.path.commonpath(folders), os.getcwd()):
-        files = {os.path.relpath(path, folder): path for path in paths}
-        found = match_files(names, files, Path(folder))
-        meant |= {name: files[file] for name, file in found.items() if file}
-    return meant
+    return [known[file] or os.path.abspath(file) for file in files]
 
 
 def _answer(options, record, files):
     """Ask the model, and return the table of its answers."""
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.evaluation import group_answers
     from lib.models import classify, saved
     from lib.models.parts import has_backbone
 
+    groups = list_groups(options.group_by, files) if options.group_by else []
     model, _ = saved.open_model(options.model)
     if record.thresholds:
         return classify.list_labels(model, record, files, options.probabilities)
-    groups = list_groups(options.group_by, files) if options.group_by else []
     y_prob, features, problems = classify.predict_files(
         model, Path(), files, with_features=has_backbone(model)
     )
     print("temperature:", record.temperature or "none is stored, 08 fits one")
     scaled = apply_temperature(y_prob, record.temperature or 1)
-    distances = _list_distances(options.model, model, record, features)
-    columns = _list_sets(scaled, record, distances["note"]) | distances
+    of_distance = _list_distances(options.model, model, record, features)
+    columns = _list_sets(scaled, record, of_distance["note"]) | of_distance
     if groups:
-        names = record.class_names
-        columns |= group_answers.group_columns(scaled, names, groups, problems == "")
+        columns |= group_answers.group_columns(
+            scaled, record.class_names, groups, usable=problems == ""
+        )
     return classify.predictions_table(
         files,
         y_prob,

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import time
 from concurrent import futures
 from datetime import timedelta
@@ -17,9 +16,19 @@ from IPython import get_ipython
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from lib import commands
-from lib.base import storage, workspace
+from lib.base import storage
+from lib.base.parameters import suggest
+from lib.base.workspace import REPOSITORY, Workspace
+from lib.data import sources
 
+NOTEBOOKS = REPOSITORY / "notebooks"
+# Those of the chain, in order: 00 runs the others.
+NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05_backbones 06_fine_tuning
+07_label_audit 08_evaluation 09_random_images 10_hand_over 11_multi_label""".split()
+# These run where they are asked for; the notebooks behind them need nothing of theirs.
+BEYOND = NAMES[4:7]
+FIRST = NAMES[0]
+LAST = NAMES[-1]
 KERNEL_LOG = "kernel.log"  # of the results
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
@@ -29,6 +38,35 @@ BAR = re.compile(
 CELLS = {"bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
 # It warns of parameters that stand in the folded cell, which it doesn't know; its errors are raised.
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
+
+
+def choose_notebooks(
+    only: list[str], beyond: bool = False, ws: Workspace | None = None
+) -> list[str]:
+    """Return the names of the notebooks to run, in order.
+
+    Args:
+        only: numbers, 2 or 02, and words of names; without any the usual notebooks run.
+        beyond: whether 05 to 07 are usual.
+        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
+
+    Raises:
+        ValueError: a word of `only` fits no notebook.
+    """
+    chosen = set()
+    for word in only:
+        found = [name for name in NAMES if f"_{word.zfill(2)}_" in f"_{name}_"]
+        if not found:
+            raise ValueError(
+                f"--only {word}: no such notebook, or no blanks between two{suggest(word, NAMES)}"
+            )
+        chosen.update(found)
+    if chosen:
+        return sorted(chosen)
+    usual = [name for name in NAMES[:-1] if beyond or name not in BEYOND]
+    if ws and ws.multi_labels and (beyond or not ws.is_demo):
+        return [*usual, LAST] if sources.has_classes(ws) else [LAST]
+    return usual
 
 
 @contextlib.contextmanager
@@ -60,75 +98,62 @@ def _kill_kernels():
 
 
 class Line(io.TextIOBase):
-    """The line of one notebook: how far it is, on a terminal and in a notebook, and how long it took."""
+    """The line of one notebook: how far it is, then how long it took; and the notes below it."""
 
     def __init__(self, name: str):
-        self.beginning = f"{name:<22} … "
-        self.is_watched = sys.stdout.isatty() or get_ipython() is not None
+        self.name = name
         self.written = ""
         self.started = time.perf_counter()
-        print(self.beginning, end="", flush=True)
+        self.display("")
 
     def write(self, text: str) -> None:
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
         # papermill's own bar has no line to itself.
         if not text.endswith(" cells"):
             self.written += text
-        bars = list(BAR.finditer(text))
-        if bars and self.is_watched:
-            parts = filter(None, bars[-1].groups())
-            self.display(", ".join(parts))
+        for bar in BAR.finditer(text):
+            self.display(", ".join(filter(None, bar.groups())))
 
     def display(self, words: str) -> None:
-        """Show some words in place of those before."""
-        if self.is_watched:
-            # Over what is longer.
-            words = f"\r{self.beginning}{words:<50}"
-        print(words, end="", flush=True)
+        """Show some words in place of those before, which may be longer."""
+        print(f"\r{self.name:<22} … {words:<50}", end="", flush=True)
 
     def finish(self) -> None:
         """End the line with its time, and show the notes that were written."""
         seconds = round(time.perf_counter() - self.started)
         self.display(f"took {timedelta(seconds=seconds)}")
-        print()
-        for written in self.written.splitlines():
-            if written.startswith("Note: "):
-                print(f"    {written}")
+        notes = re.findall("^Note: .*", self.written, re.M)
+        print("", *notes, sep="\n    ")
 
 
-def run_notebooks(ws: workspace.Workspace, parameters: dict[str, dict]) -> list[str]:
+def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> list[str]:
     """Execute notebooks in order, one line each and their notes.
 
     Args:
         parameters: {parameter: value} for each notebook, by its name.
 
     Returns:
-        The names of those of `commands.BEYOND` that failed; others raise as `run_notebook` does.
+        The names of those of `BEYOND` that failed; others raise as `run_notebook` does.
     """
-    # A bar that redraws itself would fill an executed notebook with lines.
-    os.environ.setdefault("TQDM_MININTERVAL", "10")
     # Kernels find `lib`, wherever the chain was started.
     inherited = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = f"{workspace.REPOSITORY}{os.pathsep}{inherited}"
+    os.environ["PYTHONPATH"] = f"{REPOSITORY}{os.pathsep}{inherited}"
     failed = []
     for name, values in parameters.items():
         line = Line(name)
         try:
             run_notebook(ws, name, values, line)
         except RuntimeError as error:
-            if name not in commands.BEYOND:
+            if name not in BEYOND:
                 raise
             failed.append(name)
-            reason = " ".join(str(error).split())
-            line.write(f"\nNote: {reason}\n")
+            line.write(f"\nNote: {' '.join(str(error).split())}\n")
         finally:
             line.finish()
     return failed
 
 
-def run_notebook(
-    ws: workspace.Workspace, name: str, parameters: dict, line: Line
-) -> None:
+def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
     Raises:
@@ -141,9 +166,9 @@ def run_notebook(
         thread.submit(int).result()
         try:
             # Outside the main thread nbclient leaves signals to `signals_raise`.
-            execution = thread.submit(
+            thread.submit(
                 papermill.execute_notebook,
-                str(commands.NOTEBOOKS / f"{name}.ipynb"),
+                str(NOTEBOOKS / f"{name}.ipynb"),
                 str(part),
                 parameters=parameters,
                 kernel_name="python3",
@@ -154,23 +179,16 @@ def run_notebook(
                 coalesce_streams=True,
                 # Every file is whole at the end, and TensorFlow takes its time to leave.
                 shutdown_kernel="immediate",
-            )
-            _await(execution)
-            execution.result()
+            ).result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
         except DeadKernelError:
             failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
         finally:
             # A stopped notebook ends with its kernel, which may be about to start.
-            _await(thread.submit(int), kills=True)
+            end = thread.submit(int)
+            while not end.done():
+                _kill_kernels()
+                futures.wait([end], timeout=0.1)
     if failure:
         raise RuntimeError(failure)
-
-
-def _await(future, kills=False):
-    """Wait for a future, if wanted while kernels are killed; signals are heard between two waits."""
-    while not future.done():
-        if kills:
-            _kill_kernels()
-        futures.wait([future], timeout=0.1)

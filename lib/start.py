@@ -61,7 +61,6 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     except (ValueError, SystemExit) as error:
         raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
     paths = find_pictures(pictures)
-    is_ready = paths == "demo" or str(paths).endswith(".json")
     arguments = []
     folder = REPOSITORY / ("results_flowers" if pictures == "flowers" else "results")
     if results.lower() != "here":
@@ -69,7 +68,7 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         if folder == storage.DRIVE:
             folder /= ON_DRIVE.get(pictures or "demo", "image_classifiers")
         arguments = ["--results", str(folder)]
-    if not is_ready:
+    if paths != "demo" and not str(paths).endswith(".json"):
         paths = _write_paths(paths, folder)
     # Of two --only the last counts.
     arguments += RUNS[run].split() + further
@@ -163,7 +162,7 @@ def _upload():
 def _write_paths(train, results):
     """Write a paths file: these pictures are train and, where they have a part for testing, test."""
     places = {"train": train, "results": results, "scratch": REPOSITORY / "scratch"}
-    folders.check(places, REPOSITORY)
+    folders.check(places)
     ws = Workspace(**places)
     ws.claim()
     folder = sources.open_folder(ws, "train")

@@ -36,11 +36,11 @@ from PIL import Image
 from scipy import fft
 
 from lib.base import machine, storage, workspace
-from lib.commands import choose_notebooks
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
 from lib.models import backbones, classify, keys, networks, parts, training
 from lib.models.features import cached_features
+from lib.runner import choose_notebooks
 
 EPOCHS, BATCH_SIZE, SEED = 20, 32, 42
 PAIRS = 3

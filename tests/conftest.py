@@ -39,12 +39,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def plain_environment():
     """Name no paths file and no cluster; undo what a chain tells its kernels by the environment."""
     with mock.patch.dict(os.environ):
-        for name in (
-            "DRIVE_PATHS",
-            "TRAIN_ANEW",
-            "TQDM_MININTERVAL",
-            workspace.SCHEDULER,
-        ):
+        for name in ("DRIVE_PATHS", "TRAIN_ANEW", workspace.SCHEDULER):
             os.environ.pop(name, None)
         yield
 
@@ -141,6 +136,16 @@ def drive(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "DRIVE", folder)
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.fixture
+def refused_drive(tmp_path, monkeypatch):
+    """What would mount Drive in this Colab, whose user refuses."""
+    refuse = mock.Mock(side_effect=ValueError("mount failed"))
+    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
+    return refuse
 
 
 @pytest.fixture

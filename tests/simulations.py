@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 from scipy.stats import norm
+from sklearn.metrics import average_precision_score
 
 from lib.evaluation import (
     conformal,
@@ -23,10 +24,12 @@ from lib.evaluation import (
     label_tests,
     metrics,
     model_selection,
+    strangers,
     verdict,
     wording,
 )
 from lib.evaluation.answers import Predictions
+from lib.models.linear import TunedLogistic
 from lib.models.record import Record
 
 SETS = {
@@ -68,20 +71,19 @@ def holds(share, n, truth):
 
 def cover_scores(kind, n, model, reports, many=400_000):
     """Return how often the intervals of top-1 and of the largest class's recall hold the truth."""
-    rng, support = np.random.default_rng(n), SETS[kind](n)
+    rng = np.random.default_rng(n)
+    support = SETS[kind](n)
 
     def score(y_true, y_prob):
         correct = y_prob.argmax(axis=1) == y_true
         return np.array([correct.mean(), correct[y_true == 0].mean()])
 
-    truth, held = score(*draw_answers(rng, support * (many // n), model)), np.zeros(2)
+    truth = score(*draw_answers(rng, support * (many // n), model))
+    held = np.zeros(2)
     for _ in range(reports):
-        found = zip(
-            score(*draw_answers(rng, support, model)),
-            (support.sum(), support[0]),
-            truth,
-        )
-        held += [holds(*one) for one in found]
+        top1, recall = score(*draw_answers(rng, support, model))
+        held[0] += holds(top1, support.sum(), truth[0])
+        held[1] += holds(recall, support[0], truth[1])
     return held / reports
 
 
@@ -117,12 +119,48 @@ def cover_hard_bursts(reports, bursts=4, size=10, single=200):
 def judge_best(k, n, chance, reports, burst=1):
     """Return of the best of k models, all as good as the baseline, how often its interval holds the
     truth, and how often it is said to beat the baseline."""
-    rng, found = np.random.default_rng(k), np.zeros(2)
+    rng = np.random.default_rng(k)
+    found = np.zeros(2)
     for _ in range(reports):
         top1 = (rng.random((k, n // burst)) < chance).mean(axis=1).max()
         beats = label_tests.beats_baseline(top1, n / burst, chance, k)
         found += [holds(top1, n / burst, chance), beats]
     return found / reports
+
+
+def flatter(k, reports, n=240, chance=0.7):
+    """Return by how much the best of k equal models is better here than it is in truth."""
+    rng = np.random.default_rng(k)
+    top1 = rng.binomial(n, chance, (reports, k)).max(axis=1) / n
+    return top1.mean() - chance
+
+
+def rank_by_luck(n, share, reports):
+    """Return the mean average precision of scores that know nothing of a label of this share."""
+    rng = np.random.default_rng(n)
+    is_label = np.arange(n) < share * n
+    found = [average_precision_score(is_label, rng.random(n)) for _ in range(reports)]
+    return np.mean(found)
+
+
+def believe_balanced(reports, n=400, apart=1.7):
+    """Return how sure answers of the rarer class are, and how often right, with class weights.
+
+    One picture in ten is of that class.
+    """
+    rng = np.random.default_rng(0)
+    y_true = (np.arange(n) % 10 == 0).astype(int)
+    sure = []
+    right = []
+    for _ in range(reports):
+        learned = rng.normal(apart * y_true[:, np.newaxis], 1, (n, 1))
+        classifier = TunedLogistic("balanced").fit(learned, y_true, np.arange(n))
+        asked = rng.normal(apart * y_true[:, np.newaxis], 1, (n, 1))
+        of_rare = classifier.predict_proba(asked)[:, 1]
+        is_named = of_rare > 0.5
+        sure.extend(of_rare[is_named])
+        right.extend(y_true[is_named])
+    return np.mean(sure), np.mean(right)
 
 
 def call_useful(support, models, knows, reports):
@@ -148,20 +186,19 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
 
     Half of the pictures are right or wrong for all models at once.
     """
-    rng, claims = np.random.default_rng(models * n), 0
+    rng = np.random.default_rng(models * n)
+    claims = 0
     groups = np.arange(n) if groups is None else groups
+    count = groups.max() + 1
     for _ in range(reports):
-        shared, own = (
-            rng.random(groups.max() + 1),
-            rng.random((models, groups.max() + 1)),
-        )
-        correct = (
-            np.where(rng.random(groups.max() + 1) < 0.5, shared, own)[:, groups] < share
-        )
-        pairs = intervals.compare_configurations(
-            {k: {0: of} for k, of in enumerate(correct)}, groups
-        )
-        claims += (pairs.p_holm < 0.05).any()
+        shared = rng.random(count)
+        own = rng.random((models, count))
+        drawn = np.where(rng.random(count) < 0.5, shared, own)
+        correct = {}
+        for k, ease in enumerate(drawn):
+            correct[k] = {0: ease[groups] < share}
+        pairs = intervals.compare_configurations(correct, groups)
+        claims += pairs.established.any()
     return claims / reports
 
 
@@ -205,13 +242,15 @@ def cover_ways(n, runs, spread, reports):
     Args:
         spread: standard deviation of what a run adds to the log odds of every picture.
     """
-    rng, held = np.random.default_rng(n + runs), np.zeros(2)
+    rng = np.random.default_rng(n + runs)
+    held = np.zeros(2)
     nodes = np.linspace(-6, 6, 2001)
     weights = norm.pdf(nodes) / norm.pdf(nodes).sum()
     scale = np.sqrt(1.5**2 + 1 + spread**2)
     truth = weights @ (1 / (1 + np.exp(-0.5 - scale * nodes)))
     for _ in range(reports):
-        hard, ways = rng.normal(0, 1.5, (n, 1)), {}
+        hard = rng.normal(0, 1.5, (n, 1))
+        ways = {}
         for way in "ab":
             odds = 0.5 + hard + rng.normal(0, 1, (n, 1)) + rng.normal(0, spread, runs)
             flags = rng.random((n, runs)) < 1 / (1 + np.exp(-odds))
@@ -389,21 +428,27 @@ def claim_rise(rise, reports, n=240):
 
 def claim_linear(n, runs, spread, reports):
     """Return how often a model that no seed decides is told from runs that are as good on average."""
-    rng, claims = np.random.default_rng(n + runs), 0
+    rng = np.random.default_rng(n + runs)
+    claims = 0
     for _ in range(reports):
         shares = 0.7 + rng.normal(0, spread, (runs, 1))
         correct = {"linear": {None: rng.random(n) < 0.7}}
         correct["net"] = dict(enumerate(rng.random((runs, n)) < shares))
-        claims += (
-            intervals.compare_configurations(correct, np.arange(n)).p_holm < 0.05
-        ).any()
+        pairs = intervals.compare_configurations(correct, np.arange(n))
+        claims += pairs.established.any()
     return claims / reports
 
 
-# Of which only how far its probabilities can be believed is replaced.
+# Of which only what a simulation asks for is replaced.
 SCORE = metrics.evaluate(
-    np.arange(2), np.eye(2), Record("a", ["cat", "dog"], 8), np.arange(2)
+    np.arange(4), np.eye(4), Record("a", list("stuv"), 8), np.arange(4)
 )
+
+
+def find_answer(answers):
+    """Find what the box says, without the scores of each model, which are slow and no claims."""
+    answers.scores = {label: replace(SCORE, label=label) for label in answers.labels}
+    return verdict.find_answer(answers)
 
 
 def believe(confidence, is_right, compared=1):
@@ -414,7 +459,8 @@ def believe(confidence, is_right, compared=1):
 
 def judge_calibration(n, off, reports, models=1):
     """Draw models whose probabilities are too high by `off`; return how often any is called so."""
-    rng, found = np.random.default_rng(n), 0
+    rng = np.random.default_rng(n)
+    found = 0
     for _ in range(reports):
         confidence = rng.uniform(0.5, 0.95, (models, n))
         is_right = rng.random((models, n)) < confidence - off
@@ -430,7 +476,8 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
 
     Pictures of one group are alike, and larger groups are harder.
     """
-    rng, held = np.random.default_rng(models), []
+    rng = np.random.default_rng(models)
+    held = []
     sizes = np.bincount(groups)[groups]
 
     def draw():
@@ -454,18 +501,79 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
     return float(np.mean(held))
 
 
+def name_lowest(hard, reports, n=240, classes=6):
+    """Return how often the first class is named, whose sets hold the truth least, and another is.
+
+    Args:
+        hard: how far the true class stands out in the first class; in the others 2.5.
+    """
+    rng = np.random.default_rng(n)
+    y_true = np.arange(n) % classes
+    names = np.arange(classes)
+    found = np.zeros(2)
+    for _ in range(reports):
+        logits = rng.normal(0, 1, (n, classes))
+        logits[np.arange(n), y_true] += np.where(y_true == 0, hard, 2.5)
+        kept, _ = conformal.judge_sets(
+            y_true, softmax(logits, axis=1), np.arange(n), 0.95, names
+        )
+        named = "".join(kept.lowest[:1])
+        found += [named == "0", named > "0"]
+    return found / reports
+
+
+def mark_known(reports, n=240):
+    """Return which share of pictures, like those that set the limit, are called strangers."""
+    rng = np.random.default_rng(n)
+    marked = []
+    for _ in range(reports):
+        known = rng.gamma(4, 1, n)
+        limit = strangers.limit_strangers(known, np.arange(n), 0.95)
+        marks = strangers.mark_strangers(rng.gamma(4, 1, n), limit)
+        marked.append(np.mean(np.array(marks) != ""))
+    return np.mean(marked)
+
+
+def choose_uncompared(reports, n=240):
+    """Return how often a training that has no seed in common with two others is chosen.
+
+    All are as good, and the two others have five trainings each.
+    """
+    rng = np.random.default_rng(n)
+    y_true = np.arange(n) % 2
+    runs = [("alone", 7)]
+    runs += itertools.product(["cnn", "wide"], range(42, 47))
+    models = {}
+    for way, seed in runs:
+        name = f"{way}@{seed}"
+        models[name] = Record(
+            name, ["cat", "dog"], 8, configuration=way, kind="network", seed=seed
+        )
+    files = [f"{k}.png" for k in range(n)]
+    chosen = 0
+    for _ in range(reports):
+        is_right = rng.random((len(runs), n)) < 0.8
+        y_prob = np.eye(2)[np.where(is_right, y_true, 1 - y_true)]
+        answers = Predictions(
+            ["cat", "dog"], files, y_true, np.arange(n), models, y_prob
+        )
+        chosen += find_answer(answers).name == "alone"
+    return chosen / reports
+
+
 def draw_report(rng):
     """Draw a report: two to five ways of training, trained with some seeds each, on 20 to 200 pictures."""
-    n, models, y_prob = int(rng.integers(20, 200)), {}, []
+    n = int(rng.integers(20, 200))
+    models = {}
+    y_prob = []
     groups = np.sort(rng.integers(0, n, n)) if rng.random() < 0.5 else np.arange(n)
-    hard, y_true = rng.normal(0, 1, n), np.arange(n) % 2
-    for way in ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"][
-        : rng.integers(2, 6)
-    ]:
+    hard = rng.normal(0, 1, n)
+    y_true = np.arange(n) % 2
+    ways = ["cnn", "wide", "net_transfer", "net_linear", "net_finetuned"]
+    for way in ways[: rng.integers(2, 6)]:
         seeds = 42 + np.flatnonzero(rng.random(5) < rng.choice([0.2, 0.5, 1]))
-        seeds = (
-            seeds if len(seeds) and way not in ("net_linear", "net_finetuned") else [42]
-        )
+        if len(seeds) == 0 or way in ("net_linear", "net_finetuned"):
+            seeds = [42]
         skill = rng.normal(0.7, 0.7)
         for seed in seeds:
             correct = rng.random(n) < 1 / (
@@ -488,7 +596,7 @@ def draw_report(rng):
 
 def contradict(answers):
     """Tell whether box, table and interval of any pair of a report say different things."""
-    answer = verdict.find_answer(answers)
+    answer = find_answer(answers)
     best = answer.name
     pairs = answers.pairs
     said = {}
@@ -550,7 +658,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
     for _ in range(reports):
         y_prob = draw_calibrated(rng, y_true, len(names), classes)
         answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
-        answer = verdict.find_answer(answers)
+        answer = find_answer(answers)
         is_off = {}
         for name, confidence, right in zip(names, answers.confidence, answers.correct):
             score = believe(confidence.astype(float), right, len(names))
@@ -562,20 +670,16 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
 
 
 def contradict_often(seed, reports):
-    """Return how many drawn reports contradict themselves."""
+    """Return which share of drawn reports contradict themselves."""
     rng = np.random.default_rng(seed)
-    return sum(contradict(draw_report(rng)) for _ in range(reports))
+    return sum(contradict(draw_report(rng)) for _ in range(reports)) / reports
 
 
-RUNS = [
-    (n, runs, spread)
-    for n in (240, 2002)
-    for runs in (2, 3, 5)
-    for spread in (0, 0.1, 0.5)
-]
+RUNS = list(itertools.product((240, 2002), (2, 3, 5), (0, 0.1, 0.5)))
 BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
 # Models, pictures, accuracy of models and baseline, pictures of a group.
-BEST = [(k, 240, 0.5, 1) for k in (1, 4, 8)] + [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
+BEST = [(1, 240, 0.5, 1), (4, 240, 0.5, 1), (8, 240, 0.5, 1)]
+BEST += [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
 # Pictures of each class, models, and share of the labels that is known.
 USEFUL = [((20, 20), 1, 0), ((99, 1), 1, 0), ((24,) * 10, 8, 0)]
 USEFUL += [((99, 1), 1, 1), ((190, 50), 1, 0.2)]
@@ -586,153 +690,164 @@ ANSWERED = [
     (np.arange(80), 15, 2.5, "80 pictures, the best of 15"),
     (HARD_BURSTS, 1, 1.2, "hard bursts of 12"),
 ]
-
-
 # Temperatures that models need, pictures, and pictures of a group.
 TEMPERATURES = [(1.0, 40, 1), (1.0, 240, 1), (1.0, 2002, 1), (1.0, 240, 4)]
 TEMPERATURES += [(1.3, 240, 1), (2.0, 1000, 8)]
 # Shares of the pictures that one model alone has right, and the other.
 WON = ((0.14, 0.06), (0.1, 0.1), (0.03, 0), (0.3, 0.02))
-TAIL = SETS["long tail"](240)
+# Pictures of each class, and of a group.
+EQUAL = [(np.full(10, 8), 1), (np.full(10, 8), 3), (SETS["long tail"](240), 1)]
+# Pictures, models.
+SURE = ((40, 1), (100, 1), (240, 1), (240, 15), (2002, 15))
 
 
 def list_jobs(reports):
     """List what is simulated: (what, where, function, arguments); a row of the table each."""
-    jobs = []
+    return list(
+        itertools.chain(
+            list_shares(reports),
+            list_best(reports),
+            list_pairs(reports),
+            list_seeds(reports),
+            list_groups(reports),
+            list_classes(reports),
+            list_probabilities(reports),
+            list_sets(reports),
+            list_reports(reports),
+        )
+    )
 
-    def add(what, where, function, *arguments):
-        jobs.append((what, where, function, arguments))
 
+def list_shares(reports):
     for kind, model, n in itertools.product(SETS, MODELS, SIZES):
         what = f"coverage, top-1 and a recall: {kind}, {model}"
-        add(what, n, cover_scores, kind, n, model, reports)
+        yield what, n, cover_scores, (kind, n, model, reports)
+    what = "coverage, groups of unequal size"
     for bursts in UNEQUAL:
         where = "{} bursts of {} + {} single, shares {}".format(*bursts, SHARES)
-        add(
-            "coverage, groups of unequal size",
-            where,
-            cover_unequal,
-            *bursts,
-            10 * reports,
-        )
-    where = "4 hard bursts of 10 and 200 single"
-    add("coverage, groups of unequal size", where, cover_hard_bursts, 4 * reports)
+        yield what, where, cover_unequal, (*bursts, 10 * reports)
+    yield what, "4 hard bursts of 10 and 200 single", cover_hard_bursts, (reports,)
     for size in (1, 3, 5):
         where = f"40 groups of {size}, shares {SHARES}"
-        add(
-            "coverage, groups of one size",
-            where,
-            cover_unequal,
-            40,
-            size,
-            0,
-            10 * reports,
-        )
+        what = "coverage, groups of one size"
+        yield what, where, cover_unequal, (40, size, 0, 10 * reports)
+
+
+def list_best(reports):
     for k, n, chance, burst in BEST:
         where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
         what = "coverage of the best of several; falsely above a share"
-        add(what, where, judge_best, k, n, chance, 5 * reports, burst)
+        yield what, where, judge_best, (k, n, chance, 5 * reports, burst)
+    for k in (4, 8, 15):
+        what = "the best of several is flattered by"
+        yield what, f"{k} models of 0.7, n = 240", flatter, (k, 5 * reports)
     for support, models, knows in USEFUL:
         where = f"{models} models, classes of {support}, {knows} known"
         what = "any is said to know the labels"
-        add(what, where, call_useful, support, models, knows, reports)
+        yield what, where, call_useful, (support, models, knows, reports)
+    what = "a training that was compared with none is chosen"
+    yield what, "beside two ways, as good, of five", choose_uncompared, (reports,)
+
+
+def list_pairs(reports):
+    what = "any false claim of a pair"
     for n in (20, 40, 80, 240, 2002):
-        add(
-            "any false claim of a pair",
-            f"3 models, n = {n:,}",
-            claim_pairs,
-            n,
-            3,
-            3 * reports,
-        )
-    add("any false claim of a pair", "6 models, n = 240", claim_pairs, 240, 6, reports)
+        yield what, f"3 models, n = {n:,}", claim_pairs, (n, 3, 3 * reports)
+    yield what, "6 models, n = 240", claim_pairs, (240, 6, reports)
     for groups in BURSTS:
         where = f"3 models, {len(groups)} pictures in {groups.max() + 1} groups"
-        add("any false claim of a pair", where, claim_pairs, 0, 3, reports, groups)
+        yield what, where, claim_pairs, (0, 3, reports, groups)
+    where = "20 bursts of 10 (0.4 disagree) + 400 single (0.05)"
+    yield what, where, claim_bursts, (reports,)
     for burst, networks in ((1, 4), (30, 4), (180, 2)):
-        where = (
-            f"{networks} networks, 2 times 5 folds, 300 pictures, a burst of {burst}"
-        )
+        where = f"{networks} networks, 2 times 5 folds, 300 pictures, burst of {burst}"
         what = "any false claim of a contest"
-        add(what, where, claim_contest, reports, burst, networks)
-    for cell in RUNS:
-        where = "n = {:,}, {} runs, spread {}".format(*cell)
-        add(
-            "coverage, a way of training; a difference",
-            where,
-            cover_ways,
-            *cell,
-            reports,
-        )
+        yield what, where, claim_contest, (reports, burst, networks)
+
+
+def list_seeds(reports):
+    for n, runs, spread in RUNS:
+        where = f"n = {n:,}, {runs} runs, spread {spread}"
+        what = "coverage, a way of training; a difference"
+        yield what, where, cover_ways, (n, runs, spread, reports)
     for runs, spread in ((3, 0.02), (5, 0.02), (5, 0.05)):
         where = f"n = 240, {runs} runs, spread of top-1 {spread}"
         what = "false claim, linear model and several runs"
-        add(what, where, claim_linear, 240, runs, spread, reports)
+        yield what, where, claim_linear, (240, runs, spread, reports)
     for n, runs, spreads in itertools.product((240, 2000, 20000), (3, 5), SPREADS):
         where = f"n = {n:,}, {runs} runs of each, spreads of top-1 {spreads}"
         what = "any false claim of a pair"
-        add(what, where, claim_seeds, n, runs, spreads, reports)
-    where = "20 bursts of 10 (0.4 disagree) + 400 single (0.05)"
-    add("any false claim of a pair", where, claim_bursts, 2 * reports)
+        yield what, where, claim_seeds, (n, runs, spreads, reports)
+
+
+def list_groups(reports):
     for shape, (win, lose) in itertools.product(GROUPED, WON):
         what = "a difference in groups is established; coverage"
         where = f"{shape}: {win} against {lose}"
-        add(what, where, judge_flips, shape, win, lose, reports)
+        yield what, where, judge_flips, (shape, win, lose, reports)
     for shape, gain in itertools.product(GROUPED, (0, 0.05)):
         what = "five trainings in groups are told apart"
-        add(
-            what, f"{shape}: better by {gain}", claim_grouped_runs, shape, gain, reports
-        )
-    for sizes, burst in ((np.full(10, 8), 1), (np.full(10, 8), 3), (TAIL, 1)):
-        for share in (0.9, 0.97):
-            where = (
-                f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall {share}"
-            )
-            what = "equal classes are called weaker"
-            add(what, where, claim_weakest, sizes, share, reports, burst)
-    for sizes, share in itertools.product(
-        ((6, 3, 1, 1), (20, 1, 1, 1, 1, 1)), (0.7, 0.9)
-    ):
+        where = f"{shape}: better by {gain}"
+        yield what, where, claim_grouped_runs, (shape, gain, reports)
+
+
+def list_classes(reports):
+    what = "equal classes are called weaker"
+    for (sizes, burst), share in itertools.product(EQUAL, (0.9, 0.97)):
+        where = f"{len(sizes)} classes, {sum(sizes)} groups of {burst}, recall {share}"
+        yield what, where, claim_weakest, (sizes, share, reports, burst)
+    unequal = ((6, 3, 1, 1), (20, 1, 1, 1, 1, 1))
+    for sizes, share in itertools.product(unequal, (0.7, 0.9)):
         where = f"10 classes, each of groups of {sizes}, recall {share}"
-        what = "equal classes are called weaker"
-        add(what, where, claim_weakest_in_groups, sizes, share, reports)
+        yield what, where, claim_weakest_in_groups, (sizes, share, reports)
+    what = "a weak class is named; another is"
     for burst in (1, 3):
         where = f"10 classes of 24 in groups of {burst}, recall 0.5 and nine times 0.9"
-        what = "a weak class is named; another is"
-        add(what, where, name_weakest, 0.5, reports, (24,) * 10, burst)
-    add(what, "99 and 1 pictures", name_weakest, 0.9, reports, (99, 1))
+        yield what, where, name_weakest, (0.5, reports, (24,) * 10, burst)
+    where = "ten times 0.9"
+    yield what, where, name_weakest, (0.9, reports)
+    yield what, "99 and 1 pictures", name_weakest, (0.9, reports, (99, 1))
+
+
+def list_probabilities(reports):
     for needed, n, burst in TEMPERATURES:
         what = f"a temperature is fitted where {needed} is needed"
         where = f"n = {n:,} in groups of {burst}"
-        add(what, where, fit_temperatures, needed, n, reports // 4, burst)
-    for rise in (0, 0.044):
-        what = "more pictures are said to help"
-        add(what, f"n = 240, true rise {rise}", claim_rise, rise, reports)
-    for n, models in ((40, 1), (100, 1), (240, 1), (240, 15), (2002, 15)):
-        for off in (0, 0.1):
-            what = "any called too sure or too modest, " + (
-                "rightly" if off else "wrongly"
-            )
-            add(
-                what,
-                f"{models} models, n = {n:,}",
-                judge_calibration,
-                n,
-                off,
-                reports,
-                models,
-            )
+        yield what, where, fit_temperatures, (needed, n, reports, burst)
+    for (n, models), off in itertools.product(SURE, (0, 0.1)):
+        what = "any called too sure or too modest"
+        where = f"{models} models, n = {n:,}, too sure by {off}"
+        yield what, where, judge_calibration, (n, off, reports, models)
+    what = (
+        "how sure answers of a rare class are, and how often right, with class weights"
+    )
+    yield what, "one in ten", believe_balanced, (reports,)
+    for n in (40, 240):
+        what = "average precision by luck"
+        yield what, f"0.175 of {n}", rank_by_luck, (n, 0.175, reports)
+
+
+def list_sets(reports):
     for groups, models, hard, where in ANSWERED:
         what = "pictures whose set of 0.95 holds the truth"
-        add(what, where, cover_sets, groups, reports // 2, models, hard)
-    what = "anything false is said: in the box; on the page"
-    add(what, "3 equal models, n = 240", claim_anything, reports)
-    for seed in range(10):
-        where = f"{reports:,} with seeds"
-        add(
-            "reports that contradict themselves", where, contradict_often, seed, reports
-        )
-    return jobs
+        yield what, where, cover_sets, (groups, reports, models, hard)
+    for hard in (2.5, 0.5):
+        what = "the class that has the lowest share is named; another is"
+        where = f"it stands out by {hard}, others by 2.5, n = 240"
+        yield what, where, name_lowest, (hard, reports)
+    what = "pictures like those of the limit are called strangers"
+    yield what, "0.05 may be, n = 240", mark_known, (reports,)
+
+
+def list_reports(reports):
+    for rise in (0, 0.044, 0.08):
+        what = "more pictures are said to help"
+        yield what, f"n = 240, true rise {rise}", claim_rise, (rise, reports)
+    for n in (240, 2000):
+        what = "anything false is said: in the box; on the page"
+        yield what, f"3 equal models, n = {n:,}", claim_anything, (reports, n)
+    what = "reports that contradict themselves"
+    yield what, f"{reports:,} with seeds", contradict_often, (0, reports)
 
 
 def simulate(job):

@@ -11,7 +11,7 @@ from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from lib import commands, predict
+from lib import predict, runner
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.models.record import list_records, read_record
@@ -161,15 +161,15 @@ def test_chain_takes_11_alone_or_beside_the_others_where_there_are_labels_for_it
     draw_classes(ws.train, 1)
     both = replace(ws, multi_labels=tmp_path / "a.csv")
 
-    assert commands.choose_notebooks([], False, run) == [LAST]
-    assert commands.choose_notebooks(["08"], False, run) == ["08_evaluation"]
-    assert LAST not in commands.choose_notebooks([], True, ws)
-    names = commands.choose_notebooks([], False, both)
+    assert runner.choose_notebooks([], False, run) == [LAST]
+    assert runner.choose_notebooks(["08"], False, run) == ["08_evaluation"]
+    assert LAST not in runner.choose_notebooks([], True, ws)
+    names = runner.choose_notebooks([], False, both)
     assert (names[0], names[-1]) == ("01_data_prep", LAST)
 
 
 @pytest.mark.parametrize("beyond", [False, True])
 def test_chain_takes_11_on_the_demo_only_where_more_is_asked_for(beyond):
-    names = commands.choose_notebooks([], beyond, workspace.open("demo"))
+    names = runner.choose_notebooks([], beyond, workspace.open("demo"))
 
     assert (LAST in names) == beyond

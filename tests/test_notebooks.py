@@ -30,7 +30,7 @@ evaluation.flips evaluation.intervals evaluation.label_tests evaluation.group_an
 evaluation.wording evaluation.model_selection evaluation.answers
 evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
 evaluation.card evaluation.review evaluation.report
-predict commands runner chain start""".split()
+predict runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.
 REASON = r"# @markdown \S.{12,}"
 FIELD = r"(\w+): [\w |]+ = (.*?)  # @param (.*?)(?:  # fmt: skip)?"

@@ -24,7 +24,7 @@ import tensorflow as tf
 from conftest import execute_lesson, plain_environment, prepare_and_split
 from drawing import CLASS_NAMES
 
-from lib import chain, commands
+from lib import chain, runner
 from lib.base import workspace
 from lib.data import pixels, split
 from lib.models import backbones, parts, saved
@@ -148,21 +148,12 @@ def test_step_of_the_way_to_a_million_runs(step, thousand, monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A folder in which `whole` is an undisturbed chain, and what the benchmark measured of it."""
+    """A folder in which `whole` is an undisturbed chain, which the benchmark has measured."""
     root = tmp_path_factory.mktemp("chains")
     paths = faults.make_paths(root / "whole")
     with plain_environment():
-        return root, benchmark.run_chain(paths, faults.SHORT)
-
-
-def test_benchmark_tells_how_memory_and_time_grow(whole):
-    ((peak, seconds),) = whole[1]
-    runs = [[(peak, seconds * number)] for number in (1, 2, 3, 4)]
-
-    memory, time = benchmark.tabulate_scale(["01_data_prep"], runs)
-
-    assert memory["ours"] == peak > 0
-    assert time["ours"] > 0
+        benchmark.run_chain(paths, faults.SHORT)
+    return root
 
 
 LONG = {
@@ -175,8 +166,10 @@ LONG = {
 @pytest.mark.parametrize("arguments", LONG.values(), ids=LONG)
 def test_long_chains_have_arguments_that_the_chain_takes(arguments):
     options = chain.parse_arguments(arguments)
-    names = commands.choose_notebooks(options.only)
-    values = commands.read_parameters(options.parameter, names)
+    names = runner.choose_notebooks(options.only)
+    parameters = chain.parse_parameters(options.parameter)
+
+    values = chain.share_parameters(names, parameters, before={})
 
     chosen = values["04_resnet50_transfer"]
     network = backbones.load_backbone(
@@ -191,11 +184,11 @@ def test_long_chains_have_arguments_that_the_chain_takes(arguments):
 
 
 def test_kill_is_injected_and_survived(whole):
-    assert faults.survive_kills(1, whole[0], faults.SHORT, most=3) == 1
+    assert faults.survive_kills(1, whole, faults.SHORT, most=3) == 1
 
 
 def test_crowd_is_started_and_survived(whole):
-    assert faults.survive_crowds(1, whole[0]) == 1
+    assert faults.survive_crowds(1, whole) == 1
 
 
 def test_signal_is_sent_and_survived(tmp_path):

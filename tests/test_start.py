@@ -14,7 +14,7 @@ import pytest
 from conftest import run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
-from lib import chain, commands, start
+from lib import chain, runner, start
 from lib.base import machine, storage, workspace
 from lib.data import sources
 
@@ -53,7 +53,7 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
     arguments = fill_in(run=run, options=options)
 
     parsed = chain.parse_arguments(arguments)
-    names = commands.choose_notebooks(parsed.only, parsed.beyond)
+    names = runner.choose_notebooks(parsed.only, parsed.beyond)
     assert [name[:2] for name in names] == expected.split()
 
 
@@ -73,27 +73,17 @@ def test_an_archive_on_drive_has_what_to_learn_from_and_what_is_new(
     assert ws.results == drive / "image_classifiers"
 
 
-@pytest.fixture
-def mount(tmp_path, monkeypatch):
-    """What would mount Drive in this Colab, whose user refuses."""
-    refuse = mock.Mock(side_effect=ValueError("mount failed"))
-    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-    return refuse
-
-
 @pytest.mark.parametrize(
     ("pictures", "results"),
     [("My Drive/mine.zip", "here"), ("", "on Drive")],
 )
 def test_drive_is_asked_for_where_something_lies_there(
-    mount, capsys, pictures, results
+    refused_drive, capsys, pictures, results
 ):
     with pytest.raises(start.FormError, match="mount failed.*force_remount=True"):
         fill_in(pictures, results)
 
-    assert mount.call_count == 1
+    assert refused_drive.call_count == 1
     assert not storage.DRIVE.exists()
     assert capsys.readouterr().out == ""
 
@@ -125,23 +115,18 @@ def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(
 
 
 def test_a_mount_that_has_died_is_no_reason_to_take_the_demo(dead_mount):
-    with pytest.raises(OSError, match="Errno 107.*mount it again"):
+    with pytest.raises(OSError, match="Errno 107"):
         workspace.open()
 
 
-def test_drive_that_no_machine_has_is_no_place_for_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-
-    with pytest.raises(start.FormError, match="not mounted.*name a folder"):
-        fill_in(results="on Drive")
-
-
-def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws, draw_classes):
+def test_drive_is_not_asked_for_where_nothing_lies_there(
+    refused_drive, ws, draw_classes
+):
     draw_classes(ws.train, 5)
 
     fill_in(ws.train, ws.results)
 
-    assert not mount.called
+    assert not refused_drive.called
 
 
 @pytest.mark.parametrize(
@@ -150,12 +135,10 @@ def test_drive_is_not_asked_for_where_nothing_lies_there(mount, ws, draw_classes
         ("mine.zip", "results", "", "mine.zip"),
         ("upload", "results", "", "Colab"),
         ("pictures", "results", "--wat 3", "OPTIONS"),
-        ("pictures", "results", '-p EPOCHS "5', "OPTIONS"),
         ("pictures", "results", "3", "OPTIONS"),
         ("pictures", "pictures/out", "", 'pictures/out" and "train"'),
         ("pictures", "https://drive.google.com/a", "", "RESULTS .*MyDrive/FOLDER"),
         ("http://a.org/x", "results", "", "PICTURES .*https://"),
-        ("www.a.org/b", "results", "", "a.org/b does not exist"),
     ],
 )
 def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
@@ -175,9 +158,7 @@ def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
     "written",
     [
         "MyDrive/pics",
-        "drive/My Drive/pics",
         "on Drive/pics",
-        "Google Drive/pics",
         "Meine Ablage/pics",
         r"G:\My Drive\pics",
         "マイドライブ/pics",
@@ -248,13 +229,11 @@ def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
     draw_classes(tmp_path / "pictures", 5)
     demo = start.open_workspace(fill_in(results="on Drive"))
     demo.claim()
-    demo.save_paths()
-    (demo.results / "split.csv").touch()
 
-    own = fill_in(tmp_path / "pictures", "Google Drive")
+    own = start.open_workspace(fill_in(tmp_path / "pictures", "Google Drive"))
 
     assert workspace.open() == demo
-    assert workspace.open(own[1]).results == drive / "image_classifiers"
+    assert own.results == drive / "image_classifiers"
 
 
 @pytest.mark.parametrize(
@@ -270,14 +249,6 @@ def test_form_that_is_ready_says_where_its_results_go(
     run_cells("00_start_here", ["00-06"], names)
 
     assert capsys.readouterr().out == f"ready: demo; results: {tmp_path}/{results}\n"
-
-
-def test_wrong_paths_file_is_one_sentence_before_the_run(tmp_path):
-    file = tmp_path / "paths.json"
-    file.write_text('{"trian": "pictures"}')
-
-    with pytest.raises(start.FormError, match="trian"):
-        start.open_workspace(fill_in(file))
 
 
 @pytest.fixture
@@ -324,15 +295,14 @@ def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):
     assert workspace.open(paths).corrections == kept
 
 
-@pytest.mark.parametrize("rows", ["b.png,NA", "no rows", ""])
-def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
+def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws):
     earlier = ws.file("corrections.csv")
     earlier.write_text("file,label\na.png,red\nb.png,red\n")
     before = earlier.read_bytes()
     made = tmp_path / "made.csv"
-    made.write_text(f"file,label\n{rows}\n")
+    made.write_text("file,label\nb.png,NA\n")
 
-    with pytest.raises(start.FormError):
+    with pytest.raises(start.FormError, match="say a.png: add"):
         start.take_corrections(ws, str(made))
 
     assert earlier.read_bytes() == before
@@ -360,8 +330,7 @@ def test_a_run_that_fails_or_is_stopped_is_an_error(monkeypatch, status):
 
 def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):
     draw_classes(ws.train, 5)
-    options = "-p EPOCHS many"
-    arguments = fill_in(ws.train, ws.results, options=options)
+    arguments = fill_in(ws.train, ws.results, options="-p EPOCHS many")
 
     with pytest.raises(start.FormError) as stopped:
         start.run_form(arguments)

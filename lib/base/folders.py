@@ -25,25 +25,21 @@ PASSED_OVER = re.compile(
     r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
     + UNFINISHED.pattern
 )
-# Where the project's own files lie.
-PROJECT_FOLDERS = (".git", ".github", "notebooks", "lib", "tests", "demo/pictures")
 
 
-def check(places: dict[str, Path | str], repository: Path) -> None:
+def check(places: dict[str, Path | str]) -> None:
     """Check that results and scratch are ours to write, and lie in nothing that is read, or the reverse.
 
     Args:
         places: by the keys of the paths file; of paths, all are absolute.
-        repository: the folder of the project.
 
     Raises:
         ValueError: they aren't, or do. Nothing is written.
     """
-    others = _list_read(places)
-    others += [("this project", repository / name) for name in PROJECT_FOLDERS]
+    read = _list_read(places)
     for kind in KINDS:
         folder = places[kind]
-        for key, other in others:
+        for key, other in read:
             is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
             if is_inside and key != kind and other != places["results"] / CORRECTIONS:
                 raise ValueError(
@@ -63,9 +59,6 @@ def _list_read(places):
     for path in Path(places["train"]).parent.glob("[vV]al*/"):
         if not (path / MARKER).exists():
             read.append(("validation", path.resolve()))
-    if "multi_labels" in places:
-        # The folder that is called like the table may hold its pictures.
-        read.append(("multi_labels", places["multi_labels"].with_suffix("")))
     return read
 
 

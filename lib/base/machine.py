@@ -56,13 +56,13 @@ def set_up() -> None:
 
 @contextlib.contextmanager
 def stderr_to(path: Path) -> Iterator[TextIO]:
-    """Send what is written to stderr, by TensorFlow's C++ and by kernels, too, into a file.
+    """Send what is written to stderr, by TensorFlow's C++ and by kernels, too, into a new file.
 
     Yields:
         What is written to this shows as before.
     """
     shown = os.fdopen(os.dup(2), "w", buffering=1)
-    with path.open("a") as log:
+    with path.open("w") as log:
         os.dup2(log.fileno(), 2)
     try:
         yield shown

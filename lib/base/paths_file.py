@@ -84,9 +84,9 @@ def read_places(file: Path) -> dict[str, Path | str]:
         value = paths.get(key)
         if not isinstance(value, str) or not value.strip():
             raise ValueError(f'{file}: "{key}" is missing, or no path in quotes.')
+        places[key] = value
         # What train has on the web may have parts to test and to validate on, too.
         is_web = is_on_web(value) and value == paths.get("train")
-        places[key] = value
         if key != "cluster" and not is_web:
             places[key] = find_path(value, f'{file}: "{key}"', file.parent)
     return places

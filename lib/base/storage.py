@@ -62,6 +62,7 @@ def atomic_write(path: Path):
 
 
 def _wait_for_disk(path):
+    """Return once a file is on the disk, where the drive can say so."""
     with path.open("rb") as file:
         try:
             os.fsync(file.fileno())
@@ -196,11 +197,10 @@ def open_drive() -> None:
         os.stat(DRIVE)
     except FileNotFoundError:
         _mount_drive()
-    except OSError as error:
-        raise OSError(explain_error(error)) from error
 
 
 def _mount_drive():
+    """Ask a person who works in Colab to mount Drive."""
     try:
         from google.colab import drive
 

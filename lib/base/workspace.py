@@ -145,37 +145,37 @@ def read(
     Raises:
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
-    named = paths_file or os.environ.get("DRIVE_PATHS")
-    found = _find_paths_file(named)
-    places = read_places(found)
-    if found == DEMO_PATHS and not named and storage.DRIVE.exists():
-        results = results or storage.DRIVE / DEMO_ON_DRIVE
-    if results is not None:
+    named = paths_file or os.environ.get("DRIVE_PATHS") or _find_usual_file()
+    file = DEMO_PATHS
+    if named not in (None, "demo"):
+        file = find_path(named, "--paths")
+    places = read_places(file)
+    # In Colab each notebook has a machine of its own, and they share Drive alone.
+    if named is None and storage.DRIVE.exists():
+        places["results"] = storage.DRIVE / DEMO_ON_DRIVE
+    if results:
         places["results"] = find_path(results, "--results")
-    usual = places["results"] / folders.CORRECTIONS
-    if usual.exists():
-        places.setdefault("corrections", usual)
-    cluster = os.environ.get(SCHEDULER, places.pop("cluster", None))
-    folders.check(places, REPOSITORY)
-    ws = Workspace(**places, cluster=cluster)
-    for key, place in places.items():
-        # The demo's pictures are unpacked when they are first opened.
-        is_read = isinstance(place, Path) and key not in folders.KINDS
-        if is_read and not ws.is_demo:
-            check_exists(place, f'It is "{key}": correct it in {found}.')
+    corrections = places["results"] / folders.CORRECTIONS
+    if corrections.exists():
+        places.setdefault("corrections", corrections)
+    if SCHEDULER in os.environ:
+        places["cluster"] = os.environ[SCHEDULER]
+    folders.check(places)
+    ws = Workspace(**places)
+    # The demo's pictures are unpacked when they are first opened.
+    if not ws.is_demo:
+        for key, place in places.items():
+            if isinstance(place, Path) and key not in folders.KINDS:
+                check_exists(place, f'It is "{key}": correct it in {file}.')
     return ws
 
 
-def _find_paths_file(named):
-    """Return what is named, else the first file at a usual place, else that of the demo."""
-    if named == "demo":
-        return DEMO_PATHS
-    if named:
-        return find_path(named, "--paths")
+def _find_usual_file():
+    """Return the first paths file at a usual place, or None."""
     if "google.colab" in sys.modules:
         try:
             storage.open_drive()
         except FileNotFoundError as error:
             print(f"Note: {error} Until then: the demo, on this machine alone.")
     usual = (REPOSITORY / MINE, storage.DRIVE / MINE)
-    return next(filter(Path.exists, usual), DEMO_PATHS)
+    return next(filter(Path.exists, usual), None)

@@ -19,6 +19,10 @@ from lib.data.pictures import LOADER_VERSION
 ONE_IN = 5  # pictures of which one is for validation
 
 
+class TooFewGroupsError(ValueError):
+    """Folds need more groups of pictures than there are."""
+
+
 def find_groups(
     pictures: pd.DataFrame, near_duplicates: Iterable[tuple[str, str]] = ()
 ) -> np.ndarray:
@@ -123,12 +127,12 @@ def deal_folds(
         int (n,), the fold of each picture, from 0.
 
     Raises:
-        ValueError: There are fewer groups than folds.
+        TooFewGroupsError: There are fewer groups than folds.
     """
     names, groups = np.unique(groups, return_inverse=True)
     count = len(names)
     if count < folds:
-        raise ValueError(
+        raise TooFewGroupsError(
             f"{len(groups)} pictures are {count} groups (copies, look-alikes, given ones): too "
             f"few to be dealt into {folds} folds. Add other pictures."
         )

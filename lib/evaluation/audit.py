@@ -6,9 +6,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 NEIGHBOURS = 5
-# Limits of being a copy, measured on planted ones (tests/README.md): closeness, and grey levels
-# by which brightest and darkest colours may differ.
-MAX_CLOSENESS = 0.66
+# Grey levels by which the brightest and darkest colours of copies may differ, measured on
+# planted ones (tests/README.md).
 MAX_LEVELS = 25
 MAX_GROUP = 100  # Of a larger group some pictures have no neighbours of other groups.
 
@@ -35,27 +34,27 @@ def find_nearest(
         asked: int (m,), the pictures for which to look.
 
     Returns:
-        Positions, -1 for none, and Euclidean distances, infinite for none, both of shape
+        Positions, -1 for none, and Euclidean distances, NaN for none, both of shape
         (m, `NEIGHBOURS`), with fewer columns where fewer pictures are known.
     """
     largest = np.bincount(groups).max()
     count = min(NEIGHBOURS + min(largest, MAX_GROUP), len(known))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
-    search.fit(rows[known])
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
     distances, columns = search.kneighbors(rows[asked])
     found = known[columns]
-    distances[groups[found] == groups[asked, np.newaxis]] = np.inf
-    order = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
-    distances = np.take_along_axis(distances, order, axis=1)
-    found = np.take_along_axis(found, order, axis=1)
-    return np.where(np.isinf(distances), -1, found), distances
+    is_same_group = groups[found] == groups[asked, np.newaxis]
+    found[is_same_group] = -1
+    distances[is_same_group] = np.nan
+    order = distances.argsort(axis=1, kind="stable")[:, :NEIGHBOURS]
+    found = np.take_along_axis(found, order, 1)
+    return found, np.take_along_axis(distances, order, 1)
 
 
 def find_copies(
     rows: np.ndarray,
     groups: np.ndarray,
     thumbnails: np.ndarray,
-    max_closeness: float = MAX_CLOSENESS,
+    max_closeness: float,
 ) -> pd.DataFrame:
     """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
 
@@ -75,32 +74,30 @@ def find_copies(
     """
     pairs = _list_close_pairs(rows, groups)
     pairs = pairs[pairs.closeness <= max_closeness].drop_duplicates(["a", "b"])
-    first = _sort_levels(thumbnails[pairs.a.to_numpy()])
-    second = _sort_levels(thumbnails[pairs.b.to_numpy()])
-    pairs = pairs[np.abs(first - second).mean(axis=1) <= MAX_LEVELS]
+    first, second = pairs[["a", "b"]].to_numpy().T
+    gaps = _sort_levels(thumbnails[first]) - _sort_levels(thumbnails[second])
+    pairs = pairs[np.abs(gaps).mean(axis=(0, 2)) <= MAX_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
 
 def _list_close_pairs(rows, groups):
+    """List each picture's nearest ones, with the closeness of the pairs."""
     every = np.arange(len(rows))
-    nearest, distances = find_nearest(rows, groups, known=every, asked=every)
-    farthest = distances[:, -1]
+    nearest, distances = find_nearest(rows, groups, every, every)
     # Nothing is known of the surroundings of a picture with fewer neighbours.
-    is_known = np.isfinite(farthest)
-    scales = farthest.clip(min=0.6 * pd.Series(farthest[is_known]).median())
-    first, column = np.nonzero(is_known[:, np.newaxis] & is_known[nearest])
-    second = nearest[first, column]
-    pairs = pd.DataFrame({"a": np.minimum(first, second)})
-    pairs["b"] = np.maximum(first, second)
-    scale = np.sqrt(scales[first] * scales[second])
-    pairs["closeness"] = distances[first, column] / scale
-    return pairs
+    farthest = pd.Series(distances[:, -1])
+    scales = farthest.clip(lower=0.6 * farthest.median()).to_numpy()
+    first = every.repeat(nearest.shape[1])
+    second = nearest.ravel()
+    closeness = distances.ravel() / np.sqrt(scales[first] * scales[second])
+    pairs = np.sort([first, second], axis=0)
+    return pd.DataFrame({"a": pairs[0], "b": pairs[1], "closeness": closeness})
 
 
 def _sort_levels(thumbnails):
-    brightest = np.sort(thumbnails.max(axis=3).reshape(-1, 256))
-    darkest = np.sort(thumbnails.min(axis=3).reshape(-1, 256))
-    return np.concatenate([brightest, darkest], axis=1).astype(float)
+    """Return the largest and the smallest colour of each place, both sorted."""
+    levels = [thumbnails.max(axis=3), thumbnails.min(axis=3)]
+    return np.sort(np.reshape(levels, (2, -1, 256)), axis=2).astype(float)
 
 
 def compare_with_classes(
@@ -127,8 +124,7 @@ def compare_with_classes(
             nearest, _ = find_nearest(rows, groups, known=members, asked=asked)
             similar[asked] = nearest[:, 0]
         _, distances = find_nearest(rows, groups, known=members, asked=members)
-        finite = pd.DataFrame(distances).replace(np.inf, np.nan)
-        spread[members] = finite.mean(axis=1)
+        spread[members] = pd.DataFrame(distances).mean(axis=1)
     return similar, spread
 
 

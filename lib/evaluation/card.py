@@ -7,6 +7,7 @@ import pandas as pd
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data.split import read_split
+from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import open_template
 from lib.evaluation.metrics import Score
 from lib.evaluation.model_selection import doubt_contest
@@ -39,6 +40,7 @@ def write_card(
         score=score,
         mistakes=mistakes,
         trained=(read_split(ws).part == "train").sum(),
+        sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(record, score),
         without_looking=read_without_looking(ws),
         weights=Path(record.weights).name,

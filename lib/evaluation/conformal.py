@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation import metrics
+from lib.evaluation.label_tests import find_weaker
 from lib.models.record import AnswerSets
 
 
@@ -25,11 +26,11 @@ def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | 
         groups: int (n,), as in `intervals`.
         share: between 0 and 1.
     """
-    lowest = pd.Series(scores).groupby(groups).min().sort_values()
+    lowest = np.sort(pd.Series(scores).groupby(groups).min())
     k = int(share * (len(lowest) + 1) + 1e-9)
     if k == 0:
         return None
-    return float(lowest.iloc[k - 1])
+    return float(lowest[k - 1])
 
 
 def judge_sets(
@@ -37,6 +38,7 @@ def judge_sets(
     y_prob: np.ndarray,
     groups: np.ndarray,
     coverage: float,
+    class_names: Sequence[str],
 ) -> tuple[AnswerSets, pd.DataFrame]:
     """Find the limit of answer sets on the second half of the pictures, and measure them on the first.
 
@@ -47,21 +49,37 @@ def judge_sets(
         y_prob: float (n, classes), scaled by the temperature.
         groups: int (n,), as in `intervals`.
         coverage: the share of groups whose pictures' sets should all hold the truth.
+        class_names: of all classes.
 
     Returns:
-        The limit; and of each picture that measures y_true, group, covered (whether its set
+        The limit, with the class whose sets surely hold the truth least often; and of each picture that measures y_true, group, covered (whether its set
         holds the truth) and size.
     """
     first, second = metrics.split_halves(y_true, groups)
-    of_truth = y_prob[np.arange(len(y_true)), y_true]
-    limit = find_limit(of_truth[second], groups[second], 1 - coverage)
-    sets = build_prediction_sets(y_prob[first], limit)
-    table = pd.DataFrame({"y_true": y_true[first], "group": groups[first]})
-    table["covered"] = sets[np.arange(len(table)), table.y_true]
+    every = np.arange(len(y_true))
+    of_truth = y_prob[every, y_true]
+    calibrating = groups[second]
+    limit = find_limit(of_truth[second], calibrating, 1 - coverage)
+    sets = build_prediction_sets(y_prob, limit)
+    table = pd.DataFrame({"y_true": y_true, "group": groups})
+    table["covered"] = sets[every, y_true]
     table["size"] = sets.sum(axis=1)
-    sizes = pd.Series(groups[second]).value_counts()
-    kept = AnswerSets(coverage, limit, len(sizes), grouped=bool(sizes.max() > 1))
-    return kept, table
+    table = table[first].reset_index(drop=True)
+    count = len(np.unique(calibrating))
+    lowest = _find_lowest(table, class_names)
+    grouped = count < len(calibrating)
+    return AnswerSets(coverage, limit, count, grouped, lowest), table
+
+
+def _find_lowest(table, class_names):
+    """Return a class, pictures whose set holds the truth, and pictures; or nothing sure."""
+    is_lower = find_weaker(table.y_true, table.covered, table.group)
+    by_class = table.groupby("y_true").covered.agg(["sum", "size"])
+    lower = by_class[is_lower[by_class.index]]
+    if lower.empty:
+        return []
+    number = (lower["sum"] / lower["size"]).idxmin()
+    return [str(class_names[number]), *lower.loc[number].tolist()]
 
 
 def build_prediction_sets(y_prob: np.ndarray, limit: float | None) -> np.ndarray:
@@ -81,13 +99,14 @@ def set_columns(
     y_prob: np.ndarray, class_names: Sequence[str], limit: float | None
 ) -> dict[str, list]:
     """Return sets as columns: set, JSON lists, the most probable class first; and set_size."""
-    sets = build_prediction_sets(y_prob, limit)
+    sizes = build_prediction_sets(y_prob, limit).sum(axis=1).tolist()
     order = np.argsort(-y_prob, axis=1, kind="stable")
+    names = np.array(class_names)
     texts = []
-    for ranked, is_held in zip(order, sets):
-        names = [str(class_names[k]) for k in ranked if is_held[k]]
-        texts.append(json.dumps(names, ensure_ascii=False))
-    return {"set": texts, "set_size": sets.sum(axis=1).tolist()}
+    for ranked, size in zip(order, sizes):
+        held = names[ranked[:size]].tolist()
+        texts.append(json.dumps(held, ensure_ascii=False))
+    return {"set": texts, "set_size": sizes}
 
 
 def describe_sets(kept: AnswerSets) -> str:
@@ -96,5 +115,11 @@ def describe_sets(kept: AnswerSets) -> str:
     count = f"{kept.groups:,} validation {whose}"
     if kept.limit is None:
         return f"{count} are too few for sets of {kept.coverage:g}: each holds all classes."
-    promise = f"Sets hold the truth for about {100 * kept.coverage:g} of 100 {whose}"
-    return f"{promise}, if they are like the {count} that set the limit."
+    said = f"Answer sets hold the true class of about {100 * kept.coverage:g} of 100 {whose}, "
+    said += (
+        f"on average over all classes, if they are like the {count} that set the limit."
+    )
+    if kept.lowest:
+        name, covered, pictures = kept.lowest
+        said += f" Of {name} they held it for {covered:,} of {pictures:,} pictures."
+    return said

@@ -36,10 +36,10 @@ def group_columns(
     answers = pooled.argmax(axis=1)
     table["group_label"] = np.asarray(class_names)[answers]
     table["group_probability"] = pooled.max(axis=1).round(6)
-    agrees = pd.Series(votes.argmax(axis=1) == answers, table.index)
-    by_group = agrees.groupby(table.group)
-    table["group_agree"] = by_group.transform("sum")
-    table["group_size"] = by_group.transform("size")
+    table["group_agree"] = votes.argmax(axis=1) == answers
+    agree = table.groupby("group").group_agree
+    table["group_size"] = agree.transform("size")
+    table["group_agree"] = agree.transform("sum")
     return dict(table.reindex(range(len(groups))).items())
 
 
@@ -54,9 +54,7 @@ def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> 
     table["picture"] = y_prob.argmax(axis=1) == y_true
     table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
     by_group = table.groupby("group")
-    shares = by_group[["picture", "pooled"]].mean()
-    has_one_class = by_group.truth.nunique() == 1
-    shares = shares[has_one_class]
+    shares = by_group.mean()[by_group.truth.nunique() == 1]
     if len(by_group) == len(table) or shares.empty:
         return {}
     return {

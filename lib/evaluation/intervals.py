@@ -4,7 +4,6 @@ Groups are int (n,), equal for pictures that belong together; `np.arange(n)` whe
 """
 
 import itertools
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from lib.evaluation.flips import flip_groups
 LEVEL = 0.05
 # Fewer trainings of a configuration can't tell how much seeds matter.
 MIN_RUNS = 5
-PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value", "test"]
+PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
 
 
 def effective_sample_size(
@@ -31,42 +30,41 @@ def effective_sample_size(
         groups: int (n,).
         correct: bool or float (n,), whose mean p is asked; without it only sizes count.
     """
-    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(sizes) == 0:
-        return 0.0
-    n = sizes.sum() ** 2 / (sizes**2).sum()
-    if correct is not None and len(sizes) < len(group):
+    sums, sizes = _sum_groups(correct, groups)
+    count = len(groups)
+    n = count**2 / max(sizes @ sizes, 1)
+    if correct is not None and len(sizes) < count:
         share = np.mean(correct)
-        sums = np.bincount(group, weights=correct - share)
-        of_groups = np.sum(sums**2) / len(group) ** 2
-        n = min(n, share * (1 - share) / of_groups) if of_groups > 0 else n
+        residuals = sums - share * sizes
+        own_variance = residuals @ residuals / count**2
+        if own_variance > 0:
+            n = min(n, share * (1 - share) / own_variance)
     return float(n)
 
 
-def wilson_interval(
-    share: float, n: float, level: float = LEVEL, df: float = np.inf
-) -> list[float]:
+def _sum_groups(values, groups):
+    """Return the sum of the values of each group, of None their number, and its size."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.bincount(group, weights=values), sizes
+
+
+def wilson_interval(share: float, n: float, df: float = np.inf) -> list[float]:
     """Return the interval of a share of n pictures (Wilson 1927); [0, 1] where n is 0.
 
     Args:
         share: between 0 and 1.
         n: the effective sample size.
-        level: how often the interval may miss the truth.
         df: degrees of freedom, finite where a spread was estimated.
     """
     if n == 0:
         return [0.0, 1.0]
-    half = t.ppf(1 - level / 2, df) ** 2 / (2 * n)
+    half = t.ppf(1 - LEVEL / 2, df) ** 2 / (2 * n)
     # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
-    low = _find_lower_bound(share, half)
-    high = 1 - _find_lower_bound(1 - share, half)
-    return [float(low), float(high)]
-
-
-def _find_lower_bound(share, half):
-    variance = 2 * half * share * (1 - share)
-    margin = np.sqrt(variance + half * half)
-    return (share + half - margin) / (1 + 2 * half)
+    shares = np.array([share, 1 - share])
+    margins = np.sqrt(2 * half * shares * (1 - shares) + half * half)
+    bounds = (shares + half - margins) / (1 + 2 * half)
+    low, mirrored = bounds.tolist()
+    return [low, 1 - mirrored]
 
 
 def mean_interval(top1: np.ndarray, n: float) -> list[float]:
@@ -94,55 +92,55 @@ def compare_runs(
 ) -> tuple[float, float, float]:
     """Test whether the mean of paired differences is 0, by a paired t.
 
-    Each side wins one more group (Bonett and Price 2012). Groups and runs are two
-    sources of variance, whose degrees of freedom are Welch's and Satterthwaite's. Where one
-    run is compared with one, and any pictures belong together, `flip_groups` tests instead.
+    Each side wins one more group (Bonett and Price 2012). Groups and runs are two sources
+    of variance (Welch, Satterthwaite). Where one run is compared with one, and any pictures
+    belong together, `flip_groups` tests instead.
 
     Args:
         differences: float (runs, pictures), -1 to 1.
         groups: int (pictures,).
         level: how often the interval may miss the truth.
-        seed_variance: variance of the mean that seeds cause, as it was estimated from
-            more runs than these; of several runs it counts where it is larger than theirs.
-        seed_df: its degrees of freedom.
+        seed_variance, seed_df: of one run, and its degrees of freedom, estimated from more
+            runs than these; of several it counts where it is larger than their own.
         pairs: how many are tested, on which the number of flips depends.
 
     Returns:
         low and high, the interval of the mean; and p_value.
     """
-    differences = np.asarray(differences, float)
     runs = len(differences)
-    by_picture = differences.mean(axis=0)
-    if runs == 1 and len(np.unique(groups)) < len(groups):
-        return flip_groups(by_picture, groups, level, pairs)
-    mean, of_pictures, pictures_df = _estimate_mean(by_picture, groups)
+    sums, sizes = _sum_groups(np.mean(differences, axis=0), groups)
+    if runs == 1 and sizes.max() > 1:
+        return flip_groups(sums, sizes, level, pairs)
+    mean, of_pictures, pictures_df = _estimate_mean(sums, sizes)
     of_seeds = 0.0
     if runs > 1:
-        own_variance = differences.mean(axis=1).var(ddof=1) / runs
-        of_seeds = max(seed_variance, own_variance)
+        own_variance = np.mean(differences, axis=1).var(ddof=1)
+        of_seeds = max(seed_variance, own_variance) / runs
         seed_df = max(seed_df, runs - 1)
     variance = of_pictures + of_seeds
     df = variance**2 / (of_pictures**2 / pictures_df + of_seeds**2 / seed_df)
     error = np.sqrt(variance)
-    margin = t.ppf(1 - level / 2, df) * error
-    p_value = 2 * t.sf(abs(mean) / error, df)
-    return max(mean - margin, -1.0), min(mean + margin, 1.0), float(p_value)
+    low, high = np.clip(t.interval(1 - level, df, mean, error), -1, 1)
+    return low, high, 2 * t.sf(abs(mean) / error, df)
 
 
-def _estimate_mean(by_picture, groups):
-    # Return the mean, with one more group won by each side, its variance, which is
-    # Σ residuals² / pictures² of the groups, and its degrees of freedom (Satterthwaite).
-    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+def _estimate_mean(sums, sizes):
+    """Return the mean, its variance and degrees of freedom, from the sums of groups.
+
+    One more group is won by each side. The variance is Σ residuals² / pictures²; groups of
+    unequal weight have fewer degrees of freedom (Satterthwaite).
+    """
     size = np.sqrt(np.mean(sizes**2))
-    sums = np.append(np.bincount(group, weights=by_picture), [size, -size])
+    sums = np.append(sums, [size, -size])
     sizes = np.append(sizes, [size, size])
-    mean = sums.sum() / sizes.sum()
+    count = sizes.sum()
+    mean = sums.sum() / count
     squares = (sums - mean * sizes) ** 2
-    count = len(sums)
-    variance = squares.sum() / sizes.sum() ** 2 * count / (count - 1)
-    df = count - 1.0
-    if count < len(by_picture) + 2:
-        df = min(df, squares.sum() ** 2 / np.sum(squares**2))
+    total = squares.sum()
+    df = len(sums) - 1
+    variance = total / count**2 * (1 + 1 / df)
+    if size > 1:
+        df = min(df, total**2 / (squares @ squares))
     return mean, variance, df
 
 
@@ -153,13 +151,12 @@ def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         The corrected values, and the level of each one's step.
     """
     order = np.argsort(p_values, kind="stable")
-    count = np.sum(~np.isnan(p_values))
-    steps = np.maximum(count - np.arange(len(p_values)), 1)
+    steps = np.isfinite(p_values).sum() - np.arange(len(p_values))
     scaled = np.minimum(p_values[order] * steps, 1)
     corrected = np.maximum.accumulate(scaled)
     # Once a step fails, all further tests have its level.
     failed = np.sum(corrected >= LEVEL)
-    levels = LEVEL / np.maximum(steps, failed)
+    levels = LEVEL / np.maximum(steps, max(failed, 1))
     rank = np.argsort(order)
     return corrected[rank], levels[rank]
 
@@ -184,67 +181,65 @@ def compare_configurations(
         interval has the level of its step in Holm's procedure, so that it excludes 0
         exactly where p_holm claims a difference (Serlin 1993).
     """
-    table = _list_pairs(correct, groups)
-    is_tested = (table.runs == 1) | (table.runs >= MIN_RUNS)
-    table["p_value"] = table.p_value.astype(float).where(is_tested)
-    table["p_holm"], levels = correct_tests(table.p_value.to_numpy())
-    for index, test in enumerate(table.pop("test")):
-        low, high, _ = test(level=levels[index])
-        table.loc[index, ["low", "high"]] = [low, high]
-    return table.assign(established=table.p_holm < LEVEL)
+    levels = np.full(len(correct) ** 2, LEVEL)
+    table = _test_pairs(correct, groups, levels)
+    p_holm, levels = correct_tests(table.p_value.to_numpy(float))
+    table = _test_pairs(correct, groups, levels)
+    return table.assign(p_holm=p_holm, established=p_holm < LEVEL)
 
 
-def _list_pairs(correct, groups):
-    # Of each pair the difference, and its test, which takes a level.
+def _test_pairs(correct, groups, levels):
+    """Test all pairs that can be compared, each at its level: a row per pair."""
     seed_variance, seed_df = _pool_seeds(correct)
+    pairs = list(itertools.combinations(correct, 2))
     rows = []
-    both = list(itertools.combinations(correct, 2))
-    for model, other in both:
+    for model, other in pairs:
         differences = _subtract(correct[model], correct[other])
         if len(differences) == 0:
             continue
-        row = {"model": model, "other": other}
+        row = [model, other]
         if differences.mean() < 0:
-            row = {"model": other, "other": model}
+            row.reverse()
             differences = -differences
-        runs = len(differences)
         # Each side that seeds decide has a variance of its own.
-        sides = sum(None not in correct[name] for name in (model, other))
-        test = partial(
-            compare_runs,
+        sides = sum(None not in correct[name] for name in row)
+        low, high, p_value = compare_runs(
             differences,
             groups,
-            seed_variance=sides * seed_variance / runs,
+            level=levels[len(rows)],
+            seed_variance=sides * seed_variance,
             seed_df=seed_df,
-            pairs=len(both),
+            pairs=len(pairs),
         )
-        _, _, p_value = test(level=LEVEL)
-        row |= {"difference": differences.mean(), "runs": runs, "n": len(groups)}
-        row |= {"p_value": p_value, "test": test}
+        runs = len(differences)
+        if 1 < runs < MIN_RUNS:
+            p_value = np.nan
+        row += [differences.mean(), low, high, runs, len(groups), p_value]
         rows.append(row)
     return pd.DataFrame(rows, columns=PAIRS)
 
 
 def _pool_seeds(correct):
-    # Return the variance of accuracy over seeds, and its degrees of freedom:
-    # Σ (top1 - mean of its configuration)² / Σ (runs - 1).
-    squares = 0.0
-    df = 0
+    """Return the variance of accuracy over seeds, and its degrees of freedom.
+
+    It is Σ (top1 - mean of its configuration)² / Σ (runs - 1).
+    """
+    deviations = []
     for runs in correct.values():
-        top1 = [flags.mean() for flags in runs.values()]
-        squares += np.var(top1) * len(top1)
-        df += len(top1) - 1
-    return squares / max(df, 1), max(df, 1)
+        top1 = np.mean(list(runs.values()), axis=1)
+        deviations.extend(top1 - top1.mean())
+    df = max(len(deviations) - len(correct), 1)
+    return np.sum(np.square(deviations)) / df, df
 
 
 def _subtract(runs, others):
-    seeds = [(seed, seed) for seed in runs if seed in others]
+    """Return the differences of the runs that can be compared, float (runs, n)."""
     is_single = len(runs) == len(others) == 1
-    if is_single or None in runs or None in others:
-        seeds = list(itertools.product(runs, others))
-    elif len(seeds) == 1:
-        seeds = []
     differences = []
-    for seed, other_seed in seeds:
-        differences.append(runs[seed].astype(float) - others[other_seed])
+    for seed, other_seed in itertools.product(runs, others):
+        if is_single or seed == other_seed or None in (seed, other_seed):
+            differences.append(runs[seed].astype(float) - others[other_seed])
+    # One common seed of several runs tells nothing of the others.
+    if len(differences) == 1 and not is_single:
+        differences = []
     return np.array(differences)

@@ -1,7 +1,5 @@
 """Tests of labels: which classes are weaker than the rest, and whether answers know the labels."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy.stats import binom, fisher_exact
 
@@ -29,34 +27,31 @@ def find_weaker(
         bool (classes,).
     """
     labels, _ = _list_units(y_true, groups)
-    units = np.bincount(labels)
     support = np.bincount(y_true)
     right = np.bincount(y_true, weights=correct)
     if len(labels) == len(y_true):
-        table = np.stack([right, support - right])
-        p_values = [
-            fisher_exact([of_class, table.sum(axis=1) - of_class]).pvalue
-            for of_class in table.T
-        ]
+        counts = np.stack([right, support - right], axis=1)
+        total = counts.sum(axis=0)
+        p_values = [fisher_exact([row, total - row]).pvalue for row in counts]
     else:
-        p_values = _permute_recalls(y_true, correct, groups)
-    p_holm, _ = correct_tests(np.where(units > 1, p_values, np.nan))
+        p_values = _permute_recalls(y_true, correct, groups, len(support))
+    has_several = np.bincount(labels) > 1
+    p_holm, _ = correct_tests(np.where(has_several, p_values, np.nan))
     is_lower = right < support * np.mean(correct)
     return is_lower & (p_holm < LEVEL)
 
 
-def _permute_recalls(y_true, correct, groups):
-    # How often permuted labels give a class a recall at least as far from the mean.
-    def measure_gaps(labels):
+def _permute_recalls(y_true, correct, groups, tests):
+    """Return how often permuted labels give each class a recall as far from the mean."""
+    count = 0
+    for draw, labels in enumerate(_permute_labels(y_true, groups, tests)):
         sizes = np.maximum(np.bincount(labels), 1)
-        return np.abs(np.bincount(labels, weights=correct) / sizes - np.mean(correct))
-
-    observed = measure_gaps(y_true)
-    draws = DRAWS + DRAWS_PER_TEST * len(observed)
-    count = np.ones(len(observed))
-    for labels in permute_labels(y_true, groups, draws):
-        count += measure_gaps(labels) >= observed - 1e-9
-    return count / (draws + 1)
+        recalls = np.bincount(labels, weights=correct) / sizes
+        distances = np.abs(recalls - np.mean(correct))
+        if draw == 0:
+            observed = distances - 1e-9
+        count += distances >= observed
+    return count / (draw + 1)
 
 
 def measure_association(
@@ -75,13 +70,11 @@ def measure_association(
     Returns:
         p-values, float (models,).
     """
-    draws = DRAWS + DRAWS_PER_TEST * tests
-    drawn = np.empty((draws, len(y_pred)), int)
-    for draw, labels in enumerate(permute_labels(y_true, groups, draws)):
-        drawn[draw] = (y_pred == labels).sum(axis=1)
-    distance = (y_pred == y_true).sum(axis=1) - drawn.mean(axis=0)
-    is_as_far = np.abs(drawn - drawn.mean(axis=0)) >= distance - 1e-9
-    return (is_as_far.sum(axis=0) + 1) / (draws + 1)
+    permuted = _permute_labels(y_true, groups, tests)
+    drawn = np.array([(y_pred == labels).sum(axis=1) for labels in permuted])
+    distances = drawn - drawn[1:].mean(axis=0)
+    is_as_far = np.abs(distances) >= distances[0] - 1e-9
+    return is_as_far.mean(axis=0)
 
 
 def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
@@ -95,13 +88,12 @@ def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
     return bool(p_value < LEVEL / count)
 
 
-def permute_labels(
-    y_true: np.ndarray, groups: np.ndarray, draws: int
-) -> Iterator[np.ndarray]:
-    """Permute labels, int (n,), so often; pictures of one group keep a common one."""
+def _permute_labels(y_true, groups, tests):
+    """Give the labels, then permuted ones; pictures of one group keep a common one."""
+    yield y_true
     labels, unit = _list_units(y_true, groups)
     rng = np.random.default_rng(0)
-    for _ in range(draws):
+    for _ in range(DRAWS + DRAWS_PER_TEST * tests):
         yield rng.permutation(labels)[unit]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.base.workspace import Workspace
+from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import save_page
 from lib.evaluation.metrics import Score
 from lib.evaluation.strangers import limit_strangers
@@ -62,6 +63,7 @@ def write_page(
         record=record,
         score=score,
         flattered=flattered,
+        sets=describe_sets(record.answer_sets),
         strangers=_describe_strangers(record, known),
         examples=examples,
         model=_pack((ws.results / f"models/{record.name}.tflite").read_bytes()),

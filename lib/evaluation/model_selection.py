@@ -6,7 +6,7 @@ from scipy.stats import t
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from lib.base.work import show_progress
-from lib.data.split import deal_folds
+from lib.data.split import TooFewGroupsError, deal_folds
 from lib.evaluation.intervals import (
     LEVEL,
     compare_runs,
@@ -15,7 +15,7 @@ from lib.evaluation.intervals import (
     wilson_interval,
 )
 from lib.evaluation.metrics import Score
-from lib.models import linear
+from lib.models.linear import TunedLogistic
 from lib.models.record import Record
 
 SPEED = "pictures_per_second"
@@ -24,8 +24,7 @@ SHARES = (0.1, 0.2, 0.4, 0.5, 0.7, 1.0)
 DRAWS = 3
 MAX_ROWS = 20_000  # of the learning curve
 FOLDS = 5
-CURVE = ["share", "pictures", "accuracy", "low", "high", "n"]
-OF_HALF = ["share", "difference", "difference_low", "difference_high", "p_value"]
+OF_HALF = ["difference", "difference_low", "difference_high", "p_value"]
 
 
 def judge_candidates(
@@ -83,23 +82,22 @@ def compare_folds(
         Both p are missing where one group is larger than half a fold, which varies more than the others.
     """
     best = means.index[0]
-    others = [name for name in accuracies if name != best]
-    repeats, folds = accuracies[best].shape
-    df = repeats * folds - 1
-    by_fold = pd.DataFrame({name: accuracies[name].ravel() for name in accuracies})
-    by_fold = by_fold[others].sub(by_fold[best], axis=0)
-    variances = by_fold.var() * (1 / len(by_fold) + 1 / (folds - 1))
-    # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
-    errors = np.sqrt(variances.clip(lower=1e-24))
-    table = pd.DataFrame({"difference": means[others] - means[best]})
+    table = means.drop(best).dropna().sub(means[best]).to_frame("difference")
+    folds = accuracies[best].shape[1]
+    df = accuracies[best].size - 1
+    errors = []
+    for name in table.index:
+        by_fold = accuracies[name] - accuracies[best]
+        variance = by_fold.var(ddof=1) * (1 / by_fold.size + 1 / (folds - 1))
+        # Where all differences are equal, a hair of spread, so that nothing is divided by 0.
+        errors.append(max(np.sqrt(variance), 1e-12))
     table["p_value"] = 2 * t.sf(table.difference.abs() / errors, df)
     if np.bincount(groups).max() > len(groups) / folds / 2:
         table["p_value"] = np.nan
     table["p_holm"], levels = correct_tests(table.p_value.to_numpy())
-    margins = t.ppf(1 - levels / 2, df) * errors
-    table["difference_low"] = table.difference - margins
-    table["difference_high"] = table.difference + margins
-    return table.rename_axis("candidate").reset_index()
+    low, high = t.interval(1 - levels, df, table.difference, errors)
+    table = table.assign(difference_low=low, difference_high=high)
+    return table.reset_index(names="candidate")
 
 
 def choose_candidate(table: pd.DataFrame, how: str) -> str:
@@ -136,71 +134,69 @@ def learning_curve(
     features: np.ndarray,
     y_true: np.ndarray,
     groups: np.ndarray,
-    seed: int,
-    class_weight: str | None = None,
+    estimator: TunedLogistic,
 ) -> pd.DataFrame:
     """Measure how accuracy grows with the pictures that a linear classifier learns from.
 
-    Each share of the pictures is drawn three times, the classes in proportion, no group
-    divided; every picture is answered by classifiers that have not seen it.
-
-    Of more than `MAX_ROWS` pictures a part is tried. Args are those of `linear.TunedLogistic`.
+    Each share of the pictures, of more than `MAX_ROWS` of a part, is drawn three times, the
+    classes in proportion, no group divided; every picture is answered by classifiers that
+    have not seen it. Args are those of `TunedLogistic.fit`, and the estimator.
 
     Returns:
-        share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of half of
-        them difference to all, difference_low, difference_high and p_value, by `compare_runs`, of the
-        mean of the draws. A share that can't be tried has no row.
+        share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of
+        half of them difference to all, difference_low, difference_high and p_value, by
+        `compare_runs`, of the mean of the draws. A share that can't be tried has no row.
     """
     if len(y_true) > MAX_ROWS:
         parts = -(-len(y_true) // MAX_ROWS)
-        rows = np.flatnonzero(deal_folds(y_true, groups, parts, seed) == 0)
-        features = features[rows]
-        y_true = y_true[rows]
-        groups = groups[rows]
+        is_tried = deal_folds(y_true, groups, parts, estimator.seed) == 0
+        features = features[is_tried]
+        y_true = y_true[is_tried]
+        groups = groups[is_tried]
     n = effective_sample_size(groups)
-    estimator = linear.TunedLogistic(class_weight=class_weight, seed=seed)
     rows = []
     correct = {}
+    for share, pictures, right in _try_shares(estimator, features, y_true, groups):
+        correct[share] = right
+        low, high = wilson_interval(right.mean(), n)
+        row = {"share": share, "pictures": pictures, "accuracy": right.mean()}
+        rows.append(row | {"low": low, "high": high, "n": len(y_true)})
+    table = pd.DataFrame(rows)
+    if 0.5 in correct and 1.0 in correct:
+        # Draws share their pictures: of three a variance of their own would say little.
+        differences = correct[0.5] - correct[1.0]
+        tested = compare_runs([differences], groups)
+        table.loc[table.share == 0.5, OF_HALF] = [differences.mean(), *tested]
+    return table
+
+
+def _try_shares(estimator, features, y_true, groups):
+    """Yield shares, how many pictures they are, and how often each is answered rightly."""
     for share in show_progress(SHARES, "learning curve", unit="share"):
         try:
-            is_drawn = _draw(share, y_true, groups, seed)
-            correct[share] = _judge_draws(estimator, features, y_true, groups, is_drawn)
-        except ValueError as error:
+            yield share, *_judge_share(share, estimator, features, y_true, groups)
+        except TooFewGroupsError as error:
             print(f"Note: {100 * share:.0f} % of the pictures can't be tried: {error}")
-            continue
-        accuracy = correct[share].mean()
-        low, high = wilson_interval(accuracy, n)
-        pictures = round(is_drawn.sum() / DRAWS)
-        rows.append([share, pictures, accuracy, low, high, len(y_true)])
-    table = pd.DataFrame(rows, columns=CURVE)
-    if 0.5 not in correct or 1.0 not in correct:
-        return table
-    # Draws share their pictures: of three a variance of their own would say little.
-    differences = correct[0.5].mean(axis=0) - correct[1.0].mean(axis=0)
-    low, high, p_value = compare_runs(differences[np.newaxis], groups)
-    half = [[0.5, differences.mean(), low, high, p_value]]
-    return table.merge(pd.DataFrame(half, columns=OF_HALF), "left", on="share")
 
 
-def _draw(share, y_true, groups, seed):
-    tenths = [
-        deal_folds(y_true, groups, 10, seed + DRAWS + draw) for draw in range(DRAWS)
-    ]
-    return np.less(tenths, 10 * share)
-
-
-def _judge_draws(estimator, features, y_true, groups, is_drawn):
-    # Each draw has folds of its own, of which the drawn rows are learned from.
-    y_pred = np.empty(is_drawn.shape, int)
-    for draw, is_learned in enumerate(is_drawn):
-        fold_of = deal_folds(y_true, groups, FOLDS, estimator.seed + draw)
+def _judge_share(share, estimator, features, y_true, groups):
+    """Return how many pictures it is, and how often each is answered rightly: float (n,)."""
+    right = np.zeros(len(y_true))
+    pictures = 0
+    for draw in range(DRAWS):
+        seed = estimator.seed + draw
+        is_drawn = deal_folds(y_true, groups, 10, seed + DRAWS) < 10 * share
+        # Each draw has folds of its own, of which the drawn rows are learned from.
+        fold_of = deal_folds(y_true, groups, FOLDS, seed)
         splits = []
         for others, held in PredefinedSplit(fold_of).split():
-            splits.append((others[is_learned[others]], held))
-        y_pred[draw] = cross_val_predict(
+            splits.append((others[is_drawn[others]], held))
+        y_pred = cross_val_predict(
             estimator, features, y_true, cv=splits, params={"groups": groups}
         )
-    return y_pred == y_true
+        right += y_pred == y_true
+        pictures += is_drawn.sum()
+    return round(pictures / DRAWS), right / DRAWS
 
 
 def summarize_curve(table: pd.DataFrame) -> dict:
@@ -210,13 +206,13 @@ def summarize_curve(table: pd.DataFrame) -> dict:
         pictures (how many all are), change, low, high (its interval) and is_rising, whether
         it surely rose; empty where half of the pictures could not be tried.
     """
-    if "p_value" not in table:
+    if "difference" not in table:
         return {}
     half = table[table.share == 0.5].iloc[0]
     return {
-        "pictures": int(table.pictures.iloc[-1]),
-        "change": float(-half.difference),
-        "low": float(-half.difference_high),
-        "high": float(-half.difference_low),
-        "is_rising": bool(half.p_value < LEVEL and half.difference < 0),
+        "pictures": int(half.n),
+        "change": -half.difference,
+        "low": -half.difference_high,
+        "high": -half.difference_low,
+        "is_rising": bool(half.difference_high < 0),
     }

@@ -4,8 +4,8 @@ import numpy as np
 
 from lib.evaluation.conformal import find_limit
 
-# Of pictures like the validation ones so many may be marked as strangers, on average.
-MAX_SHARE = 0.05
+# Of pictures like the validation ones so many are not marked as strangers, on average.
+MIN_SHARE = 0.95
 
 
 def limit_strangers(
@@ -16,18 +16,17 @@ def limit_strangers(
     Args:
         known_distances: float (n,), of the validation pictures.
         groups: int (n,), the group of each.
-        coverage: of the answer sets. What these may miss may be marked, `MAX_SHARE` at most.
+        coverage: of the answer sets. What these may miss may be marked, one in twenty at most.
 
     Returns:
-        mark, the word for a stranger; farthest, the distance, None of too few groups; share,
-        of pictures that may be marked; and groups, how many they are.
+        mark, the word for a stranger, with the share of known pictures that aren't marked;
+        farthest, the distance, None of too few groups; and groups, how many they are.
     """
-    share = min(1 - coverage, MAX_SHARE)
-    limit = find_limit(-known_distances, groups, share)
+    share = max(coverage, MIN_SHARE)
+    limit = find_limit(-known_distances, groups, 1 - share)
     return {
-        "mark": f"farther from its training pictures than {100 * (1 - share):g} of 100 validation pictures",
+        "mark": f"farther from its training pictures than {100 * share:g} of 100 validation pictures",
         "farthest": None if limit is None else -limit,
-        "share": share,
         "groups": len(np.unique(groups)),
     }
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from lib.data.split import deal_folds
+from lib.data.split import TooFewGroupsError, deal_folds
 from lib.models.temperature import apply_temperature, fit_temperature, measure_loss
 
 # C times the number of features, which is how far logits may spread.
@@ -58,7 +58,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         Rows of one group are held out together.
 
         Raises:
-            ValueError: too few groups, or only one class, would be left to learn from.
+            TooFewGroupsError: too few groups, or only one class, would be left to learn from.
         """
         self.classes_, y_true = np.unique(y, return_inverse=True)
         part = deal_folds(y_true, groups, PARTS, self.seed)
@@ -115,7 +115,7 @@ def _require_two_classes(y_true, part):
     """Raise a ValueError where only one class is outside of a part."""
     for number in range(PARTS):
         if len(np.unique(y_true[part != number])) < 2:
-            raise ValueError(
+            raise TooFewGroupsError(
                 "One of two classes is a single group of pictures (copies, "
                 "look-alikes, given ones): held out, it leaves one class to learn "
                 "from. Add other pictures of it."

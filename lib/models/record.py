@@ -19,6 +19,8 @@ class AnswerSets:
     limit: float | None = None  # a probability; None where groups are too few
     groups: int = 0  # how many calibrated it; none before 10 has run
     grouped: bool = False  # whether any of them has several pictures
+    # A class, pictures whose set holds the truth, pictures: where that is surely the lowest share.
+    lowest: list = field(default_factory=list)
 
 
 @dataclass(frozen=True)

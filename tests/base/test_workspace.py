@@ -1,13 +1,11 @@
 import contextlib
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
 import pytest
 
@@ -35,7 +33,7 @@ def paths_file(tmp_path):
 def test_relative_paths_are_relative_to_the_json_file(
     paths_file, tmp_path, monkeypatch
 ):
-    path = paths_file(test="./test")
+    path = paths_file(test=" ./test ")
     monkeypatch.chdir("/")
 
     ws = workspace.open(path)
@@ -46,6 +44,7 @@ def test_relative_paths_are_relative_to_the_json_file(
     assert ws.test_labels is None
     assert not ws.is_demo
     assert str(ws.train) in ws.data_note
+    assert workspace.open(ws.save_paths()) == ws
 
 
 @pytest.mark.parametrize(
@@ -55,14 +54,11 @@ def test_relative_paths_are_relative_to_the_json_file(
         ({"train": "pictures"}, FileNotFoundError, 'pictures.*test, train.*"train"'),
         ({"corrections": "x.csv"}, FileNotFoundError, 'x.csv.*"corrections"'),
         ({"scratch": 5}, ValueError, '"scratch".*in quotes'),
-        ({"train": "s3://bucket/train"}, ValueError, '"train".*no path'),
         ({"train": "$HOME/train"}, ValueError, '"train".*no path'),
-        ({"train": "http://a.org/b.zip"}, ValueError, '"train".*no path.*https'),
         ({"train": "http://localhost.a.org/b"}, ValueError, '"train".*no path'),
         ({"test": "https://a.org/b.zip"}, ValueError, '"test".*no path'),
         ({"train": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
         ({"results": "kaggle:datasets/a/b"}, ValueError, '"results".*no path'),
-        ({"results": "https://drive.google.com/b"}, ValueError, "MyDrive/.*mounted"),
     ],
 )
 def test_wrong_paths_file_is_an_error_that_names_the_key(
@@ -76,10 +72,8 @@ def test_wrong_paths_file_is_an_error_that_names_the_key(
     "place",
     [
         "kaggle:datasets/owner/name",
-        "https://a.org/b.tgz",
-        "HTTPS://a.org/b",
+        "HTTPS://a.org/b.tgz",
         "http://127.0.0.1:80/b",
-        "http://localhost/b",
         "http://[::1]:80/b",
     ],
 )
@@ -129,66 +123,30 @@ def test_environment_names_the_paths_file_and_an_argument_goes_before_it(
 
 
 def test_demo_is_opened_only_where_no_paths_file_is(paths_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-    monkeypatch.setattr(workspace, "DEMO_PATHS", tmp_path / "lib/base/demo_paths.json")
-    (tmp_path / "lib/base").mkdir(parents=True)
-    shutil.copy(ROOT / "lib/base/demo_paths.json", tmp_path / "lib/base")
+    monkeypatch.setattr(workspace, "MINE", tmp_path / "paths.json")
 
     demo = workspace.open()
-    paths_file().rename(tmp_path / "drive_paths.json")
-    mine = workspace.open()
+    paths_file()
 
-    assert demo.is_demo
     assert demo == workspace.open("demo")
-    assert demo.test_labels.name == "test_labels.csv"
-    assert "drawn" in demo.data_note
-    assert mine.train == tmp_path / "train"
+    assert workspace.open().train == tmp_path / "train"
 
 
 def test_results_of_the_demo_go_to_a_mounted_drive_unless_it_is_named(drive):
     on_drive = workspace.open()
 
     assert on_drive.is_demo
+    assert "drawn" in on_drive.data_note
     assert on_drive.results.is_relative_to(drive)
     assert workspace.open(on_drive.save_paths()) == on_drive
     assert not workspace.open("demo").results.is_relative_to(drive)
 
 
-def test_a_person_who_refuses_to_mount_drive_gets_the_demo(
-    monkeypatch, tmp_path, capsys
-):
-    refuse = mock.Mock(side_effect=ValueError("mount failed"))
-    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
-    monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-
+def test_a_person_who_refuses_to_mount_drive_gets_the_demo(refused_drive, capsys):
     assert workspace.open() == workspace.open("demo")
 
-    assert refuse.called
-    said = capsys.readouterr().out
-    assert said.startswith("Note: ")
-    assert "mount failed" in said
-
-
-@pytest.mark.parametrize("named", ["demo", "paths.json"])
-def test_saved_paths_open_an_equal_workspace(paths_file, tmp_path, monkeypatch, named):
-    paths_file(test="test")
-    monkeypatch.chdir(tmp_path)
-    ws = workspace.open(named, results=tmp_path / "kept")
-
-    assert workspace.open(ws.save_paths()) == ws
-
-
-def test_corrections_among_the_results_count(paths_file, tmp_path):
-    ws = workspace.open(paths_file())
-    usual = ws.file("corrections.csv")
-    usual.touch()
-
-    ws = workspace.open(paths_file())
-
-    assert ws.corrections == usual
-    assert workspace.open(ws.save_paths()) == ws
+    assert refused_drive.called
+    assert re.match("Note: .*mount failed", capsys.readouterr().out)
 
 
 def test_corrections_that_are_named_go_before_those_among_the_results(
@@ -213,14 +171,9 @@ def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):
     saved = ws.save_paths()
 
     assert ws.corrections == usual
+    assert workspace.open(saved) == ws
     usual.unlink()
     assert workspace.open(saved).corrections is None
-
-
-def test_blanks_at_the_ends_of_a_path_are_none_of_it(paths_file, tmp_path):
-    ws = workspace.open(paths_file(train=" train "))
-
-    assert ws.train == tmp_path / "train"
 
 
 WRITING = """import os, sys, pathlib; from lib.base import storage

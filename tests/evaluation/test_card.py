@@ -10,7 +10,7 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
-from lib.models.record import Record
+from lib.models.record import AnswerSets, Record
 
 CLASSES = [
     "<img src=x>",
@@ -135,6 +135,13 @@ def test_names_are_text(write):
     page = markdown2html(text)
     for harmful in ("<img", "<b>", 'href="http://l"'):
         assert harmful not in page
+
+
+def test_card_says_what_answer_sets_promise_and_which_class_they_serve_least(write):
+    _, text, _ = write(answer_sets=AnswerSets(0.95, 0.1, 40, lowest=["007", 3, 9]))
+
+    assert "about 95 of 100 pictures, on average over all classes" in text
+    assert "007 they held it for 3 of 9 pictures" in text
 
 
 def test_most_frequent_mistakes_are_counted(write):

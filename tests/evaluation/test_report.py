@@ -534,9 +534,9 @@ def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
 ):
     # A digest may have digits alone; it is no number for that.
     monkeypatch.setattr(report, "identify_set", lambda rows: "0081")
-    curve = pd.DataFrame({"share": [0.5, 1], "pictures": [2, 4], "set": of_set})
+    curve = pd.DataFrame({"share": [0.5, 1], "n": 4, "set": of_set})
     rise = {"difference": -0.2, "difference_low": -0.3, "difference_high": -0.1}
-    prepared.save_table(curve.assign(**rise, p_value=0.001), "pictures_needed.csv")
+    prepared.save_table(curve.assign(**rise), "pictures_needed.csv")
     prepared.save_table(curve[["set"]], "contest.csv")
 
     found = describe_four(prepared)

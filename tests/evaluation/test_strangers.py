@@ -20,8 +20,10 @@ def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
     notes = mark_strangers([300, 190.5, 190, 0, np.nan], strangers)
     assert notes == [mark, mark, "", "", ""]
     said = describe_strangers(strangers)
-    assert said.startswith(f'"{mark}"')
-    assert "200 validation pictures" in said
+    assert (
+        mark == "farther from its training pictures than 95 of 100 validation pictures"
+    )
+    assert said.startswith(f'"{mark}" marks strangers; 200 validation pictures')
 
 
 @pytest.mark.parametrize(("count", "is_enough"), [(18, False), (19, True)])
@@ -31,10 +33,9 @@ def test_nineteen_groups_suffice_to_mark_strangers(count, is_enough):
     strangers = limit_strangers(np.zeros(4 * count), groups, coverage=0.95)
 
     (note,) = mark_strangers([9], strangers)
-    said = describe_strangers(strangers)
     assert bool(note) == is_enough
-    assert ("too few" in said) == (not is_enough)
-    assert f"{count} validation pictures" in said
+    said = describe_strangers(strangers)
+    assert said.startswith("18 validation pictures") == (not is_enough)
 
 
 def test_a_twentieth_at_most_is_marked_and_less_where_sets_may_miss_less():
@@ -42,6 +43,4 @@ def test_a_twentieth_at_most_is_marked_and_less_where_sets_may_miss_less():
 
     # The ninth largest of 199, 0.05 times 200 down, and the second largest: 0.01 times 200.
     assert limit_strangers(known, known, 0.8)["farthest"] == 189
-    strict = limit_strangers(known, known, 0.99)
-    assert strict["farthest"] == 197
-    assert "99 of 100" in strict["mark"]
+    assert limit_strangers(known, known, 0.99)["farthest"] == 197

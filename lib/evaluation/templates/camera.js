@@ -1,13 +1,8 @@
 // The camera: its frames are asked about as pictures are, and none of them is kept or sent.
 
-const video = at("video");
-const camera = at("camera");
-const live = at("live");
-const stop = at("stop");
+const [video, camera, live, stop] = ["video", "camera", "live", "stop"].map(at);
 const HALF_SECOND = 500;  // milliseconds
-let stream = null;
-let facing = "environment";
-let recent = [];
+let stream = null, facing = "environment", recent = [];
 
 function endStream() {
   stream?.getTracks().forEach(track => track.stop());
@@ -71,9 +66,9 @@ function averageRecent(found) {
 }
 
 camera.hidden = !navigator.mediaDevices;
-camera.addEventListener("click", () => startCamera().catch(refuse));
-stop.addEventListener("click", stopCamera);
-at("other").addEventListener("click", () => {
+camera.onclick = () => startCamera().catch(refuse);
+stop.onclick = stopCamera;
+at("other").onclick = () => {
   facing = facing === "environment" ? "user" : "environment";
   startCamera().catch(refuse);
-});
+};

@@ -10,8 +10,7 @@ const model = new Promise(resolve => { tellRuntime = resolve; }).then(startModel
 
 function decode64(text) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const letters = atob(text);
-  const bytes = new Uint8Array(letters.length);
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
   for (let k = 0; k < bytes.length; k++) bytes[k] = letters.charCodeAt(k);
   return bytes;
 }
@@ -52,9 +51,7 @@ function measureDistance(features, known) {
   const distances = [];
   for (let row = 0; row < known.length; row += features.length) {
     let sum = 0;
-    for (let k = 0; k < features.length; k++) {
-      sum += (features[k] / length - known[row + k] / 32767) ** 2;
-    }
+    for (let k = 0; k < features.length; k++) sum += (features[k] / length - known[row + k] / 32767) ** 2;
     distances.push(Math.sqrt(sum));
   }
   return mean(distances.sort((a, b) => a - b).slice(0, 5));
@@ -104,29 +101,27 @@ function decide({probabilities, distance}) {
 }
 
 const HEADS = {HEIC: /^.{4}ftyp(hei|hev|mif|msf)/s, TIFF: /^(II\*\0|MM\0\*)/};
-const decline = problem => ({problem});
 
 // Return its answer, or a problem, never an error: the next picture is asked about all the same.
 async function answer(file) {
   const ask = await model;
   // So that the page can be scrolled between two pictures.
   await new Promise(done => setTimeout(done));
-  let picture = null;
-  let head = "";
+  let picture = null, head = "";
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
     head = String.fromCharCode(...bytes.subarray(0, 16));
     const problem = await describeProblem(file, bytes, head);
-    if (problem) return decline(problem);
+    if (problem) return {problem};
     picture = await createImageBitmap(file);
   } catch {
     const kind = Object.keys(HEADS).find(name => HEADS[name].test(head));
-    return decline(kind ? `${kind}, which this browser can't read: save it as JPEG` : "this browser can't read it as a picture");
+    return {problem: kind ? `${kind}, which this browser can't read: save it as JPEG` : "this browser can't read it as a picture"};
   }
   try {
     return {...decide(await ask(square(picture))), thumbnail: draw(picture, 240)};
   } catch (error) {
-    return decline(error.message);
+    return {problem: error.message};
   } finally {
     picture.close();
   }
@@ -256,22 +251,19 @@ async function listFiles(entry, path = entry.name) {
 
 const nameFiles = files => [...files].map(file => ({file, path: file.webkitRelativePath || file.name}));
 
-// Let a button ask for files; the same may be chosen again.
-function offer(id, input, list) {
-  at(id).addEventListener("click", () => input.click());
-  input.addEventListener("change", () => {
-    add(list(nameFiles(input.files)));
-    input.value = "";
-  });
+for (const [button, input] of [["choose", at("pictures")], ["folder", at("inside")]]) {
+  at(button).onclick = () => input.click();
+  input.onchange = () => {
+    const files = nameFiles(input.files);
+    add(input.webkitdirectory ? findPictures(files) : files);
+    input.value = "";  // The same may be chosen again.
+  };
 }
-
-offer("choose", at("pictures"), files => files);
-offer("folder", at("inside"), findPictures);
 for (const image of document.querySelectorAll("#examples img")) {
-  const open = () => ({file: new File([decode64(image.src.split(",")[1])], "example.webp"), path: image.alt});
-  image.parentElement.addEventListener("click", () => add([open()]));
+  const open = () => new File([decode64(image.src.split(",")[1])], "example.webp");
+  image.parentElement.onclick = () => add([{file: open(), path: image.alt}]);
 }
-at("save").addEventListener("click", saveAnswers);
+at("save").onclick = saveAnswers;
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, event => {
     event.preventDefault();
@@ -281,10 +273,8 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 document.addEventListener("drop", async event => {
   // All are taken at once: they are gone when the first has been read.
   const items = [...event.dataTransfer.items].filter(item => item.kind === "file");
-  const entries = items.map(item => {
-    if (!item.webkitGetAsEntry()?.isDirectory) return item.getAsFile();
-    return item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
-  });
+  const open = item => item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
+  const entries = items.map(item => item.webkitGetAsEntry()?.isDirectory ? open(item) : item.getAsFile());
   const lists = [];
   for (const entry of entries) lists.push(await listFiles(await entry));
   add(lists.flat());

@@ -33,10 +33,7 @@ function enlarge(file, alt) {
 // The file itself, where it lies; where it doesn't, or is of a kind that no browser shows, the small one.
 function zoom(file) {
   const image = make("img", {alt: file});
-  image.onerror = () => {
-    image.onerror = null;
-    image.src = pictures[file].data;
-  };
+  image.addEventListener("error", () => { image.src = pictures[file].data; }, {once: true});
   image.src = `${folder}/${file}`.split("/").map(encodeURIComponent).join("/");
   at("size").replaceChildren(image);
   at("zoom").className = "";
@@ -114,8 +111,7 @@ function put(rows) {
   recall();
   const before = rows.map(([file]) => [file, decisions.get(file)]);
   for (const [file, decision] of rows) {
-    if (decision) decisions.set(file, decision);
-    else decisions.delete(file);
+    decision ? decisions.set(file, decision) : decisions.delete(file);
     list(file);
   }
   try {

@@ -1,0 +1,29 @@
+import logging
+
+from lib.base import machine
+
+
+def test_of_what_tensorflow_logs_errors_alone_are_shown():
+    logger = logging.getLogger("tensorflow")
+    shown = []
+
+    for level in (logging.WARNING, logging.ERROR):
+        record = logger.makeRecord("tensorflow", level, "", 0, "words", (), None)
+        if logger.filter(record):
+            shown.append(level)
+
+    assert shown == [logging.ERROR]
+
+
+def test_what_goes_to_stderr_is_in_a_new_file_but_for_what_is_to_be_shown(
+    tmp_path, capfd
+):
+    path = tmp_path / "log"
+    path.write_text("of an earlier run")
+
+    with machine.stderr_to(path) as shown:
+        print("to the file", file=open(2, "w", closefd=False), flush=True)
+        print("as before", file=shown)
+
+    assert path.read_text() == "to the file\n"
+    assert capfd.readouterr().err == "as before\n"
