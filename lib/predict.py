@@ -207,7 +207,8 @@ def _score(record, table, truth, groups):
     known = is_asked & is_class
     print("labels:", format_right((table.label == truth)[known], groups[known]))
     marks = table.note[is_asked & ~is_class]
-    print(f"of {len(marks)} of other species {(marks != '').sum()} are marked")
+    marked = (marks != "").sum()
+    print(f"of {len(marks)} pictures of other species {marked} are marked as strangers")
 
 
 def _list_sets(options, y_prob, record, notes):

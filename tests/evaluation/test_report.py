@@ -210,7 +210,9 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
     assert set(answers.predicted) == {HOSTILE}
     # That of another species, too, and no picture without a label.
     assert list(answers.file) == [f"{number}.png" for number in range(8)]
-    assert "Note: 1 of them equal or look like pictures of train" in printed
+    assert (
+        "Note: pictures of train equal or look like 1 of them, such as 0.png" in printed
+    )
     for page in (text, (ws.results / "models/one_class.md").read_text("utf-8")):
         said = "chose nothing[:,](</strong>)? 4 of 7 are right"
         assert re.search(said, page)

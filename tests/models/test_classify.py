@@ -471,7 +471,7 @@ def test_answers_are_counted_by_labels_of_any_folder(
     said += f"95 % interval {format_percent(low, high)})"
     shown = capfd.readouterr().err
     assert said in shown
-    assert "of 4 of other species 0 are marked" in shown
+    assert "of 4 pictures of other species 0 are marked" in shown
 
 
 def test_where_some_classes_can_occur_alone_they_share_the_probability(

@@ -190,7 +190,9 @@ def test_test_pictures_of_other_species_are_counted_with_those_that_are_marked(
 
     assert known["judged"]["n"] == 14
     assert known["judged"]["strangers"] == {"n": 4, "marked": 3}
-    assert known["tested"].endswith("; of 4 of other species 3 are marked")
+    assert known["tested"].endswith(
+        "; of 4 pictures of other species 3 are marked as strangers"
+    )
 
 
 def draw_features(count, seed):
