@@ -1,7 +1,7 @@
 """The answers of all models to the same validation pictures, gathered once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
 
@@ -11,6 +11,7 @@ import pandas as pd
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
+from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
 from lib.models.record import Record, remove_predictions, update_record
 from lib.models.temperature import apply_temperature
@@ -129,7 +130,7 @@ class Predictions:
         return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
-    def pairs(self) -> pd.DataFrame:
+    def pairs(self) -> list[Pair]:
         """Every pair of configurations: `intervals.compare_configurations`."""
         correct = {name: {} for name in self.configurations.index}
         for run, is_right in zip(self.runs.itertuples(), self.correct):
@@ -220,7 +221,9 @@ def save_scores(
         ws.save_table(table, f"predictions/{record.name}.csv")
     ws.save_json(scores, "metrics.json")
     ws.save_table(comparison, "comparison.csv")
-    ws.save_table(predictions.pairs, "pairs.csv")
+    columns = [field.name for field in fields(Pair)]
+    pairs = pd.DataFrame(predictions.pairs, columns=columns)
+    ws.save_table(pairs, "pairs.csv")
     ws.save_table(predictions.list_classes(), "per_class.csv")
     ws.save_table(predictions.list_suspects(), "suspects.csv")
     return comparison

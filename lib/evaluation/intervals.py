@@ -4,9 +4,9 @@ Groups are int (n,), equal for pictures that belong together; `np.arange(n)` whe
 """
 
 import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t
 
 from lib.evaluation.flips import flip_groups
@@ -15,7 +15,24 @@ from lib.evaluation.flips import flip_groups
 LEVEL = 0.05
 # Fewer trainings of a configuration can't tell how much seeds matter.
 MIN_RUNS = 5
-PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations, of which the first is ahead on these pictures, or equal."""
+
+    model: str
+    other: str
+    difference: float  # of their accuracies, 0-1
+    # Its interval has the level of its step in Holm's procedure, so that it excludes 0
+    # exactly where p_holm claims a difference (Serlin 1993).
+    low: float
+    high: float
+    runs: int  # that were compared
+    n: int  # pictures
+    p_value: float  # NaN where nothing can be claimed
+    p_holm: float = np.nan  # corrected for the number of pairs
+    established: bool = False  # whether p_holm claims a difference
 
 
 def effective_sample_size(
@@ -161,62 +178,54 @@ def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return corrected[rank], levels[rank]
 
 
-def compare_configurations(
-    correct: dict[str, dict], groups: np.ndarray
-) -> pd.DataFrame:
+def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list[Pair]:
     """Compare each pair of configurations, on the runs that can be compared.
 
     Runs of one seed are compared; a run that no seed decides with every run of the other;
-    one run with one run. Else there is no row. How much seeds matter is pooled over all
+    one run with one run. Other pairs are missing. How much seeds matter is pooled over all
     configurations, and of two to four trainings nothing is claimed.
 
     Args:
         correct: configuration to {seed: bool (n,), whether that run is right on each
             picture}; the seed is None where none decides.
         groups: int (n,).
-
-    Returns:
-        A row per pair: model, other (the better one first), difference, low, high, runs, n,
-        p_value, p_holm (both missing where nothing can be claimed) and established. The
-        interval has the level of its step in Holm's procedure, so that it excludes 0
-        exactly where p_holm claims a difference (Serlin 1993).
     """
-    levels = np.full(len(correct) ** 2, LEVEL)
-    table = _test_pairs(correct, groups, levels)
-    p_holm, levels = correct_tests(table.p_value.to_numpy(float))
-    table = _test_pairs(correct, groups, levels)
-    return table.assign(p_holm=p_holm, established=p_holm < LEVEL)
+    tested = _test_pairs(correct, groups, itertools.repeat(LEVEL))
+    p_values = [pair.p_value for pair in tested]
+    p_holm, levels = correct_tests(np.array(p_values))
+    pairs = []
+    for pair, p in zip(_test_pairs(correct, groups, iter(levels)), p_holm):
+        pairs.append(replace(pair, p_holm=p, established=p < LEVEL))
+    return pairs
 
 
 def _test_pairs(correct, groups, levels):
-    """Test all pairs that can be compared, each at its level: a row per pair."""
+    """Yield each pair that can be compared, tested at the next level."""
     seed_variance, seed_df = _pool_seeds(correct)
-    pairs = list(itertools.combinations(correct, 2))
-    rows = []
-    for model, other in pairs:
+    combinations = list(itertools.combinations(correct, 2))
+    for names in combinations:
+        model, other = names
         differences = _subtract(correct[model], correct[other])
-        if len(differences) == 0:
+        runs = len(differences)
+        if runs == 0:
             continue
-        row = [model, other]
         if differences.mean() < 0:
-            row.reverse()
+            other, model = names
             differences = -differences
         # Each side that seeds decide has a variance of its own.
-        sides = sum(None not in correct[name] for name in row)
+        sides = sum(None not in correct[name] for name in names)
         low, high, p_value = compare_runs(
             differences,
             groups,
-            level=levels[len(rows)],
+            level=next(levels),
             seed_variance=sides * seed_variance,
             seed_df=seed_df,
-            pairs=len(pairs),
+            pairs=len(combinations),
         )
-        runs = len(differences)
         if 1 < runs < MIN_RUNS:
             p_value = np.nan
-        row += [differences.mean(), low, high, runs, len(groups), p_value]
-        rows.append(row)
-    return pd.DataFrame(rows, columns=PAIRS)
+        mean = differences.mean()
+        yield Pair(model, other, mean, low, high, runs, len(groups), p_value)
 
 
 def _pool_seeds(correct):

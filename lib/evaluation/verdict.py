@@ -136,9 +136,12 @@ def _find_useful(predictions, without_looking):
 
 def _choose(predictions, useful):
     # What no pair compares comes after what is.
-    pairs = predictions.pairs
-    beaten = set(pairs.other[pairs.established])
-    compared = {*pairs.model, *pairs.other}
+    beaten = set()
+    compared = set()
+    for pair in predictions.pairs:
+        compared.update([pair.model, pair.other])
+        if pair.established:
+            beaten.add(pair.other)
     return min(
         predictions.configurations.index,
         key=lambda name: (name not in useful, name in beaten, name not in compared),
@@ -146,7 +149,7 @@ def _choose(predictions, useful):
 
 
 def _place_others(best, predictions):
-    pairs = {(pair.model, pair.other): pair for pair in predictions.pairs.itertuples()}
+    pairs = {(pair.model, pair.other): pair for pair in predictions.pairs}
     placed = {kind: [] for kind in KINDS}
     for name in predictions.configurations.index.drop(best):
         ahead = pairs.get((best, name))

@@ -108,8 +108,8 @@ def test_a_linear_model_has_no_seed_and_stands_beside_every_run():
     found = gather(Y_TRUE, {"cnn": REST, "cnn@43": REST, "net_linear": EXACT})
 
     assert found.runs.seed.isna().tolist() == [False, False, True]
-    (row,) = found.pairs.itertuples()
-    assert (row.model, row.other, row.runs) == ("net_linear", "cnn", 2)
+    (pair,) = found.pairs
+    assert (pair.model, pair.other, pair.runs) == ("net_linear", "cnn", 2)
 
 
 def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
