@@ -1,4 +1,4 @@
-"""Copies that hashes miss, neighbours, and outliers."""
+"""Copies that hashes miss, and the nearest pictures of other groups."""
 
 import numpy as np
 import pandas as pd
@@ -98,43 +98,3 @@ def _sort_levels(thumbnails):
     """Return the largest and the smallest colour of each place, both sorted."""
     levels = [thumbnails.max(axis=3), thumbnails.min(axis=3)]
     return np.sort(np.reshape(levels, (2, -1, 256)), axis=2).astype(float)
-
-
-def compare_with_classes(
-    rows: np.ndarray, y_true: np.ndarray, suggested: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compare each picture with those of the class that is suggested, and of its own.
-
-    Args:
-        rows: float32 (n, d), from `scale_features`.
-        y_true: int (n,), the labels.
-        suggested: int (n,), the classes that are suggested.
-        groups: int (n,), pictures that belong together.
-
-    Returns:
-        similar, int (n,), the nearest picture of the class that is suggested, -1 for none; and
-        spread, float (n,), the mean distance to the nearest of its own class, NaN without any.
-    """
-    similar = np.full(len(rows), -1)
-    spread = np.full(len(rows), np.nan)
-    for number in np.unique(y_true):
-        members = np.flatnonzero(y_true == number)
-        asked = np.flatnonzero(suggested == number)
-        if len(asked):
-            nearest, _ = find_nearest(rows, groups, known=members, asked=asked)
-            similar[asked] = nearest[:, 0]
-        _, distances = find_nearest(rows, groups, known=members, asked=members)
-        spread[members] = pd.DataFrame(distances).mean(axis=1)
-    return similar, spread
-
-
-def find_outliers(spread: np.ndarray, y_true: np.ndarray) -> np.ndarray:
-    """Tell which pictures are unlike all others of their class: bool (n,).
-
-    Their spread (Angiulli and Pizzuti 2002), divided by the class's median, lies above the upper
-    fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
-    """
-    spreads = pd.Series(spread)
-    ratio = spreads / spreads.groupby(y_true).transform("median")
-    low, high = ratio.quantile([0.25, 0.75])
-    return (ratio > high + 1.5 * (high - low)).to_numpy()

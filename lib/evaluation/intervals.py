@@ -24,15 +24,14 @@ class Pair:
     model: str
     other: str
     difference: float  # of their accuracies, 0-1
-    # Its interval has the level of its step in Holm's procedure, so that it excludes 0
-    # exactly where p_holm claims a difference (Serlin 1993).
+    # The interval, at the level of its step in Holm's procedure (Serlin 1993).
     low: float
     high: float
     runs: int  # that were compared
     n: int  # pictures
-    p_value: float  # NaN where nothing can be claimed
+    p_value: float  # NaN of two to four runs, of which nothing can be claimed
     p_holm: float = np.nan  # corrected for the number of pairs
-    established: bool = False  # whether p_holm claims a difference
+    established: bool = False  # p_holm < LEVEL, exactly where the interval excludes 0
 
 
 def effective_sample_size(
@@ -179,11 +178,10 @@ def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list[Pair]:
-    """Compare each pair of configurations, on the runs that can be compared.
+    """Compare each pair of configurations that have runs in common.
 
-    Runs of one seed are compared; a run that no seed decides with every run of the other;
-    one run with one run. Other pairs are missing. How much seeds matter is pooled over all
-    configurations, and of two to four trainings nothing is claimed.
+    These are runs of one seed; a run that no seed decides, with every run of the other; one
+    run with one run. How much seeds matter is pooled over all configurations.
 
     Args:
         correct: configuration to {seed: bool (n,), whether that run is right on each

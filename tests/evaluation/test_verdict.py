@@ -52,7 +52,7 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), files=None, **found):
     answer = verdict.find_answer(predictions, files)
     runs = predictions.configurations.runs.max()
     facts = NOTHING | {"runs": runs} | found
-    return replace(Answer(**vars(answer), **facts), limit="")
+    return Answer(**vars(answer), **facts)
 
 
 def read(answer, part="verdict"):
