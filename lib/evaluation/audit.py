@@ -37,17 +37,19 @@ def find_nearest(
         Positions, -1 for none, and Euclidean distances, NaN for none, both of shape
         (m, `NEIGHBOURS`), with fewer columns where fewer pictures are known.
     """
-    largest = np.bincount(groups).max()
-    count = min(NEIGHBOURS + min(largest, MAX_GROUP), len(known))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
+    largest = min(np.bincount(groups).max(), MAX_GROUP)
+    count = min(NEIGHBOURS + largest, len(known))
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
+    search.fit(rows[known])
     distances, columns = search.kneighbors(rows[asked])
     found = known[columns]
     is_same_group = groups[found] == groups[asked, np.newaxis]
     found[is_same_group] = -1
     distances[is_same_group] = np.nan
-    order = distances.argsort(axis=1, kind="stable")[:, :NEIGHBOURS]
-    found = np.take_along_axis(found, order, 1)
-    return found, np.take_along_axis(distances, order, 1)
+    order = distances.argsort(axis=1, kind="stable")
+    nearest = order[:, :NEIGHBOURS]
+    found = np.take_along_axis(found, nearest, 1)
+    return found, np.take_along_axis(distances, nearest, 1)
 
 
 def find_copies(
@@ -73,10 +75,12 @@ def find_copies(
         a and b (positions, a < b) and closeness of each pair, the closest first.
     """
     pairs = _list_close_pairs(rows, groups)
-    pairs = pairs[pairs.closeness <= max_closeness].drop_duplicates(["a", "b"])
-    first, second = pairs[["a", "b"]].to_numpy().T
-    gaps = _sort_levels(thumbnails[first]) - _sort_levels(thumbnails[second])
-    pairs = pairs[np.abs(gaps).mean(axis=(0, 2)) <= MAX_LEVELS]
+    pairs = pairs[pairs.closeness <= max_closeness]
+    pairs = pairs.drop_duplicates(["a", "b"])
+    levels = _sort_levels(thumbnails[pairs.a])
+    other_levels = _sort_levels(thumbnails[pairs.b])
+    gaps = np.abs(levels - other_levels).mean(axis=(0, 2))
+    pairs = pairs[gaps <= MAX_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
 
@@ -85,11 +89,13 @@ def _list_close_pairs(rows, groups):
     every = np.arange(len(rows))
     nearest, distances = find_nearest(rows, groups, every, every)
     # Nothing is known of the surroundings of a picture with fewer neighbours.
-    farthest = pd.Series(distances[:, -1])
-    scales = farthest.clip(lower=0.6 * farthest.median()).to_numpy()
+    farthest = distances[:, -1]
+    lowest = 0.6 * pd.Series(farthest).median()
+    scales = np.maximum(farthest, lowest)
     first = every.repeat(nearest.shape[1])
     second = nearest.ravel()
-    closeness = distances.ravel() / np.sqrt(scales[first] * scales[second])
+    products = scales[first] * scales[second]
+    closeness = distances.ravel() / np.sqrt(products)
     pairs = np.sort([first, second], axis=0)
     return pd.DataFrame({"a": pairs[0], "b": pairs[1], "closeness": closeness})
 

@@ -44,11 +44,12 @@ def effective_sample_size(
 
     Args:
         groups: int (n,).
-        correct: bool or float (n,), whose mean p is asked; without it only sizes count.
+        correct: bool or float (n,), whose mean is p; without it only sizes count.
     """
     sums, sizes = _sum_groups(correct, groups)
     count = len(groups)
-    n = count**2 / max(sizes @ sizes, 1)
+    squares = max(sizes @ sizes, 1)
+    n = count**2 / squares
     if correct is not None and len(sizes) < count:
         share = np.mean(correct)
         residuals = sums - share * sizes
@@ -74,7 +75,8 @@ def wilson_interval(share: float, n: float, df: float = np.inf) -> list[float]:
     """
     if n == 0:
         return [0.0, 1.0]
-    half = t.ppf(1 - LEVEL / 2, df) ** 2 / (2 * n)
+    z = t.ppf(1 - LEVEL / 2, df)
+    half = z**2 / (2 * n)
     # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
     shares = np.array([share, 1 - share])
     margins = np.sqrt(2 * half * shares * (1 - shares) + half * half)
@@ -109,15 +111,13 @@ def compare_runs(
     """Test whether the mean of paired differences is 0, by a paired t.
 
     Each side wins one more group (Bonett and Price 2012). Groups and runs are two sources
-    of variance (Welch, Satterthwaite). Where one run is compared with one, and any pictures
-    belong together, `flip_groups` tests instead.
+    of variance (Welch, Satterthwaite). Single runs in groups have `flip_groups`.
 
     Args:
         differences: float (runs, pictures), -1 to 1.
-        groups: int (pictures,).
         level: how often the interval may miss the truth.
-        seed_variance, seed_df: of one run, and its degrees of freedom, estimated from more
-            runs than these; of several it counts where it is larger than their own.
+        seed_variance, seed_df: of one run, estimated from more runs than these, where it is
+            larger than their own; and its degrees of freedom.
         pairs: how many are tested, on which the number of flips depends.
 
     Returns:
@@ -136,15 +136,15 @@ def compare_runs(
     variance = of_pictures + of_seeds
     df = variance**2 / (of_pictures**2 / pictures_df + of_seeds**2 / seed_df)
     error = np.sqrt(variance)
-    low, high = np.clip(t.interval(1 - level, df, mean, error), -1, 1)
+    bounds = t.interval(1 - level, df, mean, error)
+    low, high = np.clip(bounds, -1, 1)
     return low, high, 2 * t.sf(abs(mean) / error, df)
 
 
 def _estimate_mean(sums, sizes):
-    """Return the mean, its variance and degrees of freedom, from the sums of groups.
+    """Return the mean, its variance, Σ residuals² / pictures², and degrees of freedom.
 
-    One more group is won by each side. The variance is Σ residuals² / pictures²; groups of
-    unequal weight have fewer degrees of freedom (Satterthwaite).
+    Groups of unequal weight have fewer (Satterthwaite).
     """
     size = np.sqrt(np.mean(sizes**2))
     sums = np.append(sums, [size, -size])
@@ -161,10 +161,9 @@ def _estimate_mean(sums, sizes):
 
 
 def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correct p-values for their number (Holm 1979); a missing one is no test.
+    """Return p-values corrected for their number (Holm 1979), and the level of each one's step.
 
-    Returns:
-        The corrected values, and the level of each one's step.
+    A missing one is no test.
     """
     order = np.argsort(p_values, kind="stable")
     steps = np.isfinite(p_values).sum() - np.arange(len(p_values))
@@ -186,7 +185,6 @@ def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list
     Args:
         correct: configuration to {seed: bool (n,), whether that run is right on each
             picture}; the seed is None where none decides.
-        groups: int (n,).
     """
     tested = _test_pairs(correct, groups, itertools.repeat(LEVEL))
     p_values = [pair.p_value for pair in tested]
@@ -231,12 +229,12 @@ def _pool_seeds(correct):
 
     It is Σ (top1 - mean of its configuration)² / Σ (runs - 1).
     """
-    deviations = []
+    squares = []
     for runs in correct.values():
         top1 = np.mean(list(runs.values()), axis=1)
-        deviations.extend(top1 - top1.mean())
-    df = max(len(deviations) - len(correct), 1)
-    return np.sum(np.square(deviations)) / df, df
+        squares.extend((top1 - top1.mean()) ** 2)
+    df = max(len(squares) - len(correct), 1)
+    return np.sum(squares) / df, df
 
 
 def _subtract(runs, others):
