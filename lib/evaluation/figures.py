@@ -121,9 +121,14 @@ def accuracy_by_model(
     draw_intervals(axes, rows, best["mean"], bounds, label=label, color=TRAINING)
     if runs is not None and len(runs) > len(means):
         shown = runs[runs.configuration.isin(names)]
-        rows = best.index.get_indexer(shown.configuration)
-        style = {"color": TRAINING, "markerfacecolor": "none"}
-        axes.plot(shown.top1, rows, "o", label="one training", **style)
+        axes.plot(
+            shown.top1,
+            best.index.get_indexer(shown.configuration),
+            "o",
+            color=TRAINING,
+            markerfacecolor="none",
+            label="one training",
+        )
     label = "always the commonest class"
     axes.axvline(baseline, color=VALIDATION, ls="--", label=label)
     if without_looking is not None:
