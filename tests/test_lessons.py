@@ -11,7 +11,7 @@ from planted import answer_held_out, draw_features, measure_ranking, plant_label
 from scipy import stats
 from sklearn import metrics
 
-from lib.evaluation import audit, intervals
+from lib.evaluation import audit, figures, intervals
 
 BY_HAND = load_functions(
     "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
@@ -56,6 +56,36 @@ def test_correction_of_08_is_that_of_the_report():
 
     corrected, _ = intervals.correct_tests(np.array([0.01, 0.03, 0.4]))
     assert pairs["corrected p"].tolist() == pytest.approx(list(corrected))
+
+
+def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
+    names = {
+        "np": np,
+        "pd": pd,
+        "figures": figures,
+        "intervals": intervals,
+        "apply_temperature": lambda y_prob, temperature: y_prob,
+        "compute_wilson": BY_HAND.compute_wilson,
+        "answer": SimpleNamespace(label="cnn"),
+        "scores": {"cnn": SimpleNamespace(temperature=1.0)},
+        "groups": np.arange(4),
+        "ws": None,
+        "show": lambda *_: None,
+    }
+    y_prob = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])
+    correct = np.array([[True, False, True, True]])
+    names["first"] = SimpleNamespace(labels=["cnn"], y_prob=[y_prob], correct=correct)
+
+    curve = run_cells("08_evaluation", ["evaluation-34b"], names)["curve"]
+
+    right, answered, low, high = curve.loc[:0.5].iloc[-1]
+    assert (right, answered) == (0.75, 1)
+    assert low < 0.75 < high
+    right, answered, surest_low, _ = curve.loc[:0.8].iloc[-1]
+    assert (right, answered) == (0.5, 0.5)
+    assert curve.iloc[-1, :2].tolist() == [1, 0.25]
+    # Of fewer pictures less is known.
+    assert surest_low < low
 
 
 def mark_labels(y_prob, y_true):
