@@ -9,19 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
-import yaml
 
 ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-
-
-class Loader(yaml.SafeLoader):
-    """YAML, but numbers as in Python: YAML 1.1 makes 8 of 010, and 90 of 1:30."""
-
-
-for kind in ("int", "float"):
-    Loader.add_constructor(
-        f"tag:yaml.org,2002:{kind}", lambda _, node: ast.literal_eval(node.value)
-    )
 
 
 def check_parameters(values: dict) -> dict:
@@ -55,18 +44,12 @@ def read_defaults(path: Path) -> dict:
     return defaults
 
 
-def parse_value(name: str, text: str) -> object:
-    """Parse the value of -p: as Python writes it, else YAML.
-
-    Raises:
-        ValueError: the text is no YAML, or has a number that Python writes otherwise.
-    """
-    with contextlib.suppress(ValueError, SyntaxError):
-        return ast.literal_eval(text)
-    try:
-        return yaml.load(text, Loader)
-    except (yaml.YAMLError, SyntaxError) as error:
-        raise ValueError(f"-p {name}: {text!r} is no Python and no YAML: {error}")
+def parse_value(text: str) -> object:
+    """Return the value of -p: as Python or JSON writes it, else the text itself."""
+    for parse in (ast.literal_eval, json.loads):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return parse(text)
+    return text
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
