@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
-from lib.data.findings import LEFT_OUT, find
+from lib.data.findings import find
 from lib.data.hashes import ORDER, find_candidates
 from lib.data.split import find_groups
 from lib.data.store import Selection
@@ -28,25 +28,22 @@ MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 
-def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """Return the findings of pictures with equal content.
+def find_duplicates(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Return the findings of pictures with equal content, which all stay, in one part.
 
     Args:
-        pictures: Columns file, label, part and digest.
-        rule: "together" keeps them all; "drop" keeps the first of each, one of the validation part
-            first, or none where they lie in different classes.
+        pictures: Columns file, label and digest.
     """
-    ordered = pictures.sort_values(["part", "file"], ascending=[False, True])
-    in_two_classes = ordered.groupby("digest").label.transform("nunique") > 1
-    if rule == "drop":
-        is_copy = ordered.duplicated("digest")
-        action = LEFT_OUT
-    else:
-        is_copy = ordered.duplicated("digest", keep=False)
-        action = "kept, same part"
-    found = in_two_classes | is_copy
-    words = np.where(in_two_classes, "duplicate_other_class", "duplicate")
-    return find(ordered.file[found], words[found], action)
+    return _describe(pictures, pictures.digest, "duplicate", "kept, same part")
+
+
+def _describe(pictures, groups, problem, action):
+    """Return the findings of pictures that share a group; those of several classes have a word of theirs."""
+    labels = pictures.label.groupby(groups)
+    is_found = labels.transform("size") > 1
+    in_two_classes = labels.transform("nunique") > 1
+    words = np.where(in_two_classes, f"{problem}_other_class", problem)
+    return find(pictures.file[is_found], words[is_found], action)
 
 
 def find_near_duplicates(
@@ -142,11 +139,7 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """
     bonds = pictures.digest.to_numpy()[pairs[["a", "b"]]]
     groups = find_groups(pictures[["digest"]], bonds)
-    labels = pictures.label.groupby(groups)
-    is_near = labels.transform("size") > 1
-    in_two_classes = labels.transform("nunique") > 1
-    words = np.where(in_two_classes, "near_duplicate_other_class", "near_duplicate")
-    return find(pictures.file[is_near], words[is_near], "kept")
+    return _describe(pictures, groups, "near_duplicate", "kept")
 
 
 def _agree(pixels, pair):
