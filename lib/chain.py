@@ -135,16 +135,13 @@ def share_parameters(
     Args:
         names: of the notebooks.
         given: parameters of this run. A note names each that no notebook has.
-        before: what notebooks were told before, which holds where nothing is given, but for seeds: for
-            a notebook that never ran what any other was told. A note names it.
+        before: what notebooks were told before, which holds for each where nothing is given, but for seeds.
+            A note names it.
     """
-    of_any = {}
-    for told in before.values():
-        of_any |= told
     values = {}
     for name in names:
         keys = list_keys(name)
-        told = before.get(name, of_any)
+        told = before.get(name, {})
         free = keys - given.keys() - {"SEED", "SEEDS"}
         held = {key: told[key] for key in sorted(told.keys() & free)}
         if held:

@@ -40,9 +40,9 @@ def unpack(archive: Path, scratch: Path) -> Path:
 
 
 def _sum_sizes(folder):
-    """Say how many files lie below a folder, and of how many bytes."""
-    sizes = list(map(os.path.getsize, list_files_below(folder)))
-    return f"{len(sizes)} files, {sum(sizes)} bytes"
+    """Say how many bytes the files below a folder have."""
+    total = sum(map(os.path.getsize, list_files_below(folder)))
+    return f"{total} bytes"
 
 
 def _extract(archive, folder):
@@ -58,7 +58,7 @@ def _extract(archive, folder):
 def _open_tar(archive):
     """Open a tar, which has to be whole, and to hold nothing but files and folders; list and sum these."""
     packed = tarfile.open(archive)
-    # It refuses names that lead out.
+    # What is unpacked can be read and replaced, whatever rights the tar says.
     packed.extraction_filter = tarfile.data_filter
     members = packed.getmembers()
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
@@ -67,7 +67,8 @@ def _open_tar(archive):
     if any(rest) or len(rest) < tarfile.BLOCKSIZE:
         raise ValueError("its end is missing, or its middle damaged")
     for member in members:
-        # Through a link files could be written anywhere.
+        _refuse_outside(member.name)
+        # Through a link, too, files could be written anywhere.
         if not (member.isfile() or member.isdir()):
             raise ValueError(f"{member.name!r} is a link or device")
     return packed, members, sum(member.size for member in members)
@@ -83,4 +84,12 @@ def _open_zip(archive):
     for member in members:
         # Windows divides folders so.
         member.filename = member.filename.replace("\\", "/")
+        # Python would write it to where another file may belong.
+        _refuse_outside(member.filename)
     return packed, members, sum(member.file_size for member in members)
+
+
+def _refuse_outside(name):
+    """Raise a ValueError where a name leads out of the folder."""
+    if os.path.normpath(name).startswith(("/", "../")):
+        raise ValueError(f"{name!r} leads out of its folder")

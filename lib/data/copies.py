@@ -70,7 +70,10 @@ def find_near_duplicates(
     films = _find_films(thumbnails, pixels)
     frames = np.unique(films[["a", "b"]])
     tree = Tree(pixels, MAX_MISSES)
-    tree.plant(films)
+    for a, b in zip(films.a, films.b):
+        tree.groups.merge(a, b)
+    # None of them needs further comparisons for itself.
+    tree.misses[frames] = MAX_MISSES
     pairs = tree.grow(find_candidates(thumbnails, frames))
     if tree.given_up:
         print(
@@ -85,8 +88,8 @@ def _find_films(thumbnails, pixels):
     """Return the pairs that connect the frames of films: of many pictures that neighbours connect."""
     tree = Tree(pixels, MAX_MISSES // 8)
     pairs = tree.grow(find_candidates(thumbnails, max_neighbours=1))
-    sizes = [tree.groups.subset_size(frame) for frame in pairs.a]
-    return pairs[np.array(sizes) > MIN_FRAMES]
+    sizes = pairs.a.map(tree.groups.subset_size)
+    return pairs[sizes > MIN_FRAMES]
 
 
 class Tree:
@@ -98,12 +101,6 @@ class Tree:
         self.groups = DisjointSet(range(len(pixels)))
         self.misses = np.zeros(len(pixels), int)
         self.given_up = 0
-
-    def plant(self, films: pd.DataFrame) -> None:
-        """Connect the frames of films; none needs further comparisons for itself."""
-        for a, b in zip(films.a, films.b):
-            self.groups.merge(a, b)
-        self.misses[films[["a", "b"]]] = self.max_misses
 
     def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
         """Compare candidates, in their order; return those that connect pictures."""

@@ -132,7 +132,7 @@ def _find_similar(labels):
     names = labels.drop_duplicates()
     plain = names.str.replace(COPY, "", regex=True).str.normalize("NFKD")
     plain = plain.str.replace(MARKS, "", regex=True)
-    similar = sorted(names[fold(plain).duplicated(keep=False)])
+    similar = names[fold(plain).duplicated(keep=False)]
     return find(similar, "similar_class_name", "kept")
 
 
