@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
+import yaml
 
 ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
@@ -45,10 +46,16 @@ def read_defaults(path: Path) -> dict:
 
 
 def parse_value(text: str) -> object:
-    """Return the value of -p: as Python or JSON writes it, else the text itself."""
+    """Return the value of -p: as Python or JSON writes it, else the text itself.
+
+    Lists and dictionaries may lack their quotes, as in YAML: [a.keras, b.keras], {alpha: 0.25}.
+    """
     for parse in (ast.literal_eval, json.loads):
         with contextlib.suppress(ValueError, SyntaxError):
             return parse(text)
+    if text.startswith(("[", "{")):
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml.safe_load(text)
     return text
 
 

@@ -57,7 +57,8 @@ READ = {
     "null": None,
     "true": True,
     "[160, 224]": [160, 224],
-    '{"alpha": 0.25}': {"alpha": 0.25},
+    "{alpha: 0.25}": {"alpha": 0.25},
+    "[a/b.keras, hub:c]": ["a/b.keras", "hub:c"],
     "ResNet50@192": "ResNet50@192",
     "010": "010",
     "1:30": "1:30",
@@ -66,7 +67,7 @@ READ = {
 
 
 @pytest.mark.parametrize("text", READ)
-def test_a_value_is_read_as_python_or_json_and_else_is_text(text):
+def test_a_value_is_read_as_python_or_json_lists_also_without_quotes(text):
     assert parameters.parse_value(text) == READ[text]
 
 
