@@ -167,24 +167,6 @@ def test_users_pictures_are_untouched(run, read_all):
     assert read_all(run.ws.train.parent) == run.before
 
 
-def test_files_that_are_unusable_are_listed_and_all_others_are_used(run):
-    checks = read(run, "checks.csv")
-    split = read(run, "split.csv")
-
-    left_out = checks[checks.action == "left out"]
-    found = dict(zip(left_out.file, left_out.problem))
-    assert found == {
-        "red/cut.png": "truncated",
-        "notes.txt": "not_a_picture",
-        "red/003.png": "left out by hand",
-    }
-    # Four classes of ten, but for the correction.
-    assert len(split) == 39
-    assert f"{HOSTILE_CLASS}/{HOSTILE_FILE}" in set(split.file)
-    # Of 30 x 24 pixels, as these pictures are.
-    assert set(checks.problem[checks.action == "kept"]) == {"tiny"}
-
-
 @each_model
 def test_predictions_are_probabilities_of_the_validation_pictures(run, model):
     table = read(run, f"predictions/{model}.csv")
@@ -196,19 +178,6 @@ def test_predictions_are_probabilities_of_the_validation_pictures(run, model):
     y_prob = table[CLASSES].astype(float)
     assert np.allclose(y_prob.sum(axis=1), 1, atol=1e-4)
     assert list(y_prob.idxmax(axis=1)) == list(table.predicted)
-
-
-@each_model
-def test_metrics_are_those_of_the_predictions(run, model):
-    table = read(run, f"predictions/{model}.csv")
-    score = read_json(run, "metrics.json")[model]
-
-    right = table.label == table.predicted
-
-    recall = right.groupby(table.label).mean()
-    assert score["n"] == 8
-    assert score["top1"] == pytest.approx(right.mean())
-    assert score["per_class"] == pytest.approx(recall.to_dict())
 
 
 def test_parameters_of_both_cells_are_set_from_outside(run):
@@ -258,14 +227,6 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
     sure = table[[f"{name} probability" for name in models]].astype(float)
     # The answer is the likeliest of four classes.
     assert (sure > 1 / 4).all(axis=None)
-
-
-def test_candidate_that_cannot_be_had_is_a_row_with_its_reason(run):
-    contest = read(run, "contest.csv").set_index("candidate")
-
-    assert set(contest.index) == CANDIDATES
-    assert contest.reason["broken"] != ""
-    assert list(contest.index[contest.accuracy == ""]) == ["broken"]
 
 
 def test_held_out_answers_are_of_the_training_part_and_make_the_score(run):

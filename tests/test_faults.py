@@ -167,22 +167,16 @@ def test_lock_that_fails_for_another_reason_is_an_error(ws, refuse):
         storage.acquire_lock(ws.scratch / ".lock")
 
 
-def open_64(ws):
-    return pixels.open_pixels(ws, read_split(ws), 64)
-
-
-def compute_features(ws):
+def test_too_little_room_for_features_is_an_error_before_the_work(
+    prepared, monkeypatch
+):
     network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
-    return cached_features(network, pixels.open_pixels(ws, read_split(ws), 8), ws)
-
-
-@pytest.mark.parametrize("work", [open_64, compute_features])
-def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, work):
+    images = pixels.open_pixels(prepared, read_split(prepared), 8)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     before = sorted(prepared.scratch.iterdir())
 
     with pytest.raises(OSError, match="0.0 MB free"):
-        work(prepared)
+        cached_features(network, images, prepared)
 
     assert sorted(prepared.scratch.iterdir()) == before
 

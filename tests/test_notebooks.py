@@ -340,14 +340,6 @@ def test_keras_comes_only_with_models_and_dask_with_no_room():
 REPORTED = [
     ("02_baseline_cnn", ["02-11-model"], {}, 11_850_058, 11_850_058, []),
     (
-        "02_baseline_cnn",
-        ["02-11-model"],
-        {"IMAGE_SIZE": 128},
-        7_393_610,
-        7_393_610,
-        [],
-    ),
-    (
         "03_augmented_cnn",
         ["03-first", "03-09-model"],
         {},

@@ -79,7 +79,6 @@ def run(stand_ins, ws, monkeypatch):
             ["--only", "cnn", "audit"],
             ["02_baseline_cnn", "03_augmented_cnn", "07_label_audit"],
         ),
-        (["--resume"], FIRST + LAST),
     ],
 )
 def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
@@ -206,16 +205,6 @@ def test_folder_without_pictures_is_named_before_any_weights(ws, capsys, monkeyp
     message = capsys.readouterr().err
     assert f"{ws.train} holds no picture" in message
     assert "ResNet50" not in message
-
-
-def test_error_without_words_ends_the_chain_too(ws, capsys, monkeypatch):
-    (ws.train / "1.jpg").touch()
-    run_out_of_memory = mock.Mock(side_effect=MemoryError)
-    monkeypatch.setattr(chain, "check_networks", run_out_of_memory)
-
-    assert chain.main(["--paths", str(ws.save_paths())]) == 1
-
-    assert "MemoryError" in capsys.readouterr().err
 
 
 WRONG = {

@@ -1,6 +1,5 @@
 """The demo set: what is unpacked, which faults are planted in it, and that its script draws the same."""
 
-import os
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -49,18 +48,6 @@ def test_pictures_of_the_demo_are_what_its_script_draws(whole, planted, tmp_path
     for file in (plain, f"train/{planted.file[wrong]}", "scenes/000.jpg"):
         drawn = Image.open(tmp_path / file)
         assert measure_difference(drawn, Image.open(whole / file)) < MAX_DIFFERENCE
-
-
-def test_files_are_packed_to_the_same_bytes_whenever_they_were_written(tmp_path):
-    packed = []
-    for time in (0, 1):
-        (tmp_path / "folder").mkdir(exist_ok=True)
-        (tmp_path / "folder/a.csv").touch()
-        os.utime(tmp_path / "folder/a.csv", (time, time))
-        draw_demo.pack(tmp_path / "folder", tmp_path / "packed.zip")
-        packed.append((tmp_path / "packed.zip").read_bytes())
-
-    assert packed[0] == packed[1]
 
 
 def test_folder_that_is_there_stays(tmp_path):

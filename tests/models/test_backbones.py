@@ -148,7 +148,6 @@ UNKNOWN = "nobody can tell what it has learned from: perhaps from pictures like 
 @pytest.mark.parametrize(
     ("spec", "weights", "licence", "note"),
     [
-        ("ResNet50V2", "imagenet", "Apache-2.0", ""),
         ("ConvNeXtTiny", "imagenet", "MIT", ""),
         ("ConvNeXtBase", "imagenet", "MIT", SEEN),
         ("hub:dinov2_base@224", "dinov2_base", "Apache-2.0", SEEN),
@@ -156,7 +155,6 @@ UNKNOWN = "nobody can tell what it has learned from: perhaps from pictures like 
         ("hub:resnet_50_imagenet@224", "resnet_50_imagenet", "Apache-2.0", ""),
         ("sketches@96", "sketches", "that of this project", ""),
         ("nets/hub_dinov2.keras@224", "hub_dinov2.keras", "", UNKNOWN),
-        ("resnet.keras", "resnet.keras", "", UNKNOWN),
         ("hub:folder/dinov2_base", "dinov2_base", "", UNKNOWN),
         ("MobileNet", "mine.h5", "", UNKNOWN),
         ("hub:vitdet_base_sa1b", "x", "", UNKNOWN),

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score as score
 from sklearn.model_selection import (
     GridSearchCV,
     PredefinedSplit,
     cross_val_score,
 )
 from sklearn.model_selection import cross_validate as validate
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -123,16 +120,6 @@ def test_rows_of_a_group_are_held_out_together_where_C_is_chosen():
     assert measure_accuracy(labels, together.held_out_) < 0.7
 
 
-def test_classes_may_have_names_and_settings_are_numbers_of_python():
-    features, y_true = draw_features(600, 20, spread=1)
-    names = np.array(["bee", "cat", "dog", "emu"])[y_true]
-
-    fitted = fit(features, names)
-
-    assert (fitted.predict(features) == names).mean() > 0.6
-    assert type(fitted.C_) is type(fitted.temperature_) is float
-
-
 def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen():
     features, y_true = draw_features(600, 40)
     groups = np.arange(600) // 2
@@ -240,20 +227,3 @@ def test_balanced_weights_find_more_of_a_rare_class():
     balanced = find_rare(features[kept], y_true[kept], "balanced")
 
     assert balanced > plain + 0.2
-
-
-def test_labels_are_ranked_as_well_as_by_one_against_the_rest():
-    features, y_true = draw_features(3000, 48)
-    labels = np.eye(4, dtype=bool)[y_true]
-    regression = LogisticRegression(C=1 / 48, max_iter=2000)
-    rest = make_pipeline(StandardScaler(), OneVsRestClassifier(regression))
-    rest.fit(features[:600], labels[:600])
-    expected = score(labels[600:], rest.predict_proba(features[600:]))
-
-    classifier = MultiOutputClassifier(linear.TunedLogistic())
-    classifier.fit(features[:600], labels[:600], groups=np.arange(600))
-
-    answers = classifier.predict_proba(features[600:])
-    found = score(labels[600:], np.column_stack([y_prob[:, 1] for y_prob in answers]))
-    assert expected > 0.5
-    assert found > expected - 0.01

@@ -102,26 +102,6 @@ def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_e
     assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
 
 
-def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
-    judged, tmp_path, capfd
-):
-    kept = find_kept(judged).read_bytes()
-    find_kept(judged).unlink()
-    _, plain = ask(judged, tmp_path / "plain.csv")
-    find_kept(judged).write_bytes(kept)
-    capfd.readouterr()
-
-    status, table = ask(judged, tmp_path / "answers.csv")
-
-    assert status == 0
-    assert MARK in capfd.readouterr().err
-    assert list(table.columns[-2:]) == ["distance", "note"]
-    other = ["distance", "note"]
-    assert table.drop(columns=other).equals(plain.drop(columns=other))
-    assert set(table.note) == {""}
-    assert (table.distance.astype(float) > 0).all()
-
-
 def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys):
     path = judged.results / "models/small_transfer.keras"
     sets = AnswerSets(0.95, limit=0.01, groups=40)
@@ -136,6 +116,8 @@ def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys)
     sets = ["set", "set_size"]
     assert (known[sets] != "").all(axis=None)
     assert (strange[sets] == "").all(axis=None)
+    assert set(known.note) == {""}
+    assert (known.distance.astype(float) > 0).all()
     assert set(strange.note) == {MARK}
     assert strange.label.equals(known.label)
     header, row = capsys.readouterr().out.splitlines()

@@ -1,4 +1,3 @@
-import errno
 import os
 import subprocess
 import sys
@@ -203,21 +202,6 @@ def test_a_saved_model_needs_no_checkpoint(tiny, prepared, checkpoint_path):
     save_tiny(tiny, prepared)
 
     assert list(checkpoint_path.parent.iterdir()) == [other]
-
-
-def test_full_disk_leaves_the_model_before_as_it_was(
-    tiny, prepared, model_path, read_all, monkeypatch
-):
-    before = read_all(model_path.parent)
-
-    def fail_to_rename(*paths):
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(os, "replace", fail_to_rename)
-    with pytest.raises(OSError, match="full"):
-        save_tiny(tiny, prepared)
-
-    assert read_all(model_path.parent) == before
 
 
 def test_file_that_is_not_its_records_is_an_error_that_names_both(model_path):

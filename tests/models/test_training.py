@@ -202,21 +202,18 @@ def test_error_in_the_loop_closes_the_bar_and_the_next_loop_goes_on(prepared, ca
     assert list(trained.history.epoch) == [1, 2]
 
 
-@pytest.mark.parametrize(("epoch", "expected"), [(0, ""), (1, "after epoch 1 of 2")])
-def test_training_begun_anew_and_left_goes_on_in_the_next_loop(
-    epoch, expected, prepared, monkeypatch, capsys
+def test_training_begun_anew_and_left_before_an_epoch_is_begun_in_the_next_loop(
+    prepared, monkeypatch
 ):
     train_tiny(prepared, epochs=2)
     monkeypatch.setenv("TRAIN_ANEW", "1")
     runs = make_runs(prepared, epochs=2)
     with pytest.raises(InterruptedError):
-        fit_runs(runs, 2, [Stop(epoch)])
-    capsys.readouterr()
+        fit_runs(runs, 2, [Stop(0)])
 
     run = fit_runs(runs, 2)
 
     assert not was_taken(run)
-    assert expected in capsys.readouterr().out
     assert was_taken(fit_runs(runs, 2))
 
 
