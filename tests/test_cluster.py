@@ -26,7 +26,6 @@ from slow_blocks import make_blocks, work_slowly
 from lib.base import work, workspace
 from lib.base.work import ClusterError, connect, run_blocks
 from lib.data import pixels, split
-from lib.models import contest
 from lib.models.features import cached_features
 
 pytest.importorskip("distributed")
@@ -170,18 +169,6 @@ def test_folder_that_a_worker_cannot_see_is_named(spread, hide):
     words = r"worker.*/proc/self/fd/\d+"
     with pytest.raises(ClusterError, match=words):
         prepare(hidden, "together")
-
-
-def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
-    spread, hide, tmp_path
-):
-    build_extractor().save(tmp_path / "net.keras")
-    names = [str(tmp_path / "net.keras")]
-    prepare_and_split(replace(spread, cluster=None))
-    hidden = replace(spread, scratch=hide(spread.scratch))
-
-    with pytest.raises(ClusterError, match="worker.*features_"):
-        contest.gather_features(names, None, None, split.read_split(spread), hidden, 0)
 
 
 def start(module, *arguments, root):

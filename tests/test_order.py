@@ -36,9 +36,9 @@ def stand_ins(tmp_path, monkeypatch):
     return folder
 
 
-def write_notebook(path, sources):
+def write_notebook(path, sources, knobs=KNOBS):
     """Write a notebook of a cell of parameters and further ones."""
-    cells = [nbformat.v4.new_code_cell(source) for source in [KNOBS, *sources]]
+    cells = [nbformat.v4.new_code_cell(source) for source in [knobs, *sources]]
     cells[0].metadata["tags"] = ["parameters"]
     kernel = {"name": "python3", "display_name": "", "language": "python"}
     metadata = {"kernelspec": kernel}
@@ -46,21 +46,27 @@ def write_notebook(path, sources):
 
 
 @pytest.fixture
-def run(stand_ins, ws, monkeypatch):
-    """Return a function that runs a chain and returns the names, in the order in which they ran."""
+def start(stand_ins, ws, monkeypatch):
+    """Return a function that starts a chain of stand-ins on a picture, and returns its status."""
     (ws.train / "1.jpg").touch()
-    paths = ws.save_paths()
+    paths = str(ws.save_paths())
+    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
+    return lambda *arguments: chain.main(["--paths", paths, *arguments])
+
+
+@pytest.fixture
+def run(start, monkeypatch):
+    """Return a function that runs a chain and returns the names, in the order in which they ran."""
     ran = []
 
     def note(ws, name, *further):
         ran.append(name)
 
     monkeypatch.setattr(runner, "run_notebook", note)
-    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
 
     def run_chain(*arguments):
         ran.clear()
-        assert chain.main(["--paths", str(paths), *arguments]) == 0
+        assert start(*arguments) == 0
         return ran
 
     return run_chain
@@ -146,14 +152,11 @@ def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
 
 
 def test_failure_of_05_is_a_note_and_the_exit_status_and_the_others_go_on(
-    stand_ins, ws, capsys, monkeypatch
+    start, stand_ins, ws, capsys
 ):
-    (ws.train / "1.jpg").touch()
-    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
     write_notebook(stand_ins / "05_backbones.ipynb", FAILING)
-    arguments = ["--paths", str(ws.save_paths()), "--only", "5", "8"]
 
-    assert chain.main(arguments) == chain.SOME_FAILED
+    assert start("--only", "5", "8") == chain.SOME_FAILED
 
     note = (
         "\n    Note: 05_backbones, cell 3: FileNotFoundError: .*split.csv.*\n\r08_eval"
@@ -183,13 +186,14 @@ def test_stop_before_a_kernel_is_there_ends_the_notebook(stand_ins, ws, monkeypa
     assert len(ends) == 1
 
 
-def test_dead_kernel_is_told_with_a_log_of_this_chain_alone(stand_ins, ws, capfd):
+def test_dead_kernel_is_told_with_a_log_of_this_chain_alone(
+    start, stand_ins, ws, capfd
+):
     """Another chain may use the same scratch."""
-    (ws.train / "1.jpg").touch()
     sources = ["import os", "os.write(2, b'last words')", "os._exit(1)"]
     write_notebook(stand_ins / "01_data_prep.ipynb", sources)
 
-    assert chain.main(["--paths", str(ws.save_paths()), "--only", "1"]) == 1
+    assert start("--only", "1") == 1
 
     log = ws.results / "kernel.log"
     assert f"01_data_prep: its kernel died; see {log}" in capfd.readouterr().err
@@ -268,11 +272,8 @@ def test_image_size_reaches_the_networks_that_are_built_here_alone():
 @pytest.fixture
 def told(run, stand_ins, ws, monkeypatch):
     """Return a function that runs a chain and returns what 01 and 02 are told."""
-    parameter = 'GROUP_BY: str = "none"  # @param {}\nSEED: int = 42  # @param {}'
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(parameter)]),
-        stand_ins / "01_data_prep.ipynb",
-    )
+    knobs = 'GROUP_BY: str = "none"  # @param {}\nSEED: int = 42  # @param {}'
+    write_notebook(stand_ins / "01_data_prep.ipynb", [], knobs)
     told = {}
 
     def keep(ws, name, values, line):
@@ -354,12 +355,14 @@ def test_pages_are_announced_by_the_run_that_makes_them(run, ws, capsys):
     assert "model: " not in printed
 
 
-def test_results_of_another_folder_are_refused_where_01_does_not_run(run, ws, capsys):
+def test_results_of_another_folder_are_refused_where_01_does_not_run(
+    start, run, ws, capsys
+):
     other = ws.train.with_name("other")
     other.mkdir()
     ws.save_json({"train": str(other)}, "prepared_from.json")
 
-    assert chain.main(["--paths", str(ws.save_paths()), "--only", "8"]) == 1
+    assert start("--only", "8") == 1
 
     error = capsys.readouterr().err
     assert str(other) in error
@@ -369,14 +372,12 @@ def test_results_of_another_folder_are_refused_where_01_does_not_run(run, ws, ca
     assert run("--only", "8") == ["08_evaluation"]
 
 
-def test_a_failed_01_leaves_no_split_of_other_pictures(stand_ins, ws):
-    (ws.train / "1.jpg").touch()
-    paths = str(ws.save_paths())
+def test_a_failed_01_leaves_no_split_of_other_pictures(start, stand_ins, ws):
     split = ws.file("split.csv")
     split.touch()
     write_notebook(stand_ins / "01_data_prep.ipynb", FAILING)
 
-    assert chain.main(["--paths", paths, "--only", "1"]) == 1
+    assert start("--only", "1") == 1
 
     assert not split.exists()
 

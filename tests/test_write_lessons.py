@@ -59,19 +59,17 @@ def test_summary_of_a_network_is_plain_text(pen):
     assert output.data == {"text/plain": "Model"}
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "features: 100%|██████████| 960/960 [01:41<00:00]\n",
-        "02_baseline_cnn        … took 0:01:14\n",
-        "Note: baseline_cnn is taken from files of 2026-01-31.\n",
-        "Python 3.11.7, keras 3.15.1\n",
-        "no GPU, 2 CPU cores\n",
-        "Note: https://example.org can't be read.\n",
-    ],
-)
-def test_lines_of_one_run_or_machine_are_left_out(line):
-    printed = f"right: 59 of 77\n{line}train: {REPOSITORY}/demo/train\n"
+OF_ONE_RUN = """features: 100%|██████████| 960/960 [01:41<00:00]
+02_baseline_cnn        … took 0:01:14
+Note: baseline_cnn is taken from files of 2026-01-31.
+Python 3.11.7, keras 3.15.1
+no GPU, 2 CPU cores
+Note: https://example.org can't be read.
+"""
+
+
+def test_lines_of_one_run_or_machine_are_left_out():
+    printed = f"right: 59 of 77\n{OF_ONE_RUN}train: {REPOSITORY}/demo/train\n"
 
     assert clean_text(printed) == "right: 59 of 77\ntrain: demo/train\n"
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import build_classifier
 from keras import layers
 
 from lib import predict
@@ -195,9 +196,7 @@ def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, tra
 def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     judged, tmp_path, capfd
 ):
-    dense = layers.Dense(3, activation="softmax")
-    stacked = [keras.Input((32, 32, 3)), layers.Flatten(), dense]
-    plain = keras.Sequential(stacked, name="plain")
+    plain = build_classifier(layers.Flatten(), size=32)
     save_model(judged, plain, "plain")
 
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")
