@@ -244,7 +244,9 @@ def test_model_that_holds_code_is_refused(prepared):
         saved.load_model(prepared, "tiny")
 
 
-def test_checkpoint_that_holds_code_runs_nothing(prepared, tmp_path):
+def test_checkpoint_that_holds_code_runs_nothing_and_is_called_damaged(
+    prepared, tmp_path, capsys
+):
     with pytest.raises(InterruptedError):
         train_tiny(prepared, epochs=2, callbacks=[Stop()])
 
@@ -259,3 +261,4 @@ def test_checkpoint_that_holds_code_runs_nothing(prepared, tmp_path):
     train_tiny(prepared, epochs=2)
 
     assert not (tmp_path / "ran").exists()
+    assert f"Note: {path} is damaged" in capsys.readouterr().out

@@ -210,18 +210,6 @@ def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kin
     assert describe_series(divide(pictures, group_by)) == ""
 
 
-def test_sites_above_days_lie_in_one_part_each():
-    """Each site and day has pictures of either label, which a CSV file gives."""
-    files = []
-    for number in range(128):
-        day = number // 8
-        files.append(f"site{day // 4}/2024-05-0{day % 4}/IMG_{number % 8}.jpg")
-    sites = label_files(files, ["fox", "hare"] * 64)
-
-    assert "by folder: 4 of 4, as site" in describe_series(divide(sites, "none"))
-    assert describe_series(divide(sites, "folder")) == ""
-
-
 # The name of a picture, its series in it, and what GROUP_BY leaves the series in both parts.
 LEFT = {
     "slides": ("slide{one}_x{two}_y{three}.png", "(slide.)", "name"),

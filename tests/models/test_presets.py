@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from lib.models import backbones, files, litert, parts
+from lib.models import backbones, files, parts
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -128,18 +128,6 @@ def test_features_are_those_that_the_network_itself_pools(kind, network, model):
 
 def test_file_answers_as_its_model(model, again):
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["dinov3", "siglip"], indirect=True, scope="module")
-def test_file_for_phones_answers_as_the_model(kind, model, folder):
-    pictures = PIXELS.astype(np.uint8)
-    path = folder / f"{kind}.tflite"
-
-    assert litert.try_export(model, path) == ""
-
-    answers = litert.open_litert(path).predict_on_batch(pictures)
-    expected = np.asarray(model(pictures.astype(np.float32)))
-    assert np.allclose(answers, expected, atol=0.01 * abs(expected).max())
 
 
 def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):

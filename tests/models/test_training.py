@@ -16,7 +16,6 @@ from conftest import build_classifier, fit_runs
 from lib.base.workspace import Workspace
 from lib.data import generators, split
 from lib.models import checkpoint, keys, saved, training
-from lib.models.networks import Network
 from lib.models.record import list_records, read_record
 
 COLUMNS = checkpoint.HISTORY_COLUMNS[:-1]
@@ -554,30 +553,6 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
-def test_head_is_trained_on_features_and_saved_with_what_made_them(prepared):
-    batches = []
-    for part in generators.pair(prepared, 8, 5, seed=3):
-        batches.append(part.use_features(part.inputs[:].reshape(-1, 192)))
-
-    def build():
-        dense = keras.layers.Dense(3, activation="softmax")
-        head = keras.Sequential([keras.Input((192,)), dense], name="head")
-        head.compile("adam", LOSS, metrics=["accuracy"])
-        pixels = keras.Input((8, 8, 3))
-        answers = head(keras.layers.Flatten()(pixels))
-        return head, keras.Model(pixels, answers, name="tiny_transfer")
-
-    network = Network(None, 8, "imagenet", "VGG16")
-    runs = training.Runs(build, batches, prepared, {"EPOCHS": 1}, [3], base=network)
-    fit_runs(runs, 1)
-
-    record = read_record(prepared.results / "models/tiny_transfer.json")
-    settings = {"epochs": 1, "backbone": "vgg16", "weights": "imagenet"}
-    assert record.parameters == settings
-    assert (record.kind, record.network) == ("transfer", "vgg16")
-    assert record.backbone_origin["licence"] == "CC BY 4.0"
-
-
 @pytest.mark.parametrize(
     ("lost", "rest"),
     [
@@ -605,13 +580,3 @@ def test_what_is_missing_or_damaged_of_a_training_is_trained_anew_after_a_note(
     assert note.startswith("Note: tiny is trained anew")
     assert path.name in note
     assert was_taken(train_tiny(trained, epochs=1))
-
-
-def test_damaged_checkpoint_begins_anew_after_a_note(killed, capsys):
-    (path,) = killed.results.glob("checkpoints/*.npz")
-    path.write_bytes(path.read_bytes()[:1000])
-
-    run = train_tiny(killed, run_eagerly=False)
-
-    assert f"Note: {path} is damaged" in capsys.readouterr().out
-    assert list(run.history.epoch) == [1, 2, 3, 4]
